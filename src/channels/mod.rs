@@ -1,0 +1,210 @@
+//! The channels: each turns a [`Sending`] into a [`Request`] and a [`Reply`] into a [`Verdict`], and does nothing else.
+//!
+//! Pure but for `wire.rs`, the one careful sender that all of them share. A channel is one file with a [`Kind`] and one
+//! row in [`ALL`]; docs, schema, suggestions, `preview --as`, the golden files, the leak test and the verdict test
+//! read that row. Channels know messages, and nothing of rules, events or the store.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
+
+use crate::delivery::{Act, Attempt, DeliveryId, Outcome, Receipt};
+use crate::message::Rendered;
+use crate::problem::Problems;
+use crate::secret::Secret;
+use crate::yaml::Fields;
+
+/// Every channel there is. To add one: its file, its `mod` line, its row here.
+pub const ALL: &[Kind] = &[];
+
+/// Everything about one kind of destination.
+#[derive(Debug, Clone, Copy)]
+pub struct Kind {
+    /// Its name in `type:`, and its template suffix.
+    pub name: &'static str,
+    /// One sentence for docs and completions.
+    pub summary: &'static str,
+    /// A destination of this kind in YAML, all keys shown, without the keys that every destination has.
+    pub example: &'static str,
+    /// The keys that `parse` takes, with a description each, for docs and schema.
+    pub keys: &'static [KeyDoc],
+    /// Whether further messages of a case can stand with the first (a thread, an incident, an edit).
+    pub threads: bool,
+    /// The default rate, as the least time between two sends to one destination, if the service asks for one.
+    pub spacing: Option<SignedDuration>,
+    /// The ending of a native override's file: `json` or `html`; none if the channel takes no override.
+    pub native: Option<&'static str>,
+    /// Reads a destination's own keys. Whatever is wrong goes to the problems; `None` if it can't be used.
+    pub parse: fn(&mut Fields<'_>, &mut Problems) -> Option<Box<dyn Channel>>,
+}
+
+/// A key of a destination.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyDoc {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is for.
+    pub doc: &'static str,
+    /// Whether it must be there.
+    pub required: bool,
+}
+
+/// The kind with this name.
+pub fn named(name: &str) -> Option<&'static Kind> {
+    ALL.iter().find(|kind| kind.name == name)
+}
+
+/// One configured destination's channel.
+pub trait Channel: Send + Sync + std::fmt::Debug {
+    /// What to send. Total: it shortens, and never fails for length.
+    /// An `Err` is a fact about this message that no retry changes (a path segment that came out empty, a choice
+    /// without a match): the delivery is dead with these words.
+    fn compose(&self, sending: &Sending<'_>) -> Result<Request, String>;
+
+    /// What the answer means. Must not quote a secret.
+    fn verdict(&self, reply: &Reply) -> Verdict;
+
+    /// Whether a close of a case changes what was sent, so that a `close` sending is planned at all.
+    fn closes(&self) -> bool {
+        false
+    }
+
+    /// Every secret it holds, for redaction of whatever comes back and for the leak test.
+    fn secrets(&self) -> Vec<Secret>;
+
+    /// Where it sends, without secrets, for people: `smtp.example.com:465`, `hooks.slack.com`.
+    fn address(&self) -> String;
+}
+
+/// Everything a channel may use to compose.
+#[derive(Debug)]
+pub struct Sending<'a> {
+    /// The delivery's id, the same on every attempt: the idempotency key.
+    pub id: &'a DeliveryId,
+    /// When this attempt begins.
+    pub at: Timestamp,
+    /// When the delivery was planned: what a mail's `Date` says, the same on every attempt.
+    pub planned: Timestamp,
+    /// What it does to what stands there.
+    pub act: Act,
+    /// The rich form, or plain text after the rich one was refused.
+    pub form: Form,
+    /// The message.
+    pub rendered: &'a Rendered,
+    /// The rule's name.
+    pub rule: &'a str,
+    /// The event as JSON, as the http channel sends it: `source`, `id`, `type`, `created`, `received`, `body`.
+    pub event: &'a Value,
+    /// What address choices and templated URLs read: `$` of the event (see `Event::root`).
+    pub root: &'a Value,
+    /// What templated URLs may name beyond `data` and `event`: names, `case`, `rule`, `with`.
+    pub context: &'a Map<String, Value>,
+    /// Who is to be mentioned: the destination's own ids for the action's `mention` names.
+    pub mentions: &'a [String],
+    /// The lane, which is the case at this destination: the same for all of its messages; a PagerDuty `dedup_key`,
+    /// the root of a mail thread.
+    pub lane: Option<&'a str>,
+    /// What the first delivered message of the lane gave back.
+    pub receipt: Option<&'a Receipt>,
+}
+
+/// Rich, or plain text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// The channel's best.
+    Rich,
+    /// No markup at all: what goes after `refused`.
+    Plain,
+}
+
+/// What is to be sent.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// An HTTP request.
+    Http(HttpRequest),
+    /// A mail.
+    Mail(Box<MailRequest>),
+    /// Nothing needs sending (a close of what was never shown): delivered as it is.
+    Nothing,
+}
+
+/// An HTTP request. The URL and some headers may hold secrets: neither is ever shown.
+#[derive(Debug, Clone)]
+pub struct HttpRequest {
+    /// `POST`, `PUT`, `PATCH` …
+    pub method: &'static str,
+    /// The whole URL.
+    pub url: Secret,
+    /// Headers: visible ASCII values.
+    pub headers: Vec<(String, Secret)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// A mail, and how to hand it over.
+#[derive(Debug, Clone)]
+pub struct MailRequest {
+    /// `smtp://` (STARTTLS, demanded) or `smtps://`, user and password and all; `?tls=none` or `?tls=opportunistic`
+    /// where a server on the same host speaks no TLS.
+    pub server: Secret,
+    /// Who sends, for the envelope.
+    pub envelope_from: String,
+    /// Recipients; one that is refused doesn't keep the others from the mail.
+    pub envelope_to: Vec<String>,
+    /// The whole message as it goes on the wire (RFC 5322).
+    pub message: Vec<u8>,
+}
+
+/// What came back. A refused socket is a reply too.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// An HTTP answer: status, headers, and at most 64 KiB of the body.
+    Http {
+        /// The status code.
+        status: u16,
+        /// Names in lower case.
+        headers: Vec<(String, String)>,
+        /// The start of the body.
+        body: Vec<u8>,
+    },
+    /// A mail server's last word: per recipient where they differed.
+    Mail {
+        /// Accepted for these.
+        accepted: Vec<String>,
+        /// Refused for these, with code and text.
+        refused: Vec<(String, u16, String)>,
+        /// The answer to the whole message, if it came to that.
+        code: Option<u16>,
+        /// The server's words.
+        text: String,
+    },
+    /// Nothing was sent: no connection, no name, a guard's refusal.
+    NotSent(String),
+    /// Some or all was sent and no answer came in time.
+    NoAnswer(String),
+    /// Nothing needed sending.
+    Nothing,
+}
+
+/// What a reply means.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// How the attempt ended.
+    pub outcome: Outcome,
+    /// In words, without secrets.
+    pub reason: String,
+    /// Not before this long from now, when the other side said so.
+    pub wait: Option<SignedDuration>,
+    /// How to find what was sent, after `delivered`.
+    pub receipt: Option<Receipt>,
+    /// Whether the destination itself is broken (a revoked hook, an archived channel): it is marked failing.
+    pub failing: bool,
+}
+
+/// A short account of a request for the attempt's record, without secrets.
+pub fn account(request: &Request, attempt: &mut Attempt) {
+    attempt.sent = match request {
+        Request::Http(request) => String::from_utf8_lossy(&request.body).chars().take(2048).collect(),
+        Request::Mail(mail) => String::from_utf8_lossy(&mail.message).chars().take(2048).collect(),
+        Request::Nothing => String::new(),
+    };
+}

@@ -1,0 +1,1 @@
+//! From files to a snapshot, or to all their problems.

@@ -1,0 +1,104 @@
+//! What is in force: a [`Snapshot`] of `fanfare.yaml`, the rules and the templates, made whole or not at all.
+//!
+//! Immutable, behind one `Arc`: whoever works on something keeps the snapshot it began with. `load` makes one and
+//! reports every mistake at once; starting and reloading use the same way.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::channels::{Channel, Kind};
+use crate::message::Templates;
+use crate::pace::{Limits, Retry};
+use crate::problem::Place;
+use crate::rules::{Hours, HoursChoice, RuleSet};
+use crate::secret::Secret;
+use crate::source::Source;
+
+pub mod load;
+
+/// Everything in force at a time.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// `fanfare.yaml` but for sources and destinations.
+    pub settings: Settings,
+    /// By name.
+    pub sources: BTreeMap<String, Arc<Source>>,
+    /// By name.
+    pub destinations: BTreeMap<String, Arc<Destination>>,
+    /// The rules; `None` while they are broken: then nothing is planned.
+    pub rules: Option<Arc<RuleSet>>,
+    /// The templates.
+    pub templates: Arc<Templates>,
+    /// SHA-256 over all files that it was made from, in hex, the first 12 characters.
+    pub hash: String,
+    /// When it was loaded.
+    pub since: Timestamp,
+}
+
+/// The settings of `fanfare.yaml`.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where `fanfare.yaml` is; relative paths are relative to its folder.
+    pub file: PathBuf,
+    /// Where webhooks are received.
+    pub listen: SocketAddr,
+    /// Certificate chain and key, PEM files, for `listen`.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Where page, API, metrics and health are.
+    pub admin: SocketAddr,
+    /// What the admin API asks for.
+    pub admin_token: Option<Secret>,
+    /// How people reach the page; for links, and an allowed Host.
+    pub admin_url: Option<String>,
+    /// `sqlite:PATH`, `memory:`. May hold a password.
+    pub store: Secret,
+    /// The rules folder.
+    pub rules: PathBuf,
+    /// The templates folder.
+    pub templates: PathBuf,
+    /// The default zone, if one is set.
+    pub timezone: Option<TimeZone>,
+    /// How long finished events and deliveries are kept.
+    pub retention: SignedDuration,
+    /// How long dead deliveries and ids are kept.
+    pub retention_dead: SignedDuration,
+    /// Networks that no destination may be in.
+    pub egress_deny: Vec<ipnet::IpNet>,
+    /// If any: the only networks a destination may be in.
+    pub egress_allow: Vec<ipnet::IpNet>,
+    /// A URL that is called while all is well.
+    pub heartbeat: Option<Secret>,
+}
+
+/// A configured place.
+#[derive(Debug)]
+pub struct Destination {
+    /// Its name.
+    pub name: String,
+    /// Its kind of channel.
+    pub kind: &'static Kind,
+    /// The channel with its address and secrets.
+    pub channel: Box<dyn Channel>,
+    /// When to try again.
+    pub retry: Retry,
+    /// How fast.
+    pub limits: Limits,
+    /// One deadline for all of an attempt.
+    pub timeout: SignedDuration,
+    /// When it may be spoken to, unless an action says otherwise.
+    pub hours: Option<HoursChoice>,
+    /// Where a dead delivery's message goes.
+    pub fallback: Vec<String>,
+    /// The ids of people and groups, by the names that rules use.
+    pub mentions: BTreeMap<String, String>,
+    /// Where it stands in the file.
+    pub place: Place,
+}
+
+/// The hours of a destination, as the planner wants them.
+pub type PlaceHours = Arc<Hours>;

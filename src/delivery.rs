@@ -1,0 +1,338 @@
+//! The life of a delivery: its states, the legal ways between them, its attempts and their outcomes.
+//!
+//! Plain data and small decisions. Who may change what is guarded by the store: a row is settled only with the token
+//! of its claim.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::event::Seq;
+
+/// How much something matters; a message carries one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// To know.
+    #[default]
+    Info,
+    /// Good news.
+    Success,
+    /// To look at.
+    Warning,
+    /// To act on.
+    Critical,
+}
+
+impl Severity {
+    /// All of them, from least to most.
+    pub const ALL: [Severity; 4] = [Severity::Info, Severity::Success, Severity::Warning, Severity::Critical];
+
+    /// Its word in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Success => "success",
+            Severity::Warning => "warning",
+            Severity::Critical => "critical",
+        }
+    }
+
+    /// The one with this word.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|severity| severity.name() == name)
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A delivery's id. It follows from what makes the delivery, so planning twice makes one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DeliveryId(pub String);
+
+impl DeliveryId {
+    /// The id of what `origin` (an event or a timer's firing), `rule`, `action` and `destination` make together.
+    /// `again` is 0 but for a replay that was asked to make it anew.
+    pub fn of(origin: &str, rule: &str, action: &str, destination: &str, again: u64) -> Self {
+        let mut hash = Sha256::new();
+        for part in [origin, rule, action, destination] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        hash.update(again.to_be_bytes());
+        // No dot: the Standard Webhooks specification keeps it out of ids.
+        Self(format!("dlv_{}", &hex::encode(hash.finalize())[..26]))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a delivery is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Waits for its first attempt.
+    Due,
+    /// Claimed: an attempt is under way, or was when its process died.
+    Sending,
+    /// Waits for its next attempt.
+    Retrying,
+    /// Accepted by the other side.
+    Delivered,
+    /// Given up, with a reason; a person should look.
+    Dead,
+    /// Called off before it was delivered.
+    Cancelled,
+}
+
+impl State {
+    /// All of them, in the order of a life.
+    pub const ALL: [State; 6] =
+        [State::Due, State::Sending, State::Retrying, State::Delivered, State::Dead, State::Cancelled];
+
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Due => "due",
+            State::Sending => "sending",
+            State::Retrying => "retrying",
+            State::Delivered => "delivered",
+            State::Dead => "dead",
+            State::Cancelled => "cancelled",
+        }
+    }
+
+    /// The one with this word.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
+    /// Whether nothing more happens to it by itself.
+    pub fn is_final(self) -> bool {
+        matches!(self, State::Delivered | State::Dead | State::Cancelled)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How one attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Accepted.
+    Delivered,
+    /// The other side asked us to slow down.
+    Limited,
+    /// It may work later.
+    Temporary,
+    /// It was sent and no answer came: perhaps it arrived. Sent again, with the same key.
+    Ambiguous,
+    /// It will never work.
+    Permanent,
+    /// Refused for its form: once more as plain text, then permanent.
+    Refused,
+}
+
+impl Outcome {
+    /// All of them.
+    pub const ALL: [Outcome; 6] = [
+        Outcome::Delivered,
+        Outcome::Limited,
+        Outcome::Temporary,
+        Outcome::Ambiguous,
+        Outcome::Permanent,
+        Outcome::Refused,
+    ];
+
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Delivered => "delivered",
+            Outcome::Limited => "limited",
+            Outcome::Temporary => "temporary",
+            Outcome::Ambiguous => "ambiguous",
+            Outcome::Permanent => "permanent",
+            Outcome::Refused => "refused",
+        }
+    }
+}
+
+/// What a delivery does to what stands at its destination already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Act {
+    /// The first message of a case, or a message that belongs to none.
+    Open,
+    /// A further message of the same case: in the thread, in the incident.
+    Again,
+    /// The case closed: what was announced is marked so. An update, not a message, unless `on_close` says one.
+    Close,
+}
+
+/// What a delivery is to say: everything that rendering needs, decided at planning.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// Where the words come from.
+    pub say: Say,
+    /// The action's severity, which wins over the message's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+    /// The action's constants for the template.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub with: Map<String, Value>,
+    /// Names from the destination's `mentions:`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mention: Vec<String>,
+    /// The event it renders: a digest's newest, a timer's opening.
+    pub event: Seq,
+    /// A digest's or summary's events, oldest first, `event` among them; empty for a message about one event.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Seq>,
+    /// How many more a digest's `limit` left out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: u64,
+    /// How many a throttle held back since the last.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub suppressed: u64,
+    /// The case as it stood.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<CaseFacts>,
+    /// Why the delivery whose fallback this is died.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub died: Option<String>,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// Where a message's words come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Say {
+    /// A message of the templates folder.
+    Message(String),
+    /// Text that stands in the rule.
+    Text(String),
+    /// Nothing was said: a message that reads well for any event.
+    Default,
+    /// Several held messages: one summary of titles and links.
+    Summary,
+}
+
+/// What templates may know of a case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CaseFacts {
+    /// Its key, as text.
+    pub key: String,
+    /// When it opened.
+    pub opened: Timestamp,
+    /// How many matches it has had, the opening among them.
+    pub count: u64,
+    /// When the last of them came.
+    pub last: Timestamp,
+    /// Whether it is closed now.
+    pub closed: bool,
+}
+
+/// What makes deliveries follow each other: one case at one destination.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Lane(pub String);
+
+impl Lane {
+    /// The lane of the `nth` case (1 for the first) with this key, of `rule`, at `destination`.
+    pub fn of(rule: &str, key: &str, nth: u64, destination: &str) -> Self {
+        let DeliveryId(id) = DeliveryId::of(rule, key, destination, "lane", nth);
+        Self(id.replacen("dlv_", "case_", 1))
+    }
+}
+
+/// A delivery as the planner makes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewDelivery {
+    /// Follows from what makes it.
+    pub id: DeliveryId,
+    /// The event that set it off.
+    pub event: Seq,
+    /// The rule.
+    pub rule: String,
+    /// The action, by its identity within the rule.
+    pub action: String,
+    /// The destination's name.
+    pub destination: String,
+    /// What it does to what stands there.
+    pub act: Act,
+    /// The case at this destination, if it belongs to one: deliveries of a lane go in order.
+    pub lane: Option<Lane>,
+    /// Not before.
+    pub due: Timestamp,
+    /// What to say.
+    pub assignment: Assignment,
+}
+
+/// A delivery as it stands in the store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivery {
+    /// As planned.
+    pub planned: NewDelivery,
+    /// Where it is in its life.
+    pub state: State,
+    /// When the next attempt is, or when the lease of the present one ends.
+    pub next: Timestamp,
+    /// How many attempts were begun.
+    pub attempts: u32,
+    /// When the first began: `give_up` counts from here.
+    pub first_attempt: Option<Timestamp>,
+    /// The rendered message, as JSON, kept from the first attempt on so that every attempt says the same.
+    pub message: Option<String>,
+    /// Whether the other side refused the rich form, so that plain text goes from now on.
+    pub plain: bool,
+    /// What the last attempt that failed said.
+    pub last_error: Option<String>,
+    /// When it was planned.
+    pub created: Timestamp,
+    /// When it became final.
+    pub finished: Option<Timestamp>,
+}
+
+/// One try at a delivery: what was sent and what came back, without secrets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Which one, from 1.
+    pub number: u32,
+    /// When it began.
+    pub at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What was sent, shortened.
+    pub sent: String,
+    /// What came back, shortened: a status and the start of the body, or what went wrong.
+    pub answer: String,
+}
+
+/// How a channel finds what it sent: a Slack `ts`, a Discord message id, a PagerDuty key.
+pub type Receipt = Map<String, Value>;

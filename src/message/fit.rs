@@ -1,0 +1,1 @@
+//! Shortening, at block borders, by characters, UTF-16 units or bytes.

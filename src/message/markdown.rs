@@ -1,0 +1,1 @@
+//! From Markdown to blocks, values kept as text.

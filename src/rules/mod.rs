@@ -1,0 +1,321 @@
+//! What the team wants: rules, the conditions they judge events by, and what they ask for.
+//!
+//! Pure: text goes in (`parse`), values and problems come out; an event goes in ([`RuleSet::judge`]), judgements with
+//! all their reasons come out. Knows nothing of stores, channels or time beyond what it is told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+pub use self::condition::Condition;
+pub use self::glob::Globs;
+pub use self::hours::Hours;
+use crate::delivery::{Say, Severity};
+use crate::event::{Event, Mute};
+use crate::problem::Place;
+
+pub mod condition;
+pub mod glob;
+pub mod hours;
+pub mod operator;
+pub mod parse;
+pub mod value;
+
+/// Everything that stands in the rules folder, compiled.
+#[derive(Debug, Default)]
+pub struct RuleSet {
+    /// The rules, in no order that means anything.
+    pub rules: Vec<Rule>,
+    /// `names:`: what a word stands for, first path that selects something wins. Those of source presets are among
+    /// them, by source; a file's own name comes before a preset's.
+    pub names: BTreeMap<String, Name>,
+    /// Planned mutes from files.
+    pub mutes: Vec<FileMute>,
+}
+
+/// A value with the place where it was written.
+#[derive(Debug, Clone)]
+pub struct At<T> {
+    /// The value.
+    pub value: T,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// One rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// Its name, unique; state belongs to it.
+    pub name: At<String>,
+    /// Names it had before: their state is taken over.
+    pub formerly: Vec<String>,
+    /// For people.
+    pub description: Option<String>,
+    /// Whether it takes part at all.
+    pub enabled: bool,
+    /// Planned, counted, shown; nothing is sent.
+    pub shadow: bool,
+    /// Which event types. Empty where `missing` is set.
+    pub events: Globs,
+    /// Only events of this source.
+    pub source: Option<String>,
+    /// What must hold.
+    pub when: Option<Condition>,
+    /// What an event is about.
+    pub case: Option<KeySpec>,
+    /// What closes a case.
+    pub closed_by: Vec<Closer>,
+    /// A forgotten case ends after this.
+    pub closes_after: Option<SignedDuration>,
+    /// In place of `events`: opens a case when none came for a time.
+    pub missing: Option<Missing>,
+    /// What it asks for.
+    pub actions: Vec<Action>,
+    /// What it asks for when a case closes.
+    pub on_close: Vec<Action>,
+}
+
+/// What an action asks for.
+#[derive(Debug)]
+pub struct Action {
+    /// Its identity within the rule: its `name`, else a digest of what it says and when; never its place.
+    pub id: String,
+    /// Where it stands.
+    pub place: Place,
+    /// Destinations, each once.
+    pub to: Vec<At<String>>,
+    /// What it says.
+    pub say: At<Say>,
+    /// Wins over the message's.
+    pub severity: Option<Severity>,
+    /// Constants for the template.
+    pub with: Map<String, Value>,
+    /// Names from the destination's `mentions:`.
+    pub mention: Vec<At<String>>,
+    /// Its own condition.
+    pub when: Option<Condition>,
+    /// Acts when no action of the rule with a `when` acted.
+    pub otherwise: bool,
+    /// Acts at the opening of a case only.
+    pub once: bool,
+    /// So long after the opening, while the case is open and nobody took it.
+    pub after: Option<SignedDuration>,
+    /// And again every so often.
+    pub repeat: Option<SignedDuration>,
+    /// So long before (negative) or after a date in the event.
+    pub at: Option<AtDate>,
+    /// The action's own, else the rule's.
+    pub throttle: Option<Throttle>,
+    /// The action's own, else the rule's.
+    pub digest: Option<Digest>,
+    /// The action's own, else the rule's; `None`: the destination's decide.
+    pub hours: Option<HoursChoice>,
+}
+
+/// `at: 3d before $.data.metadata.release_date`.
+#[derive(Debug)]
+pub struct AtDate {
+    /// Added to the date: negative for `before`.
+    pub offset: SignedDuration,
+    /// Where the date stands.
+    pub path: Name,
+}
+
+/// `hours:` of a rule or action.
+#[derive(Debug, Clone)]
+pub enum HoursChoice {
+    /// `always`: overrides the destination's.
+    Always,
+    /// A window.
+    Within(Arc<Hours>),
+}
+
+/// A path, or several of which the first that selects something wins.
+#[derive(Debug, Clone)]
+pub struct Name {
+    /// As it is written: a name or a path.
+    pub text: String,
+    /// Compiled, in order.
+    pub paths: Vec<Arc<crate::path::Path>>,
+    /// Where it stands, if in a file.
+    pub place: Option<Place>,
+}
+
+/// One path or name, or several that make one key together.
+#[derive(Debug, Clone)]
+pub struct KeySpec(pub Vec<Name>);
+
+/// What closes a case.
+#[derive(Debug)]
+pub struct Closer {
+    /// Which event types.
+    pub events: Globs,
+    /// What must hold.
+    pub when: Option<Condition>,
+    /// The key in the closing event, where it differs from the rule's `case`.
+    pub case: Option<KeySpec>,
+}
+
+/// `missing: {events, when, for}`.
+#[derive(Debug)]
+pub struct Missing {
+    /// What should come.
+    pub events: Globs,
+    /// What must hold for it to count.
+    pub when: Option<Condition>,
+    /// For how long none may come.
+    pub span: SignedDuration,
+}
+
+/// `throttle:`.
+#[derive(Debug, Clone)]
+pub struct Throttle {
+    /// Counted apart by this; `None`: all together.
+    pub per: Option<KeySpec>,
+    /// How many within the window.
+    pub max: u64,
+    /// The sliding window.
+    pub every: SignedDuration,
+    /// Whether the rest goes into a digest (at the window's end) instead of nowhere.
+    pub rest_digest: bool,
+}
+
+/// `digest:`.
+#[derive(Debug, Clone)]
+pub struct Digest {
+    /// Collected apart by this; `None`: all together.
+    pub per: Option<KeySpec>,
+    /// When it goes out.
+    pub when: DigestTime,
+    /// The most events one message shows.
+    pub limit: usize,
+}
+
+/// When a digest goes out.
+#[derive(Debug, Clone)]
+pub enum DigestTime {
+    /// So long after its first event.
+    Every(SignedDuration),
+    /// At this time of day on these days, in this zone.
+    At(Arc<hours::DayTimes>),
+}
+
+/// A mute that stands in a file.
+#[derive(Debug)]
+pub struct FileMute {
+    /// As one made at run time; its id follows from what it says.
+    pub mute: Mute,
+    /// Its globs, compiled.
+    pub events: Option<Globs>,
+    /// Its condition, compiled.
+    pub when: Option<Condition>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// How a condition came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Held {
+    /// It holds.
+    Held,
+    /// It doesn't.
+    Missed,
+    /// It could not be read: a value of a kind that the test can't take, or too many steps.
+    Failed,
+}
+
+/// Why a condition came out as it did: the whole tree, with what each path selected.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Why {
+    /// All must hold.
+    All {
+        /// The parts.
+        all: Vec<Why>,
+        /// How it came out.
+        held: Held,
+    },
+    /// One must hold.
+    Any {
+        /// The parts.
+        any: Vec<Why>,
+        /// How it came out.
+        held: Held,
+    },
+    /// The part must not hold.
+    Not {
+        /// The part.
+        not: Box<Why>,
+        /// How it came out.
+        held: Held,
+    },
+    /// One test on what one path selected.
+    Test {
+        /// The path or name as written.
+        path: String,
+        /// The test in words: `is at least 1000`.
+        test: String,
+        /// What was selected, shortened.
+        values: Vec<Value>,
+        /// How it came out.
+        held: Held,
+        /// A hint: what failed and by how much.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+}
+
+/// What one rule makes of one event.
+#[derive(Debug)]
+pub struct Judgement<'r> {
+    /// The rule.
+    pub rule: &'r Rule,
+    /// Whether `events` and `when` accept the event as one of its own: `None` where the event only closes, or only
+    /// counts against `missing`.
+    pub held: Option<Held>,
+    /// The reasons, where the rule has a `when`.
+    pub why: Option<Why>,
+    /// The case it is about, where the rule has `case:` and the event was accepted. `Err` says what was absent.
+    pub case: Option<Result<String, String>>,
+    /// What became of each action of the rule, in order; filled where `held` is `Held`.
+    pub actions: Vec<ActionJudgement<'r>>,
+    /// The key of the case it closes, where a closer accepts it. `Err` says what was absent.
+    pub closes: Option<Result<String, String>>,
+    /// The reasons of the closer's condition, where it has one.
+    pub closes_why: Option<Why>,
+    /// Whether it counts as what a `missing` rule waits for.
+    pub arrived: bool,
+}
+
+/// What became of one action of a rule that holds.
+#[derive(Debug)]
+pub struct ActionJudgement<'r> {
+    /// The action.
+    pub action: &'r Action,
+    /// Whether it acts: its `when`, or `otherwise`.
+    pub held: Held,
+    /// The reasons, where it has a `when`.
+    pub why: Option<Why>,
+    /// The throttle's key; `Err` says what was absent.
+    pub throttle: Option<Result<String, String>>,
+    /// The digest's key; `Err` says what was absent.
+    pub digest: Option<Result<String, String>>,
+    /// When its `at` falls; `Err` says what was absent or no date.
+    pub at: Option<Result<Timestamp, String>>,
+}
+
+impl RuleSet {
+    /// What each rule that listens to this event makes of it; rules whose globs don't accept it are left out.
+    pub fn judge(&self, event: &Event) -> Vec<Judgement<'_>> {
+        todo!("{event:?}")
+    }
+
+    /// What each of `names:` selects in the event; what selects nothing is left out.
+    pub fn names_in(&self, event: &Event) -> Map<String, Value> {
+        todo!("{event:?}")
+    }
+}

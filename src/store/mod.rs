@@ -1,0 +1,283 @@
+//! Where everything durable is: the inbox, the planner's state, deliveries and their attempts.
+//!
+//! One trait, its verbs in the order in which an event lives; two ways to keep it (`memory`, `sqlite`), held to one
+//! conformance suite. A store decides nothing: what a destination may do is [`Pace`]'s to say, what an event leads to
+//! the planner's. It never asks for the time; it is told. Guards stand in the signatures: only a [`PlannerLease`]
+//! commits a plan, only a [`Claim`]'s token settles a delivery.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use jiff::Timestamp;
+
+use crate::delivery::{Attempt, Delivery, DeliveryId, Receipt, State};
+use crate::event::{Entry, Event, Item, Seq, Signal};
+use crate::pace::{Limits, Next, Pace};
+use crate::planner::ledger::DueTimer;
+use crate::planner::why::WhyRow;
+use crate::planner::{Keys, Ledger, Plan};
+
+/// An answer to come.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+
+/// Why a store could not do what it was asked. A variant for each case that somebody tells apart.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The lease or claim is another's by now; nothing was changed.
+    #[error("the lease was lost to another")]
+    Lost,
+    /// No room on the disk; nothing was changed, reading and settling may still work.
+    #[error("the disk is full")]
+    Full,
+    /// It may work again later; whether anything was changed is not known.
+    #[error("the store can't be reached: {0}")]
+    Unavailable(String),
+    /// The disk reported a failure while writing: what it holds can't be known until the process starts anew.
+    #[error("the disk failed: {0}")]
+    Broken(String),
+    /// The store is not one that this program can use: another program's file, a newer schema, damage.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+/// What became of an appended event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// It is new, and durable.
+    Fresh(Seq),
+    /// Its (source, id) is known and durable; nothing more is done.
+    Duplicate {
+        /// Whether this one has another body: it is kept beside the first, flagged, and not acted on.
+        conflict: bool,
+    },
+}
+
+/// The right to plan, for a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannerLease {
+    /// Grows with each change of holder: an older one commits nothing.
+    pub token: u64,
+    /// Until then.
+    pub until: Timestamp,
+}
+
+/// What waits for the planner.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Waiting {
+    /// Inbox entries after the last planned one, in order.
+    pub entries: Vec<Entry>,
+    /// Timers that have come due, by due time and id.
+    pub timers: Vec<DueTimer>,
+    /// When the next timer comes due that has not yet.
+    pub next_timer: Option<Timestamp>,
+}
+
+/// How many deliveries of one destination may be claimed.
+#[derive(Debug, Clone)]
+pub struct Room {
+    /// The destination.
+    pub destination: String,
+    /// Its limits; what is under way already, on any replica, counts against them.
+    pub limits: Limits,
+    /// At most so many now.
+    pub wanted: u32,
+}
+
+/// The right to carry out one delivery, for a time. The attempt was counted when it was made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// The delivery, `attempts` counting this one.
+    pub delivery: Delivery,
+    /// Only this settles it.
+    pub token: u64,
+    /// Until then; then another may take it.
+    pub until: Timestamp,
+    /// What the first delivered message of its lane gave back.
+    pub receipt: Option<Receipt>,
+    /// Whether any message of its lane was delivered, or was perhaps.
+    pub shown: bool,
+}
+
+/// What was claimed, and when to look again if nothing happens before.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Claimed {
+    /// The claims; fewer than asked for where a lane, a pace or the limits hold others back.
+    pub claims: Vec<Claim>,
+    /// When the next delivery may be claimed, as far as is known now.
+    pub next: Option<Timestamp>,
+}
+
+/// How an attempt ended, and what follows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settlement {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// The delivery's next state.
+    pub next: Next,
+    /// How to find what was sent.
+    pub receipt: Option<Receipt>,
+    /// How long the other side asked to wait.
+    pub wait: Option<jiff::SignedDuration>,
+    /// Whether the destination itself is broken.
+    pub failing: bool,
+    /// What Fanfare noticed: into the inbox with it, in the same transaction.
+    pub signals: Vec<Signal>,
+}
+
+/// Which events to list. All given must hold; newest first.
+#[derive(Debug, Default, Clone)]
+pub struct EventFilter {
+    /// Of this source.
+    pub source: Option<String>,
+    /// Of exactly this type, or with a trailing `*`, of types that begin so.
+    pub kind: Option<String>,
+    /// Received at or after.
+    pub since: Option<Timestamp>,
+    /// Received before.
+    pub until: Option<Timestamp>,
+    /// Before this place of the inbox, for the next page.
+    pub before: Option<Seq>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Which deliveries to list. All given must hold; newest first.
+#[derive(Debug, Default, Clone)]
+pub struct DeliveryFilter {
+    /// In one of these states; any if empty.
+    pub states: Vec<State>,
+    /// To this destination.
+    pub destination: Option<String>,
+    /// Of this rule.
+    pub rule: Option<String>,
+    /// Of this event.
+    pub event: Option<Seq>,
+    /// Planned at or after.
+    pub since: Option<Timestamp>,
+    /// Skip so many, for the next page.
+    pub skip: usize,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// An event that came with a known id and another body.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conflict {
+    /// The event whose id it bears.
+    pub of: Seq,
+    /// When it came.
+    pub received: Timestamp,
+    /// Its body.
+    pub raw: Vec<u8>,
+}
+
+/// One destination's state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// The destination.
+    pub destination: String,
+    /// Its pace.
+    pub pace: Pace,
+}
+
+/// How the store stands, for probes, metrics and the page.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Census {
+    /// The newest place of the inbox.
+    pub head: Seq,
+    /// Planned up to here.
+    pub planned: Seq,
+    /// How many deliveries are in each state, of those not yet pruned.
+    pub deliveries: Vec<(State, u64)>,
+    /// When the oldest delivery that waits came due.
+    pub oldest_due: Option<Timestamp>,
+    /// How many timers are set.
+    pub timers: u64,
+    /// Bytes on disk, write-ahead log included.
+    pub bytes: u64,
+}
+
+/// A place where everything durable is.
+pub trait Store: Send + Sync {
+    /// Appends an event unless its (source, id) is known. Answers when it is durable; events that arrive together
+    /// share one commit.
+    fn append(&self, event: Event) -> Answer<'_, Appended>;
+
+    /// Appends a command or a signal.
+    fn tell(&self, item: Item, now: Timestamp) -> Answer<'_, Seq>;
+
+    /// Takes, or keeps, the right to plan until `until`. `None` while another holds it.
+    fn lease(&self, holder: &str, now: Timestamp, until: Timestamp) -> Answer<'_, Option<PlannerLease>>;
+
+    /// What waits for the planner: at most `limit` entries and `limit` timers.
+    fn waiting(&self, now: Timestamp, limit: usize) -> Answer<'_, Waiting>;
+
+    /// Loads documents.
+    fn ledger(&self, keys: &Keys) -> Answer<'_, Ledger>;
+
+    /// Events by place; those that retention took are missing.
+    fn events(&self, seqs: &[Seq]) -> Answer<'_, Vec<(Seq, Event)>>;
+
+    /// Commits a plan, all of it or nothing. [`Error::Lost`] if the lease is another's. Gives the number of
+    /// deliveries that were new.
+    fn commit(&self, lease: &PlannerLease, plan: Plan, now: Timestamp) -> Answer<'_, u64>;
+
+    /// Takes due deliveries whose lane is free, within each room, its limits and its pace, until `until`. A delivery
+    /// whose lease has run out counts as due. Counts the attempt before the first byte leaves.
+    fn claim(&self, now: Timestamp, until: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed>;
+
+    /// Keeps the rendered message, so that every attempt says the same.
+    fn keep(&self, claim: &Claim, message: String) -> Answer<'_, ()>;
+
+    /// Ends a claim: records the attempt, sets the state, the pace and the receipt, appends the signals.
+    /// [`Error::Lost`] if the token is stale; then nothing is changed.
+    fn settle(&self, claim: &Claim, settlement: Settlement, now: Timestamp) -> Answer<'_, ()>;
+
+    /// Ends a claim without an attempt: a close of what was never shown is cancelled, a claim given back at shutdown is
+    /// due again.
+    fn release(&self, claim: &Claim, state: State, reason: &str, now: Timestamp) -> Answer<'_, ()>;
+
+    /// Makes dead, cancelled or waiting deliveries due now, to be rendered anew. Gives how many it did.
+    fn revive(&self, ids: &[DeliveryId], now: Timestamp) -> Answer<'_, u64>;
+
+    /// Calls off deliveries that are not final and not under way. Gives how many it did.
+    fn cancel(&self, ids: &[DeliveryId], reason: &str, now: Timestamp) -> Answer<'_, u64>;
+
+    /// Lists events.
+    fn list_events(&self, filter: &EventFilter) -> Answer<'_, Vec<(Seq, Event)>>;
+
+    /// The places of an event id, newest first, of whichever source.
+    fn find_event(&self, id: &str) -> Answer<'_, Vec<Seq>>;
+
+    /// What came with the id of this event and another body.
+    fn conflicts(&self, event: Seq) -> Answer<'_, Vec<Conflict>>;
+
+    /// What each rule did about an event.
+    fn whys(&self, event: Seq) -> Answer<'_, Vec<WhyRow>>;
+
+    /// Lists deliveries.
+    fn list_deliveries(&self, filter: &DeliveryFilter) -> Answer<'_, Vec<Delivery>>;
+
+    /// A delivery and its attempts.
+    fn delivery(&self, id: &DeliveryId) -> Answer<'_, Option<(Delivery, Vec<Attempt>)>>;
+
+    /// Documents of a kind, by id, after `after`.
+    fn docs(&self, kind: &str, after: &str, limit: usize) -> Answer<'_, Vec<(String, String)>>;
+
+    /// How each destination stands that was ever spoken to.
+    fn standings(&self) -> Answer<'_, Vec<Standing>>;
+
+    /// How the store stands.
+    fn census(&self) -> Answer<'_, Census>;
+
+    /// Deletes at most `limit` finished things older than `before` (dead deliveries and ids: older than
+    /// `before_dead`), leaving events that a document, timer or unfinished delivery needs. Gives how many; 0 when
+    /// there is nothing more.
+    fn prune(&self, before: Timestamp, before_dead: Timestamp, limit: usize) -> Answer<'_, u64>;
+
+    /// Whether it can commit now.
+    fn probe(&self) -> Answer<'_, ()>;
+
+    /// Finishes what is under way and lets go of the files.
+    fn close(&self) -> Answer<'_, ()>;
+}

@@ -1,0 +1,1 @@
+//! Every channel and every message: golden files, verdicts, leaks.

@@ -1,0 +1,14 @@
+//! One binary for all tests: one link instead of a dozen.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod path;
+mod decimal;
+mod yaml;
+mod sources;
+mod rules;
+mod message;
+mod planner;
+mod store;
+mod channels;
+mod wire;
+mod support;

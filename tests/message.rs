@@ -1,0 +1,1 @@
+//! Messages: rendering, and values that stay text.

@@ -1,0 +1,1 @@
+//! JSONPath, by its compliance suite and by our own cases.

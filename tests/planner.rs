@@ -1,0 +1,1 @@
+//! The planner: event sequences in, plans out.

@@ -1,0 +1,1 @@
+//! Rules: parsing, judging, their problems.

@@ -1,0 +1,1 @@
+//! Signatures and normalising: every scheme verifies what it signs, and refuses all else.

@@ -1,0 +1,1 @@
+//! What tests share: receivers that behave like the real services, and a program under test.

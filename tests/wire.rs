@@ -1,0 +1,1 @@
+//! The one sender, against servers that behave badly.
