@@ -3,15 +3,26 @@
 //! Pure but for `wire.rs`, the one careful sender that all of them share. A channel is one file with a [`Kind`] and one
 //! row in [`ALL`]; docs, schema, suggestions, `preview --as`, the golden files, the leak test and the verdict test
 //! read that row. Channels know messages, and nothing of rules, events or the store.
+//!
+//! Whoever sends does three things in a row, and the second is not left out: [`wire::Transport::send`], then
+//! [`Reply::redacted`] with the channel's secrets, then [`Channel::verdict`]. So no verdict, no record and no log can
+//! quote what the other side echoed.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-use crate::delivery::{Act, Attempt, DeliveryId, Outcome, Receipt};
+use crate::delivery::{Act, DeliveryId, Outcome, Receipt};
 use crate::message::Rendered;
-use crate::problem::Problems;
+use crate::problem::{Place, Problems};
 use crate::secret::Secret;
 use crate::yaml::Fields;
+
+pub mod choice;
+pub mod redact;
+pub mod verdict;
+pub mod wire;
+
+pub use self::choice::Choice;
 
 /// Every channel there is. To add one: its file, its `mod` line, its row here.
 pub const ALL: &[Kind] = &[];
@@ -73,6 +84,12 @@ pub trait Channel: Send + Sync + std::fmt::Debug {
 
     /// Where it sends, without secrets, for people: `smtp.example.com:465`, `hooks.slack.com`.
     fn address(&self) -> String;
+
+    /// The names (of the rules' `names:`) that its choices and templated URLs read, and where that stands: loading
+    /// reports those that nobody defines, since a choice would quietly fall to its `else`.
+    fn names(&self) -> Vec<(String, Place)> {
+        Vec::new()
+    }
 }
 
 /// Everything a channel may use to compose.
@@ -165,6 +182,9 @@ pub enum Reply {
         headers: Vec<(String, String)>,
         /// The start of the body.
         body: Vec<u8>,
+        /// Whether that is all of the body: not if it was too long, or broke off, or outlasted the deadline. A channel
+        /// that must read the body to know whether it was heard calls a 2xx without its end ambiguous.
+        whole: bool,
     },
     /// A mail server's last word: per recipient where they differed.
     Mail {
@@ -172,7 +192,7 @@ pub enum Reply {
         accepted: Vec<String>,
         /// Refused for these, with code and text.
         refused: Vec<(String, u16, String)>,
-        /// The answer to the whole message, if it came to that.
+        /// The answer to the whole message, or to the step before it that went wrong for all.
         code: Option<u16>,
         /// The server's words.
         text: String,
@@ -183,6 +203,74 @@ pub enum Reply {
     NoAnswer(String),
     /// Nothing needed sending.
     Nothing,
+}
+
+impl Reply {
+    /// An HTTP answer with this whole body and no headers.
+    pub fn http(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self::Http { status, headers: Vec::new(), body: body.into(), whole: true }
+    }
+
+    /// The value of a header of an HTTP answer; `name` in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        match self {
+            Self::Http { headers, .. } => {
+                headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+            }
+            _ => None,
+        }
+    }
+
+    /// The body of an HTTP answer as JSON, if it is whole and is JSON.
+    pub fn json(&self) -> Option<Value> {
+        match self {
+            Self::Http { body, whole: true, .. } => serde_json::from_slice(body).ok(),
+            _ => None,
+        }
+    }
+
+    /// The same with every secret cut out of everything the other side said.
+    #[must_use]
+    pub fn redacted(self, secrets: &[Secret]) -> Self {
+        let cut = |text: String| redact::redact(&text, secrets);
+        match self {
+            Self::Http { status, headers, body, whole } => Self::Http {
+                status,
+                headers: headers.into_iter().map(|(name, value)| (name, cut(value))).collect(),
+                body: cut(String::from_utf8_lossy(&body).into_owned()).into_bytes(),
+                whole,
+            },
+            Self::Mail { accepted, refused, code, text } => Self::Mail {
+                accepted,
+                refused: refused.into_iter().map(|(to, code, text)| (to, code, cut(text))).collect(),
+                code,
+                text: cut(text),
+            },
+            Self::NotSent(why) => Self::NotSent(cut(why)),
+            Self::NoAnswer(why) => Self::NoAnswer(cut(why)),
+            Self::Nothing => Self::Nothing,
+        }
+    }
+
+    /// A short account for the attempt's record. Call it on a redacted reply.
+    pub fn account(&self) -> String {
+        let account = match self {
+            Self::Http { status, body, .. } => format!("{status} {}", String::from_utf8_lossy(body)),
+            Self::Mail { accepted, refused, code, text } => {
+                let mut lines = vec![format!("{} {text}", code.map_or_else(|| "-".into(), |code| code.to_string()))];
+                lines.extend(accepted.iter().map(|to| format!("accepted for {}", verdict::masked(to))));
+                lines.extend(refused.iter().map(|(to, code, text)| {
+                    let to_masked = verdict::masked(to);
+                    format!("refused for {to_masked}: {code} {}", text.replace(to.as_str(), &to_masked))
+                }));
+                lines.join("\n")
+            }
+            Self::NotSent(why) => format!("not sent: {why}"),
+            Self::NoAnswer(why) => format!("no answer: {why}"),
+            Self::Nothing => "nothing needed sending".into(),
+        };
+        shortened(&account)
+    }
 }
 
 /// What a reply means.
@@ -200,11 +288,45 @@ pub struct Verdict {
     pub failing: bool,
 }
 
-/// A short account of a request for the attempt's record, without secrets.
-pub fn account(request: &Request, attempt: &mut Attempt) {
-    attempt.sent = match request {
-        Request::Http(request) => String::from_utf8_lossy(&request.body).chars().take(2048).collect(),
-        Request::Mail(mail) => String::from_utf8_lossy(&mail.message).chars().take(2048).collect(),
-        Request::Nothing => String::new(),
+impl Verdict {
+    /// This outcome for this reason, and nothing more.
+    pub fn new(outcome: Outcome, reason: impl Into<String>) -> Self {
+        Self { outcome, reason: reason.into(), wait: None, receipt: None, failing: false }
+    }
+
+    /// The same; the destination itself is broken.
+    #[must_use]
+    pub fn failing(mut self) -> Self {
+        self.failing = true;
+        self
+    }
+
+    /// The same, with how to find what was sent.
+    #[must_use]
+    pub fn receipt(mut self, receipt: Receipt) -> Self {
+        self.receipt = Some(receipt);
+        self
+    }
+
+    /// The same, not before `wait` from now.
+    #[must_use]
+    pub fn wait(mut self, wait: Option<SignedDuration>) -> Self {
+        self.wait = wait;
+        self
+    }
+}
+
+/// A short account of a request for the attempt's record, with the channel's secrets cut out.
+pub fn account(request: &Request, secrets: &[Secret]) -> String {
+    let sent = match request {
+        Request::Http(request) => String::from_utf8_lossy(&request.body),
+        Request::Mail(mail) => String::from_utf8_lossy(&mail.message),
+        Request::Nothing => return String::new(),
     };
+    shortened(&redact::redact(&sent, secrets))
+}
+
+/// At most 2,048 characters: what is kept of a request or reply.
+fn shortened(text: &str) -> String {
+    text.chars().take(2048).collect()
 }

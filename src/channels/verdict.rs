@@ -1,0 +1,152 @@
+//! From a reply to a verdict: the table that all channels share, and Retry-After.
+//!
+//! A channel looks first for what only its service says (`ok: false`, a JSON error code) and leaves all the rest to
+//! [`shared`]. Pure; waits are given as they were asked for, and held within an hour where they are used (`pace`).
+
+use jiff::SignedDuration;
+
+use crate::channels::{Reply, Verdict};
+use crate::delivery::Outcome;
+
+/// How a kind of receiver means its refusals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Somebody's own endpoint, that may be half-way through a deployment: all is tried again but 400, 410, 413, 415
+    /// and 422.
+    Http,
+    /// A chat or pager service: 401, 403, 404 and 410 are its last word, and mark the destination failing, because
+    /// asking again only gets us banned. 400, 413 and 422 are about the message's form.
+    Service,
+}
+
+/// The verdict on a reply in which the channel found nothing of its own.
+pub fn shared(family: Family, reply: &Reply) -> Verdict {
+    match reply {
+        Reply::Http { status, body, .. } => {
+            let reason = in_words(*status, &String::from_utf8_lossy(body));
+            by_status(family, *status, reason).wait_for(retry_after(reply))
+        }
+        Reply::Mail { accepted, refused, code, text } => by_mail(accepted, refused, *code, text),
+        Reply::NotSent(why) => Verdict::new(Outcome::Temporary, why.as_str()),
+        Reply::NoAnswer(why) => Verdict::new(Outcome::Ambiguous, why.as_str()),
+        Reply::Nothing => Verdict::new(Outcome::Delivered, "nothing needed sending"),
+    }
+}
+
+/// The table.
+fn by_status(family: Family, status: u16, reason: String) -> Verdict {
+    let is_service = family == Family::Service;
+    match status {
+        200..=299 => Verdict::new(Outcome::Delivered, reason),
+        300..=399 => Verdict::new(Outcome::Permanent, format!("{reason} (redirects are not followed)")),
+        429 => Verdict::new(Outcome::Limited, reason),
+        401 | 403 | 404 if is_service => Verdict::new(Outcome::Permanent, reason).failing(),
+        410 => Verdict::new(Outcome::Permanent, reason).failing(),
+        400 | 413 | 422 if is_service => Verdict::new(Outcome::Refused, reason),
+        400 | 413 | 415 | 422 => Verdict::new(Outcome::Permanent, reason),
+        408 | 425 => Verdict::new(Outcome::Temporary, reason),
+        402..=499 if is_service => Verdict::new(Outcome::Permanent, reason),
+        _ => Verdict::new(Outcome::Temporary, reason),
+    }
+}
+
+/// RFC 5321, section 4.2.1: 4yz may work later, 5yz won't. One recipient that took it is enough, since the others
+/// can't be served again without bothering that one twice: the reason names them.
+fn by_mail(accepted: &[String], refused: &[(String, u16, String)], code: Option<u16>, text: &str) -> Verdict {
+    let refusals: Vec<String> = refused
+        .iter()
+        .map(|(to, code, text)| {
+            format!("{} ({code} {})", masked(to), one_line(&text.replace(to.as_str(), &masked(to))))
+        })
+        .collect();
+    let words = match code {
+        Some(code) => format!("{code} {}", one_line(text)),
+        None => one_line(text),
+    };
+    if !accepted.is_empty() {
+        let reason = if refusals.is_empty() { words } else { format!("{words}; refused for {}", refusals.join(", ")) };
+        return Verdict::new(Outcome::Delivered, reason);
+    }
+    let refusal = refused.iter().map(|(_, code, _)| *code).find(|code| *code < 500);
+    match (code, refusal) {
+        // Authentication (RFC 4954, section 6): nothing will get through until a person mends it.
+        (Some(530 | 534 | 535 | 538), _) => Verdict::new(Outcome::Permanent, words).failing(),
+        // RFC 3463, section 3.7: the server has no use for this form of content.
+        (Some(500..), _) if text.starts_with("5.6.") => Verdict::new(Outcome::Refused, words),
+        (Some(500..), _) => Verdict::new(Outcome::Permanent, words),
+        (Some(_), _) => Verdict::new(Outcome::Temporary, words),
+        (None, Some(_)) => Verdict::new(Outcome::Temporary, format!("refused for {}", refusals.join(", "))),
+        (None, None) if refused.is_empty() => Verdict::new(Outcome::Temporary, words),
+        (None, None) => Verdict::new(Outcome::Permanent, format!("refused for {}", refusals.join(", "))),
+    }
+}
+
+impl Verdict {
+    /// The same, with a wait where one means anything.
+    fn wait_for(self, wait: Option<SignedDuration>) -> Self {
+        match self.outcome {
+            Outcome::Limited | Outcome::Temporary => self.wait(wait),
+            _ => self,
+        }
+    }
+}
+
+/// `404 Not Found: no_service`: the status, its name, and the start of what was said.
+pub fn in_words(status: u16, said: &str) -> String {
+    let name = reqwest::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    let mut words = match name {
+        Some(name) => format!("{status} {name}"),
+        None => status.to_string(),
+    };
+    let said = one_line(said);
+    if !said.is_empty() && (status >= 300 || status < 200) {
+        words = format!("{words}: {said}");
+    }
+    words
+}
+
+/// At most 200 characters in one line: control characters and runs of white space become one blank.
+pub fn one_line(text: &str) -> String {
+    let mut words = String::new();
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+        if !words.is_empty() {
+            words.push(' ');
+        }
+        words.push_str(word);
+        if words.len() > 800 {
+            break;
+        }
+    }
+    match words.char_indices().nth(200) {
+        Some((at, _)) => format!("{}…", &words[..at]),
+        None => words,
+    }
+}
+
+/// `m…@label.example`: enough to know whom, too little to leak an address book into a log.
+pub fn masked(address: &str) -> String {
+    match address.rsplit_once('@') {
+        Some((name, domain)) => format!("{}…@{domain}", name.chars().next().map(String::from).unwrap_or_default()),
+        None => "…".into(),
+    }
+}
+
+/// How long the other side asks to wait: `Retry-After` (RFC 9110, section 10.2.3), in seconds or as a date, which is
+/// read against the answer's own `Date`, so that no two clocks need agree. `None` where it makes no sense.
+pub fn retry_after(reply: &Reply) -> Option<SignedDuration> {
+    let asked = reply.header("retry-after")?.trim();
+    if let Some(wait) = seconds(asked) {
+        return Some(wait);
+    }
+    let until = jiff::fmt::rfc2822::parse(asked).ok()?.timestamp();
+    let date = jiff::fmt::rfc2822::parse(reply.header("date")?.trim()).ok()?.timestamp();
+    Some(until.duration_since(date).max(SignedDuration::ZERO))
+}
+
+/// Seconds, with or without a fraction: `3`, `0.65`. Held within a year; `None` for anything else (`-1`, `NaN`, `1e9`).
+pub fn seconds(text: &str) -> Option<SignedDuration> {
+    const YEAR_MS: f64 = 366.0 * 86_400_000.0;
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let seconds: f64 = text.parse().ok().filter(|_| plain)?;
+    Some(SignedDuration::from_millis((seconds * 1000.0).ceil().clamp(0.0, YEAR_MS) as i64))
+}
