@@ -17,6 +17,9 @@ pub const OWN_SOURCE: &str = "fanfare";
 /// The type of a signed body that is no JSON object with a type.
 pub const UNPARSED: &str = "fanfare.unparsed";
 
+/// The type of the own event that opens the case of a `missing` rule. Only that rule hears it.
+pub const MISSING: &str = "fanfare.missing";
+
 /// The longest event type, in bytes, that globs are matched against; a longer one makes the event unparsed.
 pub const TYPE_MAX: usize = 256;
 

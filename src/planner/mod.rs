@@ -35,6 +35,8 @@ pub struct Plan {
 pub struct Cancel {
     /// The case at one destination.
     pub lane: Lane,
+    /// Only deliveries of this action: a newer reminder takes the place of an older one, not of an announcement.
+    pub action: Option<String>,
     /// In words.
     pub reason: String,
 }

@@ -287,6 +287,9 @@ pub struct Judgement<'r> {
     pub closes: Option<Result<String, String>>,
     /// The reasons of the closer's condition, where it has one.
     pub closes_why: Option<Why>,
+    /// What became of each of the rule's `on_close` actions, in order; filled where `closes` is `Some(Ok(…))`, and by
+    /// `judge_rule` always.
+    pub on_close: Vec<ActionJudgement<'r>>,
     /// Whether it counts as what a `missing` rule waits for.
     pub arrived: bool,
 }
@@ -314,8 +317,28 @@ impl RuleSet {
         todo!("{event:?}")
     }
 
+    /// What one rule makes of an event that is put before it whatever its globs say: of the own event that opens a
+    /// `missing` case, of the opening event of a case whose timer came due or that was closed by hand. `held` and
+    /// `actions` as if the globs had accepted it, `on_close` always filled, `closes` and `arrived` left out.
+    pub fn judge_rule<'r>(&'r self, rule: &'r Rule, event: &Event) -> Judgement<'r> {
+        todo!("{rule:?} {event:?}")
+    }
+
+    /// A mute made at run time, compiled with the names and lists in force. `Err` says what is wrong with its `events`
+    /// or `when`.
+    pub fn mute(&self, mute: &Mute) -> Result<FileMute, String> {
+        todo!("{mute:?}")
+    }
+
     /// What each of `names:` selects in the event; what selects nothing is left out.
     pub fn names_in(&self, event: &Event) -> Map<String, Value> {
+        todo!("{event:?}")
+    }
+}
+
+impl FileMute {
+    /// Whether its `events` and `when` mean this event. Its rule, destination and times are the planner's business.
+    pub fn accepts(&self, event: &Event) -> Held {
         todo!("{event:?}")
     }
 }
