@@ -1,0 +1,75 @@
+//! A stream that a mail server can't misuse.
+//!
+//! It hands on one line at a time, so that what a man in the middle slips in behind the answer to STARTTLS is read as
+//! TLS, and fails, instead of being taken for an answer inside of it. And it ends when the server has said far too
+//! much, so that an endless line can't fill the memory.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use lettre::transport::smtp::client::AsyncTokioStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// All that a server may say over one connection.
+const SAID_MAX: usize = 1 << 20;
+
+/// The tamed stream.
+#[derive(Debug)]
+pub(super) struct Tame<S> {
+    inner: S,
+    peer: SocketAddr,
+    /// What was read and not yet handed on.
+    ahead: Vec<u8>,
+    said: usize,
+}
+
+impl<S> Tame<S> {
+    pub(super) fn new(inner: S, peer: SocketAddr) -> Self {
+        Self { inner, peer, ahead: Vec::new(), said: 0 }
+    }
+}
+
+impl<S> AsyncTokioStream for Tame<S>
+where
+    S: AsyncRead + AsyncWrite + Send + Sync + Unpin + std::fmt::Debug,
+{
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.peer)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Tame<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            let mut chunk = [0; 4096];
+            let mut chunk = ReadBuf::new(&mut chunk);
+            ready!(Pin::new(&mut self.inner).poll_read(cx, &mut chunk))?;
+            self.said += chunk.filled().len();
+            if self.said > SAID_MAX {
+                return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
+            }
+            self.ahead = chunk.filled().to_vec();
+        }
+        let line = self.ahead.iter().position(|byte| *byte == b'\n').map_or(self.ahead.len(), |at| at + 1);
+        let now = line.min(out.remaining());
+        let handed: Vec<u8> = self.ahead.drain(..now).collect();
+        out.put_slice(&handed);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Tame<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, data)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
