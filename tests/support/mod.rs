@@ -1,1 +1,10 @@
 //! What tests share: receivers that behave like the real services, and a program under test.
+// A receiver offers all that any test may want of it.
+#![allow(dead_code)]
+
+pub mod http_peer;
+pub mod leak;
+pub mod mime;
+pub mod sending;
+pub mod smtp_peer;
+pub mod tls;

@@ -112,10 +112,14 @@ fn tls(authorities: &str) -> Result<ClientConfig, String> {
 
 /// An I/O error as people say it. The system's own words only where they add something.
 fn io_in_words(error: &io::Error) -> String {
-    if let Some(inner) = error.get_ref()
-        && let Some(error) = inner.downcast_ref::<rustls::Error>()
-    {
-        return format!("TLS: {error}");
+    // Layers wrap each other's errors in further I/O errors, and hide them from `source`.
+    if let Some(inner) = error.get_ref() {
+        if let Some(error) = inner.downcast_ref::<rustls::Error>() {
+            return format!("TLS: {error}");
+        }
+        if let Some(error) = inner.downcast_ref::<io::Error>() {
+            return io_in_words(error);
+        }
     }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "the connection was refused".into(),
@@ -124,6 +128,8 @@ fn io_in_words(error: &io::Error) -> String {
         }
         io::ErrorKind::UnexpectedEof => "the connection closed too early".into(),
         io::ErrorKind::TimedOut => "the connection timed out".into(),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "there is no way to the address".into(),
+        io::ErrorKind::FileTooLarge => "the server said far too much".into(),
         kind => kind.to_string(),
     }
 }
