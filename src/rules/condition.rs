@@ -1,5 +1,138 @@
-//! The `when` of a rule.
+//! The `when` of a rule: one recursive walk that always returns its reasons.
+//!
+//! Pure. Every part is run, even where the outcome is already certain, so that reasons are whole.
+
+use std::sync::Arc;
+
+use super::check::{Check, EXCEEDED, Outcome};
+use super::reading::{Budget, Reading, shortened};
+use super::{Held, Name, Why};
+use crate::problem::Place;
 
 /// A compiled condition.
-#[derive(Debug)]
-pub struct Condition {}
+#[derive(Debug, Clone)]
+pub struct Condition {
+    pub(crate) tree: Tree,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// How a condition is put together.
+#[derive(Debug, Clone)]
+pub(crate) enum Tree {
+    /// All must hold.
+    All(Vec<Tree>),
+    /// One must hold.
+    Any(Vec<Tree>),
+    /// It must not hold.
+    Not(Box<Tree>),
+    /// A test on what a path selects.
+    Test(Test),
+}
+
+/// A test on what a path selects.
+#[derive(Debug, Clone)]
+pub(crate) struct Test {
+    /// The path or name.
+    pub on: Name,
+    /// As it is written, shared with every reason.
+    pub path: Arc<str>,
+    /// The test.
+    pub check: Check,
+}
+
+impl Condition {
+    /// How it comes out for an event, and why.
+    pub(crate) fn judge(&self, reading: &mut Reading<'_>, budget: &mut Budget) -> Why {
+        self.tree.judge(reading, budget)
+    }
+
+    /// The paths and names that it uses, in the order of the file.
+    pub fn names(&self) -> Vec<&Name> {
+        let mut names = Vec::new();
+        self.tree.collect(&mut names);
+        names
+    }
+}
+
+impl Tree {
+    fn judge(&self, reading: &mut Reading<'_>, budget: &mut Budget) -> Why {
+        let mut judged = |parts: &[Tree]| -> Vec<Why> { parts.iter().map(|part| part.judge(reading, budget)).collect() };
+        match self {
+            Tree::All(parts) => {
+                let all = judged(parts);
+                Why::All { held: Held::all(all.iter().map(Why::held)), all }
+            }
+            Tree::Any(parts) => {
+                let any = judged(parts);
+                Why::Any { held: Held::any(any.iter().map(Why::held)), any }
+            }
+            Tree::Not(part) => {
+                let not = part.judge(reading, budget);
+                Why::Not { held: not.held().inverted(), not: Box::new(not) }
+            }
+            Tree::Test(test) => test.judge(reading, budget),
+        }
+    }
+
+    fn collect<'t>(&'t self, names: &mut Vec<&'t Name>) {
+        match self {
+            Tree::All(parts) | Tree::Any(parts) => parts.iter().for_each(|part| part.collect(names)),
+            Tree::Not(part) => part.collect(names),
+            Tree::Test(test) => names.push(&test.on),
+        }
+    }
+}
+
+impl Test {
+    fn judge(&self, reading: &mut Reading<'_>, budget: &mut Budget) -> Why {
+        let (values, mut outcome) = match reading.select(&self.on, budget) {
+            Ok(nodes) => (shortened(&nodes), self.check.on_nodes(&nodes, &mut reading.look(budget))),
+            Err(_) => (Vec::new(), Outcome::failed(EXCEEDED)),
+        };
+        if values.is_empty()
+            && outcome.held != Held::Held
+            && let [query] = self.on.queries(reading.source())
+            && let Some(list) = reading.list_on_the_way(&query.path)
+        {
+            outcome.note = Some(format!("`{list}` is a list: did you mean `{list}[*]`?"));
+        }
+        Why::Test {
+            path: self.path.clone(),
+            test: self.check.words().clone(),
+            values,
+            held: outcome.held,
+            note: outcome.note,
+        }
+    }
+}
+
+impl Why {
+    /// How it came out.
+    pub fn held(&self) -> Held {
+        match self {
+            Why::All { held, .. } | Why::Any { held, .. } | Why::Not { held, .. } | Why::Test { held, .. } => *held,
+        }
+    }
+
+    /// The tests that made it come out as it did, for a sentence: those of the same outcome, or, beneath a `not`, of
+    /// the other one.
+    pub fn decisive(&self) -> Vec<&Why> {
+        let mut tests = Vec::new();
+        self.collect(self.held(), &mut tests);
+        tests
+    }
+
+    fn collect<'w>(&'w self, wanted: Held, tests: &mut Vec<&'w Why>) {
+        if self.held() != wanted {
+            return;
+        }
+        match self {
+            Why::All { all: parts, .. } | Why::Any { any: parts, .. } => {
+                parts.iter().for_each(|part| part.collect(wanted, tests));
+            }
+            Why::Not { not, .. } => not.collect(wanted.inverted(), tests),
+            Why::Test { .. } => tests.push(self),
+        }
+    }
+}

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -13,15 +14,22 @@ use serde_json::{Map, Value};
 pub use self::condition::Condition;
 pub use self::glob::Globs;
 pub use self::hours::Hours;
+pub use self::parse::parse;
+use self::value::Literal;
 use crate::delivery::{Say, Severity};
-use crate::event::{Event, Mute};
+use crate::event::Mute;
+use crate::path::Path;
 use crate::problem::Place;
 
+pub mod check;
 pub mod condition;
+mod facts;
 pub mod glob;
 pub mod hours;
+mod judge;
 pub mod operator;
 pub mod parse;
+mod reading;
 pub mod value;
 
 /// Everything that stands in the rules folder, compiled.
@@ -32,8 +40,28 @@ pub struct RuleSet {
     /// `names:`: what a word stands for, first path that selects something wins. Those of source presets are among
     /// them, by source; a file's own name comes before a preset's.
     pub names: BTreeMap<String, Name>,
+    /// `lists:`, the values that `in: NAME` reads.
+    pub lists: BTreeMap<String, Arc<List>>,
+    /// `hours:`, windows by their names.
+    pub hours: BTreeMap<String, Arc<Hours>>,
     /// Planned mutes from files.
     pub mutes: Vec<FileMute>,
+    /// The default zone, if one is set.
+    pub zone: Option<TimeZone>,
+    /// Which rules a type reaches.
+    pub(crate) index: glob::Index,
+}
+
+/// The names that the sources' presets bring: by source, by name, the paths in order.
+pub type Presets = BTreeMap<String, BTreeMap<String, Vec<String>>>;
+
+/// A list of `lists:`.
+#[derive(Debug)]
+pub struct List {
+    /// Its values.
+    pub values: Vec<Literal>,
+    /// Where its name stands.
+    pub place: Place,
 }
 
 /// A value with the place where it was written.
@@ -139,9 +167,20 @@ pub struct Name {
     /// As it is written: a name or a path.
     pub text: String,
     /// Compiled, in order.
-    pub paths: Vec<Arc<crate::path::Path>>,
+    pub paths: Vec<Query>,
+    /// A preset's: what stands in place of `paths` for events of these sources.
+    pub by_source: Vec<(Arc<str>, Vec<Query>)>,
     /// Where it stands, if in a file.
     pub place: Option<Place>,
+}
+
+/// A path that is evaluated once for an event, however many rules ask.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// The path.
+    pub path: Arc<Path>,
+    /// Which of the distinct paths it is.
+    pub(crate) id: usize,
 }
 
 /// One path or name, or several that make one key together.
@@ -208,10 +247,14 @@ pub enum DigestTime {
 pub struct FileMute {
     /// As one made at run time; its id follows from what it says.
     pub mute: Mute,
+    /// Where its destination stands, if it names one.
+    pub destination: Option<At<String>>,
     /// Its globs, compiled.
     pub events: Option<Globs>,
     /// Its condition, compiled.
     pub when: Option<Condition>,
+    /// The zone of dates without one, for its condition.
+    pub zone: TimeZone,
     /// Where it stands.
     pub place: Place,
 }
@@ -256,9 +299,9 @@ pub enum Why {
     /// One test on what one path selected.
     Test {
         /// The path or name as written.
-        path: String,
+        path: Arc<str>,
         /// The test in words: `is at least 1000`.
-        test: String,
+        test: Arc<str>,
         /// What was selected, shortened.
         values: Vec<Value>,
         /// How it came out.
@@ -277,7 +320,7 @@ pub struct Judgement<'r> {
     /// Whether `events` and `when` accept the event as one of its own: `None` where the event only closes, or only
     /// counts against `missing`.
     pub held: Option<Held>,
-    /// The reasons, where the rule has a `when`.
+    /// The reasons, where the rule (or its `missing`) has a `when`.
     pub why: Option<Why>,
     /// The case it is about, where the rule has `case:` and the event was accepted. `Err` says what was absent.
     pub case: Option<Result<String, String>>,
@@ -309,36 +352,4 @@ pub struct ActionJudgement<'r> {
     pub digest: Option<Result<String, String>>,
     /// When its `at` falls; `Err` says what was absent or no date.
     pub at: Option<Result<Timestamp, String>>,
-}
-
-impl RuleSet {
-    /// What each rule that listens to this event makes of it; rules whose globs don't accept it are left out.
-    pub fn judge(&self, event: &Event) -> Vec<Judgement<'_>> {
-        todo!("{event:?}")
-    }
-
-    /// What one rule makes of an event that is put before it whatever its globs say: of the own event that opens a
-    /// `missing` case, of the opening event of a case whose timer came due or that was closed by hand. `held` and
-    /// `actions` as if the globs had accepted it, `on_close` always filled, `closes` and `arrived` left out.
-    pub fn judge_rule<'r>(&'r self, rule: &'r Rule, event: &Event) -> Judgement<'r> {
-        todo!("{rule:?} {event:?}")
-    }
-
-    /// A mute made at run time, compiled with the names and lists in force. `Err` says what is wrong with its `events`
-    /// or `when`.
-    pub fn mute(&self, mute: &Mute) -> Result<FileMute, String> {
-        todo!("{mute:?}")
-    }
-
-    /// What each of `names:` selects in the event; what selects nothing is left out.
-    pub fn names_in(&self, event: &Event) -> Map<String, Value> {
-        todo!("{event:?}")
-    }
-}
-
-impl FileMute {
-    /// Whether its `events` and `when` mean this event. Its rule, destination and times are the planner's business.
-    pub fn accepts(&self, event: &Event) -> Held {
-        todo!("{event:?}")
-    }
 }

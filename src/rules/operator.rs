@@ -1,1 +1,609 @@
-//! operator.
+//! The operators: one table whose rows know everything about them.
+//!
+//! What `when` accepts, the nearest name, the words of `explain`, the schema, the documentation and a test that runs
+//! every example are read from [`TABLE`]. To add an operator, add a row.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use regex::Regex;
+use serde_json::Value;
+use unicode_normalization::UnicodeNormalization;
+
+use super::Held;
+use super::check::{Check, Look, Outcome};
+use super::glob::Glob;
+use super::value::{
+    LIST_HINT, Literal, Text, comparable, distance, kind_of, number_of, shown, span_words, text_of, time_of,
+};
+use crate::decimal::Decimal;
+
+/// Everything about one operator.
+#[derive(Debug)]
+pub struct Operator {
+    /// Its key.
+    pub name: &'static str,
+    /// What it takes.
+    pub operand: OperandKind,
+    /// When it holds, in a sentence without a full stop.
+    pub doc: &'static str,
+    /// The words of `explain`, with `{}` for the operand.
+    pub phrase: &'static str,
+    /// Whether `ignore_case: true` may stand beside it.
+    pub ignores_case: bool,
+    /// Run by a test, shown in the documentation.
+    pub examples: &'static [Example],
+    /// The test itself.
+    pub holds: Holds,
+}
+
+/// A test, what a path selected, and how it comes out.
+#[derive(Debug, Clone, Copy)]
+pub struct Example {
+    /// The test, as it stands in a rule.
+    pub test: &'static str,
+    /// The nodes, as a JSON array.
+    pub nodes: &'static str,
+    /// How it comes out.
+    pub held: Held,
+}
+
+/// What an operator looks at.
+#[derive(Debug, Clone, Copy)]
+pub enum Holds {
+    /// At one node.
+    Node(fn(&Operand, &Value, &mut Look<'_>) -> Outcome),
+    /// At all that was selected.
+    Nodes(fn(&Operand, &[&Value], &mut Look<'_>) -> Outcome),
+}
+
+/// What kind of operand an operator takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OperandKind {
+    /// Any value.
+    Value,
+    /// A list of values, or the name of one from `lists:`.
+    Values,
+    /// A number or a time.
+    Bound,
+    /// A regular expression.
+    Regex,
+    /// A glob.
+    Glob,
+    /// A text.
+    Text,
+    /// A text or another scalar.
+    Scalar,
+    /// A test on a number.
+    Size,
+    /// A span of time.
+    Span,
+    /// `true` or `false`.
+    Truth,
+    /// A test on each node.
+    Test,
+}
+
+impl OperandKind {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            OperandKind::Value => "a value",
+            OperandKind::Values => "a list of values, or the name of one from `lists:`",
+            OperandKind::Bound => "a number, or a time such as \"2026-03-27T18:00:00Z\" or \"2026-03-27\"",
+            OperandKind::Regex => "a regular expression",
+            OperandKind::Glob => "a glob",
+            OperandKind::Text => "a text",
+            OperandKind::Scalar => "a text, a number or a truth value",
+            OperandKind::Size => "a number, or a test on a number such as `{gte: 2}`",
+            OperandKind::Span => "a span of time such as `7d`",
+            OperandKind::Truth => "`true` or `false`",
+            OperandKind::Test => "a test",
+        }
+    }
+}
+
+/// A compiled operand.
+#[derive(Debug, Clone)]
+pub enum Operand {
+    /// A value.
+    Value(Literal),
+    /// Several values.
+    Values(Arc<Values>),
+    /// A number, with the text it was written as.
+    Number(Decimal, String),
+    /// A time.
+    Time(Timestamp),
+    /// A regular expression.
+    Regex(Box<Regex>),
+    /// A glob, and whether case is ignored.
+    Glob(Glob, bool),
+    /// A text.
+    Text(Text),
+    /// What `contains` looks for: as a text and as an element.
+    Part(Text, Literal),
+    /// A span of time.
+    Span(SignedDuration),
+    /// A truth value.
+    Truth(bool),
+    /// A test.
+    Test(Box<Check>),
+}
+
+/// A list of values: texts are looked up, all else is gone through.
+#[derive(Debug, Clone, Default)]
+pub struct Values {
+    texts: HashSet<String>,
+    others: Vec<Literal>,
+}
+
+impl Values {
+    /// From the values of a list.
+    pub fn new(literals: Vec<Literal>) -> Self {
+        let mut values = Self::default();
+        for literal in literals {
+            match literal {
+                Literal::Text(text, None) => {
+                    values.texts.insert(text.form);
+                }
+                other => values.others.push(other),
+            }
+        }
+        values
+    }
+
+    fn contain(&self, value: &Value, look: &Look<'_>) -> bool {
+        let among_texts = match value {
+            Value::String(text) => self.texts.contains(&*comparable(text, false)),
+            _ => false,
+        };
+        among_texts || self.others.iter().any(|other| other.equals(value, look.zone).is_ok())
+    }
+
+    /// What may surprise in a value that is not among them.
+    fn surprise(&self, value: &Value) -> Option<String> {
+        match value {
+            Value::Array(_) => Some(LIST_HINT.into()),
+            Value::Number(number) if self.texts.contains(number.as_str()) => {
+                Some("a number, and the rule says text: leave the quotes out".into())
+            }
+            Value::String(text) if self.texts.len() <= 50 => {
+                let near = self.texts.iter().find(|known| Text::new(known, true).same(text));
+                near.map(|near| format!("only upper and lower case differ from `{near}`"))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Operand {
+    /// How much dearer than a plain comparison it makes an operator.
+    pub fn weight(&self) -> u64 {
+        match self {
+            Operand::Values(values) => 1 + values.others.len() as u64,
+            Operand::Glob(glob, _) => glob.weight(),
+            _ => 1,
+        }
+    }
+}
+
+/// The operator with this name.
+pub fn named(name: &str) -> Option<&'static Operator> {
+    TABLE.iter().find(|operator| operator.name == name)
+}
+
+/// What may stand beside operators, and what it does.
+pub const IGNORE_CASE: (&str, &str) =
+    ("ignore_case", "with `true`, the text operators beside it and `eq` take upper and lower case for the same");
+
+const fn held(test: &'static str, nodes: &'static str) -> Example {
+    Example { test, nodes, held: Held::Held }
+}
+
+const fn missed(test: &'static str, nodes: &'static str) -> Example {
+    Example { test, nodes, held: Held::Missed }
+}
+
+const fn failed(test: &'static str, nodes: &'static str) -> Example {
+    Example { test, nodes, held: Held::Failed }
+}
+
+/// Every operator there is.
+pub static TABLE: &[Operator] = &[
+    Operator {
+        name: "eq",
+        operand: OperandKind::Value,
+        doc: "The node equals the value: numbers exactly, times as moments, texts in NFC; a scalar alone means the same",
+        phrase: "is {}",
+        ignores_case: true,
+        examples: &[
+            held("{eq: high}", r#"["high"]"#),
+            held("1250", r#"["1,250.00"]"#),
+            held("{eq: BEYONCÉ, ignore_case: true}", r#"["Beyoncé"]"#),
+            missed("{eq: 9007199254740992}", "[9007199254740993]"),
+        ],
+        holds: Holds::Node(equals),
+    },
+    Operator {
+        name: "ne",
+        operand: OperandKind::Value,
+        doc: "The node is there and does not equal the value",
+        phrase: "is not {}",
+        ignores_case: false,
+        examples: &[held("{ne: live}", r#"["failed"]"#), missed("{ne: live}", r#"["live"]"#), missed("{ne: live}", "[]")],
+        holds: Holds::Node(|operand, value, look| {
+            let outcome = equals(operand, value, look);
+            Outcome { held: outcome.held.inverted(), note: outcome.note }
+        }),
+    },
+    Operator {
+        name: "in",
+        operand: OperandKind::Values,
+        doc: "The node equals one of the values; a list alone means the same",
+        phrase: "is one of {}",
+        ignores_case: false,
+        examples: &[
+            held("{in: [high, critical]}", r#"["critical"]"#),
+            held("[1, 2]", r#"["2.0"]"#),
+            missed("{in: [high, critical]}", r#"["low"]"#),
+        ],
+        holds: Holds::Node(is_in),
+    },
+    Operator {
+        name: "not_in",
+        operand: OperandKind::Values,
+        doc: "The node is there and equals none of the values",
+        phrase: "is none of {}",
+        ignores_case: false,
+        examples: &[held("{not_in: [low]}", r#"["high"]"#), missed("{not_in: [low]}", r#"["low"]"#)],
+        holds: Holds::Node(|operand, value, look| {
+            let outcome = is_in(operand, value, look);
+            Outcome { held: outcome.held.inverted(), note: outcome.note }
+        }),
+    },
+    Operator {
+        name: "gt",
+        operand: OperandKind::Bound,
+        doc: "The node is a larger number, or a later time",
+        phrase: "is more than {}",
+        ignores_case: false,
+        examples: &[held("{gt: 0.1}", "[0.10000000000000001]"), missed("{gt: 5}", "[5]"), failed("{gt: 5}", "[[6]]")],
+        holds: Holds::Node(|operand, value, look| ordered(operand, value, look, Ordering::is_gt)),
+    },
+    Operator {
+        name: "gte",
+        operand: OperandKind::Bound,
+        doc: "The node is the same number or a larger one, or the same time or a later one",
+        phrase: "is at least {}",
+        ignores_case: false,
+        examples: &[
+            held("{gte: 1000}", r#"["1.000,00"]"#),
+            held("{gte: \"2025-09-01\"}", "[1756684800]"),
+            missed("{gte: 1000}", "[1.20]"),
+            failed("{gte: 1000}", r#"["a lot"]"#),
+        ],
+        holds: Holds::Node(|operand, value, look| ordered(operand, value, look, Ordering::is_ge)),
+    },
+    Operator {
+        name: "lt",
+        operand: OperandKind::Bound,
+        doc: "The node is a smaller number, or an earlier time",
+        phrase: "is less than {}",
+        ignores_case: false,
+        examples: &[
+            held("{lt: \"2025-09-01T00:00:00Z\"}", r#"["2025-09-01T01:59:59+02:00"]"#),
+            missed("{lt: 5}", "[5]"),
+            failed("{lt: 5}", "[null]"),
+        ],
+        holds: Holds::Node(|operand, value, look| ordered(operand, value, look, Ordering::is_lt)),
+    },
+    Operator {
+        name: "lte",
+        operand: OperandKind::Bound,
+        doc: "The node is the same number or a smaller one, or the same time or an earlier one",
+        phrase: "is at most {}",
+        ignores_case: false,
+        examples: &[held("{lte: 5}", "[5.000]"), missed("{lte: 5}", "[5.001]"), failed("{lte: 5}", "[true]")],
+        holds: Holds::Node(|operand, value, look| ordered(operand, value, look, Ordering::is_le)),
+    },
+    Operator {
+        name: "matches",
+        operand: OperandKind::Regex,
+        doc: "The regular expression is found anywhere in the text; it takes linear time",
+        phrase: "matches {}",
+        ignores_case: true,
+        examples: &[
+            held("{matches: '\\bremix\\b', ignore_case: true}", r#"["Halo (Remix)"]"#),
+            missed("{matches: '^Remix$'}", r#"["Halo (Remix)"]"#),
+            failed("{matches: x}", "[null]"),
+        ],
+        holds: Holds::Node(|operand, value, _| {
+            let Operand::Regex(regex) = operand else { return Outcome::of(false) };
+            on_text(value, |text| regex.is_match(&comparable(text, false)))
+        }),
+    },
+    Operator {
+        name: "glob",
+        operand: OperandKind::Glob,
+        doc: "The whole text is as the glob says: `*` any run of characters, `?` one, `{a,b}` either",
+        phrase: "is like {}",
+        ignores_case: true,
+        examples: &[
+            held("{glob: 'US?M{L,K}*'}", r#"["USJML2500001"]"#),
+            missed("{glob: 'US*'}", r#"["DEUS"]"#),
+            failed("{glob: 'US*'}", "[[]]"),
+        ],
+        holds: Holds::Node(|operand, value, _| {
+            let Operand::Glob(glob, folded) = operand else { return Outcome::of(false) };
+            on_text(value, |text| glob.matches(&comparable(text, *folded)))
+        }),
+    },
+    Operator {
+        name: "starts_with",
+        operand: OperandKind::Text,
+        doc: "The text begins with the other",
+        phrase: "starts with {}",
+        ignores_case: true,
+        examples: &[
+            held("{starts_with: US}", r#"["USJML2500001"]"#),
+            held("{starts_with: '12'}", "[123456789012]"),
+            missed("{starts_with: us}", r#"["USJML2500001"]"#),
+            failed("{starts_with: US}", "[{}]"),
+        ],
+        holds: Holds::Node(|operand, value, _| {
+            let Operand::Text(start) = operand else { return Outcome::of(false) };
+            on_text(value, |text| start.alike(text).starts_with(start.form.as_str()))
+        }),
+    },
+    Operator {
+        name: "ends_with",
+        operand: OperandKind::Text,
+        doc: "The text ends with the other",
+        phrase: "ends with {}",
+        ignores_case: true,
+        examples: &[
+            held("{ends_with: (live)}", r#"["Halo (live)"]"#),
+            missed("{ends_with: (live)}", r#"["Halo"]"#),
+            failed("{ends_with: x}", "[false]"),
+        ],
+        holds: Holds::Node(|operand, value, _| {
+            let Operand::Text(end) = operand else { return Outcome::of(false) };
+            on_text(value, |text| end.alike(text).ends_with(end.form.as_str()))
+        }),
+    },
+    Operator {
+        name: "contains",
+        operand: OperandKind::Scalar,
+        doc: "The text has the other as a part, the list as an element, or the mapping as a key",
+        phrase: "contains {}",
+        ignores_case: true,
+        examples: &[
+            held("{contains: feat.}", r#"["Halo feat. Nobody"]"#),
+            held("{contains: spotify}", r#"[["apple", "spotify"]]"#),
+            held("{contains: isrc}", r#"[{"isrc": null}]"#),
+            missed("{contains: 7}", "[[17]]"),
+            failed("{contains: x}", "[null]"),
+        ],
+        holds: Holds::Node(contains),
+    },
+    Operator {
+        name: "length",
+        operand: OperandKind::Size,
+        doc: "The number of characters, elements or members passes a test",
+        phrase: "has a length that {}",
+        ignores_case: false,
+        examples: &[
+            held("{length: 12}", r#"["123456789012"]"#),
+            held("{length: {gte: 2}}", "[[1, 2, 3]]"),
+            missed("{length: {lt: 4}}", r#"["Beyoncé"]"#),
+            failed("{length: 0}", "[null]"),
+        ],
+        holds: Holds::Node(length),
+    },
+    Operator {
+        name: "newer_than",
+        operand: OperandKind::Span,
+        doc: "The time is after the event's receipt less the span",
+        phrase: "is newer than {}",
+        ignores_case: false,
+        examples: &[
+            held("{newer_than: 1d}", r#"["2099-01-01T00:00:00Z"]"#),
+            missed("{newer_than: 1d}", "[0]"),
+            failed("{newer_than: 1d}", r#"["yesterday"]"#),
+        ],
+        holds: Holds::Node(|operand, value, look| aged(operand, value, look, Ordering::is_lt)),
+    },
+    Operator {
+        name: "older_than",
+        operand: OperandKind::Span,
+        doc: "The time is before the event's receipt less the span",
+        phrase: "is older than {}",
+        ignores_case: false,
+        examples: &[
+            held("{older_than: 1d}", "[0]"),
+            missed("{older_than: 1d}", r#"["2099-01-01"]"#),
+            failed("{older_than: 1d}", "[[]]"),
+        ],
+        holds: Holds::Node(|operand, value, look| aged(operand, value, look, Ordering::is_gt)),
+    },
+    Operator {
+        name: "exists",
+        operand: OperandKind::Truth,
+        doc: "The path selects something, be it null; with `false`: it selects nothing",
+        phrase: "is {}",
+        ignores_case: false,
+        examples: &[
+            held("{exists: true}", "[null]"),
+            held("{exists: false}", "[]"),
+            missed("{exists: false}", "[0]"),
+        ],
+        holds: Holds::Nodes(|operand, nodes, _| {
+            Outcome::of(matches!(operand, Operand::Truth(truth) if *truth != nodes.is_empty()))
+        }),
+    },
+    Operator {
+        name: "every",
+        operand: OperandKind::Test,
+        doc: "The path selects something, and each node passes the test",
+        phrase: "each {}",
+        ignores_case: false,
+        examples: &[
+            held("{every: live}", r#"["live", "live"]"#),
+            missed("{every: live}", r#"["live", "failed"]"#),
+            missed("{every: live}", "[]"),
+        ],
+        holds: Holds::Nodes(every),
+    },
+    Operator {
+        name: "none",
+        operand: OperandKind::Test,
+        doc: "No node passes the test; also where the path selects nothing",
+        phrase: "none {}",
+        ignores_case: false,
+        examples: &[
+            held("{none: failed}", r#"["live", "live"]"#),
+            held("{none: failed}", "[]"),
+            missed("{none: {starts_with: fail}}", r#"["live", "failed"]"#),
+        ],
+        holds: Holds::Nodes(none),
+    },
+    Operator {
+        name: "count",
+        operand: OperandKind::Size,
+        doc: "The number of nodes passes a test",
+        phrase: "there are as many that it {}",
+        ignores_case: false,
+        examples: &[
+            held("{count: 0}", "[]"),
+            held("{count: {gte: 2}}", r#"["live", "live"]"#),
+            missed("{count: 1}", r#"["live", "live"]"#),
+        ],
+        holds: Holds::Nodes(|operand, nodes, look| sized(operand, nodes.len(), look, "selected")),
+    },
+];
+
+fn equals(operand: &Operand, value: &Value, look: &mut Look<'_>) -> Outcome {
+    let Operand::Value(literal) = operand else { return Outcome::of(false) };
+    match literal.equals(value, look.zone) {
+        Ok(()) => Outcome::of(true),
+        Err(note) => Outcome::missed(note),
+    }
+}
+
+fn is_in(operand: &Operand, value: &Value, look: &mut Look<'_>) -> Outcome {
+    let Operand::Values(values) = operand else { return Outcome::of(false) };
+    match values.contain(value, look) {
+        true => Outcome::of(true),
+        false => Outcome::missed(values.surprise(value)),
+    }
+}
+
+fn ordered(operand: &Operand, value: &Value, look: &mut Look<'_>, accept: fn(Ordering) -> bool) -> Outcome {
+    match operand {
+        Operand::Number(bound, bound_text) => match number_of(value) {
+            Some((number, _)) if accept(number.cmp(bound)) => Outcome::of(true),
+            Some((number, text)) => Outcome::missed(distance((bound, bound_text), (&number, text))),
+            None => Outcome::failed(unreadable(value, "number")),
+        },
+        Operand::Time(bound) => match time_of(value, look.zone) {
+            Ok(time) if accept(time.cmp(bound)) => Outcome::of(true),
+            Ok(time) => Outcome::missed(match time.cmp(bound) {
+                Ordering::Less => Some(format!("{} too early", span_words(bound.duration_since(time)))),
+                Ordering::Greater => Some(format!("{} too late", span_words(time.duration_since(*bound)))),
+                Ordering::Equal => None,
+            }),
+            Err(note) => Outcome::failed(note),
+        },
+        _ => Outcome::of(false),
+    }
+}
+
+/// `accept` is told how the age of the time compares with the span.
+fn aged(operand: &Operand, value: &Value, look: &mut Look<'_>, accept: fn(Ordering) -> bool) -> Outcome {
+    let Operand::Span(span) = operand else { return Outcome::of(false) };
+    match time_of(value, look.zone) {
+        Ok(time) => {
+            let age = look.received.duration_since(time);
+            let note = match age.is_negative() {
+                true => format!("{} after the receipt", span_words(age)),
+                false => format!("{} old at the receipt", span_words(age)),
+            };
+            let held = if accept(age.cmp(span)) { Held::Held } else { Held::Missed };
+            Outcome { held, note: (held == Held::Missed).then_some(note) }
+        }
+        Err(note) => Outcome::failed(note),
+    }
+}
+
+fn on_text(value: &Value, holds: impl FnOnce(&str) -> bool) -> Outcome {
+    match text_of(value) {
+        Some(text) => Outcome::of(holds(text)),
+        None => Outcome::failed(unreadable(value, "text")),
+    }
+}
+
+fn contains(operand: &Operand, value: &Value, look: &mut Look<'_>) -> Outcome {
+    let Operand::Part(part, element) = operand else { return Outcome::of(false) };
+    match value {
+        Value::Array(items) => Outcome::of(items.iter().any(|item| element.equals(item, look.zone).is_ok())),
+        Value::Object(members) => Outcome::of(members.keys().any(|key| part.same(key))),
+        _ => on_text(value, |text| part.alike(text).contains(part.form.as_str())),
+    }
+}
+
+fn length(operand: &Operand, value: &Value, look: &mut Look<'_>) -> Outcome {
+    let length = match value {
+        Value::Array(items) => items.len(),
+        Value::Object(members) => members.len(),
+        _ => match text_of(value) {
+            Some(text) => text.nfc().count(),
+            None => return Outcome::failed(format!("{} has no length", kind_of(value))),
+        },
+    };
+    sized(operand, length, look, "long")
+}
+
+fn sized(operand: &Operand, size: usize, look: &mut Look<'_>, word: &str) -> Outcome {
+    let Operand::Test(check) = operand else { return Outcome::of(false) };
+    let outcome = check.on_node(&Value::from(size), look);
+    let note = (outcome.held != Held::Held).then(|| format!("{size} {word}"));
+    Outcome { held: outcome.held, note }
+}
+
+fn every(operand: &Operand, nodes: &[&Value], look: &mut Look<'_>) -> Outcome {
+    if nodes.is_empty() {
+        return Outcome::missed("selects nothing".to_owned());
+    }
+    unless_one(Held::Missed, operand, nodes, look)
+}
+
+fn none(operand: &Operand, nodes: &[&Value], look: &mut Look<'_>) -> Outcome {
+    unless_one(Held::Held, operand, nodes, look)
+}
+
+/// Holds unless the test comes out as `against` on one node; failed where that can't be told of one.
+fn unless_one(against: Held, operand: &Operand, nodes: &[&Value], look: &mut Look<'_>) -> Outcome {
+    let Operand::Test(check) = operand else { return Outcome::of(false) };
+    let mut all = Outcome::of(true);
+    for node in nodes {
+        let outcome = check.on_node(node, look);
+        if outcome.held == against {
+            return Outcome::missed(outcome.note.unwrap_or_else(|| format!("{} is among them", shown(node))));
+        }
+        if outcome.held == Held::Failed && all.held == Held::Held {
+            all = outcome;
+        }
+    }
+    all
+}
+
+/// What is said of a value that an operator can't read.
+fn unreadable(value: &Value, wanted: &str) -> String {
+    match value {
+        Value::Array(_) => LIST_HINT.into(),
+        Value::String(_) => format!("{} is no {wanted}", shown(value)),
+        _ => format!("{}, not a {wanted}", kind_of(value)).replace("a text", "text"),
+    }
+}

@@ -1,0 +1,177 @@
+//! A test: the operators that one key of a condition asks for, run on what its path selected.
+//!
+//! Pure. Operators of nodes must all hold on the same node, and one such node is enough; operators of the selection
+//! (`exists`, `every`, `none`, `count`) look at all nodes. A step budget bounds the work on any event.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use super::Held;
+use super::operator::{Holds, Operand, Operator};
+
+/// A compiled test.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// The operators with their operands, in the order of the file.
+    parts: Vec<(&'static Operator, Operand)>,
+    /// In words: `is at least 1000 and is less than 5000`.
+    words: Arc<str>,
+}
+
+/// How a test came out, with a hint if there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// How.
+    pub held: Held,
+    /// What failed and by how much.
+    pub note: Option<String>,
+}
+
+impl Outcome {
+    /// Held or missed.
+    pub fn of(held: bool) -> Self {
+        Self { held: if held { Held::Held } else { Held::Missed }, note: None }
+    }
+
+    /// Missed, with a hint.
+    pub fn missed(note: impl Into<Option<String>>) -> Self {
+        Self { held: Held::Missed, note: note.into() }
+    }
+
+    /// Failed, with the reason.
+    pub fn failed(note: impl Into<String>) -> Self {
+        Self { held: Held::Failed, note: Some(note.into()) }
+    }
+}
+
+/// What a test may know beside the values, and what it may still spend.
+#[derive(Debug)]
+pub struct Look<'a> {
+    /// The zone of dates without one.
+    pub zone: &'a TimeZone,
+    /// When the event was received: `newer_than` and `older_than` are seen from there.
+    pub received: Timestamp,
+    /// The steps that the rule has left for this event.
+    pub steps: &'a mut u64,
+}
+
+impl Look<'_> {
+    /// Spends steps; `false` when there are not so many left.
+    pub fn spend(&mut self, steps: u64) -> bool {
+        let left = self.steps.checked_sub(steps);
+        *self.steps = left.unwrap_or(0);
+        left.is_some()
+    }
+}
+
+/// What is said when the budget is used up.
+pub const EXCEEDED: &str = "too many steps for one rule and one event";
+
+impl Held {
+    /// All must hold: one that missed is a miss, else one that failed is a failure.
+    pub fn all(parts: impl IntoIterator<Item = Held>) -> Held {
+        parts.into_iter().fold(Held::Held, |all, part| match (all, part) {
+            (Held::Missed, _) | (_, Held::Missed) => Held::Missed,
+            (Held::Failed, _) | (_, Held::Failed) => Held::Failed,
+            (Held::Held, Held::Held) => Held::Held,
+        })
+    }
+
+    /// One must hold: one that held is enough, else one that failed is a failure.
+    pub fn any(parts: impl IntoIterator<Item = Held>) -> Held {
+        parts.into_iter().map(Held::inverted).fold(Held::Held, |all, part| Held::all([all, part])).inverted()
+    }
+
+    /// Must not hold; what failed stays failed.
+    #[must_use]
+    pub fn inverted(self) -> Held {
+        match self {
+            Held::Held => Held::Missed,
+            Held::Missed => Held::Held,
+            Held::Failed => Held::Failed,
+        }
+    }
+}
+
+impl Check {
+    /// A test of at least one operator.
+    pub fn new(parts: Vec<(&'static Operator, Operand)>, words: impl Into<Arc<str>>) -> Self {
+        Self { parts, words: words.into() }
+    }
+
+    /// In words.
+    pub fn words(&self) -> &Arc<str> {
+        &self.words
+    }
+
+    /// On all that a path selected.
+    pub fn on_nodes(&self, nodes: &[&Value], look: &mut Look<'_>) -> Outcome {
+        let mut outcomes = Vec::new();
+        for (operator, operand) in &self.parts {
+            if let Holds::Nodes(holds) = operator.holds {
+                outcomes.push(holds(operand, nodes, look));
+            }
+        }
+        if self.parts.iter().any(|(operator, _)| matches!(operator.holds, Holds::Node(_))) {
+            outcomes.push(self.on_one_of(nodes, look));
+        }
+        together(outcomes)
+    }
+
+    /// One node must pass the whole test.
+    fn on_one_of(&self, nodes: &[&Value], look: &mut Look<'_>) -> Outcome {
+        if nodes.is_empty() {
+            return Outcome::missed("selects nothing".to_owned());
+        }
+        let mut worst: Option<Outcome> = None;
+        for node in nodes {
+            let outcome = self.on_node(node, look);
+            match (outcome.held, worst.as_ref().map(|worst| worst.held)) {
+                (Held::Held, _) => return outcome,
+                (_, None) | (Held::Failed, Some(Held::Missed)) => worst = Some(outcome),
+                _ => {}
+            }
+        }
+        let several = nodes.len() > 1;
+        match worst {
+            // Why one of several missed says little about the others.
+            Some(missed) if several && missed.held == Held::Missed => Outcome::missed(None),
+            Some(outcome) => outcome,
+            None => Outcome::of(false),
+        }
+    }
+
+    /// On one node: all operators must hold.
+    pub fn on_node(&self, node: &Value, look: &mut Look<'_>) -> Outcome {
+        let mut outcomes = Vec::with_capacity(self.parts.len());
+        for (operator, operand) in &self.parts {
+            outcomes.push(match operator.holds {
+                Holds::Node(holds) if look.spend(cost(node, operand)) => holds(operand, node, look),
+                Holds::Node(_) => Outcome::failed(EXCEEDED),
+                Holds::Nodes(holds) => holds(operand, &[node], look),
+            });
+        }
+        together(outcomes)
+    }
+}
+
+/// All of them hold; the note is that of the first that decides.
+fn together(outcomes: Vec<Outcome>) -> Outcome {
+    let held = Held::all(outcomes.iter().map(|outcome| outcome.held));
+    let decisive = outcomes.into_iter().filter(|outcome| outcome.held == held).find(|outcome| outcome.note.is_some());
+    Outcome { held, note: decisive.and_then(|outcome| outcome.note) }
+}
+
+/// What it costs to run an operator on a value: a step for each 32 bytes or element that it may read.
+fn cost(value: &Value, operand: &Operand) -> u64 {
+    let size = match value {
+        Value::String(text) => text.len() / 32,
+        Value::Array(items) => items.len(),
+        Value::Object(members) => members.len(),
+        _ => 0,
+    };
+    (1 + size as u64).saturating_mul(operand.weight())
+}

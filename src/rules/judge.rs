@@ -1,0 +1,265 @@
+//! Judging: from an event to what each rule that hears of it makes of it.
+//!
+//! Pure, and total: an odd value is a reason, never an error.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use super::glob::Candidate;
+use super::reading::{Budget, Reading};
+use super::value::{comparable, kind_of, text_of, time_of};
+use super::{Action, ActionJudgement, AtDate, Condition, FileMute, Held, Judgement, KeySpec, Rule, RuleSet, Why};
+use crate::clock;
+use crate::event::{Event, MISSING};
+
+/// The longest key of a case, throttle or digest, in bytes; a longer one is cut and told apart by a hash.
+const KEY_MAX: usize = 256;
+
+impl RuleSet {
+    /// What each rule that listens to this event makes of it; rules whose globs don't accept it are left out.
+    pub fn judge(&self, event: &Event) -> Vec<Judgement<'_>> {
+        // It opens the case of one rule, which the planner puts it before.
+        if event.is_own() && &*event.kind == MISSING {
+            return Vec::new();
+        }
+        let candidates = self.index.of(&event.kind, event.is_own(), || self.candidates(event));
+        if candidates.is_empty() {
+            return Vec::new();
+        }
+        let (root, zone) = (event.root(), self.zone());
+        let mut reading = Reading::new(event, &root, &zone);
+        let heard = candidates.iter().filter_map(|candidate| Some((candidate, self.rules.get(candidate.rule)?)));
+        heard
+            .filter(|(_, rule)| rule.source.as_ref().is_none_or(|source| **source == *event.source))
+            .map(|(candidate, rule)| rule.judge(candidate, &mut reading))
+            .collect()
+    }
+
+    /// What one rule makes of an event that is put before it whatever its globs say: of the own event that opens a
+    /// `missing` case, of the opening event of a case whose timer came due or that was closed by hand. `held` and
+    /// `actions` as if the globs had accepted it, `on_close` always filled, `closes` and `arrived` left out.
+    pub fn judge_rule<'r>(&'r self, rule: &'r Rule, event: &Event) -> Judgement<'r> {
+        let (root, zone) = (event.root(), self.zone());
+        let mut reading = Reading::new(event, &root, &zone);
+        let mut budget = Budget::new();
+        let mut judgement = Judgement::of(rule);
+        rule.judge_event(&mut reading, &mut budget, &mut judgement);
+        judgement.on_close = judge_actions(&rule.on_close, &mut reading, &mut budget);
+        judgement
+    }
+
+    /// What each of `names:` selects in the event; what selects nothing is left out. A path that can select several
+    /// nodes gives a list.
+    pub fn names_in(&self, event: &Event) -> Map<String, Value> {
+        let (root, zone) = (event.root(), self.zone());
+        let mut reading = Reading::new(event, &root, &zone);
+        let mut found = Map::new();
+        for (word, name) in &self.names {
+            let one = name.queries(&event.source).iter().all(|query| query.path.is_singular());
+            let Ok(nodes) = reading.select(name, &mut Budget::new()) else { continue };
+            let value = match (&*nodes, one) {
+                ([], _) => continue,
+                ([node], true) => (*node).clone(),
+                (nodes, _) => nodes.iter().copied().cloned().collect(),
+            };
+            found.insert(word.clone(), value);
+        }
+        found
+    }
+
+    /// How a condition comes out for an event, and why.
+    pub fn holds(&self, condition: &Condition, event: &Event) -> (Held, Why) {
+        let (root, zone) = (event.root(), self.zone());
+        let mut reading = Reading::new(event, &root, &zone);
+        let why = condition.judge(&mut reading, &mut Budget::new());
+        (why.held(), why)
+    }
+
+    /// The zone of dates without one.
+    fn zone(&self) -> TimeZone {
+        self.zone.clone().unwrap_or(TimeZone::UTC)
+    }
+
+    fn candidates(&self, event: &Event) -> Arc<[Candidate]> {
+        let heard = self.rules.iter().enumerate().filter(|(_, rule)| rule.enabled);
+        heard.filter_map(|(at, rule)| rule.candidate(at, &event.kind, event.is_own())).collect()
+    }
+}
+
+impl Rule {
+    fn candidate(&self, at: usize, kind: &str, own: bool) -> Option<Candidate> {
+        let closers = self.closed_by.iter().enumerate().filter(|(_, closer)| closer.events.accept(kind, own));
+        let candidate = Candidate {
+            rule: at,
+            events: self.events.accept(kind, own),
+            closers: closers.map(|(at, _)| at).collect(),
+            missing: self.missing.as_ref().is_some_and(|missing| missing.events.accept(kind, own)),
+        };
+        (candidate.events || candidate.missing || !candidate.closers.is_empty()).then_some(candidate)
+    }
+
+    fn judge(&self, candidate: &Candidate, reading: &mut Reading<'_>) -> Judgement<'_> {
+        let mut budget = Budget::new();
+        let mut judgement = Judgement::of(self);
+        if candidate.events {
+            self.judge_event(reading, &mut budget, &mut judgement);
+        }
+        if let Some(missing) = self.missing.as_ref().filter(|_| candidate.missing) {
+            let why = missing.when.as_ref().map(|when| when.judge(reading, &mut budget));
+            judgement.arrived = why.as_ref().is_none_or(|why| why.held() == Held::Held);
+            judgement.why = why;
+        }
+        self.judge_closers(candidate, reading, &mut budget, &mut judgement);
+        judgement
+    }
+
+    fn judge_event<'r>(&'r self, reading: &mut Reading<'_>, budget: &mut Budget, judgement: &mut Judgement<'r>) {
+        let why = self.when.as_ref().map(|when| when.judge(reading, budget));
+        let held = why.as_ref().map_or(Held::Held, Why::held);
+        (judgement.held, judgement.why) = (Some(held), why);
+        if held == Held::Held {
+            judgement.case = self.case.as_ref().map(|case| case.key(reading, budget));
+            judgement.actions = judge_actions(&self.actions, reading, budget);
+        }
+    }
+
+    /// The first closer that accepts the event counts; where none does, the reasons are the first's.
+    fn judge_closers<'r>(
+        &'r self,
+        candidate: &Candidate,
+        reading: &mut Reading<'_>,
+        budget: &mut Budget,
+        judgement: &mut Judgement<'r>,
+    ) {
+        for closer in candidate.closers.iter().filter_map(|at| self.closed_by.get(*at)) {
+            let why = closer.when.as_ref().map(|when| when.judge(reading, budget));
+            let held = why.as_ref().is_none_or(|why| why.held() == Held::Held);
+            if held || judgement.closes_why.is_none() {
+                judgement.closes_why = why;
+            }
+            if held && let Some(case) = closer.case.as_ref().or(self.case.as_ref()) {
+                let key = case.key(reading, budget);
+                if key.is_ok() {
+                    judgement.on_close = judge_actions(&self.on_close, reading, budget);
+                }
+                judgement.closes = Some(key);
+                return;
+            }
+        }
+    }
+}
+
+impl<'r> Judgement<'r> {
+    /// Nothing judged as yet.
+    fn of(rule: &'r Rule) -> Self {
+        Self {
+            rule,
+            held: None,
+            why: None,
+            case: None,
+            actions: Vec::new(),
+            closes: None,
+            closes_why: None,
+            on_close: Vec::new(),
+            arrived: false,
+        }
+    }
+}
+
+impl FileMute {
+    /// Whether its `events` and `when` mean this event. Its rule, destination and times are the planner's business.
+    pub fn accepts(&self, event: &Event) -> Held {
+        if self.events.as_ref().is_some_and(|events| !events.accept(&event.kind, event.is_own())) {
+            return Held::Missed;
+        }
+        let Some(when) = &self.when else { return Held::Held };
+        let root = event.root();
+        let mut reading = Reading::new(event, &root, &self.zone);
+        when.judge(&mut reading, &mut Budget::new()).held()
+    }
+}
+
+fn judge_actions<'r>(
+    actions: &'r [Action],
+    reading: &mut Reading<'_>,
+    budget: &mut Budget,
+) -> Vec<ActionJudgement<'r>> {
+    let mut judged: Vec<ActionJudgement<'r>> =
+        actions.iter().map(|action| action.judge(reading, budget)).collect();
+    let acted = judged.iter().any(|one| one.action.when.is_some() && one.held == Held::Held);
+    for one in judged.iter_mut().filter(|one| one.action.otherwise && acted) {
+        one.held = Held::Missed;
+    }
+    judged
+}
+
+impl Action {
+    fn judge(&self, reading: &mut Reading<'_>, budget: &mut Budget) -> ActionJudgement<'_> {
+        let why = self.when.as_ref().map(|when| when.judge(reading, budget));
+        let throttle = self.throttle.as_ref().and_then(|throttle| throttle.per.as_ref());
+        let digest = self.digest.as_ref().and_then(|digest| digest.per.as_ref());
+        ActionJudgement {
+            action: self,
+            held: why.as_ref().map_or(Held::Held, Why::held),
+            why,
+            throttle: throttle.map(|per| per.key(reading, budget)),
+            digest: digest.map(|per| per.key(reading, budget)),
+            at: self.at.as_ref().map(|at| at.moment(reading, budget)),
+        }
+    }
+}
+
+impl AtDate {
+    fn moment(&self, reading: &mut Reading<'_>, budget: &mut Budget) -> Result<Timestamp, String> {
+        let path = &self.path.text;
+        let nodes = reading.select(&self.path, budget).map_err(|_| format!("`{path}` takes too many steps"))?;
+        let Some(value) = nodes.first() else { return Err(format!("`{path}` selects nothing")) };
+        let time = time_of(value, reading.zone()).map_err(|note| format!("`{path}`: {note}"))?;
+        let offset: SignedDuration = self.offset;
+        Ok(clock::plus(time, offset))
+    }
+}
+
+impl KeySpec {
+    /// The key in an event; `Err` says what is absent. 7 and "7" are one key.
+    fn key(&self, reading: &mut Reading<'_>, budget: &mut Budget) -> Result<String, String> {
+        let mut parts = Vec::with_capacity(self.0.len());
+        for name in &self.0 {
+            let path = &name.text;
+            let nodes = reading.select(name, budget).map_err(|_| format!("`{path}` takes too many steps"))?;
+            let part = match &*nodes {
+                [] => return Err(format!("`{path}` selects nothing")),
+                [Value::Bool(truth)] => truth.to_string(),
+                [value] => match text_of(value) {
+                    Some(text) if text.trim().is_empty() => return Err(format!("`{path}` is empty")),
+                    Some(text) => comparable(text, false).into_owned(),
+                    None => return Err(format!("`{path}` is {}", kind_of(value))),
+                },
+                _ => return Err(format!("`{path}` selects {} values", nodes.len())),
+            };
+            parts.push(part);
+        }
+        Ok(cut(match <[String; 1]>::try_from(parts) {
+            Ok([part]) => part,
+            Err(parts) => parts.iter().map(|part| escaped(part)).collect::<Vec<_>>().join(" / "),
+        }))
+    }
+}
+
+/// Two parts joined are never the same as two others.
+fn escaped(part: &str) -> String {
+    part.replace('\\', r"\\").replace('/', r"\/")
+}
+
+fn cut(key: String) -> String {
+    if key.len() <= KEY_MAX {
+        return key;
+    }
+    let hash = hex::encode(Sha256::digest(&key));
+    let start = key.get(..key.floor_char_boundary(KEY_MAX - 20)).unwrap_or_default();
+    format!("{start}…{}", hash.get(..16).unwrap_or_default())
+}
