@@ -57,7 +57,8 @@ impl Condition {
 
 impl Tree {
     fn judge(&self, reading: &mut Reading<'_>, budget: &mut Budget) -> Why {
-        let mut judged = |parts: &[Tree]| -> Vec<Why> { parts.iter().map(|part| part.judge(reading, budget)).collect() };
+        let mut judged =
+            |parts: &[Tree]| -> Vec<Why> { parts.iter().map(|part| part.judge(reading, budget)).collect() };
         match self {
             Tree::All(parts) => {
                 let all = judged(parts);

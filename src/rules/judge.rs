@@ -188,8 +188,7 @@ fn judge_actions<'r>(
     reading: &mut Reading<'_>,
     budget: &mut Budget,
 ) -> Vec<ActionJudgement<'r>> {
-    let mut judged: Vec<ActionJudgement<'r>> =
-        actions.iter().map(|action| action.judge(reading, budget)).collect();
+    let mut judged: Vec<ActionJudgement<'r>> = actions.iter().map(|action| action.judge(reading, budget)).collect();
     let acted = judged.iter().any(|one| one.action.when.is_some() && one.held == Held::Held);
     for one in judged.iter_mut().filter(|one| one.action.otherwise && acted) {
         one.held = Held::Missed;

@@ -90,6 +90,8 @@ pub struct Rule {
     pub events: Globs,
     /// Only events of this source.
     pub source: Option<String>,
+    /// Where that stands.
+    pub source_place: Option<Place>,
     /// What must hold.
     pub when: Option<Condition>,
     /// What an event is about.

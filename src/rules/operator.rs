@@ -232,7 +232,11 @@ pub static TABLE: &[Operator] = &[
         doc: "The node is there and does not equal the value",
         phrase: "is not {}",
         ignores_case: false,
-        examples: &[held("{ne: live}", r#"["failed"]"#), missed("{ne: live}", r#"["live"]"#), missed("{ne: live}", "[]")],
+        examples: &[
+            held("{ne: live}", r#"["failed"]"#),
+            missed("{ne: live}", r#"["live"]"#),
+            missed("{ne: live}", "[]"),
+        ],
         holds: Holds::Node(|operand, value, look| {
             let outcome = equals(operand, value, look);
             Outcome { held: outcome.held.inverted(), note: outcome.note }
@@ -434,11 +438,7 @@ pub static TABLE: &[Operator] = &[
         doc: "The path selects something, be it null; with `false`: it selects nothing",
         phrase: "is {}",
         ignores_case: false,
-        examples: &[
-            held("{exists: true}", "[null]"),
-            held("{exists: false}", "[]"),
-            missed("{exists: false}", "[0]"),
-        ],
+        examples: &[held("{exists: true}", "[null]"), held("{exists: false}", "[]"), missed("{exists: false}", "[0]")],
         holds: Holds::Nodes(|operand, nodes, _| {
             Outcome::of(matches!(operand, Operand::Truth(truth) if *truth != nodes.is_empty()))
         }),

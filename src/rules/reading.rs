@@ -3,6 +3,7 @@
 //! Pure. A path's result and its cost are kept for the event; every rule that uses the path is charged that cost, so
 //! that whether a rule stays within its budget doesn't depend on the other rules.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use serde_json::{Map, Value};
 use super::check::Look;
 use super::{Name, Query};
 use crate::event::Event;
-use crate::path::{Exceeded, Path, STEPS};
+use crate::path::{Exceeded, Path, PathError, STEPS};
 
 /// The steps that one rule may take on one event.
 pub const RULE_STEPS: u64 = 2 * STEPS;
@@ -133,22 +134,30 @@ impl Name {
 }
 
 /// The paths of a set of rules, each once.
-#[derive(Debug, Default)]
-pub(crate) struct Paths(Vec<Arc<Path>>, std::collections::HashMap<String, usize>);
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Paths(HashMap<String, Query>);
 
 impl Paths {
     /// The path with this text, compiled once.
-    pub(crate) fn get(&mut self, text: &str) -> Result<Query, crate::path::PathError> {
-        if let Some(&id) = self.1.get(text)
-            && let Some(path) = self.0.get(id)
-        {
-            return Ok(Query { id, path: path.clone() });
+    pub(crate) fn get(&mut self, text: &str) -> Result<Query, PathError> {
+        match self.0.get(text) {
+            Some(query) => Ok(query.clone()),
+            None => Ok(self.add(Arc::new(Path::parse(text)?))),
         }
-        let path = Arc::new(Path::parse(text)?);
-        let id = self.0.len();
-        self.0.push(path.clone());
-        self.1.insert(text.to_owned(), id);
-        Ok(Query { id, path })
+    }
+
+    /// A path of another set, with its number in this one.
+    pub(crate) fn put(&mut self, query: &Query) -> Query {
+        match self.0.get(query.path.text()) {
+            Some(known) => known.clone(),
+            None => self.add(query.path.clone()),
+        }
+    }
+
+    fn add(&mut self, path: Arc<Path>) -> Query {
+        let query = Query { id: self.0.len(), path };
+        self.0.insert(query.path.text().to_owned(), query.clone());
+        query
     }
 }
 

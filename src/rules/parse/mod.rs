@@ -1,0 +1,257 @@
+//! From the files of the rules folder to a [`RuleSet`], and to everything that is wrong with them.
+//!
+//! Pure: texts in, values and problems out. A mistake never ends the reading but for broken YAML syntax, which ends
+//! that file's; whatever else is wrong in any file is reported at once, with its place. Two passes: first what all
+//! files share (`names`, `lists`, `hours`), then the rules and mutes that use it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use super::reading::Paths;
+use super::{Condition, FileMute, Globs, Hours, List, Name, Presets, Rule, RuleSet};
+use crate::event::Mute;
+use crate::problem::{File, Place, Problem, Problems};
+use crate::yaml::{self, Fields, Kind, Node};
+
+mod action;
+mod check;
+mod condition;
+mod rule;
+mod shared;
+pub mod times;
+
+/// What is read of a file for the second pass.
+struct Later<'n> {
+    rules: Vec<&'n Node>,
+    mutes: Vec<&'n Node>,
+}
+
+/// Reads rules files (without `*.test.yaml`). `zone` is the default zone, if one is set.
+///
+/// The set holds what could be read; it is whole only if no error was added to `problems`.
+pub fn parse(files: &[Arc<File>], presets: &Presets, zone: Option<TimeZone>, problems: &mut Problems) -> RuleSet {
+    let documents: Vec<Node> = files.iter().filter_map(|file| yaml::read(file, problems)).collect();
+    let mut shared = Shared { zone, ..Shared::default() };
+    let later: Vec<Later<'_>> = documents.iter().filter_map(|document| shared.first_pass(document, problems)).collect();
+    shared.add_presets(presets);
+
+    let mut reader = Reader { shared: &shared, paths: shared.paths.clone(), problems };
+    let mut rules: Vec<Rule> = Vec::new();
+    for node in later.iter().flat_map(|file| &file.rules) {
+        rules.extend(reader.rule(node));
+    }
+    reader.unique_names(&rules);
+    // A mute may speak of a rule that could not be read whole.
+    let known: BTreeSet<&str> =
+        later.iter().flat_map(|file| &file.rules).filter_map(|node| text_of(node, "name")).collect();
+    let mut mutes: Vec<FileMute> = Vec::new();
+    for node in later.iter().flat_map(|file| &file.mutes) {
+        mutes.extend(reader.mute(node, &known));
+    }
+    reader.unique_mutes(&mutes);
+    RuleSet {
+        rules,
+        names: shared.names,
+        lists: shared.lists,
+        hours: shared.hours,
+        mutes,
+        zone: shared.zone,
+        ..RuleSet::default()
+    }
+}
+
+/// What all files share.
+#[derive(Default)]
+struct Shared {
+    names: BTreeMap<String, Name>,
+    lists: BTreeMap<String, Arc<List>>,
+    hours: BTreeMap<String, Arc<Hours>>,
+    /// Where each of them stands, by section and word: to tell of the second one where the first one is.
+    places: BTreeMap<(&'static str, String), Place>,
+    zone: Option<TimeZone>,
+    paths: Paths,
+}
+
+impl Shared {
+    /// The names, lists and hours of a file; its rules and mutes for later.
+    fn first_pass<'n>(&mut self, document: &'n Node, problems: &mut Problems) -> Option<Later<'n>> {
+        if document.kind == Kind::Null {
+            return None;
+        }
+        if let Kind::List(_) = document.kind {
+            problems.push(document.expected("a mapping with `rules`").hint("put `rules:` above the list"));
+            return None;
+        }
+        let mut fields = Fields::of(document, "a rules file", problems)?;
+        self.read_names(&mut fields, problems);
+        self.read_lists(&mut fields, problems);
+        self.read_hours(&mut fields, problems);
+        let later = Later {
+            rules: list_of(&mut fields, "rules", "a list of rules", problems),
+            mutes: list_of(&mut fields, "mutes", "a list of mutes", problems),
+        };
+        if let Some((key, _)) = fields.take("tests") {
+            problems.push(
+                Problem::error("tests-here", "tests don't stand in a rules file")
+                    .at(&key.place)
+                    .hint("put them into a file whose name ends in `.test.yaml`"),
+            );
+        }
+        fields.finish(problems);
+        Some(later)
+    }
+}
+
+/// The elements of a list; an empty section is none.
+fn list_of<'n>(fields: &mut Fields<'n>, key: &'static str, what: &str, problems: &mut Problems) -> Vec<&'n Node> {
+    match fields.take(key).map(|(_, node)| node) {
+        None => Vec::new(),
+        Some(node) => match &node.kind {
+            Kind::Null => Vec::new(),
+            Kind::List(items) => items.iter().collect(),
+            _ => {
+                problems.push(node.expected(what).hint("begin each with `- `"));
+                Vec::new()
+            }
+        },
+    }
+}
+
+/// The text of a key of a mapping, if both are there.
+fn text_of<'n>(node: &'n Node, key: &str) -> Option<&'n str> {
+    entry_of(node, key).and_then(|(_, node)| node.scalar())
+}
+
+/// A key of a mapping with its value.
+fn entry_of<'n>(node: &'n Node, key: &str) -> Option<(&'n yaml::Key, &'n Node)> {
+    match &node.kind {
+        Kind::Map(entries) => entries.iter().find(|(found, _)| found.text == key).map(|(key, node)| (key, node)),
+        _ => None,
+    }
+}
+
+/// Reads what uses the shared names, lists and hours.
+struct Reader<'a> {
+    shared: &'a Shared,
+    paths: Paths,
+    problems: &'a mut Problems,
+}
+
+impl Reader<'_> {
+    /// A path, or a name of `names:`.
+    fn name(&mut self, text: &str, place: &Place) -> Option<Name> {
+        if text.starts_with('$') {
+            return shared::path(text, place, &mut self.paths, self.problems).map(|query| Name {
+                text: text.to_owned(),
+                paths: vec![query],
+                by_source: Vec::new(),
+                place: Some(place.clone()),
+            });
+        }
+        if let Some(name) = self.shared.names.get(text) {
+            return Some(Name { place: Some(place.clone()), ..name.clone() });
+        }
+        // One that could not be read has been reported.
+        if !self.shared.places.contains_key(&("names", text.to_owned())) {
+            self.problems.push(self.no_such_name(text).at(place));
+        }
+        None
+    }
+
+    fn no_such_name(&self, text: &str) -> Problem {
+        let problem = Problem::error("unknown-name", format!("`{text}` is neither a path nor one of `names:`"));
+        let rooted = text.starts_with(['.', '[', '@']) || text.contains('.');
+        if rooted {
+            return problem
+                .hint(format!("a path begins with `$`: did you mean `$.{}`?", text.trim_start_matches(['.', '@'])));
+        }
+        if super::operator::named(text).is_some() {
+            return problem.hint(format!("an operator stands below a path: `$.data.…: {{{text}: …}}`"));
+        }
+        let known = self.shared.names.keys().map(String::as_str);
+        problem.suggest(text, known.chain(["any", "all", "not"]))
+    }
+
+    /// Globs of event types: one text, or a list.
+    fn globs(&mut self, nodes: &[(String, &Node)]) -> Globs {
+        for (_, node) in nodes {
+            not_cut(node, self.problems);
+        }
+        Globs::parse(nodes.iter().map(|(text, node)| (text.as_str(), Some(&node.place))), self.problems)
+    }
+}
+
+/// Reports a plain text that a ` #` cut short.
+fn not_cut(node: &Node, problems: &mut Problems) {
+    if node.plain && node.scalar().is_some() && comment_after(&node.place).is_some() {
+        problems.push(cut(node));
+    }
+}
+
+/// What stands after a ` #` behind this place on its line.
+fn comment_after(place: &Place) -> Option<&str> {
+    let rest = place.file.text.get(place.span.end..)?;
+    let line = rest.lines().next().unwrap_or_default();
+    let blanks = line.len() - line.trim_start_matches([' ', '\t']).len();
+    line.get(blanks..)?.strip_prefix('#').filter(|_| blanks > 0)
+}
+
+fn cut(node: &Node) -> Problem {
+    Problem::error("cut-by-comment", "` #` begins a comment and cuts this short")
+        .at(&node.place)
+        .hint("quote it: \"…\"; or put the comment on a line of its own")
+}
+
+impl Condition {
+    /// Reads a `when` that stands in no file, such as a run-time mute's, in YAML or JSON. It may use the names and lists
+    /// of `rules`.
+    pub fn parse_text(text: &str, rules: &RuleSet, zone: Option<TimeZone>) -> Result<Condition, Problems> {
+        let mut problems = Problems::new();
+        let file = File::new("when", text);
+        let Some(node) = yaml::read(&file, &mut problems) else {
+            if problems.is_empty() {
+                problems.push(Problem::error("empty", "the condition is empty"));
+            }
+            return Err(problems);
+        };
+        // The paths of a condition that is judged by itself are numbered by themselves.
+        let mut paths = Paths::default();
+        let names = rules.names.iter().map(|(word, name)| (word.clone(), shared::renumbered(name, &mut paths)));
+        let shared = Shared { names: names.collect(), lists: rules.lists.clone(), zone, ..Shared::default() };
+        let mut reader = Reader { shared: &shared, paths, problems: &mut problems };
+        match reader.condition(&node) {
+            Some(condition) if !problems.has_errors() => Ok(condition),
+            _ => Err(problems),
+        }
+    }
+}
+
+impl RuleSet {
+    /// A mute made at run time, compiled with the names and lists in force. `Err` says what is wrong with its `events`
+    /// or `when`.
+    pub fn mute(&self, mute: &Mute) -> Result<FileMute, String> {
+        let said = |problems: Problems| {
+            let words: Vec<String> = problems.iter().map(|problem| problem.to_string()).collect();
+            words.join("; ")
+        };
+        let events = match mute.events.as_slice() {
+            [] => None,
+            events => Some(Globs::of(events).map_err(said)?),
+        };
+        let when = match &mute.when {
+            None => None,
+            Some(text) => Some(Condition::parse_text(text, self, self.zone.clone()).map_err(said)?),
+        };
+        let place = Place::new(&File::new(format!("mute {}", mute.id), ""), 0..0);
+        Ok(FileMute {
+            destination: mute.destination.clone().map(|value| super::At { value, place: place.clone() }),
+            mute: mute.clone(),
+            events,
+            when,
+            zone: self.zone.clone().unwrap_or(TimeZone::UTC),
+            place,
+        })
+    }
+}

@@ -1,0 +1,452 @@
+//! Actions: whom to tell what and when, their defaults from the rule, and how each is known.
+//!
+//! Pure. An action is known by its `name`, else by a digest of what it says and when, never by its place: moving it
+//! or its rule, or reformatting the file, changes nothing.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::super::{Action, At, AtDate, Digest, DigestTime, HoursChoice, Throttle};
+use super::{Reader, entry_of, not_cut, times};
+use crate::delivery::{Say, Severity};
+use crate::problem::{Place, Problem};
+use crate::yaml::{Fields, Kind, Node, span_of_time};
+
+/// The shortest `repeat`: people are no faster.
+const REPEAT_MIN: SignedDuration = SignedDuration::from_mins(1);
+/// The most events a digest shows if it doesn't say.
+const DIGEST_LIMIT: usize = 50;
+/// The most events a digest may show.
+const DIGEST_LIMIT_MAX: u64 = 1000;
+
+/// What an action belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Belongs {
+    /// A rule with `case`.
+    pub case: bool,
+    /// A rule with `missing`.
+    pub missing: bool,
+}
+
+/// What the rule says for actions that don't say it themselves.
+#[derive(Debug)]
+pub(super) struct Defaults {
+    throttle: Option<Throttle>,
+    digest: Option<Digest>,
+    hours: Option<HoursChoice>,
+}
+
+/// An action that has no id yet.
+struct Nameless {
+    action: Action,
+    /// Its `name`.
+    name: Option<At<String>>,
+    /// What it says and when.
+    said: Value,
+}
+
+impl Reader<'_> {
+    pub(super) fn defaults(&mut self, fields: &mut Fields<'_>, belongs: Belongs) -> Defaults {
+        Defaults {
+            throttle: fields.node("throttle", self.problems).and_then(|node| self.throttle(node, belongs)),
+            digest: fields.node("digest", self.problems).and_then(|node| self.digest(node, belongs)),
+            hours: fields.node("hours", self.problems).and_then(|node| self.hours(node)),
+        }
+    }
+
+    fn hours(&mut self, node: &Node) -> Option<HoursChoice> {
+        // Hours that could not be read have been reported.
+        if let Kind::Text(word) = &node.kind
+            && self.shared.places.contains_key(&("hours", word.clone()))
+            && !self.shared.hours.contains_key(word)
+        {
+            return None;
+        }
+        times::hours_choice(node, &self.shared.hours, self.shared.zone.as_ref(), self.problems)
+    }
+
+    fn throttle(&mut self, node: &Node, belongs: Belongs) -> Option<Throttle> {
+        let mut fields = Fields::of(node, "`throttle`", self.problems)?;
+        let per = fields.node("per", self.problems);
+        self.per_fits(node, belongs);
+        let per = per.and_then(|per| self.key_spec(per, "per"));
+        let max = fields.whole("max", 1, self.problems).unwrap_or(1);
+        if !fields.has("every") {
+            fields.missing("every", self.problems);
+        }
+        let every = self.positive_span(&mut fields, "every", SignedDuration::from_secs(1));
+        let rest = fields.text("rest", self.problems);
+        fields.finish(self.problems);
+        if let Some((word, node)) = &rest
+            && !["drop", "digest"].contains(&word.as_str())
+        {
+            let problem = Problem::error("wrong-word", format!("`{word}` is not what can be done with the rest"));
+            self.problems.push(problem.at(&node.place).suggest(word, ["drop", "digest"]));
+        }
+        Some(Throttle { per, max, every: every?, rest_digest: rest.is_some_and(|(word, _)| word == "digest") })
+    }
+
+    fn digest(&mut self, node: &Node, belongs: Belongs) -> Option<Digest> {
+        let mut fields = Fields::of(node, "`digest`", self.problems)?;
+        let per = fields.node("per", self.problems);
+        self.per_fits(node, belongs);
+        let per = per.and_then(|per| self.key_spec(per, "per"));
+        let limit = fields.whole("limit", 1, self.problems);
+        if let (Some(limit), Some((_, node))) = (limit, entry_of(node, "limit"))
+            && limit > DIGEST_LIMIT_MAX
+        {
+            let message = format!("a digest shows at most {DIGEST_LIMIT_MAX} events");
+            self.problems.push(Problem::error("too-many", message).at(&node.place));
+        }
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(DIGEST_LIMIT);
+        let when = match (fields.has("every"), fields.has("at")) {
+            (true, false) => {
+                self.days_without_time(node);
+                for key in ["days", "timezone"] {
+                    fields.take(key);
+                }
+                self.positive_span(&mut fields, "every", SignedDuration::from_secs(1)).map(DigestTime::Every)
+            }
+            (false, true) => times::day_times(&mut fields, self.shared.zone.as_ref(), self.problems),
+            (both, _) => {
+                let message = if both {
+                    "a digest goes out `every` so long or `at` a time, not both"
+                } else {
+                    "a digest needs a time to go out"
+                };
+                let line = node.place.text().lines().next().unwrap_or_default().len();
+                self.problems.push(
+                    Problem::error("does-not-fit", message)
+                        .at(&node.place.part(0, line))
+                        .hint("write `every: 1h`, or `at: \"16:00\", days: fri`"),
+                );
+                for key in ["every", "at", "days", "timezone"] {
+                    fields.take(key);
+                }
+                None
+            }
+        };
+        fields.finish(self.problems);
+        Some(Digest { per, when: when?, limit })
+    }
+
+    fn days_without_time(&mut self, node: &Node) {
+        for key in ["days", "timezone"] {
+            if let Some((key, _)) = entry_of(node, key) {
+                self.problems.push(
+                    Problem::error("does-not-fit", format!("`{}` goes with `at`, not with `every`", key.text))
+                        .at(&key.place)
+                        .hint("write `at: \"16:00\", days: fri`"),
+                );
+            }
+        }
+    }
+
+    fn per_fits(&mut self, node: &Node, belongs: Belongs) {
+        if let (true, Some((key, _))) = (belongs.missing, entry_of(node, "per")) {
+            self.problems.push(
+                Problem::error("does-not-fit", "`per` needs an event, and `missing` acts when none came")
+                    .at(&key.place)
+                    .hint("leave it out"),
+            );
+        }
+    }
+
+    fn positive_span(
+        &mut self,
+        fields: &mut Fields<'_>,
+        key: &'static str,
+        least: SignedDuration,
+    ) -> Option<SignedDuration> {
+        let (text, node) = fields.text(key, self.problems)?;
+        let problem = match span_of_time(&text) {
+            Some(span) if span >= least => return Some(span),
+            Some(_) => {
+                let least = if least < REPEAT_MIN { "1s" } else { "1m" };
+                Problem::error("wrong-span", format!("`{key}: {text}` is too short"))
+                    .hint(format!("at least `{least}`"))
+            }
+            None => Problem::error("wrong-span", format!("`{text}` is no span of time"))
+                .hint("write a number and a unit: `30s`, `10m`, `2h`, `7d`"),
+        };
+        self.problems.push(problem.at(&node.place));
+        None
+    }
+
+    /// The actions of a rule, each with its id, and those of its `on_close`.
+    pub(super) fn actions(
+        &mut self,
+        actions: Option<&Node>,
+        on_close: Option<&Node>,
+        defaults: &Defaults,
+        belongs: Belongs,
+    ) -> (Vec<Action>, Vec<Action>) {
+        let read = |node: Option<&Node>, reader: &mut Self, defaults: Option<&Defaults>| -> Vec<Nameless> {
+            let items = node.map_or(&[][..], Node::one_or_more);
+            items.iter().filter_map(|item| reader.action(item, defaults, belongs)).collect()
+        };
+        let mut acting = read(actions, self, Some(defaults));
+        let closing = read(on_close, self, None);
+        self.otherwise_of_something(actions);
+        self.otherwise_of_something(on_close);
+        let count = acting.len();
+        acting.extend(closing);
+        let mut all = self.with_ids(acting);
+        let closing = all.split_off(count.min(all.len()));
+        (all, closing)
+    }
+
+    /// `otherwise` needs another action with a `when`.
+    fn otherwise_of_something(&mut self, actions: Option<&Node>) {
+        let items = actions.map_or(&[][..], Node::one_or_more);
+        if items.iter().any(|item| entry_of(item, "when").is_some()) {
+            return;
+        }
+        for (key, node) in items.iter().filter_map(|item| entry_of(item, "otherwise")) {
+            if node.kind == Kind::Bool(true) {
+                self.problems.push(
+                    Problem::error("does-not-fit", "`otherwise` needs another action with a `when`")
+                        .at(&key.place)
+                        .hint("without one it would always act: leave it out"),
+                );
+            }
+        }
+    }
+
+    /// One action; without defaults it belongs to `on_close`.
+    fn action(&mut self, node: &Node, defaults: Option<&Defaults>, belongs: Belongs) -> Option<Nameless> {
+        let mut fields = Fields::of(node, "an action", self.problems)?;
+        let name = fields.text("name", self.problems).and_then(|(name, node)| self.plain_name(name, node));
+        let to = self.destinations(&mut fields);
+        let say = self.say(&mut fields, node);
+        let severity = self.severity(&mut fields);
+        let with = self.constants(&mut fields);
+        let mention = fields.texts("mention", self.problems);
+        let when_node = fields.node("when", self.problems);
+        let when = when_node.and_then(|when| self.condition(when));
+        let otherwise = fields.truth("otherwise", self.problems).unwrap_or(false);
+        let once = fields.truth("once", self.problems).unwrap_or(false);
+        let after = self.positive_span(&mut fields, "after", SignedDuration::from_millis(1));
+        let repeat = self.positive_span(&mut fields, "repeat", REPEAT_MIN);
+        let at = fields.text("at", self.problems).and_then(|(text, node)| self.at_date(&text, node));
+        let own = self.defaults(&mut fields, belongs);
+        fields.finish(self.problems);
+        self.keys_fit(node, defaults.is_none(), belongs);
+
+        let said = json!({
+            "say": say.value,
+            "severity": severity,
+            "with": with,
+            "mention": mention.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            "when": when_node.map(Node::to_json),
+            "otherwise": otherwise,
+            "once": once,
+            "after_ms": after.map(|span| span.as_millis().to_string()),
+            "repeat_ms": repeat.map(|span| span.as_millis().to_string()),
+            "at": at.as_ref().map(|at| (at.offset.as_millis().to_string(), &at.path.text)),
+            "on_close": defaults.is_none(),
+        });
+        let action = Action {
+            id: String::new(),
+            place: node.place.clone(),
+            to,
+            say,
+            severity,
+            with,
+            mention: mention.into_iter().map(|(value, node)| At { value, place: node.place.clone() }).collect(),
+            when,
+            otherwise,
+            once,
+            after,
+            repeat,
+            at,
+            throttle: own.throttle.or_else(|| defaults?.throttle.clone()),
+            digest: own.digest.or_else(|| defaults?.digest.clone()),
+            hours: own.hours.or_else(|| defaults?.hours.clone()),
+        };
+        self.rest_and_digest(&action);
+        Some(Nameless { action, name, said })
+    }
+
+    fn destinations(&mut self, fields: &mut Fields<'_>) -> Vec<At<String>> {
+        if !fields.has("to") {
+            fields.missing("to", self.problems);
+        }
+        let mut to: Vec<At<String>> = Vec::new();
+        let place = fields.place.clone();
+        let there = fields.has("to");
+        for (value, node) in fields.texts("to", self.problems) {
+            match to.iter().find(|other| other.value == value) {
+                Some(first) => self.problems.push(
+                    Problem::error("defined-twice", format!("`{value}` stands twice in `to`"))
+                        .at(&node.place)
+                        .also(&first.place, "first here"),
+                ),
+                None => to.push(At { value, place: node.place.clone() }),
+            }
+        }
+        if there && to.is_empty() && !self.problems.has_errors() {
+            self.problems.push(Problem::error("empty", "`to` names no destination").at(&place));
+        }
+        to
+    }
+
+    fn say(&mut self, fields: &mut Fields<'_>, node: &Node) -> At<Say> {
+        let message = fields.text("message", self.problems);
+        let text = fields.text("text", self.problems);
+        if let (Some(_), Some((_, text))) = (&message, &text) {
+            self.problems.push(
+                Problem::error("does-not-fit", "an action has a `message` or a `text`, not both")
+                    .at(&text.place)
+                    .hint("put the text into the template, or leave `message` out"),
+            );
+        }
+        match (message, text) {
+            (Some((name, node)), _) => At { value: Say::Message(name), place: node.place.clone() },
+            (None, Some((text, node))) => {
+                not_cut(node, self.problems);
+                At { value: Say::Text(text), place: node.place.clone() }
+            }
+            (None, None) => At { value: Say::Default, place: node.place.clone() },
+        }
+    }
+
+    fn severity(&mut self, fields: &mut Fields<'_>) -> Option<Severity> {
+        let (word, node) = fields.text("severity", self.problems)?;
+        let severity = Severity::named(&word);
+        if severity.is_none() {
+            let problem = Problem::error("wrong-word", format!("`{word}` is no severity")).at(&node.place);
+            self.problems.push(problem.suggest(&word, Severity::ALL.map(Severity::name)));
+        }
+        severity
+    }
+
+    fn constants(&mut self, fields: &mut Fields<'_>) -> Map<String, Value> {
+        let Some(node) = fields.node("with", self.problems) else { return Map::new() };
+        match node.to_json() {
+            Value::Object(with) => with,
+            _ => {
+                self.problems.push(node.expected("a mapping of constants for `with`"));
+                Map::new()
+            }
+        }
+    }
+
+    /// `3d before $.data.metadata.release_date`
+    fn at_date(&mut self, text: &str, node: &Node) -> Option<AtDate> {
+        not_cut(node, self.problems);
+        let mut words = text.splitn(3, char::is_whitespace);
+        let read = match (words.next(), words.next(), words.next()) {
+            (Some(span), Some(word @ ("before" | "after")), Some(path)) => {
+                let sign = if word == "before" { -1 } else { 1 };
+                span_of_time(span).and_then(|span| span.checked_mul(sign)).map(|offset| (offset, path.trim()))
+            }
+            _ if text.starts_with('$') => Some((SignedDuration::ZERO, text)),
+            (Some(name), None, None) if self.shared.names.contains_key(name) => Some((SignedDuration::ZERO, name)),
+            _ => None,
+        };
+        let Some((offset, path)) = read else {
+            self.problems.push(
+                Problem::error("wrong-date", format!("`{text}` says no date"))
+                    .at(&node.place)
+                    .hint("write `3d before $.data.metadata.release_date`, `1d after …`, or the path alone"),
+            );
+            return None;
+        };
+        let place = super::super::glob::inner(&node.place, path, 0);
+        self.singular(path, &place, "at").map(|path| AtDate { offset, path })
+    }
+
+    /// Which keys an action may have where it stands.
+    fn keys_fit(&mut self, node: &Node, on_close: bool, belongs: Belongs) {
+        let mut wrong = |key: &str, message: String, hint: &str| {
+            if let Some((key, value)) = entry_of(node, key)
+                && value.kind != Kind::Bool(false)
+            {
+                self.problems.push(Problem::error("does-not-fit", message).at(&key.place).hint(hint));
+            }
+        };
+        let has = |key: &str| entry_of(node, key).is_some();
+        if on_close {
+            for key in ["once", "after", "repeat", "at", "throttle", "digest", "hours"] {
+                wrong(key, format!("`{key}` has no place in `on_close`"), "what is said at a close goes at once");
+            }
+        } else if !belongs.case && !belongs.missing {
+            for key in ["once", "after", "repeat", "at"] {
+                wrong(key, format!("`{key}` needs a `case`"), "say what an event is about: `case: $.data.release_id`");
+            }
+        }
+        if belongs.missing && !on_close {
+            for key in ["when", "otherwise", "at"] {
+                wrong(key, format!("`{key}` needs an event, and `missing` acts when none came"), "leave it out");
+            }
+        }
+        if has("when") {
+            wrong("otherwise", "an action has a `when` or `otherwise`, not both".into(), "leave one of them out");
+        }
+        for key in ["after", "repeat"] {
+            if has("at") {
+                wrong(key, format!("`{key}` and `at` don't go together"), "make two actions of it");
+            }
+        }
+    }
+
+    fn rest_and_digest(&mut self, action: &Action) {
+        if action.digest.is_some() && action.throttle.as_ref().is_some_and(|throttle| throttle.rest_digest) {
+            let line = action.place.text().lines().next().unwrap_or_default().len();
+            self.problems.push(
+                Problem::error("does-not-fit", "`rest: digest` and a `digest` don't go together")
+                    .at(&action.place.part(0, line))
+                    .hint("with a digest, everything that the throttle lets through goes into it: write `rest: drop`"),
+            );
+        }
+    }
+
+    /// Gives each action its id: its name, else a digest of what it says and when; where several say the same, of
+    /// whom they tell too.
+    fn with_ids(&mut self, actions: Vec<Nameless>) -> Vec<Action> {
+        let mut alike: BTreeMap<String, usize> = BTreeMap::new();
+        for one in actions.iter().filter(|one| one.name.is_none()) {
+            *alike.entry(one.said.to_string()).or_default() += 1;
+        }
+        let mut first: BTreeMap<String, Place> = BTreeMap::new();
+        let mut named = Vec::with_capacity(actions.len());
+        for Nameless { mut action, name, said } in actions {
+            let said = said.to_string();
+            let mut to: Vec<&str> = action.to.iter().map(|to| to.value.as_str()).collect();
+            to.sort_unstable();
+            action.id = match &name {
+                Some(name) => name.value.clone(),
+                None if alike.get(&said).is_some_and(|count| *count > 1) => digest_of(&json!([said, to]).to_string()),
+                None => digest_of(&said),
+            };
+            let place = name.as_ref().map_or(&action.place, |name| &name.place);
+            match first.get(&action.id) {
+                Some(other) => self.problems.push(twice(name.as_ref(), place).also(other, "first here")),
+                None => {
+                    first.insert(action.id.clone(), place.clone());
+                }
+            }
+            named.push(action);
+        }
+        named
+    }
+}
+
+fn digest_of(said: &str) -> String {
+    let hash = hex::encode(Sha256::digest(said));
+    format!("a{}", hash.get(..12).unwrap_or_default())
+}
+
+fn twice(name: Option<&At<String>>, place: &Place) -> Problem {
+    let line = place.text().lines().next().unwrap_or_default().len();
+    match name {
+        Some(name) => Problem::error("defined-twice", format!("two actions have the name `{}`", name.value)),
+        None => Problem::error("defined-twice", "two actions say the same, at the same time, to the same destinations"),
+    }
+    .at(&place.part(0, line))
+    .hint("give each a `name`, or leave one out")
+}

@@ -1,0 +1,311 @@
+//! One rule: its keys, and which of them fit together.
+//!
+//! Pure. A rule with a mistake is left out of the set, after all of it has been read.
+
+use std::collections::BTreeMap;
+
+use super::super::{Action, At, Closer, Globs, KeySpec, Missing, Rule};
+use super::action::{Belongs, Defaults};
+use super::{Reader, entry_of, not_cut};
+use crate::problem::{Place, Problem};
+use crate::yaml::{Fields, Kind, Node};
+
+/// The longest name of a rule or action, in characters.
+const NAME_MAX: usize = 100;
+
+impl Reader<'_> {
+    /// One of `rules:`.
+    pub(super) fn rule(&mut self, node: &Node) -> Option<Rule> {
+        let what = match super::text_of(node, "name") {
+            Some(name) => format!("the rule `{name}`"),
+            None => "a rule".into(),
+        };
+        let errors = self.problems.count().0;
+        let mut fields = Fields::of(node, what, self.problems)?;
+        let name = fields.required("name", self.problems).and_then(|(name, node)| self.plain_name(name, node));
+        let formerly = fields.texts("formerly", self.problems).into_iter().map(|(text, _)| text).collect();
+        let description = fields.text("description", self.problems).map(|(text, node)| {
+            not_cut(node, self.problems);
+            text
+        });
+        let enabled = fields.truth("enabled", self.problems).unwrap_or(true);
+        let shadow = fields.truth("shadow", self.problems).unwrap_or(false);
+        let events = fields.texts("events", self.problems);
+        let source = fields.text("source", self.problems);
+        let when = fields.node("when", self.problems).and_then(|when| self.condition(when));
+        let case = fields.node("case", self.problems).and_then(|case| self.key_spec(case, "case"));
+        let closed_by = fields.node("closed_by", self.problems).map(|closed_by| self.closers(closed_by));
+        let closes_after = fields.span("closes_after", self.problems);
+        let missing = fields.node("missing", self.problems).and_then(|missing| self.missing(missing));
+
+        let belongs = Belongs { case: entry_of(node, "case").is_some(), missing: entry_of(node, "missing").is_some() };
+        let defaults = self.defaults(&mut fields, belongs);
+        let actions = fields.take("actions").map(|(_, node)| node);
+        let on_close = fields.node("on_close", self.problems);
+        let (actions, on_close) = self.rule_actions(&fields.place, actions, on_close, &defaults, belongs);
+        fields.finish(self.problems);
+
+        let source = source.map(|(value, node)| At { value, place: node.place.clone() });
+        let rule = Rule {
+            name: name?,
+            formerly,
+            description,
+            enabled,
+            shadow,
+            events: self.globs(&events),
+            source: source.as_ref().map(|source| source.value.clone()),
+            source_place: source.map(|source| source.place),
+            when,
+            case,
+            closed_by: closed_by.unwrap_or_default(),
+            closes_after,
+            missing,
+            actions,
+            on_close,
+        };
+        self.fits_together(node, &rule);
+        (self.problems.count().0 == errors).then_some(rule)
+    }
+
+    /// A name as it may stand in a log line, a URL or a metric.
+    pub(super) fn plain_name(&mut self, name: String, node: &Node) -> Option<At<String>> {
+        let problem = if name.trim().is_empty() {
+            "an empty name".to_owned()
+        } else if name.chars().count() > NAME_MAX {
+            format!("a name longer than {NAME_MAX} characters")
+        } else if name.chars().any(char::is_control) || name.trim() != name {
+            "a name with line breaks, control characters, or blanks around it".to_owned()
+        } else {
+            return Some(At { value: name, place: node.place.clone() });
+        };
+        self.problems.push(Problem::error("wrong-name", problem).at(&node.place).hint("write `fraud-needs-a-person`"));
+        None
+    }
+
+    /// A path that selects at most one node, a name, or a list of them.
+    pub(super) fn key_spec(&mut self, node: &Node, key: &str) -> Option<KeySpec> {
+        let items = node.one_or_more();
+        if items.is_empty() {
+            self.problems.push(Problem::error("empty", format!("`{key}` has no path")).at(&node.place));
+        }
+        let mut names = Vec::new();
+        for item in items {
+            let Kind::Text(text) = &item.kind else {
+                self.problems.push(item.expected(&format!("a path or name for `{key}`")));
+                continue;
+            };
+            if text.starts_with('$') {
+                not_cut(item, self.problems);
+            }
+            names.extend(self.singular(text, &item.place, key));
+        }
+        (!names.is_empty() && names.len() == items.len()).then_some(KeySpec(names))
+    }
+
+    /// A path or name that selects at most one node.
+    pub(super) fn singular(&mut self, text: &str, place: &Place, key: &str) -> Option<super::Name> {
+        let name = self.name(text, place)?;
+        let several = name.all_queries().find(|query| !query.path.is_singular());
+        let Some(several) = several else { return Some(name) };
+        let message = match several.path.text() == text {
+            true => format!("`{text}` may select several values, and `{key}` needs one"),
+            false => format!(
+                "`{text}` stands for `{}`, which may select several values; `{key}` needs one",
+                several.path.text()
+            ),
+        };
+        self.problems.push(
+            Problem::error("not-singular", message)
+                .at(place)
+                .hint("write member names and indexes only, such as `$.data.tracks[0].id`"),
+        );
+        None
+    }
+
+    /// A glob, a list of globs and mappings, or a mapping.
+    fn closers(&mut self, node: &Node) -> Vec<Closer> {
+        let (mappings, globs): (Vec<&Node>, Vec<&Node>) =
+            node.one_or_more().iter().partition(|item| matches!(item.kind, Kind::Map(_)));
+        let mut texts = Vec::new();
+        for item in globs {
+            match item.scalar() {
+                Some(text) => texts.push((text.to_owned(), item)),
+                None => self.problems.push(item.expected("a glob, or `{events, when, case}`, in `closed_by`")),
+            }
+        }
+        let mut closers = Vec::new();
+        if !texts.is_empty() {
+            closers.push(Closer { events: self.globs(&texts), when: None, case: None });
+        }
+        closers.extend(mappings.into_iter().filter_map(|mapping| self.closer(mapping)));
+        if closers.is_empty() && node.one_or_more().is_empty() {
+            self.problems.push(Problem::error("empty", "`closed_by` has no glob").at(&node.place));
+        }
+        closers
+    }
+
+    fn closer(&mut self, node: &Node) -> Option<Closer> {
+        let mut fields = Fields::of(node, "`closed_by`", self.problems)?;
+        if !fields.has("events") {
+            fields.missing("events", self.problems);
+        }
+        let events = fields.texts("events", self.problems);
+        let when = fields.node("when", self.problems).and_then(|when| self.condition(when));
+        let case = fields.node("case", self.problems).and_then(|case| self.key_spec(case, "case"));
+        fields.finish(self.problems);
+        Some(Closer { events: self.globs(&events), when, case })
+    }
+
+    fn missing(&mut self, node: &Node) -> Option<Missing> {
+        let mut fields = Fields::of(node, "`missing`", self.problems)?;
+        if !fields.has("events") {
+            fields.missing("events", self.problems);
+        }
+        let events = fields.texts("events", self.problems);
+        let when = fields.node("when", self.problems).and_then(|when| self.condition(when));
+        if !fields.has("for") {
+            fields.missing("for", self.problems);
+        }
+        let span = fields.span("for", self.problems);
+        fields.finish(self.problems);
+        let events: Globs = self.globs(&events);
+        let span = span?;
+        if span.is_zero() {
+            self.problems.push(Problem::error("wrong-span", "`missing` waits for no time at all").at(&node.place));
+        }
+        Some(Missing { events, when, span })
+    }
+
+    /// What can be read and still makes no sense together.
+    fn fits_together(&mut self, node: &Node, rule: &Rule) {
+        let has = |key: &str| entry_of(node, key).map(|(key, _)| key.place.clone());
+        let mut wrong = |place: &Place, message: String, hint: &str| {
+            self.problems.push(Problem::error("does-not-fit", message).at(place).hint(hint));
+        };
+        let (case, missing) = (has("case"), has("missing"));
+        match (has("events"), &missing) {
+            (Some(place), Some(_)) => wrong(
+                &place,
+                "`events` and `missing` don't go together".into(),
+                "put what should come into `missing: {events: …, for: …}`, and leave `events` out",
+            ),
+            (None, None) => {
+                let line = node.place.text().lines().next().unwrap_or_default().len();
+                wrong(
+                    &node.place.part(0, line),
+                    format!("the rule `{}` has no `events`", rule.name.value),
+                    "say which event types it hears of: `events: release.live`, or `events: \"*\"` for all",
+                );
+            }
+            _ => {}
+        }
+        if missing.is_some() {
+            for key in ["when", "case", "closed_by"] {
+                let Some(place) = has(key) else { continue };
+                let hint = match key {
+                    "when" => "put it into `missing`: it says what counts as having come",
+                    "case" => "leave it out: a `missing` rule has one case, which opens when none came",
+                    _ => "leave it out: the case closes when one comes",
+                };
+                wrong(&place, format!("`{key}` and `missing` don't go together"), hint);
+            }
+        } else if case.is_none() {
+            for key in ["closed_by", "closes_after", "on_close"] {
+                let Some(place) = has(key) else { continue };
+                let hint = "say what an event is about: `case: $.data.release_id`";
+                wrong(&place, format!("`{key}` needs a `case` to close"), hint);
+            }
+        }
+        if let (Some(place), Some(span)) = (has("closes_after"), rule.closes_after)
+            && span.is_zero()
+        {
+            wrong(&place, "`closes_after` no time at all".into(), "write how long a case may stay open: `90d`");
+        }
+        if let (Some(place), true) = (has("on_close"), rule.actions.is_empty()) {
+            wrong(&place, "`on_close` without `actions`".into(), "what was never announced is not closed aloud");
+        }
+        self.closer_keys(rule);
+        self.reachable(rule);
+    }
+
+    fn closer_keys(&mut self, rule: &Rule) {
+        let Some(case) = &rule.case else { return };
+        for key in rule.closed_by.iter().filter_map(|closer| closer.case.as_ref()) {
+            let (Some(first), true) = (key.0.first(), key.0.len() != case.0.len()) else { continue };
+            let Some(place) = &first.place else { continue };
+            let message = format!("this key has {} parts, the rule's `case` {}", key.0.len(), case.0.len());
+            self.problems
+                .push(Problem::error("does-not-fit", message).at(place).hint("name the same things in the same order"));
+        }
+    }
+
+    fn reachable(&mut self, rule: &Rule) {
+        let own = rule.source.as_deref() == Some(crate::event::OWN_SOURCE);
+        if let (true, false, Some(place)) = (own, rule.events.reaches_own(), &rule.source_place)
+            && !rule.events.is_empty()
+        {
+            self.problems.push(
+                Problem::warning(
+                    "never-reached",
+                    "Fanfare's own events are reached only by a glob that begins with `fanfare.`",
+                )
+                .at(place)
+                .hint("write `events: fanfare.*`"),
+            );
+        }
+    }
+
+    /// Reports rules that share a name, and former names that are not former.
+    pub(super) fn unique_names(&mut self, rules: &[Rule]) {
+        let mut first: BTreeMap<&str, &Place> = BTreeMap::new();
+        for rule in rules {
+            let name = &rule.name;
+            match first.get(name.value.as_str()) {
+                Some(place) => self.problems.push(
+                    Problem::error("defined-twice", format!("two rules have the name `{}`", name.value))
+                        .at(&name.place)
+                        .also(place, "first here")
+                        .hint("a rule's state belongs to its name: give each its own"),
+                ),
+                None => {
+                    first.insert(&name.value, &name.place);
+                }
+            }
+        }
+        let mut former: BTreeMap<&str, &At<String>> = BTreeMap::new();
+        for rule in rules {
+            for old in &rule.formerly {
+                let problem = if let Some(place) = first.get(old.as_str()) {
+                    let message = format!("`{old}` is still the name of a rule, so its state can't be taken over");
+                    Problem::error("still-there", message).at(&rule.name.place).also(place, "here")
+                } else if let Some(other) = former.insert(old, &rule.name) {
+                    let message = format!("two rules were formerly `{old}`");
+                    Problem::error("defined-twice", message).at(&rule.name.place).also(&other.place, "and this one")
+                } else {
+                    continue;
+                };
+                self.problems.push(problem);
+            }
+        }
+    }
+
+    /// The actions, and those at the close, with an id each.
+    fn rule_actions(
+        &mut self,
+        rule: &Place,
+        actions: Option<&Node>,
+        on_close: Option<&Node>,
+        defaults: &Defaults,
+        belongs: Belongs,
+    ) -> (Vec<Action>, Vec<Action>) {
+        if actions.is_none_or(|actions| actions.one_or_more().is_empty()) {
+            let line = rule.text().lines().next().unwrap_or_default().len();
+            self.problems.push(
+                Problem::error("missing-key", "a rule without `actions` tells nobody")
+                    .at(&rule.part(0, line))
+                    .hint("write `actions: {to: DESTINATION, text: \"…\"}`"),
+            );
+        }
+        self.actions(actions, on_close, defaults, belongs)
+    }
+}

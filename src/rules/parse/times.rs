@@ -1,0 +1,231 @@
+//! Times of day, days, windows of hours and zones, as they are written.
+//!
+//! Pure. Also read for destinations, which have `hours` too: see [`hours_choice`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::civil::{Date, Time};
+use jiff::tz::TimeZone;
+
+use super::super::hours::{DayTimes, Hours};
+use super::super::{DigestTime, HoursChoice};
+use crate::problem::{Problem, Problems, nearest};
+use crate::yaml::{Fields, Kind, Node};
+
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+/// The most dates that a window may except.
+const EXCEPT_MAX: usize = 1000;
+
+/// `hours:` of a rule, an action or a destination: `always`, a name from `hours:`, or a window.
+pub fn hours_choice(
+    node: &Node,
+    named: &BTreeMap<String, Arc<Hours>>,
+    zone: Option<&TimeZone>,
+    problems: &mut Problems,
+) -> Option<HoursChoice> {
+    match &node.kind {
+        Kind::Text(word) if word == "always" => Some(HoursChoice::Always),
+        Kind::Text(word) => match named.get(word) {
+            Some(hours) => Some(HoursChoice::Within(hours.clone())),
+            None => {
+                let problem = Problem::error("unknown-hours", format!("there are no hours `{word}` in `hours:`"));
+                let known = named.keys().map(String::as_str).chain(["always"]);
+                problems.push(problem.at(&node.place).suggest(word, known));
+                None
+            }
+        },
+        Kind::Map(_) => window(node, "the hours", zone, problems).map(|window| HoursChoice::Within(Arc::new(window))),
+        _ => {
+            problems.push(node.expected("hours: a name from `hours:`, `always`, or `{days, from, to}`"));
+            None
+        }
+    }
+}
+
+/// `{days, from, to, except, timezone, outside}`.
+pub(super) fn window(
+    node: &Node,
+    what: &str,
+    default_zone: Option<&TimeZone>,
+    problems: &mut Problems,
+) -> Option<Hours> {
+    let mut fields = Fields::of(node, what, problems)?;
+    let days = days(&mut fields, problems);
+    let from = time_of_day(&mut fields, "from", problems);
+    let to = time_of_day(&mut fields, "to", problems);
+    let except = dates(&mut fields, problems);
+    let zone = zone(&mut fields, default_zone, problems);
+    let drop = outside(&mut fields, problems);
+    fields.finish(problems);
+    let (from, to) = match (from, to) {
+        (Given::Absent, Given::Absent) => (Time::midnight(), Time::midnight()),
+        (Given::Read(from, _), Given::Read(to, end_of_day)) if from != to || end_of_day => (from, to),
+        (Given::Read(..), Given::Read(..)) => {
+            problems.push(
+                Problem::error("no-hours", "this window begins when it ends")
+                    .at(&node.place)
+                    .hint("leave `from` and `to` out for whole days"),
+            );
+            return None;
+        }
+        (Given::Wrong, _) | (_, Given::Wrong) => return None,
+        (from, _) => {
+            let lacking = if matches!(from, Given::Absent) { "from" } else { "to" };
+            problems.push(
+                Problem::error("missing-key", format!("{what} have no `{lacking}`"))
+                    .at(&node.place)
+                    .hint("give both `from` and `to`, or neither for whole days"),
+            );
+            return None;
+        }
+    };
+    Some(Hours { days: days?, from, to, except, zone: zone?, drop })
+}
+
+/// `{at, days, timezone}` of a digest; the other keys are the digest's.
+pub(super) fn day_times(
+    fields: &mut Fields<'_>,
+    default_zone: Option<&TimeZone>,
+    problems: &mut Problems,
+) -> Option<DigestTime> {
+    let at = time_of_day(fields, "at", problems);
+    let days = days(fields, problems);
+    let zone = zone(fields, default_zone, problems);
+    let Given::Read(at, _) = at else { return None };
+    Some(DigestTime::At(Arc::new(DayTimes { days: days?, at, zone: zone? })))
+}
+
+/// What became of a key that may be absent.
+enum Given {
+    Absent,
+    Wrong,
+    /// The time, and whether it was `24:00`.
+    Read(Time, bool),
+}
+
+fn time_of_day(fields: &mut Fields<'_>, key: &'static str, problems: &mut Problems) -> Given {
+    if !fields.has(key) {
+        return Given::Absent;
+    }
+    let Some((text, node)) = fields.text(key, problems) else { return Given::Wrong };
+    let read = text.split_once(':').and_then(|(hour, minute)| {
+        let digits = |text: &str| !text.is_empty() && text.len() <= 2 && text.bytes().all(|b| b.is_ascii_digit());
+        (digits(hour) && digits(minute) && minute.len() == 2).then_some(())?;
+        let (hour, minute): (i8, i8) = (hour.parse().ok()?, minute.parse().ok()?);
+        match (hour, minute) {
+            (24, 0) if key == "to" => Some((Time::midnight(), true)),
+            _ => Time::new(hour, minute, 0, 0).ok().map(|time| (time, false)),
+        }
+    });
+    match read {
+        Some((time, end_of_day)) => Given::Read(time, end_of_day),
+        None => {
+            problems.push(
+                Problem::error("wrong-time", format!("`{text}` is no time of day"))
+                    .at(&node.place)
+                    .hint("write hours and minutes: \"09:00\", \"18:30\""),
+            );
+            Given::Wrong
+        }
+    }
+}
+
+/// `mon-fri`, `fri`, `[mon, wed-fri]`; all of them if none is named.
+fn days(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<[bool; 7]> {
+    if !fields.has("days") {
+        return Some([true; 7]);
+    }
+    let texts = fields.texts("days", problems);
+    if texts.is_empty() {
+        return None;
+    }
+    let mut days = [false; 7];
+    let mut whole = true;
+    for (text, node) in texts {
+        let (first, last) = text.split_once('-').unwrap_or((&text, &text));
+        match (day(first), day(last)) {
+            (Some(first), Some(last)) => {
+                // `sat-mon` goes on over the end of the week.
+                let count = (last + 7 - first) % 7;
+                (0..=count).filter_map(|step| days.get_mut((first + step) % 7).map(|day| *day = true)).count();
+            }
+            (first_day, _) => {
+                let wrong = if first_day.is_none() { first.trim() } else { last.trim() };
+                let near = nearest(wrong, DAYS).or_else(|| {
+                    let start: String = wrong.chars().take(3).collect::<String>().to_lowercase();
+                    DAYS.into_iter().find(|day| *day == start)
+                });
+                let problem = Problem::error("wrong-day", format!("`{wrong}` is no day")).at(&node.place);
+                problems.push(match near {
+                    Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                    None => problem.hint("write `mon-fri`, or a list: `[mon, wed, sat-sun]`"),
+                });
+                whole = false;
+            }
+        }
+    }
+    whole.then_some(days)
+}
+
+fn day(word: &str) -> Option<usize> {
+    let word = word.trim().to_lowercase();
+    DAYS.into_iter().position(|day| day == word)
+}
+
+fn dates(fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<Date> {
+    let texts = fields.texts("except", problems);
+    if let Some((_, node)) = texts.get(EXCEPT_MAX) {
+        problems.push(Problem::error("too-many", format!("more than {EXCEPT_MAX} dates")).at(&node.place));
+    }
+    let mut dates = Vec::new();
+    for (text, node) in texts.iter().take(EXCEPT_MAX) {
+        let plain = text.len() == 10 && text.as_bytes().get(4) == Some(&b'-');
+        match text.parse().ok().filter(|_| plain) {
+            Some(date) => dates.push(date),
+            None => problems.push(
+                Problem::error("wrong-date", format!("`{text}` is no date"))
+                    .at(&node.place)
+                    .hint("write year, month and day: 2026-12-25"),
+            ),
+        }
+    }
+    dates
+}
+
+fn zone(fields: &mut Fields<'_>, default: Option<&TimeZone>, problems: &mut Problems) -> Option<TimeZone> {
+    if !fields.has("timezone") {
+        if default.is_none() {
+            let first_line = fields.place.text().lines().next().unwrap_or_default().len();
+            problems.push(
+                Problem::error("no-zone", format!("{} need a zone", fields.what))
+                    .at(&fields.place.part(0, first_line))
+                    .hint("write `timezone: Europe/Berlin` here, or set the default `timezone:` in fanfare.yaml"),
+            );
+        }
+        return default.cloned();
+    }
+    let (name, node) = fields.text("timezone", problems)?;
+    match TimeZone::get(&name) {
+        Ok(zone) => Some(zone),
+        Err(_) => {
+            let known: Vec<String> = jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
+            let problem = Problem::error("unknown-zone", format!("there is no zone `{name}`")).at(&node.place);
+            problems.push(match nearest(&name, known.iter().map(String::as_str)) {
+                Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                None => problem.hint("write a name of the IANA database: `Europe/Berlin`, `America/New_York`, `UTC`"),
+            });
+            None
+        }
+    }
+}
+
+fn outside(fields: &mut Fields<'_>, problems: &mut Problems) -> bool {
+    let Some((word, node)) = fields.text("outside", problems) else { return false };
+    if !["hold", "drop"].contains(&word.as_str()) {
+        let problem = Problem::error("wrong-word", format!("`{word}` is not what can be done outside hours"));
+        problems.push(problem.at(&node.place).suggest(&word, ["hold", "drop"]));
+    }
+    word == "drop"
+}
