@@ -5,6 +5,7 @@ pub mod clock;
 pub mod decimal;
 pub mod delivery;
 pub mod event;
+pub mod json;
 pub mod pace;
 pub mod path;
 pub mod problem;

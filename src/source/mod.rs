@@ -1,17 +1,41 @@
 //! Who speaks to us: verifies a request's signature over its raw bytes and makes an [`Event`] of it.
+//!
+//! [`open`] is the only way from a request to an event. What is refused here is refused for its signature, its age or
+//! its form, and costs no more than hashing the body; what is signed always becomes an event, whatever it says. Pure:
+//! the request, the configured [`Source`] and the time go in.
 
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::event::Event;
 use crate::secret::Secret;
+use crate::source::normalise::Whence;
+use crate::source::presets::Preset;
+use crate::source::scheme::{Outgoing, Scheme};
+
+pub mod normalise;
+pub mod parse;
+pub mod presets;
+pub mod samples;
+pub mod scheme;
+
+/// How far ahead of our clock a signed time may be.
+pub const AHEAD: SignedDuration = SignedDuration::from_mins(5);
+/// How old a signed time may be by default: the whole time over which JewelMusic sends again (2 h 36 min), and more,
+/// since a retry may carry the time of the first attempt.
+pub const TOLERANCE: SignedDuration = SignedDuration::from_hours(3);
+/// The largest body by default, in bytes.
+pub const MAX_BODY: usize = 1 << 20;
 
 /// A sender, as configured.
 #[derive(Debug)]
 pub struct Source {
     /// Its name.
     pub name: Arc<str>,
+    /// What it was made from.
+    pub preset: &'static Preset,
     /// Where it posts to.
     pub path: String,
     /// Any of them verifies: rotation without loss.
@@ -20,6 +44,16 @@ pub struct Source {
     pub tolerance: SignedDuration,
     /// The largest body, in bytes.
     pub max_body: usize,
+    /// Whether a body whose bytes don't verify may verify as `JSON.stringify` prints it.
+    pub stringify: bool,
+    /// How it signs; the scheme whose form a request has is taken.
+    pub schemes: Vec<Scheme>,
+    /// Where the event type stands.
+    pub kind: Whence,
+    /// Where the event's id stands.
+    pub id: Whence,
+    /// Where the time of the event stands.
+    pub time: Whence,
 }
 
 /// A request as it came, under size and time caps.
@@ -31,14 +65,134 @@ pub struct Request<'a> {
     pub body: &'a [u8],
 }
 
-/// Why a request is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a request is refused. Says nothing that would help to forge one: no code, no secret, no body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// No signature, or none that verifies: 401.
+    /// Two headers that should be one, and differ: 400.
+    Differing,
+    /// A signature that no sender writes: two times, or more than eight codes: 400.
+    Malformed,
+    /// A signature header of more than 8 KiB: 431.
+    TooLong,
+    /// No signature header at all: 401.
+    Unsigned,
+    /// A signature that doesn't verify: 401.
     Signature,
+    /// The signature verifies, and its time is further back than the tolerance: 401. Most often a wrong clock, or a
+    /// tolerance shorter than the sender's retries.
+    TooOld {
+        /// How far back.
+        age: SignedDuration,
+    },
+    /// The signature verifies, and its time is more than five minutes ahead: 401. Most often a wrong clock.
+    TooNew {
+        /// How far ahead.
+        ahead: SignedDuration,
+    },
 }
 
+impl Refusal {
+    /// The HTTP status to answer with.
+    pub fn status(self) -> u16 {
+        match self {
+            Refusal::Differing | Refusal::Malformed => 400,
+            Refusal::TooLong => 431,
+            Refusal::Unsigned | Refusal::Signature | Refusal::TooOld { .. } | Refusal::TooNew { .. } => 401,
+        }
+    }
+
+    /// A short, stable word to count it by.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Refusal::Differing => "differing",
+            Refusal::Malformed => "malformed",
+            Refusal::TooLong => "too_long",
+            Refusal::Unsigned => "unsigned",
+            Refusal::Signature => "signature",
+            Refusal::TooOld { .. } => "too_old",
+            Refusal::TooNew { .. } => "too_new",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    /// For our own log. What the other side gets is the status and its name, no more.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Differing => {
+                f.write_str("a header that belongs to the signature came twice, with different values")
+            }
+            Refusal::Malformed => f.write_str("the signature header holds two times, or more than eight signatures"),
+            Refusal::TooLong => f.write_str("a header that belongs to the signature is longer than 8 KiB"),
+            Refusal::Unsigned => f.write_str("no signature header"),
+            Refusal::Signature => f.write_str("the signature is not one of this body by any of the source's secrets"),
+            Refusal::TooOld { age } => {
+                write!(f, "the signature is good, but was made {age:#} ago, longer than `tolerance` allows")
+            }
+            Refusal::TooNew { ahead } => {
+                write!(f, "the signature is good, but was made {ahead:#} from now: one of the two clocks is wrong")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
 /// Verifies and normalises.
+///
+/// # Errors
+///
+/// A [`Refusal`] where the request is not signed, not signed well, too old or too far ahead. A signed request is never
+/// refused for what its body says.
 pub fn open(source: &Source, request: &Request<'_>, now: Timestamp) -> Result<Event, Refusal> {
-    todo!("{source:?} {request:?} {now}")
+    let proven = scheme::verify(&source.schemes, &source.secrets, source.stringify, request)?;
+    if let Some(at) = proven.at {
+        fresh(at, source.tolerance, now)?;
+    }
+    Ok(normalise::event(source, request.headers, &proven, now))
+}
+
+fn fresh(at: Timestamp, tolerance: SignedDuration, now: Timestamp) -> Result<(), Refusal> {
+    let age = now.duration_since(at);
+    if age > tolerance {
+        return Err(Refusal::TooOld { age });
+    }
+    if age < -AHEAD {
+        return Err(Refusal::TooNew { ahead: -age });
+    }
+    Ok(())
+}
+
+impl Source {
+    /// A source of a preset with everything else as it is by default, at `/webhooks/NAME`.
+    pub fn of(name: &str, preset: &'static Preset, secrets: Vec<Secret>) -> Self {
+        Self {
+            name: name.into(),
+            preset,
+            path: format!("/webhooks/{name}"),
+            secrets,
+            tolerance: TOLERANCE,
+            max_body: MAX_BODY,
+            stringify: false,
+            schemes: preset.schemes.iter().copied().cloned().collect(),
+            kind: preset.kind.clone(),
+            id: preset.id.clone(),
+            time: preset.time.clone(),
+        }
+    }
+
+    /// The headers that this sender would send with a body, signed with its first secret: by the scheme of that name,
+    /// or the first. `None` where there is no such scheme, or no secret that it can use.
+    pub fn sign(&self, scheme: Option<&str>, outgoing: &Outgoing<'_>) -> Option<Vec<(String, String)>> {
+        let scheme = self.schemes.iter().find(|row| scheme.is_none_or(|name| row.name == name))?;
+        let mut headers = scheme::sign(scheme, self.secrets.first()?, outgoing)?;
+        for (whence, value) in [(&self.kind, outgoing.kind), (&self.id, outgoing.id)] {
+            if let Whence::Header(name) = whence
+                && headers.iter().all(|(there, _)| there.as_str() != &**name)
+            {
+                headers.push((name.to_string(), value.to_owned()));
+            }
+        }
+        Some(headers)
+    }
 }

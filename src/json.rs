@@ -1,0 +1,256 @@
+//! JSON as senders write it, read in one way wherever a body is read.
+//!
+//! Numbers keep their text. Keys that stand twice at the top are told, since readers disagree on which one counts. A
+//! lone surrogate escape (half of an emoji, left by a sender that cuts titles at a length) becomes U+FFFD instead of
+//! making the whole event unreadable: whoever types a title must not be able to hide an event. Also the other way
+//! round, as `JSON.stringify` prints. Pure; nesting is limited to 128 levels.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// A JSON text as read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// The value; where a key stands twice, the last one counts, at the place of the first.
+    pub value: Value,
+    /// Keys of the outermost object that stand there more than once.
+    pub doubled: Vec<String>,
+}
+
+/// Reads a JSON text (RFC 8259, UTF-8 without a byte order mark). `None` where it is none, or nested too deeply.
+pub fn read(raw: &[u8]) -> Option<Document> {
+    let text = std::str::from_utf8(raw).ok()?;
+    read_text(text).or_else(|| read_text(&without_lone_surrogates(text)?))
+}
+
+fn read_text(text: &str) -> Option<Document> {
+    let mut doubled = Vec::new();
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = Any { doubled: Some(&mut doubled) }.deserialize(&mut reader).ok()?;
+    reader.end().ok()?;
+    Some(Document { value, doubled })
+}
+
+/// serde_json hands numbers and raw values over as maps with these private keys. A body that writes such a key itself
+/// would turn into something that it doesn't say, so [`Any`] refuses it.
+const PRIVATE: &str = "$serde_json::private::";
+const NUMBER: &str = "$serde_json::private::Number";
+
+/// Any value; of the outermost, which keys are doubled.
+struct Any<'d> {
+    doubled: Option<&'d mut Vec<String>>,
+}
+
+impl<'de> DeserializeSeed<'de> for Any<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Any<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, truth: bool) -> Result<Value, E> {
+        Ok(Value::Bool(truth))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::String(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Value, E> {
+        Ok(Value::String(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(Any { doubled: None })? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            if key == NUMBER && map.is_empty() {
+                return entries.next_value_seed(NumberText).map(Value::Number);
+            }
+            if key.starts_with(PRIVATE) {
+                return Err(A::Error::custom("a key that is private to the JSON reader"));
+            }
+            let value = entries.next_value_seed(Any { doubled: None })?;
+            if let Some(doubled) = self.doubled.as_deref_mut()
+                && map.contains_key(&key)
+                && !doubled.contains(&key)
+            {
+                doubled.push(key.clone());
+            }
+            map.insert(key, value);
+        }
+        Ok(Value::Object(map))
+    }
+}
+
+/// The text of a number. Only the reader itself hands it over as an owned string; a string that stands in the text
+/// comes as `str`, for which there is no method here, so that it is refused.
+struct NumberText;
+
+impl<'de> DeserializeSeed<'de> for NumberText {
+    type Value = Number;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Number, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl Visitor<'_> for NumberText {
+    type Value = Number;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the text of a number")
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Number, E> {
+        Err(E::custom("a key that is private to the JSON reader"))
+    }
+
+    fn visit_string<E: Error>(self, text: String) -> Result<Number, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
+/// The text with each `\uD800`…`\uDFFF` that has no partner replaced by `\ufffd`; `None` if there is none of them.
+fn without_lone_surrogates(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let unit_at = |at: usize| -> Option<u16> {
+        let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let mut mended = String::new();
+    let mut kept = 0;
+    let mut at = 0;
+    while let Some(next) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b'\\')) {
+        at += next;
+        at += match unit_at(at) {
+            Some(0xD800..0xDC00) if matches!(unit_at(at + 6), Some(0xDC00..0xE000)) => 12,
+            Some(0xD800..0xE000) => {
+                mended.push_str(text.get(kept..at)?);
+                mended.push_str("\\ufffd");
+                kept = at + 6;
+                6
+            }
+            Some(_) => 6,
+            None => 2,
+        };
+    }
+    if kept == 0 {
+        return None;
+    }
+    mended.push_str(text.get(kept..)?);
+    Some(mended)
+}
+
+/// A value as JavaScript's `JSON.stringify` prints it (ECMA-262, sections 25.5.2 and 6.1.6.1.20): compact, keys in
+/// their order but for array indices, which come first and ascend, numbers as the shortest text of the double.
+pub fn stringify(value: &Value) -> String {
+    let mut text = String::new();
+    print(value, &mut text);
+    text
+}
+
+fn print(value: &Value, out: &mut String) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
+        Value::Number(number) => out.push_str(&javascript_number(&number.to_string())),
+        Value::String(text) => print_text(text, out),
+        Value::Array(items) => {
+            out.push('[');
+            for (nth, item) in items.iter().enumerate() {
+                if nth > 0 {
+                    out.push(',');
+                }
+                print(item, out);
+            }
+            out.push(']');
+        }
+        Value::Object(map) => {
+            let mut entries: Vec<(&String, &Value)> = map.iter().collect();
+            // Stable: what is no array index keeps its order behind those that are.
+            entries.sort_by_key(|(key, _)| array_index(key).unwrap_or(u32::MAX));
+            out.push('{');
+            for (nth, (key, item)) in entries.into_iter().enumerate() {
+                if nth > 0 {
+                    out.push(',');
+                }
+                print_text(key, out);
+                out.push(':');
+                print(item, out);
+            }
+            out.push('}');
+        }
+    }
+}
+
+fn array_index(key: &str) -> Option<u32> {
+    let index: u32 = key.parse().ok()?;
+    (index < u32::MAX && index.to_string() == key).then_some(index)
+}
+
+/// Both print the same escapes: `\"`, `\\`, the five short ones, and `\u00xx` for what else is below U+0020.
+fn print_text(text: &str, out: &mut String) {
+    out.push_str(&Value::from(text).to_string());
+}
+
+/// `Number::toString`, and `null` for what overflows.
+fn javascript_number(text: &str) -> String {
+    let double: f64 = text.parse().unwrap_or(f64::NAN);
+    if !double.is_finite() {
+        return "null".to_owned();
+    }
+    if double == 0.0 {
+        return "0".to_owned();
+    }
+    // `1.2345e-7`: the shortest digits that read back as the same double, and the exponent of the first.
+    let shortest = format!("{:e}", double.abs());
+    let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
+    let digits = mantissa.replace('.', "");
+    let point: i32 = exponent.parse::<i32>().unwrap_or(0) + 1;
+    let sign = if double < 0.0 { "-" } else { "" };
+    let length = i32::try_from(digits.len()).unwrap_or(i32::MAX);
+    let zeros = |count: i32| "0".repeat(usize::try_from(count).unwrap_or(0));
+    match point {
+        1..=21 if length <= point => format!("{sign}{digits}{}", zeros(point - length)),
+        1..=21 => {
+            let (whole, fraction) = digits.split_at(usize::try_from(point).unwrap_or(0));
+            format!("{sign}{whole}.{fraction}")
+        }
+        -5..=0 => format!("{sign}0.{}{digits}", zeros(-point)),
+        _ => {
+            let (first, rest) = digits.split_at(1);
+            let dot = if rest.is_empty() { "" } else { "." };
+            format!("{sign}{first}{dot}{rest}e{:+}", point - 1)
+        }
+    }
+}

@@ -1,0 +1,466 @@
+//! A source in `fanfare.yaml`: its keys, and everything that can be wrong with them.
+//!
+//! Gets texts in which `${…}` is substituted already. A secret is wrapped at once, and no problem quotes one: where a
+//! secret stands in the file itself, its place is not shown either, since showing a place prints its line.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::http::HeaderName;
+use jiff::SignedDuration;
+
+use crate::event::OWN_SOURCE;
+use crate::path::Path;
+use crate::problem::{Place, Problem, Problems};
+use crate::secret::Secret;
+use crate::source::Source;
+use crate::source::normalise::Whence;
+use crate::source::presets::{self, PRESETS, Preset};
+use crate::source::scheme::{Algorithm, Encoding, Form, Names, Piece, Scheme};
+use crate::yaml::{Fields, Node, span_of_time};
+
+/// The keys of a source, with a description each, for docs and schema.
+pub const KEYS: &[(&str, &str)] = &[
+    ("preset", "who sends: `jewelmusic`, `standard-webhooks`, `github`, `stripe`, or `hmac` for anyone else"),
+    ("path", "where it posts to; by default `/webhooks/` and the source's name"),
+    ("secrets", "one secret or several; any of them verifies, empty ones are left out"),
+    ("tolerance", "how old a signed time may be, 3h by default; 5m ahead are always allowed"),
+    ("accept", "`raw` (the default), and `json_stringify` where the sender signs a re-serialised body"),
+    ("max_body", "the largest body, 1MiB by default"),
+];
+
+/// The further keys of a source with `preset: hmac`.
+pub const HMAC_KEYS: &[(&str, &str)] = &[
+    ("header", "the header with the signature, `X-Signature` by default"),
+    ("algorithm", "`sha256` (the default), `sha512` or `sha1`"),
+    ("encoding", "`hex` (the default) or `base64`"),
+    ("prefix", "what stands before the signature in its header, such as `sha256=`"),
+    ("signed", "`body` (the default), or what is signed with `{body}`, `{id}` and `{timestamp}` in it"),
+    ("id", "where the event's id stands: a path, or a header"),
+    ("type", "where the event type stands: a path, or a header"),
+    ("time", "where the time stands: a path, or a header"),
+];
+
+/// The shortest secret that isn't warned of, in bytes.
+const SECRET_MIN: usize = 16;
+/// The most secrets: each is tried on every request.
+const SECRETS_MAX: usize = 8;
+/// The longest tolerance: ids must be remembered for longer, or an old request could be sent again.
+const TOLERANCE_MAX: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// How long JewelMusic goes on sending again.
+const RETRIES_LAST: SignedDuration = SignedDuration::from_mins(156);
+/// Bounds of `max_body`, in bytes.
+const BODY_MIN: usize = 1 << 10;
+const BODY_MAX: usize = 16 << 20;
+
+impl Source {
+    /// Reads a source's mapping. Whatever is wrong goes to the problems; `None` if it can't be used. The caller calls
+    /// [`Fields::finish`].
+    pub fn parse(name: &str, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
+        let before = problems.count().0;
+        let place = head(fields);
+        check_name(name, &place, problems);
+        let preset = preset(fields, problems)?;
+        let secrets = secrets(name, preset, fields, problems);
+        let mut source = Source::of(name, preset, secrets);
+        path(&mut source, fields, problems);
+        tolerance(&mut source, fields, problems);
+        accept(&mut source, fields, problems);
+        max_body(&mut source, fields, problems);
+        if preset.name == "hmac" {
+            hmac(&mut source, fields, problems);
+        } else {
+            foreign_keys(preset, fields, problems);
+        }
+        (problems.count().0 == before).then_some(source)
+    }
+}
+
+/// The first line of the mapping, unless a secret may stand in it.
+fn head(fields: &Fields<'_>) -> Option<Place> {
+    let line = fields.place.text().lines().next().unwrap_or_default();
+    (!line.contains("secret")).then(|| fields.place.part(0, line.len()))
+}
+
+fn located(problem: Problem, place: &Option<Place>) -> Problem {
+    match place {
+        Some(place) => problem.at(place),
+        None => problem,
+    }
+}
+
+fn check_name(name: &str, place: &Option<Place>, problems: &mut Problems) {
+    let plain = name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    if name == OWN_SOURCE {
+        problems.push(located(
+            Problem::error(
+                "reserved-name",
+                "a source cannot be called `fanfare`: Fanfare's own events have that source",
+            )
+            .hint("call it after who sends"),
+            place,
+        ));
+    } else if !plain || name.len() > 64 {
+        problems.push(located(
+            Problem::error("wrong-name", format!("`{name}` cannot be the name of a source"))
+                .hint("letters, digits, `-` and `_`, at most 64"),
+            place,
+        ));
+    }
+}
+
+fn preset(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<&'static Preset> {
+    let (text, node) = fields.required("preset", problems)?;
+    let preset = presets::named(&text);
+    if preset.is_none() {
+        problems.push(
+            Problem::error("unknown-preset", format!("there is no preset `{text}`"))
+                .at(&node.place)
+                .suggest(&text, PRESETS.iter().map(|preset| preset.name)),
+        );
+    }
+    preset
+}
+
+fn secrets(name: &str, preset: &Preset, fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<Secret> {
+    if !fields.has("secrets") {
+        fields.missing("secrets", problems);
+    }
+    let Some((key, node)) = fields.take("secrets") else { return Vec::new() };
+    let mut secrets = Vec::new();
+    for (nth, item) in node.one_or_more().iter().enumerate() {
+        match item.scalar() {
+            Some(text) if text.trim().is_empty() => {}
+            Some(text) => secrets.push(secret(name, preset, nth, text, item, problems)),
+            None => problems.push(
+                Problem::error("wrong-kind", format!("a secret of `{name}` is {}, not text", item.kind_name()))
+                    .at(&key.place),
+            ),
+        }
+    }
+    if secrets.is_empty() {
+        problems.push(
+            Problem::error("no-secret", format!("source `{name}` has no secret: all of `secrets` are empty"))
+                .hint("set the environment variable or file that it names"),
+        );
+    }
+    if secrets.len() > SECRETS_MAX {
+        problems.push(Problem::error(
+            "too-many-secrets",
+            format!("source `{name}` has {} secrets, more than {SECRETS_MAX}", secrets.len()),
+        ));
+    }
+    secrets
+}
+
+fn secret(name: &str, preset: &Preset, nth: usize, text: &str, node: &Node, problems: &mut Problems) -> Secret {
+    // A file that is mounted as a secret often ends with one newline that was not meant.
+    let bare = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+    let secret = Secret::new(bare);
+    let which = format!("secret {} of source `{name}`", nth + 1);
+    let reference = node.place.text().contains("${");
+    let mut say = |problem: Problem| {
+        problems.push(if reference { problem.at(&node.place) } else { problem });
+    };
+    if !reference {
+        say(Problem::warning("secret-in-file", format!("{which} stands in the file itself"))
+            .hint("take it from the environment or a file: \"${env:NAME}\""));
+    }
+    if is_placeholder(bare) {
+        say(Problem::warning("placeholder-secret", format!("{which} looks like a placeholder"))
+            .hint("use the secret that the sender shows"));
+    } else if bare.len() < SECRET_MIN {
+        say(Problem::warning("short-secret", format!("{which} is shorter than {SECRET_MIN} bytes and can be guessed"))
+            .hint("have the sender make a longer one"));
+    }
+    if bare.trim() != bare {
+        say(Problem::warning("blank-in-secret", format!("{which} begins or ends with white space"))
+            .hint("white space counts; take it away if it isn't meant"));
+    }
+    if !preset.schemes.iter().any(|scheme| scheme.key.takes(&secret)) {
+        say(Problem::error("wrong-secret", format!("{which} is not what `preset: {}` needs", preset.name))
+            .hint("`whsec_` and Base64, as the sender shows it"));
+    }
+    secret
+}
+
+fn is_placeholder(secret: &str) -> bool {
+    let plain: String = secret.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+    const PARTS: [&str; 7] =
+        ["changeme", "changeinproduction", "placeholder", "yoursecret", "yourwebhooksecret", "replaceme", "mysecret"];
+    const WHOLE: [&str; 7] = ["secret", "password", "test", "todo", "example", "webhooksecret", "mywebhooksecret123"];
+    PARTS.iter().any(|part| plain.contains(part))
+        || WHOLE.contains(&plain.as_str())
+        || (plain.len() > 2 && plain.chars().all(|c| c == 'x'))
+}
+
+fn path(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Problems) {
+    let Some((text, node)) = fields.text("path", problems) else { return };
+    let segment = |segment: &str| {
+        !segment.is_empty()
+            && segment != "."
+            && segment != ".."
+            && segment.chars().all(|c| c.is_ascii_alphanumeric() || "-._~".contains(c))
+    };
+    match text.strip_prefix('/') {
+        Some(rest) if rest.split('/').all(segment) => source.path = text,
+        _ => problems.push(
+            Problem::error("wrong-path", format!("`{text}` is no path to receive at"))
+                .at(&node.place)
+                .hint("begin with `/`; letters, digits, `-`, `.`, `_` and `~` between slashes, none at the end"),
+        ),
+    }
+}
+
+fn tolerance(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Problems) {
+    let Some((text, node)) = fields.text("tolerance", problems) else { return };
+    match span_of_time(&text) {
+        None => problems.push(
+            Problem::error("wrong-span", format!("`{text}` is no span of time"))
+                .at(&node.place)
+                .hint("write a number and a unit: `5m`, `3h`"),
+        ),
+        Some(span) if span.is_zero() || span > TOLERANCE_MAX => problems.push(
+            Problem::error("wrong-tolerance", format!("a tolerance of `{text}` can't be kept"))
+                .at(&node.place)
+                .hint("more than nothing, at most `30d`: ids must be remembered for longer than that"),
+        ),
+        Some(span) => {
+            if span < RETRIES_LAST && source.preset.name == "jewelmusic" {
+                problems.push(
+                    Problem::warning("short-tolerance", format!("with a tolerance of `{text}` events can be lost"))
+                        .at(&node.place)
+                        .hint("JewelMusic sends again for 2h36m, perhaps with the first time: keep it above that"),
+                );
+            }
+            source.tolerance = span;
+        }
+    }
+}
+
+fn accept(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Problems) {
+    for (text, node) in fields.texts("accept", problems) {
+        match text.as_str() {
+            "raw" => {}
+            "json_stringify" => source.stringify = true,
+            _ => problems.push(
+                Problem::error("unknown-word", format!("`accept` knows no `{text}`"))
+                    .at(&node.place)
+                    .suggest(&text, ["raw", "json_stringify"]),
+            ),
+        }
+    }
+}
+
+fn max_body(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Problems) {
+    let Some((text, node)) = fields.text("max_body", problems) else { return };
+    match size(&text) {
+        Some(bytes) if (BODY_MIN..=BODY_MAX).contains(&bytes) => source.max_body = bytes,
+        Some(_) => problems.push(
+            Problem::error("wrong-size", format!("a largest body of `{text}` is out of bounds"))
+                .at(&node.place)
+                .hint("from `1KiB` to `16MiB`"),
+        ),
+        None => problems.push(
+            Problem::error("wrong-size", format!("`{text}` is no size"))
+                .at(&node.place)
+                .hint("write a number and a unit: `500KiB`, `1MiB`"),
+        ),
+    }
+}
+
+/// A size in bytes: a whole number and `B`, `KB`, `KiB`, `MB` or `MiB`; bytes without a unit.
+pub fn size(text: &str) -> Option<usize> {
+    let text = text.trim();
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let unit: usize = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1_000,
+        "kib" => 1 << 10,
+        "mb" => 1_000_000,
+        "mib" => 1 << 20,
+        _ => return None,
+    };
+    number.parse::<usize>().ok()?.checked_mul(unit)
+}
+
+/// Keys that only `preset: hmac` has, with another preset: said as such instead of as unknown.
+fn foreign_keys(preset: &Preset, fields: &mut Fields<'_>, problems: &mut Problems) {
+    for (key, _) in HMAC_KEYS {
+        if fields.has(key)
+            && let Some((found, _)) = fields.take(key)
+        {
+            problems.push(
+                Problem::error("foreign-key", format!("`{key}` is a key of `preset: hmac`, not of `{}`", preset.name))
+                    .at(&found.place)
+                    .hint("leave it out: the preset knows"),
+            );
+        }
+    }
+}
+
+/// `preset: hmac`: how it signs, and where things stand.
+fn hmac(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Problems) {
+    let Some(scheme) = source.schemes.first_mut() else { return };
+    if let Some((text, node)) = fields.text("header", problems)
+        && let Some(header) = header(&text, node, problems)
+    {
+        scheme.headers = Cow::Owned(vec![header.into()]);
+    }
+    if let Some(algorithm) = word("algorithm", &Algorithm::ALL, fields, problems) {
+        scheme.algorithm = algorithm;
+    }
+    if let Some(encoding) = word("encoding", &Encoding::ALL, fields, problems) {
+        scheme.encoding = encoding;
+    }
+    if let Some((text, _)) = fields.text("prefix", problems) {
+        scheme.form = Form::Prefixed(text.into());
+    }
+    let signed = fields.text("signed", problems);
+    if let Some(pieces) = signed.as_ref().and_then(|(text, node)| pieces(text, node, problems)) {
+        scheme.signed = Cow::Owned(pieces);
+    }
+    let template = signed.map(|(_, node)| node);
+    let id = whence("id", fields, problems);
+    let kind = whence("type", fields, problems);
+    let time = whence("time", fields, problems);
+    scheme.id = signed_header(scheme, &Piece::Id, "id", &id, template, problems);
+    scheme.time = signed_header(scheme, &Piece::Time, "time", &time, template, problems);
+    if let Some((Whence::Header(_), node)) = &id
+        && !scheme.signs(&Piece::Id)
+    {
+        problems.push(
+            Problem::warning("unsigned-id", "this header is not signed, so anyone could change it: it names no event")
+                .at(&node.place)
+                .hint("take the id from the body, or leave `id` out: the body's hash tells duplicates"),
+        );
+    }
+    for (place, found) in [(&mut source.id, id), (&mut source.kind, kind), (&mut source.time, time)] {
+        if let Some((whence, _)) = found {
+            *place = whence;
+        }
+    }
+}
+
+fn header(text: &str, node: &Node, problems: &mut Problems) -> Option<String> {
+    match HeaderName::from_bytes(text.as_bytes()) {
+        Ok(name) => Some(name.as_str().to_owned()),
+        Err(_) => {
+            problems.push(
+                Problem::error("wrong-header", format!("`{text}` cannot be the name of a header"))
+                    .at(&node.place)
+                    .hint("such as `X-Signature`"),
+            );
+            None
+        }
+    }
+}
+
+fn word<T: Copy>(
+    key: &'static str,
+    known: &[(&'static str, T)],
+    fields: &mut Fields<'_>,
+    problems: &mut Problems,
+) -> Option<T> {
+    let (text, node) = fields.text(key, problems)?;
+    let found = known.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+    if found.is_none() {
+        problems.push(
+            Problem::error("unknown-word", format!("`{key}` knows no `{text}`"))
+                .at(&node.place)
+                .suggest(&text, known.iter().map(|(word, _)| *word)),
+        );
+    }
+    found
+}
+
+/// `body`, or a text with `{body}`, `{id}` and `{timestamp}` in it, each at most once and the body exactly once.
+fn pieces(text: &str, node: &Node, problems: &mut Problems) -> Option<Vec<Piece>> {
+    if text == "body" {
+        return Some(vec![Piece::Body]);
+    }
+    let mut wrong = |message: String| {
+        let problem = Problem::error("wrong-template", message).at(&node.place);
+        problems.push(problem.hint("such as `body`, \"{timestamp}.{body}\" or \"{id}.{timestamp}.{body}\""));
+    };
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        if !before.is_empty() {
+            pieces.push(Piece::Text(before.to_owned().into()));
+        }
+        let Some((name, after)) = after.split_once('}') else {
+            wrong("a `{` has no `}`".to_owned());
+            return None;
+        };
+        let piece = match name {
+            "body" => Piece::Body,
+            "id" => Piece::Id,
+            "timestamp" => Piece::Time,
+            _ => {
+                wrong(format!("`signed` knows no `{{{name}}}`"));
+                return None;
+            }
+        };
+        if pieces.contains(&piece) {
+            wrong(format!("`{{{name}}}` stands twice in `signed`"));
+            return None;
+        }
+        pieces.push(piece);
+        rest = after;
+    }
+    if !rest.is_empty() {
+        pieces.push(Piece::Text(rest.to_owned().into()));
+    }
+    if !pieces.contains(&Piece::Body) {
+        wrong("`signed` has no `{body}`: a signature that doesn't cover the body proves nothing".to_owned());
+        return None;
+    }
+    Some(pieces)
+}
+
+/// A path (it begins with `$`) or a header.
+fn whence<'n>(key: &'static str, fields: &mut Fields<'n>, problems: &mut Problems) -> Option<(Whence, &'n Node)> {
+    let (text, node) = fields.text(key, problems)?;
+    if !text.starts_with('$') {
+        return Some((Whence::Header(header(&text, node, problems)?.into()), node));
+    }
+    match Path::parse(&text) {
+        Ok(path) => Some((Whence::Path(Arc::new(path)), node)),
+        Err(error) => {
+            let problem = Problem::error("wrong-path", error.message).at(&node.place);
+            problems.push(match error.hint {
+                Some(hint) => problem.hint(hint),
+                None => problem,
+            });
+            None
+        }
+    }
+}
+
+/// The header of a piece that is signed; an error where `signed` names the piece and no header is told for it.
+fn signed_header(
+    scheme: &Scheme,
+    piece: &Piece,
+    key: &str,
+    whence: &Option<(Whence, &Node)>,
+    template: Option<&Node>,
+    problems: &mut Problems,
+) -> Names {
+    if !scheme.signs(piece) {
+        return Cow::Borrowed(&[]);
+    }
+    if let Some((Whence::Header(name), _)) = whence {
+        return Cow::Owned(vec![name.to_string().into()]);
+    }
+    if let Some(template) = template {
+        problems.push(
+            Problem::error("missing-key", format!("`signed` needs to know the header: `{key}` must name it"))
+                .at(&template.place)
+                .hint(format!("add `{key}: X-…`")),
+        );
+    }
+    Cow::Borrowed(&[])
+}

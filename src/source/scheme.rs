@@ -1,0 +1,546 @@
+//! Signature schemes: one row each in [`SCHEMES`], one way to verify and one to sign, both driven by the row.
+//!
+//! Every scheme here is an HMAC over a few pieces, of which the raw body is one; they differ in where the parts stand
+//! and how they are written. Works on the bytes as they came. Opens secrets, and shows none: neither a secret nor a
+//! computed code leaves this file but for [`sign`]'s headers.
+
+use std::borrow::Cow;
+
+use axum::http::HeaderMap;
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use sha1::Sha1;
+use sha2::{Sha256, Sha512};
+use subtle::ConstantTimeEq;
+
+use crate::json;
+use crate::secret::Secret;
+use crate::source::{Refusal, Request, normalise};
+
+/// The longest value of a header that takes part, in bytes.
+pub const HEADER_MAX: usize = 8 * 1024;
+/// The most signatures in one request: a sender that rotates its secret sends two.
+pub const SIGNATURES_MAX: usize = 8;
+
+/// How a sender signs. A row says everything; there are no defaults.
+#[derive(Debug, Clone)]
+pub struct Scheme {
+    /// Its name: what an event's proof says, and what `send --scheme` takes.
+    pub name: &'static str,
+    /// One sentence for docs.
+    pub doc: &'static str,
+    /// The headers that carry the signature, in lower case. Any of them; the first is what [`sign`] writes.
+    pub headers: Names,
+    /// How its value is written.
+    pub form: Form,
+    /// The hash.
+    pub algorithm: Algorithm,
+    /// How the bytes of a code are written.
+    pub encoding: Encoding,
+    /// What is signed, in order.
+    pub signed: Cow<'static, [Piece]>,
+    /// How a secret becomes a key.
+    pub key: Key,
+    /// The headers with the id, where it is signed.
+    pub id: Names,
+    /// The headers with the time, where it is signed and stands in a header.
+    pub time: Names,
+    /// What the sender's requests carry beside the signature, unsigned: for [`sign`] only.
+    pub beside: &'static [(&'static str, Beside)],
+}
+
+/// Header names, in lower case.
+pub type Names = Cow<'static, [Cow<'static, str>]>;
+
+/// How the value of a signature header is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Form {
+    /// A prefix and the code: `sha256=5f3a…`.
+    Prefixed(Cow<'static, str>),
+    /// The time and codes: `t=1693526400,v1=5f3a…`. Other keys are left alone.
+    Pairs,
+    /// Codes of version 1, separated by blanks: `v1,K5oZ… v1,iN3t…`. Other versions are left alone.
+    Listed,
+}
+
+/// A hash function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// HMAC-SHA1, for senders that have nothing better.
+    Sha1,
+    /// HMAC-SHA256.
+    Sha256,
+    /// HMAC-SHA512.
+    Sha512,
+}
+
+impl Algorithm {
+    /// All, by their names in files.
+    pub const ALL: [(&'static str, Algorithm); 3] =
+        [("sha256", Algorithm::Sha256), ("sha1", Algorithm::Sha1), ("sha512", Algorithm::Sha512)];
+
+    fn code(self, key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+        match self {
+            Algorithm::Sha1 => code_of::<Hmac<Sha1>>(key, parts),
+            Algorithm::Sha256 => code_of::<Hmac<Sha256>>(key, parts),
+            Algorithm::Sha512 => code_of::<Hmac<Sha512>>(key, parts),
+        }
+    }
+}
+
+fn code_of<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    // HMAC takes keys of every length; were that to change, an empty code matches nothing.
+    let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else { return Vec::new() };
+    for part in parts {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().to_vec()
+}
+
+/// How the bytes of a code are written as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// Hexadecimal; read in either case, written in lower case.
+    Hex,
+    /// Base64 with the standard alphabet; read with or without padding.
+    Base64,
+}
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+impl Encoding {
+    /// All, by their names in files.
+    pub const ALL: [(&'static str, Encoding); 2] = [("hex", Encoding::Hex), ("base64", Encoding::Base64)];
+
+    fn read(self, text: &str) -> Option<Vec<u8>> {
+        match self {
+            Encoding::Hex => hex::decode(text).ok(),
+            Encoding::Base64 => BASE64.decode(text).ok(),
+        }
+    }
+
+    fn write(self, code: &[u8]) -> String {
+        match self {
+            Encoding::Hex => hex::encode(code),
+            Encoding::Base64 => BASE64.encode(code),
+        }
+    }
+}
+
+/// A piece of what is signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// The raw body.
+    Body,
+    /// The id, as it stands in its header.
+    Id,
+    /// The time, as it stands in the signature or in its header.
+    Time,
+    /// Literal text.
+    Text(Cow<'static, str>),
+}
+
+/// How a secret becomes a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    /// Its UTF-8 bytes, undecoded.
+    Text,
+    /// What its Base64 stands for, after an optional `whsec_` (Standard Webhooks).
+    Whsec,
+}
+
+impl Key {
+    /// The key's bytes; `None` where the secret isn't written as it must be.
+    fn bytes(self, secret: &Secret) -> Option<Vec<u8>> {
+        let text = secret.open();
+        match self {
+            Key::Text => Some(text.as_bytes().to_vec()),
+            Key::Whsec => BASE64.decode(text.strip_prefix("whsec_").unwrap_or(text)).ok().filter(|key| !key.is_empty()),
+        }
+    }
+
+    /// Whether the secret can be a key at all.
+    pub fn takes(self, secret: &Secret) -> bool {
+        self.bytes(secret).is_some()
+    }
+}
+
+/// A header that a sender adds and doesn't sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// The event type.
+    Kind,
+    /// The event type up to its first dot.
+    KindHead,
+    /// The event's id.
+    Id,
+    /// The time in unix seconds.
+    Seconds,
+}
+
+const fn name(name: &'static str) -> Cow<'static, str> {
+    Cow::Borrowed(name)
+}
+
+const NONE: Names = Cow::Borrowed(&[]);
+const JEWELMUSIC: Names = Cow::Borrowed(&[name("x-jewelmusic-signature"), name("jewelmusic-signature")]);
+const BODY: Cow<'static, [Piece]> = Cow::Borrowed(&[Piece::Body]);
+const TIME_BODY: Cow<'static, [Piece]> = Cow::Borrowed(&[Piece::Time, Piece::Text(name(".")), Piece::Body]);
+
+/// The page's scheme of JewelMusic.
+pub static JEWELMUSIC_BODY: Scheme = Scheme {
+    name: "jewelmusic:sha256",
+    doc: "JewelMusic's webhook page: `X-JewelMusic-Signature: sha256=<hex>`, HMAC-SHA256 of the body",
+    headers: JEWELMUSIC,
+    form: Form::Prefixed(name("sha256=")),
+    algorithm: Algorithm::Sha256,
+    encoding: Encoding::Hex,
+    signed: BODY,
+    key: Key::Text,
+    id: NONE,
+    time: NONE,
+    beside: &[("x-jewelmusic-event", Beside::Kind), ("x-jewelmusic-timestamp", Beside::Seconds)],
+};
+
+/// The SDKs' scheme of JewelMusic.
+pub static JEWELMUSIC_TIMED: Scheme = Scheme {
+    name: "jewelmusic:t,v1",
+    doc: "JewelMusic's SDKs: `X-JewelMusic-Signature: t=<unix seconds>,v1=<hex>`, HMAC-SHA256 of `<t>.<body>`",
+    headers: JEWELMUSIC,
+    form: Form::Pairs,
+    algorithm: Algorithm::Sha256,
+    encoding: Encoding::Hex,
+    signed: TIME_BODY,
+    key: Key::Text,
+    id: NONE,
+    time: NONE,
+    beside: &[],
+};
+
+/// <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
+pub static STANDARD_WEBHOOKS: Scheme = Scheme {
+    name: "standard-webhooks",
+    doc: "Standard Webhooks: `webhook-signature: v1,<base64> …`, HMAC-SHA256 of `<webhook-id>.<webhook-timestamp>.<body>`; \
+          secrets `whsec_<base64>`; Svix's header names too",
+    headers: Cow::Borrowed(&[name("webhook-signature"), name("svix-signature")]),
+    form: Form::Listed,
+    algorithm: Algorithm::Sha256,
+    encoding: Encoding::Base64,
+    signed: Cow::Borrowed(&[Piece::Id, Piece::Text(name(".")), Piece::Time, Piece::Text(name(".")), Piece::Body]),
+    key: Key::Whsec,
+    id: Cow::Borrowed(&[name("webhook-id"), name("svix-id")]),
+    time: Cow::Borrowed(&[name("webhook-timestamp"), name("svix-timestamp")]),
+    beside: &[],
+};
+
+/// <https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries>
+pub static GITHUB: Scheme = Scheme {
+    name: "github",
+    doc: "GitHub: `X-Hub-Signature-256: sha256=<hex>`, HMAC-SHA256 of the body",
+    headers: Cow::Borrowed(&[name("x-hub-signature-256")]),
+    form: Form::Prefixed(name("sha256=")),
+    algorithm: Algorithm::Sha256,
+    encoding: Encoding::Hex,
+    signed: BODY,
+    key: Key::Text,
+    id: NONE,
+    time: NONE,
+    beside: &[("x-github-event", Beside::KindHead), ("x-github-delivery", Beside::Id)],
+};
+
+/// <https://docs.stripe.com/webhooks#verify-manually>
+pub static STRIPE: Scheme = Scheme {
+    name: "stripe",
+    doc: "Stripe: `Stripe-Signature: t=<unix seconds>,v1=<hex>`, HMAC-SHA256 of `<t>.<body>`",
+    headers: Cow::Borrowed(&[name("stripe-signature")]),
+    form: Form::Pairs,
+    algorithm: Algorithm::Sha256,
+    encoding: Encoding::Hex,
+    signed: TIME_BODY,
+    key: Key::Text,
+    id: NONE,
+    time: NONE,
+    beside: &[],
+};
+
+/// Any other sender that sends an HMAC of the body; `preset: hmac` says where and how.
+pub static HMAC: Scheme = Scheme {
+    name: "hmac",
+    doc: "Any sender of an HMAC: by default `X-Signature: <hex>`, HMAC-SHA256 of the body",
+    headers: Cow::Borrowed(&[name("x-signature")]),
+    form: Form::Prefixed(name("")),
+    algorithm: Algorithm::Sha256,
+    encoding: Encoding::Hex,
+    signed: BODY,
+    key: Key::Text,
+    id: NONE,
+    time: NONE,
+    beside: &[],
+};
+
+/// Every scheme there is. To add one: its row, its place here, and a preset that names it.
+pub static SCHEMES: &[&Scheme] = &[&JEWELMUSIC_BODY, &JEWELMUSIC_TIMED, &STANDARD_WEBHOOKS, &GITHUB, &STRIPE, &HMAC];
+
+/// The scheme with this name.
+pub fn named(name: &str) -> Option<&'static Scheme> {
+    SCHEMES.iter().copied().find(|scheme| scheme.name == name)
+}
+
+/// What a signature that verifies proves.
+#[derive(Debug)]
+pub struct Proven<'a> {
+    /// By which scheme.
+    pub scheme: &'static str,
+    /// With which secret, from 0.
+    pub secret: usize,
+    /// The bytes that were signed: the body as it came, or its re-serialisation where only that verified. Whatever
+    /// else stood in the request is not believed.
+    pub body: Cow<'a, [u8]>,
+    /// Whether it was the re-serialisation.
+    pub stringified: bool,
+    /// The signed id, if the scheme signs one in a header.
+    pub id: Option<&'a str>,
+    /// The signed time, if the scheme signs one.
+    pub at: Option<Timestamp>,
+}
+
+/// Finds the scheme that the request is signed by, and verifies it with each of the secrets.
+///
+/// The age of a signed time is not judged here. With `stringify`, a body whose bytes don't verify is verified as
+/// `JSON.stringify(JSON.parse(body))` too.
+pub fn verify<'a>(
+    schemes: &[Scheme],
+    secrets: &[Secret],
+    stringify: bool,
+    request: &Request<'a>,
+) -> Result<Proven<'a>, Refusal> {
+    let mut refusal = Refusal::Unsigned;
+    for scheme in schemes {
+        let Some(value) = carried(request.headers, &scheme.headers)? else { continue };
+        refusal = Refusal::Signature;
+        if !scheme.form.recognises(value) {
+            continue;
+        }
+        let claim = scheme.claim(value, request.headers)?;
+        if let Some(secret) = scheme.check(secrets, &claim, request.body) {
+            return Ok(scheme.proven(secret, claim, Cow::Borrowed(request.body), false));
+        }
+        if let Some(body) = stringify.then(|| json::read(request.body)).flatten() {
+            let body = json::stringify(&body.value).into_bytes();
+            if let Some(secret) = scheme.check(secrets, &claim, &body) {
+                return Ok(scheme.proven(secret, claim, Cow::Owned(body), true));
+            }
+        }
+        return Err(Refusal::Signature);
+    }
+    Err(refusal)
+}
+
+/// The one value of these headers, blanks around it left out. Several that say the same are one; several that differ
+/// are refused, since whoever reads the first and whoever reads the last would disagree.
+fn carried<'h>(headers: &'h HeaderMap, names: &Names) -> Result<Option<&'h str>, Refusal> {
+    let mut found: Option<&[u8]> = None;
+    for value in names.iter().flat_map(|name| headers.get_all(name.as_ref())) {
+        let value = value.as_bytes().trim_ascii();
+        if value.len() > HEADER_MAX {
+            return Err(Refusal::TooLong);
+        }
+        if found.is_some_and(|first| first != value) {
+            return Err(Refusal::Differing);
+        }
+        found = Some(value);
+    }
+    match found {
+        None => Ok(None),
+        Some(value) => std::str::from_utf8(value).map(Some).map_err(|_| Refusal::Signature),
+    }
+}
+
+/// What a request claims, before anything is verified.
+#[derive(Debug, Default)]
+struct Claim<'a> {
+    codes: Vec<Vec<u8>>,
+    id: Option<&'a str>,
+    time: Option<&'a str>,
+    at: Option<Timestamp>,
+}
+
+impl Form {
+    fn recognises(&self, value: &str) -> bool {
+        match self {
+            Form::Prefixed(prefix) => value.starts_with(prefix.as_ref()),
+            Form::Pairs => pairs(value).any(|(key, _)| key == "t" || key == "v1"),
+            Form::Listed => true,
+        }
+    }
+}
+
+fn pairs(value: &str) -> impl Iterator<Item = (&str, &str)> {
+    value.split(',').filter_map(|pair| pair.trim_matches([' ', '\t']).split_once('='))
+}
+
+impl Scheme {
+    /// Whether it signs this piece.
+    pub fn signs(&self, piece: &Piece) -> bool {
+        self.signed.contains(piece)
+    }
+
+    /// Reads the codes, and whatever else is signed from its header.
+    fn claim<'a>(&self, value: &'a str, headers: &'a HeaderMap) -> Result<Claim<'a>, Refusal> {
+        let mut claim = Claim::default();
+        let mut texts: Vec<&str> = Vec::new();
+        match &self.form {
+            Form::Prefixed(prefix) => texts.push(one_of_joined(value, prefix)?),
+            Form::Pairs => {
+                for (key, text) in pairs(value) {
+                    match key {
+                        "t" if claim.time.replace(text).is_some() => return Err(Refusal::Malformed),
+                        "v1" => texts.push(text),
+                        _ => {}
+                    }
+                }
+            }
+            Form::Listed => {
+                // A proxy that joins equal headers puts a comma between them.
+                let listed = value.split(' ').map(|text| text.trim_end_matches(','));
+                texts.extend(listed.filter_map(|text| text.strip_prefix("v1,")));
+            }
+        }
+        if texts.len() > SIGNATURES_MAX {
+            return Err(Refusal::Malformed);
+        }
+        claim.codes = texts.into_iter().filter_map(|text| self.encoding.read(text)).collect();
+        if self.signs(&Piece::Id) {
+            claim.id = Some(self.signed_id(carried(headers, &self.id)?)?);
+        }
+        if self.signs(&Piece::Time) {
+            if self.form != Form::Pairs {
+                claim.time = carried(headers, &self.time)?;
+            }
+            claim.at = claim.time.and_then(|text| self.moment(text));
+            if claim.at.is_none() {
+                return Err(Refusal::Signature);
+            }
+        }
+        Ok(claim)
+    }
+
+    /// An id must not contain the text that stands after it in what is signed: `a.b` with time 1 and `a` with time
+    /// `b.1` would have the same signature.
+    fn signed_id<'a>(&self, id: Option<&'a str>) -> Result<&'a str, Refusal> {
+        let id = id.filter(|id| !id.is_empty()).ok_or(Refusal::Signature)?;
+        let after = self.signed.iter().skip_while(|piece| **piece != Piece::Id).nth(1);
+        match after {
+            Some(Piece::Text(text)) if id.contains(text.as_ref()) => Err(Refusal::Signature),
+            _ => Ok(id),
+        }
+    }
+
+    /// A signed time: unix seconds where the scheme says so; any form that a body may have where a user told us of it.
+    fn moment(&self, text: &str) -> Option<Timestamp> {
+        match self.form {
+            Form::Prefixed(_) => normalise::moment(text),
+            Form::Pairs | Form::Listed => unix_seconds(text),
+        }
+    }
+
+    /// Which secret verifies one of the codes over this body. Every secret is tried on every code, whatever came
+    /// before, so that the time it takes tells nothing.
+    fn check(&self, secrets: &[Secret], claim: &Claim<'_>, body: &[u8]) -> Option<usize> {
+        let mut verified = None;
+        let parts = self.parts(claim.id, claim.time, body);
+        for (nth, secret) in secrets.iter().enumerate() {
+            let Some(key) = self.key.bytes(secret) else { continue };
+            let expected = self.algorithm.code(&key, &parts);
+            for code in &claim.codes {
+                if bool::from(code.as_slice().ct_eq(&expected)) && !expected.is_empty() {
+                    verified = verified.or(Some(nth));
+                }
+            }
+        }
+        verified
+    }
+
+    fn parts<'p>(&'p self, id: Option<&'p str>, time: Option<&'p str>, body: &'p [u8]) -> Vec<&'p [u8]> {
+        let part = |piece: &'p Piece| match piece {
+            Piece::Body => body,
+            Piece::Id => id.unwrap_or_default().as_bytes(),
+            Piece::Time => time.unwrap_or_default().as_bytes(),
+            Piece::Text(text) => text.as_bytes(),
+        };
+        self.signed.iter().map(part).collect()
+    }
+
+    fn proven<'a>(&self, secret: usize, claim: Claim<'a>, body: Cow<'a, [u8]>, stringified: bool) -> Proven<'a> {
+        Proven { scheme: self.name, secret, body, stringified, id: claim.id, at: claim.at }
+    }
+}
+
+/// The code after the prefix. Proxies join headers of one name with a comma: equal ones are one, others differ.
+fn one_of_joined<'a>(value: &'a str, prefix: &str) -> Result<&'a str, Refusal> {
+    let mut values = if prefix.contains(',') { value.splitn(1, ',') } else { value.splitn(usize::MAX, ',') };
+    let first = values.next().unwrap_or_default().trim_matches([' ', '\t']);
+    if values.any(|other| other.trim_matches([' ', '\t']) != first) {
+        return Err(Refusal::Differing);
+    }
+    first.strip_prefix(prefix).ok_or(Refusal::Signature)
+}
+
+/// Digits only, at most twelve: no sign, no exponent, no blank.
+fn unix_seconds(text: &str) -> Option<Timestamp> {
+    let plain = (1..=12).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    if plain { Timestamp::from_second(text.parse().ok()?).ok() } else { None }
+}
+
+/// What is to be signed.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// The event's id.
+    pub id: &'a str,
+    /// The event's type.
+    pub kind: &'a str,
+    /// The body, as it will be sent.
+    pub body: &'a [u8],
+    /// The moment to sign.
+    pub at: Timestamp,
+}
+
+/// The headers that a sender by this scheme sends with a body: the signature, what is signed beside the body, and what
+/// it adds unsigned. `None` where the secret can't be a key (see [`Key`]).
+pub fn sign(scheme: &Scheme, secret: &Secret, outgoing: &Outgoing<'_>) -> Option<Vec<(String, String)>> {
+    let seconds = outgoing.at.as_second().to_string();
+    let parts = scheme.parts(Some(outgoing.id), Some(&seconds), outgoing.body);
+    let code = scheme.encoding.write(&scheme.algorithm.code(&scheme.key.bytes(secret)?, &parts));
+    let signature = match &scheme.form {
+        Form::Prefixed(prefix) => format!("{prefix}{code}"),
+        Form::Pairs => format!("t={seconds},v1={code}"),
+        Form::Listed => format!("v1,{code}"),
+    };
+    let mut headers = Vec::new();
+    let mut add = |name: Option<&str>, value: &str| {
+        headers.extend(name.map(|name| (name.to_owned(), value.to_owned())));
+    };
+    add(first(&scheme.headers), &signature);
+    add(first(&scheme.id).filter(|_| scheme.signs(&Piece::Id)), outgoing.id);
+    add(first(&scheme.time).filter(|_| scheme.signs(&Piece::Time)), &seconds);
+    for (name, what) in scheme.beside {
+        let value = match what {
+            Beside::Kind => outgoing.kind,
+            Beside::KindHead => outgoing.kind.split('.').next().unwrap_or_default(),
+            Beside::Id => outgoing.id,
+            Beside::Seconds => &seconds,
+        };
+        add(Some(name), value);
+    }
+    Some(headers)
+}
+
+fn first(names: &Names) -> Option<&str> {
+    names.first().map(Cow::as_ref)
+}

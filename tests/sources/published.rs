@@ -1,0 +1,78 @@
+//! What providers publish, written out.
+
+use fanfare::secret::Secret;
+use fanfare::source::scheme::Outgoing;
+use fanfare::source::{Request, Source, open, presets};
+use jiff::Timestamp;
+
+use super::headers;
+
+fn source(preset: &str, secret: &str) -> Source {
+    Source::of("them", presets::named(preset).unwrap(), vec![Secret::new(secret)])
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+#[test]
+fn the_example_of_github_s_documentation_verifies() {
+    let github = source("github", "It's a Secret to Everybody");
+    let headers = headers(&[
+        ("X-Hub-Signature-256", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"),
+        ("X-GitHub-Event", "ping"),
+    ]);
+    let event = open(&github, &Request { headers: &headers, body: b"Hello, World!" }, at(0)).unwrap();
+    assert_eq!((&*event.kind, &*event.raw), ("fanfare.unparsed", &b"Hello, World!"[..]));
+}
+
+#[test]
+fn the_reference_vector_of_standard_webhooks_verifies_and_is_what_we_sign() {
+    let theirs = source("standard-webhooks", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    let body = br#"{"test": 2432232314}"#;
+    let pairs = [
+        ("webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
+        ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
+        ("webhook-timestamp", "1614265330"),
+    ];
+    let headers = headers(&pairs);
+    let event = open(&theirs, &Request { headers: &headers, body }, at(1_614_265_400)).unwrap();
+    assert_eq!(event.id.as_str(), "msg_p5jXN8AQM9LWM0D4loKWxJek");
+    let outgoing = Outgoing { id: pairs[1].1, kind: "", body, at: at(1_614_265_330) };
+    let ours = theirs.sign(None, &outgoing).unwrap();
+    assert_eq!(ours, pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+/// The vector of the tests of Stripe's own libraries, its retired `v0` and all.
+#[test]
+fn the_vector_of_stripe_s_libraries_verifies() {
+    let stripe = source("stripe", "webhook_secret");
+    let signature = "t=1533204620,v1=f0bdba6d4eacbd8ad8a3bbadd7248e633ec1477f7899c124c51b39405fa36613,\
+                     v0=63f3a72374a733066c4be69ed7f8e5ac85c22c9f0a6a612ab9a025a9e4ee7eef";
+    let headers = headers(&[("Stripe-Signature", signature)]);
+    let body = include_bytes!("stripe.json");
+    let event = open(&stripe, &Request { headers: &headers, body }, at(1_533_204_720)).unwrap();
+    assert_eq!((event.id.as_str(), &*event.kind), ("evt_123", "invoiceitem.created"));
+    assert_eq!(event.created, at(1_533_204_620));
+}
+
+/// The verifying functions of JewelMusic's JavaScript, Python and Java SDKs all accept this one.
+#[test]
+fn what_the_sdks_verify_verifies() {
+    let jewelmusic = source("jewelmusic", "whsec-sdk-äöü-4f1d2c");
+    let body = r#"{"id":"evt_sdk_1","type":"release.live","timestamp":"2026-01-05T10:00:00Z","data":{"release":{"id":"rel_1","title":"Río Abajo","artist":"Joana Vale"}}}"#;
+    let timed = "t=1767607200,v1=f34afe659bc55c2a5ea56c82d2de8aba5c8da1e4fa63785555d57750ef2990a2";
+    let page = "sha256=14919432c3a9b9c198774e8f530cdef2383fd9fc84a235f1be5013711a58231e";
+    let mut events = Vec::new();
+    for value in [timed, page] {
+        let headers = headers(&[("X-JewelMusic-Signature", value)]);
+        let request = Request { headers: &headers, body: body.as_bytes() };
+        events.push(open(&jewelmusic, &request, at(1_767_607_300)).unwrap());
+    }
+    let outgoing = Outgoing { id: "", kind: "release.live", body: body.as_bytes(), at: at(1_767_607_200) };
+    for (scheme, value) in [("jewelmusic:t,v1", timed), ("jewelmusic:sha256", page)] {
+        assert_eq!(jewelmusic.sign(Some(scheme), &outgoing).unwrap()[0].1, value);
+    }
+    assert_eq!(events[0].id, events[1].id);
+    assert_eq!(events[0].created, at(1_767_607_200));
+}
