@@ -127,16 +127,16 @@ fn secrets(name: &str, preset: &Preset, fields: &mut Fields<'_>, problems: &mut 
     if !fields.has("secrets") {
         fields.missing("secrets", problems);
     }
-    let Some((key, node)) = fields.take("secrets") else { return Vec::new() };
+    let Some((_, node)) = fields.take("secrets") else { return Vec::new() };
     let mut secrets = Vec::new();
     for (nth, item) in node.one_or_more().iter().enumerate() {
         match item.scalar() {
             Some(text) if text.trim().is_empty() => {}
             Some(text) => secrets.push(secret(name, preset, nth, text, item, problems)),
-            None => problems.push(
-                Problem::error("wrong-kind", format!("a secret of `{name}` is {}, not text", item.kind_name()))
-                    .at(&key.place),
-            ),
+            None => problems.push(Problem::error(
+                "wrong-kind",
+                format!("secret {} of source `{name}` is {}, not text", nth + 1, item.kind_name()),
+            )),
         }
     }
     if secrets.is_empty() {
