@@ -484,9 +484,12 @@ impl Scheme {
 
 /// The code after the prefix. Proxies join headers of one name with a comma: equal ones are one, others differ.
 fn one_of_joined<'a>(value: &'a str, prefix: &str) -> Result<&'a str, Refusal> {
-    let mut values = if prefix.contains(',') { value.splitn(1, ',') } else { value.splitn(usize::MAX, ',') };
-    let first = values.next().unwrap_or_default().trim_matches([' ', '\t']);
-    if values.any(|other| other.trim_matches([' ', '\t']) != first) {
+    let joined = !prefix.contains(',');
+    let (first, others) = match value.split_once(',') {
+        Some((first, others)) if joined => (first.trim_matches([' ', '\t']), Some(others)),
+        _ => (value, None),
+    };
+    if others.is_some_and(|others| others.split(',').any(|other| other.trim_matches([' ', '\t']) != first)) {
         return Err(Refusal::Differing);
     }
     first.strip_prefix(prefix).ok_or(Refusal::Signature)
