@@ -3,25 +3,67 @@
 //! Problems are collected, never thrown: whoever reads a file goes on after a mistake and reports all of them at once.
 //! A message has no full stop, stands in plain words with values in backticks, and reads well without colour.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Padding, Renderer, Snippet};
+
+/// A hint up to this many characters stands beside the caret; a longer one on a line of its own.
+const LABEL_MAX: usize = 48;
+/// Two places of one file are shown in one piece of it if they are no more lines apart.
+const APART_MAX: usize = 100;
+/// A line that is longer, in bytes, is named and not shown: it is no text for people.
+const LINE_MAX: usize = 8 << 10;
 
 /// A user's file: the path as people know it, and the text that problems point into.
-#[derive(Debug, PartialEq, Eq)]
 pub struct File {
     /// The path to show.
     pub path: String,
     /// The whole text.
     pub text: String,
+    /// Where each line begins; found when first asked for.
+    lines: OnceLock<Vec<usize>>,
 }
 
 impl File {
     /// A file with this path and text.
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { path: path.into(), text: text.into() })
+        Arc::new(Self { path: path.into(), text: text.into(), lines: OnceLock::new() })
+    }
+
+    fn lines(&self) -> &[usize] {
+        self.lines
+            .get_or_init(|| std::iter::once(0).chain(self.text.match_indices('\n').map(|(at, _)| at + 1)).collect())
+    }
+
+    /// The index of the line that holds the byte `at`.
+    fn line_of(&self, at: usize) -> usize {
+        self.lines().partition_point(|start| *start <= at).saturating_sub(1)
+    }
+
+    /// Where the line with this index begins and where it ends, its line break left out.
+    fn line(&self, index: usize) -> Range<usize> {
+        let end = self.text.len();
+        let start = self.lines().get(index).copied().unwrap_or(end);
+        let next = self.lines().get(index + 1).copied().unwrap_or(end);
+        let line = self.text.get(start..next).unwrap_or_default();
+        start..start + line.trim_end_matches(['\n', '\r']).len()
+    }
+}
+
+impl PartialEq for File {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path && self.text == other.text
+    }
+}
+
+impl Eq for File {}
+
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("File").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
@@ -45,24 +87,35 @@ impl Place {
 
     /// The part of this place that starts `offset` bytes in and is `len` bytes long, held within it.
     pub fn part(&self, offset: usize, len: usize) -> Self {
-        let start = (self.span.start + offset).min(self.span.end);
-        Self::new(&self.file, start..(start + len).min(self.span.end))
+        let start = self.span.start.saturating_add(offset).min(self.span.end);
+        Self::new(&self.file, start..start.saturating_add(len).min(self.span.end))
+    }
+
+    /// As much of this place as lies on its first line.
+    pub fn first_line(&self) -> Self {
+        let end = self.file.line(self.file.line_of(self.span.start)).end;
+        Self { file: self.file.clone(), span: self.span.start..self.span.end.min(end).max(self.span.start) }
     }
 
     /// The line, from 1.
     pub fn line(&self) -> usize {
-        self.file.text[..self.span.start].matches('\n').count() + 1
+        self.file.line_of(self.span.start) + 1
     }
 
     /// The column, from 1, in characters.
     pub fn column(&self) -> usize {
-        let before = &self.file.text[..self.span.start];
-        before.rsplit('\n').next().unwrap_or_default().chars().count() + 1
+        let line = self.file.line(self.file.line_of(self.span.start));
+        let line = visible_from(&self.file.text, line.start)..self.span.start;
+        self.file.text.get(line).unwrap_or_default().chars().count() + 1
+    }
+
+    fn can_be_shown(&self) -> bool {
+        self.file.line(self.file.line_of(self.span.start)).len() <= LINE_MAX
     }
 
     /// The text at this place, as it was written.
     pub fn text(&self) -> &str {
-        &self.file.text[self.span.clone()]
+        self.file.text.get(self.span.clone()).unwrap_or_default()
     }
 }
 
@@ -161,56 +214,109 @@ impl Problem {
         }
     }
 
-    /// The problem for people: message, place, the line with a caret, and the way out.
+    /// The problem for people: message, place, the line with a caret, and the way out. Ends without a line break.
+    ///
+    /// Control characters of the user's text are shown, not sent: no file can move the cursor of who reads this.
     pub fn render(&self, colour: bool) -> String {
         let level = match self.gravity {
             Gravity::Error => Level::ERROR,
             Gravity::Warning => Level::WARNING,
         };
-        let title = level.primary_title(self.message.as_str()).id(self.code);
-        let mut group = match &self.place {
-            None => Group::with_title(title),
-            Some(place) => {
-                let mut primary = AnnotationKind::Primary.span(place.span.clone());
-                if let Some(hint) = &self.hint {
-                    primary = primary.label(hint.as_str());
-                }
-                let mut snippet =
-                    Snippet::source(place.file.text.as_str()).path(place.file.path.as_str()).annotation(primary);
-                if let Some((also, label)) = &self.also
-                    && Arc::ptr_eq(&also.file, &place.file)
-                {
-                    snippet = snippet.annotation(AnnotationKind::Context.span(also.span.clone()).label(label.as_str()));
-                }
-                title.element(snippet)
+        let hint = self.hint.as_deref().map(visible);
+        let shown = self.place.as_ref().is_some_and(Place::can_be_shown);
+        let beside = hint.as_deref().filter(|hint| shown && hint.chars().count() <= LABEL_MAX);
+        let mut group = Group::with_title(level.primary_title(visible(&self.message)).id(self.code));
+        let mut pieces: Vec<Vec<Mark<'_>>> = Vec::new();
+        pieces.extend(self.place.as_ref().map(|place| vec![(AnnotationKind::Primary, place, beside)]));
+        if let Some((place, label)) = &self.also {
+            let mark = (AnnotationKind::Context, place, Some(label.as_str()));
+            match pieces.first_mut().filter(|_| self.together()) {
+                Some(piece) => piece.push(mark),
+                None => pieces.push(vec![mark]),
             }
-        };
-        if let Some((also, label)) = &self.also
-            && !self.place.as_ref().is_some_and(|place| Arc::ptr_eq(&also.file, &place.file))
-        {
-            group = group.element(
-                Snippet::source(also.file.text.as_str())
-                    .path(also.file.path.as_str())
-                    .annotation(AnnotationKind::Context.span(also.span.clone()).label(label.as_str())),
-            );
         }
-        if let (None, Some(hint)) = (&self.place, &self.hint) {
-            group = group.element(Level::HELP.message(hint.as_str()));
+        for piece in &pieces {
+            group = group.element(element(piece));
+        }
+        if let (Some(hint), None) = (&hint, beside) {
+            group = group.element(Level::HELP.message(hint.as_ref()));
         }
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         renderer.render(&[group])
     }
+
+    /// Whether both places are near enough to be shown in one piece of their file.
+    fn together(&self) -> bool {
+        match (&self.place, &self.also) {
+            (Some(place), Some((also, _))) => {
+                Arc::ptr_eq(&place.file, &also.file)
+                    && place.line().abs_diff(also.line()) <= APART_MAX
+                    && place.can_be_shown()
+                    && also.can_be_shown()
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A place to be marked, and what to say there.
+type Mark<'p> = (AnnotationKind, &'p Place, Option<&'p str>);
+
+/// The lines of all these places of one file, marked; or only the first one's name, where its line is too long to show.
+fn element<'p>(marks: &[Mark<'p>]) -> Element<'p> {
+    let Some((_, first, _)) = marks.first() else { return Padding.into() };
+    let file = &first.file;
+    let path = visible(&file.path);
+    if !first.can_be_shown() {
+        return Origin::path(path).line(first.line()).char_column(first.column()).into();
+    }
+    let lines = marks.iter().map(|(_, place, _)| file.line_of(place.span.start));
+    let top = lines.clone().min().unwrap_or_default();
+    let bottom = lines.max().unwrap_or_default();
+    let (start, end) = (visible_from(&file.text, file.line(top).start), file.line(bottom).end);
+    let text = file.text.get(start..end).unwrap_or_default();
+    let annotations = marks.iter().map(|(kind, place, label)| {
+        let span = place.first_line().span;
+        let within = |at: usize| at.saturating_sub(start).min(text.len());
+        kind.span(within(span.start)..within(span.end)).label(label.map(|label| visible(label).into_owned()))
+    });
+    Snippet::source(without_c1(text)).line_start(top + 1).path(path).annotations(annotations).into()
+}
+
+/// The renderer shows ASCII's control characters, but sends these, of two bytes each, as they are.
+fn without_c1(text: &str) -> Cow<'_, str> {
+    let c1 = '\u{80}'..='\u{9f}';
+    if !text.contains(|c| c1.contains(&c)) {
+        return Cow::Borrowed(text);
+    }
+    text.chars().map(|c| if c1.contains(&c) { '·' } else { c }).collect()
+}
+
+/// Where a line that begins at `start` is seen to begin: behind the byte order mark, in the first one.
+fn visible_from(text: &str, start: usize) -> usize {
+    if start == 0 && text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { start }
+}
+
+/// The text with its control characters written out, but line breaks.
+fn visible(text: &str) -> Cow<'_, str> {
+    let hidden =
+        |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(hidden) {
+        return Cow::Borrowed(text);
+    }
+    text.chars().map(|c| if hidden(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }
 
 impl fmt::Display for Problem {
     /// One line: `rules/fraud.yaml:3:12: error: unknown key `evnts` (did you mean `events`?)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = |text: &str| visible(text).replace('\n', " ");
         if let Some(place) = &self.place {
-            write!(f, "{place}: ")?;
+            write!(f, "{}:{}:{}: ", line(&place.file.path), place.line(), place.column())?;
         }
-        write!(f, "{}: {}", self.gravity.name(), self.message)?;
+        write!(f, "{}: {}", self.gravity.name(), line(&self.message))?;
         match &self.hint {
-            Some(hint) => write!(f, " ({hint})"),
+            Some(hint) => write!(f, " ({})", line(hint)),
             None => Ok(()),
         }
     }
@@ -257,12 +363,12 @@ impl Problems {
         self.0.iter()
     }
 
-    /// Sorts by file and place, and drops what was said twice.
+    /// Sorts by file and place, and drops what was said twice. What has no place comes first.
     pub fn sort(&mut self) {
-        let key = |problem: &Problem| {
-            problem.place.as_ref().map(|place| (place.file.path.clone(), place.span.start, place.span.end))
-        };
-        self.0.sort_by_key(key);
+        self.0.sort_by_cached_key(|problem| {
+            let place = problem.place.as_ref().map(|place| (place.file.path.clone(), place.span.start, place.span.end));
+            (place, problem.code, problem.message.clone())
+        });
         self.0.dedup();
     }
 }
@@ -276,16 +382,24 @@ impl IntoIterator for Problems {
     }
 }
 
-/// The known name that `name` was probably meant to be, if one is near enough.
+/// The known name that `name` was probably meant to be, if one is near enough: at most a third of the letters wrong.
+/// Upper and lower case, `-`, `_` and blanks count as equal.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let folded = name.to_lowercase().replace(['-', ' '], "_");
+    let len = folded.chars().count();
     known
         .into_iter()
-        .map(|candidate| {
+        .filter_map(|candidate| {
             let other = candidate.to_lowercase().replace(['-', ' '], "_");
-            (strsim::damerau_levenshtein(&folded, &other), candidate)
+            let other_len = other.chars().count();
+            let allowed = (len.max(other_len) / 3).max(1);
+            // No nearer than the lengths are: spares the long names, whose comparison would be dear.
+            if len.abs_diff(other_len) > allowed {
+                return None;
+            }
+            let distance = strsim::damerau_levenshtein(&folded, &other);
+            (distance <= allowed).then_some((distance, candidate))
         })
-        .filter(|(distance, candidate)| *distance <= (name.chars().count().max(candidate.chars().count()) / 3).max(1))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }

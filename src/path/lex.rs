@@ -104,7 +104,7 @@ fn one_character(text: &str, at: usize, first: char) -> Result<(Kind, usize), Pa
         '<' | '>' => Kind::Comparison,
         '\'' | '"' => return Ok((Kind::Text, quoted(text, at, first)?)),
         '0'..='9' => return Ok((Kind::Number, number(rest))),
-        '-' if rest.bytes().nth(1).is_some_and(|byte| byte.is_ascii_digit()) && !ends_a_name(text, at) => {
+        '-' if rest.as_bytes().get(1).is_some_and(u8::is_ascii_digit) && !ends_a_name(text, at) => {
             return Ok((Kind::Number, number(rest)));
         }
         '\u{2018}' | '\u{2019}' | '\u{201a}' | '\u{201c}' | '\u{201d}' | '\u{201e}' | '`' | '\u{b4}' => {

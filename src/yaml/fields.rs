@@ -1,0 +1,181 @@
+//! A mapping taken apart key by key, so that every unknown, missing or misshapen one is reported at once.
+
+use super::{Key, Kind, Node, QUOTE_COMMENT};
+use crate::problem::{Place, Problem, Problems};
+
+/// A mapping under reading: keys are taken one by one, and [`Fields::finish`] reports those that nobody took.
+///
+/// Every getter reports a misshapen value and gives `None`, so that the reader goes on.
+#[derive(Debug)]
+pub struct Fields<'n> {
+    /// What the mapping is, in words: `a rule`, `destination `oncall``.
+    pub what: String,
+    /// The mapping's own place.
+    pub place: Place,
+    entries: Vec<(&'n Key, &'n Node)>,
+    known: Vec<&'static str>,
+}
+
+impl<'n> Fields<'n> {
+    /// Opens a mapping. A node of another kind is a problem and gives `None`.
+    pub fn of(node: &'n Node, what: impl Into<String>, problems: &mut Problems) -> Option<Self> {
+        let what = what.into();
+        match &node.kind {
+            Kind::Map(entries) => Some(Self {
+                what,
+                place: node.place.clone(),
+                entries: entries.iter().map(|(key, node)| (key, node)).collect(),
+                known: Vec::new(),
+            }),
+            _ => {
+                problems.push(node.expected(&format!("{what}, a mapping")));
+                None
+            }
+        }
+    }
+
+    /// Takes the value of `key`, whatever it is; null counts as present.
+    pub fn take(&mut self, key: &'static str) -> Option<(&'n Key, &'n Node)> {
+        self.known.push(key);
+        let at = self.entries.iter().position(|(found, _)| found.text == key)?;
+        Some(self.entries.remove(at))
+    }
+
+    /// Takes the node of `key`; null is a problem.
+    pub fn node(&mut self, key: &'static str, problems: &mut Problems) -> Option<&'n Node> {
+        let (found, node) = self.take(key)?;
+        if node.kind == Kind::Null {
+            let problem = Problem::error("empty", format!("`{key}` has no value"));
+            problems.push(match node.cut_by_comment() {
+                Some(comment) => problem.at(&comment).hint(QUOTE_COMMENT),
+                None => problem.at(&found.place).hint("give it one, or leave the key out"),
+            });
+            return None;
+        }
+        Some(node)
+    }
+
+    /// Takes a text. A number or truth value is taken as it was written.
+    pub fn text(&mut self, key: &'static str, problems: &mut Problems) -> Option<(String, &'n Node)> {
+        let node = self.node(key, problems)?;
+        match node.scalar() {
+            Some(text) => Some((text.to_owned(), node)),
+            None => {
+                problems.push(node.expected(&format!("text for `{key}`")));
+                None
+            }
+        }
+    }
+
+    /// Takes a text that must be there.
+    pub fn required(&mut self, key: &'static str, problems: &mut Problems) -> Option<(String, &'n Node)> {
+        if !self.has(key) {
+            self.missing(key, problems);
+        }
+        self.text(key, problems)
+    }
+
+    /// Takes a truth value.
+    pub fn truth(&mut self, key: &'static str, problems: &mut Problems) -> Option<bool> {
+        let node = self.node(key, problems)?;
+        match node.kind {
+            Kind::Bool(truth) => Some(truth),
+            _ => {
+                problems.push(node.expected(&format!("`true` or `false` for `{key}`")));
+                None
+            }
+        }
+    }
+
+    /// Takes a whole number of at least `least`.
+    pub fn whole(&mut self, key: &'static str, least: u64, problems: &mut Problems) -> Option<u64> {
+        let node = self.node(key, problems)?;
+        match node.scalar().and_then(|text| text.parse().ok()).filter(|number| *number >= least) {
+            Some(number) => Some(number),
+            None => {
+                problems.push(node.expected(&format!("a whole number of at least {least} for `{key}`")));
+                None
+            }
+        }
+    }
+
+    /// Takes a list of texts, or one text as a list of one.
+    pub fn texts(&mut self, key: &'static str, problems: &mut Problems) -> Vec<(String, &'n Node)> {
+        let Some(node) = self.node(key, problems) else { return Vec::new() };
+        let mut texts = Vec::new();
+        for item in node.one_or_more() {
+            match item.scalar() {
+                Some(text) => texts.push((text.to_owned(), item)),
+                None => problems.push(item.expected(&format!("text in `{key}`"))),
+            }
+        }
+        texts
+    }
+
+    /// Takes a span of time, see [`span_of_time`].
+    pub fn span(&mut self, key: &'static str, problems: &mut Problems) -> Option<jiff::SignedDuration> {
+        let (text, node) = self.text(key, problems)?;
+        let span = span_of_time(&text);
+        if span.is_none() {
+            problems.push(
+                Problem::error("wrong-span", format!("`{text}` is no span of time"))
+                    .at(&node.place)
+                    .hint("write a number and a unit: `30s`, `10m`, `2h`, `7d`"),
+            );
+        }
+        span
+    }
+
+    /// Whether `key` is there and nobody took it yet.
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|(found, _)| found.text == key)
+    }
+
+    /// Reports that `key` must be there.
+    pub fn missing(&self, key: &str, problems: &mut Problems) {
+        problems
+            .push(Problem::error("missing-key", format!("{} has no `{key}`", self.what)).at(&self.place.first_line()));
+    }
+
+    /// What nobody took so far, in order: for mappings whose keys are the user's own.
+    pub fn rest(&mut self) -> Vec<(&'n Key, &'n Node)> {
+        std::mem::take(&mut self.entries)
+    }
+
+    /// Reports every key that nobody took.
+    pub fn finish(self, problems: &mut Problems) {
+        for (key, _) in &self.entries {
+            problems.push(
+                Problem::error("unknown-key", format!("{} has no key `{}`", self.what, key.text))
+                    .at(&key.place)
+                    .suggest(&key.text, self.known.iter().copied()),
+            );
+        }
+    }
+}
+
+/// A span of time: a whole number and a unit, such as `500ms`, `10s`, `5m`, `2h`, `7d`, or several: `1h30m`. 1d is 24 h.
+pub fn span_of_time(text: &str) -> Option<jiff::SignedDuration> {
+    let mut rest = text.trim();
+    let mut total_ms: i64 = 0;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = rest.split_at(digits);
+        let number: i64 = number.parse().ok()?;
+        rest = unit.trim_start_matches(|c: char| c.is_ascii_lowercase());
+        let ms: i64 = match unit.strip_suffix(rest)? {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            "w" => 604_800_000,
+            _ => return None,
+        };
+        total_ms = total_ms.checked_add(number.checked_mul(ms)?)?;
+    }
+    (total_ms <= 3_650 * 86_400_000).then(|| jiff::SignedDuration::from_millis(total_ms))
+}

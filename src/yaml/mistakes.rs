@@ -1,0 +1,450 @@
+//! What people most often meant where YAML's syntax broke, said at the line where the mistake is.
+//!
+//! The parser stops where it can go on no longer, which may be lines below the cause: a quotation mark or a bracket
+//! that was never closed, a blank that is missing behind a colon. The cause is reported; where the parser stopped is
+//! the second place.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde_yaml::granit_parser::ErrorKind;
+
+use crate::problem::{File, Place, Problem};
+
+/// What is known where the syntax broke.
+pub(super) struct Broken<'a> {
+    pub file: &'a Arc<File>,
+    /// Where the parser stopped.
+    pub at: usize,
+    /// Where its last event ended.
+    pub read_to: usize,
+    /// The last event, if it was a plain scalar.
+    pub plain: Option<Range<usize>>,
+    /// Where the innermost `[` or `{` that is open stands.
+    pub bracket: Option<usize>,
+}
+
+const QUOTE_ALL: &str = "quote it: put \"…\" round the whole text";
+const SPACES: &str = "indent with spaces";
+
+/// The problem where the syntax broke.
+pub(super) fn syntax(broken: &Broken<'_>, kind: &ErrorKind) -> Problem {
+    use ErrorKind as E;
+    match kind {
+        E::InvalidTrailingDoubleQuotedScalar | E::InvalidTrailingSingleQuotedScalar => broken.goes_on_after_quote(),
+        E::UnclosedQuotedScalar | E::InvalidQuotedScalarIndent | E::DocumentIndicatorInQuotedScalar => {
+            broken.unclosed_quote()
+        }
+        E::UnknownQuotedScalarEscape
+        | E::InvalidQuotedScalarHexEscape
+        | E::InvalidLowSurrogateHexEscape
+        | E::InvalidLowSurrogate
+        | E::MissingLowSurrogate
+        | E::UnpairedLowSurrogate
+        | E::InvalidUnicodeEscape => broken.escape(),
+        E::MissingAnchorOrAliasName => broken.quote(&format!(
+            "`{}` begins {} in YAML",
+            broken.sign_before(),
+            if broken.sign_before() == '*' { "an alias" } else { "an anchor" }
+        )),
+        E::UnexpectedCharacter { character } => broken.character(*character),
+        E::UnclosedFlowCollection { open } => {
+            Problem::error("syntax", format!("the `{open}` is never closed")).at(&broken.place(broken.at))
+        }
+        E::MismatchedFlowCollectionEnd { open, close } => {
+            broken.bracketed(Problem::error("syntax", format!("`{close}` stands where the `{open}` should be closed")))
+        }
+        E::MisplacedFlowCollectionEnd => {
+            Problem::error("syntax", format!("`{}` closes nothing that is open", broken.sign()))
+                .at(&broken.place(broken.at))
+                .hint("take it out, or quote the text that it belongs to")
+        }
+        E::ExpectedFlowMappingSeparator
+        | E::ExpectedFlowSequenceSeparator
+        | E::InvalidColonPlacement
+        | E::UnexpectedEofFlowSequence
+        | E::UnexpectedEofFlowMapping
+        | E::UnexpectedEofImplicitFlowMapping
+        | E::BlockEntryInFlowCollection
+        | E::InvalidFlowScalarIndent
+        | E::FlowMappingValueAdjacentCollection
+            if broken.bracket.is_some() =>
+        {
+            broken.in_brackets()
+        }
+        E::MappingValueNotAllowed | E::InvalidColonPlacement => broken.second_colon(),
+        E::SimpleKeyExpected | E::InvalidSimpleKey => broken.no_key(),
+        E::ExpectedBlockMappingKey | E::ExpectedBlockSequenceEntry | E::InvalidIndentation => broken.misplaced(),
+        E::BlockSequenceEntryNotAllowed => Problem::error("syntax", "a list can't begin on the line of its key")
+            .at(&broken.place(broken.at))
+            .hint("put each `- ` on a line of its own, or quote the text: \"- …\""),
+        E::CommentInterceptedScalar => Problem::error("quote-it", "` #` begins a comment here, and ends the text")
+            .at(&broken.place(broken.at))
+            .hint("if it belongs to the text, quote it: \"…\""),
+        E::TabInBlockIndentation
+        | E::TabNotAllowed
+        | E::TabInIndentation
+        | E::TabAtBlockScalarStart
+        | E::TabInPlainScalar
+        | E::InvalidBlockEntryWhitespace
+        | E::InvalidMappingValueWhitespace => broken.tab(),
+        E::InvalidBlockScalarHeader | E::ZeroBlockScalarIndent => {
+            broken.quote(&format!("`{}` begins a block of text in YAML", broken.block_sign()))
+        }
+        E::MissingTagUri
+        | E::UnclosedVerbatimTag
+        | E::InvalidTagTerminator
+        | E::ExpectedTagBang
+        | E::InvalidTagEscape
+        | E::UndeclaredTagHandle
+        | E::InvalidGlobalTagCharacter => broken.quote("`!` begins a tag in YAML"),
+        E::RecursionLimitExceeded => Problem::error("too-deep", "nested too deep").at(&broken.place(broken.at)),
+        E::DirectiveDisallowed => Problem::error("syntax", "a line that begins with `%` is a directive in YAML")
+            .at(&broken.place(broken.at))
+            .hint("leave it out; files are read as YAML 1.2"),
+        E::BomInsideDocument => Problem::error("syntax", "a byte order mark stands within the file")
+            .at(&broken.place(broken.at))
+            .hint("it can only stand at the very beginning; delete it"),
+        other => Problem::error("syntax", format!("this is no YAML: {}", said(other))).at(&broken.place(broken.at)),
+    }
+}
+
+/// The parser's own words, less the context that the place gives.
+fn said(kind: &ErrorKind) -> String {
+    let said = kind.to_string();
+    match said.rsplit_once(", ") {
+        Some((context, rest)) if context.starts_with("while ") => rest.to_owned(),
+        _ => said,
+    }
+}
+
+/// A text for a hint: its beginning, if it is long.
+pub(super) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+impl Broken<'_> {
+    fn text(&self) -> &str {
+        &self.file.text
+    }
+
+    /// The one character at `at`; nothing at the end of a line.
+    fn place(&self, at: usize) -> Place {
+        let at = self.text().floor_char_boundary(at.min(self.text().len()));
+        let next = self.rest(at).chars().next().filter(|c| !matches!(c, '\n' | '\r'));
+        Place::new(self.file, at..at + next.map_or(0, char::len_utf8))
+    }
+
+    fn rest(&self, at: usize) -> &str {
+        self.text().get(at..).unwrap_or_default()
+    }
+
+    fn sign(&self) -> char {
+        self.rest(self.at).chars().next().unwrap_or(' ')
+    }
+
+    /// The sign that the parser was behind when it stopped, at the start of a name.
+    fn sign_before(&self) -> char {
+        let before = self.text().get(..self.at).unwrap_or_default();
+        match self.sign() {
+            sign @ ('*' | '&') => sign,
+            _ => before.chars().next_back().filter(|c| matches!(c, '*' | '&')).unwrap_or('*'),
+        }
+    }
+
+    /// `>` or `|`, which the parser has passed when it finds that no block begins.
+    fn block_sign(&self) -> char {
+        match self.sign() {
+            sign @ ('>' | '|') => sign,
+            _ => self.line_to(self.at).chars().rev().find(|c| matches!(c, '>' | '|')).unwrap_or('>'),
+        }
+    }
+
+    fn line_start(&self, at: usize) -> usize {
+        self.text().get(..at).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1)
+    }
+
+    /// The line that `at` is in, up to there.
+    fn line_to(&self, at: usize) -> &str {
+        self.text().get(self.line_start(at)..at).unwrap_or_default()
+    }
+
+    /// The line that `at` is in.
+    fn line(&self, at: usize) -> &str {
+        self.rest(self.line_start(at)).lines().next().unwrap_or_default()
+    }
+
+    /// Where the first value of the line begins, behind its `- ` and `key: `.
+    fn value(&self, at: usize) -> Range<usize> {
+        let (start, line) = (self.line_start(at), self.line(at));
+        let mut value = line.trim_start();
+        loop {
+            let next = value.strip_prefix("- ").map(str::trim_start).or_else(|| after_key(value));
+            match next {
+                Some(next) => value = next,
+                None => break,
+            }
+        }
+        let begin = start + line.len() - value.len();
+        begin..begin + value.trim_end().len()
+    }
+
+    /// The value that the mistake is in needs quotes.
+    fn quote(&self, message: &str) -> Problem {
+        let value = match self.bracket {
+            Some(open) => self.value_within(open),
+            None => self.value(self.at),
+        };
+        let text = self.text().get(value.clone()).unwrap_or_default();
+        let problem = Problem::error("quote-it", message);
+        if !value.contains(&self.at) || text.contains(['"', '\\', '#']) {
+            return problem.at(&self.place(self.at)).hint(QUOTE_ALL);
+        }
+        let place = if self.bracket.is_some() { Place::new(self.file, value) } else { self.place(self.at) };
+        problem.at(&place).hint(format!("quote it: \"{}\"", shortened(text)))
+    }
+
+    /// Where the value that the mistake is in begins and ends, within the bracket at `open`: up to the comma or the
+    /// closing bracket that is not its own, and no further than its line.
+    fn value_within(&self, open: usize) -> Range<usize> {
+        let before = self.text().get(open..self.at).unwrap_or_default();
+        let start = [", ", ": ", "\n"].iter().filter_map(|sign| before.rfind(sign).map(|at| at + sign.len())).max();
+        let start = open + start.unwrap_or(1).min(before.len());
+        let start = start + self.rest(start).len() - self.rest(start).trim_start_matches(' ').len();
+        let mut depth = 0usize;
+        let ends = |c: char| {
+            match c {
+                '[' | '{' => depth += 1,
+                ']' | '}' if depth > 0 => depth -= 1,
+                ']' | '}' | '\n' => return true,
+                ',' => return depth == 0,
+                _ => {}
+            }
+            false
+        };
+        let len = self.rest(start).find(ends).unwrap_or(self.rest(start).len());
+        start..start + self.rest(start).get(..len).unwrap_or_default().trim_end().len()
+    }
+
+    /// With the bracket that is open, where that stands on another line.
+    fn bracketed(&self, problem: Problem) -> Problem {
+        let problem = problem.at(&self.place(self.at));
+        match self.bracket {
+            Some(open) if self.line_start(open) != self.line_start(self.at) => {
+                problem.also(&self.place(open), "opened here")
+            }
+            _ => problem,
+        }
+    }
+
+    /// Something that can't stand between brackets, or a bracket that was not closed on its line.
+    fn in_brackets(&self) -> Problem {
+        let open = self.bracket.unwrap_or(self.at);
+        let sign = self.rest(open).chars().next().unwrap_or('[');
+        if self.line_start(open) != self.line_start(self.at) && !self.is_continued(open) {
+            return Problem::error("syntax", format!("the `{sign}` is never closed"))
+                .at(&self.place(open))
+                .also(&self.place(self.at), "this can't stand within it");
+        }
+        match self.sign() {
+            '{' | '[' | '"' | '\'' | '*' | '?' => {
+                self.quote(&format!("`{}` can't stand in an unquoted text within brackets", self.sign()))
+            }
+            ':' => self
+                .bracketed(Problem::error("quote-it", "a second `:` within brackets"))
+                .hint("a text with `: ` in it must be quoted: \"…\""),
+            '-' => self
+                .bracketed(Problem::error("syntax", "`- ` can't stand within brackets"))
+                .hint("leave the `- ` out, or the brackets"),
+            _ => self.bracketed(Problem::error("syntax", "a comma or a closing bracket is missing before this")),
+        }
+    }
+
+    /// Whether what the bracket holds goes on below its line: the line ends with the bracket or a comma.
+    fn is_continued(&self, open: usize) -> bool {
+        let line = self.rest(open).lines().next().unwrap_or_default();
+        line.split(" #").next().unwrap_or_default().trim_end().ends_with(['[', '{', ','])
+    }
+
+    /// Where the quoted text that was being read begins: behind the last event, blanks, comments and signs.
+    fn quote_start(&self) -> Option<usize> {
+        let end = self.text().len().min(self.at.saturating_add(1));
+        let mut at = self.read_to;
+        while at < end {
+            let rest = self.rest(at);
+            let first = rest.chars().next()?;
+            match first {
+                '"' | '\'' => return Some(at),
+                '#' => at += rest.find('\n').unwrap_or(rest.len()),
+                '&' | '!' => at += rest.find(char::is_whitespace).unwrap_or(rest.len()),
+                first => at += first.len_utf8(),
+            }
+        }
+        None
+    }
+
+    /// `'it's'`, `"{{ title }}" is out`, or a quotation mark that an earlier line left open.
+    fn goes_on_after_quote(&self) -> Problem {
+        let Some(start) = self.quote_start() else { return self.quote("text stands behind a quoted text") };
+        if self.line_start(start) != self.line_start(self.at) {
+            return self.unclosed_quote().also(&self.place(self.at), "it ends here, and this can't follow");
+        }
+        let problem =
+            Problem::error("syntax", "text goes on behind the closing quotation mark").at(&self.place(self.at));
+        match self.requoted(start) {
+            Some(text) => problem.hint(format!("quote all of it: \"{}\"", shortened(&text))),
+            None => problem.hint("quote all of it, and double the quotation marks within '…'"),
+        }
+    }
+
+    /// The value that begins with the quotation mark at `start`, without its quotation marks; `None` if it could not be
+    /// put in double ones as it is, or isn't all that stands on the rest of its line.
+    fn requoted(&self, start: usize) -> Option<String> {
+        if self.bracket.is_some() {
+            return None;
+        }
+        let line = self.rest(start).lines().next()?.trim_end();
+        let quote = line.chars().next()?;
+        let text = line.get(1..)?;
+        let text = match quote {
+            '\'' => text.strip_suffix('\'').unwrap_or(text).to_owned(),
+            _ => text.replacen('"', "", 1),
+        };
+        (!text.contains(['"', '\\', '#'])).then_some(text)
+    }
+
+    fn unclosed_quote(&self) -> Problem {
+        let start = self.quote_start().unwrap_or(self.at);
+        let sign = self.rest(start).chars().next().unwrap_or('"');
+        let problem =
+            Problem::error("syntax", format!("the quotation mark `{sign}` is not closed")).at(&self.place(start));
+        match sign {
+            '\'' => problem.hint("within '…' an apostrophe is written twice: ''"),
+            _ => problem,
+        }
+    }
+
+    /// A `\` that means nothing within double quotes.
+    fn escape(&self) -> Problem {
+        let start = self.quote_start().unwrap_or(self.at);
+        let mut rest = self.rest(start).char_indices();
+        while let Some((offset, c)) = rest.next() {
+            if c != '\\' {
+                continue;
+            }
+            let Some((_, escaped)) = rest.next() else { break };
+            let needed = match escaped {
+                'x' => 2,
+                'u' => 4,
+                'U' => 8,
+                c if "0abtnvfre \"/\\N_LP\t\n\r".contains(c) => continue,
+                _ => 0,
+            };
+            let at = start + offset;
+            let digits: String = self.rest(at + 2).chars().take_while(char::is_ascii_hexdigit).take(needed).collect();
+            let character = u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32);
+            if needed > 0 && digits.len() == needed && character.is_some() {
+                continue;
+            }
+            let end = at + 1 + escaped.len_utf8() + digits.len();
+            let sign = self.text().get(at..end).unwrap_or_default();
+            return Problem::error("syntax", format!("`{sign}` is no escape within \"…\""))
+                .at(&Place::new(self.file, at..end))
+                .hint("for a backslash write two, or put '…' round the text");
+        }
+        Problem::error("syntax", "an escape within \"…\" is broken").at(&self.place(start))
+    }
+
+    /// `@name`, `` `name` ``, `%name`, or a control character.
+    fn character(&self, character: char) -> Problem {
+        if character.is_control() {
+            return Problem::error(
+                "syntax",
+                format!("the control character U+{:04X} can't stand here", character as u32),
+            )
+            .at(&self.place(self.at));
+        }
+        match character {
+            // Between backticks it could not be read.
+            '`' => self.quote("a backtick can't begin an unquoted text"),
+            _ => self.quote(&format!("`{character}` can't begin an unquoted text")),
+        }
+    }
+
+    /// A `:` where none can be: `a: b: c`, a key below a value, or a colon further up that no blank follows.
+    fn second_colon(&self) -> Problem {
+        let plain = self.plain.clone().filter(|plain| plain.end <= self.at).unwrap_or(self.at..self.at);
+        let text = self.text().get(plain.clone()).unwrap_or_default();
+        if let Some(last_line) = text.rfind('\n') {
+            let first_line = text.lines().next().unwrap_or_default();
+            if let Some(colon) = first_line.find(':') {
+                return Problem::error("syntax", "a blank is missing behind the `:`")
+                    .at(&self.place(plain.start + colon))
+                    .hint(format!(
+                        "write `{}: {}`",
+                        shortened(first_line.get(..colon).unwrap_or_default()),
+                        shortened(first_line.get(colon + 1..).unwrap_or_default())
+                    ));
+            }
+            let key = last_line + 1 + text.get(last_line + 1..).map_or(0, |line| line.len() - line.trim_start().len());
+            let key = plain.start + key;
+            return Problem::error("syntax", "a key stands below a value, as if it belonged to it")
+                .at(&Place::new(self.file, key..self.at + 1))
+                .also(&Place::new(self.file, plain.start..plain.start + first_line.len()), "the value")
+                .hint("is it indented too far?");
+        }
+        Problem::error("quote-it", "a second `:` on one line")
+            .at(&self.place(self.at))
+            .hint("a text with `: ` in it must be quoted: \"…\"")
+    }
+
+    /// A line that is neither key nor value.
+    fn no_key(&self) -> Problem {
+        let line = self.line(self.at);
+        let start = self.line_start(self.at) + line.len() - line.trim_start().len();
+        let text = line.trim();
+        let problem = Problem::error("syntax", "a key and a `:` are missing on this line")
+            .at(&Place::new(self.file, start..start + text.len()));
+        match text.split_once(':') {
+            Some((key, value)) if !key.is_empty() && !value.is_empty() && !value.starts_with(' ') => {
+                problem.hint(format!("a blank is missing: `{}: {}`", shortened(key), shortened(value)))
+            }
+            _ => problem.hint("does it belong to the line above? then indent it further"),
+        }
+    }
+
+    /// A line whose indentation fits nothing, or something behind a value.
+    fn misplaced(&self) -> Problem {
+        if !self.line_to(self.at).trim_matches([' ', '-']).is_empty() {
+            return self.quote("the value has ended before this");
+        }
+        let line = self.line(self.at);
+        let indent = line.len() - line.trim_start().len();
+        let start = self.line_start(self.at) + indent;
+        let place = Place::new(self.file, start..start + line.trim().len());
+        let blanks = if indent == 1 { "blank" } else { "blanks" };
+        Problem::error("syntax", format!("this line, indented by {indent} {blanks}, fits nothing above"))
+            .at(&place)
+            .hint("give it the indentation of the lines that it belongs to")
+    }
+
+    /// A tab where only spaces can stand.
+    fn tab(&self) -> Problem {
+        let from = self.line_start(self.at);
+        let tab = self.rest(from).find('\t').map_or(self.at, |at| from + at);
+        Problem::error("syntax", "a tab stands where YAML wants spaces")
+            .at(&Place::new(self.file, tab..tab + 1))
+            .hint(SPACES)
+    }
+}
+
+/// What stands behind `key: `, where a line begins so.
+fn after_key(line: &str) -> Option<&str> {
+    let (key, value) = line.split_once(": ")?;
+    let plain = !key.is_empty() && !key.contains(['"', '\'', '{', '[', ',', '#']);
+    let value = value.trim_start();
+    (plain && !value.is_empty()).then_some(value)
+}

@@ -1,0 +1,185 @@
+//! YAML, read strictly, with the place of everything.
+//!
+//! The one module that knows the YAML crate. It gives a tree of [`Node`]s, and [`Fields`] to take a mapping apart so
+//! that every unknown, missing or misshapen key is reported at once. Only what YAML 1.2's core schema writes in its
+//! plainest form is a number, a truth value or null: `no`, `012` and `1_000` stay text. Tags, merge keys, duplicate
+//! keys, directives and several documents are errors; aliases are followed within a budget.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+pub use self::fields::{Fields, span_of_time};
+use crate::problem::{File, Place, Problem, Problems};
+
+mod fields;
+mod mistakes;
+mod read;
+
+/// The largest file that is read, in bytes.
+pub const SIZE_MAX: usize = 1 << 20;
+/// The most nodes a file may have, aliases followed.
+pub const NODES_MAX: usize = 200_000;
+/// The deepest nesting, aliases followed.
+pub const DEPTH_MAX: usize = 64;
+/// The most mistakes that are reported of one file; it is not read further.
+pub const MISTAKES_MAX: usize = 500;
+
+/// A value with its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// What it is.
+    pub kind: Kind,
+    /// Where it stands, quotes included.
+    pub place: Place,
+    /// Whether a plain scalar: neither quoted nor a block.
+    pub plain: bool,
+}
+
+/// What a node is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// `null`, `~` or nothing.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number in JSON's grammar, with the text it was written as.
+    Number(String),
+    /// Any other scalar.
+    Text(String),
+    /// A sequence.
+    List(Vec<Node>),
+    /// A mapping, in its order.
+    Map(Vec<(Key, Node)>),
+}
+
+/// A key of a mapping.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Key {
+    /// The text of it; a number's or truth value's own text.
+    pub text: String,
+    /// Where it stands.
+    pub place: Place,
+}
+
+impl Node {
+    /// The kind in words: `a list`, `text`.
+    pub fn kind_name(&self) -> &'static str {
+        match self.kind {
+            Kind::Null => "nothing",
+            Kind::Bool(_) => "a truth value",
+            Kind::Number(_) => "a number",
+            Kind::Text(_) => "text",
+            Kind::List(_) => "a list",
+            Kind::Map(_) => "a mapping",
+        }
+    }
+
+    /// The text of a scalar, numbers and truth values as written. `None` for null, lists and mappings.
+    pub fn scalar(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Text(text) | Kind::Number(text) => Some(text),
+            Kind::Bool(true) => Some("true"),
+            Kind::Bool(false) => Some("false"),
+            Kind::Null | Kind::List(_) | Kind::Map(_) => None,
+        }
+    }
+
+    /// The elements: a list's, or the node itself as the only one (`to: oncall` is `to: [oncall]`). Nothing for null.
+    pub fn one_or_more(&self) -> &[Node] {
+        match &self.kind {
+            Kind::List(items) => items,
+            Kind::Null => &[],
+            _ => std::slice::from_ref(self),
+        }
+    }
+
+    /// The value in JSON, numbers with their text.
+    pub fn to_json(&self) -> Value {
+        match &self.kind {
+            Kind::Null => Value::Null,
+            Kind::Bool(truth) => Value::Bool(*truth),
+            Kind::Number(text) => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone())),
+            Kind::Text(text) => Value::String(text.clone()),
+            Kind::List(items) => Value::Array(items.iter().map(Node::to_json).collect()),
+            Kind::Map(entries) => {
+                Value::Object(entries.iter().map(|(key, node)| (key.text.clone(), node.to_json())).collect())
+            }
+        }
+    }
+
+    /// A problem of this node: `expected` what, found what.
+    pub fn expected(&self, what: &str) -> Problem {
+        let problem =
+            Problem::error("wrong-kind", format!("expected {what}, found {}", self.kind_name())).at(&self.place);
+        match self.cut_by_comment() {
+            Some(_) if self.kind == Kind::Null => problem.hint(QUOTE_COMMENT),
+            _ => problem,
+        }
+    }
+
+    /// The comment that follows a plain scalar, or stands where a value is missing, on its own line: `title: Track #1`
+    /// is the title `Track`. YAML is content with that; whoever reads a title, text, glob or path should not be.
+    pub fn cut_by_comment(&self) -> Option<Place> {
+        let absent = self.kind == Kind::Null && self.place.span.is_empty();
+        if !absent && (!self.plain || self.place.text().starts_with('*')) {
+            return None;
+        }
+        let file = &self.place.file;
+        let (before, after) = file.text.split_at_checked(self.place.span.end)?;
+        let after = after.lines().next().unwrap_or_default();
+        // What is absent stands either right behind its key, before the colon, or behind its `- ` and the comment.
+        let line = match before.rsplit('\n').next() {
+            Some(line) if absent && after.is_empty() => line.trim_start_matches([' ', '-']),
+            _ => after,
+        };
+        let signs: &[char] = if absent { &[' ', '\t', ':'] } else { &[' ', '\t'] };
+        let comment = line.trim_start_matches(signs);
+        let end = self.place.span.end + if line.len() == after.len() { after.len() } else { 0 };
+        let start = end - comment.len();
+        let cut = comment.starts_with('#') && file.text.get(..start)?.ends_with([' ', '\t']);
+        cut.then(|| Place::new(file, start..start + comment.trim_end().len()))
+    }
+}
+
+/// What to do where a `#` turned text into a comment.
+pub(crate) const QUOTE_COMMENT: &str = "` #` begins a comment; if it belongs to the text, quote it: \"…\"";
+
+/// Reads the one document of a file. `None` where the syntax is broken (the problem says so) or the file is empty.
+///
+/// A mistake in the syntax ends the reading; other mistakes are reported, and the reading goes on without what is
+/// mistaken.
+pub fn read(file: &Arc<File>, problems: &mut Problems) -> Option<Node> {
+    if file.text.len() > SIZE_MAX {
+        problems.push(
+            Problem::error("too-large", format!("the file is {} bytes long, more than 1 MiB", file.text.len()))
+                .at(&Place::new(file, 0..0)),
+        );
+        return None;
+    }
+    read::document(file, problems)
+}
+
+/// Whether `text` is a number in JSON's grammar (RFC 8259, section 6).
+pub fn is_json_number(text: &str) -> bool {
+    let digits = |text: &str| text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let mut rest = text.strip_prefix('-').unwrap_or(text);
+    let whole = digits(rest);
+    if whole == 0 || (whole > 1 && rest.starts_with('0')) {
+        return false;
+    }
+    rest = &rest[whole..];
+    if let Some(fraction) = rest.strip_prefix('.') {
+        let places = digits(fraction);
+        if places == 0 {
+            return false;
+        }
+        rest = &fraction[places..];
+    }
+    if let Some(exponent) = rest.strip_prefix(['e', 'E']) {
+        let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+        let places = digits(exponent);
+        return places > 0 && places == exponent.len();
+    }
+    rest.is_empty()
+}
