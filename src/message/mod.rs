@@ -5,7 +5,19 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use self::template::Templates;
+pub use self::template::context::Context;
 use crate::delivery::Severity;
+
+pub mod fit;
+pub mod html;
+pub mod inline;
+pub mod link;
+pub mod markdown;
+pub mod pieces;
+pub mod plain;
+pub mod template;
+pub mod text;
 
 /// A message, ready for any channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,13 +109,15 @@ pub struct Rendered {
     /// The replacement, if the template has one for the channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub native: Option<Native>,
-    /// What went wrong in rendering, when this is the default message instead.
+    /// What went wrong in rendering: then this is the default message instead, or a part of the template's own was
+    /// left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// How many values were printed that the event doesn't have; each is empty in the message.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub undefined: u32,
 }
 
-pub mod fit;
-pub mod markdown;
-pub mod template;
-
-pub use self::template::{Context, Templates};
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}

@@ -1,0 +1,429 @@
+//! What can be seen to be wrong with a template before it is needed: rendered with samples, strictly.
+//!
+//! A value that no sample has is an error at its place, with the nearest name. One that only some samples have is a
+//! warning where the samples are those the template is really used with, and nothing where they are all there are.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use minijinja::{Environment, OutputSpan, OutputSpanKind, Template, Value};
+
+use crate::delivery::Severity;
+use crate::message::markdown;
+use crate::message::pieces::{self, Kind, Masked, Piece};
+use crate::message::template::context::{Context, EVENT_KEYS, WORDS};
+use crate::message::template::engine::{self, Facts, MARK, Mode};
+use crate::message::template::files::{Folder, Written};
+use crate::message::template::scan::{self, FUNCTIONS, Partials};
+use crate::message::template::source::{self, Source};
+use crate::message::template::{Templates, files, native};
+use crate::problem::{Place, Problem, Problems};
+
+/// What a template makes, which decides what can be wrong with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part<'a> {
+    /// Plain text.
+    Line,
+    /// One of the severities.
+    Severity,
+    /// A link or picture.
+    Url,
+    /// Markdown.
+    Body,
+    /// A channel's own format: its name and ending.
+    Native(&'a str, &'a str),
+}
+
+/// How a value that some contexts lack counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Samples {
+    /// They are the events that the template is used for.
+    Fitting,
+    /// They are all there are: most of them have nothing to do with the template.
+    Any,
+}
+
+impl Templates {
+    /// What can be seen to be wrong with all messages, rendered with each context. A value is undefined, or a rendering fails,
+    /// only if it does so in every context.
+    pub fn check(&self, contexts: &[Context<'_>], problems: &mut Problems) {
+        for written in self.folder.messages.values() {
+            self.folder.check(written, contexts, Samples::Any, problems);
+        }
+    }
+
+    /// What can be seen to be wrong with one message when it is used with events such as these.
+    pub fn check_message(&self, name: &str, contexts: &[Context<'_>], problems: &mut Problems) {
+        if let Some(written) = self.folder.messages.get(name) {
+            self.folder.check(written, contexts, Samples::Fitting, problems);
+        }
+    }
+
+    /// What can be seen to be wrong with a `text:` that stands in a rule, at its place (the scalar's, quotes included).
+    pub fn check_text(&self, text: &str, place: &Place, contexts: &[Context<'_>], problems: &mut Problems) {
+        let source = Source::scalar(place, text);
+        let mut found = Problems::new();
+        files::report(&scan::scan(text), &source, Partials::Named(&self.folder.partials), &mut found);
+        let mut env = self.folder.env.clone();
+        match env.add_template_owned(super::TEXT, text.to_owned()) {
+            Err(error) => found.push(source::problem(&source, &error)),
+            Ok(()) if found.is_empty() => {
+                let mut checker = Checker::new(&self.folder, env, contexts, Samples::Fitting);
+                checker.own = Some(&source);
+                checker.template(super::TEXT, Part::Body, &mut found);
+            }
+            Ok(()) => {}
+        }
+        problems.extend(found);
+    }
+}
+
+impl Folder {
+    fn check(&self, written: &Written, contexts: &[Context<'_>], samples: Samples, problems: &mut Problems) {
+        // What is wrong with it was said when it was loaded.
+        if written.broken {
+            return;
+        }
+        let mut found = Problems::new();
+        let mut checker = Checker::new(self, self.env.clone(), contexts, samples);
+        let scalars = [
+            (&written.title, Part::Line),
+            (&written.severity, Part::Severity),
+            (&written.link, Part::Url),
+            (&written.image, Part::Url),
+        ];
+        for (template, part) in scalars {
+            if let Some(template) = template {
+                checker.template(template, part, &mut found);
+            }
+        }
+        for (_, template) in &written.fields {
+            checker.template(template, Part::Line, &mut found);
+        }
+        checker.template(&written.body, Part::Body, &mut found);
+        for ((channel, ending), template) in &written.natives {
+            checker.template(template, Part::Native(channel, ending), &mut found);
+        }
+        found.sort();
+        problems.extend(found);
+    }
+}
+
+struct Checker<'a> {
+    folder: &'a Folder,
+    /// As for sending, with names for what is undefined.
+    lenient: Environment<'static>,
+    strict: Environment<'static>,
+    contexts: &'a [Context<'a>],
+    samples: Samples,
+    /// The source of a text that stands in a rule.
+    own: Option<&'a Source>,
+}
+
+/// What was found, and in how many contexts.
+struct Sighting {
+    problem: Problem,
+    /// Whether some contexts may be without it.
+    depends: bool,
+    seen: usize,
+    /// A type of event that it was seen with.
+    with: String,
+}
+
+impl<'a> Checker<'a> {
+    fn new(folder: &'a Folder, env: Environment<'static>, contexts: &'a [Context<'a>], samples: Samples) -> Self {
+        let mut lenient = env.clone();
+        engine::set_mode(&mut lenient, Mode::Send);
+        lenient.set_debug(true);
+        let mut strict = env;
+        engine::set_mode(&mut strict, Mode::Check);
+        Self { folder, lenient, strict, contexts, samples, own: None }
+    }
+
+    fn source(&self, name: &str) -> Option<&'a Source> {
+        if name == super::TEXT { self.own } else { self.folder.sources.get(name) }
+    }
+
+    /// Checks one template with all contexts.
+    fn template(&mut self, name: &str, part: Part<'_>, problems: &mut Problems) {
+        let mut sightings: Vec<Sighting> = Vec::new();
+        for context in self.contexts {
+            let mut found = Vec::new();
+            self.with_context(name, part, context, &mut found);
+            found.dedup_by(|a, b| a.0 == b.0);
+            for (problem, depends) in found {
+                match sightings.iter_mut().find(|known| same(&known.problem, &problem)) {
+                    Some(known) => known.seen += 1,
+                    None => {
+                        sightings.push(Sighting { problem, depends, seen: 1, with: context.event.kind.to_string() });
+                    }
+                }
+            }
+        }
+        let unknown = self.unknown_names(name);
+        for problem in unknown {
+            if !sightings.iter().any(|known| known.problem.place == problem.place) {
+                problems.push(problem);
+            }
+        }
+        for sighting in sightings {
+            let always = sighting.seen >= self.contexts.len();
+            match (sighting.depends && !always, self.samples) {
+                (false, _) => problems.push(sighting.problem),
+                (true, Samples::Any) => {}
+                (true, Samples::Fitting) => {
+                    let message = format!("{} in an event `{}`", sighting.problem.message, sighting.with);
+                    problems.push(Problem { message, gravity: crate::problem::Gravity::Warning, ..sighting.problem });
+                }
+            }
+        }
+    }
+
+    /// Renders with one context: leniently for all that is undefined and printed, then strictly for what else fails.
+    fn with_context(&self, name: &str, part: Part<'_>, context: &Context<'_>, found: &mut Vec<(Problem, bool)>) {
+        let facts = Arc::new(Facts::marking(context.now, context.zone.clone()));
+        let values = context.values(&facts);
+        let Ok(template) = self.lenient.get_template(name) else { return };
+        match template.render_with_spans(engine::root(&values, &facts)) {
+            Ok((output, spans)) => {
+                self.undefined(&spans, &output, &values, found);
+                self.made(&Output::of(&output, &spans), part, found);
+            }
+            Err(error) => found.extend(self.failed(&error, &values)),
+        }
+        let facts = Arc::new(Facts::new(context.now, context.zone.clone()));
+        let strict = self.strict.get_template(name);
+        if let Err(error) = strict.and_then(|template| engine::render(&template, &values, &facts)) {
+            let failed = self.failed(&error, &values);
+            let known = |problem: &Problem| found.iter().any(|(known, _)| overlaps(known, problem));
+            found.extend(failed.filter(|(problem, _)| !known(problem)));
+        }
+    }
+
+    /// What was undefined where it was printed.
+    fn undefined(
+        &self,
+        spans: &[OutputSpan],
+        output: &str,
+        values: &[(String, Value)],
+        found: &mut Vec<(Problem, bool)>,
+    ) {
+        for span in spans.iter().filter(|span| span.kind() == OutputSpanKind::Expression) {
+            let printed = output.get(span.output_range()).unwrap_or_default();
+            let Some(source) = self.source(span.name()).filter(|_| printed.contains(MARK)) else { continue };
+            let range = span.source_range();
+            let expression = source.text.get(range.clone()).unwrap_or_default();
+            let path = leading_path(expression);
+            let len = if path.is_empty() { range.len() } else { path.len() };
+            let place = source.place(range.start..range.start + len);
+            found.push((undefined(if path.is_empty() { expression } else { path }, values).at(&place), true));
+        }
+    }
+
+    fn failed(&self, error: &minijinja::Error, values: &[(String, Value)]) -> Option<(Problem, bool)> {
+        let inner = source::innermost(error);
+        let source = inner.name().and_then(|name| self.source(name))?;
+        let problem = match source::undefined_name(inner) {
+            Some(name) => undefined(&name, values).at(&source.place_of(inner)),
+            None => source::problem(source, inner),
+        };
+        Some((problem, true))
+    }
+
+    /// Whether what came out is what it should be.
+    fn made(&self, output: &Output, part: Part<'_>, found: &mut Vec<(Problem, bool)>) {
+        let place = |at: usize| self.place_in(output, at..at + 1);
+        match part {
+            Part::Line => {}
+            Part::Severity => {
+                let word = pieces::one_line(&output.pieces);
+                if Severity::named(&word.to_lowercase()).is_none() && !output.undefined {
+                    let problem = Problem::error("severity", format!("`{word}` is no severity"));
+                    let problem = problem.suggest(&word, Severity::ALL.map(Severity::name));
+                    found.extend(place(0).map(|place| (problem.at(&place), true)));
+                }
+            }
+            Part::Url => {
+                if let Err(dead) = pieces::target(&output.pieces)
+                    && !output.undefined
+                    && dead != crate::message::link::Dead::Empty
+                {
+                    found.extend(place(0).map(|place| (dead_link(dead).at(&place), !dead.is_authors())));
+                }
+            }
+            Part::Body => {
+                let Ok(masked) = Masked::of(&output.pieces) else { return };
+                for (range, dead) in markdown::parse(&masked).1 {
+                    let within = output.pieces_in(range.clone());
+                    if within.iter().any(|piece| piece.text().contains(MARK)) {
+                        continue;
+                    }
+                    let problem = dead_link(dead);
+                    found.extend(self.place_in(output, range).map(|place| (problem.at(&place), !dead.is_authors())));
+                }
+            }
+            Part::Native(channel, "json") => {
+                if let Err(broken) = native::json(&output.pieces, channel) {
+                    let problem = Problem::error("native-json", broken.message);
+                    let problem = problem.hint("a value stands in a string, or alone as a whole value");
+                    found.extend(place(broken.at).map(|place| (problem.at(&place), true)));
+                }
+            }
+            Part::Native(..) => {
+                let Ok((_, left_out)) = native::html(&output.pieces) else { return };
+                for at in left_out {
+                    let problem = Problem::error("native-html", "a value can't stand here, and would be left out");
+                    let problem = problem.hint("put it into text, or into an attribute in quotes");
+                    found.extend(place(at).map(|place| (problem.at(&place), false)));
+                }
+            }
+        }
+    }
+
+    /// Where a range of the masked output comes from.
+    fn place_in(&self, output: &Output, range: Range<usize>) -> Option<Place> {
+        let first = output.origin(range.start)?;
+        let last = output.origin(range.end.saturating_sub(1)).filter(|last| last.0 == first.0);
+        let source = self.source(first.0)?;
+        let end = last.map_or(first.1.end, |(_, last)| last.end);
+        Some(source.place(first.1.start..end.max(first.1.start)))
+    }
+
+    /// Names that no context has, also in branches that none takes.
+    fn unknown_names(&self, name: &str) -> Vec<Problem> {
+        let (Ok(template), Some(source)) = (self.lenient.get_template(name), self.source(name)) else {
+            return Vec::new();
+        };
+        let known: BTreeSet<&str> = WORDS
+            .into_iter()
+            .chain(FUNCTIONS)
+            .chain(self.contexts.iter().flat_map(|context| context.names.keys().map(String::as_str)))
+            .collect();
+        let scan = scan::scan(&source.text);
+        let mut names: Vec<String> =
+            undeclared(&template).into_iter().filter(|name| !known.contains(name.as_str())).collect();
+        names.sort();
+        let mut problems = Vec::new();
+        for unknown in names {
+            if let Some(range) = scan.place_of(&unknown) {
+                let problem = Problem::error("undefined", format!("`{unknown}` is undefined"));
+                problems.push(problem.at(&source.place(range)).suggest(&unknown, known.iter().copied()));
+            }
+        }
+        problems
+    }
+}
+
+fn undeclared(template: &Template<'_, '_>) -> Vec<String> {
+    template.undeclared_variables(false).into_iter().collect()
+}
+
+/// The same mistake, whatever the event.
+fn same(a: &Problem, b: &Problem) -> bool {
+    a.place == b.place && a.code == b.code
+}
+
+fn overlaps(a: &Problem, b: &Problem) -> bool {
+    match (&a.place, &b.place) {
+        (Some(a), Some(b)) => a.file == b.file && a.span.start <= b.span.end && b.span.start <= a.span.end,
+        _ => false,
+    }
+}
+
+fn dead_link(dead: crate::message::link::Dead) -> Problem {
+    let message = format!("the link is dropped: {}", dead.reason());
+    if dead.is_authors() {
+        Problem::error("dead-link", message).hint("write the whole URL, or print a value that is one")
+    } else {
+        Problem::warning("dead-link", message)
+    }
+}
+
+/// The path that an expression begins with: `data.title` of `data.title|upper`.
+fn leading_path(expression: &str) -> &str {
+    let end = expression.find(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '.')).unwrap_or(expression.len());
+    let path = expression.get(..end).unwrap_or_default().trim_end_matches('.');
+    let rest = expression.get(path.len()..).unwrap_or_default().trim_start();
+    // `data["x"]`, `f(x)` and the like are shown whole.
+    if rest.starts_with(['[', '(']) { "" } else { path }
+}
+
+/// The problem of an undefined path, with the nearest name that is there.
+fn undefined(path: &str, values: &[(String, Value)]) -> Problem {
+    let problem = Problem::error("undefined", format!("`{path}` is undefined"));
+    let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let known: Vec<String> = if parent.is_empty() {
+        values.iter().map(|(name, _)| name.clone()).collect()
+    } else {
+        let mut steps = parent.split('.');
+        let root = steps.next().unwrap_or_default();
+        let mut value = values.iter().find(|(name, _)| name == root).map(|(_, value)| value.clone());
+        for step in steps {
+            value = value.and_then(|value| value.get_attr(step).ok());
+        }
+        match value.map(|value| (value.clone(), value.try_iter())) {
+            Some((value, Ok(keys))) if value.kind() == minijinja::value::ValueKind::Map => {
+                keys.take(200).map(|key| key.to_string()).collect()
+            }
+            _ => EVENT_KEYS.iter().filter(|_| parent == "event").map(|key| (*key).to_owned()).collect(),
+        }
+    };
+    problem.suggest(name, known.iter().map(String::as_str))
+}
+
+/// A rendering with where each piece comes from.
+struct Output {
+    pieces: Vec<Piece>,
+    /// For each piece: its start in the masked text, its template, its range there.
+    origins: Vec<(usize, String, Range<usize>)>,
+    undefined: bool,
+}
+
+impl Output {
+    fn of(output: &str, spans: &[OutputSpan]) -> Self {
+        let mut pieces = Vec::new();
+        let mut origins = Vec::new();
+        let mut at = 0;
+        let mut undefined = false;
+        for span in spans {
+            let text = output.get(span.output_range()).unwrap_or_default();
+            origins.push((at, span.name().to_owned(), span.source_range()));
+            if span.kind() == OutputSpanKind::Raw {
+                at += text.len();
+                pieces.push(Piece::Raw(text.to_owned()));
+            } else {
+                undefined |= text.contains(MARK);
+                // A placeholder is four bytes long.
+                at += 4;
+                let kind = if text.contains(MARK) { Kind::Nothing } else { kind_of(text) };
+                pieces.push(Piece::Value(text.to_owned(), kind));
+            }
+        }
+        Self { pieces, origins, undefined }
+    }
+
+    /// The template and the range there that a byte of the masked text comes from.
+    fn origin(&self, at: usize) -> Option<(&str, Range<usize>)> {
+        let index = self.origins.iter().rposition(|(start, ..)| *start <= at)?;
+        let (start, name, range) = self.origins.get(index)?;
+        match self.pieces.get(index)? {
+            Piece::Raw(_) => {
+                let from = (range.start + at - start).min(range.end);
+                Some((name, from..(from + 1).min(range.end)))
+            }
+            Piece::Value(..) => Some((name, range.clone())),
+        }
+    }
+
+    fn pieces_in(&self, range: Range<usize>) -> Vec<&Piece> {
+        let within = self.origins.iter().zip(&self.pieces).filter(|((start, ..), _)| range.contains(start));
+        within.map(|(_, piece)| piece).collect()
+    }
+}
+
+/// What a printed text was most likely: `check` renders without knowing. Where it matters (outside of quotes in JSON) text
+/// that reads as JSON would be taken for JSON, which makes no difference for whether the document can be parsed.
+fn kind_of(text: &str) -> Kind {
+    if serde_json::from_str::<serde_json::Value>(text).is_ok() { Kind::Json } else { Kind::Text }
+}

@@ -1,0 +1,333 @@
+//! The message for an event that nobody wrote one for: its type in words, the most telling of what it holds, short
+//! facts. Good for any event; a raw dump only where there is nothing else.
+
+use serde_json::{Map, Value};
+
+use crate::decimal::Decimal;
+use crate::delivery::Severity;
+use crate::event::{Event, OWN_SOURCE};
+use crate::message::link::{self, Part};
+use crate::message::template::context::Context;
+use crate::message::template::filters;
+use crate::message::{Block, Field, Inline, Message, fit, text};
+
+/// The most facts.
+const FIELDS_MAX: usize = 8;
+/// The longest fact, in characters.
+const FACT_MAX: usize = 120;
+/// The longest that a part of a title may be.
+const SUBJECT_MAX: usize = 100;
+/// The longest raw dump.
+const DUMP_MAX: usize = 1500;
+
+/// The message for one event.
+pub(crate) fn message(context: &Context<'_>) -> Message {
+    let told = Told::of(context.event, &context.names);
+    let mut body = Vec::new();
+    if told.subject.is_none() && told.fields.is_empty() {
+        body.extend(dump(context.event));
+    }
+    if context.suppressed > 0 {
+        let one = context.suppressed == 1;
+        let note = format!("{} more {} held back", context.suppressed, if one { "was" } else { "were" });
+        body.push(Block::Paragraph(vec![Inline::Text(note)]));
+    }
+    Message {
+        title: told.title(),
+        severity: severity(context.event),
+        link: told.link.or_else(|| admin_link(context.event, context.admin_url)),
+        fields: told.fields,
+        image: None,
+        body,
+    }
+}
+
+/// The message for several events: what each is about, with its link.
+pub(crate) fn summary(context: &Context<'_>) -> Message {
+    let none = Map::new();
+    let mut items = Vec::new();
+    for event in &context.events {
+        // The names were looked up in the newest only.
+        let names = if std::ptr::eq(*event, context.event) { &context.names } else { &none };
+        let told = Told::of(event, names);
+        let title = vec![Inline::Text(told.title())];
+        let link = told.link.or_else(|| admin_link(event, context.admin_url));
+        let line = match link {
+            Some(link) => vec![Inline::Link(link, title)],
+            None => title,
+        };
+        items.push(vec![Block::Paragraph(line)]);
+    }
+    let count = items.len() as u64 + context.more;
+    if context.more > 0 {
+        items.push(vec![Block::Paragraph(vec![Inline::Text(format!("and {} more", context.more))])]);
+    }
+    let same = context.events.iter().all(|event| event.kind == context.event.kind);
+    let title = match count {
+        _ if same => format!("{count} × {}", sentence(&context.event.kind)),
+        count => format!("{count} events for {}", context.rule),
+    };
+    Message {
+        title: text::one_line(&title),
+        severity: context.events.iter().map(|event| severity(event)).max().unwrap_or_default(),
+        link: None,
+        fields: Vec::new(),
+        image: None,
+        body: if items.is_empty() { Vec::new() } else { vec![Block::Bullets(items)] },
+    }
+}
+
+/// The default message in the place of one that failed, with the reason.
+pub(crate) fn instead(context: &Context<'_>, reason: &str) -> Message {
+    let mut message = if context.events.len() > 1 { summary(context) } else { message(context) };
+    let note = format!("This stands in for a message that could not be made: {}", text::one_line(reason));
+    message.body.push(Block::Paragraph(vec![Inline::Emphasis(vec![Inline::Text(note)])]));
+    message
+}
+
+/// The title for a message that has none.
+pub(crate) fn title(context: &Context<'_>) -> String {
+    Told::of(context.event, &context.names).title()
+}
+
+/// What an event tells of itself.
+struct Told {
+    /// The type in words.
+    kind: String,
+    /// What it is about, in a few words.
+    subject: Option<String>,
+    fields: Vec<Field>,
+    link: Option<String>,
+}
+
+/// A fact: its key, the humanised name, the text.
+struct Fact {
+    key: String,
+    text: String,
+}
+
+impl Told {
+    fn of(event: &Event, names: &Map<String, Value>) -> Self {
+        let mut facts = Vec::new();
+        let mut link = None;
+        if let Value::Object(data) = event.data() {
+            collect(data, true, &mut facts, &mut link);
+        }
+        let mut used: Vec<String> = Vec::new();
+        let mut pick = |keys: &[&str]| {
+            let found = keys.iter().find_map(|key| {
+                let named = names.get(*key).and_then(scalar).filter(|text| !text.is_empty());
+                named.or_else(|| facts.iter().find(|fact| fact.key == *key).map(|fact| fact.text.clone()))
+            })?;
+            used.extend(keys.iter().map(|key| (*key).to_owned()));
+            // Whatever else says the same is said already.
+            used.extend(facts.iter().filter(|fact| fact.text == found).map(|fact| fact.key.clone()));
+            Some(fit::text(&found, SUBJECT_MAX, fit::chars))
+        };
+        let title = pick(&["title", "track_title", "release_title", "name", "subject"]);
+        let artist = pick(&["artist", "artist_name", "artistName", "primary_artist"]);
+        let amount = pick(&["amount", "total", "total_amount"]).and_then(|text| Decimal::parse_grouped(&text));
+        let currency = if amount.is_some() { pick(&["currency", "currency_code"]) } else { None };
+        let reason = pick(&["reason", "error", "message", "failure_reason"]);
+        let mut parts = Vec::new();
+        match (title, artist) {
+            (Some(title), Some(artist)) => parts.push(format!("{title} by {artist}")),
+            (title, artist) => parts.extend(title.or(artist)),
+        }
+        parts.extend(amount.map(|amount| filters::amount(&amount, currency.as_deref().unwrap_or_default())));
+        parts.extend(reason);
+        let fields = facts
+            .into_iter()
+            .filter(|fact| !used.contains(&fact.key))
+            .map(|fact| Field { name: label(&fact.key), value: fit::text(&fact.text, FACT_MAX, fit::chars) })
+            .take(FIELDS_MAX)
+            .collect();
+        let subject = (!parts.is_empty()).then(|| text::one_line(&parts.join(", ")));
+        Self { kind: sentence(&event.kind), subject, fields, link }
+    }
+
+    fn title(&self) -> String {
+        match &self.subject {
+            Some(subject) => format!("{}: {subject}", self.kind),
+            // An id is better than nothing to tell one from the other.
+            None => match self.fields.iter().find(|field| field.name.ends_with("ID")) {
+                Some(id) => format!("{}: {}", self.kind, id.value),
+                None => self.kind.clone(),
+            },
+        }
+    }
+}
+
+/// The short facts of `data`, and of the mappings in it, one level deep; and the first link.
+fn collect(data: &Map<String, Value>, deeper: bool, facts: &mut Vec<Fact>, link: &mut Option<String>) {
+    for (key, value) in data {
+        if let Value::String(url) = value
+            && (url.starts_with("https://") || url.starts_with("http://"))
+        {
+            if link.is_none() {
+                *link = link::target(&[Part::Value(url)]).ok();
+            }
+            continue;
+        }
+        let text = match value {
+            Value::Object(inner) => {
+                if deeper {
+                    collect(inner, false, facts, link);
+                }
+                continue;
+            }
+            Value::Array(items) => listed(items),
+            other => scalar(other),
+        };
+        let known = facts.iter().any(|fact| fact.key == *key);
+        if let Some(text) = text.filter(|text| !text.is_empty() && !known) {
+            facts.push(Fact { key: key.clone(), text });
+        }
+    }
+}
+
+/// A scalar as people read it.
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text::one_line(text)),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(if *truth { "yes" } else { "no" }.to_owned()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// A short list: its scalars, or the names of what is in it, with how each stands.
+fn listed(items: &[Value]) -> Option<String> {
+    const SHOWN: usize = 6;
+    let mut words = Vec::new();
+    for item in items.iter().take(SHOWN) {
+        words.push(match item {
+            Value::Object(map) => {
+                let named = |keys: [&str; 3]| keys.iter().find_map(|key| map.get(*key).and_then(scalar));
+                let name = named(["name", "title", "id"])?;
+                match named(["status", "state", "role"]) {
+                    Some(status) => format!("{name} ({status})"),
+                    None => name,
+                }
+            }
+            other => scalar(other)?,
+        });
+    }
+    if items.len() > SHOWN {
+        words.push(format!("{} more", items.len() - SHOWN));
+    }
+    Some(words.join(", "))
+}
+
+/// `royalty.payment.completed` as `Royalty payment completed`.
+fn sentence(kind: &str) -> String {
+    let own = kind.strip_prefix("fanfare.").filter(|_| kind != crate::event::UNPARSED);
+    let words = words(own.unwrap_or(kind)).join(" ");
+    let words = text::one_line(&words);
+    let words = fit::text(if words.is_empty() { "Event" } else { &words }, SUBJECT_MAX, fit::chars);
+    match own {
+        Some(_) => format!("Fanfare: {words}"),
+        None => capital(&words),
+    }
+}
+
+/// `release_id` as `Release ID`.
+fn label(key: &str) -> String {
+    const ACRONYMS: [&str; 10] = ["id", "isrc", "upc", "url", "ip", "iswc", "ean", "api", "bpm", "usd"];
+    let words: Vec<String> = words(key)
+        .into_iter()
+        .map(|word| if ACRONYMS.contains(&word.as_str()) { word.to_uppercase() } else { word })
+        .collect();
+    let label = capital(&text::one_line(&words.join(" ")));
+    fit::text(if label.is_empty() { "Value" } else { &label }, 60, fit::chars)
+}
+
+/// The words of a name in `snake_case`, `kebab-case`, `camelCase` or with dots, in lower case.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut before_lower = false;
+    for c in name.chars() {
+        let ends = matches!(c, '.' | '_' | '-' | '/' | ':') || c.is_whitespace() || (c.is_uppercase() && before_lower);
+        if ends && words.last().is_some_and(|word| !word.is_empty()) {
+            words.push(String::new());
+        }
+        if (c.is_alphanumeric() || !matches!(c, '.' | '_' | '-' | '/' | ':'))
+            && !c.is_whitespace()
+            && let Some(word) = words.last_mut()
+        {
+            word.extend(c.to_lowercase());
+        }
+        before_lower = c.is_lowercase() || c.is_ascii_digit();
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
+/// How much an event matters, by the words it uses of itself; `info` where none is well known.
+fn severity(event: &Event) -> Severity {
+    let data = event.data();
+    let said = ["severity", "level", "priority", "risk"].iter().find_map(|key| data.get(*key)?.as_str());
+    if let Some(severity) = said.and_then(|word| severity_of_word(&word.to_lowercase())) {
+        return severity;
+    }
+    let words = words(&event.kind);
+    let says = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
+    // In this order: `fraud.resolved` is good news, for all that it is about fraud.
+    if says(&["resolved", "recovered"]) {
+        Severity::Success
+    } else if says(&["critical", "fatal", "emergency"]) {
+        Severity::Critical
+    } else if says(&["failed", "failing", "failure", "error", "rejected", "dead", "suspicious", "fraud"])
+        || says(&["exceeded", "expired", "denied", "blocked", "unparsed"])
+    {
+        Severity::Warning
+    } else if says(&["live", "completed", "approved", "released", "succeeded", "success"]) {
+        Severity::Success
+    } else {
+        Severity::Info
+    }
+}
+
+fn severity_of_word(word: &str) -> Option<Severity> {
+    Some(match word {
+        "critical" | "fatal" | "emergency" | "urgent" | "p1" | "sev1" => Severity::Critical,
+        "high" | "error" | "major" | "medium" | "moderate" | "warning" | "warn" => Severity::Warning,
+        "low" | "minor" | "info" | "informational" | "notice" | "none" => Severity::Info,
+        "success" | "ok" => Severity::Success,
+        _ => return None,
+    })
+}
+
+/// The event's page, on the admin page.
+fn admin_link(event: &Event, admin_url: Option<&str>) -> Option<String> {
+    if &*event.source == OWN_SOURCE && event.id.as_str().is_empty() {
+        return None;
+    }
+    let base = format!("{}/events/", admin_url?.trim_end_matches('/'));
+    link::target(&[Part::Raw(&base), Part::Value(event.id.as_str())]).ok()
+}
+
+/// The body as it came, where there is nothing better.
+fn dump(event: &Event) -> Option<Block> {
+    let body = match &event.body {
+        Value::Null => String::from_utf8_lossy(&event.raw).into_owned(),
+        Value::Object(map)
+            if map.keys().all(|key| matches!(key.as_str(), "id" | "type" | "created" | "event" | "timestamp")) =>
+        {
+            return None;
+        }
+        body => {
+            serde_json::to_string_pretty(event.body.get("data").filter(|data| !data.is_null()).unwrap_or(body)).ok()?
+        }
+    };
+    let code = fit::text(text::clean(&body).trim(), DUMP_MAX, fit::chars);
+    (!code.is_empty() && code != "{}").then(|| Block::Code(String::new(), code))
+}

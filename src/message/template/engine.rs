@@ -1,0 +1,359 @@
+//! MiniJinja as Fanfare sets it up: what a template may do, how values print, and how much of it.
+//!
+//! Every value that is printed reaches the output as a piece of its own ([`Piece::Value`]), apart from the template's
+//! text, so nothing is escaped here and nothing needs to be: Markdown, JSON and HTML each put the values in where
+//! their own grammar has a place for text. A value captured first (a macro, `{% set %}…{% endset %}`, `{% filter %}`) is a
+//! value when it is printed. Work and output are bounded; undefined values print nothing and are counted.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Object, ObjectRepr, Value, ValueKind};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Template, UndefinedBehavior};
+
+use crate::decimal::Decimal;
+use crate::message::pieces::{Kind, Piece};
+use crate::message::template::filters;
+
+/// The most that a template may print, in bytes.
+pub(crate) const OUTPUT_MAX: usize = 256 * 1024;
+/// The work that one rendering may do, in MiniJinja's unit: about one instruction, or 64 bytes.
+const FUEL: u64 = 300_000;
+/// How deep blocks, macros (4 each) and includes (10 each) may nest.
+const DEPTH_MAX: usize = 150;
+/// How deep a printed list or mapping may nest.
+const NESTING_MAX: usize = 64;
+/// Under this name the facts of a rendering travel in its context: no template can write it.
+const FACTS: &str = "\0facts";
+
+/// What filters of MiniJinja's own are left out, and what to write instead.
+pub(crate) const REMOVED_FILTERS: [(&str, &str); 6] = [
+    ("safe", "leave it out: a value is always text"),
+    ("escape", "leave it out: a value is always text"),
+    ("e", "leave it out: a value is always text"),
+    ("urlencode", "leave it out: a value in a link is encoded already"),
+    ("pprint", "leave it out: a list or mapping prints as JSON"),
+    ("sum", "use `total`, which is exact: `events|total(\"$.data.amount\")`"),
+];
+
+/// How strict an environment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// For sending: what is undefined is empty, and so is what is looked up in it.
+    Send,
+    /// For `check`: what is undefined may be asked for (`{% if data.x %}`), not looped over or looked into.
+    Check,
+}
+
+/// An environment without templates.
+pub(crate) fn environment(mode: Mode) -> Environment<'static> {
+    let mut env = Environment::new();
+    let mut syntax = SyntaxConfig::builder();
+    syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
+    if let Ok(syntax) = syntax.build() {
+        env.set_syntax(syntax);
+    }
+    env.set_auto_escape_callback(|_| AutoEscape::None);
+    env.set_fuel(Some(FUEL));
+    env.set_recursion_limit(DEPTH_MAX);
+    env.set_formatter(print);
+    set_mode(&mut env, mode);
+    for (name, _) in REMOVED_FILTERS {
+        env.remove_filter(name);
+    }
+    env.remove_test("safe");
+    env.remove_test("escaped");
+    // It would print the whole context.
+    env.remove_global("debug");
+    filters::add(&mut env);
+    env
+}
+
+/// Makes an environment as strict as `mode` says. Debug information gives errors the names of what is undefined.
+pub(crate) fn set_mode(env: &mut Environment<'_>, mode: Mode) {
+    env.set_debug(mode == Mode::Check);
+    env.set_undefined_behavior(match mode {
+        Mode::Send => UndefinedBehavior::Chainable,
+        Mode::Check => UndefinedBehavior::SemiStrict,
+    });
+}
+
+/// What a rendering knows beside its context, and what it counts.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    /// For `ago`.
+    pub now: Timestamp,
+    /// For `date` where no zone is named.
+    pub zone: TimeZone,
+    /// Whether a value that prints as nothing leaves a mark, so that `check` can tell where it stood.
+    marks: bool,
+    undefined: AtomicU32,
+    /// What is being printed: 0 for the template's own text.
+    printing: AtomicU8,
+    /// The texts of the context's numbers that are not whole, by their bits.
+    numbers: Mutex<HashMap<u64, Arc<str>>>,
+}
+
+impl Object for Facts {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+}
+
+/// Stands for an undefined value where [`Facts::marking`] asks for it.
+pub(crate) const MARK: char = '\u{10FFFD}';
+
+impl Facts {
+    /// For sending.
+    pub fn new(now: Timestamp, zone: TimeZone) -> Self {
+        Self {
+            now,
+            zone,
+            marks: false,
+            undefined: AtomicU32::new(0),
+            printing: AtomicU8::new(0),
+            numbers: Mutex::default(),
+        }
+    }
+
+    /// For `check`: an undefined value prints as [`MARK`].
+    pub fn marking(now: Timestamp, zone: TimeZone) -> Self {
+        Self { marks: true, ..Self::new(now, zone) }
+    }
+
+    /// How many undefined values were printed so far.
+    pub fn undefined(&self) -> u32 {
+        self.undefined.load(Ordering::Relaxed)
+    }
+
+    /// The facts of the rendering that `state` belongs to.
+    pub fn of(state: &State<'_, '_>) -> Result<Arc<Self>, Error> {
+        let facts = state.lookup(FACTS).and_then(|value| value.downcast_object::<Self>());
+        facts.ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "no facts in the context"))
+    }
+
+    /// A number of a document, from its text. Whole numbers up to 128 bits are themselves. Any other is a float for
+    /// arithmetic and comparisons, while its text is remembered for printing and for the exact filters.
+    pub fn number(&self, text: &str) -> Value {
+        if let Ok(whole) = text.parse::<i128>() {
+            // `-0` and `007` have another text than the number they are.
+            if whole.to_string() == text {
+                return i64::try_from(whole).map(Value::from).unwrap_or_else(|_| Value::from(whole));
+            }
+        }
+        let float = match text.parse::<f64>() {
+            Ok(float) if float.is_finite() => float,
+            _ => return Value::from(text),
+        };
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = numbers.entry(float.to_bits()).or_insert_with(|| text.into());
+        if **known == *text || Decimal::parse(known) == Decimal::parse(text) {
+            return Value::from(float);
+        }
+        // Two numbers of the document that only differ beyond a float's precision: the second stays exact as text.
+        Value::from(text)
+    }
+
+    /// The text of a number: as it stood in the document, if it did.
+    pub fn number_text(&self, number: &Value) -> String {
+        if number.is_integer() {
+            return number.to_string();
+        }
+        match f64::try_from(number.clone()) {
+            Ok(float) => {
+                let numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+                numbers.get(&float.to_bits()).map_or_else(|| number.to_string(), |text| text.to_string())
+            }
+            Err(_) => number.to_string(),
+        }
+    }
+
+    /// A value of a document. `null` is `none`, which prints as nothing.
+    pub fn value(&self, json: &serde_json::Value) -> Value {
+        match json {
+            serde_json::Value::Null => Value::from(()),
+            serde_json::Value::Bool(truth) => Value::from(*truth),
+            serde_json::Value::Number(number) => self.number(&number.to_string()),
+            serde_json::Value::String(text) => Value::from(text.as_str()),
+            serde_json::Value::Array(items) => {
+                Value::from(items.iter().map(|item| self.value(item)).collect::<Vec<_>>())
+            }
+            serde_json::Value::Object(map) => {
+                Value::from_pairs(map.iter().map(|(key, value)| (key.as_str(), self.value(value))))
+            }
+        }
+    }
+
+    /// What a value prints, and what it was.
+    pub fn printed(&self, value: &Value) -> Result<(String, Kind), Error> {
+        Ok(match value.kind() {
+            ValueKind::Undefined | ValueKind::None => (String::new(), Kind::Nothing),
+            ValueKind::Bool => (value.is_true().to_string(), Kind::Json),
+            ValueKind::Number => {
+                let text = self.number_text(value);
+                let kind = if Decimal::parse(&text).is_some() { Kind::Json } else { Kind::Text };
+                (text, kind)
+            }
+            ValueKind::String | ValueKind::Bytes => (value.to_string(), Kind::Text),
+            ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => {
+                match value.downcast_object_ref::<filters::Total>() {
+                    Some(total) => (total.to_string(), Kind::Text),
+                    None => (self.json(value)?, Kind::Json),
+                }
+            }
+            ValueKind::Invalid => return Err(Error::new(ErrorKind::InvalidOperation, value.to_string())),
+            _ => match value.downcast_object_ref::<filters::Json>() {
+                Some(json) => (json.0.clone(), Kind::Json),
+                None => (value.to_string(), Kind::Text),
+            },
+        })
+    }
+
+    /// The value in JSON.
+    pub fn json(&self, value: &Value) -> Result<String, Error> {
+        let mut out = String::new();
+        self.write_json(value, NESTING_MAX, &mut out)?;
+        Ok(out)
+    }
+
+    fn write_json(&self, value: &Value, depth: usize, out: &mut String) -> Result<(), Error> {
+        if out.len() > OUTPUT_MAX {
+            return Err(too_long());
+        }
+        let Some(depth) = depth.checked_sub(1) else {
+            let detail = format!("a list or mapping nested deeper than {NESTING_MAX} levels can't be printed");
+            return Err(Error::new(ErrorKind::InvalidOperation, detail));
+        };
+        let total = value.downcast_object_ref::<filters::Total>().is_some();
+        match value.kind() {
+            ValueKind::Undefined | ValueKind::None => out.push_str("null"),
+            ValueKind::Map => {
+                out.push('{');
+                for (nth, key) in value.try_iter()?.enumerate() {
+                    if nth > 0 {
+                        out.push(',');
+                    }
+                    write_string(&self.printed(&key)?.0, out);
+                    out.push(':');
+                    self.write_json(&value.get_item(&key)?, depth, out)?;
+                }
+                out.push('}');
+            }
+            ValueKind::Seq | ValueKind::Iterable if !total => {
+                out.push('[');
+                for (nth, item) in value.try_iter()?.enumerate() {
+                    if nth > 0 {
+                        out.push(',');
+                    }
+                    self.write_json(&item, depth, out)?;
+                }
+                out.push(']');
+            }
+            _ => match self.printed(value)? {
+                (text, Kind::Text) => write_string(&text, out),
+                (text, _) => out.push_str(&text),
+            },
+        }
+        Ok(())
+    }
+
+    /// Prints a value.
+    fn print(&self, out: &mut Output<'_>, value: &Value) -> Result<(), Error> {
+        let (mut text, kind) = self.printed(value)?;
+        if value.is_undefined() {
+            self.undefined.fetch_add(1, Ordering::Relaxed);
+            if self.marks {
+                text.push(MARK);
+            }
+        }
+        let kind = match kind {
+            Kind::Text => 1,
+            Kind::Json => 2,
+            Kind::Nothing => 3,
+        };
+        self.printing.store(kind, Ordering::Relaxed);
+        let written = out.write_str(&text);
+        self.printing.store(0, Ordering::Relaxed);
+        Ok(written?)
+    }
+}
+
+fn write_string(text: &str, out: &mut String) {
+    out.push_str(&serde_json::Value::from(text).to_string());
+}
+
+/// The error of printing too much.
+pub(crate) fn too_long() -> Error {
+    Error::new(ErrorKind::WriteFailure, format!("more than {} KiB are printed", OUTPUT_MAX / 1024))
+}
+
+/// MiniJinja's formatter: called for each `{{ … }}`.
+fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    let facts = Facts::of(state)?;
+    facts.print(out, value)
+}
+
+/// Renders `template` with `context`, a list of names and values.
+pub(crate) fn render(
+    template: &Template<'_, '_>,
+    context: &[(String, Value)],
+    facts: &Arc<Facts>,
+) -> Result<Vec<Piece>, Error> {
+    let mut sink = Sink { facts, pieces: Vec::new(), room: OUTPUT_MAX };
+    let rendered = template.render_captured_to(root(context, facts), &mut sink);
+    match rendered {
+        Ok(_) => Ok(sink.pieces),
+        Err(error) if error.kind() == ErrorKind::WriteFailure => Err(too_long()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The context as MiniJinja takes it.
+pub(crate) fn root(context: &[(String, Value)], facts: &Arc<Facts>) -> Value {
+    let pairs = context.iter().map(|(name, value)| (name.as_str(), value.clone()));
+    Value::from_pairs(pairs.chain([(FACTS, Value::from_dyn_object(facts.clone()))]))
+}
+
+/// Takes the output in: each write while a value is being printed is that value, any other is the template's text.
+struct Sink<'f> {
+    facts: &'f Facts,
+    pieces: Vec<Piece>,
+    room: usize,
+}
+
+impl io::Write for Sink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    /// Called once a write, also with nothing: an empty value is a piece too.
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let too_much = || io::Error::other("too much output");
+        self.room = self.room.checked_sub(bytes.len()).ok_or_else(too_much)?;
+        let text = String::from_utf8_lossy(bytes);
+        let kind = match self.facts.printing.load(Ordering::Relaxed) {
+            1 => Kind::Text,
+            2 => Kind::Json,
+            3 => Kind::Nothing,
+            _ => {
+                match self.pieces.last_mut() {
+                    Some(Piece::Raw(last)) => last.push_str(&text),
+                    _ => self.pieces.push(Piece::Raw(text.into_owned())),
+                }
+                return Ok(());
+            }
+        };
+        self.pieces.push(Piece::Value(text.into_owned(), kind));
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,344 @@
+//! The templates folder: which file is what, by its name, and what stands in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use minijinja::Environment;
+
+use crate::message::template::engine::{self, Mode};
+use crate::message::template::native::ROWS;
+use crate::message::template::scan::{self, Partials, Scan};
+use crate::message::template::source::{self, Source};
+use crate::problem::{File, Place, Problem, Problems, nearest};
+use crate::yaml::{self, Fields, Kind, Node};
+
+/// The keys of the front matter.
+const KEYS: [&str; 5] = ["title", "severity", "link", "fields", "image"];
+
+/// One message of the folder. What is a `String` names a template of the environment.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    pub title: Option<String>,
+    pub severity: Option<String>,
+    pub link: Option<String>,
+    pub image: Option<String>,
+    /// The names as they are, and their values.
+    pub fields: Vec<(String, String)>,
+    pub body: String,
+    /// By the channel's name and the files' ending.
+    pub natives: BTreeMap<(String, String), String>,
+    /// Why it can't be rendered, if it can't.
+    pub broken: bool,
+}
+
+/// What a folder holds.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    pub env: Environment<'static>,
+    pub messages: BTreeMap<String, Written>,
+    /// By the name of the template in the environment.
+    pub sources: BTreeMap<String, Source>,
+    /// What may be included.
+    pub partials: Vec<String>,
+    /// Cycles among partials are looked for once all are known: which includes which.
+    includes: BTreeMap<String, Vec<(String, Place)>>,
+}
+
+impl Default for Folder {
+    fn default() -> Self {
+        Self {
+            env: engine::environment(Mode::Send),
+            messages: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            partials: Vec::new(),
+            includes: BTreeMap::new(),
+        }
+    }
+}
+
+/// What a file is, by its name.
+enum Role<'a> {
+    Message(&'a str),
+    Partial(&'a str),
+    Native(&'a str, &'a str, &'a str),
+}
+
+/// Reads all files.
+pub(crate) fn load(files: &[Arc<File>], problems: &mut Problems) -> Folder {
+    let mut folder = Folder::default();
+    let mut roles = Vec::new();
+    let mut seen: BTreeMap<String, &Arc<File>> = BTreeMap::new();
+    for file in files {
+        let name = file_name(&file.path);
+        if name.starts_with('.') {
+            continue;
+        }
+        let Some(role) = role(file, name, problems) else { continue };
+        // Two messages that differ in case only are one on some disks and two on others.
+        if let Some(first) = seen.insert(name.to_lowercase(), file) {
+            problems.push(
+                Problem::error("duplicate-template", format!("there are two templates `{name}`"))
+                    .at(&start(file))
+                    .also(&start(first), "the other one"),
+            );
+            continue;
+        }
+        if let Role::Partial(stem) = role {
+            folder.partials.extend([format!("{stem}.md"), stem.to_owned()]);
+        }
+        roles.push((file, role));
+    }
+    for (file, role) in &roles {
+        if let Role::Partial(stem) = role {
+            folder.partial(file, stem, problems);
+        }
+    }
+    for (file, role) in &roles {
+        if let Role::Message(name) = role {
+            folder.message(file, name, problems);
+        }
+    }
+    for (file, role) in &roles {
+        if let Role::Native(name, channel, ending) = role {
+            folder.native(file, (name, channel, ending), problems);
+        }
+    }
+    folder.cycles(problems);
+    folder
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
+}
+
+fn start(file: &Arc<File>) -> Place {
+    Place::new(file, 0..0)
+}
+
+fn role<'a>(file: &Arc<File>, name: &'a str, problems: &mut Problems) -> Option<Role<'a>> {
+    let mut wrong = |code, message: String, hint: String| {
+        problems.push(Problem::error(code, message).at(&start(file)).hint(hint));
+        None
+    };
+    let parts: Vec<&str> = name.split('.').collect();
+    let role = match parts.as_slice() {
+        [stem, "md"] if stem.starts_with('_') => Role::Partial(stem),
+        [stem, "md"] => Role::Message(stem),
+        [stem, channel, ending @ ("json" | "html")] => match ROWS.iter().find(|row| row.channel == *channel) {
+            Some(row) if row.ending == *ending => Role::Native(stem, channel, ending),
+            Some(row) => {
+                let hint = format!("name it `{stem}.{channel}.{}`", row.ending);
+                return wrong("template-name", format!("`{channel}` takes no `.{ending}`"), hint);
+            }
+            None => {
+                let known = ROWS.map(|row| row.channel);
+                let hint = match nearest(channel, known) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("known: {}", known.map(|name| format!("`{name}`")).join(", ")),
+                };
+                return wrong("template-name", format!("no channel `{channel}` takes a template of its own"), hint);
+            }
+        },
+        _ => {
+            let hint =
+                "a message is `NAME.md`, a partial `_NAME.md`, a channel's own format `NAME.CHANNEL.json` or `.html`";
+            return wrong("template-name", format!("`{name}` is no template"), hint.into());
+        }
+    };
+    let (Role::Message(stem) | Role::Partial(stem) | Role::Native(stem, ..)) = role;
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    if stem.trim_start_matches('_').is_empty() || !stem.chars().all(plain) {
+        let hint = "use letters, digits, `-` and `_`".into();
+        return wrong("template-name", format!("`{stem}` is no name for a template"), hint);
+    }
+    Some(role)
+}
+
+impl Folder {
+    /// Adds a template to the environment; whether it is right.
+    fn add(&mut self, name: &str, source: Source, problems: &mut Problems) -> bool {
+        let scan = scan::scan(&source.text);
+        let right = report(&scan, &source, Partials::Named(&self.partials), problems);
+        let includes = scan.includes.iter().map(|(word, _)| (word.text.clone(), source.place(word.span.clone())));
+        self.includes.insert(name.to_owned(), includes.collect());
+        let added = self.env.add_template_owned(name.to_owned(), source.text.clone());
+        if let Err(error) = &added {
+            problems.push(source::problem(&source, error));
+        }
+        let compiled = added.is_ok();
+        self.sources.insert(name.to_owned(), source);
+        right && compiled
+    }
+
+    fn partial(&mut self, file: &Arc<File>, stem: &str, problems: &mut Problems) {
+        if let Some(end) = front_matter(&file.text) {
+            problems.push(
+                Problem::error("partial-front-matter", "a partial has no front matter")
+                    .at(&Place::new(file, 0..end.0))
+                    .hint("leave it out: the message that includes the partial has its own"),
+            );
+        }
+        let mut own = Problems::new();
+        for name in [format!("{stem}.md"), stem.to_owned()] {
+            self.add(&name, Source::rest(file, 0), &mut own);
+        }
+        own.sort();
+        problems.extend(own);
+    }
+
+    fn message(&mut self, file: &Arc<File>, name: &str, problems: &mut Problems) {
+        let before = problems.count().0;
+        let mut written = Written::default();
+        let body = match front_matter(&file.text) {
+            Some((yaml_end, body)) => {
+                if let Some(node) = read_front_matter(file, yaml_end, problems) {
+                    self.front_matter(name, &node, &mut written, problems);
+                }
+                body
+            }
+            None => 0,
+        };
+        written.body = format!("{name}.md");
+        self.add(&written.body, Source::rest(file, body), problems);
+        written.broken = problems.count().0 > before;
+        self.messages.insert(name.to_owned(), written);
+    }
+
+    fn front_matter(&mut self, name: &str, node: &Node, written: &mut Written, problems: &mut Problems) {
+        let Some(mut keys) = Fields::of(node, "the front matter", problems) else { return };
+        let mut scalar = |folder: &mut Self, key: &'static str, problems: &mut Problems| {
+            let (text, node) = keys.text(key, problems)?;
+            let template = format!("{name}.md {key}");
+            folder.add(&template, Source::scalar(&node.place, &text), problems);
+            Some(template)
+        };
+        let [title, severity, link, _, image] = KEYS;
+        written.title = scalar(self, title, problems);
+        written.severity = scalar(self, severity, problems);
+        written.link = scalar(self, link, problems);
+        written.image = scalar(self, image, problems);
+        if let Some(fields) = keys.node("fields", problems) {
+            self.fields(name, fields, written, problems);
+        }
+        keys.finish(problems);
+    }
+
+    fn fields(&mut self, name: &str, node: &Node, written: &mut Written, problems: &mut Problems) {
+        let Kind::Map(entries) = &node.kind else {
+            problems.push(node.expected("a mapping of names and values for `fields`"));
+            return;
+        };
+        for (key, value) in entries {
+            let Some(text) = value.scalar() else {
+                problems.push(value.expected(&format!("text for the field `{}`", key.text)));
+                continue;
+            };
+            let template = format!("{name}.md field {}", key.text);
+            self.add(&template, Source::scalar(&value.place, text), problems);
+            written.fields.push((key.text.clone(), template));
+        }
+    }
+
+    fn native(&mut self, file: &Arc<File>, (name, channel, ending): (&str, &str, &str), problems: &mut Problems) {
+        let template = format!("{name}.{channel}.{ending}");
+        let names: Vec<String> = self.messages.keys().cloned().collect();
+        if !self.messages.contains_key(name) {
+            problems.push(
+                Problem::error(
+                    "native-without-message",
+                    format!("there is no message `{name}.md` for this to replace"),
+                )
+                .at(&start(file))
+                .suggest(name, names.iter().map(String::as_str)),
+            );
+            return;
+        }
+        let right = self.add(&template, Source::rest(file, 0), problems);
+        if let Some(written) = self.messages.get_mut(name).filter(|_| right) {
+            written.natives.insert((channel.to_owned(), ending.to_owned()), template);
+        }
+    }
+
+    /// Reports partials that include themselves, in one step or several.
+    fn cycles(&self, problems: &mut Problems) {
+        for name in self.partials.iter().filter(|name| name.ends_with(".md")) {
+            let mut reached = BTreeSet::new();
+            let mut ahead: Vec<&str> = vec![name];
+            while let Some(from) = ahead.pop() {
+                for (to, place) in self.includes.get(from).into_iter().flatten() {
+                    let to = if to.ends_with(".md") { to.clone() } else { format!("{to}.md") };
+                    if to == *name {
+                        problems.push(
+                            Problem::error("include-cycle", format!("`{name}` includes itself"))
+                                .at(place)
+                                .hint("take this `include` out"),
+                        );
+                    } else if let Some((known, _)) = self.includes.get_key_value(&to)
+                        && reached.insert(to)
+                    {
+                        ahead.push(known);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Reports what a look at a template found; whether nothing was wrong.
+pub(crate) fn report(scan: &Scan, source: &Source, partials: Partials<'_>, problems: &mut Problems) -> bool {
+    let found = scan.problems(partials);
+    for found in &found {
+        let mut problem = Problem::error(found.code, found.message.clone()).at(&source.place(found.span.clone()));
+        problem.hint = found.hint.clone();
+        problems.push(problem);
+    }
+    found.is_empty()
+}
+
+/// Where the front matter's YAML ends and where the body begins, if there is a front matter: a first line `---` and a later
+/// one.
+fn front_matter(text: &str) -> Option<(usize, usize)> {
+    let bom = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let mut at = bom;
+    for (nth, line) in text.get(bom..)?.split_inclusive('\n').enumerate() {
+        let fence = line.trim_end() == "---";
+        if nth == 0 && !fence {
+            return None;
+        }
+        if nth > 0 && fence {
+            return Some((at, at + line.len()));
+        }
+        at += line.len();
+    }
+    None
+}
+
+/// The front matter's node, every place in it within the whole file.
+fn read_front_matter(file: &Arc<File>, end: usize, problems: &mut Problems) -> Option<Node> {
+    let head = File::new(file.path.clone(), file.text.get(..end).unwrap_or_default());
+    let mut found = Problems::new();
+    let node = yaml::read(&head, &mut found);
+    for mut problem in found {
+        problem.place = problem.place.map(|place| Place::new(file, place.span));
+        problem.also = problem.also.map(|(place, label)| (Place::new(file, place.span), label));
+        problems.push(problem);
+    }
+    node.map(|node| within(node, file))
+}
+
+fn within(node: Node, file: &Arc<File>) -> Node {
+    let kind = match node.kind {
+        Kind::List(items) => Kind::List(items.into_iter().map(|item| within(item, file)).collect()),
+        Kind::Map(entries) => Kind::Map(
+            entries
+                .into_iter()
+                .map(|(mut key, value)| {
+                    key.place = Place::new(file, key.place.span);
+                    (key, within(value, file))
+                })
+                .collect(),
+        ),
+        scalar => scalar,
+    };
+    Node { kind, place: Place::new(file, node.place.span), plain: node.plain }
+}

@@ -1,0 +1,270 @@
+//! Templates: front matter, MiniJinja and Markdown; from a template and an event to a message.
+//!
+//! `templates/NAME.md` is a message: YAML front matter (`title`, `severity`, `link`, `fields`, `image`), each scalar of
+//! it a template of its own, and a body in Markdown. `_NAME.md` are partials, included as `{% include "_NAME.md" %}`, in
+//! the same folder. `NAME.slack.json` and its like replace the rendering for one channel. Line ends of tags are taken out,
+//! as is the indentation before them, so that a loop over lines makes neighbouring lines.
+//!
+//! Rendering is total: whatever fails, there is a message, and it says why it isn't the one that was asked for.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::delivery::{Say, Severity};
+use crate::message::pieces::{self, Piece};
+use crate::message::template::context::Context;
+use crate::message::template::engine::Facts;
+use crate::message::template::files::{Folder, Written};
+use crate::message::template::source::Source;
+use crate::message::{Block, Field, Inline, Message, Native, Rendered, markdown, plain};
+use crate::problem::{File, Problems};
+
+mod check;
+pub mod context;
+mod default;
+pub(crate) mod engine;
+mod files;
+pub mod filters;
+pub mod native;
+pub mod scan;
+mod source;
+
+/// The templates folder, compiled.
+#[derive(Default)]
+pub struct Templates {
+    folder: Folder,
+}
+
+impl fmt::Debug for Templates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Templates").field("messages", &self.names()).finish_non_exhaustive()
+    }
+}
+
+/// The name of a rule's own text among templates.
+const TEXT: &str = "text";
+
+/// A message and what went wrong in a part of it, or why there is none.
+type Made = Result<(Message, Option<String>), String>;
+
+impl Templates {
+    /// Compiles all files of the folder (`NAME.md`, `_NAME.md`, `NAME.CHANNEL.json|html`), by their file names. A message with
+    /// a mistake is known by its name all the same.
+    pub fn load(files: &[Arc<File>], problems: &mut Problems) -> Self {
+        Self { folder: files::load(files, problems) }
+    }
+
+    /// The names of the messages, partials left out.
+    pub fn names(&self) -> Vec<&str> {
+        self.folder.messages.keys().map(String::as_str).collect()
+    }
+
+    /// Whether there is a message with this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.folder.messages.contains_key(name)
+    }
+
+    /// Renders what `say` names. Total: where a template fails, or isn't there, the default message says so.
+    /// `native` is the channel's name and the ending of its override, if it takes one.
+    pub fn render(&self, say: &Say, context: &Context<'_>, native: Option<(&str, &str)>) -> Rendered {
+        let facts = Arc::new(Facts::new(context.now, context.zone.clone()));
+        let values = match say {
+            Say::Message(_) | Say::Text(_) => context.values(&facts),
+            Say::Default | Say::Summary => Vec::new(),
+        };
+        let run = Run { folder: &self.folder, facts, values, context };
+        let made = match say {
+            Say::Message(name) => run.message(name),
+            Say::Text(text) => run.text(text),
+            Say::Default if context.events.len() > 1 => Ok((default::summary(context), None)),
+            Say::Default => Ok((default::message(context), None)),
+            Say::Summary if context.events.is_empty() => Ok((default::message(context), None)),
+            Say::Summary => Ok((default::summary(context), None)),
+        };
+        let (mut message, mut problem) = match made {
+            Ok(made) => made,
+            Err(reason) => (default::instead(context, &reason), Some(reason)),
+        };
+        if let Some(severity) = context.severity {
+            message.severity = severity;
+        }
+        let mut replaced = None;
+        match (context.died, say, native) {
+            // A format of the channel's own would not say that this stands in for another delivery.
+            (Some(died), ..) => message.body.insert(0, died_note(died)),
+            (None, Say::Message(name), Some((channel, ending))) => match run.native(name, channel, ending) {
+                Ok(native) => replaced = native,
+                Err(reason) => problem = problem.or(Some(reason)),
+            },
+            _ => {}
+        }
+        Rendered { message, native: replaced, problem, undefined: run.facts.undefined() }
+    }
+}
+
+/// Why a delivery died, before the message that its fallback gets.
+fn died_note(died: &str) -> Block {
+    let died = crate::message::text::one_line(died);
+    Block::Paragraph(vec![
+        Inline::Strong(vec![Inline::Text("This could not be delivered where it was meant to go".into())]),
+        Inline::Text(format!(": {died}")),
+    ])
+}
+
+/// One rendering.
+struct Run<'a> {
+    folder: &'a Folder,
+    facts: Arc<Facts>,
+    values: Vec<(String, minijinja::Value)>,
+    context: &'a Context<'a>,
+}
+
+impl Run<'_> {
+    fn message(&self, name: &str) -> Made {
+        let written = self.folder.messages.get(name);
+        let written = written.ok_or_else(|| format!("there is no template `{name}.md`"))?;
+        if written.broken {
+            return Err(format!("`{name}.md` has a mistake, which `fanfare check` shows"));
+        }
+        self.written(written)
+    }
+
+    fn written(&self, written: &Written) -> Made {
+        let mut note = None;
+        let body = markdown::blocks(&self.pieces(&written.body)?).map_err(|_| too_many())?;
+        let title = self.line(written.title.as_ref())?.filter(|title| !title.is_empty());
+        let (title, body) = match title {
+            Some(title) => (title, body),
+            None => titled(body, || default::title(self.context)),
+        };
+        let severity = match self.line(written.severity.as_ref())? {
+            None => Severity::default(),
+            Some(word) => Severity::named(&word.to_lowercase()).unwrap_or_else(|| {
+                note = Some(format!("`{word}` is no severity"));
+                Severity::default()
+            }),
+        };
+        let mut fields = Vec::new();
+        for (name, template) in &written.fields {
+            let value = pieces::one_line(&self.pieces(template)?);
+            // A fact that this event doesn't have is no fact.
+            if !value.is_empty() {
+                fields.push(Field { name: crate::message::text::one_line(name), value });
+            }
+        }
+        let link = self.url(written.link.as_ref())?;
+        let image = self.url(written.image.as_ref())?;
+        Ok((Message { title, severity, link, fields, image, body }, note))
+    }
+
+    fn text(&self, text: &str) -> Made {
+        let source = Source::bare(text);
+        let env: &minijinja::Environment<'_> = &self.folder.env;
+        let pieces = env
+            .template_from_named_str(TEXT, text)
+            .and_then(|template| engine::render(&template, &self.values, &self.facts))
+            .map_err(|error| self.reason(&error, Some(&source)))?;
+        let body = markdown::blocks(&pieces).map_err(|_| too_many())?;
+        let (title, body) = titled(body, || default::title(self.context));
+        let message =
+            Message { title, severity: Severity::default(), link: None, fields: Vec::new(), image: None, body };
+        Ok((message, None))
+    }
+
+    fn native(&self, name: &str, channel: &str, ending: &str) -> Result<Option<Native>, String> {
+        let Some(written) = self.folder.messages.get(name) else { return Ok(None) };
+        let Some(template) = written.natives.get(&(channel.to_owned(), ending.to_owned())) else { return Ok(None) };
+        let pieces = self.pieces(template)?;
+        let made = match ending {
+            "html" => native::html(&pieces).map(|(html, _)| Native::Html(html)),
+            _ => native::json(&pieces, channel).map(Native::Json),
+        };
+        made.map(Some).map_err(|broken| format!("`{template}`: {}", broken.message))
+    }
+
+    fn pieces(&self, template: &str) -> Result<Vec<Piece>, String> {
+        let found = self.folder.env.get_template(template);
+        found
+            .and_then(|template| engine::render(&template, &self.values, &self.facts))
+            .map_err(|error| self.reason(&error, None))
+    }
+
+    fn line(&self, template: Option<&String>) -> Result<Option<String>, String> {
+        template.map(|template| self.pieces(template).map(|pieces| pieces::one_line(&pieces))).transpose()
+    }
+
+    /// A link or picture: dropped if it is no http(s) URL.
+    fn url(&self, template: Option<&String>) -> Result<Option<String>, String> {
+        let Some(template) = template else { return Ok(None) };
+        Ok(pieces::target(&self.pieces(template)?).ok())
+    }
+
+    /// Why a template failed, with where.
+    fn reason(&self, error: &minijinja::Error, own: Option<&Source>) -> String {
+        let inner = source::innermost(error);
+        let source = inner.name().and_then(|name| self.folder.sources.get(name));
+        match (source, own) {
+            (Some(source), _) => format!("{}: {}", source.place_of(inner), source::words(inner)),
+            (None, Some(_)) => format!("the rule's text: {}", source::words(inner)),
+            (None, None) => source::words(inner),
+        }
+    }
+}
+
+fn too_many() -> String {
+    "more than 65,000 values are printed".to_owned()
+}
+
+/// A message without a title takes its first line for one, if that is short and says all without its markup; else the
+/// first line, shortened, stands above the whole.
+fn titled(mut body: Vec<Block>, otherwise: impl Fn() -> String) -> (String, Vec<Block>) {
+    const TITLE_MAX: usize = 120;
+    let first = match body.first() {
+        Some(Block::Heading(_, inner) | Block::Paragraph(inner)) => inner,
+        _ => return (otherwise(), body),
+    };
+    let line: Vec<Inline> = first.iter().take_while(|inline| **inline != Inline::Break).cloned().collect();
+    let title = crate::message::text::one_line(&plain::words(&line));
+    if title.is_empty() {
+        return (otherwise(), body);
+    }
+    let whole = line.len() == first.len() && !has_link(&line);
+    let short = crate::message::fit::text(&title, TITLE_MAX, crate::message::fit::chars);
+    if whole && short == title {
+        body.remove(0);
+    }
+    (short, body)
+}
+
+fn has_link(inlines: &[Inline]) -> bool {
+    inlines.iter().any(|inline| match inline {
+        Inline::Link(..) => true,
+        Inline::Emphasis(inner) | Inline::Strong(inner) | Inline::Strike(inner) => has_link(inner),
+        Inline::Text(_) | Inline::Code(_) | Inline::Break => false,
+    })
+}
+
+impl Templates {
+    /// The variables that a message reads, such as `data.title`, as far as they can be seen without running it.
+    pub fn variables(&self, name: &str) -> Vec<String> {
+        let mut found = BTreeSet::new();
+        let Some(written) = self.folder.messages.get(name) else { return Vec::new() };
+        for template in written.templates() {
+            if let Ok(template) = self.folder.env.get_template(template) {
+                found.extend(template.undeclared_variables(true));
+            }
+        }
+        found.into_iter().collect()
+    }
+}
+
+impl Written {
+    /// All templates of the message, its channels' own formats too.
+    fn templates(&self) -> Vec<&str> {
+        let scalars = [&self.title, &self.severity, &self.link, &self.image].into_iter().flatten();
+        let fields = self.fields.iter().map(|(_, template)| template);
+        let all = scalars.chain(fields).chain([&self.body]).chain(self.natives.values());
+        all.map(String::as_str).collect()
+    }
+}

@@ -1,0 +1,451 @@
+//! A look at a template's expressions without running them: the filters, tests, functions and partials they name.
+//!
+//! MiniJinja finds an unknown filter only where it runs into it. This finds all of them at once, also in a branch that
+//! no sample takes. It knows the words of the language, not its grammar: what is no template is MiniJinja's to report.
+
+use std::ops::Range;
+
+use crate::message::template::engine::REMOVED_FILTERS;
+use crate::message::template::filters::FILTERS;
+use crate::message::text;
+use crate::problem::{Problem, nearest};
+
+/// MiniJinja's own filters that templates have.
+pub const BUILTIN_FILTERS: [&str; 45] = [
+    "abs",
+    "attr",
+    "batch",
+    "bool",
+    "capitalize",
+    "chain",
+    "count",
+    "d",
+    "default",
+    "dictsort",
+    "first",
+    "float",
+    "format",
+    "groupby",
+    "indent",
+    "int",
+    "items",
+    "join",
+    "last",
+    "length",
+    "lines",
+    "list",
+    "lower",
+    "map",
+    "max",
+    "min",
+    "reject",
+    "rejectattr",
+    "replace",
+    "reverse",
+    "round",
+    "select",
+    "selectattr",
+    "slice",
+    "sort",
+    "split",
+    "string",
+    "title",
+    "tojson",
+    "trim",
+    "unique",
+    "upper",
+    "zip",
+    "dictsort",
+    "items",
+];
+
+/// MiniJinja's own tests that templates have, those with a name.
+pub const TESTS: [&str; 37] = [
+    "boolean",
+    "defined",
+    "divisibleby",
+    "endingwith",
+    "eq",
+    "equalto",
+    "even",
+    "false",
+    "filter",
+    "float",
+    "ge",
+    "greaterthan",
+    "gt",
+    "in",
+    "int",
+    "integer",
+    "iterable",
+    "le",
+    "lessthan",
+    "lower",
+    "lt",
+    "mapping",
+    "ne",
+    "none",
+    "number",
+    "odd",
+    "sameas",
+    "sequence",
+    "startingwith",
+    "string",
+    "test",
+    "true",
+    "undefined",
+    "upper",
+    "ge",
+    "le",
+    "ne",
+];
+
+/// MiniJinja's own functions that templates have.
+pub const FUNCTIONS: [&str; 6] = ["range", "dict", "namespace", "loop", "super", "caller"];
+
+/// A word at its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Word {
+    /// The word; of a string, what it holds.
+    pub text: String,
+    /// Where it stands in the template, in bytes.
+    pub span: Range<usize>,
+}
+
+/// What stands in a template's expressions and tags.
+#[derive(Debug, Default)]
+pub(crate) struct Scan {
+    filters: Vec<Word>,
+    tests: Vec<Word>,
+    calls: Vec<Word>,
+    /// Partials named by a string; whether each may be missing.
+    pub includes: Vec<(Word, bool)>,
+    /// Names that are read.
+    pub names: Vec<Word>,
+    /// Names that the template gives a value itself.
+    given: Vec<String>,
+    /// A list that is multiplied: the work of printing it can't be bounded.
+    repeated: Vec<Range<usize>>,
+    /// Characters that rendering takes for itself.
+    reserved: Vec<Range<usize>>,
+}
+
+/// Which partials there are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Partials<'a> {
+    /// None can be included here.
+    None,
+    /// These.
+    Named(&'a [String]),
+}
+
+/// Something wrong, at its place in the template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// For programs.
+    pub code: &'static str,
+    /// What.
+    pub message: String,
+    /// How to mend it.
+    pub hint: Option<String>,
+    /// Where, in bytes.
+    pub span: Range<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Token {
+    Name(String),
+    Text(String),
+    Number,
+    Sign(char),
+}
+
+type Tokens = Vec<(Token, Range<usize>)>;
+
+/// Reads a template.
+pub(crate) fn scan(source: &str) -> Scan {
+    let mut scan = Scan::default();
+    for (at, c) in source.char_indices().filter(|(_, c)| text::is_reserved(*c)) {
+        scan.reserved.push(at..at + c.len_utf8());
+    }
+    let mut at = 0;
+    while let Some(open) = source.get(at..).and_then(|rest| rest.find('{')).map(|found| found + at) {
+        let inner = open + 2;
+        at = match source.get(open..inner) {
+            Some("{#") => {
+                source.get(inner..).and_then(|rest| rest.find("#}")).map_or(source.len(), |end| inner + end + 2)
+            }
+            Some("{{") => {
+                let (tokens, end) = tokens(source, inner, "}}");
+                scan.expression(&tokens);
+                end
+            }
+            Some("{%") => {
+                let (tokens, end) = tokens(source, inner, "%}");
+                scan.tag(&tokens);
+                match tokens.first() {
+                    Some((Token::Name(name), _)) if name == "raw" => end_of_raw(source, end),
+                    _ => end,
+                }
+            }
+            _ => open + 1,
+        };
+    }
+    scan
+}
+
+fn end_of_raw(source: &str, from: usize) -> usize {
+    let rest = source.get(from..).unwrap_or_default();
+    let end = rest.match_indices("endraw").find(|(at, _)| {
+        let before = rest.get(..*at).unwrap_or_default().trim_end().trim_end_matches(['-', '+']);
+        before.ends_with("{%")
+    });
+    end.map_or(source.len(), |(at, word)| from + at + word.len())
+}
+
+/// The tokens up to `close`, and where the text goes on behind it.
+fn tokens(source: &str, from: usize, close: &str) -> (Tokens, usize) {
+    let mut tokens = Tokens::new();
+    let mut at = from;
+    let mut braces = 0usize;
+    while let Some(rest) = source.get(at..) {
+        let Some(c) = rest.chars().next() else { break };
+        if rest.starts_with(close) && (braces == 0 || close != "}}") {
+            return (tokens, at + close.len());
+        }
+        let len = match c {
+            '"' | '\'' => {
+                let len = string_len(rest, c);
+                let inner = rest.get(1..len.saturating_sub(1).max(1)).unwrap_or_default();
+                tokens.push((Token::Text(inner.to_owned()), at..at + len));
+                len
+            }
+            c if c.is_alphabetic() || c == '_' => {
+                let len = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+                tokens.push((Token::Name(rest.get(..len).unwrap_or_default().to_owned()), at..at + len));
+                len
+            }
+            c if c.is_ascii_digit() => {
+                let len = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+                tokens.push((Token::Number, at..at + len));
+                len
+            }
+            c if c.is_whitespace() => c.len_utf8(),
+            c => {
+                match c {
+                    '{' => braces += 1,
+                    '}' => braces = braces.saturating_sub(1),
+                    _ => {}
+                }
+                tokens.push((Token::Sign(c), at..at + c.len_utf8()));
+                c.len_utf8()
+            }
+        };
+        at += len;
+    }
+    (tokens, source.len())
+}
+
+/// The length of the string that `text` begins with, quotes included.
+fn string_len(text: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            c if c == quote => return at + c.len_utf8(),
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// Words of the language, no names.
+const KEYWORDS: [&str; 22] = [
+    "and",
+    "or",
+    "not",
+    "in",
+    "is",
+    "if",
+    "else",
+    "elif",
+    "true",
+    "false",
+    "none",
+    "True",
+    "False",
+    "None",
+    "for",
+    "recursive",
+    "set",
+    "with",
+    "as",
+    "import",
+    "ignore",
+    "missing",
+];
+
+impl Scan {
+    fn tag(&mut self, tokens: &Tokens) {
+        let Some((Token::Name(tag), _)) = tokens.first() else { return };
+        let rest = tokens.get(1..).unwrap_or_default();
+        match tag.as_str() {
+            "filter" => {
+                if let Some((Token::Name(name), span)) = rest.first() {
+                    self.filters.push(Word { text: name.clone(), span: span.clone() });
+                }
+                self.expression(rest.get(1..).unwrap_or_default());
+            }
+            "include" | "import" | "from" | "extends" => self.include(rest),
+            "set" | "with" | "for" => {
+                // `for a, b in …`, `set a = …`, `with a = 1, b = 2`: a name that is given is followed by `=`, `,` or `in`.
+                for pair in rest.windows(2) {
+                    if let [(Token::Name(name), _), (next, _)] = pair
+                        && matches!(next, Token::Sign('=' | ','))
+                    {
+                        self.given.push(name.clone());
+                    }
+                }
+                let before_in = rest.split(|(token, _)| *token == Token::Name("in".into())).next().unwrap_or_default();
+                if let Some((Token::Name(name), _)) = before_in.last().filter(|_| tag == "for" || rest.len() == 1) {
+                    self.given.push(name.clone());
+                }
+                self.expression(rest);
+            }
+            "macro" | "call" => {
+                for (token, _) in rest {
+                    if let Token::Name(name) = token
+                        && (tag == "macro" || rest.first().is_some_and(|(first, _)| *first == Token::Sign('(')))
+                    {
+                        self.given.push(name.clone());
+                    }
+                }
+                self.expression(rest);
+            }
+            "block" | "endblock" | "raw" | "endraw" | "endmacro" => {}
+            _ => self.expression(rest),
+        }
+    }
+
+    fn include(&mut self, rest: &[(Token, Range<usize>)]) {
+        let optional = rest.iter().any(|(token, _)| *token == Token::Name("missing".into()));
+        let mut named = false;
+        for (token, span) in rest {
+            match token {
+                Token::Text(text) => {
+                    let inner = span.start + 1..span.end.saturating_sub(1).max(span.start + 1);
+                    self.includes.push((Word { text: text.clone(), span: inner }, optional));
+                }
+                // What an import gives a name to; the words between the names do no harm.
+                Token::Name(name) if named => self.given.push(name.clone()),
+                Token::Name(name) => named = matches!(name.as_str(), "as" | "import"),
+                _ => {}
+            }
+        }
+    }
+
+    fn expression(&mut self, tokens: &[(Token, Range<usize>)]) {
+        for (nth, (token, span)) in tokens.iter().enumerate() {
+            let before = nth.checked_sub(1).and_then(|at| tokens.get(at)).map(|(token, _)| token);
+            let after = tokens.get(nth + 1).map(|(token, _)| token);
+            let word = |text: &str| Word { text: text.to_owned(), span: span.clone() };
+            match token {
+                Token::Name(name) => match before {
+                    Some(Token::Sign('.')) => {}
+                    Some(Token::Sign('|')) => self.filters.push(word(name)),
+                    Some(Token::Name(is)) if is == "is" && name != "not" => self.tests.push(word(name)),
+                    Some(Token::Name(not))
+                        if not == "not"
+                            && nth >= 2
+                            && tokens.get(nth - 2).is_some_and(|(is, _)| *is == Token::Name("is".into())) =>
+                    {
+                        self.tests.push(word(name));
+                    }
+                    _ if KEYWORDS.contains(&name.as_str()) => {}
+                    _ if after == Some(&Token::Sign('(')) => self.calls.push(word(name)),
+                    _ => self.names.push(word(name)),
+                },
+                Token::Sign('*') => {
+                    let list = before == Some(&Token::Sign(']')) || after == Some(&Token::Sign('['));
+                    if list {
+                        self.repeated.push(span.clone());
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Where `name` is read first.
+    pub fn place_of(&self, name: &str) -> Option<Range<usize>> {
+        self.names.iter().find(|word| word.text == name).map(|word| word.span.clone())
+    }
+
+    /// All that is wrong.
+    pub fn problems(&self, partials: Partials<'_>) -> Vec<Found> {
+        let mut found = Vec::new();
+        for span in &self.reserved {
+            found.push(Found {
+                code: "reserved-character",
+                message: "a character of the private-use planes stands here".into(),
+                hint: Some("leave it out: nothing can show it".into()),
+                span: span.clone(),
+            });
+        }
+        for span in &self.repeated {
+            found.push(Found {
+                code: "repeated-list",
+                message: "a list can't be multiplied".into(),
+                hint: Some("use a loop over `range(…)`".into()),
+                span: span.clone(),
+            });
+        }
+        let filters: Vec<&str> = FILTERS.iter().map(|filter| filter.name).chain(BUILTIN_FILTERS).collect();
+        for word in self.filters.iter().filter(|word| !filters.contains(&word.text.as_str())) {
+            let removed = REMOVED_FILTERS.iter().find(|(name, _)| *name == word.text);
+            found.push(match removed {
+                Some((_, hint)) => Found { hint: Some((*hint).to_owned()), ..unknown("filter", word, &[]) },
+                None => unknown("filter", word, &filters),
+            });
+        }
+        for word in self.tests.iter().filter(|word| !TESTS.contains(&word.text.as_str())) {
+            found.push(unknown("test", word, &TESTS));
+        }
+        for word in &self.calls {
+            let own = self.given.contains(&word.text);
+            if !own && !FUNCTIONS.contains(&word.text.as_str()) {
+                found.push(unknown("function", word, &FUNCTIONS));
+            }
+        }
+        for (word, optional) in &self.includes {
+            let known = match partials {
+                Partials::None => &[],
+                Partials::Named(names) => names,
+            };
+            if !optional && !known.contains(&word.text) {
+                let names: Vec<&str> = known.iter().map(String::as_str).filter(|name| name.ends_with(".md")).collect();
+                found.push(unknown("partial", word, &names));
+            }
+        }
+        found
+    }
+}
+
+fn unknown(what: &str, word: &Word, known: &[&str]) -> Found {
+    let code = match what {
+        "filter" => "unknown-filter",
+        "test" => "unknown-test",
+        "function" => "unknown-function",
+        _ => "unknown-partial",
+    };
+    let message = match what {
+        "partial" => format!("there is no partial `{}`", word.text),
+        what => format!("unknown {what} `{}`", word.text),
+    };
+    let hint = match nearest(&word.text, known.iter().copied()) {
+        Some(near) => Some(format!("did you mean `{near}`?")),
+        None => Problem::error(code, "").suggest(&word.text, known.iter().copied()).hint,
+    };
+    Found { code, message, hint, span: word.span.clone() }
+}

@@ -1,0 +1,1 @@
+//! Values that try to be more than text.

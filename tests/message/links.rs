@@ -1,0 +1,1 @@
+//! Link targets, and URLs with values.

@@ -1,0 +1,1 @@
+//! Numbers, money, sums and times.
