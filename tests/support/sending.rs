@@ -33,7 +33,7 @@ impl Default for Given {
             planned: "2026-01-05T10:00:00Z".parse().unwrap(),
             act: Act::Open,
             form: Form::Rich,
-            rendered: Rendered { message: message(), native: None, problem: None },
+            rendered: Rendered { message: message(), native: None, problem: None, undefined: 0 },
             rule: "release-live".into(),
             event: json!({
                 "source": "jewelmusic",
@@ -55,12 +55,15 @@ impl Default for Given {
 impl Given {
     /// The default with this message.
     pub fn message(message: Message) -> Self {
-        Self { rendered: Rendered { message, native: None, problem: None }, ..Self::default() }
+        Self { rendered: Rendered { message, native: None, problem: None, undefined: 0 }, ..Self::default() }
     }
 
     /// The default with this replacement for the channel.
     pub fn native(native: Native) -> Self {
-        Self { rendered: Rendered { message: message(), native: Some(native), problem: None }, ..Self::default() }
+        Self {
+            rendered: Rendered { message: message(), native: Some(native), problem: None, undefined: 0 },
+            ..Self::default()
+        }
     }
 
     /// As a channel gets it.
