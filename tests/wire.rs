@@ -14,6 +14,8 @@ use fanfare::secret::Secret;
 use crate::support::tls::AUTHORITY;
 
 mod choice;
+mod email;
+mod endpoint;
 mod guard;
 mod http;
 mod mail;

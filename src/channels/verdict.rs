@@ -27,8 +27,8 @@ pub fn shared(family: Family, reply: &Reply) -> Verdict {
             by_status(family, *status, reason).wait_for(retry_after(reply))
         }
         Reply::Mail { accepted, refused, code, text } => by_mail(accepted, refused, *code, text),
-        Reply::NotSent(why) => Verdict::new(Outcome::Temporary, why.as_str()),
-        Reply::NoAnswer(why) => Verdict::new(Outcome::Ambiguous, why.as_str()),
+        Reply::NotSent(why) => Verdict::new(Outcome::Temporary, one_line(why)),
+        Reply::NoAnswer(why) => Verdict::new(Outcome::Ambiguous, one_line(why)),
         Reply::Nothing => Verdict::new(Outcome::Delivered, "nothing needed sending"),
     }
 }

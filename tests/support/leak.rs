@@ -17,7 +17,7 @@ pub fn assert_no_leak(channel: &dyn Channel, request: &Request, canaries: &[&str
         ("debug of the request".to_owned(), format!("{:?}", without_content(request))),
         ("account of the request".to_owned(), account(request, &secrets)),
     ];
-    for reply in replies(request, canaries) {
+    for reply in replies(request, &secrets) {
         let reply = reply.redacted(&secrets);
         let verdict = channel.verdict(&reply);
         said.push((format!("verdict on {reply:?}"), format!("{verdict:?}")));
@@ -43,8 +43,9 @@ fn without_content(request: &Request) -> Request {
 }
 
 /// Every kind of reply, each echoing everything.
-fn replies(request: &Request, canaries: &[&str]) -> Vec<Reply> {
-    let echo = format!("you sent {} {}", everything(request), canaries.join(" "));
+fn replies(request: &Request, secrets: &[Secret]) -> Vec<Reply> {
+    let secrets: Vec<&str> = secrets.iter().map(Secret::open).collect();
+    let echo = format!("you sent {} by {}", everything(request), secrets.join(" and "));
     let json = serde_json::json!({"error": echo, "message": echo, "errors": [echo]}).to_string();
     let mut replies = vec![
         Reply::NotSent(echo.clone()),

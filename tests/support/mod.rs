@@ -5,6 +5,7 @@
 pub mod http_peer;
 pub mod leak;
 pub mod mime;
+pub mod parsing;
 pub mod sending;
 pub mod smtp_peer;
 pub mod tls;

@@ -33,7 +33,7 @@ impl Default for Given {
             planned: "2026-01-05T10:00:00Z".parse().unwrap(),
             act: Act::Open,
             form: Form::Rich,
-            rendered: Rendered { message: message(), native: None, problem: None, undefined: 0 },
+            rendered: rendered(message(), None),
             rule: "release-live".into(),
             event: json!({
                 "source": "jewelmusic",
@@ -55,15 +55,12 @@ impl Default for Given {
 impl Given {
     /// The default with this message.
     pub fn message(message: Message) -> Self {
-        Self { rendered: Rendered { message, native: None, problem: None, undefined: 0 }, ..Self::default() }
+        Self { rendered: rendered(message, None), ..Self::default() }
     }
 
     /// The default with this replacement for the channel.
     pub fn native(native: Native) -> Self {
-        Self {
-            rendered: Rendered { message: message(), native: Some(native), problem: None, undefined: 0 },
-            ..Self::default()
-        }
+        Self { rendered: rendered(message(), Some(native)), ..Self::default() }
     }
 
     /// As a channel gets it.
@@ -84,6 +81,11 @@ impl Given {
             receipt: self.receipt.as_ref(),
         }
     }
+}
+
+/// As it would be kept with a delivery: what went well in rendering.
+fn rendered(message: Message, native: Option<Native>) -> Rendered {
+    serde_json::from_value(json!({"message": message, "native": native})).expect("a rendered message")
 }
 
 /// A message with a bit of everything.

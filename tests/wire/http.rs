@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use super::{AMPLE, SHORT, no_answer, not_sent, post, wire, wire_under};
 use crate::support::http_peer::{Answer, HttpPeer};
 use crate::support::smtp_peer::{Setup, SmtpPeer};
+use crate::support::tls;
 
 #[tokio::test]
 async fn a_request_arrives_as_it_was_composed() {
@@ -223,6 +224,28 @@ async fn a_server_that_speaks_no_tls_gets_nothing() {
     let peer = SmtpPeer::start(Setup::default()).await;
     let why = not_sent(wire().send(&post(&format!("https://{}/", peer.address)), AMPLE).await);
     assert!(why.starts_with("TLS: "), "{why}");
+}
+
+/// The services that we speak to all prefer HTTP/2.
+#[tokio::test]
+async fn http_2_carries_a_request_whole() {
+    use axum::body::Bytes;
+    use axum::http::{HeaderMap, Version};
+
+    async fn echo(version: Version, headers: HeaderMap, body: Bytes) -> Vec<u8> {
+        let length = headers.get("content-length").map(|length| length.to_str().unwrap().to_owned());
+        format!("{version:?} {length:?} {}", String::from_utf8_lossy(&body)).into_bytes()
+    }
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
+    let server = axum_server::from_tcp_rustls(listener, tls::axum("localhost").await).unwrap();
+    let app = axum::Router::new().fallback(echo);
+    let serving = tokio::spawn(server.serve(app.into_make_service()));
+    let reply = wire().send(&post(&url), AMPLE).await;
+    let Reply::Http { status: 200, body, whole: true, .. } = reply else { panic!("{reply:?}") };
+    assert_eq!(String::from_utf8_lossy(&body), r#"HTTP/2.0 Some("17") {"hello":"world"}"#);
+    serving.abort();
 }
 
 #[tokio::test]

@@ -1,0 +1,325 @@
+//! Email: a mail with a plain and an HTML part to one or more people, in a thread for each case.
+//!
+//! Pure. Headers are written by lettre from typed values, and the only text of an event among them is the title, as
+//! one clean line: nothing in an event can add a header or a recipient. Every attempt at a delivery gives the same
+//! bytes, under a `Message-ID` made from the delivery's id, by which servers and readers notice a repetition.
+
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::{Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
+use sha2::{Digest, Sha256};
+use url::Host;
+
+use crate::channels::verdict::{Family, shared};
+use crate::channels::wire::server::{Server, Tls};
+use crate::channels::{Channel, Choice, Form, KeyDoc, Kind, MailRequest, Reply, Request, Sending, Verdict, words};
+use crate::delivery::Severity;
+use crate::message::{Message, Native, fit, plain, text};
+use crate::problem::{Place, Problem, Problems};
+use crate::secret::Secret;
+use crate::yaml::{Fields, Node};
+
+mod page;
+
+/// A subject's length in characters; what is longer is cut off by every reader anyway, and a header's line must stay
+/// below 998 (RFC 5322, section 2.1.1).
+const SUBJECT_MAX: usize = 200;
+/// The plain part's length in bytes.
+const PLAIN_MAX: usize = 64 * 1024;
+
+/// Email.
+pub const KIND: Kind = Kind {
+    name: "email",
+    summary: "A mail over SMTP, with a plain and an HTML part",
+    example: "\
+type: email
+smtp: smtps://user:password@smtp.example.com
+from: Fanfare <fanfare@label.example>
+to: [finance@label.example, Ann Lee <ann@label.example>]
+cc: heads@label.example
+reply_to: desk@label.example
+",
+    keys: &[
+        KeyDoc {
+            name: "smtp",
+            doc: "The mail server: `smtps://user:password@host`, or `smtp://…` for STARTTLS, which is demanded unless \
+                  `?tls=opportunistic` or `?tls=none` (for a server on the same host) is added; a path is the name to \
+                  greet it by",
+            required: true,
+        },
+        KeyDoc { name: "from", doc: "Who sends: an address, or `Name <address>`", required: true },
+        KeyDoc { name: "to", doc: "Whom to: an address or a list of them; may be a choice", required: true },
+        KeyDoc { name: "cc", doc: "Who gets a copy: an address or a list of them", required: false },
+        KeyDoc { name: "reply_to", doc: "Where answers go", required: false },
+    ],
+    threads: true,
+    spacing: None,
+    native: Some("html"),
+    parse,
+};
+
+#[derive(Debug)]
+struct Email {
+    smtp: Secret,
+    server: Server,
+    from: Mailbox,
+    to: Choice<Vec<Mailbox>>,
+    cc: Vec<Mailbox>,
+    reply_to: Option<Mailbox>,
+}
+
+fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Channel>> {
+    let smtp = fields.required("smtp", problems).and_then(|(text, node)| {
+        let server = server(&text, node, problems)?;
+        Some((Secret::new(text), server))
+    });
+    let from = fields.required("from", problems).and_then(|(_, node)| mailbox(node, problems));
+    if !fields.has("to") {
+        fields.missing("to", problems);
+    }
+    let to = fields.node("to", problems).and_then(|node| Choice::parse(node, problems, &mut mailboxes));
+    let cc = match fields.node("cc", problems) {
+        Some(node) => mailboxes(node, problems),
+        None => Some(Vec::new()),
+    };
+    let reply_to = fields.node("reply_to", problems).map(|node| mailbox(node, problems));
+    let (smtp, server) = smtp?;
+    let reply_to = match reply_to {
+        Some(found) => Some(found?),
+        None => None,
+    };
+    Some(Box::new(Email { smtp, server, from: from?, to: to?, cc: cc?, reply_to }))
+}
+
+fn server(text: &str, node: &Node, problems: &mut Problems) -> Option<Server> {
+    let server = match Server::parse(text) {
+        Ok(server) => server,
+        Err(why) => {
+            problems.push(
+                Problem::error("wrong-smtp", why)
+                    .at(&node.place)
+                    .hint("write `smtps://user:password@smtp.example.com`"),
+            );
+            return None;
+        }
+    };
+    let is_here = match &server.host {
+        Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    };
+    if server.tls == Tls::None && server.login.is_some() && !is_here {
+        problems.push(
+            Problem::warning("clear-password", "this password goes through the network for everyone to read")
+                .at(&node.place)
+                .hint("leave `?tls=none` out"),
+        );
+    }
+    Some(server)
+}
+
+/// One address or a list of them, at least one.
+fn mailboxes(node: &Node, problems: &mut Problems) -> Option<Vec<Mailbox>> {
+    let nodes = node.one_or_more();
+    if nodes.is_empty() {
+        problems.push(node.expected("an address"));
+        return None;
+    }
+    let found: Vec<Option<Mailbox>> = nodes.iter().map(|node| mailbox(node, problems)).collect();
+    found.into_iter().collect()
+}
+
+fn mailbox(node: &Node, problems: &mut Problems) -> Option<Mailbox> {
+    let Some(written) = node.scalar() else {
+        problems.push(node.expected("an address"));
+        return None;
+    };
+    // lettre panics over a line break in a display name, so nothing that isn't shown gets as far as that.
+    let found = match Mailbox::from_str(written.trim()) {
+        Ok(found) if text::one_line(written) == written.trim() => found,
+        _ => {
+            let problem = Problem::error("wrong-address", format!("`{}` is no address", text::one_line(written)));
+            problems.push(problem.at(&node.place).hint("write `name@host` or `Name <name@host>`; several as a list"));
+            return None;
+        }
+    };
+    if !found.email.to_string().is_ascii() {
+        problems.push(
+            Problem::error("wrong-address", format!("few servers take an address such as `{}`", found.email))
+                .at(&node.place)
+                .hint("write it in ASCII, the domain in its `xn--` form"),
+        );
+        return None;
+    }
+    Some(found)
+}
+
+impl Channel for Email {
+    fn compose(&self, sending: &Sending<'_>) -> Result<Request, String> {
+        let to = self.to.pick(sending)?;
+        let mut envelope_to: Vec<String> = Vec::new();
+        for address in to.iter().chain(&self.cc).map(|mailbox| mailbox.email.to_string()) {
+            if !envelope_to.contains(&address) {
+                envelope_to.push(address);
+            }
+        }
+        Ok(Request::Mail(Box::new(MailRequest {
+            server: self.smtp.clone(),
+            envelope_from: self.from.email.to_string(),
+            envelope_to,
+            message: self.letter(to, sending).map_err(|error| format!("the mail can't be made: {error}"))?,
+        })))
+    }
+
+    fn verdict(&self, reply: &Reply) -> Verdict {
+        shared(Family::Http, reply)
+    }
+
+    fn secrets(&self) -> Vec<Secret> {
+        let password = self.server.login.iter().map(|(_, password)| password.clone());
+        std::iter::once(self.smtp.clone()).chain(password).collect()
+    }
+
+    fn address(&self) -> String {
+        self.server.to_string()
+    }
+
+    fn names(&self) -> Vec<(String, Place)> {
+        self.to.name().into_iter().collect()
+    }
+}
+
+impl Email {
+    /// The whole message as it goes on the wire.
+    fn letter(&self, to: &[Mailbox], sending: &Sending<'_>) -> Result<Vec<u8>, lettre::error::Error> {
+        let letter = self.head(to, sending);
+        let message = &sending.rendered.message;
+        let text = part(ContentType::TEXT_PLAIN, plain_text(message, sending));
+        let letter = match sending.form {
+            Form::Plain => letter.singlepart(text)?,
+            Form::Rich => {
+                let html = match &sending.rendered.native {
+                    Some(Native::Html(html)) => html.clone(),
+                    Some(Native::Json(_)) | None => page::write(sending),
+                };
+                // The plainest first (RFC 2046, section 5.1.4).
+                let parts = MultiPart::alternative().boundary(boundary(sending)).singlepart(text);
+                letter.multipart(parts.singlepart(part(ContentType::TEXT_HTML, html)))?
+            }
+        };
+        Ok(letter.formatted())
+    }
+
+    fn head(&self, to: &[Mailbox], sending: &Sending<'_>) -> MessageBuilder {
+        let domain = self.from.email.domain();
+        let mut letter = lettre::Message::builder()
+            .message_id(Some(message_id(sending.id.as_str(), domain)))
+            .date(date(sending))
+            .from(self.from.clone())
+            .raw_header(subject(&fit::text(&words::title(sending), SUBJECT_MAX, fit::chars)))
+            // RFC 3834, section 5, and the same for Exchange: no out-of-office answers.
+            .raw_header(header("Auto-Submitted", "auto-generated"))
+            .raw_header(header("X-Auto-Response-Suppress", "All"))
+            // RFC 2919: what people filter by.
+            .raw_header(header("List-Id", &format!("<{}.fanfare.{domain}>", label(sending.rule))));
+        for mailbox in to {
+            letter = letter.to(mailbox.clone());
+        }
+        for mailbox in &self.cc {
+            letter = letter.cc(mailbox.clone());
+        }
+        if let Some(mailbox) = &self.reply_to {
+            letter = letter.reply_to(mailbox.clone());
+        }
+        if sending.rendered.message.severity == Severity::Critical {
+            letter = letter.raw_header(header("Importance", "high"));
+        }
+        if let Some(lane) = sending.lane {
+            // A root that is never sent: all mails of a case, the first among them, answer it, whichever arrives.
+            let root = message_id(lane, domain);
+            letter = letter.in_reply_to(root.clone()).references(root);
+        }
+        letter
+    }
+}
+
+fn header(name: &'static str, value: &str) -> HeaderValue {
+    HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
+}
+
+/// As it is, but for a title that looks like an encoded word (RFC 2047), which lettre would let through, and a reader
+/// decode: it is encoded itself.
+fn subject(title: &str) -> HeaderValue {
+    if !title.contains("=?") {
+        return header("Subject", title);
+    }
+    let mut words: Vec<String> = vec![String::new()];
+    for c in title.chars() {
+        // 45 bytes make 60 in base64, and with what stands around them less than the 75 of a word.
+        match words.last_mut() {
+            Some(word) if word.len() + c.len_utf8() <= 45 => word.push(c),
+            _ => words.push(c.into()),
+        }
+    }
+    let words: Vec<String> = words.iter().map(|word| format!("=?utf-8?b?{}?=", STANDARD.encode(word))).collect();
+    let name = HeaderName::new_from_ascii_str("Subject");
+    HeaderValue::dangerous_new_pre_encoded(name, title.to_owned(), words.join("\r\n "))
+}
+
+/// `<id@domain>`; in place of an id that could not stand there, its hash.
+fn message_id(id: &str, domain: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if (1..=100).contains(&id.len()) && id.chars().all(is_plain) {
+        format!("<{id}@{domain}>")
+    } else {
+        format!("<{}@{domain}>", hex::encode(Sha256::digest(id)))
+    }
+}
+
+/// The rule's name as a label of a domain name.
+fn label(rule: &str) -> String {
+    let label: String =
+        rule.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).take(60).collect();
+    match label.trim_matches('-') {
+        "" => "rule".to_owned(),
+        label => label.to_owned(),
+    }
+}
+
+/// When the delivery was planned, held within the years that a mail's date can show.
+fn date(sending: &Sending<'_>) -> SystemTime {
+    const YEAR_9999: u64 = 253_370_764_800;
+    let seconds = u64::try_from(sending.planned.as_second()).unwrap_or(0).min(YEAR_9999);
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+/// The same for every attempt; `=_` stands in no quoted-printable text (RFC 2045, section 6.7).
+fn boundary(sending: &Sending<'_>) -> String {
+    let hash = hex::encode(Sha256::digest(sending.id.as_str()));
+    format!("=_{}", hash.get(..24).unwrap_or(&hash))
+}
+
+fn part(kind: ContentType, content: String) -> SinglePart {
+    let encoding = ContentTransferEncoding::QuotedPrintable;
+    let body = match Body::new_with_encoding(content, encoding) {
+        Ok(body) => body,
+        // Any text can be written so.
+        Err(content) => Body::new(content),
+    };
+    SinglePart::builder().header(kind).body(body)
+}
+
+fn plain_text(message: &Message, sending: &Sending<'_>) -> String {
+    let said = fit::text(&plain::message(message), PLAIN_MAX, fit::bytes);
+    // Behind `-- ` mail programs show a signature (RFC 3676, section 4.3).
+    format!("{said}\n\n-- \n{}\n", footer(sending))
+}
+
+/// Where it comes from and how to ask about it.
+fn footer(sending: &Sending<'_>) -> String {
+    format!("Sent by Fanfare: {} ({})", words::origin(sending), sending.id)
+}
