@@ -99,7 +99,7 @@ pub fn in_words(status: u16, said: &str) -> String {
         None => status.to_string(),
     };
     let said = one_line(said);
-    if !said.is_empty() && (status >= 300 || status < 200) {
+    if !said.is_empty() && !(200..300).contains(&status) {
         words = format!("{words}: {said}");
     }
     words
