@@ -18,12 +18,12 @@ use crate::secret::Secret;
 use crate::yaml::Fields;
 
 pub mod choice;
-pub mod email;
-pub mod http;
+mod email;
+mod http;
 pub mod redact;
 pub mod verdict;
 pub mod wire;
-pub mod words;
+mod words;
 
 pub use self::choice::Choice;
 

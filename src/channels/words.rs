@@ -1,0 +1,56 @@
+//! The words that the channels for people share: a title that is never empty, the line that says where a message comes
+//! from, the mark of a closed case.
+//!
+//! Pure. Plain text only: each channel escapes it in its own way.
+
+use serde_json::Value;
+use url::Url;
+
+use crate::channels::Sending;
+use crate::delivery::Act;
+use crate::message::{fit, text};
+
+/// What a title begins with when its case has closed.
+pub const CLOSED: &str = "Closed: ";
+
+/// The title in one line; the rule's name where the message has none.
+pub fn title(sending: &Sending<'_>) -> String {
+    let title = text::one_line(&sending.rendered.message.title);
+    let title = if title.is_empty() { text::one_line(sending.rule) } else { title };
+    if sending.act == Act::Close { format!("{CLOSED}{title}") } else { title }
+}
+
+/// Where the message comes from: `critical · fraud-needs-a-person · fraud.action_required`.
+pub fn origin(sending: &Sending<'_>) -> String {
+    let severity = sending.rendered.message.severity.name();
+    let kind = event_text(sending, "type");
+    let parts = [severity, sending.rule, kind];
+    let parts: Vec<String> = parts.iter().map(|part| text::one_line(part)).filter(|part| !part.is_empty()).collect();
+    parts.join(" · ")
+}
+
+/// A text of the event: `source`, `type`, `created`; empty if it isn't there.
+pub fn event_text<'s>(sending: &Sending<'s>, key: &str) -> &'s str {
+    sending.event.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// What a link says that has no text of its own: where it leads, so that nobody is led elsewhere.
+pub fn link_text(link: &str) -> String {
+    match Url::parse(link) {
+        Ok(url) => format!("Open on {}", url.host_str().unwrap_or_default().trim_start_matches("www.")),
+        Err(_) => "Open".to_owned(),
+    }
+}
+
+/// A text in one line; a dash where there is none, since services refuse empty texts.
+pub fn or_dash(text: &str) -> String {
+    match text::one_line(text) {
+        text if text.is_empty() => "–".to_owned(),
+        text => text,
+    }
+}
+
+/// At most `max` UTF-16 units of the text: as services count, or stricter.
+pub fn short(text: &str, max: usize) -> String {
+    fit::text(text, max, fit::utf16)
+}
