@@ -303,8 +303,11 @@ pub struct Delivery {
     pub next: Timestamp,
     /// How many attempts were begun.
     pub attempts: u32,
-    /// When the first began: `give_up` counts from here.
+    /// When the first began.
     pub first_attempt: Option<Timestamp>,
+    /// From when on `give_up` counts: the first attempt, moved on by what it waited since for a rate, a breaker, its
+    /// lane or a process that was not running.
+    pub counts_from: Option<Timestamp>,
     /// The rendered message, as JSON, kept from the first attempt on so that every attempt says the same.
     pub message: Option<String>,
     /// Whether the other side refused the rich form, so that plain text goes from now on.

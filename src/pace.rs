@@ -1,8 +1,11 @@
 //! How fast a destination is spoken to: the retry schedule, the rate and the breaker. Pure.
 //!
 //! All of it is timestamps in one small [`Pace`] per destination, kept in the store, so that a restart and other
-//! replicas respect it. The store applies [`Pace::admit`] when it claims and [`Pace::after`] when it settles, each
-//! within its own transaction.
+//! replicas respect it. The store applies [`Pace::admit`] when it claims, [`Pace::after`] when it settles and
+//! [`Pace::spared`] when a claim ends without an attempt, each within its own transaction.
+//!
+//! A clock that was set back leaves times far ahead: none is ever held to be later than a right clock could have made
+//! it, so an hour's jump costs no hour's silence.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -19,6 +22,8 @@ const BREAKER_FAILURES: u32 = 5;
 const BREAKER_FIRST: SignedDuration = SignedDuration::from_secs(30);
 /// The breaker's longest pause.
 const BREAKER_MAX: SignedDuration = SignedDuration::from_mins(15);
+/// A probe's place is never held for longer, whatever its lease says.
+const PROBE_MAX: SignedDuration = SignedDuration::from_hours(1);
 
 /// When to try again and when to give up: `retry: {first, max, give_up}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +68,8 @@ pub struct Tried {
     pub number: u32,
     /// Whether it was plain text already.
     pub plain: bool,
-    /// When the first attempt began.
+    /// From when on `give_up` counts: `Delivery::counts_from`, which is when the first attempt began, moved on by what
+    /// the delivery waited since for a rate, a breaker or its lane.
     pub first: Timestamp,
 }
 
@@ -111,12 +117,13 @@ pub struct Limits {
 impl Limits {
     /// How far ahead of even spacing a burst may run, in ms.
     fn slack_ms(&self) -> i64 {
-        self.spacing.map_or(0, spacing_ms) * i64::from(self.burst.max(1) - 1)
+        self.spacing.map_or(0, whole_ms).saturating_mul(i64::from(self.burst.max(1) - 1))
     }
 }
 
-fn spacing_ms(spacing: SignedDuration) -> i64 {
-    i64::try_from(spacing.as_millis()).unwrap_or(i64::MAX).max(1)
+/// A length in whole milliseconds, at least one.
+fn whole_ms(span: SignedDuration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX).max(1)
 }
 
 /// How a destination stands.
@@ -131,9 +138,12 @@ pub struct Pace {
     /// Failures in a row.
     #[serde(default)]
     pub failures: u32,
-    /// The breaker is open until then, in ms; 0 while it is shut.
+    /// The breaker is open until then, and half open after, in ms; 0 while it is shut.
     #[serde(default)]
     pub open_ms: i64,
+    /// A probe is under way through the half-open breaker, and has its place until then, in ms; 0 if none is.
+    #[serde(default)]
+    pub probe_ms: i64,
     /// How often in a row the breaker has opened.
     #[serde(default)]
     pub opened: u32,
@@ -142,56 +152,92 @@ pub struct Pace {
     pub failing: bool,
 }
 
+/// What people are told about a destination when it changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It was well, and now it is marked failing or its breaker is open.
+    Failing,
+    /// It was failing, and something got through.
+    Recovered,
+}
+
 impl Pace {
-    /// How many of `wanted` sends may go now, and takes their slots. Where the breaker is half open, one probe.
-    pub fn admit(&mut self, limits: &Limits, wanted: u32, now: Timestamp) -> u32 {
+    /// How many of `wanted` sends may go now, and takes their slots. Where the breaker is half open: one probe, whose
+    /// place is held until `until`, when its lease ends.
+    pub fn admit(&mut self, limits: &Limits, wanted: u32, now: Timestamp, until: Timestamp) -> u32 {
         let now_ms = now.as_millisecond();
+        self.hold_within(limits, now_ms);
         if now_ms < self.not_before_ms() {
             return 0;
         }
-        let mut admitted = wanted;
-        if self.open_ms != 0 {
-            admitted = admitted.min(1);
-            // The probe's place: nobody else probes until it has ended, or its time is over.
-            if admitted == 1 {
-                self.open_ms = now_ms + BREAKER_FIRST.as_millis() as i64;
-            }
-        }
-        if let Some(spacing) = limits.spacing {
-            let spacing_ms = spacing_ms(spacing);
-            let mut free = 0;
-            while free < admitted && self.slot_ms <= now_ms + limits.slack_ms() {
-                self.slot_ms = self.slot_ms.max(now_ms) + spacing_ms;
-                free += 1;
-            }
-            admitted = free;
+        let half_open = self.open_ms != 0;
+        let most = if half_open { wanted.min(1) } else { wanted };
+        let admitted = self.take_slots(limits, most, now_ms);
+        if half_open && admitted == 1 {
+            self.probe_ms = until.as_millisecond().max(now_ms + 1);
         }
         admitted
     }
 
-    /// When something may go again.
+    /// Takes as many slots of the rate as are free, at most `most`.
+    fn take_slots(&mut self, limits: &Limits, most: u32, now_ms: i64) -> u32 {
+        let Some(spacing) = limits.spacing else { return most };
+        let latest_ms = now_ms.saturating_add(limits.slack_ms());
+        let mut taken = 0;
+        while taken < most && self.slot_ms <= latest_ms {
+            self.slot_ms = self.slot_ms.max(now_ms).saturating_add(whole_ms(spacing));
+            taken += 1;
+        }
+        taken
+    }
+
+    /// When something may go again, as far as is known now.
     pub fn free_at(&self, limits: &Limits) -> Timestamp {
-        let slot_ms = if limits.spacing.is_some() { self.slot_ms - limits.slack_ms() } else { 0 };
+        let slot_ms = if limits.spacing.is_some() { self.slot_ms.saturating_sub(limits.slack_ms()) } else { 0 };
         crate::clock::from_ms(self.not_before_ms().max(slot_ms))
     }
 
     fn not_before_ms(&self) -> i64 {
-        self.cool_ms.max(self.open_ms)
+        self.cool_ms.max(self.open_ms).max(self.probe_ms)
     }
 
-    /// What an attempt's end changes.
-    pub fn after(&mut self, outcome: Outcome, wait: Option<SignedDuration>, failing: bool, now: Timestamp) {
+    /// Brings back what lies further ahead than it can with a clock that only goes forwards.
+    fn hold_within(&mut self, limits: &Limits, now_ms: i64) {
+        let ahead = |span: SignedDuration| now_ms.saturating_add(whole_ms(span));
+        self.cool_ms = self.cool_ms.min(ahead(RETRY_AFTER_MAX));
+        self.open_ms = self.open_ms.min(ahead(BREAKER_MAX));
+        self.probe_ms = self.probe_ms.min(ahead(PROBE_MAX));
+        if let Some(spacing) = limits.spacing {
+            self.slot_ms = self.slot_ms.min(ahead(spacing).saturating_add(limits.slack_ms()));
+        }
+    }
+
+    /// Whether people should know that it is not well: marked failing, or its breaker is not shut.
+    pub fn is_failing(&self) -> bool {
+        self.failing || self.open_ms != 0
+    }
+
+    /// What an attempt's end changes. `wait` is what the other side asked for, `failing` whether the destination itself
+    /// is broken.
+    pub fn after(
+        &mut self,
+        outcome: Outcome,
+        wait: Option<SignedDuration>,
+        failing: bool,
+        now: Timestamp,
+    ) -> Option<Change> {
+        let was_failing = self.is_failing();
         let now_ms = now.as_millisecond();
         match outcome {
             Outcome::Delivered => {
-                *self = Self { slot_ms: self.slot_ms, cool_ms: self.cool_ms, ..Self::default() };
+                self.failing = false;
+                self.shut();
             }
             Outcome::Limited => {
                 let wait = wait.unwrap_or(BREAKER_FIRST).clamp(SignedDuration::ZERO, RETRY_AFTER_MAX);
-                self.cool_ms = self.cool_ms.max(now_ms + wait.as_millis() as i64);
-                if self.open_ms != 0 {
-                    self.open_ms = now_ms;
-                }
+                self.cool_ms = self.cool_ms.max(now_ms.saturating_add(whole_ms(wait)));
+                // It answered, so the probe's place is free again; whether it is well is still to be seen.
+                self.probe_ms = 0;
             }
             Outcome::Temporary | Outcome::Ambiguous => self.failed(now_ms),
             Outcome::Permanent if failing => {
@@ -199,20 +245,34 @@ impl Pace {
                 self.failed(now_ms);
             }
             // The destination answered: the message was wrong, not the place.
-            Outcome::Permanent | Outcome::Refused => {
-                self.failures = 0;
-                self.open_ms = 0;
-            }
+            Outcome::Permanent | Outcome::Refused => self.shut(),
         }
+        match (was_failing, self.is_failing()) {
+            (false, true) => Some(Change::Failing),
+            (true, false) => Some(Change::Recovered),
+            _ => None,
+        }
+    }
+
+    /// A claim ended without an attempt: if it was the probe, another may be.
+    pub fn spared(&mut self) {
+        self.probe_ms = 0;
+    }
+
+    /// Shuts the breaker. What the other side asked for, and the rate, stand.
+    fn shut(&mut self) {
+        *self = Self { slot_ms: self.slot_ms, cool_ms: self.cool_ms, failing: self.failing, ..Self::default() };
     }
 
     fn failed(&mut self, now_ms: i64) {
         self.failures = self.failures.saturating_add(1);
-        if self.failures < BREAKER_FAILURES {
-            return;
+        // Attempts that were under way when the breaker opened say nothing new: only a probe lengthens the pause.
+        let opens = if self.open_ms == 0 { self.failures >= BREAKER_FAILURES } else { self.probe_ms != 0 };
+        if opens {
+            let pause = whole_ms(BREAKER_FIRST) << self.opened.min(10);
+            self.open_ms = now_ms.saturating_add(pause.min(whole_ms(BREAKER_MAX)));
+            self.opened = self.opened.saturating_add(1);
+            self.probe_ms = 0;
         }
-        let pause = (BREAKER_FIRST.as_millis() as i64) << self.opened.min(10);
-        self.open_ms = now_ms + pause.min(BREAKER_MAX.as_millis() as i64);
-        self.opened = self.opened.saturating_add(1);
     }
 }

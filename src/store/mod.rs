@@ -5,10 +5,17 @@
 //! the planner's. It never asks for the time; it is told. Guards stand in the signatures: only a [`PlannerLease`]
 //! commits a plan, only a [`Claim`]'s token settles a delivery.
 
-use std::future::Future;
-use std::pin::Pin;
+pub mod life;
+mod memory;
+pub mod signals;
+mod sqlite;
 
-use jiff::Timestamp;
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
 
 use crate::delivery::{Attempt, Delivery, DeliveryId, Receipt, State};
 use crate::event::{Entry, Event, Item, Seq, Signal};
@@ -16,6 +23,34 @@ use crate::pace::{Limits, Next, Pace};
 use crate::planner::ledger::DueTimer;
 use crate::planner::why::WhyRow;
 use crate::planner::{Keys, Ledger, Plan};
+use crate::secret::Secret;
+
+/// So many different bodies are kept that came with the id of one event.
+pub const CONFLICTS_MAX: usize = 8;
+
+/// A page of events ends when their bodies make so many bytes together, however many were asked for.
+pub const PAGE_BYTES_MAX: usize = 8 << 20;
+
+/// How much longer than a dead delivery a lane is remembered: a case that stays open for a year still finds what it
+/// announced.
+pub const LANE_KEPT: SignedDuration = SignedDuration::from_hours(365 * 24);
+
+/// Opens the store at an address: `sqlite:PATH` (relative to `base`; made if it isn't there; `?max_mib=N` limits its
+/// size), or `memory:`, which forgets everything.
+///
+/// # Errors
+/// [`Error::Unusable`] with what to do where the address or what is found there is wrong; [`Error::Unavailable`] where
+/// the files can't be opened.
+pub async fn open(address: &Secret, base: &Path) -> Result<Arc<dyn Store>, Error> {
+    match address.open().split_once(':') {
+        Some(("sqlite", path)) => Ok(Arc::new(sqlite::Sqlite::open(path, base)?)),
+        Some(("memory", "")) => Ok(Arc::new(memory::Memory::default())),
+        // An address may hold a password, so it is not repeated.
+        _ => {
+            Err(Error::Unusable("unknown kind of store: write `sqlite:PATH`, such as `sqlite:data/fanfare.db`".into()))
+        }
+    }
+}
 
 /// An answer to come.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -47,6 +82,8 @@ pub enum Appended {
     Fresh(Seq),
     /// Its (source, id) is known and durable; nothing more is done.
     Duplicate {
+        /// Where the first stands, or stood before retention took it.
+        seq: Seq,
         /// Whether this one has another body: it is kept beside the first, flagged, and not acted on.
         conflict: bool,
     },

@@ -1,0 +1,241 @@
+//! What a delivery's row goes through: claimed, lost, settled, released, revived, called off.
+//!
+//! Pure, and shared by every store, so that they cannot differ: a store reads a [`Row`], lets it change here, and writes
+//! it back within the same transaction.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Error, Settlement};
+use crate::clock::{from_ms, plus};
+use crate::delivery::{Attempt, Delivery, NewDelivery, Outcome, State};
+
+/// So many attempts in a row without an outcome, and the delivery is set aside: whatever it does to the process that
+/// carries it out, it shall not do for ever.
+pub const LOST_MAX: u32 = 3;
+
+/// The longest text that is kept of what was sent and what came back, in bytes.
+pub const TEXT_MAX: usize = 4096;
+
+/// A delivery with what only the store needs to know of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// Grows with each claim; only the newest claim's holder may change anything.
+    pub token: u64,
+    /// When the attempt under way began.
+    pub started: Option<Timestamp>,
+    /// How many attempts in a row ended without an outcome.
+    pub lost: u32,
+}
+
+/// What a taken delivery brought to light.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taken {
+    /// The attempt whose process ended before it did, to be recorded.
+    pub lost: Option<Attempt>,
+    /// Whether the delivery may be carried out; if not, it is dead by now.
+    pub alive: bool,
+}
+
+impl Row {
+    /// As planned.
+    pub fn new(planned: NewDelivery, now: Timestamp) -> Self {
+        let planned = NewDelivery { due: whole(planned.due), ..planned };
+        let delivery = Delivery {
+            state: State::Due,
+            next: planned.due,
+            planned,
+            attempts: 0,
+            first_attempt: None,
+            counts_from: None,
+            message: None,
+            plain: false,
+            last_error: None,
+            created: whole(now),
+            finished: None,
+        };
+        Self { delivery, token: 0, started: None, lost: 0 }
+    }
+
+    /// Whether a claim could take it now, as far as it alone says: it waits and is due, or its lease has run out.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        !self.delivery.state.is_final() && self.delivery.next <= now
+    }
+
+    /// Whether a claim on it is alive.
+    pub fn is_under_way(&self, now: Timestamp) -> bool {
+        self.delivery.state == State::Sending && self.delivery.next > now
+    }
+
+    /// Looks at a due row before it is taken. If its last attempt never ended, that one is lost: it is to be recorded,
+    /// and after [`LOST_MAX`] of them the delivery is dead.
+    pub fn recover(&mut self, now: Timestamp) -> Taken {
+        if self.delivery.state != State::Sending {
+            return Taken { lost: None, alive: true };
+        }
+        self.lost += 1;
+        let at = self.started.unwrap_or(self.delivery.next);
+        let lost = Attempt {
+            number: self.delivery.attempts,
+            at,
+            took_ms: u64::try_from(self.delivery.next.duration_since(at).as_millis()).unwrap_or(0),
+            outcome: Outcome::Ambiguous,
+            sent: String::new(),
+            answer: "no outcome was recorded: the process ended, or was held up, while it was under way".into(),
+        };
+        self.delivery.last_error = Some(lost.answer.clone());
+        let alive = self.lost < LOST_MAX;
+        self.delivery.state = State::Retrying;
+        if !alive {
+            let reason = format!("set aside: {LOST_MAX} attempts in a row ended without an outcome");
+            self.finish(State::Dead, Some(reason), now);
+        }
+        Taken { lost: Some(lost), alive }
+    }
+
+    /// Takes it for an attempt: the attempt is counted here, before the first byte leaves.
+    pub fn take(&mut self, now: Timestamp, until: Timestamp) {
+        let now = whole(now);
+        let delivery = &mut self.delivery;
+        delivery.counts_from = match delivery.counts_from {
+            None => Some(now),
+            Some(from) => Some(plus(from, now.duration_since(delivery.next).max(SignedDuration::ZERO))),
+        };
+        delivery.first_attempt = delivery.first_attempt.or(Some(now));
+        delivery.state = State::Sending;
+        delivery.attempts = delivery.attempts.saturating_add(1);
+        delivery.next = whole(until);
+        self.token += 1;
+        self.started = Some(now);
+    }
+
+    /// Only the newest claim may go on, and only once.
+    ///
+    /// # Errors
+    /// [`Error::Lost`] if the claim was taken over or has ended.
+    pub fn guard(&self, token: u64) -> Result<(), Error> {
+        let live = self.delivery.state == State::Sending && self.token == token;
+        if live { Ok(()) } else { Err(Error::Lost) }
+    }
+
+    /// An attempt ended.
+    pub fn settle(&mut self, settlement: &Settlement, now: Timestamp) {
+        let next = settlement.next;
+        let failed = settlement.attempt.outcome != Outcome::Delivered;
+        self.lost = 0;
+        self.started = None;
+        self.delivery.plain = next.plain;
+        if failed {
+            self.delivery.last_error = Some(capped(&settlement.attempt.answer));
+        }
+        if next.state.is_final() {
+            self.finish(next.state, None, now);
+        } else {
+            self.delivery.state = next.state;
+            self.delivery.next = whole(next.at);
+        }
+    }
+
+    /// A claim ended without an attempt, which is counted back.
+    pub fn release(&mut self, state: State, reason: &str, now: Timestamp) {
+        self.delivery.attempts = self.delivery.attempts.saturating_sub(1);
+        if self.delivery.attempts == 0 {
+            self.delivery.first_attempt = None;
+            self.delivery.counts_from = None;
+        }
+        self.started = None;
+        if state.is_final() {
+            self.finish(state, Some(reason.to_owned()), now);
+        } else {
+            self.delivery.state = state;
+            self.delivery.next = whole(now);
+        }
+    }
+
+    /// A person wants it tried again, rendered anew and with all its patience. `false` if it can't be: it is under way or
+    /// was delivered.
+    pub fn revive(&mut self, now: Timestamp) -> bool {
+        if matches!(self.delivery.state, State::Sending | State::Delivered) {
+            return false;
+        }
+        self.delivery.state = State::Due;
+        self.delivery.next = whole(now);
+        self.delivery.first_attempt = None;
+        self.delivery.counts_from = None;
+        self.delivery.message = None;
+        self.delivery.plain = false;
+        self.delivery.finished = None;
+        self.lost = 0;
+        true
+    }
+
+    /// Calls it off. `false` if it is final, or under way.
+    pub fn cancel(&mut self, reason: &str, now: Timestamp) -> bool {
+        let waits = matches!(self.delivery.state, State::Due | State::Retrying);
+        if waits {
+            self.finish(State::Cancelled, Some(reason.to_owned()), now);
+        }
+        waits
+    }
+
+    /// Whether a newer message of its lane may take its place: it waits, and was never tried.
+    pub fn is_untried(&self) -> bool {
+        self.delivery.state == State::Due && self.delivery.attempts == 0
+    }
+
+    fn finish(&mut self, state: State, reason: Option<String>, now: Timestamp) {
+        let now = whole(now);
+        self.delivery.state = state;
+        self.delivery.next = now;
+        self.delivery.finished = Some(now);
+        self.started = None;
+        if let Some(reason) = reason {
+            self.delivery.last_error = Some(capped(&reason));
+        }
+    }
+}
+
+/// What a lane remembers: how to find its first message, and whether anybody may have seen one.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LaneState {
+    /// What the first delivered message gave back.
+    pub receipt: Option<crate::delivery::Receipt>,
+    /// Whether any message was delivered, or perhaps.
+    pub shown: bool,
+}
+
+impl LaneState {
+    /// An attempt of the lane ended so. Gives whether anything changed.
+    pub fn after(&mut self, outcome: Outcome, receipt: Option<&crate::delivery::Receipt>) -> bool {
+        let before = (self.shown, self.receipt.is_some());
+        self.shown |= matches!(outcome, Outcome::Delivered | Outcome::Ambiguous);
+        if outcome == Outcome::Delivered && self.receipt.is_none() {
+            self.receipt = receipt.cloned();
+        }
+        before != (self.shown, self.receipt.is_some())
+    }
+}
+
+/// The moment to the millisecond: all that is kept.
+pub fn whole(at: Timestamp) -> Timestamp {
+    from_ms(at.as_millisecond())
+}
+
+/// The text, cut at a character's border to [`TEXT_MAX`] bytes.
+pub fn capped(text: &str) -> String {
+    let mut end = text.len().min(TEXT_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
+/// The attempt, its texts cut to [`TEXT_MAX`].
+pub fn capped_attempt(attempt: &Attempt) -> Attempt {
+    let mut attempt = attempt.clone();
+    attempt.at = whole(attempt.at);
+    attempt.sent = capped(&attempt.sent);
+    attempt.answer = capped(&attempt.answer);
+    attempt
+}

@@ -1,0 +1,372 @@
+//! Deliveries in memory.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::Timestamp;
+
+use super::{World, with_set};
+use crate::delivery::{Attempt, Delivery, DeliveryId, Lane, NewDelivery, Outcome, Receipt, State};
+use crate::event::Seq;
+use crate::pace::Pace;
+use crate::store::life::{LaneState, Row, Taken, capped_attempt, whole};
+use crate::store::{Census, Claim, Claimed, DeliveryFilter, Error, Room, Settlement, Standing, signals};
+
+/// Deliveries by when they are next looked at, and in the order of planning.
+type Queue = HashMap<String, BTreeSet<(Timestamp, u64)>>;
+
+/// All deliveries, and what helps to find them.
+#[derive(Debug, Default)]
+pub(super) struct Deliveries {
+    rows: BTreeMap<u64, Row>,
+    attempts: HashMap<u64, Vec<Attempt>>,
+    by_id: HashMap<DeliveryId, u64>,
+    /// Those due and retrying, of each destination.
+    waiting: Queue,
+    /// Those sending, of each destination.
+    sending: Queue,
+    /// Those of a lane that are not final.
+    open: HashMap<Lane, BTreeSet<u64>>,
+    lanes: HashMap<Lane, (LaneState, Timestamp)>,
+    paces: BTreeMap<String, Pace>,
+    /// How many deliveries need an event.
+    needs: HashMap<Seq, usize>,
+    last: u64,
+}
+
+/// The events that a delivery renders, each once.
+fn needed(planned: &NewDelivery) -> BTreeSet<Seq> {
+    planned.assignment.events.iter().copied().chain([planned.event, planned.assignment.event]).collect()
+}
+
+impl Deliveries {
+    /// Makes a delivery. `false` if it was made before.
+    pub fn insert(&mut self, planned: NewDelivery, now: Timestamp) -> bool {
+        if self.by_id.contains_key(&planned.id) {
+            return false;
+        }
+        for seq in needed(&planned) {
+            *self.needs.entry(seq).or_default() += 1;
+        }
+        self.last += 1;
+        self.by_id.insert(planned.id.clone(), self.last);
+        self.rows.insert(self.last, Row::new(planned, now));
+        self.file(self.last, true);
+        true
+    }
+
+    /// Takes a delivery out, with all that belongs to it.
+    pub fn remove(&mut self, n: u64) {
+        self.file(n, false);
+        self.attempts.remove(&n);
+        let Some(row) = self.rows.remove(&n) else { return };
+        self.by_id.remove(&row.delivery.planned.id);
+        for seq in needed(&row.delivery.planned) {
+            if let Some(count) = self.needs.get_mut(&seq) {
+                *count -= 1;
+                if *count == 0 {
+                    self.needs.remove(&seq);
+                }
+            }
+        }
+    }
+
+    /// Whether a delivery needs this event.
+    pub fn needs(&self, seq: Seq) -> bool {
+        self.needs.contains_key(&seq)
+    }
+
+    /// Files a row where it is looked for, or takes it out from there.
+    fn file(&mut self, n: u64, there: bool) {
+        let Some(row) = self.rows.get(&n) else { return };
+        let delivery = &row.delivery;
+        let queue = match delivery.state {
+            State::Due | State::Retrying => Some(&mut self.waiting),
+            State::Sending => Some(&mut self.sending),
+            State::Delivered | State::Dead | State::Cancelled => None,
+        };
+        let Some(queue) = queue else { return };
+        let place = (delivery.next, n);
+        with_set(queue, &delivery.planned.destination, |set| {
+            if there {
+                set.insert(place)
+            } else {
+                set.remove(&place)
+            };
+        });
+        if let Some(lane) = &delivery.planned.lane {
+            with_set(&mut self.open, lane, |set| {
+                if there {
+                    set.insert(n)
+                } else {
+                    set.remove(&n)
+                };
+            });
+        }
+    }
+
+    /// Changes a row, and files it anew.
+    fn change<T>(&mut self, n: u64, change: impl FnOnce(&mut Row) -> T) -> Option<T> {
+        self.file(n, false);
+        let changed = self.rows.get_mut(&n).map(change);
+        self.file(n, true);
+        changed
+    }
+
+    /// Changes what can be changed of these. Gives how many.
+    pub fn count_changed(&mut self, ids: &[DeliveryId], mut change: impl FnMut(&mut Row) -> bool) -> u64 {
+        let mut count = 0;
+        for id in ids {
+            if let Some(n) = self.by_id.get(id).copied() {
+                count += u64::from(self.change(n, &mut change).unwrap_or(false));
+            }
+        }
+        count
+    }
+
+    /// Calls off what a lane has untried.
+    pub fn cancel_untried(&mut self, lane: &Lane, reason: &str, now: Timestamp) {
+        for n in self.open.get(lane).cloned().unwrap_or_default() {
+            self.change(n, |row| row.is_untried() && row.cancel(reason, now));
+        }
+    }
+
+    /// Keeps the rendered message.
+    pub fn keep(&mut self, id: &DeliveryId, token: u64, message: String) -> Result<(), Error> {
+        let n = self.guarded(id, token)?;
+        self.change(n, |row| row.delivery.message = Some(message));
+        Ok(())
+    }
+
+    /// Ends a claim without an attempt.
+    pub fn release(
+        &mut self,
+        id: &DeliveryId,
+        token: u64,
+        state: State,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let n = self.guarded(id, token)?;
+        let destination = self.change(n, |row| {
+            row.release(state, reason, now);
+            row.delivery.planned.destination.clone()
+        });
+        if let Some(pace) = destination.and_then(|destination| self.paces.get_mut(&destination)) {
+            pace.spared();
+        }
+        Ok(())
+    }
+
+    /// The row of a live claim.
+    fn guarded(&self, id: &DeliveryId, token: u64) -> Result<u64, Error> {
+        let n = *self.by_id.get(id).ok_or(Error::Lost)?;
+        self.rows.get(&n).ok_or(Error::Lost)?.guard(token)?;
+        Ok(n)
+    }
+
+    /// Due deliveries of a destination, oldest first, whose lane is free.
+    fn due(&self, destination: &str, now: Timestamp, most: usize) -> Vec<u64> {
+        let mut due: Vec<(Timestamp, u64)> = Vec::new();
+        for queue in [&self.waiting, &self.sending] {
+            let places = queue.get(destination).into_iter().flatten().take_while(|(next, _)| *next <= now);
+            due.extend(places.filter(|(_, n)| self.is_lane_free(*n)).take(most).copied());
+        }
+        due.sort_unstable();
+        due.into_iter().take(most).map(|(_, n)| n).collect()
+    }
+
+    fn is_lane_free(&self, n: u64) -> bool {
+        let lane = self.rows.get(&n).and_then(|row| row.delivery.planned.lane.as_ref());
+        let first = lane.and_then(|lane| self.open.get(lane)).and_then(BTreeSet::first);
+        first.is_none_or(|first| *first >= n)
+    }
+
+    fn under_way(&self, destination: &str, now: Timestamp) -> usize {
+        self.sending.get(destination).map_or(0, |places| places.range((now, u64::MAX)..).count())
+    }
+
+    fn note_lane(&mut self, planned: &NewDelivery, outcome: Outcome, receipt: Option<&Receipt>, now: Timestamp) {
+        if let Some(lane) = &planned.lane {
+            let (state, used) = self.lanes.entry(lane.clone()).or_default();
+            state.after(outcome, receipt);
+            *used = whole(now);
+        }
+    }
+
+    fn record_lost(&mut self, n: u64, taken: &Taken, now: Timestamp) {
+        let planned = self.rows.get(&n).map(|row| row.delivery.planned.clone());
+        if let (Some(lost), Some(planned)) = (&taken.lost, planned) {
+            self.attempts.entry(n).or_default().push(lost.clone());
+            self.note_lane(&planned, Outcome::Ambiguous, None, now);
+        }
+    }
+
+    fn claim_of(&self, n: u64, until: Timestamp) -> Option<Claim> {
+        let row = self.rows.get(&n)?;
+        let lane = row.delivery.planned.lane.as_ref().and_then(|lane| self.lanes.get(lane));
+        Some(Claim {
+            delivery: row.delivery.clone(),
+            token: row.token,
+            until: whole(until),
+            receipt: lane.and_then(|(state, _)| state.receipt.clone()),
+            shown: lane.is_some_and(|(state, _)| state.shown),
+        })
+    }
+
+    /// When something of this room could be claimed next.
+    fn look_again(&self, room: &Room, now: Timestamp, places: usize, free_at: Timestamp) -> Option<Timestamp> {
+        let later = [&self.waiting, &self.sending]
+            .into_iter()
+            .filter_map(|queue| queue.get(&room.destination)?.range((now, u64::MAX)..).next().map(|(next, _)| *next));
+        let has_place = places > 0 && room.limits.concurrency as usize > self.under_way(&room.destination, now);
+        let now = (has_place && !self.due(&room.destination, now, 1).is_empty()).then(|| free_at.max(now));
+        later.chain(now).min()
+    }
+
+    /// Lists deliveries, newest first.
+    pub fn list(&self, filter: &DeliveryFilter) -> Vec<Delivery> {
+        let accepted = self.rows.values().rev().map(|row| &row.delivery).filter(|delivery| {
+            let planned = &delivery.planned;
+            (filter.states.is_empty() || filter.states.contains(&delivery.state))
+                && filter.destination.as_ref().is_none_or(|destination| planned.destination == *destination)
+                && filter.rule.as_ref().is_none_or(|rule| planned.rule == *rule)
+                && filter.event.is_none_or(|event| needed(planned).contains(&event))
+                && filter.since.is_none_or(|since| delivery.created >= since)
+        });
+        accepted.skip(filter.skip).take(filter.limit).cloned().collect()
+    }
+
+    /// A delivery and its attempts.
+    pub fn one(&self, id: &DeliveryId) -> Option<(Delivery, Vec<Attempt>)> {
+        let n = self.by_id.get(id)?;
+        let attempts = self.attempts.get(n).cloned().unwrap_or_default();
+        Some((self.rows.get(n)?.delivery.clone(), attempts))
+    }
+
+    /// How each destination stands.
+    pub fn standings(&self) -> Vec<Standing> {
+        let all = self.paces.iter();
+        all.map(|(destination, pace)| Standing { destination: destination.clone(), pace: *pace }).collect()
+    }
+
+    /// How many there are in each state, and since when the oldest waits.
+    pub fn count(&self, census: &mut Census) {
+        let of = |state| self.rows.values().filter(|row| row.delivery.state == state).count() as u64;
+        census.deliveries = State::ALL.into_iter().map(|state| (state, of(state))).collect();
+        census.oldest_due = self.waiting.values().filter_map(|places| places.first()).map(|(next, _)| *next).min();
+    }
+
+    /// Final deliveries that ended before these times: dead ones before the second.
+    pub fn finished(&self, before: Timestamp, before_dead: Timestamp, limit: usize) -> Vec<u64> {
+        let old = |row: &Row| {
+            let before = if row.delivery.state == State::Dead { before_dead } else { before };
+            row.delivery.finished.is_some_and(|finished| finished < before)
+        };
+        self.rows.iter().filter(|(_, row)| old(row)).take(limit).map(|(n, _)| *n).collect()
+    }
+
+    /// Forgets lanes that nothing happened in since. Gives how many.
+    pub fn forget_lanes(&mut self, before: Timestamp) -> usize {
+        let count = self.lanes.len();
+        self.lanes.retain(|_, (_, used)| *used >= before);
+        count - self.lanes.len()
+    }
+}
+
+impl World {
+    /// Takes what each room has place for.
+    pub fn claim(&mut self, now: Timestamp, until: Timestamp, rooms: &[Room]) -> Claimed {
+        let mut claimed = Claimed::default();
+        for room in rooms.iter().filter(|room| room.wanted > 0) {
+            let next = self.claim_room(now, until, room, &mut claimed.claims);
+            claimed.next = [claimed.next, next].into_iter().flatten().min();
+        }
+        claimed
+    }
+
+    fn claim_room(
+        &mut self,
+        now: Timestamp,
+        until: Timestamp,
+        room: &Room,
+        claims: &mut Vec<Claim>,
+    ) -> Option<Timestamp> {
+        let under_way = self.deliveries.under_way(&room.destination, now);
+        let places = (room.limits.concurrency as usize).saturating_sub(under_way);
+        let ready = self.ready(&room.destination, now, places.min(room.wanted as usize));
+        let mut free_at = now;
+        if !ready.is_empty() {
+            let pace = self.deliveries.paces.entry(room.destination.clone()).or_default();
+            let wanted = u32::try_from(ready.len()).unwrap_or(u32::MAX);
+            let admitted = pace.admit(&room.limits, wanted, now, until);
+            if admitted < wanted {
+                free_at = pace.free_at(&room.limits);
+            }
+            for (n, row, taken) in ready.into_iter().take(admitted as usize) {
+                self.deliveries.record_lost(n, &taken, now);
+                self.deliveries.change(n, |old| {
+                    *old = row;
+                    old.take(now, until);
+                });
+                claims.extend(self.deliveries.claim_of(n, until));
+            }
+        }
+        self.deliveries.look_again(room, now, places, free_at)
+    }
+
+    /// The deliveries that could be taken, oldest first. One that was lost too often is set aside on the way.
+    fn ready(&mut self, destination: &str, now: Timestamp, most: usize) -> Vec<(u64, Row, Taken)> {
+        loop {
+            let mut ready = Vec::new();
+            let mut buried = false;
+            for n in self.deliveries.due(destination, now, most) {
+                let Some(mut row) = self.deliveries.rows.get(&n).cloned() else { continue };
+                let taken = row.recover(now);
+                if taken.alive {
+                    ready.push((n, row, taken));
+                } else {
+                    self.bury(n, row, &taken, now);
+                    buried = true;
+                }
+            }
+            if !buried {
+                return ready;
+            }
+        }
+    }
+
+    /// A delivery that was lost too often: dead, and said so.
+    fn bury(&mut self, n: u64, row: Row, taken: &Taken, now: Timestamp) {
+        self.deliveries.record_lost(n, taken, now);
+        let delivery = row.delivery.clone();
+        self.deliveries.change(n, |old| *old = row);
+        let own = self.inbox.is_own(delivery.planned.event);
+        let reason = delivery.last_error.as_deref().unwrap_or_default();
+        self.signal(signals::died(&delivery.planned, delivery.attempts, reason, own, now), now);
+    }
+
+    /// Ends a claim with its attempt.
+    pub fn settle(&mut self, id: &DeliveryId, token: u64, settlement: Settlement, now: Timestamp) -> Result<(), Error> {
+        let deliveries = &mut self.deliveries;
+        let n = deliveries.guarded(id, token)?;
+        let settled = deliveries.change(n, |row| {
+            row.settle(&settlement, now);
+            (row.delivery.attempts, row.delivery.planned.clone())
+        });
+        let Some((number, planned)) = settled else { return Err(Error::Lost) };
+        let attempt = Attempt { number, ..capped_attempt(&settlement.attempt) };
+        deliveries.note_lane(&planned, attempt.outcome, settlement.receipt.as_ref(), now);
+        let pace = deliveries.paces.entry(planned.destination.clone()).or_default();
+        let change = pace.after(attempt.outcome, settlement.wait, settlement.failing, now);
+        let pace = *pace;
+        if let Some(change) = change {
+            let own = self.inbox.is_own(planned.event);
+            self.signal(signals::changed(&planned.destination, change, &pace, &attempt.answer, own, now), now);
+        }
+        self.deliveries.attempts.entry(n).or_default().push(attempt);
+        for signal in settlement.signals {
+            self.signal(signal, now);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,299 @@
+//! Claiming deliveries, and ending claims. What becomes of a row is [`life`](crate::store::life)'s to say, what a
+//! destination may do [`Pace`]'s; here they meet in one transaction.
+
+use jiff::Timestamp;
+use rusqlite::OptionalExtension as _;
+
+use super::deliveries::Stored;
+use super::error::{json, text};
+use super::inbox::is_own;
+use super::writer::Desk;
+use crate::clock::from_ms;
+use crate::delivery::{Attempt, DeliveryId, Lane, NewDelivery, Outcome, Receipt, State};
+use crate::pace::Pace;
+use crate::store::life::{LaneState, Taken, capped_attempt};
+use crate::store::{Claim, Claimed, Error, Room, Settlement, signals};
+
+/// Due deliveries of a destination, oldest first, whose lane is free; `STATE` is the partial index's own term.
+const DUE: &str = "SELECT n, next FROM deliveries AS d WHERE destination = ?1 AND STATE AND next <= ?2
+     AND (lane IS NULL OR NOT EXISTS (
+         SELECT 1 FROM deliveries AS e
+          WHERE e.lane = d.lane AND e.n < d.n AND e.lane IS NOT NULL AND e.state IN ('due', 'sending', 'retrying')))
+     ORDER BY next, n LIMIT ?3";
+
+const WAITING: &str = "state IN ('due', 'retrying')";
+const SENDING: &str = "state = 'sending'";
+
+impl Desk {
+    /// Takes what each room has place for.
+    pub fn claim(&mut self, now: Timestamp, until: Timestamp, rooms: &[Room]) -> Result<Claimed, Error> {
+        let mut claimed = Claimed::default();
+        for room in rooms.iter().filter(|room| room.wanted > 0) {
+            let next = self.claim_room(now, until, room, &mut claimed.claims)?;
+            claimed.next = [claimed.next, next].into_iter().flatten().min();
+        }
+        Ok(claimed)
+    }
+
+    /// Takes what one room has place for. Gives when to look again.
+    fn claim_room(
+        &mut self,
+        now: Timestamp,
+        until: Timestamp,
+        room: &Room,
+        claims: &mut Vec<Claim>,
+    ) -> Result<Option<Timestamp>, Error> {
+        let under_way: u32 = self
+            .conn
+            .prepare_cached(
+                "SELECT count(*) FROM deliveries WHERE destination = ?1 AND state = 'sending' AND next > ?2",
+            )?
+            .query_row((&room.destination, now.as_millisecond()), |row| row.get(0))?;
+        let places = room.limits.concurrency.saturating_sub(under_way);
+        let most = room.wanted.min(places);
+        let ready = self.ready(&room.destination, now, most)?;
+        let mut free_at = now;
+        if !ready.is_empty() {
+            let pace = self.pace(&room.destination)?;
+            let mut admitting = pace.unwrap_or_default();
+            let wanted = u32::try_from(ready.len()).unwrap_or(u32::MAX);
+            let admitted = admitting.admit(&room.limits, wanted, now, until);
+            if pace != Some(admitting) {
+                self.set_pace(&room.destination, &admitting)?;
+            }
+            if admitted < wanted {
+                free_at = admitting.free_at(&room.limits);
+            }
+            for (mut row, taken) in ready.into_iter().take(admitted as usize) {
+                self.record_lost(&row, &taken, now)?;
+                row.row.take(now, until);
+                self.update_delivery(&row)?;
+                claims.push(self.claim_of(row, until)?);
+            }
+        }
+        self.look_again(room, now, places, free_at)
+    }
+
+    /// The deliveries that could be taken, oldest first. One that was lost too often is set aside on the way.
+    fn ready(&mut self, destination: &str, now: Timestamp, most: u32) -> Result<Vec<(Stored, Taken)>, Error> {
+        loop {
+            let mut ready = Vec::new();
+            let mut buried = false;
+            for n in self.due(destination, now, most)? {
+                let Some(mut stored) = self.delivery_at(n)? else { continue };
+                let taken = stored.row.recover(now);
+                if taken.alive {
+                    ready.push((stored, taken));
+                } else {
+                    self.bury(&stored, &taken, now)?;
+                    buried = true;
+                }
+            }
+            if !buried {
+                return Ok(ready);
+            }
+        }
+    }
+
+    fn due(&self, destination: &str, now: Timestamp, most: u32) -> Result<Vec<i64>, Error> {
+        if most == 0 {
+            return Ok(Vec::new());
+        }
+        let mut due: Vec<(i64, i64)> = Vec::new();
+        for state in [WAITING, SENDING] {
+            let mut rows = self.conn.prepare_cached(&DUE.replace("STATE", state))?;
+            let rows =
+                rows.query_map((destination, now.as_millisecond(), most), |row| Ok((row.get(1)?, row.get(0)?)))?;
+            for row in rows {
+                due.push(row?);
+            }
+        }
+        due.sort_unstable();
+        Ok(due.into_iter().take(most as usize).map(|(_, n)| n).collect())
+    }
+
+    /// When something of this room could be claimed next.
+    fn look_again(
+        &self,
+        room: &Room,
+        now: Timestamp,
+        places: u32,
+        free_at: Timestamp,
+    ) -> Result<Option<Timestamp>, Error> {
+        let now_ms = now.as_millisecond();
+        let mut next = None;
+        let mut consider = |at: Timestamp| next = Some(next.map_or(at, |next: Timestamp| next.min(at)));
+        for state in [WAITING, SENDING] {
+            let sql = format!("SELECT min(next) FROM deliveries WHERE destination = ?1 AND {state} AND next > ?2");
+            let at: Option<i64> =
+                self.conn.prepare_cached(&sql)?.query_row((&room.destination, now_ms), |row| row.get(0))?;
+            at.map(from_ms).map(&mut consider);
+        }
+        // Where all places are taken, the end of a lease is all that there is to wait for.
+        if room.limits.concurrency > self.under_way(&room.destination, now)?
+            && places > 0
+            && !self.due(&room.destination, now, 1)?.is_empty()
+        {
+            consider(free_at.max(now));
+        }
+        Ok(next)
+    }
+
+    fn under_way(&self, destination: &str, now: Timestamp) -> Result<u32, Error> {
+        let mut count = self.conn.prepare_cached(
+            "SELECT count(*) FROM deliveries WHERE destination = ?1 AND state = 'sending' AND next > ?2",
+        )?;
+        Ok(count.query_row((destination, now.as_millisecond()), |row| row.get(0))?)
+    }
+
+    fn claim_of(&self, stored: Stored, until: Timestamp) -> Result<Claim, Error> {
+        let lane = match &stored.row.delivery.planned.lane {
+            Some(lane) => self.lane(lane)?.unwrap_or_default(),
+            None => LaneState::default(),
+        };
+        Ok(Claim {
+            token: stored.row.token,
+            until: crate::store::life::whole(until),
+            delivery: stored.row.delivery,
+            receipt: lane.receipt,
+            shown: lane.shown,
+        })
+    }
+
+    /// Records the attempt whose process ended before it did: perhaps somebody saw it.
+    fn record_lost(&mut self, stored: &Stored, taken: &Taken, now: Timestamp) -> Result<(), Error> {
+        let Some(lost) = &taken.lost else { return Ok(()) };
+        self.insert_attempt(stored.n, lost)?;
+        self.note_lane(&stored.row.delivery.planned, Outcome::Ambiguous, None, now)
+    }
+
+    /// A delivery that was lost too often: dead, and said so.
+    fn bury(&mut self, stored: &Stored, taken: &Taken, now: Timestamp) -> Result<(), Error> {
+        self.record_lost(stored, taken, now)?;
+        self.update_delivery(stored)?;
+        let delivery = &stored.row.delivery;
+        let own = is_own(&self.conn, delivery.planned.event)?;
+        let reason = delivery.last_error.as_deref().unwrap_or_default();
+        let signal = signals::died(&delivery.planned, delivery.attempts, reason, own, now);
+        self.signal(&signal, now).map(drop)
+    }
+
+    /// Keeps the rendered message.
+    pub fn keep(&mut self, id: &DeliveryId, token: u64, message: &str) -> Result<(), Error> {
+        let stored = self.guarded(id, token)?;
+        self.conn.prepare_cached("UPDATE contents SET message = ?2 WHERE n = ?1")?.execute((stored.n, message))?;
+        self.written += message.len() as u64 + 4096;
+        Ok(())
+    }
+
+    /// Ends a claim with its attempt.
+    pub fn settle(
+        &mut self,
+        id: &DeliveryId,
+        token: u64,
+        settlement: &Settlement,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let mut stored = self.guarded(id, token)?;
+        let attempt = Attempt { number: stored.row.delivery.attempts, ..capped_attempt(&settlement.attempt) };
+        self.insert_attempt(stored.n, &attempt)?;
+        stored.row.settle(settlement, now);
+        self.update_delivery(&stored)?;
+        let planned = &stored.row.delivery.planned;
+        self.note_lane(planned, attempt.outcome, settlement.receipt.as_ref(), now)?;
+        self.note_pace(planned, settlement, &attempt.answer, now)?;
+        for signal in &settlement.signals {
+            self.signal(signal, now)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a claim without an attempt.
+    pub fn release(
+        &mut self,
+        id: &DeliveryId,
+        token: u64,
+        state: State,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let mut stored = self.guarded(id, token)?;
+        stored.row.release(state, reason, now);
+        self.update_delivery(&stored)?;
+        let destination = &stored.row.delivery.planned.destination;
+        let pace = self.pace(destination)?.unwrap_or_default();
+        let mut spared = pace;
+        spared.spared();
+        if spared != pace {
+            self.set_pace(destination, &spared)?;
+        }
+        Ok(())
+    }
+
+    fn guarded(&self, id: &DeliveryId, token: u64) -> Result<Stored, Error> {
+        let stored = self.delivery_named(id)?.ok_or(Error::Lost)?;
+        stored.row.guard(token)?;
+        Ok(stored)
+    }
+
+    fn note_pace(
+        &mut self,
+        planned: &NewDelivery,
+        settlement: &Settlement,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let before = self.pace(&planned.destination)?;
+        let mut pace = before.unwrap_or_default();
+        let change = pace.after(settlement.attempt.outcome, settlement.wait, settlement.failing, now);
+        if before != Some(pace) {
+            self.set_pace(&planned.destination, &pace)?;
+        }
+        if let Some(change) = change {
+            let own = is_own(&self.conn, planned.event)?;
+            self.signal(&signals::changed(&planned.destination, change, &pace, reason, own, now), now)?;
+        }
+        Ok(())
+    }
+
+    fn note_lane(
+        &mut self,
+        planned: &NewDelivery,
+        outcome: Outcome,
+        receipt: Option<&Receipt>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let Some(lane) = &planned.lane else { return Ok(()) };
+        let before = self.lane(lane)?;
+        let mut state = before.clone().unwrap_or_default();
+        state.after(outcome, receipt);
+        let receipt = state.receipt.as_ref().map(text).transpose()?;
+        self.conn
+            .prepare_cached("INSERT OR REPLACE INTO lanes (lane, receipt, shown, used) VALUES (?1, ?2, ?3, ?4)")?
+            .execute((&lane.0, receipt, state.shown, now.as_millisecond()))?;
+        self.written += 4096;
+        Ok(())
+    }
+
+    fn lane(&self, lane: &Lane) -> Result<Option<LaneState>, Error> {
+        let mut row = self.conn.prepare_cached("SELECT receipt, shown FROM lanes WHERE lane = ?1")?;
+        let found: Option<(Option<String>, bool)> =
+            row.query_row([&lane.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let Some((receipt, shown)) = found else { return Ok(None) };
+        Ok(Some(LaneState { receipt: receipt.as_deref().map(json).transpose()?, shown }))
+    }
+
+    fn pace(&self, destination: &str) -> Result<Option<Pace>, Error> {
+        let mut row = self.conn.prepare_cached("SELECT pace FROM paces WHERE destination = ?1")?;
+        let found: Option<String> = row.query_row([destination], |row| row.get(0)).optional()?;
+        found.as_deref().map(json).transpose()
+    }
+
+    fn set_pace(&mut self, destination: &str, pace: &Pace) -> Result<(), Error> {
+        self.conn
+            .prepare_cached("INSERT OR REPLACE INTO paces (destination, pace) VALUES (?1, ?2)")?
+            .execute((destination, text(pace)?))?;
+        self.written += 4096;
+        Ok(())
+    }
+}

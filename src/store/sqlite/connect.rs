@@ -1,0 +1,265 @@
+//! Opens the file: who may, with which settings, and of which schema.
+//!
+//! Every connection is made here, so that none is without `synchronous = FULL` in the write-ahead log: with less, a
+//! power cut takes back what was answered.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::damaged;
+use crate::store::Error;
+
+/// The schema, a file a step. Never change one that was released: add the next.
+const MIGRATIONS: &[&str] =
+    &[include_str!("0001_inbox.sql"), include_str!("0002_planner.sql"), include_str!("0003_deliveries.sql")];
+
+/// Marks a file as ours: `Fanf`.
+const APPLICATION: i32 = 0x4661_6e66;
+
+/// Before this version, a checkpoint that meets another connection's write can damage the file (the WAL-reset bug).
+const SQLITE_MIN: i32 = 3_051_003;
+
+/// After an unclean end, a file up to this size is checked as a whole before it is used.
+const CHECK_BYTES_MAX: u64 = 64 << 20;
+
+/// SQLite's page, in bytes.
+pub(super) const PAGE_BYTES: u64 = 4096;
+
+/// Where the database is, and how large it may grow.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    /// The file.
+    pub path: PathBuf,
+    /// At most so many pages.
+    pub max_pages: Option<u64>,
+}
+
+impl Place {
+    /// Reads `PATH` or `PATH?max_mib=N`; a relative path is relative to `base`.
+    pub fn read(address: &str, base: &Path) -> Result<Self, Error> {
+        let (path, options) = address.split_once('?').unwrap_or((address, ""));
+        if path.is_empty() {
+            return Err(Error::Unusable("`store: sqlite:` names no file: write `sqlite:data/fanfare.db`".into()));
+        }
+        let mut max_pages = None;
+        for option in options.split('&').filter(|option| !option.is_empty()) {
+            let max_mib = option.strip_prefix("max_mib=").and_then(|value| value.parse::<u64>().ok());
+            let Some(max_mib @ 1..=16_000_000) = max_mib else {
+                return Err(Error::Unusable(format!(
+                    "unknown option `{option}` in the store's address: known is `max_mib=N`, the most that the database may \
+                     grow to, in MiB"
+                )));
+            };
+            max_pages = Some(max_mib * (1 << 20) / PAGE_BYTES);
+        }
+        Ok(Self { path: base.join(path), max_pages })
+    }
+
+    /// A file beside the database: its name and `suffix`.
+    pub fn beside(&self, suffix: &str) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(suffix);
+        name.into()
+    }
+
+    /// Bytes on disk, the write-ahead log included.
+    pub fn bytes(&self) -> u64 {
+        let length = |path: &Path| path.metadata().map_or(0, |meta| meta.len());
+        length(&self.path) + length(&self.beside("-wal"))
+    }
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The only one that writes.
+    Writer,
+    /// Looks after the write-ahead log and the index of ids; writes nothing itself.
+    Keeper,
+    /// Reads only.
+    Reader,
+}
+
+/// Takes the file for this process alone, makes it if it isn't there, and brings its schema up to date. The file must
+/// stay locked for as long as any connection is open.
+pub(super) fn open(place: &Place) -> Result<(File, Connection), Error> {
+    assert_version(rusqlite::version_number())?;
+    let lock = take(place)?;
+    let ended_badly = place.beside("-wal").metadata().is_ok_and(|meta| meta.len() > 0);
+    let conn = bare(place, Role::Writer)?;
+    migrate(&conn, place)?;
+    settle(&conn, Role::Writer)?;
+    if ended_badly && place.bytes() <= CHECK_BYTES_MAX {
+        check(&conn)?;
+    }
+    Ok((lock, conn))
+}
+
+/// A further connection to a database that [`open`] has brought up to date.
+pub(super) fn further(place: &Place, role: Role) -> Result<Connection, Error> {
+    let conn = bare(place, role)?;
+    settle(&conn, role)?;
+    Ok(conn)
+}
+
+fn assert_version(version: i32) -> Result<(), Error> {
+    if version < SQLITE_MIN {
+        return Err(Error::Unusable(format!(
+            "SQLite {} can damage a database under load: build with 3.51.3 or later",
+            rusqlite::version()
+        )));
+    }
+    Ok(())
+}
+
+/// Makes the folder and the file, readable for nobody else, and locks out every other process.
+fn take(place: &Place) -> Result<File, Error> {
+    let shown = place.path.display();
+    let failed = |what: &str, error: std::io::Error| Error::Unavailable(format!("can't {what} `{shown}`: {error}"));
+    if let Some(folder) = place.path.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| failed("make the folder of", error))?;
+    }
+    let lock = private(&place.beside(".lock")).map_err(|error| failed("lock", error))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(Error::Unusable(format!(
+                "`{shown}` is in use by another Fanfare: stop that one, or give this one a `store:` of its own"
+            )));
+        }
+        Err(TryLockError::Error(error)) => return Err(failed("lock", error)),
+    }
+    private(&place.path).map_err(|error| failed("open", error))?;
+    if let Some(folder) = place.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        // So that the file's name itself survives a power cut.
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| failed("sync the folder of", error))?;
+    }
+    Ok(lock)
+}
+
+/// Opens or makes a file that only its owner may read.
+fn private(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn bare(place: &Place, role: Role) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let conn = Connection::open_with_flags(&place.path, flags)
+        .map_err(|error| Error::Unavailable(format!("can't open the database `{}`: {error}", place.path.display())))?;
+    conn.busy_timeout(Duration::from_secs(10))?;
+    conn.set_prepared_statement_cache_capacity(if role == Role::Writer { 128 } else { 32 });
+    Ok(conn)
+}
+
+/// The settings that the promise rests on are read back.
+fn settle(conn: &Connection, role: Role) -> Result<(), Error> {
+    let cache_kib = match role {
+        Role::Writer => 8192,
+        Role::Keeper => 512,
+        Role::Reader => 1024,
+    };
+    conn.execute_batch(&format!(
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -{cache_kib};
+         PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
+    ))?;
+    // These answer with a row.
+    for (name, value) in [("mmap_size", 0), ("wal_autocheckpoint", 0), ("journal_size_limit", 16 << 20)] {
+        conn.pragma_update_and_check(None, name, value, |_| Ok(()))
+            .or_else(|error| if error == rusqlite::Error::QueryReturnedNoRows { Ok(()) } else { Err(error) })?;
+    }
+    if role == Role::Reader {
+        conn.execute_batch("PRAGMA query_only = ON")?;
+    }
+    let mode: String = conn.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    let synchronous: i64 = conn.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+    if mode != "wal" || synchronous != 2 {
+        return Err(Error::Unusable(format!(
+            "SQLite would not keep what it commits here (journal_mode `{mode}`, synchronous `{synchronous}`): put the \
+             database on a local disk"
+        )));
+    }
+    Ok(())
+}
+
+/// Brings the schema up to date, or says why it can't. A file of another program is not touched.
+fn migrate(conn: &Connection, place: &Place) -> Result<(), Error> {
+    let shown = place.path.display();
+    let unusable = |error: rusqlite::Error| match Error::from(error) {
+        Error::Unusable(why) => Error::Unusable(format!("`{shown}`: {why}")),
+        other => other,
+    };
+    let known = i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX);
+    let number = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(unusable);
+    let (application, version) = (number("application_id")?, number("user_version")?);
+    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(unusable)?;
+    let fresh = application == 0 && version == 0 && tables == 0;
+    if !fresh && application != APPLICATION {
+        return Err(Error::Unusable(format!(
+            "`{shown}` is a database of another program: name a file of its own for `store:`"
+        )));
+    }
+    if version > known {
+        return Err(Error::Unusable(format!(
+            "`{shown}` has schema {version}, made by a newer Fanfare; this one knows {known}: run the newer version, or \
+             restore the copy it made beside it, named `.before-` and a number"
+        )));
+    }
+    conn.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())).map_err(unusable)?;
+    if version == known {
+        return Ok(());
+    }
+    if version > 0 {
+        copy(conn, &place.beside(&format!(".before-{known}")))?;
+    }
+    conn.execute_batch("PRAGMA synchronous = FULL; BEGIN IMMEDIATE")?;
+    for (number, sql) in (1..).zip(MIGRATIONS).filter(|(number, _)| *number > version) {
+        conn.execute_batch(sql).map_err(|error| {
+            Error::Unusable(format!("`{shown}` can't be brought to schema {number} ({error}); nothing was changed"))
+        })?;
+    }
+    conn.execute_batch(&format!("PRAGMA user_version = {known}; PRAGMA application_id = {APPLICATION}; COMMIT"))?;
+    Ok(())
+}
+
+/// Writes a whole copy to `to`, which is there when it is complete, and not before.
+pub(super) fn copy(conn: &Connection, to: &Path) -> Result<(), Error> {
+    let mut part = to.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let failed = |error: std::io::Error| {
+        if error.kind() == std::io::ErrorKind::StorageFull {
+            return Error::Full;
+        }
+        Error::Unavailable(format!("can't write the copy `{}`: {error}", to.display()))
+    };
+    // What an earlier try left.
+    if part.exists() {
+        std::fs::remove_file(&part).map_err(failed)?;
+    }
+    // So that nobody else can read it: SQLite fills an empty file.
+    drop(private(&part).map_err(failed)?);
+    conn.execute("VACUUM INTO ?1", [part.to_string_lossy()])?;
+    File::open(&part).and_then(|file| file.sync_all()).map_err(failed)?;
+    std::fs::rename(&part, to).map_err(failed)
+}
+
+/// How large the write-ahead log is, in bytes, and how much of it is copied, after a checkpoint of this mode. One that
+/// another connection is in the way of copies what it can, or nothing.
+pub(super) fn checkpoint(conn: &Connection, mode: &str) -> Result<(u64, u64), Error> {
+    let mut row = conn.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?;
+    let bytes = |frames: i64| u64::try_from(frames).unwrap_or(0) * PAGE_BYTES;
+    Ok(row.query_row([], |row| Ok((bytes(row.get(1)?), bytes(row.get(2)?))))?)
+}
+
+/// Reads every page and looks whether the file is whole.
+pub(super) fn check(conn: &Connection) -> Result<(), Error> {
+    let verdict: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict == "ok" { Ok(()) } else { Err(damaged(&verdict)) }
+}

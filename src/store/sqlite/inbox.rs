@@ -1,0 +1,268 @@
+//! The inbox: appending in the answer's way, and reading it back.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Row};
+use serde_json::Value;
+
+use super::error::{json, text, unreadable};
+use super::ids::{IdKey, Known};
+use super::writer::Desk;
+use crate::clock::from_ms;
+use crate::event::{Command, Entry, Event, EventId, Item, Seq, Signal, UNPARSED};
+use crate::planner::ledger::{DueTimer, Timer};
+use crate::store::{Appended, CONFLICTS_MAX, Conflict, Error, EventFilter, PAGE_BYTES_MAX, Waiting};
+
+/// What an inbox row is.
+const EVENT: i64 = 0;
+const COMMAND: i64 = 1;
+const SIGNAL: i64 = 2;
+
+/// The columns of an entry, in the order that [`entry`] reads them.
+const COLUMNS: &str = "seq, what, source, id, type, created, received, proof, body, raw";
+
+/// How many places a listing looks at within one read transaction.
+const WINDOW: i64 = 4096;
+
+/// An event on its way in, with its hashes, which its caller computes so that the writer need not.
+pub(super) struct Arrival {
+    event: Event,
+    hash: i64,
+    body: i64,
+}
+
+impl Arrival {
+    /// The event as it arrives.
+    pub fn new(event: Event, key: &IdKey) -> Self {
+        Self { hash: key.hash(&event.id), body: event.body_hash().cast_signed(), event }
+    }
+}
+
+impl Desk {
+    /// Appends an event, unless it is known.
+    pub fn append(&mut self, arrival: &Arrival) -> Result<Appended, Error> {
+        let Arrival { event, hash, body } = arrival;
+        if let Some(Known { seq, body: first }) = self.known(&event.source, &event.id, *hash)? {
+            let conflict = first != *body;
+            if conflict {
+                self.keep_conflict(seq, event)?;
+            }
+            return Ok(Appended::Duplicate { seq, conflict });
+        }
+        let seq = self.next_seq;
+        self.insert(seq, EVENT, event, *body)?;
+        self.pending.push((*hash, seq));
+        Ok(Appended::Fresh(seq))
+    }
+
+    /// Appends an event of our own making.
+    pub fn append_own(&mut self, event: &Event) -> Result<Appended, Error> {
+        let arrival = Arrival::new(event.clone(), &self.key);
+        self.append(&arrival)
+    }
+
+    /// Appends whatever it is.
+    pub fn tell(&mut self, item: &Item, now: Timestamp) -> Result<Seq, Error> {
+        match item {
+            Item::Event(event) => match self.append_own(event)? {
+                Appended::Fresh(seq) | Appended::Duplicate { seq, .. } => Ok(seq),
+            },
+            Item::Command(command) => self.note(COMMAND, "command", text(command)?, now),
+            Item::Signal(signal) => self.note(SIGNAL, "signal", text(signal)?, now),
+        }
+    }
+
+    /// Appends what Fanfare noticed.
+    pub fn signal(&mut self, signal: &Signal, now: Timestamp) -> Result<Seq, Error> {
+        self.note(SIGNAL, "signal", text(signal)?, now)
+    }
+
+    fn note(&mut self, what: i64, kind: &str, json: String, now: Timestamp) -> Result<Seq, Error> {
+        let event = Event {
+            source: "".into(),
+            id: EventId("".into()),
+            kind: kind.into(),
+            created: now,
+            received: now,
+            body: Value::Null,
+            raw: json.into_bytes().into(),
+            proof: "".into(),
+        };
+        let seq = self.next_seq;
+        self.insert(seq, what, &event, event.body_hash().cast_signed())?;
+        Ok(seq)
+    }
+
+    fn insert(&mut self, seq: Seq, what: i64, event: &Event, body: i64) -> Result<(), Error> {
+        let mut insert = self.conn.prepare_cached(
+            "INSERT INTO inbox (seq, what, source, id, type, created, received, proof, body, raw)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?;
+        insert.execute((
+            seq,
+            what,
+            &*event.source,
+            event.id.as_str(),
+            &*event.kind,
+            event.created.as_millisecond(),
+            event.received.as_millisecond(),
+            &*event.proof,
+            body,
+            &*event.raw,
+        ))?;
+        self.next_seq = seq + 1;
+        self.written += event.raw.len() as u64 + 512;
+        Ok(())
+    }
+
+    /// Keeps what came with a known id and another body: each body once, and not without end.
+    fn keep_conflict(&mut self, of: Seq, event: &Event) -> Result<(), Error> {
+        let mut insert = self.conn.prepare_cached(
+            "INSERT INTO conflicts (of, received, raw) SELECT ?1, ?2, ?3
+             WHERE (SELECT count(*) FROM conflicts WHERE of = ?1) < ?4
+               AND NOT EXISTS (SELECT 1 FROM conflicts WHERE of = ?1 AND raw = ?3)",
+        )?;
+        let most = i64::try_from(CONFLICTS_MAX).unwrap_or(i64::MAX);
+        let kept = insert.execute((of, event.received.as_millisecond(), &*event.raw, most))?;
+        self.written += kept as u64 * (event.raw.len() as u64 + 8192);
+        Ok(())
+    }
+}
+
+/// What waits for the planner.
+pub(super) fn waiting(conn: &Connection, now: Timestamp, limit: usize) -> Result<Waiting, Error> {
+    let tx = conn.unchecked_transaction()?;
+    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    let planned: Seq = tx.query_row("SELECT value FROM meta WHERE name = 'planned'", [], |row| row.get(0))?;
+    let mut after = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM inbox WHERE seq > ?1 ORDER BY seq LIMIT ?2"))?;
+    let mut rows = after.query((planned, most))?;
+    let (mut entries, mut bytes) = (Vec::new(), 0);
+    while bytes < PAGE_BYTES_MAX
+        && let Some(row) = rows.next()?
+    {
+        let (entry, size) = entry(row)?;
+        entries.push(entry);
+        bytes += size;
+    }
+    let now_ms = now.as_millisecond();
+    let mut due =
+        tx.prepare_cached("SELECT id, due, event, text FROM timers WHERE due <= ?1 ORDER BY due, id LIMIT ?2")?;
+    let timers = due.query_map((now_ms, most), |row| {
+        let timer = Timer { due: from_ms(row.get(1)?), event: row.get(2)?, text: row.get(3)? };
+        Ok(DueTimer { id: row.get(0)?, timer })
+    })?;
+    let timers = timers.collect::<Result<_, _>>()?;
+    let next: Option<i64> =
+        tx.prepare_cached("SELECT min(due) FROM timers WHERE due > ?1")?.query_row([now_ms], |row| row.get(0))?;
+    Ok(Waiting { entries, timers, next_timer: next.map(from_ms) })
+}
+
+/// Events by place.
+pub(super) fn events(conn: &Connection, seqs: &[Seq]) -> Result<Vec<(Seq, Event)>, Error> {
+    let mut one = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM inbox WHERE seq = ?1 AND what = 0"))?;
+    let mut found = Vec::with_capacity(seqs.len());
+    for seq in seqs {
+        let mut rows = one.query([seq])?;
+        if let Some(row) = rows.next()?
+            && let (Entry { item: Item::Event(event), .. }, _) = entry(row)?
+        {
+            found.push((*seq, *event));
+        }
+    }
+    Ok(found)
+}
+
+/// Lists events, newest first: window by window, so that no read holds the write-ahead log for long.
+pub(super) fn list(conn: &Connection, filter: &EventFilter) -> Result<Vec<(Seq, Event)>, Error> {
+    let (oldest, newest): (Option<Seq>, Option<Seq>) =
+        conn.query_row("SELECT (SELECT min(seq) FROM inbox), (SELECT max(seq) FROM inbox)", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    let (Some(oldest), Some(newest)) = (oldest, newest) else { return Ok(Vec::new()) };
+    let mut before = filter.before.unwrap_or(Seq::MAX).min(newest.saturating_add(1));
+    let (exact, prefix) = match filter.kind.as_deref() {
+        Some(kind) => match kind.strip_suffix('*') {
+            Some(prefix) => (None, Some(prefix)),
+            None => (Some(kind), None),
+        },
+        None => (None, None),
+    };
+    let mut page = conn.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM inbox WHERE seq >= ?1 AND seq < ?2 AND what = 0
+           AND (?3 IS NULL OR source = ?3) AND (?4 IS NULL OR type = ?4) AND (?5 IS NULL OR instr(type, ?5) = 1)
+           AND (?6 IS NULL OR received >= ?6) AND (?7 IS NULL OR received < ?7)
+         ORDER BY seq DESC"
+    ))?;
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    while before > oldest && found.len() < filter.limit && bytes < PAGE_BYTES_MAX {
+        let from = before.saturating_sub(WINDOW);
+        let mut rows = page.query((
+            from,
+            before,
+            filter.source.as_deref(),
+            exact,
+            prefix,
+            filter.since.map(Timestamp::as_millisecond),
+            filter.until.map(Timestamp::as_millisecond),
+        ))?;
+        while found.len() < filter.limit
+            && bytes < PAGE_BYTES_MAX
+            && let Some(row) = rows.next()?
+        {
+            let (Entry { seq, item }, size) = entry(row)?;
+            if let Item::Event(event) = item {
+                found.push((seq, *event));
+                bytes += size;
+            }
+        }
+        before = from;
+    }
+    Ok(found)
+}
+
+/// What came with the id of this event and another body.
+pub(super) fn conflicts(conn: &Connection, of: Seq) -> Result<Vec<Conflict>, Error> {
+    let mut rows = conn.prepare_cached("SELECT received, raw FROM conflicts WHERE of = ?1 ORDER BY n")?;
+    let rows = rows.query_map([of], |row| Ok(Conflict { of, received: from_ms(row.get(0)?), raw: row.get(1)? }))?;
+    rows.map(|row| row.map_err(Error::from)).collect()
+}
+
+/// Whether Fanfare itself made the event at this place.
+pub(super) fn is_own(conn: &Connection, seq: Seq) -> Result<bool, Error> {
+    let mut row = conn.prepare_cached("SELECT source = ?2 FROM inbox WHERE seq = ?1 AND what = 0")?;
+    Ok(row.query_row((seq, crate::event::OWN_SOURCE), |row| row.get(0)).optional()?.unwrap_or(false))
+}
+
+/// One row of the inbox and the size of its body; refused if the body isn't what was written.
+fn entry(row: &Row<'_>) -> Result<(Entry, usize), Error> {
+    let seq: Seq = row.get(0)?;
+    let what: i64 = row.get(1)?;
+    let text = |column: usize| Ok::<_, Error>(row.get_ref(column)?.as_str().map_err(unreadable)?.into());
+    let raw = row.get_ref(9)?.as_blob().map_err(unreadable)?;
+    let event = Event {
+        source: text(2)?,
+        id: EventId(text(3)?),
+        kind: text(4)?,
+        created: from_ms(row.get(5)?),
+        received: from_ms(row.get(6)?),
+        proof: text(7)?,
+        body: Value::Null,
+        raw: raw.into(),
+    };
+    if event.body_hash().cast_signed() != row.get::<_, i64>(8)? {
+        return Err(unreadable(format_args!("the body at place {seq} of the inbox was changed on disk")));
+    }
+    let item = match what {
+        COMMAND => Item::Command(json::<Command>(&String::from_utf8_lossy(raw))?),
+        SIGNAL => Item::Signal(json::<Signal>(&String::from_utf8_lossy(raw))?),
+        _ => Item::Event(Box::new(parsed(event))),
+    };
+    Ok((Entry { seq, item }, raw.len()))
+}
+
+/// The event with its body, which is not stored twice.
+fn parsed(mut event: Event) -> Event {
+    if &*event.kind != UNPARSED {
+        event.body = serde_json::from_slice(&event.raw).unwrap_or(Value::Null);
+    }
+    event
+}

@@ -1,0 +1,199 @@
+//! The thread that looks after the file: copies the write-ahead log alongside the writer, and moves ids to their tables.
+//!
+//! Both would make those wait who append, so neither happens in the writer: what the log holds is copied on a connection
+//! of its own, and the ids, read and sorted here, reach the writer in small pieces between its batches.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::connect::checkpoint;
+use super::ids::{IdKey, IdRow, week_of};
+use super::writer::{Asked, Desk, Job};
+use crate::event::{EventId, Seq};
+use crate::store::Error;
+
+/// How often it looks by itself.
+const TICK: Duration = Duration::from_secs(30);
+
+/// So many ids in memory are worth a run; the more stand in the newest table already, the more, so that each of its pages
+/// is written for many ids at once.
+const RUN_MIN: usize = 1 << 16;
+const RUN_MAX: usize = 1 << 18;
+
+/// How many ids one piece of work writes.
+const PIECE: usize = 512;
+
+/// How many rows are read within one read transaction.
+const PAGE: i64 = 4096;
+
+/// What the keeper is asked for.
+pub(super) enum Errand {
+    /// Something was written: look at the log.
+    Look,
+    /// Move all ids to their tables.
+    Index(oneshot::Sender<Result<(), Error>>),
+    /// End, and say so.
+    Stop(oneshot::Sender<()>),
+}
+
+/// How the writer reaches the keeper without waiting.
+pub(super) struct Bell {
+    errands: Sender<Errand>,
+    rung: AtomicBool,
+    /// How many ids are in memory.
+    pub hot: AtomicUsize,
+}
+
+impl Bell {
+    /// A bell, and where its errands arrive.
+    pub fn new() -> (Arc<Self>, Receiver<Errand>) {
+        let (errands, arriving) = std::sync::mpsc::channel();
+        (Arc::new(Self { errands, rung: AtomicBool::new(false), hot: AtomicUsize::new(0) }), arriving)
+    }
+
+    /// Asks to look at the log; once is enough until it did.
+    pub fn ring(&self) {
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            // A keeper that has ended has nothing left to look after.
+            let _ = self.errands.send(Errand::Look);
+        }
+    }
+
+    /// Asks for anything. `false` if the keeper has ended.
+    pub fn ask(&self, errand: Errand) -> bool {
+        self.errands.send(errand).is_ok()
+    }
+}
+
+/// The keeper's thread.
+pub(super) struct Keeper {
+    pub conn: Connection,
+    pub key: IdKey,
+    pub bell: Arc<Bell>,
+    /// Weak: the keeper shall not keep the writer alive.
+    pub writer: mpsc::WeakSender<Job>,
+    /// The file of the reserve.
+    pub reserve: PathBuf,
+}
+
+impl Keeper {
+    /// Works until it is told to end.
+    pub fn run(self, errands: Receiver<Errand>) {
+        super::reserve::make(&self.reserve);
+        let mut newest = self.newest_table().unwrap_or(0);
+        loop {
+            match errands.recv_timeout(TICK) {
+                Ok(Errand::Look) => {
+                    self.bell.rung.store(false, Ordering::Release);
+                    if self.bell.hot.load(Ordering::Relaxed) >= (newest / 4).clamp(RUN_MIN, RUN_MAX) {
+                        newest += self.index().unwrap_or(0);
+                    }
+                }
+                Ok(Errand::Index(reply)) => {
+                    let indexed = self.index();
+                    newest += indexed.as_ref().map_or(0, |count| *count);
+                    // Whoever asked may be gone.
+                    let _ = reply.send(indexed.map(drop));
+                }
+                Ok(Errand::Stop(reply)) => {
+                    drop(self);
+                    let _ = reply.send(());
+                    return;
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    // What fails here is tried again, and the writer meets the same failure and says so.
+                    let _ = self.index();
+                    newest = self.newest_table().unwrap_or(newest);
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.copy_log();
+        }
+    }
+
+    /// Copies what it can of the log to the database. Nobody waits for it.
+    fn copy_log(&self) {
+        // A checkpoint that fails to write says what the writer must know: it stops there, and says why.
+        if let Err(error @ (Error::Broken(_) | Error::Unusable(_))) = checkpoint(&self.conn, "PASSIVE") {
+            let _ = self.write(move |_| Err::<(), _>(error.clone()));
+        }
+    }
+
+    /// Moves ids to the tables of their weeks, in runs. Gives how many.
+    fn index(&self) -> Result<usize, Error> {
+        let mut count = 0;
+        loop {
+            let (rows, upto) = self.next_run()?;
+            let Some(upto) = upto else { return Ok(count) };
+            count += rows.len();
+            let mut weeks: Vec<i64> = rows.iter().map(|row| row.week).collect();
+            weeks.dedup();
+            for week in weeks {
+                self.write(move |desk| desk.make_week(week))?;
+            }
+            for piece in rows.chunks(PIECE) {
+                let piece = piece.to_vec();
+                self.write(move |desk| desk.index(&piece))?;
+            }
+            self.write(move |desk| desk.indexed(upto))?;
+        }
+    }
+
+    /// The next ids to be indexed, sorted, and the place up to which they are.
+    fn next_run(&self) -> Result<(Vec<IdRow>, Option<Seq>), Error> {
+        let mut from: Seq =
+            self.conn.query_row("SELECT value FROM meta WHERE name = 'indexed'", [], |row| row.get(0))?;
+        let (mut rows, mut upto) = (Vec::new(), None);
+        let mut page = self.conn.prepare_cached(
+            "SELECT seq, what, source, id, received, body FROM inbox WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        )?;
+        while rows.len() < RUN_MAX {
+            let before = from;
+            let mut found = page.query((from, PAGE))?;
+            while let Some(row) = found.next()? {
+                from = row.get(0)?;
+                if row.get::<_, i64>(1)? == 0 {
+                    let (source, id): (String, String) = (row.get(2)?, row.get(3)?);
+                    let id = EventId(id.into());
+                    let (hash, check) = (self.key.hash(&id), self.key.check(&source, &id));
+                    rows.push(IdRow { week: week_of(row.get(4)?), hash, seq: from, check, body: row.get(5)? });
+                }
+            }
+            if from == before {
+                break;
+            }
+            upto = Some(from);
+        }
+        rows.sort_unstable();
+        Ok((rows, upto))
+    }
+
+    /// How many ids stand in the newest week's table, about.
+    fn newest_table(&self) -> Result<usize, Error> {
+        let name: Option<String> = self.conn.query_row(
+            "SELECT max(name) FROM sqlite_schema WHERE type = 'table' AND name GLOB 'ids_[0-9]*'",
+            [],
+            |row| row.get(0),
+        )?;
+        let Some(name) = name else { return Ok(0) };
+        let count: i64 = self.conn.query_row(&format!("SELECT count(*) FROM {name}"), [], |row| row.get(0))?;
+        Ok(usize::try_from(count).unwrap_or(0))
+    }
+
+    /// Has the writer do something, and waits until it is committed.
+    fn write<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&mut Desk) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let gone = || Error::Unavailable("the store is closed".into());
+        let (job, answer) = Asked::job(work);
+        self.writer.upgrade().ok_or_else(gone)?.blocking_send(job).map_err(|_| gone())?;
+        answer.blocking_recv().map_err(|_| gone())?
+    }
+}

@@ -1,0 +1,297 @@
+//! A store in one SQLite file: what one process needs for years.
+//!
+//! One thread writes (`writer.rs`), and what arrives together shares a commit; a few read (`reader.rs`); one looks after
+//! the file (`keeper.rs`). A further process is locked out. Every connection writes through to the disk at each commit:
+//! nothing here is faster by forgetting.
+
+mod claims;
+mod connect;
+mod deliveries;
+mod error;
+mod ids;
+mod inbox;
+mod keeper;
+mod planning;
+mod prune;
+mod reader;
+mod reserve;
+mod writer;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+
+use self::connect::{Place, Role};
+use self::ids::IdKey;
+use self::inbox::Arrival;
+use self::keeper::{Bell, Errand, Keeper};
+use self::reader::Readers;
+use self::reserve::Reserve;
+use self::writer::{Asked, Desk, Job, Writer};
+use super::{
+    Answer, Appended, Census, Claim, Claimed, Conflict, DeliveryFilter, Error, EventFilter, PlannerLease, Room,
+    Settlement, Standing, Store, Waiting,
+};
+use crate::delivery::{Attempt, Delivery, DeliveryId, State};
+use crate::event::{Event, EventId, Item, Seq};
+use crate::planner::why::WhyRow;
+use crate::planner::{Keys, Ledger, Plan};
+
+/// A store in one SQLite file.
+pub(super) struct Sqlite {
+    place: Place,
+    key: IdKey,
+    writer: Option<mpsc::Sender<Job>>,
+    /// What the steps read.
+    steps: Readers,
+    /// What people read.
+    people: Readers,
+    bell: Arc<Bell>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// No other process opens the file while this is held.
+    lock: Mutex<Option<File>>,
+}
+
+impl Sqlite {
+    /// Opens `PATH` or `PATH?max_mib=N`, and makes it if it isn't there.
+    pub fn open(address: &str, base: &Path) -> Result<Self, Error> {
+        let place = Place::read(address, base)?;
+        let (lock, conn) = connect::open(&place)?;
+        let desk = Desk::new(conn)?;
+        let key = desk.key;
+        let (bell, errands) = Bell::new();
+        let (queue, jobs) = mpsc::channel(writer::QUEUE);
+        let reserve = Reserve::new(&place, &desk.conn)?;
+        let reader = || connect::further(&place, Role::Reader);
+        let (steps, mut threads) = Readers::start("store-steps", vec![reader()?])?;
+        let (people, more) = Readers::start("store-people", vec![reader()?, reader()?])?;
+        threads.extend(more);
+        let keeper = Keeper {
+            conn: connect::further(&place, Role::Keeper)?,
+            key,
+            bell: bell.clone(),
+            writer: queue.downgrade(),
+            reserve: place.beside(".reserve"),
+        };
+        threads.push(spawn("store-keeper", move || keeper.run(errands))?);
+        let writer = Writer { desk, bell: bell.clone(), reserve, stopped: None };
+        threads.push(spawn("store-writer", move || writer.run(jobs))?);
+        Ok(Self {
+            place,
+            key,
+            writer: Some(queue),
+            steps,
+            people,
+            bell,
+            threads: Mutex::new(threads),
+            lock: Mutex::new(Some(lock)),
+        })
+    }
+
+    async fn queue(&self, job: Job) -> Result<(), Error> {
+        self.writer.as_ref().ok_or_else(closed)?.send(job).await.map_err(|_| closed())
+    }
+
+    /// Has the writer do something within a transaction; answers when it is committed.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&mut Desk) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (job, answer) = Asked::job(work);
+        self.queue(job).await?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    /// Moves the ids in memory to their tables.
+    async fn index(&self) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        if !self.bell.ask(Errand::Index(reply)) {
+            return Err(closed());
+        }
+        answer.await.map_err(|_| closed())?
+    }
+
+    /// Ends what reads and what looks after the file, then the writer, so that it is the last to let go of it.
+    async fn end(&self) -> Result<(), Error> {
+        // What could not be indexed is indexed after the next start.
+        let _ = self.index().await;
+        let (reply, stopped) = oneshot::channel();
+        if self.bell.ask(Errand::Stop(reply)) {
+            let _ = stopped.await;
+        }
+        self.steps.stop();
+        self.people.stop();
+        let (reply, done) = oneshot::channel();
+        if self.queue(Job::Close(reply)).await.is_ok() {
+            let _ = done.await;
+        }
+        self.join();
+        Ok(())
+    }
+
+    /// Waits for the threads, which have nothing more to do, and lets others open the file.
+    fn join(&self) {
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            // A thread that panicked has said so.
+            let _ = thread.join();
+        }
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Drop for Sqlite {
+    /// Like an end without warning, except that no thread is left behind.
+    fn drop(&mut self) {
+        self.steps.stop();
+        self.people.stop();
+        let (reply, _) = oneshot::channel();
+        self.bell.ask(Errand::Stop(reply));
+        self.writer.take();
+        self.join();
+    }
+}
+
+fn closed() -> Error {
+    Error::Unavailable("the store is closed".into())
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(|error| Error::Unavailable(format!("can't start the thread `{name}`: {error}")))
+}
+
+impl Store for Sqlite {
+    fn append(&self, event: Event) -> Answer<'_, Appended> {
+        Box::pin(async move {
+            let (reply, answer) = oneshot::channel();
+            self.queue(Job::Append(Box::new(Arrival::new(event, &self.key)), reply)).await?;
+            answer.await.map_err(|_| closed())?
+        })
+    }
+
+    fn tell(&self, item: Item, now: Timestamp) -> Answer<'_, Seq> {
+        Box::pin(self.write(move |desk| desk.tell(&item, now)))
+    }
+
+    fn lease(&self, holder: &str, now: Timestamp, until: Timestamp) -> Answer<'_, Option<PlannerLease>> {
+        let holder = holder.to_owned();
+        Box::pin(self.write(move |desk| desk.lease(&holder, now, until)))
+    }
+
+    fn waiting(&self, now: Timestamp, limit: usize) -> Answer<'_, Waiting> {
+        Box::pin(self.steps.read(move |conn| inbox::waiting(conn, now, limit)))
+    }
+
+    fn ledger(&self, keys: &Keys) -> Answer<'_, Ledger> {
+        let keys = keys.clone();
+        Box::pin(self.steps.read(move |conn| planning::ledger(conn, &keys)))
+    }
+
+    fn events(&self, seqs: &[Seq]) -> Answer<'_, Vec<(Seq, Event)>> {
+        let seqs = seqs.to_vec();
+        Box::pin(self.steps.read(move |conn| inbox::events(conn, &seqs)))
+    }
+
+    fn commit(&self, lease: &PlannerLease, plan: Plan, now: Timestamp) -> Answer<'_, u64> {
+        let lease = lease.clone();
+        Box::pin(self.write(move |desk| desk.commit(&lease, &plan, now)))
+    }
+
+    fn claim(&self, now: Timestamp, until: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed> {
+        let rooms = rooms.to_vec();
+        Box::pin(self.write(move |desk| desk.claim(now, until, &rooms)))
+    }
+
+    fn keep(&self, claim: &Claim, message: String) -> Answer<'_, ()> {
+        let (id, token) = (claim.delivery.planned.id.clone(), claim.token);
+        Box::pin(self.write(move |desk| desk.keep(&id, token, &message)))
+    }
+
+    fn settle(&self, claim: &Claim, settlement: Settlement, now: Timestamp) -> Answer<'_, ()> {
+        let (id, token) = (claim.delivery.planned.id.clone(), claim.token);
+        Box::pin(self.write(move |desk| desk.settle(&id, token, &settlement, now)))
+    }
+
+    fn release(&self, claim: &Claim, state: State, reason: &str, now: Timestamp) -> Answer<'_, ()> {
+        let (id, token, reason) = (claim.delivery.planned.id.clone(), claim.token, reason.to_owned());
+        Box::pin(self.write(move |desk| desk.release(&id, token, state, &reason, now)))
+    }
+
+    fn revive(&self, ids: &[DeliveryId], now: Timestamp) -> Answer<'_, u64> {
+        let ids = ids.to_vec();
+        Box::pin(self.write(move |desk| desk.revive(&ids, now)))
+    }
+
+    fn cancel(&self, ids: &[DeliveryId], reason: &str, now: Timestamp) -> Answer<'_, u64> {
+        let (ids, reason) = (ids.to_vec(), reason.to_owned());
+        Box::pin(self.write(move |desk| desk.cancel(&ids, &reason, now)))
+    }
+
+    fn list_events(&self, filter: &EventFilter) -> Answer<'_, Vec<(Seq, Event)>> {
+        let filter = filter.clone();
+        Box::pin(self.people.read(move |conn| inbox::list(conn, &filter)))
+    }
+
+    fn find_event(&self, id: &str) -> Answer<'_, Vec<Seq>> {
+        let id = EventId(id.into());
+        // The writer knows the newest ids by heart.
+        Box::pin(self.write(move |desk| desk.places_of(&id)))
+    }
+
+    fn conflicts(&self, event: Seq) -> Answer<'_, Vec<Conflict>> {
+        Box::pin(self.people.read(move |conn| inbox::conflicts(conn, event)))
+    }
+
+    fn whys(&self, event: Seq) -> Answer<'_, Vec<WhyRow>> {
+        Box::pin(self.people.read(move |conn| planning::whys(conn, event)))
+    }
+
+    fn list_deliveries(&self, filter: &DeliveryFilter) -> Answer<'_, Vec<Delivery>> {
+        let filter = filter.clone();
+        Box::pin(self.people.read(move |conn| deliveries::list(conn, &filter)))
+    }
+
+    fn delivery(&self, id: &DeliveryId) -> Answer<'_, Option<(Delivery, Vec<Attempt>)>> {
+        let id = id.clone();
+        Box::pin(self.people.read(move |conn| deliveries::delivery(conn, &id)))
+    }
+
+    fn docs(&self, kind: &str, after: &str, limit: usize) -> Answer<'_, Vec<(String, String)>> {
+        let (kind, after) = (kind.to_owned(), after.to_owned());
+        Box::pin(self.people.read(move |conn| planning::docs(conn, &kind, &after, limit)))
+    }
+
+    fn standings(&self) -> Answer<'_, Vec<Standing>> {
+        Box::pin(self.people.read(deliveries::standings))
+    }
+
+    fn census(&self) -> Answer<'_, Census> {
+        Box::pin(async move {
+            let census = self.people.read(deliveries::census).await?;
+            Ok(Census { bytes: self.place.bytes(), ..census })
+        })
+    }
+
+    fn prune(&self, before: Timestamp, before_dead: Timestamp, limit: usize) -> Answer<'_, u64> {
+        Box::pin(async move {
+            // Only an event whose id stands in a table may go.
+            self.index().await?;
+            self.write(move |desk| desk.prune(before, before_dead, limit)).await
+        })
+    }
+
+    fn probe(&self) -> Answer<'_, ()> {
+        Box::pin(self.write(|desk| desk.set_meta("probes", desk.meta("probes")? + 1)))
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        Box::pin(self.end())
+    }
+}

@@ -1,0 +1,111 @@
+//! Room that is kept for the day on which the disk is full.
+//!
+//! A file beside the database, filled so that no file system makes nothing of it. When a commit finds the disk full, the
+//! file is deleted: from then on no event is taken in (its sender comes again), and what is under way can still be
+//! settled. When the file can be written again, all is as before. Where the database's size is limited, the limit is
+//! lifted by as much.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use super::connect::{PAGE_BYTES, Place};
+use crate::store::Error;
+
+/// How much is kept.
+const BYTES: u64 = 8 << 20;
+
+/// So many pages must be free under a limit before events are taken in again.
+const PAGES_FREE: u64 = 64;
+
+/// The reserve of one database.
+pub(super) struct Reserve {
+    path: PathBuf,
+    max_pages: Option<u64>,
+    spent: bool,
+    tried: Option<Instant>,
+}
+
+impl Reserve {
+    /// The reserve of the database at this place, not yet made; sets the limit.
+    pub fn new(place: &Place, conn: &Connection) -> Result<Self, Error> {
+        let reserve = Self { path: place.beside(".reserve"), max_pages: place.max_pages, spent: false, tried: None };
+        reserve.limit(conn, 0)?;
+        Ok(reserve)
+    }
+
+    /// Whether it was set free and could not be made again so far.
+    pub fn is_spent(&self) -> bool {
+        self.spent
+    }
+
+    /// Sets it free. `false` if it was free already.
+    pub fn spend(&mut self, conn: &Connection) -> bool {
+        if self.spent {
+            return false;
+        }
+        self.spent = true;
+        self.tried = Some(Instant::now());
+        // Where it was never made there is nothing to delete.
+        let _ = std::fs::remove_file(&self.path);
+        self.limit(conn, BYTES / PAGE_BYTES).is_ok()
+    }
+
+    /// Makes it again, if there is room; tried once in `every`.
+    pub fn try_restore(&mut self, conn: &Connection, every: Duration) {
+        if self.tried.is_some_and(|tried| tried.elapsed() < every) {
+            return;
+        }
+        self.tried = Some(Instant::now());
+        let restored = self.has_pages(conn).unwrap_or(false) && make(&self.path) && self.limit(conn, 0).is_ok();
+        self.spent = !restored;
+    }
+
+    /// Something may have been deleted: worth another try.
+    pub fn something_changed(&mut self) {
+        self.tried = None;
+    }
+
+    fn has_pages(&self, conn: &Connection) -> Result<bool, Error> {
+        let Some(max_pages) = self.max_pages else { return Ok(true) };
+        let pages = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let used = pages("page_count")? - pages("freelist_count")?;
+        Ok(used.max(0).cast_unsigned() + PAGES_FREE <= max_pages)
+    }
+
+    fn limit(&self, conn: &Connection, more: u64) -> Result<(), Error> {
+        if let Some(max_pages) = self.max_pages {
+            let pages = i64::try_from(max_pages.saturating_add(more)).unwrap_or(i64::MAX);
+            conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes the file, if it isn't there. `false`, and nothing is left of it, if there is no room.
+pub(super) fn make(path: &std::path::Path) -> bool {
+    if path.metadata().is_ok_and(|meta| meta.len() >= BYTES) {
+        return true;
+    }
+    let made = write(path).is_ok();
+    if !made {
+        // It may never have come to be.
+        let _ = std::fs::remove_file(path);
+    }
+    made
+}
+
+fn write(path: &std::path::Path) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+    let mut block = [0u8; 64 << 10];
+    let mut written = 0;
+    while written < BYTES {
+        fastrand::fill(&mut block);
+        file.write_all(&block)?;
+        written += block.len() as u64;
+    }
+    file.sync_all()
+}

@@ -1,0 +1,393 @@
+//! The one thread that writes: jobs that arrive together share a transaction, and are answered when it is durable.
+//!
+//! Each job but a plain append has a savepoint of its own, so one that fails takes nothing of its neighbours with it. A
+//! full disk fails the batch, sets the reserve free and does once more what must go on even then; a disk that fails to
+//! write ends all writing, since what it holds is no longer known (a commit is never tried twice).
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OptionalExtension as _};
+use tokio::sync::{mpsc, oneshot};
+
+use super::connect::checkpoint;
+use super::error::damaged;
+use super::ids::{Cold, Hot, IdKey};
+use super::inbox::Arrival;
+use super::keeper::Bell;
+use super::reserve::Reserve;
+use crate::event::Seq;
+use crate::store::{Appended, Error};
+
+/// How many jobs wait for the writer at most; more wait to be queued.
+pub(super) const QUEUE: usize = 1024;
+
+/// So many jobs share one transaction at most.
+const BATCH_MAX: usize = 256;
+
+/// From this size on the write-ahead log is emptied by the writer itself, so that it starts anew: the keeper, who copies
+/// alongside, never catches up with the last page while there is load.
+const WAL_RESTART_BYTES: u64 = 16 << 20;
+
+/// From this size on the writer waits until the log could be emptied.
+const WAL_BYTES_MAX: u64 = 48 << 20;
+
+/// The longest that the writer waits for that, at a time.
+const WAL_PATIENCE: Duration = Duration::from_millis(500);
+
+/// So much may be written before the log's size is looked at.
+const LOOK_BYTES: u64 = 1 << 20;
+
+/// How often a full disk is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Something to do for a caller who waits.
+pub(super) enum Job {
+    /// Append an event: the common one, so it has no box and no savepoint.
+    Append(Box<Arrival>, oneshot::Sender<Result<Appended, Error>>),
+    /// Anything else.
+    Task(Box<dyn Task>),
+    /// The end: answered when the file is closed.
+    Close(oneshot::Sender<()>),
+}
+
+/// A piece of work within a transaction. It may be run again, if the transaction it was run in was rolled back.
+pub(super) trait Task: Send {
+    /// Does it. An error undoes it, and only it.
+    fn run(&mut self, desk: &mut Desk) -> Result<(), Error>;
+    /// Answers, when it is known what became of the transaction.
+    fn answer(self: Box<Self>, fate: Result<(), Error>);
+}
+
+/// A closure as a task.
+pub(super) struct Asked<T, F> {
+    work: F,
+    outcome: Option<Result<T, Error>>,
+    reply: oneshot::Sender<Result<T, Error>>,
+}
+
+impl<T, F> Asked<T, F>
+where
+    T: Send + 'static,
+    F: FnMut(&mut Desk) -> Result<T, Error> + Send + 'static,
+{
+    /// The job, and where its answer comes.
+    pub fn job(work: F) -> (Job, oneshot::Receiver<Result<T, Error>>) {
+        let (reply, answer) = oneshot::channel();
+        (Job::Task(Box::new(Self { work, outcome: None, reply })), answer)
+    }
+}
+
+impl<T, F> Task for Asked<T, F>
+where
+    T: Send,
+    F: FnMut(&mut Desk) -> Result<T, Error> + Send,
+{
+    fn run(&mut self, desk: &mut Desk) -> Result<(), Error> {
+        let outcome = (self.work)(desk);
+        let result = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
+        self.outcome = Some(outcome);
+        result
+    }
+
+    fn answer(self: Box<Self>, fate: Result<(), Error>) {
+        let answer = match (self.outcome, fate) {
+            (Some(outcome), Ok(())) => outcome,
+            // Whoever asked may be gone: nobody is left to tell.
+            (_, Err(error)) => Err(error),
+            (None, Ok(())) => Err(Error::Unavailable("not done".into())),
+        };
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// Something to do once a transaction is committed, and only then.
+type AfterCommit = Box<dyn FnOnce(&mut Desk) + Send>;
+
+/// What the writer has before it: the connection, and what it knows by heart.
+pub(super) struct Desk {
+    pub conn: Connection,
+    pub key: IdKey,
+    pub hot: Hot,
+    pub cold: Cold,
+    /// The ids of events up to here are indexed.
+    pub indexed: Seq,
+    /// The place that the next entry gets.
+    pub next_seq: Seq,
+    /// Ids of this transaction: hash and place.
+    pub pending: Vec<(i64, Seq)>,
+    /// About so many bytes went to the write-ahead log since it was last looked at.
+    pub written: u64,
+    after_commit: Vec<AfterCommit>,
+}
+
+impl Desk {
+    /// Loads what is known by heart.
+    pub fn new(conn: Connection) -> Result<Self, Error> {
+        let key = IdKey::load(&conn)?;
+        let cold = Cold::load(&conn)?;
+        let mut desk = Self {
+            conn,
+            key,
+            cold,
+            hot: Hot::default(),
+            indexed: 0,
+            next_seq: 0,
+            pending: Vec::new(),
+            written: 0,
+            after_commit: Vec::new(),
+        };
+        desk.indexed = desk.meta("indexed")?;
+        let newest: Option<Seq> = desk.conn.query_row("SELECT max(seq) FROM inbox", [], |row| row.get(0))?;
+        // Places that were planned may have been pruned, and are not given again.
+        desk.next_seq = newest.unwrap_or(0).max(desk.meta("planned")?).max(desk.indexed) + 1;
+        desk.warm()?;
+        Ok(desk)
+    }
+
+    /// Fills the hot set with the ids that are not indexed.
+    fn warm(&mut self) -> Result<(), Error> {
+        let mut rows = self.conn.prepare("SELECT seq, id FROM inbox WHERE seq > ?1 AND what = 0")?;
+        let rows = rows.query_map([self.indexed], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+        for row in rows {
+            let (seq, id) = row?;
+            self.hot.insert(self.key.hash(&crate::event::EventId(id.into())), seq);
+        }
+        Ok(())
+    }
+
+    /// A single value.
+    pub fn meta(&self, name: &str) -> Result<i64, Error> {
+        let mut row = self.conn.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
+        row.query_row([name], |row| row.get(0))
+            .optional()?
+            .ok_or_else(|| damaged(format_args!("`{name}` is missing from meta")))
+    }
+
+    /// Changes a single value.
+    pub fn set_meta(&self, name: &str, value: i64) -> Result<(), Error> {
+        self.conn.prepare_cached("UPDATE meta SET value = ?2 WHERE name = ?1")?.execute((name, value))?;
+        Ok(())
+    }
+
+    /// To be done when this transaction is committed.
+    pub fn on_commit(&mut self, what: impl FnOnce(&mut Desk) + Send + 'static) {
+        self.after_commit.push(Box::new(what));
+    }
+
+    /// Does a piece of work; if it fails, nothing of it stays.
+    fn within_savepoint(&mut self, task: &mut dyn Task) -> Result<(), Error> {
+        let (pending, after) = (self.pending.len(), self.after_commit.len());
+        self.conn.prepare_cached("SAVEPOINT job")?.execute([])?;
+        let result = task.run(self);
+        if result.is_err() && !self.conn.is_autocommit() {
+            self.conn.prepare_cached("ROLLBACK TO job")?.execute([])?;
+            self.pending.truncate(pending);
+            self.after_commit.truncate(after);
+        }
+        if !self.conn.is_autocommit() {
+            self.conn.prepare_cached("RELEASE job")?.execute([])?;
+        }
+        result
+    }
+
+    fn committed(&mut self) {
+        for (hash, seq) in std::mem::take(&mut self.pending) {
+            self.hot.insert(hash, seq);
+        }
+        for what in std::mem::take(&mut self.after_commit) {
+            what(self);
+        }
+    }
+
+    fn rolled_back(&mut self) {
+        self.pending.clear();
+        self.after_commit.clear();
+        if !self.conn.is_autocommit() {
+            // If even this fails, the next BEGIN does too, and says so.
+            let _ = self.conn.execute_batch("ROLLBACK");
+        }
+    }
+}
+
+/// The writer's thread.
+pub(super) struct Writer {
+    pub desk: Desk,
+    pub bell: Arc<Bell>,
+    pub reserve: Reserve,
+    /// Why nothing is written any more.
+    pub stopped: Option<Error>,
+}
+
+/// What a job came to within the transaction; who is answered waits for the commit.
+enum Done {
+    Append(oneshot::Sender<Result<Appended, Error>>, Result<Appended, Error>),
+    Task(Box<dyn Task>, Result<(), Error>),
+}
+
+impl Done {
+    fn answer(self, fate: &Result<(), Error>) {
+        match self {
+            // Whoever asked may be gone: nobody is left to tell.
+            Done::Append(reply, result) => drop(reply.send(fate.clone().and(result))),
+            Done::Task(task, own) => task.answer(own.and_then(|()| fate.clone())),
+        }
+    }
+}
+
+impl Writer {
+    /// Works until there is nobody left to ask for anything, or until it is told to close.
+    pub fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        let mut jobs = Vec::with_capacity(BATCH_MAX);
+        while let Some(first) = queue.blocking_recv() {
+            let mut close = None;
+            let mut next = Some(first);
+            while let Some(job) = next.take() {
+                match job {
+                    Job::Close(reply) => close = Some(reply),
+                    job => jobs.push(job),
+                }
+                if jobs.len() < BATCH_MAX && close.is_none() {
+                    next = queue.try_recv().ok();
+                }
+            }
+            self.batch(&mut jobs);
+            if let Some(reply) = close {
+                queue.close();
+                // What could not be copied is copied at the next start.
+                let _ = checkpoint(&self.desk.conn, "TRUNCATE");
+                drop(self);
+                let _ = reply.send(());
+                return;
+            }
+            self.look_after_log();
+        }
+    }
+
+    fn batch(&mut self, jobs: &mut Vec<Job>) {
+        if jobs.is_empty() {
+            return;
+        }
+        if self.reserve.is_spent() && jobs.iter().any(|job| matches!(job, Job::Append(..))) {
+            self.reserve.try_restore(&self.desk.conn, RETRY);
+        }
+        let mut done = Vec::with_capacity(jobs.len());
+        let mut fate = match &self.stopped {
+            Some(why) => Err(why.clone()),
+            None => self.transact(jobs, &mut done),
+        };
+        if matches!(fate, Err(Error::Full)) && self.reserve.spend(&self.desk.conn) {
+            // With the reserve set free, whatever isn't a new event is done once more: a delivery that was sent must not be
+            // sent again for want of a place to note it.
+            jobs.extend(self.refuse_appends(&mut done));
+            fate = self.transact(jobs, &mut done);
+        }
+        if let Err(error @ (Error::Broken(_) | Error::Unusable(_))) = &fate {
+            self.stopped.get_or_insert_with(|| error.clone());
+        }
+        for job in jobs.drain(..) {
+            match job {
+                Job::Append(_, reply) => done.push(Done::Append(reply, Err(Error::Full))),
+                Job::Task(task) => done.push(Done::Task(task, Ok(()))),
+                Job::Close(_) => {}
+            }
+        }
+        let wrote = fate.is_ok() && done.iter().any(|done| matches!(done, Done::Task(..)));
+        if wrote {
+            self.reserve.something_changed();
+        }
+        self.bell.hot.store(self.desk.hot.len(), Ordering::Relaxed);
+        for done in done {
+            done.answer(&fate);
+        }
+    }
+
+    /// Runs the jobs in one transaction and commits it. An error is the whole batch's: nothing of it stays.
+    fn transact(&mut self, jobs: &mut Vec<Job>, done: &mut Vec<Done>) -> Result<(), Error> {
+        let result = self.run_all(jobs, done).and_then(|()| {
+            let commit = self.desk.conn.prepare_cached("COMMIT")?.execute([]);
+            commit.map(drop).map_err(Error::from)
+        });
+        match &result {
+            Ok(()) => self.desk.committed(),
+            Err(_) => self.desk.rolled_back(),
+        }
+        result
+    }
+
+    fn run_all(&mut self, jobs: &mut Vec<Job>, done: &mut Vec<Done>) -> Result<(), Error> {
+        let spent = self.reserve.is_spent();
+        let desk = &mut self.desk;
+        desk.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let mut failed = None;
+        for job in jobs.drain(..) {
+            let result = match job {
+                Job::Append(_, reply) if spent => {
+                    done.push(Done::Append(reply, Err(Error::Full)));
+                    continue;
+                }
+                Job::Append(arrival, reply) => {
+                    let result = if failed.is_none() { desk.append(&arrival) } else { Err(Error::Full) };
+                    let error = result.as_ref().err().cloned();
+                    done.push(Done::Append(reply, result));
+                    error
+                }
+                Job::Task(mut task) => {
+                    let result = if failed.is_none() { desk.within_savepoint(&mut *task) } else { Ok(()) };
+                    let error = result.as_ref().err().cloned();
+                    done.push(Done::Task(task, result));
+                    error
+                }
+                Job::Close(_) => None,
+            };
+            // These are not one job's misfortune; and where SQLite gave up the transaction, there is none to go on in.
+            let whole = |error: &Error| matches!(error, Error::Full | Error::Broken(_) | Error::Unusable(_));
+            if failed.is_none() && (result.as_ref().is_some_and(whole) || desk.conn.is_autocommit()) {
+                failed = Some(result.unwrap_or_else(|| Error::Unavailable("the transaction was given up".into())));
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Answers the appends of a batch that found the disk full, and gives back the rest to be done again.
+    fn refuse_appends(&mut self, done: &mut Vec<Done>) -> Vec<Job> {
+        let mut again = Vec::new();
+        for done in std::mem::take(done) {
+            match done {
+                Done::Append(..) => done.answer(&Err(Error::Full)),
+                Done::Task(task, _) => again.push(Job::Task(task)),
+            }
+        }
+        again
+    }
+
+    /// Keeps the write-ahead log from growing: the keeper copies it alongside, the writer makes it start anew.
+    fn look_after_log(&mut self) {
+        if self.desk.written < LOOK_BYTES || self.stopped.is_some() {
+            return;
+        }
+        self.desk.written = 0;
+        self.bell.ring();
+        let until = Instant::now() + WAL_PATIENCE;
+        loop {
+            let Ok((bytes, copied)) = checkpoint(&self.desk.conn, "NOOP") else { return };
+            let nearly = bytes.saturating_sub(copied) < WAL_RESTART_BYTES / 4;
+            if bytes < WAL_RESTART_BYTES || (bytes < WAL_BYTES_MAX && !nearly) {
+                return;
+            }
+            match checkpoint(&self.desk.conn, "PASSIVE") {
+                Ok((log, copied)) if log == copied => return,
+                Err(error @ (Error::Broken(_) | Error::Unusable(_))) => {
+                    self.stopped = Some(error);
+                    return;
+                }
+                _ => {}
+            }
+            if bytes < WAL_BYTES_MAX || Instant::now() > until {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}

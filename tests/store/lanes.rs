@@ -1,0 +1,133 @@
+//! The deliveries of one case to one destination: in order, and knowing of each other.
+
+use fanfare::delivery::{DeliveryId, Lane, Outcome, State};
+use fanfare::planner::{Cancel, Plan};
+
+use super::bench::{
+    Bench, at, dead, delivered, delivered_as, delivery, in_lane, receipt, retry, room, settlement, start,
+};
+
+async fn two(bench: &Bench) {
+    bench.event("evt_1").await;
+    bench.deliveries(vec![in_lane("case_1", "dlv_open"), in_lane("case_1", "dlv_close")]).await;
+}
+
+fn replace(lane: &str, deliveries: Vec<&str>) -> Plan {
+    Plan {
+        cancel: vec![Cancel { lane: Lane(lane.into()), reason: "replaced by a newer one".into() }],
+        deliveries: deliveries.into_iter().map(|id| in_lane(lane, id)).collect(),
+        ..Plan::default()
+    }
+}
+
+pub async fn a_close_waits_for_what_was_announced_before_it(bench: Bench) {
+    two(&bench).await;
+    let open = bench.claim_one(start()).await;
+    assert_eq!(open.delivery.planned.id.0, "dlv_open");
+    assert!(bench.claim(at(1)).await.claims.is_empty(), "while it is under way");
+    bench.end(&open, retry(at(60)), at(2)).await;
+    let waiting = bench.claim(at(3)).await;
+    assert!(waiting.claims.is_empty(), "while it waits for its next attempt");
+    assert_eq!(waiting.next, Some(at(60)));
+    let open = bench.claim_one(at(60)).await;
+    bench.end(&open, delivered_as("1.2"), at(61)).await;
+    let close = bench.claim_one(at(61)).await;
+    assert_eq!(close.delivery.planned.id.0, "dlv_close");
+    assert_eq!((close.receipt, close.shown), (Some(receipt("1.2")), true));
+}
+
+pub async fn lanes_do_not_hold_each_other_back(bench: Bench) {
+    bench.event("evt_1").await;
+    let all = [("case_1", "a1"), ("case_1", "a2"), ("case_2", "b1"), ("case_2", "b2")];
+    bench.deliveries(all.map(|(lane, id)| in_lane(lane, id)).into()).await;
+    assert_eq!(bench.claimed_ids(start()).await, ["a1", "b1"]);
+}
+
+pub async fn deliveries_without_a_lane_wait_for_nobody(bench: Bench) {
+    bench.event("evt_1").await;
+    bench.deliveries(vec![in_lane("case_1", "a1"), in_lane("case_1", "a2"), delivery("b"), delivery("c")]).await;
+    assert_eq!(bench.claimed_ids(start()).await, ["a1", "b", "c"]);
+}
+
+pub async fn a_dead_predecessor_lets_the_next_go(bench: Bench) {
+    two(&bench).await;
+    let open = bench.claim_one(start()).await;
+    bench.end(&open, dead(), at(1)).await;
+    let close = bench.claim_one(at(1)).await;
+    assert_eq!((close.delivery.planned.id.0.as_str(), close.shown, close.receipt), ("dlv_close", false, None));
+}
+
+pub async fn the_first_receipt_of_a_lane_stays(bench: Bench) {
+    bench.event("evt_1").await;
+    bench.deliveries(["a", "b", "c"].map(|id| in_lane("case_1", id)).into()).await;
+    let first = bench.claim_one(start()).await;
+    bench.end(&first, delivered(), at(1)).await;
+    for ts in ["1.1", "2.2"] {
+        let claim = bench.claim_one(at(2)).await;
+        bench.end(&claim, delivered_as(ts), at(3)).await;
+    }
+    bench.plan(Plan { deliveries: vec![in_lane("case_1", "d"), in_lane("case_2", "e")], ..Plan::default() }).await;
+    let claims = bench.claim(at(4)).await.claims;
+    assert_eq!(claims[0].receipt, Some(receipt("1.1")), "the first that gave one back");
+    assert_eq!((claims[1].receipt.as_ref(), claims[1].shown), (None, false), "another lane's is its own");
+}
+
+pub async fn an_ambiguous_attempt_may_have_been_shown(bench: Bench) {
+    two(&bench).await;
+    let open = bench.claim_one(start()).await;
+    bench.end(&open, settlement(Outcome::Ambiguous, State::Dead, start()), at(1)).await;
+    let close = bench.claim_one(at(1)).await;
+    assert_eq!((close.shown, close.receipt), (true, None));
+}
+
+pub async fn a_permanent_failure_was_shown_to_nobody(bench: Bench) {
+    for outcome in [Outcome::Permanent, Outcome::Temporary, Outcome::Limited, Outcome::Refused] {
+        let name = outcome.name();
+        bench.event(name).await;
+        bench.deliveries(vec![in_lane(name, &format!("{name}_1")), in_lane(name, &format!("{name}_2"))]).await;
+        let open = bench.claim_one(at(7200)).await;
+        bench.end(&open, settlement(outcome, State::Dead, start()), start()).await;
+        let close = bench.claim_one(at(7200)).await;
+        assert!(!close.shown, "{name}");
+        bench.end(&close, delivered(), start()).await;
+    }
+}
+
+pub async fn a_lost_attempt_may_have_been_shown(bench: Bench) {
+    two(&bench).await;
+    bench.claim_one(start()).await;
+    let again = bench.claim_one(at(100)).await;
+    bench.end(&again, dead(), at(101)).await;
+    assert!(bench.claim_one(at(101)).await.shown);
+}
+
+pub async fn a_newer_message_replaces_an_untried_one(bench: Bench) {
+    bench.event("evt_1").await;
+    bench.deliveries(vec![in_lane("case_1", "old"), in_lane("case_2", "other")]).await;
+    bench.plan(replace("case_1", vec!["new"])).await;
+    let old = bench.find("old").await;
+    assert_eq!((old.state, old.finished), (State::Cancelled, Some(start())));
+    assert_eq!(old.last_error.as_deref(), Some("replaced by a newer one"));
+    assert_eq!(bench.claimed_ids(start()).await, ["other", "new"]);
+}
+
+pub async fn a_tried_message_is_not_replaced(bench: Bench) {
+    bench.event("evt_1").await;
+    bench.deliveries(vec![in_lane("case_1", "sending"), in_lane("case_2", "retrying")]).await;
+    let claims = bench.claim(start()).await.claims;
+    bench.end(&claims[1], retry(at(60)), at(1)).await;
+    bench.plan(replace("case_1", vec!["new_1"])).await;
+    bench.plan(replace("case_2", vec!["new_2"])).await;
+    assert_eq!((bench.state("sending").await, bench.state("retrying").await), (State::Sending, State::Retrying));
+    assert!(bench.claim(at(2)).await.claims.is_empty(), "and the new ones wait for them");
+}
+
+pub async fn a_revived_predecessor_holds_its_lane_again(bench: Bench) {
+    two(&bench).await;
+    let open = bench.claim_one(start()).await;
+    bench.end(&open, dead(), at(1)).await;
+    bench.revive(&[DeliveryId("dlv_open".into())], at(2)).await.unwrap();
+    let claims = bench.claim_in(at(2), &[room("slack")]).await.claims;
+    assert_eq!(claims.len(), 1);
+    assert_eq!(claims[0].delivery.planned.id.0, "dlv_open");
+}

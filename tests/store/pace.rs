@@ -1,0 +1,1 @@
+//! The retry schedule, the rate and the breaker, over all kinds of input.
