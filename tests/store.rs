@@ -113,6 +113,7 @@ macro_rules! suite {
                     a_permanent_failure_was_shown_to_nobody,
                     a_lost_attempt_may_have_been_shown,
                     a_newer_message_replaces_an_untried_one,
+                    a_reminder_replaces_no_message_of_another_action,
                     a_tried_message_is_not_replaced,
                     a_revived_predecessor_holds_its_lane_again;
                 paces:

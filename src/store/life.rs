@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Error, Settlement};
 use crate::clock::{from_ms, plus};
-use crate::delivery::{Attempt, Delivery, NewDelivery, Outcome, State};
+use crate::delivery::{Attempt, Delivery, NewDelivery, Outcome, Receipt, State};
+use crate::planner::Cancel;
 
 /// So many attempts in a row without an outcome, and the delivery is set aside: whatever it does to the process that
 /// carries it out, it shall not do for ever.
@@ -179,9 +180,10 @@ impl Row {
         waits
     }
 
-    /// Whether a newer message of its lane may take its place: it waits, and was never tried.
-    pub fn is_untried(&self) -> bool {
-        self.delivery.state == State::Due && self.delivery.attempts == 0
+    /// Whether this calls it off, if it is of that lane: it waits, was never tried, and is of the action that is meant.
+    pub fn is_replaced_by(&self, cancel: &Cancel) -> bool {
+        let meant = cancel.action.as_ref().is_none_or(|action| *action == self.delivery.planned.action);
+        meant && self.delivery.state == State::Due && self.delivery.attempts == 0
     }
 
     fn finish(&mut self, state: State, reason: Option<String>, now: Timestamp) {
@@ -200,14 +202,14 @@ impl Row {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LaneState {
     /// What the first delivered message gave back.
-    pub receipt: Option<crate::delivery::Receipt>,
+    pub receipt: Option<Receipt>,
     /// Whether any message was delivered, or perhaps.
     pub shown: bool,
 }
 
 impl LaneState {
     /// An attempt of the lane ended so. Gives whether anything changed.
-    pub fn after(&mut self, outcome: Outcome, receipt: Option<&crate::delivery::Receipt>) -> bool {
+    pub fn after(&mut self, outcome: Outcome, receipt: Option<&Receipt>) -> bool {
         let before = (self.shown, self.receipt.is_some());
         self.shown |= matches!(outcome, Outcome::Delivered | Outcome::Ambiguous);
         if outcome == Outcome::Delivered && self.receipt.is_none() {

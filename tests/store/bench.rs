@@ -39,7 +39,7 @@ pub const LEASE: i64 = 40;
 pub struct Bench {
     pub store: Arc<dyn Store>,
     /// Gone with the bench.
-    pub folder: TempDir,
+    _folder: TempDir,
 }
 
 impl std::ops::Deref for Bench {
@@ -54,7 +54,7 @@ impl Bench {
     pub async fn open(address: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = open(&Secret::new(address), folder.path()).await.unwrap();
-        Self { store, folder }
+        Self { store, _folder: folder }
     }
 
     /// Appends a fresh event with this id, received at [`start`].

@@ -14,7 +14,7 @@ async fn two(bench: &Bench) {
 
 fn replace(lane: &str, deliveries: Vec<&str>) -> Plan {
     Plan {
-        cancel: vec![Cancel { lane: Lane(lane.into()), reason: "replaced by a newer one".into() }],
+        cancel: vec![Cancel { lane: Lane(lane.into()), action: None, reason: "replaced by a newer one".into() }],
         deliveries: deliveries.into_iter().map(|id| in_lane(lane, id)).collect(),
         ..Plan::default()
     }
@@ -109,6 +109,18 @@ pub async fn a_newer_message_replaces_an_untried_one(bench: Bench) {
     assert_eq!((old.state, old.finished), (State::Cancelled, Some(start())));
     assert_eq!(old.last_error.as_deref(), Some("replaced by a newer one"));
     assert_eq!(bench.claimed_ids(start()).await, ["other", "new"]);
+}
+
+pub async fn a_reminder_replaces_no_message_of_another_action(bench: Bench) {
+    bench.event("evt_1").await;
+    let mut reminder = in_lane("case_1", "reminder");
+    reminder.action = "remind".into();
+    bench.deliveries(vec![in_lane("case_1", "announcement"), reminder]).await;
+    let mut plan = replace("case_1", vec!["newer"]);
+    plan.cancel[0].action = Some("remind".into());
+    bench.plan(plan).await;
+    assert_eq!(bench.state("announcement").await, State::Due);
+    assert_eq!(bench.state("reminder").await, State::Cancelled);
 }
 
 pub async fn a_tried_message_is_not_replaced(bench: Bench) {

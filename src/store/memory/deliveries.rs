@@ -8,6 +8,7 @@ use super::{World, with_set};
 use crate::delivery::{Attempt, Delivery, DeliveryId, Lane, NewDelivery, Outcome, Receipt, State};
 use crate::event::Seq;
 use crate::pace::Pace;
+use crate::planner::Cancel;
 use crate::store::life::{LaneState, Row, Taken, capped_attempt, whole};
 use crate::store::{Census, Claim, Claimed, DeliveryFilter, Error, Room, Settlement, Standing, signals};
 
@@ -124,9 +125,9 @@ impl Deliveries {
     }
 
     /// Calls off what a lane has untried.
-    pub fn cancel_untried(&mut self, lane: &Lane, reason: &str, now: Timestamp) {
-        for n in self.open.get(lane).cloned().unwrap_or_default() {
-            self.change(n, |row| row.is_untried() && row.cancel(reason, now));
+    pub fn cancel_untried(&mut self, cancel: &Cancel, now: Timestamp) {
+        for n in self.open.get(&cancel.lane).cloned().unwrap_or_default() {
+            self.change(n, |row| row.is_replaced_by(cancel) && row.cancel(&cancel.reason, now));
         }
     }
 

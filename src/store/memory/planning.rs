@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use super::{ByEvent, World};
 use crate::clock::from_ms;
 use crate::event::Seq;
+use crate::planner::Plan;
 use crate::planner::ledger::{DocChange, DueTimer, Key, Keys, Ledger, Timer};
 use crate::planner::why::WhyRow;
-use crate::planner::{Cancel, Plan};
 use crate::store::life::whole;
 use crate::store::{Error, PlannerLease};
 
@@ -123,8 +123,8 @@ impl World {
         if self.planning.lease.as_ref().map(|(_, held)| held.token) != Some(lease.token) {
             return Err(Error::Lost);
         }
-        for Cancel { lane, reason } in &plan.cancel {
-            self.deliveries.cancel_untried(lane, reason, now);
+        for cancel in &plan.cancel {
+            self.deliveries.cancel_untried(cancel, now);
         }
         let mut new = 0;
         for planned in plan.deliveries {

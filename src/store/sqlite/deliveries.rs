@@ -14,6 +14,7 @@ use super::writer::Desk;
 use crate::clock::from_ms;
 use crate::delivery::{Act, Attempt, Delivery, DeliveryId, Lane, NewDelivery, Outcome, State};
 use crate::pace::Pace;
+use crate::planner::Cancel;
 use crate::store::life::Row;
 use crate::store::{Census, DeliveryFilter, Error, Standing};
 
@@ -70,19 +71,19 @@ impl Desk {
     }
 
     /// Calls off what a lane has untried.
-    pub fn cancel_untried(&mut self, lane: &Lane, reason: &str, now: Timestamp) -> Result<(), Error> {
+    pub fn cancel_untried(&mut self, cancel: &Cancel, now: Timestamp) -> Result<(), Error> {
         let all: Vec<i64> = self
             .conn
             .prepare_cached(
                 "SELECT n FROM deliveries
                   WHERE lane = ?1 AND lane IS NOT NULL AND state IN ('due', 'sending', 'retrying') ORDER BY n",
             )?
-            .query_map([&lane.0], |row| row.get(0))?
+            .query_map([&cancel.lane.0], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         for n in all {
             if let Some(mut stored) = self.delivery_at(n)?
-                && stored.row.is_untried()
-                && stored.row.cancel(reason, now)
+                && stored.row.is_replaced_by(cancel)
+                && stored.row.cancel(&cancel.reason, now)
             {
                 self.update_delivery(&stored)?;
             }

@@ -7,9 +7,9 @@ use super::error::{json, text};
 use super::writer::Desk;
 use crate::clock::from_ms;
 use crate::event::Seq;
+use crate::planner::Plan;
 use crate::planner::ledger::{DocChange, Key, Keys, Ledger, Timer};
 use crate::planner::why::WhyRow;
-use crate::planner::{Cancel, Plan};
 use crate::store::{Error, PlannerLease};
 
 impl Desk {
@@ -44,8 +44,8 @@ impl Desk {
         if token.map(i64::cast_unsigned) != Some(lease.token) {
             return Err(Error::Lost);
         }
-        for Cancel { lane, reason } in &plan.cancel {
-            self.cancel_untried(lane, reason, now)?;
+        for cancel in &plan.cancel {
+            self.cancel_untried(cancel, now)?;
         }
         let mut new = 0;
         for delivery in &plan.deliveries {
