@@ -549,3 +549,74 @@ proptest! {
         prop_assert!(Arc::ptr_eq(&items[0].place.file, &entries[0].0.place.file));
     }
 }
+
+/// A file as people write them, for slips of one character.
+const PLAIN: &str = "\
+rules:
+  - name: fraud-needs-a-person # why
+    description: Page trust and safety, it's urgent.
+    events: fraud.action_required
+    when:
+      $.data.severity: [high, critical]
+      $.data.streams: {gte: 1000, lt: 5}
+    actions:
+      - to: oncall
+        message: \"fraud {{ data.id }} is here\"
+      - to: [label-heads, finance]
+        after: 2h
+        text: 'so it is'
+  - name: stuck
+    events: release.submitted
+    description: |
+      Two lines
+      of text: so
+    closed_by:
+      - release.live
+      - release.rejected
+";
+
+/// Every text that one sign put into, or one character taken out of, this line makes.
+fn slips(line: &str) -> Vec<String> {
+    const SIGNS: [&str; 22] = [
+        "\"", "'", "[", "]", "{", "}", ":", ": ", " ", "\t", "*", "&", "!", "#", " #", "%", "@", "`", ",", "|", "- ",
+        "?",
+    ];
+    let put = (0..=line.len()).flat_map(|at| {
+        SIGNS.map(|sign| {
+            let mut slip = line.to_owned();
+            slip.insert_str(at, sign);
+            slip
+        })
+    });
+    let taken = (0..line.len()).map(|at| {
+        let mut slip = line.to_owned();
+        slip.remove(at);
+        slip
+    });
+    put.chain(taken).collect()
+}
+
+#[test]
+fn a_slip_of_one_character_is_reported_where_it_was_made() {
+    let (mut reported, mut elsewhere) = (0, Vec::new());
+    for (number, line) in PLAIN.lines().enumerate() {
+        for slip in slips(line) {
+            let lines = PLAIN.lines().enumerate().map(|(n, line)| if n == number { slip.as_str() } else { line });
+            let (_, problems) = read(&lines.collect::<Vec<_>>().join("\n"));
+            let places = problems.iter().flat_map(|problem| {
+                [problem.place.as_ref(), problem.also.as_ref().map(|(place, _)| place)].into_iter().flatten()
+            });
+            let mut lines = places.map(Place::line).peekable();
+            if lines.peek().is_none() {
+                continue;
+            }
+            reported += 1;
+            if !lines.any(|line| line == number + 1) {
+                elsewhere.push(format!("{}: {slip}", number + 1));
+            }
+        }
+    }
+    assert!(reported > 4000, "{reported}");
+    // What is left are parents turned into comments, whose children fit nothing, and the like.
+    assert!(elsewhere.len() * 100 <= 2 * reported, "{} of {reported}:\n{}", elsewhere.len(), elsewhere.join("\n"));
+}

@@ -68,7 +68,7 @@ pub(super) fn syntax(broken: &Broken<'_>, kind: &ErrorKind) -> Problem {
         | E::BlockEntryInFlowCollection
         | E::InvalidFlowScalarIndent
         | E::FlowMappingValueAdjacentCollection
-            if broken.bracket.is_some() =>
+            if broken.bracket().is_some() =>
         {
             broken.in_brackets()
         }
@@ -78,9 +78,7 @@ pub(super) fn syntax(broken: &Broken<'_>, kind: &ErrorKind) -> Problem {
         E::BlockSequenceEntryNotAllowed => Problem::error("syntax", "a list can't begin on the line of its key")
             .at(&broken.place(broken.at))
             .hint("put each `- ` on a line of its own, or quote the text: \"- …\""),
-        E::CommentInterceptedScalar => Problem::error("quote-it", "` #` begins a comment here, and ends the text")
-            .at(&broken.place(broken.at))
-            .hint("if it belongs to the text, quote it: \"…\""),
+        E::CommentInterceptedScalar => broken.comment(),
         E::TabInBlockIndentation
         | E::TabNotAllowed
         | E::TabInIndentation
@@ -229,10 +227,27 @@ impl Broken<'_> {
         start..start + self.rest(start).get(..len).unwrap_or_default().trim_end().len()
     }
 
+    /// Where the innermost bracket that is open stands: the reader knows it, or the parser was not yet sure of it, since
+    /// it could have begun a key.
+    fn bracket(&self) -> Option<usize> {
+        let unread = self.text().get(self.read_to..self.at)?;
+        let mut open = Vec::new();
+        let mut before = ' ';
+        for (at, c) in unread.char_indices() {
+            match c {
+                '[' | '{' if matches!(before, ' ' | '\n' | '\t' | ',' | '[' | '{') => open.push(self.read_to + at),
+                ']' | '}' => drop(open.pop()),
+                _ => {}
+            }
+            before = c;
+        }
+        open.pop().or(self.bracket)
+    }
+
     /// With the bracket that is open, where that stands on another line.
     fn bracketed(&self, problem: Problem) -> Problem {
         let problem = problem.at(&self.place(self.at));
-        match self.bracket {
+        match self.bracket() {
             Some(open) if self.line_start(open) != self.line_start(self.at) => {
                 problem.also(&self.place(open), "opened here")
             }
@@ -242,9 +257,9 @@ impl Broken<'_> {
 
     /// Something that can't stand between brackets, or a bracket that was not closed on its line.
     fn in_brackets(&self) -> Problem {
-        let open = self.bracket.unwrap_or(self.at);
+        let open = self.bracket().unwrap_or(self.at);
         let sign = self.rest(open).chars().next().unwrap_or('[');
-        if self.line_start(open) != self.line_start(self.at) && !self.is_continued(open) {
+        if !self.is_continued(open) {
             return Problem::error("syntax", format!("the `{sign}` is never closed"))
                 .at(&self.place(open))
                 .also(&self.place(self.at), "this can't stand within it");
@@ -263,10 +278,13 @@ impl Broken<'_> {
         }
     }
 
-    /// Whether what the bracket holds goes on below its line: the line ends with the bracket or a comma.
+    /// Whether the mistake is on the bracket's line, or what the bracket holds goes on below it: the line ends with the bracket or a comma, and the line
+    /// of the mistake is indented further.
     fn is_continued(&self, open: usize) -> bool {
         let line = self.rest(open).lines().next().unwrap_or_default();
-        line.split(" #").next().unwrap_or_default().trim_end().ends_with(['[', '{', ','])
+        let line = line.split(" #").next().unwrap_or_default().trim_end();
+        self.line_start(open) == self.line_start(self.at)
+            || (line.ends_with(['[', '{', ',']) && indent(self.line(self.at)) > indent(self.line(open)))
     }
 
     /// Where the quoted text that was being read begins: behind the last event, blanks, comments and signs.
@@ -367,6 +385,9 @@ impl Broken<'_> {
             )
             .at(&self.place(self.at));
         }
+        if self.bracket().is_some_and(|open| !self.is_continued(open)) {
+            return self.in_brackets();
+        }
         match character {
             // Between backticks it could not be read.
             '`' => self.quote("a backtick can't begin an unquoted text"),
@@ -379,40 +400,47 @@ impl Broken<'_> {
         let plain = self.plain.clone().filter(|plain| plain.end <= self.at).unwrap_or(self.at..self.at);
         let text = self.text().get(plain.clone()).unwrap_or_default();
         if let Some(last_line) = text.rfind('\n') {
-            let first_line = text.lines().next().unwrap_or_default();
-            if let Some(colon) = first_line.find(':') {
-                return Problem::error("syntax", "a blank is missing behind the `:`")
-                    .at(&self.place(plain.start + colon))
-                    .hint(format!(
-                        "write `{}: {}`",
-                        shortened(first_line.get(..colon).unwrap_or_default()),
-                        shortened(first_line.get(colon + 1..).unwrap_or_default())
-                    ));
-            }
-            let key = last_line + 1 + text.get(last_line + 1..).map_or(0, |line| line.len() - line.trim_start().len());
-            let key = plain.start + key;
-            return Problem::error("syntax", "a key stands below a value, as if it belonged to it")
-                .at(&Place::new(self.file, key..self.at + 1))
-                .also(&Place::new(self.file, plain.start..plain.start + first_line.len()), "the value")
-                .hint("is it indented too far?");
+            return self.below_plain(&plain, plain.start + last_line + 1);
         }
         Problem::error("quote-it", "a second `:` on one line")
             .at(&self.place(self.at))
             .hint("a text with `: ` in it must be quoted: \"…\"")
     }
 
+    /// A `:` behind a plain text of several lines, of which the last begins at `last_line`: what was meant as a key is
+    /// read as the end of that text.
+    fn below_plain(&self, plain: &Range<usize>, last_line: usize) -> Problem {
+        let first_line = self.rest(plain.start).lines().next().unwrap_or_default().trim_end();
+        if let Some((key, value)) = first_line.split_once(':') {
+            return Problem::error("syntax", "a blank is missing behind the `:`")
+                .at(&self.place(plain.start + key.len()))
+                .hint(format!("write `{}: {}`", shortened(key), shortened(value)));
+        }
+        if self.line_to(plain.start).trim_matches([' ', '-']).is_empty() {
+            return self.no_key_at(plain.start);
+        }
+        let key = last_line + indent(self.rest(last_line));
+        Problem::error("syntax", "a key stands below a value, as if it belonged to it")
+            .at(&Place::new(self.file, key..self.at + 1))
+            .also(&Place::new(self.file, plain.start..plain.start + first_line.len()), "the value")
+            .hint("is it indented too far?")
+    }
+
     /// A line that is neither key nor value.
     fn no_key(&self) -> Problem {
-        let line = self.line(self.at);
-        let start = self.line_start(self.at) + line.len() - line.trim_start().len();
-        let text = line.trim();
-        let problem = Problem::error("syntax", "a key and a `:` are missing on this line")
+        self.no_key_at(self.line_start(self.at) + indent(self.line(self.at)))
+    }
+
+    /// The same, whose text begins at `start`.
+    fn no_key_at(&self, start: usize) -> Problem {
+        let text = self.rest(start).lines().next().unwrap_or_default().trim_end();
+        let problem = Problem::error("syntax", "this line has no key: a `:` and a blank are missing")
             .at(&Place::new(self.file, start..start + text.len()));
         match text.split_once(':') {
             Some((key, value)) if !key.is_empty() && !value.is_empty() && !value.starts_with(' ') => {
-                problem.hint(format!("a blank is missing: `{}: {}`", shortened(key), shortened(value)))
+                problem.hint(format!("write `{}: {}`", shortened(key), shortened(value)))
             }
-            _ => problem.hint("does it belong to the line above? then indent it further"),
+            _ => problem.hint("if it belongs to the text above, indent it further"),
         }
     }
 
@@ -421,14 +449,46 @@ impl Broken<'_> {
         if !self.line_to(self.at).trim_matches([' ', '-']).is_empty() {
             return self.quote("the value has ended before this");
         }
-        let line = self.line(self.at);
-        let indent = line.len() - line.trim_start().len();
-        let start = self.line_start(self.at) + indent;
-        let place = Place::new(self.file, start..start + line.trim().len());
-        let blanks = if indent == 1 { "blank" } else { "blanks" };
-        Problem::error("syntax", format!("this line, indented by {indent} {blanks}, fits nothing above"))
-            .at(&place)
-            .hint("give it the indentation of the lines that it belongs to")
+        let (start, line) = (self.line_start(self.at), self.line(self.at));
+        let blanks = |indent: usize| match indent {
+            0 => "not at all".to_owned(),
+            1 => "by 1 blank".to_owned(),
+            blanks => format!("by {blanks} blanks"),
+        };
+        let place = Place::new(self.file, start + indent(line)..start + line.trim_end().len());
+        let problem = Problem::error(
+            "syntax",
+            format!("this line is indented {}, which fits nothing above", blanks(indent(line))),
+        )
+        .at(&place);
+        let before = self.text().get(..start).unwrap_or_default().trim_end();
+        if before.is_empty() {
+            return problem;
+        }
+        let (above, line) = (self.line_start(before.len()), self.line(before.len()));
+        // Keys of one mapping line up, so that the `- ` before the first one counts.
+        let key = line.len() - line.trim_start_matches([' ', '-']).len();
+        let label = match line.trim_start().starts_with('#') {
+            true => "and this one is a comment".to_owned(),
+            false => format!("and this one {}", blanks(key)),
+        };
+        problem.also(&Place::new(self.file, above + key..above + line.trim_end().len()), label)
+    }
+
+    /// A text that would go on below a comment.
+    fn comment(&self) -> Problem {
+        let problem = Problem::error("quote-it", "` #` begins a comment here, and ends the text")
+            .at(&self.place(self.at))
+            .hint("if it belongs to the text, quote it: \"…\"");
+        let next = self.rest(self.at).find('\n').map(|at| self.at + at + 1);
+        match next {
+            Some(next) => {
+                let line = self.rest(next).lines().next().unwrap_or_default();
+                let below = Place::new(self.file, next + indent(line)..next + line.trim_end().len());
+                problem.also(&below, "so it can't go on here")
+            }
+            None => problem,
+        }
     }
 
     /// A tab where only spaces can stand.
@@ -439,6 +499,12 @@ impl Broken<'_> {
             .at(&Place::new(self.file, tab..tab + 1))
             .hint(SPACES)
     }
+}
+
+/// The bytes of white space that a line begins with.
+fn indent(line: &str) -> usize {
+    let line = line.lines().next().unwrap_or_default();
+    line.len() - line.trim_start_matches([' ', '\t']).len()
 }
 
 /// What stands behind `key: `, where a line begins so.

@@ -120,8 +120,14 @@ impl Reader<'_> {
             at,
             read_to: self.read_to,
             plain: self.plain.clone(),
-            bracket: self.stack.iter().rev().find(|open| open.flow).map(|open| open.start),
+            bracket: self.stack.iter().rev().map(|open| open.start).find(|start| self.is_bracket(*start)),
         }
+    }
+
+    /// Whether a collection that begins here is one in brackets: a block begins with its first key or `-`, and so does a
+    /// pair that stands in brackets without its own.
+    fn is_bracket(&self, start: usize) -> bool {
+        matches!(self.file.text.as_bytes().get(start), Some(b'[' | b'{'))
     }
 
     fn event(&mut self, event: Event<'_>, span: &Span, at: Range<usize>) -> Step {
