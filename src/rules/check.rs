@@ -10,7 +10,8 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::Held;
-use super::operator::{Holds, Operand, Operator};
+use super::operand::Operand;
+use super::operator::{Holds, Operator};
 
 /// A compiled test.
 #[derive(Debug, Clone)]

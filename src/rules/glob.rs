@@ -2,11 +2,10 @@
 //!
 //! Pure. `*` is any run of characters, dots too; `?` is one; `{a,b}` is either; `!` before a glob takes away. A glob is
 //! compiled to a small program whose threads are run side by side, so matching takes time linear in the text, whatever
-//! the glob. Which rules a type reaches is found once per type and kept, see [`Index`].
+//! the glob.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use crate::problem::{Place, Problem, Problems};
 
@@ -316,6 +315,18 @@ impl Globs {
         &self.texts
     }
 
+    /// The types that it can accept, if it names them all; `None` if it has wildcards.
+    pub fn exact(&self) -> Option<Vec<&str>> {
+        if self.take.is_empty() && !self.leave.is_empty() {
+            return None;
+        }
+        let exact = self.take.iter().map(|one| match &one.glob.shape {
+            Shape::Exact(kind) => Some(kind.as_str()),
+            Shape::Prefix(_) | Shape::Program(_) => None,
+        });
+        exact.collect()
+    }
+
     /// Whether it accepts nothing at all.
     pub fn is_empty(&self) -> bool {
         self.take.is_empty() && self.leave.is_empty()
@@ -361,57 +372,5 @@ pub(crate) fn inner(place: &Place, text: &str, offset: usize) -> Place {
         Some(start) => place.part(start + offset, text.len().saturating_sub(offset).max(1)),
         // Written with escapes: there is no simple way from the text back to the file.
         None => place.clone(),
-    }
-}
-
-/// The most types whose candidates are kept.
-const TYPES_MAX: usize = 4096;
-
-/// Which rules a type reaches, found once per type.
-///
-/// A sender may invent types without end, so what is kept is bounded: when full, all is forgotten and found again. The
-/// lock is there because judging shares the set of rules; it is held for one look-up, and in a running server one
-/// planner alone asks.
-#[derive(Default)]
-pub(crate) struct Index {
-    foreign: RwLock<Candidates>,
-    own: RwLock<Candidates>,
-}
-
-type Candidates = HashMap<Arc<str>, Arc<[Candidate]>>;
-
-/// A rule that a type reaches, and by which of its globs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Candidate {
-    /// Its place in the set of rules.
-    pub rule: usize,
-    /// Its `events` accept the type.
-    pub events: bool,
-    /// Which of its closers accept the type.
-    pub closers: Vec<usize>,
-    /// Its `missing` accepts the type.
-    pub missing: bool,
-}
-
-impl Index {
-    /// The candidates of a type, found by `find` when they are not known yet.
-    pub(crate) fn of(&self, kind: &Arc<str>, own: bool, find: impl FnOnce() -> Arc<[Candidate]>) -> Arc<[Candidate]> {
-        let known = if own { &self.own } else { &self.foreign };
-        if let Some(candidates) = known.read().unwrap_or_else(PoisonError::into_inner).get(kind) {
-            return candidates.clone();
-        }
-        let candidates = find();
-        let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= TYPES_MAX {
-            known.clear();
-        }
-        known.insert(kind.clone(), candidates.clone());
-        candidates
-    }
-}
-
-impl fmt::Debug for Index {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Index")
     }
 }

@@ -2,14 +2,12 @@
 //!
 //! Pure, and total: an odd value is a reason, never an error.
 
-use std::sync::Arc;
-
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::glob::Candidate;
+use super::index::Candidate;
 use super::reading::{Budget, Reading};
 use super::value::{comparable, kind_of, text_of, time_of};
 use super::{Action, ActionJudgement, AtDate, Condition, FileMute, Held, Judgement, KeySpec, Rule, RuleSet, Why};
@@ -26,7 +24,7 @@ impl RuleSet {
         if event.is_own() && &*event.kind == MISSING {
             return Vec::new();
         }
-        let candidates = self.index.of(&event.kind, event.is_own(), || self.candidates(event));
+        let candidates = self.index.of(&self.rules, &event.kind, event.is_own());
         if candidates.is_empty() {
             return Vec::new();
         }
@@ -83,25 +81,9 @@ impl RuleSet {
     fn zone(&self) -> TimeZone {
         self.zone.clone().unwrap_or(TimeZone::UTC)
     }
-
-    fn candidates(&self, event: &Event) -> Arc<[Candidate]> {
-        let heard = self.rules.iter().enumerate().filter(|(_, rule)| rule.enabled);
-        heard.filter_map(|(at, rule)| rule.candidate(at, &event.kind, event.is_own())).collect()
-    }
 }
 
 impl Rule {
-    fn candidate(&self, at: usize, kind: &str, own: bool) -> Option<Candidate> {
-        let closers = self.closed_by.iter().enumerate().filter(|(_, closer)| closer.events.accept(kind, own));
-        let candidate = Candidate {
-            rule: at,
-            events: self.events.accept(kind, own),
-            closers: closers.map(|(at, _)| at).collect(),
-            missing: self.missing.as_ref().is_some_and(|missing| missing.events.accept(kind, own)),
-        };
-        (candidate.events || candidate.missing || !candidate.closers.is_empty()).then_some(candidate)
-    }
-
     fn judge(&self, candidate: &Candidate, reading: &mut Reading<'_>) -> Judgement<'_> {
         let mut budget = Budget::new();
         let mut judgement = Judgement::of(self);

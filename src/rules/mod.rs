@@ -26,7 +26,9 @@ pub mod condition;
 mod facts;
 pub mod glob;
 pub mod hours;
+mod index;
 mod judge;
+pub mod operand;
 pub mod operator;
 pub mod parse;
 mod reading;
@@ -49,7 +51,7 @@ pub struct RuleSet {
     /// The default zone, if one is set.
     pub zone: Option<TimeZone>,
     /// Which rules a type reaches.
-    pub(crate) index: glob::Index,
+    pub(crate) index: index::Index,
 }
 
 /// The names that the sources' presets bring: by source, by name, the paths in order.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::check::Look;
 use super::{Name, Query};
 use crate::event::Event;
-use crate::path::{Exceeded, Path, PathError, STEPS};
+use crate::path::{Exceeded, Part, Path, PathError, STEPS};
 
 /// The steps that one rule may take on one event.
 pub const RULE_STEPS: u64 = 2 * STEPS;
@@ -92,23 +92,19 @@ impl<'e> Reading<'e> {
         if self.selections.len() <= query.id {
             self.selections.resize(query.id + 1, None);
         }
-        let known = self.selections.get(query.id).cloned().flatten();
-        let selection = known.unwrap_or_else(|| run(&query.path, self.root));
-        if let Some(place) = self.selections.get_mut(query.id) {
-            *place = Some(selection.clone());
-        }
+        let root = self.root;
+        let Some(place) = self.selections.get_mut(query.id) else { return Err(Exceeded) };
+        let selection = place.get_or_insert_with(|| run(&query.path, root));
         budget.0 = budget.0.checked_sub(selection.cost).ok_or(Exceeded)?;
-        selection.nodes
+        selection.nodes.clone()
     }
 
     /// Where a plain path that selected nothing met a list: `$.data.platforms`.
     pub(crate) fn list_on_the_way(&self, path: &Path) -> Option<String> {
         let mut value = self.root;
         let mut walked = String::from("$");
-        for member in path.text().strip_prefix("$.")?.split('.') {
-            if member.contains(['[', '*', ' ']) {
-                return None;
-            }
+        for part in path.parts() {
+            let Part::Member(member) = part else { return None };
             match value {
                 Value::Array(_) => return Some(walked),
                 Value::Object(members) => value = members.get(member)?,

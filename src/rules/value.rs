@@ -115,7 +115,8 @@ impl Literal {
             (Literal::List(_), _) | (Literal::Map(_), _) => None,
             (_, Value::Array(_)) => Some(LIST_HINT.into()),
             (_, Value::Object(_)) => Some("a mapping: name one of its members".into()),
-            (Literal::Text(text, _), Value::String(other)) => {
+            // What is far longer differs by more.
+            (Literal::Text(text, _), Value::String(other)) if other.len() <= 2 * text.form.len() + 16 => {
                 let trimmed = comparable(other.trim(), text.folded);
                 if !text.folded && Text::new(&text.form, true).same(other) {
                     Some("only upper and lower case differ: `ignore_case: true` takes both".into())

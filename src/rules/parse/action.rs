@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::super::{Action, At, AtDate, Digest, DigestTime, HoursChoice, Throttle};
-use super::{Reader, entry_of, not_cut, times};
+use super::{Reader, entry_of, first_line, not_cut, times};
 use crate::delivery::{Say, Severity};
 use crate::problem::{Place, Problem};
 use crate::yaml::{Fields, Kind, Node, span_of_time};
@@ -117,10 +117,9 @@ impl Reader<'_> {
                 } else {
                     "a digest needs a time to go out"
                 };
-                let line = node.place.text().lines().next().unwrap_or_default().len();
                 self.problems.push(
                     Problem::error("does-not-fit", message)
-                        .at(&node.place.part(0, line))
+                        .at(&first_line(&node.place))
                         .hint("write `every: 1h`, or `at: \"16:00\", days: fri`"),
                 );
                 for key in ["every", "at", "days", "timezone"] {
@@ -396,10 +395,9 @@ impl Reader<'_> {
 
     fn rest_and_digest(&mut self, action: &Action) {
         if action.digest.is_some() && action.throttle.as_ref().is_some_and(|throttle| throttle.rest_digest) {
-            let line = action.place.text().lines().next().unwrap_or_default().len();
             self.problems.push(
                 Problem::error("does-not-fit", "`rest: digest` and a `digest` don't go together")
-                    .at(&action.place.part(0, line))
+                    .at(&first_line(&action.place))
                     .hint("with a digest, everything that the throttle lets through goes into it: write `rest: drop`"),
             );
         }
@@ -442,11 +440,10 @@ fn digest_of(said: &str) -> String {
 }
 
 fn twice(name: Option<&At<String>>, place: &Place) -> Problem {
-    let line = place.text().lines().next().unwrap_or_default().len();
     match name {
         Some(name) => Problem::error("defined-twice", format!("two actions have the name `{}`", name.value)),
         None => Problem::error("defined-twice", "two actions say the same, at the same time, to the same destinations"),
     }
-    .at(&place.part(0, line))
+    .at(&first_line(place))
     .hint("give each a `name`, or leave one out")
 }

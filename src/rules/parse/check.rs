@@ -10,7 +10,8 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::super::check::Check;
 use super::super::glob::{Glob, inner};
-use super::super::operator::{self, Holds, IGNORE_CASE, Operand, OperandKind, Operator, TABLE, Values};
+use super::super::operand::{Operand, OperandKind, Values};
+use super::super::operator::{self, Holds, IGNORE_CASE, Operator, TABLE};
 use super::super::value::{Literal, Text, comparable, time_of_text};
 use super::{Reader, comment_after};
 use crate::decimal::Decimal;
@@ -175,7 +176,7 @@ impl Reader<'_> {
             return None;
         }
         if on == On::Size && !node.one_or_more().iter().all(|item| matches!(item.kind, Kind::Number(_))) {
-            self.problems.push(node.expected(&format!("a number for `{name}`")));
+            self.problems.push(node.expected("a number, or a test on a number such as `{gte: 2}`"));
             return None;
         }
         let zone = self.zone();
@@ -198,7 +199,7 @@ impl Reader<'_> {
                 _ => Err(None),
             },
             OperandKind::Span => {
-                node.scalar().and_then(span_of_time).map(Operand::Span).ok_or_else(|| Some(expected()))
+                node.scalar().and_then(span_of_time).map(Operand::Span).ok_or_else(|| Some(not_span(node)))
             }
             OperandKind::Truth => match node.kind {
                 Kind::Bool(truth) => Ok(Operand::Truth(truth)),
@@ -330,6 +331,11 @@ fn not_bound(node: &Node, expected: Problem) -> Problem {
                 .at(&node.place)
                 .hint("write a plain number without quotes and groups: `1000`, `12.5`")
         }
+        Kind::Text(text) if !text.starts_with(|c: char| c.is_ascii_digit()) => {
+            Problem::error("wrong-kind", format!("`{text}` is neither a number nor a time"))
+                .at(&node.place)
+                .hint(format!("write {}", OperandKind::Bound.words()))
+        }
         Kind::Text(text) => match time_of_text(text, &TimeZone::UTC) {
             Err(note) => {
                 Problem::error("wrong-kind", note).at(&node.place).hint(format!("write {}", OperandKind::Bound.words()))
@@ -340,6 +346,16 @@ fn not_bound(node: &Node, expected: Problem) -> Problem {
     }
 }
 
+fn not_span(node: &Node) -> Problem {
+    let text = node.scalar().unwrap_or_default();
+    match node.scalar() {
+        Some(_) => Problem::error("wrong-span", format!("`{text}` is no span of time"))
+            .at(&node.place)
+            .hint("write a number and a unit: `30s`, `10m`, `2h`, `7d`"),
+        None => node.expected(OperandKind::Span.words()),
+    }
+}
+
 fn regex(pattern: &str, node: &Node, folded: bool) -> Result<regex::Regex, Problem> {
     if pattern.len() > REGEX_MAX {
         return Err(Problem::error("wrong-regex", format!("a regular expression longer than {REGEX_MAX} bytes"))
@@ -347,19 +363,22 @@ fn regex(pattern: &str, node: &Node, folded: bool) -> Result<regex::Regex, Probl
     }
     let pattern: String = pattern.nfc().collect();
     let built = RegexBuilder::new(&pattern).case_insensitive(folded).size_limit(REGEX_SIZE).build();
-    built.map_err(|error| {
-        let message = match error {
-            regex::Error::CompiledTooBig(_) => "this regular expression is too large once compiled".to_owned(),
-            other => {
-                let said = other.to_string();
-                let last = said.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                format!("this is no regular expression: {last}")
-            }
-        };
-        let problem = Problem::error("wrong-regex", message).at(&node.place);
-        match pattern.contains("(?=") || pattern.contains("(?!") || pattern.contains("(?<") {
-            true => problem.hint("it takes linear time, so there is no looking around and no back-reference"),
-            false => problem.hint("in single quotes, backslashes stay as they are: '\\bremix\\b'"),
+    built.map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => {
+            Problem::error("wrong-regex", "this regular expression is too large once compiled")
+                .at(&node.place)
+                .hint("repeat less: `{100}` within `{100}` is 10,000 copies")
+        }
+        other => {
+            let said = other.to_string();
+            let last = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            let looks_around = ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|sign| pattern.contains(sign));
+            Problem::error("wrong-regex", format!("this is no regular expression: {last}")).at(&node.place).hint(
+                match looks_around {
+                    true => "it takes linear time, so there is no looking around and no back-reference",
+                    false => "in single quotes, backslashes stay as they are: '\\bremix\\b'",
+                },
+            )
         }
     })
 }

@@ -5,7 +5,8 @@
 
 use super::super::check::Check;
 use super::super::condition::{Condition, Test, Tree};
-use super::super::operator::{self, Operand};
+use super::super::operand::Operand;
+use super::super::operator;
 use super::super::value::time_of_text;
 use super::{Reader, not_cut};
 use crate::problem::Problem;
@@ -125,7 +126,7 @@ impl Reader<'_> {
             let Some(rest) = text.strip_prefix(sign).map(str::trim) else { continue };
             if crate::yaml::is_json_number(rest) || time_of_text(rest, &jiff::tz::TimeZone::UTC).is_ok() {
                 self.problems.push(
-                    Problem::warning("looks-like-operator", format!("this is equal to the text `{text}` alone"))
+                    Problem::warning("looks-like-operator", format!("only the very text `{text}` equals this"))
                         .at(&node.place)
                         .hint(format!("did you mean `{{{name}: {rest}}}`?")),
                 );

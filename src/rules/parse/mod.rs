@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::reading::Paths;
-use super::{Condition, FileMute, Globs, Hours, List, Name, Presets, Rule, RuleSet};
+use super::{At, Condition, FileMute, Globs, Hours, List, Name, Presets, Rule, RuleSet};
 use crate::event::Mute;
 use crate::problem::{File, Place, Problem, Problems};
 use crate::yaml::{self, Fields, Kind, Node};
@@ -37,7 +37,7 @@ pub fn parse(files: &[Arc<File>], presets: &Presets, zone: Option<TimeZone>, pro
     let later: Vec<Later<'_>> = documents.iter().filter_map(|document| shared.first_pass(document, problems)).collect();
     shared.add_presets(presets);
 
-    let mut reader = Reader { shared: &shared, paths: shared.paths.clone(), problems };
+    let mut reader = Reader { shared: &shared, paths: shared.paths.clone(), former: Vec::new(), problems };
     let mut rules: Vec<Rule> = Vec::new();
     for node in later.iter().flat_map(|file| &file.rules) {
         rules.extend(reader.rule(node));
@@ -136,6 +136,8 @@ fn entry_of<'n>(node: &'n Node, key: &str) -> Option<(&'n yaml::Key, &'n Node)> 
 struct Reader<'a> {
     shared: &'a Shared,
     paths: Paths,
+    /// Former names of rules, with the names they have now.
+    former: Vec<(At<String>, String)>,
     problems: &'a mut Problems,
 }
 
@@ -183,6 +185,11 @@ impl Reader<'_> {
     }
 }
 
+/// As much of a place as lies on its first line.
+fn first_line(place: &Place) -> Place {
+    place.part(0, place.text().lines().next().unwrap_or_default().len())
+}
+
 /// Reports a plain text that a ` #` cut short.
 fn not_cut(node: &Node, problems: &mut Problems) {
     if node.plain && node.scalar().is_some() && comment_after(&node.place).is_some() {
@@ -220,7 +227,7 @@ impl Condition {
         let mut paths = Paths::default();
         let names = rules.names.iter().map(|(word, name)| (word.clone(), shared::renumbered(name, &mut paths)));
         let shared = Shared { names: names.collect(), lists: rules.lists.clone(), zone, ..Shared::default() };
-        let mut reader = Reader { shared: &shared, paths, problems: &mut problems };
+        let mut reader = Reader { shared: &shared, paths, former: Vec::new(), problems: &mut problems };
         match reader.condition(&node) {
             Some(condition) if !problems.has_errors() => Ok(condition),
             _ => Err(problems),
@@ -246,7 +253,7 @@ impl RuleSet {
         };
         let place = Place::new(&File::new(format!("mute {}", mute.id), ""), 0..0);
         Ok(FileMute {
-            destination: mute.destination.clone().map(|value| super::At { value, place: place.clone() }),
+            destination: mute.destination.clone().map(|value| At { value, place: place.clone() }),
             mute: mute.clone(),
             events,
             when,

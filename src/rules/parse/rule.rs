@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use super::super::{Action, At, Closer, Globs, KeySpec, Missing, Rule};
 use super::action::{Belongs, Defaults};
-use super::{Reader, entry_of, not_cut};
-use crate::problem::{Place, Problem};
+use super::{Reader, entry_of, first_line, not_cut};
+use crate::problem::{Place, Problem, nearest};
 use crate::yaml::{Fields, Kind, Node};
 
 /// The longest name of a rule or action, in characters.
@@ -23,7 +23,7 @@ impl Reader<'_> {
         let errors = self.problems.count().0;
         let mut fields = Fields::of(node, what, self.problems)?;
         let name = fields.required("name", self.problems).and_then(|(name, node)| self.plain_name(name, node));
-        let formerly = fields.texts("formerly", self.problems).into_iter().map(|(text, _)| text).collect();
+        let formerly = fields.texts("formerly", self.problems);
         let description = fields.text("description", self.problems).map(|(text, node)| {
             not_cut(node, self.problems);
             text
@@ -45,10 +45,14 @@ impl Reader<'_> {
         let (actions, on_close) = self.rule_actions(&fields.place, actions, on_close, &defaults, belongs);
         fields.finish(self.problems);
 
+        for (old, node) in &formerly {
+            let now = name.as_ref().map(|name| name.value.clone()).unwrap_or_default();
+            self.former.push((At { value: old.clone(), place: node.place.clone() }, now));
+        }
         let source = source.map(|(value, node)| At { value, place: node.place.clone() });
         let rule = Rule {
             name: name?,
-            formerly,
+            formerly: formerly.into_iter().map(|(text, _)| text).collect(),
             description,
             enabled,
             shadow,
@@ -189,10 +193,9 @@ impl Reader<'_> {
                 "`events` and `missing` don't go together".into(),
                 "put what should come into `missing: {events: …, for: …}`, and leave `events` out",
             ),
-            (None, None) => {
-                let line = node.place.text().lines().next().unwrap_or_default().len();
+            (None, None) if !misspelt(node, "events") => {
                 wrong(
-                    &node.place.part(0, line),
+                    &first_line(&node.place),
                     format!("the rule `{}` has no `events`", rule.name.value),
                     "say which event types it hears of: `events: release.live`, or `events: \"*\"` for all",
                 );
@@ -233,7 +236,7 @@ impl Reader<'_> {
         for key in rule.closed_by.iter().filter_map(|closer| closer.case.as_ref()) {
             let (Some(first), true) = (key.0.first(), key.0.len() != case.0.len()) else { continue };
             let Some(place) = &first.place else { continue };
-            let message = format!("this key has {} parts, the rule's `case` {}", key.0.len(), case.0.len());
+            let message = format!("this key has {}, the rule's `case` {}", parts(key), parts(case));
             self.problems
                 .push(Problem::error("does-not-fit", message).at(place).hint("name the same things in the same order"));
         }
@@ -272,20 +275,19 @@ impl Reader<'_> {
                 }
             }
         }
-        let mut former: BTreeMap<&str, &At<String>> = BTreeMap::new();
-        for rule in rules {
-            for old in &rule.formerly {
-                let problem = if let Some(place) = first.get(old.as_str()) {
-                    let message = format!("`{old}` is still the name of a rule, so its state can't be taken over");
-                    Problem::error("still-there", message).at(&rule.name.place).also(place, "here")
-                } else if let Some(other) = former.insert(old, &rule.name) {
-                    let message = format!("two rules were formerly `{old}`");
-                    Problem::error("defined-twice", message).at(&rule.name.place).also(&other.place, "and this one")
-                } else {
-                    continue;
-                };
-                self.problems.push(problem);
-            }
+        let mut former: BTreeMap<&str, &Place> = BTreeMap::new();
+        for (old, now) in &self.former {
+            let name = &old.value;
+            let problem = if let Some(place) = first.get(name.as_str()) {
+                let message = format!("`{name}` is a rule's name still, so `{now}` can't take over its state");
+                Problem::error("still-there", message).also(place, "here")
+            } else if let Some(place) = former.insert(name, &old.place) {
+                Problem::error("defined-twice", format!("`{name}` was formerly one rule, not two"))
+                    .also(place, "first here")
+            } else {
+                continue;
+            };
+            self.problems.push(problem.at(&old.place));
         }
     }
 
@@ -299,13 +301,27 @@ impl Reader<'_> {
         belongs: Belongs,
     ) -> (Vec<Action>, Vec<Action>) {
         if actions.is_none_or(|actions| actions.one_or_more().is_empty()) {
-            let line = rule.text().lines().next().unwrap_or_default().len();
             self.problems.push(
                 Problem::error("missing-key", "a rule without `actions` tells nobody")
-                    .at(&rule.part(0, line))
+                    .at(&first_line(rule))
                     .hint("write `actions: {to: DESTINATION, text: \"…\"}`"),
             );
         }
         self.actions(actions, on_close, defaults, belongs)
+    }
+}
+
+/// Whether another key was surely meant to be this one: the reader has said so.
+fn misspelt(node: &Node, key: &str) -> bool {
+    match &node.kind {
+        Kind::Map(entries) => entries.iter().any(|(found, _)| nearest(&found.text, [key]).is_some()),
+        _ => false,
+    }
+}
+
+fn parts(key: &KeySpec) -> String {
+    match key.0.len() {
+        1 => "1 part".into(),
+        more => format!("{more} parts"),
     }
 }

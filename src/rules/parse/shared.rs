@@ -13,7 +13,7 @@ use super::super::glob::inner;
 use super::super::reading::Paths;
 use super::super::value::time_of_text;
 use super::super::{At, FileMute, List, Name, Presets, Query, operator};
-use super::{Reader, Shared, times};
+use super::{Reader, Shared, first_line, times};
 use crate::event::Mute;
 use crate::problem::{Place, Problem, Problems};
 use crate::yaml::{Fields, Key, Kind, Node};
@@ -161,6 +161,11 @@ impl Shared {
                     super::not_cut(item, problems);
                     paths.extend(path(text, &item.place, &mut self.paths, problems));
                 }
+                Kind::Text(text) => problems.push(
+                    Problem::error("wrong-path", format!("`{text}` is no path"))
+                        .at(&item.place)
+                        .hint(format!("a path begins with `$`: `$.{}`", text.trim_start_matches('.'))),
+                ),
                 _ => problems.push(item.expected("a path that begins with `$`")),
             }
         }
@@ -257,10 +262,9 @@ impl Reader<'_> {
             self.problems.push(problem.suggest(name, rules.iter().copied()));
         }
         if events.is_empty() && rule.is_none() && destination.is_none() && when.is_none() {
-            let first_line = node.place.text().lines().next().unwrap_or_default().len();
             self.problems.push(
                 Problem::error("mutes-all", "this mute would silence everything")
-                    .at(&node.place.part(0, first_line))
+                    .at(&first_line(&node.place))
                     .hint("say what: `events`, `rule`, `destination` or `when`; `events: \"*\"` if all is meant"),
             );
         }

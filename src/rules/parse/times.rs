@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::super::hours::{DayTimes, Hours};
 use super::super::{DigestTime, HoursChoice};
+use super::first_line;
 use crate::problem::{Problem, Problems, nearest};
 use crate::yaml::{Fields, Kind, Node};
 
@@ -56,7 +57,7 @@ pub(super) fn window(
     let from = time_of_day(&mut fields, "from", problems);
     let to = time_of_day(&mut fields, "to", problems);
     let except = dates(&mut fields, problems);
-    let zone = zone(&mut fields, default_zone, problems);
+    let zone = zone(&mut fields, &format!("{what} need"), default_zone, problems);
     let drop = outside(&mut fields, problems);
     fields.finish(problems);
     let (from, to) = match (from, to) {
@@ -92,7 +93,7 @@ pub(super) fn day_times(
 ) -> Option<DigestTime> {
     let at = time_of_day(fields, "at", problems);
     let days = days(fields, problems);
-    let zone = zone(fields, default_zone, problems);
+    let zone = zone(fields, "`at` needs", default_zone, problems);
     let Given::Read(at, _) = at else { return None };
     Some(DigestTime::At(Arc::new(DayTimes { days: days?, at, zone: zone? })))
 }
@@ -194,13 +195,12 @@ fn dates(fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<Date> {
     dates
 }
 
-fn zone(fields: &mut Fields<'_>, default: Option<&TimeZone>, problems: &mut Problems) -> Option<TimeZone> {
+fn zone(fields: &mut Fields<'_>, needs: &str, default: Option<&TimeZone>, problems: &mut Problems) -> Option<TimeZone> {
     if !fields.has("timezone") {
         if default.is_none() {
-            let first_line = fields.place.text().lines().next().unwrap_or_default().len();
             problems.push(
-                Problem::error("no-zone", format!("{} need a zone", fields.what))
-                    .at(&fields.place.part(0, first_line))
+                Problem::error("no-zone", format!("{needs} a zone"))
+                    .at(&first_line(&fields.place))
                     .hint("write `timezone: Europe/Berlin` here, or set the default `timezone:` in fanfare.yaml"),
             );
         }

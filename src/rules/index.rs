@@ -1,0 +1,112 @@
+//! Which rules an event type reaches, found once per type and kept.
+//!
+//! Pure but for what it remembers. Rules that name their types are found by name; only those with wildcards are gone
+//! through, and only when a type is seen for the first time.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use super::Rule;
+
+/// The most types whose candidates are kept.
+const TYPES_MAX: usize = 4096;
+
+/// Which rules a type reaches.
+///
+/// A sender may invent types without end, so what is kept is bounded: when full, all is forgotten and found again. The
+/// lock is there because judging shares the set of rules; it is held for one look-up, and in a running server one
+/// planner alone asks.
+#[derive(Default)]
+pub(crate) struct Index {
+    by_name: OnceLock<ByName>,
+    foreign: RwLock<Known>,
+    own: RwLock<Known>,
+}
+
+type Known = HashMap<Arc<str>, Arc<[Candidate]>>;
+
+/// The enabled rules, by their places in the set.
+#[derive(Default)]
+struct ByName {
+    /// Those that name all their types, by type.
+    exact: HashMap<String, Vec<usize>>,
+    /// The others.
+    wild: Vec<usize>,
+}
+
+/// A rule that a type reaches, and by which of its globs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    /// Its place in the set of rules.
+    pub rule: usize,
+    /// Its `events` accept the type.
+    pub events: bool,
+    /// Which of its closers accept the type.
+    pub closers: Vec<usize>,
+    /// Its `missing` accepts the type.
+    pub missing: bool,
+}
+
+impl Index {
+    /// The rules that a type reaches, in their order.
+    pub(crate) fn of(&self, rules: &[Rule], kind: &Arc<str>, own: bool) -> Arc<[Candidate]> {
+        let known = if own { &self.own } else { &self.foreign };
+        if let Some(candidates) = known.read().unwrap_or_else(PoisonError::into_inner).get(kind) {
+            return candidates.clone();
+        }
+        let candidates = self.find(rules, kind, own);
+        let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= TYPES_MAX {
+            known.clear();
+        }
+        known.insert(kind.clone(), candidates.clone());
+        candidates
+    }
+
+    fn find(&self, rules: &[Rule], kind: &str, own: bool) -> Arc<[Candidate]> {
+        let by_name = self.by_name.get_or_init(|| ByName::of(rules));
+        let mut places: Vec<usize> = by_name.exact.get(kind).into_iter().flatten().copied().collect();
+        places.extend(&by_name.wild);
+        places.sort_unstable();
+        places.into_iter().filter_map(|place| rules.get(place)?.candidate(place, kind, own)).collect()
+    }
+}
+
+impl ByName {
+    fn of(rules: &[Rule]) -> Self {
+        let mut by_name = Self::default();
+        for (place, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.enabled) {
+            let Some(exact) = rule.globs().map(|globs| globs.exact()).collect::<Option<Vec<_>>>() else {
+                by_name.wild.push(place);
+                continue;
+            };
+            for kind in exact.into_iter().flatten() {
+                let places = by_name.exact.entry(kind.to_owned()).or_default();
+                if places.last() != Some(&place) {
+                    places.push(place);
+                }
+            }
+        }
+        by_name
+    }
+}
+
+impl Rule {
+    fn candidate(&self, rule: usize, kind: &str, own: bool) -> Option<Candidate> {
+        let closers = self.closed_by.iter().enumerate().filter(|(_, closer)| closer.events.accept(kind, own));
+        let candidate = Candidate {
+            rule,
+            events: self.events.accept(kind, own),
+            closers: closers.map(|(at, _)| at).collect(),
+            missing: self.missing.as_ref().is_some_and(|missing| missing.events.accept(kind, own)),
+        };
+        (candidate.events || candidate.missing || !candidate.closers.is_empty()).then_some(candidate)
+    }
+}
+
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Index")
+    }
+}
