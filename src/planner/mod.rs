@@ -1,13 +1,47 @@
 //! Decides what a batch of inbox entries and due timers leads to. Pure: what is known in, what to do out.
 //!
-//! [`keys`] says what must be loaded, the store loads it into a [`Ledger`], and [`plan`] decides, synchronously and
+//! [`keys()`] says what must be loaded, the store loads it into a [`Ledger`], and [`plan`] decides, synchronously and
 //! without I/O. It is the only code that changes cases, throttles, digests, mutes and timers, and it runs in one place
-//! at a time, so order is simple and every store gives the same result.
+//! at a time, so order is simple and every store gives the same result. When rules are first in force, [`arm`] brings
+//! what runs by the clock in line with them.
+//!
+//! ```text
+//!   event ─▶ judged ─▶ close? ─▶ arrived? ─▶ late? ─▶ case ─▶ each action ─▶ timer, or announce:
+//!                                                              mute ─▶ throttle ─▶ digest ─▶ hours ─▶ delivery
+//!   timer ─▶ reminder, closes_after, digest, opening of hours, end of a mute … ─▶ the same announce
+//!   command, signal ─▶ close, ack, mute, replay; own events and fallbacks
+//! ```
+//!
+//! Each state machine is a file with one small document kind; [`ledger`] says what a document is.
 
+mod announce;
+mod arm;
+mod book;
+mod case;
+mod close;
+mod command;
+mod digest;
+mod fallback;
+mod hold;
+mod inputs;
+mod keys;
 pub mod ledger;
+mod matching;
+mod missing;
+mod mute;
+mod own;
+mod round;
+mod throttle;
+mod timer;
 pub mod why;
 
+pub use self::arm::{Orphan, arm, arm_keys, orphans};
+pub use self::case::Case;
+pub use self::inputs::{Entered, Fired, Inputs, Judged, PlaceFacts, Places, What};
+pub use self::keys::keys;
 pub use self::ledger::{DocChange, Key, Keys, Ledger, Timer};
+pub use self::mute::Muting;
+use self::round::Round;
 use crate::delivery::{Lane, NewDelivery};
 use crate::event::{Event, Seq};
 
@@ -39,4 +73,27 @@ pub struct Cancel {
     pub action: Option<String>,
     /// In words.
     pub reason: String,
+}
+
+/// Plans a batch: the entries in inbox order, then the timers in the order given. Total: whatever stands in an event,
+/// a document or a timer, there is a plan. What an entry changes is seen by those after it, so planning a batch and
+/// planning its entries one by one come to the same.
+///
+/// `ledger` holds what [`keys()`] asked for with the same inputs.
+pub fn plan(inputs: &Inputs<'_>, ledger: Ledger) -> Plan {
+    let mut round = Round::new(inputs, ledger);
+    for entered in &inputs.entries {
+        match &entered.what {
+            What::Event(judged) => round.event(judged),
+            What::Signal(signal) => round.noticed(entered.seq, signal),
+            What::Command(command) => round.command(command),
+            What::Replay { again, rule, event } => round.replay(event.as_ref(), *again, *rule),
+            What::Parked { own, reason } => round.park(entered.seq, *own, reason),
+        }
+        round.plan.upto = Some(entered.seq);
+    }
+    for fired in &inputs.timers {
+        round.timer(fired);
+    }
+    round.into_plan()
 }

@@ -1,8 +1,11 @@
 //! The answer to "why did I (not) get this": kept for each event and each rule whose glob accepted it.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
+use crate::clock::plus;
 use crate::event::Seq;
 
 /// What one rule did about one event (or one timer about the event that set it).
@@ -10,13 +13,157 @@ use crate::event::Seq;
 pub struct WhyRow {
     /// The event.
     pub event: Seq,
-    /// The rule.
+    /// The rule; empty for what concerns none, such as a type that no rule names.
     pub rule: String,
-    /// In one word: `matched`, `missed`, `failed`, `throttled`, `muted`, `held`, `digest`, `closed`, `late`, `shadow`,
-    /// `cancelled`, `parked`.
+    /// In one word: that of an [`Outcome`].
     pub outcome: String,
     /// In a sentence, for people.
     pub note: String,
-    /// The whole reasons, as JSON: the condition's tree, the actions'.
+    /// The whole reasons, as JSON: `when` and `closes` (the conditions' trees), `case`, `actions` (a list of `action`,
+    /// `to`, `outcome`, `note`), and `failed` (a list of texts); each only where there is something to say.
     pub detail: Value,
+}
+
+impl WhyRow {
+    /// What could not be read, as texts: a rule that did act may still have failed in part.
+    pub fn failed(&self) -> impl Iterator<Item = &str> {
+        self.detail.get("failed").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    }
+}
+
+/// What came of one event for one rule, or one of its actions at one destination. From what matters most to what
+/// matters least: a row's word is the first that applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// The rule accepted it and acted, or will.
+    Matched,
+    /// A delivery died, and its message went to the fallback.
+    Fallback,
+    /// Waits for hours to begin.
+    Held,
+    /// Waits for its digest.
+    Digest,
+    /// Would have been sent.
+    Shadow,
+    /// Too many within the throttle's window.
+    Throttled,
+    /// Someone asked for silence.
+    Muted,
+    /// It came outside hours that drop.
+    Dropped,
+    /// Called off before it was sent.
+    Cancelled,
+    /// It came after the close that it belongs before.
+    Late,
+    /// It closed a case, or would have.
+    Closed,
+    /// A value was of a kind that can't be read, or absent where one was due.
+    Failed,
+    /// The rule's condition doesn't hold.
+    Missed,
+    /// It could not be planned.
+    Parked,
+}
+
+impl Outcome {
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Matched => "matched",
+            Outcome::Fallback => "fallback",
+            Outcome::Held => "held",
+            Outcome::Digest => "digest",
+            Outcome::Shadow => "shadow",
+            Outcome::Throttled => "throttled",
+            Outcome::Muted => "muted",
+            Outcome::Dropped => "dropped",
+            Outcome::Cancelled => "cancelled",
+            Outcome::Late => "late",
+            Outcome::Closed => "closed",
+            Outcome::Failed => "failed",
+            Outcome::Missed => "missed",
+            Outcome::Parked => "parked",
+        }
+    }
+}
+
+/// So many notes make a row's sentence; the rest is in the detail.
+const NOTES_MAX: usize = 4;
+
+/// A row while it is being written.
+#[derive(Debug, Default)]
+pub(crate) struct Tale {
+    steps: Vec<(Outcome, String)>,
+    detail: Map<String, Value>,
+    actions: Vec<Value>,
+    failed: Vec<String>,
+}
+
+impl Tale {
+    /// Something came of the rule as a whole.
+    pub fn rule(&mut self, outcome: Outcome, note: impl Into<String>) {
+        self.steps.push((outcome, note.into()));
+    }
+
+    /// Something came of one action, perhaps at one destination.
+    pub fn action(&mut self, outcome: Outcome, action: &str, to: Option<&str>, note: impl Into<String>) {
+        let note = note.into();
+        let mut row = json!({"action": action, "outcome": outcome.name(), "note": note});
+        if let (Some(to), Some(row)) = (to, row.as_object_mut()) {
+            row.insert("to".into(), to.into());
+        }
+        self.actions.push(row);
+        self.steps.push((outcome, note));
+    }
+
+    /// Something could not be read. It is told as `fanfare.rule.failed`.
+    pub fn fail(&mut self, reason: impl Into<String>) {
+        self.failed.push(reason.into());
+    }
+
+    /// One of the reasons in full.
+    pub fn detail(&mut self, name: &str, value: Value) {
+        self.detail.insert(name.into(), value);
+    }
+
+    /// What could not be read.
+    pub fn failures(&self) -> &[String] {
+        &self.failed
+    }
+
+    /// The row, if there is anything to tell.
+    pub fn row(mut self, event: Seq, rule: &str) -> Option<WhyRow> {
+        if !self.failed.is_empty() {
+            self.steps.extend(self.failed.iter().map(|reason| (Outcome::Failed, reason.clone())));
+            self.detail.insert("failed".into(), json!(self.failed));
+        }
+        self.steps.sort_by_key(|(outcome, _)| *outcome);
+        let outcome = self.steps.first()?.0;
+        if !self.actions.is_empty() {
+            self.detail.insert("actions".into(), self.actions.into());
+        }
+        let mut notes: Vec<&str> = self.steps.iter().map(|(_, note)| note.as_str()).filter(|n| !n.is_empty()).collect();
+        notes.dedup();
+        let more = notes.len().saturating_sub(NOTES_MAX);
+        notes.truncate(NOTES_MAX);
+        let mut note = notes.join("; ");
+        if more > 0 {
+            note.push_str(&format!("; and {more} more"));
+        }
+        let detail = Value::Object(self.detail);
+        Some(WhyRow { event, rule: rule.into(), outcome: outcome.name().into(), note, detail })
+    }
+}
+
+/// A moment as people say it: `18:00` on the same day, `Mon 09:00` within the week, else with the date.
+pub(crate) fn moment(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    let (there, here) = (zone.to_datetime(at), zone.to_datetime(now));
+    let format = if there.date() == here.date() {
+        "%H:%M"
+    } else if at > now && at < plus(now, jiff::SignedDuration::from_hours(6 * 24)) {
+        "%a %H:%M"
+    } else {
+        "%Y-%m-%d %H:%M"
+    };
+    jiff::fmt::strtime::format(format, there).unwrap_or_else(|_| at.to_string())
 }

@@ -1,0 +1,202 @@
+//! Digests: messages that wait for each other and go out as one.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::plus;
+use crate::delivery::{Act, DeliveryId, NewDelivery};
+use crate::event::Seq;
+use crate::planner::announce::{Announcement, Draft, Occasion, assignment};
+use crate::planner::book::{Doc, id};
+use crate::planner::inputs::{names_for, rule_named};
+use crate::planner::round::Round;
+use crate::planner::timer::Meaning;
+use crate::planner::why::{Outcome, Tale};
+use crate::rules::DigestTime;
+
+/// So many events a digest shows where nothing else is said: that of a throttle's rest.
+const LIMIT: usize = 50;
+
+/// What a digest for one destination holds, under the rule, action, key and destination.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Collected {
+    /// When it goes out.
+    pub due: Timestamp,
+    /// Its first event: no two digests begin with the same.
+    pub first: Seq,
+    /// The newest events that it will show, oldest first.
+    pub events: VecDeque<Seq>,
+    /// How many more there were.
+    #[serde(default)]
+    pub more: u64,
+    /// How many a throttle held back meanwhile.
+    #[serde(default)]
+    pub suppressed: u64,
+}
+
+impl Doc for Collected {
+    const KIND: &'static str = "digest";
+
+    fn events(&self) -> Vec<Seq> {
+        self.events.iter().copied().collect()
+    }
+}
+
+/// The last part of a digest's id: what it is made of.
+pub(crate) fn made_of(rest: bool) -> &'static str {
+    if rest { "rest" } else { "digest" }
+}
+
+/// Where a digest is kept, beyond its rule.
+struct Slot<'a> {
+    action: &'a str,
+    key: &'a str,
+    destination: &'a str,
+    rest: bool,
+}
+
+impl<'a> Slot<'a> {
+    fn parts(&self, rule: &'a str) -> [&'a str; 5] {
+        [rule, self.action, self.key, self.destination, made_of(self.rest)]
+    }
+}
+
+impl Round<'_> {
+    /// Puts an announcement into the action's digest, if it has one. Where the digest's key is absent it acts at once.
+    pub fn collect(&mut self, said: &Announcement<'_>, destination: &str, suppressed: u64, tale: &mut Tale) -> bool {
+        let action = said.acted.action;
+        let Some(digest) = &action.digest else { return false };
+        let key = match &said.acted.digest {
+            Some(Ok(key)) => key.as_str(),
+            None => "",
+            Some(Err(reason)) => {
+                tale.fail(format!("not in a digest: {reason}"));
+                return false;
+            }
+        };
+        let due = match &digest.when {
+            DigestTime::Every(span) => plus(self.now, *span),
+            DigestTime::At(times) => times.next(self.now),
+        };
+        let slot = Slot { action: &action.id, key, destination, rest: false };
+        self.gather(said, &slot, due, digest.limit, suppressed, tale);
+        true
+    }
+
+    /// Puts what a throttle held back into a digest that goes out when its window ends.
+    pub fn collect_rest(
+        &mut self,
+        said: &Announcement<'_>,
+        destination: &str,
+        key: &str,
+        due: Timestamp,
+        tale: &mut Tale,
+    ) {
+        let action = said.acted.action;
+        let limit = action.digest.as_ref().map_or(LIMIT, |digest| digest.limit);
+        let slot = Slot { action: &action.id, key, destination, rest: true };
+        self.gather(said, &slot, due, limit, 0, tale);
+    }
+
+    fn gather(
+        &mut self,
+        said: &Announcement<'_>,
+        slot: &Slot<'_>,
+        due: Timestamp,
+        limit: usize,
+        suppressed: u64,
+        tale: &mut Tale,
+    ) {
+        let rule = said.rule.name.value.as_str();
+        let names = self.names(said.rule);
+        let parts = slot.parts(rule);
+        let known = self.book.adopt::<Collected>(&names, &parts[1..]);
+        let mut collected = known.unwrap_or_else(|| {
+            let meaning = Meaning::Digest {
+                rule: rule.into(),
+                action: slot.action.into(),
+                key: slot.key.into(),
+                destination: slot.destination.into(),
+                rest: slot.rest,
+            };
+            self.set_timer(id(&[&["digest"], &parts[..]].concat()), due, None, &meaning);
+            Collected { due, first: said.seq, events: VecDeque::new(), more: 0, suppressed: 0 }
+        });
+        if !collected.events.contains(&said.seq) {
+            collected.events.push_back(said.seq);
+        }
+        while collected.events.len() > limit.max(1) {
+            collected.events.pop_front();
+            collected.more = collected.more.saturating_add(1);
+        }
+        collected.suppressed = collected.suppressed.saturating_add(suppressed);
+        let note = format!("in the digest of {} for `{}`", self.moment(collected.due), slot.destination);
+        tale.action(Outcome::Digest, slot.action, Some(slot.destination), note);
+        self.book.put(&parts, &collected);
+    }
+
+    /// A digest goes out, by the words of the rule in force. Only hours and a mute of its rule or destination still
+    /// stand in its way.
+    pub fn digest_due(&mut self, rule: &str, action: &str, key: &str, destination: &str, rest: bool) {
+        let names = names_for(self.rules, rule);
+        let Some(name) = names.first() else { return };
+        let slot = Slot { action, key, destination, rest };
+        let parts = slot.parts(name);
+        let Some(collected) = self.book.adopt::<Collected>(&names, &parts[1..]) else { return };
+        let meaning = Meaning::Digest {
+            rule: name.clone(),
+            action: action.into(),
+            key: key.into(),
+            destination: destination.into(),
+            rest,
+        };
+        if collected.due > self.now {
+            return self.set_timer(id(&[&["digest"], &parts[..]].concat()), collected.due, None, &meaning);
+        }
+        self.book.delete::<Collected>(&parts);
+        let mut tale = Tale::default();
+        self.tell_digest(&slot, name, &collected, &mut tale);
+        if rest {
+            self.rest_told(&names, action, key);
+        }
+        let name = rule_named(self.rules, name).map_or(name.as_str(), |rule| rule.name.value.as_str());
+        if let Some(row) = tale.row(0, name) {
+            let rows = collected.events.iter().map(|event| super::why::WhyRow { event: *event, ..row.clone() });
+            self.plan.whys.extend(rows);
+        }
+    }
+
+    fn tell_digest(&mut self, slot: &Slot<'_>, name: &str, collected: &Collected, tale: &mut Tale) {
+        let Slot { action, destination, .. } = *slot;
+        let cancelled = |tale: &mut Tale, note: &str| tale.action(Outcome::Cancelled, action, Some(destination), note);
+        let Some((rule, action)) = self.action_named(name, action) else {
+            return cancelled(tale, "its digest was not sent: the rules in force no longer ask for it");
+        };
+        if self.place(destination).is_none() {
+            return cancelled(tale, &format!("its digest was not sent: `{destination}` is no longer configured"));
+        }
+        if let Some(note) = self.muted(rule, destination, None, self.now) {
+            return tale.action(Outcome::Muted, &action.id, Some(destination), format!("its digest was {note}"));
+        }
+        let Some(newest) = collected.events.back().copied() else { return };
+        let mut assignment = assignment(action, newest, None);
+        assignment.events = collected.events.iter().copied().collect();
+        assignment.more = collected.more;
+        assignment.suppressed = collected.suppressed;
+        let origin = id(&[&["digest"], &slot.parts(self.identity(rule))[..], &[&collected.first.to_string()]].concat());
+        let delivery = NewDelivery {
+            id: DeliveryId::of(&origin, self.identity(rule), &action.id, destination, 0),
+            event: newest,
+            rule: rule.name.value.clone(),
+            action: action.id.clone(),
+            destination: destination.into(),
+            act: Act::Open,
+            lane: None,
+            due: self.now,
+            assignment,
+        };
+        self.deliver(Draft { rule, action, occasion: Occasion::Match, delivery }, None, tale);
+    }
+}

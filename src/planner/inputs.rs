@@ -1,0 +1,204 @@
+//! What a planning round is told: the batch, judged, and the configuration as plain data.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use crate::event::{Command, Entry, Event, Item, MISSING, Seq, Signal};
+use crate::planner::ledger::DueTimer;
+use crate::planner::timer::Meaning;
+use crate::rules::{HoursChoice, Judgement, Rule, RuleSet};
+
+/// All that [`super::plan`] goes by, but for the ledger.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// The present moment.
+    pub now: Timestamp,
+    /// The rules in force.
+    pub rules: &'a RuleSet,
+    /// The destinations in force.
+    pub places: &'a Places,
+    /// The entries, in inbox order.
+    pub entries: Vec<Entered<'a>>,
+    /// The timers that have come due, by due time and id.
+    pub timers: Vec<Fired<'a>>,
+}
+
+/// What the planner needs to know of the configuration.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The destinations, by name. What is not here is not configured.
+    pub named: BTreeMap<String, PlaceFacts>,
+    /// Whether nothing at all is sent: `serve --shadow`.
+    pub shadow: bool,
+    /// The zone in which times are told to people.
+    pub zone: TimeZone,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self { named: BTreeMap::new(), shadow: false, zone: TimeZone::UTC }
+    }
+}
+
+/// What the planner needs to know of one destination.
+#[derive(Debug, Clone, Default)]
+pub struct PlaceFacts {
+    /// When it may be spoken to, unless an action or rule says otherwise.
+    pub hours: Option<HoursChoice>,
+    /// Whether its channel changes what it sent when a case closes.
+    pub closes: bool,
+    /// Where a dead delivery's message goes.
+    pub fallback: Vec<String>,
+}
+
+/// An event with what every rule makes of it.
+#[derive(Debug)]
+pub struct Judged<'a> {
+    /// Its place in the inbox.
+    pub seq: Seq,
+    /// The event.
+    pub event: &'a Event,
+    /// The judgements of the rules that take part and whose globs accept it.
+    pub judgements: Vec<Judgement<'a>>,
+    /// Whether any rule at all names its type.
+    pub named: bool,
+}
+
+impl<'a> Judged<'a> {
+    /// Judges an event by the rules in force. The event that opens a `missing` case is put before its rule alone.
+    pub fn new(rules: &'a RuleSet, seq: Seq, event: &'a Event) -> Self {
+        if event.is_own() && &*event.kind == MISSING {
+            let rule = event.data().get("rule").and_then(Value::as_str).and_then(|name| rule_named(rules, name));
+            let judgements = rule.filter(|rule| rule.enabled).map(|rule| rules.judge_rule(rule, event));
+            return Self { seq, event, judgements: judgements.into_iter().collect(), named: true };
+        }
+        let mut judgements = rules.judge(event);
+        let named = !judgements.is_empty();
+        judgements.retain(|judgement| judgement.rule.enabled);
+        Self { seq, event, judgements, named }
+    }
+}
+
+/// One place of the inbox, ready to be planned.
+#[derive(Debug)]
+pub struct Entered<'a> {
+    /// Its position.
+    pub seq: Seq,
+    /// What stands there.
+    pub what: What<'a>,
+}
+
+/// What stands at one place of the inbox, with what is needed to plan it.
+#[derive(Debug)]
+pub enum What<'a> {
+    /// An event.
+    Event(Judged<'a>),
+    /// What a person asked for, but for a replay.
+    Command(&'a Command),
+    /// An event to be planned again.
+    Replay {
+        /// The number of the round, 0 to make only what isn't there.
+        again: u64,
+        /// Only this rule.
+        rule: Option<&'a str>,
+        /// The event, unless retention took it.
+        event: Option<Judged<'a>>,
+    },
+    /// Something that Fanfare noticed.
+    Signal(&'a Signal),
+    /// An entry that could not be planned: it is recorded and told, and nothing else comes of it.
+    Parked {
+        /// Whether it is an own event: then nothing is told.
+        own: bool,
+        /// What happened.
+        reason: String,
+    },
+}
+
+impl<'a> Entered<'a> {
+    /// Judges what stands at a place. `replayed` is the event that a [`Command::Replay`] names, if it is still there.
+    pub fn new(rules: &'a RuleSet, entry: &'a Entry, replayed: Option<(Seq, &'a Event)>) -> Self {
+        let what = match &entry.item {
+            Item::Event(event) => What::Event(Judged::new(rules, entry.seq, event)),
+            Item::Command(Command::Replay { again, rule, .. }) => What::Replay {
+                again: *again,
+                rule: rule.as_deref(),
+                event: replayed.map(|(seq, event)| Judged::new(rules, seq, event)),
+            },
+            Item::Command(command) => What::Command(command),
+            Item::Signal(signal) => What::Signal(signal),
+        };
+        Self { seq: entry.seq, what }
+    }
+
+    /// An entry that judging or planning could not cope with, so that the ones after it go on.
+    pub fn parked(entry: &Entry, reason: impl Into<String>) -> Self {
+        let own = match &entry.item {
+            Item::Event(event) => event.is_own(),
+            Item::Signal(signal) => signal.from_own,
+            Item::Command(_) => false,
+        };
+        Self { seq: entry.seq, what: What::Parked { own, reason: reason.into() } }
+    }
+}
+
+/// A timer that has come due, with what is needed to plan it.
+#[derive(Debug)]
+pub struct Fired<'a> {
+    /// The timer.
+    pub due: &'a DueTimer,
+    /// What it means; `None` if its text can't be read.
+    pub(crate) meaning: Option<Meaning>,
+    /// The event that it carries, with what its rule makes of it.
+    pub(crate) carried: Option<Carried<'a>>,
+    /// Why it could not be planned, where that was tried: then it is dropped, recorded and told.
+    pub(crate) parked: Option<String>,
+}
+
+/// The event that a timer carries.
+#[derive(Debug)]
+pub(crate) struct Carried<'a> {
+    pub seq: Seq,
+    pub event: &'a Event,
+    /// What the timer's rule makes of it, if that rule is in force.
+    pub judgement: Option<Judgement<'a>>,
+}
+
+impl<'a> Fired<'a> {
+    /// Judges what a timer carries. `event` is the one that [`super::Timer::event`] names, if it is still there.
+    pub fn new(rules: &'a RuleSet, due: &'a DueTimer, event: Option<&'a Event>) -> Self {
+        let meaning = Meaning::parse(&due.timer.text);
+        let rule = meaning.as_ref().and_then(Meaning::rule).and_then(|name| rule_named(rules, name));
+        let carried = due.timer.event.zip(event).map(|(seq, event)| Carried {
+            seq,
+            event,
+            judgement: rule.map(|rule| rules.judge_rule(rule, event)),
+        });
+        Self { due, meaning, carried, parked: None }
+    }
+
+    /// A timer that judging or planning could not cope with.
+    pub fn parked(due: &'a DueTimer, reason: impl Into<String>) -> Self {
+        Self { due, meaning: Meaning::parse(&due.timer.text), carried: None, parked: Some(reason.into()) }
+    }
+}
+
+/// The rule with this name, else the one that had it before.
+pub(crate) fn rule_named<'a>(rules: &'a RuleSet, name: &str) -> Option<&'a Rule> {
+    let called = rules.rules.iter().find(|rule| rule.name.value == name);
+    called.or_else(|| rules.rules.iter().find(|rule| rule.formerly.iter().any(|former| former == name)))
+}
+
+/// The names under which a rule's state may stand: its own first, then former ones that no other rule bears now.
+pub(crate) fn names_of(rules: &RuleSet, rule: &Rule) -> Vec<String> {
+    let former = rule.formerly.iter().filter(|former| !rules.rules.iter().any(|other| &other.name.value == *former));
+    std::iter::once(&rule.name.value).chain(former).cloned().collect()
+}
+
+/// The same for the name of a rule that may be gone.
+pub(crate) fn names_for(rules: &RuleSet, name: &str) -> Vec<String> {
+    rule_named(rules, name).map_or_else(|| vec![name.to_owned()], |rule| names_of(rules, rule))
+}

@@ -1,0 +1,171 @@
+//! What a match leads to: its case is opened or goes on, and each action acts at once, waits for its time, or stays out.
+
+use crate::planner::announce::{Announcement, Occasion};
+use crate::planner::book::id;
+use crate::planner::case::Case;
+use crate::planner::inputs::Judged;
+use crate::planner::round::{Round, reasons};
+use crate::planner::why::{Outcome, Tale};
+use crate::rules::{Held, Judgement, Rule};
+
+/// The key of the one case that a `missing` rule has.
+pub(crate) const MISSING_KEY: &str = "missing";
+
+/// The case that a match belongs to.
+enum Belongs {
+    /// To none: the rule has no cases.
+    Nowhere,
+    /// To this one, which it opened or found open.
+    To { case: Box<Case>, opened: bool },
+    /// To one that has closed already.
+    Late,
+}
+
+impl Round<'_> {
+    /// What comes of an event that a rule's globs accept.
+    pub fn matched(&mut self, judged: &Judged<'_>, judgement: &Judgement<'_>, held: Held, tale: &mut Tale) {
+        reasons(judgement, tale);
+        match held {
+            Held::Missed => return tale.rule(Outcome::Missed, ""),
+            Held::Failed => return tale.fail("the condition could not be read"),
+            Held::Held => {}
+        }
+        let rule = judgement.rule;
+        let (mut case, opened) = match self.belongs(judged, judgement, tale) {
+            Belongs::Late => return,
+            Belongs::Nowhere => (None, true),
+            Belongs::To { case, opened } => (Some(case), opened),
+        };
+        tale.rule(Outcome::Matched, "");
+        for acted in &judgement.actions {
+            let action = acted.action;
+            match acted.held {
+                Held::Missed => {
+                    if let Some(why) = &acted.why {
+                        tale.detail(&format!("when {}", action.id), serde_json::json!(why));
+                    }
+                    tale.action(Outcome::Missed, &action.id, None, "");
+                    continue;
+                }
+                Held::Failed => {
+                    tale.fail(format!("action `{}`: its condition could not be read", action.id));
+                    continue;
+                }
+                Held::Held if action.once && !opened => {
+                    tale.action(Outcome::Missed, &action.id, None, "`once`: the case was open already");
+                    continue;
+                }
+                Held::Held => {}
+            }
+            if !action.is_timed() {
+                let announcement = announcement(judged, judgement, acted, Occasion::Match, 0);
+                self.announce(&announcement, case.as_deref_mut(), tale);
+            }
+            if let Some(case) = case.as_deref_mut() {
+                self.schedule(case, acted, judged.seq, tale);
+            }
+        }
+        if let Some(mut case) = case {
+            self.schedule_end(&mut case, rule);
+            self.save_case(&case);
+        }
+    }
+
+    /// Finds or opens the case of a match.
+    fn belongs(&mut self, judged: &Judged<'_>, judgement: &Judgement<'_>, tale: &mut Tale) -> Belongs {
+        let rule = judgement.rule;
+        let key = match (&rule.case, &judgement.case, &rule.missing) {
+            (_, _, Some(_)) => MISSING_KEY,
+            (_, Some(Ok(key)), None) => key.as_str(),
+            (_, Some(Err(reason)), None) => {
+                tale.fail(format!("no case: {reason}"));
+                return self.own_case(judged, rule, true);
+            }
+            (Some(_), None, None) => {
+                tale.fail("no case: no key was selected");
+                return self.own_case(judged, rule, true);
+            }
+            (None, None, None) => return self.own_case(judged, rule, false),
+        };
+        let names = self.names(rule);
+        if let Some(closed) = self.late(&names, key, judged) {
+            let note = format!("late: case `{key}` was closed by an event of {}", self.moment(closed));
+            tale.rule(Outcome::Late, note);
+            return Belongs::Late;
+        }
+        if rule.missing.is_some() && !self.opens_missing(judged, rule, tale) {
+            return Belongs::Late;
+        }
+        match self.case(&names, key) {
+            Some(mut case) => {
+                case.rule.clone_from(&rule.name.value);
+                case.count = case.count.saturating_add(1);
+                case.last = self.now;
+                case.newest = case.newest.max(judged.event.created);
+                Belongs::To { case: Box::new(case), opened: false }
+            }
+            None => Belongs::To { case: Box::new(self.open_case(judged, rule, key)), opened: true },
+        }
+    }
+
+    fn open_case(&self, judged: &Judged<'_>, rule: &Rule, key: &str) -> Case {
+        let mut case = Case::open(&rule.name.value, key, judged.seq, judged.event.created, self.now);
+        case.shadow = rule.shadow || self.places.shadow;
+        case
+    }
+
+    /// A case that only this event is about: where its key is absent, and where a rule without cases has timers. It
+    /// lasts as long as its timers.
+    fn own_case(&self, judged: &Judged<'_>, rule: &Rule, keyed: bool) -> Belongs {
+        if !keyed && rule.actions.iter().all(|action| action.spec().is_none()) {
+            return Belongs::Nowhere;
+        }
+        let key = id(&["event", &judged.event.source, judged.event.id.as_str()]);
+        let mut case = self.open_case(judged, rule, &key);
+        case.own = true;
+        Belongs::To { case: Box::new(case), opened: true }
+    }
+
+    /// What comes of a match that is planned again: messages only. It opens no case, but speaks in one that is open.
+    pub fn matched_again(
+        &mut self,
+        judged: &Judged<'_>,
+        judgement: &Judgement<'_>,
+        held: Held,
+        again: u64,
+        tale: &mut Tale,
+    ) {
+        reasons(judgement, tale);
+        match held {
+            Held::Missed => return tale.rule(Outcome::Missed, "planned again"),
+            Held::Failed => return tale.fail("the condition could not be read"),
+            Held::Held => tale.rule(Outcome::Matched, "planned again"),
+        }
+        let rule = judgement.rule;
+        let mut case = match &judgement.case {
+            Some(Ok(key)) => {
+                let names = self.names(rule);
+                self.case(&names, key)
+            }
+            _ => None,
+        };
+        for acted in judgement.actions.iter().filter(|acted| acted.held == Held::Held && !acted.action.is_timed()) {
+            let announcement = announcement(judged, judgement, acted, Occasion::Replay, again);
+            self.announce(&announcement, case.as_mut(), tale);
+        }
+        if let Some(case) = case {
+            self.save_case(&case);
+        }
+    }
+}
+
+fn announcement<'a>(
+    judged: &'a Judged<'_>,
+    judgement: &'a Judgement<'_>,
+    acted: &'a crate::rules::ActionJudgement<'a>,
+    occasion: Occasion,
+    again: u64,
+) -> Announcement<'a> {
+    let origin = id(&[&judged.event.source, judged.event.id.as_str()]);
+    Announcement { rule: judgement.rule, acted, seq: judged.seq, event: judged.event, origin, again, occasion }
+}

@@ -1,0 +1,128 @@
+//! `missing`: a case that opens when what should come has not come for a time, and closes with the next.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::clock::plus;
+use crate::event::{Event, MISSING};
+use crate::planner::book::{Doc, id};
+use crate::planner::close::Closing;
+use crate::planner::inputs::{Judged, names_of, rule_named};
+use crate::planner::matching::MISSING_KEY;
+use crate::planner::round::{Round, reasons};
+use crate::planner::timer::Meaning;
+use crate::planner::why::{Outcome, Tale};
+use crate::rules::{Held, Judgement, Missing, Rule, Why};
+
+/// What a rule waits for, under its name. Armed when the rule is first loaded, and it lasts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Awaited {
+    /// When the last one came, or the waiting began.
+    pub since: Timestamp,
+    /// Whether its absence was told already.
+    #[serde(default)]
+    pub told: bool,
+}
+
+impl Doc for Awaited {
+    const KIND: &'static str = "missing";
+}
+
+impl Round<'_> {
+    /// Begins to wait, or goes on; the rule's `for` may have changed meanwhile.
+    pub fn arm_missing(&mut self, rule: &Rule, missing: &Missing) {
+        let names = names_of(self.rules, rule);
+        let name = rule.name.value.as_str();
+        let known = self.book.adopt::<Awaited>(&names, &[]);
+        let awaited = known.unwrap_or(Awaited { since: self.now, told: false });
+        self.book.put(&[name], &awaited);
+        if !awaited.told {
+            self.set_missing(name, plus(awaited.since, missing.span));
+        }
+    }
+
+    fn set_missing(&mut self, rule: &str, due: Timestamp) {
+        self.set_timer(id(&["missing", rule]), due, None, &Meaning::Missing { rule: rule.into() });
+    }
+
+    /// The case has closed: the waiting begins anew.
+    pub fn rearm_missing(&mut self, rule: &str) {
+        let Some(rule) = rule_named(self.rules, rule) else { return };
+        let Some(missing) = &rule.missing else { return };
+        let name = rule.name.value.as_str();
+        self.book.put(&[name], &Awaited { since: self.now, told: false });
+        self.set_missing(name, plus(self.now, missing.span));
+    }
+
+    /// Something came that may be what was awaited.
+    pub fn awaited(&mut self, judged: &Judged<'_>, judgement: &Judgement<'_>, tale: &mut Tale) {
+        reasons(judgement, tale);
+        if judgement.arrived {
+            return self.arrived(judged, judgement.rule, tale);
+        }
+        match judgement.why.as_ref().map(Why::held) {
+            Some(Held::Failed) => tale.fail("the condition of `missing` could not be read"),
+            _ => tale.rule(Outcome::Missed, "is not what is awaited: the condition of `missing` doesn't hold"),
+        }
+    }
+
+    fn arrived(&mut self, judged: &Judged<'_>, rule: &Rule, tale: &mut Tale) {
+        let names = self.names(rule);
+        let name = rule.name.value.as_str();
+        let known = self.book.adopt::<Awaited>(&names, &[]);
+        if let Some(mut case) = self.case(&names, MISSING_KEY) {
+            case.rule.clone_from(&rule.name.value);
+            tale.rule(Outcome::Closed, "it came: closed the case");
+            let judged_alone = self.rules.judge_rule(rule, judged.event);
+            self.end_case(&case, Some(rule), &Closing::by_event(judged, &judged_alone.on_close), tale);
+            return;
+        }
+        tale.rule(Outcome::Closed, "it came");
+        self.book.put(&[name], &Awaited { since: self.now, told: false });
+        // A timer that is set already finds out by itself that its time has moved.
+        if let (None | Some(Awaited { told: true, .. }), Some(missing)) = (known, &rule.missing) {
+            self.set_missing(name, plus(self.now, missing.span));
+        }
+    }
+
+    /// The time is over: an own event tells it, and opens the case in its turn.
+    pub fn missing_due(&mut self, rule: &str) {
+        let Some(rule) = rule_named(self.rules, rule).filter(|rule| rule.enabled) else { return };
+        let Some(missing) = &rule.missing else { return };
+        let names = self.names(rule);
+        let name = rule.name.value.as_str();
+        let Some(awaited) = self.book.adopt::<Awaited>(&names, &[]).filter(|awaited| !awaited.told) else { return };
+        let due = plus(awaited.since, missing.span);
+        if due > self.now {
+            return self.set_missing(name, due);
+        }
+        let own = id(&["own", MISSING, self.identity(rule), &awaited.since.to_string()]);
+        let data = json!({"rule": name, "since": awaited.since, "for": span_text(missing.span)});
+        self.plan.events.push(Event::own(MISSING, &own, self.now, data));
+        self.book.put(&[name], &Awaited { told: true, ..awaited });
+    }
+
+    /// Whether the own event that tells an absence still holds, or it came meanwhile.
+    pub fn opens_missing(&mut self, judged: &Judged<'_>, rule: &Rule, tale: &mut Tale) -> bool {
+        let names = self.names(rule);
+        let awaited = self.book.adopt::<Awaited>(&names, &[]);
+        let since = judged.event.data().get("since").and_then(Value::as_str).and_then(|since| since.parse().ok());
+        let holds = awaited.is_some_and(|awaited| awaited.told && Some(awaited.since) == since);
+        if !holds {
+            tale.rule(Outcome::Late, "it came after all");
+        }
+        holds
+    }
+}
+
+/// A span in the largest unit that it is whole in.
+fn span_text(span: SignedDuration) -> String {
+    let seconds = span.as_secs();
+    for (unit, length) in [("d", 86_400), ("h", 3_600), ("m", 60)] {
+        if seconds % length == 0 {
+            return format!("{}{unit}", seconds / length);
+        }
+    }
+    format!("{seconds}s")
+}

@@ -1,0 +1,107 @@
+//! What a timer means: the text that only the planner reads, and who handles it when it comes due.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::planner::case::{Case, Ending};
+use crate::planner::inputs::Fired;
+use crate::planner::round::Round;
+
+/// What a timer means. A variant that this program doesn't know makes the timer one that nothing comes of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Meaning {
+    /// An action's `after`, `repeat` or `at` in a case.
+    Act { rule: String, key: String, nth: u64, action: String },
+    /// The rules changed: a case's timed actions are to be brought in line.
+    Rearm { rule: String, key: String, nth: u64 },
+    /// A case's `closes_after`.
+    End { rule: String, key: String, nth: u64 },
+    /// A case was closed by hand: what follows from that needs its opening event.
+    Closing { rule: String, case: Box<Case>, ending: Ending },
+    /// A close need not be remembered any more.
+    Forget { rule: String, key: String },
+    /// A digest goes out.
+    Digest { rule: String, action: String, key: String, destination: String, rest: bool },
+    /// A window of hours opens.
+    Hold { destination: String, opens: Timestamp, held: BTreeSet<HeldRef> },
+    /// A throttle's window may be empty.
+    Throttle { rule: String, action: String, key: String },
+    /// A minute of own events of one kind is over.
+    Signal { kind: String, rule: String, destination: String },
+    /// A minute of fallbacks to one destination is over.
+    Fallback { destination: String },
+    /// A mute ends.
+    Mute { id: String },
+    /// What should have come by now.
+    Missing { rule: String },
+    /// A type that no rule names may be told again.
+    Unmatched { kind: String },
+}
+
+/// What must be known when a held message may go: its rule and action for the hours, its case.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct HeldRef {
+    pub rule: String,
+    pub action: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+impl Meaning {
+    /// Reads a timer's text.
+    pub fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// As a timer's text.
+    pub fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The rule before which the carried event is put.
+    pub fn rule(&self) -> Option<&str> {
+        match self {
+            Meaning::Act { rule, .. }
+            | Meaning::Rearm { rule, .. }
+            | Meaning::End { rule, .. }
+            | Meaning::Closing { rule, .. } => Some(rule),
+            _ => None,
+        }
+    }
+}
+
+impl Round<'_> {
+    /// Plans one due timer. It is spent, unless planning it, or an entry before it, set it anew.
+    pub fn timer(&mut self, fired: &Fired<'_>) {
+        let id = &fired.due.id;
+        if self.timers.get(id).is_some_and(|set| set.as_ref().is_none_or(|timer| timer.due > self.now)) {
+            return;
+        }
+        self.timers.insert(id.clone(), None);
+        if let Some(reason) = &fired.parked {
+            return self.park_timer(fired, reason);
+        }
+        let Some(meaning) = &fired.meaning else { return };
+        let carried = fired.carried.as_ref();
+        match meaning {
+            Meaning::Act { rule, key, nth, action } => self.act_due(rule, key, *nth, action, carried),
+            Meaning::Rearm { rule, key, nth } => self.rearm(rule, key, *nth, carried),
+            Meaning::End { rule, key, nth } => self.end_due(rule, key, *nth, carried),
+            Meaning::Closing { rule, case, ending } => self.closing_due(rule, case, ending, carried),
+            Meaning::Forget { rule, key } => self.forget_close(rule, key),
+            Meaning::Digest { rule, action, key, destination, rest } => {
+                self.digest_due(rule, action, key, destination, *rest);
+            }
+            Meaning::Hold { destination, opens, .. } => self.hours_open(destination, *opens),
+            Meaning::Throttle { rule, action, key } => self.throttle_due(rule, action, key),
+            Meaning::Signal { kind, rule, destination } => self.signal_due(kind, rule, destination),
+            Meaning::Fallback { destination } => self.fallback_due(destination),
+            Meaning::Mute { id } => self.mute_due(id),
+            Meaning::Missing { rule } => self.missing_due(rule),
+            Meaning::Unmatched { kind } => self.unmatched_due(kind),
+        }
+    }
+}
