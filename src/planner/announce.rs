@@ -142,7 +142,7 @@ impl Round<'_> {
         match hours.closed_until(self.now) {
             None => Window::Open,
             Some(_) if hours.drop => Window::Drop,
-            Some(Timestamp::MAX) => Window::Never,
+            Some(until) if until == Timestamp::MAX => Window::Never,
             Some(until) => Window::Until(until),
         }
     }

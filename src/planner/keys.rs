@@ -10,7 +10,7 @@ use crate::planner::digest::{Collected, made_of};
 use crate::planner::fallback::Fallen;
 use crate::planner::hold::{Waiting, hold_parts};
 use crate::planner::inputs::{Fired, Inputs, Judged, What, names_for, names_of, rule_named};
-use crate::planner::ledger::{Key, Keys};
+use crate::planner::ledger::Keys;
 use crate::planner::matching::MISSING_KEY;
 use crate::planner::missing::Awaited;
 use crate::planner::mute::Muting;
