@@ -35,6 +35,8 @@ pub(crate) struct Announcement<'a> {
     /// The round of a replay; else 0.
     pub again: u64,
     pub occasion: Occasion,
+    /// What to say of the case where none is open: a replay opens none.
+    pub facts: Option<CaseFacts>,
 }
 
 /// A delivery on its last stretch: hours, shadow, lane.
@@ -99,7 +101,8 @@ impl Round<'_> {
             }
             let action = said.acted.action;
             let closed = said.occasion == Occasion::Close;
-            let mut assignment = assignment(action, said.seq, case.as_ref().map(|case| case.facts(closed)));
+            let facts = case.as_ref().map(|case| case.facts(closed)).or_else(|| said.facts.clone());
+            let mut assignment = assignment(action, said.seq, facts);
             assignment.suppressed = suppressed;
             let delivery = NewDelivery {
                 id: DeliveryId::of(&said.origin, self.identity(said.rule), &action.id, destination, said.again),

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::planner::Plan;
 use crate::planner::book::{Doc, id};
 use crate::planner::case::Case;
 use crate::planner::hold::Waiting;
@@ -12,7 +13,6 @@ use crate::planner::mute::Muting;
 use crate::planner::own::Noticed;
 use crate::planner::round::Round;
 use crate::planner::timer::Meaning;
-use crate::planner::Plan;
 use crate::rules::{Rule, RuleSet};
 
 /// What [`arm`] needs to know.
@@ -34,6 +34,7 @@ pub fn arm(rules: &RuleSet, places: &Places, ledger: Ledger, now: Timestamp) -> 
     for case in round.book.all::<Case>() {
         round.arm_case(&case);
     }
+    round.disarm_missing();
     for rule in &rules.rules {
         if let Some(missing) = rule.missing.as_ref().filter(|_| rule.enabled) {
             round.arm_missing(rule, missing);

@@ -249,7 +249,8 @@ impl Round<'_> {
             Some(due) => {
                 self.set_act(case, &action.id, event, due);
                 let note = format!("acts {} if the case is still open then", self.moment(due));
-                tale.action(Outcome::Matched, &action.id, None, note);
+                let outcome = if case.shadow { Outcome::Shadow } else { Outcome::Matched };
+                tale.action(outcome, &action.id, None, note);
             }
             None => self.drop_timer(case.timer_id(&id(&["act", &action.id]))),
         }
@@ -276,7 +277,8 @@ impl Round<'_> {
             return;
         };
         let mut tale = Tale::default();
-        let judgement = carried.and_then(|carried| carried.judgement.as_ref()).filter(|judgement| judgement.rule.enabled);
+        let judgement =
+            carried.and_then(|carried| carried.judgement.as_ref()).filter(|judgement| judgement.rule.enabled);
         let acted = judgement.and_then(|judgement| judgement.actions.iter().find(|acted| acted.action.id == action));
         let acted = acted.filter(|acted| acted.held == Held::Held);
         let (Some(carried), Some(judgement), Some(acted)) = (carried, judgement, acted) else {
@@ -305,6 +307,7 @@ impl Round<'_> {
             origin,
             again: 0,
             occasion: Occasion::Reminder,
+            facts: None,
         };
         self.announce(&announcement, Some(&mut case), &mut tale);
         self.tell(tale, carried.seq, Some(carried.event), judgement.rule);

@@ -72,7 +72,8 @@ impl Round<'_> {
         };
         if case.newest > created {
             let (newest, created) = (self.moment(case.newest), self.moment(created));
-            let note = format!("leaves case `{key}` open: it closes what came until {created}, and {newest} came since");
+            let note =
+                format!("leaves case `{key}` open: it closes what came until {created}, and {newest} came since");
             return tale.rule(Outcome::Closed, note);
         }
         case.rule.clone_from(&rule.name.value);
@@ -136,10 +137,11 @@ impl Round<'_> {
     /// showed. In this order, since a further message would open an incident again.
     fn say_closed(&mut self, case: &Case, rule: Option<&Rule>, closing: &Closing<'_>, tale: &mut Tale) {
         let mut closed = case.clone();
+        let mut said = Tale::default();
         if let (Some(rule), Some(event)) = (rule, closing.event) {
             for acted in closing.on_close.iter() {
                 if acted.held == Held::Failed {
-                    tale.fail(format!("action `{}` of `on_close` could not be judged", acted.action.id));
+                    said.fail(format!("action `{}` of `on_close` could not be judged", acted.action.id));
                 }
                 if acted.held != Held::Held {
                     continue;
@@ -147,10 +149,11 @@ impl Round<'_> {
                 let origin = id(&["on_close", &closing.origin]);
                 let occasion = Occasion::Close;
                 let announcement =
-                    Announcement { rule, acted, seq: closing.seq, event, origin, again: 0, occasion };
-                self.announce(&announcement, Some(&mut closed), tale);
+                    Announcement { rule, acted, seq: closing.seq, event, origin, again: 0, occasion, facts: None };
+                self.announce(&announcement, Some(&mut closed), &mut said);
             }
         }
+        tale.absorb(said, Outcome::Closed);
         let shadow = self.places.shadow || rule.is_some_and(|rule| rule.shadow);
         for (destination, shown) in &case.lanes {
             if shadow || !self.place(destination).is_some_and(|place| place.closes) {

@@ -36,7 +36,7 @@ impl Round<'_> {
             Belongs::Nowhere => (None, true),
             Belongs::To { case, opened } => (Some(case), opened),
         };
-        tale.rule(Outcome::Matched, "");
+        tale.accepted();
         for acted in &judgement.actions {
             let action = acted.action;
             match acted.held {
@@ -139,18 +139,17 @@ impl Round<'_> {
         match held {
             Held::Missed => return tale.rule(Outcome::Missed, "planned again"),
             Held::Failed => return tale.fail("the condition could not be read"),
-            Held::Held => tale.rule(Outcome::Matched, "planned again"),
+            Held::Held => tale.accepted(),
         }
         let rule = judgement.rule;
-        let mut case = match &judgement.case {
-            Some(Ok(key)) => {
-                let names = self.names(rule);
-                self.case(&names, key)
-            }
-            _ => None,
-        };
+        let (mut case, mut facts) = (None, None);
+        if let Some(Ok(key)) = &judgement.case {
+            case = self.case(&self.names(rule), key);
+            facts = Some(self.open_case(judged, rule, key).facts(false));
+        }
         for acted in judgement.actions.iter().filter(|acted| acted.held == Held::Held && !acted.action.is_timed()) {
-            let announcement = announcement(judged, judgement, acted, Occasion::Replay, again);
+            let mut announcement = announcement(judged, judgement, acted, Occasion::Replay, again);
+            announcement.facts.clone_from(&facts);
             self.announce(&announcement, case.as_mut(), tale);
         }
         if let Some(case) = case {
@@ -167,5 +166,14 @@ fn announcement<'a>(
     again: u64,
 ) -> Announcement<'a> {
     let origin = id(&[&judged.event.source, judged.event.id.as_str()]);
-    Announcement { rule: judgement.rule, acted, seq: judged.seq, event: judged.event, origin, again, occasion }
+    Announcement {
+        rule: judgement.rule,
+        acted,
+        seq: judged.seq,
+        event: judged.event,
+        origin,
+        again,
+        occasion,
+        facts: None,
+    }
 }

@@ -18,6 +18,8 @@ use crate::rules::{Held, Judgement, Missing, Rule, Why};
 /// What a rule waits for, under its name. Armed when the rule is first loaded, and it lasts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Awaited {
+    /// The rule that waits.
+    pub rule: String,
     /// When the last one came, or the waiting began.
     pub since: Timestamp,
     /// Whether its absence was told already.
@@ -29,13 +31,30 @@ impl Doc for Awaited {
     const KIND: &'static str = "missing";
 }
 
+impl Awaited {
+    fn from(rule: &str, since: Timestamp) -> Self {
+        Self { rule: rule.into(), since, told: false }
+    }
+}
+
 impl Round<'_> {
+    /// Waits no longer for what no rule in force speaks of.
+    pub fn disarm_missing(&mut self) {
+        for awaited in self.book.all::<Awaited>() {
+            if rule_named(self.rules, &awaited.rule).is_none_or(|rule| rule.missing.is_none()) {
+                self.book.delete::<Awaited>(&[&awaited.rule]);
+                self.drop_timer(id(&["missing", &awaited.rule]));
+            }
+        }
+    }
+
     /// Begins to wait, or goes on; the rule's `for` may have changed meanwhile.
     pub fn arm_missing(&mut self, rule: &Rule, missing: &Missing) {
         let names = names_of(self.rules, rule);
         let name = rule.name.value.as_str();
         let known = self.book.adopt::<Awaited>(&names, &[]);
-        let awaited = known.unwrap_or(Awaited { since: self.now, told: false });
+        let mut awaited = known.unwrap_or_else(|| Awaited::from(name, self.now));
+        awaited.rule = name.into();
         self.book.put(&[name], &awaited);
         if !awaited.told {
             self.set_missing(name, plus(awaited.since, missing.span));
@@ -51,7 +70,7 @@ impl Round<'_> {
         let Some(rule) = rule_named(self.rules, rule) else { return };
         let Some(missing) = &rule.missing else { return };
         let name = rule.name.value.as_str();
-        self.book.put(&[name], &Awaited { since: self.now, told: false });
+        self.book.put(&[name], &Awaited::from(name, self.now));
         self.set_missing(name, plus(self.now, missing.span));
     }
 
@@ -79,7 +98,7 @@ impl Round<'_> {
             return;
         }
         tale.rule(Outcome::Closed, "it came");
-        self.book.put(&[name], &Awaited { since: self.now, told: false });
+        self.book.put(&[name], &Awaited::from(name, self.now));
         // A timer that is set already finds out by itself that its time has moved.
         if let (None | Some(Awaited { told: true, .. }), Some(missing)) = (known, &rule.missing) {
             self.set_missing(name, plus(self.now, missing.span));

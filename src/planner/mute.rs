@@ -93,7 +93,8 @@ impl Round<'_> {
         let rules = self.rules;
         let covers = |active: &&ActiveMute<'_>| {
             let mute = &active.mute;
-            let names = |name: &String| rule_named(rules, name).map_or(name.as_str(), |r| r.name.value.as_str()) == present;
+            let names =
+                |name: &String| rule_named(rules, name).map_or(name.as_str(), |r| r.name.value.as_str()) == present;
             mute.from <= at
                 && at < mute.until
                 && mute.rule.as_ref().is_none_or(names)
@@ -159,6 +160,9 @@ impl Round<'_> {
     /// Tells the end of a mute, with its counts.
     pub fn end_mute(&mut self, muting: &Muting, ended: &str) {
         let mute = &muting.mute;
+        if mute.from > self.now {
+            return;
+        }
         let mut data = Map::new();
         for (name, value) in [
             ("mute", json!(mute.id)),

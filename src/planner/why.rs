@@ -97,6 +97,7 @@ pub(crate) struct Tale {
     detail: Map<String, Value>,
     actions: Vec<Value>,
     failed: Vec<String>,
+    accepted: bool,
 }
 
 impl Tale {
@@ -114,6 +115,19 @@ impl Tale {
         }
         self.actions.push(row);
         self.steps.push((outcome, note));
+    }
+
+    /// The rule accepted the event, whatever becomes of its actions.
+    pub fn accepted(&mut self) {
+        self.accepted = true;
+    }
+
+    /// What another tale tells is part of this outcome: what is said at a close, of the close.
+    pub fn absorb(&mut self, other: Tale, outcome: Outcome) {
+        self.steps.extend(other.steps.into_iter().map(|(_, note)| (outcome, note)));
+        self.actions.extend(other.actions);
+        self.failed.extend(other.failed);
+        self.detail.extend(other.detail);
     }
 
     /// Something could not be read. It is told as `fanfare.rule.failed`.
@@ -136,6 +150,9 @@ impl Tale {
         if !self.failed.is_empty() {
             self.steps.extend(self.failed.iter().map(|reason| (Outcome::Failed, reason.clone())));
             self.detail.insert("failed".into(), json!(self.failed));
+        }
+        if self.accepted && self.steps.iter().all(|(outcome, _)| *outcome == Outcome::Missed) {
+            self.steps.insert(0, (Outcome::Matched, "accepted, but no action acts on it".into()));
         }
         self.steps.sort_by_key(|(outcome, _)| *outcome);
         let outcome = self.steps.first()?.0;
