@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::super::{Action, At, AtDate, Digest, DigestTime, HoursChoice, Throttle};
-use super::{Reader, entry_of, first_line, not_cut, times};
+use super::{Reader, entry_of, not_cut, times};
 use crate::delivery::{Say, Severity};
 use crate::problem::{Place, Problem};
 use crate::yaml::{Fields, Kind, Node, span_of_time};
@@ -119,7 +119,7 @@ impl Reader<'_> {
                 };
                 self.problems.push(
                     Problem::error("does-not-fit", message)
-                        .at(&first_line(&node.place))
+                        .at(&node.place.first_line())
                         .hint("write `every: 1h`, or `at: \"16:00\", days: fri`"),
                 );
                 for key in ["every", "at", "days", "timezone"] {
@@ -219,6 +219,11 @@ impl Reader<'_> {
     fn action(&mut self, node: &Node, defaults: Option<&Defaults>, belongs: Belongs) -> Option<Nameless> {
         let mut fields = Fields::of(node, "an action", self.problems)?;
         let name = fields.text("name", self.problems).and_then(|(name, node)| self.plain_name(name, node));
+        if let Some((key, list)) = entry_of(node, "to")
+            && list.kind == Kind::List(Vec::new())
+        {
+            self.problems.push(Problem::error("empty", "`to` names no destination").at(&key.place));
+        }
         let to = self.destinations(&mut fields);
         let say = self.say(&mut fields, node);
         let severity = self.severity(&mut fields);
@@ -275,8 +280,6 @@ impl Reader<'_> {
             fields.missing("to", self.problems);
         }
         let mut to: Vec<At<String>> = Vec::new();
-        let place = fields.place.clone();
-        let there = fields.has("to");
         for (value, node) in fields.texts("to", self.problems) {
             match to.iter().find(|other| other.value == value) {
                 Some(first) => self.problems.push(
@@ -286,9 +289,6 @@ impl Reader<'_> {
                 ),
                 None => to.push(At { value, place: node.place.clone() }),
             }
-        }
-        if there && to.is_empty() && !self.problems.has_errors() {
-            self.problems.push(Problem::error("empty", "`to` names no destination").at(&place));
         }
         to
     }
@@ -397,7 +397,7 @@ impl Reader<'_> {
         if action.digest.is_some() && action.throttle.as_ref().is_some_and(|throttle| throttle.rest_digest) {
             self.problems.push(
                 Problem::error("does-not-fit", "`rest: digest` and a `digest` don't go together")
-                    .at(&first_line(&action.place))
+                    .at(&action.place.first_line())
                     .hint("with a digest, everything that the throttle lets through goes into it: write `rest: drop`"),
             );
         }
@@ -444,6 +444,6 @@ fn twice(name: Option<&At<String>>, place: &Place) -> Problem {
         Some(name) => Problem::error("defined-twice", format!("two actions have the name `{}`", name.value)),
         None => Problem::error("defined-twice", "two actions say the same, at the same time, to the same destinations"),
     }
-    .at(&first_line(place))
+    .at(&place.first_line())
     .hint("give each a `name`, or leave one out")
 }

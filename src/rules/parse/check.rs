@@ -2,26 +2,12 @@
 //!
 //! Pure. What each operator takes stands in its row of the table; here it is read.
 
-use std::sync::Arc;
-
-use jiff::tz::TimeZone;
-use regex::RegexBuilder;
-use unicode_normalization::UnicodeNormalization;
-
 use super::super::check::Check;
-use super::super::glob::{Glob, inner};
-use super::super::operand::{Operand, OperandKind, Values};
+use super::super::operand::{Operand, OperandKind};
 use super::super::operator::{self, Holds, IGNORE_CASE, Operator, TABLE};
-use super::super::value::{Literal, Text, comparable, time_of_text};
-use super::{Reader, comment_after};
-use crate::decimal::Decimal;
-use crate::problem::{Problem, Problems, nearest};
-use crate::yaml::{Key, Kind, Node, span_of_time};
-
-/// The longest regular expression, in bytes.
-const REGEX_MAX: usize = 1024;
-/// The largest compiled regular expression, in bytes.
-const REGEX_SIZE: usize = 1 << 18;
+use super::Reader;
+use crate::problem::{Problem, nearest};
+use crate::yaml::{Key, Kind, Node};
 
 /// What a test looks at; not every operator fits everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,85 +155,6 @@ impl Reader<'_> {
             );
         }
     }
-
-    fn operand(&mut self, row: &'static Operator, name: &str, node: &Node, on: On, folded: bool) -> Option<Operand> {
-        if node.kind == Kind::Null && (node.place.text().trim().is_empty() || row.operand != OperandKind::Value) {
-            self.problems.push(node.expected(&format!("{} for `{name}`", row.operand.words())));
-            return None;
-        }
-        if on == On::Size && !node.one_or_more().iter().all(|item| matches!(item.kind, Kind::Number(_))) {
-            self.problems.push(node.expected("a number, or a test on a number such as `{gte: 2}`"));
-            return None;
-        }
-        let zone = self.zone();
-        let expected = || node.expected(&format!("{} for `{name}`", row.operand.words()));
-        let read = match row.operand {
-            OperandKind::Value => literal(node, folded, &zone, self.problems).map(Operand::Value).ok_or(None),
-            OperandKind::Values => self.values(node, name),
-            OperandKind::Bound => bound(node, &zone).ok_or_else(|| Some(not_bound(node, expected()))),
-            OperandKind::Regex => text(node, self.problems)
-                .ok_or_else(|| Some(expected()))
-                .and_then(|text| regex(text, node, folded).map(|regex| Operand::Regex(Box::new(regex))).map_err(Some)),
-            OperandKind::Glob => text(node, self.problems)
-                .ok_or_else(|| Some(expected()))
-                .and_then(|text| glob(text, node, folded).map(|glob| Operand::Glob(glob, folded)).map_err(Some)),
-            OperandKind::Text => text(node, self.problems)
-                .map(|text| Operand::Text(Text::new(text, folded)))
-                .ok_or_else(|| Some(expected())),
-            OperandKind::Scalar => match (node.scalar(), scalar(node, folded, &zone, self.problems)) {
-                (Some(text), Some(element)) => Ok(Operand::Part(Text::new(text, folded), element)),
-                _ => Err(None),
-            },
-            OperandKind::Span => {
-                node.scalar().and_then(span_of_time).map(Operand::Span).ok_or_else(|| Some(not_span(node)))
-            }
-            OperandKind::Truth => match node.kind {
-                Kind::Bool(truth) => Ok(Operand::Truth(truth)),
-                _ => Err(Some(expected())),
-            },
-            OperandKind::Size => self.check(node, On::Size).map(|check| Operand::Test(Box::new(check))).ok_or(None),
-            OperandKind::Test => self.check(node, On::Node).map(|check| Operand::Test(Box::new(check))).ok_or(None),
-        };
-        match read {
-            Ok(operand) => Some(operand),
-            Err(problem) => {
-                problem.into_iter().for_each(|problem| self.problems.push(problem));
-                None
-            }
-        }
-    }
-
-    /// A list of scalars, or the name of one.
-    fn values(&mut self, node: &Node, name: &str) -> Result<Operand, Option<Problem>> {
-        let zone = self.zone();
-        match &node.kind {
-            Kind::List(items) if items.is_empty() => {
-                Err(Some(Problem::error("empty", "an empty list, of which nothing is one").at(&node.place)))
-            }
-            Kind::List(items) => {
-                let literals: Vec<Option<Literal>> =
-                    items.iter().map(|item| scalar(item, false, &zone, self.problems)).collect();
-                let literals: Option<Vec<Literal>> = literals.into_iter().collect();
-                literals.map(|literals| Operand::Values(Arc::new(Values::new(literals)))).ok_or(None)
-            }
-            Kind::Text(word) => match self.shared.lists.get(word) {
-                Some(list) => Ok(Operand::Values(Arc::new(Values::new(list.values.clone())))),
-                // One that could not be read has been reported.
-                None if self.shared.places.contains_key(&("lists", word.clone())) => Err(None),
-                None => {
-                    let problem = Problem::error("unknown-list", format!("there is no list `{word}` in `lists:`"));
-                    let problem = problem.at(&node.place).suggest(word, self.shared.lists.keys().map(String::as_str));
-                    let few = problem.hint.is_none();
-                    Err(Some(if few { problem.hint(format!("write `{name}: [{word}]`")) } else { problem }))
-                }
-            },
-            _ => Err(Some(node.expected(&format!("{} for `{name}`", OperandKind::Values.words())))),
-        }
-    }
-
-    fn zone(&self) -> TimeZone {
-        self.shared.zone.clone().unwrap_or(TimeZone::UTC)
-    }
 }
 
 fn unknown(key: &Key) -> Problem {
@@ -273,132 +180,6 @@ fn unknown(key: &Key) -> Problem {
             problem.hint(format!("the operators are {}; to look at a member, put it into the path", names.join(", ")))
         }
     }
-}
-
-/// Any value that stands in a rule. Null must be written out.
-fn literal(node: &Node, folded: bool, zone: &TimeZone, problems: &mut Problems) -> Option<Literal> {
-    match &node.kind {
-        Kind::List(items) => {
-            let items: Vec<_> = items.iter().map(|item| literal(item, folded, zone, problems)).collect();
-            items.into_iter().collect::<Option<_>>().map(Literal::List)
-        }
-        Kind::Map(entries) => {
-            let members = entries
-                .iter()
-                .map(|(key, node)| Some((Text::new(&key.text, folded), literal(node, folded, zone, problems)?)));
-            let members: Vec<_> = members.collect();
-            members.into_iter().collect::<Option<_>>().map(Literal::Map)
-        }
-        _ => scalar(node, folded, zone, problems),
-    }
-}
-
-/// A text, number, truth value, or a null that is written out.
-pub(super) fn scalar(node: &Node, folded: bool, zone: &TimeZone, problems: &mut Problems) -> Option<Literal> {
-    match &node.kind {
-        Kind::Null if !node.place.text().trim().is_empty() => Some(Literal::Null),
-        Kind::Bool(truth) => Some(Literal::Truth(*truth)),
-        Kind::Number(number) => Some(Literal::Number(Decimal::parse(number)?, number.clone())),
-        Kind::Text(_) => text(node, problems).map(|text| Literal::text(text, folded, zone)),
-        _ => {
-            problems.push(node.expected("a text, a number or a truth value"));
-            None
-        }
-    }
-}
-
-/// A scalar's text. One that a `#` cut short right before a word is a problem: `Song #1`; a comment has a blank.
-fn text<'n>(node: &'n Node, problems: &mut Problems) -> Option<&'n str> {
-    let comment = if node.plain { comment_after(&node.place) } else { None };
-    if comment.is_some_and(|comment| comment.starts_with(|c: char| !c.is_whitespace() && c != '#')) {
-        problems.push(super::cut(node));
-    }
-    node.scalar()
-}
-
-fn bound(node: &Node, zone: &TimeZone) -> Option<Operand> {
-    match &node.kind {
-        Kind::Number(number) => Some(Operand::Number(Decimal::parse(number)?, number.clone())),
-        Kind::Text(text) => time_of_text(text, zone).ok().map(Operand::Time),
-        _ => None,
-    }
-}
-
-fn not_bound(node: &Node, expected: Problem) -> Problem {
-    match &node.kind {
-        Kind::Text(text) if Decimal::parse_grouped(text).is_some() => {
-            Problem::error("wrong-kind", format!("`{text}` is text"))
-                .at(&node.place)
-                .hint("write a plain number without quotes and groups: `1000`, `12.5`")
-        }
-        Kind::Text(text) if !text.starts_with(|c: char| c.is_ascii_digit()) => {
-            Problem::error("wrong-kind", format!("`{text}` is neither a number nor a time"))
-                .at(&node.place)
-                .hint(format!("write {}", OperandKind::Bound.words()))
-        }
-        Kind::Text(text) => match time_of_text(text, &TimeZone::UTC) {
-            Err(note) => {
-                Problem::error("wrong-kind", note).at(&node.place).hint(format!("write {}", OperandKind::Bound.words()))
-            }
-            Ok(_) => expected,
-        },
-        _ => expected,
-    }
-}
-
-fn not_span(node: &Node) -> Problem {
-    let text = node.scalar().unwrap_or_default();
-    match node.scalar() {
-        Some(_) => Problem::error("wrong-span", format!("`{text}` is no span of time"))
-            .at(&node.place)
-            .hint("write a number and a unit: `30s`, `10m`, `2h`, `7d`"),
-        None => node.expected(OperandKind::Span.words()),
-    }
-}
-
-fn regex(pattern: &str, node: &Node, folded: bool) -> Result<regex::Regex, Problem> {
-    if pattern.len() > REGEX_MAX {
-        return Err(Problem::error("wrong-regex", format!("a regular expression longer than {REGEX_MAX} bytes"))
-            .at(&node.place));
-    }
-    let pattern: String = pattern.nfc().collect();
-    let built = RegexBuilder::new(&pattern).case_insensitive(folded).size_limit(REGEX_SIZE).build();
-    built.map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => {
-            Problem::error("wrong-regex", "this regular expression is too large once compiled")
-                .at(&node.place)
-                .hint("repeat less: `{100}` within `{100}` is 10,000 copies")
-        }
-        other => {
-            let said = other.to_string();
-            let last = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            let looks_around = ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|sign| pattern.contains(sign));
-            Problem::error("wrong-regex", format!("this is no regular expression: {last}")).at(&node.place).hint(
-                match looks_around {
-                    true => "it takes linear time, so there is no looking around and no back-reference",
-                    false => "in single quotes, backslashes stay as they are: '\\bremix\\b'",
-                },
-            )
-        }
-    })
-}
-
-fn glob(text: &str, node: &Node, folded: bool) -> Result<Glob, Problem> {
-    let problem = match text.strip_prefix('!') {
-        Some(bare) => Problem::error("wrong-glob", "`!` takes away only in a list of event globs")
-            .at(&node.place)
-            .hint(format!("put `not:` round the condition, with `glob: \"{bare}\"`")),
-        None => match Glob::parse(&comparable(text, folded)) {
-            Ok(glob) => return Ok(glob),
-            Err(error) => {
-                let mut problem =
-                    Problem::error("wrong-glob", error.message).at(&inner(&node.place, text, error.offset));
-                problem.hint = error.hint;
-                problem
-            }
-        },
-    };
-    Err(problem)
 }
 
 /// The most values of a list that the words of a test show.

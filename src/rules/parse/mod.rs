@@ -18,6 +18,7 @@ use crate::yaml::{self, Fields, Kind, Node};
 mod action;
 mod check;
 mod condition;
+mod operand;
 mod rule;
 mod shared;
 pub mod times;
@@ -37,12 +38,13 @@ pub fn parse(files: &[Arc<File>], presets: &Presets, zone: Option<TimeZone>, pro
     let later: Vec<Later<'_>> = documents.iter().filter_map(|document| shared.first_pass(document, problems)).collect();
     shared.add_presets(presets);
 
-    let mut reader = Reader { shared: &shared, paths: shared.paths.clone(), former: Vec::new(), problems };
+    let mut reader =
+        Reader { shared: &shared, paths: shared.paths.clone(), rule_names: Vec::new(), former: Vec::new(), problems };
     let mut rules: Vec<Rule> = Vec::new();
     for node in later.iter().flat_map(|file| &file.rules) {
         rules.extend(reader.rule(node));
     }
-    reader.unique_names(&rules);
+    reader.unique_names();
     // A mute may speak of a rule that could not be read whole.
     let known: BTreeSet<&str> =
         later.iter().flat_map(|file| &file.rules).filter_map(|node| text_of(node, "name")).collect();
@@ -136,6 +138,8 @@ fn entry_of<'n>(node: &'n Node, key: &str) -> Option<(&'n yaml::Key, &'n Node)> 
 struct Reader<'a> {
     shared: &'a Shared,
     paths: Paths,
+    /// The names of all rules, also of those that could not be read whole.
+    rule_names: Vec<At<String>>,
     /// Former names of rules, with the names they have now.
     former: Vec<(At<String>, String)>,
     problems: &'a mut Problems,
@@ -185,29 +189,16 @@ impl Reader<'_> {
     }
 }
 
-/// As much of a place as lies on its first line.
-fn first_line(place: &Place) -> Place {
-    place.part(0, place.text().lines().next().unwrap_or_default().len())
-}
-
 /// Reports a plain text that a ` #` cut short.
 fn not_cut(node: &Node, problems: &mut Problems) {
-    if node.plain && node.scalar().is_some() && comment_after(&node.place).is_some() {
-        problems.push(cut(node));
+    if let Some(comment) = node.cut_by_comment() {
+        problems.push(cut(&comment));
     }
 }
 
-/// What stands after a ` #` behind this place on its line.
-fn comment_after(place: &Place) -> Option<&str> {
-    let rest = place.file.text.get(place.span.end..)?;
-    let line = rest.lines().next().unwrap_or_default();
-    let blanks = line.len() - line.trim_start_matches([' ', '\t']).len();
-    line.get(blanks..)?.strip_prefix('#').filter(|_| blanks > 0)
-}
-
-fn cut(node: &Node) -> Problem {
-    Problem::error("cut-by-comment", "` #` begins a comment and cuts this short")
-        .at(&node.place)
+fn cut(comment: &Place) -> Problem {
+    Problem::error("cut-by-comment", "what stands behind ` #` is a comment, and no part of the text")
+        .at(comment)
         .hint("quote it: \"…\"; or put the comment on a line of its own")
 }
 
@@ -227,7 +218,8 @@ impl Condition {
         let mut paths = Paths::default();
         let names = rules.names.iter().map(|(word, name)| (word.clone(), shared::renumbered(name, &mut paths)));
         let shared = Shared { names: names.collect(), lists: rules.lists.clone(), zone, ..Shared::default() };
-        let mut reader = Reader { shared: &shared, paths, former: Vec::new(), problems: &mut problems };
+        let mut reader =
+            Reader { shared: &shared, paths, rule_names: Vec::new(), former: Vec::new(), problems: &mut problems };
         match reader.condition(&node) {
             Some(condition) if !problems.has_errors() => Ok(condition),
             _ => Err(problems),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::super::{Action, At, Closer, Globs, KeySpec, Missing, Rule};
 use super::action::{Belongs, Defaults};
-use super::{Reader, entry_of, first_line, not_cut};
+use super::{Reader, entry_of, not_cut};
 use crate::problem::{Place, Problem, nearest};
 use crate::yaml::{Fields, Kind, Node};
 
@@ -23,6 +23,7 @@ impl Reader<'_> {
         let errors = self.problems.count().0;
         let mut fields = Fields::of(node, what, self.problems)?;
         let name = fields.required("name", self.problems).and_then(|(name, node)| self.plain_name(name, node));
+        self.rule_names.extend(name.clone());
         let formerly = fields.texts("formerly", self.problems);
         let description = fields.text("description", self.problems).map(|(text, node)| {
             not_cut(node, self.problems);
@@ -195,7 +196,7 @@ impl Reader<'_> {
             ),
             (None, None) if !misspelt(node, "events") => {
                 wrong(
-                    &first_line(&node.place),
+                    &node.place.first_line(),
                     format!("the rule `{}` has no `events`", rule.name.value),
                     "say which event types it hears of: `events: release.live`, or `events: \"*\"` for all",
                 );
@@ -259,10 +260,9 @@ impl Reader<'_> {
     }
 
     /// Reports rules that share a name, and former names that are not former.
-    pub(super) fn unique_names(&mut self, rules: &[Rule]) {
+    pub(super) fn unique_names(&mut self) {
         let mut first: BTreeMap<&str, &Place> = BTreeMap::new();
-        for rule in rules {
-            let name = &rule.name;
+        for name in &self.rule_names {
             match first.get(name.value.as_str()) {
                 Some(place) => self.problems.push(
                     Problem::error("defined-twice", format!("two rules have the name `{}`", name.value))
@@ -303,7 +303,7 @@ impl Reader<'_> {
         if actions.is_none_or(|actions| actions.one_or_more().is_empty()) {
             self.problems.push(
                 Problem::error("missing-key", "a rule without `actions` tells nobody")
-                    .at(&first_line(rule))
+                    .at(&rule.first_line())
                     .hint("write `actions: {to: DESTINATION, text: \"…\"}`"),
             );
         }

@@ -13,7 +13,7 @@ use super::super::glob::inner;
 use super::super::reading::Paths;
 use super::super::value::time_of_text;
 use super::super::{At, FileMute, List, Name, Presets, Query, operator};
-use super::{Reader, Shared, first_line, times};
+use super::{Reader, Shared, times};
 use crate::event::Mute;
 use crate::problem::{Place, Problem, Problems};
 use crate::yaml::{Fields, Key, Kind, Node};
@@ -182,7 +182,7 @@ impl Shared {
                 problems.push(node.expected(&format!("a list of values for `{}`", key.text)));
                 continue;
             };
-            let values = items.iter().filter_map(|item| super::check::scalar(item, false, &zone, problems)).collect();
+            let values = items.iter().filter_map(|item| super::operand::scalar(item, false, &zone, problems)).collect();
             self.lists.insert(key.text.clone(), Arc::new(List { values, place: key.place.clone() }));
         }
     }
@@ -264,7 +264,7 @@ impl Reader<'_> {
         if events.is_empty() && rule.is_none() && destination.is_none() && when.is_none() {
             self.problems.push(
                 Problem::error("mutes-all", "this mute would silence everything")
-                    .at(&first_line(&node.place))
+                    .at(&node.place.first_line())
                     .hint("say what: `events`, `rule`, `destination` or `when`; `events: \"*\"` if all is meant"),
             );
         }

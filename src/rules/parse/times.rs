@@ -10,7 +10,6 @@ use jiff::tz::TimeZone;
 
 use super::super::hours::{DayTimes, Hours};
 use super::super::{DigestTime, HoursChoice};
-use super::first_line;
 use crate::problem::{Problem, Problems, nearest};
 use crate::yaml::{Fields, Kind, Node};
 
@@ -200,7 +199,7 @@ fn zone(fields: &mut Fields<'_>, needs: &str, default: Option<&TimeZone>, proble
         if default.is_none() {
             problems.push(
                 Problem::error("no-zone", format!("{needs} a zone"))
-                    .at(&first_line(&fields.place))
+                    .at(&fields.place.first_line())
                     .hint("write `timezone: Europe/Berlin` here, or set the default `timezone:` in fanfare.yaml"),
             );
         }

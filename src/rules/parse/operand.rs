@@ -1,0 +1,250 @@
+//! Operands: what an operator's row says it takes, read from a node.
+//!
+//! Pure. Every reader reports what is wrong and gives `None`, so that the reading goes on.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use regex::{Regex, RegexBuilder};
+use unicode_normalization::UnicodeNormalization;
+
+use super::super::glob::{Glob, inner};
+use super::super::operand::{Operand, OperandKind, Values};
+use super::super::operator::Operator;
+use super::super::value::{Literal, Text, comparable, time_of_text};
+use super::Reader;
+use super::check::On;
+use crate::decimal::Decimal;
+use crate::problem::{Problem, Problems};
+use crate::yaml::{Kind, Node, span_of_time};
+
+/// The longest regular expression, in bytes.
+const REGEX_MAX: usize = 1024;
+/// The largest compiled regular expression, in bytes.
+const REGEX_SIZE: usize = 1 << 18;
+
+impl Reader<'_> {
+    /// The operand of an operator that is written as `name`.
+    pub(super) fn operand(
+        &mut self,
+        row: &'static Operator,
+        name: &str,
+        node: &Node,
+        on: On,
+        folded: bool,
+    ) -> Option<Operand> {
+        let written_out = !node.place.text().trim().is_empty();
+        if node.kind == Kind::Null && !(written_out && row.operand == OperandKind::Value) {
+            self.problems.push(node.expected(&format!("{} for `{name}`", row.operand.words())));
+            return None;
+        }
+        if on == On::Size && !node.one_or_more().iter().all(|item| matches!(item.kind, Kind::Number(_))) {
+            self.problems.push(node.expected("a number, or a test on a number such as `{gte: 2}`"));
+            return None;
+        }
+        let zone = self.zone();
+        let problems = &mut *self.problems;
+        match row.operand {
+            OperandKind::Value => literal(node, folded, &zone, problems).map(Operand::Value),
+            OperandKind::Values => self.values(node, name),
+            OperandKind::Bound => bound(node, name, &zone, problems),
+            OperandKind::Regex => regex(node, name, folded, problems).map(|regex| Operand::Regex(Box::new(regex))),
+            OperandKind::Glob => glob(node, name, folded, problems).map(|glob| Operand::Glob(glob, folded)),
+            OperandKind::Text => text(node, name, problems).map(|text| Operand::Text(Text::new(text, folded))),
+            OperandKind::Scalar => {
+                let element = scalar(node, folded, &zone, problems)?;
+                node.scalar().map(|text| Operand::Part(Text::new(text, folded), element))
+            }
+            OperandKind::Span => span(node, problems),
+            OperandKind::Truth => match node.kind {
+                Kind::Bool(truth) => Some(Operand::Truth(truth)),
+                _ => {
+                    problems.push(node.expected(&format!("`true` or `false` for `{name}`")));
+                    None
+                }
+            },
+            OperandKind::Size => self.check(node, On::Size).map(|check| Operand::Test(Box::new(check))),
+            OperandKind::Test => self.check(node, On::Node).map(|check| Operand::Test(Box::new(check))),
+        }
+    }
+
+    /// A list of scalars, or the name of one.
+    fn values(&mut self, node: &Node, name: &str) -> Option<Operand> {
+        let zone = self.zone();
+        match &node.kind {
+            Kind::List(items) if items.is_empty() => {
+                self.problems.push(Problem::error("empty", "an empty list, of which nothing is one").at(&node.place));
+                None
+            }
+            Kind::List(items) => {
+                let literals: Vec<Option<Literal>> =
+                    items.iter().map(|item| scalar(item, false, &zone, self.problems)).collect();
+                let literals = literals.into_iter().collect::<Option<Vec<Literal>>>()?;
+                Some(Operand::Values(Arc::new(Values::new(literals))))
+            }
+            Kind::Text(word) => match self.shared.lists.get(word) {
+                Some(list) => Some(Operand::Values(Arc::new(Values::new(list.values.clone())))),
+                None => {
+                    self.no_such_list(word, node, name);
+                    None
+                }
+            },
+            _ => {
+                self.problems.push(node.expected(&format!("{} for `{name}`", OperandKind::Values.words())));
+                None
+            }
+        }
+    }
+
+    fn no_such_list(&mut self, word: &str, node: &Node, name: &str) {
+        // One that could not be read has been reported.
+        if self.shared.places.contains_key(&("lists", word.to_owned())) {
+            return;
+        }
+        let problem = Problem::error("unknown-list", format!("there is no list `{word}` in `lists:`")).at(&node.place);
+        let problem = problem.suggest(word, self.shared.lists.keys().map(String::as_str));
+        self.problems.push(match problem.hint {
+            None => problem.hint(format!("write `{name}: [{word}]`")),
+            Some(_) => problem,
+        });
+    }
+
+    fn zone(&self) -> TimeZone {
+        self.shared.zone.clone().unwrap_or(TimeZone::UTC)
+    }
+}
+
+/// Any value that stands in a rule. Null must be written out.
+fn literal(node: &Node, folded: bool, zone: &TimeZone, problems: &mut Problems) -> Option<Literal> {
+    match &node.kind {
+        Kind::List(items) => {
+            let items: Vec<_> = items.iter().map(|item| literal(item, folded, zone, problems)).collect();
+            items.into_iter().collect::<Option<_>>().map(Literal::List)
+        }
+        Kind::Map(entries) => {
+            let members: Vec<_> = entries
+                .iter()
+                .map(|(key, node)| Some((Text::new(&key.text, folded), literal(node, folded, zone, problems)?)))
+                .collect();
+            members.into_iter().collect::<Option<_>>().map(Literal::Map)
+        }
+        _ => scalar(node, folded, zone, problems),
+    }
+}
+
+/// A text, number, truth value, or a null that is written out.
+pub(super) fn scalar(node: &Node, folded: bool, zone: &TimeZone, problems: &mut Problems) -> Option<Literal> {
+    match &node.kind {
+        Kind::Null if !node.place.text().trim().is_empty() => Some(Literal::Null),
+        Kind::Bool(truth) => Some(Literal::Truth(*truth)),
+        Kind::Number(number) => Some(Literal::Number(Decimal::parse(number)?, number.clone())),
+        Kind::Text(text) => {
+            not_cut_within(node, problems);
+            Some(Literal::text(text, folded, zone))
+        }
+        _ => {
+            problems.push(node.expected("a text, a number or a truth value"));
+            None
+        }
+    }
+}
+
+fn text<'n>(node: &'n Node, name: &str, problems: &mut Problems) -> Option<&'n str> {
+    not_cut_within(node, problems);
+    if node.scalar().is_none() {
+        problems.push(node.expected(&format!("a text for `{name}`")));
+    }
+    node.scalar()
+}
+
+/// Reports a text that a `#` right before a word cut short: `Song #1`. A comment has a blank there.
+fn not_cut_within(node: &Node, problems: &mut Problems) {
+    if let Some(comment) = node.cut_by_comment()
+        && comment.text().trim_start_matches('#').starts_with(|c: char| !c.is_whitespace())
+    {
+        problems.push(super::cut(&comment));
+    }
+}
+
+fn bound(node: &Node, name: &str, zone: &TimeZone, problems: &mut Problems) -> Option<Operand> {
+    let problem = match &node.kind {
+        Kind::Number(number) => return Some(Operand::Number(Decimal::parse(number)?, number.clone())),
+        Kind::Text(text) if Decimal::parse_grouped(text).is_some() => {
+            Problem::error("wrong-kind", format!("`{text}` is text"))
+                .at(&node.place)
+                .hint("write a plain number without quotes and groups: `1000`, `12.5`")
+        }
+        Kind::Text(text) => match time_of_text(text, zone) {
+            Ok(time) => return Some(Operand::Time(time)),
+            Err(note) => {
+                let begins_as_one = text.starts_with(|c: char| c.is_ascii_digit());
+                let message = if begins_as_one { note } else { format!("`{text}` is neither a number nor a time") };
+                Problem::error("wrong-kind", message)
+                    .at(&node.place)
+                    .hint(format!("write {}", OperandKind::Bound.words()))
+            }
+        },
+        _ => node.expected(&format!("{} for `{name}`", OperandKind::Bound.words())),
+    };
+    problems.push(problem);
+    None
+}
+
+fn span(node: &Node, problems: &mut Problems) -> Option<Operand> {
+    let span = node.scalar().and_then(span_of_time);
+    if span.is_none() {
+        problems.push(match node.scalar() {
+            Some(text) => Problem::error("wrong-span", format!("`{text}` is no span of time"))
+                .at(&node.place)
+                .hint("write a number and a unit: `30s`, `10m`, `2h`, `7d`"),
+            None => node.expected(OperandKind::Span.words()),
+        });
+    }
+    span.map(Operand::Span)
+}
+
+fn regex(node: &Node, name: &str, folded: bool, problems: &mut Problems) -> Option<Regex> {
+    let pattern: String = text(node, name, problems)?.nfc().collect();
+    let wrong = |message: String| Problem::error("wrong-regex", message).at(&node.place);
+    if pattern.len() > REGEX_MAX {
+        problems.push(wrong(format!("a regular expression longer than {REGEX_MAX} bytes")));
+        return None;
+    }
+    match RegexBuilder::new(&pattern).case_insensitive(folded).size_limit(REGEX_SIZE).build() {
+        Ok(regex) => return Some(regex),
+        Err(regex::Error::CompiledTooBig(_)) => problems.push(
+            wrong("this regular expression is too large once compiled".into())
+                .hint("repeat less: `{100}` within `{100}` is 10,000 copies"),
+        ),
+        Err(other) => {
+            let said = other.to_string();
+            let last = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            let looks_around = ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|sign| pattern.contains(sign));
+            problems.push(wrong(format!("this is no regular expression: {last}")).hint(match looks_around {
+                true => "it takes linear time, so there is no looking around and no back-reference",
+                false => "in single quotes, backslashes stay as they are: '\\bremix\\b'",
+            }));
+        }
+    }
+    None
+}
+
+fn glob(node: &Node, name: &str, folded: bool, problems: &mut Problems) -> Option<Glob> {
+    let text = text(node, name, problems)?;
+    let problem = match text.strip_prefix('!') {
+        Some(bare) => Problem::error("wrong-glob", "`!` takes away only in a list of event globs")
+            .at(&node.place)
+            .hint(format!("put `not:` round the condition, with `glob: \"{bare}\"`")),
+        None => match Glob::parse(&comparable(text, folded)) {
+            Ok(glob) => return Some(glob),
+            Err(error) => {
+                let place = inner(&node.place, text, error.offset);
+                let mut problem = Problem::error("wrong-glob", error.message).at(&place);
+                problem.hint = error.hint;
+                problem
+            }
+        },
+    };
+    problems.push(problem);
+    None
+}
