@@ -11,4 +11,5 @@ mod planner;
 mod store;
 mod channels;
 mod wire;
+mod shipped;
 mod support;
