@@ -116,6 +116,7 @@ fn numbers_compare_exactly() {
     );
     for (path, texts) in [
         ("$.n[?@ == 9007199254740993]", "[9007199254740993,9007199254740993.0]"),
+        ("$.n[?@ >= 9007199254740993 && @ <= 9007199254740993.00]", "[9007199254740993,9007199254740993.0]"),
         ("$.n[?@ > 9007199254740992 && @ < 1e16]", "[9007199254740993,9007199254740993.0]"),
         ("$.n[?@ == 1250]", "[1250.00,12.5e2]"),
         ("$.n[?@ == 1e400]", "[1e400,1e400]"),
@@ -129,6 +130,20 @@ fn numbers_compare_exactly() {
         // As text: `serde_json` keeps what was written, which is the point.
         assert_eq!(serde_json::to_string(&select(path, &root)).unwrap().replace("e+", "e"), texts, "{path}");
     }
+}
+
+#[test]
+fn a_literal_beyond_all_measure_is_refused_where_it_stands() {
+    let text = format!("$.n[?@ == 1e{}]", "9".repeat(60));
+    let error = Path::parse(&text).unwrap_err();
+    assert_eq!((error.message.as_str(), error.offset), ("the exponent of this number is too large", 10));
+}
+
+#[test]
+fn a_pattern_with_wide_classes_fits_and_a_monstrous_one_does_not() {
+    assert!(Path::parse("$[?match(@, '[\\\\p{L}\\\\p{N}]{1,20}')]").is_ok());
+    let error = Path::parse("$[?match(@, '(\\\\p{L}{99}){99}')]").unwrap_err();
+    assert!(error.message.ends_with("the pattern is too large"), "{error}");
 }
 
 #[test]

@@ -47,7 +47,8 @@ enum Seen<'a> {
 /// A number: the document's keep their text until they must be read.
 enum Number<'a> {
     Text(&'a str),
-    Read(Cow<'a, Decimal>),
+    Whole(i64),
+    Read(&'a Decimal),
 }
 
 impl<'v> Eval<'v, '_> {
@@ -302,25 +303,26 @@ impl<'v> Eval<'v, '_> {
 
     /// `None` where a number is beyond what [`Decimal`] reads, unless both are written alike.
     fn order_numbers(&mut self, left: &Number<'_>, right: &Number<'_>) -> Result<Option<Ordering>, Exceeded> {
-        if let (Number::Text(left), Number::Text(right)) = (left, right) {
+        if let (Number::Text(left), Number::Text(right)) = (left, right)
+            && left == right
+        {
             self.read(left)?;
-            if left == right {
-                return Ok(Some(Ordering::Equal));
-            }
-            if let (Ok(left), Ok(right)) = (left.parse::<i64>(), right.parse::<i64>()) {
-                return Ok(Some(left.cmp(&right)));
-            }
+            return Ok(Some(Ordering::Equal));
+        }
+        if let (Some(left), Some(right)) = (left.whole(), right.whole()) {
+            return Ok(Some(left.cmp(&right)));
         }
         let (left, right) = (self.decimal(left)?, self.decimal(right)?);
         Ok(left.zip(right).map(|(left, right)| left.cmp(&right)))
     }
 
-    fn decimal<'n>(&mut self, number: &'n Number<'_>) -> Result<Option<Cow<'n, Decimal>>, Exceeded> {
+    fn decimal<'n>(&mut self, number: &Number<'n>) -> Result<Option<Cow<'n, Decimal>>, Exceeded> {
         Ok(match number {
             Number::Text(text) => {
                 self.read(text)?;
                 Decimal::parse(text).map(Cow::Owned)
             }
+            Number::Whole(whole) => Some(Cow::Owned(Decimal::from(*whole))),
             Number::Read(decimal) => Some(Cow::Borrowed(decimal)),
         })
     }
@@ -376,6 +378,18 @@ impl<'v> Eval<'v, '_> {
     }
 }
 
+impl Number<'_> {
+    /// Its value, if that is whole, small, and written without point or exponent.
+    fn whole(&self) -> Option<i64> {
+        match self {
+            // No whole number is longer; this spares reading a long text in vain.
+            Number::Text(text) if text.len() <= 20 => text.parse().ok(),
+            Number::Text(_) | Number::Read(_) => None,
+            Number::Whole(whole) => Some(*whole),
+        }
+    }
+}
+
 /// What a name or an index selects.
 fn one<'v>(selector: &Selector, node: &'v Value) -> Option<&'v Value> {
     match (selector, node) {
@@ -407,14 +421,12 @@ impl Operated<'_, '_> {
         match self {
             Operated::Nothing => Seen::Nothing,
             Operated::Node(node) => seen(node),
-            Operated::Number(number) => {
-                let number = Decimal::from(i64::try_from(*number).unwrap_or(i64::MAX));
-                Seen::Number(Number::Read(Cow::Owned(number)))
-            }
+            Operated::Number(number) => Seen::Number(Number::Whole(i64::try_from(*number).unwrap_or(i64::MAX))),
             Operated::Literal(Literal::Null) => Seen::Null,
             Operated::Literal(Literal::Bool(truth)) => Seen::Bool(*truth),
             Operated::Literal(Literal::Text(text)) => Seen::Text(text),
-            Operated::Literal(Literal::Number(number)) => Seen::Number(Number::Read(Cow::Borrowed(number))),
+            Operated::Literal(Literal::Whole(whole)) => Seen::Number(Number::Whole(*whole)),
+            Operated::Literal(Literal::Number(number)) => Seen::Number(Number::Read(number)),
         }
     }
 }

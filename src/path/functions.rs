@@ -3,7 +3,7 @@
 use regex::{Regex, RegexBuilder};
 
 /// The most memory that a compiled pattern may take, in bytes.
-const SIZE_MAX: usize = 256 << 10;
+const SIZE_MAX: usize = 1 << 20;
 /// The same for a pattern that comes from a document.
 const FOREIGN_SIZE_MAX: usize = 32 << 10;
 /// The longest pattern that a document may bring, in bytes.
@@ -48,7 +48,7 @@ fn build(pattern: &str, extent: Extent, size: usize) -> Result<Regex, regex::Err
     if extent == Extent::Whole {
         RegexBuilder::new(pattern).size_limit(size).nest_limit(NEST_MAX).build()?;
     }
-    RegexBuilder::new(&whole).crlf(true).size_limit(size).dfa_size_limit(4 * size).nest_limit(NEST_MAX).build()
+    RegexBuilder::new(&whole).crlf(true).size_limit(size).dfa_size_limit(2 * size).nest_limit(NEST_MAX).build()
 }
 
 /// Escapes `&` and `~` within classes, where the crate takes `&&` and `~~` for operators.

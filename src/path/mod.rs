@@ -1,7 +1,7 @@
 //! JSONPath (RFC 9535): parsed by `jsonpath-rust`, checked, planned and evaluated here.
 //!
-//! Pure. A text goes through [`lex`] (tokens, and mistakes within one), [`mistakes`] (what people write by habit from
-//! elsewhere, with the way to write it here), the crate's parser, and [`plan`] (types of functions, exact literals,
+//! Pure. A text goes through `lex` (tokens, and mistakes within one), `mistakes` (what people write by habit from
+//! elsewhere, with the way to write it here), the crate's parser, and `plan` (types of functions, exact literals,
 //! compiled patterns). The evaluator borrows nodes, never takes a pattern from an event, and counts its steps, so that
 //! no path and no event can make it run for long or deep.
 

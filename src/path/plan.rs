@@ -90,6 +90,8 @@ pub(super) enum Literal {
     Null,
     Bool(bool),
     Text(String),
+    /// A number that is whole and small, as most are: it compares without being taken apart.
+    Whole(i64),
     Number(Decimal),
 }
 
@@ -209,17 +211,17 @@ impl Planner<'_> {
         })
     }
 
-    /// The next number of the text.
-    fn number(&mut self) -> Result<&str, PathError> {
+    /// The next number of the text, and where it stands.
+    fn number(&mut self) -> Result<(&str, usize), PathError> {
         let token = self.numbers.next();
         token
-            .and_then(|token| self.text.get(token.span.clone()))
+            .and_then(|token| Some((self.text.get(token.span.clone())?, token.span.start)))
             .ok_or_else(|| PathError::new(0, "a number is missing"))
     }
 
     fn index(&mut self) -> Result<i64, PathError> {
-        let number = self.number()?;
-        number.parse().map_err(|_| PathError::new(0, format!("`{number}` is no index")))
+        let (number, at) = self.number()?;
+        number.parse().map_err(|_| PathError::new(at, format!("`{number}` is no index")))
     }
 
     fn filter(&mut self, filter: &model::Filter) -> Result<Filter, PathError> {
@@ -338,9 +340,12 @@ impl Planner<'_> {
             model::Literal::Bool(truth) => Literal::Bool(*truth),
             model::Literal::String(text) => Literal::Text(text.clone()),
             model::Literal::Int(_) | model::Literal::Float(_) => {
-                let number = self.number()?;
-                let decimal = Decimal::parse(number);
-                Literal::Number(decimal.ok_or_else(|| PathError::new(0, format!("`{number}` is too large")))?)
+                let (number, at) = self.number()?;
+                match (number.parse(), Decimal::parse(number)) {
+                    (Ok(whole), _) => Literal::Whole(whole),
+                    (_, Some(decimal)) => Literal::Number(decimal),
+                    _ => return Err(PathError::new(at, "the exponent of this number is too large")),
+                }
             }
         })
     }
