@@ -149,6 +149,18 @@ fn a_glob_that_was_not_quoted_is_reported_and_read_as_text() {
 }
 
 #[test]
+fn a_mapping_or_list_ends_with_its_last_value() {
+    let text = "a:\n  b:\n    - c: 1\n      d: |\n        text\n\n    # comment\n\n# more\ne: [1, [2] ]  # so\nf: {}\n";
+    let (node, _) = read(text);
+    let Some(node) = node else { panic!("a mapping") };
+    assert_eq!(node.place.text(), text.trim_end());
+    let Kind::Map(entries) = &node.kind else { panic!("a mapping") };
+    let texts: Vec<&str> = entries.iter().map(|(_, node)| node.place.text()).collect();
+    let block = "b:\n    - c: 1\n      d: |\n        text";
+    assert_eq!(texts, [block, "[1, [2] ]", "{}"]);
+}
+
+#[test]
 fn a_comment_that_cuts_a_text_is_known() {
     for (text, cut) in [
         ("x: Track #1\n", Some("#1")),

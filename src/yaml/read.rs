@@ -20,6 +20,7 @@ pub(super) fn document(file: &Arc<File>, problems: &mut Problems) -> Option<Node
         anchors: HashMap::new(),
         nodes: 0,
         read_to: 0,
+        content_to: 0,
         plain: None,
         root: None,
     };
@@ -39,6 +40,8 @@ struct Reader<'a> {
     nodes: usize,
     /// Where the last event ended.
     read_to: usize,
+    /// Where the last scalar, alias or bracket ended.
+    content_to: usize,
     /// The last scalar, if it was a plain one.
     plain: Option<Range<usize>>,
     root: Option<Node>,
@@ -120,7 +123,13 @@ impl Reader<'_> {
             at,
             read_to: self.read_to,
             plain: self.plain.clone(),
-            bracket: self.stack.iter().rev().map(|open| open.start).find(|start| self.is_bracket(*start)),
+            bracket: self
+                .stack
+                .iter()
+                .rev()
+                .filter(|open| open.flow)
+                .map(|open| open.start)
+                .find(|at| self.is_bracket(*at)),
         }
     }
 
@@ -140,6 +149,10 @@ impl Reader<'_> {
             return None;
         }
         let tag = event.tag().map(|tag| self.tag(tag, span, &at));
+        if matches!(event, Event::Scalar(..) | Event::Alias(_) | Event::UnresolvedAlias(_)) && !at.is_empty() {
+            let text = self.file.text.get(at.clone()).unwrap_or_default();
+            self.content_to = at.start + text.trim_end().len();
+        }
         match event {
             Event::Scalar(text, style, anchor, _) => {
                 let plain = style == ScalarStyle::Plain;
@@ -159,7 +172,7 @@ impl Reader<'_> {
                 self.braces(style, &at)?;
                 self.open(kind, style, anchor, &at)
             }
-            Event::SequenceEnd | Event::MappingEnd => self.close(at.end),
+            Event::SequenceEnd | Event::MappingEnd => self.close(at),
             Event::Alias(id) => self.alias(id, Place::new(self.file, at)),
             Event::UnresolvedAlias(name) => {
                 let place = Place::new(self.file, at);
@@ -216,23 +229,19 @@ impl Reader<'_> {
         Some(())
     }
 
-    fn close(&mut self, end: usize) -> Step {
-        let Open { start, anchor, nodes_before, height, kind, .. } = self.stack.pop()?;
+    fn close(&mut self, at: Range<usize>) -> Step {
+        let Open { start, anchor, nodes_before, height, flow, kind } = self.stack.pop()?;
         let kind = match kind {
             OpenKind::List(items) => Kind::List(items),
             OpenKind::Map { entries, .. } => Kind::Map(entries),
         };
-        // The end of a block collection is marked at the next token; its content ends before the white space between.
-        let end = start + self.file.text.get(start..end).unwrap_or_default().trim_end().len();
-        let place = Place::new(self.file, start..end.max(self.last_end(start)));
+        // The end of a block collection is marked at the next token, behind white space and comments.
+        let end = if flow && self.is_bracket(start) { at.end } else { self.content_to.max(start) };
+        self.content_to = end;
+        let place = Place::new(self.file, start..end);
         self.count(1, &place)?;
         let nodes = self.nodes - nodes_before;
         self.finished(Node { kind, place, plain: false }, anchor, nodes, height + 1)
-    }
-
-    /// Where the last token of a collection that begins at `start` ended.
-    fn last_end(&self, start: usize) -> usize {
-        self.read_to.max(start)
     }
 
     fn alias(&mut self, id: usize, place: Place) -> Step {
