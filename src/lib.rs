@@ -7,6 +7,7 @@ pub mod delivery;
 pub mod event;
 pub mod json;
 pub mod pace;
+pub mod notes;
 pub mod path;
 pub mod problem;
 pub mod secret;
@@ -23,3 +24,8 @@ pub mod store;
 pub mod channels;
 // Layer 5.
 pub mod config;
+// Layer 6.
+pub mod steps;
+// Layer 7.
+pub mod admin;
+pub mod cli;

@@ -1,1 +1,145 @@
-//! From files to a snapshot, or to all their problems.
+//! From files to a [`Snapshot`], or to all their problems. Starting, reloading and `check` use this one way.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::config::check;
+use crate::config::files::{self, Files};
+use crate::config::settings::{self, Configured};
+use crate::config::substitute::{Environment, Found, substitute};
+use crate::config::{Settings, Snapshot};
+use crate::message::Templates;
+use crate::problem::{Problem, Problems};
+use crate::rules;
+use crate::yaml;
+
+/// What loading came to.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What would be in force. `None` where `fanfare.yaml` itself is broken; without rules where only rules or
+    /// templates are.
+    pub snapshot: Option<Snapshot>,
+    /// Everything that is wrong, sorted by place.
+    pub problems: Problems,
+    /// What was read.
+    pub files: Files,
+}
+
+impl Loaded {
+    /// Every problem for people, without colour.
+    pub fn report(&self) -> String {
+        let problems: Vec<String> = self.problems.iter().map(|problem| problem.render(false)).collect();
+        problems.join("\n\n")
+    }
+}
+
+/// Loads `fanfare.yaml` and the folders it names.
+pub fn load(file: &Path, environment: &dyn Environment, now: Timestamp) -> Loaded {
+    let mut problems = Problems::new();
+    let mut files = Files::default();
+    let configured = configured(file, environment, &mut files, &mut problems);
+    let config_is_broken = problems.has_errors();
+    let settings = match &configured {
+        Some(configured) => configured.settings.clone(),
+        None => settings::defaults(file),
+    };
+    finish(settings, configured, config_is_broken, files, problems, now)
+}
+
+/// Loads only the folders beside `file`: no secrets and no destinations are known.
+pub fn load_rules_only(file: &Path, now: Timestamp) -> Loaded {
+    let mut problems = Problems::new();
+    let settings = settings::defaults(file);
+    let mut files = Files::default();
+    files.read_folders(&settings.rules, &settings.templates, &mut problems);
+    finish(settings, None, false, files, problems, now)
+}
+
+fn configured(
+    file: &Path,
+    environment: &dyn Environment,
+    files: &mut Files,
+    problems: &mut Problems,
+) -> Option<Configured> {
+    let text = files::read(file, &files::shown(file), problems)?;
+    files.config = Some(text.clone());
+    let Some(tree) = yaml::read(&text, problems) else {
+        if !problems.has_errors() {
+            problems.push(Problem::error("empty", format!("`{}` is empty", text.path)));
+        }
+        return None;
+    };
+    let mut found = Found::default();
+    let base = file.parent().unwrap_or(Path::new(""));
+    let mut said = Problems::new();
+    let tree = substitute(&tree, base, environment, &mut found, &mut said);
+    let configured = settings::configured(&tree, file, &mut said);
+    problems.extend(without_secrets(said, &found));
+    let configured = configured?;
+    files.read_folders(&configured.settings.rules, &configured.settings.templates, problems);
+    Some(configured)
+}
+
+/// Problems of substituted values: the values are cut out, and what is wrong only with a placeholder is no problem.
+fn without_secrets(problems: Problems, found: &Found) -> Problems {
+    let mut clean = Problems::new();
+    let cut = |text: &str| {
+        let long = found.values.iter().filter(|value| value.len() > 3);
+        long.fold(text.to_owned(), |text, value| text.replace(value.as_str(), "•••"))
+    };
+    for mut problem in problems {
+        let of_placeholder = problem.place.as_ref().is_some_and(|place| found.placeholders.contains(place));
+        if of_placeholder && !matches!(problem.code, "no-variable" | "no-file") {
+            continue;
+        }
+        problem.message = cut(&problem.message);
+        problem.hint = problem.hint.as_deref().map(cut);
+        clean.push(problem);
+    }
+    clean
+}
+
+fn finish(
+    settings: Settings,
+    configured: Option<Configured>,
+    config_is_broken: bool,
+    files: Files,
+    mut problems: Problems,
+    now: Timestamp,
+) -> Loaded {
+    let (sources, destinations) = match configured {
+        Some(configured) => (configured.sources, Some(configured.destinations)),
+        None => (BTreeMap::new(), None),
+    };
+    let mut said = Problems::new();
+    let rules = rules::parse::parse(&files.rules, settings.timezone.as_ref(), &mut said);
+    let templates = Templates::load(&files.templates, &mut said);
+    let destinations = destinations.map(|destinations| check::hours(destinations, &rules, &settings, &mut said));
+    check::names(&rules, &templates, &sources, destinations.as_ref(), &mut said);
+    check::renderings(&rules, &templates, &settings, now, &mut said);
+    let rules_are_broken = said.has_errors();
+    problems.extend(said);
+    problems.sort();
+    let snapshot = (!config_is_broken).then(|| Snapshot {
+        hash: files.hash()[..12].to_owned(),
+        settings,
+        sources,
+        destinations: destinations.unwrap_or_default(),
+        rules: (!rules_are_broken).then(|| Arc::new(rules)),
+        templates: Arc::new(templates),
+        since: now,
+    });
+    Loaded { snapshot, problems, files }
+}
+
+/// What the files say now, as a hash; what can't be read counts as something else than what can.
+pub fn fingerprint(settings: &Settings) -> String {
+    let mut problems = Problems::new();
+    let mut files = Files { config: files::read(&settings.file, "config", &mut problems), ..Files::default() };
+    files.read_folders(&settings.rules, &settings.templates, &mut problems);
+    let unreadable: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    format!("{} {}", files.hash(), unreadable.join(" "))
+}

@@ -15,11 +15,16 @@ use crate::channels::{Channel, Kind};
 use crate::message::Templates;
 use crate::pace::{Limits, Retry};
 use crate::problem::Place;
-use crate::rules::{Hours, HoursChoice, RuleSet};
+use crate::rules::{HoursChoice, RuleSet};
 use crate::secret::Secret;
 use crate::source::Source;
+use crate::yaml::Node;
 
+pub mod check;
+pub mod files;
 pub mod load;
+pub mod settings;
+pub mod substitute;
 
 /// Everything in force at a time.
 #[derive(Debug)]
@@ -71,8 +76,6 @@ pub struct Settings {
     pub egress_deny: Vec<ipnet::IpNet>,
     /// If any: the only networks a destination may be in.
     pub egress_allow: Vec<ipnet::IpNet>,
-    /// A URL that is called while all is well.
-    pub heartbeat: Option<Secret>,
 }
 
 /// A configured place.
@@ -93,12 +96,23 @@ pub struct Destination {
     /// When it may be spoken to, unless an action says otherwise.
     pub hours: Option<HoursChoice>,
     /// Where a dead delivery's message goes.
-    pub fallback: Vec<String>,
+    pub fallback: Vec<(String, Place)>,
     /// The ids of people and groups, by the names that rules use.
     pub mentions: BTreeMap<String, String>,
     /// Where it stands in the file.
     pub place: Place,
 }
 
-/// The hours of a destination, as the planner wants them.
-pub type PlaceHours = Arc<Hours>;
+/// What a destination says for `hours`: read once the rules' named windows are known.
+#[derive(Debug, Clone)]
+pub struct HoursName {
+    /// As it stands in the file.
+    pub node: Node,
+}
+
+impl Snapshot {
+    /// How many rules are in force.
+    pub fn rule_count(&self) -> usize {
+        self.rules.as_ref().map_or(0, |rules| rules.rules.len())
+    }
+}

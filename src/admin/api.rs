@@ -1,0 +1,296 @@
+//! `/api/v1`: lists, single things, and what a person may ask for. JSON in and out; errors are RFC 9457 documents.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::admin::view;
+use crate::delivery::{DeliveryId, State as DeliveryState};
+use crate::event::{Command, Item, Seq};
+use crate::steps::Live;
+use crate::steps::reload::{self, Reloaded};
+use crate::store;
+use crate::store::{DeliveryFilter, EventFilter};
+
+/// The longest list.
+const LIMIT_MAX: usize = 1_000;
+/// A list's length when nobody asks.
+const LIMIT: usize = 50;
+
+type Shared = State<Arc<Live>>;
+
+/// The routes below `/api/v1`.
+pub fn router() -> Router<Arc<Live>> {
+    Router::new()
+        .route("/openapi.json", get(openapi))
+        .route("/status", get(status))
+        .route("/events", get(events))
+        .route("/events/{id}", get(event))
+        .route("/events/{id}/replay", post(replay))
+        .route("/deliveries", get(deliveries))
+        .route("/deliveries/{id}", get(delivery))
+        .route("/deliveries/{id}/retry", post(retry))
+        .route("/deliveries/{id}/cancel", post(cancel))
+        .route("/destinations", get(destinations))
+}
+
+/// An RFC 9457 document.
+pub fn problem(status: StatusCode, detail: &str) -> Response {
+    let title = status.canonical_reason().unwrap_or("Error");
+    let document = json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail});
+    (status, [(CONTENT_TYPE, "application/problem+json")], document.to_string() + "\n").into_response()
+}
+
+fn json_answer(document: &Value) -> Response {
+    ([(CONTENT_TYPE, "application/json")], document.to_string() + "\n").into_response()
+}
+
+/// Why an answer is none.
+pub enum Refused {
+    /// There is no such thing.
+    NotFound(String),
+    /// The question makes no sense.
+    Bad(String),
+    /// The store failed.
+    Store(store::Error),
+}
+
+impl From<store::Error> for Refused {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<QueryRejection> for Refused {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::Bad(rejection.body_text())
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NotFound(what) => problem(StatusCode::NOT_FOUND, &what),
+            Self::Bad(what) => problem(StatusCode::BAD_REQUEST, &what),
+            Self::Store(error) => problem(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+        }
+    }
+}
+
+type Answer = Result<Response, Refused>;
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct EventQuery {
+    source: Option<String>,
+    r#type: Option<String>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    before: Option<Seq>,
+    limit: Option<usize>,
+}
+
+async fn events(State(live): Shared, query: Result<Query<EventQuery>, QueryRejection>) -> Answer {
+    let Query(query) = query?;
+    let filter = EventFilter {
+        source: query.source,
+        kind: query.r#type,
+        since: query.since,
+        until: query.until,
+        before: query.before,
+        limit: query.limit.unwrap_or(LIMIT).min(LIMIT_MAX),
+    };
+    let events = live.store.list_events(&filter).await?;
+    let list: Vec<Value> = events.iter().map(|(seq, event)| view::event(*seq, event)).collect();
+    Ok(json_answer(&list.into()))
+}
+
+/// The event with this id, or at this place of the inbox; the newest where several sources use one id.
+pub async fn find_event(live: &Live, id: &str) -> Result<Seq, Refused> {
+    let mut found = live.store.find_event(id).await?;
+    if found.is_empty()
+        && let Ok(seq) = id.parse()
+        && !live.store.events(&[seq]).await?.is_empty()
+    {
+        found.push(seq);
+    }
+    found.first().copied().ok_or_else(|| Refused::NotFound(format!("there is no event `{id}`")))
+}
+
+async fn event(State(live): Shared, Path(id): Path<String>) -> Answer {
+    let seq = find_event(&live, &id).await?;
+    let document = event_document(&live, seq).await?;
+    Ok(json_answer(&document))
+}
+
+/// An event with all that is known of it: what rules did, deliveries, conflicts.
+pub async fn event_document(live: &Live, seq: Seq) -> Result<Value, Refused> {
+    let events = live.store.events(&[seq]).await?;
+    let Some((_, event)) = events.first() else {
+        return Err(Refused::NotFound(format!("there is no event at {seq}")));
+    };
+    let filter = DeliveryFilter { event: Some(seq), limit: LIMIT_MAX, ..DeliveryFilter::default() };
+    let deliveries = live.store.list_deliveries(&filter).await?;
+    let whys = live.store.whys(seq).await?;
+    let conflicts = live.store.conflicts(seq).await?;
+    let conflict = |conflict: &store::Conflict| {
+        json!({"received": conflict.received.to_string(), "raw": String::from_utf8_lossy(&conflict.raw)})
+    };
+    let mut document = view::event_whole(seq, event);
+    document["rules"] = whys.iter().map(view::why).collect();
+    document["deliveries"] = deliveries.iter().map(view::delivery).collect();
+    document["conflicts"] = conflicts.iter().map(conflict).collect();
+    Ok(document)
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct ReplayQuery {
+    rule: Option<String>,
+    #[serde(default)]
+    again: bool,
+}
+
+async fn replay(
+    State(live): Shared,
+    Path(id): Path<String>,
+    query: Result<Query<ReplayQuery>, QueryRejection>,
+) -> Answer {
+    let Query(query) = query?;
+    let event = find_event(&live, &id).await?;
+    let now = live.clock.now();
+    let again = if query.again { now.as_millisecond().unsigned_abs() } else { 0 };
+    let command = Command::Replay { event, again, rule: query.rule };
+    live.store.tell(Item::Command(command), now).await?;
+    live.to_plan.notify_one();
+    Ok(json_answer(&json!({"replayed": 1})))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct DeliveryQuery {
+    state: Option<String>,
+    destination: Option<String>,
+    rule: Option<String>,
+    event: Option<String>,
+    since: Option<Timestamp>,
+    skip: Option<usize>,
+    limit: Option<usize>,
+}
+
+async fn deliveries(State(live): Shared, query: Result<Query<DeliveryQuery>, QueryRejection>) -> Answer {
+    let Query(query) = query?;
+    let mut states = Vec::new();
+    for name in query.state.iter().flat_map(|states| states.split(',')) {
+        let state = DeliveryState::named(name.trim());
+        states.push(state.ok_or_else(|| Refused::Bad(format!("there is no state `{name}`")))?);
+    }
+    let event = match &query.event {
+        Some(id) => Some(find_event(&live, id).await?),
+        None => None,
+    };
+    let filter = DeliveryFilter {
+        states,
+        destination: query.destination,
+        rule: query.rule,
+        event,
+        since: query.since,
+        skip: query.skip.unwrap_or(0),
+        limit: query.limit.unwrap_or(LIMIT).min(LIMIT_MAX),
+    };
+    let deliveries = live.store.list_deliveries(&filter).await?;
+    let list: Vec<Value> = deliveries.iter().map(view::delivery).collect();
+    Ok(json_answer(&list.into()))
+}
+
+async fn delivery(State(live): Shared, Path(id): Path<String>) -> Answer {
+    let found = live.store.delivery(&DeliveryId(id.clone())).await?;
+    let (delivery, attempts) = found.ok_or_else(|| Refused::NotFound(format!("there is no delivery `{id}`")))?;
+    Ok(json_answer(&view::delivery_whole(&delivery, &attempts)))
+}
+
+async fn retry(State(live): Shared, Path(id): Path<String>) -> Answer {
+    let ids = [DeliveryId(id)];
+    let count = live.store.revive(&ids, live.clock.now()).await?;
+    live.to_dispatch.notify_one();
+    changed(count, &ids, "retried")
+}
+
+async fn cancel(State(live): Shared, Path(id): Path<String>) -> Answer {
+    let ids = [DeliveryId(id)];
+    let count = live.store.cancel(&ids, "cancelled by hand", live.clock.now()).await?;
+    changed(count, &ids, "cancelled")
+}
+
+fn changed(count: u64, ids: &[DeliveryId], what: &str) -> Answer {
+    if count == 0 {
+        let id = ids.first().map(DeliveryId::as_str).unwrap_or_default();
+        return Err(Refused::NotFound(format!("no delivery `{id}` that could be {what}")));
+    }
+    Ok(json_answer(&json!({what: count})))
+}
+
+async fn destinations(State(live): Shared) -> Answer {
+    let standings = live.store.standings().await?;
+    let snapshot = live.snapshot.load();
+    let list: Vec<Value> = snapshot
+        .destinations
+        .values()
+        .map(|destination| {
+            let pace = standings.iter().find(|standing| standing.destination == destination.name);
+            json!({
+                "id": destination.name,
+                "type": destination.kind.name,
+                "address": destination.channel.address(),
+                "failing": pace.is_some_and(|standing| standing.pace.failing),
+                "failures": pace.map_or(0, |standing| standing.pace.failures),
+            })
+        })
+        .collect();
+    Ok(json_answer(&list.into()))
+}
+
+async fn status(State(live): Shared) -> Answer {
+    let census = live.store.census().await?;
+    let snapshot = live.snapshot.load();
+    let deliveries: serde_json::Map<String, Value> =
+        census.deliveries.iter().map(|(state, count)| (state.name().to_owned(), (*count).into())).collect();
+    Ok(json_answer(&json!({
+        "rules": {
+            "count": snapshot.rule_count(),
+            "hash": snapshot.hash,
+            "since": snapshot.since.to_string(),
+            "in_force": snapshot.rules.is_some(),
+            "stale": live.stale.load().as_deref(),
+        },
+        "inbox": {"head": census.head, "planned": census.planned},
+        "deliveries": deliveries,
+        "store_bytes": census.bytes,
+    })))
+}
+
+/// Reloads, and says what came of it: 200, or 422 with the whole report.
+pub async fn reload(State(live): Shared) -> Response {
+    let worker = live.clone();
+    match tokio::task::spawn_blocking(move || reload::reload(&worker)).await {
+        Ok(Reloaded::Changed { hash, needs_restart }) => {
+            json_answer(&json!({"reloaded": true, "hash": hash, "needs_restart": needs_restart}))
+        }
+        Ok(Reloaded::Same) => json_answer(&json!({"reloaded": false, "hash": live.snapshot.load().hash})),
+        Ok(Reloaded::Refused(report)) => problem(StatusCode::UNPROCESSABLE_ENTITY, &report),
+        Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "reloading failed; the log says why"),
+    }
+}
+
+async fn openapi() -> Response {
+    ([(CONTENT_TYPE, "application/json")], include_str!("openapi.json")).into_response()
+}

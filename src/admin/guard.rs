@@ -1,0 +1,203 @@
+//! Who may ask the admin surface for what.
+//!
+//! The threats are another site's page in an operator's browser (rebinding, cross-site requests, framing) and whoever
+//! reaches the port. Without a token only loopback names are answered; with one, it is what counts. A change needs
+//! either a header that other sites' pages can't send, or the browser's word that this very page sent it.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use axum::{Extension, Form};
+use axum::extract::{Request, State};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, HOST, LOCATION, ORIGIN, REFERRER_POLICY, SET_COOKIE,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use hmac::{Hmac, KeyInit, Mac};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::admin::api::problem;
+use crate::secret::Secret;
+use crate::steps::Live;
+
+/// The header that Fanfare's own command line sends with every change.
+pub const OWN_HEADER: &str = "fanfare-request";
+/// The cookie that holds a session after logging in.
+const COOKIE_NAME: &str = "fanfare_session";
+/// So many wrong tokens a minute, then none is looked at.
+const FAILURES_MAX: u32 = 10;
+
+/// Wrong tokens in the present minute.
+#[derive(Debug, Default)]
+pub struct Failures(Mutex<(i64, u32)>);
+
+impl Failures {
+    /// The wrong tokens of this minute, after counting `more`.
+    fn count(&self, minute: i64, more: u32) -> u32 {
+        let mut state = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if state.0 != minute {
+            *state = (minute, 0);
+        }
+        state.1 = state.1.saturating_add(more);
+        state.1
+    }
+}
+
+/// Lets a request through, or answers why not.
+pub async fn guard(
+    State(live): State<Arc<Live>>,
+    Extension(failures): Extension<Arc<Failures>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let snapshot = live.snapshot.load_full();
+    let token = snapshot.settings.admin_token.clone();
+    let headers = request.headers();
+    let host = host(headers);
+    if token.is_none() && !is_known_host(host, snapshot.settings.admin_url.as_deref()) {
+        return problem(StatusCode::MISDIRECTED_REQUEST, "this Host is not known here");
+    }
+    let is_public = matches!(request.uri().path(), "/login" | "/style.css");
+    if let Some(token) = token.filter(|_| !is_public) {
+        match admitted(headers, &token, &failures, live.clock.now().as_second() / 60) {
+            Admitted::Yes => {}
+            Admitted::TooMany => return problem(StatusCode::TOO_MANY_REQUESTS, "too many wrong tokens; wait a minute"),
+            Admitted::No if wants_page(headers) && request.method() == Method::GET => {
+                return (StatusCode::SEE_OTHER, [(LOCATION, "/login")]).into_response();
+            }
+            Admitted::No => return problem(StatusCode::UNAUTHORIZED, "the admin token is missing or wrong"),
+        }
+    }
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    if changes && !is_from_here(headers, host, snapshot.settings.admin_url.as_deref()) {
+        return problem(StatusCode::FORBIDDEN, "a change must come from this page or the command line");
+    }
+    next.run(request).await
+}
+
+/// What every answer carries.
+pub async fn headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let policy = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
+                  frame-ancestors 'none'; base-uri 'none'";
+    let all: [(HeaderName, &'static str); 5] = [
+        (CONTENT_SECURITY_POLICY, policy),
+        (X_FRAME_OPTIONS, "DENY"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    for (name, value) in all {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn host(headers: &HeaderMap) -> &str {
+    headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()
+}
+
+/// Loopback names with any port, and the configured URL's own.
+fn is_known_host(host: &str, url: Option<&str>) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    if ["127.0.0.1", "localhost", "[::1]"].contains(&name.to_ascii_lowercase().as_str()) {
+        return true;
+    }
+    url.and_then(|url| url::Url::parse(url).ok()).is_some_and(|url| authority(&url).eq_ignore_ascii_case(host))
+}
+
+fn authority(url: &url::Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// Whether a change was sent by the command line, or by a page of this very origin.
+fn is_from_here(headers: &HeaderMap, host: &str, url: Option<&str>) -> bool {
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    if let Some(origin) = text(ORIGIN) {
+        let Ok(origin) = url::Url::parse(origin) else { return false };
+        let here = authority(&origin).eq_ignore_ascii_case(host);
+        let there = url.and_then(|url| url::Url::parse(url).ok()).is_some_and(|url| url.origin() == origin.origin());
+        let fetched = text(HeaderName::from_static("sec-fetch-site"));
+        return (here || there) && fetched.is_none_or(|site| site == "same-origin" || site == "none");
+    }
+    headers.contains_key(OWN_HEADER) || headers.contains_key(AUTHORIZATION)
+}
+
+fn wants_page(headers: &HeaderMap) -> bool {
+    headers.get("accept").and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/html"))
+}
+
+enum Admitted {
+    Yes,
+    No,
+    TooMany,
+}
+
+fn admitted(headers: &HeaderMap, token: &Secret, failures: &Failures, minute: i64) -> Admitted {
+    let bearer = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
+    let session = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).find_map(|cookies| {
+        cookies.split(';').find_map(|cookie| cookie.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
+    });
+    if bearer.is_none() && session.is_none() {
+        return Admitted::No;
+    }
+    if failures.count(minute, 0) >= FAILURES_MAX {
+        return Admitted::TooMany;
+    }
+    let right = bearer.is_some_and(|bearer| same(bearer, token.open()))
+        || session.is_some_and(|given| same(given, &session_of(token)));
+    if right {
+        return Admitted::Yes;
+    }
+    failures.count(minute, 1);
+    Admitted::No
+}
+
+/// Compares in constant time; hashed first, so that the length doesn't show either.
+fn same(given: &str, right: &str) -> bool {
+    Sha256::digest(given).ct_eq(&Sha256::digest(right)).into()
+}
+
+/// What the cookie holds: it follows from the token, so that a new token ends all sessions.
+fn session_of(token: &Secret) -> String {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(token.open().as_bytes()) else { return String::new() };
+    mac.update(b"fanfare admin session");
+    hex::encode(mac.finalize().into_bytes())
+}
+
+/// The login form.
+#[derive(Deserialize)]
+pub struct Login {
+    token: String,
+}
+
+/// Sets the session's cookie if the token is right.
+pub async fn log_in(
+    State(live): State<Arc<Live>>,
+    Extension(failures): Extension<Arc<Failures>>,
+    Form(login): Form<Login>,
+) -> Response {
+    let snapshot = live.snapshot.load_full();
+    let Some(token) = &snapshot.settings.admin_token else {
+        return (StatusCode::SEE_OTHER, [(LOCATION, "/")]).into_response();
+    };
+    let minute = live.clock.now().as_second() / 60;
+    if failures.count(minute, 0) >= FAILURES_MAX || !same(&login.token, token.open()) {
+        failures.count(minute, 1);
+        return (StatusCode::SEE_OTHER, [(LOCATION, "/login?wrong=1")]).into_response();
+    }
+    let cookie = format!("{COOKIE_NAME}={}; HttpOnly; SameSite=Strict; Path=/; Max-Age=86400", session_of(token));
+    (StatusCode::SEE_OTHER, [(LOCATION, "/".to_owned()), (SET_COOKIE, cookie)]).into_response()
+}

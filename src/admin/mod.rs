@@ -1,0 +1,95 @@
+//! The admin surface: the page, the API, metrics and health, on a listener of their own.
+//!
+//! Everything but the probes stands behind [`guard`]: a known Host, the token where one is set, and for changes proof
+//! that no other site's page sent them. It reads the store and speaks to the planner through the inbox, like everyone.
+
+use std::sync::Arc;
+
+use axum::{Extension, Router};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::steps::Live;
+
+pub mod api;
+pub mod guard;
+pub mod page;
+pub mod view;
+
+/// What the admin listener serves.
+pub fn router(live: Arc<Live>) -> Router {
+    let guarded = Router::new()
+        .route("/", get(page::home))
+        .route("/login", get(page::login).post(guard::log_in))
+        .route("/style.css", get(page::style))
+        .route("/events/{seq}", get(page::event))
+        .route("/deliveries/{id}", get(page::delivery))
+        .route("/deliveries/{id}/retry", post(page::retry))
+        .route("/metrics", get(metrics))
+        .route("/-/reload", post(api::reload))
+        .nest("/api/v1", api::router())
+        .fallback(not_found)
+        .layer(middleware::from_fn_with_state(live.clone(), guard::guard))
+        .layer(Extension(Arc::new(guard::Failures::default())));
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .merge(guarded)
+        .layer(middleware::from_fn(guard::headers))
+        .with_state(live)
+}
+
+async fn not_found() -> Response {
+    api::problem(StatusCode::NOT_FOUND, "there is nothing here")
+}
+
+/// 200 as long as events can be kept; the body says which rules are in force.
+async fn readyz(State(live): State<Arc<Live>>) -> Response {
+    let snapshot = live.snapshot.load();
+    let stale = live.stale.load();
+    let commits = live.store.probe().await;
+    let status = match &commits {
+        Ok(()) if !live.is_draining() => StatusCode::OK,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let body = json!({
+        "ready": status == StatusCode::OK,
+        "store": if commits.is_ok() { "commits" } else { "can't commit" },
+        "draining": live.is_draining(),
+        "rules": {
+            "in_force": snapshot.rules.is_some(),
+            "count": snapshot.rule_count(),
+            "hash": snapshot.hash,
+            "since": snapshot.since.to_string(),
+            "stale": stale.is_some(),
+        },
+    });
+    (status, [(CONTENT_TYPE, "application/json")], body.to_string() + "\n").into_response()
+}
+
+async fn metrics(State(live): State<Arc<Live>>) -> Response {
+    match live.store.census().await {
+        Ok(census) => {
+            let waited = census.oldest_due.map_or(0.0, |due| age_s(live.clock.now(), due));
+            live.notes.census(census.head, census.planned, &census.deliveries, waited, census.bytes);
+        }
+        Err(error) => live.notes.store_failed("census", &error.to_string()),
+    }
+    if let Ok(standings) = live.store.standings().await {
+        for standing in standings {
+            live.notes.failing(&standing.destination, standing.pace.failing);
+        }
+    }
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(CONTENT_TYPE, kind)], live.notes.metrics()).into_response()
+}
+
+fn age_s(now: Timestamp, then: Timestamp) -> f64 {
+    now.duration_since(then).as_secs_f64().max(0.0)
+}

@@ -1,0 +1,218 @@
+//! The page: what came, what it led to, and what needs a person. Rendered here, read-only but for retrying.
+//!
+//! Plain HTML and one style sheet, no script: the policy in `guard` forbids it. Every value goes through the template
+//! engine's HTML escaping.
+
+use std::sync::{Arc, LazyLock};
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use minijinja::Environment;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::admin::api::{Refused, event_document, find_event};
+use crate::admin::view;
+use crate::delivery::{DeliveryId, State as DeliveryState};
+use crate::message::{Rendered, fit};
+use crate::steps::Live;
+use crate::store::{DeliveryFilter, EventFilter};
+
+/// How many events and deliveries the first page shows.
+const SHOWN: usize = 40;
+
+/// The templates: part of the program, so that a mistake in one shows in the first test.
+static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::new();
+    let files = [
+        ("base.html", include_str!("page/base.html")),
+        ("home.html", include_str!("page/home.html")),
+        ("event.html", include_str!("page/event.html")),
+        ("delivery.html", include_str!("page/delivery.html")),
+        ("login.html", include_str!("page/login.html")),
+        ("missing.html", include_str!("page/missing.html")),
+    ];
+    for (name, text) in files {
+        if let Err(error) = environment.add_template(name, text) {
+            tracing::error!(name, %error, "a page template is broken");
+        }
+    }
+    environment
+});
+
+type Shared = State<Arc<Live>>;
+
+/// `/style.css`.
+pub async fn style() -> Response {
+    ([(CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("page/style.css")).into_response()
+}
+
+#[derive(Deserialize)]
+pub(crate) struct LoginQuery {
+    wrong: Option<String>,
+}
+
+/// `/login`.
+pub(crate) async fn login(Query(query): Query<LoginQuery>) -> Response {
+    html(StatusCode::OK, "login.html", json!({"wrong": query.wrong.is_some()}))
+}
+
+#[derive(Deserialize, Default)]
+pub(crate) struct HomeQuery {
+    state: Option<String>,
+    r#type: Option<String>,
+}
+
+/// `/`: how things stand, what needs a person, what came, what went.
+pub(crate) async fn home(State(live): Shared, Query(query): Query<HomeQuery>) -> Response {
+    page(home_values(&live, query).await, "home.html")
+}
+
+/// `/events/SEQ`: one event, what every rule did about it, and what went.
+pub(crate) async fn event(State(live): Shared, Path(seq): Path<String>) -> Response {
+    page(event_values(&live, &seq).await, "event.html")
+}
+
+/// `/deliveries/ID`: one delivery, its message, its attempts.
+pub(crate) async fn delivery(State(live): Shared, Path(id): Path<String>) -> Response {
+    page(delivery_values(&live, &id).await, "delivery.html")
+}
+
+/// The button on a delivery's page.
+pub(crate) async fn retry(State(live): Shared, Path(id): Path<String>) -> Response {
+    let ids = [DeliveryId(id.clone())];
+    match live.store.revive(&ids, live.clock.now()).await {
+        Ok(_) => {
+            live.to_dispatch.notify_one();
+            (StatusCode::SEE_OTHER, [(LOCATION, format!("/deliveries/{id}"))]).into_response()
+        }
+        Err(error) => Refused::from(error).into_response(),
+    }
+}
+
+async fn home_values(live: &Live, query: HomeQuery) -> Result<Value, Refused> {
+    let states = query.state.as_deref().and_then(DeliveryState::named).into_iter().collect();
+    let filter = DeliveryFilter { states, limit: SHOWN, ..DeliveryFilter::default() };
+    let deliveries = live.store.list_deliveries(&filter).await?;
+    let dead = DeliveryFilter { states: vec![DeliveryState::Dead], limit: SHOWN, ..DeliveryFilter::default() };
+    let dead = live.store.list_deliveries(&dead).await?;
+    let filter = EventFilter { kind: query.r#type.clone(), limit: SHOWN, ..EventFilter::default() };
+    let events = live.store.list_events(&filter).await?;
+    let census = live.store.census().await?;
+    let standings = live.store.standings().await?;
+    let snapshot = live.snapshot.load();
+    let counts: Vec<Value> = DeliveryState::ALL
+        .iter()
+        .map(|state| {
+            let count = census.deliveries.iter().find(|(of, _)| of == state).map_or(0, |(_, count)| *count);
+            json!({"state": state, "count": count})
+        })
+        .collect();
+    let destinations: Vec<Value> = snapshot
+        .destinations
+        .values()
+        .map(|destination| {
+            let pace = standings.iter().find(|standing| standing.destination == destination.name);
+            json!({
+                "name": destination.name,
+                "type": destination.kind.name,
+                "address": destination.channel.address(),
+                "failing": pace.is_some_and(|standing| standing.pace.failing || standing.pace.failures > 0),
+            })
+        })
+        .collect();
+    Ok(with_frame(
+        live,
+        json!({
+            "events": events.iter().map(|(seq, event)| view::event(*seq, event)).collect::<Vec<_>>(),
+            "deliveries": deliveries.iter().map(view::delivery).collect::<Vec<_>>(),
+            "dead": dead.iter().map(view::delivery).collect::<Vec<_>>(),
+            "counts": counts,
+            "destinations": destinations,
+            "lag": census.head - census.planned,
+            "state": query.state,
+            "type": query.r#type,
+        }),
+    ))
+}
+
+async fn event_values(live: &Live, seq: &str) -> Result<Value, Refused> {
+    let seq = find_event(live, seq).await?;
+    let document = event_document(live, seq).await?;
+    let body = serde_json::to_string_pretty(document.get("body").unwrap_or(&Value::Null)).unwrap_or_default();
+    Ok(with_frame(live, json!({"event": document, "body": body})))
+}
+
+async fn delivery_values(live: &Live, id: &str) -> Result<Value, Refused> {
+    let found = live.store.delivery(&DeliveryId(id.to_owned())).await?;
+    let (delivery, attempts) = found.ok_or_else(|| Refused::NotFound(format!("there is no delivery `{id}`")))?;
+    let rendered: Option<Rendered> = delivery.message.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let text = rendered.as_ref().map(|rendered| fit::plain(&rendered.message));
+    let view = view::delivery_whole(&delivery, &attempts);
+    Ok(with_frame(live, json!({"delivery": view, "text": text})))
+}
+
+/// Adds what every page shows: which rules are in force, and whether files on disk are broken.
+fn with_frame(live: &Live, mut values: Value) -> Value {
+    let snapshot = live.snapshot.load();
+    values["frame"] = json!({
+        "rules": snapshot.rule_count(),
+        "hash": snapshot.hash,
+        "since": snapshot.since.to_string(),
+        "in_force": snapshot.rules.is_some(),
+        "stale": live.stale.load().as_deref(),
+        "now": live.clock.now().to_string(),
+        "zone": snapshot.settings.timezone.as_ref().and_then(TimeZone::iana_name).unwrap_or("UTC"),
+    });
+    values
+}
+
+fn page(values: Result<Value, Refused>, template: &str) -> Response {
+    match values {
+        Ok(values) => html(StatusCode::OK, template, values),
+        Err(Refused::NotFound(what)) => html(StatusCode::NOT_FOUND, "missing.html", json!({"what": what})),
+        Err(refused) => refused.into_response(),
+    }
+}
+
+fn html(status: StatusCode, template: &str, mut values: Value) -> Response {
+    localise(&mut values);
+    let rendered = TEMPLATES
+        .get_template(template)
+        .and_then(|template| template.render(minijinja::value::Value::from_serialize(&values)));
+    match rendered {
+        Ok(text) => (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response(),
+        Err(error) => {
+            tracing::error!(template, %error, "a page could not be rendered");
+            (StatusCode::INTERNAL_SERVER_ERROR, "this page could not be rendered; the log says why\n").into_response()
+        }
+    }
+}
+
+/// Shows times in the default zone, to the second.
+fn localise(values: &mut Value) {
+    let zone = values["frame"]["zone"].as_str().and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
+    for_each_time(values, &zone);
+}
+
+fn for_each_time(value: &mut Value, zone: &TimeZone) {
+    match value {
+        Value::Object(map) => {
+            for (key, inner) in map.iter_mut() {
+                let is_time = matches!(key.as_str(), "created" | "received" | "next" | "finished" | "since" | "now" | "at");
+                match inner.as_str().filter(|_| is_time).and_then(|text| text.parse::<Timestamp>().ok()) {
+                    Some(at) => *inner = at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string().into(),
+                    // The body is the sender's: it is shown as it came.
+                    None if key != "body" => for_each_time(inner, zone),
+                    None => {}
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| for_each_time(item, zone)),
+        _ => {}
+    }
+}

@@ -1,0 +1,142 @@
+//! `fanfare check`: everything that is wrong, at once.
+
+use std::path::Path;
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+use crate::cli::{Outcome, load_without_secrets, term};
+use crate::clock::{Clock, RealClock};
+use crate::config::load::{self, Loaded};
+use crate::config::substitute::RealEnvironment;
+use crate::problem::{Gravity, Problem};
+
+/// Exits with 1 if there is an error, or with `--strict` a warning.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Check {
+    /// Leave secrets and destinations out: needs no environment, for authors and CI
+    #[arg(long)]
+    rules_only: bool,
+    /// Warnings fail too
+    #[arg(long)]
+    strict: bool,
+    /// How problems are printed
+    #[arg(long, value_enum, default_value = "text")]
+    format: CheckFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CheckFormat {
+    /// For people
+    Text,
+    /// An array of problems
+    Json,
+    /// Annotations for GitHub Actions
+    Github,
+    /// SARIF 2.1.0
+    Sarif,
+}
+
+impl Check {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+        let loaded = if self.rules_only {
+            load_without_secrets(config)
+        } else {
+            load::load(config, &RealEnvironment, RealClock.now())
+        };
+        match self.format {
+            CheckFormat::Text => text(&loaded),
+            CheckFormat::Json => println!("{:#}", json(&loaded)),
+            CheckFormat::Github => loaded.problems.iter().for_each(|problem| println!("{}", github(problem))),
+            CheckFormat::Sarif => println!("{:#}", sarif(&loaded)),
+        }
+        let (errors, warnings) = loaded.problems.count();
+        let wrong = errors > 0 || (self.strict && warnings > 0);
+        Ok(if wrong { Outcome::Wrong } else { Outcome::Good })
+    }
+}
+
+fn text(loaded: &Loaded) {
+    for problem in loaded.problems.iter() {
+        println!("{}\n", problem.render(term::colour_on_stdout()));
+    }
+    let (errors, warnings) = loaded.problems.count();
+    let files = &loaded.files;
+    let read = format!(
+        "{} and {} read",
+        term::count(files.rules.len(), "rules file"),
+        term::count(files.templates.len(), "template")
+    );
+    let found = match (errors, warnings) {
+        (0, 0) => term::good("all is well"),
+        (0, warnings) => term::warn(&term::count(warnings, "warning")),
+        (errors, 0) => term::bad(&term::count(errors, "error")),
+        (errors, warnings) => {
+            format!("{}, {}", term::bad(&term::count(errors, "error")), term::count(warnings, "warning"))
+        }
+    };
+    println!("{read}: {found}");
+}
+
+fn json(loaded: &Loaded) -> Value {
+    loaded.problems.iter().map(problem_json).collect()
+}
+
+fn problem_json(problem: &Problem) -> Value {
+    json!({
+        "code": problem.code,
+        "gravity": problem.gravity.name(),
+        "message": problem.message,
+        "file": problem.place.as_ref().map(|place| &place.file.path),
+        "line": problem.place.as_ref().map(|place| place.line()),
+        "column": problem.place.as_ref().map(|place| place.column()),
+        "hint": problem.hint,
+    })
+}
+
+/// A workflow command (GitHub Actions, "Workflow commands": setting an error or warning message).
+fn github(problem: &Problem) -> String {
+    let escape = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let escape_property = |text: &str| escape(text).replace(':', "%3A").replace(',', "%2C");
+    let place = problem.place.as_ref().map(|place| {
+        format!(" file={},line={},col={}", escape_property(&place.file.path), place.line(), place.column())
+    });
+    let message = match &problem.hint {
+        Some(hint) => format!("{} ({hint})", problem.message),
+        None => problem.message.clone(),
+    };
+    format!("::{}{}::{}", problem.gravity.name(), place.unwrap_or_default(), escape(&message))
+}
+
+/// SARIF 2.1.0 (OASIS), one run.
+fn sarif(loaded: &Loaded) -> Value {
+    let result = |problem: &Problem| {
+        let locations: Vec<Value> = problem
+            .place
+            .iter()
+            .map(|place| {
+                json!({"physicalLocation": {
+                    "artifactLocation": {"uri": place.file.path},
+                    "region": {"startLine": place.line(), "startColumn": place.column()},
+                }})
+            })
+            .collect();
+        let level = match problem.gravity {
+            Gravity::Error => "error",
+            Gravity::Warning => "warning",
+        };
+        let text = match &problem.hint {
+            Some(hint) => format!("{} ({hint})", problem.message),
+            None => problem.message.clone(),
+        };
+        json!({"ruleId": problem.code, "level": level, "message": {"text": text}, "locations": locations})
+    };
+    json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {"name": "fanfare", "version": env!("CARGO_PKG_VERSION")}},
+            "results": loaded.problems.iter().map(result).collect::<Vec<_>>(),
+        }],
+    })
+}

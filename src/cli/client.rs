@@ -1,0 +1,93 @@
+//! Speaks to the admin API of a running server: its address and token come from `fanfare.yaml` or from flags.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+use crate::admin::guard::OWN_HEADER;
+use crate::config::load;
+use crate::config::substitute::RealEnvironment;
+use crate::secret::Secret;
+
+/// Where the running server is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Server {
+    /// The admin URL of the running server; by default what `fanfare.yaml` says
+    #[arg(long, value_name = "URL", env = "FANFARE_ADMIN_URL")]
+    admin: Option<String>,
+}
+
+/// A connection to it.
+pub(crate) struct Client {
+    base: String,
+    token: Option<Secret>,
+    http: reqwest::Client,
+}
+
+impl Server {
+    /// Finds address and token. The token comes from `FANFARE_ADMIN_TOKEN`, else from `fanfare.yaml`.
+    pub(crate) fn connect(&self, config: &Path) -> anyhow::Result<Client> {
+        let mut token = std::env::var("FANFARE_ADMIN_TOKEN").ok().filter(|token| !token.is_empty()).map(Secret::new);
+        let base = match &self.admin {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => {
+                let settings = load::settings_only(config, &RealEnvironment)
+                    .with_context(|| format!("no `--admin` was given, and `{}` does not say", config.display()))?;
+                token = token.or(settings.admin_token);
+                let mut address = settings.admin;
+                if address.ip().is_unspecified() {
+                    address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+                }
+                format!("http://{address}")
+            }
+        };
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(30))
+            .build()?;
+        Ok(Client { base, token, http })
+    }
+}
+
+impl Client {
+    /// Asks for a document.
+    pub(crate) async fn get(&self, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<Value> {
+        self.ask(reqwest::Method::GET, path, query).await
+    }
+
+    /// Asks for a change.
+    pub(crate) async fn post(&self, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<Value> {
+        self.ask(reqwest::Method::POST, path, query).await
+    }
+
+    async fn ask(&self, method: reqwest::Method, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<Value> {
+        let mut url = url::Url::parse(&self.base).context("the admin URL is no URL")?;
+        match url.path_segments_mut() {
+            Ok(mut segments) => segments.pop_if_empty().extend(path),
+            Err(()) => bail!("the admin URL is no http(s) URL"),
+        };
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query.iter().map(|(name, value)| (*name, value.as_str())));
+        }
+        let mut request = self.http.request(method, url).header(OWN_HEADER, "1");
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.open());
+        }
+        let answer = request.send().await.map_err(|error| {
+            let error = anyhow::Error::from(error.without_url());
+            error.context(format!("no server answers at {}; is `fanfare serve` running?", self.base))
+        })?;
+        let status = answer.status();
+        let body = answer.bytes().await?;
+        let document: Value = serde_json::from_slice(&body)
+            .with_context(|| format!("{} answered {status} with something that is no JSON", self.base))?;
+        if !status.is_success() {
+            let detail = document["detail"].as_str().or(document["title"].as_str()).unwrap_or("no reason given");
+            bail!("{detail} ({status})");
+        }
+        Ok(document)
+    }
+}

@@ -1,0 +1,19 @@
+//! `fanfare completions SHELL`.
+
+use clap::CommandFactory;
+
+use crate::cli::{Arguments, Outcome};
+
+/// Prints the script; put it where your shell looks for completions.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Completions {
+    /// Which shell
+    shell: clap_complete::Shell,
+}
+
+impl Completions {
+    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+        clap_complete::generate(self.shell, &mut Arguments::command(), "fanfare", &mut std::io::stdout());
+        Ok(Outcome::Good)
+    }
+}

@@ -1,0 +1,197 @@
+//! `fanfare deliveries`: what went, what waits, what died.
+
+use std::path::Path;
+
+use clap::Subcommand;
+use serde_json::Value;
+
+use crate::cli::client::{Client, Server};
+use crate::cli::events::{cell, print};
+use crate::cli::{Format, Outcome, runtime, term};
+
+/// Speaks to the admin API of a running server.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Deliveries {
+    #[command(flatten)]
+    server: Server,
+    /// How it is printed
+    #[arg(long, value_enum, default_value = "text", global = true)]
+    format: Format,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// The newest deliveries
+    List {
+        #[command(flatten)]
+        which: Which,
+        /// At most so many
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// One delivery: its message and every attempt
+    Show {
+        /// Its id
+        delivery: String,
+    },
+    /// Send again now, rendered anew
+    Retry(Several),
+    /// Call off what was not sent yet
+    Cancel(Several),
+}
+
+/// Which deliveries. All that is given must hold.
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// In this state: due, sending, retrying, delivered, dead, cancelled; several with commas
+    #[arg(long)]
+    state: Option<String>,
+    /// To this destination
+    #[arg(long)]
+    destination: Option<String>,
+    /// Of this rule
+    #[arg(long)]
+    rule: Option<String>,
+    /// Of this event
+    #[arg(long)]
+    event: Option<String>,
+}
+
+/// One by id, or many by what they have in common.
+#[derive(Debug, clap::Args)]
+struct Several {
+    /// Their ids
+    #[arg(value_name = "DELIVERY")]
+    ids: Vec<String>,
+    #[command(flatten)]
+    which: Which,
+    /// Do it; without this, many are only counted
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Which {
+    fn query(self) -> Vec<(&'static str, String)> {
+        let all = [
+            ("state", self.state),
+            ("destination", self.destination),
+            ("rule", self.rule),
+            ("event", self.event),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+}
+
+impl Deliveries {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+        let client = self.server.connect(config)?;
+        let runtime = runtime(false)?;
+        match self.verb {
+            Verb::List { which, limit } => {
+                let mut query = which.query();
+                query.push(("limit", limit.to_string()));
+                let list = runtime.block_on(client.get(&["api", "v1", "deliveries"], &query))?;
+                print(self.format, &list, list_text);
+                Ok(Outcome::Good)
+            }
+            Verb::Show { delivery } => {
+                let document = runtime.block_on(client.get(&["api", "v1", "deliveries", &delivery], &[]))?;
+                print(self.format, &document, show_text);
+                Ok(Outcome::Good)
+            }
+            Verb::Retry(several) => runtime.block_on(several.each(&client, "retry", "dead")),
+            Verb::Cancel(several) => runtime.block_on(several.each(&client, "cancel", "due,retrying")),
+        }
+    }
+}
+
+impl Several {
+    /// Does `verb` to each, after saying how many there are. Without a `--state`, `states` are meant.
+    async fn each(self, client: &Client, verb: &str, states: &str) -> anyhow::Result<Outcome> {
+        let mut ids = self.ids;
+        let mut query = self.which.query();
+        if ids.is_empty() {
+            if query.is_empty() {
+                anyhow::bail!("which? Name ids, or one of --state, --destination, --rule, --event");
+            }
+            if !query.iter().any(|(name, _)| *name == "state") {
+                query.push(("state", states.to_owned()));
+            }
+            query.push(("limit", "1000".to_owned()));
+            let list = client.get(&["api", "v1", "deliveries"], &query).await?;
+            ids = list.as_array().into_iter().flatten().map(|item| cell(item, "id")).collect();
+            let more = if ids.len() == 1000 { " or more" } else { "" };
+            println!("{}{more} to {verb}", term::count(ids.len(), "delivery").replace("deliverys", "deliveries"));
+            if !self.yes {
+                if !ids.is_empty() {
+                    println!("add `--yes` to do it");
+                }
+                return Ok(Outcome::Good);
+            }
+        }
+        let mut outcome = Outcome::Good;
+        for id in &ids {
+            match client.post(&["api", "v1", "deliveries", id, verb], &[]).await {
+                Ok(_) => println!("{id}  {}", term::good(&format!("{verb}: done"))),
+                Err(error) => {
+                    outcome = Outcome::Wrong;
+                    println!("{id}  {}", term::bad(&format!("{error:#}")));
+                }
+            }
+        }
+        Ok(outcome)
+    }
+}
+
+/// A list of deliveries as a table.
+pub(crate) fn list_text(list: &Value) -> String {
+    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    if items.is_empty() {
+        return "no deliveries".into();
+    }
+    let row = |item: &Value| {
+        vec![
+            term::state(&cell(item, "state")),
+            cell(item, "destination"),
+            cell(item, "rule"),
+            cell(item, "event"),
+            cell(item, "attempts"),
+            cell(item, "created"),
+            cell(item, "id"),
+            cell(item, "last_error"),
+        ]
+    };
+    let heads = ["state", "destination", "rule", "event", "attempts", "planned", "id", "last error"];
+    term::table(&heads, &items.iter().map(row).collect::<Vec<_>>())
+}
+
+fn show_text(delivery: &Value) -> String {
+    let mut lines = vec![
+        format!("{}  {} to {}", cell(delivery, "id"), term::state(&cell(delivery, "state")), term::bold(&cell(delivery, "destination"))),
+        format!("rule {}, event {}, planned {}", cell(delivery, "rule"), cell(delivery, "event"), cell(delivery, "created")),
+    ];
+    for (key, what) in [("case", "case"), ("next", "next attempt"), ("finished", "finished"), ("last_error", "last error")] {
+        if !delivery[key].is_null() {
+            lines.push(format!("{what}: {}", cell(delivery, key)));
+        }
+    }
+    for attempt in delivery["attempts_made"].as_array().into_iter().flatten() {
+        lines.push(String::new());
+        lines.push(format!(
+            "attempt {}  {}  {}  {} ms",
+            cell(attempt, "number"),
+            term::state(&cell(attempt, "outcome")),
+            cell(attempt, "at"),
+            cell(attempt, "took_ms")
+        ));
+        for key in ["answer", "sent"] {
+            let text = cell(attempt, key);
+            if !text.is_empty() {
+                lines.push(format!("  {key}: {text}"));
+            }
+        }
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,143 @@
+//! The commands. Each is a file; this one says which there are.
+//!
+//! Data goes to standard output, talk to standard error. Exit codes: 0 good, 1 found something wrong, 2 wrong usage.
+//! `--format json` where a program may read it; colour only on a terminal and without `NO_COLOR`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+mod check;
+mod client;
+mod completions;
+mod deliveries;
+mod demo;
+mod events;
+mod explain;
+mod preview;
+mod reload;
+mod samples;
+mod send;
+mod serve;
+mod starter;
+mod term;
+
+/// The notification router for record labels: verifies webhooks, matches them against rules, tells the right people.
+#[derive(Debug, Parser)]
+#[command(name = "fanfare", version, propagate_version = true, disable_help_subcommand = true)]
+struct Arguments {
+    /// The configuration
+    #[arg(long, global = true, value_name = "FILE", env = "FANFARE_CONFIG", default_value = "fanfare.yaml")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// See it work: a server, local inboxes for every channel, the 16 events, signed
+    Demo(demo::Demo),
+    /// Run: receive, plan, dispatch; reload on change
+    Serve(serve::Serve),
+    /// Say everything that is wrong with configuration, rules and templates
+    Check(check::Check),
+    /// Say what each rule makes of an event, and why
+    Explain(explain::Explain),
+    /// Show what a message would look like in a channel
+    Preview(preview::Preview),
+    /// Sign an event as its sender would, and post it
+    Send(send::Send),
+    /// List, show, replay events of a running server
+    Events(events::Events),
+    /// List, show, retry, cancel deliveries of a running server
+    Deliveries(deliveries::Deliveries),
+    /// Have a running server read its files again
+    Reload(reload::Reload),
+    /// Print the script that completes commands in your shell
+    Completions(completions::Completions),
+}
+
+/// How a command's data is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// What a command came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All is well.
+    Good,
+    /// It did what it was asked, and found something wrong.
+    Wrong,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version come this way too: they are no mistakes.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    match run(arguments) {
+        Ok(Outcome::Good) => ExitCode::SUCCESS,
+        Ok(Outcome::Wrong) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("{} {error:#}", term::bad("error:"));
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
+    let config = arguments.config.as_path();
+    match arguments.command {
+        Command::Demo(demo) => demo.run(),
+        Command::Serve(serve) => serve.run(config),
+        Command::Check(check) => check.run(config),
+        Command::Explain(explain) => explain.run(config),
+        Command::Preview(preview) => preview.run(config),
+        Command::Send(send) => send.run(config),
+        Command::Events(events) => events.run(config),
+        Command::Deliveries(deliveries) => deliveries.run(config),
+        Command::Reload(reload) => reload.run(config),
+        Command::Completions(completions) => completions.run(),
+    }
+}
+
+/// The runtime of commands that speak to a network. `threads` is for the server only.
+pub(crate) fn runtime(threads: bool) -> std::io::Result<tokio::runtime::Runtime> {
+    if threads {
+        tokio::runtime::Builder::new_multi_thread().enable_all().build()
+    } else {
+        tokio::runtime::Builder::new_current_thread().enable_all().build()
+    }
+}
+
+/// Loads what authors need: no secrets, and no `fanfare.yaml` if there is none.
+pub(crate) fn load_without_secrets(config: &Path) -> crate::config::load::Loaded {
+    use crate::clock::{Clock, RealClock};
+    use crate::config::load;
+    use crate::config::substitute::NoEnvironment;
+
+    if config.exists() {
+        load::load(config, &NoEnvironment, RealClock.now())
+    } else {
+        load::load_rules_only(config, RealClock.now())
+    }
+}
+
+/// Prints what is wrong, on standard error, and says whether anything stops the command.
+pub(crate) fn report(problems: &crate::problem::Problems) -> bool {
+    for problem in problems.iter() {
+        eprintln!("{}\n", problem.render(term::colour_on_stderr()));
+    }
+    problems.has_errors()
+}

@@ -1,0 +1,30 @@
+//! `fanfare reload`.
+
+use std::path::Path;
+
+use crate::cli::client::Server;
+use crate::cli::{Outcome, runtime, term};
+
+/// Prints what came of it; a broken file changes nothing and is reported in full.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Reload {
+    #[command(flatten)]
+    server: Server,
+}
+
+impl Reload {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+        let client = self.server.connect(config)?;
+        let answer = runtime(false)?.block_on(client.post(&["-", "reload"], &[]))?;
+        let hash = answer["hash"].as_str().unwrap_or_default();
+        if answer["reloaded"] == true {
+            println!("{} {hash}", term::good("in force now:"));
+        } else {
+            println!("nothing changed: {hash} stays in force");
+        }
+        for key in answer["needs_restart"].as_array().into_iter().flatten() {
+            println!("{} `{}` needs a restart", term::warn("note:"), key.as_str().unwrap_or_default());
+        }
+        Ok(Outcome::Good)
+    }
+}

@@ -1,0 +1,113 @@
+//! `fanfare serve`: loads, opens the store, runs the steps, ends in order.
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::admin;
+use crate::channels::wire::{Guard, Wire};
+use crate::cli::{Outcome, report, runtime};
+use crate::clock::{Clock, RealClock};
+use crate::config::load;
+use crate::config::substitute::RealEnvironment;
+use crate::steps::{Live, reload, run};
+use crate::store;
+
+/// Runs until SIGTERM or SIGINT. SIGHUP reloads.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Serve {
+    /// Plan everything, send nothing: what would go out is counted and shown
+    #[arg(long)]
+    shadow: bool,
+    /// What to log: `error`, `warn`, `info`, `debug`, or a filter such as `info,fanfare::steps=debug`
+    #[arg(long, value_name = "FILTER", env = "FANFARE_LOG", default_value = "info")]
+    log: String,
+    /// The form of log lines; by default text on a terminal, JSON otherwise
+    #[arg(long, value_enum, value_name = "FORM")]
+    log_format: Option<crate::cli::Format>,
+}
+
+impl Serve {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+        start_log(&self.log, self.log_format)?;
+        let loaded = load::load(config, &RealEnvironment, RealClock.now());
+        report(&loaded.problems);
+        let stale = loaded.problems.has_errors().then(|| loaded.report());
+        let Some(snapshot) = loaded.snapshot else {
+            anyhow::bail!("`{}` is broken: nothing was started", config.display());
+        };
+        runtime(true)?.block_on(serve(self.shadow, snapshot, stale))
+    }
+}
+
+async fn serve(shadow: bool, snapshot: crate::config::Snapshot, stale: Option<String>) -> anyhow::Result<Outcome> {
+    let settings = snapshot.settings.clone();
+    let base = settings.file.parent().unwrap_or(Path::new("")).to_owned();
+    let store = store::open(&settings.store, &base).context("the store can't be opened")?;
+    let guard = Guard::new(settings.egress_deny.clone(), settings.egress_allow.clone());
+    let wire = Wire::new(guard).map_err(anyhow::Error::msg)?;
+    let (hash, rules, since) = (snapshot.hash.clone(), snapshot.rule_count(), snapshot.since.as_second());
+    let mut live = Live::new(store, Arc::new(snapshot), Arc::new(RealClock), Arc::new(wire), fastrand::u64(..));
+    live.shadow = shadow;
+    match stale {
+        None => live.notes.loaded(&hash, rules, since),
+        Some(report) => {
+            live.notes.reload_failed(report.matches("error").count(), &report);
+            live.stale.store(Arc::new(Some(report)));
+        }
+    }
+    let live = Arc::new(live);
+    let running = run::run(live.clone(), admin::router(live.clone())).await?;
+    tracing::info!(webhooks = %running.webhooks, admin = %running.admin, shadow, "listening");
+    let failed = until_told(&live).await?;
+    tokio::spawn(async {
+        // A second signal: at once. What was under way is sent again after the next start.
+        if let Ok(mut again) = signal(SignalKind::terminate()) {
+            tokio::select! { _ = again.recv() => {}, _ = tokio::signal::ctrl_c() => {} }
+            std::process::exit(130);
+        }
+    });
+    tracing::info!("ending: finishing what is under way");
+    let closed = running.drain().await;
+    if failed {
+        anyhow::bail!("the store failed; start again once its disk is well");
+    }
+    closed.context("the store could not be closed")?;
+    Ok(Outcome::Good)
+}
+
+/// Waits for the end: false when told to, true when the store failed for good.
+async fn until_told(live: &Arc<Live>) -> anyhow::Result<bool> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(false),
+            _ = tokio::signal::ctrl_c() => return Ok(false),
+            () = live.broken() => return Ok(true),
+            _ = hangup.recv() => {
+                let live = live.clone();
+                tokio::task::spawn_blocking(move || reload::reload(&live)).await?;
+            }
+        }
+    }
+}
+
+fn start_log(filter: &str, format: Option<crate::cli::Format>) -> anyhow::Result<()> {
+    let filter: EnvFilter = filter.parse().context("`--log` is no filter")?;
+    let text = match format {
+        Some(format) => format == crate::cli::Format::Text,
+        None => std::io::stderr().is_terminal(),
+    };
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if text {
+        lines.with_target(false).with_ansi(crate::cli::term::colour_on_stderr()).init();
+    } else {
+        lines.json().flatten_event(true).init();
+    }
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! What a terminal shows: colour where it wants it, tables, counts with the right plural.
+
+use std::io::IsTerminal;
+use std::sync::LazyLock;
+
+static STDOUT: LazyLock<bool> = LazyLock::new(|| wants_colour(std::io::stdout().is_terminal()));
+static STDERR: LazyLock<bool> = LazyLock::new(|| wants_colour(std::io::stderr().is_terminal()));
+
+/// `NO_COLOR` (no-color.org) and a dumb terminal say no; `CLICOLOR_FORCE` says yes.
+fn wants_colour(is_terminal: bool) -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if set("NO_COLOR") {
+        return false;
+    }
+    set("CLICOLOR_FORCE") || (is_terminal && std::env::var("TERM").as_deref() != Ok("dumb"))
+}
+
+/// Whether standard output shows colour.
+pub(crate) fn colour_on_stdout() -> bool {
+    *STDOUT
+}
+
+/// Whether standard error shows colour.
+pub(crate) fn colour_on_stderr() -> bool {
+    *STDERR
+}
+
+fn painted(text: &str, code: &str) -> String {
+    if colour_on_stdout() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+/// Something to look at first.
+pub(crate) fn bold(text: &str) -> String {
+    painted(text, "1")
+}
+
+/// Something that may be passed over.
+pub(crate) fn dim(text: &str) -> String {
+    painted(text, "2")
+}
+
+/// Something that is well.
+pub(crate) fn good(text: &str) -> String {
+    painted(text, "32")
+}
+
+/// Something to keep an eye on.
+pub(crate) fn warn(text: &str) -> String {
+    painted(text, "33")
+}
+
+/// Something wrong.
+pub(crate) fn bad(text: &str) -> String {
+    painted(text, "31")
+}
+
+/// A state or outcome in its colour.
+pub(crate) fn state(word: &str) -> String {
+    match word {
+        "delivered" | "matched" | "held" => good(word),
+        "dead" | "failed" | "permanent" | "refused" | "parked" => bad(word),
+        "retrying" | "limited" | "temporary" | "ambiguous" | "throttled" | "muted" | "late" => warn(word),
+        _ => word.to_owned(),
+    }
+}
+
+/// Text from a sender, made safe for a terminal: no control characters but line breaks and tabs.
+pub(crate) fn safe(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+/// `1 rule`, `2 rules`.
+pub(crate) fn count(n: usize, one: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+}
+
+/// Columns under their heads, each as wide as its widest cell. Cells may be painted: `widths` go by `plain`.
+pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = heads.iter().map(|head| head.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(visible(cell));
+        }
+    }
+    let line = |cells: Vec<String>| {
+        let mut line = String::new();
+        for (at, (cell, width)) in cells.iter().zip(&widths).enumerate() {
+            line.push_str(cell);
+            if at + 1 < cells.len() {
+                line.push_str(&" ".repeat(width.saturating_sub(visible(cell)) + 2));
+            }
+        }
+        line.trim_end().to_owned()
+    };
+    let mut lines = vec![line(heads.iter().map(|head| dim(head)).collect())];
+    lines.extend(rows.iter().map(|row| line(row.clone())));
+    lines.join("\n")
+}
+
+/// How many characters of a painted cell are seen.
+fn visible(cell: &str) -> usize {
+    let mut count = 0;
+    let mut in_code = false;
+    for c in cell.chars() {
+        match c {
+            '\x1b' => in_code = true,
+            'm' if in_code => in_code = false,
+            _ if !in_code => count += 1,
+            _ => {}
+        }
+    }
+    count
+}

@@ -1,0 +1,365 @@
+//! `fanfare.yaml`: from its tree to settings, sources and destinations.
+//!
+//! Reads values only; whether names fit together is for `check`. Keys that a channel or a source owns are read there.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+
+use crate::channels;
+use crate::config::Destination;
+use crate::config::HoursName;
+use crate::config::Settings;
+use crate::pace::{Limits, Retry};
+use crate::problem::{Problem, Problems};
+use crate::secret::Secret;
+use crate::source::Source;
+use crate::yaml::{Fields, Kind, Node, span_of_time};
+
+/// How many sends to one destination may be under way, unless it says otherwise.
+const CONCURRENCY: u32 = 4;
+/// The most that a destination may ask for.
+const CONCURRENCY_MAX: u64 = 64;
+/// The deadline of an attempt, unless the destination says otherwise.
+const TIMEOUT: SignedDuration = SignedDuration::from_secs(10);
+
+/// What `fanfare.yaml` says.
+#[derive(Debug)]
+pub struct Configured {
+    /// Its settings.
+    pub settings: Settings,
+    /// Its sources.
+    pub sources: BTreeMap<String, Arc<Source>>,
+    /// Its destinations, and the hours that each named.
+    pub destinations: Vec<(Destination, Option<HoursName>)>,
+}
+
+/// What every destination may say, whatever its channel: for docs, schema and nearest names.
+pub const DESTINATION_KEYS: &[(&str, &str)] = &[
+    ("type", "the kind of channel"),
+    ("retry", "when to try again: {first: 5s, max: 15m, give_up: 24h}"),
+    ("rate", "the most sends on average: 1/s, 30/m"),
+    ("burst", "how many may go at once before the rate is kept"),
+    ("concurrency", "how many sends may be under way at a time"),
+    ("timeout", "one deadline for an attempt: connect, send, answer"),
+    ("hours", "when it may be spoken to"),
+    ("fallback", "where a dead delivery's message goes"),
+    ("mentions", "people and groups by the names that rules use"),
+];
+
+/// The settings of a folder without `fanfare.yaml`: what `check --rules-only` and the like go by.
+pub fn defaults(file: &Path) -> Settings {
+    let base = file.parent().unwrap_or(Path::new("")).to_owned();
+    Settings {
+        file: file.to_owned(),
+        listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+        tls: None,
+        admin: SocketAddr::from(([127, 0, 0, 1], 8081)),
+        admin_token: None,
+        admin_url: None,
+        store: Secret::new("sqlite:data/fanfare.db"),
+        rules: base.join("rules"),
+        templates: base.join("templates"),
+        timezone: None,
+        retention: SignedDuration::from_hours(24 * 30),
+        retention_dead: SignedDuration::from_hours(24 * 90),
+        egress_deny: Vec::new(),
+        egress_allow: Vec::new(),
+    }
+}
+
+/// Reads the tree. `None` if it is no mapping at all.
+pub fn configured(root: &Node, file: &Path, problems: &mut Problems) -> Option<Configured> {
+    let mut fields = Fields::of(root, "fanfare.yaml", problems)?;
+    let mut settings = defaults(file);
+    let base = file.parent().unwrap_or(Path::new("")).to_owned();
+
+    if let Some(address) = address(&mut fields, "listen", problems) {
+        settings.listen = address;
+    }
+    if let Some(node) = fields.node("tls", problems) {
+        settings.tls = tls(node, &base, problems);
+    }
+    if let Some(node) = fields.node("admin", problems) {
+        admin(node, &mut settings, problems);
+    }
+    if let Some((text, node)) = fields.text("store", problems) {
+        let known = ["sqlite:", "memory:", "postgres://", "postgresql://"];
+        if !known.iter().any(|scheme| text.starts_with(scheme)) {
+            problems.push(
+                Problem::error("store", "`store` begins with neither `sqlite:` nor `memory:`")
+                    .at(&node.place)
+                    .hint("the default is `sqlite:data/fanfare.db`"),
+            );
+        } else if text.starts_with("postgres") {
+            problems.push(Problem::error("store", "this build has no PostgreSQL store").at(&node.place).hint("use `sqlite:PATH`"));
+        }
+        settings.store = Secret::new(text);
+    }
+    for (key, folder) in [("rules", &mut settings.rules), ("templates", &mut settings.templates)] {
+        if let Some((text, _)) = fields.text(key, problems) {
+            *folder = base.join(text);
+        }
+    }
+    if let Some((name, node)) = fields.text("timezone", problems) {
+        settings.timezone = zone(&name, node, problems);
+    }
+    if let Some(node) = fields.node("retention", problems) {
+        retention(node, &mut settings, problems);
+    }
+    if let Some(node) = fields.node("egress", problems) {
+        egress(node, &mut settings, problems);
+    }
+    let sources = sources(&mut fields, problems);
+    let destinations = destinations(&mut fields, problems);
+    fields.finish(problems);
+    Some(Configured { settings, sources, destinations })
+}
+
+/// A zone by its name in the IANA database.
+pub fn zone(name: &str, node: &Node, problems: &mut Problems) -> Option<TimeZone> {
+    match TimeZone::get(name) {
+        Ok(zone) => Some(zone),
+        Err(_) => {
+            problems.push(
+                Problem::error("timezone", format!("`{name}` is no time zone"))
+                    .at(&node.place)
+                    .hint("use a name of the IANA database, such as `Europe/Berlin` or `UTC`"),
+            );
+            None
+        }
+    }
+}
+
+fn address(fields: &mut Fields<'_>, key: &'static str, problems: &mut Problems) -> Option<SocketAddr> {
+    let (text, node) = fields.text(key, problems)?;
+    let spelled = text.replacen("localhost:", "127.0.0.1:", 1);
+    let address = spelled.parse().ok().or_else(|| format!("0.0.0.0{spelled}").parse().ok());
+    if address.is_none() {
+        problems.push(
+            Problem::error("address", format!("`{text}` is no address to listen on"))
+                .at(&node.place)
+                .hint("write an IP address and a port: `0.0.0.0:8080`, `127.0.0.1:8081`, `[::1]:8081`"),
+        );
+    }
+    address
+}
+
+fn tls(node: &Node, base: &Path, problems: &mut Problems) -> Option<(PathBuf, PathBuf)> {
+    let mut fields = Fields::of(node, "`tls`", problems)?;
+    let cert = fields.required("cert", problems);
+    let key = fields.required("key", problems);
+    fields.finish(problems);
+    Some((base.join(cert?.0), base.join(key?.0)))
+}
+
+fn admin(node: &Node, settings: &mut Settings, problems: &mut Problems) {
+    let Some(mut fields) = Fields::of(node, "`admin`", problems) else { return };
+    if let Some(address) = address(&mut fields, "listen", problems) {
+        settings.admin = address;
+    }
+    if let Some((token, node)) = fields.text("token", problems) {
+        if !token.is_empty() && token.len() < 16 {
+            problems.push(
+                Problem::warning("short-token", "the admin token has fewer than 16 characters")
+                    .at(&node.place)
+                    .hint("make one with `openssl rand -hex 32`"),
+            );
+        }
+        settings.admin_token = Some(Secret::new(token)).filter(|token| !token.is_empty());
+    }
+    if let Some((url, node)) = fields.text("url", problems) {
+        match url::Url::parse(&url) {
+            Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.host().is_some() => {
+                settings.admin_url = Some(url.trim_end_matches('/').to_owned());
+            }
+            _ => problems.push(
+                Problem::error("url", format!("`{url}` is no http(s) URL"))
+                    .at(&node.place)
+                    .hint("write how people reach the page: `https://fanfare.label.example`"),
+            ),
+        }
+    }
+    if !settings.admin.ip().is_loopback() && settings.admin_token.is_none() {
+        problems.push(
+            Problem::error("no-token", format!("`admin` listens on {}, which others can reach, and has no `token`", settings.admin))
+                .at(&fields.place)
+                .hint("add `token: \"${env:FANFARE_ADMIN_TOKEN}\"`, or listen on `127.0.0.1:8081`"),
+        );
+    }
+    fields.finish(problems);
+}
+
+fn retention(node: &Node, settings: &mut Settings, problems: &mut Problems) {
+    let span = |text: &str| span_of_time(text).filter(|span| *span >= SignedDuration::from_hours(24));
+    match node.scalar().and_then(span) {
+        Some(span) => {
+            settings.retention = span;
+            settings.retention_dead = settings.retention_dead.max(span);
+        }
+        None => problems.push(
+            Problem::error("retention", "`retention` is no span of at least a day").at(&node.place).hint("write `30d`"),
+        ),
+    }
+}
+
+fn egress(node: &Node, settings: &mut Settings, problems: &mut Problems) {
+    let Some(mut fields) = Fields::of(node, "`egress`", problems) else { return };
+    for (key, nets) in [("deny", &mut settings.egress_deny), ("allow", &mut settings.egress_allow)] {
+        for (text, node) in fields.texts(key, problems) {
+            let net = text.parse::<ipnet::IpNet>().ok();
+            let net = net.or_else(|| text.parse::<std::net::IpAddr>().ok().map(ipnet::IpNet::from));
+            match net {
+                Some(net) => nets.push(net),
+                None => problems.push(
+                    Problem::error("network", format!("`{text}` is no network"))
+                        .at(&node.place)
+                        .hint("write it as address and prefix: `10.0.0.0/8`"),
+                ),
+            }
+        }
+    }
+    fields.finish(problems);
+}
+
+fn sources(fields: &mut Fields<'_>, problems: &mut Problems) -> BTreeMap<String, Arc<Source>> {
+    let mut sources: BTreeMap<String, Arc<Source>> = BTreeMap::new();
+    let Some(node) = fields.node("sources", problems) else { return sources };
+    for (name, node) in named(node, "`sources`", problems) {
+        let Some(mut fields) = Fields::of(node, format!("source `{name}`"), problems) else { continue };
+        let source = Source::parse(name, &mut fields, problems);
+        fields.finish(problems);
+        let Some(source) = source else { continue };
+        if let Some(other) = sources.values().find(|other| other.path == source.path) {
+            problems.push(
+                Problem::error("same-path", format!("sources `{}` and `{name}` have the same path `{}`", other.name, source.path))
+                    .at(&node.place),
+            );
+        }
+        sources.insert(name.to_owned(), Arc::new(source));
+    }
+    sources
+}
+
+fn destinations(fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<(Destination, Option<HoursName>)> {
+    let Some(node) = fields.node("destinations", problems) else { return Vec::new() };
+    let mut destinations = Vec::new();
+    for (name, node) in named(node, "`destinations`", problems) {
+        destinations.extend(destination(name, node, problems));
+    }
+    destinations
+}
+
+/// The entries of a mapping whose keys are the user's own names.
+fn named<'n>(node: &'n Node, what: &str, problems: &mut Problems) -> Vec<(&'n str, &'n Node)> {
+    let Some(mut fields) = Fields::of(node, what, problems) else { return Vec::new() };
+    let mut entries = Vec::new();
+    for (key, node) in fields.rest() {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if key.text.is_empty() || !key.text.chars().all(plain) || key.text.len() > 64 {
+            problems.push(
+                Problem::error("name", format!("`{}` is no name", key.text))
+                    .at(&key.place)
+                    .hint("use letters, digits, `-` and `_`, at most 64"),
+            );
+            continue;
+        }
+        entries.push((key.text.as_str(), node));
+    }
+    entries
+}
+
+fn destination(name: &str, node: &Node, problems: &mut Problems) -> Option<(Destination, Option<HoursName>)> {
+    let mut fields = Fields::of(node, format!("destination `{name}`"), problems)?;
+    let (kind, at) = fields.required("type", problems)?;
+    let Some(kind) = channels::named(&kind) else {
+        let known = channels::ALL.iter().map(|kind| kind.name);
+        problems.push(
+            Problem::error("channel", format!("there is no channel `{kind}`")).at(&at.place).suggest(&kind, known),
+        );
+        return None;
+    };
+    let retry = match fields.node("retry", problems) {
+        Some(node) => retry(node, problems),
+        None => Retry::default(),
+    };
+    let rate = fields.text("rate", problems).and_then(|(text, node)| rate(&text, node, problems));
+    let burst = fields.whole("burst", 1, problems);
+    let concurrency = fields.whole("concurrency", 1, problems).unwrap_or(u64::from(CONCURRENCY));
+    let timeout = fields.span("timeout", problems).unwrap_or(TIMEOUT);
+    if timeout < SignedDuration::from_secs(1) || timeout > SignedDuration::from_mins(5) {
+        problems.push(
+            Problem::error("timeout", format!("the `timeout` of `{name}` is not between 1s and 5m")).at(&fields.place),
+        );
+    }
+    let hours = fields.node("hours", problems).map(|node| HoursName { node: node.clone() });
+    let fallback = fields.texts("fallback", problems).into_iter().map(|(text, node)| (text, node.place.clone())).collect();
+    let mentions = fields.node("mentions", problems).map(|node| mentions(node, problems)).unwrap_or_default();
+    let channel = (kind.parse)(&mut fields, problems);
+    let place = fields.place.clone();
+    fields.finish(problems);
+    let limits = Limits {
+        spacing: rate.or(kind.spacing),
+        burst: burst.and_then(|burst| u32::try_from(burst).ok()).unwrap_or(1),
+        concurrency: u32::try_from(concurrency.min(CONCURRENCY_MAX)).unwrap_or(CONCURRENCY),
+    };
+    let name = name.to_owned();
+    Some((Destination { name, kind, channel: channel?, retry, limits, timeout, hours: None, fallback, mentions, place }, hours))
+}
+
+fn retry(node: &Node, problems: &mut Problems) -> Retry {
+    let mut retry = Retry::default();
+    let Some(mut fields) = Fields::of(node, "`retry`", problems) else { return retry };
+    for (key, span) in
+        [("first", &mut retry.first), ("max", &mut retry.max), ("give_up", &mut retry.give_up)]
+    {
+        if let Some(given) = fields.span(key, problems) {
+            *span = given;
+        }
+    }
+    if retry.first > retry.max {
+        problems.push(Problem::error("retry", "`retry` has a `first` longer than its `max`").at(&fields.place));
+    }
+    fields.finish(problems);
+    retry
+}
+
+/// `1/s`, `30/m`, `100/h`: the least time between two sends.
+fn rate(text: &str, node: &Node, problems: &mut Problems) -> Option<SignedDuration> {
+    let spacing = text.split_once('/').and_then(|(count, unit)| {
+        let count: i64 = count.trim().parse().ok().filter(|count| *count > 0)?;
+        let unit_ms = match unit.trim() {
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return None,
+        };
+        Some(SignedDuration::from_millis((unit_ms / count).max(1)))
+    });
+    if spacing.is_none() {
+        problems.push(
+            Problem::error("rate", format!("`{text}` is no rate"))
+                .at(&node.place)
+                .hint("write how many in which time: `1/s`, `30/m`, `100/h`"),
+        );
+    }
+    spacing
+}
+
+fn mentions(node: &Node, problems: &mut Problems) -> BTreeMap<String, String> {
+    let mut mentions = BTreeMap::new();
+    let Some(mut fields) = Fields::of(node, "`mentions`", problems) else { return mentions };
+    for (key, node) in fields.rest() {
+        match (&node.kind, node.scalar()) {
+            (Kind::Text(_) | Kind::Number(_), Some(id)) => {
+                mentions.insert(key.text.clone(), id.to_owned());
+            }
+            _ => problems.push(node.expected(&format!("the id of `{}` as text", key.text))),
+        }
+    }
+    mentions
+}

@@ -1,0 +1,258 @@
+//! `${env:NAME}`, `${env:NAME:-default}` and `${file:PATH}` in the values of `fanfare.yaml`, and nowhere else.
+//!
+//! A value is substituted once: what comes out is never looked at again. `$${` is a plain `${`. Inside the user part
+//! of a URL the value is percent-encoded, so that a password may hold any character. Where there is no environment
+//! (an author's machine, CI), placeholders stand in.
+
+use std::path::Path;
+
+use crate::problem::Place;
+use crate::problem::Problem;
+use crate::problem::Problems;
+use crate::yaml::Key;
+use crate::yaml::Kind;
+use crate::yaml::Node;
+
+/// Where secrets come from.
+pub trait Environment {
+    /// An environment variable.
+    fn variable(&self, name: &str) -> Option<String>;
+    /// The text of a file; the error in words.
+    fn file(&self, path: &Path) -> Result<String, String>;
+    /// Whether what is missing is not a mistake: placeholders stand in.
+    fn is_absent(&self) -> bool {
+        false
+    }
+}
+
+/// The process's environment and the files of this machine.
+#[derive(Debug, Clone, Copy)]
+pub struct RealEnvironment;
+
+impl Environment for RealEnvironment {
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn file(&self, path: &Path) -> Result<String, String> {
+        let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
+        if !metadata.is_file() || metadata.len() > 64 * 1024 {
+            return Err("it is no plain file of at most 64 KiB".into());
+        }
+        std::fs::read_to_string(path).map_err(|error| error.to_string())
+    }
+}
+
+/// No environment: for commands that need no secrets.
+#[derive(Debug, Clone, Copy)]
+pub struct NoEnvironment;
+
+impl Environment for NoEnvironment {
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn file(&self, _: &Path) -> Result<String, String> {
+        Err("there are no secrets here".into())
+    }
+
+    fn is_absent(&self) -> bool {
+        true
+    }
+}
+
+/// What substitution found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Every value that was put in: cut out of whatever is said about this file.
+    pub values: Vec<String>,
+    /// The scalars in which a placeholder stands for what was missing.
+    pub placeholders: Vec<Place>,
+}
+
+/// A piece of a scalar.
+enum Piece<'t> {
+    Literal(String),
+    Variable { name: &'t str, default: Option<&'t str> },
+    File(&'t str),
+}
+
+/// The tree with all values substituted. Keys stay as they are.
+pub fn substitute(
+    node: &Node,
+    base: &Path,
+    environment: &dyn Environment,
+    found: &mut Found,
+    problems: &mut Problems,
+) -> Node {
+    let kind = match &node.kind {
+        Kind::Text(text) if text.contains("${") => {
+            Kind::Text(scalar(text, &node.place, base, environment, found, problems))
+        }
+        Kind::List(items) => {
+            Kind::List(items.iter().map(|item| substitute(item, base, environment, found, problems)).collect())
+        }
+        Kind::Map(entries) => Kind::Map(
+            entries
+                .iter()
+                .map(|(key, value)| {
+                    let key = Key { text: key.text.clone(), place: key.place.clone() };
+                    (key, substitute(value, base, environment, found, problems))
+                })
+                .collect(),
+        ),
+        other => other.clone(),
+    };
+    Node { kind, ..node.clone() }
+}
+
+fn scalar(
+    text: &str,
+    place: &Place,
+    base: &Path,
+    environment: &dyn Environment,
+    found: &mut Found,
+    problems: &mut Problems,
+) -> String {
+    let pieces = match pieces(text) {
+        Ok(pieces) => pieces,
+        Err(problem) => {
+            problems.push(problem.at(place));
+            return String::new();
+        }
+    };
+    let alone = pieces.len() == 1;
+    let mut out = String::new();
+    for (at, piece) in pieces.iter().enumerate() {
+        let value = match piece {
+            Piece::Literal(literal) => {
+                out.push_str(literal);
+                continue;
+            }
+            Piece::Variable { name, default } => match (environment.variable(name), default) {
+                (Some(value), None) => Some(value),
+                (Some(value), Some(_)) if !value.is_empty() => Some(value),
+                (_, Some(default)) => Some((*default).to_owned()),
+                (None, None) => {
+                    if !environment.is_absent() {
+                        problems.push(
+                            Problem::error("no-variable", format!("the environment has no variable `{name}`"))
+                                .at(place)
+                                .hint(format!("set it, or write `${{env:{name}:-}}` if it may be empty")),
+                        );
+                    }
+                    None
+                }
+            },
+            Piece::File(path) => match environment.file(&base.join(path)) {
+                Ok(value) => Some(value.strip_suffix('\n').map(|v| v.strip_suffix('\r').unwrap_or(v)).unwrap_or(&value).to_owned()),
+                Err(error) => {
+                    if !environment.is_absent() {
+                        problems.push(
+                            Problem::error("no-file", format!("the file `{path}` can't be read: {error}")).at(place),
+                        );
+                    }
+                    None
+                }
+            },
+        };
+        match value {
+            Some(value) => {
+                if !value.is_empty() {
+                    found.values.push(value.clone());
+                }
+                if in_user_part(&pieces, at) {
+                    out.push_str(&percent_encode(&value));
+                } else {
+                    out.push_str(&value);
+                }
+            }
+            None => {
+                found.placeholders.push(place.clone());
+                out.push_str(if alone { "https://placeholder.invalid/secret" } else { "placeholder" });
+            }
+        }
+    }
+    out
+}
+
+fn pieces(text: &str) -> Result<Vec<Piece<'_>>, Problem> {
+    let mut pieces = Vec::new();
+    let mut literal = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        if rest[..at].ends_with('$') {
+            literal.push_str(&rest[..at]);
+            literal.push('{');
+            rest = &rest[at + 2..];
+            continue;
+        }
+        literal.push_str(&rest[..at]);
+        let Some(end) = rest[at..].find('}') else {
+            return Err(Problem::error("substitution", "`${` is never closed").hint("a plain `${` is written `$${`"));
+        };
+        let inner = &rest[at + 2..at + end];
+        if !literal.is_empty() {
+            pieces.push(Piece::Literal(std::mem::take(&mut literal)));
+        }
+        pieces.push(piece(inner)?);
+        rest = &rest[at + end + 1..];
+    }
+    literal.push_str(rest);
+    if !literal.is_empty() {
+        pieces.push(Piece::Literal(literal));
+    }
+    Ok(pieces)
+}
+
+fn piece(inner: &str) -> Result<Piece<'_>, Problem> {
+    if let Some(variable) = inner.strip_prefix("env:") {
+        let (name, default) = match variable.split_once(":-") {
+            Some((name, default)) => (name, Some(default)),
+            None => (variable, None),
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if !name.is_empty() && name.chars().all(plain) {
+            return Ok(Piece::Variable { name, default });
+        }
+        return Err(Problem::error("substitution", format!("`{name}` is no name of an environment variable")));
+    }
+    if let Some(path) = inner.strip_prefix("file:")
+        && !path.is_empty()
+    {
+        return Ok(Piece::File(path));
+    }
+    Err(Problem::error("substitution", format!("`${{{inner}}}` is neither `${{env:NAME}}` nor `${{file:PATH}}`"))
+        .hint("a plain `${` is written `$${`"))
+}
+
+/// Whether the piece at `at` stands between `://` and `@` of a URL's authority.
+fn in_user_part(pieces: &[Piece<'_>], at: usize) -> bool {
+    let literal = |piece: &Piece<'_>| match piece {
+        Piece::Literal(text) => text.clone(),
+        Piece::Variable { .. } | Piece::File(_) => "x".to_owned(),
+    };
+    let before: String = pieces[..at].iter().map(literal).collect();
+    let after: String = pieces[at + 1..].iter().map(literal).collect();
+    let Some((_, authority)) = before.rsplit_once("://") else { return false };
+    let ends = ['/', '?', '#'];
+    !authority.contains(ends)
+        && !authority.contains('@')
+        && after.find('@').is_some_and(|sign| !after[..sign].contains(ends))
+}
+
+/// RFC 3986, section 2.3: everything but unreserved characters.
+fn percent_encode(value: &str) -> String {
+    use std::fmt::Write;
+
+    let mut out = String::new();
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String can't fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}

@@ -1,0 +1,268 @@
+//! Every noteworthy thing, once: its log line and its metric together.
+//!
+//! A step says *what* happened by calling one method; how it is logged and counted is decided here and nowhere else,
+//! so the two can't drift apart. Nothing here takes a body, a title or a secret: ids, names from the configuration and
+//! closed sets of words only, which also bounds the number of time series.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::AtomicI64;
+
+use jiff::SignedDuration;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use tracing::{debug, error, info, warn};
+
+use crate::delivery::{Attempt, DeliveryId, Outcome, State};
+use crate::event::EventId;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SourceLabels {
+    source: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RuleLabels {
+    rule: String,
+    outcome: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DestinationLabels {
+    destination: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NameLabels {
+    destination: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MessageLabels {
+    message: String,
+}
+
+/// Counts and logs. One for each running program, so that tests run side by side.
+#[derive(Debug)]
+pub struct Notes {
+    registry: Registry,
+    events: Family<SourceLabels, Counter>,
+    refused: Family<SourceLabels, Counter>,
+    rules: Family<RuleLabels, Counter>,
+    planned: Counter,
+    attempts: Family<DestinationLabels, Counter>,
+    finished: Family<DestinationLabels, Counter>,
+    seconds: Family<NameLabels, Histogram>,
+    renderings: Family<MessageLabels, Counter>,
+    undefined: Family<MessageLabels, Counter>,
+    reloads: Family<ResultLabels, Counter>,
+    stale: Gauge,
+    store_errors: Family<ResultLabels, Counter>,
+    parked: Counter,
+    head: Gauge,
+    lag: Gauge,
+    deliveries: Family<StateLabels, Gauge>,
+    oldest_due: Gauge<f64, AtomicU64>,
+    bytes: Gauge,
+    failing: Family<NameLabels, Gauge>,
+    loaded: Gauge<i64, AtomicI64>,
+}
+
+impl Default for Notes {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Notes {
+    /// Nothing counted yet.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("fanfare");
+        let mut notes = Self {
+            events: Family::default(),
+            refused: Family::default(),
+            rules: Family::default(),
+            planned: Counter::default(),
+            attempts: Family::default(),
+            finished: Family::default(),
+            seconds: Family::new_with_constructor(attempt_seconds),
+            renderings: Family::default(),
+            undefined: Family::default(),
+            reloads: Family::default(),
+            stale: Gauge::default(),
+            store_errors: Family::default(),
+            parked: Counter::default(),
+            head: Gauge::default(),
+            lag: Gauge::default(),
+            deliveries: Family::default(),
+            oldest_due: Gauge::default(),
+            bytes: Gauge::default(),
+            failing: Family::default(),
+            loaded: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register("events", "Events with a right signature", notes.events.clone());
+        registry.register("refused", "Requests that were refused, by reason", notes.refused.clone());
+        registry.register("rules", "What rules did about events", notes.rules.clone());
+        registry.register("deliveries_planned", "Deliveries planned", notes.planned.clone());
+        registry.register("attempts", "Attempts by outcome", notes.attempts.clone());
+        registry.register("deliveries_finished", "Deliveries that became final", notes.finished.clone());
+        registry.register("attempt_seconds", "How long attempts took", notes.seconds.clone());
+        registry.register("template_failures", "Messages that fell back to the default", notes.renderings.clone());
+        registry.register("template_undefined", "Values a template asked for in vain", notes.undefined.clone());
+        registry.register("reloads", "Reloads by result", notes.reloads.clone());
+        registry.register("rules_stale", "1 while files on disk are broken and older rules stay in force", notes.stale.clone());
+        registry.register("store_errors", "What the store could not do", notes.store_errors.clone());
+        registry.register("events_parked", "Events that planning could not handle", notes.parked.clone());
+        registry.register("inbox_head", "The newest place of the inbox", notes.head.clone());
+        registry.register("inbox_lag", "Inbox entries not planned yet", notes.lag.clone());
+        registry.register("deliveries", "Deliveries by state", notes.deliveries.clone());
+        registry.register("oldest_due_seconds", "How long the oldest due delivery has waited", notes.oldest_due.clone());
+        registry.register("store_bytes", "Size of the store on disk", notes.bytes.clone());
+        registry.register("destination_failing", "1 while a destination is marked failing", notes.failing.clone());
+        registry.register("loaded_timestamp_seconds", "When the rules in force were loaded", notes.loaded.clone());
+        notes.registry = registry;
+        notes
+    }
+
+    /// All metrics in the Prometheus text format.
+    pub fn metrics(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String can't fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+
+    /// An event was made durable, or was durable already.
+    pub fn received(&self, source: &str, event: &EventId, kind: &str, outcome: &'static str) {
+        self.events.get_or_create(&SourceLabels { source: source.to_owned(), outcome }).inc();
+        match outcome {
+            "conflict" => warn!(source, %event, "a known id came with another body; kept, not acted on"),
+            _ => debug!(source, %event, kind, outcome, "received"),
+        }
+    }
+
+    /// A request was refused.
+    pub fn refused(&self, source: &str, reason: &'static str, detail: &str) {
+        self.refused.get_or_create(&SourceLabels { source: source.to_owned(), outcome: reason }).inc();
+        warn!(source, reason, detail, "refused");
+    }
+
+    /// The store could not do something.
+    pub fn store_failed(&self, doing: &'static str, said: &str) {
+        self.store_errors.get_or_create(&ResultLabels { result: doing }).inc();
+        error!(doing, error = said, "the store failed");
+    }
+
+    /// A rule did something about an event.
+    pub fn rule(&self, rule: &str, outcome: &str) {
+        self.rules.get_or_create(&RuleLabels { rule: rule.to_owned(), outcome: outcome.to_owned() }).inc();
+    }
+
+    /// A batch was planned.
+    pub fn planned(&self, entries: usize, timers: usize, deliveries: u64) {
+        self.planned.inc_by(deliveries);
+        debug!(entries, timers, deliveries, "planned");
+    }
+
+    /// An event could not be planned and was set aside.
+    pub fn parked(&self, event: &EventId, reason: &str) {
+        self.parked.inc();
+        error!(event = %event, reason, "parked: planning this event failed");
+    }
+
+    /// An attempt ended.
+    pub fn attempted(&self, id: &DeliveryId, destination: &str, attempt: &Attempt) {
+        let Attempt { number, took_ms, outcome, answer, .. } = attempt;
+        let labels = DestinationLabels { destination: destination.to_owned(), outcome: outcome.name() };
+        self.attempts.get_or_create(&labels).inc();
+        self.seconds
+            .get_or_create(&NameLabels { destination: destination.to_owned() })
+            .observe(SignedDuration::from_millis(i64::try_from(*took_ms).unwrap_or(i64::MAX)).as_secs_f64());
+        match outcome {
+            Outcome::Delivered => info!(delivery = %id, destination, attempt = number, took_ms, "delivered"),
+            _ => warn!(delivery = %id, destination, attempt = number, outcome = outcome.name(), answer, "an attempt failed"),
+        }
+    }
+
+    /// A delivery became final.
+    pub fn finished(&self, id: &DeliveryId, destination: &str, state: State, reason: &str) {
+        self.finished
+            .get_or_create(&DestinationLabels { destination: destination.to_owned(), outcome: state.name() })
+            .inc();
+        if state == State::Dead {
+            error!(delivery = %id, destination, reason, "dead: a person should look");
+        }
+    }
+
+    /// A message could not be rendered and the default went instead, or a value was asked for in vain.
+    pub fn rendered(&self, message: &str, problem: Option<&str>, undefined: u32) {
+        let labels = MessageLabels { message: message.to_owned() };
+        if let Some(problem) = problem {
+            self.renderings.get_or_create(&labels).inc();
+            error!(message, problem, "a template failed; the default message goes instead");
+        }
+        if undefined > 0 {
+            self.undefined.get_or_create(&labels).inc_by(u64::from(undefined));
+            warn!(message, undefined, "a template asked for what the event does not have");
+        }
+    }
+
+    /// Rules were loaded.
+    pub fn loaded(&self, hash: &str, rules: usize, since_s: i64) {
+        self.reloads.get_or_create(&ResultLabels { result: "loaded" }).inc();
+        self.stale.set(0);
+        self.loaded.set(since_s);
+        info!(hash, rules, "in force");
+    }
+
+    /// Files ask for something that only a restart gives.
+    pub fn needs_restart(&self, keys: &[&str]) {
+        warn!(keys = keys.join(", "), "changed, and in force only after a restart");
+    }
+
+    /// Files are broken; what was in force stays. `report` is every problem in full.
+    pub fn reload_failed(&self, errors: usize, report: &str) {
+        self.reloads.get_or_create(&ResultLabels { result: "failed" }).inc();
+        self.stale.set(1);
+        error!(errors, "reload refused; what was in force stays\n{report}");
+    }
+
+    /// How the store stands, for the gauges.
+    pub fn census(&self, head: i64, planned: i64, deliveries: &[(State, u64)], oldest_due_s: f64, bytes: u64) {
+        self.head.set(head);
+        self.lag.set(head - planned);
+        for state in State::ALL {
+            let count = deliveries.iter().find(|(of, _)| *of == state).map_or(0, |(_, count)| *count);
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.deliveries.get_or_create(&StateLabels { state: state.name() }).set(count);
+        }
+        self.oldest_due.set(oldest_due_s);
+        self.bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Whether a destination is marked failing.
+    pub fn failing(&self, destination: &str, failing: bool) {
+        self.failing.get_or_create(&NameLabels { destination: destination.to_owned() }).set(i64::from(failing));
+    }
+}
+
+fn attempt_seconds() -> Histogram {
+    Histogram::new([0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
+}

@@ -1,0 +1,314 @@
+//! Dispatch: due deliveries → claim, render, compose, send, verdict, settle.
+//!
+//! The attempt is counted, and its lease taken, before the first byte leaves; only the claim's token settles it. A
+//! crash between sending and settling sends again, with the same id: at least once, the repeats bounded by what was
+//! under way.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::channels::{Form, Reply, Request, Sending, Verdict, account};
+use crate::clock::plus;
+use crate::config::{Destination, Snapshot};
+use crate::delivery::{Act, Attempt, Outcome, State};
+use crate::event::{Event, OWN_SOURCE, Seq, Signal};
+use crate::message::{Context, Rendered};
+use crate::pace::{Limits, Retry, Tried};
+use crate::steps::Live;
+use crate::store;
+use crate::store::{Claim, Claimed, Room, Settlement};
+
+/// How many deliveries one process has under way at most, over all destinations.
+const UNDER_WAY_MAX: u32 = 64;
+/// How much longer than an attempt's deadline its lease lasts: by then the attempt is over for certain.
+const LEASE_SLACK: SignedDuration = SignedDuration::from_secs(30);
+/// A settlement is tried again until so long before the lease ends.
+const SETTLE_MARGIN: SignedDuration = SignedDuration::from_secs(2);
+
+/// Takes what may be sent now. `under_way` is what this process has under way, by destination.
+pub async fn claim(live: &Live, under_way: &HashMap<String, u32>, now: Timestamp) -> Result<Claimed, store::Error> {
+    let snapshot = live.snapshot.load_full();
+    let mut free = UNDER_WAY_MAX.saturating_sub(under_way.values().sum());
+    let mut longest = SignedDuration::ZERO;
+    let mut rooms = Vec::new();
+    for destination in live.store.waiting_destinations().await? {
+        // What waits for a destination that is no longer configured is taken up too: a person must hear of it.
+        let (limits, timeout) = match snapshot.destinations.get(&destination) {
+            Some(known) => (known.limits.clone(), known.timeout),
+            None => (Limits { spacing: None, burst: 1, concurrency: 4 }, SignedDuration::ZERO),
+        };
+        let mine = under_way.get(&destination).copied().unwrap_or(0);
+        let wanted = limits.concurrency.saturating_sub(mine).min(free);
+        if wanted > 0 {
+            free -= wanted;
+            longest = longest.max(timeout);
+            rooms.push(Room { destination, limits, wanted });
+        }
+    }
+    if rooms.is_empty() {
+        return Ok(Claimed::default());
+    }
+    live.store.claim(now, plus(now, longest + LEASE_SLACK), &rooms).await
+}
+
+/// Carries out one claim, from rendering to settling.
+pub async fn carry_out(live: &Live, claim: Claim) -> Result<(), store::Error> {
+    let began = live.clock.now();
+    let planned = &claim.delivery.planned;
+    if planned.act == Act::Close && !claim.shown {
+        return live.store.release(&claim, State::Cancelled, "nothing of the case was shown here", began).await;
+    }
+    let snapshot = live.snapshot.load_full();
+    let events = live.store.events(&wanted_events(&claim)).await?;
+    let event = find(&events, planned.assignment.event);
+    let ended = match (snapshot.destinations.get(&planned.destination), event) {
+        (None, _) => Ended::impossible(format!("there is no destination `{}` any more", planned.destination)),
+        (_, None) => Ended::impossible("the event was removed by retention before this could be sent".into()),
+        (Some(destination), Some(event)) => {
+            let rendered = match kept(&claim) {
+                Some(rendered) => rendered,
+                None => {
+                    let rendered = render(live, &snapshot, destination, &claim, event, &events, began);
+                    live.store.keep(&claim, serde_json::to_string(&rendered).unwrap_or_default()).await?;
+                    rendered
+                }
+            };
+            attempt(live, &snapshot, destination, &claim, event, &rendered, began).await
+        }
+    };
+    let from_own = event.is_some_and(|event| &*event.source == OWN_SOURCE);
+    settle(live, &claim, ended, began, from_own).await
+}
+
+/// How an attempt ended, before it is recorded.
+struct Ended {
+    verdict: Verdict,
+    sent: String,
+    retry: Retry,
+}
+
+impl Ended {
+    /// No attempt can be made, now or later.
+    fn impossible(reason: String) -> Self {
+        let verdict = Verdict { outcome: Outcome::Permanent, reason, wait: None, receipt: None, failing: false };
+        Self { verdict, sent: String::new(), retry: Retry::default() }
+    }
+}
+
+fn wanted_events(claim: &Claim) -> Vec<Seq> {
+    let assignment = &claim.delivery.planned.assignment;
+    let mut wanted = assignment.events.clone();
+    wanted.push(assignment.event);
+    wanted.sort_unstable();
+    wanted.dedup();
+    wanted
+}
+
+fn find(events: &[(Seq, Event)], seq: Seq) -> Option<&Event> {
+    events.iter().find(|(at, _)| *at == seq).map(|(_, event)| event)
+}
+
+/// The message that an earlier attempt rendered.
+fn kept(claim: &Claim) -> Option<Rendered> {
+    claim.delivery.message.as_deref().and_then(|text| serde_json::from_str(text).ok())
+}
+
+/// Renders, once: every later attempt says the same.
+fn render(
+    live: &Live,
+    snapshot: &Snapshot,
+    destination: &Destination,
+    claim: &Claim,
+    event: &Event,
+    events: &[(Seq, Event)],
+    now: Timestamp,
+) -> Rendered {
+    let planned = &claim.delivery.planned;
+    let assignment = &planned.assignment;
+    let rules = snapshot.rules.as_deref();
+    let rule = rules.and_then(|rules| rules.rules.iter().find(|rule| rule.name.value == planned.rule));
+    let context = Context {
+        event,
+        events: assignment.events.iter().filter_map(|seq| find(events, *seq)).collect(),
+        more: assignment.more,
+        suppressed: assignment.suppressed,
+        names: rules.map(|rules| rules.names_in(event)).unwrap_or_default(),
+        case: assignment.case.clone(),
+        rule: &planned.rule,
+        rule_description: rule.and_then(|rule| rule.description.as_deref()),
+        with: assignment.with.clone(),
+        severity: assignment.severity,
+        died: assignment.died.as_deref(),
+        now,
+        zone: snapshot.settings.timezone.clone().unwrap_or(jiff::tz::TimeZone::UTC),
+        admin_url: snapshot.settings.admin_url.as_deref(),
+    };
+    let native = destination.kind.native.map(|ending| (destination.kind.name, ending));
+    let rendered = snapshot.templates.render(&assignment.say, &context, native);
+    live.notes.rendered(&planned.rule, rendered.problem.as_deref(), rendered.undefined);
+    rendered
+}
+
+/// Composes, sends, and asks the channel what the answer means.
+async fn attempt(
+    live: &Live,
+    snapshot: &Snapshot,
+    destination: &Destination,
+    claim: &Claim,
+    event: &Event,
+    rendered: &Rendered,
+    at: Timestamp,
+) -> Ended {
+    let planned = &claim.delivery.planned;
+    let names = planned.assignment.mention.iter();
+    let mentions: Vec<String> = names.filter_map(|name| destination.mentions.get(name).cloned()).collect();
+    let sending = Sending {
+        id: &planned.id,
+        at,
+        planned: claim.delivery.created,
+        act: planned.act,
+        form: if claim.delivery.plain { Form::Plain } else { Form::Rich },
+        rendered,
+        rule: &planned.rule,
+        event: &event_json(event),
+        root: &event.root(),
+        context: &context(snapshot, claim, event),
+        mentions: &mentions,
+        lane: planned.lane.as_ref().map(|lane| lane.0.as_str()),
+        receipt: claim.receipt.as_ref(),
+    };
+    let request = match destination.channel.compose(&sending) {
+        Ok(request) => request,
+        Err(reason) => return Ended::impossible(reason),
+    };
+    let reply = match &request {
+        Request::Nothing => Reply::Nothing,
+        request => {
+            let deadline = Duration::try_from(destination.timeout).unwrap_or(Duration::from_secs(10));
+            live.transport.send(&destination.name, request, deadline).await
+        }
+    };
+    let secrets = destination.channel.secrets();
+    let verdict = destination.channel.verdict(&reply.redacted(&secrets));
+    Ended { verdict, sent: account(&request, &secrets), retry: destination.retry }
+}
+
+/// The event as channels send it on.
+pub fn event_json(event: &Event) -> Value {
+    json!({
+        "source": &*event.source,
+        "id": event.id,
+        "type": &*event.kind,
+        "created": event.created.to_string(),
+        "received": event.received.to_string(),
+        "body": event.body,
+    })
+}
+
+/// What templated addresses may name beyond the event.
+fn context(snapshot: &Snapshot, claim: &Claim, event: &Event) -> Map<String, Value> {
+    let mut context = snapshot.rules.as_deref().map(|rules| rules.names_in(event)).unwrap_or_default();
+    let planned = &claim.delivery.planned;
+    context.insert("rule".into(), json!({"name": planned.rule}));
+    context.insert("with".into(), Value::Object(planned.assignment.with.clone()));
+    context.insert("data".into(), event.data().clone());
+    context.insert("event".into(), event_json(event));
+    if let Some(case) = &planned.assignment.case {
+        context.insert("case".into(), serde_json::to_value(case).unwrap_or_default());
+    }
+    context
+}
+
+/// Records the attempt and what follows from it. While the lease lasts it tries again: what was sent must not be sent
+/// again because the store was away for a moment.
+async fn settle(
+    live: &Live,
+    claim: &Claim,
+    ended: Ended,
+    began: Timestamp,
+    from_own: bool,
+) -> Result<(), store::Error> {
+    let settlement = settlement(live, claim, ended, began, from_own);
+    loop {
+        let now = live.clock.now();
+        match live.store.settle(claim, settlement.clone(), now).await {
+            Ok(()) => break,
+            Err(store::Error::Unavailable(said)) if plus(now, SETTLE_MARGIN) < claim.until => {
+                live.notes.store_failed("settle", &said);
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let planned = &claim.delivery.planned;
+    let Settlement { attempt, next, .. } = &settlement;
+    live.notes.attempted(&planned.id, &planned.destination, attempt);
+    if next.state.is_final() {
+        live.notes.finished(&planned.id, &planned.destination, next.state, &attempt.answer);
+        // What waited behind it in its lane may go now; what died has fallbacks to plan.
+        live.to_dispatch.notify_one();
+        live.to_plan.notify_one();
+    }
+    Ok(())
+}
+
+fn settlement(live: &Live, claim: &Claim, ended: Ended, began: Timestamp, from_own: bool) -> Settlement {
+    let now = live.clock.now();
+    let Ended { verdict, sent, retry } = ended;
+    let delivery = &claim.delivery;
+    let tried = Tried {
+        outcome: verdict.outcome,
+        wait: verdict.wait,
+        number: delivery.attempts,
+        plain: delivery.plain,
+        first: delivery.first_attempt.unwrap_or(began),
+    };
+    let next = retry.next(&tried, now, dice(live, claim));
+    let signals = if next.state == State::Dead { vec![dead(claim, &verdict, now, from_own)] } else { Vec::new() };
+    let attempt = Attempt {
+        number: delivery.attempts,
+        at: began,
+        took_ms: u64::try_from(now.duration_since(began).as_millis()).unwrap_or(0),
+        outcome: verdict.outcome,
+        sent,
+        answer: verdict.reason,
+    };
+    Settlement { attempt, next, receipt: verdict.receipt, wait: verdict.wait, failing: verdict.failing, signals }
+}
+
+/// A number in 0..1, the same for the same attempt of the same delivery under the same seed.
+fn dice(live: &Live, claim: &Claim) -> f64 {
+    let mut hash = Sha256::new();
+    hash.update(live.seed.to_be_bytes());
+    hash.update(claim.delivery.planned.id.as_str());
+    hash.update(claim.delivery.attempts.to_be_bytes());
+    let digest = hash.finalize();
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    fastrand::Rng::with_seed(u64::from_be_bytes(first)).f64()
+}
+
+/// The signal that a delivery died: its fallbacks and the own event follow from it.
+fn dead(claim: &Claim, verdict: &Verdict, at: Timestamp, from_own: bool) -> Signal {
+    let planned = &claim.delivery.planned;
+    let data = json!({
+        "delivery": planned.id,
+        "rule": planned.rule,
+        "destination": planned.destination,
+        "attempts": claim.delivery.attempts,
+        "reason": verdict.reason,
+    });
+    Signal {
+        kind: "fanfare.delivery.dead".into(),
+        rule: Some(planned.rule.clone()),
+        destination: Some(planned.destination.clone()),
+        at,
+        data: data.as_object().cloned().unwrap_or_default(),
+        from_own,
+        died: Some(Box::new(planned.clone())),
+    }
+}

@@ -1,0 +1,141 @@
+//! The running parts: receive, plan, dispatch, reload. They never call each other; they meet in the store.
+//!
+//! ```text
+//! receive ──commit──▶ inbox ──plan──▶ deliveries ──dispatch──▶ attempts
+//! ```
+//!
+//! A step is a function of the time that says whether it worked or until when it is idle. Only [`run`] and the wire
+//! wait; rehearsals call the same steps on a virtual clock. A step shares nothing with the others but the snapshot in
+//! force and a wake-up, which is a hint: looking again is the truth. Each can be killed between any two lines.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+use crate::channels::wire::Transport;
+use crate::clock::Clock;
+use crate::config::Snapshot;
+use crate::notes::Notes;
+use crate::store;
+use crate::store::Store;
+
+pub mod dispatch;
+pub mod limit;
+pub mod plan;
+pub mod receive;
+pub mod reload;
+pub mod run;
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Something; there may be more.
+    Worked,
+    /// Nothing to do before then, or before a wake-up; `None`: before a wake-up only.
+    Idle(Option<Timestamp>),
+}
+
+/// What the steps share.
+pub struct Live {
+    /// Where everything durable is.
+    pub store: Arc<dyn Store>,
+    /// What is in force. Whoever works keeps the one it began with.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// What is wrong with the files on disk while older ones stay in force.
+    pub stale: ArcSwap<Option<String>>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What is logged and counted.
+    pub notes: Arc<Notes>,
+    /// What sends.
+    pub transport: Arc<dyn Transport>,
+    /// Plans everything, sends nothing.
+    pub shadow: bool,
+    /// Where chance comes from.
+    pub seed: u64,
+    /// The name under which this process holds leases.
+    pub holder: String,
+    /// A hint that the inbox has something.
+    pub to_plan: Notify,
+    /// A hint that deliveries were made.
+    pub to_dispatch: Notify,
+    draining: AtomicBool,
+    drained: Notify,
+    broken: Notify,
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live").field("holder", &self.holder).finish_non_exhaustive()
+    }
+}
+
+impl Live {
+    /// Everything that steps share, with nothing under way. `seed` is where all chance comes from.
+    pub fn new(
+        store: Arc<dyn Store>,
+        snapshot: Arc<Snapshot>,
+        clock: Arc<dyn Clock>,
+        transport: Arc<dyn Transport>,
+        seed: u64,
+    ) -> Self {
+        Self {
+            store,
+            snapshot: ArcSwap::new(snapshot),
+            stale: ArcSwap::new(Arc::new(None)),
+            clock,
+            notes: Arc::new(Notes::new()),
+            transport,
+            shadow: false,
+            seed,
+            holder: format!("{}-{seed:016x}", std::process::id()),
+            to_plan: Notify::new(),
+            to_dispatch: Notify::new(),
+            draining: AtomicBool::new(false),
+            drained: Notify::new(),
+            broken: Notify::new(),
+        }
+    }
+
+    /// Whether the process is about to end: nothing new is begun.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
+    /// Begins nothing new from now on.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+        self.drained.notify_waiters();
+        self.to_plan.notify_one();
+        self.to_dispatch.notify_one();
+    }
+
+    /// Ends when the process drains.
+    pub async fn drained(&self) {
+        let drained = self.drained.notified();
+        if !self.is_draining() {
+            drained.await;
+        }
+    }
+
+    /// Ends after `span`, or when the process drains.
+    pub async fn drained_or(&self, span: Duration) {
+        let _ = tokio::time::timeout(span, self.drained()).await;
+    }
+
+    /// Looks at what the store said: after some failures only a new start helps.
+    pub fn noticed(&self, error: &store::Error) {
+        if matches!(error, store::Error::Broken(_) | store::Error::Unusable(_)) {
+            self.broken.notify_one();
+        }
+    }
+
+    /// Ends when the store has failed for good.
+    pub async fn broken(&self) {
+        self.broken.notified().await;
+    }
+}

@@ -1,0 +1,160 @@
+//! Plan: committed events, and timers come due → judge → plan → one transaction.
+//!
+//! Under the planner's lease: one plans at a time per store, and a plan whose lease was lost changes nothing. A crash
+//! before the commit plans again from nothing. An entry that planning can't cope with is parked with the reason, and
+//! the ones after it go on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::clock::plus;
+use crate::config::Snapshot;
+use crate::event::{Command, Entry, Event, Item, Seq};
+use crate::planner::ledger::DueTimer;
+use crate::planner::{self, Entered, Fired, Inputs, PlaceFacts, Places, Plan};
+use crate::rules::RuleSet;
+use crate::steps::{Live, Turn};
+use crate::store;
+use crate::store::PlannerLease;
+
+/// The most entries, and the most timers, of one transaction.
+const BATCH: usize = 128;
+/// How long the right to plan lasts: as long as another waits after this process died.
+const LEASE: SignedDuration = SignedDuration::from_secs(4);
+/// How soon to ask again while another plans.
+const ASK_AGAIN: SignedDuration = SignedDuration::from_secs(1);
+
+/// Plans what waits.
+pub async fn step(live: &Live, now: Timestamp) -> Result<Turn, store::Error> {
+    let Some(lease) = live.store.lease(&live.holder, now, plus(now, LEASE)).await? else {
+        return Ok(Turn::Idle(Some(plus(now, ASK_AGAIN))));
+    };
+    let snapshot = live.snapshot.load_full();
+    let Some(rules) = snapshot.rules.clone() else {
+        // Rules are broken: events are kept, and wait until they are right.
+        return Ok(Turn::Idle(None));
+    };
+    let waiting = live.store.waiting(now, BATCH).await?;
+    if waiting.entries.is_empty() && waiting.timers.is_empty() {
+        return Ok(Turn::Idle(waiting.next_timer));
+    }
+    let carried = live.store.events(&wanted(&waiting.entries, &waiting.timers)).await?;
+    let round = Round { live, lease, rules, places: places(live, &snapshot), carried: carried.into_iter().collect(), now };
+    if !round.plan(&waiting.entries, &waiting.timers).await? {
+        round.plan_singly(&waiting.entries, &waiting.timers).await?;
+    }
+    Ok(Turn::Worked)
+}
+
+/// The configuration as the planner wants it.
+fn places(live: &Live, snapshot: &Snapshot) -> Places {
+    let named = snapshot.destinations.values().map(|destination| {
+        let facts = PlaceFacts {
+            hours: destination.hours.clone(),
+            closes: destination.channel.closes(),
+            fallback: destination.fallback.iter().map(|(name, _)| name.clone()).collect(),
+        };
+        (destination.name.clone(), facts)
+    });
+    let zone = snapshot.settings.timezone.clone().unwrap_or(jiff::tz::TimeZone::UTC);
+    Places { named: named.collect(), shadow: live.shadow, zone }
+}
+
+/// The earlier events that entries and timers speak of.
+fn wanted(entries: &[Entry], timers: &[DueTimer]) -> Vec<Seq> {
+    let replayed = entries.iter().filter_map(|entry| match &entry.item {
+        Item::Command(Command::Replay { event, .. }) => Some(*event),
+        _ => None,
+    });
+    let all: BTreeSet<Seq> = timers.iter().filter_map(|due| due.timer.event).chain(replayed).collect();
+    all.into_iter().collect()
+}
+
+/// One round of planning, under one lease.
+struct Round<'l> {
+    live: &'l Live,
+    lease: PlannerLease,
+    rules: Arc<RuleSet>,
+    places: Places,
+    carried: BTreeMap<Seq, Event>,
+    now: Timestamp,
+}
+
+impl Round<'_> {
+    /// Plans all of it in one transaction. False if judging or planning panicked: then nothing was changed.
+    async fn plan(&self, entries: &[Entry], timers: &[DueTimer]) -> Result<bool, store::Error> {
+        let judge = || self.inputs(entries, timers);
+        let Ok(inputs) = catch_unwind(AssertUnwindSafe(judge)) else { return Ok(false) };
+        self.decide(inputs).await
+    }
+
+    /// Plans one by one, so that only what can't be coped with is parked.
+    async fn plan_singly(&self, entries: &[Entry], timers: &[DueTimer]) -> Result<(), store::Error> {
+        const REASON: &str = "planning this failed; the log has the details, please report them";
+        for entry in entries {
+            if !self.plan(std::slice::from_ref(entry), &[]).await? {
+                if let Item::Event(event) = &entry.item {
+                    self.live.notes.parked(&event.id, REASON);
+                }
+                let inputs = Inputs { entries: vec![Entered::parked(entry, REASON)], ..self.inputs(&[], &[]) };
+                self.decide(inputs).await?;
+            }
+        }
+        for timer in timers {
+            if !self.plan(&[], std::slice::from_ref(timer)).await? {
+                let inputs = Inputs { timers: vec![Fired::parked(timer, REASON)], ..self.inputs(&[], &[]) };
+                self.decide(inputs).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn inputs<'i>(&'i self, entries: &'i [Entry], timers: &'i [DueTimer]) -> Inputs<'i> {
+        let entered = entries.iter().map(|entry| {
+            let replayed = match &entry.item {
+                Item::Command(Command::Replay { event, .. }) => self.carried.get_key_value(event),
+                _ => None,
+            };
+            Entered::new(&self.rules, entry, replayed.map(|(seq, event)| (*seq, event)))
+        });
+        let fired = timers.iter().map(|due| {
+            let event = due.timer.event.and_then(|seq| self.carried.get(&seq));
+            Fired::new(&self.rules, due, event)
+        });
+        Inputs {
+            now: self.now,
+            rules: &self.rules,
+            places: &self.places,
+            entries: entered.collect(),
+            timers: fired.collect(),
+        }
+    }
+
+    async fn decide(&self, inputs: Inputs<'_>) -> Result<bool, store::Error> {
+        let Ok(keys) = catch_unwind(AssertUnwindSafe(|| planner::keys(&inputs))) else { return Ok(false) };
+        let ledger = self.live.store.ledger(&keys).await?;
+        let plan = || planner::plan(&inputs, ledger);
+        let Ok(plan) = catch_unwind(AssertUnwindSafe(plan)) else { return Ok(false) };
+        let (entries, timers) = (inputs.entries.len(), inputs.timers.len());
+        drop(inputs);
+        self.commit(plan, entries, timers).await?;
+        Ok(true)
+    }
+
+    async fn commit(&self, plan: Plan, entries: usize, timers: usize) -> Result<(), store::Error> {
+        let outcomes: Vec<(String, String)> =
+            plan.whys.iter().map(|why| (why.rule.clone(), why.outcome.clone())).collect();
+        let made = self.live.store.commit(&self.lease, plan, self.now).await?;
+        for (rule, outcome) in outcomes {
+            self.live.notes.rule(&rule, &outcome);
+        }
+        self.live.notes.planned(entries, timers, made);
+        if made > 0 {
+            self.live.to_dispatch.notify_one();
+        }
+        Ok(())
+    }
+}

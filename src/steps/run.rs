@@ -1,0 +1,238 @@
+//! Runs the steps: the outermost loops, the only place (but the wire) that waits.
+//!
+//! A wake-up is a hint; each loop looks again within a second whatever happens. Ending is orderly: nothing new is
+//! begun, what is under way finishes within a limit, what was claimed and not sent is given back.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum_server::Handle;
+use axum_server::accept::NoDelayAcceptor;
+use axum_server::tls_rustls::RustlsConfig;
+use hyper_util::rt::TokioTimer;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::clock::plus;
+use crate::steps::dispatch;
+use crate::steps::limit::LimitAcceptor;
+use crate::steps::{Live, Turn, plan, receive, reload};
+use crate::store;
+
+/// No loop sleeps longer: polling is the truth.
+const POLL: Duration = Duration::from_secs(1);
+/// How long a loop waits after the store failed.
+const AFTER_ERROR: Duration = Duration::from_secs(1);
+/// Request headers must have come within this.
+const HEADER_DEADLINE: Duration = Duration::from_secs(10);
+/// The longest header section, in bytes, that a connection reads.
+const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// The most connections on the webhooks' listener; the admin's has its own, so probes still get through.
+const CONNECTIONS_MAX: usize = 1024;
+/// The most connections on the admin listener.
+const ADMIN_CONNECTIONS_MAX: usize = 128;
+/// How long finishing may take.
+const DRAIN_LIMIT: Duration = Duration::from_secs(20);
+/// How often finished things are looked for that retention may take.
+const PRUNE_EVERY: Duration = Duration::from_secs(600);
+/// How many are taken in one transaction.
+const PRUNE_STEP: usize = 500;
+
+/// A running program.
+#[derive(Debug)]
+pub struct Running {
+    live: Arc<Live>,
+    /// Where webhooks are received.
+    pub webhooks: SocketAddr,
+    /// Where the admin surface is.
+    pub admin: SocketAddr,
+    servers: Vec<Server>,
+    loops: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Server {
+    handle: Handle<SocketAddr>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+/// Binds both listeners and starts every step. `admin` is what the admin listener serves.
+pub async fn run(live: Arc<Live>, admin: axum::Router) -> std::io::Result<Running> {
+    let settings = live.snapshot.load().settings.clone();
+    let (webhooks_listener, webhooks) = bind(settings.listen)?;
+    let (admin_listener, admin_address) = bind(settings.admin)?;
+    let tls = match &settings.tls {
+        Some((cert, key)) => Some(RustlsConfig::from_pem_file(cert, key).await?),
+        None => None,
+    };
+    let servers = vec![
+        serve(webhooks_listener, receive::router(live.clone()), CONNECTIONS_MAX, tls)?,
+        serve(admin_listener, admin, ADMIN_CONNECTIONS_MAX, None)?,
+    ];
+    let loops = vec![
+        tokio::spawn(plan_loop(live.clone())),
+        tokio::spawn(dispatch_loop(live.clone())),
+        tokio::spawn(prune_loop(live.clone())),
+        tokio::spawn(reload::watch(live.clone())),
+    ];
+    Ok(Running { live, webhooks, admin: admin_address, servers, loops })
+}
+
+impl Running {
+    /// Ends in order: stops accepting, finishes what is under way within a limit, closes the store.
+    pub async fn drain(self) -> Result<(), store::Error> {
+        self.live.drain();
+        for server in &self.servers {
+            server.handle.graceful_shutdown(Some(DRAIN_LIMIT));
+        }
+        let ending = async {
+            for server in self.servers {
+                let _ = server.task.await;
+            }
+            for task in self.loops {
+                let _ = task.await;
+            }
+        };
+        if tokio::time::timeout(DRAIN_LIMIT + Duration::from_secs(2), ending).await.is_err() {
+            tracing::warn!("not all was finished in time; what was under way is sent again after the next start");
+        }
+        self.live.store.close().await
+    }
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<(std::net::TcpListener, SocketAddr)> {
+    let listener = std::net::TcpListener::bind(address)
+        .map_err(|error| std::io::Error::new(error.kind(), format!("can't listen on {address}: {error}")))?;
+    listener.set_nonblocking(true)?;
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}
+
+fn serve(
+    listener: std::net::TcpListener,
+    router: axum::Router,
+    connections: usize,
+    tls: Option<RustlsConfig>,
+) -> std::io::Result<Server> {
+    let handle = Handle::new();
+    let mut server = axum_server::from_tcp(listener)?.handle(handle.clone()).http1_only();
+    server
+        .http_builder()
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_DEADLINE)
+        .max_buf_size(HEADER_BYTES_MAX);
+    let service = router.into_make_service();
+    let limit = LimitAcceptor::new(NoDelayAcceptor::new(), connections);
+    let task = match tls {
+        None => tokio::spawn(server.acceptor(limit).serve(service)),
+        Some(tls) => {
+            let acceptor = axum_server::tls_rustls::RustlsAcceptor::new(tls).acceptor(limit);
+            tokio::spawn(server.acceptor(acceptor).serve(service))
+        }
+    };
+    Ok(Server { handle, task })
+}
+
+/// Waits for a wake-up, a moment, or the next look.
+async fn wait(wake: &Notify, clock_now: Timestamp, until: Option<Timestamp>) {
+    let until = until.map_or(POLL, |until| Duration::try_from(until.duration_since(clock_now)).unwrap_or_default());
+    // At least a millisecond, so that a moment that has just passed can't spin.
+    let _ = tokio::time::timeout(until.clamp(Duration::from_millis(1), POLL), wake.notified()).await;
+}
+
+async fn plan_loop(live: Arc<Live>) {
+    while !live.is_draining() {
+        let now = live.clock.now();
+        match plan::step(&live, now).await {
+            Ok(Turn::Worked) => {}
+            Ok(Turn::Idle(until)) => wait(&live.to_plan, now, until).await,
+            Err(error) => failed(&live, "plan", &error).await,
+        }
+    }
+}
+
+async fn dispatch_loop(live: Arc<Live>) {
+    let mut under_way: HashMap<String, u32> = HashMap::new();
+    let mut tasks: JoinSet<(String, Result<(), store::Error>)> = JoinSet::new();
+    while !live.is_draining() {
+        while let Some(done) = tasks.try_join_next() {
+            ended(&live, &mut under_way, done);
+        }
+        let now = live.clock.now();
+        let claimed = match dispatch::claim(&live, &under_way, now).await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                failed(&live, "claim", &error).await;
+                continue;
+            }
+        };
+        for claim in &claimed.claims {
+            let destination = claim.delivery.planned.destination.clone();
+            *under_way.entry(destination.clone()).or_default() += 1;
+            let (live, claim) = (live.clone(), claim.clone());
+            tasks.spawn(async move { (destination, dispatch::carry_out(&live, claim).await) });
+        }
+        if claimed.claims.is_empty() {
+            tokio::select! {
+                () = wait(&live.to_dispatch, now, claimed.next) => {}
+                Some(done) = tasks.join_next() => ended(&live, &mut under_way, done),
+            }
+        }
+    }
+    while let Some(done) = tasks.join_next().await {
+        ended(&live, &mut under_way, done);
+    }
+}
+
+type Done = Result<(String, Result<(), store::Error>), tokio::task::JoinError>;
+
+fn ended(live: &Live, under_way: &mut HashMap<String, u32>, done: Done) {
+    match done {
+        Ok((destination, result)) => {
+            if let Some(count) = under_way.get_mut(&destination) {
+                *count = count.saturating_sub(1);
+            }
+            if let Err(error) = result {
+                live.notes.store_failed("settle", &error.to_string());
+                live.noticed(&error);
+            }
+        }
+        // The claim's lease runs out, and the store counts how often that happens before it sets the delivery aside.
+        // Which destination it was is lost with the task: what is under way is counted anew.
+        Err(panic) => {
+            tracing::error!(%panic, "carrying out a delivery failed");
+            under_way.clear();
+        }
+    }
+}
+
+/// Takes what retention no longer wants, a little at a time.
+async fn prune_loop(live: Arc<Live>) {
+    while !live.is_draining() {
+        let settings = live.snapshot.load().settings.clone();
+        let now = live.clock.now();
+        let before = plus(now, SignedDuration::ZERO - settings.retention);
+        let before_dead = plus(now, SignedDuration::ZERO - settings.retention_dead);
+        match live.store.prune(before, before_dead, PRUNE_STEP).await {
+            Ok(0) => live.drained_or(PRUNE_EVERY).await,
+            Ok(_) => live.drained_or(Duration::from_millis(100)).await,
+            Err(error) => {
+                failed(&live, "prune", &error).await;
+                live.drained_or(PRUNE_EVERY).await;
+            }
+        }
+    }
+}
+
+async fn failed(live: &Live, doing: &'static str, error: &store::Error) {
+    // Another holds the lease by now: that is no failure.
+    if !matches!(error, store::Error::Lost) {
+        live.notes.store_failed(doing, &error.to_string());
+        live.noticed(error);
+    }
+    live.drained_or(AFTER_ERROR).await;
+}
