@@ -14,7 +14,13 @@ use crate::config::{Settings, Snapshot};
 use crate::message::Templates;
 use crate::problem::{Problem, Problems};
 use crate::rules;
+use crate::rules::Presets;
+use crate::source;
+use crate::source::{Preset, Source};
 use crate::yaml;
+
+/// The preset whose names are known where there is no `fanfare.yaml`.
+const DEFAULT_PRESET: &str = "jewelmusic";
 
 /// What loading came to.
 #[derive(Debug)]
@@ -115,7 +121,7 @@ fn finish(
         None => (BTreeMap::new(), None),
     };
     let mut said = Problems::new();
-    let rules = rules::parse::parse(&files.rules, settings.timezone.as_ref(), &mut said);
+    let rules = rules::parse(&files.rules, &presets(&sources), settings.timezone.clone(), &mut said);
     let templates = Templates::load(&files.templates, &mut said);
     let destinations = destinations.map(|destinations| check::hours(destinations, &rules, &settings, &mut said));
     check::names(&rules, &templates, &sources, destinations.as_ref(), &mut said);
@@ -133,6 +139,31 @@ fn finish(
         since: now,
     });
     Loaded { snapshot, problems, files }
+}
+
+/// The names that the sources' presets bring. Where no source is known, those of the sender that Fanfare is made for.
+fn presets(sources: &BTreeMap<String, Arc<Source>>) -> Presets {
+    let names = |preset: &Preset| {
+        let names = preset.names.iter();
+        names.map(|(name, paths)| ((*name).to_owned(), paths.iter().map(|path| (*path).to_owned()).collect())).collect()
+    };
+    let mut presets: Presets = sources.values().map(|source| (source.name.to_string(), names(source.preset))).collect();
+    if presets.is_empty()
+        && let Some(preset) = source::preset(DEFAULT_PRESET)
+    {
+        presets.insert(DEFAULT_PRESET.to_owned(), names(preset));
+    }
+    presets
+}
+
+/// The settings alone, for commands that only need to know where the server is.
+pub fn settings_only(file: &Path, environment: &dyn Environment) -> Option<Settings> {
+    let mut problems = Problems::new();
+    let text = files::read(file, &files::shown(file), &mut problems)?;
+    let tree = yaml::read(&text, &mut problems)?;
+    let base = file.parent().unwrap_or(Path::new(""));
+    let tree = substitute(&tree, base, environment, &mut Found::default(), &mut problems);
+    settings::configured(&tree, file, &mut problems).map(|configured| configured.settings)
 }
 
 /// What the files say now, as a hash; what can't be read counts as something else than what can.

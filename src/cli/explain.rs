@@ -1,0 +1,249 @@
+//! `fanfare explain EVENT`: what each rule makes of an event, and why.
+
+use std::path::Path;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+use crate::cli::{Format, Outcome, load_without_secrets, pick, report, term};
+use crate::clock::{Clock, RealClock};
+use crate::event::Event;
+use crate::rules::{ActionJudgement, Held, Judgement, Rule, RuleSet, Why};
+use crate::steps::dispatch::event_json;
+
+/// Needs no server and no secrets. Nearest misses come first.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Explain {
+    /// A sample such as `fraud.action_required`, a file with a body, or `-`
+    event: String,
+    /// Only this rule
+    #[arg(long)]
+    rule: Option<String>,
+    /// Only rules that came out so
+    #[arg(long, value_enum)]
+    only: Option<Only>,
+    /// The source that it is taken to come from
+    #[arg(long)]
+    source: Option<String>,
+    /// How it is printed
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Only {
+    /// Those that act
+    Matched,
+    /// Those that don't
+    Missed,
+}
+
+/// One rule's answer.
+struct Answer<'r> {
+    rule: &'r Rule,
+    /// `None`: its globs don't accept the type.
+    judgement: Option<Judgement<'r>>,
+}
+
+impl Explain {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+        let loaded = load_without_secrets(config);
+        if report(&loaded.problems) {
+            return Ok(Outcome::Wrong);
+        }
+        let snapshot = loaded.snapshot.context("nothing could be loaded")?;
+        let rules = snapshot.rules.clone().context("no rules could be loaded")?;
+        let now = RealClock.now();
+        let picked = pick::pick(&self.event, now)?;
+        let source = pick::source_of(&snapshot, self.source.as_deref())?;
+        let event = pick::event(&picked, &source, now)?;
+        if let Some(name) = &self.rule
+            && !rules.rules.iter().any(|rule| &rule.name.value == name)
+        {
+            let known = rules.rules.iter().map(|rule| rule.name.value.as_str());
+            let near = crate::problem::nearest(name, known).map(|near| format!("; did you mean `{near}`?"));
+            anyhow::bail!("there is no rule `{name}`{}", near.unwrap_or_default());
+        }
+        let mut answers = answers(&rules, &event);
+        answers.retain(|answer| self.wants(answer));
+        match self.format {
+            Format::Json => println!("{:#}", document(&event, &answers)),
+            Format::Text => print!("{}", text(&event, &answers)),
+        }
+        Ok(Outcome::Good)
+    }
+
+    fn wants(&self, answer: &Answer<'_>) -> bool {
+        let named = self.rule.as_ref().is_none_or(|name| &answer.rule.name.value == name);
+        let acts = matches!(answer.outcome(), "matched" | "closes");
+        named && self.only.is_none_or(|only| (only == Only::Matched) == acts)
+    }
+}
+
+/// What every rule makes of the event: those that act, then the nearest misses, then those for other types.
+fn answers<'r>(rules: &'r RuleSet, event: &Event) -> Vec<Answer<'r>> {
+    let mut judgements = rules.judge(event);
+    let mut answers: Vec<Answer<'r>> = rules
+        .rules
+        .iter()
+        .map(|rule| {
+            let at = judgements.iter().position(|judgement| std::ptr::eq(judgement.rule, rule));
+            Answer { rule, judgement: at.map(|at| judgements.swap_remove(at)) }
+        })
+        .collect();
+    answers.sort_by_key(|answer| (answer.distance(), answer.rule.name.value.clone()));
+    answers
+}
+
+impl Answer<'_> {
+    fn outcome(&self) -> &'static str {
+        match &self.judgement {
+            None => "missed",
+            Some(judgement) => match judgement.held {
+                Some(Held::Held) => "matched",
+                Some(Held::Failed) => "failed",
+                Some(Held::Missed) if judgement.closes.is_none() => "missed",
+                _ => "closes",
+            },
+        }
+    }
+
+    /// How far from acting: 0 acts, then by the number of tests that did not hold.
+    fn distance(&self) -> usize {
+        match (&self.judgement, self.outcome()) {
+            (None, _) => usize::MAX,
+            (_, "matched" | "closes") => 0,
+            (Some(judgement), _) => 1 + judgement.why.as_ref().map_or(0, not_held),
+        }
+    }
+}
+
+/// How many tests did not hold.
+fn not_held(why: &Why) -> usize {
+    match why {
+        Why::All { all: parts, .. } => parts.iter().map(not_held).sum(),
+        Why::Any { any: parts, held } if *held != Held::Held => parts.iter().map(not_held).min().unwrap_or(1),
+        Why::Any { .. } => 0,
+        Why::Not { held, .. } | Why::Test { held, .. } => usize::from(*held != Held::Held),
+    }
+}
+
+fn document(event: &Event, answers: &[Answer<'_>]) -> Value {
+    let rules: Vec<Value> = answers
+        .iter()
+        .map(|answer| {
+            let judgement = answer.judgement.as_ref();
+            json!({
+                "rule": answer.rule.name.value,
+                "matched": answer.outcome() == "matched",
+                "outcome": answer.outcome(),
+                "why": judgement.map_or_else(|| other_type(answer.rule, event), |judgement| json!(judgement.why)),
+                "case": judgement.and_then(|judgement| judgement.case.as_ref()).map(key),
+                "closes": judgement.and_then(|judgement| judgement.closes.as_ref()).map(key),
+                "actions": judgement.map_or_else(Vec::new, |judgement| judgement.actions.iter().map(action).collect()),
+            })
+        })
+        .collect();
+    json!({"event": event_json(event), "rules": rules})
+}
+
+fn key(key: &Result<String, String>) -> Value {
+    match key {
+        Ok(key) => key.as_str().into(),
+        Err(absent) => json!({"absent": absent}),
+    }
+}
+
+fn action(judgement: &ActionJudgement<'_>) -> Value {
+    let to: Vec<&str> = judgement.action.to.iter().map(|to| to.value.as_str()).collect();
+    json!({"action": judgement.action.id, "to": to, "held": judgement.held, "why": judgement.why})
+}
+
+/// The reason of a rule whose globs don't accept the type.
+fn other_type(rule: &Rule, event: &Event) -> Value {
+    let globs: Vec<&str> = rule.events.texts().iter().map(|glob| glob.text()).collect();
+    json!({
+        "path": "$.type",
+        "test": format!("matches {}", globs.join(", ")),
+        "values": [&*event.kind],
+        "held": Held::Missed,
+        "note": null,
+    })
+}
+
+fn text(event: &Event, answers: &[Answer<'_>]) -> String {
+    let mut out = format!("{}  {}\n\n", term::bold(&term::safe(&event.kind)), term::safe(event.id.as_str()));
+    let (heard, others): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.judgement.is_some());
+    for answer in heard {
+        let Some(judgement) = &answer.judgement else { continue };
+        out.push_str(&format!("{}  {}\n", term::state(answer.outcome()), term::bold(&answer.rule.name.value)));
+        if let Some(why) = &judgement.why {
+            tree(why, 1, &mut out);
+        }
+        for (what, key) in [("case", &judgement.case), ("closes case", &judgement.closes)] {
+            match key {
+                Some(Ok(key)) => out.push_str(&format!("  {what} {}\n", term::safe(key))),
+                Some(Err(absent)) => out.push_str(&format!("  {} {what}: {absent}\n", term::bad("✗"))),
+                None => {}
+            }
+        }
+        if let Some(why) = &judgement.closes_why {
+            tree(why, 1, &mut out);
+        }
+        judgement.actions.iter().chain(&judgement.on_close).for_each(|action| action_text(action, &mut out));
+        out.push('\n');
+    }
+    if !others.is_empty() {
+        let names: Vec<&str> = others.iter().map(|answer| answer.rule.name.value.as_str()).collect();
+        out.push_str(&term::dim(&format!("for other types: {}", names.join(", "))));
+        out.push('\n');
+    }
+    out
+}
+
+fn action_text(judgement: &ActionJudgement<'_>, out: &mut String) {
+    let action = judgement.action;
+    let to: Vec<&str> = action.to.iter().map(|to| to.value.as_str()).collect();
+    let mut when = String::new();
+    if let Some(after) = action.after {
+        when.push_str(&format!(" after {after:#}"));
+    }
+    if let Some(repeat) = action.repeat {
+        when.push_str(&format!(", again every {repeat:#}"));
+    }
+    out.push_str(&format!("  {} to {}{when}\n", mark(judgement.held), to.join(", ")));
+    if let Some(why) = &judgement.why {
+        tree(why, 2, out);
+    }
+}
+
+fn mark(held: Held) -> String {
+    match held {
+        Held::Held => term::good("✓"),
+        Held::Missed => term::bad("✗"),
+        Held::Failed => term::bad("!"),
+    }
+}
+
+/// One line a node, parts below their whole.
+fn tree(why: &Why, depth: usize, out: &mut String) {
+    let indent = "  ".repeat(depth);
+    let (held, line, parts): (Held, String, Vec<&Why>) = match why {
+        Why::All { all, held } => (*held, "all of".into(), all.iter().collect()),
+        Why::Any { any, held } => (*held, "any of".into(), any.iter().collect()),
+        Why::Not { not, held } => (*held, "not".into(), vec![not]),
+        Why::Test { path, test, values, held, note } => {
+            let values: Vec<String> = values.iter().map(|value| term::safe(&value.to_string())).collect();
+            let found = if values.is_empty() { "nothing there".into() } else { values.join(", ") };
+            let note = note.as_ref().map(|note| term::warn(&format!("  {note}"))).unwrap_or_default();
+            (*held, format!("{path} {test}  {}{note}", term::dim(&format!("→ {found}"))), Vec::new())
+        }
+    };
+    // A whole of one part says nothing that the part does not.
+    if let (Why::All { .. } | Why::Any { .. }, [only]) = (why, parts.as_slice()) {
+        return tree(only, depth, out);
+    }
+    out.push_str(&format!("{indent}{} {line}\n", mark(held)));
+    parts.into_iter().for_each(|part| tree(part, depth + 1, out));
+}

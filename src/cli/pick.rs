@@ -1,0 +1,84 @@
+//! Picks an event for commands that need one: a built-in sample by its name, a file, or standard input.
+//!
+//! The event goes the way of every event: it is signed with a throw-away secret, verified, and normalised by the
+//! configured source, so that what authors see is what the server would see.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
+
+use crate::config::Snapshot;
+use crate::event::Event;
+use crate::problem::nearest;
+use crate::secret::Secret;
+use crate::source::samples;
+use crate::source::{self, Outgoing, Request, Source};
+
+/// The body of an event, and its type as far as it is known.
+pub(crate) struct Picked {
+    /// The raw body.
+    pub body: Vec<u8>,
+    /// The type, for senders that put it into a header.
+    pub kind: String,
+    /// The id, for senders that put it into a header.
+    pub id: String,
+}
+
+/// Finds what `name` means.
+pub(crate) fn pick(name: &str, now: Timestamp) -> anyhow::Result<Picked> {
+    if let Some(sample) = samples::named(name) {
+        let (id, body) = sample.instance(&mut fastrand::Rng::new(), now);
+        return Ok(Picked { body, kind: sample.kind.to_owned(), id });
+    }
+    let body = if name == "-" {
+        let mut body = Vec::new();
+        std::io::stdin().read_to_end(&mut body).context("standard input can't be read")?;
+        body
+    } else if Path::new(name).exists() {
+        std::fs::read(name).with_context(|| format!("`{name}` can't be read"))?
+    } else {
+        let known = samples::ALL.iter().map(|sample| sample.name);
+        match nearest(name, known) {
+            Some(near) => bail!("`{name}` is neither a file nor a sample; did you mean `{near}`?"),
+            None => bail!("`{name}` is neither a file nor a sample; `fanfare send --list` names the samples"),
+        }
+    };
+    let document: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let text = |key: &str| document[key].as_str().unwrap_or_default().to_owned();
+    Ok(Picked { kind: text("type"), id: text("id"), body })
+}
+
+/// The source that an event is taken to come from: the named one, or the only one, or one of the sender that Fanfare
+/// is made for.
+pub(crate) fn source_of(snapshot: &Snapshot, name: Option<&str>) -> anyhow::Result<Arc<Source>> {
+    let sources = &snapshot.sources;
+    match name {
+        Some(name) => sources.get(name).cloned().with_context(|| {
+            let known: Vec<&str> = sources.keys().map(String::as_str).collect();
+            format!("there is no source `{name}`; known: {}", known.join(", "))
+        }),
+        None => match sources.values().next() {
+            Some(source) => Ok(source.clone()),
+            None => {
+                let preset = source::preset("jewelmusic").context("the preset `jewelmusic` is missing")?;
+                Ok(Arc::new(Source::of("jewelmusic", preset, Vec::new())))
+            }
+        },
+    }
+}
+
+/// The event as the server would see it.
+pub(crate) fn event(picked: &Picked, source: &Source, now: Timestamp) -> anyhow::Result<Event> {
+    let throw_away = source.with_secrets(vec![Secret::new("a secret for one event that never leaves this process")]);
+    let outgoing = Outgoing { id: &picked.id, kind: &picked.kind, body: &picked.body, at: now };
+    let signed = throw_away.sign(None, &outgoing).context("this source's scheme can't be signed here")?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in signed {
+        headers.append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
+    }
+    source::open(&throw_away, &Request { headers: &headers, body: &picked.body }, now).map_err(anyhow::Error::from)
+}

@@ -1,0 +1,278 @@
+//! Whether the parts fit together: names that rules, templates and destinations use of each other.
+//!
+//! Each part reports its own mistakes; here are those that only the whole can see, and what is legal and surely not
+//! meant.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::config::{Destination, HoursName, Settings};
+use crate::delivery::Say;
+use crate::event::Event;
+use crate::message::{Context, Templates};
+use crate::problem::{Problem, Problems};
+use crate::rules::{Action, Held, Rule, RuleSet};
+use crate::source::{Source, samples};
+
+/// Destinations by name, as a snapshot holds them.
+pub type Destinations = BTreeMap<String, Arc<Destination>>;
+
+/// Gives each destination its hours, now that the named windows of the rules files are known.
+pub fn hours(
+    destinations: Vec<(Destination, Option<HoursName>)>,
+    rules: &RuleSet,
+    settings: &Settings,
+    problems: &mut Problems,
+) -> Destinations {
+    let mut all = Destinations::new();
+    for (mut destination, hours) in destinations {
+        destination.hours =
+            hours.and_then(|hours| rules.hours_choice(&hours.node, settings.timezone.as_ref(), problems));
+        all.insert(destination.name.clone(), Arc::new(destination));
+    }
+    all
+}
+
+/// Reports names that lead nowhere, and things that nobody uses. `destinations` is `None` where none are known.
+pub fn names(
+    rules: &RuleSet,
+    templates: &Templates,
+    sources: &BTreeMap<String, Arc<Source>>,
+    destinations: Option<&Destinations>,
+    problems: &mut Problems,
+) {
+    for rule in &rules.rules {
+        for action in actions(rule) {
+            message(action, templates, problems);
+            if let Some(destinations) = destinations {
+                places(action, destinations, problems);
+            }
+        }
+        if let Some(name) = &rule.source
+            && destinations.is_some()
+            && !sources.contains_key(&name.value)
+        {
+            problems.push(
+                Problem::error("no-source", format!("there is no source `{}`", name.value))
+                    .at(&name.place)
+                    .suggest(&name.value, sources.keys().map(String::as_str)),
+            );
+        }
+    }
+    unused_templates(rules, templates, problems);
+    if let Some(destinations) = destinations {
+        fallbacks(destinations, problems);
+        unused_destinations(rules, destinations, problems);
+    }
+    types(rules, sources, problems);
+    unheard(rules, problems);
+}
+
+/// All that a rule may say, at an event and at a close.
+fn actions(rule: &Rule) -> impl Iterator<Item = &Action> {
+    rule.actions.iter().chain(&rule.on_close)
+}
+
+fn message(action: &Action, templates: &Templates, problems: &mut Problems) {
+    if let Say::Message(name) = &action.say.value {
+        let known = templates.names();
+        if !known.contains(&name.as_str()) {
+            problems.push(
+                Problem::error("no-message", format!("there is no message `{name}`"))
+                    .at(&action.say.place)
+                    .suggest(name, known),
+            );
+        }
+    }
+}
+
+fn places(action: &Action, destinations: &Destinations, problems: &mut Problems) {
+    for to in action.to.iter().filter(|to| !destinations.contains_key(&to.value)) {
+        problems.push(
+            Problem::error("no-destination", format!("there is no destination `{}`", to.value))
+                .at(&to.place)
+                .suggest(&to.value, destinations.keys().map(String::as_str)),
+        );
+    }
+    let known: BTreeSet<&str> = action
+        .to
+        .iter()
+        .filter_map(|to| destinations.get(&to.value))
+        .flat_map(|destination| destination.mentions.keys().map(String::as_str))
+        .collect();
+    for name in action.mention.iter().filter(|name| !known.contains(name.value.as_str())) {
+        problems.push(
+            Problem::error("no-mention", format!("none of this action's destinations knows whom `{}` is", name.value))
+                .at(&name.place)
+                .suggest(&name.value, known.iter().copied()),
+        );
+    }
+}
+
+fn fallbacks(destinations: &Destinations, problems: &mut Problems) {
+    for destination in destinations.values() {
+        for (name, place) in &destination.fallback {
+            if name == &destination.name {
+                problems.push(
+                    Problem::error("own-fallback", format!("`{name}` is its own fallback"))
+                        .at(place)
+                        .hint("name another destination, best of another channel"),
+                );
+            } else if !destinations.contains_key(name) {
+                problems.push(
+                    Problem::error("no-destination", format!("there is no destination `{name}`"))
+                        .at(place)
+                        .suggest(name, destinations.keys().map(String::as_str)),
+                );
+            }
+        }
+    }
+}
+
+fn unused_destinations(rules: &RuleSet, destinations: &Destinations, problems: &mut Problems) {
+    let spoken_to: BTreeSet<&str> = rules
+        .rules
+        .iter()
+        .flat_map(actions)
+        .flat_map(|action| action.to.iter().map(|to| to.value.as_str()))
+        .chain(destinations.values().flat_map(|destination| destination.fallback.iter().map(|(name, _)| name.as_str())))
+        .collect();
+    for destination in destinations.values().filter(|destination| !spoken_to.contains(destination.name.as_str())) {
+        problems.push(
+            Problem::warning("unused-destination", format!("no rule speaks to `{}`", destination.name))
+                .at(&destination.place.first_line()),
+        );
+    }
+}
+
+fn unused_templates(rules: &RuleSet, templates: &Templates, problems: &mut Problems) {
+    let said: BTreeSet<&str> = rules
+        .rules
+        .iter()
+        .flat_map(actions)
+        .filter_map(|action| match &action.say.value {
+            Say::Message(name) => Some(name.as_str()),
+            Say::Text(_) | Say::Default | Say::Summary => None,
+        })
+        .collect();
+    for name in templates.names().into_iter().filter(|name| !said.contains(name)) {
+        let problem = Problem::warning("unused-message", format!("no rule says `{name}`"));
+        problems.push(match templates.place(name) {
+            Some(place) => problem.at(&place),
+            None => problem,
+        });
+    }
+}
+
+/// Warns of globs that match no type that any source is known to send: never an error, since senders add types.
+fn types(rules: &RuleSet, sources: &BTreeMap<String, Arc<Source>>, problems: &mut Problems) {
+    let known: Vec<&str> = match sources.values().map(|source| source.preset).collect::<Vec<_>>() {
+        // A source whose types nobody knows may send anything.
+        presets if presets.iter().any(|preset| preset.types.is_empty()) => return,
+        presets if presets.is_empty() => crate::source::preset("jewelmusic").map_or(Vec::new(), |p| p.types.to_vec()),
+        presets => presets.into_iter().flat_map(|preset| preset.types.iter().copied()).collect(),
+    };
+    for rule in &rules.rules {
+        let globs = rule.closed_by.iter().map(|closer| &closer.events).chain([&rule.events]);
+        let missing = rule.missing.iter().map(|missing| &missing.events);
+        for text in globs.chain(missing).flat_map(|globs| globs.texts()) {
+            if text.takes_away() || text.is_own() || known.iter().any(|kind| text.matches(kind)) {
+                continue;
+            }
+            let problem = Problem::warning("unknown-type", format!("no known event type matches `{}`", text.text()))
+                .suggest(text.text(), known.iter().copied().filter(|_| !text.text().contains(['*', '?', '{'])));
+            problems.push(match text.place() {
+                Some(place) => problem.at(place),
+                None => problem,
+            });
+        }
+    }
+}
+
+/// Warns when nobody would hear of what Fanfare can't do.
+fn unheard(rules: &RuleSet, problems: &mut Problems) {
+    if rules.rules.is_empty() {
+        return;
+    }
+    for (kind, what) in [
+        ("fanfare.delivery.dead", "a delivery that died"),
+        ("fanfare.rule.failed", "a rule that failed"),
+    ] {
+        if !rules.rules.iter().any(|rule| rule.enabled && rule.events.accept(kind, true)) {
+            problems.push(
+                Problem::warning("unheard", format!("no rule listens to `{kind}`: nobody would hear of {what}"))
+                    .hint(format!("add a rule with `events: {kind}`, or `events: \"fanfare.*\"`")),
+            );
+        }
+    }
+}
+
+/// Renders every message that a rule says with every sample that the rule accepts: what a template asks for and no
+/// such event has is reported where it stands.
+pub fn renderings(rules: &RuleSet, templates: &Templates, settings: &Settings, now: Timestamp, problems: &mut Problems) {
+    let samples: Vec<Event> = samples::ALL.iter().map(|sample| sample.event(now)).collect();
+    let mut by_message: BTreeMap<&str, Vec<Context<'_>>> = BTreeMap::new();
+    for rule in &rules.rules {
+        let heard: Vec<&Event> = samples.iter().filter(|event| hears(rules, rule, event)).collect();
+        for action in actions(rule) {
+            let contexts = heard.iter().map(|event| context(rules, rule, action, event, settings, now));
+            match &action.say.value {
+                Say::Message(name) => by_message.entry(name).or_default().extend(contexts),
+                Say::Text(text) => {
+                    let contexts: Vec<Context<'_>> = contexts.collect();
+                    templates.check_text(text, &action.say.place, &contexts, problems);
+                }
+                Say::Default | Say::Summary => {}
+            }
+        }
+    }
+    templates.check(&by_message, problems);
+}
+
+/// Whether a rule could come to speak of an event of this type: by its globs, not by its condition, since a sample's
+/// values are only examples.
+fn hears(rules: &RuleSet, rule: &Rule, event: &Event) -> bool {
+    let _ = rules;
+    rule.events.accept(&event.kind, event.is_own())
+        || rule.closed_by.iter().any(|closer| closer.events.accept(&event.kind, event.is_own()))
+}
+
+fn context<'a>(
+    rules: &RuleSet,
+    rule: &'a Rule,
+    action: &Action,
+    event: &'a Event,
+    settings: &'a Settings,
+    now: Timestamp,
+) -> Context<'a> {
+    Context {
+        event,
+        events: vec![event],
+        more: 0,
+        suppressed: 0,
+        names: rules.names_in(event),
+        case: rule.case.as_ref().map(|_| crate::delivery::CaseFacts {
+            key: "C1".into(),
+            opened: now,
+            count: 1,
+            last: now,
+            closed: false,
+        }),
+        rule: &rule.name.value,
+        rule_description: rule.description.as_deref(),
+        with: action.with.clone(),
+        severity: action.severity,
+        died: None,
+        now,
+        zone: settings.timezone.clone().unwrap_or(TimeZone::UTC),
+        admin_url: settings.admin_url.as_deref(),
+    }
+}
+
+/// Whether a rule holds for an event, for those who only want to know that.
+pub fn holds(rules: &RuleSet, rule: &Rule, event: &Event) -> bool {
+    rules.judge_rule(rule, event).held == Some(Held::Held)
+}

@@ -1,0 +1,151 @@
+//! Who may use whom: the table, held against the text of `src/`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+const WORDS: &[&str] = &["clock", "secret", "problem", "yaml", "decimal", "json", "path", "event", "delivery", "pace"];
+
+/// Each module with what it may `use crate::`; a module may always use itself.
+fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
+    let with = |more: &[&'static str]| WORDS.iter().chain(more).copied().collect::<Vec<_>>();
+    BTreeMap::from([
+        ("clock", vec![]),
+        ("secret", vec![]),
+        ("problem", vec![]),
+        ("yaml", vec!["problem"]),
+        ("decimal", vec![]),
+        ("json", vec![]),
+        ("path", vec!["decimal", "problem"]),
+        ("event", vec!["delivery"]),
+        ("delivery", vec!["event"]),
+        ("pace", vec!["clock", "delivery"]),
+        ("notes", vec!["event", "delivery"]),
+        ("source", with(&[])),
+        ("rules", with(&[])),
+        ("message", with(&[])),
+        ("planner", with(&["rules"])),
+        ("store", with(&["planner"])),
+        ("channels", with(&["message"])),
+        ("config", with(&["notes", "source", "rules", "message", "planner", "store", "channels"])),
+        ("steps", with(&["notes", "source", "rules", "message", "planner", "store", "channels", "config"])),
+        ("admin", with(&["notes", "source", "rules", "message", "planner", "store", "channels", "config", "steps"])),
+        (
+            "cli",
+            with(&["notes", "source", "rules", "message", "planner", "store", "channels", "config", "steps", "admin"]),
+        ),
+    ])
+}
+
+fn sources() -> Vec<(PathBuf, String)> {
+    fn walk(folder: &Path, files: &mut Vec<(PathBuf, String)>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, files);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                files.push((path.clone(), std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    let mut files = Vec::new();
+    walk(Path::new("src"), &mut files);
+    files
+}
+
+/// The module of a file: the first name below `src/`.
+fn module_of(path: &Path) -> String {
+    let first = path.strip_prefix("src").unwrap().components().next().unwrap();
+    first.as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()
+}
+
+/// Every `crate::NAME` in a line of code; comments and strings with it do not occur.
+fn uses(line: &str) -> Vec<&str> {
+    let code = line.split("//").next().unwrap_or_default();
+    let rest = code.split("crate::").skip(1);
+    rest.map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default()).collect()
+}
+
+#[test]
+fn no_module_uses_one_that_its_layer_does_not_know() {
+    let allowed = allowed();
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        let module = module_of(&path);
+        if module == "lib" || module == "main" {
+            continue;
+        }
+        let known = allowed.get(module.as_str()).unwrap_or_else(|| panic!("`{module}` stands in no layer: add it"));
+        for (number, line) in text.lines().enumerate() {
+            if line.contains("use crate::{") {
+                wrong.push(format!("{}:{}: one `use crate::…` a line", path.display(), number + 1));
+            }
+            for used in uses(line).into_iter().filter(|used| *used != module && !known.contains(used)) {
+                wrong.push(format!("{}:{}: {module} may not use {used}", path.display(), number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_step_uses_no_other_step() {
+    let steps = ["dispatch", "plan", "receive", "reload"];
+    let mut wrong = Vec::new();
+    for step in steps {
+        let text = std::fs::read_to_string(format!("src/steps/{step}.rs")).unwrap();
+        for other in steps.iter().filter(|other| **other != step) {
+            if text.contains(&format!("crate::steps::{other}")) || text.contains(&format!("{other}::")) && step != "plan" {
+                wrong.push(format!("{step} uses {other}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn the_pure_layers_neither_await_nor_touch_the_world() {
+    let pure = ["event", "delivery", "problem", "yaml", "decimal", "json", "path", "pace", "source", "rules", "message", "planner"];
+    let forbidden = ["async ", ".await", "std::fs", "std::net", "std::env", "tokio::", "Timestamp::now", "SystemTime", "Instant::now"];
+    let mut wrong = Vec::new();
+    for (path, text) in sources().into_iter().filter(|(path, _)| pure.contains(&module_of(path).as_str())) {
+        for (number, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            for word in forbidden.iter().filter(|word| code.contains(**word)) {
+                wrong.push(format!("{}:{}: `{}` in a pure layer", path.display(), number + 1, word.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn only_the_wire_sends() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources().into_iter().filter(|(path, _)| module_of(path) == "channels") {
+        if path.starts_with("src/channels/wire") || path == Path::new("src/channels/wire.rs") {
+            continue;
+        }
+        for word in ["reqwest::", "tokio::", "async ", ".await", "AsyncSmtp"] {
+            if text.contains(word) {
+                wrong.push(format!("{}: `{word}`", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn secrets_are_opened_in_few_places() {
+    let known = [
+        "src/secret.rs", "src/source/", "src/channels/", "src/store/mod.rs", "src/admin/guard.rs", "src/cli/client.rs",
+        "src/steps/reload.rs",
+    ];
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        let opens = text.lines().any(|line| line.split("//").next().unwrap_or_default().contains(".open()"));
+        if opens && !known.iter().any(|known| path.starts_with(known) || path == Path::new(known)) {
+            wrong.push(path.display().to_string());
+        }
+    }
+    assert!(wrong.is_empty(), "a secret is opened in {wrong:?}");
+}
