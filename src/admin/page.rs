@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::admin::api::{Refused, event_document, find_event};
 use crate::admin::view;
 use crate::delivery::{DeliveryId, State as DeliveryState};
-use crate::message::{Rendered, fit};
+use crate::message::{Rendered, plain};
 use crate::steps::Live;
 use crate::store::{DeliveryFilter, EventFilter};
 
@@ -151,7 +151,7 @@ async fn delivery_values(live: &Live, id: &str) -> Result<Value, Refused> {
     let found = live.store.delivery(&DeliveryId(id.to_owned())).await?;
     let (delivery, attempts) = found.ok_or_else(|| Refused::NotFound(format!("there is no delivery `{id}`")))?;
     let rendered: Option<Rendered> = delivery.message.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    let text = rendered.as_ref().map(|rendered| fit::plain(&rendered.message));
+    let text = rendered.as_ref().map(|rendered| plain::message(&rendered.message));
     let view = view::delivery_whole(&delivery, &attempts);
     Ok(with_frame(live, json!({"delivery": view, "text": text})))
 }
@@ -183,13 +183,28 @@ fn html(status: StatusCode, template: &str, mut values: Value) -> Response {
     localise(&mut values);
     let rendered = TEMPLATES
         .get_template(template)
-        .and_then(|template| template.render(minijinja::value::Value::from_serialize(&values)));
+        .and_then(|template| template.render(shown(&values)));
     match rendered {
         Ok(text) => (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response(),
         Err(error) => {
             tracing::error!(template, %error, "a page could not be rendered");
             (StatusCode::INTERNAL_SERVER_ERROR, "this page could not be rendered; the log says why\n").into_response()
         }
+    }
+}
+
+/// The values as templates take them: a number as its own text, since none is reckoned with here.
+fn shown(value: &Value) -> minijinja::Value {
+    match value {
+        Value::Null => minijinja::Value::from(()),
+        Value::Bool(truth) => minijinja::Value::from(*truth),
+        Value::Number(number) => match number.as_i64() {
+            Some(number) => minijinja::Value::from(number),
+            None => minijinja::Value::from(number.to_string()),
+        },
+        Value::String(text) => minijinja::Value::from(text.as_str()),
+        Value::Array(items) => items.iter().map(shown).collect(),
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), shown(value))).collect(),
     }
 }
 
@@ -205,7 +220,7 @@ fn for_each_time(value: &mut Value, zone: &TimeZone) {
             for (key, inner) in map.iter_mut() {
                 let is_time = matches!(key.as_str(), "created" | "received" | "next" | "finished" | "since" | "now" | "at");
                 match inner.as_str().filter(|_| is_time).and_then(|text| text.parse::<Timestamp>().ok()) {
-                    Some(at) => *inner = at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string().into(),
+                    Some(at) => *inner = at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string().into(),
                     // The body is the sender's: it is shown as it came.
                     None if key != "body" => for_each_time(inner, zone),
                     None => {}

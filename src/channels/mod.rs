@@ -13,8 +13,9 @@ use serde_json::{Map, Value};
 
 use crate::delivery::{Act, DeliveryId, Outcome, Receipt};
 use crate::message::Rendered;
-use crate::problem::{Place, Problems};
+use crate::problem::{File, Place, Problems};
 use crate::secret::Secret;
+use crate::yaml;
 use crate::yaml::Fields;
 
 pub mod choice;
@@ -65,6 +66,13 @@ pub struct KeyDoc {
 /// The kind with this name.
 pub fn named(name: &str) -> Option<&'static Kind> {
     ALL.iter().find(|kind| kind.name == name)
+}
+
+/// The channel that a kind's example describes: for looking at messages where no destination is configured.
+pub fn example(kind: &Kind) -> Option<Box<dyn Channel>> {
+    let mut problems = Problems::new();
+    let tree = yaml::read(&File::new("example", kind.example), &mut problems)?;
+    (kind.parse)(&mut Fields::of(&tree, "the example", &mut problems)?, &mut problems)
 }
 
 /// One configured destination's channel.

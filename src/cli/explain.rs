@@ -162,7 +162,7 @@ fn action(judgement: &ActionJudgement<'_>) -> Value {
 
 /// The reason of a rule whose globs don't accept the type.
 fn other_type(rule: &Rule, event: &Event) -> Value {
-    let globs: Vec<&str> = rule.events.texts().iter().map(|glob| glob.text()).collect();
+    let globs: Vec<&str> = rule.events.texts().iter().map(|glob| glob.text.as_str()).collect();
     json!({
         "path": "$.type",
         "test": format!("matches {}", globs.join(", ")),

@@ -16,7 +16,7 @@ use crate::event::Event;
 use crate::problem::nearest;
 use crate::secret::Secret;
 use crate::source::samples;
-use crate::source::{self, Outgoing, Request, Source};
+use crate::source::{self, Outgoing, Request, Source, presets};
 
 /// The body of an event, and its type as far as it is known.
 pub(crate) struct Picked {
@@ -31,8 +31,8 @@ pub(crate) struct Picked {
 /// Finds what `name` means.
 pub(crate) fn pick(name: &str, now: Timestamp) -> anyhow::Result<Picked> {
     if let Some(sample) = samples::named(name) {
-        let (id, body) = sample.instance(&mut fastrand::Rng::new(), now);
-        return Ok(Picked { body, kind: sample.kind.to_owned(), id });
+        let instance = sample.instance(&mut fastrand::Rng::new(), now);
+        return Ok(Picked { body: instance.raw(), kind: instance.kind, id: instance.id });
     }
     let body = if name == "-" {
         let mut body = Vec::new();
@@ -64,7 +64,7 @@ pub(crate) fn source_of(snapshot: &Snapshot, name: Option<&str>) -> anyhow::Resu
         None => match sources.values().next() {
             Some(source) => Ok(source.clone()),
             None => {
-                let preset = source::preset("jewelmusic").context("the preset `jewelmusic` is missing")?;
+                let preset = presets::named("jewelmusic").context("the preset `jewelmusic` is missing")?;
                 Ok(Arc::new(Source::of("jewelmusic", preset, Vec::new())))
             }
         },

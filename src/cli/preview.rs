@@ -50,7 +50,22 @@ impl Preview {
         let say = self.say(&snapshot)?;
         let rendered = render(&snapshot, &say, &event, kind.native.map(|ending| (kind.name, ending)))?;
         let channel = channels::example(kind).context("the channel's example can't be read")?;
-        let request = channel.compose(&sending(&rendered, &event, now)).map_err(anyhow::Error::msg)?;
+        let request = channel.compose(&Sending {
+            id: &DeliveryId::of(event.id.as_str(), "preview", "preview", kind.name, 0),
+            at: now,
+            planned: now,
+            act: Act::Open,
+            form: Form::Rich,
+            rendered: &rendered,
+            rule: "preview",
+            event: &event_json(&event),
+            root: &event.root(),
+            context: &snapshot.rules.as_ref().map(|rules| rules.names_in(&event)).unwrap_or_default(),
+            mentions: &[],
+            lane: None,
+            receipt: None,
+        });
+        let request = request.map_err(anyhow::Error::msg)?;
         if !self.raw {
             println!("{}\n", term::bold(&format!("{} as {}", self.name, kind.name)));
             println!("{}\n", term::safe(&plain::message(&rendered.message)));

@@ -10,7 +10,7 @@ use crate::clock::{Clock, RealClock};
 use crate::config::load;
 use crate::config::substitute::RealEnvironment;
 use crate::secret::Secret;
-use crate::source::{Outgoing, Source, samples};
+use crate::source::{Outgoing, Source, presets, samples};
 
 /// The waits between JewelMusic's five attempts.
 const WAITS: [Duration; 4] =
@@ -26,7 +26,7 @@ pub(crate) struct Send {
     /// Samples such as `release.live`, files with a body, or `-`
     #[arg(value_name = "TYPE|FILE", required_unless_present_any = ["list", "all"])]
     what: Vec<String>,
-    /// Every sample, one after the other
+    /// The sixteen types of the sender's page, one after the other
     #[arg(long, conflicts_with = "what")]
     all: bool,
     /// Name the samples, and send nothing
@@ -56,13 +56,13 @@ impl Send {
     pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
         if self.list {
             for sample in samples::ALL {
-                println!("{:<34} {}", sample.name, term::dim(sample.summary));
+                println!("{:<34} {}", sample.name, term::dim(sample.about));
             }
             return Ok(Outcome::Good);
         }
         let (source, url) = self.target(config)?;
         let what: Vec<String> =
-            if self.all { samples::ALL.iter().map(|sample| sample.name.to_owned()).collect() } else { self.what.clone() };
+            if self.all { samples::ALL[..samples::PAGE].iter().map(|sample| sample.name.to_owned()).collect() } else { self.what.clone() };
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -94,7 +94,7 @@ impl Send {
                 crate::cli::report(&loaded.problems);
                 bail!("`{}` can't be used; name `--url` and `--secret-env`", config.display());
             };
-            let preset = crate::source::preset("jewelmusic").context("the preset `jewelmusic` is missing")?;
+            let preset = presets::named("jewelmusic").context("the preset `jewelmusic` is missing")?;
             return Ok((Source::of("jewelmusic", preset, vec![secret]), url.clone()));
         };
         let source = pick::source_of(&snapshot, self.source.as_deref())?;

@@ -11,11 +11,16 @@ use jiff::tz::TimeZone;
 
 use crate::config::{Destination, HoursName, Settings};
 use crate::delivery::Say;
-use crate::event::Event;
+use crate::event::{Event, EventId, OWN_SOURCE};
 use crate::message::{Context, Templates};
 use crate::problem::{Problem, Problems};
-use crate::rules::{Action, Held, Rule, RuleSet};
-use crate::source::{Source, samples};
+use crate::rules::glob::Glob;
+use crate::rules::parse::times::hours_choice;
+use crate::rules::{Action, Rule, RuleSet};
+use crate::source::{Source, presets, samples};
+
+/// The source that samples are taken to come from.
+const DEFAULT_SOURCE: &str = "jewelmusic";
 
 /// Destinations by name, as a snapshot holds them.
 pub type Destinations = BTreeMap<String, Arc<Destination>>;
@@ -30,7 +35,7 @@ pub fn hours(
     let mut all = Destinations::new();
     for (mut destination, hours) in destinations {
         destination.hours =
-            hours.and_then(|hours| rules.hours_choice(&hours.node, settings.timezone.as_ref(), problems));
+            hours.and_then(|hours| hours_choice(&hours.node, &rules.hours, settings.timezone.as_ref(), problems));
         all.insert(destination.name.clone(), Arc::new(destination));
     }
     all
@@ -53,13 +58,15 @@ pub fn names(
         }
         if let Some(name) = &rule.source
             && destinations.is_some()
-            && !sources.contains_key(&name.value)
+            && !sources.contains_key(name)
+            && name != OWN_SOURCE
         {
-            problems.push(
-                Problem::error("no-source", format!("there is no source `{}`", name.value))
-                    .at(&name.place)
-                    .suggest(&name.value, sources.keys().map(String::as_str)),
-            );
+            let problem = Problem::error("no-source", format!("there is no source `{name}`"));
+            let problem = problem.suggest(name, sources.keys().map(String::as_str));
+            problems.push(match &rule.source_place {
+                Some(place) => problem.at(place),
+                None => problem,
+            });
         }
     }
     unused_templates(rules, templates, problems);
@@ -143,7 +150,7 @@ fn unused_destinations(rules: &RuleSet, destinations: &Destinations, problems: &
     for destination in destinations.values().filter(|destination| !spoken_to.contains(destination.name.as_str())) {
         problems.push(
             Problem::warning("unused-destination", format!("no rule speaks to `{}`", destination.name))
-                .at(&destination.place.first_line()),
+                .at(&destination.place),
         );
     }
 }
@@ -159,11 +166,7 @@ fn unused_templates(rules: &RuleSet, templates: &Templates, problems: &mut Probl
         })
         .collect();
     for name in templates.names().into_iter().filter(|name| !said.contains(name)) {
-        let problem = Problem::warning("unused-message", format!("no rule says `{name}`"));
-        problems.push(match templates.place(name) {
-            Some(place) => problem.at(&place),
-            None => problem,
-        });
+        problems.push(Problem::warning("unused-message", format!("no rule says the message `{name}`")));
     }
 }
 
@@ -172,20 +175,24 @@ fn types(rules: &RuleSet, sources: &BTreeMap<String, Arc<Source>>, problems: &mu
     let known: Vec<&str> = match sources.values().map(|source| source.preset).collect::<Vec<_>>() {
         // A source whose types nobody knows may send anything.
         presets if presets.iter().any(|preset| preset.types.is_empty()) => return,
-        presets if presets.is_empty() => crate::source::preset("jewelmusic").map_or(Vec::new(), |p| p.types.to_vec()),
+        presets if presets.is_empty() => presets::named(DEFAULT_SOURCE).map_or(Vec::new(), |p| p.types.to_vec()),
         presets => presets.into_iter().flat_map(|preset| preset.types.iter().copied()).collect(),
     };
     for rule in &rules.rules {
         let globs = rule.closed_by.iter().map(|closer| &closer.events).chain([&rule.events]);
         let missing = rule.missing.iter().map(|missing| &missing.events);
-        for text in globs.chain(missing).flat_map(|globs| globs.texts()) {
-            if text.takes_away() || text.is_own() || known.iter().any(|kind| text.matches(kind)) {
+        for glob in globs.chain(missing).flat_map(|globs| globs.texts()) {
+            let text = glob.text.as_str();
+            if text.starts_with('!') || text.starts_with("fanfare.") {
                 continue;
             }
-            let problem = Problem::warning("unknown-type", format!("no known event type matches `{}`", text.text()))
-                .suggest(text.text(), known.iter().copied().filter(|_| !text.text().contains(['*', '?', '{'])));
-            problems.push(match text.place() {
-                Some(place) => problem.at(place),
+            if Glob::parse(text).is_ok_and(|glob| known.iter().any(|kind| glob.matches(kind))) {
+                continue;
+            }
+            let near = known.iter().copied().filter(|_| !text.contains(['*', '?', '{']));
+            let problem = Problem::warning("unknown-type", format!("no known event type matches `{text}`"));
+            problems.push(match &glob.place {
+                Some(place) => problem.at(place).suggest(text, near),
                 None => problem,
             });
         }
@@ -213,10 +220,10 @@ fn unheard(rules: &RuleSet, problems: &mut Problems) {
 /// Renders every message that a rule says with every sample that the rule accepts: what a template asks for and no
 /// such event has is reported where it stands.
 pub fn renderings(rules: &RuleSet, templates: &Templates, settings: &Settings, now: Timestamp, problems: &mut Problems) {
-    let samples: Vec<Event> = samples::ALL.iter().map(|sample| sample.event(now)).collect();
+    let samples = sample_events(now);
     let mut by_message: BTreeMap<&str, Vec<Context<'_>>> = BTreeMap::new();
     for rule in &rules.rules {
-        let heard: Vec<&Event> = samples.iter().filter(|event| hears(rules, rule, event)).collect();
+        let heard: Vec<&Event> = samples.iter().filter(|event| hears(rule, event)).collect();
         for action in actions(rule) {
             let contexts = heard.iter().map(|event| context(rules, rule, action, event, settings, now));
             match &action.say.value {
@@ -229,13 +236,14 @@ pub fn renderings(rules: &RuleSet, templates: &Templates, settings: &Settings, n
             }
         }
     }
-    templates.check(&by_message, problems);
+    for (name, contexts) in by_message {
+        templates.check_message(name, &contexts, problems);
+    }
 }
 
 /// Whether a rule could come to speak of an event of this type: by its globs, not by its condition, since a sample's
 /// values are only examples.
-fn hears(rules: &RuleSet, rule: &Rule, event: &Event) -> bool {
-    let _ = rules;
+fn hears(rule: &Rule, event: &Event) -> bool {
     rule.events.accept(&event.kind, event.is_own())
         || rule.closed_by.iter().any(|closer| closer.events.accept(&event.kind, event.is_own()))
 }
@@ -272,7 +280,21 @@ fn context<'a>(
     }
 }
 
-/// Whether a rule holds for an event, for those who only want to know that.
-pub fn holds(rules: &RuleSet, rule: &Rule, event: &Event) -> bool {
-    rules.judge_rule(rule, event).held == Some(Held::Held)
+/// Every sample as an event of the sender that Fanfare is made for.
+fn sample_events(now: Timestamp) -> Vec<Event> {
+    let mut dice = fastrand::Rng::with_seed(1);
+    let event = |sample: &samples::Sample| {
+        let instance = sample.instance(&mut dice, now);
+        Event {
+            source: DEFAULT_SOURCE.into(),
+            id: EventId(instance.id.as_str().into()),
+            kind: instance.kind.as_str().into(),
+            created: now,
+            received: now,
+            raw: instance.raw().into(),
+            body: instance.body,
+            proof: "sample".into(),
+        }
+    };
+    samples::ALL.iter().map(event).collect()
 }

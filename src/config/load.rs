@@ -15,8 +15,9 @@ use crate::message::Templates;
 use crate::problem::{Problem, Problems};
 use crate::rules;
 use crate::rules::Presets;
-use crate::source;
-use crate::source::{Preset, Source};
+use crate::source::Source;
+use crate::source::presets;
+use crate::source::presets::Preset;
 use crate::yaml;
 
 /// The preset whose names are known where there is no `fanfare.yaml`.
@@ -121,7 +122,7 @@ fn finish(
         None => (BTreeMap::new(), None),
     };
     let mut said = Problems::new();
-    let rules = rules::parse(&files.rules, &presets(&sources), settings.timezone.clone(), &mut said);
+    let rules = rules::parse(&files.rules, &preset_names(&sources), settings.timezone.clone(), &mut said);
     let templates = Templates::load(&files.templates, &mut said);
     let destinations = destinations.map(|destinations| check::hours(destinations, &rules, &settings, &mut said));
     check::names(&rules, &templates, &sources, destinations.as_ref(), &mut said);
@@ -142,14 +143,14 @@ fn finish(
 }
 
 /// The names that the sources' presets bring. Where no source is known, those of the sender that Fanfare is made for.
-fn presets(sources: &BTreeMap<String, Arc<Source>>) -> Presets {
+fn preset_names(sources: &BTreeMap<String, Arc<Source>>) -> Presets {
     let names = |preset: &Preset| {
         let names = preset.names.iter();
         names.map(|(name, paths)| ((*name).to_owned(), paths.iter().map(|path| (*path).to_owned()).collect())).collect()
     };
     let mut presets: Presets = sources.values().map(|source| (source.name.to_string(), names(source.preset))).collect();
     if presets.is_empty()
-        && let Some(preset) = source::preset(DEFAULT_PRESET)
+        && let Some(preset) = presets::named(DEFAULT_PRESET)
     {
         presets.insert(DEFAULT_PRESET.to_owned(), names(preset));
     }

@@ -13,7 +13,8 @@ use crate::event::Event;
 use crate::secret::Secret;
 use crate::source::normalise::Whence;
 use crate::source::presets::Preset;
-use crate::source::scheme::{Outgoing, Scheme};
+use crate::source::scheme::Scheme;
+pub use crate::source::scheme::Outgoing;
 
 pub mod normalise;
 pub mod parse;
@@ -30,7 +31,7 @@ pub const TOLERANCE: SignedDuration = SignedDuration::from_hours(3);
 pub const MAX_BODY: usize = 1 << 20;
 
 /// A sender, as configured.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Source {
     /// Its name.
     pub name: Arc<str>,
@@ -179,6 +180,12 @@ impl Source {
             id: preset.id.clone(),
             time: preset.time.clone(),
         }
+    }
+
+    /// The same source with other secrets.
+    #[must_use]
+    pub fn with_secrets(&self, secrets: Vec<Secret>) -> Self {
+        Self { secrets, ..self.clone() }
     }
 
     /// The headers that this sender would send with a body, signed with its first secret: by the scheme of that name,
