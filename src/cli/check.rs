@@ -64,15 +64,15 @@ fn text(loaded: &Loaded) {
     let files = &loaded.files;
     let read = format!(
         "{} and {} read",
-        term::count(files.rules.len(), "rules file"),
-        term::count(files.templates.len(), "template")
+        term::count(files.rules.len(), "rules file", "rules files"),
+        term::count(files.templates.len(), "template", "templates")
     );
     let found = match (errors, warnings) {
         (0, 0) => term::good("all is well"),
-        (0, warnings) => term::warn(&term::count(warnings, "warning")),
-        (errors, 0) => term::bad(&term::count(errors, "error")),
+        (0, warnings) => term::warn(&term::count(warnings, "warning", "warnings")),
+        (errors, 0) => term::bad(&term::count(errors, "error", "errors")),
         (errors, warnings) => {
-            format!("{}, {}", term::bad(&term::count(errors, "error")), term::count(warnings, "warning"))
+            format!("{}, {}", term::bad(&term::count(errors, "error", "errors")), term::count(warnings, "warning", "warnings"))
         }
     };
     println!("{read}: {found}");

@@ -123,7 +123,7 @@ impl Several {
             let list = client.get(&["api", "v1", "deliveries"], &query).await?;
             ids = list.as_array().into_iter().flatten().map(|item| cell(item, "id")).collect();
             let more = if ids.len() == 1000 { " or more" } else { "" };
-            println!("{}{more} to {verb}", term::count(ids.len(), "delivery").replace("deliverys", "deliveries"));
+            println!("{}{more} to {verb}", term::count(ids.len(), "delivery", "deliveries"));
             if !self.yes {
                 if !ids.is_empty() {
                     println!("add `--yes` to do it");

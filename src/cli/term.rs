@@ -70,8 +70,8 @@ pub(crate) fn safe(text: &str) -> String {
 }
 
 /// `1 rule`, `2 rules`.
-pub(crate) fn count(n: usize, one: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+pub(crate) fn count(n: usize, one: &str, many: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
 }
 
 /// Columns under their heads, each as wide as its widest cell. Cells may be painted: `widths` go by `plain`.

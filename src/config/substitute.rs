@@ -14,7 +14,7 @@ use crate::yaml::Kind;
 use crate::yaml::Node;
 
 /// Where secrets come from.
-pub trait Environment {
+pub trait Environment: Send + Sync {
     /// An environment variable.
     fn variable(&self, name: &str) -> Option<String>;
     /// The text of a file; the error in words.

@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use crate::channels::wire::Transport;
 use crate::clock::Clock;
 use crate::config::Snapshot;
+use crate::config::substitute::{Environment, RealEnvironment};
 use crate::notes::Notes;
 use crate::store;
 use crate::store::Store;
@@ -47,6 +48,8 @@ pub struct Live {
     pub snapshot: ArcSwap<Snapshot>,
     /// What is wrong with the files on disk while older ones stay in force.
     pub stale: ArcSwap<Option<String>>,
+    /// Where reloading finds secrets.
+    pub environment: Arc<dyn Environment>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What is logged and counted.
@@ -87,6 +90,7 @@ impl Live {
             store,
             snapshot: ArcSwap::new(snapshot),
             stale: ArcSwap::new(Arc::new(None)),
+            environment: Arc::new(RealEnvironment),
             clock,
             notes: Arc::new(Notes::new()),
             transport,
@@ -99,6 +103,12 @@ impl Live {
             drained: Notify::new(),
             broken: Notify::new(),
         }
+    }
+
+    /// The same, with secrets from elsewhere.
+    #[must_use]
+    pub fn with_environment(self, environment: Arc<dyn Environment>) -> Self {
+        Self { environment, ..self }
     }
 
     /// Whether the process is about to end: nothing new is begun.

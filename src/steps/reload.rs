@@ -12,7 +12,6 @@ use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
 use crate::config::load::{self, Loaded};
-use crate::config::substitute::RealEnvironment;
 use crate::config::{Settings, Snapshot};
 use crate::steps::Live;
 
@@ -40,7 +39,7 @@ pub enum Reloaded {
 /// Loads what the files say now, and swaps it in unless anything is wrong with it.
 pub fn reload(live: &Live) -> Reloaded {
     let before = live.snapshot.load_full();
-    let loaded = load::load(&before.settings.file, &RealEnvironment, live.clock.now());
+    let loaded = load::load(&before.settings.file, &*live.environment, live.clock.now());
     apply(live, &before, loaded)
 }
 

@@ -1,0 +1,253 @@
+//! `fanfare demo`: one command for a newcomer. A server, local inboxes standing in for every channel, the 16 events of
+//! JewelMusic, signed, over HTTP.
+//!
+//! Nothing in it is pretended: the server is the one that `serve` runs, with its store on disk, and what arrives in the
+//! inboxes went over the wire.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpListener;
+
+use crate::channels::wire::{Guard, Wire};
+use crate::cli::{Outcome, report, runtime, starter, term};
+use crate::clock::{Clock, RealClock};
+use crate::config::load;
+use crate::config::substitute::Environment;
+use crate::delivery::State;
+use crate::problem::nearest;
+use crate::source::{Outgoing, Source, samples};
+use crate::steps::run::Running;
+use crate::steps::{Live, run};
+use crate::store::{self, DeliveryFilter};
+use crate::{admin, clock};
+
+mod inbox;
+mod mail;
+mod mime;
+mod picture;
+mod show;
+
+use self::inbox::Inbox;
+
+/// The demo's signing secret. It guards nothing: the server listens on loopback and dies with the demo.
+const SECRET: &str = "demo-secret-known-to-everyone";
+/// Everything must have arrived within this.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often the demo looks whether it has.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+
+/// Needs nothing: no configuration, no account, no network.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Demo {
+    /// Send the events, print a summary, and end; 0 only if everything arrived
+    #[arg(long)]
+    once: bool,
+    /// The folder for rules and templates to edit; made if it isn't there
+    #[arg(long, value_name = "DIR", default_value = "fanfare-demo")]
+    dir: PathBuf,
+    /// The port of the page with the inboxes; any free one if it is taken
+    #[arg(long, default_value_t = 8090)]
+    port: u16,
+}
+
+/// The demo's environment: it has the one secret, and asks the real one for nothing.
+struct DemoEnvironment;
+
+impl Environment for DemoEnvironment {
+    fn variable(&self, name: &str) -> Option<String> {
+        (name == "JEWELMUSIC_SECRET").then(|| SECRET.to_owned())
+    }
+
+    fn file(&self, path: &Path) -> Result<String, String> {
+        Err(format!("the demo reads no secrets, and not `{}`", path.display()))
+    }
+}
+
+/// What runs while the demo does.
+struct Stage {
+    live: Arc<Live>,
+    running: Running,
+    source: Arc<Source>,
+    http: reqwest::Client,
+    inbox: Arc<Inbox>,
+    page: String,
+}
+
+impl Demo {
+    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+        let folder = if self.once {
+            std::env::temp_dir().join(format!("fanfare-demo-{}", std::process::id()))
+        } else {
+            self.dir.clone()
+        };
+        let outcome = runtime(true)?.block_on(self.play(&folder));
+        if self.once {
+            // What is left in the temporary folder harms nobody.
+            let _ = std::fs::remove_dir_all(&folder);
+        }
+        outcome
+    }
+
+    async fn play(&self, folder: &Path) -> anyhow::Result<Outcome> {
+        let stage = self.set(folder).await?;
+        println!("{}", term::bold("Fanfare demo"));
+        println!("the inboxes   {}", stage.page);
+        println!("admin page    http://{}/", stage.running.admin);
+        println!("webhooks      http://{}{}", stage.running.webhooks, stage.source.path);
+        if !self.once {
+            println!("edit          {} and {}", folder.join("rules").display(), folder.join("templates").display());
+        }
+        println!();
+        let mut sent = 0;
+        let mut shown = 0;
+        for (at, sample) in samples::ALL[..samples::PAGE].iter().enumerate() {
+            // Both of the sender's schemes take turns.
+            let scheme = stage.source.schemes.get(at % stage.source.schemes.len()).map(|scheme| scheme.name);
+            shown += stage.send(sample.name, scheme).await?;
+            sent += 1;
+        }
+        let good = stage.summary(sent, shown).await?;
+        if !self.once {
+            self.talk(&stage).await?;
+        }
+        stage.running.drain().await?;
+        Ok(if good { Outcome::Good } else { Outcome::Wrong })
+    }
+
+    /// Starts everything.
+    async fn set(&self, folder: &Path) -> anyhow::Result<Stage> {
+        let inbox = Arc::new(Inbox::default());
+        let page = match TcpListener::bind(("127.0.0.1", if self.once { 0 } else { self.port })).await {
+            Ok(listener) => listener,
+            Err(_) => TcpListener::bind("127.0.0.1:0").await?,
+        };
+        let post = TcpListener::bind("127.0.0.1:0").await?;
+        let (page_address, post_address) = (page.local_addr()?, post.local_addr()?);
+        tokio::spawn(mail::serve(post, inbox.clone()));
+        let service = inbox::router(inbox.clone()).into_make_service();
+        tokio::spawn(axum_server::from_tcp(page.into_std()?)?.serve(service));
+
+        starter::write_missing(folder).with_context(|| format!("`{}` can't be written", folder.display()))?;
+        let config = folder.join("fanfare.yaml");
+        std::fs::write(&config, starter::demo_config(page_address, post_address))?;
+        let loaded = load::load(&config, &DemoEnvironment, RealClock.now());
+        if report(&loaded.problems) {
+            bail!("`{}` holds mistakes; mend them, or remove the folder to begin anew", folder.display());
+        }
+        let snapshot = loaded.snapshot.context("the demo's configuration can't be used")?;
+        let source = snapshot.sources.values().next().cloned().context("the demo has no source")?;
+        let store = store::open(&snapshot.settings.store, folder)?;
+        let wire = Wire::new(Guard::new(Vec::new(), Vec::new())).map_err(anyhow::Error::msg)?;
+        let live = Live::new(store, Arc::new(snapshot), Arc::new(clock::RealClock), Arc::new(wire), fastrand::u64(..))
+            .with_environment(Arc::new(DemoEnvironment));
+        let live = Arc::new(live);
+        let running = run::run(live.clone(), admin::router(live.clone())).await?;
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
+        Ok(Stage { live, running, source, http, inbox, page: format!("http://{page_address}/") })
+    }
+
+    /// Sends on, as the person at the terminal asks. Ends with the input, `q`, or ctrl-c.
+    async fn talk(&self, stage: &Stage) -> anyhow::Result<()> {
+        println!("Edit a rule or a template, then press Enter to send another event; or type the name of one");
+        println!("({}), or q to end.", term::dim("release.live, fraud.action_required, …"));
+        let mut lines = BufReader::new(tokio::io::stdin()).lines();
+        let mut next = samples::ALL.iter().cycle();
+        loop {
+            let line = tokio::select! {
+                line = lines.next_line() => line?,
+                _ = tokio::signal::ctrl_c() => return Ok(()),
+            };
+            match line.as_deref().map(str::trim) {
+                Some("q" | "quit" | "exit") => return Ok(()),
+                Some("") => {
+                    let name = next.next().map_or("release.live", |sample| sample.name);
+                    stage.send(name, None).await?;
+                }
+                Some(name) if samples::named(name).is_some() => {
+                    stage.send(name, None).await?;
+                }
+                Some(name) => match nearest(name, samples::ALL.iter().map(|sample| sample.name)) {
+                    Some(near) => println!("there is no sample `{name}`; did you mean `{near}`?"),
+                    None => println!("there is no sample `{name}`"),
+                },
+                // No terminal: the server runs on until it is told to end.
+                None => {
+                    tokio::signal::ctrl_c().await?;
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+impl Stage {
+    /// Posts one sample, waits until it has been dealt with, and shows what came of it. Gives the number of messages.
+    async fn send(&self, name: &str, scheme: Option<&str>) -> anyhow::Result<usize> {
+        let sample = samples::named(name).with_context(|| format!("there is no sample `{name}`"))?;
+        let now = RealClock.now();
+        let instance = sample.instance(&mut fastrand::Rng::new(), now);
+        let body = instance.raw();
+        let outgoing = Outgoing { id: &instance.id, kind: &instance.kind, body: &body, at: now };
+        let signed = self.source.sign(scheme, &outgoing).context("the demo's secret can't sign")?;
+        let url = format!("http://{}{}", self.running.webhooks, self.source.path);
+        let mut request = self.http.post(url).header("content-type", "application/json").body(body);
+        for (header, value) in signed {
+            request = request.header(header, value);
+        }
+        let seen = self.inbox.after(0).last().map_or(0, |last| last.number);
+        let status = request.send().await?.status();
+        if !status.is_success() {
+            bail!("the server answered {status} to `{name}`");
+        }
+        self.settle().await?;
+        let arrived = self.inbox.after(seen);
+        show::event(&self.live, name, sample.about, &instance.id, &arrived).await?;
+        Ok(arrived.len())
+    }
+
+    /// Waits until everything is planned and nothing is on its way.
+    async fn settle(&self) -> anyhow::Result<()> {
+        let waited = async {
+            loop {
+                let census = self.live.store.census().await?;
+                let soon = DeliveryFilter {
+                    states: vec![State::Due, State::Sending, State::Retrying],
+                    limit: 100,
+                    ..DeliveryFilter::default()
+                };
+                let waiting = self.live.store.list_deliveries(&soon).await?;
+                if census.planned >= census.head && waiting.is_empty() {
+                    return anyhow::Ok(());
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        // What takes longer is shown as it stands.
+        tokio::time::timeout(PATIENCE, waited).await.unwrap_or(Ok(()))
+    }
+
+    /// Counts what went where, and says whether every delivery arrived.
+    async fn summary(&self, events: usize, messages: usize) -> anyhow::Result<bool> {
+        let census = self.live.store.census().await?;
+        let count = |state| census.deliveries.iter().find(|(of, _)| *of == state).map_or(0, |(_, count)| *count);
+        let delivered = count(State::Delivered);
+        let missing: u64 = [State::Due, State::Sending, State::Retrying, State::Dead].into_iter().map(count).sum();
+        println!(
+            "{} sent, {} arrived, {} waiting for their time",
+            term::count(events, "event", "events"),
+            term::count(messages, "message", "messages"),
+            term::count(usize::try_from(census.timers).unwrap_or(usize::MAX), "timer", "timers"),
+        );
+        let good = missing == 0 && delivered > 0 && messages > 0;
+        if good {
+            println!("{}", term::good("every delivery arrived"));
+        } else {
+            println!("{}", term::bad(&format!("{missing} of {} did not arrive", delivered + missing)));
+        }
+        Ok(good)
+    }
+}
