@@ -1,0 +1,106 @@
+//! The servers that are measured, each started fresh on a free port and ended with the measurement.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::load::SECRET;
+
+/// A running server.
+pub struct Server {
+    pub address: SocketAddr,
+    pub path: &'static str,
+    child: Child,
+    folder: PathBuf,
+}
+
+impl Server {
+    /// Starts the one with this name; `Err` says why it can't be had.
+    pub fn start(name: &str) -> Result<Self, String> {
+        let address = free_address();
+        let folder = std::env::temp_dir().join(format!("fanfare-bench-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+        let (mut command, path) = match name {
+            "durable" => (fanfare(&folder, address, "sqlite:bench.db"), "/webhooks/jewelmusic"),
+            "memory" => (fanfare(&folder, address, "memory:"), "/webhooks/jewelmusic"),
+            "express" => (express(address)?, "/webhooks/jewelmusic"),
+            _ => (webhook(&folder, address)?, "/hooks/jewelmusic"),
+        };
+        let child = command
+            .env("JEWELMUSIC_SECRET", SECRET)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        let server = Self { address, path, child, folder };
+        let patience = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect(address).is_err() {
+            if Instant::now() > patience {
+                return Err("it does not listen".into());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(server)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
+}
+
+fn fanfare(folder: &Path, address: SocketAddr, store: &str) -> Command {
+    let config = format!(
+        "listen: {address}\nadmin: {{listen: {}}}\nstore: \"{store}\"\nsources:\n  jewelmusic:\n    preset: jewelmusic\n    \
+         path: /webhooks/jewelmusic\n    secrets: [\"${{env:JEWELMUSIC_SECRET}}\"]\n",
+        free_address()
+    );
+    std::fs::write(folder.join("fanfare.yaml"), config).expect("a configuration");
+    let mut command = Command::new(std::env::var("FANFARE").unwrap_or_else(|_| "target/release/fanfare".into()));
+    command.arg("--config").arg(folder.join("fanfare.yaml")).args(["serve", "--log", "error"]);
+    command
+}
+
+/// JewelMusic's own sample of a receiver, in Express; `scripts/bench` puts it there.
+fn express(address: SocketAddr) -> Result<Command, String> {
+    let script = Path::new("target/bench/express/server.js");
+    if !script.exists() {
+        return Err("it is not installed".into());
+    }
+    let mut command = Command::new("node");
+    command.arg(script).env("PORT", address.port().to_string()).env("NODE_ENV", "production");
+    Ok(command)
+}
+
+/// adnanh/webhook: verifies the signature, answers, and runs `/bin/true`.
+fn webhook(folder: &Path, address: SocketAddr) -> Result<Command, String> {
+    let hooks = serde_json::json!([{
+        "id": "jewelmusic",
+        "execute-command": "/bin/true",
+        "trigger-rule": {"match": {
+            "type": "payload-hmac-sha256",
+            "secret": SECRET,
+            "parameter": {"source": "header", "name": "X-JewelMusic-Signature"},
+        }},
+    }]);
+    let file = folder.join("hooks.json");
+    std::fs::write(&file, hooks.to_string()).map_err(|error| error.to_string())?;
+    let installed = std::env::var_os("PATH")
+        .is_some_and(|paths| std::env::split_paths(&paths).any(|path| path.join("webhook").exists()));
+    if !installed {
+        return Err("it is not installed".into());
+    }
+    let mut command = Command::new("webhook");
+    command.arg("-hooks").arg(file).args(["-ip", "127.0.0.1", "-port", &address.port().to_string()]);
+    Ok(command)
+}
