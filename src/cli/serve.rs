@@ -47,7 +47,7 @@ impl Serve {
 async fn serve(shadow: bool, snapshot: crate::config::Snapshot, stale: Option<String>) -> anyhow::Result<Outcome> {
     let settings = snapshot.settings.clone();
     let base = settings.file.parent().unwrap_or(Path::new("")).to_owned();
-    let store = store::open(&settings.store, &base).context("the store can't be opened")?;
+    let store = store::open(&settings.store, &base).await.context("the store can't be opened")?;
     let guard = Guard::new(settings.egress_deny.clone(), settings.egress_allow.clone());
     let wire = Wire::new(guard).map_err(anyhow::Error::msg)?;
     let (hash, rules, since) = (snapshot.hash.clone(), snapshot.rule_count(), snapshot.since.as_second());

@@ -75,8 +75,8 @@ async fn receive(live: &Live, source: &Source, request: Request) -> Result<Respo
     let (outcome, status) = match appended {
         Appended::Fresh(_) if &*kind == UNPARSED => ("unparsed", "accepted"),
         Appended::Fresh(_) => ("accepted", "accepted"),
-        Appended::Duplicate { conflict: true } => ("conflict", "duplicate"),
-        Appended::Duplicate { conflict: false } => ("duplicate", "duplicate"),
+        Appended::Duplicate { conflict: true, .. } => ("conflict", "duplicate"),
+        Appended::Duplicate { conflict: false, .. } => ("duplicate", "duplicate"),
     };
     if matches!(appended, Appended::Fresh(_)) {
         live.to_plan.notify_one();

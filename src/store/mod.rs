@@ -301,6 +301,9 @@ pub trait Store: Send + Sync {
     /// Documents of a kind, by id, after `after`.
     fn docs(&self, kind: &str, after: &str, limit: usize) -> Answer<'_, Vec<(String, String)>>;
 
+    /// The destinations for which deliveries wait or are under way, sorted.
+    fn waiting_destinations(&self) -> Answer<'_, Vec<String>>;
+
     /// How each destination stands that was ever spoken to.
     fn standings(&self) -> Answer<'_, Vec<Standing>>;
 

@@ -244,6 +244,13 @@ impl Deliveries {
         Some((self.rows.get(n)?.delivery.clone(), attempts))
     }
 
+    /// The destinations for which deliveries wait or are under way.
+    pub fn waiting_destinations(&self) -> Vec<String> {
+        let unfinished = self.rows.values().filter(|row| !row.delivery.state.is_final());
+        let all: BTreeSet<String> = unfinished.map(|row| row.delivery.planned.destination.clone()).collect();
+        all.into_iter().collect()
+    }
+
     /// How each destination stands.
     pub fn standings(&self) -> Vec<Standing> {
         let all = self.paces.iter();

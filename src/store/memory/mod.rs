@@ -162,6 +162,10 @@ impl Store for Memory {
         self.with(|world| Ok(world.planning.docs(kind, after, limit)))
     }
 
+    fn waiting_destinations(&self) -> Answer<'_, Vec<String>> {
+        self.with(|world| Ok(world.deliveries.waiting_destinations()))
+    }
+
     fn standings(&self) -> Answer<'_, Vec<Standing>> {
         self.with(|world| Ok(world.deliveries.standings()))
     }

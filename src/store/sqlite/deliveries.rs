@@ -244,6 +244,22 @@ pub(super) fn list(conn: &Connection, filter: &DeliveryFilter) -> Result<Vec<Del
     Ok(found)
 }
 
+/// The destinations for which deliveries wait or are under way.
+pub(super) fn waiting_destinations(conn: &Connection) -> Result<Vec<String>, Error> {
+    let mut all = std::collections::BTreeSet::new();
+    for waiting in ["state IN ('due', 'retrying')", "state = 'sending'"] {
+        // From one destination to the next by their index, since very many deliveries may wait for each.
+        let sql = format!("SELECT min(destination) FROM deliveries WHERE {waiting} AND destination > ?1");
+        let mut next = conn.prepare_cached(&sql)?;
+        let mut last = String::new();
+        while let Some(destination) = next.query_row([&last], |row| row.get::<_, Option<String>>(0))? {
+            all.insert(destination.clone());
+            last = destination;
+        }
+    }
+    Ok(all.into_iter().collect())
+}
+
 /// How each destination stands.
 pub(super) fn standings(conn: &Connection) -> Result<Vec<Standing>, Error> {
     let mut rows = conn.prepare_cached("SELECT destination, pace FROM paces ORDER BY destination")?;

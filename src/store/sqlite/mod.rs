@@ -268,6 +268,10 @@ impl Store for Sqlite {
         Box::pin(self.people.read(move |conn| planning::docs(conn, &kind, &after, limit)))
     }
 
+    fn waiting_destinations(&self) -> Answer<'_, Vec<String>> {
+        Box::pin(self.people.read(deliveries::waiting_destinations))
+    }
+
     fn standings(&self) -> Answer<'_, Vec<Standing>> {
         Box::pin(self.people.read(deliveries::standings))
     }
