@@ -46,7 +46,7 @@ pub fn text(text: &str, max: usize, measure: impl Fn(&str) -> usize) -> String {
     format!("{kept}{ELLIPSIS}")
 }
 
-/// `kept` up to its last whole word, unless that would lose more than a fifth of it.
+/// `kept` up to its last whole word, unless that would lose more than half of it.
 fn at_word<'a>(kept: &'a str, rest: &str) -> &'a str {
     let whole = rest.starts_with(char::is_whitespace) || kept.ends_with(char::is_whitespace);
     let trimmed = kept.trim_end();
@@ -54,7 +54,7 @@ fn at_word<'a>(kept: &'a str, rest: &str) -> &'a str {
         return trimmed;
     }
     match trimmed.rfind(char::is_whitespace) {
-        Some(at) if at * 5 >= trimmed.len() * 4 => trimmed.get(..at).unwrap_or(trimmed).trim_end(),
+        Some(at) if at * 2 >= trimmed.len() => trimmed.get(..at).unwrap_or(trimmed).trim_end(),
         _ => trimmed,
     }
 }

@@ -1,1 +1,98 @@
 //! Channels' own formats.
+
+use fanfare::delivery::Say;
+use fanfare::message::{Context, Native, Rendered};
+use serde_json::{Value, json};
+
+use super::{context, event, templates};
+
+fn native(name: &str, template: &str, data: Value) -> Rendered {
+    let event = event("release.live", data);
+    let mut parts = name.split('.');
+    let (channel, ending) = (parts.next().unwrap(), parts.next().unwrap());
+    let templates = templates(&[("m.md", "The message"), (&format!("m.{name}"), template)]);
+    templates.render(&Say::Message("m".into()), &context(&event), Some((channel, ending)))
+}
+
+fn json_of(rendered: &Rendered) -> &Value {
+    match &rendered.native {
+        Some(Native::Json(json)) => json,
+        other => panic!("{other:?}: {:?}", rendered.problem),
+    }
+}
+
+#[test]
+fn a_value_in_quotes_is_text_and_one_without_is_a_value() {
+    let template = r#"{"text": "{{ data.title }} has {{ data.n }}", "title": {{ data.title }}, "n": {{ data.n }}, "yes": {{ data.yes }},
+        "none": {{ data.none }}, "empty": "{{ data.none }}", "list": {{ data.list }}, "json": {{ data.list|tojson }},
+        "{{ data.title }}": {{ data.amount }}, "tags": [{% for x in data.list %}"{{ x }}"{{ "," if not loop.last }}{% endfor %}]}"#;
+    let data = r#"{"title": "A \"B\"\n", "n": 9007199254740993, "yes": true, "list": ["a", 1], "amount": 1250.00}"#;
+    let data: Value = serde_json::from_str(data).unwrap();
+    let rendered = native(
+        "http.json",
+        template.replace("{{ \",\" if not loop.last }}", "{% if not loop.last %},{% endif %}").as_str(),
+        data,
+    );
+    let expected = r#"{"text":"A \"B\"\n has 9007199254740993","title":"A \"B\"\n","n":9007199254740993,"yes":true,"none":null,"empty":"","list":["a",1],"json":["a",1],"A \"B\"\n":1250.00,"tags":["a","1"]}"#;
+    assert_eq!(json_of(&rendered).to_string(), expected);
+    assert_eq!(rendered.undefined, 2);
+}
+
+#[test]
+fn text_that_looks_like_json_stays_text() {
+    for text in ["true", "5", "null", "{\"a\": 1}", "[1, 2]", "\"x\"", "1, \"admin\": true"] {
+        let rendered = native("http.json", "{\"a\": {{ data.v }}, \"b\": \"{{ data.v }}\"}", json!({"v": text}));
+        assert_eq!(json_of(&rendered), &json!({"a": text, "b": text}));
+    }
+}
+
+#[test]
+fn a_result_that_is_no_json_sends_the_message_and_says_so() {
+    let rendered = native("slack.json", "{\"text\": \"{{ data.title }}\",}", json!({"title": "A"}));
+    assert_eq!(rendered.native, None);
+    assert_eq!(rendered.message.title, "The message");
+    assert!(rendered.problem.unwrap().starts_with("`m.slack.json`: this is no JSON: trailing comma"));
+}
+
+#[test]
+fn slack_and_discord_take_a_value_for_text() {
+    let data = json!({"v": "*x* <!channel> & [a](https://b.example) @everyone", "url": "https://a.example/?a=1&b=2", "bad": "javascript:x"});
+    let template = r#"{"text": "{{ data.v }}", "url": "{{ data.url }}", "image_url": "{{ data.bad }}", "thumb_url": "https://a.example/{{ data.v }}"}"#;
+    let slack = native("slack.json", template, data.clone());
+    let slack = json_of(&slack);
+    assert_eq!(
+        slack["text"],
+        "\u{200b}*\u{200b}x\u{200b}*\u{200b} &lt;!channel&gt; &amp; [a](https://b.example) @everyone"
+    );
+    assert_eq!(slack["url"], "https://a.example/?a=1&b=2");
+    assert_eq!(slack["image_url"], "");
+    assert!(slack["thumb_url"].as_str().unwrap().starts_with("https://a.example/%2Ax%2A%20%3C%21channel"));
+    let discord = native("discord.json", &template.replace("text", "content"), data);
+    let discord = json_of(&discord);
+    assert_eq!(discord["content"], "\\*x\\* \\<!channel\\> & \\[a\\]\\(https://b.example\\) @\u{200b}everyone");
+    assert_eq!(discord["url"], "https://a.example/?a=1&b=2");
+}
+
+#[test]
+fn only_the_channel_that_is_asked_for_takes_its_own_format() {
+    let event = event("release.live", json!({}));
+    let templates = templates(&[("m.md", "x"), ("m.slack.json", "{}")]);
+    let say = Say::Message("m".into());
+    assert!(templates.render(&say, &context(&event), Some(("slack", "json"))).native.is_some());
+    for other in [Some(("discord", "json")), Some(("slack", "html")), None] {
+        assert_eq!(templates.render(&say, &context(&event), other).native, None);
+    }
+}
+
+#[test]
+fn a_fallback_says_why_in_the_message_not_in_the_channels_own_format() {
+    let event = event("release.live", json!({}));
+    let templates = templates(&[("m.md", "---\ntitle: T\n---\nx"), ("m.slack.json", "{}")]);
+    let context = Context { died: Some("410 channel_is_archived"), ..context(&event) };
+    let rendered = templates.render(&Say::Message("m".into()), &context, Some(("slack", "json")));
+    assert_eq!(rendered.native, None);
+    assert_eq!(
+        fanfare::message::plain::blocks(&rendered.message.body),
+        "This could not be delivered where it was meant to go: 410 channel_is_archived\n\nx"
+    );
+}

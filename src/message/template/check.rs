@@ -162,11 +162,8 @@ impl<'a> Checker<'a> {
             }
         }
         let unknown = self.unknown_names(name);
-        for problem in unknown {
-            if !sightings.iter().any(|known| known.problem.place == problem.place) {
-                problems.push(problem);
-            }
-        }
+        sightings.retain(|sighting| !unknown.iter().any(|unknown| overlaps(unknown, &sighting.problem)));
+        unknown.into_iter().for_each(|unknown| problems.push(unknown));
         for sighting in sightings {
             let always = sighting.seen >= self.contexts.len();
             match (sighting.depends && !always, self.samples) {
@@ -225,7 +222,12 @@ impl<'a> Checker<'a> {
         let inner = source::innermost(error);
         let source = inner.name().and_then(|name| self.source(name))?;
         let problem = match source::undefined_name(inner) {
-            Some(name) => undefined(&name, values).at(&source.place_of(inner)),
+            Some(name) => {
+                let at = inner.range().map_or(source.text.len(), |range| range.start);
+                let read = scan::scan(&source.text).place_of(&source.text, &name, at);
+                let place = read.map_or_else(|| source.place_of(inner), |read| source.place(read));
+                undefined(&name, values).at(&place)
+            }
             None => source::problem(source, inner),
         };
         Some((problem, true))
@@ -306,7 +308,7 @@ impl<'a> Checker<'a> {
         names.sort();
         let mut problems = Vec::new();
         for unknown in names {
-            if let Some(range) = scan.place_of(&unknown) {
+            if let Some(range) = scan.place_of(&source.text, &unknown, 0) {
                 let problem = Problem::error("undefined", format!("`{unknown}` is undefined"));
                 problems.push(problem.at(&source.place(range)).suggest(&unknown, known.iter().copied()));
             }

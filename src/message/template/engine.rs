@@ -138,7 +138,8 @@ impl Facts {
     }
 
     /// A number of a document, from its text. Whole numbers up to 128 bits are themselves. Any other is a float for
-    /// arithmetic and comparisons, while its text is remembered for printing and for the exact filters.
+    /// arithmetic and comparisons, while its text is remembered for printing and for the exact filters. One that no
+    /// float can be has its text alone.
     pub fn number(&self, text: &str) -> Value {
         if let Ok(whole) = text.parse::<i128>() {
             // `-0` and `007` have another text than the number they are.
@@ -148,15 +149,15 @@ impl Facts {
         }
         let float = match text.parse::<f64>() {
             Ok(float) if float.is_finite() => float,
-            _ => return Value::from(text),
+            _ => return Value::from_object(filters::Json(text.to_owned())),
         };
         let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         let known = numbers.entry(float.to_bits()).or_insert_with(|| text.into());
         if **known == *text || Decimal::parse(known) == Decimal::parse(text) {
             return Value::from(float);
         }
-        // Two numbers of the document that only differ beyond a float's precision: the second stays exact as text.
-        Value::from(text)
+        // Two numbers of the document that only differ beyond a float's precision: the second can only be printed.
+        Value::from_object(filters::Json(text.to_owned()))
     }
 
     /// The text of a number: as it stood in the document, if it did.

@@ -70,7 +70,7 @@ pub(crate) fn add(env: &mut Environment<'_>) {
     env.add_filter("tojson", tojson);
 }
 
-/// What `tojson` gives: text that is JSON, which a JSON template takes as it is.
+/// Text that is JSON, which a JSON template takes as it is: what `tojson` gives, and a number too large for a float.
 #[derive(Debug)]
 pub(crate) struct Json(pub String);
 
@@ -99,6 +99,7 @@ fn number(facts: &Facts, value: &Value, filter: &str) -> Result<(Decimal, String
     let text = match value.kind() {
         ValueKind::Number => facts.number_text(value),
         ValueKind::String => value.to_string().trim().to_owned(),
+        _ if value.downcast_object_ref::<Json>().is_some() => value.to_string(),
         kind => return Err(wrong(format!("`{filter}` needs a number, and this is a {kind}"))),
     };
     let number = Decimal::parse_grouped(&text);

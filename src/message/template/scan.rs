@@ -377,9 +377,18 @@ impl Scan {
         }
     }
 
-    /// Where `name` is read first.
-    pub fn place_of(&self, name: &str) -> Option<Range<usize>> {
-        self.names.iter().find(|word| word.text == name).map(|word| word.span.clone())
+    /// Where `path`, a name or several with dots between, is read: the last place before `before`, else the first.
+    pub fn place_of(&self, source: &str, path: &str, before: usize) -> Option<Range<usize>> {
+        let root = path.split('.').next().unwrap_or_default();
+        let reads = |word: &&Word| {
+            let rest = source.get(word.span.start..).unwrap_or_default();
+            word.text == root
+                && rest.starts_with(path)
+                && !rest[path.len()..].starts_with(|c: char| c.is_alphanumeric())
+        };
+        let found: Vec<&Word> = self.names.iter().filter(reads).collect();
+        let nearest = found.iter().rev().find(|word| word.span.start <= before).or(found.first())?;
+        Some(nearest.span.start..nearest.span.start + path.len())
     }
 
     /// All that is wrong.

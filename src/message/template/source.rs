@@ -142,9 +142,6 @@ pub(crate) fn words(error: &Error) -> String {
         ErrorKind::SyntaxError => format!("a syntax error: {}", quoted(detail)),
         ErrorKind::OutOfFuel => "the template does too much work".into(),
         ErrorKind::UndefinedError if detail.is_empty() => "a value is undefined here".into(),
-        ErrorKind::UnknownMethod => {
-            format!("{} here", if detail.is_empty() { "there is no such method" } else { detail })
-        }
         kind if detail.is_empty() => kind.to_string(),
         _ => detail.to_owned(),
     }
@@ -168,5 +165,9 @@ pub(crate) fn problem(source: &Source, error: &Error) -> Problem {
         ErrorKind::UndefinedError => "undefined",
         _ => "template",
     };
-    Problem::error(code, words(error)).at(&source.place_of(error))
+    let problem = Problem::error(code, words(error)).at(&source.place_of(error));
+    match error.kind() {
+        ErrorKind::UnknownMethod => problem.hint("values have no methods; use a filter: `…|upper`"),
+        _ => problem,
+    }
 }
