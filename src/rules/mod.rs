@@ -1,7 +1,28 @@
 //! What the team wants: rules, the conditions they judge events by, and what they ask for.
 //!
-//! Pure: text goes in (`parse`), values and problems come out; an event goes in ([`RuleSet::judge`]), judgements with
+//! Pure: text goes in ([`parse()`]), values and problems come out; an event goes in ([`RuleSet::judge`]), judgements with
 //! all their reasons come out. Knows nothing of stores, channels or time beyond what it is told.
+//!
+//! The grammar, `?` for what may be left out and `…|[…]` for one or a list:
+//!
+//! ```text
+//! file      = {rules: [rule], names?: {WORD: PATH|[PATH]}, lists?: {WORD: [value]}, hours?: {WORD: hours}, mutes?: [mute]}
+//! rule      = {name, events: GLOB|[GLOB] or missing: {events, when?, for: SPAN}, source?, when?: condition,
+//!              case?: key, closed_by?: closer|[closer], closes_after?: SPAN, on_close?: action|[action],
+//!              throttle?, digest?, hours?, actions: action|[action],
+//!              formerly?, description?, enabled?, shadow?}
+//! condition = on | [condition] | {on: test, any: conditions, all: conditions, not: condition}
+//! on        = PATH | WORD
+//! test      = value | [value] | {OPERATOR: operand, …, ignore_case?}
+//! key       = on | [on]
+//! closer    = GLOB | {events: GLOB|[GLOB], when?: condition, case?: key}
+//! action    = {to: DESTINATION|[DESTINATION], message: NAME or text: TEXT, severity?, with?, mention?, name?,
+//!              when?: condition, otherwise?, once?, after?: SPAN, repeat?: SPAN, at?: "SPAN before on",
+//!              throttle?: {per?: key, max?, every: SPAN, rest?}, digest?: {per?: key, every: SPAN or at: TIME, …},
+//!              hours?: always | WORD | {days?, from?, to?, except?, timezone?, outside?}}
+//! ```
+//!
+//! The keys are listed with what they are for in [`keys`], the operators in [`operator::TABLE`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +49,7 @@ pub mod glob;
 pub mod hours;
 mod index;
 mod judge;
+pub mod keys;
 pub mod operand;
 pub mod operator;
 pub mod parse;

@@ -1,6 +1,7 @@
 //! What is read of files: shared words, ids of actions, defaults, facts, and that no text makes the reader fall.
 
 use fanfare::delivery::{Say, Severity};
+use fanfare::rules::keys;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
@@ -132,6 +133,46 @@ mutes: [{destination: v, until: 2026-12-24}]",
     assert_eq!(globs, ["a.* 4:14", "!a.b 4:19", "c 7:25"]);
     let to: Vec<&str> = rules.destinations().map(|to| to.value.as_str()).collect();
     assert_eq!(to, ["t", "u", "v"]);
+}
+
+/// A file in which the mapping of this name has one key more.
+fn with_an_unknown_key(mapping: &str) -> String {
+    let rule = |body: &str| format!("rules: [{{name: r, {body}}}]");
+    let actions = "actions: {to: t}";
+    match mapping {
+        "file" => format!("{}\nzzzzzzzzzzzz: 1", rule(&format!("events: a, {actions}"))),
+        "rule" => rule(&format!("events: a, {actions}, zzzzzzzzzzzz: 1")),
+        "action" => rule("events: a, actions: {to: t, zzzzzzzzzzzz: 1}"),
+        "closed_by" => rule(&format!("events: a, case: $.x, closed_by: {{events: b, zzzzzzzzzzzz: 1}}, {actions}")),
+        "missing" => rule(&format!("missing: {{events: b, for: 1d, zzzzzzzzzzzz: 1}}, {actions}")),
+        "throttle" => rule(&format!("events: a, throttle: {{every: 1d, zzzzzzzzzzzz: 1}}, {actions}")),
+        "digest" => rule(&format!("events: a, digest: {{every: 1d, zzzzzzzzzzzz: 1}}, {actions}")),
+        "hours" => rule(&format!("events: a, hours: {{days: mon, zzzzzzzzzzzz: 1}}, {actions}")),
+        "mute" => format!(
+            "{}\nmutes: [{{rule: r, until: 2026-12-24, zzzzzzzzzzzz: 1}}]",
+            rule(&format!("events: a, {actions}"))
+        ),
+        other => panic!("no example of {other}"),
+    }
+}
+
+#[test]
+fn the_tables_of_keys_are_what_the_reader_takes() {
+    for mapping in keys::ALL {
+        let (_, problems) = read(&[&with_an_unknown_key(mapping.name)], Some("UTC"));
+        let unknown: Vec<_> = problems.iter().collect();
+        let [problem] = unknown[..] else { panic!("{}: {}", mapping.name, report(&problems)) };
+        let hint = problem.hint.clone().unwrap();
+        let mut taken: Vec<&str> =
+            hint.trim_start_matches("known: ").split(", ").map(|key| key.trim_matches('`')).collect();
+        let mut listed: Vec<&str> = mapping.keys.iter().map(|key| key.name).collect();
+        // Taken only to say that tests stand elsewhere.
+        taken.retain(|key| *key != "tests");
+        taken.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(taken, listed, "{}", mapping.name);
+        assert!(mapping.keys.iter().all(|key| !key.doc.ends_with('.') && !key.takes.is_empty()));
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::super::{Action, At, AtDate, Digest, DigestTime, HoursChoice, Throttle};
-use super::{Reader, entry_of, not_cut, times};
+use super::{Reader, entry_of, not_cut, not_cut_within, times};
 use crate::delivery::{Say, Severity};
 use crate::problem::{Place, Problem};
 use crate::yaml::{Fields, Kind, Node, span_of_time};
@@ -105,29 +105,26 @@ impl Reader<'_> {
         let when = match (fields.has("every"), fields.has("at")) {
             (true, false) => {
                 self.days_without_time(node);
-                for key in ["days", "timezone"] {
-                    fields.take(key);
-                }
                 self.positive_span(&mut fields, "every", SignedDuration::from_secs(1)).map(DigestTime::Every)
             }
             (false, true) => times::day_times(&mut fields, self.shared.zone.as_ref(), self.problems),
             (both, _) => {
-                let message = if both {
-                    "a digest goes out `every` so long or `at` a time, not both"
-                } else {
-                    "a digest needs a time to go out"
+                let message = match both {
+                    true => "a digest goes out `every` so long or `at` a time, not both",
+                    false => "a digest needs a time to go out",
                 };
                 self.problems.push(
                     Problem::error("does-not-fit", message)
                         .at(&node.place.first_line())
                         .hint("write `every: 1h`, or `at: \"16:00\", days: fri`"),
                 );
-                for key in ["every", "at", "days", "timezone"] {
-                    fields.take(key);
-                }
                 None
             }
         };
+        // Known keys, whether they fit or not.
+        for key in ["every", "at", "days", "timezone"] {
+            fields.take(key);
+        }
         fields.finish(self.problems);
         Some(Digest { per, when: when?, limit })
     }
@@ -336,7 +333,7 @@ impl Reader<'_> {
 
     /// `3d before $.data.metadata.release_date`
     fn at_date(&mut self, text: &str, node: &Node) -> Option<AtDate> {
-        not_cut(node, self.problems);
+        not_cut_within(node, self.problems);
         let mut words = text.splitn(3, char::is_whitespace);
         let read = match (words.next(), words.next(), words.next()) {
             (Some(span), Some(word @ ("before" | "after")), Some(path)) => {

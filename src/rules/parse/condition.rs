@@ -8,7 +8,7 @@ use super::super::condition::{Condition, Test, Tree};
 use super::super::operand::Operand;
 use super::super::operator;
 use super::super::value::time_of_text;
-use super::{Reader, not_cut};
+use super::{Reader, not_cut_within};
 use crate::problem::Problem;
 use crate::yaml::{Key, Kind, Node};
 
@@ -22,7 +22,7 @@ impl Reader<'_> {
     fn tree(&mut self, node: &Node) -> Option<Tree> {
         match &node.kind {
             Kind::Text(path) => {
-                not_cut(node, self.problems);
+                not_cut_within(node, self.problems);
                 let on = self.name(path, &node.place)?;
                 let exists = operator::named("exists")?;
                 let check = Check::new(vec![(exists, Operand::Truth(true))], "is there");

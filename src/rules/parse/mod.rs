@@ -183,13 +183,23 @@ impl Reader<'_> {
     /// Globs of event types: one text, or a list.
     fn globs(&mut self, nodes: &[(String, &Node)]) -> Globs {
         for (_, node) in nodes {
-            not_cut(node, self.problems);
+            not_cut_within(node, self.problems);
         }
         Globs::parse(nodes.iter().map(|(text, node)| (text.as_str(), Some(&node.place))), self.problems)
     }
 }
 
-/// Reports a plain text that a ` #` cut short.
+/// Reports what a `#` right before a word cut short: `Song #1`. Where a comment is likely and nothing of the kind can go
+/// on after a blank, ` # ` with a blank behind it is one.
+fn not_cut_within(node: &Node, problems: &mut Problems) {
+    if let Some(comment) = node.cut_by_comment()
+        && comment.text().trim_start_matches('#').starts_with(|c: char| !c.is_whitespace())
+    {
+        problems.push(cut(&comment));
+    }
+}
+
+/// Reports a plain text that a ` #` cut short, whatever stands behind it.
 fn not_cut(node: &Node, problems: &mut Problems) {
     if let Some(comment) = node.cut_by_comment() {
         problems.push(cut(&comment));

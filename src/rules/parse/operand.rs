@@ -12,8 +12,8 @@ use super::super::glob::{Glob, inner};
 use super::super::operand::{Operand, OperandKind, Values};
 use super::super::operator::Operator;
 use super::super::value::{Literal, Text, comparable, time_of_text};
-use super::Reader;
 use super::check::On;
+use super::{Reader, not_cut_within};
 use crate::decimal::Decimal;
 use crate::problem::{Problem, Problems};
 use crate::yaml::{Kind, Node, span_of_time};
@@ -155,15 +155,6 @@ fn text<'n>(node: &'n Node, name: &str, problems: &mut Problems) -> Option<&'n s
         problems.push(node.expected(&format!("a text for `{name}`")));
     }
     node.scalar()
-}
-
-/// Reports a text that a `#` right before a word cut short: `Song #1`. A comment has a blank there.
-fn not_cut_within(node: &Node, problems: &mut Problems) {
-    if let Some(comment) = node.cut_by_comment()
-        && comment.text().trim_start_matches('#').starts_with(|c: char| !c.is_whitespace())
-    {
-        problems.push(super::cut(&comment));
-    }
 }
 
 fn bound(node: &Node, name: &str, zone: &TimeZone, problems: &mut Problems) -> Option<Operand> {

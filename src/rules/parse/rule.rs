@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::super::{Action, At, Closer, Globs, KeySpec, Missing, Rule};
 use super::action::{Belongs, Defaults};
-use super::{Reader, entry_of, not_cut};
+use super::{Reader, entry_of, not_cut, not_cut_within};
 use crate::problem::{Place, Problem, nearest};
 use crate::yaml::{Fields, Kind, Node};
 
@@ -100,7 +100,7 @@ impl Reader<'_> {
                 continue;
             };
             if text.starts_with('$') {
-                not_cut(item, self.problems);
+                not_cut_within(item, self.problems);
             }
             names.extend(self.singular(text, &item.place, key));
         }

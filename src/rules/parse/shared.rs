@@ -84,10 +84,21 @@ pub(super) fn path(text: &str, place: &Place, paths: &mut Paths, problems: &mut 
         Err(error) => {
             let mut problem = Problem::error("wrong-path", error.message).at(&inner(place, text, error.offset));
             problem.hint = error.hint;
-            problems.push(problem);
+            problems.push(if cut_short(place) {
+                problem.hint("` #` begins a comment; if it belongs to the path, quote it: \"…\"")
+            } else {
+                problem
+            });
             None
         }
     }
+}
+
+/// Whether a comment follows a plain text on its line.
+fn cut_short(place: &Place) -> bool {
+    let rest = place.file.text.get(place.span.end..).unwrap_or_default();
+    let line = rest.lines().next().unwrap_or_default();
+    !place.text().starts_with(['"', '\'']) && line.starts_with([' ', '\t']) && line.trim_start().starts_with('#')
 }
 
 /// A name whose paths have the numbers of another set.
@@ -158,7 +169,7 @@ impl Shared {
         for item in items {
             match &item.kind {
                 Kind::Text(text) if text.starts_with('$') => {
-                    super::not_cut(item, problems);
+                    super::not_cut_within(item, problems);
                     paths.extend(path(text, &item.place, &mut self.paths, problems));
                 }
                 Kind::Text(text) => problems.push(
