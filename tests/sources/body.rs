@@ -1,7 +1,9 @@
 //! From signed bytes to an event: id, type and time, and what is kept unparsed.
 
 use fanfare::event::{EventId, UNPARSED};
+use fanfare::secret::Secret;
 use fanfare::source::scheme::Outgoing;
+use fanfare::store::Appended;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -140,6 +142,29 @@ fn other_keys_may_stand_twice() {
 fn half_an_emoji_in_a_title_doesn_t_make_an_event_unparsed() {
     let event = jewelmusic(r#"{"type":"fraud.action_required","id":"e","data":{"title":"Party \ud83c"}}"#);
     assert_eq!((&*event.kind, event.data()["title"].as_str()), ("fraud.action_required", Some("Party \u{fffd}")));
+}
+
+/// A store keeps the bytes, and reads them again.
+#[test]
+fn a_store_gives_back_the_event_that_was_received() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for address in ["memory:", "sqlite:f.db"] {
+        let store = runtime.block_on(fanfare::store::open(&Secret::new(address), folder.path())).unwrap();
+        for body in [
+            r#"{"id":"1","type":"a","data":{"title":"Party \ud83c","amount":1250.00,"n":9007199254740993}}"#,
+            r#"{"id":"2","type":"a","x":1,"x":2,"created":1767600000.25}"#,
+            r#"{"id":"3","id":"4","type":"a"}"#,
+            "no json",
+        ] {
+            let event = jewelmusic(body);
+            let seq = match runtime.block_on(store.append(event.clone())).unwrap() {
+                Appended::Fresh(seq) => seq,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(runtime.block_on(store.events(&[seq])).unwrap(), [(seq, event)], "{address} {body}");
+        }
+    }
 }
 
 #[test]

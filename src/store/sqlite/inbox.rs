@@ -4,11 +4,12 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde_json::Value;
 
-use super::error::{json, text, unreadable};
+use super::error::{json as record, text, unreadable};
 use super::ids::{IdKey, Known};
 use super::writer::Desk;
 use crate::clock::from_ms;
 use crate::event::{Command, Entry, Event, EventId, Item, Seq, Signal, UNPARSED};
+use crate::json;
 use crate::planner::ledger::{DueTimer, Timer};
 use crate::store::{Appended, CONFLICTS_MAX, Conflict, Error, EventFilter, PAGE_BYTES_MAX, Waiting};
 
@@ -252,8 +253,8 @@ fn entry(row: &Row<'_>) -> Result<(Entry, usize), Error> {
         return Err(unreadable(format_args!("the body at place {seq} of the inbox was changed on disk")));
     }
     let item = match what {
-        COMMAND => Item::Command(json::<Command>(&String::from_utf8_lossy(raw))?),
-        SIGNAL => Item::Signal(json::<Signal>(&String::from_utf8_lossy(raw))?),
+        COMMAND => Item::Command(record::<Command>(&String::from_utf8_lossy(raw))?),
+        SIGNAL => Item::Signal(record::<Signal>(&String::from_utf8_lossy(raw))?),
         _ => Item::Event(Box::new(parsed(event))),
     };
     Ok((Entry { seq, item }, raw.len()))
@@ -262,7 +263,7 @@ fn entry(row: &Row<'_>) -> Result<(Entry, usize), Error> {
 /// The event with its body, which is not stored twice.
 fn parsed(mut event: Event) -> Event {
     if &*event.kind != UNPARSED {
-        event.body = serde_json::from_slice(&event.raw).unwrap_or(Value::Null);
+        event.body = json::read(&event.raw).map_or(Value::Null, |document| document.value);
     }
     event
 }
