@@ -4,6 +4,7 @@
 mod path;
 mod decimal;
 mod yaml;
+mod problem;
 mod sources;
 mod rules;
 mod message;

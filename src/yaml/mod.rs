@@ -127,6 +127,8 @@ impl Node {
         }
         let file = &self.place.file;
         let (before, after) = file.text.split_at_checked(self.place.span.end)?;
+        // No further than a line for people is long.
+        let after = after.get(..after.floor_char_boundary(COMMENT_MAX)).unwrap_or_default();
         let after = after.lines().next().unwrap_or_default();
         // What is absent stands either right behind its key, before the colon, or behind its `- ` and the comment.
         let line = match before.rsplit('\n').next() {
@@ -141,6 +143,9 @@ impl Node {
         cut.then(|| Place::new(file, start..start + comment.trim_end().len()))
     }
 }
+
+/// How far behind a value a comment is looked for, in bytes.
+const COMMENT_MAX: usize = 1024;
 
 /// What to do where a `#` turned text into a comment.
 pub(crate) const QUOTE_COMMENT: &str = "` #` begins a comment; if it belongs to the text, quote it: \"…\"";
