@@ -106,6 +106,12 @@ impl Event {
         &*self.source == OWN_SOURCE
     }
 
+    /// Whether it is Fanfare's word about itself: what such an event sets off never raises another, so that no loop can
+    /// arise. The one that opens the case of a `missing` rule is not: its delivery may die, and that must be told.
+    pub fn is_echo(&self) -> bool {
+        self.is_own() && &*self.kind != MISSING
+    }
+
     /// One of Fanfare's own events. `id` must be the same for the same happening, so that it is told once.
     pub fn own(kind: &str, id: &str, at: Timestamp, data: Value) -> Self {
         let mut body = Map::new();

@@ -3,7 +3,7 @@
 //! A sequence has a name, `to` (the destinations), `rules` (a rules file) and `steps`: `send` (with `id`, `data`,
 //! `created` as a span from now), `together` (a list of sends planned as one batch), `queue` (a send that is planned
 //! later), `wait`, `at`, `jump` (the clock moves on while nobody plans), `close`, `ack`, `mute`, `unmute`, `replay`, `die`,
-//! `notice`, `stick` and `unstick` (a destination takes nothing), `remove` (a destination), `rules` (a reload), `shadow`;
+//! `notice`, `stick` and `unstick` (a destination takes nothing), `remove` (a destination), `hold_back` (nothing is planned for a while), `rules` (a reload), `shadow`;
 //! and what must be so then: `expect` (all that was sent since the last time, in any order), `own` (the own events), `why`
 //! (a row of an event and rule), `open` (the keys of open cases), `kept` (how many documents of a kind). Nothing may be
 //! sent that no `expect` names.
@@ -95,7 +95,8 @@ impl Play {
         let by = || maybe(value, "by").unwrap_or_else(|| "ana".to_owned());
         match verb.as_str() {
             "send" => {
-                self.send(step);
+                let times = step.get("times").and_then(Value::as_u64).unwrap_or(1);
+                (0..times).for_each(|_| self.send(step));
                 self.world.drain();
             }
             "queue" => {
@@ -167,6 +168,10 @@ impl Play {
                 self.world.drain();
             }
             "remove" => drop(self.world.places.named.remove(value.as_str().unwrap())),
+            "hold_back" => {
+                self.world.held_back = value.as_bool().unwrap();
+                self.world.drain();
+            }
             "shadow" => self.world.places.shadow = value.as_bool().unwrap(),
             "expect" => {
                 let sent = std::mem::take(&mut self.world.sent);

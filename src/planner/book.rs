@@ -80,20 +80,17 @@ impl Book {
 
     /// The document of a rule, which may still stand under a former name of it: then it moves to the present one.
     pub fn adopt<D: Doc>(&mut self, names: &[String], rest: &[&str]) -> Option<D> {
-        let parts = |name: &'_ String| -> Vec<String> {
-            std::iter::once(name.clone()).chain(rest.iter().map(|part| (*part).to_owned())).collect()
-        };
-        for (index, name) in names.iter().enumerate() {
-            let parts = parts(name);
-            let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-            let Some(doc) = self.get::<D>(&parts) else { continue };
-            if index > 0 {
-                self.delete::<D>(&parts);
-                let mut present = parts;
-                present[0] = &names[0];
-                self.put(&present, &doc);
-            }
+        let (present, former) = names.split_first()?;
+        if let Some(doc) = self.get::<D>(&[&[present.as_str()], rest].concat()) {
             return Some(doc);
+        }
+        for name in former {
+            let parts = [&[name.as_str()], rest].concat();
+            if let Some(doc) = self.get::<D>(&parts) {
+                self.delete::<D>(&parts);
+                self.put(&[&[present.as_str()], rest].concat(), &doc);
+                return Some(doc);
+            }
         }
         None
     }

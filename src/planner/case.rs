@@ -21,6 +21,8 @@ use crate::rules::{Action, ActionJudgement, Held, Rule};
 pub struct Case {
     /// The rule it belongs to.
     pub rule: String,
+    /// The rule's name when it opened: ids are made from this, so a rename changes none.
+    pub root: String,
     /// What it is about.
     pub key: String,
     /// Which case with this key: the place of its opening event, so that none is counted twice.
@@ -124,6 +126,7 @@ impl Case {
     pub fn open(rule: &str, key: &str, event: Seq, created: Timestamp, now: Timestamp) -> Self {
         Self {
             rule: rule.into(),
+            root: rule.into(),
             key: key.into(),
             nth: u64::try_from(event).unwrap_or_default(),
             event,
@@ -150,15 +153,15 @@ impl Case {
         if let Some(shown) = self.lanes.get(destination) {
             return (shown.lane.clone(), Act::Again);
         }
-        let lane = Lane::of(&self.rule, &self.key, self.nth, destination);
+        let lane = Lane::of(&self.root, &self.key, self.nth, destination);
         let shown = Shown { lane: lane.clone(), action: action.into(), event };
         self.lanes.insert(destination.into(), shown);
         (lane, Act::Open)
     }
 
-    /// The id of a timer of it. The name that the rule had at the opening is not in it, so a rename changes nothing.
-    pub fn timer_id(&self, what: &str) -> String {
-        id(&["case", &self.nth.to_string(), &self.key, what])
+    /// The id of a timer of it.
+    pub(crate) fn timer_id(&self, what: &str) -> String {
+        id(&["case", &self.root, &self.key, &self.nth.to_string(), what])
     }
 }
 
@@ -179,21 +182,23 @@ impl Action {
     }
 }
 
-/// The first moment of a series that is after `now`: missed ones are not made up for.
-fn next_of(first: Timestamp, every: SignedDuration, now: Timestamp) -> Timestamp {
-    if first > now || every.as_millis() <= 0 {
-        return first;
+/// The first moment of a series that is after `now`: missed ones are not made up for. A series without steps has none.
+fn next_of(first: Timestamp, every: SignedDuration, now: Timestamp) -> Option<Timestamp> {
+    if first > now {
+        return Some(first);
     }
     let passed = now.as_millisecond().saturating_sub(first.as_millisecond());
     let every_ms = i64::try_from(every.as_millis()).unwrap_or(i64::MAX);
-    let steps = passed / every_ms + 1;
-    plus(first, SignedDuration::from_millis(every_ms.saturating_mul(steps)))
+    let steps = passed.checked_div(every_ms).filter(|_| every_ms > 0)?.saturating_add(1);
+    Some(plus(first, SignedDuration::from_millis(every_ms.saturating_mul(steps))))
 }
 
 impl Round<'_> {
-    /// The open case of a rule with this key.
+    /// The open case with this key of the rule with these names, the present one first.
     pub fn case(&mut self, names: &[String], key: &str) -> Option<Case> {
-        self.book.adopt::<Case>(names, &[key])
+        let mut case = self.book.adopt::<Case>(names, &[key])?;
+        case.rule.clone_from(names.first()?);
+        Some(case)
     }
 
     /// Writes a case back; one without a key goes when nothing of it is left to come.
@@ -218,7 +223,7 @@ impl Round<'_> {
         let action = acted.action;
         let Some(spec) = action.spec() else { return };
         let date = match (&action.at, &acted.at) {
-            (Some(at), Some(Ok(due))) => Some((*due, plus(*due, -at.offset))),
+            (Some(at), Some(Ok(due))) => Some((*due, plus(*due, at.offset.checked_neg().unwrap_or_default()))),
             (Some(_), Some(Err(reason))) => return tale.fail(format!("`at`: {reason}")),
             (Some(_), None) => return tale.fail("`at`: no date"),
             (None, _) => None,
@@ -238,7 +243,7 @@ impl Round<'_> {
         let due = match (fired, action.repeat) {
             (0, _) => Some(first),
             // It has fired: only what lies ahead may follow.
-            (_, Some(every)) if case.acked.is_none() => Some(next_of(first, every, self.now)),
+            (_, Some(every)) if case.acked.is_none() => next_of(first, every, self.now),
             (_, _) => Some(first).filter(|first| action.at.is_some() && *first > self.now),
         };
         let event = old.map_or(event, |old| old.event);
@@ -292,10 +297,11 @@ impl Round<'_> {
         };
         timer.fired += 1;
         timer.waits = false;
-        let origin = format!("{}#{}", id(&["case", &nth.to_string(), key, action]), timer.fired);
-        timer.due = acted.action.repeat.filter(|_| case.acked.is_none()).map(|every| next_of(timer.first, every, now));
+        let number = timer.fired.to_string();
+        timer.due =
+            acted.action.repeat.filter(|_| case.acked.is_none()).and_then(|every| next_of(timer.first, every, now));
         let (next, event) = (timer.due, timer.event);
-        case.rule.clone_from(&judgement.rule.name.value);
+        let origin = id(&[&case.timer_id(action), &number]);
         if let Some(next) = next {
             self.set_act(&case, action, event, next);
         }
@@ -323,7 +329,6 @@ impl Round<'_> {
         if !judgement.rule.enabled {
             return;
         }
-        case.rule.clone_from(&judgement.rule.name.value);
         let opening = case.event;
         let mut tale = Tale::default();
         for acted in &judgement.actions {

@@ -67,7 +67,7 @@ impl Round<'_> {
         let (rule, created) = (judgement.rule, judged.event.created);
         let names = self.names(rule);
         self.remember_close(&names, key, created, judged.seq);
-        let Some(mut case) = self.case(&names, key) else {
+        let Some(case) = self.case(&names, key) else {
             return tale.rule(Outcome::Closed, format!("closes case `{key}`, which was not open"));
         };
         if case.newest > created {
@@ -76,7 +76,6 @@ impl Round<'_> {
                 format!("leaves case `{key}` open: it closes what came until {created}, and {newest} came since");
             return tale.rule(Outcome::Closed, note);
         }
-        case.rule.clone_from(&rule.name.value);
         tale.rule(Outcome::Closed, format!("closed case `{key}`"));
         self.end_case(&case, Some(rule), &Closing::by_event(judged, &judgement.on_close), tale);
     }
@@ -207,10 +206,7 @@ impl Round<'_> {
     /// `closes_after`: a case whose last match is so long ago ends.
     pub fn end_due(&mut self, rule: &str, key: &str, nth: u64, carried: Option<&Carried<'_>>) {
         let names = names_for(self.rules, rule);
-        let Some(mut case) = self.case(&names, key).filter(|case| case.nth == nth) else { return };
-        if let Some(rule) = rule_named(self.rules, rule) {
-            case.rule.clone_from(&rule.name.value);
-        }
+        let Some(case) = self.case(&names, key).filter(|case| case.nth == nth) else { return };
         let due = plus(case.last, SignedDuration::from_secs(case.ends_s.unwrap_or_default()));
         if due > self.now {
             let meaning = Meaning::End { rule: case.rule.clone(), key: key.into(), nth };
@@ -234,7 +230,7 @@ impl Round<'_> {
         let closing = Closing {
             seq: case.event,
             event: carried.map(|carried| carried.event),
-            origin: id(&["case", &case.nth.to_string(), &case.key]),
+            origin: case.timer_id("closing"),
             on_close: judgement.map_or(&[], |judgement| judgement.on_close.as_slice()),
         };
         self.say_closed(case, rule, &closing, &mut tale);

@@ -43,9 +43,6 @@ impl Round<'_> {
         case.acked = Some(by.into());
         let mut tale = Tale::default();
         tale.rule(Outcome::Cancelled, format!("{by} took case `{}`: no more reminders of it", case.key));
-        if let Some(rule) = present {
-            case.rule.clone_from(&rule.name.value);
-        }
         self.plan.whys.extend(tale.row(case.event, &case.rule));
         self.save_case(&case);
     }

@@ -128,21 +128,29 @@ impl Round<'_> {
         for held in held {
             let mut tale = Tale::default();
             let (event, rule) = (held.delivery.event, held.delivery.rule.clone());
-            going.extend(self.may_go(held, &mut tale));
+            going.extend(self.may_go(held, opens, &mut tale));
             self.plan.whys.extend(tale.row(event, &rule));
         }
         if self.places.shadow {
             more = 0;
         }
         match going.len() {
-            0 => {}
+            0 => self.add_more(&parts, more),
             1 if more == 0 => going.into_iter().for_each(|held| self.send_held(held)),
             _ => self.summarise(destination, &going, more),
         }
     }
 
-    /// A message that waited, if it still may go now.
-    fn may_go(&mut self, mut held: Held, tale: &mut Tale) -> Option<Held> {
+    /// Nothing goes yet after all: what was only counted still counts.
+    fn add_more(&mut self, parts: &[&str; 2], more: u64) {
+        if let Some(mut waiting) = self.book.get::<Waiting>(parts) {
+            waiting.more = waiting.more.saturating_add(more);
+            self.book.put(parts, &waiting);
+        }
+    }
+
+    /// A message that waited until `opened`, if it still may go now.
+    fn may_go(&mut self, mut held: Held, opened: Timestamp, tale: &mut Tale) -> Option<Held> {
         let delivery = &mut held.delivery;
         let to = delivery.destination.clone();
         let action_id = delivery.action.clone();
@@ -174,7 +182,9 @@ impl Round<'_> {
         }
         match self.window(action, &to) {
             Window::Until(opens) => {
-                out(Outcome::Held, format!("held until {} (hours of `{to}`)", self.moment(opens)));
+                if opens != opened {
+                    out(Outcome::Held, format!("held until {} (hours of `{to}`)", self.moment(opens)));
+                }
                 self.keep_held(held, opens);
                 return None;
             }

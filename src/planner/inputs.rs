@@ -76,7 +76,7 @@ impl<'a> Judged<'a> {
             return Self { seq, event, judgements: judgements.into_iter().collect(), named: true };
         }
         let mut judgements = rules.judge(event);
-        let named = !judgements.is_empty();
+        let named = !judgements.is_empty() || rules.rules.iter().any(|rule| !rule.enabled && names_type(rule, event));
         judgements.retain(|judgement| judgement.rule.enabled);
         Self { seq, event, judgements, named }
     }
@@ -137,7 +137,7 @@ impl<'a> Entered<'a> {
     /// An entry that judging or planning could not cope with, so that the ones after it go on.
     pub fn parked(entry: &Entry, reason: impl Into<String>) -> Self {
         let own = match &entry.item {
-            Item::Event(event) => event.is_own(),
+            Item::Event(event) => event.is_echo(),
             Item::Signal(signal) => signal.from_own,
             Item::Command(_) => false,
         };
@@ -184,6 +184,14 @@ impl<'a> Fired<'a> {
     pub fn parked(due: &'a DueTimer, reason: impl Into<String>) -> Self {
         Self { due, meaning: Meaning::parse(&due.timer.text), carried: None, parked: Some(reason.into()) }
     }
+}
+
+/// Whether a rule that takes no part names an event's type.
+fn names_type(rule: &Rule, event: &Event) -> bool {
+    let closers = rule.closed_by.iter().map(|closer| &closer.events);
+    let missing = rule.missing.iter().map(|missing| &missing.events);
+    let mut globs = std::iter::once(&rule.events).chain(closers).chain(missing);
+    globs.any(|globs| globs.accept(&event.kind, event.is_own()))
 }
 
 /// The rule with this name, else the one that had it before.

@@ -98,7 +98,6 @@ impl Round<'_> {
         }
         match self.case(&names, key) {
             Some(mut case) => {
-                case.rule.clone_from(&rule.name.value);
                 case.count = case.count.saturating_add(1);
                 case.last = self.now;
                 case.newest = case.newest.max(judged.event.created);

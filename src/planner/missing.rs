@@ -90,8 +90,7 @@ impl Round<'_> {
         let names = self.names(rule);
         let name = rule.name.value.as_str();
         let known = self.book.adopt::<Awaited>(&names, &[]);
-        if let Some(mut case) = self.case(&names, MISSING_KEY) {
-            case.rule.clone_from(&rule.name.value);
+        if let Some(case) = self.case(&names, MISSING_KEY) {
             tale.rule(Outcome::Closed, "it came: closed the case");
             let judged_alone = self.rules.judge_rule(rule, judged.event);
             self.end_case(&case, Some(rule), &Closing::by_event(judged, &judged_alone.on_close), tale);

@@ -79,7 +79,8 @@ pub struct Cancel {
 /// a document or a timer, there is a plan. What an entry changes is seen by those after it, so planning a batch and
 /// planning its entries one by one come to the same.
 ///
-/// `ledger` holds what [`keys()`] asked for with the same inputs.
+/// `ledger` holds what [`keys()`] asked for with the same inputs. Should it panic all the same, whoever calls plans the
+/// batch one by one and puts [`Entered::parked`] or [`Fired::parked`] in the place of what it can't plan.
 pub fn plan(inputs: &Inputs<'_>, ledger: Ledger) -> Plan {
     let mut round = Round::new(inputs, ledger);
     for entered in &inputs.entries {

@@ -42,7 +42,7 @@ pub(crate) struct ActiveMute<'a> {
 /// What `events` and `when` of a mute come to.
 enum Test<'a> {
     InFile(&'a FileMute),
-    AtRunTime(FileMute),
+    AtRunTime(Box<FileMute>),
     /// Its globs or its condition can't be read by the rules in force. It mutes nothing: silence must be certain.
     Broken,
 }
@@ -69,7 +69,7 @@ impl Round<'_> {
         });
         self.mutes = in_files.map(|file| ActiveMute { mute: file.mute.clone(), test: Test::InFile(file) }).collect();
         for muting in known.into_iter().filter(|known| !known.in_file) {
-            let test = rules.mute(&muting.mute).map_or(Test::Broken, Test::AtRunTime);
+            let test = rules.mute(&muting.mute).map_or(Test::Broken, |test| Test::AtRunTime(Box::new(test)));
             self.mutes.push(ActiveMute { mute: muting.mute, test });
         }
         self.mutes.sort_by(|a, b| a.mute.id.cmp(&b.mute.id));
@@ -89,6 +89,9 @@ impl Round<'_> {
         event: Option<&Event>,
         at: Timestamp,
     ) -> Option<String> {
+        if self.mutes.is_empty() {
+            return None;
+        }
         let present = rule_named(self.rules, rule).map_or(rule, |rule| rule.name.value.as_str());
         let rules = self.rules;
         let covers = |active: &&ActiveMute<'_>| {
@@ -178,9 +181,8 @@ impl Round<'_> {
         }
         let (rule, destination) = (mute.rule.clone(), mute.destination.clone());
         let kind = "fanfare.mute.ended".into();
-        let origin = format!("{}@{}", mute.id, self.now);
         let signal = Signal { kind, rule, destination, at: self.now, data, from_own: false, died: None };
-        self.signal(&origin, &signal);
+        self.signal(&mute.id, &signal);
     }
 }
 

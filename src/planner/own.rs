@@ -99,7 +99,7 @@ impl Round<'_> {
         if !noticed.others.is_empty() {
             data.insert("others".into(), noticed.others.into());
         }
-        let own = id(&["own", kind, rule, destination, origin]);
+        let own = id(&["own", kind, rule, destination, origin, &self.now.to_string()]);
         self.plan.events.push(Event::own(kind, &own, self.now, Value::Object(data)));
         let until = plus(self.now, MINUTE);
         self.book.put(parts, &Noticed { until, ..Noticed::default() });
@@ -117,8 +117,7 @@ impl Round<'_> {
         if noticed.count == 0 {
             return self.book.delete::<Noticed>(&parts);
         }
-        let origin = format!("@{}", noticed.until);
-        self.tell_noticed(&parts, noticed, &origin);
+        self.tell_noticed(&parts, noticed, "");
     }
 
     /// A rule, or the planning of something, failed.

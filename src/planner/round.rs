@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::delivery::Lane;
+use crate::delivery::{Act, Lane};
 use crate::event::{Event, Seq};
 use crate::planner::book::Book;
 use crate::planner::inputs::{Fired, Inputs, Judged, PlaceFacts, Places, names_of, rule_named};
@@ -118,7 +118,7 @@ impl<'a> Round<'a> {
             let first = reasons.get(0).cloned().unwrap_or(Value::Null);
             let (id, kind) = event.map_or((Value::Null, Value::Null), |e| (json!(e.id.as_str()), json!(&*e.kind)));
             let data = [("reason", first), ("reasons", reasons), ("event", id), ("type", kind)];
-            let own = event.is_some_and(Event::is_own);
+            let own = event.is_some_and(Event::is_echo);
             self.signal_failed(&format!("{seq}"), Some(&rule.name.value), own, data);
         }
         self.plan.whys.extend(tale.row(seq, &rule.name.value));
@@ -164,7 +164,9 @@ impl<'a> Round<'a> {
     /// Calls off what a lane still has untried, in this plan and before it. A close's update is never called off.
     pub fn cancel(&mut self, lane: &Lane, action: Option<&str>, reason: &str) {
         self.plan.deliveries.retain(|delivery| {
-            delivery.lane.as_ref() != Some(lane) || action.is_some_and(|action| delivery.action != action)
+            delivery.act == Act::Close
+                || delivery.lane.as_ref() != Some(lane)
+                || action.is_some_and(|action| delivery.action != action)
         });
         let cancel = Cancel { lane: lane.clone(), action: action.map(str::to_owned), reason: reason.into() };
         if !self.plan.cancel.contains(&cancel) {

@@ -61,14 +61,22 @@ impl Meaning {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// The rule before which the carried event is put.
+    /// The rule that it is about, before which the event that it carries is put.
     pub fn rule(&self) -> Option<&str> {
         match self {
             Meaning::Act { rule, .. }
             | Meaning::Rearm { rule, .. }
             | Meaning::End { rule, .. }
-            | Meaning::Closing { rule, .. } => Some(rule),
-            _ => None,
+            | Meaning::Closing { rule, .. }
+            | Meaning::Forget { rule, .. }
+            | Meaning::Digest { rule, .. }
+            | Meaning::Throttle { rule, .. }
+            | Meaning::Missing { rule } => Some(rule),
+            Meaning::Hold { .. }
+            | Meaning::Signal { .. }
+            | Meaning::Fallback { .. }
+            | Meaning::Mute { .. }
+            | Meaning::Unmatched { .. } => None,
         }
     }
 }

@@ -44,6 +44,8 @@ pub struct World {
     pub own: Vec<Event>,
     pub whys: Vec<WhyRow>,
     pub stuck: BTreeSet<String>,
+    /// Nothing is planned while this holds.
+    pub held_back: bool,
     /// How many entries are planned together.
     pub batch: usize,
     seq: Seq,
@@ -92,6 +94,7 @@ impl World {
             own: Vec::new(),
             whys: Vec::new(),
             stuck: BTreeSet::new(),
+            held_back: false,
             batch: 100,
             seq: 0,
         };
@@ -264,6 +267,9 @@ impl World {
 
     /// Plans and sends until there is nothing more to do now.
     pub fn drain(&mut self) {
+        if self.held_back {
+            return;
+        }
         for round in 0.. {
             assert!(round < 500, "planning never ends");
             if !self.step() {
@@ -320,7 +326,7 @@ impl World {
         if let Some((_, fate)) = self.deliveries.get_mut(&died.id) {
             *fate = Fate::Tried;
         }
-        let from_own = self.archive.get(&died.event).is_some_and(Event::is_own);
+        let from_own = self.archive.get(&died.event).is_some_and(Event::is_echo);
         let data = json!({"reason": reason});
         self.put(Item::Signal(Signal {
             kind: "fanfare.delivery.dead".into(),
@@ -370,6 +376,7 @@ impl World {
             "suppressed": said.suppressed,
             "severity": said.severity,
             "mention": said.mention,
+            "with": said.with,
             "died": said.died,
             "lane": delivery.lane.is_some(),
         });
