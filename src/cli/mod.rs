@@ -12,6 +12,7 @@ mod check;
 mod client;
 mod completions;
 mod deliveries;
+mod demo;
 mod events;
 mod explain;
 mod pick;
@@ -19,6 +20,7 @@ mod preview;
 mod reload;
 mod send;
 mod serve;
+pub mod starter;
 mod term;
 
 /// The notification router for record labels: verifies webhooks, matches them against rules, tells the right people.
@@ -34,6 +36,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// See it work: a server, local inboxes for every channel, the 16 events, signed
+    Demo(demo::Demo),
     /// Run: receive, plan, dispatch; reload on change
     Serve(serve::Serve),
     /// Say everything that is wrong with configuration, rules and templates
@@ -95,6 +99,7 @@ pub fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
     let config = arguments.config.as_path();
     match arguments.command {
+        Command::Demo(demo) => demo.run(),
         Command::Serve(serve) => serve.run(config),
         Command::Check(check) => check.run(config),
         Command::Explain(explain) => explain.run(config),

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 
 use crate::channels::wire::{Guard, Wire};
 use crate::cli::{Outcome, report, runtime, starter, term};
@@ -140,7 +140,7 @@ impl Demo {
         }
         let snapshot = loaded.snapshot.context("the demo's configuration can't be used")?;
         let source = snapshot.sources.values().next().cloned().context("the demo has no source")?;
-        let store = store::open(&snapshot.settings.store, folder)?;
+        let store = store::open(&snapshot.settings.store, folder).await?;
         let wire = Wire::new(Guard::new(Vec::new(), Vec::new())).map_err(anyhow::Error::msg)?;
         let live = Live::new(store, Arc::new(snapshot), Arc::new(clock::RealClock), Arc::new(wire), fastrand::u64(..))
             .with_environment(Arc::new(DemoEnvironment));
@@ -154,11 +154,11 @@ impl Demo {
     async fn talk(&self, stage: &Stage) -> anyhow::Result<()> {
         println!("Edit a rule or a template, then press Enter to send another event; or type the name of one");
         println!("({}), or q to end.", term::dim("release.live, fraud.action_required, …"));
-        let mut lines = BufReader::new(tokio::io::stdin()).lines();
+        let mut lines = lines_of_stdin();
         let mut next = samples::ALL.iter().cycle();
         loop {
             let line = tokio::select! {
-                line = lines.next_line() => line?,
+                line = lines.recv() => line,
                 _ = tokio::signal::ctrl_c() => return Ok(()),
             };
             match line.as_deref().map(str::trim) {
@@ -182,6 +182,19 @@ impl Demo {
             }
         }
     }
+}
+
+/// What the person types, line by line. A thread of its own reads, since reading a terminal can't be called off.
+fn lines_of_stdin() -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            if sender.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
 }
 
 impl Stage {
