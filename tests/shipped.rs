@@ -16,7 +16,7 @@ use fanfare::source::{Request, Source, presets, samples};
 use fanfare::yaml::{self, Kind, Node};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 /// The destinations that the shipped rules tell.
 const DESTINATIONS: [&str; 6] = ["release-team", "label-heads", "finance", "oncall", "fans", "ledger"];
@@ -124,15 +124,12 @@ fn speaking<'r>(judgement: &Judgement<'r>) -> Vec<&'r Action> {
 /// A context in which an action speaks of an event: as one message, or as the last of a digest of two.
 fn context<'a>(rules: &RuleSet, rule: &'a str, action: &Action, event: &'a Event) -> Context<'a> {
     let facts = CaseFacts { key: "C1".into(), opened: event.created, count: 1, last: event.created, closed: false };
-    // A name that selects nothing is null: known, and without a value.
-    let mut names: Map<String, Value> = rules.names.keys().map(|name| (name.clone(), Value::Null)).collect();
-    names.extend(rules.names_in(event));
     Context {
         event,
         events: if action.digest.is_some() { vec![event, event] } else { Vec::new() },
         more: 0,
         suppressed: 0,
-        names,
+        names: rules.names_in(event),
         case: Some(facts),
         rule,
         rule_description: None,

@@ -50,17 +50,17 @@ impl RuleSet {
         judgement
     }
 
-    /// What each of `names:` selects in the event; what selects nothing is left out. A path that can select several
-    /// nodes gives a list.
+    /// What each of `names:` selects in the event; what selects nothing is null: known, and without a value. A path
+    /// that can select several nodes gives a list.
     pub fn names_in(&self, event: &Event) -> Map<String, Value> {
         let (root, zone) = (event.root(), self.zone());
         let mut reading = Reading::new(event, &root, &zone);
         let mut found = Map::new();
         for (word, name) in &self.names {
             let one = name.queries(&event.source).iter().all(|query| query.path.is_singular());
-            let Ok(nodes) = reading.select(name, &mut Budget::new()) else { continue };
+            let nodes = reading.select(name, &mut Budget::new()).unwrap_or_default();
             let value = match (&*nodes, one) {
-                ([], _) => continue,
+                ([], _) => Value::Null,
                 ([node], true) => (*node).clone(),
                 (nodes, _) => nodes.iter().copied().cloned().collect(),
             };
