@@ -4,8 +4,7 @@
 //! so the two can't drift apart. Nothing here takes a body, a title or a secret: ids, names from the configuration and
 //! closed sets of words only, which also bounds the number of time series.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use jiff::SignedDuration;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -127,13 +126,21 @@ impl Notes {
         registry.register("template_failures", "Messages that fell back to the default", notes.renderings.clone());
         registry.register("template_undefined", "Values a template asked for in vain", notes.undefined.clone());
         registry.register("reloads", "Reloads by result", notes.reloads.clone());
-        registry.register("rules_stale", "1 while files on disk are broken and older rules stay in force", notes.stale.clone());
+        registry.register(
+            "rules_stale",
+            "1 while files on disk are broken and older rules stay in force",
+            notes.stale.clone(),
+        );
         registry.register("store_errors", "What the store could not do", notes.store_errors.clone());
         registry.register("events_parked", "Events that planning could not handle", notes.parked.clone());
         registry.register("inbox_head", "The newest place of the inbox", notes.head.clone());
         registry.register("inbox_lag", "Inbox entries not planned yet", notes.lag.clone());
         registry.register("deliveries", "Deliveries by state", notes.deliveries.clone());
-        registry.register("oldest_due_seconds", "How long the oldest due delivery has waited", notes.oldest_due.clone());
+        registry.register(
+            "oldest_due_seconds",
+            "How long the oldest due delivery has waited",
+            notes.oldest_due.clone(),
+        );
         registry.register("store_bytes", "Size of the store on disk", notes.bytes.clone());
         registry.register("destination_failing", "1 while a destination is marked failing", notes.failing.clone());
         registry.register("loaded_timestamp_seconds", "When the rules in force were loaded", notes.loaded.clone());
@@ -197,7 +204,9 @@ impl Notes {
             .observe(SignedDuration::from_millis(i64::try_from(*took_ms).unwrap_or(i64::MAX)).as_secs_f64());
         match outcome {
             Outcome::Delivered => info!(delivery = %id, destination, attempt = number, took_ms, "delivered"),
-            _ => warn!(delivery = %id, destination, attempt = number, outcome = outcome.name(), answer, "an attempt failed"),
+            _ => {
+                warn!(delivery = %id, destination, attempt = number, outcome = outcome.name(), answer, "an attempt failed")
+            }
         }
     }
 

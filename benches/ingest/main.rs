@@ -18,9 +18,8 @@ use server::Server;
 const SERVERS: &[&str] = &["durable", "memory", "express", "webhook"];
 
 fn main() {
-    let number = |name: &str, default: u64| {
-        std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
-    };
+    let number =
+        |name: &str, default: u64| std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default);
     let connections = usize::try_from(number("CONNECTIONS", 64)).unwrap();
     let seconds = Duration::from_secs(number("SECONDS", 4));
     let rounds = number("ROUNDS", 5);
@@ -50,7 +49,8 @@ fn report(measured: &[(&str, Vec<Measured>)], connections: usize) {
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied()
     };
-    let durable = measured.iter().find(|(name, _)| *name == "durable").and_then(|(_, r)| median(r, Measured::per_second));
+    let durable =
+        measured.iter().find(|(name, _)| *name == "durable").and_then(|(_, r)| median(r, Measured::per_second));
     println!("\n{connections} connections, medians\n");
     println!("{:<9} {:>10} {:>9} {:>9} {:>8}  durable ÷ this", "server", "events/s", "p50 ms", "p99 ms", "not 2xx");
     for (name, results) in measured {

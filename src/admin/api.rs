@@ -142,9 +142,7 @@ pub async fn event_document(live: &Live, seq: Seq) -> Result<Value, Refused> {
     let deliveries = live.store.list_deliveries(&filter).await?;
     let whys = live.store.whys(seq).await?;
     let conflicts = live.store.conflicts(seq).await?;
-    let conflict = |conflict: &store::Conflict| {
-        json!({"received": conflict.received.to_string(), "raw": String::from_utf8_lossy(&conflict.raw)})
-    };
+    let conflict = |conflict: &store::Conflict| json!({"received": conflict.received.to_string(), "raw": String::from_utf8_lossy(&conflict.raw)});
     let mut document = view::event_whole(seq, event);
     document["rules"] = whys.iter().map(view::why).collect();
     document["deliveries"] = deliveries.iter().map(view::delivery).collect();

@@ -181,9 +181,7 @@ fn page(values: Result<Value, Refused>, template: &str) -> Response {
 
 fn html(status: StatusCode, template: &str, mut values: Value) -> Response {
     localise(&mut values);
-    let rendered = TEMPLATES
-        .get_template(template)
-        .and_then(|template| template.render(shown(&values)));
+    let rendered = TEMPLATES.get_template(template).and_then(|template| template.render(shown(&values)));
     match rendered {
         Ok(text) => (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response(),
         Err(error) => {
@@ -218,9 +216,12 @@ fn for_each_time(value: &mut Value, zone: &TimeZone) {
     match value {
         Value::Object(map) => {
             for (key, inner) in map.iter_mut() {
-                let is_time = matches!(key.as_str(), "created" | "received" | "next" | "finished" | "since" | "now" | "at");
+                let is_time =
+                    matches!(key.as_str(), "created" | "received" | "next" | "finished" | "since" | "now" | "at");
                 match inner.as_str().filter(|_| is_time).and_then(|text| text.parse::<Timestamp>().ok()) {
-                    Some(at) => *inner = at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string().into(),
+                    Some(at) => {
+                        *inner = at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string().into()
+                    }
                     // The body is the sender's: it is shown as it came.
                     None if key != "body" => for_each_time(inner, zone),
                     None => {}

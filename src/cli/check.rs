@@ -72,7 +72,11 @@ fn text(loaded: &Loaded) {
         (0, warnings) => term::warn(&term::count(warnings, "warning", "warnings")),
         (errors, 0) => term::bad(&term::count(errors, "error", "errors")),
         (errors, warnings) => {
-            format!("{}, {}", term::bad(&term::count(errors, "error", "errors")), term::count(warnings, "warning", "warnings"))
+            format!(
+                "{}, {}",
+                term::bad(&term::count(errors, "error", "errors")),
+                term::count(warnings, "warning", "warnings")
+            )
         }
     };
     println!("{read}: {found}");

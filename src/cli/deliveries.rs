@@ -74,12 +74,8 @@ struct Several {
 
 impl Which {
     fn query(self) -> Vec<(&'static str, String)> {
-        let all = [
-            ("state", self.state),
-            ("destination", self.destination),
-            ("rule", self.rule),
-            ("event", self.event),
-        ];
+        let all =
+            [("state", self.state), ("destination", self.destination), ("rule", self.rule), ("event", self.event)];
         all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 }
@@ -169,10 +165,22 @@ pub(crate) fn list_text(list: &Value) -> String {
 
 fn show_text(delivery: &Value) -> String {
     let mut lines = vec![
-        format!("{}  {} to {}", cell(delivery, "id"), term::state(&cell(delivery, "state")), term::bold(&cell(delivery, "destination"))),
-        format!("rule {}, event {}, planned {}", cell(delivery, "rule"), cell(delivery, "event"), cell(delivery, "created")),
+        format!(
+            "{}  {} to {}",
+            cell(delivery, "id"),
+            term::state(&cell(delivery, "state")),
+            term::bold(&cell(delivery, "destination"))
+        ),
+        format!(
+            "rule {}, event {}, planned {}",
+            cell(delivery, "rule"),
+            cell(delivery, "event"),
+            cell(delivery, "created")
+        ),
     ];
-    for (key, what) in [("case", "case"), ("next", "next attempt"), ("finished", "finished"), ("last_error", "last error")] {
+    for (key, what) in
+        [("case", "case"), ("next", "next attempt"), ("finished", "finished"), ("last_error", "last error")]
+    {
         if !delivery[key].is_null() {
             lines.push(format!("{what}: {}", cell(delivery, key)));
         }

@@ -108,7 +108,12 @@ fn list_text(list: &Value) -> String {
 fn show_text(event: &Value) -> String {
     let mut lines = vec![
         format!("{}  {}", term::bold(&cell(event, "type")), cell(event, "id")),
-        format!("source {}, created {}, received {}", cell(event, "source"), cell(event, "created"), cell(event, "received")),
+        format!(
+            "source {}, created {}, received {}",
+            cell(event, "source"),
+            cell(event, "created"),
+            cell(event, "received")
+        ),
         format!("verified by {}", cell(event, "proof")),
         String::new(),
     ];

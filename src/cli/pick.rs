@@ -15,8 +15,7 @@ use crate::config::Snapshot;
 use crate::event::Event;
 use crate::problem::nearest;
 use crate::secret::Secret;
-use crate::source::samples;
-use crate::source::{self, Outgoing, Request, Source, presets};
+use crate::source::{self, Outgoing, Request, Source, presets, samples};
 
 /// The body of an event, and its type as far as it is known.
 pub(crate) struct Picked {

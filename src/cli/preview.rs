@@ -95,12 +95,7 @@ impl Preview {
 }
 
 /// Renders as the first action that says this message would.
-fn render(
-    snapshot: &Snapshot,
-    say: &Say,
-    event: &Event,
-    native: Option<(&str, &str)>,
-) -> anyhow::Result<Rendered> {
+fn render(snapshot: &Snapshot, say: &Say, event: &Event, native: Option<(&str, &str)>) -> anyhow::Result<Rendered> {
     let rules = snapshot.rules.as_deref().context("no rules could be loaded")?;
     let says = |rule: &'_ Rule| rule.actions.iter().chain(&rule.on_close).position(|action| &action.say.value == say);
     let spoken: Option<(&Rule, &Action)> = rules.rules.iter().find_map(|rule| {

@@ -61,8 +61,11 @@ impl Send {
             return Ok(Outcome::Good);
         }
         let (source, url) = self.target(config)?;
-        let what: Vec<String> =
-            if self.all { samples::ALL[..samples::PAGE].iter().map(|sample| sample.name.to_owned()).collect() } else { self.what.clone() };
+        let what: Vec<String> = if self.all {
+            samples::ALL[..samples::PAGE].iter().map(|sample| sample.name.to_owned()).collect()
+        } else {
+            self.what.clone()
+        };
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

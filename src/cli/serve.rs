@@ -8,14 +8,13 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use crate::admin;
 use crate::channels::wire::{Guard, Wire};
 use crate::cli::{Outcome, report, runtime};
 use crate::clock::{Clock, RealClock};
 use crate::config::load;
 use crate::config::substitute::RealEnvironment;
 use crate::steps::{Live, reload, run};
-use crate::store;
+use crate::{admin, store};
 
 /// Runs until SIGTERM or SIGINT. SIGHUP reloads.
 #[derive(Debug, clap::Args)]

@@ -204,10 +204,9 @@ fn unheard(rules: &RuleSet, problems: &mut Problems) {
     if rules.rules.is_empty() {
         return;
     }
-    for (kind, what) in [
-        ("fanfare.delivery.dead", "a delivery that died"),
-        ("fanfare.rule.failed", "a rule that failed"),
-    ] {
+    for (kind, what) in
+        [("fanfare.delivery.dead", "a delivery that died"), ("fanfare.rule.failed", "a rule that failed")]
+    {
         if !rules.rules.iter().any(|rule| rule.enabled && rule.events.accept(kind, true)) {
             problems.push(
                 Problem::warning("unheard", format!("no rule listens to `{kind}`: nobody would hear of {what}"))
@@ -219,7 +218,13 @@ fn unheard(rules: &RuleSet, problems: &mut Problems) {
 
 /// Renders every message that a rule says with every sample that the rule accepts: what a template asks for and no
 /// such event has is reported where it stands.
-pub fn renderings(rules: &RuleSet, templates: &Templates, settings: &Settings, now: Timestamp, problems: &mut Problems) {
+pub fn renderings(
+    rules: &RuleSet,
+    templates: &Templates,
+    settings: &Settings,
+    now: Timestamp,
+    problems: &mut Problems,
+) {
     let samples = sample_events(now);
     let mut by_message: BTreeMap<&str, Vec<Context<'_>>> = BTreeMap::new();
     for rule in &rules.rules {

@@ -75,7 +75,8 @@ fn read_text(path: &Path) -> Result<String, String> {
     // One byte more than YAML takes, so that the reader of the file can say that it is too large.
     file.take(SIZE_MAX as u64 + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line =
+            error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
         format!("line {line} is not UTF-8")
     })
 }

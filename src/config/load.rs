@@ -6,19 +6,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::config::check;
 use crate::config::files::{self, Files};
 use crate::config::settings::{self, Configured};
 use crate::config::substitute::{Environment, Found, substitute};
-use crate::config::{Settings, Snapshot};
+use crate::config::{Settings, Snapshot, check};
 use crate::message::Templates;
 use crate::problem::{Problem, Problems};
-use crate::rules;
 use crate::rules::Presets;
-use crate::source::Source;
-use crate::source::presets;
 use crate::source::presets::Preset;
-use crate::yaml;
+use crate::source::{Source, presets};
+use crate::{rules, yaml};
 
 /// The preset whose names are known where there is no `fanfare.yaml`.
 const DEFAULT_PRESET: &str = "jewelmusic";

@@ -11,9 +11,7 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use crate::channels;
-use crate::config::Destination;
-use crate::config::HoursName;
-use crate::config::Settings;
+use crate::config::{Destination, HoursName, Settings};
 use crate::pace::{Limits, Retry};
 use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
@@ -96,7 +94,9 @@ pub fn configured(root: &Node, file: &Path, problems: &mut Problems) -> Option<C
                     .hint("the default is `sqlite:data/fanfare.db`"),
             );
         } else if text.starts_with("postgres") {
-            problems.push(Problem::error("store", "this build has no PostgreSQL store").at(&node.place).hint("use `sqlite:PATH`"));
+            problems.push(
+                Problem::error("store", "this build has no PostgreSQL store").at(&node.place).hint("use `sqlite:PATH`"),
+            );
         }
         settings.store = Secret::new(text);
     }
@@ -186,9 +186,12 @@ fn admin(node: &Node, settings: &mut Settings, problems: &mut Problems) {
     }
     if !settings.admin.ip().is_loopback() && settings.admin_token.is_none() {
         problems.push(
-            Problem::error("no-token", format!("`admin` listens on {}, which others can reach, and has no `token`", settings.admin))
-                .at(&fields.place)
-                .hint("add `token: \"${env:FANFARE_ADMIN_TOKEN}\"`, or listen on `127.0.0.1:8081`"),
+            Problem::error(
+                "no-token",
+                format!("`admin` listens on {}, which others can reach, and has no `token`", settings.admin),
+            )
+            .at(&fields.place)
+            .hint("add `token: \"${env:FANFARE_ADMIN_TOKEN}\"`, or listen on `127.0.0.1:8081`"),
         );
     }
     fields.finish(problems);
@@ -236,8 +239,11 @@ fn sources(fields: &mut Fields<'_>, problems: &mut Problems) -> BTreeMap<String,
         let Some(source) = source else { continue };
         if let Some(other) = sources.values().find(|other| other.path == source.path) {
             problems.push(
-                Problem::error("same-path", format!("sources `{}` and `{name}` have the same path `{}`", other.name, source.path))
-                    .at(&node.place),
+                Problem::error(
+                    "same-path",
+                    format!("sources `{}` and `{name}` have the same path `{}`", other.name, source.path),
+                )
+                .at(&node.place),
             );
         }
         sources.insert(name.to_owned(), Arc::new(source));
@@ -297,7 +303,8 @@ fn destination(name: &str, node: &Node, problems: &mut Problems) -> Option<(Dest
         );
     }
     let hours = fields.node("hours", problems).map(|node| HoursName { node: node.clone() });
-    let fallback = fields.texts("fallback", problems).into_iter().map(|(text, node)| (text, node.place.clone())).collect();
+    let fallback =
+        fields.texts("fallback", problems).into_iter().map(|(text, node)| (text, node.place.clone())).collect();
     let mentions = fields.node("mentions", problems).map(|node| mentions(node, problems)).unwrap_or_default();
     let channel = (kind.parse)(&mut fields, problems);
     let place = fields.place.clone();
@@ -308,15 +315,16 @@ fn destination(name: &str, node: &Node, problems: &mut Problems) -> Option<(Dest
         concurrency: u32::try_from(concurrency.min(CONCURRENCY_MAX)).unwrap_or(CONCURRENCY),
     };
     let name = name.to_owned();
-    Some((Destination { name, kind, channel: channel?, retry, limits, timeout, hours: None, fallback, mentions, place }, hours))
+    Some((
+        Destination { name, kind, channel: channel?, retry, limits, timeout, hours: None, fallback, mentions, place },
+        hours,
+    ))
 }
 
 fn retry(node: &Node, problems: &mut Problems) -> Retry {
     let mut retry = Retry::default();
     let Some(mut fields) = Fields::of(node, "`retry`", problems) else { return retry };
-    for (key, span) in
-        [("first", &mut retry.first), ("max", &mut retry.max), ("give_up", &mut retry.give_up)]
-    {
+    for (key, span) in [("first", &mut retry.first), ("max", &mut retry.max), ("give_up", &mut retry.give_up)] {
         if let Some(given) = fields.span(key, problems) {
             *span = given;
         }

@@ -6,12 +6,8 @@
 
 use std::path::Path;
 
-use crate::problem::Place;
-use crate::problem::Problem;
-use crate::problem::Problems;
-use crate::yaml::Key;
-use crate::yaml::Kind;
-use crate::yaml::Node;
+use crate::problem::{Place, Problem, Problems};
+use crate::yaml::{Key, Kind, Node};
 
 /// Where secrets come from.
 pub trait Environment: Send + Sync {
@@ -145,7 +141,9 @@ fn scalar(
                 }
             },
             Piece::File(path) => match environment.file(&base.join(path)) {
-                Ok(value) => Some(value.strip_suffix('\n').map(|v| v.strip_suffix('\r').unwrap_or(v)).unwrap_or(&value).to_owned()),
+                Ok(value) => Some(
+                    value.strip_suffix('\n').map(|v| v.strip_suffix('\r').unwrap_or(v)).unwrap_or(&value).to_owned(),
+                ),
                 Err(error) => {
                     if !environment.is_absent() {
                         problems.push(

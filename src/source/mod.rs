@@ -13,8 +13,8 @@ use crate::event::Event;
 use crate::secret::Secret;
 use crate::source::normalise::Whence;
 use crate::source::presets::Preset;
-use crate::source::scheme::Scheme;
 pub use crate::source::scheme::Outgoing;
+use crate::source::scheme::Scheme;
 
 pub mod normalise;
 pub mod parse;

@@ -42,7 +42,8 @@ pub async fn step(live: &Live, now: Timestamp) -> Result<Turn, store::Error> {
         return Ok(Turn::Idle(waiting.next_timer));
     }
     let carried = live.store.events(&wanted(&waiting.entries, &waiting.timers)).await?;
-    let round = Round { live, lease, rules, places: places(live, &snapshot), carried: carried.into_iter().collect(), now };
+    let round =
+        Round { live, lease, rules, places: places(live, &snapshot), carried: carried.into_iter().collect(), now };
     if !round.plan(&waiting.entries, &waiting.timers).await? {
         round.plan_singly(&waiting.entries, &waiting.timers).await?;
     }

@@ -17,9 +17,8 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::plus;
-use crate::steps::dispatch;
 use crate::steps::limit::LimitAcceptor;
-use crate::steps::{Live, Turn, plan, receive, reload};
+use crate::steps::{Live, Turn, dispatch, plan, receive, reload};
 use crate::store;
 
 /// No loop sleeps longer: polling is the truth.

@@ -144,7 +144,7 @@ fn a_channels_own_format_is_parsed_with_the_samples() {
     let event = event("release.live", json!({"title": "A\"B", "n": 5}));
     let rows = [
         ("m.slack.json", "{\"text\": \"{{ data.title }}\", \"n\": {{ data.n }}}", ""),
-        ("m.slack.json", "{\n  \"text\": \"x\",\n}", "3:1: error: this is no JSON: trailing comma"),
+        ("m.slack.json", "{\n  \"text\": \"x\"\n  \"b\": 1}", "3:3: error: this is no JSON: expected `,` or `}`"),
         ("m.slack.json", "{\"n\": {{ data.n }}{{ data.n }}}", "1:"),
         (
             "m.slack.json",

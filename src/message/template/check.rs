@@ -236,6 +236,7 @@ impl<'a> Checker<'a> {
     /// Whether what came out is what it should be.
     fn made(&self, output: &Output, part: Part<'_>, found: &mut Vec<(Problem, bool)>) {
         let place = |at: usize| self.place_in(output, at..at + 1);
+        let whole = || self.place_in(output, 0..output.len());
         match part {
             Part::Line => {}
             Part::Severity => {
@@ -243,7 +244,7 @@ impl<'a> Checker<'a> {
                 if Severity::named(&word.to_lowercase()).is_none() && !output.undefined {
                     let problem = Problem::error("severity", format!("`{word}` is no severity"));
                     let problem = problem.suggest(&word, Severity::ALL.map(Severity::name));
-                    found.extend(place(0).map(|place| (problem.at(&place), true)));
+                    found.extend(whole().map(|place| (problem.at(&place), true)));
                 }
             }
             Part::Url => {
@@ -251,7 +252,7 @@ impl<'a> Checker<'a> {
                     && !output.undefined
                     && dead != crate::message::link::Dead::Empty
                 {
-                    found.extend(place(0).map(|place| (dead_link(dead).at(&place), !dead.is_authors())));
+                    found.extend(whole().map(|place| (dead_link(dead).at(&place), !dead.is_authors())));
                 }
             }
             Part::Body => {
@@ -403,6 +404,14 @@ impl Output {
             }
         }
         Self { pieces, origins, undefined }
+    }
+
+    /// The length of the masked text.
+    fn len(&self) -> usize {
+        self.origins.last().zip(self.pieces.last()).map_or(0, |((start, ..), piece)| match piece {
+            Piece::Raw(text) => start + text.len(),
+            Piece::Value(..) => start + 4,
+        })
     }
 
     /// The template and the range there that a byte of the masked text comes from.

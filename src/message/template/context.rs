@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use minijinja::Error;
 use minijinja::value::{Enumerator, Object, Value};
 use serde_json::Map;
 
@@ -107,10 +108,8 @@ pub(crate) struct EventObject {
     created: Value,
     received: Value,
     body: Value,
-    raw: Value,
+    raw: Arc<[u8]>,
     data: Value,
-    /// What paths read.
-    pub root: serde_json::Value,
 }
 
 impl EventObject {
@@ -127,10 +126,24 @@ impl EventObject {
             created: Value::from(event.created.to_string()),
             received: Value::from(event.received.to_string()),
             body,
-            raw: Value::from(String::from_utf8_lossy(&event.raw)),
+            raw: event.raw.clone(),
             data,
-            root: event.root(),
         }
+    }
+
+    /// What paths read, as [`Event::root`] has it.
+    pub fn root(&self, facts: &Facts) -> Result<serde_json::Value, Error> {
+        let body = serde_json::from_str(&facts.json(&self.body)?).unwrap_or_default();
+        let mut root = match body {
+            serde_json::Value::Object(map) => map,
+            _ => Map::new(),
+        };
+        for (name, value) in
+            [("id", &self.id), ("type", &self.kind), ("created", &self.created), ("source", &self.source)]
+        {
+            root.insert(name.to_owned(), serde_json::Value::from(value.to_string()));
+        }
+        Ok(serde_json::Value::Object(root))
     }
 }
 
@@ -147,7 +160,7 @@ impl Object for EventObject {
             "received" => self.received.clone(),
             "data" => self.data.clone(),
             "body" => self.body.clone(),
-            "raw" => self.raw.clone(),
+            "raw" => Value::from(String::from_utf8_lossy(&self.raw)),
             _ => return None,
         })
     }

@@ -27,7 +27,7 @@ const FUEL: u64 = 300_000;
 /// How deep blocks, macros (4 each) and includes (10 each) may nest.
 const DEPTH_MAX: usize = 150;
 /// How deep a printed list or mapping may nest.
-const NESTING_MAX: usize = 64;
+const NESTING_MAX: usize = 128;
 /// Under this name the facts of a rendering travel in its context: no template can write it.
 const FACTS: &str = "\0facts";
 

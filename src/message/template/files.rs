@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use minijinja::Environment;
 
+use crate::delivery::Severity;
 use crate::message::template::engine::{self, Mode};
 use crate::message::template::native::ROWS;
 use crate::message::template::scan::{self, Partials, Scan};
@@ -215,6 +216,9 @@ impl Folder {
         let [title, severity, link, _, image] = KEYS;
         written.title = scalar(self, title, problems);
         written.severity = scalar(self, severity, problems);
+        if let Some(source) = written.severity.as_ref().and_then(|name| self.sources.get(name)) {
+            literal_severity(source, problems);
+        }
         written.link = scalar(self, link, problems);
         written.image = scalar(self, image, problems);
         if let Some(fields) = keys.node("fields", problems) {
@@ -286,13 +290,26 @@ impl Folder {
 
 /// Reports what a look at a template found; whether nothing was wrong.
 pub(crate) fn report(scan: &Scan, source: &Source, partials: Partials<'_>, problems: &mut Problems) -> bool {
-    let found = scan.problems(partials);
+    let mut found = scan.problems(partials);
+    found.sort_by_key(|found| found.span.start);
     for found in &found {
         let mut problem = Problem::error(found.code, found.message.clone()).at(&source.place(found.span.clone()));
         problem.hint = found.hint.clone();
         problems.push(problem);
     }
     found.is_empty()
+}
+
+/// Reports a severity without values in it that is none.
+fn literal_severity(source: &Source, problems: &mut Problems) {
+    let word = source.text.trim();
+    if !word.contains('{') && Severity::named(&word.to_lowercase()).is_none() {
+        problems.push(
+            Problem::error("severity", format!("`{word}` is no severity"))
+                .at(&source.place(0..source.text.len()))
+                .suggest(word, Severity::ALL.map(Severity::name)),
+        );
+    }
 }
 
 /// Where the front matter's YAML ends and where the body begins, if there is a front matter: a first line `---` and a later

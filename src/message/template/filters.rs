@@ -307,11 +307,11 @@ fn total(state: &State<'_, '_>, list: &Value, path: &str, kwargs: Kwargs) -> Res
         Ok(())
     };
     match list.downcast_object_ref::<EventObject>() {
-        Some(event) => add(&event.root)?,
+        Some(event) => add(&event.root(&facts)?)?,
         None => {
             for item in list.try_iter()? {
                 match item.downcast_object_ref::<EventObject>() {
-                    Some(event) => add(&event.root)?,
+                    Some(event) => add(&event.root(&facts)?)?,
                     None => {
                         let json = facts.json(&item)?;
                         let root =

@@ -141,7 +141,7 @@ impl Run<'_> {
         let severity = match self.line(written.severity.as_ref())? {
             None => Severity::default(),
             Some(word) => Severity::named(&word.to_lowercase()).unwrap_or_else(|| {
-                note = Some(format!("`{word}` is no severity"));
+                note = Some(format!("`{}`: `{word}` is no severity", written.body));
                 Severity::default()
             }),
         };

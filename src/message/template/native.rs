@@ -20,9 +20,20 @@ pub struct Row {
     pub channel: &'static str,
     /// The ending of its files.
     pub ending: &'static str,
-    /// What a value becomes within a JSON string under a key, where the service reads markup in its texts; its URLs are
-    /// then http(s) or empty.
-    armour: Option<fn(&str, &str) -> String>,
+    /// What a value becomes within a JSON string, where the service reads markup in its texts; its URLs are then
+    /// http(s) or empty.
+    armour: Option<fn(Spot<'_>, &str) -> String>,
+}
+
+/// Where in a JSON document a string stands.
+#[derive(Debug, Clone, Copy)]
+struct Spot<'a> {
+    /// Its key, or that of the list it is in.
+    key: &'a str,
+    /// The key of the object that it is in.
+    parent: &'a str,
+    /// What that object says as its `type`.
+    kind: &'a str,
 }
 
 /// The channels that take one.
@@ -42,34 +53,44 @@ pub struct Broken {
     pub at: usize,
 }
 
-/// Slack decodes `&`, `<` and `>` and takes `*`, `_`, `~` and backticks for markup, which an invisible space undoes.
-fn slack(key: &str, text: &str) -> String {
+/// Slack reads entities, and markup within `*`, `_`, `~` and backticks, but for `plain_text` and the text of `rich_text`. An
+/// invisible space undoes markup; within a word there is none to undo, and an id can be copied.
+fn slack(spot: Spot<'_>, text: &str) -> String {
     let text = text::clean(text);
+    if matches!(spot.kind, "plain_text" | "text") {
+        return text;
+    }
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut before = None;
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            '*' | '_' | '~' | '`' if matches!(key, "text" | "value" | "pretext" | "fallback") => {
-                out.push('\u{200b}');
-                out.push(c);
-                out.push('\u{200b}');
-            }
+            '*' | '_' | '~' if word(before) && word(rest.peek().copied()) => out.push(c),
+            '*' | '_' | '~' | '`' => out.extend(['\u{200b}', c, '\u{200b}']),
             c => out.push(c),
         }
+        before = Some(c);
     }
     out
 }
 
 /// Discord reads Markdown in some of its texts, with a backslash before what is meant as itself.
-fn discord(key: &str, text: &str) -> String {
-    let text = text::clean(text);
-    let markdown = matches!(key, "content" | "description" | "value" | "title" | "name");
+fn discord(spot: Spot<'_>, text: &str) -> String {
+    let markdown = match spot.key {
+        "content" | "description" | "value" | "title" => true,
+        // A field's name is Markdown, an author's is not.
+        "name" => spot.parent == "fields",
+        _ => false,
+    };
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in text::clean(text).chars() {
         if markdown
-            && matches!(c, '\\' | '*' | '_' | '~' | '`' | '|' | '>' | '<' | '[' | ']' | '(' | ')' | '#' | '-' | '+')
+            && c.is_ascii_punctuation()
+            && !matches!(c, '.' | ',' | ';' | '\'' | '"' | '&' | '/' | '?' | '=' | '%')
         {
             out.push('\\');
         }
@@ -101,21 +122,24 @@ pub(crate) fn json(pieces: &[Piece], channel: &str) -> Result<Value, Broken> {
         Broken { message: format!("this is no JSON: {words}"), at }
     })?;
     let armour = ROWS.iter().find(|row| row.channel == channel).and_then(|row| row.armour);
-    Ok(Filler { masked: &masked, bare, armour }.fill(document, ""))
+    Ok(Filler { masked: &masked, bare, armour }.fill(document, Spot { key: "", parent: "", kind: "" }))
 }
 
-/// The masked text with quotes round each placeholder that stands outside of a string, and which those are.
+/// The masked text with quotes round each placeholder that stands outside of a string, and which those are. A comma before
+/// a closing bracket is left out, so that a loop may write one after each element.
 fn quote_bare(masked: &Masked<'_>) -> (String, HashSet<char>) {
     let mut quoted = String::with_capacity(masked.text.len());
     let mut bare = HashSet::new();
     let (mut within, mut escaped) = (false, false);
-    for c in masked.text.chars() {
-        let placeholder = text::is_reserved(c);
-        if !within && placeholder {
+    for (at, c) in masked.text.char_indices() {
+        if !within && text::is_reserved(c) {
             bare.insert(c);
-            quoted.push('"');
-            quoted.push(c);
-            quoted.push('"');
+            quoted.extend(['"', c, '"']);
+            continue;
+        }
+        if !within && c == ',' {
+            let next = masked.text.get(at + 1..).unwrap_or_default().trim_start();
+            quoted.push(if next.starts_with([']', '}']) { ' ' } else { ',' });
             continue;
         }
         match c {
@@ -132,22 +156,20 @@ fn quote_bare(masked: &Masked<'_>) -> (String, HashSet<char>) {
 struct Filler<'m, 'p> {
     masked: &'m Masked<'p>,
     bare: HashSet<char>,
-    armour: Option<fn(&str, &str) -> String>,
+    armour: Option<fn(Spot<'_>, &str) -> String>,
 }
 
 impl Filler<'_, '_> {
-    fn fill(&self, document: Value, key: &str) -> Value {
+    fn fill(&self, document: Value, spot: Spot<'_>) -> Value {
         match document {
-            Value::String(text) => self.string(&text, key),
-            Value::Array(items) => Value::Array(items.into_iter().map(|item| self.fill(item, key)).collect()),
+            Value::String(text) => self.string(&text, spot),
+            Value::Array(items) => Value::Array(items.into_iter().map(|item| self.fill(item, spot)).collect()),
             Value::Object(map) => {
+                let kind = map.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
                 let mut filled = Map::new();
                 for (key, value) in map {
-                    let key = match self.string(&key, "") {
-                        Value::String(key) => key,
-                        other => other.to_string(),
-                    };
-                    let value = self.fill(value, &key);
+                    let key = self.key(&key);
+                    let value = self.fill(value, Spot { key: &key, parent: spot.key, kind: &kind });
                     filled.insert(key, value);
                 }
                 Value::Object(filled)
@@ -156,7 +178,13 @@ impl Filler<'_, '_> {
         }
     }
 
-    fn string(&self, text: &str, key: &str) -> Value {
+    /// A key with values in it is the text that they make.
+    fn key(&self, key: &str) -> String {
+        let parts = self.masked.parts(key);
+        parts.iter().map(|(Part::Raw(text) | Part::Value(text))| *text).collect()
+    }
+
+    fn string(&self, text: &str, spot: Spot<'_>) -> Value {
         let mut chars = text.chars();
         if let (Some(only), None) = (chars.next(), chars.next())
             && self.bare.contains(&only)
@@ -165,19 +193,19 @@ impl Filler<'_, '_> {
             return match kind {
                 Kind::Nothing => Value::Null,
                 Kind::Json => serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)),
-                Kind::Text => Value::String(self.text(&[Part::Value(value)], key)),
+                Kind::Text => Value::String(self.text(&[Part::Value(value)], spot)),
             };
         }
-        Value::String(self.text(&self.masked.parts(text), key))
+        Value::String(self.text(&self.masked.parts(text), spot))
     }
 
-    fn text(&self, parts: &[Part<'_>], key: &str) -> String {
+    fn text(&self, parts: &[Part<'_>], spot: Spot<'_>) -> String {
         let has_value = parts.iter().any(|part| matches!(part, Part::Value(_)));
-        if has_value && self.armour.is_some() && is_url_key(key) {
+        if has_value && self.armour.is_some() && is_url_key(spot.key) {
             return link::target(parts).unwrap_or_default();
         }
         let text = parts.iter().map(|part| match (part, self.armour) {
-            (Part::Value(value), Some(armour)) => armour(key, value),
+            (Part::Value(value), Some(armour)) => armour(spot, value),
             (Part::Raw(text) | Part::Value(text), _) => (*text).to_owned(),
         });
         text.collect()
@@ -186,7 +214,7 @@ impl Filler<'_, '_> {
 
 /// Where in HTML something stands.
 #[derive(Debug, Clone, PartialEq)]
-enum Spot {
+enum At {
     Text,
     /// After `<`, up to the end of the tag's name.
     TagName(String),
@@ -209,8 +237,7 @@ enum Spot {
 pub(crate) fn html(pieces: &[Piece]) -> Result<(String, Vec<usize>), Broken> {
     let masked =
         Masked::of(pieces).map_err(|_| Broken { message: "more than 65,000 values are printed".into(), at: 0 })?;
-    let mut writer =
-        HtmlWriter { masked: &masked, out: String::new(), spot: Spot::Text, tag: String::new(), url: None };
+    let mut writer = HtmlWriter { masked: &masked, out: String::new(), at: At::Text, tag: String::new(), url: None };
     let mut left_out = Vec::new();
     for (at, c) in masked.text.char_indices() {
         match masked.value(c) {
@@ -228,7 +255,7 @@ pub(crate) fn html(pieces: &[Piece]) -> Result<(String, Vec<usize>), Broken> {
 struct HtmlWriter<'m, 'p> {
     masked: &'m Masked<'p>,
     out: String,
-    spot: Spot,
+    at: At,
     /// The tag that is open.
     tag: String,
     /// The masked text of the URL attribute that is open.
@@ -238,12 +265,12 @@ struct HtmlWriter<'m, 'p> {
 impl HtmlWriter<'_, '_> {
     /// A value; whether it could stand there.
     fn value(&mut self, placeholder: char, value: &str) -> bool {
-        match &self.spot {
-            Spot::Text => {
+        match &self.at {
+            At::Text => {
                 self.out.push_str(&html::escape(&text::clean(value)).replace('\n', "<br>\n"));
                 true
             }
-            Spot::Quoted(name, _) => match &mut self.url {
+            At::Quoted(name, _) => match &mut self.url {
                 Some(url) => {
                     url.push(placeholder);
                     true
@@ -261,47 +288,47 @@ impl HtmlWriter<'_, '_> {
 
     /// A character of the template; `rest` is the masked text from it on.
     fn raw(&mut self, c: char, rest: &str) {
-        let spot = std::mem::replace(&mut self.spot, Spot::Text);
-        self.spot = match spot {
-            Spot::Text if rest.starts_with("<!--") => Spot::Comment,
-            Spot::Text
+        let at = std::mem::replace(&mut self.at, At::Text);
+        self.at = match at {
+            At::Text if rest.starts_with("<!--") => At::Comment,
+            At::Text
                 if c == '<' && rest.chars().nth(1).is_some_and(|c| c.is_ascii_alphabetic() || c == '/' || c == '!') =>
             {
-                Spot::TagName(String::new())
+                At::TagName(String::new())
             }
-            Spot::Text => Spot::Text,
-            Spot::TagName(mut name) => match c {
+            At::Text => At::Text,
+            At::TagName(mut name) => match c {
                 '>' => self.end_of_tag(&name),
                 c if c.is_whitespace() => {
                     self.tag = name;
-                    Spot::Tag
+                    At::Tag
                 }
                 c => {
                     name.push(c.to_ascii_lowercase());
-                    Spot::TagName(name)
+                    At::TagName(name)
                 }
             },
-            Spot::Tag => match c {
+            At::Tag => match c {
                 '>' => {
                     let tag = std::mem::take(&mut self.tag);
                     self.end_of_tag(&tag)
                 }
-                c if c.is_whitespace() || c == '/' => Spot::Tag,
-                c => Spot::Name(c.to_ascii_lowercase().to_string()),
+                c if c.is_whitespace() || c == '/' => At::Tag,
+                c => At::Name(c.to_ascii_lowercase().to_string()),
             },
-            Spot::Name(mut name) => match c {
-                '=' => Spot::Equals(name),
+            At::Name(mut name) => match c {
+                '=' => At::Equals(name),
                 '>' => {
                     let tag = std::mem::take(&mut self.tag);
                     self.end_of_tag(&tag)
                 }
-                c if c.is_whitespace() => Spot::Tag,
+                c if c.is_whitespace() => At::Tag,
                 c => {
                     name.push(c.to_ascii_lowercase());
-                    Spot::Name(name)
+                    At::Name(name)
                 }
             },
-            Spot::Equals(name) => match c {
+            At::Equals(name) => match c {
                 '"' | '\'' => {
                     let is_url = matches!(
                         name.as_str(),
@@ -319,60 +346,56 @@ impl HtmlWriter<'_, '_> {
                             | "longdesc"
                     );
                     self.url = is_url.then(String::new);
-                    Spot::Quoted(name, c)
+                    At::Quoted(name, c)
                 }
                 '>' => {
                     let tag = std::mem::take(&mut self.tag);
                     self.end_of_tag(&tag)
                 }
-                c if c.is_whitespace() => Spot::Equals(name),
-                _ => Spot::Unquoted,
+                c if c.is_whitespace() => At::Equals(name),
+                _ => At::Unquoted,
             },
-            Spot::Quoted(name, quote) => {
+            At::Quoted(name, quote) => {
                 if c == quote {
                     if let Some(url) = self.url.take() {
                         self.end_of_url(&url);
                     }
-                    Spot::Tag
+                    At::Tag
                 } else {
                     if let Some(url) = &mut self.url {
                         url.push(c);
-                        self.spot = Spot::Quoted(name, quote);
+                        self.at = At::Quoted(name, quote);
                         return;
                     }
-                    Spot::Quoted(name, quote)
+                    At::Quoted(name, quote)
                 }
             }
-            Spot::Unquoted => match c {
+            At::Unquoted => match c {
                 '>' => {
                     let tag = std::mem::take(&mut self.tag);
                     self.end_of_tag(&tag)
                 }
-                c if c.is_whitespace() => Spot::Tag,
-                _ => Spot::Unquoted,
+                c if c.is_whitespace() => At::Tag,
+                _ => At::Unquoted,
             },
-            Spot::Comment if c == '>' && self.out.ends_with("--") => Spot::Text,
-            Spot::Comment => Spot::Comment,
-            Spot::Raw(name) => {
+            At::Comment if c == '>' && self.out.ends_with("--") => At::Text,
+            At::Comment => At::Comment,
+            At::Raw(name) => {
                 let closes = rest
                     .get(2..)
                     .is_some_and(|rest| rest.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(&name)));
-                if c == '<' && rest.starts_with("</") && closes {
-                    Spot::TagName(String::new())
-                } else {
-                    Spot::Raw(name)
-                }
+                if c == '<' && rest.starts_with("</") && closes { At::TagName(String::new()) } else { At::Raw(name) }
             }
         };
         self.out.push(c);
     }
 
-    fn end_of_tag(&mut self, name: &str) -> Spot {
+    fn end_of_tag(&mut self, name: &str) -> At {
         match name {
             "script" | "style" | "xmp" | "iframe" | "noembed" | "noframes" | "noscript" | "plaintext" => {
-                Spot::Raw(name.to_owned())
+                At::Raw(name.to_owned())
             }
-            _ => Spot::Text,
+            _ => At::Text,
         }
     }
 
