@@ -146,8 +146,7 @@ fn every_condition_comes_out_as_its_case_says() {
             let why = why(&judgements[0]);
             let shown = serde_json::to_string(why).unwrap();
             let note = case.get("note").and_then(Value::as_str).unwrap_or_default();
-            if outcome(why.held()) != text(case, "held") || !shown.contains(&json!(note).to_string().trim_matches('"'))
-            {
+            if outcome(why.held()) != text(case, "held") || !shown.contains(json!(note).to_string().trim_matches('"')) {
                 wrong.push_str(&format!("{name}: expected {} ({note}), got {shown}\n", text(case, "held")));
             }
         }

@@ -121,8 +121,13 @@ impl Reader<'_> {
                 None
             }
         };
-        // Known keys, whether they fit or not.
-        for key in ["every", "at", "days", "timezone"] {
+        // Known keys, though they don't fit here.
+        let others: &[&'static str] = match when {
+            Some(DigestTime::Every(_)) => &["at", "days", "timezone"],
+            Some(DigestTime::At(_)) => &["every"],
+            None => &["every", "at", "days", "timezone"],
+        };
+        for key in others {
             fields.take(key);
         }
         fields.finish(self.problems);
@@ -216,12 +221,7 @@ impl Reader<'_> {
     fn action(&mut self, node: &Node, defaults: Option<&Defaults>, belongs: Belongs) -> Option<Nameless> {
         let mut fields = Fields::of(node, "an action", self.problems)?;
         let name = fields.text("name", self.problems).and_then(|(name, node)| self.plain_name(name, node));
-        if let Some((key, list)) = entry_of(node, "to")
-            && list.kind == Kind::List(Vec::new())
-        {
-            self.problems.push(Problem::error("empty", "`to` names no destination").at(&key.place));
-        }
-        let to = self.destinations(&mut fields);
+        let to = self.destinations(&mut fields, node);
         let say = self.say(&mut fields, node);
         let severity = self.severity(&mut fields);
         let with = self.constants(&mut fields);
@@ -272,12 +272,12 @@ impl Reader<'_> {
         Some(Nameless { action, name, said })
     }
 
-    fn destinations(&mut self, fields: &mut Fields<'_>) -> Vec<At<String>> {
+    fn destinations<'n>(&mut self, fields: &mut Fields<'n>, node: &'n Node) -> Vec<At<String>> {
         if !fields.has("to") {
             fields.missing("to", self.problems);
         }
         let mut to: Vec<At<String>> = Vec::new();
-        for (value, node) in fields.texts("to", self.problems) {
+        for (value, node) in self.some_texts(fields, node, "to", "destination") {
             match to.iter().find(|other| other.value == value) {
                 Some(first) => self.problems.push(
                     Problem::error("defined-twice", format!("`{value}` stands twice in `to`"))

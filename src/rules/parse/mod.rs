@@ -180,6 +180,22 @@ impl Reader<'_> {
         problem.suggest(text, known.chain(["any", "all", "not"]))
     }
 
+    /// Takes a key with one text or a list of them; an empty list is a problem, since it would say nothing silently.
+    fn some_texts<'n>(
+        &mut self,
+        fields: &mut Fields<'n>,
+        node: &'n Node,
+        key: &'static str,
+        what: &str,
+    ) -> Vec<(String, &'n Node)> {
+        if let Some((key, list)) = entry_of(node, key)
+            && list.kind == Kind::List(Vec::new())
+        {
+            self.problems.push(Problem::error("empty", format!("`{}` names no {what}", key.text)).at(&key.place));
+        }
+        fields.texts(key, self.problems)
+    }
+
     /// Globs of event types: one text, or a list.
     fn globs(&mut self, nodes: &[(String, &Node)]) -> Globs {
         for (_, node) in nodes {

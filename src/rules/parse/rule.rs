@@ -31,7 +31,7 @@ impl Reader<'_> {
         });
         let enabled = fields.truth("enabled", self.problems).unwrap_or(true);
         let shadow = fields.truth("shadow", self.problems).unwrap_or(false);
-        let events = fields.texts("events", self.problems);
+        let events = self.some_texts(&mut fields, node, "events", "event type");
         let source = fields.text("source", self.problems);
         let when = fields.node("when", self.problems).and_then(|when| self.condition(when));
         let case = fields.node("case", self.problems).and_then(|case| self.key_spec(case, "case"));
@@ -154,7 +154,7 @@ impl Reader<'_> {
         if !fields.has("events") {
             fields.missing("events", self.problems);
         }
-        let events = fields.texts("events", self.problems);
+        let events = self.some_texts(&mut fields, node, "events", "event type");
         let when = fields.node("when", self.problems).and_then(|when| self.condition(when));
         let case = fields.node("case", self.problems).and_then(|case| self.key_spec(case, "case"));
         fields.finish(self.problems);
@@ -166,7 +166,7 @@ impl Reader<'_> {
         if !fields.has("events") {
             fields.missing("events", self.problems);
         }
-        let events = fields.texts("events", self.problems);
+        let events = self.some_texts(&mut fields, node, "events", "event type");
         let when = fields.node("when", self.problems).and_then(|when| self.condition(when));
         if !fields.has("for") {
             fields.missing("for", self.problems);

@@ -258,7 +258,7 @@ impl Reader<'_> {
         let mut fields = Fields::of(node, "a mute", self.problems)?;
         let reason = fields.text("reason", self.problems).map(|(text, _)| text);
         let by = fields.text("by", self.problems).map(|(text, _)| text);
-        let events = fields.texts("events", self.problems);
+        let events = self.some_texts(&mut fields, node, "events", "event type");
         let rule = fields.text("rule", self.problems);
         let destination = fields.text("destination", self.problems);
         let when = fields.node("when", self.problems);

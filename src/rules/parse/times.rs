@@ -106,10 +106,10 @@ enum Given {
 }
 
 fn time_of_day(fields: &mut Fields<'_>, key: &'static str, problems: &mut Problems) -> Given {
-    if !fields.has(key) {
-        return Given::Absent;
-    }
-    let Some((text, node)) = fields.text(key, problems) else { return Given::Wrong };
+    let there = fields.has(key);
+    let Some((text, node)) = fields.text(key, problems) else {
+        return if there { Given::Wrong } else { Given::Absent };
+    };
     let read = text.split_once(':').and_then(|(hour, minute)| {
         let digits = |text: &str| !text.is_empty() && text.len() <= 2 && text.bytes().all(|b| b.is_ascii_digit());
         (digits(hour) && digits(minute) && minute.len() == 2).then_some(())?;
@@ -134,11 +134,13 @@ fn time_of_day(fields: &mut Fields<'_>, key: &'static str, problems: &mut Proble
 
 /// `mon-fri`, `fri`, `[mon, wed-fri]`; all of them if none is named.
 fn days(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<[bool; 7]> {
-    if !fields.has("days") {
+    let there = fields.has("days");
+    let texts = fields.texts("days", problems);
+    if !there {
         return Some([true; 7]);
     }
-    let texts = fields.texts("days", problems);
     if texts.is_empty() {
+        problems.push(Problem::error("empty", "`days` names no day").at(&fields.place.first_line()));
         return None;
     }
     let mut days = [false; 7];
@@ -195,7 +197,9 @@ fn dates(fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<Date> {
 }
 
 fn zone(fields: &mut Fields<'_>, needs: &str, default: Option<&TimeZone>, problems: &mut Problems) -> Option<TimeZone> {
-    if !fields.has("timezone") {
+    let there = fields.has("timezone");
+    let given = fields.text("timezone", problems);
+    if !there {
         if default.is_none() {
             problems.push(
                 Problem::error("no-zone", format!("{needs} a zone"))
@@ -205,7 +209,7 @@ fn zone(fields: &mut Fields<'_>, needs: &str, default: Option<&TimeZone>, proble
         }
         return default.cloned();
     }
-    let (name, node) = fields.text("timezone", problems)?;
+    let (name, node) = given?;
     match TimeZone::get(&name) {
         Ok(zone) => Some(zone),
         Err(_) => {
