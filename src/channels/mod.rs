@@ -19,9 +19,13 @@ use crate::yaml;
 use crate::yaml::Fields;
 
 pub mod choice;
+mod discord;
 mod email;
+mod endpoint;
 mod http;
+mod pagerduty;
 pub mod redact;
+mod slack;
 pub mod verdict;
 pub mod wire;
 mod words;
@@ -29,7 +33,8 @@ mod words;
 pub use self::choice::Choice;
 
 /// Every channel there is. To add one: its file, its `mod` line, its row here.
-pub const ALL: &[Kind] = &[email::KIND, http::KIND];
+pub const ALL: &[Kind] =
+    &[slack::KIND, discord::KIND, email::KIND, http::KIND, pagerduty::KIND];
 
 /// Everything about one kind of destination.
 #[derive(Debug, Clone, Copy)]
@@ -95,6 +100,11 @@ pub trait Channel: Send + Sync + std::fmt::Debug {
 
     /// Where it sends, without secrets, for people: `smtp.example.com:465`, `hooks.slack.com`.
     fn address(&self) -> String;
+
+    /// Whether an id of `mentions:` is one that the service knows; the words say what one looks like.
+    fn mention(&self, id: &str) -> Result<(), String> {
+        Err(format!("`{id}` can't be mentioned: this kind of destination knows no mentions"))
+    }
 
     /// The names (of the rules' `names:`) that its choices and templated URLs read, and where that stands: loading
     /// reports those that nobody defines, since a choice would quietly fall to its `else`.

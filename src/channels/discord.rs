@@ -1,0 +1,446 @@
+//! Discord, by a webhook: an embed for each message, with the severity as its colour; marked as closed by an edit.
+//!
+//! Pure. Discord reads Markdown everywhere in an embed but in its footer, so every value is escaped, and nothing in it
+//! can be a link, an emoji or a mention; `allowed_mentions` lets none but the action's own people be pinged. Limits
+//! after discord.com/developers/docs, "Webhook" and "Message": see the constants. Lengths are counted in UTF-16 units,
+//! of which a text has at least as many as of whatever Discord counts.
+
+use jiff::SignedDuration;
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use crate::channels::endpoint;
+use crate::channels::verdict::{Family, seconds, shared};
+use crate::channels::words;
+use crate::channels::{Channel, Choice, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Verdict};
+use crate::delivery::{Act, Outcome, Receipt, Severity};
+use crate::message::fit;
+use crate::message::plain;
+use crate::message::text;
+use crate::message::{Field, Native};
+use crate::problem::{Place, Problem, Problems};
+use crate::secret::Secret;
+use crate::yaml::{Fields, Node};
+
+mod markdown;
+
+/// Of `content`.
+const CONTENT_MAX: usize = 2000;
+/// Of an embed.
+const TITLE_MAX: usize = 256;
+const DESCRIPTION_MAX: usize = 4096;
+const FIELDS_MAX: usize = 25;
+const NAME_MAX: usize = 256;
+const VALUE_MAX: usize = 1024;
+const FOOTER_MAX: usize = 2048;
+const URL_MAX: usize = 2048;
+/// Of all texts of all embeds together.
+const SUM_MAX: usize = 6000;
+/// What many fields leave to the description at least.
+const DESCRIPTION_MIN: usize = 2000;
+/// Short values stand side by side.
+const INLINE_MAX: usize = 40;
+/// `SUPPRESS_EMBEDS`: a plain message shows no previews of links.
+const SUPPRESS_EMBEDS: u64 = 4;
+
+/// Discord.
+pub const KIND: Kind = Kind {
+    name: "discord",
+    summary: "A message in a Discord channel or thread, by a webhook; marked as closed when its case closes",
+    example: "\
+type: discord
+webhook_url: https://discord.com/api/webhooks/123456789012345678/FAKE-xJ3vQ0yT8wRkN5bZ1cL7dM2pS4aG6hUe
+thread_id: \"234567890123456789\"
+username: Label news
+",
+    keys: &[
+        KeyDoc {
+            name: "webhook_url",
+            doc: "The webhook's URL, from the channel's settings, Integrations; may be a choice",
+            required: true,
+        },
+        KeyDoc {
+            name: "thread_id",
+            doc: "The thread of that channel to post to, quoted; a forum channel needs one; may be a choice",
+            required: false,
+        },
+        KeyDoc { name: "username", doc: "The name to post under, instead of the webhook's own", required: false },
+    ],
+    threads: true,
+    spacing: Some(SignedDuration::from_millis(500)),
+    native: Some("json"),
+    parse,
+};
+
+#[derive(Debug)]
+struct Discord {
+    webhook: Choice<Secret>,
+    thread: Option<Choice<String>>,
+    username: Option<String>,
+}
+
+fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Channel>> {
+    if !fields.has("webhook_url") {
+        fields.missing("webhook_url", problems);
+    }
+    let webhook = fields
+        .node("webhook_url", problems)
+        .and_then(|node| Choice::parse(node, problems, &mut webhook));
+    let thread = fields
+        .node("thread_id", problems)
+        .and_then(|node| Choice::parse(node, problems, &mut snowflake));
+    let username = fields.text("username", problems).map(|(name, _)| name);
+    Some(Box::new(Discord { webhook: webhook?, thread, username }))
+}
+
+/// `https://discord.com/api/webhooks/ID/TOKEN`, whatever the host.
+fn webhook(node: &Node, problems: &mut Problems) -> Option<Secret> {
+    let url = endpoint::read(node, problems)?;
+    let parts: Vec<&str> = url.path_segments().into_iter().flatten().filter(|part| !part.is_empty()).collect();
+    let is_webhook = matches!(parts.as_slice(), [.., "webhooks", id, _token] if is_snowflake(id));
+    if !is_webhook {
+        problems.push(
+            Problem::error("wrong-url", "this is no webhook's URL")
+                .at(&node.place)
+                .hint("it ends with `/webhooks/ID/TOKEN`, without `/slack` or `/github` behind it"),
+        );
+        return None;
+    }
+    Some(Secret::new(url))
+}
+
+fn snowflake(node: &Node, problems: &mut Problems) -> Option<String> {
+    match node.scalar().filter(|id| is_snowflake(id)) {
+        Some(id) => Some(id.to_owned()),
+        None => {
+            problems.push(
+                Problem::error("wrong-id", "this is no id of Discord")
+                    .at(&node.place)
+                    .hint("an id is a number of 15 to 20 digits; `Copy Thread ID` gives it, with developer mode on"),
+            );
+            None
+        }
+    }
+}
+
+fn is_snowflake(id: &str) -> bool {
+    (15..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+impl Channel for Discord {
+    fn compose(&self, sending: &Sending<'_>) -> Result<Request, String> {
+        let body = match (sending.form, &sending.rendered.native) {
+            (Form::Plain, _) => self.plain(sending),
+            (Form::Rich, Some(Native::Json(Value::Object(native)))) => self.native(sending, native),
+            (Form::Rich, _) => self.rich(sending),
+        };
+        // A plain close comes after the edit was refused: it is said anew.
+        let edited = match (sending.act, sending.form) {
+            (Act::Close, Form::Rich) => match receipt_text(sending, "id") {
+                Some(id) => Some(id),
+                None => return Ok(Request::Nothing),
+            },
+            _ => None,
+        };
+        Ok(Request::Http(HttpRequest {
+            method: if edited.is_some() { "PATCH" } else { "POST" },
+            url: self.url(sending, edited)?,
+            headers: vec![("content-type".into(), Secret::new("application/json"))],
+            body: Value::Object(body).to_string().into_bytes(),
+        }))
+    }
+
+    fn verdict(&self, reply: &Reply) -> Verdict {
+        let Reply::Http { status, .. } = reply else { return shared(Family::Service, reply) };
+        let answer = reply.json();
+        let verdict = shared(Family::Service, reply);
+        match status {
+            204 => verdict,
+            200..=299 => match answer.as_ref().and_then(receipt) {
+                Some(receipt) => verdict.receipt(receipt).wait(pause(reply)),
+                None => Verdict::new(Outcome::Ambiguous, format!("answered {status} and not with the message")),
+            },
+            429 => {
+                let asked = answer.as_ref().and_then(|answer| answer.get("retry_after"));
+                let asked = asked.and_then(|wait| seconds(&wait.to_string()));
+                let wait = verdict.wait.max(asked);
+                verdict.wait(wait)
+            }
+            _ => by_code(verdict, answer.as_ref().and_then(|answer| answer.get("code")).and_then(Value::as_i64)),
+        }
+    }
+
+    fn closes(&self) -> bool {
+        true
+    }
+
+    fn secrets(&self) -> Vec<Secret> {
+        self.webhook.all().into_iter().cloned().collect()
+    }
+
+    fn address(&self) -> String {
+        endpoint::hosts(self.webhook.all())
+    }
+
+    fn names(&self) -> Vec<(String, Place)> {
+        self.webhook.name().into_iter().chain(self.thread.as_ref().and_then(Choice::name)).collect()
+    }
+
+    fn mention(&self, id: &str) -> Result<(), String> {
+        match Mention::of(id) {
+            Some(_) => Ok(()),
+            None => Err(format!(
+                "`{id}` is nobody in Discord; write a user's id, `&` and a role's id, `here` or `everyone`"
+            )),
+        }
+    }
+}
+
+/// JSON error codes (discord.com/developers/docs, "Opcodes and Status Codes") where the status alone says too little.
+fn by_code(verdict: Verdict, code: Option<i64>) -> Verdict {
+    let outcome = |outcome, failing| Verdict { outcome, failing, ..verdict.clone() };
+    match code {
+        // Unknown message: somebody deleted what was to be marked as closed.
+        Some(10_008) => Verdict::new(Outcome::Delivered, "the message was deleted, nothing is left to change"),
+        // Request entity too large, empty message, invalid form body, invalid JSON; too many edits of an old message.
+        Some(40_005 | 50_006 | 50_035 | 50_109 | 30_046) => outcome(Outcome::Refused, false),
+        // Unknown channel or webhook, missing access or permission, invalid webhook token, archived or locked thread,
+        // a forum without a thread.
+        Some(10_003 | 10_015 | 50_001 | 50_013 | 50_027 | 50_083 | 160_005 | 220_001) => {
+            outcome(Outcome::Permanent, true)
+        }
+        _ => verdict,
+    }
+}
+
+/// What is needed to find the message again.
+fn receipt(answer: &Value) -> Option<Receipt> {
+    answer.get("id")?.as_str()?;
+    let keys = ["id", "channel_id", "webhook_id"];
+    Some(keys.into_iter().filter_map(|key| Some((key.to_owned(), answer.get(key)?.as_str()?.into()))).collect())
+}
+
+fn receipt_text<'s>(sending: &Sending<'s>, key: &str) -> Option<&'s str> {
+    sending.receipt?.get(key)?.as_str()
+}
+
+/// How long to pause when this was the last request of the present window.
+fn pause(reply: &Reply) -> Option<SignedDuration> {
+    if reply.header("x-ratelimit-remaining")?.trim() != "0" {
+        return None;
+    }
+    seconds(reply.header("x-ratelimit-reset-after")?.trim())
+}
+
+impl Discord {
+    /// Where to post, or which message to edit. What was sent by one webhook can be edited by that one only, so the
+    /// receipt decides, even if the event that closes the case would choose another.
+    fn url(&self, sending: &Sending<'_>, edited: Option<&str>) -> Result<Secret, String> {
+        let theirs = receipt_text(sending, "webhook_id").and_then(|id| {
+            let part = format!("/webhooks/{id}/");
+            self.webhook.all().into_iter().find(|webhook| webhook.open().contains(&part))
+        });
+        let webhook = theirs.map_or_else(|| self.webhook.pick(sending), Ok)?;
+        let mut url = Url::parse(webhook.open()).map_err(|_| "the webhook's URL is broken")?;
+        if let (Some(id), Ok(mut path)) = (edited, url.path_segments_mut()) {
+            path.pop_if_empty().extend(["messages", id]);
+        }
+        let thread = self.thread.as_ref().map(|thread| thread.pick(sending)).transpose()?;
+        {
+            let mut query = url.query_pairs_mut();
+            if edited.is_none() {
+                query.append_pair("wait", "true");
+            }
+            // A message's channel is its thread, so an edit goes where the message went.
+            let thread = match edited {
+                Some(_) => receipt_text(sending, "channel_id").filter(|_| thread.is_some()),
+                None => thread.map(String::as_str),
+            };
+            if let Some(thread) = thread {
+                query.append_pair("thread_id", thread);
+            }
+        }
+        if url.query() == Some("") {
+            url.set_query(None);
+        }
+        Ok(Secret::new(url))
+    }
+
+    fn rich(&self, sending: &Sending<'_>) -> Map<String, Value> {
+        let mut body = self.frame(sending);
+        let (content, _) = pings(sending);
+        if !content.is_empty() {
+            body.insert("content".into(), content.into());
+        }
+        body.insert("embeds".into(), json!([embed(sending)]));
+        body
+    }
+
+    /// One text, without embeds and markup.
+    fn plain(&self, sending: &Sending<'_>) -> Map<String, Value> {
+        let mut body = self.frame(sending);
+        let message = &sending.rendered.message;
+        let (mut content, _) = pings(sending);
+        let link = message.link.as_ref().filter(|link| fit::utf16(link) <= CONTENT_MAX / 4);
+        let tail = link.map(|link| format!("\n<{link}>")).unwrap_or_default();
+        if !content.is_empty() {
+            content.push('\n');
+        }
+        let text = format!("{}\n{}", words::title(sending), plain::blocks(&message.body));
+        let room = CONTENT_MAX.saturating_sub(fit::utf16(&content) + fit::utf16(&tail));
+        content.push_str(&markdown::escape_within(text.trim(), room));
+        content.push_str(&tail);
+        body.insert("content".into(), content.into());
+        body.insert("flags".into(), SUPPRESS_EMBEDS.into());
+        body
+    }
+
+    /// The author's own JSON. Who is pinged, by what name and in which thread stays ours.
+    fn native(&self, sending: &Sending<'_>, native: &Map<String, Value>) -> Map<String, Value> {
+        const THEIRS: [&str; 4] = ["content", "embeds", "components", "flags"];
+        let mut body = self.frame(sending);
+        body.extend(THEIRS.iter().filter_map(|key| Some(((*key).to_owned(), native.get(*key)?.clone()))));
+        let (pings, _) = pings(sending);
+        let mark = if sending.act == Act::Close { words::CLOSED } else { "" };
+        let content = body.get("content").and_then(Value::as_str).unwrap_or_default();
+        let content = [pings.as_str(), mark, content].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>();
+        if !content.is_empty() {
+            body.insert("content".into(), content.join(" ").into());
+        }
+        body
+    }
+
+    fn frame(&self, sending: &Sending<'_>) -> Map<String, Value> {
+        let mut body = Map::new();
+        let is_edit = sending.act == Act::Close && sending.form == Form::Rich;
+        if let Some(username) = self.username.as_ref().filter(|_| !is_edit) {
+            body.insert("username".into(), username.as_str().into());
+        }
+        let (_, allowed) = pings(sending);
+        body.insert("allowed_mentions".into(), allowed);
+        body
+    }
+}
+
+/// Whom an id of `mentions:` means.
+enum Mention<'s> {
+    User(&'s str),
+    Role(&'s str),
+    Everyone(&'s str),
+}
+
+impl<'s> Mention<'s> {
+    fn of(id: &'s str) -> Option<Self> {
+        match id.strip_prefix('&') {
+            Some(role) if is_snowflake(role) => Some(Mention::Role(role)),
+            None if is_snowflake(id) => Some(Mention::User(id)),
+            None if matches!(id, "here" | "everyone") => Some(Mention::Everyone(id)),
+            _ => None,
+        }
+    }
+}
+
+/// The mentions as text, and who may be pinged: they, and never anyone whom a value names. An edit pings nobody.
+fn pings(sending: &Sending<'_>) -> (String, Value) {
+    let (mut words, mut users, mut roles, mut parse) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let asked = if sending.act == Act::Close { &[][..] } else { sending.mentions };
+    for mention in asked.iter().filter_map(|id| Mention::of(id)) {
+        match mention {
+            Mention::User(id) => {
+                words.push(format!("<@{id}>"));
+                users.push(id);
+            }
+            Mention::Role(id) => {
+                words.push(format!("<@&{id}>"));
+                roles.push(id);
+            }
+            Mention::Everyone(word) => {
+                words.push(format!("@{word}"));
+                parse.push("everyone");
+            }
+        }
+    }
+    let mut allowed = Map::new();
+    parse.dedup();
+    allowed.insert("parse".into(), json!(parse));
+    if !users.is_empty() {
+        allowed.insert("users".into(), json!(users));
+    }
+    if !roles.is_empty() {
+        allowed.insert("roles".into(), json!(roles));
+    }
+    (words.join(" "), Value::Object(allowed))
+}
+
+/// The message as an embed. Title, footer and fields come first, and the description has the rest.
+fn embed(sending: &Sending<'_>) -> Value {
+    let message = &sending.rendered.message;
+    let mut embed = Map::new();
+    let title = markdown::escape_within(&words::title(sending), TITLE_MAX);
+    let footer = words::short(&words::origin(sending), FOOTER_MAX.min(500));
+    let mut room = SUM_MAX.saturating_sub(fit::utf16(&title) + fit::utf16(&footer));
+    let body_wants = fit::utf16(&markdown::render(&message.body)).min(DESCRIPTION_MIN);
+    let (fields, taken) = fields(&message.fields, room.saturating_sub(body_wants));
+    room = room.saturating_sub(taken);
+    let description = markdown::render_within(&message.body, room.min(DESCRIPTION_MAX));
+
+    embed.insert("title".into(), title.into());
+    if let Some(link) = usable(&message.link) {
+        embed.insert("url".into(), link.into());
+    }
+    if !description.is_empty() {
+        embed.insert("description".into(), description.into());
+    }
+    embed.insert("color".into(), colour(sending).into());
+    if !fields.is_empty() {
+        embed.insert("fields".into(), fields.into());
+    }
+    if let Some(image) = usable(&message.image) {
+        embed.insert("image".into(), json!({"url": image}));
+    }
+    embed.insert("footer".into(), json!({"text": footer}));
+    embed.insert("timestamp".into(), sending.planned.to_string().into());
+    Value::Object(embed)
+}
+
+fn usable(url: &Option<String>) -> Option<&str> {
+    url.as_deref().filter(|url| fit::utf16(url) <= URL_MAX)
+}
+
+/// As many fields as there is room for, and what they take of it. Discord refuses an empty name or value.
+fn fields(fields: &[Field], room: usize) -> (Vec<Value>, usize) {
+    const MORE: &str = "…";
+    let shown = |text: &str, max| match markdown::escape_within(text.trim(), max) {
+        text if text.is_empty() => "–".to_owned(),
+        text => text,
+    };
+    let mut taken = 0;
+    let mut all = Vec::new();
+    for (nth, field) in fields.iter().enumerate() {
+        let name = shown(&text::one_line(&field.name), NAME_MAX);
+        let value = shown(&field.value, VALUE_MAX);
+        let size = fit::utf16(&name) + fit::utf16(&value);
+        let left = fields.len() - nth;
+        let more = format!("and {left} more");
+        if (all.len() + 1 == FIELDS_MAX && left > 1) || taken + size + MORE.len() + more.len() > room {
+            taken += fit::utf16(MORE) + more.len();
+            all.push(json!({"name": MORE, "value": more, "inline": false}));
+            break;
+        }
+        taken += size;
+        let is_short = fit::utf16(&value) <= INLINE_MAX && !value.contains('\n');
+        all.push(json!({"name": name, "value": value, "inline": is_short}));
+    }
+    (all, taken)
+}
+
+/// The stripe at the embed's side, as 0xRRGGBB.
+fn colour(sending: &Sending<'_>) -> u32 {
+    match sending.rendered.message.severity {
+        _ if sending.act == Act::Close => 0x6B_7280,
+        Severity::Info => 0x3B_82F6,
+        Severity::Success => 0x22_C55E,
+        Severity::Warning => 0xF5_9E0B,
+        Severity::Critical => 0xDC_2626,
+    }
+}

@@ -1,0 +1,162 @@
+//! Discord's Markdown: escaping that leaves nothing of a value to be markup, and a message's body written in it.
+//!
+//! Pure. Discord takes a backslash before any sign that is neither letter, digit nor white space for the sign itself,
+//! so the escaped text reads, and copies, exactly as the value was.
+
+use crate::message::fit;
+use crate::message::plain;
+use crate::message::{Block, Inline};
+
+/// Signs that can begin or end markup anywhere: emphasis, code, spoilers, links, mentions (`<@1>`), emoji (`:x:`), and
+/// the colon without which no URL is a link. The `@` keeps `@everyone` from being drawn as if it had pinged.
+const ANYWHERE: &str = "\\*_~`|<>[]():@#";
+/// Signs that can begin a list at the start of a line.
+const AT_LINE_START: &str = "-+";
+
+/// The same text, of which nothing is markup.
+pub fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() + text.len() / 8);
+    // What stands in the line so far: nothing but white space, nothing but digits after it, or more.
+    let (mut is_start, mut is_number) = (true, false);
+    for c in text.chars() {
+        let opens_list = (is_start && AT_LINE_START.contains(c)) || (is_number && c == '.');
+        if ANYWHERE.contains(c) || opens_list {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+        match c {
+            '\n' => (is_start, is_number) = (true, false),
+            _ if c.is_ascii_digit() => (is_start, is_number) = (false, is_start || is_number),
+            _ if c.is_whitespace() => is_number = false,
+            _ => (is_start, is_number) = (false, false),
+        }
+    }
+    escaped
+}
+
+/// As much of the text as is at most `max` units long when it is escaped.
+pub fn escape_within(text: &str, max: usize) -> String {
+    // A dot is counted with the backslash that it has only behind a line's first number.
+    let cost = |part: &str| part.chars().map(|c| c.len_utf16() + usize::from(is_sign(c))).sum();
+    escape(&fit::text(text, max, cost))
+}
+
+fn is_sign(c: char) -> bool {
+    ANYWHERE.contains(c) || AT_LINE_START.contains(c) || c == '.'
+}
+
+/// The blocks, as Discord shows them best.
+pub fn render(blocks: &[Block]) -> String {
+    blocks.iter().map(block).filter(|text| !text.trim().is_empty()).collect::<Vec<_>>().join("\n\n")
+}
+
+/// As many of the blocks as fit into `max` units.
+pub fn render_within(blocks: &[Block], max: usize) -> String {
+    render(&fit::blocks(blocks, max, &|blocks| fit::utf16(&render(blocks))).blocks)
+}
+
+fn block(block: &Block) -> String {
+    match block {
+        Block::Heading(level @ 1..=3, inlines) => {
+            let text = one_line(inlines);
+            if text.is_empty() { text } else { format!("{} {text}", "#".repeat(usize::from(*level))) }
+        }
+        Block::Heading(_, inlines) => around("**", &one_line(inlines)),
+        Block::Paragraph(inlines) => line(inlines),
+        Block::Bullets(items) => list(items, |_| "- ".to_owned()),
+        Block::Numbered(first, items) => list(items, |nth| format!("{}. ", first.saturating_add(nth))),
+        Block::Quote(blocks) => indented(&render(blocks), "> ", "> "),
+        Block::Code(language, text) => fenced(language, text),
+        Block::Table(..) => fenced("", &plain::blocks(&[block.clone()])),
+        // Discord draws no lines.
+        Block::Rule => "———".to_owned(),
+    }
+}
+
+/// Items, the lines of each one aligned behind its mark, so that what stands in an item stays in it.
+fn list(items: &[Vec<Block>], mark: impl Fn(u64) -> String) -> String {
+    let item = |(nth, blocks): (usize, &Vec<Block>)| {
+        let mark = mark(nth as u64);
+        let text = blocks.iter().map(block).filter(|text| !text.trim().is_empty()).collect::<Vec<_>>().join("\n");
+        let text = if text.is_empty() { "–".to_owned() } else { text };
+        indented(&text, &mark, &" ".repeat(mark.len()))
+    };
+    items.iter().enumerate().map(item).collect::<Vec<_>>().join("\n")
+}
+
+fn indented(text: &str, first: &str, others: &str) -> String {
+    let mut lines = String::new();
+    for (nth, line) in text.split('\n').enumerate() {
+        if nth > 0 {
+            lines.push('\n');
+        }
+        lines.push_str(if nth == 0 { first } else { others });
+        lines.push_str(line);
+    }
+    lines
+}
+
+/// Nothing is markup in a fence but its end, so no three backticks may follow each other in it.
+fn fenced(language: &str, text: &str) -> String {
+    let text = text.trim_end_matches('\n').replace("``", "`\u{200b}`\u{200b}");
+    if text.trim().is_empty() {
+        return String::new();
+    }
+    let language: String = language.chars().filter(char::is_ascii_alphanumeric).take(20).collect();
+    format!("```{language}\n{text}\n```")
+}
+
+fn one_line(inlines: &[Inline]) -> String {
+    line(inlines).replace('\n', " ")
+}
+
+/// The escapes of a value depend on where it stands in its line, and only the first piece stands at the start; but an
+/// escape too many is invisible, so each piece is escaped as if it did.
+fn line(inlines: &[Inline]) -> String {
+    inlines.iter().map(inline).collect()
+}
+
+fn inline(inline: &Inline) -> String {
+    match inline {
+        Inline::Text(text) => escape(text),
+        Inline::Emphasis(inner) => around("*", &line(inner)),
+        Inline::Strong(inner) => around("**", &line(inner)),
+        Inline::Strike(inner) => around("~~", &line(inner)),
+        Inline::Code(text) => code(text),
+        Inline::Link(target, inner) => link(target, &line(inner)),
+        Inline::Break => "\n".to_owned(),
+    }
+}
+
+/// Marks take no white space on their inner side, so that goes outside.
+fn around(mark: &str, text: &str) -> String {
+    let inner = text.trim();
+    if inner.is_empty() {
+        return text.to_owned();
+    }
+    let (before, after) = text.split_once(inner).unwrap_or_default();
+    format!("{before}{mark}{inner}{mark}{after}")
+}
+
+/// A span of code ends at as many backticks as it begins with. What has two in a row would need three, which begin a
+/// block, and becomes text.
+fn code(text: &str) -> String {
+    let text = text.replace('\n', " ");
+    if text.trim().is_empty() || text.contains("``") {
+        return escape(&text);
+    }
+    if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
+}
+
+/// `[text](target)`: the target is encoded, and its parentheses too, so that none of them ends it.
+fn link(target: &str, text: &str) -> String {
+    let target = target.replace('(', "%28").replace(')', "%29");
+    let is_plain = !target.chars().any(|c| c.is_whitespace() || c.is_control() || "<>\\".contains(c));
+    let is_web = target.starts_with("https://") || target.starts_with("http://");
+    if !(is_plain && is_web) {
+        return text.to_owned();
+    }
+    let text = text.replace('\n', " ");
+    let text = if text.trim().is_empty() { escape(&target) } else { text };
+    format!("[{text}]({target})")
+}

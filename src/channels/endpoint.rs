@@ -1,0 +1,52 @@
+//! Reading the URL of a service from `fanfare.yaml`: absolute, http or https, and never shown.
+//!
+//! Pure. A webhook's URL is its password, so no problem quotes one, and what people are shown is the host.
+
+use url::Url;
+
+use crate::problem::{Problem, Problems};
+use crate::secret::Secret;
+use crate::yaml::Node;
+
+/// The URL that stands at `node`, if it is one that can be posted to.
+pub fn read(node: &Node, problems: &mut Problems) -> Option<Url> {
+    let Some(text) = node.scalar() else {
+        problems.push(node.expected("a URL"));
+        return None;
+    };
+    let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if url.is_none() {
+        problems.push(
+            Problem::error("wrong-url", "this is no URL that can be posted to")
+                .at(&node.place)
+                .hint("write all of it: `https://host/path`"),
+        );
+    }
+    url
+}
+
+/// The same, as a secret.
+pub fn read_secret(node: &Node, problems: &mut Problems) -> Option<Secret> {
+    read(node, problems).map(|url| Secret::new(url.as_str()))
+}
+
+/// Whether the URL of an API, which is no secret by itself, carries one: a password, or a token in its query.
+pub fn holds_secret(url: &Url) -> bool {
+    url.password().is_some() || url.query().is_some()
+}
+
+/// The host, with the port where it isn't the scheme's own.
+pub fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+/// The hosts of these URLs, each once, for people.
+pub fn hosts<'u>(urls: impl IntoIterator<Item = &'u Secret>) -> String {
+    let mut hosts: Vec<String> = urls.into_iter().filter_map(|url| Url::parse(url.open()).ok()).map(|url| host(&url)).collect();
+    hosts.dedup();
+    hosts.join(", ")
+}

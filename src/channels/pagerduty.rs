@@ -1,0 +1,286 @@
+//! PagerDuty, by its Events API v2: a case is an incident, opened, added to and resolved under one `dedup_key`.
+//!
+//! Pure. The key makes a repeated trigger harmless, so an attempt without an answer is simply sent again. All text
+//! goes as JSON strings, which PagerDuty shows as they are: nothing in a value can be markup here. Limits after
+//! developer.pagerduty.com, "Events API v2": a summary of 1,024 characters, a key of 255, a body of 512 KB.
+
+use jiff::SignedDuration;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use crate::channels::endpoint;
+use crate::channels::verdict::{Family, shared};
+use crate::channels::words;
+use crate::channels::{Channel, Choice, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Verdict};
+use crate::delivery::{Act, Outcome, Receipt, Severity};
+use crate::message::Message;
+use crate::message::fit;
+use crate::message::plain;
+use crate::problem::{Place, Problem, Problems};
+use crate::secret::Secret;
+use crate::yaml::{Fields, Node};
+
+/// Where events go unless `url:` says otherwise.
+const URL: &str = "https://events.pagerduty.com/v2/enqueue";
+/// Characters, of a `payload.summary`.
+const SUMMARY_MAX: usize = 1024;
+/// Characters, of a `dedup_key`.
+const KEY_MAX: usize = 255;
+/// An integration's key has exactly so many characters.
+const ROUTING_KEY_LEN: usize = 32;
+/// Ours, so that the whole body stays far below 512 KB however its characters are encoded: fields, characters of
+/// their names, of their values, and of the body.
+const FIELDS_MAX: usize = 60;
+const NAME_MAX: usize = 128;
+const VALUE_MAX: usize = 1024;
+const BODY_MAX: usize = 16_000;
+/// PagerDuty asks those who are over their rate to come back after a while, and often doesn't say when.
+const LIMITED_WAIT: SignedDuration = SignedDuration::from_mins(1);
+
+/// PagerDuty.
+pub const KIND: Kind = Kind {
+    name: "pagerduty",
+    summary: "An incident in PagerDuty (Events API v2), which is resolved when its case closes",
+    example: "\
+type: pagerduty
+routing_key: 0123456789abcdef0123456789abcdef
+url: https://events.eu.pagerduty.com/v2/enqueue
+",
+    keys: &[
+        KeyDoc {
+            name: "routing_key",
+            doc: "The integration key of a service, from its integration of the type `Events API V2`; may be a choice",
+            required: true,
+        },
+        KeyDoc {
+            name: "url",
+            doc: "Another endpoint; that of the EU region is `https://events.eu.pagerduty.com/v2/enqueue`",
+            required: false,
+        },
+    ],
+    threads: true,
+    spacing: Some(SignedDuration::from_millis(500)),
+    native: None,
+    parse,
+};
+
+#[derive(Debug)]
+struct PagerDuty {
+    routing_key: Choice<Secret>,
+    url: Secret,
+    host: String,
+    holds_secret: bool,
+}
+
+fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Channel>> {
+    let is_elsewhere = fields.has("url");
+    let url = match fields.node("url", problems) {
+        Some(node) => endpoint::read(node, problems),
+        None => Url::parse(URL).ok(),
+    };
+    if !fields.has("routing_key") {
+        fields.missing("routing_key", problems);
+    }
+    let routing_key = fields.node("routing_key", problems).and_then(|node| {
+        Choice::parse(node, problems, &mut |node, problems| routing_key(node, is_elsewhere, problems))
+    });
+    let url = url?;
+    Some(Box::new(PagerDuty {
+        routing_key: routing_key?,
+        host: endpoint::host(&url),
+        holds_secret: endpoint::holds_secret(&url),
+        url: Secret::new(url),
+    }))
+}
+
+fn routing_key(node: &Node, is_elsewhere: bool, problems: &mut Problems) -> Option<Secret> {
+    let Some(key) = node.scalar() else {
+        problems.push(node.expected("an integration key"));
+        return None;
+    };
+    let length = key.chars().count();
+    if length != ROUTING_KEY_LEN && !is_elsewhere {
+        problems.push(
+            Problem::warning(
+                "odd-routing-key",
+                format!("a routing key has {ROUTING_KEY_LEN} characters, and this one has {length}"),
+            )
+            .at(&node.place)
+            .hint("take the integration key of an integration of the type `Events API V2`"),
+        );
+    }
+    Some(Secret::new(key))
+}
+
+impl Channel for PagerDuty {
+    fn compose(&self, sending: &Sending<'_>) -> Result<Request, String> {
+        let (routing_key, dedup_key) = self.keys(sending)?;
+        let mut event = Map::new();
+        event.insert("routing_key".into(), routing_key.open().into());
+        event.insert("dedup_key".into(), dedup_key.into());
+        if sending.act == Act::Close {
+            event.insert("event_action".into(), "resolve".into());
+        } else {
+            event.insert("event_action".into(), "trigger".into());
+            event.extend(trigger(sending));
+        }
+        Ok(Request::Http(HttpRequest {
+            method: "POST",
+            url: self.url.clone(),
+            headers: vec![("content-type".into(), Secret::new("application/json"))],
+            body: Value::Object(event).to_string().into_bytes(),
+        }))
+    }
+
+    fn verdict(&self, reply: &Reply) -> Verdict {
+        let Reply::Http { status, .. } = reply else { return shared(Family::Service, reply) };
+        let answer = reply.json();
+        let says = |key: &str| answer.as_ref().and_then(|answer| answer.get(key)).and_then(Value::as_str);
+        match status {
+            202 => delivered(reply, says("dedup_key")),
+            200..=299 if says("status") == Some("success") => delivered(reply, says("dedup_key")),
+            // A proxy or a portal that answers for PagerDuty: nobody may have been paged.
+            200..=299 => Verdict::new(Outcome::Ambiguous, format!("answered {status}, where PagerDuty answers 202")),
+            400 if answer.as_ref().is_some_and(blames_the_key) => Verdict {
+                outcome: Outcome::Permanent,
+                failing: true,
+                ..shared(Family::Service, reply)
+            },
+            429 => {
+                let verdict = shared(Family::Service, reply);
+                let wait = verdict.wait.unwrap_or(LIMITED_WAIT);
+                verdict.wait(Some(wait))
+            }
+            _ => shared(Family::Service, reply),
+        }
+    }
+
+    fn closes(&self) -> bool {
+        true
+    }
+
+    fn secrets(&self) -> Vec<Secret> {
+        let url = self.holds_secret.then_some(&self.url);
+        self.routing_key.all().into_iter().chain(url).cloned().collect()
+    }
+
+    fn address(&self) -> String {
+        self.host.clone()
+    }
+
+    fn names(&self) -> Vec<(String, Place)> {
+        self.routing_key.name().into_iter().collect()
+    }
+}
+
+impl PagerDuty {
+    /// The routing key and the `dedup_key`. Where the routing key is a choice, the `dedup_key` ends with a few digits
+    /// of its hash: what comes later to the case meets the same service, even if its event chooses another or none.
+    fn keys(&self, sending: &Sending<'_>) -> Result<(&Secret, String), String> {
+        let known = sending.receipt.and_then(|receipt| receipt.get("dedup_key")).and_then(Value::as_str);
+        if let Some(known) = known {
+            let theirs = self.routing_key.all().into_iter().find(|key| known.ends_with(&mark(key)));
+            return Ok((theirs.map_or_else(|| self.routing_key.pick(sending), Ok)?, known.to_owned()));
+        }
+        let routing_key = self.routing_key.pick(sending)?;
+        let case = sending.lane.unwrap_or(sending.id.as_str());
+        let mark = if matches!(self.routing_key, Choice::By { .. }) { mark(routing_key) } else { String::new() };
+        if fit::utf16(case) + mark.len() > KEY_MAX {
+            return Ok((routing_key, format!("sha256:{}{mark}", hex::encode(Sha256::digest(case)))));
+        }
+        Ok((routing_key, format!("{case}{mark}")))
+    }
+}
+
+/// Eight digits: enough to tell the keys of one file apart, too few to guess one by.
+fn mark(routing_key: &Secret) -> String {
+    let digest = hex::encode(Sha256::digest(routing_key.open()));
+    format!("-{}", digest.get(..8).unwrap_or_default())
+}
+
+/// What a trigger says beside its keys. What PagerDuty refuses for its form is most likely one of the optional parts,
+/// so the plain form leaves out all of them but the text.
+fn trigger(sending: &Sending<'_>) -> Map<String, Value> {
+    let message = &sending.rendered.message;
+    let is_rich = sending.form == Form::Rich;
+    let mut payload = Map::new();
+    payload.insert("summary".into(), words::short(&words::title(sending), SUMMARY_MAX).into());
+    payload.insert("severity".into(), severity(message.severity).into());
+    let source = words::event_text(sending, "source");
+    payload.insert("source".into(), if source.is_empty() { "fanfare" } else { source }.into());
+    let mut event = Map::new();
+    if is_rich {
+        payload.insert("timestamp".into(), words::event_text(sending, "created").into());
+        payload.insert("class".into(), words::event_text(sending, "type").into());
+        payload.insert("group".into(), sending.rule.into());
+        event.insert("client".into(), "Fanfare".into());
+        if let Some(link) = &message.link {
+            event.insert("client_url".into(), link.as_str().into());
+            event.insert("links".into(), json!([{"href": link, "text": words::link_text(link)}]));
+        }
+        // PagerDuty shows an image by https only.
+        if let Some(image) = message.image.as_ref().filter(|image| image.starts_with("https://")) {
+            event.insert("images".into(), json!([{"src": image, "alt": words::title(sending)}]));
+        }
+    }
+    let details = details(message, is_rich);
+    if !details.is_empty() {
+        payload.insert("custom_details".into(), details.into());
+    }
+    event.insert("payload".into(), payload.into());
+    event
+}
+
+/// PagerDuty has no good news.
+fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info | Severity::Success => "info",
+        Severity::Warning => "warning",
+        Severity::Critical => "critical",
+    }
+}
+
+/// The fields and the body, as people see them in the incident.
+fn details(message: &Message, with_fields: bool) -> Map<String, Value> {
+    let mut details = Map::new();
+    let body = plain::blocks(&message.body);
+    if !body.trim().is_empty() {
+        details.insert("message".into(), words::short(&body, BODY_MAX).into());
+    }
+    if !with_fields {
+        return details;
+    }
+    for field in message.fields.iter().take(FIELDS_MAX) {
+        let name = match words::short(field.name.trim(), NAME_MAX) {
+            name if name.is_empty() => "field".to_owned(),
+            name => name,
+        };
+        // Two fields of one name are two facts.
+        let mut key = name.clone();
+        let mut nth = 2;
+        while details.contains_key(&key) {
+            key = format!("{name} ({nth})");
+            nth += 1;
+        }
+        details.insert(key, words::short(&field.value, VALUE_MAX).into());
+    }
+    if let Some(more) = message.fields.len().checked_sub(FIELDS_MAX).filter(|more| *more > 0) {
+        details.insert("…".into(), format!("and {more} more").into());
+    }
+    details
+}
+
+fn delivered(reply: &Reply, dedup_key: Option<&str>) -> Verdict {
+    let verdict = shared(Family::Service, reply);
+    match dedup_key {
+        Some(key) => verdict.receipt(Receipt::from_iter([("dedup_key".to_owned(), key.into())])),
+        None => verdict,
+    }
+}
+
+/// `{"status": "invalid event", "errors": ["'routing_key' is invalid"]}`: no form of the message would be taken.
+fn blames_the_key(answer: &Value) -> bool {
+    let errors = answer.get("errors").and_then(Value::as_array).into_iter().flatten();
+    errors.filter_map(Value::as_str).any(|error| error.to_lowercase().replace([' ', '_'], "").contains("routingkey"))
+}

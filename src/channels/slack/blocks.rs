@@ -1,0 +1,339 @@
+//! A message as Block Kit: header, body, fields, image, link, and a line that says where it comes from.
+//!
+//! Pure. Text that may hold a value stands only in `plain_text` and in `rich_text`, where Slack interprets nothing: no
+//! sign of a title can become bold, a link or a mention, and what people copy is what the value was. (The older
+//! `mrkdwn` knows no escape for `*`, `_`, `~` and backticks.) The link is text, not a button: Slack takes a click on a
+//! button for an interaction, and marks it with a warning where no app answers it, as none does behind a webhook.
+//!
+//! Limits after docs.slack.dev, "Block Kit": see the constants. Lengths are counted in UTF-16 units.
+
+use serde_json::{Map, Value, json};
+
+use crate::channels::words;
+use crate::channels::Sending;
+use crate::channels::slack::mrkdwn;
+use crate::delivery::{Act, Severity};
+use crate::message::fit;
+use crate::message::plain;
+use crate::message::{Block, Field, Inline};
+
+/// Blocks in a message.
+const BLOCKS_MAX: usize = 50;
+/// Of them, for the body.
+const BODY_BLOCKS_MAX: usize = 40;
+/// A header's text.
+const HEADER_MAX: usize = 150;
+/// A title that is too long for a header stands in bold, and may be so long.
+const TITLE_MAX: usize = 1000;
+/// Text in one block, as for a `section`; Slack gives no limit of its own for `rich_text`.
+const TEXT_MAX: usize = 3000;
+/// A URL.
+const URL_MAX: usize = 3000;
+/// An image's `alt_text`.
+const ALT_MAX: usize = 2000;
+/// All text of all blocks. Slack gives no number; it refused 11,300 characters and took 9,600.
+const SUM_MAX: usize = 9000;
+/// Ours: fields, their names, their values.
+const FIELDS_MAX: usize = 30;
+const NAME_MAX: usize = 100;
+const VALUE_MAX: usize = 600;
+/// The deepest level of a list.
+const INDENT_MAX: usize = 8;
+
+/// The whole message.
+pub fn of(sending: &Sending<'_>) -> Vec<Value> {
+    let message = &sending.rendered.message;
+    let mut around = Vec::new();
+    if let Some(mentions) = mentions(sending) {
+        around.push(mentions);
+    }
+    around.push(title(sending));
+    let head = around.len();
+    around.extend(fields(&message.fields));
+    around.extend(image(sending));
+    around.extend(message.link.as_deref().and_then(link));
+    around.push(origin(sending));
+    let tail = around.split_off(head);
+
+    let room = SUM_MAX.saturating_sub(size(&around) + size(&tail));
+    let mut blocks = around;
+    blocks.extend(body(&message.body, room));
+    blocks.extend(tail);
+    blocks.truncate(BLOCKS_MAX);
+    blocks
+}
+
+/// The only block of `mrkdwn`, which holds nothing but ids that stand in `fanfare.yaml`. An update pings nobody.
+pub fn mentions(sending: &Sending<'_>) -> Option<Value> {
+    if sending.act == Act::Close {
+        return None;
+    }
+    let mentions: Vec<String> = sending.mentions.iter().filter_map(|id| mrkdwn::mention(id)).collect();
+    (!mentions.is_empty()).then(|| json!({"type": "section", "text": {"type": "mrkdwn", "text": mentions.join(" ")}}))
+}
+
+/// What stands for the severity: read at a glance, and without telling colours apart.
+pub fn sign(sending: &Sending<'_>) -> &'static str {
+    match sending.rendered.message.severity {
+        _ if sending.act == Act::Close => "☑️",
+        Severity::Info => "🔵",
+        Severity::Success => "✅",
+        Severity::Warning => "⚠️",
+        Severity::Critical => "🚨",
+    }
+}
+
+/// The line that marks a message as closed.
+pub fn closed() -> Value {
+    context("☑️ Closed")
+}
+
+fn title(sending: &Sending<'_>) -> Value {
+    let title = format!("{} {}", sign(sending), words::title(sending));
+    if fit::utf16(&title) <= HEADER_MAX {
+        return json!({"type": "header", "text": {"type": "plain_text", "text": title, "emoji": false}});
+    }
+    rich(vec![section(vec![text(&words::short(&title, TITLE_MAX), Style::BOLD)])])
+}
+
+fn origin(sending: &Sending<'_>) -> Value {
+    context(&words::short(&words::origin(sending), 500))
+}
+
+fn context(text: &str) -> Value {
+    json!({"type": "context", "elements": [{"type": "plain_text", "text": text, "emoji": false}]})
+}
+
+fn fields(fields: &[Field]) -> Option<Value> {
+    let mut elements = Vec::new();
+    let mut taken = 0;
+    for (nth, field) in fields.iter().enumerate() {
+        let name = words::short(&words::or_dash(&field.name), NAME_MAX);
+        let value = words::short(&words::or_dash(&field.value), VALUE_MAX);
+        taken += fit::utf16(&name) + fit::utf16(&value) + 3;
+        let newline = if elements.is_empty() { "" } else { "\n" };
+        if nth == FIELDS_MAX || taken > TEXT_MAX - 30 {
+            elements.push(text(&format!("{newline}… and {} more", fields.len() - nth), Style::NONE));
+            break;
+        }
+        elements.push(text(&format!("{newline}{name}: "), Style::BOLD));
+        elements.push(text(&value, Style::NONE));
+    }
+    (!elements.is_empty()).then(|| rich(vec![section(elements)]))
+}
+
+fn image(sending: &Sending<'_>) -> Option<Value> {
+    let image = sending.rendered.message.image.as_deref().filter(|image| fit::utf16(image) <= URL_MAX)?;
+    let alt = words::short(&words::title(sending), ALT_MAX);
+    Some(json!({"type": "image", "image_url": image, "alt_text": alt}))
+}
+
+fn link(link: &str) -> Option<Value> {
+    let element = anchor(link, &words::link_text(link), Style::NONE)?;
+    Some(rich(vec![section(vec![element])]))
+}
+
+/// As many of the blocks as fit into `room` units, each one as a block of its own, so that Slack spaces them.
+fn body(blocks: &[Block], room: usize) -> Vec<Value> {
+    let one = |block| fit::blocks(std::slice::from_ref(block), TEXT_MAX, &|block| size(&render(block))).blocks;
+    let each: Vec<Block> = blocks.iter().flat_map(one).collect();
+    let measure = |blocks: &[Block]| {
+        let rendered = render(blocks);
+        if rendered.len() > BODY_BLOCKS_MAX { usize::MAX } else { size(&rendered) }
+    };
+    render(&fit::blocks(&each, room, &measure).blocks)
+}
+
+fn render(blocks: &[Block]) -> Vec<Value> {
+    blocks.iter().filter_map(block).collect()
+}
+
+fn block(block: &Block) -> Option<Value> {
+    if *block == Block::Rule {
+        return Some(json!({"type": "divider"}));
+    }
+    let mut elements = Vec::new();
+    add(block, 0, &mut elements);
+    (!elements.is_empty()).then(|| rich(elements))
+}
+
+/// The elements of one block, at this level of lists.
+fn add(block: &Block, level: usize, elements: &mut Vec<Value>) {
+    match block {
+        Block::Heading(_, inlines) => elements.extend(filled("rich_text_section", flow(inlines, Style::BOLD))),
+        Block::Paragraph(inlines) => elements.extend(filled("rich_text_section", flow(inlines, Style::NONE))),
+        Block::Bullets(items) => list(None, items, level, elements),
+        Block::Numbered(first, items) => list(Some(*first), items, level, elements),
+        Block::Quote(blocks) => {
+            elements.extend(filled("rich_text_quote", vec_of_text(plain::blocks(blocks).trim())));
+        }
+        Block::Code(_, code) => elements.extend(filled("rich_text_preformatted", vec_of_text(code.trim_end()))),
+        Block::Table(..) => {
+            elements.extend(filled("rich_text_preformatted", vec_of_text(plain::blocks(&[block.clone()]).trim_end())));
+        }
+        Block::Rule => elements.extend(filled("rich_text_section", vec_of_text("———"))),
+    }
+}
+
+/// A list in which other blocks stand is several elements: one for each run of items, and what stands between.
+fn list(first: Option<u64>, items: &[Vec<Block>], level: usize, elements: &mut Vec<Value>) {
+    let mut run: Vec<Value> = Vec::new();
+    let mut run_begins = 0;
+    for (nth, item) in items.iter().enumerate() {
+        if run.is_empty() {
+            run_begins = nth;
+        }
+        let is_text = |block: &&Block| matches!(block, Block::Paragraph(_) | Block::Heading(..));
+        let texts: Vec<&Block> = item.iter().take_while(is_text).collect();
+        run.push(section(item_text(&texts)));
+        let rest = item.get(texts.len()..).unwrap_or_default();
+        if !rest.is_empty() {
+            elements.push(list_element(first, run_begins, std::mem::take(&mut run), level));
+            rest.iter().for_each(|block| add(block, level + 1, elements));
+        }
+    }
+    if !run.is_empty() {
+        elements.push(list_element(first, run_begins, run, level));
+    }
+}
+
+fn item_text(texts: &[&Block]) -> Vec<Value> {
+    let mut elements = Vec::new();
+    for block in texts {
+        let more = match block {
+            Block::Heading(_, inlines) => flow(inlines, Style::BOLD),
+            Block::Paragraph(inlines) => flow(inlines, Style::NONE),
+            _ => Vec::new(),
+        };
+        if !elements.is_empty() && !more.is_empty() {
+            elements.push(text("\n", Style::NONE));
+        }
+        elements.extend(more);
+    }
+    if elements.is_empty() { vec_of_text("–") } else { elements }
+}
+
+fn list_element(first: Option<u64>, run_begins: usize, items: Vec<Value>, level: usize) -> Value {
+    let mut element = Map::new();
+    element.insert("type".into(), "rich_text_list".into());
+    element.insert("style".into(), if first.is_some() { "ordered" } else { "bullet" }.into());
+    element.insert("indent".into(), level.min(INDENT_MAX).into());
+    // How far the first number is from 1.
+    let offset = first.map_or(0, |first| first.saturating_sub(1).saturating_add(run_begins as u64));
+    if offset > 0 {
+        element.insert("offset".into(), offset.into());
+    }
+    element.insert("elements".into(), items.into());
+    Value::Object(element)
+}
+
+/// How a text looks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Style {
+    bold: bool,
+    italic: bool,
+    strike: bool,
+    code: bool,
+}
+
+impl Style {
+    const NONE: Self = Self { bold: false, italic: false, strike: false, code: false };
+    const BOLD: Self = Self { bold: true, ..Self::NONE };
+
+    fn json(self) -> Option<Value> {
+        let marks = [("bold", self.bold), ("italic", self.italic), ("strike", self.strike), ("code", self.code)];
+        let marks: Map<String, Value> =
+            marks.into_iter().filter(|(_, is)| *is).map(|(name, is)| (name.to_owned(), is.into())).collect();
+        (!marks.is_empty()).then_some(Value::Object(marks))
+    }
+}
+
+/// Inlines as elements of a section; Slack refuses empty ones.
+fn flow(inlines: &[Inline], style: Style) -> Vec<Value> {
+    let mut elements = Vec::new();
+    for inline in inlines {
+        match inline {
+            Inline::Text(said) if said.is_empty() => {}
+            Inline::Text(said) => elements.push(text(said, style)),
+            Inline::Code(said) if said.is_empty() => {}
+            Inline::Code(said) => elements.push(text(said, Style { code: true, ..style })),
+            Inline::Emphasis(inner) => elements.extend(flow(inner, Style { italic: true, ..style })),
+            Inline::Strong(inner) => elements.extend(flow(inner, Style { bold: true, ..style })),
+            Inline::Strike(inner) => elements.extend(flow(inner, Style { strike: true, ..style })),
+            Inline::Break => elements.push(text("\n", style)),
+            Inline::Link(target, inner) => {
+                let said = plain::blocks(&[Block::Paragraph(inner.clone())]);
+                match anchor(target, said.trim(), style) {
+                    Some(link) => elements.push(link),
+                    None => elements.extend(flow(inner, style)),
+                }
+            }
+        }
+    }
+    elements
+}
+
+fn anchor(target: &str, said: &str, style: Style) -> Option<Value> {
+    let is_web = target.starts_with("https://") || target.starts_with("http://");
+    if !is_web || fit::utf16(target) > URL_MAX {
+        return None;
+    }
+    let mut link = Map::new();
+    link.insert("type".into(), "link".into());
+    // A bar or an angle bracket would end the target in Slack's own notation of links.
+    link.insert("url".into(), target.replace('|', "%7C").replace('<', "%3C").replace('>', "%3E").into());
+    if !said.is_empty() {
+        link.insert("text".into(), said.into());
+    }
+    if let Some(style) = style.json() {
+        link.insert("style".into(), style);
+    }
+    Some(Value::Object(link))
+}
+
+fn text(said: &str, style: Style) -> Value {
+    let mut element = Map::new();
+    element.insert("type".into(), "text".into());
+    element.insert("text".into(), said.into());
+    if let Some(style) = style.json() {
+        element.insert("style".into(), style);
+    }
+    Value::Object(element)
+}
+
+fn vec_of_text(said: &str) -> Vec<Value> {
+    if said.is_empty() { Vec::new() } else { vec![text(said, Style::NONE)] }
+}
+
+fn section(elements: Vec<Value>) -> Value {
+    json!({"type": "rich_text_section", "elements": elements})
+}
+
+fn filled(kind: &str, elements: Vec<Value>) -> Option<Value> {
+    (!elements.is_empty()).then(|| json!({"type": kind, "elements": elements}))
+}
+
+fn rich(elements: Vec<Value>) -> Value {
+    json!({"type": "rich_text", "elements": elements})
+}
+
+/// The units of all texts and URLs in these blocks.
+fn size(blocks: &[Value]) -> usize {
+    fn of(value: &Value) -> usize {
+        match value {
+            Value::Array(items) => items.iter().map(of).sum(),
+            Value::Object(map) => map
+                .iter()
+                .map(|(key, value)| match value {
+                    Value::String(text) if matches!(key.as_str(), "text" | "url" | "image_url" | "alt_text") => {
+                        fit::utf16(text)
+                    }
+                    Value::String(_) => 0,
+                    other => of(other),
+                })
+                .sum(),
+            _ => 0,
+        }
+    }
+    blocks.iter().map(of).sum()
+}

@@ -1,0 +1,405 @@
+//! Slack: by an incoming webhook, which can only post, or by a bot's token, which also answers in threads and marks
+//! what it posted as closed.
+//!
+//! Pure. A message is Block Kit (see `blocks`), and beside it always a `text`, which notifications and screen readers
+//! read and which goes alone when the blocks are refused. `text` is escaped, short enough, and not to be formatted; no
+//! link in it unfolds. Slack answers `ok`, or an error in a short word, by a webhook; by its Web API always 200, and
+//! JSON that says `ok` or the same words.
+
+use jiff::SignedDuration;
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use crate::channels::endpoint;
+use crate::channels::verdict::{Family, shared};
+use crate::channels::words;
+use crate::channels::{Channel, Choice, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Verdict};
+use crate::delivery::{Act, Outcome, Receipt};
+use crate::message::Native;
+use crate::message::fit;
+use crate::message::plain;
+use crate::problem::{Place, Problem, Problems};
+use crate::secret::Secret;
+use crate::yaml::{Fields, Node};
+
+mod blocks;
+mod mrkdwn;
+
+/// The Web API, unless `url:` says otherwise.
+const API: &str = "https://slack.com/api";
+/// Slack cuts a longer `text` into several messages.
+const TEXT_MAX: usize = 3800;
+
+/// Slack.
+pub const KIND: Kind = Kind {
+    name: "slack",
+    summary: "A message in a Slack channel, by a webhook; or by a bot, which also uses threads and marks closed cases",
+    example: "\
+type: slack
+token: xoxb-000000000000-FAKE-q7ZkT4mW9sB2xN6vC1
+channel: \"#releases\"
+broadcast: true
+url: https://slack.com/api
+",
+    keys: &[
+        KeyDoc {
+            name: "webhook_url",
+            doc: "An incoming webhook's URL, which posts to its one channel; may be a choice. Either this or `token`",
+            required: false,
+        },
+        KeyDoc {
+            name: "token",
+            doc: "A bot's token (`xoxb-…`) with the scope `chat:write`, and the bot invited to its channels",
+            required: false,
+        },
+        KeyDoc { name: "channel", doc: "With `token`: a channel's id or #name; may be a choice", required: false },
+        KeyDoc {
+            name: "broadcast",
+            doc: "With `token`: whether what is said in a case's thread is also shown in the channel; default `false`",
+            required: false,
+        },
+        KeyDoc { name: "url", doc: "With `token`: another address of the Web API", required: false },
+    ],
+    threads: true,
+    spacing: Some(SignedDuration::from_secs(1)),
+    native: Some("json"),
+    parse,
+};
+
+#[derive(Debug)]
+enum Slack {
+    Webhook(Choice<Secret>),
+    Bot(Box<Bot>),
+}
+
+#[derive(Debug)]
+struct Bot {
+    token: Secret,
+    channel: Choice<String>,
+    broadcast: bool,
+    api: Secret,
+    host: String,
+    holds_secret: bool,
+}
+
+fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Channel>> {
+    let webhook = fields.node("webhook_url", problems);
+    let token = fields.text("token", problems);
+    let channel = fields.node("channel", problems);
+    let broadcast = fields.truth("broadcast", problems);
+    let url = fields.node("url", problems);
+    match (webhook, token) {
+        (Some(webhook), None) => {
+            if let Some(node) = channel.or(url) {
+                problems.push(
+                    Problem::error("wrong-key", "`channel` and `url` go with `token`")
+                        .at(&node.place)
+                        .hint("a webhook posts to the one channel it was made for; leave this out, or use a bot's `token`"),
+                );
+            }
+            let webhook = Choice::parse(webhook, problems, &mut endpoint::read_secret)?;
+            Some(Box::new(Slack::Webhook(webhook)))
+        }
+        (None, Some((token, token_node))) => {
+            if !(token.is_ascii() && !token.contains(|c: char| c.is_ascii_control() || c == ' ')) {
+                problems.push(Problem::error("wrong-token", "this is no token: it has blanks or unusual characters").at(&token_node.place));
+                return None;
+            }
+            let api = match url {
+                Some(node) => endpoint::read(node, problems)?,
+                None => Url::parse(API).ok()?,
+            };
+            let Some(channel) = channel else {
+                problems.push(
+                    Problem::error("missing-key", format!("{} has no `channel`", fields.what))
+                        .at(&token_node.place)
+                        .hint("a bot must be told where to post: `channel: \"#releases\"`"),
+                );
+                return None;
+            };
+            let channel = Choice::parse(channel, problems, &mut channel_name)?;
+            Some(Box::new(Slack::Bot(Box::new(Bot {
+                token: Secret::new(token),
+                channel,
+                broadcast: broadcast.unwrap_or(false),
+                host: endpoint::host(&api),
+                holds_secret: endpoint::holds_secret(&api),
+                api: Secret::new(api),
+            }))))
+        }
+        (Some(node), Some(_)) => {
+            problems.push(
+                Problem::error("wrong-key", "`webhook_url` and `token` stand side by side")
+                    .at(&node.place)
+                    .hint("a bot's `token` with a `channel` can do all that a webhook can; leave one of them out"),
+            );
+            None
+        }
+        (None, None) => {
+            if !problems.has_errors() {
+                fields.missing("webhook_url", problems);
+            }
+            None
+        }
+    }
+}
+
+fn channel_name(node: &Node, problems: &mut Problems) -> Option<String> {
+    match node.scalar().map(str::trim).filter(|name| !name.is_empty()) {
+        Some(name) => Some(name.to_owned()),
+        None => {
+            problems.push(node.expected("a channel's id or name").hint("quote a name: \"#releases\""));
+            None
+        }
+    }
+}
+
+impl Channel for Slack {
+    fn compose(&self, sending: &Sending<'_>) -> Result<Request, String> {
+        match self {
+            // A webhook tells nothing about what it posted, so there is nothing to change.
+            Slack::Webhook(_) if sending.act == Act::Close => Ok(Request::Nothing),
+            Slack::Webhook(webhook) => Ok(post(webhook.pick(sending)?.clone(), None, content(sending))),
+            Slack::Bot(bot) => bot.compose(sending),
+        }
+    }
+
+    fn verdict(&self, reply: &Reply) -> Verdict {
+        let Reply::Http { status, body, whole, .. } = reply else { return shared(Family::Service, reply) };
+        let by_status = shared(Family::Service, reply);
+        if *status == 429 || *status >= 500 {
+            return by_status;
+        }
+        let said = String::from_utf8_lossy(body);
+        match (self, answer(&said)) {
+            (_, Answer::Ok(receipt)) if *status < 300 => match receipt {
+                Some(receipt) => by_status.receipt(receipt),
+                None => by_status,
+            },
+            (Slack::Webhook(_), Answer::Word("ok")) if *status < 300 => by_status,
+            (_, Answer::Word(word)) => by_word(word, by_status),
+            (_, Answer::Error(word)) => by_word(&word, by_status),
+            // Neither `ok` nor a reason: a portal or proxy answered, or the answer broke off.
+            _ if *status < 300 && *whole => {
+                Verdict::new(Outcome::Ambiguous, format!("answered {status}, and not as Slack does"))
+            }
+            _ if *status < 300 => Verdict::new(Outcome::Ambiguous, format!("answered {status}, and broke off")),
+            _ => by_status,
+        }
+    }
+
+    fn closes(&self) -> bool {
+        matches!(self, Slack::Bot(_))
+    }
+
+    fn secrets(&self) -> Vec<Secret> {
+        match self {
+            Slack::Webhook(webhook) => webhook.all().into_iter().cloned().collect(),
+            Slack::Bot(bot) => {
+                let api = bot.holds_secret.then(|| bot.api.clone());
+                std::iter::once(bot.token.clone()).chain(api).collect()
+            }
+        }
+    }
+
+    fn address(&self) -> String {
+        match self {
+            Slack::Webhook(webhook) => endpoint::hosts(webhook.all()),
+            Slack::Bot(bot) => {
+                let channels: Vec<&str> = bot.channel.all().into_iter().map(String::as_str).collect();
+                format!("{} {}", bot.host, channels.join(", "))
+            }
+        }
+    }
+
+    fn names(&self) -> Vec<(String, Place)> {
+        match self {
+            Slack::Webhook(webhook) => webhook.name(),
+            Slack::Bot(bot) => bot.channel.name(),
+        }
+        .into_iter()
+        .collect()
+    }
+
+    fn mention(&self, id: &str) -> Result<(), String> {
+        match mrkdwn::mention(id) {
+            Some(_) => Ok(()),
+            None => Err(format!(
+                "`{id}` is nobody in Slack; write a person's id (`U…`), a group's (`S…`), `here`, `channel` or `everyone`"
+            )),
+        }
+    }
+}
+
+impl Bot {
+    fn compose(&self, sending: &Sending<'_>) -> Result<Request, String> {
+        let known = |key: &str| sending.receipt?.get(key)?.as_str();
+        // Where the first message of the case is: it stays there, even if this event would choose another channel.
+        let first = known("channel").zip(known("ts"));
+        let mut body = Map::new();
+        let mut method = "chat.postMessage";
+        match (sending.act, first) {
+            (Act::Close, None) => return Ok(Request::Nothing),
+            (Act::Close, Some((channel, ts))) if sending.form == Form::Rich => {
+                method = "chat.update";
+                body.insert("channel".into(), channel.into());
+                body.insert("ts".into(), ts.into());
+            }
+            // A plain close comes after the change was refused: it is said in the thread.
+            (Act::Again | Act::Close, Some((channel, ts))) => {
+                body.insert("channel".into(), channel.into());
+                body.insert("thread_ts".into(), ts.into());
+                if self.broadcast {
+                    body.insert("reply_broadcast".into(), true.into());
+                }
+            }
+            _ => {
+                body.insert("channel".into(), self.channel.pick(sending)?.as_str().into());
+            }
+        }
+        let mut content = content(sending);
+        if method == "chat.update" {
+            for key in ["unfurl_links", "unfurl_media", "mrkdwn"] {
+                content.remove(key);
+            }
+            // Unlike a post, an update would read `text` as if a person had typed it.
+            content.insert("parse".into(), "none".into());
+        }
+        body.extend(content);
+        let url = format!("{}/{method}", self.api.open().trim_end_matches('/'));
+        Ok(post(Secret::new(url), Some(&self.token), body))
+    }
+}
+
+fn post(url: Secret, token: Option<&Secret>, body: Map<String, Value>) -> Request {
+    let mut headers = vec![("content-type".to_owned(), Secret::new("application/json; charset=utf-8"))];
+    if let Some(token) = token {
+        headers.push(("authorization".to_owned(), Secret::new(format!("Bearer {}", token.open()))));
+    }
+    Request::Http(HttpRequest { method: "POST", url, headers, body: Value::Object(body).to_string().into_bytes() })
+}
+
+/// All that doesn't say where it goes.
+fn content(sending: &Sending<'_>) -> Map<String, Value> {
+    let mut content = Map::new();
+    content.insert("text".into(), text(sending).into());
+    // Our text is not to be formatted; mentions work nevertheless.
+    content.insert("mrkdwn".into(), false.into());
+    match (sending.form, &sending.rendered.native) {
+        (Form::Plain, _) => {}
+        (Form::Rich, Some(Native::Json(native @ (Value::Object(_) | Value::Array(_))))) => {
+            own(sending, native.clone(), &mut content);
+        }
+        (Form::Rich, _) => {
+            content.insert("blocks".into(), blocks::of(sending).into());
+        }
+    }
+    for key in ["unfurl_links", "unfurl_media", "link_names"] {
+        content.insert(key.into(), false.into());
+    }
+    content
+}
+
+/// Mentions, sign, title and body as text, which never is empty.
+fn text(sending: &Sending<'_>) -> String {
+    let message = &sending.rendered.message;
+    let mut text = String::new();
+    if sending.act != Act::Close {
+        for mention in sending.mentions.iter().filter_map(|id| mrkdwn::mention(id)) {
+            text.push_str(&mention);
+            text.push(' ');
+        }
+    }
+    let mut said = format!("{} {}", blocks::sign(sending), words::title(sending));
+    let tail = message.link.as_ref().map(|link| format!("\n{}", mrkdwn::escape(link))).unwrap_or_default();
+    let tail = if fit::utf16(&tail) > TEXT_MAX / 2 { String::new() } else { tail };
+    let body = plain::blocks(&message.body);
+    if !body.trim().is_empty() {
+        said.push('\n');
+        said.push_str(body.trim());
+    }
+    let room = TEXT_MAX.saturating_sub(fit::utf16(&text) + fit::utf16(&tail));
+    text.push_str(&mrkdwn::escape_within(&said, room));
+    text.push_str(&tail);
+    text
+}
+
+/// The author's own blocks, attachments and text in place of ours. Where it goes, and who is pinged, stays ours.
+fn own(sending: &Sending<'_>, mut native: Value, content: &mut Map<String, Value>) {
+    mrkdwn::without_mentions(&mut native);
+    if native.is_array() {
+        native = json!({ "blocks": native });
+    }
+    for key in ["blocks", "attachments", "text"] {
+        let Some(theirs) = native.get(key).filter(|theirs| !theirs.is_null()) else { continue };
+        content.insert(key.to_owned(), theirs.clone());
+        if key == "text" {
+            content.remove("mrkdwn");
+        }
+    }
+    let mut first: Vec<Value> = blocks::mentions(sending).into_iter().collect();
+    if sending.act == Act::Close {
+        first.push(blocks::closed());
+    }
+    if first.is_empty() {
+        return;
+    }
+    if let Some(Value::Array(blocks)) = content.get("blocks") {
+        first.extend(blocks.iter().cloned());
+    }
+    content.insert("blocks".into(), first.into());
+}
+
+/// What an answer's body says.
+enum Answer<'a> {
+    /// `{"ok": true, …}`, and where the message is.
+    Ok(Option<Receipt>),
+    /// `{"ok": false, "error": "…"}`.
+    Error(String),
+    /// A short word.
+    Word(&'a str),
+    /// Anything else.
+    Other,
+}
+
+fn answer(said: &str) -> Answer<'_> {
+    let word = said.trim();
+    if !word.is_empty() && word.len() <= 60 && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
+        return Answer::Word(word);
+    }
+    let Ok(Value::Object(answer)) = serde_json::from_str(word) else { return Answer::Other };
+    let text = |key: &str| answer.get(key).and_then(Value::as_str);
+    match answer.get("ok").and_then(Value::as_bool) {
+        Some(true) => Answer::Ok(text("channel").zip(text("ts")).map(|(channel, ts)| {
+            Receipt::from_iter([("channel".to_owned(), channel.into()), ("ts".to_owned(), ts.into())])
+        })),
+        Some(false) => Answer::Error(text("error").unwrap_or("unknown_error").to_owned()),
+        None => Answer::Other,
+    }
+}
+
+/// Slack's words, of its webhooks and of `chat.postMessage` and `chat.update` (docs.slack.dev). A word that isn't here
+/// is judged by its status, and by itself where that is 200, as all are by the Web API.
+fn by_word(word: &str, by_status: Verdict) -> Verdict {
+    let outcome = |outcome| Verdict { outcome, reason: format!("Slack says `{word}`"), ..by_status.clone() };
+    match word {
+        "invalid_blocks" | "invalid_blocks_format" | "msg_blocks_too_long" | "msg_too_long" | "invalid_payload"
+        | "invalid_attachments" | "too_many_attachments" | "no_text" | "invalid_arguments" | "invalid_json"
+        | "invalid_array_arg" | "invalid_form_data" | "cant_update_message" | "edit_window_closed" => {
+            Verdict { failing: false, ..outcome(Outcome::Refused) }
+        }
+        // Only an update can meet this: somebody deleted what was to be marked as closed.
+        "message_not_found" => Verdict { failing: false, ..outcome(Outcome::Delivered) },
+        "ratelimited" | "rate_limited" | "message_limit_exceeded" => Verdict { failing: false, ..outcome(Outcome::Limited) },
+        "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" | "rollup_error"
+        | "team_added_to_org" => Verdict { failing: false, ..outcome(Outcome::Temporary) },
+        "channel_not_found" | "not_in_channel" | "channel_is_archived" | "is_archived" | "no_service"
+        | "no_service_id" | "no_active_hooks" | "no_team" | "team_disabled" | "action_prohibited"
+        | "posting_to_general_channel_denied" | "restricted_action" | "user_not_found" | "invalid_token"
+        | "invalid_auth" | "not_authed" | "token_revoked" | "token_expired" | "account_inactive" | "missing_scope"
+        | "no_permission" | "access_denied" | "ekm_access_denied" | "org_login_required"
+        | "not_allowed_token_type" => outcome(Outcome::Permanent).failing(),
+        _ if by_status.outcome == Outcome::Delivered => outcome(Outcome::Permanent),
+        _ => outcome(by_status.outcome),
+    }
+}

@@ -1,0 +1,57 @@
+//! Slack's text syntax, as far as it is needed: escaping, mentions, and keeping mentions out of an author's own JSON.
+//!
+//! Pure. Values stand in blocks of `rich_text` and `plain_text`, where nothing is markup and nothing needs an escape;
+//! what is left for this syntax is the `text` beside the blocks, and the line of mentions.
+
+use serde_json::Value;
+
+use crate::message::fit;
+
+/// Escaped as docs.slack.dev, "Formatting message text" asks: these three signs and no others. Without a `<`, nothing
+/// is a link or a mention.
+pub fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// As much of the text as is at most `max` units long when it is escaped; no entity is cut.
+pub fn escape_within(text: &str, max: usize) -> String {
+    escape(&fit::text(text, max, |part| fit::utf16(&escape(part))))
+}
+
+/// The mention of a person (`U…`, `W…`), a group (`S…`), or everybody (`here`, `channel`, `everyone`).
+pub fn mention(id: &str) -> Option<String> {
+    let is_id = id.len() >= 3 && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    match id.chars().next() {
+        _ if matches!(id, "here" | "channel" | "everyone") => Some(format!("<!{id}>")),
+        Some('U' | 'W') if is_id => Some(format!("<@{id}>")),
+        Some('S') if is_id => Some(format!("<!subteam^{id}>")),
+        _ => None,
+    }
+}
+
+/// The author's JSON with every mention in it made plain text: in `mrkdwn` and in elements of `rich_text`. A value may
+/// stand anywhere in it, and only an action's `mention:` may ping.
+pub fn without_mentions(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            // Dates (`<!date^…>`) ping nobody.
+            for (sign, escaped) in [("<!", "&lt;!"), ("<@", "&lt;@")] {
+                *text = text.replace(sign, escaped).replace("&lt;!date^", "<!date^");
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_mentions),
+        Value::Object(map) => {
+            let id = match map.get("type").and_then(Value::as_str) {
+                Some("user") => map.get("user_id"),
+                Some("usergroup") => map.get("usergroup_id"),
+                Some("broadcast") => map.get("range"),
+                _ => None,
+            };
+            match id.map(|id| format!("@{}", id.as_str().unwrap_or_default())) {
+                Some(text) => *value = serde_json::json!({"type": "text", "text": text}),
+                None => map.values_mut().for_each(without_mentions),
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
