@@ -1,1 +1,15 @@
-//! Every channel and every message: golden files, verdicts, leaks.
+//! Every channel and every message: golden files, hostile values, verdicts, leaks, and whole cases over the wire.
+//!
+//! What is under test is every row of `channels::ALL`, built from its own example, and every further destination in
+//! `channels/destinations/`. A new kind or a new message file is picked up by itself; its goldens are then missing, and
+//! the failure says how to make them.
+
+mod cases;
+mod destinations;
+mod discord;
+mod golden;
+mod hostile;
+mod leaks;
+mod pagerduty;
+mod slack;
+mod verdicts;

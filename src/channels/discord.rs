@@ -106,6 +106,10 @@ fn webhook(node: &Node, problems: &mut Problems) -> Option<Secret> {
         );
         return None;
     }
+    // A query of the author's would be in the way of ours, and a `thread_id` has its own key.
+    let mut url = url;
+    url.set_query(None);
+    url.set_fragment(None);
     Some(Secret::new(url))
 }
 
@@ -158,15 +162,9 @@ impl Channel for Discord {
             204 => verdict,
             200..=299 => match answer.as_ref().and_then(receipt) {
                 Some(receipt) => verdict.receipt(receipt).wait(pause(reply)),
-                None => Verdict::new(Outcome::Ambiguous, format!("answered {status} and not with the message")),
+                None => Verdict::new(Outcome::Ambiguous, format!("answered {status}, and not with the message")),
             },
-            429 => {
-                let asked = answer.as_ref().and_then(|answer| answer.get("retry_after"));
-                let asked = asked.and_then(|wait| seconds(&wait.to_string()));
-                let wait = verdict.wait.max(asked);
-                verdict.wait(wait)
-            }
-            _ => by_code(verdict, answer.as_ref().and_then(|answer| answer.get("code")).and_then(Value::as_i64)),
+            _ => by_code(verdict, answer.as_ref()),
         }
     }
 
@@ -175,7 +173,9 @@ impl Channel for Discord {
     }
 
     fn secrets(&self) -> Vec<Secret> {
-        self.webhook.all().into_iter().cloned().collect()
+        // The token alone: the rest of the URL, with the webhook's id, is in what Discord answers, and in receipts.
+        let token = |webhook: &Secret| webhook.open().trim_end_matches('/').rsplit('/').next().map(Secret::new);
+        self.webhook.all().into_iter().filter_map(token).collect()
     }
 
     fn address(&self) -> String {
@@ -197,9 +197,10 @@ impl Channel for Discord {
 }
 
 /// JSON error codes (discord.com/developers/docs, "Opcodes and Status Codes") where the status alone says too little.
-fn by_code(verdict: Verdict, code: Option<i64>) -> Verdict {
-    let outcome = |outcome, failing| Verdict { outcome, failing, ..verdict.clone() };
-    match code {
+fn by_code(verdict: Verdict, answer: Option<&Value>) -> Verdict {
+    let said = |key: &str| answer.and_then(|answer| answer.get(key));
+    let outcome = |outcome, failing| Verdict { outcome, failing, wait: None, ..verdict.clone() };
+    match said("code").and_then(Value::as_i64) {
         // Unknown message: somebody deleted what was to be marked as closed.
         Some(10_008) => Verdict::new(Outcome::Delivered, "the message was deleted, nothing is left to change"),
         // Request entity too large, empty message, invalid form body, invalid JSON; too many edits of an old message.
@@ -209,13 +210,18 @@ fn by_code(verdict: Verdict, code: Option<i64>) -> Verdict {
         Some(10_003 | 10_015 | 50_001 | 50_013 | 50_027 | 50_083 | 160_005 | 220_001) => {
             outcome(Outcome::Permanent, true)
         }
+        _ if verdict.outcome == Outcome::Limited => {
+            let asked = said("retry_after").and_then(|wait| seconds(&wait.to_string()));
+            let wait = verdict.wait.max(asked);
+            verdict.wait(wait)
+        }
         _ => verdict,
     }
 }
 
 /// What is needed to find the message again.
 fn receipt(answer: &Value) -> Option<Receipt> {
-    answer.get("id")?.as_str()?;
+    answer.get("id")?.as_str().filter(|id| is_snowflake(id))?;
     let keys = ["id", "channel_id", "webhook_id"];
     Some(keys.into_iter().filter_map(|key| Some((key.to_owned(), answer.get(key)?.as_str()?.into()))).collect())
 }

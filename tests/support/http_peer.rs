@@ -10,6 +10,9 @@
 //! peer.received(3).await;                          // waits until three requests have come
 //! ```
 //!
+//! [`HttpPeer::serving`] answers by a function instead, for receivers that stand for a service; what is queued still
+//! goes first, without the function.
+//!
 //! Speaks HTTP/1.1 with keep-alive. Ends when it is dropped.
 
 use std::collections::VecDeque;
@@ -18,6 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use fanfare::channels::{HttpRequest, Reply};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -48,6 +52,18 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// A request as it would come, without a network.
+    pub fn of(request: &HttpRequest) -> Self {
+        let url = url::Url::parse(request.url.open()).expect("the URL is one");
+        let headers = request.headers.iter();
+        Self {
+            method: request.method.to_owned(),
+            target: url[url::Position::BeforePath..url::Position::AfterQuery].to_owned(),
+            headers: headers.map(|(name, value)| (name.to_lowercase(), value.open().to_owned())).collect(),
+            body: request.body.clone(),
+        }
+    }
+
     /// The value of the first header with this name, which is in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
@@ -138,14 +154,24 @@ impl Answer {
         Self { manner: Manner::Endless, ..self }
     }
 
+    /// What the wire makes of it when it arrives whole.
+    pub fn reply(&self) -> Reply {
+        let headers = self.headers.iter().map(|(name, value)| (name.to_lowercase(), value.clone())).collect();
+        Reply::Http { status: self.status, headers, body: self.body.clone(), whole: true }
+    }
+
     fn head(&self, length: u64) -> String {
         let headers: String = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         format!("HTTP/1.1 {} Told\r\n{headers}Content-Length: {length}\r\n\r\n", self.status)
     }
 }
 
+type Serve = Box<dyn FnMut(&Recorded) -> Answer + Send>;
+
 struct State {
     queue: Mutex<VecDeque<Answer>>,
+    serve: Mutex<Option<Serve>>,
+    losing: AtomicUsize,
     always: Mutex<Answer>,
     requests: Mutex<Vec<Recorded>>,
     came: Notify,
@@ -156,18 +182,25 @@ struct State {
 impl HttpPeer {
     /// Starts one that answers 200 `ok` to everything until it is told otherwise.
     pub async fn start() -> Self {
-        Self::listen(None).await
+        Self::listen(None, None).await
+    }
+
+    /// Starts one that answers by this function.
+    pub async fn serving(serve: impl FnMut(&Recorded) -> Answer + Send + 'static) -> Self {
+        Self::listen(None, Some(Box::new(serve))).await
     }
 
     /// Starts one behind TLS, with the certificate of this name (see [`tls::acceptor`]).
     pub async fn start_tls(certificate: &str) -> Self {
-        Self::listen(Some(tls::acceptor(certificate))).await
+        Self::listen(Some(tls::acceptor(certificate)), None).await
     }
 
-    async fn listen(tls: Option<TlsAcceptor>) -> Self {
+    async fn listen(tls: Option<TlsAcceptor>, serve: Option<Serve>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let state = Arc::new(State {
             queue: Mutex::default(),
+            serve: Mutex::new(serve),
+            losing: AtomicUsize::new(0),
             always: Mutex::new(Answer::status(200).body("ok")),
             requests: Mutex::default(),
             came: Notify::new(),
@@ -189,6 +222,13 @@ impl HttpPeer {
     /// Answers one further request so, after those that were queued before.
     pub fn answer(&self, answer: Answer) -> &Self {
         self.state.queue.lock().unwrap().push_back(answer);
+        self
+    }
+
+    /// Serves the next `count` requests that aren't answered from the queue, and loses its answers to them: what they
+    /// asked for happened, and nobody is told.
+    pub fn lose_answers(&self, count: usize) -> &Self {
+        self.state.losing.store(count, Ordering::SeqCst);
         self
     }
 
@@ -255,12 +295,22 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, state: &State) 
     let mut buffer = Vec::new();
     loop {
         let request = read_request(&mut stream, &mut buffer).await?;
-        state.requests.lock().unwrap().push(request);
+        state.requests.lock().unwrap().push(request.clone());
         state.came.notify_waiters();
         let queued = state.queue.lock().unwrap().pop_front();
-        let answer = queued.unwrap_or_else(|| state.always.lock().unwrap().clone());
+        let answer = queued.unwrap_or_else(|| served(&request, state));
         give(&mut stream, &answer, state).await?;
     }
+}
+
+/// The answer of a receiver for which nothing is queued.
+fn served(request: &Recorded, state: &State) -> Answer {
+    let answer = match state.serve.lock().unwrap().as_mut() {
+        Some(serve) => serve(request),
+        None => state.always.lock().unwrap().clone(),
+    };
+    let is_lost = state.losing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+    if is_lost { Answer::close() } else { answer }
 }
 
 /// Gives an answer. `None` when the connection is to be closed.

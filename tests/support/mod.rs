@@ -2,10 +2,13 @@
 // A receiver offers all that any test may want of it.
 #![allow(dead_code)]
 
+pub mod discord_peer;
 pub mod http_peer;
 pub mod leak;
 pub mod mime;
 pub mod parsing;
+pub mod pagerduty_peer;
 pub mod sending;
+pub mod slack_peer;
 pub mod smtp_peer;
 pub mod tls;

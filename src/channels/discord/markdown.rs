@@ -16,8 +16,9 @@ const AT_LINE_START: &str = "-+";
 /// The same text, of which nothing is markup.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + text.len() / 8);
-    // What stands in the line so far: nothing but white space, nothing but digits after it, or more.
-    let (mut is_start, mut is_number) = (true, false);
+    // What stands in the line so far: nothing but white space, nothing but digits after it, or more. A text may go on
+    // where another ended, so at its start both can be.
+    let (mut is_start, mut is_number) = (true, true);
     for c in text.chars() {
         let opens_list = (is_start && AT_LINE_START.contains(c)) || (is_number && c == '.');
         if ANYWHERE.contains(c) || opens_list {
@@ -98,7 +99,7 @@ fn indented(text: &str, first: &str, others: &str) -> String {
 
 /// Nothing is markup in a fence but its end, so no three backticks may follow each other in it.
 fn fenced(language: &str, text: &str) -> String {
-    let text = text.trim_end_matches('\n').replace("``", "`\u{200b}`\u{200b}");
+    let text = apart(text.trim_end_matches('\n'));
     if text.trim().is_empty() {
         return String::new();
     }
@@ -106,12 +107,15 @@ fn fenced(language: &str, text: &str) -> String {
     format!("```{language}\n{text}\n```")
 }
 
+fn apart(text: &str) -> String {
+    text.replace("``", "`\u{200b}`\u{200b}")
+}
+
 fn one_line(inlines: &[Inline]) -> String {
     line(inlines).replace('\n', " ")
 }
 
-/// The escapes of a value depend on where it stands in its line, and only the first piece stands at the start; but an
-/// escape too many is invisible, so each piece is escaped as if it did.
+/// Each piece is escaped as if a line began with it: an escape too many is invisible.
 fn line(inlines: &[Inline]) -> String {
     inlines.iter().map(inline).collect()
 }
@@ -138,12 +142,12 @@ fn around(mark: &str, text: &str) -> String {
     format!("{before}{mark}{inner}{mark}{after}")
 }
 
-/// A span of code ends at as many backticks as it begins with. What has two in a row would need three, which begin a
-/// block, and becomes text.
+/// A span of code ends at as many backticks as it begins with: two where it holds one. Two in a row would need three,
+/// which begin a block, so they are kept apart by a space of no width.
 fn code(text: &str) -> String {
-    let text = text.replace('\n', " ");
-    if text.trim().is_empty() || text.contains("``") {
-        return escape(&text);
+    let text = apart(&text.replace('\n', " "));
+    if text.trim().is_empty() {
+        return text;
     }
     if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
 }

@@ -171,19 +171,17 @@ impl Channel for Slack {
             return by_status;
         }
         let said = String::from_utf8_lossy(body);
-        match (self, answer(&said)) {
-            (_, Answer::Ok(receipt)) if *status < 300 => match receipt {
+        let is_taken = *status < 300;
+        match (self, answer(if *whole { &said } else { "" })) {
+            (_, Answer::Ok(receipt)) if is_taken => match receipt {
                 Some(receipt) => by_status.receipt(receipt),
                 None => by_status,
             },
-            (Slack::Webhook(_), Answer::Word("ok")) if *status < 300 => by_status,
-            (_, Answer::Word(word)) => by_word(word, by_status),
+            (Slack::Webhook(_), Answer::Word("ok")) if is_taken => by_status,
             (_, Answer::Error(word)) => by_word(&word, by_status),
-            // Neither `ok` nor a reason: a portal or proxy answered, or the answer broke off.
-            _ if *status < 300 && *whole => {
-                Verdict::new(Outcome::Ambiguous, format!("answered {status}, and not as Slack does"))
-            }
-            _ if *status < 300 => Verdict::new(Outcome::Ambiguous, format!("answered {status}, and broke off")),
+            (Slack::Webhook(_), Answer::Word(word)) => by_word(word, by_status),
+            // Neither `ok` nor a reason: a portal or a proxy answered, or the answer broke off.
+            _ if is_taken => Verdict::new(Outcome::Ambiguous, format!("answered {status}, and not as Slack does")),
             _ => by_status,
         }
     }

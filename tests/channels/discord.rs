@@ -1,0 +1,138 @@
+//! Whole cases in Discord, over the wire, and what is wrong with a destination.
+
+use fanfare::channels::Form;
+use fanfare::delivery::{Act, Outcome};
+use serde_json::json;
+
+use super::destinations::{self, Destination, build};
+use super::slack::{deliver, of_case};
+use crate::support::discord_peer::{CHANNEL, DiscordPeer, limited};
+use crate::support::http_peer::Answer;
+use crate::support::sending::Given;
+
+fn webhook(peer: &DiscordPeer, more: &str) -> Destination {
+    build("discord", &format!("type: discord\nwebhook_url: {}\n{more}", peer.webhook_url()))
+}
+
+#[tokio::test]
+async fn a_case_is_told_again_and_its_first_message_marked_when_it_closes() {
+    let peer = DiscordPeer::start().await;
+    let webhook = webhook(&peer, "");
+    let receipt = deliver(&webhook, &of_case(Act::Open)).await.receipt;
+    for act in [Act::Again, Act::Close] {
+        let given = Given { receipt: receipt.clone(), ..of_case(act) };
+        assert_eq!(deliver(&webhook, &given).await.outcome, Outcome::Delivered);
+    }
+    let discord = peer.discord();
+    assert_eq!(discord.messages.len(), 2);
+    assert_eq!(discord.messages[0].edits, 1);
+    assert_eq!(discord.messages[0].channel, CHANNEL);
+    assert_eq!(discord.messages[0].embeds[0]["title"], "Closed\\: Midnight City is live");
+    assert_eq!(discord.messages[1].edits, 0);
+    drop(discord);
+    peer.assert_clean();
+}
+
+#[tokio::test]
+async fn in_a_thread_all_of_a_case_is_in_that_thread() {
+    let peer = DiscordPeer::start().await;
+    let webhook = webhook(&peer, "thread_id: \"234567890123456789\"\n");
+    let receipt = deliver(&webhook, &of_case(Act::Open)).await.receipt;
+    let close = Given { receipt, ..of_case(Act::Close) };
+    assert_eq!(deliver(&webhook, &close).await.outcome, Outcome::Delivered);
+    assert_eq!(peer.discord().messages[0].channel, "234567890123456789");
+    assert_eq!(peer.discord().messages[0].edits, 1);
+    peer.assert_clean();
+}
+
+#[tokio::test]
+async fn an_edit_goes_by_the_webhook_that_posted_whatever_the_closing_event_chooses() {
+    let peer = DiscordPeer::start().await;
+    let other = peer.http.url("/api/webhooks/923456789012345678/other");
+    let yaml = format!(
+        "type: discord\nwebhook_url: {{by: label, map: {{Warp: \"{}\"}}, else: \"{other}\"}}\n",
+        peer.webhook_url()
+    );
+    let webhook = build("discord", &yaml);
+    let context = json!({"label": "Warp"}).as_object().unwrap().clone();
+    let receipt = deliver(&webhook, &Given { context, ..of_case(Act::Open) }).await.receipt;
+    let close = Given { receipt, ..of_case(Act::Close) };
+    assert_eq!(deliver(&webhook, &close).await.outcome, Outcome::Delivered);
+    assert_eq!(peer.discord().messages[0].edits, 1);
+    peer.assert_clean();
+}
+
+#[tokio::test]
+async fn a_close_is_said_anew_where_an_edit_is_refused_and_not_at_all_where_nothing_stands() {
+    let peer = DiscordPeer::start().await;
+    let webhook = webhook(&peer, "");
+    assert_eq!(deliver(&webhook, &of_case(Act::Close)).await.outcome, Outcome::Delivered);
+    assert!(peer.http.requests().is_empty());
+
+    let receipt = deliver(&webhook, &of_case(Act::Open)).await.receipt;
+    let close = Given { receipt, ..of_case(Act::Close) };
+    peer.http.answer(Answer::status(429).json(&json!({"message": "Maximum number of edits", "code": 30046})));
+    assert_eq!(deliver(&webhook, &close).await.outcome, Outcome::Refused);
+    assert_eq!(deliver(&webhook, &Given { form: Form::Plain, ..close.clone() }).await.outcome, Outcome::Delivered);
+    assert!(peer.discord().messages[1].content.starts_with("Closed\\: Midnight City is live"));
+
+    peer.discord().messages.clear();
+    let verdict = deliver(&webhook, &close).await;
+    assert_eq!((verdict.outcome, verdict.failing), (Outcome::Delivered, false));
+}
+
+#[tokio::test]
+async fn only_the_people_of_the_action_are_pinged_and_once() {
+    let peer = DiscordPeer::start().await;
+    let webhook = webhook(&peer, "");
+    let mentions = ["223456789012345678", "&323456789012345678", "everyone", "not an id"];
+    let mentions: Vec<String> = mentions.iter().map(|id| (*id).to_owned()).collect();
+    let mut given = Given { mentions, ..of_case(Act::Open) };
+    given.rendered.message.title = "@here <@423456789012345678>".into();
+    given.receipt = deliver(&webhook, &given).await.receipt;
+    given.act = Act::Close;
+    deliver(&webhook, &given).await;
+    let pings = ["@everyone", "<@223456789012345678>", "<@&323456789012345678>"];
+    assert_eq!(peer.discord().messages[0].pings, pings);
+    peer.assert_clean();
+}
+
+#[tokio::test]
+async fn a_limit_waits_as_long_as_discord_asks_and_a_lost_answer_is_ambiguous() {
+    let peer = DiscordPeer::start().await;
+    let webhook = webhook(&peer, "");
+    peer.http.answer(limited(0.65));
+    let verdict = deliver(&webhook, &Given::default()).await;
+    assert_eq!(verdict.outcome, Outcome::Limited);
+    assert_eq!(verdict.wait.map(|wait| wait.as_millis()), Some(1000));
+    peer.http.lose_answers(1);
+    assert_eq!(deliver(&webhook, &Given::default()).await.outcome, Outcome::Ambiguous);
+}
+
+#[test]
+fn what_is_wrong_with_a_destination_is_said() {
+    for (yaml, expected) in [
+        ("type: discord\n", "the destination has no `webhook_url`"),
+        ("type: discord\nwebhook_url: https://discord.com/api/webhooks/123456789012345678\n", "no webhook's URL"),
+        ("type: discord\nwebhook_url: https://discord.com/api/webhooks/1/x/slack\n", "no webhook's URL"),
+        (
+            "type: discord\nwebhook_url: https://discord.com/api/webhooks/123456789012345678/x\nthread_id: general\n",
+            "this is no id of Discord",
+        ),
+        ("type: discord\nwebhook: https://a.example\n", "has no key `webhook`"),
+    ] {
+        let said = destinations::problems(yaml);
+        assert!(said.iter().any(|said| said.contains(expected)), "{yaml} gives {said:#?}");
+    }
+}
+
+#[test]
+fn an_id_that_cannot_be_mentioned_is_told_apart() {
+    let discord = destinations::one("discord");
+    for id in ["223456789012345678", "&323456789012345678", "here", "everyone"] {
+        assert_eq!(discord.channel.mention(id), Ok(()), "{id}");
+    }
+    for id in ["", "&", "lead", "channel", "@223456789012345678", "223456789012345678> @everyone", "1"] {
+        assert!(discord.channel.mention(id).is_err(), "{id}");
+    }
+}
