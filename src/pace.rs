@@ -232,6 +232,11 @@ impl Pace {
             Outcome::Delivered => {
                 self.failing = false;
                 self.shut();
+                // Some services say with the last request of a window when the next one begins.
+                let wait = wait.unwrap_or_default().clamp(SignedDuration::ZERO, RETRY_AFTER_MAX);
+                if !wait.is_zero() {
+                    self.cool_ms = self.cool_ms.max(now_ms.saturating_add(whole_ms(wait)));
+                }
             }
             Outcome::Limited => {
                 let wait = wait.unwrap_or(BREAKER_FIRST).clamp(SignedDuration::ZERO, RETRY_AFTER_MAX);

@@ -9,15 +9,12 @@ use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::channels::endpoint;
 use crate::channels::verdict::{Family, seconds, shared};
-use crate::channels::words;
-use crate::channels::{Channel, Choice, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Verdict};
+use crate::channels::{
+    Channel, Choice, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Verdict, endpoint, words,
+};
 use crate::delivery::{Act, Outcome, Receipt, Severity};
-use crate::message::fit;
-use crate::message::plain;
-use crate::message::text;
-use crate::message::{Field, Native};
+use crate::message::{Field, Native, fit, text};
 use crate::problem::{Place, Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::{Fields, Node};
@@ -83,13 +80,13 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
     if !fields.has("webhook_url") {
         fields.missing("webhook_url", problems);
     }
-    let webhook = fields
-        .node("webhook_url", problems)
-        .and_then(|node| Choice::parse(node, problems, &mut webhook));
-    let thread = fields
-        .node("thread_id", problems)
-        .and_then(|node| Choice::parse(node, problems, &mut snowflake));
+    let webhook = fields.node("webhook_url", problems).and_then(|node| Choice::parse(node, problems, &mut webhook));
+    let has_thread = fields.has("thread_id");
+    let thread = fields.node("thread_id", problems).and_then(|node| Choice::parse(node, problems, &mut snowflake));
     let username = fields.text("username", problems).map(|(name, _)| name);
+    if has_thread && thread.is_none() {
+        return None;
+    }
     Some(Box::new(Discord { webhook: webhook?, thread, username }))
 }
 
@@ -285,16 +282,14 @@ impl Discord {
     /// One text, without embeds and markup.
     fn plain(&self, sending: &Sending<'_>) -> Map<String, Value> {
         let mut body = self.frame(sending);
-        let message = &sending.rendered.message;
         let (mut content, _) = pings(sending);
-        let link = message.link.as_ref().filter(|link| fit::utf16(link) <= CONTENT_MAX / 4);
-        let tail = link.map(|link| format!("\n<{link}>")).unwrap_or_default();
         if !content.is_empty() {
             content.push('\n');
         }
-        let text = format!("{}\n{}", words::title(sending), plain::blocks(&message.body));
+        let link = sending.rendered.message.link.as_ref().filter(|link| fit::utf16(link) <= CONTENT_MAX / 4);
+        let tail = link.map(|link| format!("\n<{}>", link.replace('@', "%40"))).unwrap_or_default();
         let room = CONTENT_MAX.saturating_sub(fit::utf16(&content) + fit::utf16(&tail));
-        content.push_str(&markdown::escape_within(text.trim(), room));
+        content.push_str(&markdown::escape_within(&quiet(&words::plain(sending)), room));
         content.push_str(&tail);
         body.insert("content".into(), content.into());
         body.insert("flags".into(), SUPPRESS_EMBEDS.into());
@@ -307,9 +302,10 @@ impl Discord {
         let mut body = self.frame(sending);
         body.extend(THEIRS.iter().filter_map(|key| Some(((*key).to_owned(), native.get(*key)?.clone()))));
         let (pings, _) = pings(sending);
-        let mark = if sending.act == Act::Close { words::CLOSED } else { "" };
-        let content = body.get("content").and_then(Value::as_str).unwrap_or_default();
-        let content = [pings.as_str(), mark, content].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>();
+        let mark = if sending.act == Act::Close { words::CLOSED.trim() } else { "" };
+        let content = quiet(body.get("content").and_then(Value::as_str).unwrap_or_default());
+        let parts = [pings.as_str(), mark, content.as_str()];
+        let content = parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>();
         if !content.is_empty() {
             body.insert("content".into(), content.join(" ").into());
         }
@@ -376,6 +372,12 @@ fn pings(sending: &Sending<'_>) -> (String, Value) {
         allowed.insert("roles".into(), json!(roles));
     }
     (words.join(" "), Value::Object(allowed))
+}
+
+/// The text with `@everyone` and `@here` broken by a space of no width. Discord looks for them in the content as it is,
+/// backslashes and all, and finds them where the action's own mention lets it look.
+fn quiet(text: &str) -> String {
+    text.replace("@everyone", "@\u{200b}everyone").replace("@here", "@\u{200b}here")
 }
 
 /// The message as an embed. Title, footer and fields come first, and the description has the rest.

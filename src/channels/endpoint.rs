@@ -46,7 +46,8 @@ pub fn host(url: &Url) -> String {
 
 /// The hosts of these URLs, each once, for people.
 pub fn hosts<'u>(urls: impl IntoIterator<Item = &'u Secret>) -> String {
-    let mut hosts: Vec<String> = urls.into_iter().filter_map(|url| Url::parse(url.open()).ok()).map(|url| host(&url)).collect();
+    let mut hosts: Vec<String> =
+        urls.into_iter().filter_map(|url| Url::parse(url.open()).ok()).map(|url| host(&url)).collect();
     hosts.dedup();
     hosts.join(", ")
 }

@@ -33,8 +33,7 @@ mod words;
 pub use self::choice::Choice;
 
 /// Every channel there is. To add one: its file, its `mod` line, its row here.
-pub const ALL: &[Kind] =
-    &[slack::KIND, discord::KIND, email::KIND, http::KIND, pagerduty::KIND];
+pub const ALL: &[Kind] = &[slack::KIND, discord::KIND, email::KIND, http::KIND, pagerduty::KIND];
 
 /// Everything about one kind of destination.
 #[derive(Debug, Clone, Copy)]

@@ -9,14 +9,12 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::channels::endpoint;
 use crate::channels::verdict::{Family, shared};
-use crate::channels::words;
-use crate::channels::{Channel, Choice, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Verdict};
+use crate::channels::{
+    Channel, Choice, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Verdict, endpoint, words,
+};
 use crate::delivery::{Act, Outcome, Receipt, Severity};
-use crate::message::Message;
-use crate::message::fit;
-use crate::message::plain;
+use crate::message::{Message, fit, plain};
 use crate::problem::{Place, Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::{Fields, Node};
@@ -142,11 +140,9 @@ impl Channel for PagerDuty {
             200..=299 if says("status") == Some("success") => delivered(reply, says("dedup_key")),
             // A proxy or a portal that answers for PagerDuty: nobody may have been paged.
             200..=299 => Verdict::new(Outcome::Ambiguous, format!("answered {status}, where PagerDuty answers 202")),
-            400 if answer.as_ref().is_some_and(blames_the_key) => Verdict {
-                outcome: Outcome::Permanent,
-                failing: true,
-                ..shared(Family::Service, reply)
-            },
+            400 if answer.as_ref().is_some_and(blames_the_key) => {
+                Verdict { outcome: Outcome::Permanent, failing: true, ..shared(Family::Service, reply) }
+            }
             429 => {
                 let verdict = shared(Family::Service, reply);
                 let wait = verdict.wait.unwrap_or(LIMITED_WAIT);
@@ -241,11 +237,14 @@ fn severity(severity: Severity) -> &'static str {
     }
 }
 
-/// The fields and the body, as people see them in the incident.
+/// The body and the fields, as people see them in the incident; as one text where the fields are not to stand apart.
 fn details(message: &Message, with_fields: bool) -> Map<String, Value> {
     let mut details = Map::new();
-    let body = plain::blocks(&message.body);
-    if !body.trim().is_empty() {
+    let mut body = plain::blocks(&message.body).trim().to_owned();
+    if !with_fields {
+        body = format!("{body}\n{}", words::facts(&message.fields)).trim().to_owned();
+    }
+    if !body.is_empty() {
         details.insert("message".into(), words::short(&body, BODY_MAX).into());
     }
     if !with_fields {

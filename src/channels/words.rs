@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::channels::Sending;
 use crate::delivery::Act;
-use crate::message::{fit, text};
+use crate::message::{Field, fit, plain, text};
 
 /// What a title begins with when its case has closed.
 pub const CLOSED: &str = "Closed: ";
@@ -18,6 +18,19 @@ pub fn title(sending: &Sending<'_>) -> String {
     let title = text::one_line(&sending.rendered.message.title);
     let title = if title.is_empty() { text::one_line(sending.rule) } else { title };
     if sending.act == Act::Close { format!("{CLOSED}{title}") } else { title }
+}
+
+/// Title, body and fields as plain text, each on lines of its own.
+pub fn plain(sending: &Sending<'_>) -> String {
+    let message = &sending.rendered.message;
+    let parts = [title(sending), plain::blocks(&message.body).trim().to_owned(), facts(&message.fields)];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// Fields as plain text, a line each.
+pub fn facts(fields: &[Field]) -> String {
+    let line = |field: &Field| format!("{}: {}", or_dash(&field.name), or_dash(&field.value));
+    fields.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Where the message comes from: `critical · fraud-needs-a-person · fraud.action_required`.

@@ -17,9 +17,8 @@
 
 use fanfare::channels::Form;
 use fanfare::delivery::{Act, Severity};
-use fanfare::message::markdown;
 use fanfare::message::pieces::Piece;
-use fanfare::message::{Block, Field, Message, Native};
+use fanfare::message::{Block, Field, Message, Native, markdown};
 use fanfare::problem::{File, Problems};
 use fanfare::yaml;
 use serde_json::{Map, Value};
@@ -38,9 +37,8 @@ pub fn all() -> Vec<Case> {
 }
 
 fn read(name: String, text: String) -> Case {
-    const KEYS: [&str; 12] = [
-        "title", "severity", "link", "image", "fields", "body", "event", "rule", "act", "form", "mentions", "native",
-    ];
+    const KEYS: [&str; 12] =
+        ["title", "severity", "link", "image", "fields", "body", "event", "rule", "act", "form", "mentions", "native"];
     let mut problems = Problems::new();
     let node = yaml::read(&File::new(format!("{name}.yaml"), text), &mut problems);
     assert!(problems.is_empty(), "{name}: {problems:?}");

@@ -60,8 +60,7 @@ pub fn build(name: &str, yaml: &str) -> Destination {
 
 /// What is wrong with this YAML.
 pub fn problems(yaml: &str) -> Vec<String> {
-    let (built, problems) = read("wrong", yaml);
-    assert!(built.is_none() || !problems.has_errors(), "built in spite of errors: {yaml}");
+    let (_, problems) = read("wrong", yaml);
     problems.iter().map(ToString::to_string).collect()
 }
 

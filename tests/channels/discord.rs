@@ -1,7 +1,9 @@
 //! Whole cases in Discord, over the wire, and what is wrong with a destination.
 
-use fanfare::channels::Form;
+use fanfare::channels::{Form, Reply};
 use fanfare::delivery::{Act, Outcome};
+use fanfare::message::Native;
+use fanfare::pace::{Limits, Pace};
 use serde_json::json;
 
 use super::destinations::{self, Destination, build};
@@ -29,7 +31,6 @@ async fn a_case_is_told_again_and_its_first_message_marked_when_it_closes() {
     assert_eq!(discord.messages[0].channel, CHANNEL);
     assert_eq!(discord.messages[0].embeds[0]["title"], "Closed\\: Midnight City is live");
     assert_eq!(discord.messages[1].edits, 0);
-    drop(discord);
     peer.assert_clean();
 }
 
@@ -76,7 +77,7 @@ async fn a_close_is_said_anew_where_an_edit_is_refused_and_not_at_all_where_noth
     assert_eq!(deliver(&webhook, &Given { form: Form::Plain, ..close.clone() }).await.outcome, Outcome::Delivered);
     assert!(peer.discord().messages[1].content.starts_with("Closed\\: Midnight City is live"));
 
-    peer.discord().messages.clear();
+    peer.forget();
     let verdict = deliver(&webhook, &close).await;
     assert_eq!((verdict.outcome, verdict.failing), (Outcome::Delivered, false));
 }
@@ -95,6 +96,38 @@ async fn only_the_people_of_the_action_are_pinged_and_once() {
     let pings = ["@everyone", "<@223456789012345678>", "<@&323456789012345678>"];
     assert_eq!(peer.discord().messages[0].pings, pings);
     peer.assert_clean();
+}
+
+#[tokio::test]
+async fn a_value_pings_nobody_even_where_the_action_mentions_all() {
+    let peer = DiscordPeer::start().await;
+    let webhook = webhook(&peer, "");
+    let mut given = Given { mentions: vec!["here".into()], ..of_case(Act::Open) };
+    given.rendered.message.title = "@everyone".into();
+    given.rendered.message.link = Some("https://label.example/@everyone".into());
+    let native = Native::Json(json!({"content": "@everyone", "embeds": [{"title": "@everyone"}]}));
+    for (form, native) in [(Form::Rich, None), (Form::Plain, None), (Form::Rich, Some(native))] {
+        (given.form, given.rendered.native) = (form, native);
+        assert_eq!(deliver(&webhook, &given).await.outcome, Outcome::Delivered);
+    }
+    for message in peer.discord().messages {
+        assert_eq!(message.pings, ["@here"], "{message:?}");
+    }
+}
+
+#[test]
+fn the_last_request_of_a_window_pauses_the_destination_until_the_next_one() {
+    let headers = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset-after", "1.5")];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let body = json!({"id": "800000000000000000"}).to_string().into_bytes();
+    let verdict =
+        destinations::one("discord").channel.verdict(&Reply::Http { status: 200, headers, body, whole: true });
+    let now: jiff::Timestamp = "2026-01-05T10:00:00Z".parse().unwrap();
+    let limits = Limits { spacing: None, burst: 1, concurrency: 4 };
+    let mut pace = Pace::default();
+    pace.after(verdict.outcome, verdict.wait, verdict.failing, now);
+    assert_eq!(pace.admit(&limits, 1, now, now), 0);
+    assert_eq!(pace.free_at(&limits), "2026-01-05T10:00:01.5Z".parse().unwrap());
 }
 
 #[tokio::test]

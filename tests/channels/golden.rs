@@ -118,7 +118,9 @@ fn strays(folder: &str, written: &BTreeSet<String>) -> Vec<String> {
     for name in strays {
         match is_update() {
             true => fs::remove_file(Path::new(&path).join(&name)).unwrap(),
-            false => said.push(format!("tests/channels/golden/{folder}/{name} belongs to no message (`UPDATE=1` drops it)")),
+            false => {
+                said.push(format!("tests/channels/golden/{folder}/{name} belongs to no message (`UPDATE=1` drops it)"))
+            }
         }
     }
     said

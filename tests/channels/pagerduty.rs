@@ -27,7 +27,6 @@ async fn a_case_is_one_incident_however_often_it_is_told_and_is_resolved() {
     assert_eq!(deliver(&oncall, &close).await.outcome, Outcome::Delivered);
     let pagerduty = peer.pagerduty();
     assert_eq!((pagerduty.incidents.len(), pagerduty.incidents[0].triggers, pagerduty.open().len()), (1, 2, 0));
-    drop(pagerduty);
     peer.assert_clean();
 }
 

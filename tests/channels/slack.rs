@@ -50,7 +50,6 @@ async fn a_case_is_one_message_with_its_thread_and_marked_when_it_closes() {
     assert!(!slack.posts[1].broadcast);
     assert_eq!(slack.posts[0].updates, 1);
     assert_eq!(slack.posts[0].blocks[0]["text"]["text"], "☑️ Closed: Midnight City is live");
-    drop(slack);
     peer.assert_clean();
 }
 
@@ -117,7 +116,7 @@ async fn a_message_that_somebody_deleted_needs_no_mark() {
     let peer = SlackPeer::start().await;
     let bot = bot(&peer, "channel: \"#releases\"\n");
     let receipt = deliver(&bot, &of_case(Act::Open)).await.receipt;
-    peer.slack().posts.clear();
+    peer.forget();
     let verdict = deliver(&bot, &Given { receipt, ..of_case(Act::Close) }).await;
     assert_eq!((verdict.outcome, verdict.failing), (Outcome::Delivered, false));
 }

@@ -10,7 +10,7 @@
 //!
 //! [`Discord`] is the server without the network, for tests of values: a request in, an answer out.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -47,8 +47,13 @@ impl DiscordPeer {
     }
 
     /// The service as it stands.
-    pub fn discord(&self) -> MutexGuard<'_, Discord> {
-        self.discord.lock().unwrap()
+    pub fn discord(&self) -> Discord {
+        self.discord.lock().unwrap().clone()
+    }
+
+    /// Somebody deletes all messages.
+    pub fn forget(&self) {
+        self.discord.lock().unwrap().messages.clear();
     }
 
     /// Fails if anything was refused.
@@ -79,7 +84,7 @@ pub struct Message {
 }
 
 /// The service.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Discord {
     /// All messages, oldest first.
     pub messages: Vec<Message>,

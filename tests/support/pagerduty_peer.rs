@@ -11,7 +11,7 @@
 //!
 //! [`PagerDuty`] is the service without the server, for tests of values: a request in, an answer out.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Map, Value, json};
 
@@ -46,8 +46,8 @@ impl PagerDutyPeer {
     }
 
     /// The service as it stands.
-    pub fn pagerduty(&self) -> MutexGuard<'_, PagerDuty> {
-        self.pagerduty.lock().unwrap()
+    pub fn pagerduty(&self) -> PagerDuty {
+        self.pagerduty.lock().unwrap().clone()
     }
 
     /// Fails if anything was refused.
@@ -70,7 +70,7 @@ pub struct Incident {
 }
 
 /// The service.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct PagerDuty {
     /// Every incident there was, oldest first: each is a page.
     pub incidents: Vec<Incident>,
@@ -93,8 +93,9 @@ impl PagerDuty {
             return Answer::status(404);
         }
         match self.take(request) {
-            Ok(key) => Answer::status(202)
-                .json(&json!({"status": "success", "message": "Event processed", "dedup_key": key})),
+            Ok(key) => {
+                Answer::status(202).json(&json!({"status": "success", "message": "Event processed", "dedup_key": key}))
+            }
             Err(why) => {
                 self.refusals.push(why.clone());
                 Answer::status(400).json(&json!({
@@ -114,7 +115,10 @@ impl PagerDuty {
         let Ok(Value::Object(event)) = serde_json::from_slice(&request.body) else {
             return Err("no JSON object".into());
         };
-        keys(&event, &["routing_key", "event_action", "dedup_key", "payload", "client", "client_url", "links", "images"])?;
+        keys(
+            &event,
+            &["routing_key", "event_action", "dedup_key", "payload", "client", "client_url", "links", "images"],
+        )?;
         let routing_key = text(&event, "routing_key", 32)?;
         if routing_key != ROUTING_KEY && routing_key != SECOND_ROUTING_KEY {
             return Err("'routing_key' is invalid (must be a valid integration key)".into());

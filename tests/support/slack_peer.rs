@@ -12,7 +12,7 @@
 //! [`Slack`] is the workspace without the server, for tests of values: a request in, an answer out. What it can't know
 //! of the real one (how much text is too much) it judges by the strictest number that users have met.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Map, Value, json};
 
@@ -52,8 +52,13 @@ impl SlackPeer {
     }
 
     /// The workspace as it stands.
-    pub fn slack(&self) -> MutexGuard<'_, Slack> {
-        self.slack.lock().unwrap()
+    pub fn slack(&self) -> Slack {
+        self.slack.lock().unwrap().clone()
+    }
+
+    /// Somebody deletes all messages.
+    pub fn forget(&self) {
+        self.slack.lock().unwrap().posts.clear();
     }
 
     /// Fails if anything was refused.
@@ -84,7 +89,7 @@ pub struct Post {
 }
 
 /// The workspace.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Slack {
     /// Ids and names.
     pub channels: Vec<(&'static str, &'static str)>,
@@ -96,7 +101,12 @@ pub struct Slack {
 
 impl Default for Slack {
     fn default() -> Self {
-        let channels = vec![(WEBHOOK_CHANNEL, "#hook"), ("C0000RELS", "#releases"), ("C0000WARP", "#warp"), ("C0000NINJ", "#ninja")];
+        let channels = vec![
+            (WEBHOOK_CHANNEL, "#hook"),
+            ("C0000RELS", "#releases"),
+            ("C0000WARP", "#warp"),
+            ("C0000NINJ", "#ninja"),
+        ];
         Self { channels, posts: Vec::new(), refusals: Vec::new() }
     }
 }
@@ -197,7 +207,8 @@ impl Slack {
 
     fn update(&mut self, request: &Recorded) -> Checked<Post> {
         let said = body(request)?;
-        let Some(channel) = said.get("channel").and_then(Value::as_str).filter(|channel| channel.starts_with('C')) else {
+        let Some(channel) = said.get("channel").and_then(Value::as_str).filter(|channel| channel.starts_with('C'))
+        else {
             return refuse("channel_not_found", "an update needs the channel's id");
         };
         for key in ["unfurl_links", "unfurl_media", "mrkdwn", "thread_ts"] {
@@ -231,8 +242,18 @@ impl Slack {
 
 fn body(request: &Recorded) -> Checked<Map<String, Value>> {
     const KEYS: [&str; 12] = [
-        "text", "blocks", "attachments", "mrkdwn", "unfurl_links", "unfurl_media", "link_names", "parse", "channel",
-        "ts", "thread_ts", "reply_broadcast",
+        "text",
+        "blocks",
+        "attachments",
+        "mrkdwn",
+        "unfurl_links",
+        "unfurl_media",
+        "link_names",
+        "parse",
+        "channel",
+        "ts",
+        "thread_ts",
+        "reply_broadcast",
     ];
     if request.method != "POST" {
         return refuse("invalid_payload", format!("method {}", request.method));
@@ -312,9 +333,10 @@ impl Check {
                 if fields.is_some_and(|fields| fields.is_empty() || fields.len() > 10) {
                     return refuse("invalid_blocks", "a section has 1 to 10 fields");
                 }
-                fields.into_iter().flatten().try_for_each(|field| {
-                    self.text_object(Some(field), &["plain_text", "mrkdwn"], 2000)
-                })
+                fields
+                    .into_iter()
+                    .flatten()
+                    .try_for_each(|field| self.text_object(Some(field), &["plain_text", "mrkdwn"], 2000))
             }
             "context" => {
                 keys(block, &["type", "elements"])?;
@@ -430,7 +452,10 @@ impl Check {
                 continue;
             }
             let Some((inner, after)) = rest.strip_prefix('<').and_then(|rest| rest.split_once('>')) else {
-                return refuse("invalid_payload", format!("a bare sign before `{}`", rest.chars().take(20).collect::<String>()));
+                return refuse(
+                    "invalid_payload",
+                    format!("a bare sign before `{}`", rest.chars().take(20).collect::<String>()),
+                );
             };
             rest = after;
             let target = inner.split('|').next().unwrap_or_default();

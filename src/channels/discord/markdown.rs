@@ -3,9 +3,7 @@
 //! Pure. Discord takes a backslash before any sign that is neither letter, digit nor white space for the sign itself,
 //! so the escaped text reads, and copies, exactly as the value was.
 
-use crate::message::fit;
-use crate::message::plain;
-use crate::message::{Block, Inline};
+use crate::message::{Block, Inline, fit, plain};
 
 /// Signs that can begin or end markup anywhere: emphasis, code, spoilers, links, mentions (`<@1>`), emoji (`:x:`), and
 /// the colon without which no URL is a link. The `@` keeps `@everyone` from being drawn as if it had pinged.
@@ -152,9 +150,10 @@ fn code(text: &str) -> String {
     if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
 }
 
-/// `[text](target)`: the target is encoded, and its parentheses too, so that none of them ends it.
+/// `[text](target)`: the target is encoded, and so is what could end it, or the emphasis round it.
 fn link(target: &str, text: &str) -> String {
-    let target = target.replace('(', "%28").replace(')', "%29");
+    const ENDS: [(&str, &str); 5] = [("(", "%28"), (")", "%29"), ("*", "%2A"), ("~~", "%7E%7E"), ("`", "%60")];
+    let target = ENDS.iter().fold(target.to_owned(), |target, (sign, encoded)| target.replace(sign, encoded));
     let is_plain = !target.chars().any(|c| c.is_whitespace() || c.is_control() || "<>\\".contains(c));
     let is_web = target.starts_with("https://") || target.starts_with("http://");
     if !(is_plain && is_web) {

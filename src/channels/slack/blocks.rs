@@ -9,13 +9,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::channels::words;
-use crate::channels::Sending;
 use crate::channels::slack::mrkdwn;
+use crate::channels::{Sending, words};
 use crate::delivery::{Act, Severity};
-use crate::message::fit;
-use crate::message::plain;
-use crate::message::{Block, Field, Inline};
+use crate::message::{Block, Field, Inline, fit, plain};
 
 /// Blocks in a message.
 const BLOCKS_MAX: usize = 50;

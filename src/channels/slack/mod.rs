@@ -10,14 +10,12 @@ use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::channels::endpoint;
-use crate::channels::verdict::{Family, shared};
-use crate::channels::words;
-use crate::channels::{Channel, Choice, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Verdict};
+use crate::channels::verdict::{Family, retry_after, shared};
+use crate::channels::{
+    Channel, Choice, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Verdict, endpoint, words,
+};
 use crate::delivery::{Act, Outcome, Receipt};
-use crate::message::Native;
-use crate::message::fit;
-use crate::message::plain;
+use crate::message::{Native, fit};
 use crate::problem::{Place, Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::{Fields, Node};
@@ -91,18 +89,19 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
     match (webhook, token) {
         (Some(webhook), None) => {
             if let Some(node) = channel.or(url) {
-                problems.push(
-                    Problem::error("wrong-key", "`channel` and `url` go with `token`")
-                        .at(&node.place)
-                        .hint("a webhook posts to the one channel it was made for; leave this out, or use a bot's `token`"),
-                );
+                problems.push(Problem::error("wrong-key", "`channel` and `url` go with `token`").at(&node.place).hint(
+                    "a webhook posts to the one channel it was made for; leave this out, or use a bot's `token`",
+                ));
             }
             let webhook = Choice::parse(webhook, problems, &mut endpoint::read_secret)?;
             Some(Box::new(Slack::Webhook(webhook)))
         }
         (None, Some((token, token_node))) => {
             if !(token.is_ascii() && !token.contains(|c: char| c.is_ascii_control() || c == ' ')) {
-                problems.push(Problem::error("wrong-token", "this is no token: it has blanks or unusual characters").at(&token_node.place));
+                problems.push(
+                    Problem::error("wrong-token", "this is no token: it has blanks or unusual characters")
+                        .at(&token_node.place),
+                );
                 return None;
             }
             let api = match url {
@@ -171,15 +170,15 @@ impl Channel for Slack {
             return by_status;
         }
         let said = String::from_utf8_lossy(body);
-        let is_taken = *status < 300;
+        let is_taken = (200..300).contains(status);
         match (self, answer(if *whole { &said } else { "" })) {
             (_, Answer::Ok(receipt)) if is_taken => match receipt {
                 Some(receipt) => by_status.receipt(receipt),
                 None => by_status,
             },
             (Slack::Webhook(_), Answer::Word("ok")) if is_taken => by_status,
-            (_, Answer::Error(word)) => by_word(&word, by_status),
-            (Slack::Webhook(_), Answer::Word(word)) => by_word(word, by_status),
+            (_, Answer::Error(word)) => by_word(&word, by_status, reply),
+            (Slack::Webhook(_), Answer::Word(word)) => by_word(word, by_status, reply),
             // Neither `ok` nor a reason: a portal or a proxy answered, or the answer broke off.
             _ if is_taken => Verdict::new(Outcome::Ambiguous, format!("answered {status}, and not as Slack does")),
             _ => by_status,
@@ -298,7 +297,7 @@ fn content(sending: &Sending<'_>) -> Map<String, Value> {
     content
 }
 
-/// Mentions, sign, title and body as text, which never is empty.
+/// Mentions, sign, title, body, fields and link as text, which never is empty.
 fn text(sending: &Sending<'_>) -> String {
     let message = &sending.rendered.message;
     let mut text = String::new();
@@ -308,17 +307,12 @@ fn text(sending: &Sending<'_>) -> String {
             text.push(' ');
         }
     }
-    let mut said = format!("{} {}", blocks::sign(sending), words::title(sending));
-    let tail = message.link.as_ref().map(|link| format!("\n{}", mrkdwn::escape(link))).unwrap_or_default();
-    let tail = if fit::utf16(&tail) > TEXT_MAX / 2 { String::new() } else { tail };
-    let body = plain::blocks(&message.body);
-    if !body.trim().is_empty() {
-        said.push('\n');
-        said.push_str(body.trim());
-    }
-    let room = TEXT_MAX.saturating_sub(fit::utf16(&text) + fit::utf16(&tail));
+    let link = message.link.as_ref().map(|link| format!("\n{}", mrkdwn::escape(link)));
+    let link = link.filter(|link| fit::utf16(link) <= TEXT_MAX / 2).unwrap_or_default();
+    let said = format!("{} {}", blocks::sign(sending), words::plain(sending));
+    let room = TEXT_MAX.saturating_sub(fit::utf16(&text) + fit::utf16(&link));
     text.push_str(&mrkdwn::escape_within(&said, room));
-    text.push_str(&tail);
+    text.push_str(&link);
     text
 }
 
@@ -378,24 +372,58 @@ fn answer(said: &str) -> Answer<'_> {
 
 /// Slack's words, of its webhooks and of `chat.postMessage` and `chat.update` (docs.slack.dev). A word that isn't here
 /// is judged by its status, and by itself where that is 200, as all are by the Web API.
-fn by_word(word: &str, by_status: Verdict) -> Verdict {
+fn by_word(word: &str, by_status: Verdict, reply: &Reply) -> Verdict {
     let outcome = |outcome| Verdict { outcome, reason: format!("Slack says `{word}`"), ..by_status.clone() };
     match word {
-        "invalid_blocks" | "invalid_blocks_format" | "msg_blocks_too_long" | "msg_too_long" | "invalid_payload"
-        | "invalid_attachments" | "too_many_attachments" | "no_text" | "invalid_arguments" | "invalid_json"
-        | "invalid_array_arg" | "invalid_form_data" | "cant_update_message" | "edit_window_closed" => {
-            Verdict { failing: false, ..outcome(Outcome::Refused) }
-        }
+        "invalid_blocks"
+        | "invalid_blocks_format"
+        | "msg_blocks_too_long"
+        | "msg_too_long"
+        | "invalid_payload"
+        | "invalid_attachments"
+        | "too_many_attachments"
+        | "no_text"
+        | "invalid_arguments"
+        | "invalid_json"
+        | "invalid_array_arg"
+        | "invalid_form_data"
+        | "cant_update_message"
+        | "edit_window_closed" => Verdict { failing: false, ..outcome(Outcome::Refused) },
         // Only an update can meet this: somebody deleted what was to be marked as closed.
         "message_not_found" => Verdict { failing: false, ..outcome(Outcome::Delivered) },
-        "ratelimited" | "rate_limited" | "message_limit_exceeded" => Verdict { failing: false, ..outcome(Outcome::Limited) },
-        "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" | "rollup_error"
+        "ratelimited" | "rate_limited" | "message_limit_exceeded" => {
+            Verdict { failing: false, wait: retry_after(reply), ..outcome(Outcome::Limited) }
+        }
+        "internal_error"
+        | "fatal_error"
+        | "service_unavailable"
+        | "request_timeout"
+        | "rollup_error"
         | "team_added_to_org" => Verdict { failing: false, ..outcome(Outcome::Temporary) },
-        "channel_not_found" | "not_in_channel" | "channel_is_archived" | "is_archived" | "no_service"
-        | "no_service_id" | "no_active_hooks" | "no_team" | "team_disabled" | "action_prohibited"
-        | "posting_to_general_channel_denied" | "restricted_action" | "user_not_found" | "invalid_token"
-        | "invalid_auth" | "not_authed" | "token_revoked" | "token_expired" | "account_inactive" | "missing_scope"
-        | "no_permission" | "access_denied" | "ekm_access_denied" | "org_login_required"
+        "channel_not_found"
+        | "not_in_channel"
+        | "channel_is_archived"
+        | "is_archived"
+        | "no_service"
+        | "no_service_id"
+        | "no_active_hooks"
+        | "no_team"
+        | "team_disabled"
+        | "action_prohibited"
+        | "posting_to_general_channel_denied"
+        | "restricted_action"
+        | "user_not_found"
+        | "invalid_token"
+        | "invalid_auth"
+        | "not_authed"
+        | "token_revoked"
+        | "token_expired"
+        | "account_inactive"
+        | "missing_scope"
+        | "no_permission"
+        | "access_denied"
+        | "ekm_access_denied"
+        | "org_login_required"
         | "not_allowed_token_type" => outcome(Outcome::Permanent).failing(),
         _ if by_status.outcome == Outcome::Delivered => outcome(Outcome::Permanent),
         _ => outcome(by_status.outcome),

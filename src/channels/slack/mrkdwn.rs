@@ -3,7 +3,7 @@
 //! Pure. Values stand in blocks of `rich_text` and `plain_text`, where nothing is markup and nothing needs an escape;
 //! what is left for this syntax is the `text` beside the blocks, and the line of mentions.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::message::fit;
 
@@ -33,25 +33,39 @@ pub fn mention(id: &str) -> Option<String> {
 /// stand anywhere in it, and only an action's `mention:` may ping.
 pub fn without_mentions(value: &mut Value) {
     match value {
-        Value::String(text) => {
-            // Dates (`<!date^…>`) ping nobody.
-            for (sign, escaped) in [("<!", "&lt;!"), ("<@", "&lt;@")] {
-                *text = text.replace(sign, escaped).replace("&lt;!date^", "<!date^");
-            }
-        }
+        Value::String(text) => *text = inert(text),
         Value::Array(items) => items.iter_mut().for_each(without_mentions),
         Value::Object(map) => {
             let id = match map.get("type").and_then(Value::as_str) {
+                // Nothing is interpreted in these, and an entity would be shown as it is.
+                Some("plain_text" | "text") => return,
                 Some("user") => map.get("user_id"),
                 Some("usergroup") => map.get("usergroup_id"),
                 Some("broadcast") => map.get("range"),
                 _ => None,
             };
             match id.map(|id| format!("@{}", id.as_str().unwrap_or_default())) {
-                Some(text) => *value = serde_json::json!({"type": "text", "text": text}),
+                Some(text) => *value = json!({"type": "text", "text": text}),
                 None => map.values_mut().for_each(without_mentions),
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// The text with `<!…>` and `<@…>` escaped, but for dates, which ping nobody.
+fn inert(text: &str) -> String {
+    let mut parts = text.split('<');
+    let mut inert = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let pings = part.starts_with(['!', '@']) && !part.starts_with("!date^");
+        if pings {
+            inert.push_str("&lt;");
+            inert.push_str(&part.replacen('>', "&gt;", 1));
+        } else {
+            inert.push('<');
+            inert.push_str(part);
+        }
+    }
+    inert
 }
