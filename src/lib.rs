@@ -1,31 +1,61 @@
-//! Fanfare.
+//! Fanfare: a notification router for record labels.
+//!
+//! The way of an event, one direction, a durable hand-over between the steps:
+//!
+//! ```text
+//! receive ──commit──▶ inbox ──plan──▶ deliveries ──dispatch──▶ attempts
+//! verify               │   rules, cases, throttles,      │  render, send, retry,
+//! normalise            │   digests, hours, mutes:        │  rate, breaker, fallback
+//! 2xx after fsync      │   one transaction a batch       │
+//! ```
+//!
+//! The modules stand in layer order: each uses only those above it, and siblings in a layer stay strangers.
+//! `tests/layers.rs` holds the exact table; `ARCHITECTURE.md` walks one event through all of it.
+//!
+//! | layer | modules | does I/O |
+//! |---|---|---|
+//! | 0 words | `clock` … `pace`, `notes` | `notes` logs |
+//! | 1 languages | [`source`], [`rules`], [`message`] | no |
+//! | 2 planner | [`planner`] | no |
+//! | 3 store | [`store`] | yes |
+//! | 4 channels | [`channels`] | its `wire` only |
+//! | 5 config | [`config`] | files |
+//! | 6 steps | [`steps`] | yes |
+//! | 7 surfaces | [`admin`], [`cli`] | yes |
 
-// Layer 0, words.
+// 0, words.
 pub mod clock;
+pub mod secret;
+pub mod problem;
+pub mod yaml;
 pub mod decimal;
-pub mod delivery;
-pub mod event;
 pub mod json;
+pub mod path;
+pub mod event;
+pub mod delivery;
 pub mod pace;
 pub mod notes;
-pub mod path;
-pub mod problem;
-pub mod secret;
-pub mod yaml;
-// Layer 1, languages.
-pub mod message;
-pub mod rules;
+
+// 1, languages.
 pub mod source;
-// Layer 2.
+pub mod rules;
+pub mod message;
+
+// 2, what is known in, what to do out.
 pub mod planner;
-// Layer 3.
+
+// 3, where everything durable is.
 pub mod store;
-// Layer 4.
+
+// 4, the ways out.
 pub mod channels;
-// Layer 5.
+
+// 5, what is in force.
 pub mod config;
-// Layer 6.
+
+// 6, the running parts.
 pub mod steps;
-// Layer 7.
+
+// 7, what people and programs see.
 pub mod admin;
 pub mod cli;

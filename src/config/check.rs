@@ -4,6 +4,7 @@
 //! meant.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -71,6 +72,7 @@ pub fn names(
     }
     unused_templates(rules, templates, problems);
     if let Some(destinations) = destinations {
+        address_names(rules, destinations, problems);
         fallbacks(destinations, problems);
         unused_destinations(rules, destinations, problems);
     }
@@ -116,6 +118,37 @@ fn places(action: &Action, destinations: &Destinations, problems: &mut Problems)
                 .at(&name.place)
                 .suggest(&name.value, known.iter().copied()),
         );
+    }
+}
+
+/// Reports names in a destination's address that nobody defines: a choice would quietly fall to its `else`.
+fn address_names(rules: &RuleSet, destinations: &Destinations, problems: &mut Problems) {
+    for destination in destinations.values() {
+        for (name, place) in destination.channel.names() {
+            if !rules.names.contains_key(&name) {
+                problems.push(
+                    Problem::error("no-name", format!("there is no name `{name}` in `names:`"))
+                        .at(&place)
+                        .suggest(&name, rules.names.keys().map(String::as_str)),
+                );
+            }
+        }
+    }
+}
+
+/// Reports a destination that is Fanfare itself: every delivery would be an event, for ever.
+pub fn own_listeners(destinations: &Destinations, settings: &Settings, problems: &mut Problems) {
+    for destination in destinations.values() {
+        let Ok(address) = destination.channel.address().parse::<SocketAddr>() else { continue };
+        let here = [settings.listen, settings.admin].into_iter().find(|own| {
+            own.port() != 0 && own.port() == address.port() && (own.ip() == address.ip() || address.ip().is_loopback())
+        });
+        if let Some(own) = here {
+            problems.push(
+                Problem::error("own-address", format!("`{}` leads to {own}, where Fanfare itself listens", destination.name))
+                    .at(&destination.place),
+            );
+        }
     }
 }
 

@@ -123,6 +123,9 @@ fn finish(
     let templates = Templates::load(&files.templates, &mut said);
     let destinations = destinations.map(|destinations| check::hours(destinations, &rules, &settings, &mut said));
     check::names(&rules, &templates, &sources, destinations.as_ref(), &mut said);
+    if let Some(destinations) = &destinations {
+        check::own_listeners(destinations, &settings, &mut said);
+    }
     check::renderings(&rules, &templates, &settings, now, &mut said);
     let rules_are_broken = said.has_errors();
     problems.extend(said);

@@ -14,12 +14,13 @@ use axum_server::tls_rustls::RustlsConfig;
 use hyper_util::rt::TokioTimer;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::clock::plus;
 use crate::steps::limit::LimitAcceptor;
 use crate::steps::{Live, Turn, dispatch, plan, receive, reload};
 use crate::store;
+use crate::store::Claim;
 
 /// No loop sleeps longer: polling is the truth.
 const POLL: Duration = Duration::from_secs(1);
@@ -155,56 +156,71 @@ async fn plan_loop(live: Arc<Live>) {
 }
 
 async fn dispatch_loop(live: Arc<Live>) {
-    let mut under_way: HashMap<String, u32> = HashMap::new();
-    let mut tasks: JoinSet<(String, Result<(), store::Error>)> = JoinSet::new();
+    let mut under_way = UnderWay::default();
     while !live.is_draining() {
-        while let Some(done) = tasks.try_join_next() {
-            ended(&live, &mut under_way, done);
+        while let Some(done) = under_way.tasks.try_join_next_with_id() {
+            under_way.ended(&live, done);
         }
         let now = live.clock.now();
-        let claimed = match dispatch::claim(&live, &under_way, now).await {
+        let claimed = match dispatch::claim(&live, &under_way.counts, now).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 failed(&live, "claim", &error).await;
                 continue;
             }
         };
-        for claim in &claimed.claims {
-            let destination = claim.delivery.planned.destination.clone();
-            *under_way.entry(destination.clone()).or_default() += 1;
-            let (live, claim) = (live.clone(), claim.clone());
-            tasks.spawn(async move { (destination, dispatch::carry_out(&live, claim).await) });
-        }
         if claimed.claims.is_empty() {
             tokio::select! {
                 () = wait(&live.to_dispatch, now, claimed.next) => {}
-                Some(done) = tasks.join_next() => ended(&live, &mut under_way, done),
+                Some(done) = under_way.tasks.join_next_with_id() => under_way.ended(&live, done),
             }
         }
+        for claim in claimed.claims {
+            under_way.begin(&live, claim);
+        }
     }
-    while let Some(done) = tasks.join_next().await {
-        ended(&live, &mut under_way, done);
+    while let Some(done) = under_way.tasks.join_next_with_id().await {
+        under_way.ended(&live, done);
     }
 }
 
-type Done = Result<(String, Result<(), store::Error>), tokio::task::JoinError>;
+/// The deliveries that this process is carrying out.
+#[derive(Default)]
+struct UnderWay {
+    tasks: JoinSet<Result<(), store::Error>>,
+    destinations: HashMap<tokio::task::Id, String>,
+    counts: HashMap<String, u32>,
+}
 
-fn ended(live: &Live, under_way: &mut HashMap<String, u32>, done: Done) {
-    match done {
-        Ok((destination, result)) => {
-            if let Some(count) = under_way.get_mut(&destination) {
-                *count = count.saturating_sub(1);
-            }
-            if let Err(error) = result {
+impl UnderWay {
+    fn begin(&mut self, live: &Arc<Live>, claim: Claim) {
+        let destination = claim.delivery.planned.destination.clone();
+        *self.counts.entry(destination.clone()).or_default() += 1;
+        let live = live.clone();
+        let task = self.tasks.spawn(async move { dispatch::carry_out(&live, claim).await });
+        self.destinations.insert(task.id(), destination);
+    }
+
+    fn ended(&mut self, live: &Live, done: Result<(tokio::task::Id, Result<(), store::Error>), JoinError>) {
+        let id = match &done {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        if let Some(destination) = self.destinations.remove(&id)
+            && let Some(count) = self.counts.get_mut(&destination)
+        {
+            *count = count.saturating_sub(1);
+        }
+        match done {
+            Ok((_, Ok(()))) => {}
+            // Another took the delivery: its lease had run out, and the new owner decides.
+            Ok((_, Err(store::Error::Lost))) => live.notes.store_failed("settle", "the lease had run out"),
+            Ok((_, Err(error))) => {
                 live.notes.store_failed("settle", &error.to_string());
                 live.noticed(&error);
             }
-        }
-        // The claim's lease runs out, and the store counts how often that happens before it sets the delivery aside.
-        // Which destination it was is lost with the task: what is under way is counted anew.
-        Err(panic) => {
-            tracing::error!(%panic, "carrying out a delivery failed");
-            under_way.clear();
+            // The lease runs out, and the store counts how often that happens before it sets the delivery aside.
+            Err(panic) => tracing::error!(%panic, "carrying out a delivery failed"),
         }
     }
 }

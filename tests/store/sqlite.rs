@@ -155,9 +155,11 @@ fn closing_leaves_one_file_that_is_whole() {
         assert!(!folder.path().join(format!("{NAME}-wal")).exists());
         let conn = Connection::open(folder.path().join(NAME)).unwrap();
         let (verdict, ids): (String, i64) = conn
-            .query_row("SELECT (SELECT * FROM pragma_integrity_check), (SELECT value FROM meta WHERE name = 'indexed')", [], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
+            .query_row(
+                "SELECT (SELECT * FROM pragma_integrity_check), (SELECT value FROM meta WHERE name = 'indexed')",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
             .unwrap();
         assert_eq!((verdict.as_str(), ids), ("ok", 200));
     });
@@ -270,7 +272,8 @@ fn addresses_that_mean_nothing_are_refused_without_repeating_them() {
 fn database_of_schema_1(path: &Path) {
     let conn = Connection::open(path).unwrap();
     conn.execute_batch(include_str!("../../src/store/sqlite/0001_inbox.sql")).unwrap();
-    conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA user_version = 1; PRAGMA application_id = 0x46616e66").unwrap();
+    conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA user_version = 1; PRAGMA application_id = 0x46616e66")
+        .unwrap();
     let event = event("evt_old");
     conn.execute(
         "INSERT INTO inbox VALUES (7, 0, 'jewelmusic', 'evt_old', 'track.live', ?1, ?1, '', ?2, ?3)",
@@ -488,7 +491,8 @@ fn a_killed_process_keeps_all_that_it_answered() {
         });
     }
     let folder = tempfile::tempdir().unwrap();
-    let (output, ended_well) = in_a_child("store::sqlite::a_killed_process_keeps_all_that_it_answered", folder.path(), "true");
+    let (output, ended_well) =
+        in_a_child("store::sqlite::a_killed_process_keeps_all_that_it_answered", folder.path(), "true");
     assert!(!ended_well);
     assert_eq!(answered(&output).len(), 300);
     block_on(async {

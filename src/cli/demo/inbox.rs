@@ -106,7 +106,11 @@ async fn discord(State(inbox): Shared, Path(destination): Path<String>, body: By
     }
 }
 
-async fn discord_edit(State(inbox): Shared, Path((destination, message)): Path<(String, String)>, body: Bytes) -> Response {
+async fn discord_edit(
+    State(inbox): Shared,
+    Path((destination, message)): Path<(String, String)>,
+    body: Bytes,
+) -> Response {
     match parse(&body) {
         Ok((document, raw)) => {
             inbox.keep("discord", &format!("{destination}, edit of {message}"), picture::of_discord(&document), raw);

@@ -96,7 +96,8 @@ fn words(value: &str) -> String {
     let mut rest = value;
     while let Some(at) = rest.find("=?") {
         let before = &rest[..at];
-        let Some((word, after)) = rest[at + 2..].split_once("?=").filter(|(word, _)| word.matches('?').count() == 2) else {
+        let Some((word, after)) = rest[at + 2..].split_once("?=").filter(|(word, _)| word.matches('?').count() == 2)
+        else {
             break;
         };
         if !before.trim().is_empty() || out.is_empty() {
