@@ -220,8 +220,12 @@ fn names_are_those_of_the_files_and_else_of_the_events_source() {
     let body = json!({"who": "W", "data": {"title": "T", "artist": "A", "x": [1]}, "product": {"name": "P"}});
     assert_eq!(names("jewelmusic", body.clone()), json!({"artist": "W", "many": [1], "title": "T"}));
     assert_eq!(names("shop", body.clone()), json!({"artist": "W", "many": [1], "title": "P"}));
-    assert_eq!(names("other", body.clone()), json!({"artist": "W", "many": [1]}));
-    assert_eq!(names("other", json!({})), json!({}));
+    assert_eq!(names("other", body.clone()), json!({"artist": "W", "many": [1], "title": null}));
+    assert_eq!(
+        names("other", json!({})),
+        json!({"artist": null, "many": null, "title": null}),
+        "known, without a value"
+    );
     let held = |source: &str| rules.judge(&event("x", source, body.clone()))[0].held;
     assert_eq!((held("shop"), held("other")), (Some(Held::Held), Some(Held::Missed)));
 }
@@ -240,6 +244,25 @@ fn what_a_missing_rule_waits_for_is_told() {
     let judgement = rules.judge_rule(&rules.rules[0], &opening);
     assert_eq!((judgement.held, judgement.actions.len(), judgement.on_close.len()), (Some(Held::Held), 1, 1));
     assert!(!judgement.arrived && judgement.closes.is_none());
+}
+
+#[test]
+fn a_number_of_any_size_is_judged_at_once() {
+    let rules =
+        rules("rules: [{name: r, events: '*', when: {$.data.n: {lt: 5, gte: -1e999999999}}, actions: {to: t}}]");
+    let begun = Instant::now();
+    for (number, held) in [
+        ("1e999999999", Held::Missed),
+        ("-1e999999999", Held::Held),
+        ("1e-999999999", Held::Held),
+        ("4.9e0", Held::Held),
+    ] {
+        let data: Value = serde_json::from_str(&format!("{{\"n\": {number}}}")).unwrap();
+        assert_eq!(judged(&rules, &live(data))[0].held, Some(held), "{number}");
+    }
+    let long: Value = serde_json::from_str(&format!("{{\"n\": {}}}", "9".repeat(900_000))).unwrap();
+    assert_eq!(judged(&rules, &live(long))[0].held, Some(Held::Missed));
+    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
 }
 
 #[test]
