@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::plus;
+use crate::clock::{from_ms, plus};
 use crate::delivery::{Act, CaseFacts, Lane};
 use crate::event::Seq;
 use crate::planner::announce::{Announcement, Occasion};
@@ -223,7 +223,11 @@ impl Round<'_> {
         let action = acted.action;
         let Some(spec) = action.spec() else { return };
         let date = match (&action.at, &acted.at) {
-            (Some(at), Some(Ok(due))) => Some((*due, plus(*due, at.offset.checked_neg().unwrap_or_default()))),
+            (Some(at), Some(Ok(due))) => {
+                // Stores keep timers to the millisecond.
+                let due = from_ms(due.as_millisecond());
+                Some((due, plus(due, at.offset.checked_neg().unwrap_or_default())))
+            }
             (Some(_), Some(Err(reason))) => return tale.fail(format!("`at`: {reason}")),
             (Some(_), None) => return tale.fail("`at`: no date"),
             (None, _) => None,

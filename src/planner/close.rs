@@ -12,7 +12,7 @@ use crate::planner::case::{Case, Ending};
 use crate::planner::inputs::{Carried, Judged, names_for, rule_named};
 use crate::planner::round::{Round, reasons};
 use crate::planner::timer::Meaning;
-use crate::planner::why::{Outcome, Tale};
+use crate::planner::why::{Outcome, Tale, because};
 use crate::rules::{ActionJudgement, Held, Judgement, Rule};
 
 /// For so long a close is remembered, so that an opening that comes after it is known to be late.
@@ -140,7 +140,8 @@ impl Round<'_> {
         if let (Some(rule), Some(event)) = (rule, closing.event) {
             for acted in closing.on_close.iter() {
                 if acted.held == Held::Failed {
-                    said.fail(format!("action `{}` of `on_close` could not be judged", acted.action.id));
+                    let why = because(acted.why.as_ref());
+                    said.fail(format!("action `{}` of `on_close`: {why}", acted.action.id));
                 }
                 if acted.held != Held::Held {
                     continue;

@@ -87,7 +87,8 @@ impl Round<'_> {
     pub fn hold(&mut self, draft: Draft<'_>, case: Option<&Case>, opens: Timestamp) {
         let Draft { occasion, mut delivery, .. } = draft;
         let reminder = occasion == Occasion::Reminder;
-        let belongs = case.filter(|_| occasion != Occasion::Close);
+        // A case of its own ends with its timers, which is no reason to say nothing.
+        let belongs = case.filter(|case| occasion != Occasion::Close && !case.own);
         if let (None, Some(shown)) = (belongs, case.and_then(|case| case.lanes.get(&delivery.destination))) {
             // It tells of the close, so it must not be dropped for it; what it stands beside is known already.
             (delivery.lane, delivery.act) = (Some(shown.lane.clone()), Act::Again);

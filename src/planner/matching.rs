@@ -5,7 +5,7 @@ use crate::planner::book::id;
 use crate::planner::case::Case;
 use crate::planner::inputs::Judged;
 use crate::planner::round::{Round, reasons};
-use crate::planner::why::{Outcome, Tale};
+use crate::planner::why::{Outcome, Tale, because};
 use crate::rules::{Held, Judgement, Rule};
 
 /// The key of the one case that a `missing` rule has.
@@ -26,8 +26,8 @@ impl Round<'_> {
     pub fn matched(&mut self, judged: &Judged<'_>, judgement: &Judgement<'_>, held: Held, tale: &mut Tale) {
         reasons(judgement, tale);
         match held {
-            Held::Missed => return tale.rule(Outcome::Missed, ""),
-            Held::Failed => return tale.fail("the condition could not be read"),
+            Held::Missed => return tale.rule(Outcome::Missed, because(judgement.why.as_ref())),
+            Held::Failed => return tale.fail(because(judgement.why.as_ref())),
             Held::Held => {}
         }
         let rule = judgement.rule;
@@ -44,11 +44,11 @@ impl Round<'_> {
                     if let Some(why) = &acted.why {
                         tale.detail(&format!("when {}", action.id), serde_json::json!(why));
                     }
-                    tale.action(Outcome::Missed, &action.id, None, "");
+                    tale.action(Outcome::Missed, &action.id, None, because(acted.why.as_ref()));
                     continue;
                 }
                 Held::Failed => {
-                    tale.fail(format!("action `{}`: its condition could not be read", action.id));
+                    tale.fail(format!("action `{}`: {}", action.id, because(acted.why.as_ref())));
                     continue;
                 }
                 Held::Held if action.once && !opened => {
@@ -136,8 +136,8 @@ impl Round<'_> {
     ) {
         reasons(judgement, tale);
         match held {
-            Held::Missed => return tale.rule(Outcome::Missed, "planned again"),
-            Held::Failed => return tale.fail("the condition could not be read"),
+            Held::Missed => return tale.rule(Outcome::Missed, because(judgement.why.as_ref())),
+            Held::Failed => return tale.fail(because(judgement.why.as_ref())),
             Held::Held => tale.accepted(),
         }
         let rule = judgement.rule;

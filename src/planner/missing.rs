@@ -12,7 +12,7 @@ use crate::planner::inputs::{Judged, names_of, rule_named};
 use crate::planner::matching::MISSING_KEY;
 use crate::planner::round::{Round, reasons};
 use crate::planner::timer::Meaning;
-use crate::planner::why::{Outcome, Tale};
+use crate::planner::why::{Outcome, Tale, because};
 use crate::rules::{Held, Judgement, Missing, Rule, Why};
 
 /// What a rule waits for, under its name. Armed when the rule is first loaded, and it lasts.
@@ -81,8 +81,8 @@ impl Round<'_> {
             return self.arrived(judged, judgement.rule, tale);
         }
         match judgement.why.as_ref().map(Why::held) {
-            Some(Held::Failed) => tale.fail("the condition of `missing` could not be read"),
-            _ => tale.rule(Outcome::Missed, "is not what is awaited: the condition of `missing` doesn't hold"),
+            Some(Held::Failed) => tale.fail(format!("`missing`: {}", because(judgement.why.as_ref()))),
+            _ => tale.rule(Outcome::Missed, format!("not what is awaited: {}", because(judgement.why.as_ref()))),
         }
     }
 

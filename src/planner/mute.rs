@@ -150,7 +150,8 @@ impl Round<'_> {
     /// A mute's time is over.
     pub fn mute_due(&mut self, name: &str) {
         let Some(muting) = self.book.get::<Muting>(&[name]) else { return };
-        if muting.mute.until > self.now {
+        // Stores keep timers to the millisecond.
+        if muting.mute.until.as_millisecond() > self.now.as_millisecond() {
             return self.begin_mute(muting);
         }
         if !muting.ended {

@@ -12,7 +12,7 @@ use crate::planner::inputs::{Fired, Inputs, Judged, PlaceFacts, Places, names_of
 use crate::planner::ledger::{Ledger, Timer};
 use crate::planner::mute::ActiveMute;
 use crate::planner::timer::Meaning;
-use crate::planner::why::{Outcome, Tale, moment};
+use crate::planner::why::{Outcome, Tale, because, moment};
 use crate::planner::{Cancel, Plan};
 use crate::rules::{Action, Held, Judgement, Rule, RuleSet};
 
@@ -180,8 +180,8 @@ fn not_closed(judgement: &Judgement<'_>, tale: &mut Tale) {
     let Some(why) = &judgement.closes_why else { return };
     reasons(judgement, tale);
     match why.held() {
-        Held::Failed => tale.fail("the condition of `closed_by` could not be read"),
-        _ => tale.rule(Outcome::Missed, "closes nothing: the condition of `closed_by` doesn't hold"),
+        Held::Failed => tale.fail(format!("`closed_by`: {}", because(Some(why)))),
+        _ => tale.rule(Outcome::Missed, format!("closes nothing: {}", because(Some(why)))),
     }
 }
 

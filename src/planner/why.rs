@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::plus;
 use crate::event::Seq;
+use crate::rules::value::shown;
+use crate::rules::{Held, Why};
 
 /// What one rule did about one event (or one timer about the event that set it).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -170,6 +172,37 @@ impl Tale {
         let detail = Value::Object(self.detail);
         Some(WhyRow { event, rule: rule.into(), outcome: outcome.name().into(), note, detail })
     }
+}
+
+/// So many tests make a condition's sentence.
+const TESTS_MAX: usize = 2;
+
+/// Why a condition came out as it did, in a sentence: the tests that decided, and what they saw.
+pub(crate) fn because(why: Option<&Why>) -> String {
+    let Some(why) = why else { return "another action acts".into() };
+    let tests = why.decisive();
+    let more = tests.len().saturating_sub(TESTS_MAX);
+    let mut said: Vec<String> = tests.into_iter().take(TESTS_MAX).filter_map(test_said).collect();
+    if more > 0 {
+        said.push(format!("and {more} more"));
+    }
+    said.join(", ")
+}
+
+fn test_said(why: &Why) -> Option<String> {
+    let Why::Test { path, test, values, held, note } = why else { return None };
+    let seen: Vec<String> = values.iter().take(TESTS_MAX).map(shown).collect();
+    let seen = match (seen.is_empty(), values.len() > seen.len()) {
+        (true, _) => "nothing is there".to_owned(),
+        (false, false) => seen.join(", "),
+        (false, true) => format!("{} …", seen.join(", ")),
+    };
+    let note = note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
+    Some(match held {
+        Held::Missed => format!("not so: `{path}` {test} ({seen}{note})"),
+        Held::Failed => format!("can't be told: `{path}` {test} ({seen}{note})"),
+        Held::Held => format!("so, and must not be: `{path}` {test} ({seen})"),
+    })
 }
 
 /// A moment as people say it: `18:00` on the same day, `Mon 09:00` within the week, else with the date.

@@ -15,7 +15,7 @@ use crate::channels::{Form, Reply, Request, Sending, Verdict, account};
 use crate::clock::plus;
 use crate::config::{Destination, Snapshot};
 use crate::delivery::{Act, Attempt, Outcome, State};
-use crate::event::{Event, OWN_SOURCE, Seq, Signal};
+use crate::event::{Event, Seq, Signal};
 use crate::message::{Context, Rendered};
 use crate::pace::{Limits, Retry, Tried};
 use crate::steps::Live;
@@ -80,7 +80,7 @@ pub async fn carry_out(live: &Live, claim: Claim) -> Result<(), store::Error> {
             attempt(live, &snapshot, destination, &claim, event, &rendered, began).await
         }
     };
-    let from_own = event.is_some_and(|event| &*event.source == OWN_SOURCE);
+    let from_own = event.is_some_and(Event::is_echo);
     settle(live, &claim, ended, began, from_own).await
 }
 

@@ -62,6 +62,8 @@ pub struct Live {
     pub seed: u64,
     /// The name under which this process holds leases.
     pub holder: String,
+    /// Under which lease and for which snapshot the planner's timers were last brought in line with the rules.
+    armed: ArcSwap<Option<(u64, Arc<Snapshot>)>>,
     /// A hint that the inbox has something.
     pub to_plan: Notify,
     /// A hint that deliveries were made.
@@ -97,6 +99,7 @@ impl Live {
             shadow: false,
             seed,
             holder: format!("{}-{seed:016x}", std::process::id()),
+            armed: ArcSwap::new(Arc::new(None)),
             to_plan: Notify::new(),
             to_dispatch: Notify::new(),
             draining: AtomicBool::new(false),

@@ -37,6 +37,7 @@ pub async fn step(live: &Live, now: Timestamp) -> Result<Turn, store::Error> {
         // Rules are broken: events are kept, and wait until they are right.
         return Ok(Turn::Idle(None));
     };
+    arm(live, &lease, &snapshot, &rules, now).await?;
     let waiting = live.store.waiting(now, BATCH).await?;
     if waiting.entries.is_empty() && waiting.timers.is_empty() {
         return Ok(Turn::Idle(waiting.next_timer));
@@ -48,6 +49,29 @@ pub async fn step(live: &Live, now: Timestamp) -> Result<Turn, store::Error> {
         round.plan_singly(&waiting.entries, &waiting.timers).await?;
     }
     Ok(Turn::Worked)
+}
+
+/// Brings what runs by the clock in line with the rules: once for each snapshot, and when the lease was another's, whose
+/// rules may have been others.
+async fn arm(
+    live: &Live,
+    lease: &PlannerLease,
+    snapshot: &Arc<Snapshot>,
+    rules: &RuleSet,
+    now: Timestamp,
+) -> Result<(), store::Error> {
+    let armed = live.armed.load();
+    if matches!(&**armed, Some((token, known)) if *token == lease.token && Arc::ptr_eq(known, snapshot)) {
+        return Ok(());
+    }
+    let ledger = live.store.ledger(&planner::arm_keys()).await?;
+    let places = places(live, snapshot);
+    // Should it panic, planning goes on by the timers that are set.
+    if let Ok(plan) = catch_unwind(AssertUnwindSafe(|| planner::arm(rules, &places, ledger, now))) {
+        live.store.commit(lease, plan, now).await?;
+    }
+    live.armed.store(Arc::new(Some((lease.token, snapshot.clone()))));
+    Ok(())
 }
 
 /// The configuration as the planner wants it.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use fanfare::clock::from_ms;
 use fanfare::delivery::{Act, DeliveryId, NewDelivery, Say};
 use fanfare::event::{Command, Entry, Event, EventId, Item, Mute, Seq, Signal};
 use fanfare::planner::ledger::DueTimer;
@@ -216,7 +217,8 @@ impl World {
         }
         for (id, timer) in plan.timers {
             match timer {
-                Some(timer) => self.timers.insert(id, timer),
+                // As stores keep them: to the millisecond.
+                Some(timer) => self.timers.insert(id, Timer { due: from_ms(timer.due.as_millisecond()), ..timer }),
                 None => self.timers.remove(&id),
             };
         }

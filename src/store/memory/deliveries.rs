@@ -348,7 +348,7 @@ impl World {
         self.deliveries.record_lost(n, taken, now);
         let delivery = row.delivery.clone();
         self.deliveries.change(n, |old| *old = row);
-        let own = self.inbox.is_own(delivery.planned.event);
+        let own = self.inbox.is_echo(delivery.planned.event);
         let reason = delivery.last_error.as_deref().unwrap_or_default();
         self.signal(signals::died(&delivery.planned, delivery.attempts, reason, own, now), now);
     }
@@ -368,7 +368,7 @@ impl World {
         let change = pace.after(attempt.outcome, settlement.wait, settlement.failing, now);
         let pace = *pace;
         if let Some(change) = change {
-            let own = self.inbox.is_own(planned.event);
+            let own = self.inbox.is_echo(planned.event);
             self.signal(signals::changed(&planned.destination, change, &pace, &attempt.answer, own, now), now);
         }
         self.deliveries.attempts.entry(n).or_default().push(attempt);

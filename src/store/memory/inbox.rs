@@ -103,9 +103,9 @@ impl Inbox {
         seqs.iter().filter_map(|seq| Some((*seq, self.event(*seq)?.clone()))).collect()
     }
 
-    /// Whether Fanfare itself made the event at this place.
-    pub fn is_own(&self, seq: Seq) -> bool {
-        self.event(seq).is_some_and(Event::is_own)
+    /// Whether the event at this place is Fanfare's word about itself, which raises no further one.
+    pub fn is_echo(&self, seq: Seq) -> bool {
+        self.event(seq).is_some_and(Event::is_echo)
     }
 
     /// Lists events, newest first.

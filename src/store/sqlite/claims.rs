@@ -6,7 +6,7 @@ use rusqlite::OptionalExtension as _;
 
 use super::deliveries::Stored;
 use super::error::{json, text};
-use super::inbox::is_own;
+use super::inbox::is_echo;
 use super::writer::Desk;
 use crate::clock::from_ms;
 use crate::delivery::{Attempt, DeliveryId, Lane, NewDelivery, Outcome, Receipt, State};
@@ -172,7 +172,7 @@ impl Desk {
         self.record_lost(stored, taken, now)?;
         self.update_delivery(stored)?;
         let delivery = &stored.row.delivery;
-        let own = is_own(&self.conn, delivery.planned.event)?;
+        let own = is_echo(&self.conn, delivery.planned.event)?;
         let reason = delivery.last_error.as_deref().unwrap_or_default();
         let signal = signals::died(&delivery.planned, delivery.attempts, reason, own, now);
         self.signal(&signal, now).map(drop)
@@ -250,7 +250,7 @@ impl Desk {
             self.set_pace(&planned.destination, &pace)?;
         }
         if let Some(change) = change {
-            let own = is_own(&self.conn, planned.event)?;
+            let own = is_echo(&self.conn, planned.event)?;
             self.signal(&signals::changed(&planned.destination, change, &pace, reason, own, now), now)?;
         }
         Ok(())

@@ -227,10 +227,11 @@ pub(super) fn conflicts(conn: &Connection, of: Seq) -> Result<Vec<Conflict>, Err
     rows.map(|row| row.map_err(Error::from)).collect()
 }
 
-/// Whether Fanfare itself made the event at this place.
-pub(super) fn is_own(conn: &Connection, seq: Seq) -> Result<bool, Error> {
-    let mut row = conn.prepare_cached("SELECT source = ?2 FROM inbox WHERE seq = ?1 AND what = 0")?;
-    Ok(row.query_row((seq, crate::event::OWN_SOURCE), |row| row.get(0)).optional()?.unwrap_or(false))
+/// Whether the event at this place is Fanfare's word about itself ([`Event::is_echo`]), which raises no further one.
+pub(super) fn is_echo(conn: &Connection, seq: Seq) -> Result<bool, Error> {
+    let mut row = conn.prepare_cached("SELECT source = ?2 AND type <> ?3 FROM inbox WHERE seq = ?1 AND what = 0")?;
+    let own = (seq, crate::event::OWN_SOURCE, crate::event::MISSING);
+    Ok(row.query_row(own, |row| row.get(0)).optional()?.unwrap_or(false))
 }
 
 /// One row of the inbox and the size of its body; refused if the body isn't what was written.
