@@ -212,7 +212,7 @@ fn cut_inlines(all: &[Inline], fits: Fits<'_, Inline>) -> Vec<Inline> {
     }
     let part = all.get(count).and_then(|next| {
         let before = all.get(..count).unwrap_or_default();
-        cut_inline(next, &|part| fits(&[before, &[part.clone()]].concat()))
+        cut_inline(next, &|part| fits(&[before, std::slice::from_ref(part)].concat()))
     });
     match part {
         Some(part) => {

@@ -81,6 +81,15 @@ impl UrlTemplate {
         self.origin.ascii_serialization().split("://").nth(1).unwrap_or_default().to_owned()
     }
 
+    /// The variables that it reads, such as `data.release_id`.
+    pub fn variables(&self) -> Vec<String> {
+        let template = self.env.get_template(NAME);
+        let mut found: Vec<String> =
+            template.map_or(Vec::new(), |template| template.undeclared_variables(true).into_iter().collect());
+        found.sort();
+        found
+    }
+
     /// The URL for an event: `root` is its `$`, `context` what else may be named (`case`, `rule`, `with`, names). An `Err` is a
     /// fact about this event that no retry changes.
     pub fn render(&self, root: &Value, context: &Map<String, Value>) -> Result<String, String> {

@@ -112,7 +112,10 @@ impl<'m> Builder<'m, '_> {
                 _ => {}
             }
         }
-        (!items.is_empty()).then(|| match first {
+        if items.is_empty() {
+            return None;
+        }
+        Some(match first {
             Some(first) => Block::Numbered(first, items),
             None => Block::Bullets(items),
         })
@@ -158,7 +161,7 @@ impl<'m> Builder<'m, '_> {
 
     fn html(&mut self) -> Vec<Inline> {
         let mut run = Run::new(Lines::Break);
-        while let Some((event, _)) = self.events.next() {
+        for (event, _) in self.events.by_ref() {
             match event {
                 Event::Html(html) | Event::InlineHtml(html) | Event::Text(html) => {
                     run.text(&html.replace('\n', ""), self.masked);

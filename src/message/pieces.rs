@@ -104,7 +104,7 @@ impl<'p> Masked<'p> {
         let mut raw = 0;
         for (at, c) in text.char_indices().filter(|(_, c)| text::is_reserved(*c)) {
             if raw < at {
-                parts.push(Part::Raw(&text[raw..at]));
+                parts.extend(text.get(raw..at).map(Part::Raw));
             }
             if let Some((value, _)) = self.value(c) {
                 parts.push(Part::Value(value));
@@ -112,7 +112,7 @@ impl<'p> Masked<'p> {
             raw = at + c.len_utf8();
         }
         if raw < text.len() {
-            parts.push(Part::Raw(&text[raw..]));
+            parts.extend(text.get(raw..).map(Part::Raw));
         }
         parts
     }

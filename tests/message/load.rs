@@ -167,3 +167,15 @@ fn the_examples_of_the_filters_are_right() {
         assert_eq!(found(&[("m.md", filter.example)]), "", "{}", filter.name);
     }
 }
+
+#[test]
+fn windows_line_ends_and_a_byte_order_mark_make_no_difference() {
+    let template = "---\ntitle: \"{{ data.v }}\"\nfields:\n  A: \"{{ data.v }}\"\n---\n**{{ data.v }}**\n\n{% for x in data.l %}\n- {{ x }}\n{% endfor %}\n";
+    let event = super::event("x", serde_json::json!({"v": "V", "l": [1, 2]}));
+    let unix = super::render(template, &event);
+    assert_eq!(super::render(&template.replace('\n', "\r\n"), &event), unix);
+    assert_eq!(super::render(&format!("\u{feff}{template}"), &event), unix);
+    assert_eq!(super::render("\u{feff}x", &event).message.title, "x");
+    let found = found(&[("m.md", &template.replace("{{ x }}", "{{ x|uper }}").replace('\n', "\r\n"))]);
+    assert!(found.starts_with("templates/m.md:9:8: error: unknown filter `uper`"), "{found}");
+}

@@ -197,7 +197,7 @@ impl Folder {
                 }
                 body
             }
-            None => 0,
+            None => file.text.len() - file.text.trim_start_matches('\u{feff}').len(),
         };
         written.body = format!("{name}.md");
         self.add(&written.body, Source::rest(file, body), problems);

@@ -375,6 +375,11 @@ fn date(state: &State<'_, '_>, value: &Value, format: Option<&str>, zone: Option
     };
     let (at, date_only) = time(&facts, value, &zone, "date")?;
     let format = format.unwrap_or(if date_only { "%Y-%m-%d" } else { "%Y-%m-%d %H:%M %Z" });
+    // A width of many digits would be filled with as many zeros.
+    let wide = format.as_bytes().windows(4).any(|four| four.iter().all(u8::is_ascii_digit));
+    if wide || format.len() > 200 {
+        return Err(wrong(format!("`{}` is no format for a date", short(format))));
+    }
     let zoned: ZonedDateTime = at.to_zoned_datetime(zone);
     let text = strtime::format(format, &zoned);
     text.map(Value::from).map_err(|error| wrong(format!("`{}` is no format for a date: {error}", short(format))))

@@ -11,7 +11,7 @@ use crate::message::text;
 use crate::problem::{Problem, nearest};
 
 /// MiniJinja's own filters that templates have.
-pub const BUILTIN_FILTERS: [&str; 45] = [
+pub const BUILTIN_FILTERS: [&str; 43] = [
     "abs",
     "attr",
     "batch",
@@ -55,12 +55,10 @@ pub const BUILTIN_FILTERS: [&str; 45] = [
     "unique",
     "upper",
     "zip",
-    "dictsort",
-    "items",
 ];
 
 /// MiniJinja's own tests that templates have, those with a name.
-pub const TESTS: [&str; 37] = [
+pub const TESTS: [&str; 34] = [
     "boolean",
     "defined",
     "divisibleby",
@@ -95,9 +93,6 @@ pub const TESTS: [&str; 37] = [
     "true",
     "undefined",
     "upper",
-    "ge",
-    "le",
-    "ne",
 ];
 
 /// MiniJinja's own functions that templates have.
@@ -381,10 +376,8 @@ impl Scan {
     pub fn place_of(&self, source: &str, path: &str, before: usize) -> Option<Range<usize>> {
         let root = path.split('.').next().unwrap_or_default();
         let reads = |word: &&Word| {
-            let rest = source.get(word.span.start..).unwrap_or_default();
-            word.text == root
-                && rest.starts_with(path)
-                && !rest[path.len()..].starts_with(|c: char| c.is_alphanumeric())
+            let rest = source.get(word.span.start..).and_then(|rest| rest.strip_prefix(path));
+            word.text == root && rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
         };
         let found: Vec<&Word> = self.names.iter().filter(reads).collect();
         let nearest = found.iter().rev().find(|word| word.span.start <= before).or(found.first())?;
