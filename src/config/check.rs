@@ -145,8 +145,11 @@ pub fn own_listeners(destinations: &Destinations, settings: &Settings, problems:
         });
         if let Some(own) = here {
             problems.push(
-                Problem::error("own-address", format!("`{}` leads to {own}, where Fanfare itself listens", destination.name))
-                    .at(&destination.place),
+                Problem::error(
+                    "own-address",
+                    format!("`{}` leads to {own}, where Fanfare itself listens", destination.name),
+                )
+                .at(&destination.place),
             );
         }
     }

@@ -207,3 +207,12 @@ fn the_variables_of_a_message_can_be_asked_for() {
     )]);
     assert_eq!(templates.variables("m"), ["case.key", "data.list", "data.title"]);
 }
+
+#[test]
+fn without_a_sample_no_name_is_called_unknown() {
+    let mut found = Problems::new();
+    let templates = Templates::load(&files(&[("m.md", "{{ artist }} {{ data.anything }}")]), &mut found);
+    templates.check_message("m", &[], &mut found);
+    templates.check(&[], &mut found);
+    assert_eq!(shown(&found), "");
+}

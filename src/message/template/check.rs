@@ -145,8 +145,11 @@ impl<'a> Checker<'a> {
         if name == super::TEXT { self.own } else { self.folder.sources.get(name) }
     }
 
-    /// Checks one template with all contexts.
+    /// Checks one template with all contexts. Without any, nothing can be said: not even which names the rules have.
     fn template(&mut self, name: &str, part: Part<'_>, problems: &mut Problems) {
+        if self.contexts.is_empty() {
+            return;
+        }
         let mut sightings: Vec<Sighting> = Vec::new();
         for context in self.contexts {
             let mut found = Vec::new();
