@@ -82,7 +82,7 @@ destinations:
     mentions: {{lead: U024BE7LH}}
   fans:
     type: discord
-    webhook_url: http://{inboxes}/discord/fans
+    webhook_url: http://{inboxes}/discord/api/webhooks/1199887766554433221/fans
   label-heads:
     type: email
     smtp: smtp://{mail}?tls=none

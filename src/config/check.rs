@@ -17,7 +17,7 @@ use crate::message::{Context, Templates};
 use crate::problem::{Problem, Problems};
 use crate::rules::glob::Glob;
 use crate::rules::parse::times::hours_choice;
-use crate::rules::{Action, Rule, RuleSet};
+use crate::rules::{Action, Held, Rule, RuleSet};
 use crate::source::{Source, presets, samples};
 
 /// The source that samples are taken to come from.
@@ -264,8 +264,11 @@ pub fn renderings(
     let samples = sample_events(now);
     let mut by_message: BTreeMap<&str, Vec<Context<'_>>> = BTreeMap::new();
     for rule in &rules.rules {
-        let heard: Vec<&Event> = samples.iter().filter(|event| hears(rule, event)).collect();
-        for action in actions(rule) {
+        let opening = opening(rules, rule, &samples);
+        let closing = samples.iter().filter(|event| closes(rule, event));
+        let closing: Vec<&Event> = closing.chain(opening.iter().copied()).collect();
+        let said = rule.actions.iter().map(|action| (action, &opening));
+        for (action, heard) in said.chain(rule.on_close.iter().map(|action| (action, &closing))) {
             let contexts = heard.iter().map(|event| context(rules, rule, action, event, settings, now));
             match &action.say.value {
                 Say::Message(name) => by_message.entry(name).or_default().extend(contexts),
@@ -282,11 +285,18 @@ pub fn renderings(
     }
 }
 
-/// Whether a rule could come to speak of an event of this type: by its globs, not by its condition, since a sample's
-/// values are only examples.
-fn hears(rule: &Rule, event: &Event) -> bool {
-    rule.events.accept(&event.kind, event.is_own())
-        || rule.closed_by.iter().any(|closer| closer.events.accept(&event.kind, event.is_own()))
+/// The samples that a rule would speak of: those that it accepts; where it accepts none, since a sample's values are
+/// only examples, all whose type it names.
+fn opening<'e>(rules: &RuleSet, rule: &Rule, samples: &'e [Event]) -> Vec<&'e Event> {
+    let named: Vec<&Event> =
+        samples.iter().filter(|event| rule.events.accept(&event.kind, event.is_own())).collect();
+    let holds = |event: &&Event| rules.judge_rule(rule, event).held == Some(Held::Held);
+    let accepted: Vec<&Event> = named.iter().copied().filter(holds).collect();
+    if accepted.is_empty() { named } else { accepted }
+}
+
+fn closes(rule: &Rule, event: &Event) -> bool {
+    rule.closed_by.iter().any(|closer| closer.events.accept(&event.kind, event.is_own()))
 }
 
 fn context<'a>(
