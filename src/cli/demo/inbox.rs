@@ -100,7 +100,7 @@ async fn discord(State(inbox): Shared, Path(destination): Path<String>, body: By
     match parse(&body) {
         Ok((document, raw)) => {
             let number = inbox.keep("discord", &destination, picture::of_discord(&document), raw);
-            json_answer(StatusCode::OK, &json!({"id": number.to_string(), "channel_id": "1", "type": 0}))
+            json_answer(StatusCode::OK, &json!({"id": format!("12{number:017}"), "channel_id": "1199887766554433222", "type": 0}))
         }
         Err(refusal) => *refusal,
     }
@@ -114,7 +114,7 @@ async fn discord_edit(
     match parse(&body) {
         Ok((document, raw)) => {
             inbox.keep("discord", &format!("{destination}, edit of {message}"), picture::of_discord(&document), raw);
-            json_answer(StatusCode::OK, &json!({"id": message, "channel_id": "1", "type": 0}))
+            json_answer(StatusCode::OK, &json!({"id": message, "channel_id": "1199887766554433222", "type": 0}))
         }
         Err(refusal) => *refusal,
     }

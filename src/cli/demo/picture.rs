@@ -183,6 +183,8 @@ pub(super) fn of_discord(document: &Value) -> Picture {
 
 /// Discord's Markdown without its backslashes and stars: near enough for a likeness.
 fn undiscord(text: &str) -> String {
+    static LINK: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\[((?:\\.|[^\]\\])*)\]\([^)\s]*\)").ok());
+    let text = LINK.as_ref().map_or(text.into(), |link| link.replace_all(text, "$1"));
     let mut out = String::new();
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -200,7 +202,7 @@ pub(super) fn of_pagerduty(document: &Value) -> Picture {
     let payload = &document["payload"];
     let action = text_of(document, "event_action");
     let mut picture = Picture {
-        title: format!("{action}: {}", text_of(payload, "summary")),
+        title: format!("{action}: {}", payload["summary"].as_str().unwrap_or("the incident")),
         accent: if action == "resolve" { "#1a7f4b" } else { "#b3261e" }.into(),
         ..Picture::default()
     };
