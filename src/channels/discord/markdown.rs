@@ -66,7 +66,7 @@ fn block(block: &Block) -> String {
         Block::Numbered(first, items) => list(items, |nth| format!("{}. ", first.saturating_add(nth))),
         Block::Quote(blocks) => indented(&render(blocks), "> ", "> "),
         Block::Code(language, text) => fenced(language, text),
-        Block::Table(..) => fenced("", &plain::blocks(&[block.clone()])),
+        Block::Table(..) => fenced("", &plain::blocks(std::slice::from_ref(block))),
         // Discord draws no lines.
         Block::Rule => "———".to_owned(),
     }

@@ -166,7 +166,10 @@ fn add(block: &Block, level: usize, elements: &mut Vec<Value>) {
         }
         Block::Code(_, code) => elements.extend(filled("rich_text_preformatted", vec_of_text(code.trim_end()))),
         Block::Table(..) => {
-            elements.extend(filled("rich_text_preformatted", vec_of_text(plain::blocks(&[block.clone()]).trim_end())));
+            elements.extend(filled(
+                "rich_text_preformatted",
+                vec_of_text(plain::blocks(std::slice::from_ref(block)).trim_end()),
+            ));
         }
         Block::Rule => elements.extend(filled("rich_text_section", vec_of_text("———"))),
     }

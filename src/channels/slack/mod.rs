@@ -81,51 +81,17 @@ struct Bot {
 }
 
 fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Channel>> {
+    let errors_before = problems.count().0;
     let webhook = fields.node("webhook_url", problems);
     let token = fields.text("token", problems);
-    let channel = fields.node("channel", problems);
-    let broadcast = fields.truth("broadcast", problems);
-    let url = fields.node("url", problems);
-    match (webhook, token) {
-        (Some(webhook), None) => {
-            if let Some(node) = channel.or(url) {
-                problems.push(Problem::error("wrong-key", "`channel` and `url` go with `token`").at(&node.place).hint(
-                    "a webhook posts to the one channel it was made for; leave this out, or use a bot's `token`",
-                ));
-            }
-            let webhook = Choice::parse(webhook, problems, &mut endpoint::read_secret)?;
-            Some(Box::new(Slack::Webhook(webhook)))
-        }
-        (None, Some((token, token_node))) => {
-            if !(token.is_ascii() && !token.contains(|c: char| c.is_ascii_control() || c == ' ')) {
-                problems.push(
-                    Problem::error("wrong-token", "this is no token: it has blanks or unusual characters")
-                        .at(&token_node.place),
-                );
-                return None;
-            }
-            let api = match url {
-                Some(node) => endpoint::read(node, problems)?,
-                None => Url::parse(API).ok()?,
-            };
-            let Some(channel) = channel else {
-                problems.push(
-                    Problem::error("missing-key", format!("{} has no `channel`", fields.what))
-                        .at(&token_node.place)
-                        .hint("a bot must be told where to post: `channel: \"#releases\"`"),
-                );
-                return None;
-            };
-            let channel = Choice::parse(channel, problems, &mut channel_name)?;
-            Some(Box::new(Slack::Bot(Box::new(Bot {
-                token: Secret::new(token),
-                channel,
-                broadcast: broadcast.unwrap_or(false),
-                host: endpoint::host(&api),
-                holds_secret: endpoint::holds_secret(&api),
-                api: Secret::new(api),
-            }))))
-        }
+    let keys = BotKeys {
+        channel: fields.node("channel", problems),
+        broadcast: fields.truth("broadcast", problems),
+        url: fields.node("url", problems),
+    };
+    let slack = match (webhook, token) {
+        (Some(webhook), None) => read_webhook(webhook, &keys, problems),
+        (None, Some((token, node))) => read_bot(&token, node, &keys, fields, problems),
         (Some(node), Some(_)) => {
             problems.push(
                 Problem::error("wrong-key", "`webhook_url` and `token` stand side by side")
@@ -134,13 +100,73 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
             );
             None
         }
+        // Neither is there; unless one is, and what is wrong with it has been said.
         (None, None) => {
-            if !problems.has_errors() {
+            if problems.count().0 == errors_before {
                 fields.missing("webhook_url", problems);
             }
             None
         }
+    };
+    slack.map(|slack| Box::new(slack) as Box<dyn Channel>)
+}
+
+/// The keys that go with `token`.
+struct BotKeys<'n> {
+    channel: Option<&'n Node>,
+    broadcast: Option<bool>,
+    url: Option<&'n Node>,
+}
+
+fn read_webhook(node: &Node, keys: &BotKeys<'_>, problems: &mut Problems) -> Option<Slack> {
+    if let Some(node) = keys.channel.or(keys.url) {
+        problems.push(
+            Problem::error("wrong-key", "`channel` and `url` go with `token`")
+                .at(&node.place)
+                .hint("a webhook posts to the one channel it was made for; leave this out, or use a bot's `token`"),
+        );
     }
+    Choice::parse(node, problems, &mut endpoint::read_secret).map(Slack::Webhook)
+}
+
+fn read_bot(
+    token: &str,
+    token_node: &Node,
+    keys: &BotKeys<'_>,
+    fields: &Fields<'_>,
+    problems: &mut Problems,
+) -> Option<Slack> {
+    let is_token = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_token {
+        problems.push(
+            Problem::error("wrong-token", "this is no token: it is empty, or has blanks or unusual characters")
+                .at(&token_node.place)
+                .hint("a bot's token begins with `xoxb-`"),
+        );
+    }
+    let api = match keys.url {
+        Some(node) => endpoint::read(node, problems),
+        None => Url::parse(API).ok(),
+    };
+    if keys.channel.is_none() {
+        problems.push(
+            Problem::error("missing-key", format!("{} has no `channel`", fields.what))
+                .at(&token_node.place)
+                .hint("a bot must be told where to post: `channel: \"#releases\"`"),
+        );
+    }
+    let channel = keys.channel.and_then(|node| Choice::parse(node, problems, &mut channel_name));
+    let (api, channel) = (api?, channel?);
+    is_token.then(|| {
+        Slack::Bot(Box::new(Bot {
+            token: Secret::new(token),
+            channel,
+            broadcast: keys.broadcast.unwrap_or(false),
+            host: endpoint::host(&api),
+            holds_secret: endpoint::holds_secret(&api),
+            api: Secret::new(api),
+        }))
+    })
 }
 
 fn channel_name(node: &Node, problems: &mut Problems) -> Option<String> {
@@ -172,10 +198,7 @@ impl Channel for Slack {
         let said = String::from_utf8_lossy(body);
         let is_taken = (200..300).contains(status);
         match (self, answer(if *whole { &said } else { "" })) {
-            (_, Answer::Ok(receipt)) if is_taken => match receipt {
-                Some(receipt) => by_status.receipt(receipt),
-                None => by_status,
-            },
+            (_, Answer::Ok(receipt)) if is_taken => Verdict { receipt, ..by_status },
             (Slack::Webhook(_), Answer::Word("ok")) if is_taken => by_status,
             (_, Answer::Error(word)) => by_word(&word, by_status, reply),
             (Slack::Webhook(_), Answer::Word(word)) => by_word(word, by_status, reply),
