@@ -11,6 +11,7 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use crate::channels;
+use crate::channels::Channel;
 use crate::config::{Destination, HoursName, Settings};
 use crate::pace::{Limits, Retry};
 use crate::problem::{Problem, Problems};
@@ -305,8 +306,9 @@ fn destination(name: &str, node: &Node, problems: &mut Problems) -> Option<(Dest
     let hours = fields.node("hours", problems).map(|node| HoursName { node: node.clone() });
     let fallback =
         fields.texts("fallback", problems).into_iter().map(|(text, node)| (text, node.place.clone())).collect();
-    let mentions = fields.node("mentions", problems).map(|node| mentions(node, problems)).unwrap_or_default();
+    let people = fields.node("mentions", problems);
     let channel = (kind.parse)(&mut fields, problems);
+    let mentions = people.map(|node| mentions(node, channel.as_deref(), problems)).unwrap_or_default();
     let place = fields.place.clone();
     fields.finish(problems);
     let limits = Limits {
@@ -358,12 +360,16 @@ fn rate(text: &str, node: &Node, problems: &mut Problems) -> Option<SignedDurati
     spacing
 }
 
-fn mentions(node: &Node, problems: &mut Problems) -> BTreeMap<String, String> {
+/// Ids by name. One that the service doesn't know would be left out of every message without a word.
+fn mentions(node: &Node, channel: Option<&dyn Channel>, problems: &mut Problems) -> BTreeMap<String, String> {
     let mut mentions = BTreeMap::new();
     let Some(mut fields) = Fields::of(node, "`mentions`", problems) else { return mentions };
     for (key, node) in fields.rest() {
         match (&node.kind, node.scalar()) {
             (Kind::Text(_) | Kind::Number(_), Some(id)) => {
+                if let Some(Err(why)) = channel.map(|channel| channel.mention(id)) {
+                    problems.push(Problem::error("mention", why).at(&node.place));
+                }
                 mentions.insert(key.text.clone(), id.to_owned());
             }
             _ => problems.push(node.expected(&format!("the id of `{}` as text", key.text))),
