@@ -49,6 +49,14 @@ impl fmt::Display for EventId {
     }
 }
 
+/// The first eight bytes of the SHA-256 of a body.
+pub fn body_hash(raw: &[u8]) -> u64 {
+    let digest = Sha256::digest(raw);
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    u64::from_be_bytes(first)
+}
+
 /// One verified, normalised request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
@@ -71,12 +79,9 @@ pub struct Event {
 }
 
 impl Event {
-    /// The first eight bytes of the SHA-256 of the raw body: tells whether a known id came with another body.
+    /// The hash of the raw body: tells whether a known id came with another body.
     pub fn body_hash(&self) -> u64 {
-        let digest = Sha256::digest(&self.raw);
-        let mut first = [0; 8];
-        first.copy_from_slice(&digest[..8]);
-        u64::from_be_bytes(first)
+        body_hash(&self.raw)
     }
 
     /// What rules and templates call `$`: the body with `id`, `type`, `created` (RFC 3339) and `source` as

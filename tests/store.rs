@@ -134,6 +134,7 @@ macro_rules! suite {
                     a_digest_is_listed_under_each_of_its_events,
                     a_census_counts_what_there_is,
                     documents_are_paged_by_id,
+                    destinations_wait_as_long_as_a_delivery_to_them_is_not_final,
                     a_probe_commits,
                     what_is_not_there_is_answered_as_nothing;
                 retention:

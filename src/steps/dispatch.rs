@@ -265,7 +265,7 @@ fn settlement(live: &Live, claim: &Claim, ended: Ended, began: Timestamp, from_o
         wait: verdict.wait,
         number: delivery.attempts,
         plain: delivery.plain,
-        first: delivery.first_attempt.unwrap_or(began),
+        first: delivery.counts_from.unwrap_or(began),
     };
     let next = retry.next(&tried, now, dice(live, claim));
     let signals = if next.state == State::Dead { vec![dead(claim, &verdict, now, from_own)] } else { Vec::new() };

@@ -219,6 +219,13 @@ impl LaneState {
     }
 }
 
+/// Whether a lease need not be prolonged yet: more than half of the time that is asked for is left. So a holder that asks
+/// all the time writes seldom.
+pub fn holds_on(ends: Timestamp, now: Timestamp, until: Timestamp) -> bool {
+    let (left, asked) = (ends.duration_since(now), until.duration_since(now));
+    left.is_positive() && left.as_millis() * 2 > asked.as_millis() && ends <= until
+}
+
 /// The moment to the millisecond: all that is kept.
 pub fn whole(at: Timestamp) -> Timestamp {
     from_ms(at.as_millisecond())

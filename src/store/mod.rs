@@ -52,6 +52,44 @@ pub async fn open(address: &Secret, base: &Path) -> Result<Arc<dyn Store>, Error
     }
 }
 
+/// Writes a whole copy of the store at an address to the file `to`, as it is at one moment, whether a process has it open
+/// or not. Gives its size in bytes.
+///
+/// # Errors
+/// As [`open`]; and where `to` exists or can't be written.
+pub async fn backup(address: &Secret, base: &Path, to: &Path) -> Result<u64, Error> {
+    match address.open().split_once(':') {
+        Some(("sqlite", path)) => sqlite::backup(path, base, to),
+        _ => Err(Error::Unusable("only a `sqlite:` store has a file to copy".into())),
+    }
+}
+
+/// Reads all of the store at an address, and says what is wrong with it. Nothing is changed.
+///
+/// # Errors
+/// As [`open`]; [`Error::Unusable`] if it is damaged so much that it can't be read.
+pub async fn examine(address: &Secret, base: &Path) -> Result<Examination, Error> {
+    match address.open().split_once(':') {
+        Some(("sqlite", path)) => sqlite::examine(path, base),
+        _ => Err(Error::Unusable("only a `sqlite:` store has a file to look into".into())),
+    }
+}
+
+/// What an examination found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examination {
+    /// The number of its schema.
+    pub schema: i64,
+    /// The database engine, with its version.
+    pub engine: String,
+    /// How many events it holds.
+    pub events: u64,
+    /// Bytes on disk, write-ahead log included.
+    pub bytes: u64,
+    /// What is wrong, in words; nothing if it is empty.
+    pub faults: Vec<String>,
+}
+
 /// An answer to come.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
@@ -243,7 +281,8 @@ pub trait Store: Send + Sync {
     /// Appends a command or a signal.
     fn tell(&self, item: Item, now: Timestamp) -> Answer<'_, Seq>;
 
-    /// Takes, or keeps, the right to plan until `until`. `None` while another holds it.
+    /// Takes, or keeps, the right to plan, until `until`; while more than half of that is left anyway, it stays as it is
+    /// and nothing is written. `None` while another holds it. `holder` must be this process's alone.
     fn lease(&self, holder: &str, now: Timestamp, until: Timestamp) -> Answer<'_, Option<PlannerLease>>;
 
     /// What waits for the planner: at most `limit` entries and `limit` timers.

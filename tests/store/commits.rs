@@ -39,10 +39,13 @@ pub async fn one_holder_plans_at_a_time(bench: Bench) {
 
 pub async fn a_holder_keeps_its_token(bench: Bench) {
     let first = bench.lease("a", start(), at(10)).await.unwrap().unwrap();
-    let second = bench.lease("a", at(5), at(15)).await.unwrap().unwrap();
-    let third = bench.lease("a", at(60), at(70)).await.unwrap().unwrap();
-    assert_eq!((first.token, first.token), (second.token, third.token));
-    assert_eq!(second.until, at(15));
+    let second = bench.lease("a", at(4), at(14)).await.unwrap().unwrap();
+    assert_eq!(second, first, "more than half is left");
+    let third = bench.lease("a", at(5), at(15)).await.unwrap().unwrap();
+    let fourth = bench.lease("a", at(60), at(70)).await.unwrap().unwrap();
+    assert_eq!((first.token, first.token), (third.token, fourth.token));
+    assert_eq!((third.until, fourth.until), (at(15), at(70)));
+    assert!(bench.lease("a", at(61), at(62)).await.unwrap().unwrap().until <= at(62), "asked to end sooner, it does");
 }
 
 pub async fn a_lease_that_ran_out_is_anothers_with_a_higher_token(bench: Bench) {

@@ -6,7 +6,7 @@ use fanfare::planner::{DocChange, Key, Plan, Timer};
 use fanfare::store::{Appended, DeliveryFilter, EventFilter};
 use serde_json::json;
 
-use super::bench::{Bench, at, dead, delivered, delivery, due, event_of, received, retry, start, to};
+use super::bench::{Bench, at, dead, delivered, delivery, due, event_of, received, retry, room, start, to};
 
 async fn listed(bench: &Bench, filter: EventFilter) -> Vec<String> {
     let filter = EventFilter { limit: 100, ..filter };
@@ -141,6 +141,20 @@ pub async fn documents_are_paged_by_id(bench: Bench) {
     let page = bench.docs("case", "b", 2).await.unwrap();
     assert_eq!(page, [("c".to_owned(), "case/c".to_owned())]);
     assert!(bench.docs("case", "c", 2).await.unwrap().is_empty());
+}
+
+pub async fn destinations_wait_as_long_as_a_delivery_to_them_is_not_final(bench: Bench) {
+    bench.event("evt_1").await;
+    assert!(bench.waiting_destinations().await.unwrap().is_empty());
+    let later = due("dlv_4", at(9000));
+    bench.deliveries(vec![to("b", "dlv_1"), to("a", "dlv_2"), to("a", "dlv_3"), later]).await;
+    assert_eq!(bench.waiting_destinations().await.unwrap(), ["a", "b", "slack"]);
+    let claims = bench.claim_in(start(), &[room("a"), room("b")]).await.claims;
+    assert_eq!(bench.waiting_destinations().await.unwrap(), ["a", "b", "slack"], "what is under way may be lost");
+    bench.end(&claims[0], delivered(), at(1)).await;
+    bench.end(&claims[2], dead(), at(1)).await;
+    bench.cancel(&[DeliveryId("dlv_4".into())], "", at(1)).await.unwrap();
+    assert_eq!(bench.waiting_destinations().await.unwrap(), ["a"]);
 }
 
 pub async fn a_probe_commits(bench: Bench) {

@@ -10,7 +10,7 @@ use crate::event::Seq;
 use crate::planner::Plan;
 use crate::planner::ledger::{DocChange, DueTimer, Key, Keys, Ledger, Timer};
 use crate::planner::why::WhyRow;
-use crate::store::life::whole;
+use crate::store::life::{holds_on, whole};
 use crate::store::{Error, PlannerLease};
 
 /// What the planner knows.
@@ -31,6 +31,7 @@ impl Planning {
     pub fn lease(&mut self, holder: &str, now: Timestamp, until: Timestamp) -> Option<PlannerLease> {
         let token = match &self.lease {
             None => 1,
+            Some((by, lease)) if by == holder && holds_on(lease.until, now, until) => return Some(lease.clone()),
             Some((by, lease)) if by == holder => lease.token,
             Some((_, lease)) if lease.until <= now => lease.token + 1,
             Some(_) => return None,

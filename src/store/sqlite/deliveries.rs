@@ -12,7 +12,8 @@ use serde_json::Value;
 use super::error::{json, text, unreadable};
 use super::writer::Desk;
 use crate::clock::from_ms;
-use crate::delivery::{Act, Attempt, Delivery, DeliveryId, Lane, NewDelivery, Outcome, State};
+use crate::delivery::{Act, Assignment, Attempt, Delivery, DeliveryId, Lane, NewDelivery, Outcome, Say, State};
+use crate::event::Seq;
 use crate::pace::Pace;
 use crate::planner::Cancel;
 use crate::store::life::Row;
@@ -268,7 +269,7 @@ pub(super) fn standings(conn: &Connection) -> Result<Vec<Standing>, Error> {
     while let Some(row) = rows.next()? {
         all.push(Standing {
             destination: row.get(0)?,
-            pace: json::<Pace>(row.get_ref(1)?.as_str().map_err(unreadable)?)?,
+            pace: json::<Pace>(&row.get::<_, String>(1)?).unwrap_or_default(),
         });
     }
     Ok(all)
@@ -305,16 +306,17 @@ fn indexed_term(state: State) -> String {
 fn stored(row: &SqlRow<'_>) -> Result<Stored, Error> {
     let at = |column: usize| row.get::<_, i64>(column).map(from_ms);
     let maybe = |column: usize| row.get::<_, Option<i64>>(column).map(|at| at.map(from_ms));
+    let event: Seq = row.get(2)?;
     let planned = NewDelivery {
         id: DeliveryId(row.get(1)?),
-        event: row.get(2)?,
+        event,
         rule: row.get(3)?,
         action: row.get(4)?,
         destination: row.get(5)?,
         act: of_word::<Act>(row, 6)?,
         lane: row.get::<_, Option<String>>(7)?.map(Lane),
         due: at(8)?,
-        assignment: json(row.get_ref(21)?.as_str().map_err(unreadable)?)?,
+        assignment: json(row.get_ref(21)?.as_str().unwrap_or_default()).unwrap_or_else(|_| unsaid(event)),
     };
     let delivery = Delivery {
         planned,
@@ -331,6 +333,22 @@ fn stored(row: &SqlRow<'_>) -> Result<Stored, Error> {
     };
     let token = row.get::<_, i64>(18)?.cast_unsigned();
     Ok(Stored { n: row.get(0)?, row: Row { delivery, token, started: maybe(19)?, lost: row.get(20)? } })
+}
+
+/// What a delivery says whose words were changed on disk: somebody should know that there was something.
+fn unsaid(event: Seq) -> Assignment {
+    Assignment {
+        say: Say::Text("What this message was to say was lost: its row in the store is damaged.".into()),
+        severity: None,
+        with: serde_json::Map::new(),
+        mention: Vec::new(),
+        event,
+        events: Vec::new(),
+        more: 0,
+        suppressed: 0,
+        case: None,
+        died: None,
+    }
 }
 
 /// A unit variant's word, as serde names it.

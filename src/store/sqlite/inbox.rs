@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde_json::Value;
 
-use super::error::{json as record, text, unreadable};
+use super::error::{text, unreadable};
 use super::ids::{IdKey, Known};
 use super::writer::Desk;
 use crate::clock::from_ms;
-use crate::event::{Command, Entry, Event, EventId, Item, Seq, Signal, UNPARSED};
+use crate::event::{Command, Entry, Event, EventId, Item, MISSING, OWN_SOURCE, Seq, Signal, UNPARSED, body_hash};
 use crate::json;
 use crate::planner::ledger::{DueTimer, Timer};
 use crate::store::{Appended, CONFLICTS_MAX, Conflict, Error, EventFilter, PAGE_BYTES_MAX, Waiting};
@@ -33,7 +33,9 @@ pub(super) struct Arrival {
 
 impl Arrival {
     /// The event as it arrives.
-    pub fn new(event: Event, key: &IdKey) -> Self {
+    pub fn new(mut event: Event, key: &IdKey) -> Self {
+        // Only the raw body is stored; what was parsed is let go of by the thread that made it, not by the writer.
+        event.body = Value::Null;
         Self { hash: key.hash(&event.id), body: event.body_hash().cast_signed(), event }
     }
 }
@@ -230,35 +232,58 @@ pub(super) fn conflicts(conn: &Connection, of: Seq) -> Result<Vec<Conflict>, Err
 /// Whether the event at this place is Fanfare's word about itself ([`Event::is_echo`]), which raises no further one.
 pub(super) fn is_echo(conn: &Connection, seq: Seq) -> Result<bool, Error> {
     let mut row = conn.prepare_cached("SELECT source = ?2 AND type <> ?3 FROM inbox WHERE seq = ?1 AND what = 0")?;
-    let own = (seq, crate::event::OWN_SOURCE, crate::event::MISSING);
+    let own = (seq, OWN_SOURCE, MISSING);
     Ok(row.query_row(own, |row| row.get(0)).optional()?.unwrap_or(false))
 }
 
-/// One row of the inbox and the size of its body; refused if the body isn't what was written.
+/// One row of the inbox and the size of its body.
+///
+/// A row that isn't what was written is not passed off as it: it comes out as an unparsed event that says so, which
+/// people see and rules may match, and the planner goes on.
 fn entry(row: &Row<'_>) -> Result<(Entry, usize), Error> {
     let seq: Seq = row.get(0)?;
     let what: i64 = row.get(1)?;
-    let text = |column: usize| Ok::<_, Error>(row.get_ref(column)?.as_str().map_err(unreadable)?.into());
-    let raw = row.get_ref(9)?.as_blob().map_err(unreadable)?;
-    let event = Event {
-        source: text(2)?,
-        id: EventId(text(3)?),
-        kind: text(4)?,
-        created: from_ms(row.get(5)?),
-        received: from_ms(row.get(6)?),
-        proof: text(7)?,
-        body: Value::Null,
-        raw: raw.into(),
-    };
-    if event.body_hash().cast_signed() != row.get::<_, i64>(8)? {
-        return Err(unreadable(format_args!("the body at place {seq} of the inbox was changed on disk")));
-    }
+    let raw = row.get_ref(9)?.as_bytes().unwrap_or_default();
+    let whole = row.get_ref(8)?.as_i64() == Ok(body_hash(raw).cast_signed());
+    let text = |column: usize| row.get_ref(column)?.as_str().map_err(unreadable);
     let item = match what {
-        COMMAND => Item::Command(record::<Command>(&String::from_utf8_lossy(raw))?),
-        SIGNAL => Item::Signal(record::<Signal>(&String::from_utf8_lossy(raw))?),
-        _ => Item::Event(Box::new(parsed(event))),
+        COMMAND => serde_json::from_slice::<Command>(raw).ok().map(Item::Command),
+        SIGNAL => serde_json::from_slice::<Signal>(raw).ok().map(Item::Signal),
+        _ => Some(Item::Event(Box::new(parsed(Event {
+            source: text(2)?.into(),
+            id: EventId(text(3)?.into()),
+            kind: text(4)?.into(),
+            created: from_ms(row.get(5)?),
+            received: from_ms(row.get(6)?),
+            proof: text(7)?.into(),
+            body: Value::Null,
+            raw: raw.into(),
+        })))),
+    };
+    let item = match item.filter(|_| whole) {
+        Some(item) => item,
+        None => Item::Event(Box::new(damaged(seq, row, raw)?)),
     };
     Ok((Entry { seq, item }, raw.len()))
+}
+
+/// What is left of a row that was changed on disk.
+fn damaged(seq: Seq, row: &Row<'_>, raw: &[u8]) -> Result<Event, Error> {
+    let text = |column: usize| {
+        let bytes = row.get_ref(column)?.as_bytes().unwrap_or_default();
+        Ok::<_, Error>(String::from_utf8_lossy(bytes).into_owned())
+    };
+    let (source, id) = (text(2)?, text(3)?);
+    Ok(Event {
+        source: if source.is_empty() { OWN_SOURCE.into() } else { source.into() },
+        id: EventId(if id.is_empty() { format!("damaged:{seq}").into() } else { id.into() }),
+        kind: UNPARSED.into(),
+        created: from_ms(row.get(5)?),
+        received: from_ms(row.get(6)?),
+        proof: "none: the body was changed on disk after it was verified".into(),
+        body: Value::Null,
+        raw: raw.into(),
+    })
 }
 
 /// The event with its body, which is not stored twice.

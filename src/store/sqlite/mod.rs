@@ -8,6 +8,7 @@ mod claims;
 mod connect;
 mod deliveries;
 mod error;
+mod examine;
 mod ids;
 mod inbox;
 mod keeper;
@@ -26,6 +27,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use self::connect::{Place, Role};
+pub(super) use self::examine::{backup, examine};
 use self::ids::IdKey;
 use self::inbox::Arrival;
 use self::keeper::{Bell, Errand, Keeper};

@@ -10,6 +10,7 @@ use crate::event::Seq;
 use crate::planner::Plan;
 use crate::planner::ledger::{DocChange, Key, Keys, Ledger, Timer};
 use crate::planner::why::WhyRow;
+use crate::store::life::{holds_on, whole};
 use crate::store::{Error, PlannerLease};
 
 impl Desk {
@@ -22,11 +23,14 @@ impl Desk {
             .optional()?;
         let token = match held {
             None => 1,
+            Some((by, token, ends)) if by == holder && holds_on(from_ms(ends), now, until) => {
+                return Ok(Some(PlannerLease { token: token.cast_unsigned(), until: from_ms(ends) }));
+            }
             Some((by, token, _)) if by == holder => token,
             Some((_, token, ends)) if from_ms(ends) <= now => token + 1,
             Some(_) => return Ok(None),
         };
-        let until = crate::store::life::whole(until);
+        let until = whole(until);
         self.conn
             .prepare_cached("INSERT OR REPLACE INTO planner (one, holder, token, until) VALUES (1, ?1, ?2, ?3)")?
             .execute((holder, token, until.as_millisecond()))?;
@@ -144,7 +148,13 @@ pub(super) fn whys(conn: &Connection, event: Seq) -> Result<Vec<WhyRow>, Error> 
     let mut whys = Vec::new();
     while let Some(row) = rows.next()? {
         let detail: String = row.get(3)?;
-        whys.push(WhyRow { event, rule: row.get(0)?, outcome: row.get(1)?, note: row.get(2)?, detail: json(&detail)? });
+        whys.push(WhyRow {
+            event,
+            rule: row.get(0)?,
+            outcome: row.get(1)?,
+            note: row.get(2)?,
+            detail: json(&detail).unwrap_or_default(),
+        });
     }
     Ok(whys)
 }

@@ -1,0 +1,80 @@
+//! Looks at a database without opening it as a store: for a copy, and for `doctor`. Whether a process has it open or
+//! not makes no difference; nothing in it is changed.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::connect::{APPLICATION, MIGRATIONS, Place, copy};
+use crate::event::{Seq, body_hash};
+use crate::store::{Error, Examination};
+
+/// How many faults are told of each kind.
+const FAULTS_MAX: usize = 20;
+
+/// Writes a whole copy of the database to `to`, as it is at one moment. Gives its size in bytes.
+pub fn backup(address: &str, base: &Path, to: &Path) -> Result<u64, Error> {
+    let place = Place::read(address, base)?;
+    if to.exists() {
+        return Err(Error::Unusable(format!("`{}` exists: name a new file for the copy", to.display())));
+    }
+    let conn = look_into(&place)?;
+    copy(&conn, to)?;
+    to.metadata().map(|meta| meta.len()).map_err(|error| Error::Unavailable(format!("the copy is gone: {error}")))
+}
+
+/// Reads all of the database and says what is wrong with it.
+pub fn examine(address: &str, base: &Path) -> Result<Examination, Error> {
+    let place = Place::read(address, base)?;
+    let conn = look_into(&place)?;
+    let mut faults = Vec::new();
+    let mut rows = conn.prepare(&format!("PRAGMA integrity_check({FAULTS_MAX})"))?;
+    for row in rows.query_map([], |row| row.get::<_, String>(0))? {
+        faults.extend(Some(row?).filter(|row| row != "ok"));
+    }
+    for row in conn.prepare("PRAGMA foreign_key_check")?.query_map([], |row| row.get::<_, String>(0))?.take(FAULTS_MAX)
+    {
+        faults.push(format!("a row of `{}` belongs to no delivery", row?));
+    }
+    let changed = changed_bodies(&conn)?;
+    faults.extend(changed.iter().take(FAULTS_MAX).map(|seq| format!("the body at place {seq} was changed on disk")));
+    let number = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
+    Ok(Examination {
+        schema: number("SELECT * FROM pragma_user_version")?,
+        engine: format!("SQLite {}", rusqlite::version()),
+        events: number("SELECT count(*) FROM inbox WHERE what = 0")?.max(0).cast_unsigned(),
+        bytes: place.bytes(),
+        faults,
+    })
+}
+
+/// The places whose bodies aren't those that were verified.
+fn changed_bodies(conn: &Connection) -> Result<Vec<Seq>, Error> {
+    let mut bodies = conn.prepare("SELECT seq, body, raw FROM inbox")?;
+    let mut rows = bodies.query([])?;
+    let mut changed = Vec::new();
+    while let Some(row) = rows.next()? {
+        let raw = row.get_ref(2)?.as_bytes().unwrap_or_default();
+        if row.get_ref(1)?.as_i64() != Ok(body_hash(raw).cast_signed()) {
+            changed.push(row.get(0)?);
+        }
+    }
+    Ok(changed)
+}
+
+fn look_into(place: &Place) -> Result<Connection, Error> {
+    let shown = place.path.display();
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let conn = Connection::open_with_flags(&place.path, flags)
+        .map_err(|error| Error::Unavailable(format!("can't open the database `{shown}`: {error}")))?;
+    conn.busy_timeout(std::time::Duration::from_secs(10))?;
+    let number = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    if number("application_id")? != APPLICATION {
+        return Err(Error::Unusable(format!("`{shown}` is no database of Fanfare")));
+    }
+    let version = number("user_version")?;
+    if usize::try_from(version).is_ok_and(|version| version > MIGRATIONS.len()) {
+        return Err(Error::Unusable(format!("`{shown}` was made by a newer Fanfare (schema {version}): use that one")));
+    }
+    Ok(conn)
+}
