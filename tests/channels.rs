@@ -4,6 +4,7 @@
 //! `channels/destinations/`. A new kind or a new message file is picked up by itself; its goldens are then missing, and
 //! the failure says how to make them.
 
+mod any;
 mod cases;
 mod destinations;
 mod discord;
@@ -11,5 +12,6 @@ mod golden;
 mod hostile;
 mod leaks;
 mod pagerduty;
+mod peers;
 mod slack;
 mod verdicts;

@@ -45,6 +45,11 @@ pub fn all() -> Vec<Destination> {
     examples.chain(files("destinations", "yaml")).map(|(name, yaml)| build(&name, &yaml)).collect()
 }
 
+/// One destination of each kind: where a message goes changes nothing of it.
+pub fn kinds() -> Vec<Destination> {
+    ALL.iter().map(|kind| build(kind.name, kind.example)).collect()
+}
+
 /// The destination of this name.
 pub fn one(name: &str) -> Destination {
     all().into_iter().find(|destination| destination.name == name).unwrap()
