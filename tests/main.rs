@@ -13,4 +13,5 @@ mod store;
 mod channels;
 mod wire;
 mod shipped;
+mod docs;
 mod support;

@@ -1,8 +1,6 @@
 //! `fanfare completions SHELL`.
 
-use clap::CommandFactory;
-
-use crate::cli::{Arguments, Outcome};
+use crate::cli::{Outcome, command};
 
 /// Prints the script; put it where your shell looks for completions.
 #[derive(Debug, clap::Args)]
@@ -13,7 +11,7 @@ pub(crate) struct Completions {
 
 impl Completions {
     pub(crate) fn run(self) -> anyhow::Result<Outcome> {
-        clap_complete::generate(self.shell, &mut Arguments::command(), "fanfare", &mut std::io::stdout());
+        clap_complete::generate(self.shell, &mut command(), "fanfare", &mut std::io::stdout());
         Ok(Outcome::Good)
     }
 }

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 mod check;
 mod client;
@@ -74,6 +74,11 @@ pub(crate) enum Outcome {
     Good,
     /// It did what it was asked, and found something wrong.
     Wrong,
+}
+
+/// The whole command line, for documentation and completions.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// Runs the command line of this process.

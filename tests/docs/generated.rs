@@ -1,0 +1,299 @@
+//! The tables of the documentation, from the tables of the program.
+
+use std::fmt::Write;
+
+use clap::{Arg, Command};
+use fanfare::channels::{self, KeyDoc, Kind};
+use fanfare::config::settings::DESTINATION_KEYS;
+use fanfare::delivery::{Attempt, DeliveryId, Outcome, State};
+use fanfare::event::EventId;
+use fanfare::message::template::filters::FILTERS;
+use fanfare::notes::Notes;
+use fanfare::rules::Held;
+use fanfare::rules::keys;
+use fanfare::rules::operator::{self, IGNORE_CASE};
+use fanfare::source::presets::{PRESETS, known_types, preset_names};
+use fanfare::source::{parse, samples, scheme};
+use serde_json::Value;
+
+/// What stands between `<!-- generated: NAME -->` and its end.
+pub fn section(name: &str) -> String {
+    let text = match name.split_once(' ') {
+        None => match name {
+            "operators" => operators(),
+            "operator-examples" => operator_examples(),
+            "destination-keys" => pairs(&["key", "what it says"], DESTINATION_KEYS),
+            "source-keys" => pairs(&["key", "what it says"], parse::KEYS),
+            "hmac-keys" => pairs(&["key", "what it says"], parse::HMAC_KEYS),
+            "channels" => channel_table(),
+            "presets" => presets(),
+            "schemes" => schemes(),
+            "names" => names(),
+            "types" => types(),
+            "samples" => sample_table(),
+            "filters" => filters(),
+            "metrics" => metrics(),
+            "api" => api(),
+            "commands" => commands(),
+            _ => panic!("nothing is generated under `{name}`"),
+        },
+        Some(("keys", of)) => {
+            let map = keys::ALL.iter().find(|map| map.name == of).unwrap_or_else(|| panic!("no keys of `{of}`"));
+            let rows = map.keys.iter().map(|key| vec![code(key.name), key.takes.into(), sentence(key.doc)]);
+            table(&["key", "takes", "what it is for"], rows)
+        }
+        Some(("channel", of)) => channel(channels::named(of).unwrap_or_else(|| panic!("no channel `{of}`"))),
+        Some(other) => panic!("nothing is generated under `{other:?}`"),
+    };
+    format!("{}\n", text.trim_end())
+}
+
+/// The names of all metrics, as Prometheus shows them.
+pub fn metric_names() -> Vec<String> {
+    exposition().lines().filter(|line| !line.starts_with('#')).map(metric_of).collect()
+}
+
+fn metric_of(line: &str) -> String {
+    let name = line.split(['{', ' ']).next().unwrap_or_default();
+    let histogram = ["_bucket", "_sum", "_count"].iter().find_map(|ending| name.strip_suffix(ending));
+    histogram.unwrap_or(name).to_owned()
+}
+
+/// What `/metrics` says once everything has happened.
+fn exposition() -> String {
+    let notes = Notes::new();
+    let (event, delivery) = (EventId("evt_1".into()), DeliveryId("dlv_1".into()));
+    let attempt = Attempt {
+        number: 1,
+        at: jiff::Timestamp::UNIX_EPOCH,
+        took_ms: 10,
+        outcome: Outcome::Delivered,
+        sent: String::new(),
+        answer: String::new(),
+    };
+    notes.received("jewelmusic", &event, "release.live", "accepted");
+    notes.refused("jewelmusic", "signature", "");
+    notes.store_failed("append", "");
+    notes.rule("release-live", "matched");
+    notes.planned(1, 0, 1);
+    notes.parked(&event, "");
+    notes.attempted(&delivery, "oncall", &attempt);
+    notes.finished(&delivery, "oncall", State::Delivered, "");
+    notes.rendered("release-live", Some(""), 1);
+    notes.loaded("", 1, 0);
+    notes.reload_failed(1, "");
+    notes.census(1, 1, &[], 0.0, 0);
+    notes.failing("oncall", true);
+    notes.metrics()
+}
+
+fn metrics() -> String {
+    let text = exposition();
+    let mut rows = Vec::new();
+    for help in text.lines().filter_map(|line| line.strip_prefix("# HELP ")) {
+        let (name, help) = help.split_once(' ').unwrap();
+        let kind = text.lines().find_map(|line| line.strip_prefix(&format!("# TYPE {name} "))).unwrap();
+        let sample = text.lines().find(|line| metric_of(line).trim_end_matches("_total") == name).unwrap();
+        let labels = sample.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map_or("", |(labels, _)| labels);
+        let labels: Vec<String> =
+            labels.split(',').filter_map(|label| label.split_once('=')).map(|(label, _)| code(label)).collect();
+        let labels: Vec<String> = labels.into_iter().filter(|label| label != "`le`").collect();
+        rows.push(vec![code(&metric_of(sample)), kind.into(), labels.join(", "), help.trim_end_matches('.').into()]);
+    }
+    let registered = std::fs::read_to_string("src/notes.rs").unwrap().matches("registry.register(").count();
+    assert_eq!(rows.len(), registered, "a metric is registered that nothing here sets off");
+    table(&["metric", "kind", "labels", "what it says"], rows)
+}
+
+fn operators() -> String {
+    let rows = operator::TABLE.iter().map(|row| {
+        let case = if row.ignores_case { "yes" } else { "" };
+        vec![code(row.name), row.operand.words().into(), sentence(row.doc), case.into()]
+    });
+    let (key, doc) = IGNORE_CASE;
+    format!("{}\n`{key}`: {doc}.", table(&["operator", "takes", "holds when", "`ignore_case`"], rows))
+}
+
+fn operator_examples() -> String {
+    let mut text = String::new();
+    for row in operator::TABLE {
+        let rows = row.examples.iter().map(|example| {
+            let held = match example.held {
+                Held::Held => "held",
+                Held::Missed => "missed",
+                Held::Failed => "failed",
+            };
+            vec![code(example.test), code(example.nodes), held.into()]
+        });
+        let _ = write!(text, "### `{}`\n\n{}.\n\n{}\n", row.name, row.doc, table(&["test", "nodes", "result"], rows));
+    }
+    text
+}
+
+fn channel_table() -> String {
+    let yes = |is: bool| if is { "yes" } else { "" }.to_owned();
+    let rows = channels::ALL.iter().map(|kind| {
+        let spacing = kind.spacing.map_or_else(String::new, |spacing| match spacing.as_millis() {
+            1000 => "1/s".into(),
+            ms => format!("{}/s", 1000 / ms),
+        });
+        let native = kind.native.map_or_else(String::new, |ending| code(&format!("NAME.{}.{ending}", kind.name)));
+        vec![format!("[`{0}`](#{0})", kind.name), format!("{}.", kind.summary), yes(kind.threads), spacing, native]
+    });
+    table(&["`type`", "what arrives", "keeps a case together", "rate, unless set", "own format"], rows)
+}
+
+fn channel(kind: &Kind) -> String {
+    let row = |key: &KeyDoc| vec![code(key.name), if key.required { "yes" } else { "" }.into(), sentence(key.doc)];
+    let example: String = kind.example.lines().map(|line| format!("    {line}\n")).collect();
+    format!(
+        "{}.\n\n{}\n```yaml config\ndestinations:\n  example:\n{example}```",
+        kind.summary,
+        table(&["key", "required", "what it says"], kind.keys.iter().map(row))
+    )
+}
+
+fn presets() -> String {
+    let rows = PRESETS.iter().map(|preset| {
+        let schemes: Vec<String> = preset.schemes.iter().map(|scheme| code(scheme.name)).collect();
+        vec![code(preset.name), sentence(preset.doc), schemes.join(", ")]
+    });
+    table(&["`preset`", "who sends", "schemes"], rows)
+}
+
+fn schemes() -> String {
+    let rows = scheme::SCHEMES.iter().map(|row| {
+        let headers: Vec<String> = row.headers.iter().map(|name| code(name)).collect();
+        let time = if row.signs(&scheme::Piece::Time) { "yes" } else { "" };
+        let id = if row.signs(&scheme::Piece::Id) { "yes" } else { "" };
+        vec![code(row.name), sentence(row.doc), headers.join(", "), time.into(), id.into()]
+    });
+    table(&["scheme", "what is signed", "headers", "time is signed", "id is signed"], rows)
+}
+
+fn names() -> String {
+    let rows = preset_names("jewelmusic").iter().map(|(name, paths)| {
+        let paths: Vec<String> = paths.iter().map(|path| code(path)).collect();
+        vec![code(name), paths.join(", ")]
+    });
+    table(&["name", "paths, the first that selects something wins"], rows)
+}
+
+fn types() -> String {
+    let types: Vec<String> = known_types("jewelmusic").iter().map(|kind| code(kind)).collect();
+    let (page, sdks) = types.split_at(samples::PAGE);
+    format!("On the webhook page: {}.\n\nOnly in the SDKs: {}.", page.join(", "), sdks.join(", "))
+}
+
+fn sample_table() -> String {
+    table(&["sample", "what happened"], samples::ALL.iter().map(|sample| vec![code(sample.name), sentence(sample.about)]))
+}
+
+fn filters() -> String {
+    let rows = FILTERS.iter().map(|filter| vec![code(filter.name), code(filter.example), sentence(filter.doc)]);
+    table(&["filter", "example", "what it does"], rows)
+}
+
+fn api() -> String {
+    let document: Value = serde_json::from_str(&std::fs::read_to_string("src/admin/openapi.json").unwrap()).unwrap();
+    let mut rows = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            if let Some(summary) = operation["summary"].as_str() {
+                let call = format!("{} /api/v1{path}", method.to_uppercase());
+                rows.push(vec![code(&call), sentence(summary)]);
+            }
+        }
+    }
+    table(&["call", "answers"], rows)
+}
+
+// --- commands ---
+
+fn commands() -> String {
+    let mut root = fanfare::cli::command();
+    root.build();
+    let rows = root.get_subcommands().map(|command| {
+        let name = command.get_name();
+        vec![format!("[`{name}`](#fanfare-{name})"), about(command)]
+    });
+    let mut text = table(&["command", "does"], rows);
+    root.get_subcommands().for_each(|command| write_command(command, "fanfare", 2, &mut text));
+    text
+}
+
+fn about(command: &Command) -> String {
+    sentence(&command.get_about().map(ToString::to_string).unwrap_or_default())
+}
+
+fn write_command(command: &Command, parent: &str, level: usize, text: &mut String) {
+    let name = format!("{parent} {}", command.get_name());
+    let usage = command.clone().render_usage().to_string().replace("Usage: ", "");
+    let _ = write!(text, "\n{} `{name}`\n\n{}\n", "#".repeat(level), about(command));
+    if let Some(more) = command.get_long_about().map(ToString::to_string).filter(|more| *more != about_text(command)) {
+        let _ = write!(text, "\n{}\n", sentence(&more));
+    }
+    let usage: String = usage.split_whitespace().collect::<Vec<_>>().join(" ");
+    let _ = write!(text, "\n`{usage}`\n");
+    let shown = |arg: &&Arg| {
+        let everywhere = matches!(arg.get_id().as_str(), "help" | "version" | "config");
+        !everywhere && !arg.is_hide_set()
+    };
+    let rows: Vec<Vec<String>> = command.get_arguments().filter(shown).map(argument).collect();
+    if !rows.is_empty() {
+        let _ = write!(text, "\n{}", table(&["argument", "what it says", "unless given"], rows));
+    }
+    command.get_subcommands().for_each(|verb| write_command(verb, &name, level + 1, text));
+}
+
+fn about_text(command: &Command) -> String {
+    command.get_about().map(ToString::to_string).unwrap_or_default()
+}
+
+fn argument(arg: &Arg) -> Vec<String> {
+    let value = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string).unwrap_or_default();
+    let takes = arg.get_action().takes_values();
+    let call = match arg.get_long() {
+        Some(long) if takes => format!("--{long} {value}"),
+        Some(long) => format!("--{long}"),
+        None => value,
+    };
+    let mut says = sentence(&arg.get_help().map(ToString::to_string).unwrap_or_default());
+    let known: Vec<String> = arg.get_possible_values().iter().map(|value| code(value.get_name())).collect();
+    if takes && !known.is_empty() {
+        let _ = write!(says, " One of {}.", known.join(", "));
+    }
+    let mut otherwise: Vec<String> = arg.get_env().map(|name| code(&format!("${}", name.to_string_lossy()))).into_iter().collect();
+    if takes {
+        otherwise.extend(arg.get_default_values().iter().map(|value| code(&value.to_string_lossy())));
+    }
+    vec![code(&call), says, otherwise.join(", else ")]
+}
+
+// --- Markdown ---
+
+fn code(text: &str) -> String {
+    if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
+}
+
+fn sentence(text: &str) -> String {
+    let mut chars = text.trim().trim_end_matches('.').chars();
+    // What begins with code stays as it is.
+    let text: String = chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect();
+    format!("{text}.")
+}
+
+fn pairs(heads: &[&str], rows: &[(&str, &str)]) -> String {
+    table(heads, rows.iter().map(|(key, doc)| vec![code(key), sentence(doc)]))
+}
+
+fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let line = |cells: Vec<String>| {
+        let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|").replace('\n', " ")).collect();
+        format!("| {} |\n", cells.join(" | ")).replace("  |", " |")
+    };
+    let mut text = line(heads.iter().map(|head| (*head).to_owned()).collect());
+    text.push_str(&format!("|{}\n", "---|".repeat(heads.len())));
+    rows.into_iter().for_each(|row| text.push_str(&line(row)));
+    text
+}

@@ -1,0 +1,102 @@
+//! Loads rules and configurations of the documentation as the server would, in a folder of their own.
+
+use std::fs;
+use std::path::Path;
+
+use fanfare::config::load::{Loaded, load};
+use fanfare::config::substitute::NoEnvironment;
+use fanfare::problem::Problem;
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+use crate::docs::{examples, root};
+
+/// The cast of the examples: the destinations that their rules speak to.
+const CAST: &str = r##"
+timezone: Europe/Berlin
+sources:
+  jewelmusic: {preset: jewelmusic, secrets: "${env:JEWELMUSIC_SECRET}"}
+destinations:
+  release-team: {type: slack, webhook_url: "${env:SLACK}", mentions: {lead: U024BE7LH}}
+  fans: {type: discord, webhook_url: "${env:DISCORD}"}
+  label-heads: {type: email, smtp: "${env:SMTP}", from: fanfare@label.example, to: heads@label.example}
+  finance: {type: email, smtp: "${env:SMTP}", from: fanfare@label.example, to: finance@label.example}
+  oncall: {type: pagerduty, routing_key: "${env:PAGERDUTY}"}
+  ledger: {type: http, url: https://ledger.label.example/events}
+"##;
+
+/// What is no mistake of an example: it is not all there is.
+const PARTIAL: [&str; 3] = ["unheard", "unused-destination", "unused-message"];
+
+/// When everything is loaded.
+pub fn now() -> Timestamp {
+    "2026-01-05T12:00:00Z".parse().unwrap()
+}
+
+/// What is wrong with rules files, by name and text, beside the shipped templates.
+pub fn rules_report(files: &[(&str, &str)]) -> String {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("fanfare.yaml"), CAST).unwrap();
+    fs::create_dir(folder.path().join("rules")).unwrap();
+    for (name, text) in files {
+        fs::write(folder.path().join("rules").join(name), text).unwrap();
+    }
+    if files.iter().any(|(_, text)| text.contains("message:")) {
+        copy(&root().join("templates"), &folder.path().join("templates"));
+    }
+    report(&folder)
+}
+
+/// What is wrong with a `fanfare.yaml`, beside the shipped rules and templates if it has destinations for them.
+pub fn config_report(text: &str) -> String {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("fanfare.yaml"), text).unwrap();
+    fs::create_dir(folder.path().join("rules")).unwrap();
+    fs::write(folder.path().join("rules/shared.yaml"), "hours:\n  awake: {from: \"08:00\", to: \"22:00\", timezone: UTC}\n")
+        .unwrap();
+    report(&folder)
+}
+
+fn report(folder: &TempDir) -> String {
+    let folder = folder.path().canonicalize().unwrap();
+    let loaded = load(&folder.join("fanfare.yaml"), &NoEnvironment, now());
+    let problems = loaded.problems.iter().filter(|problem| !PARTIAL.contains(&problem.code));
+    let problems: Vec<String> = problems.map(|problem| problem.render(false)).collect();
+    problems.join("\n\n").replace(&format!("{}/", folder.display()), "")
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
+}
+
+/// A rules file around some keys of one rule.
+pub fn whole(keys: &str) -> String {
+    let has = |key: &str| keys.lines().any(|line| line.starts_with(&format!("{key}:")));
+    let mut text = String::from("rules:\n");
+    for (key, line) in [("name", "name: example"), ("events", "events: \"*\""), ("actions", "actions: {to: release-team}")]
+    {
+        let is_there = has(key) || (key == "events" && has("missing"));
+        if !is_there {
+            text.push_str(&format!("    {line}\n"));
+        }
+    }
+    keys.lines().for_each(|line| text.push_str(&format!("    {line}\n")));
+    // The first of the keys begins the one item of the list.
+    text.replacen("rules:\n    ", "rules:\n  - ", 1)
+}
+
+#[test]
+fn every_example_loads_without_a_mistake_or_a_warning() {
+    assert!(!examples().is_empty());
+    for example in examples() {
+        let loaded: Loaded = load(&root().join(&example).join("fanfare.yaml"), &NoEnvironment, now());
+        let problems: Vec<String> = loaded.problems.iter().map(|problem: &Problem| problem.render(false)).collect();
+        assert!(problems.is_empty(), "{}:\n{}", example.display(), problems.join("\n\n"));
+        let rules = loaded.snapshot.unwrap().rules.unwrap();
+        assert!(!rules.rules.is_empty(), "{} has no rule", example.display());
+    }
+}
