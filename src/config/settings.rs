@@ -307,7 +307,10 @@ fn destination(name: &str, node: &Node, problems: &mut Problems) -> Option<(Dest
     let fallback =
         fields.texts("fallback", problems).into_iter().map(|(text, node)| (text, node.place.clone())).collect();
     let people = fields.node("mentions", problems);
-    let channel = (kind.parse)(&mut fields, problems);
+    // Where secrets are wanting, a placeholder may be no address. The destination is there all the same, as its kind's
+    // example: what is wrong with a real value is a problem, and then nothing is ever sent.
+    let holds_secret = node.place.text().contains("${");
+    let channel = (kind.parse)(&mut fields, problems).or_else(|| channels::example(kind).filter(|_| holds_secret));
     let mentions = people.map(|node| mentions(node, channel.as_deref(), problems)).unwrap_or_default();
     let place = fields.place.clone();
     fields.finish(problems);

@@ -1,7 +1,6 @@
 //! Loads rules and configurations of the documentation as the server would, in a folder of their own.
 
 use std::fs;
-use std::path::Path;
 
 use fanfare::config::load::{Loaded, load};
 use fanfare::config::substitute::NoEnvironment;
@@ -33,7 +32,7 @@ pub fn now() -> Timestamp {
     "2026-01-05T12:00:00Z".parse().unwrap()
 }
 
-/// What is wrong with rules files, by name and text, beside the shipped templates.
+/// What is wrong with rules files, by name and text, where every message that they say is there.
 pub fn rules_report(files: &[(&str, &str)]) -> String {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("fanfare.yaml"), CAST).unwrap();
@@ -41,13 +40,15 @@ pub fn rules_report(files: &[(&str, &str)]) -> String {
     for (name, text) in files {
         fs::write(folder.path().join("rules").join(name), text).unwrap();
     }
-    if files.iter().any(|(_, text)| text.contains("message:")) {
-        copy(&root().join("templates"), &folder.path().join("templates"));
+    fs::create_dir(folder.path().join("templates")).unwrap();
+    for said in files.iter().flat_map(|(_, text)| text.split("message: ").skip(1)) {
+        let name: String = said.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+        fs::write(folder.path().join(format!("templates/{name}.md")), "{{ event.type }}\n").unwrap();
     }
     report(&folder)
 }
 
-/// What is wrong with a `fanfare.yaml`, beside the shipped rules and templates if it has destinations for them.
+/// What is wrong with a `fanfare.yaml`.
 pub fn config_report(text: &str) -> String {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("fanfare.yaml"), text).unwrap();
@@ -63,14 +64,6 @@ fn report(folder: &TempDir) -> String {
     let problems = loaded.problems.iter().filter(|problem| !PARTIAL.contains(&problem.code));
     let problems: Vec<String> = problems.map(|problem| problem.render(false)).collect();
     problems.join("\n\n").replace(&format!("{}/", folder.display()), "")
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
-    }
 }
 
 /// A rules file around some keys of one rule.
