@@ -80,9 +80,7 @@ pub fn blocks(text: &str) -> Vec<Block> {
         let bare = line.trim_end();
         let ticks = bare.len() - bare.trim_start_matches('`').len();
         open = match open {
-            None if ticks >= 3 => {
-                Some((&bare[..ticks], bare[ticks..].trim().to_owned(), at + line.len(), number + 1))
-            }
+            None if ticks >= 3 => Some((&bare[..ticks], bare[ticks..].trim().to_owned(), at + line.len(), number + 1)),
             Some((fence, info, start, line)) if bare == fence => {
                 blocks.push(Block { info, text: text[start..at].to_owned(), span: start..at, line });
                 None

@@ -9,9 +9,8 @@ use fanfare::delivery::{Attempt, DeliveryId, Outcome, State};
 use fanfare::event::EventId;
 use fanfare::message::template::filters::FILTERS;
 use fanfare::notes::Notes;
-use fanfare::rules::Held;
-use fanfare::rules::keys;
 use fanfare::rules::operator::{self, IGNORE_CASE};
+use fanfare::rules::{Held, keys};
 use fanfare::source::presets::{PRESETS, known_types, preset_names};
 use fanfare::source::{parse, samples, scheme};
 use serde_json::Value;
@@ -186,7 +185,10 @@ fn types() -> String {
 }
 
 fn sample_table() -> String {
-    table(&["sample", "what happened"], samples::ALL.iter().map(|sample| vec![code(sample.name), sentence(sample.about)]))
+    table(
+        &["sample", "what happened"],
+        samples::ALL.iter().map(|sample| vec![code(sample.name), sentence(sample.about)]),
+    )
 }
 
 fn filters() -> String {
@@ -263,7 +265,8 @@ fn argument(arg: &Arg) -> Vec<String> {
     if takes && !known.is_empty() {
         let _ = write!(says, " One of {}.", known.join(", "));
     }
-    let mut otherwise: Vec<String> = arg.get_env().map(|name| code(&format!("${}", name.to_string_lossy()))).into_iter().collect();
+    let mut otherwise: Vec<String> =
+        arg.get_env().map(|name| code(&format!("${}", name.to_string_lossy()))).into_iter().collect();
     if takes {
         otherwise.extend(arg.get_default_values().iter().map(|value| code(&value.to_string_lossy())));
     }

@@ -53,8 +53,11 @@ pub fn config_report(text: &str) -> String {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("fanfare.yaml"), text).unwrap();
     fs::create_dir(folder.path().join("rules")).unwrap();
-    fs::write(folder.path().join("rules/shared.yaml"), "hours:\n  awake: {from: \"08:00\", to: \"22:00\", timezone: UTC}\n")
-        .unwrap();
+    fs::write(
+        folder.path().join("rules/shared.yaml"),
+        "hours:\n  awake: {from: \"08:00\", to: \"22:00\", timezone: UTC}\n",
+    )
+    .unwrap();
     report(&folder)
 }
 
@@ -70,7 +73,8 @@ fn report(folder: &TempDir) -> String {
 pub fn whole(keys: &str) -> String {
     let has = |key: &str| keys.lines().any(|line| line.starts_with(&format!("{key}:")));
     let mut text = String::from("rules:\n");
-    for (key, line) in [("name", "name: example"), ("events", "events: \"*\""), ("actions", "actions: {to: release-team}")]
+    for (key, line) in
+        [("name", "name: example"), ("events", "events: \"*\""), ("actions", "actions: {to: release-team}")]
     {
         let is_there = has(key) || (key == "events" && has("missing"));
         if !is_there {

@@ -61,8 +61,9 @@ fn outputs(page: &Page, wrong: &mut Vec<String>) -> String {
     let all = blocks(&page.text);
     let of = |kind: Kind| all.iter().filter(move |block| block.kind(page) == kind);
     let shared: String = of(Kind::Shared).map(|block| block.text.as_str()).collect();
-    let partials: Vec<(String, String)> =
-        of(Kind::Partial).map(|block| (block.info.rsplit(' ').next().unwrap().to_owned(), block.text.clone())).collect();
+    let partials: Vec<(String, String)> = of(Kind::Partial)
+        .map(|block| (block.info.rsplit(' ').next().unwrap().to_owned(), block.text.clone()))
+        .collect();
     let mut out = page.text.clone();
     let mut last_message: Option<&Block> = None;
     // From the end, so that the places before stay where they are; messages are looked up forwards.
@@ -207,7 +208,11 @@ fn shell(place: &str, text: &str) {
 fn every_channel_has_a_part_of_its_own() {
     let text = fs::read_to_string(root().join("docs/CHANNELS.md")).unwrap();
     for kind in channels::ALL {
-        assert!(text.contains(&format!("## {}\n\n<!-- generated: channel {} -->", kind.name, kind.name)), "{}", kind.name);
+        assert!(
+            text.contains(&format!("## {}\n\n<!-- generated: channel {} -->", kind.name, kind.name)),
+            "{}",
+            kind.name
+        );
     }
 }
 
@@ -225,7 +230,11 @@ fn every_metric_that_a_page_names_is_there() {
 
 /// The anchor that GitHub gives a heading.
 fn anchor(heading: &str) -> String {
-    let kept = heading.to_lowercase().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')).collect::<String>();
+    let kept = heading
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+        .collect::<String>();
     kept.replace(' ', "-")
 }
 
@@ -235,7 +244,8 @@ fn every_link_leads_somewhere() {
     for page in pages() {
         let mut text = page.text.clone();
         blocks(&page.text).iter().rev().for_each(|block| text.replace_range(block.span.clone(), ""));
-        let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+        let headings =
+            text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
         anchors.insert(page.path.clone(), headings.map(anchor).collect());
     }
     for page in pages() {
@@ -264,6 +274,27 @@ fn plain(path: &Path) -> PathBuf {
         }
     }
     plain
+}
+
+#[test]
+fn the_picture_shows_what_people_get() {
+    let picture = fs::read_to_string(root().join("docs/picture.svg")).unwrap();
+    let groups: Vec<&str> = picture.split("data-preview=\"").skip(1).collect();
+    assert!(!groups.is_empty());
+    for group in groups {
+        let (preview, group) = group.split_once('"').unwrap();
+        let [name, event, channel] = words(preview).try_into().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_fanfare"))
+            .args(["preview", &name, "--event", &event, "--as", &channel])
+            .current_dir(root())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        for text in group.split("<text class=\"said\"").skip(1) {
+            let text = text.split_once('>').unwrap().1.split_once('<').unwrap().0.replace("&amp;", "&");
+            assert!(said.contains(&text), "{preview} doesn't say `{text}`:\n{said}");
+        }
+    }
 }
 
 #[test]
