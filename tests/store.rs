@@ -14,6 +14,7 @@ mod people;
 mod retention;
 mod settling;
 mod sqlite;
+mod twins;
 
 use self::bench::Bench;
 

@@ -288,8 +288,7 @@ pub fn renderings(
 /// The samples that a rule would speak of: those that it accepts; where it accepts none, since a sample's values are
 /// only examples, all whose type it names.
 fn opening<'e>(rules: &RuleSet, rule: &Rule, samples: &'e [Event]) -> Vec<&'e Event> {
-    let named: Vec<&Event> =
-        samples.iter().filter(|event| rule.events.accept(&event.kind, event.is_own())).collect();
+    let named: Vec<&Event> = samples.iter().filter(|event| rule.events.accept(&event.kind, event.is_own())).collect();
     let holds = |event: &&Event| rules.judge_rule(rule, event).held == Some(Held::Held);
     let accepted: Vec<&Event> = named.iter().copied().filter(holds).collect();
     if accepted.is_empty() { named } else { accepted }

@@ -17,6 +17,9 @@ pub const LOST_MAX: u32 = 3;
 /// The longest text that is kept of what was sent and what came back, in bytes.
 pub const TEXT_MAX: usize = 4096;
 
+/// The length of a week, in ms.
+const WEEK_MS: i64 = 7 * 24 * 3600 * 1000;
+
 /// A delivery with what only the store needs to know of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
@@ -217,6 +220,16 @@ impl LaneState {
         }
         before != (self.shown, self.receipt.is_some())
     }
+}
+
+/// The week since 1970 that a moment is in: ids are forgotten by whole weeks.
+pub fn week_of(at: Timestamp) -> i64 {
+    at.as_millisecond().div_euclid(WEEK_MS)
+}
+
+/// When a week ends.
+pub fn week_end(week: i64) -> Timestamp {
+    from_ms(week.saturating_add(1).saturating_mul(WEEK_MS))
 }
 
 /// Whether a lease need not be prolonged yet: more than half of the time that is asked for is left. So a holder that asks

@@ -349,12 +349,13 @@ pub trait Store: Send + Sync {
     /// How the store stands.
     fn census(&self) -> Answer<'_, Census>;
 
-    /// Deletes at most `limit` finished things older than `before` (dead deliveries and ids: older than
-    /// `before_dead`), leaving events that a document, timer or unfinished delivery needs. Gives how many; 0 when
-    /// there is nothing more.
+    /// Deletes at most `limit` things that ended or came before `before`: final deliveries, and planned events that no
+    /// document, timer or kept delivery needs, with what rules did about them. Dead deliveries, and what came with a known
+    /// id and another body, go only if older than `before_dead`; ids by whole weeks (see [`life::week_of`]) that ended
+    /// before it. Gives about how many; 0 when there is nothing more.
     fn prune(&self, before: Timestamp, before_dead: Timestamp, limit: usize) -> Answer<'_, u64>;
 
-    /// Whether it can commit now.
+    /// Whether it can take something in and commit it now.
     fn probe(&self) -> Answer<'_, ()>;
 
     /// Finishes what is under way and lets go of the files.

@@ -354,12 +354,14 @@ fn a_full_disk_refuses_events_and_still_settles() {
             store.settle(claim, delivered(), at(1)).await.unwrap();
         }
         assert!(matches!(store.append(event("small")).await, Err(Error::Full)), "what is left is not for events");
+        assert!(matches!(store.probe().await, Err(Error::Full)), "and it is not ready");
         assert_eq!(store.waiting(start(), 100).await.unwrap().entries.len(), kept, "none of them half");
 
         // Retention makes room, and all is as before.
         let lease = store.lease("a", at(2), day(9)).await.unwrap().unwrap();
         store.commit(&lease, Plan { upto: Some(1000), ..Plan::default() }, at(2)).await.unwrap();
         while store.prune(day(1), day(1), 100).await.unwrap() > 0 {}
+        store.probe().await.unwrap();
         assert!(matches!(store.append(large(kept)).await, Ok(Appended::Fresh(_))));
         assert!(matches!(store.append(large(0)).await, Ok(Appended::Duplicate { .. })));
     });

@@ -69,7 +69,10 @@ pub(super) fn router(inbox: Arc<Inbox>) -> Router {
         .route("/", get(page))
         .route("/slack/{destination}", post(slack))
         .route("/discord/api/webhooks/1199887766554433221/{destination}", post(discord))
-        .route("/discord/api/webhooks/1199887766554433221/{destination}/messages/{message}", axum::routing::patch(discord_edit))
+        .route(
+            "/discord/api/webhooks/1199887766554433221/{destination}/messages/{message}",
+            axum::routing::patch(discord_edit),
+        )
         .route("/pagerduty/{destination}", post(pagerduty))
         .route("/http/{destination}", any(http))
         .route("/http/{destination}/{*rest}", any(http))
@@ -100,7 +103,10 @@ async fn discord(State(inbox): Shared, Path(destination): Path<String>, body: By
     match parse(&body) {
         Ok((document, raw)) => {
             let number = inbox.keep("discord", &destination, picture::of_discord(&document), raw);
-            json_answer(StatusCode::OK, &json!({"id": format!("12{number:017}"), "channel_id": "1199887766554433222", "type": 0}))
+            json_answer(
+                StatusCode::OK,
+                &json!({"id": format!("12{number:017}"), "channel_id": "1199887766554433222", "type": 0}),
+            )
         }
         Err(refusal) => *refusal,
     }

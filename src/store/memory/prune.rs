@@ -6,6 +6,7 @@ use super::World;
 use crate::clock::plus;
 use crate::event::Seq;
 use crate::store::LANE_KEPT;
+use crate::store::life::{week_end, week_of};
 
 impl World {
     /// Deletes about `limit` things at most. Gives how many.
@@ -40,7 +41,7 @@ impl World {
         let mut forgotten = 0;
         inbox.ids.retain(|_, known| {
             let count = known.len();
-            known.retain(|(_, known)| known.received >= before);
+            known.retain(|(_, known)| week_end(week_of(known.received)) > before);
             forgotten += count - known.len();
             !known.is_empty()
         });

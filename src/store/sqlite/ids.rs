@@ -16,19 +16,7 @@ use super::error::damaged;
 use super::writer::Desk;
 use crate::event::{EventId, Seq};
 use crate::store::Error;
-
-/// The length of a week, in ms.
-const WEEK_MS: i64 = 7 * 24 * 3600 * 1000;
-
-/// The week since 1970 that a moment is in.
-pub(super) fn week_of(at_ms: i64) -> i64 {
-    at_ms.div_euclid(WEEK_MS)
-}
-
-/// When a week ends, in ms.
-pub(super) fn week_end(week: i64) -> i64 {
-    week.saturating_add(1).saturating_mul(WEEK_MS)
-}
+use crate::store::life::week_end;
 
 /// The secret that ids are hashed with.
 #[derive(Debug, Clone, Copy)]
@@ -255,7 +243,8 @@ impl Desk {
 
     /// Drops the tables of weeks that ended before `before_ms`. Gives how many.
     pub fn drop_weeks(&mut self, before_ms: i64, limit: usize) -> Result<usize, Error> {
-        let old: Vec<i64> = self.cold.weeks().filter(|week| week_end(*week) <= before_ms).take(limit).collect();
+        let old: Vec<i64> =
+            self.cold.weeks().filter(|week| week_end(*week).as_millisecond() <= before_ms).take(limit).collect();
         for week in &old {
             self.conn.execute_batch(&format!("DROP TABLE IF EXISTS ids_{week}"))?;
             let week = *week;

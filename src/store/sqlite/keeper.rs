@@ -13,10 +13,12 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::connect::checkpoint;
-use super::ids::{IdKey, IdRow, week_of};
+use super::ids::{IdKey, IdRow};
 use super::writer::{Asked, Desk, Job};
+use crate::clock::from_ms;
 use crate::event::{EventId, Seq};
 use crate::store::Error;
+use crate::store::life::week_of;
 
 /// How often it looks by itself.
 const TICK: Duration = Duration::from_secs(30);
@@ -48,13 +50,23 @@ pub(super) struct Bell {
     rung: AtomicBool,
     /// How many ids are in memory.
     pub hot: AtomicUsize,
+    /// The disk is full: what room is left is not for the index.
+    pub full: AtomicBool,
 }
 
 impl Bell {
     /// A bell, and where its errands arrive.
     pub fn new() -> (Arc<Self>, Receiver<Errand>) {
         let (errands, arriving) = std::sync::mpsc::channel();
-        (Arc::new(Self { errands, rung: AtomicBool::new(false), hot: AtomicUsize::new(0) }), arriving)
+        (
+            Arc::new(Self {
+                errands,
+                rung: AtomicBool::new(false),
+                hot: AtomicUsize::new(0),
+                full: AtomicBool::new(false),
+            }),
+            arriving,
+        )
     }
 
     /// Asks to look at the log; once is enough until it did.
@@ -91,7 +103,8 @@ impl Keeper {
             match errands.recv_timeout(TICK) {
                 Ok(Errand::Look) => {
                     self.bell.rung.store(false, Ordering::Release);
-                    if self.bell.hot.load(Ordering::Relaxed) >= (newest / 4).clamp(RUN_MIN, RUN_MAX) {
+                    let worth = (newest / 4).clamp(RUN_MIN, RUN_MAX);
+                    if self.bell.hot.load(Ordering::Relaxed) >= worth && !self.is_full() {
                         newest += self.index().unwrap_or(0);
                     }
                 }
@@ -106,6 +119,7 @@ impl Keeper {
                     let _ = reply.send(());
                     return;
                 }
+                Err(RecvTimeoutError::Timeout) if self.is_full() => {}
                 Err(RecvTimeoutError::Timeout) => {
                     // What fails here is tried again, and the writer meets the same failure and says so.
                     let _ = self.index();
@@ -115,6 +129,10 @@ impl Keeper {
             }
             self.copy_log();
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.bell.full.load(Ordering::Relaxed)
     }
 
     /// Copies what it can of the log to the database. Nobody waits for it.
@@ -162,7 +180,7 @@ impl Keeper {
                     let (source, id): (String, String) = (row.get(2)?, row.get(3)?);
                     let id = EventId(id.into());
                     let (hash, check) = (self.key.hash(&id), self.key.check(&source, &id));
-                    rows.push(IdRow { week: week_of(row.get(4)?), hash, seq: from, check, body: row.get(5)? });
+                    rows.push(IdRow { week: week_of(from_ms(row.get(4)?)), hash, seq: from, check, body: row.get(5)? });
                 }
             }
             if from == before {

@@ -20,6 +20,7 @@ mod writer;
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -56,6 +57,8 @@ pub(super) struct Sqlite {
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// No other process opens the file while this is held.
     lock: Mutex<Option<File>>,
+    /// It was closed on purpose.
+    closed: AtomicBool,
 }
 
 impl Sqlite {
@@ -91,11 +94,13 @@ impl Sqlite {
             bell,
             threads: Mutex::new(threads),
             lock: Mutex::new(Some(lock)),
+            closed: AtomicBool::new(false),
         })
     }
 
     async fn queue(&self, job: Job) -> Result<(), Error> {
-        self.writer.as_ref().ok_or_else(closed)?.send(job).await.map_err(|_| closed())
+        let writer = self.writer.as_ref().ok_or_else(closed)?;
+        writer.send(job).await.map_err(|_| self.gone())
     }
 
     /// Has the writer do something within a transaction; answers when it is committed.
@@ -105,7 +110,15 @@ impl Sqlite {
     ) -> Result<T, Error> {
         let (job, answer) = Asked::job(work);
         self.queue(job).await?;
-        answer.await.map_err(|_| closed())?
+        answer.await.map_err(|_| self.gone())?
+    }
+
+    /// Why the writer doesn't answer. If it ended by itself, what it was doing is not known: the process must start anew.
+    fn gone(&self) -> Error {
+        match self.closed.load(Ordering::SeqCst) {
+            true => closed(),
+            false => Error::Broken("the thread that writes to the store has ended".into()),
+        }
     }
 
     /// Moves the ids in memory to their tables.
@@ -119,6 +132,7 @@ impl Sqlite {
 
     /// Ends what reads and what looks after the file, then the writer, so that it is the last to let go of it.
     async fn end(&self) -> Result<(), Error> {
+        self.closed.store(true, Ordering::SeqCst);
         // What could not be indexed is indexed after the next start.
         let _ = self.index().await;
         let (reply, stopped) = oneshot::channel();
@@ -174,7 +188,7 @@ impl Store for Sqlite {
         Box::pin(async move {
             let (reply, answer) = oneshot::channel();
             self.queue(Job::Append(Box::new(Arrival::new(event, &self.key)), reply)).await?;
-            answer.await.map_err(|_| closed())?
+            answer.await.map_err(|_| self.gone())?
         })
     }
 
@@ -294,7 +308,11 @@ impl Store for Sqlite {
     }
 
     fn probe(&self) -> Answer<'_, ()> {
-        Box::pin(self.write(|desk| desk.set_meta("probes", desk.meta("probes")? + 1)))
+        Box::pin(async move {
+            let (job, answer) = Asked::taking_in(|desk| desk.set_meta("probes", desk.meta("probes")? + 1));
+            self.queue(job).await?;
+            answer.await.map_err(|_| self.gone())?
+        })
     }
 
     fn close(&self) -> Answer<'_, ()> {

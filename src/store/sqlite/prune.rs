@@ -28,6 +28,7 @@ impl Desk {
         left -= self.drop_weeks(before_dead.as_millisecond(), left)?;
         let pruned = (limit - left) as u64;
         self.written += pruned * 4096;
+        self.freed |= pruned > 0;
         Ok(pruned)
     }
 

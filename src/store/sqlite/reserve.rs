@@ -64,11 +64,6 @@ impl Reserve {
         self.spent = !restored;
     }
 
-    /// Something may have been deleted: worth another try.
-    pub fn something_changed(&mut self) {
-        self.tried = None;
-    }
-
     fn has_pages(&self, conn: &Connection) -> Result<bool, Error> {
         let Some(max_pages) = self.max_pages else { return Ok(true) };
         let pages = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));

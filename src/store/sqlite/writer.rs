@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::{mpsc, oneshot};
 
@@ -58,11 +59,24 @@ pub(super) trait Task: Send {
     fn run(&mut self, desk: &mut Desk) -> Result<(), Error>;
     /// Answers, when it is known what became of the transaction.
     fn answer(self: Box<Self>, fate: Result<(), Error>);
+    /// Whether it takes something in, or asks whether that can be done: what a full disk refuses.
+    fn takes_in(&self) -> bool;
+}
+
+impl Job {
+    fn takes_in(&self) -> bool {
+        match self {
+            Job::Append(..) => true,
+            Job::Task(task) => task.takes_in(),
+            Job::Close(_) => false,
+        }
+    }
 }
 
 /// A closure as a task.
 pub(super) struct Asked<T, F> {
     work: F,
+    takes_in: bool,
     outcome: Option<Result<T, Error>>,
     reply: oneshot::Sender<Result<T, Error>>,
 }
@@ -74,8 +88,17 @@ where
 {
     /// The job, and where its answer comes.
     pub fn job(work: F) -> (Job, oneshot::Receiver<Result<T, Error>>) {
+        Self::asked(false, work)
+    }
+
+    /// The same, for work that a full disk refuses.
+    pub fn taking_in(work: F) -> (Job, oneshot::Receiver<Result<T, Error>>) {
+        Self::asked(true, work)
+    }
+
+    fn asked(takes_in: bool, work: F) -> (Job, oneshot::Receiver<Result<T, Error>>) {
         let (reply, answer) = oneshot::channel();
-        (Job::Task(Box::new(Self { work, outcome: None, reply })), answer)
+        (Job::Task(Box::new(Self { work, takes_in, outcome: None, reply })), answer)
     }
 }
 
@@ -100,6 +123,10 @@ where
         };
         let _ = self.reply.send(answer);
     }
+
+    fn takes_in(&self) -> bool {
+        self.takes_in
+    }
 }
 
 /// Something to do once a transaction is committed, and only then.
@@ -119,6 +146,8 @@ pub(super) struct Desk {
     pub pending: Vec<(i64, Seq)>,
     /// About so many bytes went to the write-ahead log since it was last looked at.
     pub written: u64,
+    /// Something was deleted, so that a full disk may have room again.
+    pub freed: bool,
     after_commit: Vec<AfterCommit>,
 }
 
@@ -136,6 +165,7 @@ impl Desk {
             next_seq: 0,
             pending: Vec::new(),
             written: 0,
+            freed: false,
             after_commit: Vec::new(),
         };
         desk.indexed = desk.meta("indexed")?;
@@ -255,8 +285,7 @@ impl Writer {
             self.batch(&mut jobs);
             if let Some(reply) = close {
                 queue.close();
-                // What could not be copied is copied at the next start.
-                let _ = checkpoint(&self.desk.conn, "TRUNCATE");
+                self.copy_all();
                 drop(self);
                 let _ = reply.send(());
                 return;
@@ -265,12 +294,24 @@ impl Writer {
         }
     }
 
+    /// Copies the whole log, so that closing leaves one file. What can't be copied is copied at the next start; and where
+    /// the disk has failed, nothing more is written at all.
+    fn copy_all(&self) {
+        let conn = &self.desk.conn;
+        if self.stopped.is_some() {
+            let _ = conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        } else {
+            let _ = checkpoint(conn, "TRUNCATE");
+        }
+    }
+
     fn batch(&mut self, jobs: &mut Vec<Job>) {
         if jobs.is_empty() {
             return;
         }
-        if self.reserve.is_spent() && jobs.iter().any(|job| matches!(job, Job::Append(..))) {
-            self.reserve.try_restore(&self.desk.conn, RETRY);
+        if self.reserve.is_spent() && jobs.iter().any(Job::takes_in) {
+            let every = if std::mem::take(&mut self.desk.freed) { Duration::ZERO } else { RETRY };
+            self.reserve.try_restore(&self.desk.conn, every);
         }
         let mut done = Vec::with_capacity(jobs.len());
         let mut fate = match &self.stopped {
@@ -293,10 +334,7 @@ impl Writer {
                 Job::Close(_) => {}
             }
         }
-        let wrote = fate.is_ok() && done.iter().any(|done| matches!(done, Done::Task(..)));
-        if wrote {
-            self.reserve.something_changed();
-        }
+        self.bell.full.store(self.reserve.is_spent(), Ordering::Relaxed);
         self.bell.hot.store(self.desk.hot.len(), Ordering::Relaxed);
         for done in done {
             done.answer(&fate);
@@ -325,6 +363,10 @@ impl Writer {
             let result = match job {
                 Job::Append(_, reply) if spent => {
                     done.push(Done::Append(reply, Err(Error::Full)));
+                    continue;
+                }
+                Job::Task(task) if spent && task.takes_in() => {
+                    done.push(Done::Task(task, Err(Error::Full)));
                     continue;
                 }
                 Job::Append(arrival, reply) => {
