@@ -38,6 +38,8 @@ token: xoxb-000000000000-FAKE-q7ZkT4mW9sB2xN6vC1
 channel: \"#releases\"
 broadcast: true
 url: https://slack.com/api
+# Or, in place of all of these, a webhook, which can only post:
+# webhook_url: https://hooks.slack.com/services/T0000FAKE/B0000FAKE/q7ZkT4mW9sB2xN6vC1aaaaaa
 ",
     keys: &[
         KeyDoc {
