@@ -14,4 +14,6 @@ mod channels;
 mod wire;
 mod shipped;
 mod docs;
+mod layers;
+mod tidy;
 mod support;

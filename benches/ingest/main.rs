@@ -6,6 +6,8 @@
 //!
 //! Run it through `scripts/bench ingest`, which builds the binary and fetches the peers.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod load;
 mod server;
 

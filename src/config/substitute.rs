@@ -174,7 +174,7 @@ fn scalar(
     out
 }
 
-fn pieces(text: &str) -> Result<Vec<Piece<'_>>, Problem> {
+fn pieces(text: &str) -> Result<Vec<Piece<'_>>, Box<Problem>> {
     let mut pieces = Vec::new();
     let mut literal = String::new();
     let mut rest = text;
@@ -187,7 +187,8 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, Problem> {
         }
         literal.push_str(&rest[..at]);
         let Some(end) = rest[at..].find('}') else {
-            return Err(Problem::error("substitution", "`${` is never closed").hint("a plain `${` is written `$${`"));
+            let problem = Problem::error("substitution", "`${` is never closed");
+            return Err(Box::new(problem.hint("a plain `${` is written `$${`")));
         };
         let inner = &rest[at + 2..at + end];
         if !literal.is_empty() {
@@ -203,7 +204,7 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, Problem> {
     Ok(pieces)
 }
 
-fn piece(inner: &str) -> Result<Piece<'_>, Problem> {
+fn piece(inner: &str) -> Result<Piece<'_>, Box<Problem>> {
     if let Some(variable) = inner.strip_prefix("env:") {
         let (name, default) = match variable.split_once(":-") {
             Some((name, default)) => (name, Some(default)),
@@ -213,15 +214,17 @@ fn piece(inner: &str) -> Result<Piece<'_>, Problem> {
         if !name.is_empty() && name.chars().all(plain) {
             return Ok(Piece::Variable { name, default });
         }
-        return Err(Problem::error("substitution", format!("`{name}` is no name of an environment variable")));
+        let problem = Problem::error("substitution", format!("`{name}` is no name of an environment variable"));
+        return Err(Box::new(problem));
     }
     if let Some(path) = inner.strip_prefix("file:")
         && !path.is_empty()
     {
         return Ok(Piece::File(path));
     }
-    Err(Problem::error("substitution", format!("`${{{inner}}}` is neither `${{env:NAME}}` nor `${{file:PATH}}`"))
-        .hint("a plain `${` is written `$${`"))
+    let problem =
+        Problem::error("substitution", format!("`${{{inner}}}` is neither `${{env:NAME}}` nor `${{file:PATH}}`"));
+    Err(Box::new(problem.hint("a plain `${` is written `$${`")))
 }
 
 /// Whether the piece at `at` stands between `://` and `@` of a URL's authority.

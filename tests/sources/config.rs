@@ -161,7 +161,7 @@ fn a_problem_with_a_source_never_shows_a_secret() {
     for yaml in [
         format!("{{preset: standard-webhooks, secrets: [\"{secret}!\"]}}"),
         format!("{{preset: stripe, secrets: [{{a: {secret}}}]}}"),
-        format!("{{preset: stripe, secrets: [{}]}}", vec![secret; 9].join(", ")),
+        format!("{{preset: stripe, secrets: [{}]}}", [secret; 9].join(", ")),
     ] {
         let mut problems = fanfare::problem::Problems::new();
         let node = fanfare::yaml::read(&fanfare::problem::File::new("f.yaml", &*yaml), &mut problems).unwrap();

@@ -109,7 +109,7 @@ fn every_upc_has_a_valid_check_digit_and_every_isrc_its_form() {
         if let Some(upc) = metadata["upc"].as_str() {
             let sum: u32 =
                 upc.chars().rev().enumerate().map(|(nth, c)| c.to_digit(10).unwrap() * [1, 3][nth % 2]).sum();
-            assert!(sum % 10 == 0 && [12, 13].contains(&upc.len()), "{}: {upc}", sample.name);
+            assert!(sum.is_multiple_of(10) && [12, 13].contains(&upc.len()), "{}: {upc}", sample.name);
         }
         if let Some(isrc) = metadata["isrc"].as_str() {
             let (country, rest) = isrc.split_at(2);

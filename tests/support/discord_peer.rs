@@ -221,7 +221,7 @@ fn embeds(said: &Map<String, Value>) -> Checked<Vec<Value>> {
         if let Some(url) = embed.get("url") {
             web(url)?;
         }
-        if embed.get("color").is_some_and(|colour| !colour.as_u64().is_some_and(|colour| colour <= 0xFF_FFFF)) {
+        if embed.get("color").is_some_and(|colour| colour.as_u64().is_none_or(|colour| colour > 0xFF_FFFF)) {
             return malformed("color");
         }
         if let Some(time) = embed.get("timestamp") {

@@ -163,7 +163,7 @@ fn trigger(event: &Map<String, Value>) -> Result<(String, String), String> {
     }
     text(payload, "source", 1024)?;
     if let Some(time) = payload.get("timestamp")
-        && !time.as_str().is_some_and(|time| time.parse::<jiff::Timestamp>().is_ok())
+        && time.as_str().is_none_or(|time| time.parse::<jiff::Timestamp>().is_err())
     {
         return Err(format!("'timestamp' is {time}"));
     }

@@ -373,7 +373,7 @@ impl Check {
                 if !matches!(element.get("style").and_then(Value::as_str), Some("bullet" | "ordered")) {
                     return refuse("invalid_blocks", "a list is `bullet` or `ordered`");
                 }
-                if element.get("indent").is_some_and(|indent| !indent.as_u64().is_some_and(|indent| indent <= 8)) {
+                if element.get("indent").is_some_and(|indent| indent.as_u64().is_none_or(|indent| indent > 8)) {
                     return refuse("invalid_blocks", "a list's indent is 0 to 8");
                 }
                 list(element, "elements", usize::MAX)?.iter().try_for_each(|item| match kind(item)? {

@@ -248,7 +248,8 @@ fn every_channels_example_is_right() {
     for kind in fanfare::channels::ALL {
         let (channel, problems) = try_channel(kind.example);
         assert!(channel.is_some() && problems.is_empty(), "{}: {problems:?}", kind.name);
-        for key in kind.keys {
+        // Of two keys that exclude each other an example can have one.
+        for key in kind.keys.iter().filter(|key| !key.doc.contains("Either this or")) {
             assert!(kind.example.contains(&format!("{}:", key.name)), "`{}` is not in the example", key.name);
         }
     }
