@@ -29,7 +29,8 @@ fn code() -> Vec<(PathBuf, String)> {
 
 #[test]
 fn every_file_begins_with_what_it_is_for() {
-    let without: Vec<_> = code().into_iter().filter(|(_, text)| !text.starts_with("//! ")).map(|(path, _)| path).collect();
+    let without: Vec<_> =
+        code().into_iter().filter(|(_, text)| !text.starts_with("//! ")).map(|(path, _)| path).collect();
     assert!(without.is_empty(), "no `//!` at the top of {without:?}");
 }
 
@@ -50,11 +51,19 @@ fn no_source_file_is_dead() {
         let folder = path.parent().unwrap();
         let (parents, module) = match name {
             "lib" | "main" => continue,
-            "mod" => (vec![folder.with_extension("rs"), folder.parent().unwrap().join("mod.rs"), folder.parent().unwrap().join("lib.rs")], folder.file_name().unwrap().to_str().unwrap()),
+            "mod" => (
+                vec![
+                    folder.with_extension("rs"),
+                    folder.parent().unwrap().join("mod.rs"),
+                    folder.parent().unwrap().join("lib.rs"),
+                ],
+                folder.file_name().unwrap().to_str().unwrap(),
+            ),
             _ => (vec![folder.join("mod.rs"), folder.join("lib.rs"), folder.with_extension("rs")], name),
         };
         let line = format!("mod {module};");
-        let known = parents.iter().filter_map(|parent| std::fs::read_to_string(parent).ok()).any(|text| text.contains(&line));
+        let known =
+            parents.iter().filter_map(|parent| std::fs::read_to_string(parent).ok()).any(|text| text.contains(&line));
         assert!(known, "{} is no module of anything", path.display());
     }
 }
