@@ -17,3 +17,4 @@ mod docs;
 mod layers;
 mod tidy;
 mod support;
+mod trial;

@@ -22,6 +22,7 @@ mod send;
 mod serve;
 pub mod starter;
 mod term;
+mod test;
 
 /// The notification router for record labels: verifies webhooks, matches them against rules, tells the right people.
 #[derive(Debug, Parser)]
@@ -42,6 +43,8 @@ enum Command {
     Serve(serve::Serve),
     /// Say everything that is wrong with configuration, rules and templates
     Check(check::Check),
+    /// Play the tests of the rules
+    Test(test::Test),
     /// Say what each rule makes of an event, and why
     Explain(explain::Explain),
     /// Show what a message would look like in a channel
@@ -107,6 +110,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Demo(demo) => demo.run(),
         Command::Serve(serve) => serve.run(config),
         Command::Check(check) => check.run(config),
+        Command::Test(test) => test.run(config),
         Command::Explain(explain) => explain.run(config),
         Command::Preview(preview) => preview.run(config),
         Command::Send(send) => send.run(config),

@@ -48,11 +48,22 @@ impl Files {
     /// Reads both folders. What can't be read is a problem.
     pub fn read_folders(&mut self, rules: &Path, templates: &Path, problems: &mut Problems) {
         for file in folder(rules, &["yaml", "yml"], problems) {
-            let is_test = file.path.ends_with(".test.yaml") || file.path.ends_with(".test.yml");
-            if is_test { self.tests.push(file) } else { self.rules.push(file) }
+            if is_test(&file.path) { self.tests.push(file) } else { self.rules.push(file) }
         }
         self.templates = folder(templates, &["md", "json", "html"], problems);
     }
+}
+
+fn is_test(path: &str) -> bool {
+    path.ends_with(".test.yaml") || path.ends_with(".test.yml")
+}
+
+/// A test file, or those of a folder.
+pub fn tests(path: &Path, problems: &mut Problems) -> Vec<Arc<File>> {
+    if !path.is_dir() {
+        return read(path, &shown(path), problems).into_iter().collect();
+    }
+    folder(path, &["yaml", "yml"], problems).into_iter().filter(|file| is_test(&file.path)).collect()
 }
 
 /// Reads one file, shown as `shown`.

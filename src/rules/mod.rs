@@ -54,6 +54,7 @@ pub mod operand;
 pub mod operator;
 pub mod parse;
 mod reading;
+pub mod trial;
 pub mod value;
 
 /// Everything that stands in the rules folder, compiled.
@@ -98,7 +99,7 @@ pub struct At<T> {
 }
 
 /// One rule.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Rule {
     /// Its name, unique; state belongs to it.
     pub name: At<String>,
@@ -133,7 +134,7 @@ pub struct Rule {
 }
 
 /// What an action asks for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Action {
     /// Its identity within the rule: its `name`, else a digest of what it says and when; never its place.
     pub id: String,
@@ -170,7 +171,7 @@ pub struct Action {
 }
 
 /// `at: 3d before $.data.metadata.release_date`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct AtDate {
     /// Added to the date: negative for `before`.
     pub offset: SignedDuration,
@@ -214,7 +215,7 @@ pub struct Query {
 pub struct KeySpec(pub Vec<Name>);
 
 /// What closes a case.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Closer {
     /// Which event types.
     pub events: Globs,
@@ -225,7 +226,7 @@ pub struct Closer {
 }
 
 /// `missing: {events, when, for}`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Missing {
     /// What should come.
     pub events: Globs,
@@ -269,7 +270,7 @@ pub enum DigestTime {
 }
 
 /// A mute that stands in a file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct FileMute {
     /// As one made at run time; its id follows from what it says.
     pub mute: Mute,

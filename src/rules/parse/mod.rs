@@ -216,7 +216,7 @@ fn not_cut_within(node: &Node, problems: &mut Problems) {
 }
 
 /// Reports a plain text that a ` #` cut short, whatever stands behind it.
-fn not_cut(node: &Node, problems: &mut Problems) {
+pub(super) fn not_cut(node: &Node, problems: &mut Problems) {
     if let Some(comment) = node.cut_by_comment() {
         problems.push(cut(&comment));
     }

@@ -1,0 +1,215 @@
+//! `fanfare test`: plays the tests of the rules.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+
+use crate::cli::{Outcome, load_without_secrets, term};
+use crate::config::files::{self, Files};
+use crate::config::{Snapshot, load, settings};
+use crate::problem::{File, Gravity, Problem, Problems};
+use crate::rules::glob::Glob;
+use crate::rules::trial;
+use crate::steps::rehearse::Stage;
+use crate::steps::rehearse::cover::{Coverage, Reached};
+use crate::steps::rehearse::play::{self, Played};
+
+mod print;
+
+/// How often `--watch` looks whether anything changed.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// The largest file that a test may send, in bytes.
+const EVENT_MAX: u64 = 4 << 20;
+
+/// Needs no server and no secrets. Exits with 1 if a test fails or can't be read.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Test {
+    /// Test files, or folders with some; by default the rules folder
+    #[arg(value_name = "PATH", value_parser = existing)]
+    paths: Vec<PathBuf>,
+    /// Only tests with such a name: `*fraud*`
+    #[arg(long, value_name = "GLOB", value_parser = filter)]
+    filter: Option<Filter>,
+    /// How the outcome is printed
+    #[arg(long, value_enum, default_value = "text")]
+    format: TestFormat,
+    /// Say what of the rules no test reaches
+    #[arg(long)]
+    coverage: bool,
+    /// Test again whenever a file changes
+    #[arg(long)]
+    watch: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TestFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// For build servers
+    Junit,
+}
+
+#[derive(Debug, Clone)]
+struct Filter {
+    text: String,
+    glob: Glob,
+}
+
+fn existing(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.exists() { Ok(path) } else { Err("there is no such file or folder".into()) }
+}
+
+fn filter(text: &str) -> Result<Filter, String> {
+    match Glob::parse(text) {
+        Ok(glob) => Ok(Filter { text: text.to_owned(), glob }),
+        Err(error) => Err(error.message),
+    }
+}
+
+/// A test and what came of it.
+struct Outcomes<'t> {
+    tests: Vec<(&'t trial::Test, Played)>,
+    coverage: Option<Reached>,
+    took: Duration,
+}
+
+impl Outcomes<'_> {
+    fn failed(&self) -> usize {
+        self.tests.iter().filter(|(_, played)| !played.failed.is_empty()).count()
+    }
+}
+
+impl Test {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+        if !self.watch {
+            return Ok(self.once(config, &RefCell::default()));
+        }
+        loop {
+            if std::io::stdout().is_terminal() {
+                print!("\x1b[2J\x1b[H");
+            }
+            let sent = RefCell::default();
+            self.once(config, &sent);
+            eprintln!("{}", term::dim("waiting for a change; Ctrl-C ends"));
+            let before = self.fingerprint(config, &sent.borrow());
+            while self.fingerprint(config, &sent.borrow()) == before {
+                std::thread::sleep(LOOK_EVERY);
+            }
+        }
+    }
+
+    /// Tests once. `sent` collects the files that tests send.
+    fn once(&self, config: &Path, sent: &RefCell<BTreeSet<PathBuf>>) -> Outcome {
+        let loaded = load_without_secrets(config);
+        if report_errors(&loaded.problems) {
+            return Outcome::Wrong;
+        }
+        let Some(snapshot) = loaded.snapshot else { return Outcome::Wrong };
+        let mut problems = Problems::new();
+        let files = match self.paths.is_empty() {
+            true => loaded.files.tests.clone(),
+            false => self.paths.iter().flat_map(|path| files::tests(path, &mut problems)).collect(),
+        };
+        let (stage, tests) = tests(snapshot, &loaded.files, &files, sent, &mut problems);
+        if report_errors(&problems) {
+            return Outcome::Wrong;
+        }
+        let wanted = |test: &&trial::Test| self.filter.as_ref().is_none_or(|f| f.glob.matches(&test.name.value));
+        let chosen: Vec<&trial::Test> = tests.iter().filter(wanted).collect();
+        if chosen.is_empty() {
+            return self.nothing(&tests);
+        }
+        let outcomes = self.play(&stage, &chosen);
+        match self.format {
+            TestFormat::Text => print!("{}", print::text(&outcomes)),
+            TestFormat::Json => println!("{:#}", print::json(&outcomes)),
+            TestFormat::Junit => print!("{}", print::junit(&outcomes)),
+        }
+        if outcomes.failed() > 0 { Outcome::Wrong } else { Outcome::Good }
+    }
+
+    fn play<'t>(&self, stage: &Stage, tests: &[&'t trial::Test]) -> Outcomes<'t> {
+        let began = Instant::now();
+        let played = play::play_all(stage, tests, self.coverage);
+        let took = began.elapsed();
+        let coverage = stage.snapshot().rules.as_ref().filter(|_| self.coverage).map(|rules| {
+            let mut all = Coverage::default();
+            played.iter().for_each(|played| all.add(played.coverage.clone()));
+            all.reached(rules)
+        });
+        Outcomes { tests: tests.iter().copied().zip(played).collect(), coverage, took }
+    }
+
+    /// No test was chosen: wrong where some were asked for.
+    fn nothing(&self, tests: &[trial::Test]) -> Outcome {
+        match &self.filter {
+            Some(Filter { text, .. }) => {
+                let within = tests.iter().any(|test| test.name.value.contains(text.as_str()));
+                let hint = if within { format!("; did you mean `*{text}*`?") } else { String::new() };
+                eprintln!("{} no test is called `{text}`{hint}", term::bad("error:"));
+                Outcome::Wrong
+            }
+            None if !self.paths.is_empty() => {
+                eprintln!("{} no test is there", term::bad("error:"));
+                Outcome::Wrong
+            }
+            None => {
+                eprintln!("there are no tests: they stand in the rules folder, in files named `*.test.yaml`");
+                Outcome::Good
+            }
+        }
+    }
+
+    /// What all files say that tests depend on, as one text.
+    fn fingerprint(&self, config: &Path, sent: &BTreeSet<PathBuf>) -> String {
+        let loaded = load_without_secrets(config);
+        let settings = loaded.snapshot.map_or_else(|| settings::defaults(config), |snapshot| snapshot.settings);
+        let mut unread = Problems::new();
+        let mut beside: Vec<Arc<File>> = self.paths.iter().flat_map(|path| files::tests(path, &mut unread)).collect();
+        beside.extend(sent.iter().filter_map(|path| files::read(path, &files::shown(path), &mut unread)));
+        let beside = Files { tests: beside, ..Files::default() };
+        format!("{} {}", load::fingerprint(&settings), beside.hash())
+    }
+}
+
+/// Reads test files, for what `snapshot` says.
+pub(crate) fn tests(
+    snapshot: Snapshot,
+    files: &Files,
+    tests: &[Arc<File>],
+    sent: &RefCell<BTreeSet<PathBuf>>,
+    problems: &mut Problems,
+) -> (Stage, Vec<trial::Test>) {
+    let stage = Stage::new(snapshot);
+    let read = |test: &str, name: &str| {
+        let path = Path::new(test).parent().unwrap_or(Path::new("")).join(name);
+        sent.borrow_mut().insert(path.clone());
+        let metadata = std::fs::metadata(&path).map_err(|error| error.to_string())?;
+        if !metadata.is_file() || metadata.len() > EVENT_MAX {
+            return Err("it is no plain file of at most 4 MiB".into());
+        }
+        std::fs::read(&path).map_err(|error| error.to_string())
+    };
+    let mut said = Problems::new();
+    let tests = play::read(&stage, files, tests, &read, &mut said);
+    said.sort();
+    problems.extend(said);
+    (stage, tests)
+}
+
+/// Prints the errors on standard error; warnings are for `check`.
+fn report_errors(problems: &Problems) -> bool {
+    let is_error = |problem: &&Problem| problem.gravity == Gravity::Error;
+    for problem in problems.iter().filter(is_error) {
+        eprintln!("{}\n", problem.render(term::colour_on_stderr()));
+    }
+    problems.has_errors()
+}

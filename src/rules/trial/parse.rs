@@ -1,0 +1,468 @@
+//! From a `*.test.yaml` to its tests, and to everything that is wrong with it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::set::Setting;
+use super::{Body, Expectation, Field, Known, Pattern, START_S, Send, Step, Test, What};
+use crate::clock::{from_ms, plus};
+use crate::delivery::Severity;
+use crate::json;
+use crate::path::{Part, Path};
+use crate::problem::{File, Place, Problem, Problems};
+use crate::rules::At;
+use crate::rules::glob::{Glob, inner};
+use crate::rules::parse::not_cut;
+use crate::yaml::{self, Fields, Kind, Node};
+
+/// What a step can be, in the order of the documentation.
+const ACTS: [&str; 6] = ["send", "expect", "wait", "at", "fail", "heal"];
+
+/// What an event's own `id`, `created` and `timestamp` say, where it stands in a test, is kept.
+const OWN: [(&str, &str); 3] = [("id", "$.id"), ("created", "$.created"), ("timestamp", "$.timestamp")];
+
+/// Reads a test file. What is wrong goes to the problems; the tests can be played only if that was nothing.
+pub fn parse(file: &Arc<File>, known: &Known<'_>, problems: &mut Problems) -> Vec<Test> {
+    let Some(root) = yaml::read(file, problems) else { return Vec::new() };
+    match root.kind {
+        Kind::Null => return Vec::new(),
+        Kind::List(_) => {
+            problems.push(root.expected("a mapping with `tests`").hint("put `tests:` above the list"));
+            return Vec::new();
+        }
+        _ => {}
+    }
+    let Some(mut fields) = Fields::of(&root, "a test file", problems) else { return Vec::new() };
+    if !fields.has("tests") {
+        fields.missing("tests", problems);
+    }
+    let nodes = match fields.node("tests", problems) {
+        Some(Node { kind: Kind::List(nodes), .. }) => nodes.as_slice(),
+        Some(node) => {
+            problems.push(node.expected("a list of tests").hint("begin each with `- name:`"));
+            &[]
+        }
+        None => &[],
+    };
+    if let Some((key, _)) = fields.take("rules") {
+        problems.push(
+            Problem::error("rules-here", "rules don't stand in a test file")
+                .at(&key.place)
+                .hint("put them into a file whose name doesn't end in `.test.yaml`"),
+        );
+    }
+    fields.finish(problems);
+    let mut reader = Reader { file, known, problems, now: start(), sees: BTreeSet::new() };
+    let tests: Vec<Test> = nodes.iter().filter_map(|node| reader.test(node)).collect();
+    reader.unique_names(&tests);
+    tests
+}
+
+fn start() -> Timestamp {
+    from_ms(START_S * 1000)
+}
+
+struct Reader<'a> {
+    file: &'a Arc<File>,
+    known: &'a Known<'a>,
+    problems: &'a mut Problems,
+    /// The clock of the test that is being read.
+    now: Timestamp,
+    /// The rules that it sees.
+    sees: BTreeSet<String>,
+}
+
+impl Reader<'_> {
+    fn test(&mut self, node: &Node) -> Option<Test> {
+        let mut fields = Fields::of(node, "a test", self.problems)?;
+        let name = fields.required("name", self.problems);
+        if let Some((name, node)) = &name {
+            fields.what = format!("test `{name}`");
+            not_cut(node, self.problems);
+        }
+        self.sees = self.sees(&mut fields);
+        self.now = start();
+        if !fields.has("steps") {
+            fields.missing("steps", self.problems);
+        }
+        let steps = match fields.node("steps", self.problems) {
+            Some(Node { kind: Kind::List(nodes), .. }) if !nodes.is_empty() => nodes.as_slice(),
+            Some(Node { kind: Kind::List(_), place, .. }) => {
+                self.problems.push(Problem::error("empty", "a test without a step tests nothing").at(place));
+                &[]
+            }
+            Some(node) => {
+                self.problems.push(node.expected("a list of steps").hint("begin each with `- `: `- send: …`"));
+                &[]
+            }
+            None => &[],
+        };
+        fields.finish(self.problems);
+        let mut start = self.now;
+        let mut read = Vec::new();
+        for (nth, node) in steps.iter().enumerate() {
+            let step = self.step(node, nth == 0);
+            if let (0, Some(Step { what: What::At(at), .. })) = (nth, &step) {
+                start = start.min(*at);
+            }
+            read.extend(step);
+        }
+        let (value, node) = name?;
+        Some(Test { name: At { value, place: node.place.clone() }, rules: self.sees.clone(), start, steps: read })
+    }
+
+    /// The names of the rules that a test sees: those that it names, else those of the rules file of the same name, else
+    /// all.
+    fn sees(&mut self, fields: &mut Fields<'_>) -> BTreeSet<String> {
+        let rules = &self.known.rules.rules;
+        if fields.has("rules") {
+            let mut sees = BTreeSet::new();
+            for (name, node) in fields.texts("rules", self.problems) {
+                if self.known.rules.rule(&name).is_none() {
+                    let known = rules.iter().map(|rule| rule.name.value.as_str());
+                    let problem = Problem::error("no-rule", format!("there is no rule `{name}`"));
+                    self.problems.push(problem.at(&node.place).suggest(&name, known));
+                }
+                sees.insert(name);
+            }
+            return sees;
+        }
+        let path = &self.file.path;
+        let stem = [".test.yaml", ".test.yml"].iter().find_map(|ending| path.strip_suffix(ending)).unwrap_or(path);
+        let beside = [".yaml", ".yml"].into_iter().map(|ending| format!("{stem}{ending}"));
+        let beside = beside.into_iter().find(|path| self.known.files.contains(path));
+        let seen = rules.iter().filter(|rule| beside.as_ref().is_none_or(|path| rule.name.place.file.path == *path));
+        seen.map(|rule| rule.name.value.clone()).collect()
+    }
+
+    fn unique_names(&mut self, tests: &[Test]) {
+        for (nth, test) in tests.iter().enumerate() {
+            if let Some(first) = tests.iter().take(nth).find(|first| first.name.value == test.name.value) {
+                self.problems.push(
+                    Problem::error("test-twice", format!("two tests are called `{}`", test.name.value))
+                        .at(&test.name.place)
+                        .also(&first.name.place, "first here"),
+                );
+            }
+        }
+    }
+
+    fn step(&mut self, node: &Node, first: bool) -> Option<Step> {
+        let mut fields = Fields::of(node, "a step", self.problems)?;
+        let acts: Vec<&str> = ACTS.into_iter().filter(|act| fields.has(act)).collect();
+        let place = fields.place.clone();
+        let act = match acts.as_slice() {
+            [act] => *act,
+            [] => {
+                self.no_act(fields);
+                return None;
+            }
+            several => {
+                let named: Vec<String> = several.iter().map(|act| format!("`{act}`")).collect();
+                self.problems.push(
+                    Problem::error(
+                        "two-steps",
+                        format!("a step does one thing, and this one has {}", named.join(" and ")),
+                    )
+                    .at(&place.first_line())
+                    .hint("begin each with `- `"),
+                );
+                return None;
+            }
+        };
+        fields.what = format!("a step with `{act}`");
+        let what = match act {
+            "send" => self.send(&mut fields).map(|send| What::Send(Box::new(send))),
+            "expect" => self.expect(&mut fields),
+            "wait" => self.wait(&mut fields),
+            "at" => self.at(&mut fields, first),
+            "fail" => self.destinations(&mut fields, "fail").map(What::Fail),
+            _ => self.destinations(&mut fields, "heal").map(What::Heal),
+        };
+        fields.finish(self.problems);
+        Some(Step { place, what: what? })
+    }
+
+    /// A step that has none of the keys that make one: most likely one of them misspelled.
+    fn no_act(&mut self, mut fields: Fields<'_>) {
+        let place = fields.place.first_line();
+        let entries = fields.rest();
+        let near = entries.iter().find_map(|(key, _)| Some((key, crate::problem::nearest(&key.text, ACTS)?)));
+        self.problems.push(match (near, entries.first()) {
+            (Some((key, near)), _) => Problem::error("unknown-key", format!("a step has no key `{}`", key.text))
+                .at(&key.place)
+                .hint(format!("did you mean `{near}`?")),
+            (None, Some((key, _))) => Problem::error("unknown-key", format!("a step has no key `{}`", key.text))
+                .at(&key.place)
+                .suggest(&key.text, ACTS),
+            (None, None) => Problem::error("empty", "a step says nothing").at(&place).suggest("", ACTS),
+        });
+    }
+
+    fn send(&mut self, fields: &mut Fields<'_>) -> Option<Send> {
+        let what = fields.node("send", self.problems);
+        let set = fields.node("set", self.problems);
+        let source = fields.text("source", self.problems);
+        let set: Vec<Setting> = set.map(|node| self.settings(node)).unwrap_or_default();
+        if let Some((name, node)) = source.as_ref().filter(|(name, _)| !self.known.sources.contains(name)) {
+            let known = self.known.sources.iter().map(String::as_str);
+            let problem = Problem::error("no-source", format!("there is no source `{name}`"));
+            self.problems.push(problem.at(&node.place).suggest(name, known));
+        }
+        let mut send = self.event(what?)?;
+        send.source = source.map(|(name, _)| name);
+        send.settings.extend(set);
+        self.try_settings(&mut send, what?);
+        Some(send)
+    }
+
+    /// What a step sends, before anything is set.
+    fn event(&mut self, node: &Node) -> Option<Send> {
+        let of = |body, kind: &str| Send { body, kind: kind.to_owned(), source: None, settings: Vec::new() };
+        if let Kind::Map(entries) = &node.kind {
+            let mut send = of(Body::Json(node.to_json()), "");
+            let text = |name: &str| entries.iter().find(|(key, _)| key.text == name).map(|(_, value)| value.scalar());
+            match text("type").or_else(|| text("event")) {
+                Some(Some(kind)) => send.kind = kind.to_owned(),
+                Some(None) => {}
+                None => self.problems.push(
+                    Problem::error("missing-key", "an event has no `type`")
+                        .at(&node.place.first_line())
+                        .hint("write `{type: release.live, data: {…}}`"),
+                ),
+            }
+            for (key, value) in entries {
+                let own = OWN.iter().find(|(name, _)| *name == key.text);
+                if let Some(path) = own.and_then(|(_, path)| Path::parse(path).ok()) {
+                    let (path, value) = (Arc::new(path), value.to_json());
+                    send.settings.push(Setting { path, value, place: key.place.clone() });
+                }
+            }
+            return Some(send);
+        }
+        let Some(name) = node.scalar() else {
+            self.problems.push(node.expected("a sample's name, a file, or an event `{type, data}`"));
+            return None;
+        };
+        if let Some(body) = (self.known.sample)(name) {
+            return Some(of(Body::Json(body), name.split('-').next().unwrap_or(name)));
+        }
+        if !name.contains('/') && !name.ends_with(".json") {
+            let problem = Problem::error("no-sample", format!("there is no sample `{name}`")).at(&node.place);
+            let near = crate::problem::nearest(name, self.known.samples.iter().copied());
+            self.problems.push(problem.hint(match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "name a sample of `fanfare send --list`, a file (`./event.json`), or write `{type: …}`".into(),
+            }));
+            return None;
+        }
+        match (self.known.read)(&self.file.path, name) {
+            Ok(bytes) => Some(match json::read(&bytes) {
+                Some(document) if document.value.is_object() => {
+                    let kind = ["type", "event"].iter().find_map(|key| document.value.get(key)?.as_str());
+                    let kind = kind.unwrap_or_default().to_owned();
+                    of(Body::Json(document.value), &kind)
+                }
+                _ => of(Body::Raw(bytes), ""),
+            }),
+            Err(why) => {
+                let problem = Problem::error("no-file", format!("`{name}` can't be read: {why}")).at(&node.place);
+                self.problems.push(problem.hint("its path is relative to the test file"));
+                None
+            }
+        }
+    }
+
+    fn settings(&mut self, node: &Node) -> Vec<Setting> {
+        let Some(mut fields) = Fields::of(node, "`set`", self.problems) else { return Vec::new() };
+        let mut settings = Vec::new();
+        for (key, value) in fields.rest() {
+            match setting(&key.text, &key.place) {
+                Ok(path) => {
+                    not_cut_text(value, self.problems);
+                    let place = key.place.clone();
+                    settings.push(Setting { path: Arc::new(path), value: value.to_json(), place });
+                }
+                Err(problem) => self.problems.push(problem),
+            }
+        }
+        settings
+    }
+
+    /// Sets once what will be set whenever it is sent: what can't be set is wrong now.
+    fn try_settings(&mut self, send: &mut Send, node: &Node) {
+        match &send.body {
+            Body::Raw(_) => {
+                if !send.settings.is_empty() {
+                    let problem = Problem::error("wrong-set", "nothing can be set in what is no JSON object");
+                    self.problems.push(problem.at(&node.place));
+                }
+            }
+            Body::Json(body) => {
+                let mut body = body.clone();
+                for setting in &send.settings {
+                    if let Err(problem) = setting.apply(&mut body) {
+                        self.problems.push(problem);
+                    }
+                }
+            }
+        }
+    }
+
+    fn expect(&mut self, fields: &mut Fields<'_>) -> Option<What> {
+        let node = fields.node("expect", self.problems)?;
+        if node.scalar().is_some() {
+            let problem = node.expected("a list of expectations");
+            self.problems.push(problem.hint("`[]` expects nothing; `[{to: oncall}]` one message"));
+            return None;
+        }
+        Some(What::Expect(node.one_or_more().iter().filter_map(|item| self.expectation(item)).collect()))
+    }
+
+    fn expectation(&mut self, node: &Node) -> Option<Expectation> {
+        let mut fields = Fields::of(node, "an expectation", self.problems)?;
+        let mut expectation =
+            Expectation { place: node.place.clone(), update: fields.has("closes"), fields: Vec::new() };
+        if fields.has("to") && fields.has("closes") {
+            self.problems.push(
+                Problem::error("to-and-closes", "an expectation has `to` for a message, or `closes` for an update")
+                    .at(&fields.place.first_line()),
+            );
+        }
+        let keys = Field::ALL.into_iter().map(|field| (field.name(), field)).chain([("closes", Field::To)]);
+        let mut said = false;
+        for (key, field) in keys {
+            said |= fields.has(key);
+            if let Some(pattern) = self.pattern(&mut fields, key, field) {
+                expectation.fields.push((field, pattern));
+            }
+        }
+        if !said {
+            self.problems.push(
+                Problem::error("empty", "an expectation says nothing")
+                    .at(&fields.place.first_line())
+                    .hint("`{to: \"*\"}` is any one message"),
+            );
+        }
+        fields.finish(self.problems);
+        Some(expectation)
+    }
+
+    fn pattern(&mut self, fields: &mut Fields<'_>, key: &'static str, field: Field) -> Option<Pattern> {
+        let (text, node) = fields.text(key, self.problems)?;
+        not_cut(node, self.problems);
+        // A block's last line break is not meant.
+        let text = text.trim_end_matches('\n').to_owned();
+        let glob = match Glob::parse(&text) {
+            Ok(glob) => glob,
+            Err(error) => {
+                let mut problem =
+                    Problem::error("wrong-glob", error.message).at(&inner(&node.place, &text, error.offset));
+                problem.hint = error.hint;
+                self.problems.push(problem);
+                return None;
+            }
+        };
+        self.can_match(field, &text, &glob, node);
+        Some(Pattern { text, glob })
+    }
+
+    /// Reports a glob that nothing can ever match.
+    fn can_match(&mut self, field: Field, text: &str, glob: &Glob, node: &Node) {
+        let (code, names): (_, Vec<&str>) = match field {
+            Field::Rule => ("no-rule", self.sees.iter().map(String::as_str).collect()),
+            Field::To => ("no-destination", self.known.destinations.iter().map(String::as_str).collect()),
+            Field::Severity => ("no-severity", Severity::ALL.iter().map(|severity| severity.name()).collect()),
+            Field::Title | Field::Text => return,
+        };
+        if names.iter().any(|name| glob.matches(name)) {
+            return;
+        }
+        let what = match field {
+            Field::Rule if self.known.rules.rule(text).is_some() => {
+                let problem = Problem::error(code, format!("this test doesn't see the rule `{text}`"));
+                self.problems.push(problem.at(&node.place).hint("name it in the test's `rules:`"));
+                return;
+            }
+            Field::Rule => "rule that this test sees",
+            Field::To => "destination",
+            _ => "severity",
+        };
+        let problem = Problem::error(code, format!("no {what} is called `{text}`")).at(&node.place);
+        self.problems.push(problem.suggest(text, names));
+    }
+
+    fn wait(&mut self, fields: &mut Fields<'_>) -> Option<What> {
+        let span = fields.span("wait", self.problems)?;
+        if span <= SignedDuration::ZERO {
+            let problem = Problem::error("wrong-span", "`wait` is longer than nothing");
+            self.problems.push(problem.at(&fields.place.first_line()).hint("what is due at once is sent at once"));
+            return None;
+        }
+        self.now = plus(self.now, span);
+        Some(What::Wait(span))
+    }
+
+    fn at(&mut self, fields: &mut Fields<'_>, first: bool) -> Option<What> {
+        let (text, node) = fields.text("at", self.problems)?;
+        let Ok(at) = text.parse::<Timestamp>() else {
+            self.problems.push(
+                Problem::error("wrong-time", format!("`{text}` is no time"))
+                    .at(&node.place)
+                    .hint("write date, time and zone: `2026-03-27T17:59:00Z`, `2026-03-27T18:59:00+01:00`"),
+            );
+            return None;
+        };
+        if at < self.now && !first {
+            self.problems.push(
+                Problem::error("wrong-time", "the clock doesn't go back")
+                    .at(&node.place)
+                    .hint(format!("it shows {} here", self.now)),
+            );
+            return None;
+        }
+        self.now = at;
+        Some(What::At(at))
+    }
+
+    fn destinations(&mut self, fields: &mut Fields<'_>, key: &'static str) -> Option<Vec<String>> {
+        let texts = fields.texts(key, self.problems);
+        for (name, node) in texts.iter().filter(|(name, _)| !self.known.destinations.contains(name)) {
+            let known = self.known.destinations.iter().map(String::as_str);
+            let problem = Problem::error("no-destination", format!("there is no destination `{name}`"));
+            self.problems.push(problem.at(&node.place).suggest(name, known));
+        }
+        Some(texts.into_iter().map(|(name, _)| name).collect())
+    }
+}
+
+/// A path that `set` takes: from `$` on, to one place that isn't `$` itself.
+fn setting(text: &str, place: &Place) -> Result<Path, Problem> {
+    if !text.starts_with('$') {
+        let problem = Problem::error("wrong-path", format!("`{text}` is no path")).at(place);
+        return Err(problem.hint(format!("a path begins with `$`: did you mean `$.data.{text}`?")));
+    }
+    let path = Path::parse(text).map_err(|error| {
+        let mut problem = Problem::error("wrong-path", error.message).at(&inner(place, text, error.offset));
+        problem.hint = error.hint;
+        problem
+    })?;
+    if path.parts().any(|part| part == Part::Several) {
+        let problem = Problem::error("wrong-path", format!("`{text}` may select several values")).at(place);
+        return Err(problem.hint("set one value at a time: `$.data.platforms[0].status`"));
+    }
+    if path.parts().next().is_none() {
+        let problem = Problem::error("wrong-path", "`$` is the whole event").at(place);
+        return Err(problem.hint("write the event in place of its name: `send: {type: …, data: …}`"));
+    }
+    Ok(path)
+}
+
+/// A text that is set is never cut silently.
+fn not_cut_text(node: &Node, problems: &mut Problems) {
+    if matches!(node.kind, Kind::Text(_)) {
+        not_cut(node, problems);
+    }
+}

@@ -1,0 +1,371 @@
+//! Rehearse: the same steps on a store in memory, a clock that is moved by hand, and a wire that records.
+//!
+//! What `test` and `backtest` believe in: there is no second evaluator. An event goes through its source's signature,
+//! the inbox, `plan::step` and `dispatch`, as it does in a server, and moving the clock stops at every moment at which a
+//! server would have woken up. Two things differ, since nobody is there to answer: whether a destination took a message
+//! is said by the rehearsal and not by its channel, and rates are left out, because they delay messages by seconds and
+//! change none, and what a test says would depend on them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::channels::wire::Transport;
+use crate::channels::{Channel, HttpRequest, Kind, Reply, Request, Sending, Verdict};
+use crate::clock::{Clock, VirtualClock, plus};
+use crate::config::{Destination, Snapshot};
+use crate::delivery::{Act, Delivery, DeliveryId, Outcome, Receipt, State};
+use crate::event::Event;
+use crate::message::{Rendered, plain};
+use crate::pace::{Limits, Retry};
+use crate::problem::{File, Place};
+use crate::rules::RuleSet;
+use crate::secret::Secret;
+use crate::steps::{Live, Turn, dispatch, plan};
+use crate::store::{DeliveryFilter, EventFilter};
+use crate::{channels, store};
+
+pub mod cover;
+pub mod play;
+
+/// The most turns that one rehearsal takes: an endless one is stopped, and says so.
+const TURNS_MAX: u64 = 200_000;
+/// How often what retention no longer wants is taken, as a server does.
+const PRUNE_EVERY: SignedDuration = SignedDuration::from_hours(24);
+/// How much is taken in one go.
+const PRUNE_STEP: usize = 500;
+
+/// What rehearsals share: a snapshot whose destinations record.
+#[derive(Debug)]
+pub struct Stage {
+    base: Snapshot,
+    destinations: BTreeMap<String, Arc<Destination>>,
+}
+
+impl Stage {
+    /// The stage for a snapshot. Where it knows no destinations, because there is no `fanfare.yaml`, each that a rule
+    /// names becomes one that takes everything.
+    pub fn new(base: Snapshot) -> Self {
+        let mut destinations: BTreeMap<String, Arc<Destination>> =
+            base.destinations.values().map(|real| (real.name.clone(), Arc::new(recording(real.clone())))).collect();
+        if destinations.is_empty() {
+            let named = base.rules.iter().flat_map(|rules| rules.destinations()).map(|to| to.value.clone());
+            let named: BTreeSet<String> = named.collect();
+            destinations =
+                named.into_iter().filter_map(|name| Some((name.clone(), Arc::new(neutral(name)?)))).collect();
+        }
+        Self { base, destinations }
+    }
+
+    /// The snapshot that it was made from.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.base
+    }
+
+    /// The names of the destinations.
+    pub fn destinations(&self) -> BTreeSet<String> {
+        self.destinations.keys().cloned().collect()
+    }
+
+    /// A rehearsal with these rules. All chance in it comes from `seed`.
+    pub async fn rehearse(&self, rules: Arc<RuleSet>, start: Timestamp, seed: u64) -> Result<Rehearsal, store::Error> {
+        let snapshot = Snapshot {
+            settings: self.base.settings.clone(),
+            sources: self.base.sources.clone(),
+            destinations: self.destinations.clone(),
+            rules: Some(rules),
+            templates: self.base.templates.clone(),
+            hash: self.base.hash.clone(),
+            since: start,
+        };
+        let store = store::open(&Secret::new("memory:"), Path::new("")).await?;
+        let clock = VirtualClock::new(start);
+        let failing = Arc::new(Failing::default());
+        let live = Live::new(store, Arc::new(snapshot), Arc::new(clock.clone()), failing.clone(), seed);
+        Ok(Rehearsal { live, clock, failing, sent: Vec::new(), turns: 0, pruned: start, keeps_all: false })
+    }
+}
+
+/// A destination that sends nothing, and composes what it would send all the same: what can't be composed is dead.
+fn recording(real: Arc<Destination>) -> Destination {
+    Destination {
+        name: real.name.clone(),
+        kind: real.kind,
+        retry: real.retry,
+        limits: unhurried(),
+        timeout: real.timeout,
+        hours: real.hours.clone(),
+        fallback: real.fallback.clone(),
+        mentions: real.mentions.clone(),
+        place: real.place.clone(),
+        channel: Box::new(Recording(real)),
+    }
+}
+
+/// A destination that no file describes.
+fn neutral(name: String) -> Option<Destination> {
+    let kind: &'static Kind = channels::ALL.first()?;
+    Some(Destination {
+        name,
+        kind,
+        channel: Box::new(Neutral),
+        retry: Retry::default(),
+        limits: unhurried(),
+        timeout: SignedDuration::from_secs(10),
+        hours: None,
+        fallback: Vec::new(),
+        mentions: BTreeMap::new(),
+        place: Place::new(&File::new("fanfare.yaml", ""), 0..0),
+    })
+}
+
+fn unhurried() -> Limits {
+    Limits { spacing: None, burst: 1, concurrency: u32::MAX }
+}
+
+/// A configured channel whose answers are the rehearsal's: it composes as ever.
+#[derive(Debug)]
+struct Recording(Arc<Destination>);
+
+impl Channel for Recording {
+    fn compose(&self, sending: &Sending<'_>) -> Result<Request, String> {
+        self.0.channel.compose(sending)
+    }
+
+    fn verdict(&self, reply: &Reply) -> Verdict {
+        said(reply)
+    }
+
+    fn closes(&self) -> bool {
+        self.0.channel.closes()
+    }
+
+    fn secrets(&self) -> Vec<Secret> {
+        self.0.channel.secrets()
+    }
+
+    fn address(&self) -> String {
+        self.0.channel.address()
+    }
+
+    fn names(&self) -> Vec<(String, Place)> {
+        self.0.channel.names()
+    }
+}
+
+/// A channel of no kind, that can change what it sent.
+#[derive(Debug)]
+struct Neutral;
+
+impl Channel for Neutral {
+    fn compose(&self, sending: &Sending<'_>) -> Result<Request, String> {
+        Ok(Request::Http(HttpRequest {
+            method: "POST",
+            url: Secret::new("https://rehearsal.invalid/"),
+            headers: Vec::new(),
+            body: plain::message(&sending.rendered.message).into_bytes(),
+        }))
+    }
+
+    fn verdict(&self, reply: &Reply) -> Verdict {
+        said(reply)
+    }
+
+    fn closes(&self) -> bool {
+        true
+    }
+
+    fn secrets(&self) -> Vec<Secret> {
+        Vec::new()
+    }
+
+    fn address(&self) -> String {
+        "nowhere".into()
+    }
+}
+
+/// What the rehearsal's own replies mean, whatever the channel.
+fn said(reply: &Reply) -> Verdict {
+    match reply {
+        Reply::NotSent(why) => Verdict::new(Outcome::Temporary, why.clone()),
+        _ => Verdict::new(Outcome::Delivered, "taken").receipt(Receipt::new()),
+    }
+}
+
+/// The wire: takes everything, but for destinations that are told to fail.
+#[derive(Debug, Default)]
+struct Failing(Mutex<BTreeSet<String>>);
+
+impl Failing {
+    fn set(&self, destination: &str, fails: bool) {
+        let mut failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if fails {
+            failing.insert(destination.to_owned());
+        } else {
+            failing.remove(destination);
+        }
+    }
+}
+
+impl Transport for Failing {
+    fn send<'a>(
+        &'a self,
+        destination: &'a str,
+        _request: &'a Request,
+        _deadline: Duration,
+    ) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>> {
+        let fails = self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(destination);
+        let reply = if fails { Reply::NotSent("told to fail".into()) } else { Reply::http(200, "") };
+        Box::pin(std::future::ready(reply))
+    }
+}
+
+/// A message or an update that was sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sent {
+    /// When.
+    pub at: Timestamp,
+    /// The delivery.
+    pub id: DeliveryId,
+    /// The rule.
+    pub rule: String,
+    /// The action, by its identity within the rule.
+    pub action: String,
+    /// The destination.
+    pub destination: String,
+    /// What it did to what stood there.
+    pub act: Act,
+    /// What it said.
+    pub rendered: Rendered,
+}
+
+/// Why a rehearsal can't go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Stuck {
+    /// The store in memory failed.
+    #[error("the rehearsal's store failed: {0}")]
+    Store(#[from] store::Error),
+    /// It would take too long.
+    #[error("more than {TURNS_MAX} things happen: a shorter `wait`, or a longer `repeat`, shows the same")]
+    TooLong,
+}
+
+/// The running parts on a store in memory, at a time that is told.
+#[derive(Debug)]
+pub struct Rehearsal {
+    live: Live,
+    clock: VirtualClock,
+    failing: Arc<Failing>,
+    sent: Vec<Sent>,
+    turns: u64,
+    pruned: Timestamp,
+    /// Whether nothing is forgotten, for those who look at everything in the end.
+    pub keeps_all: bool,
+}
+
+impl Rehearsal {
+    /// What its clock shows.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// An event comes, and all that it leads to at once is done.
+    pub async fn receive(&mut self, event: Event) -> Result<store::Appended, Stuck> {
+        let appended = self.live.store.append(event).await?;
+        self.settle().await?;
+        Ok(appended)
+    }
+
+    /// Moves the clock on to `until`, and does everything on the way at its moment.
+    pub async fn wait_until(&mut self, until: Timestamp) -> Result<(), Stuck> {
+        while let Some(next) = self.settle().await?.filter(|next| *next <= until) {
+            // What was due and could not be done yet must not keep the clock from going on.
+            self.clock.set(next.max(plus(self.now(), SignedDuration::from_millis(1))));
+            self.prune().await?;
+        }
+        self.clock.set(until.max(self.now()));
+        self.settle().await?;
+        Ok(())
+    }
+
+    /// A destination fails from now on, or works again.
+    pub fn set_failing(&self, destination: &str, fails: bool) {
+        self.failing.set(destination, fails);
+    }
+
+    /// What was sent since this was last asked, in the order of sending.
+    pub fn take_sent(&mut self) -> Vec<Sent> {
+        std::mem::take(&mut self.sent)
+    }
+
+    /// All events, Fanfare's own too, that are still there.
+    pub async fn events(&self) -> Result<Vec<Event>, Stuck> {
+        let filter = EventFilter { limit: usize::MAX, ..EventFilter::default() };
+        Ok(self.live.store.list_events(&filter).await?.into_iter().map(|(_, event)| event).collect())
+    }
+
+    /// All deliveries that are still there, sent or not.
+    pub async fn deliveries(&self) -> Result<Vec<Delivery>, Stuck> {
+        let filter = DeliveryFilter { limit: usize::MAX, ..DeliveryFilter::default() };
+        Ok(self.live.store.list_deliveries(&filter).await?)
+    }
+
+    /// Plans and dispatches until there is nothing to do at this moment. Gives when there will be.
+    async fn settle(&mut self) -> Result<Option<Timestamp>, Stuck> {
+        loop {
+            self.turns += 1;
+            if self.turns > TURNS_MAX {
+                return Err(Stuck::TooLong);
+            }
+            let now = self.now();
+            let turn = plan::step(&self.live, now).await?;
+            let claimed = dispatch::claim(&self.live, &HashMap::new(), now).await?;
+            for claim in &claimed.claims {
+                let id = claim.delivery.planned.id.clone();
+                dispatch::carry_out(&self.live, claim.clone()).await?;
+                self.record(&id).await?;
+            }
+            if let (Turn::Idle(until), true) = (turn, claimed.claims.is_empty()) {
+                return Ok([until, claimed.next].into_iter().flatten().min());
+            }
+        }
+    }
+
+    /// Records a delivery that was carried out, if it was taken.
+    async fn record(&mut self, id: &DeliveryId) -> Result<(), Stuck> {
+        let Some((delivery, _)) = self.live.store.delivery(id).await? else { return Ok(()) };
+        let rendered = delivery.message.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        if let (State::Delivered, Some(rendered)) = (delivery.state, rendered) {
+            let planned = delivery.planned;
+            self.sent.push(Sent {
+                at: self.now(),
+                id: planned.id,
+                rule: planned.rule,
+                action: planned.action,
+                destination: planned.destination,
+                act: planned.act,
+                rendered,
+            });
+        }
+        Ok(())
+    }
+
+    /// Forgets what a server would have forgotten.
+    async fn prune(&mut self) -> Result<(), Stuck> {
+        let now = self.now();
+        if self.keeps_all || now.duration_since(self.pruned) < PRUNE_EVERY {
+            return Ok(());
+        }
+        self.pruned = now;
+        let settings = self.live.snapshot.load().settings.clone();
+        let before = plus(now, SignedDuration::ZERO - settings.retention);
+        let before_dead = plus(now, SignedDuration::ZERO - settings.retention_dead);
+        while self.live.store.prune(before, before_dead, PRUNE_STEP).await? > 0 {}
+        Ok(())
+    }
+}
