@@ -28,6 +28,7 @@ pub mod dispatch;
 pub mod limit;
 pub mod plan;
 pub mod receive;
+pub mod rehearse;
 pub mod reload;
 pub mod run;
 
