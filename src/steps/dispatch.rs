@@ -15,11 +15,12 @@ use crate::channels::{Form, Reply, Request, Sending, Verdict, account};
 use crate::clock::plus;
 use crate::config::{Destination, Snapshot};
 use crate::delivery::{Act, Attempt, Outcome, State};
-use crate::event::{Event, Seq, Signal};
+use crate::event::{Event, Seq};
 use crate::message::{Context, Rendered};
 use crate::pace::{Limits, Retry, Tried};
 use crate::steps::Live;
 use crate::store;
+use crate::store::signals;
 use crate::store::{Claim, Claimed, Room, Settlement};
 
 /// How many deliveries one process has under way at most, over all destinations.
@@ -268,7 +269,11 @@ fn settlement(live: &Live, claim: &Claim, ended: Ended, began: Timestamp, from_o
         first: delivery.counts_from.unwrap_or(began),
     };
     let next = retry.next(&tried, now, dice(live, claim));
-    let signals = if next.state == State::Dead { vec![dead(claim, &verdict, now, from_own)] } else { Vec::new() };
+    let signals = if next.state == State::Dead {
+        vec![signals::died(&delivery.planned, delivery.attempts, &verdict.reason, from_own, now)]
+    } else {
+        Vec::new()
+    };
     let attempt = Attempt {
         number: delivery.attempts,
         at: began,
@@ -290,25 +295,4 @@ fn dice(live: &Live, claim: &Claim) -> f64 {
     let mut first = [0; 8];
     first.copy_from_slice(&digest[..8]);
     fastrand::Rng::with_seed(u64::from_be_bytes(first)).f64()
-}
-
-/// The signal that a delivery died: its fallbacks and the own event follow from it.
-fn dead(claim: &Claim, verdict: &Verdict, at: Timestamp, from_own: bool) -> Signal {
-    let planned = &claim.delivery.planned;
-    let data = json!({
-        "delivery": planned.id,
-        "rule": planned.rule,
-        "destination": planned.destination,
-        "attempts": claim.delivery.attempts,
-        "reason": verdict.reason,
-    });
-    Signal {
-        kind: "fanfare.delivery.dead".into(),
-        rule: Some(planned.rule.clone()),
-        destination: Some(planned.destination.clone()),
-        at,
-        data: data.as_object().cloned().unwrap_or_default(),
-        from_own,
-        died: Some(Box::new(planned.clone())),
-    }
 }
