@@ -40,6 +40,8 @@ pub enum Kind {
     Native,
     /// `text report`, `text shows` and `json shows`: what the block before it comes to.
     Output,
+    /// `yaml of PATH`: a part of that file, as it stands there.
+    Part,
     /// `console`: commands behind `$ `, and what they print.
     Console,
     /// `sh`: commands that are only looked at.
@@ -63,6 +65,7 @@ impl Block {
             ["markdown", "partial", _] => Kind::Partial,
             ["json", "native", _, _] => Kind::Native,
             ["text", "report"] | ["text" | "json", "shows"] => Kind::Output,
+            ["yaml", "of", _] => Kind::Part,
             ["console"] => Kind::Console,
             ["sh"] => Kind::Shell,
             ["text" | "ini" | "dockerfile" | "json" | "http" | "yaml", "elsewhere"] | ["text"] => Kind::Other,

@@ -92,6 +92,13 @@ fn outputs(page: &Page, wrong: &mut Vec<String>) -> String {
                 output(rendered(last_message.expect("a message before its own format"), Some(block), &partials));
             }
             Kind::Console => changes.push((block, console(page, block))),
+            Kind::Part => {
+                let path = block.info.rsplit(' ').next().unwrap();
+                let whole = fs::read_to_string(root().join(path)).unwrap();
+                if !whole.contains(&block.text) {
+                    wrong.push(format!("{place}: this does not stand in `{path}`"));
+                }
+            }
             Kind::Shell => shell(&place, &block.text),
             Kind::Partial | Kind::Output | Kind::Other => {}
         }
@@ -142,7 +149,7 @@ fn console(page: &Page, block: &Block) -> String {
             .output()
             .unwrap();
         let said = [output.stdout, output.stderr].concat();
-        let said = without_ids(&String::from_utf8(said).unwrap());
+        let said = without_times(&without_ids(&String::from_utf8(said).unwrap()));
         out.push_str(&format!("$ {line}\n{}\n", said.trim_end()));
     }
     out
@@ -174,6 +181,15 @@ fn without_ids(text: &str) -> String {
         out.push_str(if part.len() - rest.len() == 20 { rest } else { part });
     }
     out
+}
+
+/// How long tests took, at the end of their report, is never the same.
+fn without_times(text: &str) -> String {
+    let line = |line: &str| match line.rsplit_once(" (") {
+        Some((said, took)) if took.ends_with(" s)") => format!("{said} (… s)"),
+        _ => line.to_owned(),
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Looks at the commands of ours in a block for a shell: each is one that the command line takes.
