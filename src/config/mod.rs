@@ -24,6 +24,7 @@ pub mod check;
 pub mod files;
 pub mod load;
 pub mod settings;
+mod stand_in;
 pub mod substitute;
 
 /// Everything in force at a time.

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 
 use crate::channels;
 use crate::channels::Channel;
-use crate::config::{Destination, HoursName, Settings};
+use crate::config::{Destination, HoursName, Settings, stand_in};
 use crate::pace::{Limits, Retry};
 use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
@@ -237,7 +237,7 @@ fn sources(fields: &mut Fields<'_>, problems: &mut Problems) -> BTreeMap<String,
         let Some(mut fields) = Fields::of(node, format!("source `{name}`"), problems) else { continue };
         let source = Source::parse(name, &mut fields, problems);
         fields.finish(problems);
-        let Some(source) = source else { continue };
+        let Some(source) = source.or_else(|| stand_in::source(name, node)) else { continue };
         if let Some(other) = sources.values().find(|other| other.path == source.path) {
             problems.push(
                 Problem::error(
@@ -307,10 +307,7 @@ fn destination(name: &str, node: &Node, problems: &mut Problems) -> Option<(Dest
     let fallback =
         fields.texts("fallback", problems).into_iter().map(|(text, node)| (text, node.place.clone())).collect();
     let people = fields.node("mentions", problems);
-    // Where secrets are wanting, a placeholder may be no address. The destination is there all the same, as its kind's
-    // example: what is wrong with a real value is a problem, and then nothing is ever sent.
-    let holds_secret = node.place.text().contains("${");
-    let channel = (kind.parse)(&mut fields, problems).or_else(|| channels::example(kind).filter(|_| holds_secret));
+    let channel = (kind.parse)(&mut fields, problems).or_else(|| stand_in::channel(kind, node));
     let mentions = people.map(|node| mentions(node, channel.as_deref(), problems)).unwrap_or_default();
     let place = fields.place.clone();
     fields.finish(problems);

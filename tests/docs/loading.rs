@@ -2,9 +2,11 @@
 
 use std::fs;
 
+use fanfare::channels;
 use fanfare::config::load::{Loaded, load};
 use fanfare::config::substitute::NoEnvironment;
 use fanfare::problem::Problem;
+use fanfare::source::presets::PRESETS;
 use jiff::Timestamp;
 use tempfile::TempDir;
 
@@ -84,6 +86,40 @@ pub fn whole(keys: &str) -> String {
     keys.lines().for_each(|line| text.push_str(&format!("    {line}\n")));
     // The first of the keys begins the one item of the list.
     text.replacen("rules:\n    ", "rules:\n  - ", 1)
+}
+
+#[test]
+fn what_lacks_only_its_secrets_is_there_for_authors() {
+    let rules = "rules:\n  - {name: r, events: \"*\", source: shop, actions: {to: place}}\n";
+    let mut configs: Vec<String> = PRESETS
+        .iter()
+        .map(|preset| {
+            let source = format!("sources: {{shop: {{preset: {}, secrets: [\"${{env:S}}\"]}}}}\n", preset.name);
+            source + "destinations: {place: {type: slack, webhook_url: \"${env:HOOK}\"}}\n"
+        })
+        .collect();
+    for kind in channels::ALL {
+        // Every value of the example is a secret.
+        let keys: Vec<String> =
+            kind.example
+                .lines()
+                .filter(|line| line.starts_with(|c: char| c.is_ascii_alphabetic()) && !line.starts_with("type:"))
+                .filter(|line| !line.starts_with("headers:") && !line.starts_with("broadcast:"))
+                .filter_map(|line| line.split_once(':'))
+                .map(|(key, _)| {
+                    if key == "sign" { "sign: {secret: \"${env:S}\"}".into() } else { format!("{key}: \"${{env:S}}\"") }
+                })
+                .collect();
+        let place = format!("destinations: {{place: {{type: {}, {}}}}}\n", kind.name, keys.join(", "));
+        configs.push("sources: {shop: {preset: hmac, secrets: \"${env:S}\"}}\n".to_owned() + &place);
+    }
+    for config in configs {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("fanfare.yaml"), &config).unwrap();
+        fs::create_dir(folder.path().join("rules")).unwrap();
+        fs::write(folder.path().join("rules/r.yaml"), rules).unwrap();
+        assert_eq!(report(&folder), "", "{config}");
+    }
 }
 
 #[test]

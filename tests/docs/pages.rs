@@ -148,7 +148,9 @@ fn console(page: &Page, block: &Block) -> String {
             .env_remove("FANFARE_CONFIG")
             .output()
             .unwrap();
+        let is_verdict = arguments.starts_with("check") || arguments.starts_with("test");
         let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success() || !is_verdict, "`{line}`: {}", String::from_utf8_lossy(&said));
         let said = without_times(&without_ids(&String::from_utf8(said).unwrap()));
         out.push_str(&format!("$ {line}\n{}\n", said.trim_end()));
     }
