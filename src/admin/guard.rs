@@ -79,6 +79,17 @@ pub async fn guard(
     next.run(request).await
 }
 
+/// Whether a probe may be told more than a stranger: it has the token, or there is none and it knows us by name.
+pub fn may_see(live: &Live, headers: &HeaderMap, failures: &Failures) -> bool {
+    let snapshot = live.snapshot.load_full();
+    match &snapshot.settings.admin_token {
+        None => is_known_host(host(headers), snapshot.settings.admin_url.as_deref()),
+        Some(token) => {
+            matches!(admitted(headers, token, failures, live.clock.now().as_second() / 60), Admitted::Yes)
+        }
+    }
+}
+
 /// What every answer carries.
 pub async fn headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
@@ -88,7 +99,8 @@ pub async fn headers(request: Request, next: Next) -> Response {
         (CONTENT_SECURITY_POLICY, policy),
         (X_FRAME_OPTIONS, "DENY"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (REFERRER_POLICY, "no-referrer"),
+        // Not `no-referrer`: with that, browsers send `Origin: null` with this very page's own forms.
+        (REFERRER_POLICY, "same-origin"),
         (CACHE_CONTROL, "no-store"),
     ];
     for (name, value) in all {

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router, middleware};
@@ -34,12 +34,12 @@ pub fn router(live: Arc<Live>) -> Router {
         .route("/-/reload", post(api::reload))
         .nest("/api/v1", api::router())
         .fallback(not_found)
-        .layer(middleware::from_fn_with_state(live.clone(), guard::guard))
-        .layer(Extension(Arc::new(guard::Failures::default())));
+        .layer(middleware::from_fn_with_state(live.clone(), guard::guard));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .merge(guarded)
+        .layer(Extension(Arc::new(guard::Failures::default())))
         .layer(middleware::from_fn(guard::headers))
         .with_state(live)
 }
@@ -48,8 +48,13 @@ async fn not_found() -> Response {
     api::problem(StatusCode::NOT_FOUND, "there is nothing here")
 }
 
-/// 200 as long as events can be kept; the body says which rules are in force.
-async fn readyz(State(live): State<Arc<Live>>) -> Response {
+/// 200 as long as events can be kept; the body says which rules are in force, and to whom it may see that, what is wrong
+/// with the files on disk.
+async fn readyz(
+    State(live): State<Arc<Live>>,
+    Extension(failures): Extension<Arc<guard::Failures>>,
+    headers: HeaderMap,
+) -> Response {
     let snapshot = live.snapshot.load();
     let stale = live.stale.load();
     let commits = live.store.probe().await;
@@ -57,7 +62,7 @@ async fn readyz(State(live): State<Arc<Live>>) -> Response {
         Ok(()) if !live.is_draining() => StatusCode::OK,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let body = json!({
+    let mut body = json!({
         "ready": status == StatusCode::OK,
         "store": if commits.is_ok() { "commits" } else { "can't commit" },
         "draining": live.is_draining(),
@@ -69,6 +74,9 @@ async fn readyz(State(live): State<Arc<Live>>) -> Response {
             "stale": stale.is_some(),
         },
     });
+    if let Some(report) = stale.as_deref().filter(|_| guard::may_see(&live, &headers, &failures)) {
+        body["rules"]["report"] = report.into();
+    }
     (status, [(CONTENT_TYPE, "application/json")], body.to_string() + "\n").into_response()
 }
 

@@ -35,7 +35,7 @@ impl Serve {
         start_log(&self.log, self.log_format)?;
         let loaded = load::load(config, &RealEnvironment, RealClock.now());
         report(&loaded.problems);
-        let stale = loaded.problems.has_errors().then(|| loaded.report());
+        let stale = loaded.problems.has_errors().then(|| (loaded.problems.count().0, loaded.report()));
         let Some(snapshot) = loaded.snapshot else {
             anyhow::bail!("`{}` is broken: nothing was started", config.display());
         };
@@ -43,7 +43,11 @@ impl Serve {
     }
 }
 
-async fn serve(shadow: bool, snapshot: crate::config::Snapshot, stale: Option<String>) -> anyhow::Result<Outcome> {
+async fn serve(
+    shadow: bool,
+    snapshot: crate::config::Snapshot,
+    stale: Option<(usize, String)>,
+) -> anyhow::Result<Outcome> {
     let settings = snapshot.settings.clone();
     let base = settings.file.parent().unwrap_or(Path::new("")).to_owned();
     let store = store::open(&settings.store, &base).await.context("the store can't be opened")?;
@@ -54,8 +58,8 @@ async fn serve(shadow: bool, snapshot: crate::config::Snapshot, stale: Option<St
     live.shadow = shadow;
     match stale {
         None => live.notes.loaded(&hash, rules, since),
-        Some(report) => {
-            live.notes.reload_failed(report.matches("error").count(), &report);
+        Some((errors, report)) => {
+            live.notes.reload_failed(errors, &report);
             live.stale.store(Arc::new(Some(report)));
         }
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::config::substitute::{Environment, secret_files};
 use crate::problem::{File, Problem, Problems};
 use crate::yaml::SIZE_MAX;
 
@@ -17,6 +18,66 @@ use crate::yaml::SIZE_MAX;
 const FILES_MAX: usize = 5_000;
 /// The deepest folder.
 const DEPTH_MAX: usize = 16;
+/// The code of the problem that something can't be read.
+const UNREADABLE: &str = "unreadable";
+/// The code of the problem that the folder of rules is not there.
+const NO_FOLDER: &str = "no-folder";
+
+/// What was read, and where, as one can tell it apart from anything else: to know later whether there is anything new.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Seen {
+    file: PathBuf,
+    folders: Option<(PathBuf, PathBuf)>,
+    print: String,
+}
+
+impl Seen {
+    /// What there is to see now in the same places.
+    pub fn again(&self, environment: &dyn Environment) -> Self {
+        let mut problems = Problems::new();
+        let mut files = Files { config: read(&self.file, &shown(&self.file), &mut problems), ..Files::default() };
+        if let Some((rules, templates)) = &self.folders {
+            files.read_folders(rules, templates, &mut problems);
+        }
+        Self::of(&self.file, self.folders.clone(), &files, problems.iter(), environment)
+    }
+
+    /// What reading these files came to. What can't be read counts as something else than what can; the files that
+    /// `fanfare.yaml` takes secrets from count too, and are named in nothing that is shown.
+    pub fn of<'p>(
+        file: &Path,
+        folders: Option<(PathBuf, PathBuf)>,
+        files: &Files,
+        problems: impl Iterator<Item = &'p Problem>,
+        environment: &dyn Environment,
+    ) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(files.hash());
+        for problem in problems.filter(|problem| matches!(problem.code, UNREADABLE | NO_FOLDER)) {
+            hash.update(&problem.message);
+        }
+        let base = file.parent().unwrap_or(Path::new(""));
+        for path in files.config.iter().flat_map(|config| secret_files(&config.text)) {
+            let text = environment.file(&base.join(path));
+            hash.update(if text.is_ok() { [1] } else { [0] });
+            let text = text.unwrap_or_else(|error| error);
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        }
+        Self { file: file.to_owned(), folders, print: hex::encode(hash.finalize()) }
+    }
+
+    /// Whether nothing has changed since `other` was seen. Where other folders were read, `fanfare.yaml` names others
+    /// now: what was looked at and what was loaded can't be compared then, but for the file itself.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self == other || self.folders != other.folders
+    }
+
+    /// The folders of rules and templates that were read.
+    pub fn folders(&self) -> Option<(&Path, &Path)> {
+        self.folders.as_ref().map(|(rules, templates)| (rules.as_path(), templates.as_path()))
+    }
+}
 
 /// Everything that was read.
 #[derive(Debug, Clone, Default)]
@@ -45,8 +106,15 @@ impl Files {
         hex::encode(hash.finalize())
     }
 
-    /// Reads both folders. What can't be read is a problem.
+    /// Reads both folders. What can't be read is a problem, and so is a folder of rules that isn't there: it may be gone
+    /// for a moment, or for good, and that nothing more is sent is not to be taken from it.
     pub fn read_folders(&mut self, rules: &Path, templates: &Path, problems: &mut Problems) {
+        if std::fs::metadata(rules).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+            problems.push(
+                Problem::error(NO_FOLDER, format!("there is no folder `{}`", shown(rules)))
+                    .hint("make it and put your rules there, or name another with `rules:` in `fanfare.yaml`"),
+            );
+        }
         for file in folder(rules, &["yaml", "yml"], problems) {
             if is_test(&file.path) { self.tests.push(file) } else { self.rules.push(file) }
         }
@@ -71,7 +139,7 @@ pub fn read(path: &Path, shown: &str, problems: &mut Problems) -> Option<Arc<Fil
     match read_text(path) {
         Ok(text) => Some(File::new(shown, text)),
         Err(error) => {
-            problems.push(Problem::error("unreadable", format!("`{shown}` can't be read: {error}")));
+            problems.push(Problem::error(UNREADABLE, format!("`{shown}` can't be read: {error}")));
             None
         }
     }
@@ -113,7 +181,7 @@ fn walk(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>, problems: &mut Pr
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
         Err(error) => {
-            problems.push(Problem::error("unreadable", format!("`{}` can't be read: {error}", folder.display())));
+            problems.push(Problem::error(UNREADABLE, format!("`{}` can't be read: {error}", folder.display())));
             return;
         }
     };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::config::files::{self, Files};
+use crate::config::files::{self, Files, Seen};
 use crate::config::settings::{self, Configured};
 use crate::config::substitute::{Environment, Found, substitute};
 use crate::config::{Settings, Snapshot, check};
@@ -30,6 +30,8 @@ pub struct Loaded {
     pub problems: Problems,
     /// What was read.
     pub files: Files,
+    /// The same, to tell later whether there is anything new.
+    pub seen: Seen,
 }
 
 impl Loaded {
@@ -45,21 +47,34 @@ pub fn load(file: &Path, environment: &dyn Environment, now: Timestamp) -> Loade
     let mut problems = Problems::new();
     let mut files = Files::default();
     let configured = configured(file, environment, &mut files, &mut problems);
-    let config_is_broken = problems.has_errors();
-    let settings = match &configured {
-        Some(configured) => configured.settings.clone(),
-        None => settings::defaults(file),
-    };
-    finish(settings, configured, config_is_broken, files, problems, now)
+    let mut said = Problems::new();
+    let folders = configured.as_ref().map(|Configured { settings, .. }| {
+        files.read_folders(&settings.rules, &settings.templates, &mut said);
+        (settings.rules.clone(), settings.templates.clone())
+    });
+    let seen = Seen::of(file, folders, &files, problems.iter().chain(said.iter()), environment);
+    finish(Gathered { configured, files, seen, problems, said }, file, now)
 }
 
 /// Loads only the folders beside `file`: no secrets and no destinations are known.
 pub fn load_rules_only(file: &Path, now: Timestamp) -> Loaded {
-    let mut problems = Problems::new();
     let settings = settings::defaults(file);
     let mut files = Files::default();
-    files.read_folders(&settings.rules, &settings.templates, &mut problems);
-    finish(settings, None, false, files, problems, now)
+    let mut said = Problems::new();
+    files.read_folders(&settings.rules, &settings.templates, &mut said);
+    let gathered = Gathered { configured: None, files, seen: Seen::default(), problems: Problems::new(), said };
+    finish(gathered, file, now)
+}
+
+/// What reading came to.
+struct Gathered {
+    configured: Option<Configured>,
+    files: Files,
+    seen: Seen,
+    /// What is wrong with `fanfare.yaml`.
+    problems: Problems,
+    /// What is wrong with rules and templates.
+    said: Problems,
 }
 
 fn configured(
@@ -82,9 +97,7 @@ fn configured(
     let tree = substitute(&tree, base, environment, &mut found, &mut said);
     let configured = settings::configured(&tree, file, &mut said);
     problems.extend(without_secrets(said, &found));
-    let configured = configured?;
-    files.read_folders(&configured.settings.rules, &configured.settings.templates, problems);
-    Some(configured)
+    configured
 }
 
 /// Problems of substituted values: the values are cut out, and what is wrong only with a placeholder is no problem.
@@ -106,19 +119,17 @@ fn without_secrets(problems: Problems, found: &Found) -> Problems {
     clean
 }
 
-fn finish(
-    settings: Settings,
-    configured: Option<Configured>,
-    config_is_broken: bool,
-    files: Files,
-    mut problems: Problems,
-    now: Timestamp,
-) -> Loaded {
+fn finish(gathered: Gathered, file: &Path, now: Timestamp) -> Loaded {
+    let Gathered { configured, files, seen, mut problems, mut said } = gathered;
+    let config_is_broken = problems.has_errors();
+    let settings = match &configured {
+        Some(configured) => configured.settings.clone(),
+        None => settings::defaults(file),
+    };
     let (sources, destinations) = match configured {
         Some(configured) => (configured.sources, Some(configured.destinations)),
         None => (BTreeMap::new(), None),
     };
-    let mut said = Problems::new();
     let rules = rules::parse(&files.rules, &preset_names(&sources), settings.timezone.clone(), &mut said);
     let templates = Templates::load(&files.templates, &mut said);
     let destinations = destinations.map(|destinations| check::hours(destinations, &rules, &settings, &mut said));
@@ -138,8 +149,9 @@ fn finish(
         rules: (!rules_are_broken).then(|| Arc::new(rules)),
         templates: Arc::new(templates),
         since: now,
+        seen: seen.clone(),
     });
-    Loaded { snapshot, problems, files }
+    Loaded { snapshot, problems, files, seen }
 }
 
 /// The names that the sources' presets bring. Where no source is known, those of the sender that Fanfare is made for.
@@ -165,13 +177,4 @@ pub fn settings_only(file: &Path, environment: &dyn Environment) -> Option<Setti
     let base = file.parent().unwrap_or(Path::new(""));
     let tree = substitute(&tree, base, environment, &mut Found::default(), &mut problems);
     settings::configured(&tree, file, &mut problems).map(|configured| configured.settings)
-}
-
-/// What the files say now, as a hash; what can't be read counts as something else than what can.
-pub fn fingerprint(settings: &Settings) -> String {
-    let mut problems = Problems::new();
-    let mut files = Files { config: files::read(&settings.file, "config", &mut problems), ..Files::default() };
-    files.read_folders(&settings.rules, &settings.templates, &mut problems);
-    let unreadable: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    format!("{} {}", files.hash(), unreadable.join(" "))
 }

@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::channels::{Channel, Kind};
+use crate::config::files::Seen;
 use crate::message::Templates;
 use crate::pace::{Limits, Retry};
 use crate::problem::Place;
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub hash: String,
     /// When it was loaded.
     pub since: Timestamp,
+    /// What it was made from, files of secrets included.
+    pub seen: Seen,
 }
 
 /// The settings of `fanfare.yaml`.

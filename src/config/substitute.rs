@@ -204,6 +204,11 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, Box<Problem>> {
     Ok(pieces)
 }
 
+/// The paths of the files that a text of `fanfare.yaml` may take values from; one too many where `$${` stands.
+pub fn secret_files(text: &str) -> impl Iterator<Item = &str> {
+    text.split("${file:").skip(1).filter_map(|rest| rest.split_once('}')).map(|(path, _)| path)
+}
+
 fn piece(inner: &str) -> Result<Piece<'_>, Box<Problem>> {
     if let Some(variable) = inner.strip_prefix("env:") {
         let (name, default) = match variable.split_once(":-") {

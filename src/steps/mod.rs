@@ -8,8 +8,8 @@
 //! wait; rehearsals call the same steps on a virtual clock. A step shares nothing with the others but the snapshot in
 //! force and a wake-up, which is a hint: looking again is the truth. Each can be killed between any two lines.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use crate::channels::wire::Transport;
 use crate::clock::Clock;
 use crate::config::Snapshot;
+use crate::config::files::Seen;
 use crate::config::substitute::{Environment, RealEnvironment};
 use crate::notes::Notes;
 use crate::store;
@@ -41,6 +42,33 @@ pub enum Turn {
     Idle(Option<Timestamp>),
 }
 
+/// What the listeners bear with, from whoever reaches them.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// A request's headers must have come within this; an idle connection is closed after it.
+    pub headers: Duration,
+    /// A webhook's body must have come whole within this.
+    pub body: Duration,
+    /// A commit must have been answered within this, or the sender is asked to come again.
+    pub commit: Duration,
+    /// The most connections at a time on the webhooks' listener.
+    pub connections: usize,
+    /// The same on the admin's, which is apart so that probes still get through.
+    pub admin_connections: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            headers: Duration::from_secs(10),
+            body: Duration::from_secs(15),
+            commit: Duration::from_secs(8),
+            connections: 1024,
+            admin_connections: 128,
+        }
+    }
+}
+
 /// What the steps share.
 pub struct Live {
     /// Where everything durable is.
@@ -49,6 +77,8 @@ pub struct Live {
     pub snapshot: ArcSwap<Snapshot>,
     /// What is wrong with the files on disk while older ones stay in force.
     pub stale: ArcSwap<Option<String>>,
+    /// What was read when files were loaded last, well or not.
+    pub seen: Mutex<Seen>,
     /// Where reloading finds secrets.
     pub environment: Arc<dyn Environment>,
     /// The time.
@@ -61,6 +91,8 @@ pub struct Live {
     pub shadow: bool,
     /// Where chance comes from.
     pub seed: u64,
+    /// What the listeners bear with.
+    pub bounds: Bounds,
     /// The name under which this process holds leases.
     pub holder: String,
     /// Under which lease and for which snapshot the planner's timers were last brought in line with the rules.
@@ -91,6 +123,7 @@ impl Live {
     ) -> Self {
         Self {
             store,
+            seen: Mutex::new(snapshot.seen.clone()),
             snapshot: ArcSwap::new(snapshot),
             stale: ArcSwap::new(Arc::new(None)),
             environment: Arc::new(RealEnvironment),
@@ -99,6 +132,7 @@ impl Live {
             transport,
             shadow: false,
             seed,
+            bounds: Bounds::default(),
             holder: format!("{}-{seed:016x}", std::process::id()),
             armed: ArcSwap::new(Arc::new(None)),
             to_plan: Notify::new(),

@@ -19,11 +19,6 @@ use crate::source::{Refusal, Source};
 use crate::steps::Live;
 use crate::store::Appended;
 
-/// A body must have come whole within this.
-pub const BODY_DEADLINE: Duration = Duration::from_secs(15);
-/// A commit must have been answered within this, or the sender is asked to come again.
-pub const COMMIT_DEADLINE: Duration = Duration::from_secs(8);
-
 /// The service behind the webhooks' listener.
 pub fn router(live: Arc<Live>) -> axum::Router {
     axum::Router::new().fallback(webhook).with_state(live)
@@ -61,11 +56,11 @@ async fn receive(live: &Live, source: &Source, request: Request) -> Result<Respo
         return Err(Rejection::Method);
     }
     check_framing(&parts.headers, source.max_body)?;
-    let body = read(body, source.max_body).await?;
+    let body = read(body, source.max_body, live.bounds.body).await?;
     let request = source::Request { headers: &parts.headers, body: &body };
     let event = source::open(source, &request, live.clock.now()).map_err(Rejection::Refused)?;
     let (id, kind) = (event.id.clone(), event.kind.clone());
-    let appended = tokio::time::timeout(COMMIT_DEADLINE, live.store.append(event))
+    let appended = tokio::time::timeout(live.bounds.commit, live.store.append(event))
         .await
         .map_err(|_| Rejection::NoCommit("no commit in time".into()))?
         .map_err(|error| {
@@ -87,7 +82,7 @@ async fn receive(live: &Live, source: &Source, request: Request) -> Result<Respo
 
 /// What can be refused before the body is read. Nothing is ever decompressed, so no bomb can go off.
 fn check_framing(headers: &HeaderMap, max_body: usize) -> Result<(), Rejection> {
-    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+    if headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
         return Err(Rejection::Encoding);
     }
     let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -97,8 +92,8 @@ fn check_framing(headers: &HeaderMap, max_body: usize) -> Result<(), Rejection> 
     Ok(())
 }
 
-async fn read(body: Body, max_body: usize) -> Result<bytes::Bytes, Rejection> {
-    match tokio::time::timeout(BODY_DEADLINE, to_bytes(body, max_body)).await {
+async fn read(body: Body, max_body: usize, deadline: Duration) -> Result<bytes::Bytes, Rejection> {
+    match tokio::time::timeout(deadline, to_bytes(body, max_body)).await {
         Err(_) => Err(Rejection::TooSlow),
         Ok(Ok(body)) => Ok(body),
         Ok(Err(error)) if is_length_limit(&error) => Err(Rejection::TooLarge),

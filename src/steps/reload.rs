@@ -1,16 +1,20 @@
 //! Reload: watch, load, check, swap. Everything at once or nothing; what is in flight ends with its own snapshot.
 //!
-//! File events are a hint; the truth is the hash over what the files say, looked at every two seconds. So an editor's
-//! rename, a ConfigMap's swapped link and a network mount all work. A save is taken up when two looks in a row see the
-//! same, so that of many saves the last one counts and a half-written file none.
+//! File events are a hint; the truth is what the files say, looked at every two seconds and compared with what was
+//! loaded last. So an editor's rename, a ConfigMap's swapped link, a rotated secret and a network mount all work. A save
+//! is taken up when two looks in a row see the same, so that of many saves the last one counts and a half-written file
+//! none. Reloads, whoever asks for them, come one after the other: what was read last is what stays.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
+use crate::config::files::Seen;
 use crate::config::load::{self, Loaded};
 use crate::config::{Settings, Snapshot};
 use crate::steps::Live;
@@ -38,9 +42,20 @@ pub enum Reloaded {
 
 /// Loads what the files say now, and swaps it in unless anything is wrong with it.
 pub fn reload(live: &Live) -> Reloaded {
+    take_up(live, |_| true).unwrap_or(Reloaded::Same)
+}
+
+/// The same, unless what it read is not `wanted`: then nothing happens.
+fn take_up(live: &Live, wanted: impl FnOnce(&Seen) -> bool) -> Option<Reloaded> {
+    // Held throughout: of two reloads at a time the one that read first could else swap last.
+    let mut seen = live.seen.lock().unwrap_or_else(PoisonError::into_inner);
     let before = live.snapshot.load_full();
     let loaded = load::load(&before.settings.file, &*live.environment, live.clock.now());
-    apply(live, &before, loaded)
+    if !wanted(&loaded.seen) {
+        return None;
+    }
+    *seen = loaded.seen.clone();
+    Some(apply(live, &before, loaded))
 }
 
 fn apply(live: &Live, before: &Snapshot, loaded: Loaded) -> Reloaded {
@@ -56,7 +71,7 @@ fn apply(live: &Live, before: &Snapshot, loaded: Loaded) -> Reloaded {
         return Reloaded::Refused(report);
     };
     let was_stale = live.stale.swap(Arc::new(None)).is_some();
-    if snapshot.hash == before.hash && before.rules.is_some() {
+    if snapshot.seen == before.seen && before.rules.is_some() {
         if was_stale {
             live.notes.loaded(&before.hash, before.rule_count(), before.since.as_second());
         }
@@ -94,68 +109,90 @@ fn needs_restart(before: &Settings, after: &Settings) -> Vec<&'static str> {
 pub async fn watch(live: Arc<Live>) {
     let (hint, mut hinted) = mpsc::channel::<()>(1);
     let mut watched = Watched::new(hint);
-    let mut seen = load::fingerprint(&live.snapshot.load().settings);
-    loop {
-        watched.follow(&live.snapshot.load().settings);
-        tokio::select! {
-            _ = hinted.recv() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = live.drained() => return,
-        }
-        let now = load::fingerprint(&live.snapshot.load().settings);
-        if now == seen {
+    while !live.is_draining() {
+        let seen = live.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        watched.follow(&live.snapshot.load().settings.file, &seen);
+        if let Some(now) = look(&live, &seen).await.filter(|now| *now != seen) {
+            let settled = settle(&live, now).await;
+            let worker = live.clone();
+            // A file that is being saved again just now may be read half. And loading compiles templates and rules: not
+            // on a thread that answers webhooks.
+            let taken = move || take_up(&worker, |read| read.is_like(&settled));
+            if let Err(panic) = tokio::task::spawn_blocking(taken).await {
+                tracing::error!(%panic, "reload failed");
+                live.drained_or(LOOK_EVERY).await;
+            }
             continue;
         }
-        let settled = settle(&live, now).await;
-        seen = settled;
-        let live = live.clone();
-        // Loading compiles templates and rules: not on a thread that answers webhooks.
-        if let Err(panic) = tokio::task::spawn_blocking(move || reload(&live)).await {
-            tracing::error!(%panic, "reload failed");
+        tokio::select! {
+            _ = hinted.recv() => {}
+            () = live.drained_or(LOOK_EVERY) => {}
         }
     }
 }
 
-/// Looks again until two looks see the same.
-async fn settle(live: &Live, mut last: String) -> String {
-    loop {
-        tokio::time::sleep(SETTLED_AFTER).await;
-        let now = load::fingerprint(&live.snapshot.load().settings);
-        if now == last {
-            return now;
+/// What there is to see now where `seen` was seen. `None` if looking failed, which the log says.
+async fn look(live: &Arc<Live>, seen: &Seen) -> Option<Seen> {
+    let (worker, seen) = (live.clone(), seen.clone());
+    let looked = tokio::task::spawn_blocking(move || seen.again(&*worker.environment)).await;
+    looked.inspect_err(|panic| tracing::error!(%panic, "looking at the files failed")).ok()
+}
+
+/// Looks again until two looks see the same, and gives what they saw.
+async fn settle(live: &Arc<Live>, mut last: Seen) -> Seen {
+    while !live.is_draining() {
+        live.drained_or(SETTLED_AFTER).await;
+        match look(live, &last).await {
+            Some(now) if now != last => last = now,
+            _ => break,
         }
-        last = now;
     }
+    last
 }
 
 /// The file watcher and what it watches: folders, since a file that is renamed over is another file.
 struct Watched {
     watcher: Option<notify::RecommendedWatcher>,
-    folders: Vec<PathBuf>,
+    /// Each folder with the number that tells it from another of the same name.
+    folders: Vec<(PathBuf, u64)>,
 }
 
 impl Watched {
     fn new(hint: mpsc::Sender<()>) -> Self {
-        let watcher = notify::recommended_watcher(move |_: notify::Result<notify::Event>| {
-            // A full channel means that a hint waits already.
-            let _ = hint.try_send(());
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Looking opens and reads files: to take that for a hint would be to look without end.
+            let is_looking = event.is_ok_and(|event| match event.kind {
+                EventKind::Access(kind) => kind != AccessKind::Close(AccessMode::Write),
+                _ => false,
+            });
+            if !is_looking {
+                // A full channel means that a hint waits already.
+                let _ = hint.try_send(());
+            }
         });
         Self { watcher: watcher.ok(), folders: Vec::new() }
     }
 
-    fn follow(&mut self, settings: &Settings) {
+    /// Watches the configuration's own folder, and those that it names.
+    fn follow(&mut self, file: &Path, seen: &Seen) {
+        let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+        self.watch(parent.unwrap_or(Path::new(".")), RecursiveMode::NonRecursive);
+        if let Some((rules, templates)) = seen.folders() {
+            self.watch(rules, RecursiveMode::Recursive);
+            self.watch(templates, RecursiveMode::Recursive);
+        }
+    }
+
+    /// A folder that can't be watched (not there yet, no inotify left) is still looked at.
+    fn watch(&mut self, folder: &Path, mode: RecursiveMode) {
         let Some(watcher) = &mut self.watcher else { return };
-        let parent = settings.file.parent().map(PathBuf::from).filter(|parent| !parent.as_os_str().is_empty());
-        let wanted = [
-            (parent.unwrap_or_else(|| PathBuf::from(".")), RecursiveMode::NonRecursive),
-            (settings.rules.clone(), RecursiveMode::Recursive),
-            (settings.templates.clone(), RecursiveMode::Recursive),
-        ];
-        for (folder, mode) in wanted {
-            // A folder that can't be watched (not there yet, no inotify left) is still looked at by hash.
-            if !self.folders.contains(&folder) && watcher.watch(&folder, mode).is_ok() {
-                self.folders.push(folder);
-            }
+        let Ok(number) = std::fs::metadata(folder).map(|metadata| metadata.ino()) else { return };
+        if self.folders.iter().any(|(known, of)| known == folder && *of == number) {
+            return;
+        }
+        self.folders.retain(|(known, _)| known != folder);
+        if watcher.watch(folder, mode).is_ok() {
+            self.folders.push((folder.to_owned(), number));
         }
     }
 }

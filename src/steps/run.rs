@@ -18,7 +18,7 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::clock::plus;
 use crate::steps::limit::LimitAcceptor;
-use crate::steps::{Live, Turn, dispatch, plan, receive, reload};
+use crate::steps::{Bounds, Live, Turn, dispatch, plan, receive, reload};
 use crate::store;
 use crate::store::Claim;
 
@@ -26,14 +26,8 @@ use crate::store::Claim;
 const POLL: Duration = Duration::from_secs(1);
 /// How long a loop waits after the store failed.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
-/// Request headers must have come within this.
-const HEADER_DEADLINE: Duration = Duration::from_secs(10);
 /// The longest header section, in bytes, that a connection reads.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
-/// The most connections on the webhooks' listener; the admin's has its own, so probes still get through.
-const CONNECTIONS_MAX: usize = 1024;
-/// The most connections on the admin listener.
-const ADMIN_CONNECTIONS_MAX: usize = 128;
 /// How long finishing may take.
 const DRAIN_LIMIT: Duration = Duration::from_secs(20);
 /// How often finished things are looked for that retention may take.
@@ -68,9 +62,10 @@ pub async fn run(live: Arc<Live>, admin: axum::Router) -> std::io::Result<Runnin
         Some((cert, key)) => Some(RustlsConfig::from_pem_file(cert, key).await?),
         None => None,
     };
+    let Bounds { headers, connections, admin_connections, .. } = live.bounds;
     let servers = vec![
-        serve(webhooks_listener, receive::router(live.clone()), CONNECTIONS_MAX, tls)?,
-        serve(admin_listener, admin, ADMIN_CONNECTIONS_MAX, None)?,
+        serve(webhooks_listener, receive::router(live.clone()), headers, connections, tls)?,
+        serve(admin_listener, admin, headers, admin_connections, None)?,
     ];
     let loops = vec![
         tokio::spawn(plan_loop(live.clone())),
@@ -114,17 +109,13 @@ fn bind(address: SocketAddr) -> std::io::Result<(std::net::TcpListener, SocketAd
 fn serve(
     listener: std::net::TcpListener,
     router: axum::Router,
+    headers: Duration,
     connections: usize,
     tls: Option<RustlsConfig>,
 ) -> std::io::Result<Server> {
     let handle = Handle::new();
     let mut server = axum_server::from_tcp(listener)?.handle(handle.clone()).http1_only();
-    server
-        .http_builder()
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_DEADLINE)
-        .max_buf_size(HEADER_BYTES_MAX);
+    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(headers).max_buf_size(HEADER_BYTES_MAX);
     let service = router.into_make_service();
     let limit = LimitAcceptor::new(NoDelayAcceptor::new(), connections);
     let task = match tls {

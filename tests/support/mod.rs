@@ -3,11 +3,15 @@
 #![allow(dead_code)]
 
 pub mod discord_peer;
+pub mod app;
+pub mod folder;
 pub mod http_peer;
 pub mod leak;
 pub mod mime;
 pub mod parsing;
 pub mod pagerduty_peer;
+pub mod process;
+pub mod raw;
 pub mod sending;
 pub mod slack_peer;
 pub mod smtp_peer;

@@ -95,7 +95,16 @@ pub(super) fn open(place: &Place) -> Result<(File, Connection), Error> {
     if ended_badly && place.bytes() <= CHECK_BYTES_MAX {
         check(&conn)?;
     }
+    end_leases(&conn)?;
     Ok((lock, conn))
+}
+
+/// Whoever held a lease is dead, since the file is locked: nothing waits for leases to run out.
+fn end_leases(conn: &Connection) -> Result<(), Error> {
+    conn.execute_batch(
+        "UPDATE deliveries SET next = started WHERE state = 'sending' AND started IS NOT NULL; UPDATE planner SET until = 0",
+    )?;
+    Ok(())
 }
 
 /// A further connection to a database that [`open`] has brought up to date.

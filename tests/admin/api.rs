@@ -1,0 +1,246 @@
+//! The API's verbs, and that what describes it is true.
+
+use serde_json::{Value, json};
+
+use super::{delivery, start};
+use crate::support::app::{App, event, eventually, soon};
+use crate::support::http_peer::{Answer, HttpPeer};
+
+fn ids(list: &Value) -> Vec<&str> {
+    list.as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn events_are_listed_newest_first_and_filtered() {
+    let peer = HttpPeer::start().await;
+    let app = start(&peer).await;
+    for (id, kind) in [("evt_1", "release.live"), ("evt_2", "release.rejected"), ("evt_3", "track.uploaded")] {
+        app.send(&event(id, kind)).await;
+    }
+    for (query, expected) in [
+        ("", vec!["evt_3", "evt_2", "evt_1"]),
+        ("?type=release.live", vec!["evt_1"]),
+        ("?type=release.*", vec!["evt_2", "evt_1"]),
+        ("?type=*", vec!["evt_3", "evt_2", "evt_1"]),
+        ("?type=release", vec![]),
+        ("?source=jewelmusic&limit=1", vec!["evt_3"]),
+        ("?source=other", vec![]),
+        ("?before=2", vec!["evt_1"]),
+        ("?limit=0", vec![]),
+        ("?limit=99999999", vec!["evt_3", "evt_2", "evt_1"]),
+        ("?since=2026-01-05T10:00:00Z", vec!["evt_3", "evt_2", "evt_1"]),
+        ("?until=2026-01-05T10:00:00Z", vec![]),
+    ] {
+        assert_eq!(ids(&app.json(&format!("/api/v1/events{query}")).await), expected, "{query}");
+    }
+    for query in ["?limit=-1", "?limit=many", "?since=yesterday", "?tpye=release.live", "?before=x"] {
+        let answer = app.ask("GET", &format!("/api/v1/events{query}")).await;
+        assert_eq!(answer.status, 400, "{query}: {}", answer.text());
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{query}");
+    }
+    app.end().await;
+}
+
+#[tokio::test]
+async fn an_event_is_shown_with_what_became_of_it() {
+    let peer = HttpPeer::start().await;
+    let app = start(&peer).await;
+    let made = delivery(&app, &peer, "evt_1", "delivered").await;
+    for id in ["evt_1", "1"] {
+        let seen = app.json(&format!("/api/v1/events/{id}")).await;
+        assert_eq!(seen["id"], "evt_1");
+        assert_eq!(seen["source"], "jewelmusic");
+        assert_eq!(seen["body"]["data"]["label"], "Warp");
+        assert_eq!(seen["proof"], "jewelmusic:sha256 secret 1");
+        assert_eq!(
+            (&seen["rules"][0]["rule"], &seen["rules"][0]["outcome"]),
+            (&"everything".into(), &"matched".into())
+        );
+        assert_eq!(ids(&seen["deliveries"]), [made.as_str()]);
+        assert_eq!(seen["conflicts"], json!([]));
+    }
+    for id in ["evt_9", "9", "-1", "99999999999999999999", "%00", "a%2Fb", "%ff"] {
+        let answer = app.ask("GET", &format!("/api/v1/events/{id}")).await;
+        assert!(matches!(answer.status, 400 | 404), "{id}: {}", answer.status);
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{id}: {}", answer.text());
+    }
+    app.end().await;
+}
+
+#[tokio::test]
+async fn an_id_like_a_place_hides_nothing() {
+    let peer = HttpPeer::start().await;
+    let app = start(&peer).await;
+    for id in ["2", "evt_b", "a/b?c#d é"] {
+        assert_eq!(app.send(&event(id, "release.live")).await.status, 200);
+    }
+    assert_eq!(app.json("/api/v1/events/2").await["seq"], 1, "an id comes before a place");
+    assert_eq!(app.json("/api/v1/events/a%2Fb%3Fc%23d%20%C3%A9").await["seq"], 3);
+    let page = app.ask("GET", "/events/2").await.text();
+    assert!(page.contains("evt_b"), "the page's links are places: {page}");
+    app.end().await;
+}
+
+#[tokio::test]
+async fn deliveries_are_listed_and_filtered() {
+    let peer = HttpPeer::start().await;
+    let app = start(&peer).await;
+    let one = delivery(&app, &peer, "evt_1", "delivered").await;
+    let two = delivery(&app, &peer, "evt_2", "dead").await;
+    let three = delivery(&app, &peer, "evt_3", "retrying").await;
+    for (query, expected) in [
+        ("?state=delivered", vec![&one]),
+        ("?state=dead,retrying", vec![&three, &two]),
+        ("?event=evt_2", vec![&two]),
+        ("?rule=everything&destination=ledger", vec![&three, &two, &one]),
+        ("?rule=nothing", vec![]),
+        ("?destination=nowhere", vec![]),
+        ("?skip=1&limit=1", vec![&two]),
+        ("?since=2026-01-05T10:00:00Z", vec![&three, &two, &one]),
+    ] {
+        assert_eq!(ids(&app.json(&format!("/api/v1/deliveries{query}")).await), expected, "{query}");
+    }
+    assert_eq!(app.ask("GET", "/api/v1/deliveries?state=lost").await.status, 400);
+    assert_eq!(app.ask("GET", "/api/v1/deliveries?event=evt_9").await.status, 404);
+    let seen = app.json(&format!("/api/v1/deliveries/{two}")).await;
+    assert_eq!((&seen["state"], &seen["attempts"]), (&"dead".into(), &1.into()));
+    assert!(seen["last_error"].as_str().unwrap().contains("400"), "{seen}");
+    assert_eq!(seen["attempts_made"][0]["outcome"], "permanent");
+    assert_eq!(app.ask("GET", "/api/v1/deliveries/dlv_none").await.status, 404);
+    app.end().await;
+}
+
+async fn state(app: &App, id: &str) -> Value {
+    app.json(&format!("/api/v1/deliveries/{id}")).await["state"].clone()
+}
+
+#[tokio::test]
+async fn a_dead_delivery_is_retried_at_a_persons_word() {
+    let peer = HttpPeer::start().await;
+    let app = start(&peer).await;
+    let dead = delivery(&app, &peer, "evt_1", "dead").await;
+    let answer = app.ask("POST", &format!("/api/v1/deliveries/{dead}/retry")).await;
+    assert_eq!((answer.status, answer.json()), (200, json!({"retried": 1})));
+    eventually("delivered", async || (state(&app, &dead).await == "delivered").then_some(())).await;
+    let requests = peer.requests();
+    assert_eq!(requests[0].header("idempotency-key"), requests[1].header("idempotency-key"));
+    for id in [dead.as_str(), "dlv_none"] {
+        assert_eq!(app.ask("POST", &format!("/api/v1/deliveries/{id}/retry")).await.status, 404, "{id}");
+    }
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_waiting_delivery_is_cancelled_or_hurried() {
+    let peer = HttpPeer::start().await;
+    let app = start(&peer).await;
+    let one = delivery(&app, &peer, "evt_1", "retrying").await;
+    let two = delivery(&app, &peer, "evt_2", "retrying").await;
+    assert_eq!(app.ask("POST", &format!("/api/v1/deliveries/{one}/cancel")).await.json(), json!({"cancelled": 1}));
+    assert_eq!(state(&app, &one).await, "cancelled");
+    assert_eq!(app.ask("POST", &format!("/api/v1/deliveries/{one}/cancel")).await.status, 404);
+    assert_eq!(app.ask("POST", &format!("/api/v1/deliveries/{two}/retry")).await.status, 200);
+    eventually("delivered", async || (state(&app, &two).await == "delivered").then_some(())).await;
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_replay_makes_what_is_missing_and_again_makes_it_anew() {
+    let peer = HttpPeer::start().await;
+    let app = start(&peer).await;
+    let first = delivery(&app, &peer, "evt_1", "delivered").await;
+    let planned = async |count: i64| {
+        eventually("planned", async || (app.json("/api/v1/status").await["inbox"]["planned"] == count).then_some(()))
+            .await;
+    };
+    assert_eq!(app.ask("POST", "/api/v1/events/evt_1/replay").await.json(), json!({"replayed": 1}));
+    planned(2).await;
+    assert_eq!(ids(&app.json("/api/v1/deliveries").await), [first.as_str()], "it is there already");
+    assert_eq!(app.ask("POST", "/api/v1/events/evt_1/replay?again=true").await.status, 200);
+    planned(3).await;
+    let requests = soon("it is sent anew", peer.received(2)).await;
+    assert_ne!(requests[0].header("idempotency-key"), requests[1].header("idempotency-key"));
+    assert_eq!(app.ask("POST", "/api/v1/events/evt_1/replay?rule=other&again=true").await.status, 200);
+    planned(4).await;
+    assert_eq!(app.json("/api/v1/deliveries").await.as_array().unwrap().len(), 2, "no such rule");
+    assert_eq!(app.ask("POST", "/api/v1/events/evt_9/replay").await.status, 404);
+    assert_eq!(app.ask("POST", "/api/v1/events/evt_1/replay?agian=true").await.status, 400);
+    app.end().await;
+}
+
+#[tokio::test]
+async fn destinations_are_shown_without_their_secrets() {
+    let peer = HttpPeer::start().await;
+    let app = start(&peer).await;
+    let list = app.json("/api/v1/destinations").await;
+    assert_eq!(list[0]["id"], "ledger");
+    assert_eq!((&list[0]["type"], &list[0]["failing"]), (&"http".into(), &false.into()));
+    assert!(list[0]["address"].as_str().unwrap().contains("127.0.0.1"), "{list}");
+    app.end().await;
+}
+
+#[tokio::test]
+async fn what_describes_the_api_is_true_of_it() {
+    let peer = HttpPeer::start().await;
+    peer.always(Answer::status(503));
+    let app = start(&peer).await;
+    let made = delivery(&app, &peer, "evt_1", "retrying").await;
+    let document = app.json("/api/v1/openapi.json").await;
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() >= 9);
+    for (path, methods) in paths {
+        for (method, operation) in methods.as_object().unwrap() {
+            let id = if path.contains("deliveries") { &made } else { "evt_1" };
+            let target = format!("/api/v1{}", path.replace("{id}", id));
+            let query: Vec<String> = parameters(operation, "query").iter().map(example).collect();
+            assert_eq!(parameters(operation, "path").len(), path.matches('{').count(), "{method} {path}");
+            for query in query.iter().map(String::as_str).chain(["", &query.join("&")]) {
+                let answer = app.ask(&method.to_uppercase(), &format!("{target}?{query}")).await;
+                let has = operation["responses"].as_object().unwrap();
+                assert!(answer.status == 200 || query.contains("event="), "{method} {path}?{query}: {}", answer.text());
+                assert!(has.contains_key(&answer.status.to_string()) || has.contains_key("default"), "{method} {path}");
+                if method == "post" {
+                    break;
+                }
+            }
+            assert_ne!(app.ask("PATCH", &target).await.status, 200);
+        }
+    }
+    references(&document, &document);
+    app.end().await;
+}
+
+fn parameters(operation: &Value, place: &str) -> Vec<Value> {
+    let all = operation["parameters"].as_array().cloned().unwrap_or_default();
+    all.into_iter().filter(|parameter| parameter["in"] == place).collect()
+}
+
+/// A query that the schema of a parameter allows.
+fn example(parameter: &Value) -> String {
+    let name = parameter["name"].as_str().unwrap();
+    let schema = &parameter["schema"];
+    let value = match (schema["type"].as_str().unwrap(), schema["format"].as_str()) {
+        ("integer", _) => "1",
+        ("boolean", _) => "true",
+        (_, Some("date-time")) => "2026-01-05T10:00:00Z",
+        _ if name == "state" => "dead",
+        _ if name == "event" => "evt_1",
+        _ => "x",
+    };
+    format!("{name}={value}")
+}
+
+fn references(value: &Value, document: &Value) {
+    match value {
+        Value::Object(map) => {
+            if let Some(to) = map.get("$ref") {
+                let pointer = to.as_str().unwrap().trim_start_matches('#');
+                assert!(document.pointer(pointer).is_some(), "{to} leads nowhere");
+            }
+            map.values().for_each(|value| references(value, document));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, document)),
+        _ => {}
+    }
+}

@@ -1,0 +1,107 @@
+//! The page: whatever senders and receivers say stays text.
+
+use super::{delivery, start};
+use crate::support::app::{App, eventually};
+use crate::support::http_peer::{Answer, HttpPeer};
+
+/// Markup that would show itself in a browser, in every place where a sender writes.
+const HOSTILE: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7 * 7 }}{% raw %}&lt;\u{202e}";
+
+fn assert_harmless(page: &str) {
+    for markup in ["<script", "<img", "onerror=alert(2)>", "49{%"] {
+        assert!(!page.contains(markup), "`{markup}` in:\n{page}");
+    }
+    assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"), "{page}");
+}
+
+async fn page(app: &App, path: &str) -> String {
+    let answer = app.ask("GET", path).await;
+    assert!(matches!(answer.status, 200 | 404), "{path}: {}", answer.text());
+    assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
+    answer.text()
+}
+
+#[tokio::test]
+async fn hostile_values_stay_text_on_every_page() {
+    let peer = HttpPeer::start().await;
+    let app = start(&peer).await;
+    peer.always(Answer::status(400).body(format!("<h1>{HOSTILE}</h1>")));
+    let mut body = serde_json::json!({"id": HOSTILE, "type": HOSTILE, "data": {"title": HOSTILE}});
+    body["data"][HOSTILE] = HOSTILE.into();
+    assert_eq!(app.send(&body.to_string()).await.status, 200);
+    // The same id with another body is shown too.
+    body["data"]["title"] = format!("{HOSTILE} again").into();
+    assert_eq!(app.send(&body.to_string()).await.status, 200);
+    assert_eq!(app.send(HOSTILE).await.status, 200, "and a body that is no JSON");
+    let id = eventually("dead", async || {
+        let dead = app.json("/api/v1/deliveries?state=dead").await;
+        dead[1]["id"].as_str().map(str::to_owned)
+    })
+    .await;
+    app.live.stale.store(std::sync::Arc::new(Some(HOSTILE.into())));
+    let event = page(&app, "/events/1").await;
+    assert!(event.contains("&lt;script&gt;alert(1)"), "it is shown, escaped: {event}");
+    for path in ["/", "/?state=dead", "/events/1", "/events/2", &format!("/deliveries/{id}"), "/login"] {
+        assert_harmless(&page(&app, path).await);
+    }
+    let encoded = "%22%27%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E%3Cimg%20src=x%20onerror=alert(2)%3E";
+    for path in ["/?state=", "/?type=", "/events/", "/deliveries/", "/login?wrong="] {
+        assert_harmless(&page(&app, &format!("{path}{encoded}")).await);
+    }
+    app.end().await;
+}
+
+#[tokio::test]
+async fn what_needs_a_person_stands_first() {
+    let peer = HttpPeer::start().await;
+    let app = start(&peer).await;
+    assert!(!page(&app, "/").await.contains("Needs a person"));
+    delivery(&app, &peer, "evt_1", "delivered").await;
+    let dead = delivery(&app, &peer, "evt_2", "dead").await;
+    let home = page(&app, "/").await;
+    let (needs, all) = (home.find("Needs a person").unwrap(), home.find("<h2>Deliveries").unwrap());
+    assert!(needs < all && home[needs..all].contains(&dead), "{home}");
+    app.end().await;
+}
+
+#[tokio::test]
+async fn the_button_retries() {
+    let peer = HttpPeer::start().await;
+    let app = start(&peer).await;
+    let dead = delivery(&app, &peer, "evt_1", "dead").await;
+    assert!(
+        page(&app, &format!("/deliveries/{dead}")).await.contains(&format!(r#"action="/deliveries/{dead}/retry""#))
+    );
+    let answer = app.ask("POST", &format!("/deliveries/{dead}/retry")).await;
+    assert_eq!((answer.status, answer.header("location")), (303, Some(format!("/deliveries/{dead}").as_str())));
+    eventually("delivered", async || {
+        page(&app, &format!("/deliveries/{dead}")).await.contains("state delivered").then_some(())
+    })
+    .await;
+    assert!(!page(&app, &format!("/deliveries/{dead}")).await.contains("/retry\""), "what is delivered is not retried");
+    app.end().await;
+}
+
+#[tokio::test]
+async fn every_link_on_the_page_leads_somewhere() {
+    let peer = HttpPeer::start().await;
+    let app = start(&peer).await;
+    delivery(&app, &peer, "evt_1", "delivered").await;
+    delivery(&app, &peer, "evt_2", "dead").await;
+    let mut seen = std::collections::BTreeSet::from(["/".to_owned()]);
+    let mut waiting = vec!["/".to_owned()];
+    while let Some(path) = waiting.pop() {
+        let answer = app.ask("GET", &path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        for link in answer.text().split("href=\"").skip(1).filter_map(|rest| rest.split_once('"')).map(|(link, _)| link)
+        {
+            let link = link.replace("&amp;", "&").replace("&#x2f;", "/");
+            assert!(link.starts_with('/'), "{path} links to {link}");
+            if seen.insert(link.clone()) {
+                waiting.push(link);
+            }
+        }
+    }
+    assert!(seen.len() > 6, "{seen:?}");
+    app.end().await;
+}
