@@ -11,7 +11,7 @@ use clap::ValueEnum;
 
 use crate::cli::{Outcome, load_without_secrets, term};
 use crate::config::files::{self, Files};
-use crate::config::{Snapshot, load, settings};
+use crate::config::Snapshot;
 use crate::problem::{File, Gravity, Problem, Problems};
 use crate::rules::glob::Glob;
 use crate::rules::trial;
@@ -171,12 +171,11 @@ impl Test {
     /// What all files say that tests depend on, as one text.
     fn fingerprint(&self, config: &Path, sent: &BTreeSet<PathBuf>) -> String {
         let loaded = load_without_secrets(config);
-        let settings = loaded.snapshot.map_or_else(|| settings::defaults(config), |snapshot| snapshot.settings);
         let mut unread = Problems::new();
         let mut beside: Vec<Arc<File>> = self.paths.iter().flat_map(|path| files::tests(path, &mut unread)).collect();
         beside.extend(sent.iter().filter_map(|path| files::read(path, &files::shown(path), &mut unread)));
         let beside = Files { tests: beside, ..Files::default() };
-        format!("{} {}", load::fingerprint(&settings), beside.hash())
+        format!("{} {}", loaded.seen.print(), beside.hash())
     }
 }
 

@@ -73,6 +73,11 @@ impl Seen {
         self == other || self.folders != other.folders
     }
 
+    /// What tells it from everything else: 64 hexadecimal digits, never to be shown, since secrets are in it.
+    pub fn print(&self) -> &str {
+        &self.print
+    }
+
     /// The folders of rules and templates that were read.
     pub fn folders(&self) -> Option<(&Path, &Path)> {
         self.folders.as_ref().map(|(rules, templates)| (rules.as_path(), templates.as_path()))

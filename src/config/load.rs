@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::config::files::{self, Files, Seen};
 use crate::config::settings::{self, Configured};
-use crate::config::substitute::{Environment, Found, substitute};
+use crate::config::substitute::{Environment, Found, NoEnvironment, substitute};
 use crate::config::{Settings, Snapshot, check};
 use crate::message::Templates;
 use crate::problem::{Problem, Problems};
@@ -62,7 +62,9 @@ pub fn load_rules_only(file: &Path, now: Timestamp) -> Loaded {
     let mut files = Files::default();
     let mut said = Problems::new();
     files.read_folders(&settings.rules, &settings.templates, &mut said);
-    let gathered = Gathered { configured: None, files, seen: Seen::default(), problems: Problems::new(), said };
+    let folders = Some((settings.rules, settings.templates));
+    let seen = Seen::of(file, folders, &files, said.iter(), &NoEnvironment);
+    let gathered = Gathered { configured: None, files, seen, problems: Problems::new(), said };
     finish(gathered, file, now)
 }
 

@@ -82,6 +82,7 @@ impl Stage {
             templates: self.base.templates.clone(),
             hash: self.base.hash.clone(),
             since: start,
+            seen: self.base.seen.clone(),
         };
         let store = store::open(&Secret::new("memory:"), Path::new("")).await?;
         let clock = VirtualClock::new(start);
