@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use jiff::Timestamp;
@@ -88,6 +89,20 @@ impl IntoResponse for Refused {
 
 type Answer = Result<Response, Refused>;
 
+/// The id in a path, percent signs read.
+pub struct Id(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(id)) => Ok(Self(id)),
+            Err(rejection) => Err(Refused::Bad(rejection.body_text())),
+        }
+    }
+}
+
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct EventQuery {
@@ -126,7 +141,7 @@ pub async fn find_event(live: &Live, id: &str) -> Result<Seq, Refused> {
     found.first().copied().ok_or_else(|| Refused::NotFound(format!("there is no event `{id}`")))
 }
 
-async fn event(State(live): Shared, Path(id): Path<String>) -> Answer {
+async fn event(State(live): Shared, Id(id): Id) -> Answer {
     let seq = find_event(&live, &id).await?;
     let document = event_document(&live, seq).await?;
     Ok(json_answer(&document))
@@ -158,11 +173,7 @@ struct ReplayQuery {
     again: bool,
 }
 
-async fn replay(
-    State(live): Shared,
-    Path(id): Path<String>,
-    query: Result<Query<ReplayQuery>, QueryRejection>,
-) -> Answer {
+async fn replay(State(live): Shared, Id(id): Id, query: Result<Query<ReplayQuery>, QueryRejection>) -> Answer {
     let Query(query) = query?;
     let event = find_event(&live, &id).await?;
     let now = live.clock.now();
@@ -210,20 +221,20 @@ async fn deliveries(State(live): Shared, query: Result<Query<DeliveryQuery>, Que
     Ok(json_answer(&list.into()))
 }
 
-async fn delivery(State(live): Shared, Path(id): Path<String>) -> Answer {
+async fn delivery(State(live): Shared, Id(id): Id) -> Answer {
     let found = live.store.delivery(&DeliveryId(id.clone())).await?;
     let (delivery, attempts) = found.ok_or_else(|| Refused::NotFound(format!("there is no delivery `{id}`")))?;
     Ok(json_answer(&view::delivery_whole(&delivery, &attempts)))
 }
 
-async fn retry(State(live): Shared, Path(id): Path<String>) -> Answer {
+async fn retry(State(live): Shared, Id(id): Id) -> Answer {
     let ids = [DeliveryId(id)];
     let count = live.store.revive(&ids, live.clock.now()).await?;
     live.to_dispatch.notify_one();
     changed(count, &ids, "retried")
 }
 
-async fn cancel(State(live): Shared, Path(id): Path<String>) -> Answer {
+async fn cancel(State(live): Shared, Id(id): Id) -> Answer {
     let ids = [DeliveryId(id)];
     let count = live.store.cancel(&ids, "cancelled by hand", live.clock.now()).await?;
     changed(count, &ids, "cancelled")

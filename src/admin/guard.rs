@@ -156,8 +156,8 @@ enum Admitted {
 fn admitted(headers: &HeaderMap, token: &Secret, failures: &Failures, minute: i64) -> Admitted {
     let bearer = headers
         .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "));
+        .and_then(|value| value.to_str().ok()?.split_once(' '))
+        .and_then(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer").then_some(token));
     let session = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).find_map(|cookies| {
         cookies.split(';').find_map(|cookie| cookie.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
     });
@@ -198,6 +198,7 @@ pub struct Login {
 pub async fn log_in(
     State(live): State<Arc<Live>>,
     Extension(failures): Extension<Arc<Failures>>,
+    headers: HeaderMap,
     Form(login): Form<Login>,
 ) -> Response {
     let snapshot = live.snapshot.load_full();
@@ -209,6 +210,13 @@ pub async fn log_in(
         failures.count(minute, 1);
         return (StatusCode::SEE_OTHER, [(LOCATION, "/login?wrong=1")]).into_response();
     }
-    let cookie = format!("{COOKIE_NAME}={}; HttpOnly; SameSite=Strict; Path=/; Max-Age=86400", session_of(token));
+    // A page that came by https has its cookie sent by https only. By plain http there would be no session at all.
+    let secure = if headers.get(ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https:")) {
+        "; Secure"
+    } else {
+        ""
+    };
+    let session = session_of(token);
+    let cookie = format!("{COOKIE_NAME}={session}; HttpOnly; SameSite=Strict; Path=/; Max-Age=86400{secure}");
     (StatusCode::SEE_OTHER, [(LOCATION, "/".to_owned()), (SET_COOKIE, cookie)]).into_response()
 }

@@ -34,6 +34,7 @@ pub fn router(live: Arc<Live>) -> Router {
         .route("/-/reload", post(api::reload))
         .nest("/api/v1", api::router())
         .fallback(not_found)
+        .method_not_allowed_fallback(not_allowed)
         .layer(middleware::from_fn_with_state(live.clone(), guard::guard));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
@@ -42,6 +43,10 @@ pub fn router(live: Arc<Live>) -> Router {
         .layer(Extension(Arc::new(guard::Failures::default())))
         .layer(middleware::from_fn(guard::headers))
         .with_state(live)
+}
+
+async fn not_allowed() -> Response {
+    api::problem(StatusCode::METHOD_NOT_ALLOWED, "this can't be done here; `/api/v1/openapi.json` says what can")
 }
 
 async fn not_found() -> Response {

@@ -3,9 +3,10 @@
 //! Plain HTML and one style sheet, no script: the policy in `guard` forbids it. Every value goes through the template
 //! engine's HTML escaping.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::response::{IntoResponse, Response};
@@ -15,7 +16,7 @@ use minijinja::Environment;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::admin::api::{Refused, event_document, find_event};
+use crate::admin::api::{Id, Refused, event_document, find_event};
 use crate::admin::view;
 use crate::delivery::{DeliveryId, State as DeliveryState};
 use crate::message::{Rendered, plain};
@@ -72,18 +73,18 @@ pub(crate) async fn home(State(live): Shared, Query(query): Query<HomeQuery>) ->
     page(home_values(&live, query).await, "home.html")
 }
 
-/// `/events/SEQ`: one event, what every rule did about it, and what went.
-pub(crate) async fn event(State(live): Shared, Path(seq): Path<String>) -> Response {
-    page(event_values(&live, &seq).await, "event.html")
+/// `/events/SEQ`: one event, what every rule did about it, and what went. Links are to places; an id will do too.
+pub(crate) async fn event(State(live): Shared, Id(id): Id) -> Response {
+    page(event_values(&live, &id).await, "event.html")
 }
 
 /// `/deliveries/ID`: one delivery, its message, its attempts.
-pub(crate) async fn delivery(State(live): Shared, Path(id): Path<String>) -> Response {
+pub(crate) async fn delivery(State(live): Shared, Id(id): Id) -> Response {
     page(delivery_values(&live, &id).await, "delivery.html")
 }
 
 /// The button on a delivery's page.
-pub(crate) async fn retry(State(live): Shared, Path(id): Path<String>) -> Response {
+pub(crate) async fn retry(State(live): Shared, Id(id): Id) -> Response {
     let ids = [DeliveryId(id.clone())];
     match live.store.revive(&ids, live.clock.now()).await {
         Ok(_) => {
@@ -131,6 +132,7 @@ async fn home_values(live: &Live, query: HomeQuery) -> Result<Value, Refused> {
             "events": events.iter().map(|(seq, event)| view::event(*seq, event)).collect::<Vec<_>>(),
             "deliveries": deliveries.iter().map(view::delivery).collect::<Vec<_>>(),
             "dead": dead.iter().map(view::delivery).collect::<Vec<_>>(),
+            "total": census.deliveries.iter().map(|(_, count)| count).sum::<u64>(),
             "counts": counts,
             "destinations": destinations,
             "lag": census.head - census.planned,
@@ -140,9 +142,15 @@ async fn home_values(live: &Live, query: HomeQuery) -> Result<Value, Refused> {
     ))
 }
 
-async fn event_values(live: &Live, seq: &str) -> Result<Value, Refused> {
-    let seq = find_event(live, seq).await?;
-    let document = event_document(live, seq).await?;
+async fn event_values(live: &Live, id: &str) -> Result<Value, Refused> {
+    let place = match id.parse() {
+        Ok(seq) => event_document(live, seq).await.ok(),
+        Err(_) => None,
+    };
+    let document = match place {
+        Some(document) => document,
+        None => event_document(live, find_event(live, id).await?).await?,
+    };
     let body = serde_json::to_string_pretty(document.get("body").unwrap_or(&Value::Null)).unwrap_or_default();
     Ok(with_frame(live, json!({"event": document, "body": body})))
 }
@@ -202,7 +210,10 @@ fn shown(value: &Value) -> minijinja::Value {
         },
         Value::String(text) => minijinja::Value::from(text.as_str()),
         Value::Array(items) => items.iter().map(shown).collect(),
-        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), shown(value))).collect(),
+        // Collected as a map: pairs by themselves would make a list.
+        Value::Object(map) => {
+            map.iter().map(|(key, value)| (key.clone(), shown(value))).collect::<BTreeMap<_, _>>().into()
+        }
     }
 }
 

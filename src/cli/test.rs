@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 
 use crate::cli::{Outcome, load_without_secrets, term};
-use crate::config::files::{self, Files};
 use crate::config::Snapshot;
+use crate::config::files::{self, Files};
 use crate::problem::{File, Gravity, Problem, Problems};
 use crate::rules::glob::Glob;
 use crate::rules::trial;

@@ -20,8 +20,7 @@ use crate::message::{Context, Rendered};
 use crate::pace::{Limits, Retry, Tried};
 use crate::steps::Live;
 use crate::store;
-use crate::store::signals;
-use crate::store::{Claim, Claimed, Room, Settlement};
+use crate::store::{Claim, Claimed, Room, Settlement, signals};
 
 /// How many deliveries one process has under way at most, over all destinations.
 const UNDER_WAY_MAX: u32 = 64;

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{
+    ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING,
+};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -43,10 +45,17 @@ async fn webhook(State(live): State<Arc<Live>>, request: Request) -> Response {
     let Some(source) = live.snapshot.load().sources.values().find(|source| source.path == path).cloned() else {
         return problem(StatusCode::NOT_FOUND, "Not Found");
     };
-    match receive(&live, &source, request).await {
+    let chunked = request.headers().contains_key(TRANSFER_ENCODING);
+    let mut response = match receive(&live, &source, request).await {
         Ok(response) => response,
         Err(rejection) => reject(&live, &source, rejection),
+    };
+    if chunked {
+        // A length beside the chunks was left aside; a proxy may have gone by it. Nothing that follows is read
+        // (RFC 9112, section 6.1).
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    response
 }
 
 /// One request, from top to bottom.

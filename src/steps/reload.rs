@@ -79,11 +79,12 @@ fn apply(live: &Live, before: &Snapshot, loaded: Loaded) -> Reloaded {
     }
     let needs_restart = needs_restart(&before.settings, &snapshot.settings);
     let hash = snapshot.hash.clone();
-    live.notes.loaded(&hash, snapshot.rule_count(), snapshot.since.as_second());
+    let (rules, since) = (snapshot.rule_count(), snapshot.since.as_second());
+    live.snapshot.store(Arc::new(snapshot));
+    live.notes.loaded(&hash, rules, since);
     if !needs_restart.is_empty() {
         live.notes.needs_restart(&needs_restart);
     }
-    live.snapshot.store(Arc::new(snapshot));
     live.to_plan.notify_one();
     live.to_dispatch.notify_one();
     Reloaded::Changed { hash, needs_restart }

@@ -191,8 +191,14 @@ async fn what_describes_the_api_is_true_of_it() {
     assert!(paths.len() >= 9);
     for (path, methods) in paths {
         for (method, operation) in methods.as_object().unwrap() {
-            let id = if path.contains("deliveries") { &made } else { "evt_1" };
-            let target = format!("/api/v1{}", path.replace("{id}", id));
+            let id = match (path.contains("deliveries"), method.as_str()) {
+                (true, "post") => {
+                    delivery(&app, &peer, &format!("evt_{}", path.replace(['/', '{', '}'], "_")), "retrying").await
+                }
+                (true, _) => made.clone(),
+                _ => "evt_1".to_owned(),
+            };
+            let target = format!("/api/v1{}", path.replace("{id}", &id));
             let query: Vec<String> = parameters(operation, "query").iter().map(example).collect();
             assert_eq!(parameters(operation, "path").len(), path.matches('{').count(), "{method} {path}");
             for query in query.iter().map(String::as_str).chain(["", &query.join("&")]) {

@@ -35,7 +35,7 @@ async fn a_broken_file_changes_nothing_and_is_reported_in_full() {
     assert_eq!(after["rules"]["in_force"], true);
     assert_eq!(after["rules"]["stale"], true);
     for shown in [after["rules"]["report"].as_str().unwrap(), &app.ask("GET", "/").await.text()] {
-        for part in ["main.yaml:2:58", "main.yaml:3:44", "many", "legder", "did you mean"] {
+        for part in ["main.yaml:2:58", "main.yaml:3:45", "many", "legder", "did you mean"] {
             assert!(shown.contains(part), "`{part}` is missing from:\n{shown}");
         }
     }

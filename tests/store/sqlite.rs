@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fanfare::delivery::Outcome;
 use fanfare::event::{Item, UNPARSED};
 use fanfare::planner::Plan;
 use fanfare::secret::Secret;
@@ -95,9 +96,14 @@ fn what_was_answered_is_there_after_a_crash() {
         let after = reopen(image.path()).await;
         assert_known(&after, 60).await;
         assert_eq!(after.waiting(start(), 100).await.unwrap().entries.len(), 10);
-        assert_eq!(after.delivery(&claim.delivery.planned.id).await.unwrap().unwrap().0, claim.delivery);
-        assert!(after.claim(at(39), at(99), &[room("slack")]).await.unwrap().claims.is_empty());
-        after.settle(&claim, delivered(), at(39)).await.unwrap();
+        // Whoever held leases is dead: another plans, and sends what was under way, without waiting for their end.
+        assert_eq!(after.lease("b", at(1), at(61)).await.unwrap().unwrap().token, lease.token + 1);
+        let again = after.claim(at(1), at(41), &[room("slack")]).await.unwrap().claims.remove(0);
+        assert_eq!((&again.delivery.planned, again.delivery.attempts), (&claim.delivery.planned, 2));
+        assert!(matches!(after.settle(&claim, delivered(), at(2)).await, Err(Error::Lost)));
+        after.settle(&again, delivered(), at(2)).await.unwrap();
+        let (_, attempts) = after.delivery(&claim.delivery.planned.id).await.unwrap().unwrap();
+        assert_eq!(attempts[0].outcome, Outcome::Ambiguous);
     });
 }
 
