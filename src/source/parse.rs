@@ -61,7 +61,7 @@ impl Source {
         let place = head(fields);
         check_name(name, &place, problems);
         let preset = preset(fields, problems)?;
-        let secrets = secrets(name, preset, fields, problems);
+        let (secrets, excused) = secrets(name, preset, fields, problems);
         let mut source = Source::of(name, preset, secrets);
         path(&mut source, fields, problems);
         tolerance(&mut source, fields, problems);
@@ -72,7 +72,7 @@ impl Source {
         } else {
             foreign_keys(preset, fields, problems);
         }
-        (problems.count().0 == before).then_some(source)
+        (problems.count().0 == before + excused).then_some(source)
     }
 }
 
@@ -123,16 +123,24 @@ fn preset(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<&'static P
     preset
 }
 
-fn secrets(name: &str, preset: &Preset, fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<Secret> {
+/// The secrets; and how many errors are of a value from elsewhere that is no secret. Where it is only wanting, as on an
+/// author's machine, the source is there all the same: the error is left out there, and stands in the way elsewhere.
+fn secrets(name: &str, preset: &Preset, fields: &mut Fields<'_>, problems: &mut Problems) -> (Vec<Secret>, usize) {
     if !fields.has("secrets") {
         fields.missing("secrets", problems);
     }
-    let Some((_, node)) = fields.take("secrets") else { return Vec::new() };
-    let mut secrets = Vec::new();
+    let Some((_, node)) = fields.take("secrets") else { return (Vec::new(), 0) };
+    let (mut secrets, mut excused) = (Vec::new(), 0);
     for (nth, item) in node.one_or_more().iter().enumerate() {
         match item.scalar() {
             Some(text) if text.trim().is_empty() => {}
-            Some(text) => secrets.push(secret(name, preset, nth, text, item, problems)),
+            Some(text) => {
+                let before = problems.count().0;
+                secrets.push(secret(name, preset, nth, text, item, problems));
+                if item.place.text().contains("${") {
+                    excused += problems.count().0 - before;
+                }
+            }
             None => problems.push(Problem::error(
                 "wrong-kind",
                 format!("secret {} of source `{name}` is {}, not text", nth + 1, item.kind_name()),
@@ -151,7 +159,7 @@ fn secrets(name: &str, preset: &Preset, fields: &mut Fields<'_>, problems: &mut 
             format!("source `{name}` has {} secrets, more than {SECRETS_MAX}", secrets.len()),
         ));
     }
-    secrets
+    (secrets, excused)
 }
 
 fn secret(name: &str, preset: &Preset, nth: usize, text: &str, node: &Node, problems: &mut Problems) -> Secret {
