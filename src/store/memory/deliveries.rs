@@ -246,9 +246,8 @@ impl Deliveries {
 
     /// The destinations for which deliveries wait or are under way.
     pub fn waiting_destinations(&self) -> Vec<String> {
-        let unfinished = self.rows.values().filter(|row| !row.delivery.state.is_final());
-        let all: BTreeSet<String> = unfinished.map(|row| row.delivery.planned.destination.clone()).collect();
-        all.into_iter().collect()
+        let all: BTreeSet<&String> = self.waiting.keys().chain(self.sending.keys()).collect();
+        all.into_iter().cloned().collect()
     }
 
     /// How each destination stands.
