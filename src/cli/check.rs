@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::cli::{Outcome, load_without_secrets, term};
+use crate::cli::{Outcome, load_without_secrets, term, test};
 use crate::clock::{Clock, RealClock};
 use crate::config::load::{self, Loaded};
 use crate::config::substitute::RealEnvironment;
@@ -39,11 +39,12 @@ enum CheckFormat {
 
 impl Check {
     pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
-        let loaded = if self.rules_only {
+        let mut loaded = if self.rules_only {
             load_without_secrets(config)
         } else {
             load::load(config, &RealEnvironment, RealClock.now())
         };
+        test::check(&mut loaded);
         match self.format {
             CheckFormat::Text => text(&loaded),
             CheckFormat::Json => println!("{:#}", json(&loaded)),

@@ -12,6 +12,7 @@ use clap::ValueEnum;
 use crate::cli::{Outcome, load_without_secrets, term};
 use crate::config::Snapshot;
 use crate::config::files::{self, Files};
+use crate::config::load::Loaded;
 use crate::problem::{File, Gravity, Problem, Problems};
 use crate::rules::glob::Glob;
 use crate::rules::trial;
@@ -179,8 +180,17 @@ impl Test {
     }
 }
 
+/// Adds the mistakes of the rules folder's tests to what is wrong.
+pub(crate) fn check(loaded: &mut Loaded) {
+    let Some(snapshot) = loaded.snapshot.take() else { return };
+    let mut said = Problems::new();
+    tests(snapshot, &loaded.files, &loaded.files.tests, &RefCell::default(), &mut said);
+    loaded.problems.extend(said);
+    loaded.problems.sort();
+}
+
 /// Reads test files, for what `snapshot` says.
-pub(crate) fn tests(
+fn tests(
     snapshot: Snapshot,
     files: &Files,
     tests: &[Arc<File>],

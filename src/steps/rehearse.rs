@@ -33,8 +33,9 @@ use crate::{channels, store};
 pub mod cover;
 pub mod play;
 
-/// The most turns that one rehearsal takes: an endless one is stopped, and says so.
-const TURNS_MAX: u64 = 200_000;
+/// The most turns that one rehearsal takes, unless it is told otherwise: an endless one is stopped, and says so. An hourly
+/// reminder takes two of them, so this is more than five years of it.
+const TURNS_MAX: u64 = 100_000;
 /// How often what retention no longer wants is taken, as a server does.
 const PRUNE_EVERY: SignedDuration = SignedDuration::from_hours(24);
 /// How much is taken in one go.
@@ -88,7 +89,16 @@ impl Stage {
         let clock = VirtualClock::new(start);
         let failing = Arc::new(Failing::default());
         let live = Live::new(store, Arc::new(snapshot), Arc::new(clock.clone()), failing.clone(), seed);
-        Ok(Rehearsal { live, clock, failing, sent: Vec::new(), turns: 0, pruned: start, keeps_all: false })
+        Ok(Rehearsal {
+            live,
+            clock,
+            failing,
+            sent: Vec::new(),
+            turns: 0,
+            turns_max: TURNS_MAX,
+            pruned: start,
+            keeps_all: false,
+        })
     }
 }
 
@@ -252,7 +262,7 @@ pub enum Stuck {
     #[error("the rehearsal's store failed: {0}")]
     Store(#[from] store::Error),
     /// It would take too long.
-    #[error("more than {TURNS_MAX} things happen: a shorter `wait`, or a longer `repeat`, shows the same")]
+    #[error("more happens than a test can wait for: a shorter `wait`, or a longer `repeat`, shows the same")]
     TooLong,
 }
 
@@ -265,6 +275,8 @@ pub struct Rehearsal {
     sent: Vec<Sent>,
     turns: u64,
     pruned: Timestamp,
+    /// The most turns that it takes.
+    pub turns_max: u64,
     /// Whether nothing is forgotten, for those who look at everything in the end.
     pub keeps_all: bool,
 }
@@ -320,7 +332,7 @@ impl Rehearsal {
     async fn settle(&mut self) -> Result<Option<Timestamp>, Stuck> {
         loop {
             self.turns += 1;
-            if self.turns > TURNS_MAX {
+            if self.turns > self.turns_max {
                 return Err(Stuck::TooLong);
             }
             let now = self.now();

@@ -332,14 +332,12 @@ impl Reader<'_> {
             );
         }
         let keys = Field::ALL.into_iter().map(|field| (field.name(), field)).chain([("closes", Field::To)]);
-        let mut said = false;
         for (key, field) in keys {
-            said |= fields.has(key);
             if let Some(pattern) = self.pattern(&mut fields, key, field) {
                 expectation.fields.push((field, pattern));
             }
         }
-        if !said {
+        if matches!(&node.kind, Kind::Map(entries) if entries.is_empty()) {
             self.problems.push(
                 Problem::error("empty", "an expectation says nothing")
                     .at(&fields.place.first_line())

@@ -56,6 +56,7 @@ type Paint<'p> = &'p dyn Fn(Tone, &str) -> String;
 
 /// One field, as it was expected and as it was sent.
 struct Row<'r> {
+    name: &'static str,
     field: Field,
     expected: Option<&'r str>,
     sent: Option<&'r str>,
@@ -74,6 +75,12 @@ impl Fault {
             Fault::Unnamed(_) => "sent, and never named",
             Fault::Stuck(why) => why,
         }
+    }
+
+    /// The key of a field: an update's destination is what it `closes`.
+    fn key(&self, field: Field) -> &'static str {
+        let update = self.expected().map(|wanted| wanted.update).or(self.sent().map(|sent| sent.update));
+        if update == Some(true) && field == Field::To { "closes" } else { field.name() }
     }
 
     /// What was expected.
@@ -124,6 +131,7 @@ impl Failed {
             let wanted = expected.and_then(|expected| expected.fields.iter().find(|(of, _)| *of == field));
             let came = sent.map(|sent| sent.get(field));
             Row {
+                name: self.fault.key(field),
                 field,
                 expected: wanted.map(|(_, pattern)| pattern.text.as_str()),
                 sent: came,
@@ -145,7 +153,7 @@ impl Row<'_> {
         let left = expected.map(|width| wrapped(self.expected.unwrap_or_default(), width)).unwrap_or_default();
         let right = if sent { wrapped(self.sent.unwrap_or_default(), SENT_MAX) } else { Vec::new() };
         for at in 0..left.len().max(right.len()).max(1) {
-            let name = if at == 0 { self.field.name() } else { "" };
+            let name = if at == 0 { self.name } else { "" };
             let mark = if self.good || at > 0 { " " } else { "≠" };
             let mut line = format!("    {mark} {name:<8}");
             if let Some(width) = expected {
