@@ -13,6 +13,7 @@ use crate::cli::{Outcome, load_without_secrets, term};
 use crate::config::Snapshot;
 use crate::config::files::{self, Files};
 use crate::config::load::Loaded;
+use crate::config::substitute::NoEnvironment;
 use crate::problem::{File, Gravity, Problem, Problems};
 use crate::rules::glob::Glob;
 use crate::rules::trial;
@@ -91,25 +92,26 @@ impl Outcomes<'_> {
 impl Test {
     pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
         if !self.watch {
-            return Ok(self.once(config, &RefCell::default()));
+            return Ok(self.once(load_without_secrets(config), &RefCell::default()));
         }
         loop {
             if std::io::stdout().is_terminal() {
                 print!("\x1b[2J\x1b[H");
             }
             let sent = RefCell::default();
-            self.once(config, &sent);
+            let loaded = load_without_secrets(config);
+            let seen = loaded.seen.clone();
+            self.once(loaded, &sent);
             eprintln!("{}", term::dim("waiting for a change; Ctrl-C ends"));
-            let before = self.fingerprint(config, &sent.borrow());
-            while self.fingerprint(config, &sent.borrow()) == before {
+            let (sent, beside) = (sent.borrow(), self.beside(&sent.borrow()));
+            while seen.again(&NoEnvironment) == seen && self.beside(&sent) == beside {
                 std::thread::sleep(LOOK_EVERY);
             }
         }
     }
 
     /// Tests once. `sent` collects the files that tests send.
-    fn once(&self, config: &Path, sent: &RefCell<BTreeSet<PathBuf>>) -> Outcome {
-        let loaded = load_without_secrets(config);
+    fn once(&self, loaded: Loaded, sent: &RefCell<BTreeSet<PathBuf>>) -> Outcome {
         if report_errors(&loaded.problems) {
             return Outcome::Wrong;
         }
@@ -169,14 +171,12 @@ impl Test {
         }
     }
 
-    /// What all files say that tests depend on, as one text.
-    fn fingerprint(&self, config: &Path, sent: &BTreeSet<PathBuf>) -> String {
-        let loaded = load_without_secrets(config);
+    /// What the files say that tests depend on beside the rules and templates, as one text.
+    fn beside(&self, sent: &BTreeSet<PathBuf>) -> String {
         let mut unread = Problems::new();
-        let mut beside: Vec<Arc<File>> = self.paths.iter().flat_map(|path| files::tests(path, &mut unread)).collect();
-        beside.extend(sent.iter().filter_map(|path| files::read(path, &files::shown(path), &mut unread)));
-        let beside = Files { tests: beside, ..Files::default() };
-        format!("{} {}", loaded.seen.print(), beside.hash())
+        let mut tests: Vec<Arc<File>> = self.paths.iter().flat_map(|path| files::tests(path, &mut unread)).collect();
+        tests.extend(sent.iter().filter_map(|path| files::read(path, &files::shown(path), &mut unread)));
+        Files { tests, ..Files::default() }.hash()
     }
 }
 

@@ -34,6 +34,9 @@ mod set;
 /// When the clock of every test starts, in unix seconds: 2026-01-05T10:00:00Z, a Monday.
 pub const START_S: i64 = 1_767_607_200;
 
+/// Gives the bytes of a file by the path of the test file that names it and its path from there, or says why it can't.
+pub type ReadFile<'r> = dyn Fn(&str, &str) -> Result<Vec<u8>, String> + 'r;
+
 /// What a test may name, and what it can be told.
 #[derive(Clone, Copy)]
 pub struct Known<'k> {
@@ -49,8 +52,8 @@ pub struct Known<'k> {
     pub samples: &'k [&'static str],
     /// The body of the sample with this name.
     pub sample: &'k dyn Fn(&str) -> Option<Value>,
-    /// The bytes of a file that stands beside the test file (its path), or why they can't be had.
-    pub read: &'k dyn Fn(&str, &str) -> Result<Vec<u8>, String>,
+    /// Reads what a test sends from a file.
+    pub read: &'k ReadFile<'k>,
 }
 
 impl std::fmt::Debug for Known<'_> {
@@ -124,7 +127,7 @@ impl Send {
     ///
     /// # Errors
     /// A value that is neither a list nor a mapping stands in the way.
-    pub fn set(&self, body: &mut Value) -> Result<(), Problem> {
+    pub fn set(&self, body: &mut Value) -> Result<(), Box<Problem>> {
         self.settings.iter().try_for_each(|setting| setting.apply(body))
     }
 }

@@ -285,7 +285,7 @@ impl Reader<'_> {
                     let place = key.place.clone();
                     settings.push(Setting { path: Arc::new(path), value: value.to_json(), place });
                 }
-                Err(problem) => self.problems.push(problem),
+                Err(problem) => self.problems.push(*problem),
             }
         }
         settings
@@ -304,7 +304,7 @@ impl Reader<'_> {
                 let mut body = body.clone();
                 for setting in &send.settings {
                     if let Err(problem) = setting.apply(&mut body) {
-                        self.problems.push(problem);
+                        self.problems.push(*problem);
                     }
                 }
             }
@@ -437,23 +437,23 @@ impl Reader<'_> {
 }
 
 /// A path that `set` takes: from `$` on, to one place that isn't `$` itself.
-fn setting(text: &str, place: &Place) -> Result<Path, Problem> {
+fn setting(text: &str, place: &Place) -> Result<Path, Box<Problem>> {
     if !text.starts_with('$') {
         let problem = Problem::error("wrong-path", format!("`{text}` is no path")).at(place);
-        return Err(problem.hint(format!("a path begins with `$`: did you mean `$.data.{text}`?")));
+        return Err(Box::new(problem.hint(format!("a path begins with `$`: did you mean `$.data.{text}`?"))));
     }
     let path = Path::parse(text).map_err(|error| {
         let mut problem = Problem::error("wrong-path", error.message).at(&inner(place, text, error.offset));
         problem.hint = error.hint;
-        problem
+        Box::new(problem)
     })?;
     if path.parts().any(|part| part == Part::Several) {
         let problem = Problem::error("wrong-path", format!("`{text}` may select several values")).at(place);
-        return Err(problem.hint("set one value at a time: `$.data.platforms[0].status`"));
+        return Err(Box::new(problem.hint("set one value at a time: `$.data.platforms[0].status`")));
     }
     if path.parts().next().is_none() {
         let problem = Problem::error("wrong-path", "`$` is the whole event").at(place);
-        return Err(problem.hint("write the event in place of its name: `send: {type: …, data: …}`"));
+        return Err(Box::new(problem.hint("write the event in place of its name: `send: {type: …, data: …}`")));
     }
     Ok(path)
 }

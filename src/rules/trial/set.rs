@@ -21,7 +21,7 @@ pub(super) struct Setting {
 
 impl Setting {
     /// Puts the value there. Members and lists that are missing, or null, are made; a list grows by one element at most.
-    pub fn apply(&self, body: &mut Value) -> Result<(), Problem> {
+    pub fn apply(&self, body: &mut Value) -> Result<(), Box<Problem>> {
         let mut node = body;
         let mut passed = String::from("$");
         for part in self.path.parts() {
@@ -49,7 +49,7 @@ impl Setting {
         Ok(())
     }
 
-    fn map<'v>(&self, node: &'v mut Value, passed: &str) -> Result<&'v mut Map<String, Value>, Problem> {
+    fn map<'v>(&self, node: &'v mut Value, passed: &str) -> Result<&'v mut Map<String, Value>, Box<Problem>> {
         if node.is_null() {
             *node = Value::Object(Map::new());
         }
@@ -57,7 +57,7 @@ impl Setting {
         node.as_object_mut().ok_or_else(|| self.wrong(&format!("`{passed}` is {kind}, which has no members")))
     }
 
-    fn list<'v>(&self, node: &'v mut Value, passed: &str) -> Result<&'v mut Vec<Value>, Problem> {
+    fn list<'v>(&self, node: &'v mut Value, passed: &str) -> Result<&'v mut Vec<Value>, Box<Problem>> {
         if node.is_null() {
             *node = Value::Array(Vec::new());
         }
@@ -65,12 +65,12 @@ impl Setting {
         node.as_array_mut().ok_or_else(|| self.wrong(&format!("`{passed}` is {kind}, which has no elements")))
     }
 
-    fn beyond(&self, passed: &str, len: usize) -> Problem {
-        self.wrong(&format!("`{passed}` is not there: the list has {len} elements"))
-            .hint(format!("the next one is `[{len}]`; or set the whole list"))
+    fn beyond(&self, passed: &str, len: usize) -> Box<Problem> {
+        let problem = self.wrong(&format!("`{passed}` is not there: the list has {len} elements"));
+        Box::new(problem.hint(format!("the next one is `[{len}]`; or set the whole list")))
     }
 
-    fn wrong(&self, why: &str) -> Problem {
-        Problem::error("wrong-set", format!("`{}` can't be set: {why}", self.path)).at(&self.place)
+    fn wrong(&self, why: &str) -> Box<Problem> {
+        Box::new(Problem::error("wrong-set", format!("`{}` can't be set: {why}", self.path)).at(&self.place))
     }
 }

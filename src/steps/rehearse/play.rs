@@ -14,7 +14,7 @@ use crate::delivery::Act;
 use crate::event::Event;
 use crate::message::plain;
 use crate::problem::{File, Place, Problems};
-use crate::rules::trial::{Body, Failed, Fault, Known, Said, Test, What, compare};
+use crate::rules::trial::{Body, Failed, Fault, Known, ReadFile, Said, Test, What, compare};
 use crate::rules::{RuleSet, trial};
 use crate::secret::Secret;
 use crate::source;
@@ -46,7 +46,7 @@ pub fn read(
     stage: &Stage,
     files: &Files,
     tests: &[Arc<File>],
-    read: &dyn Fn(&str, &str) -> Result<Vec<u8>, String>,
+    read: &ReadFile<'_>,
     problems: &mut Problems,
 ) -> Vec<Test> {
     let Some(rules) = stage.snapshot().rules.clone() else { return Vec::new() };
