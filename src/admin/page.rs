@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 
 use crate::admin::api::{Id, Refused, event_document, find_event};
 use crate::admin::view;
-use crate::delivery::{DeliveryId, State as DeliveryState};
+use crate::delivery::{Delivery, DeliveryId, State as DeliveryState};
+use crate::event::Seq;
 use crate::message::{Rendered, plain};
 use crate::steps::Live;
 use crate::store::{DeliveryFilter, EventFilter};
@@ -103,9 +104,17 @@ async fn home_values(live: &Live, query: HomeQuery) -> Result<Value, Refused> {
     let dead = live.store.list_deliveries(&dead).await?;
     let filter = EventFilter { kind: query.r#type.clone(), limit: SHOWN, ..EventFilter::default() };
     let events = live.store.list_events(&filter).await?;
+    let spoken_of: Vec<Seq> = deliveries.iter().map(|delivery| delivery.planned.event).collect();
+    let spoken_of = live.store.events(&spoken_of).await?;
     let census = live.store.census().await?;
     let standings = live.store.standings().await?;
     let snapshot = live.snapshot.load();
+    let row = |delivery: &Delivery| {
+        let mut row = view::delivery(delivery);
+        let event = spoken_of.iter().find(|(seq, _)| *seq == delivery.planned.event);
+        row["event_type"] = event.map(|(_, event)| &*event.kind).into();
+        row
+    };
     let counts: Vec<Value> = DeliveryState::ALL
         .iter()
         .map(|state| {
@@ -130,7 +139,7 @@ async fn home_values(live: &Live, query: HomeQuery) -> Result<Value, Refused> {
         live,
         json!({
             "events": events.iter().map(|(seq, event)| view::event(*seq, event)).collect::<Vec<_>>(),
-            "deliveries": deliveries.iter().map(view::delivery).collect::<Vec<_>>(),
+            "deliveries": deliveries.iter().map(row).collect::<Vec<_>>(),
             "dead": dead.iter().map(view::delivery).collect::<Vec<_>>(),
             "total": census.deliveries.iter().map(|(_, count)| count).sum::<u64>(),
             "counts": counts,
