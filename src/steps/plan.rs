@@ -21,7 +21,7 @@ use crate::store;
 use crate::store::PlannerLease;
 
 /// The most entries, and the most timers, of one transaction.
-const BATCH: usize = 128;
+const BATCH: usize = 1024;
 /// How long the right to plan lasts: as long as another waits after this process died.
 const LEASE: SignedDuration = SignedDuration::from_secs(4);
 /// How soon to ask again while another plans.

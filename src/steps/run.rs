@@ -24,6 +24,9 @@ use crate::store::Claim;
 
 /// No loop sleeps longer: polling is the truth.
 const POLL: Duration = Duration::from_secs(1);
+/// How long planning rests after a transaction, so that under a flood many events share the next one instead of each
+/// having its own, and receiving has the cores. A lone event never waits for it.
+const BREATH: Duration = Duration::from_millis(25);
 /// How long a loop waits after the store failed.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 /// The longest header section, in bytes, that a connection reads.
@@ -139,7 +142,7 @@ async fn plan_loop(live: Arc<Live>) {
     while !live.is_draining() {
         let now = live.clock.now();
         match plan::step(&live, now).await {
-            Ok(Turn::Worked) => {}
+            Ok(Turn::Worked) => live.drained_or(BREATH).await,
             Ok(Turn::Idle(until)) => wait(&live.to_plan, now, until).await,
             Err(error) => failed(&live, "plan", &error).await,
         }
