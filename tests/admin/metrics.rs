@@ -78,7 +78,12 @@ async fn what_happened_is_counted() {
     delivery(&app, &peer, "evt_2", "dead").await;
     delivery(&app, &peer, "evt_3", "retrying").await;
     app.send(&event("evt_1", "release.live")).await;
-    let answer = app.ask("GET", "/metrics").await;
+    // The death of a delivery is itself told through the inbox, a moment later.
+    let answer = crate::support::app::eventually("the whole inbox is planned", || async {
+        let answer = app.ask("GET", "/metrics").await;
+        (parse(&answer.text()).get("fanfare_inbox_lag") == Some(&0.0)).then_some(answer)
+    })
+    .await;
     assert_eq!(answer.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
     let samples = parse(&answer.text());
     for (series, value) in [
