@@ -21,6 +21,7 @@ use serde_json::json;
 
 mod agreement;
 mod command;
+mod laws;
 
 /// A stage and the files that it was made from.
 struct Set {
@@ -115,6 +116,20 @@ fn every_shipped_test_passes() {
     let tests = set.tests(&set.loaded.files.tests);
     let report = report(&tests, &play(&set, &tests));
     assert!(report.is_empty(), "\n{report}");
+}
+
+#[test]
+fn every_test_of_the_examples_passes() {
+    let examples = std::fs::read_dir("examples").unwrap().map(|entry| entry.unwrap().path().join("fanfare.yaml"));
+    let mut count = 0;
+    for file in examples.filter(|file| file.exists()) {
+        let set = set(load::load(&file, &NoEnvironment, RealClock.now()));
+        let tests = set.tests(&set.loaded.files.tests);
+        count += tests.len();
+        let report = report(&tests, &play(&set, &tests));
+        assert!(report.is_empty(), "\n{report}");
+    }
+    assert!(count > 0);
 }
 
 #[test]

@@ -100,7 +100,8 @@ impl Test {
             }
             let sent = RefCell::default();
             let loaded = load_without_secrets(config);
-            let seen = loaded.seen.clone();
+            // Looked at in the same way as later, and before the tests are played.
+            let seen = loaded.seen.again(&NoEnvironment);
             self.once(loaded, &sent);
             eprintln!("{}", term::dim("waiting for a change; Ctrl-C ends"));
             let (sent, beside) = (sent.borrow(), self.beside(&sent.borrow()));

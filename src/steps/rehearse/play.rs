@@ -69,9 +69,9 @@ pub fn play_all(stage: &Stage, tests: &[&Test], keeps_coverage: bool) -> Vec<Pla
     let next = AtomicUsize::new(0);
     let played: Mutex<BTreeMap<usize, Played>> = Mutex::new(BTreeMap::new());
     let work = || {
-        while let Some((at, test)) =
-            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, tests.get(at)?)))
-        {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(test) = tests.get(at) else { return };
             let rules = sets.get(&test.rules).cloned().unwrap_or_default();
             let outcome = play_alone(stage, test, rules, keeps_coverage);
             played.lock().unwrap_or_else(PoisonError::into_inner).insert(at, outcome);
