@@ -50,8 +50,11 @@ pub(crate) fn pick(name: &str, now: Timestamp) -> anyhow::Result<Picked> {
         }
     };
     let document: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-    let text = |key: &str| document[key].as_str().unwrap_or_default().to_owned();
-    Ok(Picked { kind: text("type"), id: text("id"), body })
+    let text = |key: &str| document.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    let (kind, id) = (text("type"), text("id"));
+    // Some senders put the id into a header and sign it: it is never empty there.
+    let id = if id.is_empty() { samples::fresh(document, &kind, &mut fastrand::Rng::new(), now).id } else { id };
+    Ok(Picked { kind, id, body })
 }
 
 /// The source that an event is taken to come from: the named one, or the only one, or one of the sender that Fanfare

@@ -90,3 +90,17 @@ fn check_tells_the_mistakes_of_tests_too() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).contains("there is no sample `release.liev`"), "{}", text(&output.stdout));
 }
+
+#[test]
+fn an_event_of_any_source_can_be_explained_without_its_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let event = folder.path().join("order.json");
+    std::fs::write(&event, r#"{"type": "order.paid", "data": {"number": 17}}"#).unwrap();
+    let event = event.to_str().unwrap();
+    let house = ["--config", "tests/trial/house/fanfare.yaml", "explain", event];
+    for (source, outcome) in [("shop", "matched"), ("jewelmusic", "missed")] {
+        let output = fanfare(&[&house[..], &["--source", source, "--rule", "order", "--format", "json"]].concat());
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        assert_eq!(document["rules"][0]["outcome"], outcome, "{source}: {}", text(&output.stderr));
+    }
+}
