@@ -280,6 +280,7 @@ async fn status(State(live): Shared) -> Answer {
             "since": snapshot.since.to_string(),
             "in_force": snapshot.rules.is_some(),
             "stale": live.stale.load().as_deref(),
+            "needs_restart": reload::needs_restart(&live.bound, &snapshot.settings),
         },
         "inbox": {"head": census.head, "planned": census.planned},
         "deliveries": deliveries,

@@ -4,9 +4,11 @@
 //! reaches the port. Without a token only loopback names are answered; with one, it is what counts. A change needs
 //! either a header that other sites' pages can't send, or the browser's word that this very page sent it.
 
-use std::sync::{Arc, Mutex};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, HOST, LOCATION, ORIGIN, REFERRER_POLICY, SET_COOKIE,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -16,11 +18,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Form};
 use hmac::{Hmac, KeyInit, Mac};
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::admin::api::problem;
+use crate::clock::plus;
 use crate::secret::Secret;
 use crate::steps::Live;
 
@@ -28,22 +32,67 @@ use crate::steps::Live;
 pub const OWN_HEADER: &str = "fanfare-request";
 /// The cookie that holds a session after logging in.
 const COOKIE_NAME: &str = "fanfare_session";
-/// So many wrong tokens a minute, then none is looked at.
+/// So many wrong tokens a minute from one place, then none is looked at.
 const FAILURES_MAX: u32 = 10;
+/// So many places are told apart in a minute.
+const GUESSERS_MAX: usize = 10_000;
+/// How long a session lasts.
+const SESSION: SignedDuration = SignedDuration::from_hours(24);
 
-/// Wrong tokens in the present minute.
+/// Wrong tokens in the present minute, by whoever sent them: one who guesses shuts out nobody else.
 #[derive(Debug, Default)]
-pub struct Failures(Mutex<(i64, u32)>);
+pub struct Failures(Mutex<(i64, HashMap<IpAddr, u32>)>);
 
 impl Failures {
-    /// The wrong tokens of this minute, after counting `more`.
-    fn count(&self, minute: i64, more: u32) -> u32 {
-        let mut state = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    /// The wrong tokens of this minute from there, after counting `more`.
+    fn count(&self, minute: i64, from: IpAddr, more: u32) -> u32 {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.0 != minute {
-            *state = (minute, 0);
+            *state = (minute, HashMap::new());
         }
-        state.1 = state.1.saturating_add(more);
-        state.1
+        let from = network(from);
+        // More than so many guess together: then nobody new is listened to for the rest of the minute.
+        if state.1.len() >= GUESSERS_MAX && !state.1.contains_key(&from) {
+            return FAILURES_MAX;
+        }
+        let count = state.1.get(&from).copied().unwrap_or(0).saturating_add(more);
+        if more > 0 {
+            state.1.insert(from, count);
+        }
+        count
+    }
+}
+
+/// An address, or in IPv6 the network that one subscriber has.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        v4 => v4,
+    }
+}
+
+/// Who asks, and when: what a wrong token is counted by.
+pub struct Asking<'a> {
+    /// The wrong tokens so far.
+    pub failures: &'a Failures,
+    /// The other end of the connection.
+    pub from: IpAddr,
+    /// Now.
+    pub at: Timestamp,
+}
+
+impl Asking<'_> {
+    /// Whether another token of theirs is looked at.
+    fn may_try(&self) -> bool {
+        self.failures.count(self.minute(), self.from, 0) < FAILURES_MAX
+    }
+
+    fn failed(&self) {
+        self.failures.count(self.minute(), self.from, 1);
+    }
+
+    fn minute(&self) -> i64 {
+        self.at.as_second().div_euclid(60)
     }
 }
 
@@ -51,9 +100,11 @@ impl Failures {
 pub async fn guard(
     State(live): State<Arc<Live>>,
     Extension(failures): Extension<Arc<Failures>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
     request: Request,
     next: Next,
 ) -> Response {
+    let asking = Asking { failures: &failures, from: from.ip(), at: live.clock.now() };
     let snapshot = live.snapshot.load_full();
     let token = snapshot.settings.admin_token.clone();
     let headers = request.headers();
@@ -63,7 +114,7 @@ pub async fn guard(
     }
     let is_public = matches!(request.uri().path(), "/login" | "/style.css");
     if let Some(token) = token.filter(|_| !is_public) {
-        match admitted(headers, &token, &failures, live.clock.now().as_second() / 60) {
+        match admitted(headers, &token, &asking) {
             Admitted::Yes => {}
             Admitted::TooMany => return problem(StatusCode::TOO_MANY_REQUESTS, "too many wrong tokens; wait a minute"),
             Admitted::No if wants_page(headers) && request.method() == Method::GET => {
@@ -80,13 +131,11 @@ pub async fn guard(
 }
 
 /// Whether a probe may be told more than a stranger: it has the token, or there is none and it knows us by name.
-pub fn may_see(live: &Live, headers: &HeaderMap, failures: &Failures) -> bool {
+pub fn may_see(live: &Live, headers: &HeaderMap, asking: &Asking<'_>) -> bool {
     let snapshot = live.snapshot.load_full();
     match &snapshot.settings.admin_token {
         None => is_known_host(host(headers), snapshot.settings.admin_url.as_deref()),
-        Some(token) => {
-            matches!(admitted(headers, token, failures, live.clock.now().as_second() / 60), Admitted::Yes)
-        }
+        Some(token) => matches!(admitted(headers, token, asking), Admitted::Yes),
     }
 }
 
@@ -153,7 +202,7 @@ enum Admitted {
     TooMany,
 }
 
-fn admitted(headers: &HeaderMap, token: &Secret, failures: &Failures, minute: i64) -> Admitted {
+fn admitted(headers: &HeaderMap, token: &Secret, asking: &Asking<'_>) -> Admitted {
     let bearer = headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok()?.split_once(' '))
@@ -164,15 +213,15 @@ fn admitted(headers: &HeaderMap, token: &Secret, failures: &Failures, minute: i6
     if bearer.is_none() && session.is_none() {
         return Admitted::No;
     }
-    if failures.count(minute, 0) >= FAILURES_MAX {
+    if !asking.may_try() {
         return Admitted::TooMany;
     }
     let right = bearer.is_some_and(|bearer| same(bearer, token.open()))
-        || session.is_some_and(|given| same(given, &session_of(token)));
+        || session.is_some_and(|given| is_session(given, token, asking.at));
     if right {
         return Admitted::Yes;
     }
-    failures.count(minute, 1);
+    asking.failed();
     Admitted::No
 }
 
@@ -181,11 +230,18 @@ fn same(given: &str, right: &str) -> bool {
     Sha256::digest(given).ct_eq(&Sha256::digest(right)).into()
 }
 
-/// What the cookie holds: it follows from the token, so that a new token ends all sessions.
-fn session_of(token: &Secret) -> String {
+/// What the cookie holds: when it ends, and a code over that. It follows from the token, so that a new token ends all
+/// sessions.
+fn session_of(token: &Secret, until: Timestamp) -> String {
+    let until = until.as_second();
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(token.open().as_bytes()) else { return String::new() };
-    mac.update(b"fanfare admin session");
-    hex::encode(mac.finalize().into_bytes())
+    mac.update(format!("fanfare admin session until {until}").as_bytes());
+    format!("{until}.{}", hex::encode(mac.finalize().into_bytes()))
+}
+
+fn is_session(given: &str, token: &Secret, now: Timestamp) -> bool {
+    let until = given.split_once('.').and_then(|(until, _)| Timestamp::from_second(until.parse().ok()?).ok());
+    until.is_some_and(|until| until > now && same(given, &session_of(token, until)))
 }
 
 /// The login form.
@@ -198,16 +254,17 @@ pub struct Login {
 pub async fn log_in(
     State(live): State<Arc<Live>>,
     Extension(failures): Extension<Arc<Failures>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     Form(login): Form<Login>,
 ) -> Response {
+    let asking = Asking { failures: &failures, from: from.ip(), at: live.clock.now() };
     let snapshot = live.snapshot.load_full();
     let Some(token) = &snapshot.settings.admin_token else {
         return (StatusCode::SEE_OTHER, [(LOCATION, "/")]).into_response();
     };
-    let minute = live.clock.now().as_second() / 60;
-    if failures.count(minute, 0) >= FAILURES_MAX || !same(&login.token, token.open()) {
-        failures.count(minute, 1);
+    if !asking.may_try() || !same(&login.token, token.open()) {
+        asking.failed();
         return (StatusCode::SEE_OTHER, [(LOCATION, "/login?wrong=1")]).into_response();
     }
     // A page that came by https has its cookie sent by https only. By plain http there would be no session at all.
@@ -216,7 +273,7 @@ pub async fn log_in(
     } else {
         ""
     };
-    let session = session_of(token);
-    let cookie = format!("{COOKIE_NAME}={session}; HttpOnly; SameSite=Strict; Path=/; Max-Age=86400{secure}");
+    let session = session_of(token, plus(asking.at, SESSION));
+    let cookie = format!("{COOKIE_NAME}={session}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}{secure}", SESSION.as_secs());
     (StatusCode::SEE_OTHER, [(LOCATION, "/".to_owned()), (SET_COOKIE, cookie)]).into_response()
 }

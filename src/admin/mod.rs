@@ -3,9 +3,10 @@
 //! Everything but the probes stands behind [`guard`]: a known Host, the token where one is set, and for changes proof
 //! that no other site's page sent them. It reads the store and speaks to the planner through the inbox, like everyone.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -58,8 +59,10 @@ async fn not_found() -> Response {
 async fn readyz(
     State(live): State<Arc<Live>>,
     Extension(failures): Extension<Arc<guard::Failures>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Response {
+    let asking = guard::Asking { failures: &failures, from: from.ip(), at: live.clock.now() };
     let snapshot = live.snapshot.load();
     let stale = live.stale.load();
     let commits = live.store.probe().await;
@@ -79,7 +82,7 @@ async fn readyz(
             "stale": stale.is_some(),
         },
     });
-    if let Some(report) = stale.as_deref().filter(|_| guard::may_see(&live, &headers, &failures)) {
+    if let Some(report) = stale.as_deref().filter(|_| guard::may_see(&live, &headers, &asking)) {
         body["rules"]["report"] = report.into();
     }
     (status, [(CONTENT_TYPE, "application/json")], body.to_string() + "\n").into_response()

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::channels::wire::{Guard, Wire};
@@ -48,6 +48,8 @@ async fn serve(
     snapshot: crate::config::Snapshot,
     stale: Option<(usize, String)>,
 ) -> anyhow::Result<Outcome> {
+    // Before anything can be told to reload: until somebody listens, SIGHUP ends a process.
+    let signals = Signals::new()?;
     let settings = snapshot.settings.clone();
     let base = settings.file.parent().unwrap_or(Path::new("")).to_owned();
     let store = store::open(&settings.store, &base).await.context("the store can't be opened")?;
@@ -66,7 +68,7 @@ async fn serve(
     let live = Arc::new(live);
     let running = run::run(live.clone(), admin::router(live.clone())).await?;
     tracing::info!(webhooks = %running.webhooks, admin = %running.admin, shadow, "listening");
-    let failed = until_told(&live).await?;
+    let failed = signals.until_told(&live).await;
     tokio::spawn(async {
         // A second signal: at once. What was under way is sent again after the next start.
         if let Ok(mut again) = signal(SignalKind::terminate()) {
@@ -83,18 +85,30 @@ async fn serve(
     Ok(Outcome::Good)
 }
 
-/// Waits for the end: false when told to, true when the store failed for good.
-async fn until_told(live: &Arc<Live>) -> anyhow::Result<bool> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(false),
-            _ = tokio::signal::ctrl_c() => return Ok(false),
-            () = live.broken() => return Ok(true),
-            _ = hangup.recv() => {
-                let live = live.clone();
-                tokio::task::spawn_blocking(move || reload::reload(&live)).await?;
+/// What the operating system may ask for.
+struct Signals {
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, hangup: signal(SignalKind::hangup())? })
+    }
+
+    /// Waits for the end: false when told to, true when the store failed for good.
+    async fn until_told(mut self, live: &Arc<Live>) -> bool {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return false,
+                _ = tokio::signal::ctrl_c() => return false,
+                () = live.broken() => return true,
+                _ = self.hangup.recv() => {
+                    let live = live.clone();
+                    if let Err(panic) = tokio::task::spawn_blocking(move || reload::reload(&live)).await {
+                        tracing::error!(%panic, "reload failed");
+                    }
+                }
             }
         }
     }

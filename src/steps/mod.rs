@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 use crate::channels::wire::Transport;
 use crate::clock::Clock;
-use crate::config::Snapshot;
+use crate::config::{Settings, Snapshot};
 use crate::config::files::Seen;
 use crate::config::substitute::{Environment, RealEnvironment};
 use crate::notes::Notes;
@@ -75,6 +75,8 @@ pub struct Live {
     pub store: Arc<dyn Store>,
     /// What is in force. Whoever works keeps the one it began with.
     pub snapshot: ArcSwap<Snapshot>,
+    /// What was bound at the start, and is for the life of the process.
+    pub bound: Settings,
     /// What is wrong with the files on disk while older ones stay in force.
     pub stale: ArcSwap<Option<String>>,
     /// What was read when files were loaded last, well or not.
@@ -124,6 +126,7 @@ impl Live {
         Self {
             store,
             seen: Mutex::new(snapshot.seen.clone()),
+            bound: snapshot.settings.clone(),
             snapshot: ArcSwap::new(snapshot),
             stale: ArcSwap::new(Arc::new(None)),
             environment: Arc::new(RealEnvironment),

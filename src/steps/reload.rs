@@ -77,7 +77,7 @@ fn apply(live: &Live, before: &Snapshot, loaded: Loaded) -> Reloaded {
         }
         return Reloaded::Same;
     }
-    let needs_restart = needs_restart(&before.settings, &snapshot.settings);
+    let needs_restart = needs_restart(&live.bound, &snapshot.settings);
     let hash = snapshot.hash.clone();
     let (rules, since) = (snapshot.rule_count(), snapshot.since.as_second());
     live.snapshot.store(Arc::new(snapshot));
@@ -90,19 +90,19 @@ fn apply(live: &Live, before: &Snapshot, loaded: Loaded) -> Reloaded {
     Reloaded::Changed { hash, needs_restart }
 }
 
-/// What is bound for the life of the process.
-fn needs_restart(before: &Settings, after: &Settings) -> Vec<&'static str> {
+/// What `after` asks for and only a restart gives.
+pub fn needs_restart(bound: &Settings, after: &Settings) -> Vec<&'static str> {
     let mut keys = Vec::new();
     let mut unless = |same: bool, key| {
         if !same {
             keys.push(key);
         }
     };
-    unless(before.listen == after.listen, "listen");
-    unless(before.tls == after.tls, "tls");
-    unless(before.admin == after.admin, "admin.listen");
-    unless(before.store.open() == after.store.open(), "store");
-    unless(before.egress_deny == after.egress_deny && before.egress_allow == after.egress_allow, "egress");
+    unless(bound.listen == after.listen, "listen");
+    unless(bound.tls == after.tls, "tls");
+    unless(bound.admin == after.admin, "admin.listen");
+    unless(bound.store.open() == after.store.open(), "store");
+    unless(bound.egress_deny == after.egress_deny && bound.egress_allow == after.egress_allow, "egress");
     keys
 }
 

@@ -119,7 +119,7 @@ fn serve(
     let handle = Handle::new();
     let mut server = axum_server::from_tcp(listener)?.handle(handle.clone()).http1_only();
     server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(headers).max_buf_size(HEADER_BYTES_MAX);
-    let service = router.into_make_service();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let limit = LimitAcceptor::new(NoDelayAcceptor::new(), connections);
     let task = match tls {
         None => tokio::spawn(server.acceptor(limit).serve(service)),

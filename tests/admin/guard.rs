@@ -4,22 +4,27 @@ use std::sync::Arc;
 
 use fanfare::clock::VirtualClock;
 use fanfare::steps::Bounds;
+use jiff::SignedDuration;
 
 use crate::support::app::App;
 use crate::support::folder::{CONFIG, EVERYTHING, Folder};
 use crate::support::http_peer::HttpPeer;
-use crate::support::raw::{Answer, exchange};
+use crate::support::raw::{Answer, Connection, exchange};
 
 const TOKEN: &str = "token-0123456789abcdef0123456789abcdef";
 
 /// With this under `admin:`, beside the address.
 async fn app(admin: &str) -> App {
+    app_and_clock(admin).await.0
+}
+
+async fn app_and_clock(admin: &str) -> (App, VirtualClock) {
     let peer = HttpPeer::start().await;
     let config =
         CONFIG.replace(r#"admin: {listen: "127.0.0.1:0"}"#, &format!(r#"admin: {{listen: "127.0.0.1:0"{admin}}}"#));
     let folder = Folder::new(&config, &peer.url("/ledger"), EVERYTHING);
     let clock = VirtualClock::new("2026-01-05T10:00:00Z".parse().unwrap());
-    App::start_with(folder, Bounds::default(), Arc::new(clock)).await
+    (App::start_with(folder, Bounds::default(), Arc::new(clock.clone())).await, clock)
 }
 
 /// Sends this head, in which `HERE` stands for the address, with this body.
@@ -185,18 +190,41 @@ async fn behind_https_the_cookie_is_for_https_only() {
 }
 
 #[tokio::test]
-async fn wrong_tokens_are_limited() {
-    let app = app(&format!(", token: {TOKEN}")).await;
-    let with = async |token: &str| {
-        ask(&app, &format!("GET /api/v1/status HTTP/1.1\nHost: HERE\nAuthorization: Bearer {token}"), "").await.status
+async fn a_session_ends_after_a_day_and_cannot_be_prolonged() {
+    let (app, clock) = app_and_clock(&format!(", token: {TOKEN}")).await;
+    let cookie = log_in(&app, TOKEN).await.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let status = async |cookie: &str| ask(&app, &format!("GET / HTTP/1.1\nHost: HERE\nCookie: {cookie}"), "").await.status;
+    clock.advance(SignedDuration::from_hours(23));
+    assert_eq!(status(&cookie).await, 200);
+    clock.advance(SignedDuration::from_hours(1));
+    assert_eq!(status(&cookie).await, 401);
+    let (until, code) = cookie.trim_start_matches("fanfare_session=").split_once('.').unwrap();
+    let later: i64 = until.parse::<i64>().unwrap() + 3600;
+    for forged in [format!("{later}.{code}"), format!("+{until}.{code}"), format!("{later}."), format!("{}.x", i64::MAX)] {
+        assert_eq!(status(&format!("fanfare_session={forged}")).await, 401, "{forged}");
+    }
+    app.end().await;
+}
+
+#[tokio::test]
+async fn wrong_tokens_are_limited_for_whoever_sends_them() {
+    let (app, clock) = app_and_clock(&format!(", token: {TOKEN}")).await;
+    let from = async |address: &str, token: &str| {
+        let mut connection = Connection::open_from(address, app.admin).await;
+        let head = format!("GET /api/v1/status HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n");
+        connection.send(head.as_bytes()).await;
+        connection.answer().await.status
     };
     for number in 0..10 {
-        assert_eq!(with(&format!("guess-{number}")).await, 401);
+        assert_eq!(from("127.0.0.1", &format!("guess-{number}")).await, 401);
     }
-    assert_eq!(with("guess-11").await, 429);
-    assert_eq!(with(TOKEN).await, 429, "or else the limit were none");
+    assert_eq!(from("127.0.0.1", "guess-11").await, 429);
+    assert_eq!(from("127.0.0.1", TOKEN).await, 429, "or else the limit were none");
     assert_eq!(log_in(&app, TOKEN).await.header("location"), Some("/login?wrong=1"));
     assert_eq!(ask(&app, "GET /healthz HTTP/1.1\nHost: HERE", "").await.status, 200, "probes are not shut out");
+    assert_eq!(from("127.0.0.2", TOKEN).await, 200, "nor is anybody else");
+    clock.advance(SignedDuration::from_mins(1));
+    assert_eq!(from("127.0.0.1", TOKEN).await, 200, "nor for long");
     app.end().await;
 }
 

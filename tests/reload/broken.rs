@@ -130,6 +130,11 @@ async fn what_only_a_restart_gives_is_named_and_the_rest_is_in_force() {
         assert_eq!(answer["needs_restart"], serde_json::json!(["listen", "store"]));
     }
     until_in_force(&app, 1).await;
+    let status = async || app.json("/api/v1/status").await["rules"]["needs_restart"].clone();
+    assert_eq!(status().await, serde_json::json!(["listen", "store"]));
+    app.folder.write("rules/main.yaml", &rules(2));
+    until_in_force(&app, 2).await;
+    assert_eq!(status().await, serde_json::json!(["listen", "store"]), "until it is restarted");
     assert_eq!(app.send(&event("evt_1", "release.live")).await.status, 200);
     app.end().await;
 }
