@@ -189,7 +189,7 @@ async fn reloads_from_all_sides_end_with_what_the_files_say() {
         app.folder.write("rules/main.yaml", &rules(version));
         for _ in 0..2 {
             let live = app.live.clone();
-            reloads.spawn_blocking(move || fanfare::steps::reload::reload(&live));
+            reloads.spawn(async move { fanfare::steps::reload::reload(&live).await });
         }
     }
     reloads.join_all().await;

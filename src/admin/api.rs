@@ -290,14 +290,13 @@ async fn status(State(live): Shared) -> Answer {
 
 /// Reloads, and says what came of it: 200, or 422 with the whole report.
 pub async fn reload(State(live): Shared) -> Response {
-    let worker = live.clone();
-    match tokio::task::spawn_blocking(move || reload::reload(&worker)).await {
-        Ok(Reloaded::Changed { hash, needs_restart }) => {
+    match reload::reload(&live).await {
+        Some(Reloaded::Changed { hash, needs_restart }) => {
             json_answer(&json!({"reloaded": true, "hash": hash, "needs_restart": needs_restart}))
         }
-        Ok(Reloaded::Same) => json_answer(&json!({"reloaded": false, "hash": live.snapshot.load().hash})),
-        Ok(Reloaded::Refused(report)) => problem(StatusCode::UNPROCESSABLE_ENTITY, &report),
-        Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "reloading failed; the log says why"),
+        Some(Reloaded::Same) => json_answer(&json!({"reloaded": false, "hash": live.snapshot.load().hash})),
+        Some(Reloaded::Refused(report)) => problem(StatusCode::UNPROCESSABLE_ENTITY, &report),
+        None => problem(StatusCode::INTERNAL_SERVER_ERROR, "reloading failed; the log says why"),
     }
 }
 

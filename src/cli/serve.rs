@@ -104,10 +104,7 @@ impl Signals {
                 _ = tokio::signal::ctrl_c() => return false,
                 () = live.broken() => return true,
                 _ = self.hangup.recv() => {
-                    let live = live.clone();
-                    if let Err(panic) = tokio::task::spawn_blocking(move || reload::reload(&live)).await {
-                        tracing::error!(%panic, "reload failed");
-                    }
+                    reload::reload(live).await;
                 }
             }
         }

@@ -18,9 +18,9 @@ use tokio::sync::Notify;
 
 use crate::channels::wire::Transport;
 use crate::clock::Clock;
-use crate::config::{Settings, Snapshot};
 use crate::config::files::Seen;
 use crate::config::substitute::{Environment, RealEnvironment};
+use crate::config::{Settings, Snapshot};
 use crate::notes::Notes;
 use crate::store;
 use crate::store::Store;

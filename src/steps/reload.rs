@@ -12,11 +12,14 @@ use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecursiveMode, Watcher};
+use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::config::files::Seen;
 use crate::config::load::{self, Loaded};
 use crate::config::{Settings, Snapshot};
+use crate::event::{Item, Signal};
+use crate::problem::Gravity;
 use crate::steps::Live;
 
 /// How often the files are looked at without a hint.
@@ -40,13 +43,33 @@ pub enum Reloaded {
     Refused(String),
 }
 
-/// Loads what the files say now, and swaps it in unless anything is wrong with it.
-pub fn reload(live: &Live) -> Reloaded {
-    take_up(live, |_| true).unwrap_or(Reloaded::Same)
+/// Loads what the files say now, and swaps it in unless anything is wrong with it. `None` if loading itself failed, which
+/// the log says.
+pub async fn reload(live: &Arc<Live>) -> Option<Reloaded> {
+    take_up(live, |_| true).await
 }
 
-/// The same, unless what it read is not `wanted`: then nothing happens.
-fn take_up(live: &Live, wanted: impl FnOnce(&Seen) -> bool) -> Option<Reloaded> {
+/// The same, unless what it read is not `wanted`: then nothing happens, and there is no outcome.
+async fn take_up(live: &Arc<Live>, wanted: impl FnOnce(&Seen) -> bool + Send + 'static) -> Option<Reloaded> {
+    let worker = live.clone();
+    // Loading compiles templates and rules: not on a thread that answers webhooks.
+    let loading = tokio::task::spawn_blocking(move || load_and_apply(&worker, wanted));
+    match loading.await {
+        Ok(None) => None,
+        Ok(Some((reloaded, noticed))) => {
+            if let Some(signal) = noticed {
+                tell(live, signal).await;
+            }
+            Some(reloaded)
+        }
+        Err(panic) => {
+            tracing::error!(%panic, "reload failed");
+            None
+        }
+    }
+}
+
+fn load_and_apply(live: &Live, wanted: impl FnOnce(&Seen) -> bool) -> Option<(Reloaded, Option<Signal>)> {
     // Held throughout: of two reloads at a time the one that read first could else swap last.
     let mut seen = live.seen.lock().unwrap_or_else(PoisonError::into_inner);
     let before = live.snapshot.load_full();
@@ -55,21 +78,28 @@ fn take_up(live: &Live, wanted: impl FnOnce(&Seen) -> bool) -> Option<Reloaded> 
         return None;
     }
     *seen = loaded.seen.clone();
-    Some(apply(live, &before, loaded))
+    let (errors, _) = loaded.problems.count();
+    Some(match loaded {
+        Loaded { snapshot: Some(snapshot), .. } if errors == 0 && snapshot.rules.is_some() => {
+            (swap(live, &before, snapshot), None)
+        }
+        loaded => refuse(live, &before, &loaded, errors),
+    })
 }
 
-fn apply(live: &Live, before: &Snapshot, loaded: Loaded) -> Reloaded {
+/// Keeps what is in force. Tells of it once: not again while the report stays the same.
+fn refuse(live: &Live, before: &Snapshot, loaded: &Loaded, errors: usize) -> (Reloaded, Option<Signal>) {
     let report = loaded.report();
-    let (errors, _) = loaded.problems.count();
-    let usable = loaded.snapshot.filter(|snapshot| snapshot.rules.is_some() && errors == 0);
-    let Some(snapshot) = usable else {
-        let said = live.stale.load();
-        if said.as_deref() != Some(report.as_str()) {
-            live.notes.reload_failed(errors, &report);
-        }
-        live.stale.store(Arc::new(Some(report.clone())));
-        return Reloaded::Refused(report);
-    };
+    let is_news = live.stale.swap(Arc::new(Some(report.clone()))).as_deref() != Some(report.as_str());
+    if is_news {
+        live.notes.reload_failed(errors, &report);
+    }
+    // While no rules are in force nobody could hear of it before it is mended.
+    let signal = (is_news && before.rules.is_some()).then(|| failed(live, loaded, errors));
+    (Reloaded::Refused(report), signal)
+}
+
+fn swap(live: &Live, before: &Snapshot, snapshot: Snapshot) -> Reloaded {
     let was_stale = live.stale.swap(Arc::new(None)).is_some();
     if snapshot.seen == before.seen && before.rules.is_some() {
         if was_stale {
@@ -88,6 +118,29 @@ fn apply(live: &Live, before: &Snapshot, loaded: Loaded) -> Reloaded {
     live.to_plan.notify_one();
     live.to_dispatch.notify_one();
     Reloaded::Changed { hash, needs_restart }
+}
+
+/// What rules hear as `fanfare.reload.failed`.
+fn failed(live: &Live, loaded: &Loaded, errors: usize) -> Signal {
+    let first = loaded.problems.iter().find(|problem| problem.gravity == Gravity::Error);
+    let data = json!({"errors": errors, "reason": first.map(ToString::to_string)});
+    Signal {
+        kind: "fanfare.reload.failed".into(),
+        rule: None,
+        destination: None,
+        at: live.clock.now(),
+        data: data.as_object().cloned().unwrap_or_default(),
+        from_own: false,
+        died: None,
+    }
+}
+
+async fn tell(live: &Live, signal: Signal) {
+    let at = signal.at;
+    match live.store.tell(Item::Signal(signal), at).await {
+        Ok(_) => live.to_plan.notify_one(),
+        Err(error) => live.notes.store_failed("tell", &error.to_string()),
+    }
 }
 
 /// What `after` asks for and only a restart gives.
@@ -115,15 +168,10 @@ pub async fn watch(live: Arc<Live>) {
         watched.follow(&live.snapshot.load().settings.file, &seen);
         if let Some(now) = look(&live, &seen).await.filter(|now| *now != seen) {
             let settled = settle(&live, now).await;
-            let worker = live.clone();
-            // A file that is being saved again just now may be read half. And loading compiles templates and rules: not
-            // on a thread that answers webhooks.
-            let taken = move || take_up(&worker, |read| read.is_like(&settled));
-            if let Err(panic) = tokio::task::spawn_blocking(taken).await {
-                tracing::error!(%panic, "reload failed");
-                live.drained_or(LOOK_EVERY).await;
+            // A file that is being saved again just now may be read half: then the next hint has it looked at anew.
+            if take_up(&live, move |read| read.is_like(&settled)).await.is_some() {
+                continue;
             }
-            continue;
         }
         tokio::select! {
             _ = hinted.recv() => {}

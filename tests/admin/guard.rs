@@ -193,14 +193,17 @@ async fn behind_https_the_cookie_is_for_https_only() {
 async fn a_session_ends_after_a_day_and_cannot_be_prolonged() {
     let (app, clock) = app_and_clock(&format!(", token: {TOKEN}")).await;
     let cookie = log_in(&app, TOKEN).await.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
-    let status = async |cookie: &str| ask(&app, &format!("GET / HTTP/1.1\nHost: HERE\nCookie: {cookie}"), "").await.status;
+    let status =
+        async |cookie: &str| ask(&app, &format!("GET / HTTP/1.1\nHost: HERE\nCookie: {cookie}"), "").await.status;
     clock.advance(SignedDuration::from_hours(23));
     assert_eq!(status(&cookie).await, 200);
     clock.advance(SignedDuration::from_hours(1));
     assert_eq!(status(&cookie).await, 401);
     let (until, code) = cookie.trim_start_matches("fanfare_session=").split_once('.').unwrap();
     let later: i64 = until.parse::<i64>().unwrap() + 3600;
-    for forged in [format!("{later}.{code}"), format!("+{until}.{code}"), format!("{later}."), format!("{}.x", i64::MAX)] {
+    for forged in
+        [format!("{later}.{code}"), format!("+{until}.{code}"), format!("{later}."), format!("{}.x", i64::MAX)]
+    {
         assert_eq!(status(&format!("fanfare_session={forged}")).await, 401, "{forged}");
     }
     app.end().await;

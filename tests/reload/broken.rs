@@ -53,6 +53,27 @@ async fn a_broken_file_changes_nothing_and_is_reported_in_full() {
 }
 
 #[tokio::test]
+async fn rules_hear_of_a_broken_file_once() {
+    let (peer, app) = start().await;
+    let rules = rules(0)
+        + "  - {name: trouble, events: fanfare.reload.failed, actions: [{to: ledger, text: '{{ data.reason }}'}]}\n";
+    app.folder.write("rules/main.yaml", &rules);
+    eventually("both rules", async || (in_force(&app).len() == 2).then_some(())).await;
+    app.folder.write("rules/broken.yaml", BROKEN);
+    let requests = soon("the word of it", peer.received(1)).await;
+    let body = requests[0].json();
+    assert_eq!(body["rule"], "trouble");
+    assert_eq!(body["event"]["body"]["data"]["errors"], 2);
+    assert!(body["message"]["text"].as_str().unwrap().contains("broken.yaml:2:58"), "{body}");
+    // Looked at again, with nothing new to tell.
+    assert_eq!(app.ask("POST", "/-/reload").await.status, 422);
+    app.send(&event("evt_1", "release.live")).await;
+    assert_eq!(soon("the event", peer.received(2)).await[1].json()["event"]["id"], "evt_1");
+    app.end().await;
+    assert_eq!(peer.requests().len(), 2);
+}
+
+#[tokio::test]
 async fn every_kind_of_broken_file_is_refused() {
     let (_peer, app) = start().await;
     let config = std::fs::read_to_string(app.folder.file("fanfare.yaml")).unwrap();
