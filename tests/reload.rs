@@ -117,6 +117,26 @@ async fn five_swapped_config_maps_are_each_taken_up() {
     app.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_stands_empty_while_it_is_saved_silences_nobody() {
+    let (peer, app) = start().await;
+    let saves = async {
+        for version in 1..=3 {
+            app.folder.write("rules/main.yaml", "");
+            // As long as a busy disk may take from the one to the other.
+            let mut ticks = tokio::time::interval(Duration::from_millis(300));
+            ticks.tick().await;
+            ticks.tick().await;
+            app.folder.write("rules/main.yaml", &rules(version));
+            until_in_force(&app, version).await;
+        }
+    };
+    under_load(&peer, &app, 3, saves).await;
+    app.folder.write("rules/main.yaml", "");
+    eventually("what stays empty", async || in_force(&app).is_empty().then_some(())).await;
+    app.end().await;
+}
+
 #[tokio::test]
 async fn an_editors_rename_over_is_taken_up_and_its_litter_is_not() {
     let (_peer, app) = start().await;

@@ -29,6 +29,7 @@ pub struct Seen {
     file: PathBuf,
     folders: Option<(PathBuf, PathBuf)>,
     print: String,
+    has_empty: bool,
 }
 
 impl Seen {
@@ -64,7 +65,9 @@ impl Seen {
             hash.update((text.len() as u64).to_be_bytes());
             hash.update(text);
         }
-        Self { file: file.to_owned(), folders, print: hex::encode(hash.finalize()) }
+        let mut all = files.config.iter().chain(&files.rules).chain(&files.templates);
+        let has_empty = all.any(|file| file.text.is_empty());
+        Self { file: file.to_owned(), folders, print: hex::encode(hash.finalize()), has_empty }
     }
 
     /// Whether nothing has changed since `other` was seen. Where other folders were read, `fanfare.yaml` names others
@@ -76,6 +79,12 @@ impl Seen {
     /// What tells it from everything else: 64 hexadecimal digits, never to be shown, since secrets are in it.
     pub fn print(&self) -> &str {
         &self.print
+    }
+
+    /// Whether a file has nothing in it: most often because it is just being written, and on a busy disk that may take a
+    /// while.
+    pub fn has_empty(&self) -> bool {
+        self.has_empty
     }
 
     /// The folders of rules and templates that were read.

@@ -26,6 +26,8 @@ use crate::steps::Live;
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long files must stay as they are before they are taken up.
 const SETTLED_AFTER: Duration = Duration::from_millis(40);
+/// The same where one of them is empty: most often it is half saved, and without its rules nothing would be sent.
+const EMPTY_SETTLED_AFTER: Duration = Duration::from_secs(1);
 
 /// What a reload came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,7 +192,7 @@ async fn look(live: &Arc<Live>, seen: &Seen) -> Option<Seen> {
 /// Looks again until two looks see the same, and gives what they saw.
 async fn settle(live: &Arc<Live>, mut last: Seen) -> Seen {
     while !live.is_draining() {
-        live.drained_or(SETTLED_AFTER).await;
+        live.drained_or(if last.has_empty() { EMPTY_SETTLED_AFTER } else { SETTLED_AFTER }).await;
         match look(live, &last).await {
             Some(now) if now != last => last = now,
             _ => break,
