@@ -128,9 +128,11 @@ macro_rules! suite {
                     standings_show_every_destination_spoken_to;
                 people:
                     events_are_listed_newest_first_in_pages,
+                    who_reads_on_from_a_place_gets_the_oldest_first,
                     events_are_filtered_by_source_type_and_time,
                     an_id_is_found_in_every_source,
                     deliveries_are_listed_newest_first_in_pages,
+                    a_page_begins_before_a_delivery_whatever_changes_meanwhile,
                     deliveries_are_filtered_by_every_field,
                     a_digest_is_listed_under_each_of_its_events,
                     a_census_counts_what_there_is,

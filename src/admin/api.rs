@@ -111,6 +111,7 @@ struct EventQuery {
     since: Option<Timestamp>,
     until: Option<Timestamp>,
     before: Option<Seq>,
+    after: Option<Seq>,
     limit: Option<usize>,
 }
 
@@ -122,6 +123,7 @@ async fn events(State(live): Shared, query: Result<Query<EventQuery>, QueryRejec
         since: query.since,
         until: query.until,
         before: query.before,
+        after: query.after,
         limit: query.limit.unwrap_or(LIMIT).min(LIMIT_MAX),
     };
     let events = live.store.list_events(&filter).await?;
@@ -192,6 +194,7 @@ struct DeliveryQuery {
     rule: Option<String>,
     event: Option<String>,
     since: Option<Timestamp>,
+    before: Option<String>,
     skip: Option<usize>,
     limit: Option<usize>,
 }
@@ -213,6 +216,7 @@ async fn deliveries(State(live): Shared, query: Result<Query<DeliveryQuery>, Que
         rule: query.rule,
         event,
         since: query.since,
+        before: query.before.map(DeliveryId),
         skip: query.skip.unwrap_or(0),
         limit: query.limit.unwrap_or(LIMIT).min(LIMIT_MAX),
     };

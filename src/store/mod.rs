@@ -199,7 +199,7 @@ pub struct Settlement {
     pub signals: Vec<Signal>,
 }
 
-/// Which events to list. All given must hold; newest first.
+/// Which events to list. All given must hold; newest first, but for what `after` says.
 #[derive(Debug, Default, Clone)]
 pub struct EventFilter {
     /// Of this source.
@@ -212,6 +212,8 @@ pub struct EventFilter {
     pub until: Option<Timestamp>,
     /// Before this place of the inbox, for the next page.
     pub before: Option<Seq>,
+    /// After this place of the inbox, and then oldest first: for who reads on from there.
+    pub after: Option<Seq>,
     /// At most so many.
     pub limit: usize,
 }
@@ -229,6 +231,9 @@ pub struct DeliveryFilter {
     pub event: Option<Seq>,
     /// Planned at or after.
     pub since: Option<Timestamp>,
+    /// Planned before this one, whatever becomes of either meanwhile: for whoever changes what is listed page by page.
+    /// None are, if it is not there.
+    pub before: Option<DeliveryId>,
     /// Skip so many, for the next page.
     pub skip: usize,
     /// At most so many.

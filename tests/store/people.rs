@@ -28,6 +28,27 @@ pub async fn events_are_listed_newest_first_in_pages(bench: Bench) {
     assert_eq!(pages, ["654", "321", "0"]);
 }
 
+pub async fn who_reads_on_from_a_place_gets_the_oldest_first(bench: Bench) {
+    for n in 0..7 {
+        bench.event(&n.to_string()).await;
+    }
+    let mut filter = EventFilter { after: Some(1), before: Some(7), limit: 3, ..EventFilter::default() };
+    let mut pages = Vec::new();
+    loop {
+        let page = bench.list_events(&filter).await.unwrap();
+        let Some((last, _)) = page.last() else { break };
+        filter.after = Some(*last);
+        pages.push(page.iter().map(|(_, event)| event.id.to_string()).collect::<String>());
+    }
+    assert_eq!(pages, ["123", "45"]);
+    for (after, before) in [(7, None), (3, Some(3)), (5, Some(2)), (i64::MAX, None)] {
+        let filter = EventFilter { after: Some(after), before, ..EventFilter::default() };
+        assert!(listed(&bench, filter).await.is_empty(), "{after} {before:?}");
+    }
+    let all = EventFilter { after: Some(-1), ..EventFilter::default() };
+    assert_eq!(listed(&bench, all).await.concat(), "0123456");
+}
+
 pub async fn events_are_filtered_by_source_type_and_time(bench: Bench) {
     let of = |source: &str, id: &str, kind: &str, seconds: i64| Event {
         received: at(seconds),
@@ -70,6 +91,24 @@ pub async fn deliveries_are_listed_newest_first_in_pages(bench: Bench) {
         found.into_iter().map(|delivery| delivery.planned.id.0).collect::<String>()
     };
     assert_eq!([page(0).await, page(2).await, page(4).await, page(6).await], ["43", "21", "0", ""]);
+}
+
+pub async fn a_page_begins_before_a_delivery_whatever_changes_meanwhile(bench: Bench) {
+    bench.event("evt_1").await;
+    bench.deliveries((0..5).map(|n| due(&n.to_string(), at(9000))).collect()).await;
+    let page = async |before: &str| {
+        let before = Some(DeliveryId(before.into()));
+        let filter = DeliveryFilter { states: vec![State::Due], before, limit: 2, ..DeliveryFilter::default() };
+        let found = bench.list_deliveries(&filter).await.unwrap();
+        found.into_iter().map(|delivery| delivery.planned.id.0).collect::<String>()
+    };
+    assert_eq!(page("4").await, "32");
+    for id in ["2", "3", "4"] {
+        bench.cancel(&[DeliveryId(id.into())], "", at(1)).await.unwrap();
+    }
+    bench.plan_at(Plan { deliveries: vec![due("5", at(9000))], ..Plan::default() }, at(2)).await;
+    assert_eq!(page("2").await, "10", "what is skipped or counted would be off by those that left");
+    assert_eq!([page("0").await, page("none").await], ["", ""]);
 }
 
 pub async fn deliveries_are_filtered_by_every_field(bench: Bench) {

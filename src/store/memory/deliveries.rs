@@ -226,7 +226,9 @@ impl Deliveries {
 
     /// Lists deliveries, newest first.
     pub fn list(&self, filter: &DeliveryFilter) -> Vec<Delivery> {
-        let accepted = self.rows.values().rev().map(|row| &row.delivery).filter(|delivery| {
+        let before = filter.before.as_ref().map_or(u64::MAX, |id| self.by_id.get(id).copied().unwrap_or(0));
+        let rows = self.rows.range(..before).rev();
+        let accepted = rows.map(|(_, row)| &row.delivery).filter(|delivery| {
             let planned = &delivery.planned;
             (filter.states.is_empty() || filter.states.contains(&delivery.state))
                 && filter.destination.as_ref().is_none_or(|destination| planned.destination == *destination)

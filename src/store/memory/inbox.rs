@@ -108,23 +108,14 @@ impl Inbox {
         self.event(seq).is_some_and(Event::is_echo)
     }
 
-    /// Lists events, newest first.
+    /// Lists events.
     pub fn list(&self, filter: &EventFilter) -> Vec<(Seq, Event)> {
-        let before = filter.before.unwrap_or(Seq::MAX);
-        let mut bytes = 0;
-        let mut found = Vec::new();
-        for (seq, (_, item)) in self.items.range(..before).rev() {
-            if found.len() >= filter.limit || bytes >= PAGE_BYTES_MAX {
-                break;
-            }
-            if let Item::Event(event) = item
-                && accepts(filter, event)
-            {
-                bytes += event.raw.len();
-                found.push((*seq, (**event).clone()));
-            }
+        let from = filter.after.map_or(Seq::MIN, |after| after.saturating_add(1));
+        let between = self.items.range(from..filter.before.unwrap_or(Seq::MAX).max(from));
+        match filter.after {
+            Some(_) => page(between, filter),
+            None => page(between.rev(), filter),
         }
-        found
     }
 
     /// The places of an event id, newest first.
@@ -144,6 +135,23 @@ impl Inbox {
             known.body = Some(event.body_hash());
         }
     }
+}
+
+/// The first events that the filter accepts, in the order given.
+fn page<'i, T: 'i>(items: impl Iterator<Item = (&'i Seq, &'i (T, Item))>, filter: &EventFilter) -> Vec<(Seq, Event)> {
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    for (seq, (_, item)) in items {
+        if found.len() >= filter.limit || bytes >= PAGE_BYTES_MAX {
+            break;
+        }
+        if let Item::Event(event) = item
+            && accepts(filter, event)
+        {
+            bytes += event.raw.len();
+            found.push((*seq, (**event).clone()));
+        }
+    }
+    found
 }
 
 fn size(item: &Item) -> usize {

@@ -230,6 +230,9 @@ pub(super) fn list(conn: &Connection, filter: &DeliveryFilter) -> Result<Vec<Del
     if let Some(since) = filter.since {
         and("d.created >= ?", since.as_millisecond().into());
     }
+    if let Some(before) = &filter.before {
+        and("d.n < (SELECT n FROM deliveries WHERE id = ?)", before.0.clone().into());
+    }
     if !filter.states.is_empty() {
         let words: Vec<String> = filter.states.iter().map(|state| format!("'{state}'")).collect();
         let _ = write!(sql, " AND d.state IN ({})", words.join(", "));

@@ -174,14 +174,16 @@ pub(super) fn events(conn: &Connection, seqs: &[Seq]) -> Result<Vec<(Seq, Event)
     Ok(found)
 }
 
-/// Lists events, newest first: window by window, so that no read holds the write-ahead log for long.
+/// Lists events: window by window, so that no read holds the write-ahead log for long.
 pub(super) fn list(conn: &Connection, filter: &EventFilter) -> Result<Vec<(Seq, Event)>, Error> {
     let (oldest, newest): (Option<Seq>, Option<Seq>) =
         conn.query_row("SELECT (SELECT min(seq) FROM inbox), (SELECT max(seq) FROM inbox)", [], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
     let (Some(oldest), Some(newest)) = (oldest, newest) else { return Ok(Vec::new()) };
-    let mut before = filter.before.unwrap_or(Seq::MAX).min(newest.saturating_add(1));
+    // The places that are left to look at, `to` not among them.
+    let mut from = filter.after.map_or(oldest, |after| after.saturating_add(1)).max(oldest);
+    let mut to = filter.before.unwrap_or(Seq::MAX).min(newest.saturating_add(1));
     let (exact, prefix) = match filter.kind.as_deref() {
         Some(kind) => match kind.strip_suffix('*') {
             Some(prefix) => (None, Some(prefix)),
@@ -189,18 +191,22 @@ pub(super) fn list(conn: &Connection, filter: &EventFilter) -> Result<Vec<(Seq, 
         },
         None => (None, None),
     };
+    let order = if filter.after.is_some() { "ASC" } else { "DESC" };
     let mut page = conn.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM inbox WHERE seq >= ?1 AND seq < ?2 AND what = 0
            AND (?3 IS NULL OR source = ?3) AND (?4 IS NULL OR type = ?4) AND (?5 IS NULL OR instr(type, ?5) = 1)
            AND (?6 IS NULL OR received >= ?6) AND (?7 IS NULL OR received < ?7)
-         ORDER BY seq DESC"
+         ORDER BY seq {order}"
     ))?;
     let (mut found, mut bytes) = (Vec::new(), 0);
-    while before > oldest && found.len() < filter.limit && bytes < PAGE_BYTES_MAX {
-        let from = before.saturating_sub(WINDOW);
+    while from < to && found.len() < filter.limit && bytes < PAGE_BYTES_MAX {
+        let window = match filter.after {
+            Some(_) => (from, to.min(from.saturating_add(WINDOW))),
+            None => (from.max(to.saturating_sub(WINDOW)), to),
+        };
         let mut rows = page.query((
-            from,
-            before,
+            window.0,
+            window.1,
             filter.source.as_deref(),
             exact,
             prefix,
@@ -217,7 +223,7 @@ pub(super) fn list(conn: &Connection, filter: &EventFilter) -> Result<Vec<(Seq, 
                 bytes += size;
             }
         }
-        before = from;
+        (from, to) = if filter.after.is_some() { (window.1, to) } else { (from, window.0) };
     }
     Ok(found)
 }
