@@ -1,6 +1,7 @@
 //! The admin surface: who gets in, what they can ask for, and what they see.
 
 mod api;
+mod cases;
 mod guard;
 mod metrics;
 mod page;

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::admin::view;
+use crate::admin::{cases, view};
 use crate::delivery::{DeliveryId, State as DeliveryState};
 use crate::event::{Command, Item, Seq};
 use crate::steps::Live;
@@ -23,11 +23,13 @@ use crate::store;
 use crate::store::{DeliveryFilter, EventFilter};
 
 /// The longest list.
-const LIMIT_MAX: usize = 1_000;
+pub(crate) const LIMIT_MAX: usize = 1_000;
 /// A list's length when nobody asks.
-const LIMIT: usize = 50;
+pub(crate) const LIMIT: usize = 50;
+/// The longest name of a person, in characters.
+const NAME_MAX: usize = 100;
 
-type Shared = State<Arc<Live>>;
+pub(crate) type Shared = State<Arc<Live>>;
 
 /// The routes below `/api/v1`.
 pub fn router() -> Router<Arc<Live>> {
@@ -41,6 +43,10 @@ pub fn router() -> Router<Arc<Live>> {
         .route("/deliveries/{id}", get(delivery))
         .route("/deliveries/{id}/retry", post(retry))
         .route("/deliveries/{id}/cancel", post(cancel))
+        .route("/cases", get(cases::list))
+        .route("/cases/{id}", get(cases::show))
+        .route("/cases/{id}/ack", post(cases::ack))
+        .route("/cases/{id}/close", post(cases::close))
         .route("/destinations", get(destinations))
 }
 
@@ -51,7 +57,7 @@ pub fn problem(status: StatusCode, detail: &str) -> Response {
     (status, [(CONTENT_TYPE, "application/problem+json")], document.to_string() + "\n").into_response()
 }
 
-fn json_answer(document: &Value) -> Response {
+pub(crate) fn json_answer(document: &Value) -> Response {
     ([(CONTENT_TYPE, "application/json")], document.to_string() + "\n").into_response()
 }
 
@@ -87,7 +93,19 @@ impl IntoResponse for Refused {
     }
 }
 
-type Answer = Result<Response, Refused>;
+pub(crate) type Answer = Result<Response, Refused>;
+
+/// Who asks for something, by their own word: it is told to others, so it must be there, and be a name.
+pub(crate) fn person(by: Option<&str>) -> Result<String, Refused> {
+    let by = by.map(str::trim).unwrap_or_default();
+    if by.is_empty() {
+        return Err(Refused::Bad("say who asks: `by`".into()));
+    }
+    if by.chars().count() > NAME_MAX || by.chars().any(char::is_control) {
+        return Err(Refused::Bad(format!("`by` is no name: at most {NAME_MAX} characters, all of them visible")));
+    }
+    Ok(by.to_owned())
+}
 
 /// The id in a path, percent signs read.
 pub struct Id(pub String);
@@ -288,6 +306,7 @@ async fn status(State(live): Shared) -> Answer {
         },
         "inbox": {"head": census.head, "planned": census.planned},
         "deliveries": deliveries,
+        "cases": cases::count(&live).await?.view(),
         "store_bytes": census.bytes,
     })))
 }

@@ -18,6 +18,7 @@ use serde_json::json;
 use crate::steps::Live;
 
 pub mod api;
+mod cases;
 pub mod guard;
 pub mod page;
 pub mod view;
@@ -31,6 +32,10 @@ pub fn router(live: Arc<Live>) -> Router {
         .route("/events/{seq}", get(page::event))
         .route("/deliveries/{id}", get(page::delivery))
         .route("/deliveries/{id}/retry", post(page::retry))
+        .route("/cases", get(page::people::cases))
+        .route("/cases/{id}", get(page::people::case))
+        .route("/cases/{id}/ack", post(page::people::ack))
+        .route("/cases/{id}/close", post(page::people::close))
         .route("/metrics", get(metrics))
         .route("/-/reload", post(api::reload))
         .nest("/api/v1", api::router())

@@ -17,15 +17,23 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::admin::api::{Id, Refused, event_document, find_event};
-use crate::admin::view;
+use crate::admin::{cases, view};
 use crate::delivery::{Delivery, DeliveryId, State as DeliveryState};
 use crate::event::Seq;
 use crate::message::{Rendered, plain};
 use crate::steps::Live;
 use crate::store::{DeliveryFilter, EventFilter};
 
+pub mod people;
+
 /// How many events and deliveries the first page shows.
 const SHOWN: usize = 40;
+
+/// The members of values that are times.
+const TIMES: &[&str] = &[
+    "created", "received", "next", "finished", "since", "now", "at", "opened", "last", "acked_at", "ends", "from",
+    "until",
+];
 
 /// The templates: part of the program, so that a mistake in one shows in the first test.
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
@@ -35,6 +43,8 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
         ("home.html", include_str!("page/home.html")),
         ("event.html", include_str!("page/event.html")),
         ("delivery.html", include_str!("page/delivery.html")),
+        ("cases.html", include_str!("page/cases.html")),
+        ("case.html", include_str!("page/case.html")),
         ("login.html", include_str!("page/login.html")),
         ("missing.html", include_str!("page/missing.html")),
     ];
@@ -144,6 +154,7 @@ async fn home_values(live: &Live, query: HomeQuery) -> Result<Value, Refused> {
             "total": census.deliveries.iter().map(|(_, count)| count).sum::<u64>(),
             "counts": counts,
             "destinations": destinations,
+            "cases": cases::count(live).await?.view(),
             "lag": census.head - census.planned,
             "state": query.state,
             "type": query.r#type,
@@ -191,9 +202,18 @@ fn with_frame(live: &Live, mut values: Value) -> Value {
 fn page(values: Result<Value, Refused>, template: &str) -> Response {
     match values {
         Ok(values) => html(StatusCode::OK, template, values),
-        Err(Refused::NotFound(what)) => html(StatusCode::NOT_FOUND, "missing.html", json!({"what": what})),
-        Err(refused) => refused.into_response(),
+        Err(refusal) => refused(refusal),
     }
+}
+
+/// A refusal, for someone who looks at a page.
+fn refused(refusal: Refused) -> Response {
+    let (status, title, what) = match refusal {
+        Refused::NotFound(what) => (StatusCode::NOT_FOUND, "Not found", what),
+        Refused::Bad(what) => (StatusCode::BAD_REQUEST, "That can't be done", what),
+        refusal @ Refused::Store(_) => return refusal.into_response(),
+    };
+    html(status, "missing.html", json!({"title": title, "what": what}))
 }
 
 fn html(status: StatusCode, template: &str, mut values: Value) -> Response {
@@ -236,8 +256,7 @@ fn for_each_time(value: &mut Value, zone: &TimeZone) {
     match value {
         Value::Object(map) => {
             for (key, inner) in map.iter_mut() {
-                let is_time =
-                    matches!(key.as_str(), "created" | "received" | "next" | "finished" | "since" | "now" | "at");
+                let is_time = TIMES.contains(&key.as_str());
                 match inner.as_str().filter(|_| is_time).and_then(|text| text.parse::<Timestamp>().ok()) {
                     Some(at) => {
                         *inner = at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string().into()

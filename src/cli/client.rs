@@ -11,6 +11,9 @@ use crate::config::load;
 use crate::config::substitute::RealEnvironment;
 use crate::secret::Secret;
 
+/// The longest list that the API gives at once.
+const PAGE: usize = 1000;
+
 /// Where the running server is.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Server {
@@ -56,6 +59,33 @@ impl Client {
     /// Asks for a document.
     pub(crate) async fn get(&self, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<Value> {
         self.ask(reqwest::Method::GET, path, query).await
+    }
+
+    /// Asks for a list of up to `limit`, in as many pages as that takes. `cursor` is the parameter that the next page
+    /// begins with, and the member of a list's last item that it takes.
+    pub(crate) async fn list(
+        &self,
+        path: &[&str],
+        query: Vec<(&'static str, String)>,
+        limit: usize,
+        cursor: (&'static str, &str),
+    ) -> anyhow::Result<Value> {
+        let mut all: Vec<Value> = Vec::new();
+        let mut from: Option<String> = None;
+        while all.len() < limit {
+            let mut query = query.clone();
+            query.push(("limit", (limit - all.len()).min(PAGE).to_string()));
+            query.extend(from.take().map(|from| (cursor.0, from)));
+            let Value::Array(page) = self.get(path, &query).await? else { bail!("the server answered no list") };
+            // Pages may end early, where bodies are large.
+            let Some(last) = page.last() else { break };
+            from = Some(match &last[cursor.1] {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            });
+            all.extend(page);
+        }
+        Ok(all.into())
     }
 
     /// Asks for a change.

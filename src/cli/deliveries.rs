@@ -86,9 +86,8 @@ impl Deliveries {
         let runtime = runtime(false)?;
         match self.verb {
             Verb::List { which, limit } => {
-                let mut query = which.query();
-                query.push(("limit", limit.to_string()));
-                let list = runtime.block_on(client.get(&["api", "v1", "deliveries"], &query))?;
+                let list = client.list(&["api", "v1", "deliveries"], which.query(), limit, ("before", "id"));
+                let list = runtime.block_on(list)?;
                 print(self.format, &list, list_text);
                 Ok(Outcome::Good)
             }

@@ -58,10 +58,10 @@ impl Events {
         let runtime = runtime(false)?;
         match self.verb {
             Verb::List { kind, source, limit } => {
-                let mut query = vec![("limit", limit.to_string())];
-                query.extend(kind.map(|kind| ("type", kind)));
-                query.extend(source.map(|source| ("source", source)));
-                let list = runtime.block_on(client.get(&["api", "v1", "events"], &query))?;
+                let given = [("type", kind), ("source", source)];
+                let query = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+                let list = client.list(&["api", "v1", "events"], query, limit, ("before", "seq"));
+                let list = runtime.block_on(list)?;
                 print(self.format, &list, list_text);
             }
             Verb::Show { event } => {

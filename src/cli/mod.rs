@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
+mod cases;
 mod check;
 mod client;
 mod completions;
@@ -55,6 +56,8 @@ enum Command {
     Events(events::Events),
     /// List, show, retry, cancel deliveries of a running server
     Deliveries(deliveries::Deliveries),
+    /// List, show, take, close open cases of a running server
+    Cases(cases::Cases),
     /// Have a running server read its files again
     Reload(reload::Reload),
     /// Print the script that completes commands in your shell
@@ -116,6 +119,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Send(send) => send.run(config),
         Command::Events(events) => events.run(config),
         Command::Deliveries(deliveries) => deliveries.run(config),
+        Command::Cases(cases) => cases.run(config),
         Command::Reload(reload) => reload.run(config),
         Command::Completions(completions) => completions.run(),
     }

@@ -57,9 +57,11 @@ pub(crate) fn bad(text: &str) -> String {
 /// A state or outcome in its colour.
 pub(crate) fn state(word: &str) -> String {
     match word {
-        "delivered" | "matched" | "held" => good(word),
+        "delivered" | "matched" | "taken" => good(word),
         "dead" | "failed" | "permanent" | "refused" | "parked" => bad(word),
-        "retrying" | "limited" | "temporary" | "ambiguous" | "throttled" | "muted" | "late" => warn(word),
+        "retrying" | "limited" | "temporary" | "ambiguous" | "throttled" | "muted" | "held" | "late" | "open" => {
+            warn(word)
+        }
         _ => word.to_owned(),
     }
 }

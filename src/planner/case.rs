@@ -41,6 +41,9 @@ pub struct Case {
     /// Who took it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acked: Option<String>,
+    /// When they did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acked_at: Option<Timestamp>,
     /// Whether it was opened in shadow: then no reminder of it is ever sent, or leaving the shadow would begin with a
     /// flood.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -135,6 +138,7 @@ impl Case {
             count: 1,
             last: now,
             acked: None,
+            acked_at: None,
             shadow: false,
             own: false,
             lanes: BTreeMap::new(),

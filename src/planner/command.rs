@@ -3,6 +3,7 @@
 use crate::event::Command;
 use crate::planner::book::id;
 use crate::planner::inputs::{names_for, rule_named};
+use crate::planner::prospect::stays_when_taken;
 use crate::planner::round::Round;
 use crate::planner::why::{Outcome, Tale};
 
@@ -28,8 +29,7 @@ impl Round<'_> {
         let mut stopped = Vec::new();
         for (action, timer) in &mut case.timers {
             let in_force = present.and_then(|rule| rule.actions.iter().find(|candidate| &candidate.id == action));
-            let dated = timer.fired == 0 && in_force.is_some_and(|action| action.at.is_some());
-            if !dated {
+            if !stays_when_taken(timer, in_force) {
                 timer.due = None;
                 stopped.push(action.clone());
             }
@@ -41,6 +41,7 @@ impl Round<'_> {
             }
         }
         case.acked = Some(by.into());
+        case.acked_at = Some(self.now);
         let mut tale = Tale::default();
         tale.rule(Outcome::Cancelled, format!("{by} took case `{}`: no more reminders of it", case.key));
         self.plan.whys.extend(tale.row(case.event, &case.rule));

@@ -195,7 +195,7 @@ fn names_type(rule: &Rule, event: &Event) -> bool {
 }
 
 /// The rule with this name, else the one that had it before.
-pub(crate) fn rule_named<'a>(rules: &'a RuleSet, name: &str) -> Option<&'a Rule> {
+pub fn rule_named<'a>(rules: &'a RuleSet, name: &str) -> Option<&'a Rule> {
     let called = rules.rules.iter().find(|rule| rule.name.value == name);
     called.or_else(|| rules.rules.iter().find(|rule| rule.formerly.iter().any(|former| former == name)))
 }
@@ -207,6 +207,6 @@ pub(crate) fn names_of(rules: &RuleSet, rule: &Rule) -> Vec<String> {
 }
 
 /// The same for the name of a rule that may be gone.
-pub(crate) fn names_for(rules: &RuleSet, name: &str) -> Vec<String> {
+pub fn names_for(rules: &RuleSet, name: &str) -> Vec<String> {
     rule_named(rules, name).map_or_else(|| vec![name.to_owned()], |rule| names_of(rules, rule))
 }

@@ -74,6 +74,7 @@ impl<'a> Round<'a> {
     /// An event planned again: what isn't there is made, and no case is opened.
     pub fn replay(&mut self, judged: Option<&Judged<'_>>, again: u64, only: Option<&str>) {
         let Some(judged) = judged else { return };
+        let only = only.map(|only| rule_named(self.rules, only).map_or(only, |rule| &rule.name.value));
         for judgement in &judged.judgements {
             if only.is_some_and(|only| judgement.rule.name.value != only) {
                 continue;

@@ -75,7 +75,7 @@ async fn arm(
 }
 
 /// The configuration as the planner wants it.
-fn places(live: &Live, snapshot: &Snapshot) -> Places {
+pub fn places(live: &Live, snapshot: &Snapshot) -> Places {
     let named = snapshot.destinations.values().map(|destination| {
         let facts = PlaceFacts {
             hours: destination.hours.clone(),

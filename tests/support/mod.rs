@@ -4,6 +4,7 @@
 
 pub mod discord_peer;
 pub mod app;
+pub mod cli;
 pub mod folder;
 pub mod http_peer;
 pub mod leak;

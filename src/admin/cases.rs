@@ -1,0 +1,341 @@
+//! Open cases: what waits for a person, who took it, what comes next; taking and closing one by hand.
+//!
+//! Reads the planner's documents; what a person asks goes through the inbox like everything else. Cases may be very
+//! many: they are read in pages, and never all at once.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::admin::api::{Answer, Id, LIMIT, LIMIT_MAX, Refused, Shared, json_answer, person};
+use crate::admin::view;
+use crate::config::Snapshot;
+use crate::delivery::{Delivery, Lane};
+use crate::event::{Command, Item};
+use crate::planner::{Case, Keys, Pending, case_keys, names_for, rule_named};
+use crate::problem::Problem;
+use crate::rules::RuleSet;
+use crate::steps::{Live, plan};
+use crate::store::DeliveryFilter;
+
+/// The kind of the planner's documents.
+const KIND: &str = "case";
+/// So many documents are read at once.
+const PAGE: usize = 500;
+/// Cases are counted up to so many.
+const COUNTED_MAX: usize = 10_000;
+/// So many of a case's deliveries are shown.
+const DELIVERIES_MAX: usize = 100;
+
+/// Which cases. All that is given must hold.
+#[derive(Debug, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CaseQuery {
+    /// Of this rule.
+    pub rule: Option<String>,
+    /// With this key.
+    pub key: Option<String>,
+    /// Taken by someone, or by nobody.
+    pub acked: Option<bool>,
+    /// Opened at or after.
+    pub since: Option<Timestamp>,
+    /// Opened before.
+    pub until: Option<Timestamp>,
+    /// After this id, for the next page.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: Option<usize>,
+}
+
+impl CaseQuery {
+    fn accepts(&self, case: &Case, names: &[String]) -> bool {
+        (self.rule.is_none() || names.contains(&case.rule))
+            && self.key.as_ref().is_none_or(|key| &case.key == key)
+            && self.acked.is_none_or(|acked| case.acked.is_some() == acked)
+            && self.since.is_none_or(|since| case.opened >= since)
+            && self.until.is_none_or(|until| case.opened < until)
+    }
+}
+
+/// The cases that a query asks for, by id.
+pub(crate) async fn find(live: &Live, query: &CaseQuery, limit: usize) -> Result<Vec<(String, Case)>, Refused> {
+    let snapshot = live.snapshot.load_full();
+    let names = match (&query.rule, &snapshot.rules) {
+        (Some(rule), Some(rules)) => names_for(rules, rule),
+        (Some(rule), None) => vec![rule.clone()],
+        (None, _) => Vec::new(),
+    };
+    let mut found = Vec::new();
+    let mut after = query.after.clone().unwrap_or_default();
+    while found.len() < limit {
+        let page = live.store.docs(KIND, &after, PAGE).await?;
+        let Some((last, _)) = page.last() else { break };
+        after.clone_from(last);
+        let cases = page.into_iter().filter_map(|(id, text)| Some((id, serde_json::from_str::<Case>(&text).ok()?)));
+        found.extend(cases.filter(|(_, case)| query.accepts(case, &names)));
+    }
+    found.truncate(limit);
+    Ok(found)
+}
+
+/// How many cases are open, and how many of them nobody took.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Count {
+    pub open: usize,
+    pub untaken: usize,
+    /// There are more than were counted.
+    pub more: bool,
+}
+
+impl Count {
+    /// As JSON.
+    pub fn view(self) -> Value {
+        json!({"open": self.open, "untaken": self.untaken, "more": self.more})
+    }
+}
+
+/// Counts open cases, up to a limit.
+pub(crate) async fn count(live: &Live) -> Result<Count, Refused> {
+    let mut count = Count::default();
+    let mut after = String::new();
+    loop {
+        let page = live.store.docs(KIND, &after, PAGE).await?;
+        let Some((last, _)) = page.last() else { return Ok(count) };
+        if count.open >= COUNTED_MAX {
+            return Ok(Count { more: true, ..count });
+        }
+        after.clone_from(last);
+        let cases: Vec<Case> = page.iter().filter_map(|(_, text)| serde_json::from_str(text).ok()).collect();
+        count.open += cases.len();
+        count.untaken += cases.iter().filter(|case| case.acked.is_none()).count();
+    }
+}
+
+/// `GET /cases`.
+pub(crate) async fn list(State(live): Shared, query: Result<Query<CaseQuery>, QueryRejection>) -> Answer {
+    let Query(query) = query?;
+    let limit = query.limit.unwrap_or(LIMIT).min(LIMIT_MAX);
+    let found = find(&live, &query, limit).await?;
+    let snapshot = live.snapshot.load_full();
+    if let (Some(rule), Some(rules), true) = (&query.rule, &snapshot.rules, found.is_empty()) {
+        known_rule(rules, rule)?;
+    }
+    let list: Vec<Value> = found.iter().map(|(id, case)| seen(id, case, snapshot.rules.as_deref())).collect();
+    Ok(json_answer(&list.into()))
+}
+
+/// `GET /cases/{id}`.
+pub(crate) async fn show(State(live): Shared, Id(id): Id) -> Answer {
+    Ok(json_answer(&document(&live, &id).await?))
+}
+
+/// A case with what was sent where.
+pub(crate) async fn document(live: &Live, said: &str) -> Result<Value, Refused> {
+    let (id, case) = named(live, said).await?;
+    let snapshot = live.snapshot.load_full();
+    let mut view = seen(&id, &case, snapshot.rules.as_deref());
+    let opening = live.store.events(&[case.event]).await?;
+    view["opening"] = opening.first().map(|(seq, event)| view::event(*seq, event)).unwrap_or_default();
+    view["deliveries"] = sent(live, &snapshot, &case).await?.iter().map(view::delivery).collect();
+    Ok(view)
+}
+
+/// The newest deliveries of a case.
+async fn sent(live: &Live, snapshot: &Snapshot, case: &Case) -> Result<Vec<Delivery>, Refused> {
+    let lanes: BTreeSet<&Lane> = case.lanes.values().map(|shown| &shown.lane).collect();
+    let mut found = Vec::new();
+    // A delivery bears the name that its rule had when it was planned.
+    for rule in snapshot.rules.as_ref().map_or_else(|| vec![case.rule.clone()], |rules| names_for(rules, &case.rule)) {
+        let filter = DeliveryFilter {
+            rule: Some(rule),
+            since: Some(case.opened),
+            limit: LIMIT_MAX,
+            ..DeliveryFilter::default()
+        };
+        let all = live.store.list_deliveries(&filter).await?;
+        found.extend(all.into_iter().filter(|one| one.planned.lane.as_ref().is_some_and(|lane| lanes.contains(lane))));
+    }
+    found.truncate(DELIVERIES_MAX);
+    Ok(found)
+}
+
+/// The case that somebody speaks of: by its id, or by its key where only one open case has that.
+pub(crate) async fn named(live: &Live, said: &str) -> Result<(String, Case), Refused> {
+    let snapshot = live.snapshot.load_full();
+    let keys = case_keys(snapshot.rules.as_deref(), said);
+    let wanted = Keys { one: keys.named.iter().chain(&keys.keyed).cloned().collect(), ..Keys::default() };
+    let ledger = live.store.ledger(&wanted).await?;
+    let read = |key: &crate::planner::Key| {
+        let case = serde_json::from_str::<Case>(ledger.docs.get(key)?).ok()?;
+        Some((key.id.clone(), case))
+    };
+    if let Some(found) = keys.named.iter().find_map(read) {
+        return Ok(found);
+    }
+    let mut found: Vec<(String, Case)> = keys.keyed.iter().filter_map(read).collect();
+    if found.len() > 1 {
+        let ids: Vec<String> = found.iter().map(|(id, _)| format!("`{id}`")).collect();
+        return Err(Refused::Bad(format!("several open cases have the key `{said}`: {}", ids.join(", "))));
+    }
+    match found.pop() {
+        Some(found) => Ok(found),
+        None => Err(unknown(live, said).await?),
+    }
+}
+
+/// That there is no such case, with the nearest of the first page.
+async fn unknown(live: &Live, said: &str) -> Result<Refused, Refused> {
+    let near = live.store.docs(KIND, "", PAGE).await?;
+    let keys: Vec<Case> = near.iter().filter_map(|(_, text)| serde_json::from_str(text).ok()).collect();
+    let ids = near.iter().map(|(id, _)| id.as_str()).chain(keys.iter().map(|case| case.key.as_str()));
+    let hint = match crate::problem::nearest(said, ids) {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None => "; it may have closed".to_owned(),
+    };
+    Ok(Refused::NotFound(format!("there is no open case `{said}`{hint}")))
+}
+
+/// Refuses the name of a rule that is not in force.
+pub(crate) fn known_rule(rules: &RuleSet, name: &str) -> Result<(), Refused> {
+    if rule_named(rules, name).is_some() {
+        return Ok(());
+    }
+    let problem = Problem::error("unknown-rule", format!("there is no rule `{name}`"));
+    let problem = problem.suggest(name, rules.rules.iter().map(|rule| rule.name.value.as_str()));
+    Err(Refused::Bad(said(&problem)))
+}
+
+/// A problem without a place, in one line.
+pub(crate) fn said(problem: &Problem) -> String {
+    match &problem.hint {
+        Some(hint) => format!("{}; {hint}", problem.message),
+        None => problem.message.clone(),
+    }
+}
+
+/// How a case looks: its facts, what comes next, and what the rules in force no longer have of it.
+pub(crate) fn seen(id: &str, case: &Case, rules: Option<&RuleSet>) -> Value {
+    let rule = rules.and_then(|rules| rule_named(rules, &case.rule));
+    let pending = rules.map(|rules| case.pending(rules)).unwrap_or_default();
+    let orphan = rules.and_then(|rules| case.orphaned(rules));
+    json!({
+        "id": id,
+        "state": if case.acked.is_some() { "taken" } else { "open" },
+        "rule": rule.map_or(case.rule.as_str(), |rule| rule.name.value.as_str()),
+        "key": case.key,
+        "event": case.event,
+        "opened": case.opened.to_string(),
+        "count": case.count,
+        "last": case.last.to_string(),
+        "acked_by": case.acked,
+        "acked_at": case.acked_at.map(|at| at.to_string()),
+        "shadow": case.shadow,
+        "destinations": case.lanes.keys().collect::<Vec<_>>(),
+        "ends": case.ends().map(|at| at.to_string()),
+        "timers": pending.iter().map(timer).collect::<Vec<_>>(),
+        "orphaned": orphan.map(|orphan| json!({"rule": orphan.actions.is_empty(), "actions": orphan.actions})),
+    })
+}
+
+fn timer(pending: &Pending) -> Value {
+    json!({
+        "action": pending.action,
+        "to": pending.to,
+        "next": pending.next.to_string(),
+        "fired": pending.fired,
+        "waits": pending.waits,
+    })
+}
+
+#[derive(Debug, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct By {
+    by: Option<String>,
+}
+
+/// `POST /cases/{id}/ack`.
+pub(crate) async fn ack(State(live): Shared, Id(id): Id, query: Result<Query<By>, QueryRejection>) -> Answer {
+    let Query(By { by }) = query?;
+    told(take(&live, &id, by.as_deref()).await)
+}
+
+/// `POST /cases/{id}/close`.
+pub(crate) async fn close(State(live): Shared, Id(id): Id, query: Result<Query<By>, QueryRejection>) -> Answer {
+    let Query(By { by }) = query?;
+    told(end(&live, &id, by.as_deref()).await)
+}
+
+fn told(answer: Result<Value, Refused>) -> Answer {
+    answer.map(|answer| -> Response { json_answer(&answer) })
+}
+
+/// Someone takes a case: says what that does, once it is sure to be done.
+pub(crate) async fn take(live: &Arc<Live>, said: &str, by: Option<&str>) -> Result<Value, Refused> {
+    let by = person(by)?;
+    let (id, case) = named(live, said).await?;
+    let snapshot = live.snapshot.load_full();
+    let pending = snapshot.rules.as_ref().map(|rules| case.pending(rules)).unwrap_or_default();
+    let (stays, stops): (Vec<&Pending>, Vec<&Pending>) = pending.iter().partition(|pending| pending.stays);
+    let mut note = format!("{by} takes case `{}` of rule `{}`", case.key, case.rule);
+    if let Some(before) = case.acked.as_ref().filter(|before| **before != by) {
+        note.push_str(&format!(" from {before}"));
+    }
+    note.push_str(&match stops.len() {
+        0 => "; no reminder was to come".to_owned(),
+        1 => "; one reminder stops".to_owned(),
+        many => format!("; {many} reminders stop"),
+    });
+    if !stays.is_empty() {
+        note.push_str(", what has a date still comes");
+    }
+    note.push_str("; the case stays open");
+    ask(live, Command::AckCase { rule: case.rule.clone(), key: case.key.clone(), by: by.clone() }).await?;
+    Ok(json!({
+        "id": id, "by": by, "note": note, "taken_from": case.acked,
+        "stops": stops.into_iter().map(timer).collect::<Vec<_>>(),
+        "stays": stays.into_iter().map(timer).collect::<Vec<_>>(),
+    }))
+}
+
+/// Someone closes a case: says what that does, once it is sure to be done.
+pub(crate) async fn end(live: &Arc<Live>, said: &str, by: Option<&str>) -> Result<Value, Refused> {
+    let by = person(by)?;
+    let (id, case) = named(live, said).await?;
+    let snapshot = live.snapshot.load_full();
+    let places = plan::places(live, &snapshot);
+    let rules = snapshot.rules.as_deref();
+    let pending = rules.map(|rules| case.pending(rules)).unwrap_or_default();
+    let farewell = rules.map(|rules| case.farewell(rules, &places)).unwrap_or_default();
+    let mut note = format!("{by} closes case `{}` of rule `{}`", case.key, case.rule);
+    match pending.len() {
+        0 => {}
+        1 => note.push_str("; what was still to come does not"),
+        many => note.push_str(&format!("; {many} messages that were to come do not")),
+    }
+    if !farewell.updates.is_empty() {
+        note.push_str(&format!("; {} will show it closed", farewell.updates.join(", ")));
+    }
+    if !farewell.says.is_empty() {
+        note.push_str(&format!("; `on_close` goes to {}", farewell.says.join(", ")));
+    }
+    ask(live, Command::CloseCase { rule: case.rule.clone(), key: case.key.clone(), by: by.clone() }).await?;
+    Ok(json!({
+        "id": id, "by": by, "note": note,
+        "stops": pending.iter().map(timer).collect::<Vec<_>>(),
+        "updates": farewell.updates,
+        "says": farewell.says,
+    }))
+}
+
+/// Puts what a person asks into the inbox.
+pub(crate) async fn ask(live: &Live, command: Command) -> Result<(), Refused> {
+    live.store.tell(Item::Command(command), live.clock.now()).await?;
+    live.to_plan.notify_one();
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! `fanfare cases`: what is open, who took it, what comes next; take it or close it.
+
+use std::path::Path;
+
+use clap::Subcommand;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::cli::client::{Client, Server};
+use crate::cli::events::{cell, print};
+use crate::cli::{Format, Outcome, deliveries, runtime, term};
+
+/// Speaks to the admin API of a running server.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Cases {
+    #[command(flatten)]
+    server: Server,
+    /// How it is printed
+    #[arg(long, value_enum, default_value = "text", global = true)]
+    format: Format,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// The open cases: who took them, and what comes next
+    List {
+        /// Only of this rule
+        #[arg(long)]
+        rule: Option<String>,
+        /// Only with this key
+        #[arg(long)]
+        key: Option<String>,
+        /// Only those that somebody took; `--acked=false`: only those that nobody took
+        #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+        acked: Option<bool>,
+        /// Only those opened at this time or later, such as `2026-01-05T10:00:00Z`
+        #[arg(long, value_name = "TIME")]
+        since: Option<Timestamp>,
+        /// Only those opened before this time
+        #[arg(long, value_name = "TIME")]
+        until: Option<Timestamp>,
+        /// At most so many
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// One case: its facts, what comes next, what was sent where
+    Show {
+        /// Its id, or its key where no other open case has it
+        case: String,
+    },
+    /// Take a case: reminders stop, the case stays open
+    Ack(One),
+    /// Close a case by hand: nothing more comes of it
+    Close(One),
+}
+
+#[derive(Debug, clap::Args)]
+struct One {
+    /// Its id, or its key where no other open case has it
+    case: String,
+    /// Who you are, for those who look later
+    #[arg(long, value_name = "NAME", env = "USER")]
+    by: Option<String>,
+}
+
+impl Cases {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+        let client = self.server.connect(config)?;
+        runtime(false)?.block_on(self.verb.run(&client, self.format))
+    }
+}
+
+impl Verb {
+    async fn run(self, client: &Client, format: Format) -> anyhow::Result<Outcome> {
+        match self {
+            Verb::List { rule, key, acked, since, until, limit } => {
+                let given = [
+                    ("rule", rule),
+                    ("key", key),
+                    ("acked", acked.map(|acked| acked.to_string())),
+                    ("since", since.map(|at| at.to_string())),
+                    ("until", until.map(|at| at.to_string())),
+                ];
+                let query = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+                let list = client.list(&["api", "v1", "cases"], query, limit, ("after", "id")).await?;
+                print(format, &list, list_text);
+            }
+            Verb::Show { case } => {
+                let document = client.get(&["api", "v1", "cases", &case], &[]).await?;
+                print(format, &document, show_text);
+            }
+            Verb::Ack(one) => one.ask(client, "ack", format).await?,
+            Verb::Close(one) => one.ask(client, "close", format).await?,
+        }
+        Ok(Outcome::Good)
+    }
+}
+
+impl One {
+    async fn ask(self, client: &Client, verb: &str, format: Format) -> anyhow::Result<()> {
+        let query: Vec<(&str, String)> = self.by.map(|by| ("by", by)).into_iter().collect();
+        let answer = client.post(&["api", "v1", "cases", &self.case, verb], &query).await?;
+        print(format, &answer, |answer| cell(answer, "note"));
+        Ok(())
+    }
+}
+
+fn list_text(list: &Value) -> String {
+    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    if items.is_empty() {
+        return "no open cases".into();
+    }
+    let row = |item: &Value| {
+        vec![
+            term::state(&cell(item, "state")),
+            cell(item, "acked_by"),
+            cell(item, "rule"),
+            cell(item, "key"),
+            cell(item, "opened"),
+            cell(item, "count"),
+            item["timers"].as_array().and_then(|timers| timers.first()).map(next_text).unwrap_or_default(),
+            cell(item, "id"),
+        ]
+    };
+    let heads = ["state", "by", "rule", "key", "opened", "matches", "next", "id"];
+    term::table(&heads, &items.iter().map(row).collect::<Vec<_>>())
+}
+
+/// `2026-01-05T12:00:00Z to label-heads, finance`.
+fn next_text(timer: &Value) -> String {
+    let to: Vec<String> =
+        timer["to"].as_array().into_iter().flatten().filter_map(Value::as_str).map(term::safe).collect();
+    let next = cell(timer, "next");
+    if to.is_empty() { format!("{next} (no longer in the rules)") } else { format!("{next} to {}", to.join(", ")) }
+}
+
+fn show_text(case: &Value) -> String {
+    let taken = match case["acked_by"].as_str() {
+        Some(by) => format!("taken by {} {}", term::safe(by), cell(case, "acked_at")),
+        None => term::warn("nobody took it"),
+    };
+    let mut lines = vec![
+        format!("{}  {taken}", term::bold(&cell(case, "id"))),
+        format!("rule {}, key {}", cell(case, "rule"), cell(case, "key")),
+        format!(
+            "opened {} by event {} ({}), {}, the last {}",
+            cell(case, "opened"),
+            cell(&case["opening"], "id"),
+            cell(&case["opening"], "type"),
+            term::count(case["count"].as_u64().and_then(|n| n.try_into().ok()).unwrap_or(0), "match", "matches"),
+            cell(case, "last"),
+        ),
+    ];
+    if case["shadow"] == true {
+        lines.push("opened in shadow: no reminder of it is sent".into());
+    }
+    if !case["ends"].is_null() {
+        lines.push(format!("ends by itself {} if nothing more comes", cell(case, "ends")));
+    }
+    match &case["orphaned"] {
+        Value::Null => {}
+        orphaned if orphaned["rule"] == true => {
+            lines.push(term::bad("its rule is gone: nothing more comes of it, close it by hand"));
+        }
+        _ => lines.push(term::bad("the rules in force no longer have all of its actions")),
+    }
+    lines.push(String::new());
+    let timers = case["timers"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if timers.is_empty() {
+        lines.push("nothing more comes by the clock".into());
+    }
+    lines.extend(timers.iter().map(|timer| format!("next: {}", next_text(timer))));
+    lines.push(String::new());
+    lines.push(deliveries::list_text(&case["deliveries"]));
+    lines.join("\n")
+}

@@ -1,0 +1,365 @@
+//! Open cases: who took them, what comes next, taking and closing them by API, page and command line.
+
+use std::sync::Arc;
+
+use fanfare::clock::VirtualClock;
+use fanfare::steps::Bounds;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use crate::support::app::{App, event, eventually};
+use crate::support::cli::{Ran, fanfare};
+use crate::support::folder::{CONFIG, Folder};
+use crate::support::http_peer::HttpPeer;
+use crate::support::raw::{Answer, exchange};
+
+const RULES: &str = r#"
+rules:
+  - name: fraud
+    events: fraud.opened
+    case: $.data.case_id
+    closed_by: fraud.resolved
+    closes_after: 90d
+    actions:
+      - {name: page, to: ledger, text: "fraud"}
+      - {name: remind, to: [heads, ledger], text: "still open", after: 2h, repeat: 4h}
+      - {name: due, to: heads, text: "due", at: "1d before $.data.date"}
+    on_close: {name: over, to: heads, text: "over"}
+  - name: stuck
+    events: release.submitted
+    case: $.data.case_id
+    actions: {name: late, to: ledger, text: "stuck", after: 7d}
+"#;
+
+struct Desk {
+    app: App,
+    clock: VirtualClock,
+    _peer: HttpPeer,
+}
+
+impl Desk {
+    async fn start() -> Self {
+        let peer = HttpPeer::start().await;
+        let config = format!("{CONFIG}  heads: {{type: http, url: \"PEER\", retry: {{first: 1s, max: 1s}}}}\n");
+        let clock = VirtualClock::new("2026-01-05T10:00:00Z".parse().unwrap());
+        let folder = Folder::new(&config, &peer.url("/ledger"), RULES);
+        let app = App::start_with(folder, Bounds::default(), Arc::new(clock.clone())).await;
+        Self { app, clock, _peer: peer }
+    }
+
+    /// Opens, or adds to, the case with this key, and waits until it is planned.
+    async fn open(&self, id: &str, kind: &str, key: &str) {
+        let mut body: Value = serde_json::from_str(&event(id, kind)).unwrap();
+        body["data"] = json!({"case_id": key, "date": "2026-03-01"});
+        body["created"] = self.app.live.clock.now().as_second().into();
+        assert_eq!(self.app.send(&body.to_string()).await.status, 200);
+        self.planned().await;
+    }
+
+    /// Waits until everything that stands in the inbox is planned and nothing is under way.
+    async fn planned(&self) {
+        eventually("planned", async || {
+            let status = self.app.json("/api/v1/status").await;
+            let rests = ["due", "sending", "retrying"].iter().all(|state| status["deliveries"][state] == 0);
+            (status["inbox"]["head"] == status["inbox"]["planned"] && rests).then_some(())
+        })
+        .await;
+    }
+
+    async fn cases(&self, query: &str) -> Vec<String> {
+        let list = self.app.json(&format!("/api/v1/cases{query}")).await;
+        list.as_array().unwrap().iter().map(|case| case["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Ran {
+        fanfare(&self.app, arguments).await
+    }
+
+    async fn passes(&self, hours: i64) {
+        self.clock.advance(SignedDuration::from_hours(hours));
+        self.app.live.to_plan.notify_one();
+    }
+}
+
+#[tokio::test]
+async fn a_case_shows_what_it_is_about_and_what_comes_next() {
+    let desk = Desk::start().await;
+    desk.open("evt_1", "fraud.opened", "C1").await;
+    desk.open("evt_2", "fraud.opened", "C1").await;
+    let list = desk.app.json("/api/v1/cases").await;
+    let timer = |action: &str, to: Value, next: &str| json!({"action": action, "to": to, "next": next, "fired": 0, "waits": false});
+    let expected = json!([{
+        "id": "fraud/C1", "state": "open", "rule": "fraud", "key": "C1", "event": 1,
+        "opened": "2026-01-05T10:00:00Z", "count": 2, "last": "2026-01-05T10:00:00Z",
+        "acked_by": null, "acked_at": null, "shadow": false, "destinations": ["ledger"],
+        "ends": "2026-04-05T10:00:00Z", "orphaned": null,
+        "timers": [
+            timer("remind", json!(["heads", "ledger"]), "2026-01-05T12:00:00Z"),
+            timer("due", json!(["heads"]), "2026-02-28T00:00:00Z"),
+        ],
+    }]);
+    assert_eq!(list, expected, "{list:#}");
+    let shown = desk.app.json("/api/v1/cases/fraud%2FC1").await;
+    assert_eq!((&shown["opening"]["id"], &shown["opening"]["type"]), (&"evt_1".into(), &"fraud.opened".into()));
+    let sent = shown["deliveries"].as_array().unwrap();
+    assert_eq!(sent.len(), 2, "the opening and what followed: {shown:#}");
+    assert!(sent.iter().all(|one| one["destination"] == "ledger" && one["state"] == "delivered"), "{shown:#}");
+    desk.app.end().await;
+}
+
+#[tokio::test]
+async fn cases_are_filtered_and_paged() {
+    let desk = Desk::start().await;
+    desk.open("evt_1", "fraud.opened", "C1").await;
+    desk.passes(1).await;
+    desk.open("evt_2", "fraud.opened", "a/b c").await;
+    desk.open("evt_3", "release.submitted", "C1").await;
+    assert_eq!(desk.app.ask("POST", "/api/v1/cases/fraud%2FC1/ack?by=ana").await.status, 200);
+    desk.planned().await;
+    for (query, expected) in [
+        ("", vec!["fraud/C1", "fraud/a%2Fb c", "stuck/C1"]),
+        ("?rule=stuck", vec!["stuck/C1"]),
+        ("?key=C1", vec!["fraud/C1", "stuck/C1"]),
+        ("?key=a/b%20c", vec!["fraud/a%2Fb c"]),
+        ("?acked=true", vec!["fraud/C1"]),
+        ("?acked=false", vec!["fraud/a%2Fb c", "stuck/C1"]),
+        ("?since=2026-01-05T10:30:00Z", vec!["fraud/a%2Fb c", "stuck/C1"]),
+        ("?until=2026-01-05T10:30:00Z", vec!["fraud/C1"]),
+        ("?limit=1", vec!["fraud/C1"]),
+        ("?limit=1&after=fraud/C1", vec!["fraud/a%2Fb c"]),
+        ("?after=stuck/C1", vec![]),
+    ] {
+        assert_eq!(desk.cases(query).await, expected, "{query}");
+    }
+    let wrong = desk.app.ask("GET", "/api/v1/cases?rule=frau").await;
+    assert_eq!(
+        (wrong.status, wrong.json()["detail"].as_str()),
+        (400, Some("there is no rule `frau`; did you mean `fraud`?"))
+    );
+    assert_eq!(desk.app.json("/api/v1/status").await["cases"], json!({"open": 3, "untaken": 2, "more": false}));
+    desk.app.end().await;
+}
+
+#[tokio::test]
+async fn whoever_takes_a_case_stops_its_reminders_and_not_its_dates() {
+    let desk = Desk::start().await;
+    desk.open("evt_1", "fraud.opened", "C1").await;
+    let answer = desk.app.ask("POST", "/api/v1/cases/fraud%2FC1/ack?by=ana").await.json();
+    let note =
+        "ana takes case `C1` of rule `fraud`; one reminder stops, what has a date still comes; the case stays open";
+    assert_eq!(answer["note"], note);
+    assert_eq!((&answer["stops"][0]["action"], &answer["stays"][0]["action"]), (&"remind".into(), &"due".into()));
+    desk.planned().await;
+    let case = desk.app.json("/api/v1/cases/C1").await;
+    assert_eq!((&case["state"], &case["acked_by"]), (&"taken".into(), &"ana".into()));
+    assert_eq!(case["acked_at"], "2026-01-05T10:00:00Z");
+    let left: Vec<&Value> = case["timers"].as_array().unwrap().iter().map(|timer| &timer["action"]).collect();
+    assert_eq!(left, ["due"], "what was told to stop has stopped");
+    desk.passes(12).await;
+    desk.planned().await;
+    assert_eq!(desk.app.json("/api/v1/deliveries").await.as_array().unwrap().len(), 1, "no reminder went");
+    let again = desk.app.ask("POST", "/api/v1/cases/C1/ack?by=ben").await.json();
+    assert!(
+        again["note"].as_str().unwrap().starts_with("ben takes case `C1` of rule `fraud` from ana; no reminder"),
+        "{again}"
+    );
+    desk.app.end().await;
+}
+
+#[tokio::test]
+async fn a_case_closed_by_hand_says_so_where_the_rule_says_it() {
+    let desk = Desk::start().await;
+    desk.open("evt_1", "fraud.opened", "C1").await;
+    let answer = desk.app.ask("POST", "/api/v1/cases/fraud%2FC1/close?by=ana").await.json();
+    let note = "ana closes case `C1` of rule `fraud`; 2 messages that were to come do not; `on_close` goes to heads";
+    assert_eq!(answer["note"], note);
+    let sent = eventually("said", async || {
+        let sent = desk.app.json("/api/v1/deliveries?destination=heads").await;
+        (!sent.as_array().unwrap().is_empty()).then_some(sent)
+    })
+    .await;
+    assert_eq!((sent.as_array().unwrap().len(), &sent[0]["action"]), (1, &"over".into()), "{sent:#}");
+    assert!(desk.cases("").await.is_empty());
+    desk.passes(12).await;
+    desk.planned().await;
+    assert_eq!(desk.app.json("/api/v1/deliveries").await.as_array().unwrap().len(), 2, "no reminder went");
+    let gone = desk.app.ask("POST", "/api/v1/cases/fraud%2FC1/close?by=ana").await;
+    assert_eq!(gone.status, 404);
+    assert_eq!(gone.json()["detail"], "there is no open case `fraud/C1`; it may have closed");
+    desk.app.end().await;
+}
+
+#[tokio::test]
+async fn a_case_is_found_by_its_key_where_that_is_enough() {
+    let desk = Desk::start().await;
+    desk.open("evt_1", "fraud.opened", "C1").await;
+    desk.open("evt_2", "release.submitted", "C1").await;
+    desk.open("evt_3", "fraud.opened", "a/b").await;
+    for (said, id) in [
+        ("fraud%2FC1", "fraud/C1"),
+        ("a%2Fb", "fraud/a%2Fb"),
+        ("fraud%2Fa%2Fb", "fraud/a%2Fb"),
+        ("fraud%2Fa%252Fb", "fraud/a%2Fb"),
+    ] {
+        assert_eq!(desk.app.json(&format!("/api/v1/cases/{said}")).await["id"], id, "{said}");
+    }
+    for (said, status, detail) in [
+        ("C1", 400, "several open cases have the key `C1`: `fraud/C1`, `stuck/C1`"),
+        ("fruad%2FC1", 404, "there is no open case `fruad/C1`; did you mean `fraud/C1`?"),
+        ("a%2Fc", 404, "there is no open case `a/c`; did you mean `a/b`?"),
+        ("nothing-like-it", 404, "there is no open case `nothing-like-it`; it may have closed"),
+    ] {
+        let answer = desk.app.ask("GET", &format!("/api/v1/cases/{said}")).await;
+        assert_eq!((answer.status, answer.json()["detail"].as_str().unwrap()), (status, detail));
+    }
+    desk.app.end().await;
+}
+
+#[tokio::test]
+async fn nobody_takes_a_case_without_a_name() {
+    let desk = Desk::start().await;
+    desk.open("evt_1", "fraud.opened", "C1").await;
+    for by in ["", "?by=", "?by=%20", "?by=a%00b", "?by=a%0Ab", &format!("?by={}", "x".repeat(101)), "?yb=ana"] {
+        for verb in ["ack", "close"] {
+            let answer = desk.app.ask("POST", &format!("/api/v1/cases/C1/{verb}{by}")).await;
+            assert_eq!(answer.status, 400, "{verb}{by}: {}", answer.text());
+        }
+    }
+    assert_eq!(desk.app.head().await, 1, "nothing was asked of the planner");
+    desk.app.end().await;
+}
+
+#[tokio::test]
+async fn a_case_whose_rule_is_gone_is_shown_as_orphaned_and_can_be_closed() {
+    let desk = Desk::start().await;
+    desk.open("evt_1", "fraud.opened", "C1").await;
+    desk.open("evt_2", "release.submitted", "C2").await;
+    let (fraud, stuck) = RULES.split_once("  - name: stuck").unwrap();
+    let without_reminder: String =
+        fraud.lines().filter(|line| !line.contains("name: remind")).map(|line| format!("{line}\n")).collect();
+    assert!(without_reminder.len() < fraud.len() && !stuck.is_empty());
+    desk.app.folder.write("rules/main.yaml", &without_reminder);
+    assert_eq!(desk.app.ask("POST", "/-/reload").await.status, 200);
+    let one = desk.app.json("/api/v1/cases/fraud%2FC1").await;
+    assert_eq!(one["orphaned"], json!({"rule": false, "actions": ["remind"]}));
+    let two = desk.app.json("/api/v1/cases/stuck%2FC2").await;
+    assert_eq!(two["orphaned"], json!({"rule": true, "actions": []}));
+    assert_eq!(two["timers"][0]["to"], json!([]));
+    let page = desk.app.ask("GET", "/cases/stuck%2FC2").await.text();
+    assert!(page.contains("Its rule is gone"), "{page}");
+    assert_eq!(desk.app.ask("POST", "/api/v1/cases/stuck%2FC2/close?by=ana").await.status, 200);
+    eventually("closed", async || (desk.cases("").await == ["fraud/C1"]).then_some(())).await;
+    desk.app.end().await;
+}
+
+/// Sends a form as a browser would from this page.
+async fn submit(app: &App, path: &str, form: &str) -> Answer {
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: {0}\r\nOrigin: http://{0}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {1}\r\nConnection: close\r\n\r\n{form}",
+        app.admin,
+        form.len()
+    );
+    exchange(app.admin, request.as_bytes()).await
+}
+
+#[tokio::test]
+async fn the_page_has_buttons_that_take_and_close() {
+    let desk = Desk::start().await;
+    desk.open("evt_1", "fraud.opened", "C1").await;
+    desk.open("evt_2", "fraud.opened", "<b>x</b>/../é").await;
+    let home = desk.app.ask("GET", "/").await.text();
+    assert!(home.contains("<b>2</b> open cases, 2 not taken"), "{home}");
+    let page = desk.app.ask("GET", "/cases").await.text();
+    assert!(!page.contains("<b>x</b>") && page.contains("&lt;b&gt;x"), "{page}");
+    let path = "/cases/fraud%2F%3Cb%3Ex%3C%252Fb%3E%252F..%252F%C3%A9";
+    assert!(page.replace("&#x2f;", "/").contains(&format!("formaction=\"{path}/ack\"")), "{page}");
+    assert_eq!(desk.app.ask("GET", path).await.status, 200);
+    let refused = submit(&desk.app, &format!("{path}/ack"), "by=").await;
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    let taken = submit(&desk.app, &format!("{path}/ack"), "by=ana+b%C3%A9").await;
+    assert_eq!((taken.status, taken.header("location")), (303, Some("/cases?asked=ack")), "{}", taken.text());
+    let cookie = taken.header("set-cookie").unwrap();
+    assert!(cookie.starts_with("fanfare_by=ana+b%C3%A9; HttpOnly; SameSite=Strict"), "{cookie}");
+    desk.planned().await;
+    let page = desk.app.ask("GET", "/cases").await.text();
+    assert!(page.contains("by ana bé"), "{page}");
+    let closed = submit(&desk.app, "/cases/fraud%2FC1/close", "by=ana").await;
+    assert_eq!((closed.status, closed.header("location")), (303, Some("/cases?asked=close")));
+    eventually("closed", async || (desk.cases("").await.len() == 1).then_some(())).await;
+    let gone = submit(&desk.app, "/cases/fraud%2FC1/close", "by=ana").await;
+    assert_eq!(gone.status, 404);
+    desk.app.end().await;
+}
+
+#[tokio::test]
+async fn the_name_given_last_stands_in_the_form() {
+    let desk = Desk::start().await;
+    desk.open("evt_1", "fraud.opened", "C1").await;
+    let request = format!(
+        "GET /cases HTTP/1.1\r\nHost: {}\r\nCookie: other=1; fanfare_by=ana+%22b%22\r\nConnection: close\r\n\r\n",
+        desk.app.admin
+    );
+    let page = exchange(desk.app.admin, request.as_bytes()).await.text();
+    assert!(page.contains("value=\"ana &quot;b&quot;\""), "{page}");
+    desk.app.end().await;
+}
+
+#[tokio::test]
+async fn another_sites_page_takes_no_case() {
+    let desk = Desk::start().await;
+    desk.open("evt_1", "fraud.opened", "C1").await;
+    let form = "by=mallory";
+    let request = format!(
+        "POST /cases/fraud%2FC1/ack HTTP/1.1\r\nHost: {}\r\nOrigin: https://evil.example\r\nContent-Length: {}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n\r\n{form}",
+        desk.app.admin,
+        form.len()
+    );
+    assert_eq!(exchange(desk.app.admin, request.as_bytes()).await.status, 403);
+    assert_eq!(desk.app.head().await, 1);
+    desk.app.end().await;
+}
+
+#[tokio::test]
+async fn the_command_line_lists_shows_takes_and_closes() {
+    let desk = Desk::start().await;
+    assert_eq!(desk.run(&["cases", "list"]).await.good(), "no open cases\n");
+    desk.open("evt_1", "fraud.opened", "C1").await;
+    desk.open("evt_2", "release.submitted", "C2").await;
+    let list = desk.run(&["cases", "list"]).await.good();
+    let expected = "\
+state  by  rule   key  opened                matches  next                                   id
+open       fraud  C1   2026-01-05T10:00:00Z  1        2026-01-05T12:00:00Z to heads, ledger  fraud/C1
+open       stuck  C2   2026-01-05T10:00:00Z  1        2026-01-12T10:00:00Z to ledger         stuck/C2
+";
+    assert_eq!(list, expected, "{list}");
+    let told = desk.run(&["cases", "ack", "C1"]).await.good();
+    assert!(told.starts_with("ana takes case `C1` of rule `fraud`; one reminder stops"), "{told}");
+    desk.planned().await;
+    assert_eq!(desk.run(&["cases", "list", "--acked", "--format", "json"]).await.json()[0]["acked_by"], "ana");
+    assert_eq!(desk.run(&["cases", "list", "--acked=false", "--format", "json"]).await.json()[0]["id"], "stuck/C2");
+    let shown = desk.run(&["cases", "show", "fraud/C1"]).await.good();
+    let id = desk.app.json("/api/v1/deliveries?rule=fraud").await[0]["id"].as_str().unwrap().to_owned();
+    let expected = format!(
+        "\
+fraud/C1  taken by ana 2026-01-05T10:00:00Z
+rule fraud, key C1
+opened 2026-01-05T10:00:00Z by event evt_1 (fraud.opened), 1 match, the last 2026-01-05T10:00:00Z
+ends by itself 2026-04-05T10:00:00Z if nothing more comes
+
+next: 2026-02-28T00:00:00Z to heads
+
+state      destination  rule   event  attempts  planned               id                              last error
+delivered  ledger       fraud  1      1         2026-01-05T10:00:00Z  {id}
+"
+    );
+    assert_eq!(shown, expected, "{shown}");
+    let told = desk.run(&["cases", "close", "stuck/C2", "--by", "ben"]).await.good();
+    assert_eq!(told, "ben closes case `C2` of rule `stuck`; what was still to come does not\n");
+    eventually("closed", async || (desk.cases("").await == ["fraud/C1"]).then_some(())).await;
+    let gone = desk.run(&["cases", "ack", "frad/C1"]).await;
+    assert_eq!((gone.code, gone.out.as_str()), (1, ""));
+    assert_eq!(gone.err, "error: there is no open case `frad/C1`; did you mean `fraud/C1`? (404 Not Found)\n");
+    desk.app.end().await;
+}
