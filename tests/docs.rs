@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 mod block;
+mod cookbook;
 mod generated;
 mod loading;
 mod message;
@@ -29,8 +30,10 @@ pub fn root() -> &'static Path {
 /// Every page that users read.
 pub fn pages() -> Vec<Page> {
     let mut paths = vec![PathBuf::from("README.md"), PathBuf::from("ARCHITECTURE.md")];
-    for entry in fs::read_dir(root().join("docs")).unwrap() {
-        paths.push(entry.unwrap().path().strip_prefix(root()).unwrap().to_owned());
+    for folder in ["docs", "docs/cookbook"] {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
+            paths.push(entry.unwrap().path().strip_prefix(root()).unwrap().to_owned());
+        }
     }
     for example in examples() {
         paths.push(example.join("README.md"));

@@ -1,6 +1,7 @@
 //! The planner: event sequences in, plans out. Each `planner/*.yaml` holds sequences about one thing.
 //!
-//! A sequence has a name, `to` (the destinations), `rules` (a rules file) and `steps`: `send` (with `id`, `data`,
+//! A sequence has a name, `to` (the destinations), `rules` (a rules file, or the path of a recipe's), maybe a `zone` (the
+//! default one) and `steps`: `send` (with `id`, `data`,
 //! `created` as a span from now), `together` (a list of sends planned as one batch), `queue` (a send that is planned
 //! later), `wait`, `at`, `jump` (the clock moves on while nobody plans), `close`, `ack`, `mute`, `unmute`, `replay`, `die`,
 //! `notice`, `stick` and `unstick` (a destination takes nothing), `remove` (a destination), `hold_back` (nothing is planned for a while), `rules` (a reload), `shadow`;
@@ -14,7 +15,7 @@ use std::path::Path;
 use fanfare::event::{Command, Item, Signal};
 use serde_json::{Value, json};
 
-use self::world::{World, places, rules, span};
+use self::world::{World, places, rules_in, span};
 
 mod laws;
 mod world;
@@ -218,8 +219,9 @@ impl Play {
 
 fn play(sequence: &Value, batch: usize) -> Result<(), String> {
     let text = text(sequence, "rules");
-    let places = places(&sequence["to"], &rules(text));
-    let mut play = Play { world: World::new(text, places), sent: 0 };
+    let zone = sequence.get("zone").and_then(Value::as_str);
+    let places = places(&sequence["to"], &rules_in(text, zone));
+    let mut play = Play { world: World::in_zone(text, places, zone), sent: 0 };
     play.world.batch = batch;
     for (number, step) in sequence["steps"].as_array().expect("steps").iter().enumerate() {
         play.step(step).map_err(|problem| format!("step {}, {step}: {problem}", number + 1))?;

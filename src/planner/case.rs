@@ -76,7 +76,8 @@ pub struct Shown {
 /// A timed action of a case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scheduled {
-    /// The event that it tells of: the one at which it first held, mostly the opening.
+    /// The event that it tells of: the one at which it first held, mostly the opening; for an `at`, the one that brought
+    /// the date.
     pub event: Seq,
     /// When it would be due first.
     pub first: Timestamp,
@@ -254,8 +255,9 @@ impl Round<'_> {
             (_, Some(every)) if case.acked.is_none() => next_of(first, every, self.now),
             (_, _) => Some(first).filter(|first| action.at.is_some() && *first > self.now),
         };
-        let event = old.map_or(event, |old| old.event);
         let date = date.map(|(_, date)| date);
+        // What speaks of a date speaks of the one that holds.
+        let event = old.filter(|old| old.date == date).map_or(event, |old| old.event);
         let waits = false;
         case.timers.insert(action.id.clone(), Scheduled { event, first, due, fired, spec, date, waits });
         match due {

@@ -42,6 +42,10 @@ pub enum Kind {
     Output,
     /// `yaml of PATH`: a part of that file, as it stands there.
     Part,
+    /// `yaml all of PATH`, and so for JSON and Markdown: all of that file.
+    Whole,
+    /// `text sent PATH`: everything that the first test of that file sends, as people see it.
+    Sent,
     /// `console`: commands behind `$ `, and what they print.
     Console,
     /// `sh`: commands that are only looked at.
@@ -66,6 +70,8 @@ impl Block {
             ["json", "native", _, _] => Kind::Native,
             ["text", "report"] | ["text" | "json", "shows"] => Kind::Output,
             ["yaml", "of", _] => Kind::Part,
+            ["yaml" | "json" | "markdown", "all", "of", _] => Kind::Whole,
+            ["text", "sent", _] => Kind::Sent,
             ["console"] => Kind::Console,
             ["sh"] => Kind::Shell,
             ["text" | "ini" | "dockerfile" | "json" | "http" | "yaml", "elsewhere"] | ["text"] => Kind::Other,

@@ -29,7 +29,11 @@ pub struct Written<'t> {
 }
 
 fn event(name: &str) -> Event {
-    let body = samples::named(name).unwrap_or_else(|| panic!("no sample `{name}`")).text.as_bytes();
+    event_of(samples::named(name).unwrap_or_else(|| panic!("no sample `{name}`")).text.as_bytes())
+}
+
+/// The event that a body of JewelMusic's is.
+pub fn event_of(body: &[u8]) -> Event {
     let source = Source::of("jewelmusic", presets::named("jewelmusic").unwrap(), vec![Secret::new("documentation")]);
     let outgoing = Outgoing { id: "", kind: "", body, at: now() };
     let mut headers = axum::http::HeaderMap::new();

@@ -10,7 +10,7 @@ use fanfare::channels;
 use crate::docs::block::{Block, Kind, blocks};
 use crate::docs::loading::{config_report, rules_report, whole};
 use crate::docs::message::{Written, render, shown};
-use crate::docs::{Page, generated, pages, root};
+use crate::docs::{Page, cookbook, generated, pages, root};
 
 #[test]
 fn every_page_says_what_is_so() {
@@ -91,6 +91,11 @@ fn outputs(page: &Page, wrong: &mut Vec<String>) -> String {
             Kind::Native => {
                 output(rendered(last_message.expect("a message before its own format"), Some(block), &partials));
             }
+            Kind::Whole => {
+                let path = root().join(block.info.rsplit(' ').next().unwrap());
+                changes.push((block, fs::read_to_string(path).unwrap()));
+            }
+            Kind::Sent => changes.push((block, cookbook::sent(block.info.rsplit(' ').next().unwrap()))),
             Kind::Console => changes.push((block, console(page, block))),
             Kind::Part => {
                 let path = block.info.rsplit(' ').next().unwrap();
@@ -136,9 +141,10 @@ fn rendered(message: &Block, native: Option<&Block>, partials: &[(String, String
 
 // --- commands ---
 
-/// The commands of a block with what they print: at the example's folder, or at the repository's.
+/// The commands of a block with what they print: at the page's folder if it has a configuration, or at the repository's.
 fn console(page: &Page, block: &Block) -> String {
-    let folder = if page.path.starts_with("examples") { page.path.parent().unwrap() } else { Path::new("") };
+    let has_config = page.path.parent().filter(|folder| root().join(folder).join("fanfare.yaml").exists());
+    let folder = has_config.unwrap_or(Path::new(""));
     let mut out = String::new();
     for line in block.text.lines().filter_map(|line| line.strip_prefix("$ ")) {
         let arguments = line.strip_prefix("fanfare ").unwrap_or_else(|| panic!("`{line}` is no command of ours"));

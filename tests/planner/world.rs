@@ -16,6 +16,8 @@ use fanfare::planner::{
 };
 use fanfare::problem::{File, Problems};
 use fanfare::rules::{RuleSet, parse};
+use fanfare::source::presets::preset_names;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -29,6 +31,8 @@ pub enum Fate {
 
 pub struct World {
     pub now: Timestamp,
+    /// The default zone.
+    pub zone: Option<String>,
     pub rules: RuleSet,
     pub places: Places,
     pub docs: BTreeMap<Key, (String, Vec<Seq>)>,
@@ -70,10 +74,24 @@ pub fn span(text: &str) -> SignedDuration {
     SignedDuration::from_secs(number.parse::<i64>().unwrap() * seconds)
 }
 
+/// Rules without a default zone.
 pub fn rules(text: &str) -> RuleSet {
+    rules_in(text, None)
+}
+
+/// Rules from their text, or of a recipe from its file, with the names that the preset brings.
+pub fn rules_in(text: &str, zone: Option<&str>) -> RuleSet {
     let mut problems = Problems::new();
-    let file = File::new("rules.yaml", text);
-    let rules = parse(&[file], &BTreeMap::new(), None, &mut problems);
+    let shared = "docs/cookbook/rules/shared.yaml";
+    let files = match text.strip_suffix(".yaml") {
+        Some(_) => [shared, text].map(|path| File::new(path, std::fs::read_to_string(path).unwrap())).to_vec(),
+        None => vec![File::new("rules.yaml", text)],
+    };
+    let names = preset_names("jewelmusic").iter();
+    let names = names.map(|(name, paths)| ((*name).to_owned(), paths.iter().map(|path| (*path).to_owned()).collect()));
+    let presets = [("jewelmusic".to_owned(), names.collect())].into();
+    let zone = zone.map(|zone| TimeZone::get(zone).unwrap());
+    let rules = parse(&files, &presets, zone, &mut problems);
     let said: Vec<String> = problems.iter().map(|problem| problem.render(false)).collect();
     assert!(!problems.has_errors(), "{}", said.join("\n"));
     rules
@@ -81,9 +99,15 @@ pub fn rules(text: &str) -> RuleSet {
 
 impl World {
     pub fn new(text: &str, places: Places) -> Self {
+        Self::in_zone(text, places, None)
+    }
+
+    /// A world whose default zone is this.
+    pub fn in_zone(text: &str, places: Places, zone: Option<&str>) -> Self {
         let mut world = Self {
             now: start(),
-            rules: rules(text),
+            zone: zone.map(str::to_owned),
+            rules: rules_in(text, zone),
             places,
             docs: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -105,7 +129,7 @@ impl World {
 
     /// Other rules come into force.
     pub fn reload(&mut self, text: &str) {
-        self.rules = rules(text);
+        self.rules = rules_in(text, self.zone.as_deref());
         self.load();
     }
 

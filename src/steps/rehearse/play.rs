@@ -34,6 +34,8 @@ const SEED: u64 = 1;
 pub struct Played {
     /// What did not go as it says; empty if all did.
     pub failed: Vec<Failed>,
+    /// Everything that was sent, in its order.
+    pub sent: Vec<Sent>,
     /// Messages whose template went wrong: what was sent was another, which says why.
     pub notes: Vec<String>,
     /// What it reached of the rules.
@@ -104,9 +106,9 @@ fn play_alone(stage: &Stage, test: &Test, rules: Arc<RuleSet>, keeps_coverage: b
             dice: fastrand::Rng::with_seed(SEED),
             rehearsal: stage.rehearse(rules.clone(), test.start, SEED).await?,
             stage,
-            heard: Vec::new(),
+            heard: 0,
             place: test.name.place.clone(),
-            played: Played { failed: Vec::new(), notes: Vec::new(), coverage: Coverage::default() },
+            played: Played { failed: Vec::new(), sent: Vec::new(), notes: Vec::new(), coverage: Coverage::default() },
         };
         player.rehearsal.keeps_all = keeps_coverage;
         player.play(test).await;
@@ -123,6 +125,7 @@ fn play_alone(stage: &Stage, test: &Test, rules: Arc<RuleSet>, keeps_coverage: b
     };
     played.unwrap_or_else(|why| Played {
         failed: vec![Failed { place: test.name.place.clone(), at: test.start, fault: Fault::Stuck(why) }],
+        sent: Vec::new(),
         notes: Vec::new(),
         coverage: Coverage::default(),
     })
@@ -133,8 +136,8 @@ struct Player<'s> {
     stage: &'s Stage,
     rehearsal: Rehearsal,
     dice: fastrand::Rng,
-    /// What was sent since the last `expect`.
-    heard: Vec<Sent>,
+    /// How many of those that were sent an `expect` has heard of.
+    heard: usize,
     /// The step that is being played.
     place: Place,
     played: Played,
@@ -150,8 +153,7 @@ impl Player<'_> {
             }
             self.listen();
         }
-        for sent in std::mem::take(&mut self.heard) {
-            let sent = said(&sent);
+        for sent in self.unheard() {
             if !sent.update {
                 self.fail(test.name.place.clone(), Fault::Unnamed(Box::new(sent)));
             }
@@ -191,8 +193,15 @@ impl Player<'_> {
                     self.played.notes.push(note);
                 }
             }
-            self.heard.push(sent);
+            self.played.sent.push(sent);
         }
+    }
+
+    /// What was sent since this was last asked.
+    fn unheard(&mut self) -> Vec<Said> {
+        let unheard = self.played.sent.get(self.heard..).unwrap_or_default().iter().map(said).collect();
+        self.heard = self.played.sent.len();
+        unheard
     }
 
     fn fail(&mut self, place: Place, fault: Fault) {
@@ -200,7 +209,7 @@ impl Player<'_> {
     }
 
     fn expect(&mut self, expected: &[trial::Expectation]) {
-        let sent: Vec<Said> = std::mem::take(&mut self.heard).iter().map(said).collect();
+        let sent = self.unheard();
         let compared = compare(expected, &sent);
         for (wanted, came) in compared.missing {
             let Some(wanted) = expected.get(wanted) else { continue };
