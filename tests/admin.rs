@@ -2,8 +2,10 @@
 
 mod api;
 mod cases;
+mod desk;
 mod guard;
 mod metrics;
+mod mutes;
 mod page;
 
 use crate::support::app::{App, event, eventually};

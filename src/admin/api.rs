@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::admin::{cases, view};
+use crate::admin::{cases, mutes, view};
 use crate::delivery::{DeliveryId, State as DeliveryState};
 use crate::event::{Command, Item, Seq};
 use crate::steps::Live;
@@ -47,6 +47,8 @@ pub fn router() -> Router<Arc<Live>> {
         .route("/cases/{id}", get(cases::show))
         .route("/cases/{id}/ack", post(cases::ack))
         .route("/cases/{id}/close", post(cases::close))
+        .route("/mutes", get(mutes::list).post(mutes::add))
+        .route("/mutes/{id}/end", post(mutes::end))
         .route("/destinations", get(destinations))
 }
 
@@ -105,6 +107,20 @@ pub(crate) fn person(by: Option<&str>) -> Result<String, Refused> {
         return Err(Refused::Bad(format!("`by` is no name: at most {NAME_MAX} characters, all of them visible")));
     }
     Ok(by.to_owned())
+}
+
+/// Who asks, in a query.
+#[derive(Debug, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct By {
+    pub by: Option<String>,
+}
+
+/// Puts what a person asks into the inbox.
+pub(crate) async fn ask(live: &Live, command: Command) -> Result<(), Refused> {
+    live.store.tell(Item::Command(command), live.clock.now()).await?;
+    live.to_plan.notify_one();
+    Ok(())
 }
 
 /// The id in a path, percent signs read.
@@ -198,9 +214,7 @@ async fn replay(State(live): Shared, Id(id): Id, query: Result<Query<ReplayQuery
     let event = find_event(&live, &id).await?;
     let now = live.clock.now();
     let again = if query.again { now.as_millisecond().unsigned_abs() } else { 0 };
-    let command = Command::Replay { event, again, rule: query.rule };
-    live.store.tell(Item::Command(command), now).await?;
-    live.to_plan.notify_one();
+    ask(&live, Command::Replay { event, again, rule: query.rule }).await?;
     Ok(json_answer(&json!({"replayed": 1})))
 }
 

@@ -13,11 +13,11 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::admin::api::{Answer, Id, LIMIT, LIMIT_MAX, Refused, Shared, json_answer, person};
+use crate::admin::api::{Answer, By, Id, LIMIT, LIMIT_MAX, Refused, Shared, ask, json_answer, person};
 use crate::admin::view;
 use crate::config::Snapshot;
 use crate::delivery::{Delivery, Lane};
-use crate::event::{Command, Item};
+use crate::event::Command;
 use crate::planner::{Case, Keys, Pending, case_keys, names_for, rule_named};
 use crate::problem::Problem;
 use crate::rules::RuleSet;
@@ -253,12 +253,6 @@ fn timer(pending: &Pending) -> Value {
     })
 }
 
-#[derive(Debug, Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct By {
-    by: Option<String>,
-}
-
 /// `POST /cases/{id}/ack`.
 pub(crate) async fn ack(State(live): Shared, Id(id): Id, query: Result<Query<By>, QueryRejection>) -> Answer {
     let Query(By { by }) = query?;
@@ -331,11 +325,4 @@ pub(crate) async fn end(live: &Arc<Live>, said: &str, by: Option<&str>) -> Resul
         "updates": farewell.updates,
         "says": farewell.says,
     }))
-}
-
-/// Puts what a person asks into the inbox.
-pub(crate) async fn ask(live: &Live, command: Command) -> Result<(), Refused> {
-    live.store.tell(Item::Command(command), live.clock.now()).await?;
-    live.to_plan.notify_one();
-    Ok(())
 }

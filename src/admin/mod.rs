@@ -20,6 +20,7 @@ use crate::steps::Live;
 pub mod api;
 mod cases;
 pub mod guard;
+mod mutes;
 pub mod page;
 pub mod view;
 
@@ -36,6 +37,8 @@ pub fn router(live: Arc<Live>) -> Router {
         .route("/cases/{id}", get(page::people::case))
         .route("/cases/{id}/ack", post(page::people::ack))
         .route("/cases/{id}/close", post(page::people::close))
+        .route("/mutes", get(page::people::mutes))
+        .route("/mutes/{id}/end", post(page::people::unmute))
         .route("/metrics", get(metrics))
         .route("/-/reload", post(api::reload))
         .nest("/api/v1", api::router())

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::admin::api::{Id, Refused, event_document, find_event};
-use crate::admin::{cases, view};
+use crate::admin::{cases, mutes, view};
 use crate::delivery::{Delivery, DeliveryId, State as DeliveryState};
 use crate::event::Seq;
 use crate::message::{Rendered, plain};
@@ -45,6 +45,8 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
         ("delivery.html", include_str!("page/delivery.html")),
         ("cases.html", include_str!("page/cases.html")),
         ("case.html", include_str!("page/case.html")),
+        ("mutes.html", include_str!("page/mutes.html")),
+        ("muted.html", include_str!("page/muted.html")),
         ("login.html", include_str!("page/login.html")),
         ("missing.html", include_str!("page/missing.html")),
     ];
@@ -118,6 +120,9 @@ async fn home_values(live: &Live, query: HomeQuery) -> Result<Value, Refused> {
     let spoken_of = live.store.events(&spoken_of).await?;
     let census = live.store.census().await?;
     let standings = live.store.standings().await?;
+    let now = live.clock.now();
+    let muted = mutes::known(live).await?;
+    let muted: Vec<_> = muted.iter().filter(|known| known.is_active(now)).collect();
     let snapshot = live.snapshot.load();
     let row = |delivery: &Delivery| {
         let mut row = view::delivery(delivery);
@@ -155,6 +160,7 @@ async fn home_values(live: &Live, query: HomeQuery) -> Result<Value, Refused> {
             "counts": counts,
             "destinations": destinations,
             "cases": cases::count(live).await?.view(),
+            "mutes": muted.iter().map(|known| known.view(now)).collect::<Vec<_>>(),
             "lag": census.head - census.planned,
             "state": query.state,
             "type": query.r#type,

@@ -14,6 +14,11 @@ use crate::secret::Secret;
 /// The longest list that the API gives at once.
 const PAGE: usize = 1000;
 
+/// What the server says in several lines: problems with their places, which are shown as they are.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Report(String);
+
 /// Where the running server is.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Server {
@@ -58,7 +63,7 @@ impl Server {
 impl Client {
     /// Asks for a document.
     pub(crate) async fn get(&self, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<Value> {
-        self.ask(reqwest::Method::GET, path, query).await
+        self.ask(reqwest::Method::GET, path, query, None).await
     }
 
     /// Asks for a list of up to `limit`, in as many pages as that takes. `cursor` is the parameter that the next page
@@ -90,10 +95,21 @@ impl Client {
 
     /// Asks for a change.
     pub(crate) async fn post(&self, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<Value> {
-        self.ask(reqwest::Method::POST, path, query).await
+        self.ask(reqwest::Method::POST, path, query, None).await
     }
 
-    async fn ask(&self, method: reqwest::Method, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<Value> {
+    /// Asks for a change that a document describes.
+    pub(crate) async fn send(&self, path: &[&str], document: &Value) -> anyhow::Result<Value> {
+        self.ask(reqwest::Method::POST, path, &[], Some(document)).await
+    }
+
+    async fn ask(
+        &self,
+        method: reqwest::Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        document: Option<&Value>,
+    ) -> anyhow::Result<Value> {
         let mut url = url::Url::parse(&self.base).context("the admin URL is no URL")?;
         match url.path_segments_mut() {
             Ok(mut segments) => segments.pop_if_empty().extend(path),
@@ -103,6 +119,9 @@ impl Client {
             url.query_pairs_mut().extend_pairs(query.iter().map(|(name, value)| (*name, value.as_str())));
         }
         let mut request = self.http.request(method, url).header(OWN_HEADER, "1");
+        if let Some(document) = document {
+            request = request.header(reqwest::header::CONTENT_TYPE, "application/json").body(document.to_string());
+        }
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.open());
         }
@@ -116,6 +135,9 @@ impl Client {
             .with_context(|| format!("{} answered {status} with something that is no JSON", self.base))?;
         if !status.is_success() {
             let detail = document["detail"].as_str().or(document["title"].as_str()).unwrap_or("no reason given");
+            if detail.contains('\n') {
+                return Err(Report(detail.to_owned()).into());
+            }
             bail!("{detail} ({status})");
         }
         Ok(document)

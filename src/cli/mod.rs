@@ -16,6 +16,7 @@ mod deliveries;
 mod demo;
 mod events;
 mod explain;
+mod mute;
 mod pick;
 mod preview;
 mod reload;
@@ -58,6 +59,8 @@ enum Command {
     Deliveries(deliveries::Deliveries),
     /// List, show, take, close open cases of a running server
     Cases(cases::Cases),
+    /// Mute a rule, a destination, types or a condition of a running server for a time
+    Mute(mute::Mute),
     /// Have a running server read its files again
     Reload(reload::Reload),
     /// Print the script that completes commands in your shell
@@ -101,7 +104,11 @@ pub fn main() -> ExitCode {
         Ok(Outcome::Good) => ExitCode::SUCCESS,
         Ok(Outcome::Wrong) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("{} {error:#}", term::bad("error:"));
+            if error.is::<client::Report>() {
+                eprintln!("{error}");
+            } else {
+                eprintln!("{} {error:#}", term::bad("error:"));
+            }
             ExitCode::from(1)
         }
     }
@@ -120,6 +127,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Events(events) => events.run(config),
         Command::Deliveries(deliveries) => deliveries.run(config),
         Command::Cases(cases) => cases.run(config),
+        Command::Mute(mute) => mute.run(config),
         Command::Reload(reload) => reload.run(config),
         Command::Completions(completions) => completions.run(),
     }

@@ -59,9 +59,8 @@ pub(crate) fn state(word: &str) -> String {
     match word {
         "delivered" | "matched" | "taken" => good(word),
         "dead" | "failed" | "permanent" | "refused" | "parked" => bad(word),
-        "retrying" | "limited" | "temporary" | "ambiguous" | "throttled" | "muted" | "held" | "late" | "open" => {
-            warn(word)
-        }
+        "retrying" | "limited" | "temporary" | "ambiguous" | "throttled" | "muted" | "held" | "late" | "open"
+        | "active" => warn(word),
         _ => word.to_owned(),
     }
 }

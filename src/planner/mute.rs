@@ -188,7 +188,8 @@ impl Round<'_> {
 }
 
 impl Muting {
-    fn of(mute: Mute) -> Self {
+    /// A mute made at run time, which has muted nothing yet.
+    pub fn of(mute: Mute) -> Self {
         Self { mute, in_file: false, ended: false, counts: BTreeMap::new() }
     }
 

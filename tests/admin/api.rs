@@ -204,6 +204,7 @@ async fn what_describes_the_api_is_true_of_it() {
                 ("deliveries", "post") => delivery(&app, &peer, &own, "retrying").await,
                 ("deliveries", _) => made.clone(),
                 ("cases", _) => case(&app, &own).await,
+                ("mutes", "post") => mute(&app).await,
                 _ => "evt_1".to_owned(),
             };
             let target = format!("/api/v1{}", path.replace("{id}", &id));
@@ -214,7 +215,8 @@ async fn what_describes_the_api_is_true_of_it() {
             // A change is asked for once.
             let queries = if method == "post" { vec![all[0].as_str()] } else { each.collect() };
             for query in queries {
-                let answer = app.ask(&method.to_uppercase(), &format!("{target}?{query}")).await;
+                let body = &operation["requestBody"]["content"]["application/json"]["example"];
+                let answer = app.send_json(&method.to_uppercase(), &format!("{target}?{query}"), body).await;
                 let has = operation["responses"].as_object().unwrap();
                 assert!(answer.status == 200, "{method} {path}?{query}: {}", answer.text());
                 assert!(has.contains_key(&answer.status.to_string()), "{method} {path}");
@@ -224,6 +226,18 @@ async fn what_describes_the_api_is_true_of_it() {
     }
     references(&document, &document);
     app.end().await;
+}
+
+/// Mutes something and gives the mute's id.
+async fn mute(app: &App) -> String {
+    let asked = json!({"rule": "cases", "reason": "a test", "by": "ana", "for": "1h"});
+    let made = app.send_json("POST", "/api/v1/mutes", &asked).await.json();
+    let id = made["id"].as_str().unwrap().to_owned();
+    eventually("muted", async || {
+        let found = app.json("/api/v1/mutes").await;
+        found.as_array().unwrap().iter().any(|mute| mute["id"] == id.as_str()).then_some(id.clone())
+    })
+    .await
 }
 
 /// Opens a case and gives its key.

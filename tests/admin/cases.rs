@@ -1,17 +1,10 @@
 //! Open cases: who took them, what comes next, taking and closing them by API, page and command line.
 
-use std::sync::Arc;
-
-use fanfare::clock::VirtualClock;
-use fanfare::steps::Bounds;
-use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::support::app::{App, event, eventually};
-use crate::support::cli::{Ran, fanfare};
-use crate::support::folder::{CONFIG, Folder};
-use crate::support::http_peer::HttpPeer;
-use crate::support::raw::{Answer, exchange};
+use super::desk::Desk;
+use crate::support::app::eventually;
+use crate::support::raw::exchange;
 
 const RULES: &str = r#"
 rules:
@@ -31,61 +24,25 @@ rules:
     actions: {name: late, to: ledger, text: "stuck", after: 7d}
 "#;
 
-struct Desk {
-    app: App,
-    clock: VirtualClock,
-    _peer: HttpPeer,
+async fn start() -> Desk {
+    Desk::start(RULES).await
 }
 
-impl Desk {
-    async fn start() -> Self {
-        let peer = HttpPeer::start().await;
-        let config = format!("{CONFIG}  heads: {{type: http, url: \"PEER\", retry: {{first: 1s, max: 1s}}}}\n");
-        let clock = VirtualClock::new("2026-01-05T10:00:00Z".parse().unwrap());
-        let folder = Folder::new(&config, &peer.url("/ledger"), RULES);
-        let app = App::start_with(folder, Bounds::default(), Arc::new(clock.clone())).await;
-        Self { app, clock, _peer: peer }
-    }
+/// Opens, or adds to, the case with this key.
+async fn open(desk: &Desk, id: &str, kind: &str, key: &str) {
+    desk.send(id, kind, json!({"case_id": key, "date": "2026-03-01"})).await;
+}
 
-    /// Opens, or adds to, the case with this key, and waits until it is planned.
-    async fn open(&self, id: &str, kind: &str, key: &str) {
-        let mut body: Value = serde_json::from_str(&event(id, kind)).unwrap();
-        body["data"] = json!({"case_id": key, "date": "2026-03-01"});
-        body["created"] = self.app.live.clock.now().as_second().into();
-        assert_eq!(self.app.send(&body.to_string()).await.status, 200);
-        self.planned().await;
-    }
-
-    /// Waits until everything that stands in the inbox is planned and nothing is under way.
-    async fn planned(&self) {
-        eventually("planned", async || {
-            let status = self.app.json("/api/v1/status").await;
-            let rests = ["due", "sending", "retrying"].iter().all(|state| status["deliveries"][state] == 0);
-            (status["inbox"]["head"] == status["inbox"]["planned"] && rests).then_some(())
-        })
-        .await;
-    }
-
-    async fn cases(&self, query: &str) -> Vec<String> {
-        let list = self.app.json(&format!("/api/v1/cases{query}")).await;
-        list.as_array().unwrap().iter().map(|case| case["id"].as_str().unwrap().to_owned()).collect()
-    }
-
-    async fn run(&self, arguments: &[&str]) -> Ran {
-        fanfare(&self.app, arguments).await
-    }
-
-    async fn passes(&self, hours: i64) {
-        self.clock.advance(SignedDuration::from_hours(hours));
-        self.app.live.to_plan.notify_one();
-    }
+/// The ids of the cases that a query finds.
+async fn cases(desk: &Desk, query: &str) -> Vec<String> {
+    desk.each(&format!("/api/v1/cases{query}"), "id").await
 }
 
 #[tokio::test]
 async fn a_case_shows_what_it_is_about_and_what_comes_next() {
-    let desk = Desk::start().await;
-    desk.open("evt_1", "fraud.opened", "C1").await;
-    desk.open("evt_2", "fraud.opened", "C1").await;
+    let desk = start().await;
+    open(&desk, "evt_1", "fraud.opened", "C1").await;
+    open(&desk, "evt_2", "fraud.opened", "C1").await;
     let list = desk.app.json("/api/v1/cases").await;
     let timer = |action: &str, to: Value, next: &str| json!({"action": action, "to": to, "next": next, "fired": 0, "waits": false});
     let expected = json!([{
@@ -109,11 +66,11 @@ async fn a_case_shows_what_it_is_about_and_what_comes_next() {
 
 #[tokio::test]
 async fn cases_are_filtered_and_paged() {
-    let desk = Desk::start().await;
-    desk.open("evt_1", "fraud.opened", "C1").await;
-    desk.passes(1).await;
-    desk.open("evt_2", "fraud.opened", "a/b c").await;
-    desk.open("evt_3", "release.submitted", "C1").await;
+    let desk = start().await;
+    open(&desk, "evt_1", "fraud.opened", "C1").await;
+    desk.passes(1);
+    open(&desk, "evt_2", "fraud.opened", "a/b c").await;
+    open(&desk, "evt_3", "release.submitted", "C1").await;
     assert_eq!(desk.app.ask("POST", "/api/v1/cases/fraud%2FC1/ack?by=ana").await.status, 200);
     desk.planned().await;
     for (query, expected) in [
@@ -129,7 +86,7 @@ async fn cases_are_filtered_and_paged() {
         ("?limit=1&after=fraud/C1", vec!["fraud/a%2Fb c"]),
         ("?after=stuck/C1", vec![]),
     ] {
-        assert_eq!(desk.cases(query).await, expected, "{query}");
+        assert_eq!(cases(&desk, query).await, expected, "{query}");
     }
     let wrong = desk.app.ask("GET", "/api/v1/cases?rule=frau").await;
     assert_eq!(
@@ -142,8 +99,8 @@ async fn cases_are_filtered_and_paged() {
 
 #[tokio::test]
 async fn whoever_takes_a_case_stops_its_reminders_and_not_its_dates() {
-    let desk = Desk::start().await;
-    desk.open("evt_1", "fraud.opened", "C1").await;
+    let desk = start().await;
+    open(&desk, "evt_1", "fraud.opened", "C1").await;
     let answer = desk.app.ask("POST", "/api/v1/cases/fraud%2FC1/ack?by=ana").await.json();
     let note =
         "ana takes case `C1` of rule `fraud`; one reminder stops, what has a date still comes; the case stays open";
@@ -155,7 +112,7 @@ async fn whoever_takes_a_case_stops_its_reminders_and_not_its_dates() {
     assert_eq!(case["acked_at"], "2026-01-05T10:00:00Z");
     let left: Vec<&Value> = case["timers"].as_array().unwrap().iter().map(|timer| &timer["action"]).collect();
     assert_eq!(left, ["due"], "what was told to stop has stopped");
-    desk.passes(12).await;
+    desk.passes(12);
     desk.planned().await;
     assert_eq!(desk.app.json("/api/v1/deliveries").await.as_array().unwrap().len(), 1, "no reminder went");
     let again = desk.app.ask("POST", "/api/v1/cases/C1/ack?by=ben").await.json();
@@ -168,8 +125,8 @@ async fn whoever_takes_a_case_stops_its_reminders_and_not_its_dates() {
 
 #[tokio::test]
 async fn a_case_closed_by_hand_says_so_where_the_rule_says_it() {
-    let desk = Desk::start().await;
-    desk.open("evt_1", "fraud.opened", "C1").await;
+    let desk = start().await;
+    open(&desk, "evt_1", "fraud.opened", "C1").await;
     let answer = desk.app.ask("POST", "/api/v1/cases/fraud%2FC1/close?by=ana").await.json();
     let note = "ana closes case `C1` of rule `fraud`; 2 messages that were to come do not; `on_close` goes to heads";
     assert_eq!(answer["note"], note);
@@ -179,8 +136,8 @@ async fn a_case_closed_by_hand_says_so_where_the_rule_says_it() {
     })
     .await;
     assert_eq!((sent.as_array().unwrap().len(), &sent[0]["action"]), (1, &"over".into()), "{sent:#}");
-    assert!(desk.cases("").await.is_empty());
-    desk.passes(12).await;
+    assert!(cases(&desk, "").await.is_empty());
+    desk.passes(12);
     desk.planned().await;
     assert_eq!(desk.app.json("/api/v1/deliveries").await.as_array().unwrap().len(), 2, "no reminder went");
     let gone = desk.app.ask("POST", "/api/v1/cases/fraud%2FC1/close?by=ana").await;
@@ -191,10 +148,10 @@ async fn a_case_closed_by_hand_says_so_where_the_rule_says_it() {
 
 #[tokio::test]
 async fn a_case_is_found_by_its_key_where_that_is_enough() {
-    let desk = Desk::start().await;
-    desk.open("evt_1", "fraud.opened", "C1").await;
-    desk.open("evt_2", "release.submitted", "C1").await;
-    desk.open("evt_3", "fraud.opened", "a/b").await;
+    let desk = start().await;
+    open(&desk, "evt_1", "fraud.opened", "C1").await;
+    open(&desk, "evt_2", "release.submitted", "C1").await;
+    open(&desk, "evt_3", "fraud.opened", "a/b").await;
     for (said, id) in [
         ("fraud%2FC1", "fraud/C1"),
         ("a%2Fb", "fraud/a%2Fb"),
@@ -217,8 +174,8 @@ async fn a_case_is_found_by_its_key_where_that_is_enough() {
 
 #[tokio::test]
 async fn nobody_takes_a_case_without_a_name() {
-    let desk = Desk::start().await;
-    desk.open("evt_1", "fraud.opened", "C1").await;
+    let desk = start().await;
+    open(&desk, "evt_1", "fraud.opened", "C1").await;
     for by in ["", "?by=", "?by=%20", "?by=a%00b", "?by=a%0Ab", &format!("?by={}", "x".repeat(101)), "?yb=ana"] {
         for verb in ["ack", "close"] {
             let answer = desk.app.ask("POST", &format!("/api/v1/cases/C1/{verb}{by}")).await;
@@ -231,9 +188,9 @@ async fn nobody_takes_a_case_without_a_name() {
 
 #[tokio::test]
 async fn a_case_whose_rule_is_gone_is_shown_as_orphaned_and_can_be_closed() {
-    let desk = Desk::start().await;
-    desk.open("evt_1", "fraud.opened", "C1").await;
-    desk.open("evt_2", "release.submitted", "C2").await;
+    let desk = start().await;
+    open(&desk, "evt_1", "fraud.opened", "C1").await;
+    open(&desk, "evt_2", "release.submitted", "C2").await;
     let (fraud, stuck) = RULES.split_once("  - name: stuck").unwrap();
     let without_reminder: String =
         fraud.lines().filter(|line| !line.contains("name: remind")).map(|line| format!("{line}\n")).collect();
@@ -248,26 +205,15 @@ async fn a_case_whose_rule_is_gone_is_shown_as_orphaned_and_can_be_closed() {
     let page = desk.app.ask("GET", "/cases/stuck%2FC2").await.text();
     assert!(page.contains("Its rule is gone"), "{page}");
     assert_eq!(desk.app.ask("POST", "/api/v1/cases/stuck%2FC2/close?by=ana").await.status, 200);
-    eventually("closed", async || (desk.cases("").await == ["fraud/C1"]).then_some(())).await;
+    eventually("closed", async || (cases(&desk, "").await == ["fraud/C1"]).then_some(())).await;
     desk.app.end().await;
-}
-
-/// Sends a form as a browser would from this page.
-async fn submit(app: &App, path: &str, form: &str) -> Answer {
-    let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: {0}\r\nOrigin: http://{0}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
-         Content-Length: {1}\r\nConnection: close\r\n\r\n{form}",
-        app.admin,
-        form.len()
-    );
-    exchange(app.admin, request.as_bytes()).await
 }
 
 #[tokio::test]
 async fn the_page_has_buttons_that_take_and_close() {
-    let desk = Desk::start().await;
-    desk.open("evt_1", "fraud.opened", "C1").await;
-    desk.open("evt_2", "fraud.opened", "<b>x</b>/../é").await;
+    let desk = start().await;
+    open(&desk, "evt_1", "fraud.opened", "C1").await;
+    open(&desk, "evt_2", "fraud.opened", "<b>x</b>/../é").await;
     let home = desk.app.ask("GET", "/").await.text();
     assert!(home.contains("<b>2</b> open cases, 2 not taken"), "{home}");
     let page = desk.app.ask("GET", "/cases").await.text();
@@ -275,27 +221,27 @@ async fn the_page_has_buttons_that_take_and_close() {
     let path = "/cases/fraud%2F%3Cb%3Ex%3C%252Fb%3E%252F..%252F%C3%A9";
     assert!(page.replace("&#x2f;", "/").contains(&format!("formaction=\"{path}/ack\"")), "{page}");
     assert_eq!(desk.app.ask("GET", path).await.status, 200);
-    let refused = submit(&desk.app, &format!("{path}/ack"), "by=").await;
+    let refused = desk.submit(&format!("{path}/ack"), "by=").await;
     assert_eq!(refused.status, 400, "{}", refused.text());
-    let taken = submit(&desk.app, &format!("{path}/ack"), "by=ana+b%C3%A9").await;
+    let taken = desk.submit(&format!("{path}/ack"), "by=ana+b%C3%A9").await;
     assert_eq!((taken.status, taken.header("location")), (303, Some("/cases?asked=ack")), "{}", taken.text());
     let cookie = taken.header("set-cookie").unwrap();
     assert!(cookie.starts_with("fanfare_by=ana+b%C3%A9; HttpOnly; SameSite=Strict"), "{cookie}");
     desk.planned().await;
     let page = desk.app.ask("GET", "/cases").await.text();
     assert!(page.contains("by ana bé"), "{page}");
-    let closed = submit(&desk.app, "/cases/fraud%2FC1/close", "by=ana").await;
+    let closed = desk.submit("/cases/fraud%2FC1/close", "by=ana").await;
     assert_eq!((closed.status, closed.header("location")), (303, Some("/cases?asked=close")));
-    eventually("closed", async || (desk.cases("").await.len() == 1).then_some(())).await;
-    let gone = submit(&desk.app, "/cases/fraud%2FC1/close", "by=ana").await;
+    eventually("closed", async || (cases(&desk, "").await.len() == 1).then_some(())).await;
+    let gone = desk.submit("/cases/fraud%2FC1/close", "by=ana").await;
     assert_eq!(gone.status, 404);
     desk.app.end().await;
 }
 
 #[tokio::test]
 async fn the_name_given_last_stands_in_the_form() {
-    let desk = Desk::start().await;
-    desk.open("evt_1", "fraud.opened", "C1").await;
+    let desk = start().await;
+    open(&desk, "evt_1", "fraud.opened", "C1").await;
     let request = format!(
         "GET /cases HTTP/1.1\r\nHost: {}\r\nCookie: other=1; fanfare_by=ana+%22b%22\r\nConnection: close\r\n\r\n",
         desk.app.admin
@@ -307,8 +253,8 @@ async fn the_name_given_last_stands_in_the_form() {
 
 #[tokio::test]
 async fn another_sites_page_takes_no_case() {
-    let desk = Desk::start().await;
-    desk.open("evt_1", "fraud.opened", "C1").await;
+    let desk = start().await;
+    open(&desk, "evt_1", "fraud.opened", "C1").await;
     let form = "by=mallory";
     let request = format!(
         "POST /cases/fraud%2FC1/ack HTTP/1.1\r\nHost: {}\r\nOrigin: https://evil.example\r\nContent-Length: {}\r\n\
@@ -323,10 +269,10 @@ async fn another_sites_page_takes_no_case() {
 
 #[tokio::test]
 async fn the_command_line_lists_shows_takes_and_closes() {
-    let desk = Desk::start().await;
+    let desk = start().await;
     assert_eq!(desk.run(&["cases", "list"]).await.good(), "no open cases\n");
-    desk.open("evt_1", "fraud.opened", "C1").await;
-    desk.open("evt_2", "release.submitted", "C2").await;
+    open(&desk, "evt_1", "fraud.opened", "C1").await;
+    open(&desk, "evt_2", "release.submitted", "C2").await;
     let list = desk.run(&["cases", "list"]).await.good();
     let expected = "\
 state  by  rule   key  opened                matches  next                                   id
@@ -357,7 +303,7 @@ delivered  ledger       fraud  1      1         2026-01-05T10:00:00Z  {id}
     assert_eq!(shown, expected, "{shown}");
     let told = desk.run(&["cases", "close", "stuck/C2", "--by", "ben"]).await.good();
     assert_eq!(told, "ben closes case `C2` of rule `stuck`; what was still to come does not\n");
-    eventually("closed", async || (desk.cases("").await == ["fraud/C1"]).then_some(())).await;
+    eventually("closed", async || (cases(&desk, "").await == ["fraud/C1"]).then_some(())).await;
     let gone = desk.run(&["cases", "ack", "frad/C1"]).await;
     assert_eq!((gone.code, gone.out.as_str()), (1, ""));
     assert_eq!(gone.err, "error: there is no open case `frad/C1`; did you mean `fraud/C1`? (404 Not Found)\n");

@@ -76,6 +76,18 @@ impl App {
         ask(self.admin, method, path).await
     }
 
+    /// Sends a document to the admin surface, or nothing if it is null.
+    pub async fn send_json(&self, method: &str, path: &str, document: &Value) -> Answer {
+        let body = if document.is_null() { String::new() } else { document.to_string() };
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nFanfare-Request: 1\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            self.admin,
+            body.len()
+        );
+        exchange(self.admin, request.as_bytes()).await
+    }
+
     /// The same, as JSON, which must come with a 200.
     pub async fn json(&self, path: &str) -> Value {
         json(self.admin, path).await

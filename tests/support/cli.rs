@@ -24,6 +24,13 @@ impl Ran {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
+    /// Its output, which must contain this, with success.
+    pub fn good_with(self, part: &str) -> String {
+        let out = self.good();
+        assert!(out.contains(part), "{out}");
+        out
+    }
+
     /// Its output, which must be all that it said, with success.
     pub fn good(self) -> String {
         assert_eq!((self.code, self.err.as_str()), (0, ""), "{}", self.out);

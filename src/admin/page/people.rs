@@ -1,4 +1,5 @@
-//! The pages on which people act: open cases, with who took them and buttons to take and close them.
+//! The pages on which people act: open cases, with who took them and buttons to take and close them; what is muted, with
+//! a button to end that.
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use url::form_urlencoded;
 use super::{page, with_frame};
 use crate::admin::api::{Id, LIMIT_MAX, Refused, Shared};
 use crate::admin::cases::{self, CaseQuery};
+use crate::admin::mutes;
 use crate::steps::Live;
 
 /// How many cases the page shows.
@@ -55,6 +57,23 @@ pub(crate) async fn ack(State(live): Shared, Id(id): Id, Form(who): Form<Who>) -
 pub(crate) async fn close(State(live): Shared, Id(id): Id, Form(who): Form<Who>) -> Response {
     let answer = cases::end(&live, &id, Some(&who.by)).await;
     asked(answer, "/cases?asked=close", &who)
+}
+
+/// What the list of mutes is asked.
+#[derive(Deserialize, Default)]
+pub(crate) struct MutesQuery {
+    asked: Option<String>,
+}
+
+/// `/mutes`: what is silent now or will be.
+pub(crate) async fn mutes(State(live): Shared, headers: HeaderMap, Query(query): Query<MutesQuery>) -> Response {
+    page(mutes_values(&live, &headers, query).await, "mutes.html")
+}
+
+/// The button that ends a mute.
+pub(crate) async fn unmute(State(live): Shared, Id(id): Id, Form(who): Form<Who>) -> Response {
+    let answer = mutes::finish(&live, &id, Some(&who.by)).await;
+    asked(answer, "/mutes?asked=end", &who)
 }
 
 /// Back to the list, which says what was asked; the name is remembered.
@@ -116,4 +135,15 @@ async fn case_values(live: &Arc<Live>, headers: &HeaderMap, id: &str) -> Result<
     let mut document = cases::document(live, id).await?;
     document["path"] = path("cases", document["id"].as_str().unwrap_or_default()).into();
     Ok(with_frame(live, json!({"case": document, "by": remembered(headers)})))
+}
+
+async fn mutes_values(live: &Arc<Live>, headers: &HeaderMap, query: MutesQuery) -> Result<Value, Refused> {
+    let now = live.clock.now();
+    let rows = mutes::known(live).await?.into_iter().map(|known| {
+        let mut row = known.view(now);
+        row["path"] = path("mutes", row["id"].as_str().unwrap_or_default()).into();
+        row
+    });
+    let rows: Vec<Value> = rows.collect();
+    Ok(with_frame(live, json!({"mutes": rows, "asked": query.asked, "by": remembered(headers)})))
 }

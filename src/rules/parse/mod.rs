@@ -240,20 +240,49 @@ impl Condition {
             }
             return Err(problems);
         };
-        // The paths of a condition that is judged by itself are numbered by themselves.
-        let mut paths = Paths::default();
-        let names = rules.names.iter().map(|(word, name)| (word.clone(), shared::renumbered(name, &mut paths)));
-        let shared = Shared { names: names.collect(), lists: rules.lists.clone(), zone, ..Shared::default() };
-        let mut reader =
-            Reader { shared: &shared, paths, rule_names: Vec::new(), former: Vec::new(), problems: &mut problems };
-        match reader.condition(&node) {
-            Some(condition) if !problems.has_errors() => Ok(condition),
-            _ => Err(problems),
-        }
+        let condition = rules.reading(zone, &mut problems, |reader| reader.condition(&node));
+        condition.filter(|_| !problems.has_errors()).ok_or(problems)
     }
 }
 
 impl RuleSet {
+    /// Reads what stands in no file of the set, with the names and lists in force.
+    fn reading<T>(
+        &self,
+        zone: Option<TimeZone>,
+        problems: &mut Problems,
+        read: impl FnOnce(&mut Reader<'_>) -> Option<T>,
+    ) -> Option<T> {
+        // The paths of a condition that is judged by itself are numbered by themselves.
+        let mut paths = Paths::default();
+        let names = self.names.iter().map(|(word, name)| (word.clone(), shared::renumbered(name, &mut paths)));
+        let shared = Shared { names: names.collect(), lists: self.lists.clone(), zone, ..Shared::default() };
+        read(&mut Reader { shared: &shared, paths, rule_names: Vec::new(), former: Vec::new(), problems })
+    }
+
+    /// Reads one mute in the form of `mutes:`, in YAML or JSON, as somebody asks for it at run time. `file` is what its
+    /// problems are reported under.
+    ///
+    /// # Errors
+    /// All that is wrong with it, each with its place in `text`.
+    pub fn read_mute(&self, file: &str, text: &str) -> Result<FileMute, Problems> {
+        let mut problems = Problems::new();
+        let Some(node) = yaml::read(&File::new(file, text), &mut problems) else {
+            if problems.is_empty() {
+                problems.push(Problem::error("empty", "there is nothing to read"));
+            }
+            return Err(problems);
+        };
+        let known: BTreeSet<&str> = self.rules.iter().map(|rule| rule.name.value.as_str()).collect();
+        let mute = self.reading(self.zone.clone(), &mut problems, |reader| reader.mute(&node, &known));
+        mute.filter(|_| !problems.has_errors()).ok_or(problems)
+    }
+
+    /// The id of a mute, which follows from what it says.
+    pub fn mute_id(mute: &Mute) -> String {
+        shared::id_of(&Mute { id: String::new(), ..mute.clone() })
+    }
+
     /// A mute made at run time, compiled with the names and lists in force. `Err` says what is wrong with its `events`
     /// or `when`.
     pub fn mute(&self, mute: &Mute) -> Result<FileMute, String> {

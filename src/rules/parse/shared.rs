@@ -341,7 +341,7 @@ impl Reader<'_> {
 }
 
 /// The id of a mute follows from what it says, so that it stays the same wherever it stands.
-fn id_of(mute: &Mute) -> String {
+pub(super) fn id_of(mute: &Mute) -> String {
     let said = serde_json::to_string(mute).unwrap_or_default();
     let hash = hex::encode(Sha256::digest(said));
     format!("mute_{}", hash.get(..16).unwrap_or_default())

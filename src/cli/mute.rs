@@ -1,0 +1,159 @@
+//! `fanfare mute`: silence for a time, with a reason and a name.
+
+use std::path::Path;
+
+use clap::Subcommand;
+use serde_json::{Map, Value};
+
+use crate::cli::client::{Client, Server};
+use crate::cli::events::{cell, print};
+use crate::cli::{Format, Outcome, runtime, term};
+
+/// Speaks to the admin API of a running server.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Mute {
+    #[command(flatten)]
+    server: Server,
+    /// How it is printed
+    #[arg(long, value_enum, default_value = "text", global = true)]
+    format: Format,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Mute a rule, a destination, types or a condition; what is given must all hold
+    Add(Add),
+    /// What is muted now or will be, those of files too
+    List,
+    /// End a mute before its time
+    End {
+        /// Its id, or the start of it
+        mute: String,
+        /// Who you are
+        #[arg(long, value_name = "NAME", env = "USER")]
+        by: Option<String>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Add {
+    /// What this rule says
+    #[arg(long)]
+    rule: Option<String>,
+    /// What goes to this destination
+    #[arg(long)]
+    destination: Option<String>,
+    /// What events of these types lead to; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    events: Vec<String>,
+    /// What events lead to that this condition accepts, written as under `when:` in a rule
+    #[arg(long, value_name = "YAML")]
+    when: Option<String>,
+    /// For so long, such as `2h`
+    #[arg(long = "for", value_name = "SPAN", conflicts_with = "until")]
+    span: Option<String>,
+    /// Until this time, such as `2026-12-24T18:00:00Z` or `2026-12-27`
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// From this time on; now, unless given
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Who you are
+    #[arg(long, value_name = "NAME", env = "USER")]
+    by: Option<String>,
+}
+
+impl Mute {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+        let client = self.server.connect(config)?;
+        runtime(false)?.block_on(self.verb.run(&client, self.format))
+    }
+}
+
+impl Verb {
+    async fn run(self, client: &Client, format: Format) -> anyhow::Result<Outcome> {
+        match self {
+            Verb::Add(add) => {
+                let answer = client.send(&["api", "v1", "mutes"], &add.document()).await?;
+                let said = |answer: &Value| format!("{}  {}", cell(answer, "id"), cell(answer, "note"));
+                print(format, &answer, said);
+            }
+            Verb::List => {
+                let list = client.get(&["api", "v1", "mutes"], &[]).await?;
+                print(format, &list, list_text);
+            }
+            Verb::End { mute, by } => {
+                let query: Vec<(&str, String)> = by.map(|by| ("by", by)).into_iter().collect();
+                let answer = client.post(&["api", "v1", "mutes", &mute, "end"], &query).await?;
+                print(format, &answer, |answer| cell(answer, "note"));
+            }
+        }
+        Ok(Outcome::Good)
+    }
+}
+
+impl Add {
+    fn document(self) -> Value {
+        let all = [
+            ("rule", self.rule),
+            ("destination", self.destination),
+            ("when", self.when),
+            ("for", self.span),
+            ("until", self.until),
+            ("from", self.from),
+            ("reason", self.reason),
+            ("by", self.by),
+        ];
+        let given = all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.into())));
+        let mut document: Map<String, Value> = given.collect();
+        if !self.events.is_empty() {
+            document.insert("events".into(), self.events.into());
+        }
+        document.into()
+    }
+}
+
+fn list_text(list: &Value) -> String {
+    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    if items.is_empty() {
+        return "nothing is muted".into();
+    }
+    let row = |item: &Value| {
+        vec![
+            term::state(&cell(item, "state")),
+            what_text(item),
+            cell(item, "until"),
+            cell(item, "by"),
+            cell(item, "reason"),
+            cell(item, "muted"),
+            cell(item, "id"),
+            cell(item, "place"),
+        ]
+    };
+    let heads = ["state", "what", "until", "by", "reason", "held back", "id", "file"];
+    term::table(&heads, &items.iter().map(row).collect::<Vec<_>>())
+}
+
+/// What a mute silences: all of it must hold.
+fn what_text(mute: &Value) -> String {
+    let mut words = Vec::new();
+    for key in ["rule", "destination"] {
+        if !mute[key].is_null() {
+            words.push(format!("{key} {}", cell(mute, key)));
+        }
+    }
+    let globs: Vec<String> =
+        mute["events"].as_array().into_iter().flatten().filter_map(Value::as_str).map(term::safe).collect();
+    if !globs.is_empty() {
+        words.push(format!("events {}", globs.join(", ")));
+    }
+    if !mute["when"].is_null() {
+        words.push(format!("when {}", cell(mute, "when")));
+    }
+    words.join(", ")
+}
