@@ -22,5 +22,6 @@ mod idle;
 mod ingest;
 mod leaks;
 mod reload;
+mod stories;
 mod support;
 mod trial;

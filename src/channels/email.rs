@@ -11,13 +11,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use url::Host;
 
 use crate::channels::verdict::{Family, shared};
 use crate::channels::wire::server::{Server, Tls};
 use crate::channels::{Channel, Choice, Form, KeyDoc, Kind, MailRequest, Reply, Request, Sending, Verdict, words};
-use crate::delivery::Severity;
+use crate::delivery::{Receipt, Severity};
 use crate::message::{Message, Native, fit, plain, text};
 use crate::problem::{Place, Problem, Problems};
 use crate::secret::Secret;
@@ -28,6 +29,8 @@ mod page;
 /// A subject's length in characters; what is longer is cut off by every reader anyway, and a header's line must stay
 /// below 998 (RFC 5322, section 2.1.1).
 const SUBJECT_MAX: usize = 200;
+/// Under this a receipt keeps the subject of a case's first mail.
+const SUBJECT: &str = "subject";
 /// The plain part's length in bytes.
 const PLAIN_MAX: usize = 64 * 1024;
 
@@ -179,6 +182,10 @@ impl Channel for Email {
         shared(Family::Http, reply)
     }
 
+    fn remembers(&self, sending: &Sending<'_>) -> Option<Receipt> {
+        Some(Receipt::from_iter([(SUBJECT.to_owned(), topic(sending).into())]))
+    }
+
     fn secrets(&self) -> Vec<Secret> {
         let password = self.server.login.iter().map(|(_, password)| password.clone());
         std::iter::once(self.smtp.clone()).chain(password).collect()
@@ -220,7 +227,7 @@ impl Email {
             .message_id(Some(message_id(sending.id.as_str(), domain)))
             .date(date(sending))
             .from(self.from.clone())
-            .raw_header(subject(&fit::text(&words::title(sending), SUBJECT_MAX, fit::chars)))
+            .raw_header(subject(&about(sending)))
             // RFC 3834, section 5, and the same for Exchange: no out-of-office answers.
             .raw_header(header("Auto-Submitted", "auto-generated"))
             .raw_header(header("X-Auto-Response-Suppress", "All"))
@@ -244,6 +251,22 @@ impl Email {
             letter = letter.in_reply_to(root.clone()).references(root);
         }
         letter
+    }
+}
+
+/// A mail's own title, short enough for a subject.
+fn topic(sending: &Sending<'_>) -> String {
+    fit::text(&words::title(sending), SUBJECT_MAX, fit::chars)
+}
+
+/// What stands in the subject: the mail's title; in a case that was told of before, the subject which that mail had, as
+/// an answer to it. Gmail takes mails for one conversation only if their subjects are the same but for `Re:`, whatever
+/// `References` says. The title that gives way stands first in the text.
+fn about(sending: &Sending<'_>) -> String {
+    let first = sending.receipt.and_then(|receipt| receipt.get(SUBJECT)).and_then(Value::as_str);
+    match first.map(text::one_line).filter(|first| !first.is_empty()) {
+        Some(first) => format!("Re: {}", fit::text(&first, SUBJECT_MAX, fit::chars)),
+        None => topic(sending),
     }
 }
 

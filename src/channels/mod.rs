@@ -89,6 +89,12 @@ pub trait Channel: Send + Sync + std::fmt::Debug {
     /// What the answer means. Must not quote a secret.
     fn verdict(&self, reply: &Reply) -> Verdict;
 
+    /// What a delivered message is to be remembered by where the answer says nothing of that: for what follows in its
+    /// lane. A receipt of the [`Verdict`] comes before it.
+    fn remembers(&self, _sending: &Sending<'_>) -> Option<Receipt> {
+        None
+    }
+
     /// Whether a close of a case changes what was sent, so that a `close` sending is planned at all.
     fn closes(&self) -> bool {
         false

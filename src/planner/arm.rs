@@ -12,7 +12,6 @@ use crate::planner::missing::Awaited;
 use crate::planner::mute::Muting;
 use crate::planner::own::Noticed;
 use crate::planner::round::Round;
-use crate::planner::timer::Meaning;
 use crate::rules::{Rule, RuleSet};
 
 /// What [`arm`] needs to know.
@@ -51,8 +50,7 @@ impl Round<'_> {
         if !differs(case, rule) {
             return;
         }
-        let meaning = Meaning::Rearm { rule: case.rule.clone(), key: case.key.clone(), nth: case.nth };
-        self.set_timer(case.timer_id("rearm"), self.now, Some(case.event), &meaning);
+        self.set_rearm(case);
     }
 
     fn arm_mutes(&mut self) {

@@ -305,6 +305,10 @@ impl Round<'_> {
             self.plan.whys.extend(tale.row(timer.event, name));
             return self.save_case(&case);
         };
+        if acted.action.spec().as_ref() != Some(&timer.spec) {
+            // The rules changed, and this case has not been brought in line with them yet: it may not be due at all.
+            return self.set_rearm(&case);
+        }
         timer.fired += 1;
         timer.waits = false;
         let number = timer.fired.to_string();
@@ -328,6 +332,12 @@ impl Round<'_> {
         self.announce(&announcement, Some(&mut case), &mut tale);
         self.tell(tale, carried.seq, Some(carried.event), judgement.rule);
         self.save_case(&case);
+    }
+
+    /// Has a case brought in line with the rules as soon as its opening event is at hand.
+    pub fn set_rearm(&mut self, case: &Case) {
+        let meaning = Meaning::Rearm { rule: case.rule.clone(), key: case.key.clone(), nth: case.nth };
+        self.set_timer(case.timer_id("rearm"), self.now, Some(case.event), &meaning);
     }
 
     /// The rules changed: brings a case's timers in line with them. What is past by now fires once, at once; what is gone

@@ -207,7 +207,13 @@ impl Round<'_> {
     /// `closes_after`: a case whose last match is so long ago ends.
     pub fn end_due(&mut self, rule: &str, key: &str, nth: u64, carried: Option<&Carried<'_>>) {
         let names = names_for(self.rules, rule);
-        let Some(case) = self.case(&names, key).filter(|case| case.nth == nth) else { return };
+        let Some(mut case) = self.case(&names, key).filter(|case| case.nth == nth) else { return };
+        let rule_now = rule_named(self.rules, rule).filter(|rule| rule.enabled);
+        if let Some(rule) = rule_now.filter(|rule| rule.closes_after.map(|span| span.as_secs()) != case.ends_s) {
+            // The rules changed, and this case has not been brought in line with them yet.
+            self.schedule_end(&mut case, rule);
+            return self.save_case(&case);
+        }
         let due = plus(case.last, SignedDuration::from_secs(case.ends_s.unwrap_or_default()));
         if due > self.now {
             let meaning = Meaning::End { rule: case.rule.clone(), key: key.into(), nth };

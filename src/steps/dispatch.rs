@@ -193,7 +193,10 @@ async fn attempt(
         }
     };
     let secrets = destination.channel.secrets();
-    let verdict = destination.channel.verdict(&reply.redacted(&secrets));
+    let mut verdict = destination.channel.verdict(&reply.redacted(&secrets));
+    if verdict.outcome == Outcome::Delivered && verdict.receipt.is_none() {
+        verdict.receipt = destination.channel.remembers(&sending);
+    }
     Ended { verdict, sent: account(&request, &secrets), retry: destination.retry }
 }
 

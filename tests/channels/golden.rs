@@ -40,7 +40,7 @@ fn say(destination: &Destination, case: &Case) -> String {
         (first.act, first.form, first.mentions) = (Act::Open, Form::Rich, Vec::new());
         let request = channel.compose(&first.sending()).unwrap();
         let reply = judge.answer(&request).redacted(&channel.secrets());
-        given.receipt = channel.verdict(&reply).receipt;
+        given.receipt = channel.verdict(&reply).receipt.or_else(|| channel.remembers(&first.sending()));
     }
     let request = match channel.compose(&given.sending()) {
         Ok(request) => request,

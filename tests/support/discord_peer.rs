@@ -53,7 +53,9 @@ impl DiscordPeer {
 
     /// Somebody deletes all messages.
     pub fn forget(&self) {
-        self.discord.lock().unwrap().messages.clear();
+        let mut discord = self.discord.lock().unwrap();
+        discord.deleted += discord.messages.len();
+        discord.messages.clear();
     }
 
     /// Fails if anything was refused.
@@ -83,11 +85,21 @@ pub struct Message {
     pub edits: u32,
 }
 
+impl Message {
+    /// The title of its first embed, as people see it.
+    pub fn title(&self) -> String {
+        let title = self.embeds.first().and_then(|embed| embed["title"].as_str()).unwrap_or_default();
+        title.replace('\\', "")
+    }
+}
+
 /// The service.
 #[derive(Debug, Clone, Default)]
 pub struct Discord {
     /// All messages, oldest first.
     pub messages: Vec<Message>,
+    /// How many stood here once: no id is given twice.
+    pub deleted: usize,
     /// Why requests were refused: Discord's code, and what was wrong.
     pub refusals: Vec<String>,
 }
@@ -150,7 +162,7 @@ impl Discord {
     fn post(&mut self, request: &Recorded, channel: String) -> Checked<Message> {
         let said = body(request, &["content", "embeds", "components", "flags", "username", "allowed_mentions"])?;
         let message = Message {
-            id: format!("8000000000000000{:02}", self.messages.len()),
+            id: format!("8000000000000000{:02}", self.messages.len() + self.deleted),
             channel,
             content: content(&said)?,
             embeds: embeds(&said)?,

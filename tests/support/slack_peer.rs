@@ -58,7 +58,9 @@ impl SlackPeer {
 
     /// Somebody deletes all messages.
     pub fn forget(&self) {
-        self.slack.lock().unwrap().posts.clear();
+        let mut slack = self.slack.lock().unwrap();
+        let gone: Vec<Post> = slack.posts.drain(..).collect();
+        slack.deleted.extend(gone.into_iter().map(|post| post.ts));
     }
 
     /// Fails if anything was refused.
@@ -95,6 +97,8 @@ pub struct Slack {
     pub channels: Vec<(&'static str, &'static str)>,
     /// All messages, oldest first.
     pub posts: Vec<Post>,
+    /// What stood here once, by its id.
+    pub deleted: Vec<String>,
     /// Why requests were refused: Slack's word, and what was wrong.
     pub refusals: Vec<String>,
 }
@@ -107,7 +111,7 @@ impl Default for Slack {
             ("C0000WARP", "#warp"),
             ("C0000NINJ", "#ninja"),
         ];
-        Self { channels, posts: Vec::new(), refusals: Vec::new() }
+        Self { channels, posts: Vec::new(), deleted: Vec::new(), refusals: Vec::new() }
     }
 }
 
@@ -121,6 +125,12 @@ fn refuse<T>(word: &'static str, why: impl Into<String>) -> Checked<T> {
 }
 
 impl Slack {
+    /// The messages that stand in the channel, and those in the thread of each, as people see them.
+    pub fn threads(&self) -> Vec<(&Post, Vec<&Post>)> {
+        let answers = |first: &Post| self.posts.iter().filter(|post| post.thread.as_ref() == Some(&first.ts)).collect();
+        self.posts.iter().filter(|post| post.thread.is_none()).map(|first| (first, answers(first))).collect()
+    }
+
     /// Answers as Slack does.
     pub fn answer(&mut self, request: &Recorded) -> Answer {
         let path = request.target.as_str();
@@ -175,14 +185,16 @@ impl Slack {
             Some(channel) => channel.to_owned(),
             None => self.channel(&said)?,
         };
-        let thread = said.get("thread_ts").and_then(Value::as_str).map(str::to_owned);
+        let mut thread = said.get("thread_ts").and_then(Value::as_str).map(str::to_owned);
+        // Slack takes an answer to what was deleted, and shows it in the channel.
+        thread.take_if(|thread| self.deleted.contains(thread));
         if let Some(thread) = &thread
             && !self.posts.iter().any(|post| post.ts == *thread && post.channel == channel)
         {
             return refuse("thread_not_found", thread.clone());
         }
         let broadcast = said.get("reply_broadcast") == Some(&Value::Bool(true));
-        if broadcast && thread.is_none() {
+        if broadcast && !said.contains_key("thread_ts") {
             return refuse("invalid_arguments", "reply_broadcast without thread_ts");
         }
         for key in ["unfurl_links", "unfurl_media"] {
@@ -193,7 +205,7 @@ impl Slack {
         let content = Content::read(&said)?;
         let post = Post {
             channel,
-            ts: format!("17000000{:02}.000100", self.posts.len()),
+            ts: format!("17000000{:02}.000100", self.posts.len() + self.deleted.len()),
             thread,
             broadcast,
             text: content.text,

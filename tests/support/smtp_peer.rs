@@ -96,6 +96,15 @@ impl Kept {
     }
 }
 
+/// Mails that a reader sees as one conversation.
+#[derive(Debug, Clone)]
+pub struct Conversation {
+    /// The subject of its first mail.
+    pub subject: String,
+    /// Its mails, each once however often it came, oldest first.
+    pub mails: Vec<Mime>,
+}
+
 /// A mail server.
 pub struct SmtpPeer {
     /// Where it listens.
@@ -152,6 +161,38 @@ impl SmtpPeer {
     /// The mails so far.
     pub fn mails(&self) -> Vec<Kept> {
         self.state.mails.lock().unwrap().clone()
+    }
+
+    /// The conversations, as the strictest reader makes them, which is Gmail: a mail belongs to another if it answers
+    /// what that one answers or is, and has its subject but for a `Re: `; a `Message-ID` that came before is no news.
+    pub fn conversations(&self) -> Vec<Conversation> {
+        let about = |mime: &Mime| {
+            let subject = mime.header("Subject").unwrap_or_default();
+            subject.strip_prefix("Re: ").unwrap_or(subject).to_owned()
+        };
+        let ids = |mime: &Mime| -> Vec<String> {
+            let named = ["Message-ID", "In-Reply-To", "References"].into_iter().filter_map(|name| mime.header(name));
+            named.flat_map(str::split_whitespace).map(str::to_owned).collect()
+        };
+        let mut all: Vec<Conversation> = Vec::new();
+        let mut seen: Vec<String> = Vec::new();
+        for mime in self.mails().iter().map(Kept::mime) {
+            let id = mime.header("Message-ID").expect("a mail has a Message-ID").to_owned();
+            if seen.contains(&id) {
+                continue;
+            }
+            seen.push(id);
+            let belongs =
+                |other: &Mime| about(other) == about(&mime) && ids(other).iter().any(|id| ids(&mime).contains(id));
+            match all.iter_mut().find(|conversation| conversation.mails.iter().any(belongs)) {
+                Some(conversation) => conversation.mails.push(mime),
+                None => {
+                    let subject = mime.header("Subject").unwrap_or_default().to_owned();
+                    all.push(Conversation { subject, mails: vec![mime] });
+                }
+            }
+        }
+        all
     }
 
     /// Waits until `count` mails have come, and gives them all.

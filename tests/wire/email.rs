@@ -103,6 +103,36 @@ fn the_mails_of_a_case_stand_in_one_thread() {
 }
 
 #[test]
+fn what_follows_in_a_case_has_the_subject_of_what_it_answers() {
+    let lane = Some("case_77".to_owned());
+    let channel = channel(FINANCE);
+    let opening = Given { lane: lane.clone(), ..Given::default() };
+    let receipt = channel.remembers(&opening.sending());
+    let reminder = Message { title: "Still nobody".into(), ..message() };
+    let later = Given { act: Act::Again, lane, receipt, ..Given::message(reminder) };
+    let mail = letter(&later);
+    assert_eq!(mail.header("Subject"), Some("Re: Midnight City is live"));
+    assert!(mail.part("text/plain").unwrap().text.starts_with("Still nobody\n"), "what it says is not lost");
+    assert!(mail.part("text/html").unwrap().text.contains("Still nobody"));
+}
+
+#[test]
+fn a_kept_subject_is_as_harmless_as_a_title() {
+    for hostile in HOSTILE.iter().map(|text| (*text).to_owned()).chain(["ü ".repeat(3000)]) {
+        let receipt = serde_json::Map::from_iter([("subject".to_owned(), json!(hostile))]);
+        let mail = letter(&Given { act: Act::Again, receipt: Some(receipt), ..Given::default() });
+        assert_eq!((mail.count("Bcc"), mail.count("Subject")), (0, 1), "{hostile:?}");
+        let subject = mail.header("Subject").unwrap();
+        assert!(!subject.chars().any(char::is_control) && subject.chars().count() <= 204, "{subject:?}");
+    }
+    for odd in [json!(""), json!(" \n"), json!(7), json!(null)] {
+        let receipt = serde_json::Map::from_iter([("subject".to_owned(), odd)]);
+        let mail = letter(&Given { receipt: Some(receipt), ..Given::default() });
+        assert_eq!(mail.header("Subject"), Some("Midnight City is live"));
+    }
+}
+
+#[test]
 fn what_is_critical_is_marked_important() {
     let mail = letter(&Given::message(Message { severity: Severity::Critical, ..message() }));
     assert_eq!(mail.header("Importance"), Some("high"));
