@@ -7,10 +7,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-mod block;
 mod cookbook;
+pub mod block;
 mod generated;
-mod loading;
+pub mod loading;
 mod message;
 mod pages;
 

@@ -13,6 +13,7 @@ mod store;
 mod channels;
 mod wire;
 mod shipped;
+mod schema;
 mod docs;
 mod layers;
 mod tidy;

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::channels::verdict::{Family, seconds, shared};
 use crate::channels::{
-    Channel, Choice, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Verdict, endpoint, words,
+    Channel, Choice, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Takes, Verdict, endpoint, words,
 };
 use crate::delivery::{Act, Outcome, Receipt, Severity};
 use crate::message::{Field, Native, fit, text};
@@ -54,14 +54,21 @@ username: Label news
         KeyDoc {
             name: "webhook_url",
             doc: "The webhook's URL, from the channel's settings, Integrations; may be a choice",
+            takes: Takes::Choice,
             required: true,
         },
         KeyDoc {
             name: "thread_id",
             doc: "The thread of that channel to post to, quoted; a forum channel needs one; may be a choice",
+            takes: Takes::Choice,
             required: false,
         },
-        KeyDoc { name: "username", doc: "The name to post under, instead of the webhook's own", required: false },
+        KeyDoc {
+            name: "username",
+            doc: "The name to post under, instead of the webhook's own",
+            takes: Takes::Text,
+            required: false,
+        },
     ],
     threads: true,
     spacing: Some(SignedDuration::from_millis(500)),

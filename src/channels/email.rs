@@ -17,7 +17,9 @@ use url::Host;
 
 use crate::channels::verdict::{Family, shared};
 use crate::channels::wire::server::{Server, Tls};
-use crate::channels::{Channel, Choice, Form, KeyDoc, Kind, MailRequest, Reply, Request, Sending, Verdict, words};
+use crate::channels::{
+    Channel, Choice, Form, KeyDoc, Kind, MailRequest, Reply, Request, Sending, Takes, Verdict, words,
+};
 use crate::delivery::{Receipt, Severity};
 use crate::message::{Message, Native, fit, plain, text};
 use crate::problem::{Place, Problem, Problems};
@@ -52,12 +54,23 @@ reply_to: desk@label.example
             doc: "The mail server: `smtps://user:password@host`, or `smtp://…` for STARTTLS, which is demanded unless \
                   `?tls=opportunistic` or `?tls=none` (for a server on the same host) is added; a path is the name to \
                   greet it by",
+            takes: Takes::Text,
             required: true,
         },
-        KeyDoc { name: "from", doc: "Who sends: an address, or `Name <address>`", required: true },
-        KeyDoc { name: "to", doc: "Whom to: an address or a list of them; may be a choice", required: true },
-        KeyDoc { name: "cc", doc: "Who gets a copy: an address or a list of them", required: false },
-        KeyDoc { name: "reply_to", doc: "Where answers go", required: false },
+        KeyDoc { name: "from", doc: "Who sends: an address, or `Name <address>`", takes: Takes::Text, required: true },
+        KeyDoc {
+            name: "to",
+            doc: "Whom to: an address or a list of them; may be a choice",
+            takes: Takes::Texts,
+            required: true,
+        },
+        KeyDoc {
+            name: "cc",
+            doc: "Who gets a copy: an address or a list of them",
+            takes: Takes::List,
+            required: false,
+        },
+        KeyDoc { name: "reply_to", doc: "Where answers go", takes: Takes::Text, required: false },
     ],
     threads: true,
     spacing: None,

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::channels::verdict::{Family, shared};
-use crate::channels::{Channel, Choice, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Verdict};
+use crate::channels::{Channel, Choice, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Takes, Verdict};
 use crate::message::inline::UrlTemplate;
 use crate::message::{Native, plain};
 use crate::problem::{Place, Problem, Problems};
@@ -42,6 +42,9 @@ const OURS: [&str; 4] = ["idempotency-key", "webhook-id", "webhook-timestamp", "
 /// Headers whose values are no secrets.
 const OPEN: [&str; 5] = ["accept", "accept-language", "cache-control", "content-type", "user-agent"];
 
+/// How an event may be delivered.
+const METHODS: [&str; 3] = ["POST", "PUT", "PATCH"];
+
 /// HTTP.
 pub const KIND: Kind = Kind {
     name: "http",
@@ -58,14 +61,26 @@ sign: {secret: whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz}
         KeyDoc {
             name: "url",
             doc: "Where to; path and query may hold `{{ … }}`, each value percent-encoded; may be a choice",
+            takes: Takes::Choice,
             required: true,
         },
-        KeyDoc { name: "method", doc: "`POST` (the default), `PUT` or `PATCH`", required: false },
-        KeyDoc { name: "headers", doc: "Further headers, by name; their values may be secrets", required: false },
+        KeyDoc {
+            name: "method",
+            doc: "`POST` (the default), `PUT` or `PATCH`",
+            takes: Takes::Word(&METHODS),
+            required: false,
+        },
+        KeyDoc {
+            name: "headers",
+            doc: "Further headers, by name; their values may be secrets",
+            takes: Takes::Headers,
+            required: false,
+        },
         KeyDoc {
             name: "sign",
             doc: "`{secret: whsec_…}`: signs each attempt as Standard Webhooks do; several secrets, while they are \
                   changed, give several signatures",
+            takes: Takes::Sign,
             required: false,
         },
     ],
@@ -132,7 +147,6 @@ fn target(node: &Node, problems: &mut Problems) -> Option<Target> {
 }
 
 fn method(text: &str, node: &Node, problems: &mut Problems) -> Option<&'static str> {
-    const METHODS: [&str; 3] = ["POST", "PUT", "PATCH"];
     let found = METHODS.into_iter().find(|method| *method == text);
     if found.is_none() {
         let problem = Problem::error("wrong-method", format!("`{text}` is no method to deliver by"));

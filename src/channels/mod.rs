@@ -25,12 +25,14 @@ mod endpoint;
 mod http;
 mod pagerduty;
 pub mod redact;
+pub mod schema;
 mod slack;
 pub mod verdict;
 pub mod wire;
 mod words;
 
 pub use self::choice::Choice;
+pub use self::schema::Takes;
 
 /// Every channel there is. To add one: its file, its `mod` line, its row here.
 pub const ALL: &[Kind] = &[slack::KIND, discord::KIND, email::KIND, http::KIND, pagerduty::KIND];
@@ -63,6 +65,8 @@ pub struct KeyDoc {
     pub name: &'static str,
     /// What it is for.
     pub doc: &'static str,
+    /// What it takes.
+    pub takes: Takes,
     /// Whether it must be there.
     pub required: bool,
 }

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
-    Channel, Choice, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Verdict, endpoint, words,
+    Channel, Choice, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Takes, Verdict, endpoint, words,
 };
 use crate::delivery::{Act, Outcome, Receipt, Severity};
 use crate::message::{Message, fit, plain};
@@ -49,11 +49,13 @@ url: https://events.eu.pagerduty.com/v2/enqueue
         KeyDoc {
             name: "routing_key",
             doc: "The integration key of a service, from its integration of the type `Events API V2`; may be a choice",
+            takes: Takes::Choice,
             required: true,
         },
         KeyDoc {
             name: "url",
             doc: "Another endpoint; that of the EU region is `https://events.eu.pagerduty.com/v2/enqueue`",
+            takes: Takes::Text,
             required: false,
         },
     ],

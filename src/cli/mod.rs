@@ -20,6 +20,7 @@ mod mute;
 mod pick;
 mod preview;
 mod reload;
+pub mod schema;
 mod send;
 mod serve;
 pub mod starter;
@@ -63,6 +64,8 @@ enum Command {
     Mute(mute::Mute),
     /// Have a running server read its files again
     Reload(reload::Reload),
+    /// Print the JSON Schema of rules, tests or the configuration, for editors
+    Schema(schema::Schema),
     /// Print the script that completes commands in your shell
     Completions(completions::Completions),
 }
@@ -129,6 +132,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Cases(cases) => cases.run(config),
         Command::Mute(mute) => mute.run(config),
         Command::Reload(reload) => reload.run(config),
+        Command::Schema(schema) => schema.run(),
         Command::Completions(completions) => completions.run(),
     }
 }

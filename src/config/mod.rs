@@ -24,6 +24,7 @@ use crate::yaml::Node;
 pub mod check;
 pub mod files;
 pub mod load;
+pub mod schema;
 pub mod settings;
 mod stand_in;
 pub mod substitute;

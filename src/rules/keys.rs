@@ -6,10 +6,134 @@
 pub struct KeyDoc {
     /// The key.
     pub name: &'static str,
-    /// What it takes, in words.
-    pub takes: &'static str,
+    /// What it takes.
+    pub takes: Takes,
     /// What it is for, in a sentence without a full stop.
     pub doc: &'static str,
+}
+
+/// What a key takes. In words, for people, here; as a schema, for editors, in [`super::schema`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Takes {
+    /// `rules:`.
+    Rules,
+    /// `names:`.
+    Words,
+    /// `lists:`.
+    Lists,
+    /// `hours:` of a file.
+    Windows,
+    /// `mutes:`.
+    Mutes,
+    /// The name of a rule or action.
+    Name,
+    /// A text.
+    Text,
+    /// Names.
+    Names,
+    /// A truth value.
+    Truth,
+    /// Event globs.
+    Globs,
+    /// The name of a source.
+    Source,
+    /// The name of a rule.
+    Rule,
+    /// The name of a destination.
+    Destination,
+    /// The names of destinations.
+    Destinations,
+    /// The name of a message.
+    Message,
+    /// A severity.
+    Severity,
+    /// Constants for templates.
+    Constants,
+    /// A condition.
+    Condition,
+    /// What makes a key: of a case, a throttle, a digest.
+    CaseKey,
+    /// What closes a case.
+    Closers,
+    /// A span of time.
+    Span,
+    /// How often something is said again.
+    Repeat,
+    /// A date in the event.
+    Date,
+    /// Actions.
+    Actions,
+    /// Actions at a close.
+    Closing,
+    /// `missing`.
+    Missing,
+    /// `throttle`.
+    Throttle,
+    /// `digest`.
+    Digest,
+    /// `hours` of a rule or an action.
+    Hours,
+    /// How many.
+    Max,
+    /// How many events.
+    Limit,
+    /// What becomes of the rest.
+    Rest,
+    /// What becomes of messages outside a window.
+    Outside,
+    /// A time of day.
+    TimeOfDay,
+    /// A time of day, its last moment too.
+    EndOfDay,
+    /// Days of the week.
+    Days,
+    /// Dates.
+    Dates,
+    /// A time zone.
+    Zone,
+    /// A date, or a moment with its zone.
+    Moment,
+}
+
+impl Takes {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Takes::Rules => "a list of rules",
+            Takes::Words => "a mapping from words to paths",
+            Takes::Lists => "a mapping from words to lists",
+            Takes::Windows => "a mapping from words to hours",
+            Takes::Mutes => "a list of mutes",
+            Takes::Name | Takes::Text => "a text",
+            Takes::Names => "one name or a list",
+            Takes::Truth => "`true` or `false`",
+            Takes::Globs => "one glob or a list",
+            Takes::Source => "a source",
+            Takes::Rule => "a rule's name",
+            Takes::Destination => "a destination",
+            Takes::Destinations => "one destination or a list",
+            Takes::Message => "a message's name",
+            Takes::Severity => "`info`, `success`, `warning` or `critical`",
+            Takes::Constants | Takes::Missing | Takes::Throttle | Takes::Digest => "a mapping",
+            Takes::Condition => "a condition",
+            Takes::CaseKey => "a path or name, or a list",
+            Takes::Closers => "one glob or closer, or a list",
+            Takes::Span => "a span of time",
+            Takes::Repeat => "a span of time, at least `1m`",
+            Takes::Date => "`SPAN before PATH`, `SPAN after PATH`, or a path",
+            Takes::Actions | Takes::Closing => "one action or a list",
+            Takes::Hours => "hours",
+            Takes::Max => "a whole number, else 1",
+            Takes::Limit => "a whole number, else 50",
+            Takes::Rest => "`drop` or `digest`",
+            Takes::Outside => "`hold` or `drop`",
+            Takes::TimeOfDay | Takes::EndOfDay => "a time of day",
+            Takes::Days => "days: `mon-fri`, `sat`, or a list",
+            Takes::Dates => "one date or a list",
+            Takes::Zone => "a zone",
+            Takes::Moment => "a time or date",
+        }
+    }
 }
 
 /// A mapping with its keys.
@@ -21,7 +145,7 @@ pub struct MapDoc {
     pub keys: &'static [KeyDoc],
 }
 
-const fn key(name: &'static str, takes: &'static str, doc: &'static str) -> KeyDoc {
+const fn key(name: &'static str, takes: Takes, doc: &'static str) -> KeyDoc {
     KeyDoc { name, takes, doc }
 }
 
@@ -29,11 +153,11 @@ const fn key(name: &'static str, takes: &'static str, doc: &'static str) -> KeyD
 pub const FILE: MapDoc = MapDoc {
     name: "file",
     keys: &[
-        key("rules", "a list of rules", "What the team wants"),
-        key("names", "a mapping from words to paths", "Words for paths; the first path that selects something counts"),
-        key("lists", "a mapping from words to lists", "Values that `in: WORD` reads"),
-        key("hours", "a mapping from words to hours", "Windows that rules, actions and destinations name"),
-        key("mutes", "a list of mutes", "Planned silence"),
+        key("rules", Takes::Rules, "What the team wants"),
+        key("names", Takes::Words, "Words for paths; the first path that selects something counts"),
+        key("lists", Takes::Lists, "Values that `in: WORD` reads"),
+        key("hours", Takes::Windows, "Windows that rules, actions and destinations name"),
+        key("mutes", Takes::Mutes, "Planned silence"),
     ],
 };
 
@@ -41,23 +165,23 @@ pub const FILE: MapDoc = MapDoc {
 pub const RULE: MapDoc = MapDoc {
     name: "rule",
     keys: &[
-        key("name", "a text", "Unique; the rule's state belongs to it"),
-        key("formerly", "one name or a list", "Names that the rule had before: it takes over their state"),
-        key("description", "a text", "For people"),
-        key("enabled", "`true` or `false`", "With `false` the rule takes no part"),
-        key("shadow", "`true` or `false`", "With `true` it is planned, counted and shown, and nothing is sent"),
-        key("events", "one glob or a list", "Which event types it hears of"),
-        key("source", "a source", "Only events of this source"),
-        key("when", "a condition", "What must hold"),
-        key("case", "a path or name, or a list", "What an event is about"),
-        key("closed_by", "one glob or closer, or a list", "Which events close a case"),
-        key("closes_after", "a span of time", "When a forgotten case ends"),
-        key("on_close", "one action or a list", "What is said when a case closes"),
-        key("missing", "a mapping", "In place of `events`: opens a case when none came for a time"),
-        key("throttle", "a mapping", "At most so many messages in a time, for actions without their own"),
-        key("digest", "a mapping", "Many events in one message, for actions without their own"),
-        key("hours", "hours", "When people may be told, for actions without their own"),
-        key("actions", "one action or a list", "Whom to tell what"),
+        key("name", Takes::Name, "Unique; the rule's state belongs to it"),
+        key("formerly", Takes::Names, "Names that the rule had before: it takes over their state"),
+        key("description", Takes::Text, "For people"),
+        key("enabled", Takes::Truth, "With `false` the rule takes no part"),
+        key("shadow", Takes::Truth, "With `true` it is planned, counted and shown, and nothing is sent"),
+        key("events", Takes::Globs, "Which event types it hears of"),
+        key("source", Takes::Source, "Only events of this source"),
+        key("when", Takes::Condition, "What must hold"),
+        key("case", Takes::CaseKey, "What an event is about"),
+        key("closed_by", Takes::Closers, "Which events close a case"),
+        key("closes_after", Takes::Span, "When a forgotten case ends"),
+        key("on_close", Takes::Closing, "What is said when a case closes"),
+        key("missing", Takes::Missing, "In place of `events`: opens a case when none came for a time"),
+        key("throttle", Takes::Throttle, "At most so many messages in a time, for actions without their own"),
+        key("digest", Takes::Digest, "Many events in one message, for actions without their own"),
+        key("hours", Takes::Hours, "When people may be told, for actions without their own"),
+        key("actions", Takes::Actions, "Whom to tell what"),
     ],
 };
 
@@ -65,26 +189,26 @@ pub const RULE: MapDoc = MapDoc {
 pub const ACTION: MapDoc = MapDoc {
     name: "action",
     keys: &[
-        key("name", "a text", "Names the action, so that it stays itself when its words change"),
-        key("to", "one destination or a list", "Whom to tell"),
-        key("message", "a message's name", "A message of the templates folder"),
+        key("name", Takes::Name, "Names the action, so that it stays itself when its words change"),
+        key("to", Takes::Destinations, "Whom to tell"),
+        key("message", Takes::Message, "A message of the templates folder"),
         key(
             "text",
-            "a text",
+            Takes::Text,
             "What to say, in Markdown with templates; without either a message that reads well for any event",
         ),
-        key("severity", "`info`, `success`, `warning` or `critical`", "How much it matters"),
-        key("with", "a mapping", "Constants for the template"),
-        key("mention", "one name or a list", "Whom to mention, by the names of the destination's `mentions`"),
-        key("when", "a condition", "The action's own condition"),
-        key("otherwise", "`true` or `false`", "Acts when no action of the rule with a `when` acted"),
-        key("once", "`true` or `false`", "Acts at the opening of a case only"),
-        key("after", "a span of time", "So long after the opening, while the case is open and nobody took it"),
-        key("repeat", "a span of time, at least `1m`", "And again every so often"),
-        key("at", "`SPAN before PATH`, `SPAN after PATH`, or a path", "At a date in the event"),
-        key("throttle", "a mapping", "At most so many messages in a time; overrides the rule's"),
-        key("digest", "a mapping", "Many events in one message; overrides the rule's"),
-        key("hours", "hours", "When people may be told; overrides the rule's and the destination's"),
+        key("severity", Takes::Severity, "How much it matters"),
+        key("with", Takes::Constants, "Constants for the template"),
+        key("mention", Takes::Names, "Whom to mention, by the names of the destination's `mentions`"),
+        key("when", Takes::Condition, "The action's own condition"),
+        key("otherwise", Takes::Truth, "Acts when no action of the rule with a `when` acted"),
+        key("once", Takes::Truth, "Acts at the opening of a case only"),
+        key("after", Takes::Span, "So long after the opening, while the case is open and nobody took it"),
+        key("repeat", Takes::Repeat, "And again every so often"),
+        key("at", Takes::Date, "At a date in the event"),
+        key("throttle", Takes::Throttle, "At most so many messages in a time; overrides the rule's"),
+        key("digest", Takes::Digest, "Many events in one message; overrides the rule's"),
+        key("hours", Takes::Hours, "When people may be told; overrides the rule's and the destination's"),
     ],
 };
 
@@ -92,9 +216,9 @@ pub const ACTION: MapDoc = MapDoc {
 pub const CLOSER: MapDoc = MapDoc {
     name: "closed_by",
     keys: &[
-        key("events", "one glob or a list", "Which event types close"),
-        key("when", "a condition", "What must hold"),
-        key("case", "a path or name, or a list", "The key in the closing event, where it stands elsewhere"),
+        key("events", Takes::Globs, "Which event types close"),
+        key("when", Takes::Condition, "What must hold"),
+        key("case", Takes::CaseKey, "The key in the closing event, where it stands elsewhere"),
     ],
 };
 
@@ -102,9 +226,9 @@ pub const CLOSER: MapDoc = MapDoc {
 pub const MISSING: MapDoc = MapDoc {
     name: "missing",
     keys: &[
-        key("events", "one glob or a list", "What should come"),
-        key("when", "a condition", "What must hold for it to count"),
-        key("for", "a span of time", "For how long none may come"),
+        key("events", Takes::Globs, "What should come"),
+        key("when", Takes::Condition, "What must hold for it to count"),
+        key("for", Takes::Span, "For how long none may come"),
     ],
 };
 
@@ -112,10 +236,10 @@ pub const MISSING: MapDoc = MapDoc {
 pub const THROTTLE: MapDoc = MapDoc {
     name: "throttle",
     keys: &[
-        key("per", "a path or name, or a list", "Counted apart by this"),
-        key("max", "a whole number, else 1", "How many within the window"),
-        key("every", "a span of time", "The sliding window"),
-        key("rest", "`drop` or `digest`", "What becomes of the others"),
+        key("per", Takes::CaseKey, "Counted apart by this"),
+        key("max", Takes::Max, "How many within the window"),
+        key("every", Takes::Span, "The sliding window"),
+        key("rest", Takes::Rest, "What becomes of the others"),
     ],
 };
 
@@ -123,12 +247,12 @@ pub const THROTTLE: MapDoc = MapDoc {
 pub const DIGEST: MapDoc = MapDoc {
     name: "digest",
     keys: &[
-        key("per", "a path or name, or a list", "Collected apart by this"),
-        key("every", "a span of time", "Goes out so long after its first event"),
-        key("at", "a time of day", "Or at this time"),
-        key("days", "days", "On these days only"),
-        key("timezone", "a zone", "Whose time `at` is, else the default's"),
-        key("limit", "a whole number, else 50", "The most events that it shows"),
+        key("per", Takes::CaseKey, "Collected apart by this"),
+        key("every", Takes::Span, "Goes out so long after its first event"),
+        key("at", Takes::TimeOfDay, "Or at this time"),
+        key("days", Takes::Days, "On these days only"),
+        key("timezone", Takes::Zone, "Whose time `at` is, else the default's"),
+        key("limit", Takes::Limit, "The most events that it shows"),
     ],
 };
 
@@ -136,12 +260,12 @@ pub const DIGEST: MapDoc = MapDoc {
 pub const HOURS: MapDoc = MapDoc {
     name: "hours",
     keys: &[
-        key("days", "days: `mon-fri`, `sat`, or a list", "On which the window starts, else on all"),
-        key("from", "a time of day", "When it opens"),
-        key("to", "a time of day", "When it closes; before `from`: on the next day"),
-        key("except", "one date or a list", "On which it doesn't open"),
-        key("timezone", "a zone", "Whose time it is, else the default's"),
-        key("outside", "`hold` or `drop`", "What becomes of messages outside the window"),
+        key("days", Takes::Days, "On which the window starts, else on all"),
+        key("from", Takes::TimeOfDay, "When it opens"),
+        key("to", Takes::EndOfDay, "When it closes; before `from`: on the next day"),
+        key("except", Takes::Dates, "On which it doesn't open"),
+        key("timezone", Takes::Zone, "Whose time it is, else the default's"),
+        key("outside", Takes::Outside, "What becomes of messages outside the window"),
     ],
 };
 
@@ -149,14 +273,14 @@ pub const HOURS: MapDoc = MapDoc {
 pub const MUTE: MapDoc = MapDoc {
     name: "mute",
     keys: &[
-        key("reason", "a text", "Why"),
-        key("by", "a text", "Who says so, else the file"),
-        key("events", "one glob or a list", "Only these event types"),
-        key("rule", "a rule's name", "Only this rule"),
-        key("destination", "a destination", "Only this destination"),
-        key("when", "a condition", "Only events for which it holds"),
-        key("from", "a time or date", "From when on, else from ever"),
-        key("until", "a time or date", "Until when"),
+        key("reason", Takes::Text, "Why"),
+        key("by", Takes::Text, "Who says so, else the file"),
+        key("events", Takes::Globs, "Only these event types"),
+        key("rule", Takes::Rule, "Only this rule"),
+        key("destination", Takes::Destination, "Only this destination"),
+        key("when", Takes::Condition, "Only events for which it holds"),
+        key("from", Takes::Moment, "From when on, else from ever"),
+        key("until", Takes::Moment, "Until when"),
     ],
 };
 

@@ -54,6 +54,7 @@ pub mod operand;
 pub mod operator;
 pub mod parse;
 mod reading;
+pub mod schema;
 pub mod trial;
 pub mod value;
 

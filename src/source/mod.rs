@@ -20,6 +20,7 @@ pub mod normalise;
 pub mod parse;
 pub mod presets;
 pub mod samples;
+pub mod schema;
 pub mod scheme;
 
 /// How far ahead of our clock a signed time may be.

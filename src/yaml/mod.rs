@@ -15,6 +15,7 @@ use crate::problem::{File, Place, Problem, Problems};
 mod fields;
 mod mistakes;
 mod read;
+pub mod schema;
 
 /// The largest file that is read, in bytes.
 pub const SIZE_MAX: usize = 1 << 20;

@@ -38,7 +38,7 @@ pub fn section(name: &str) -> String {
         },
         Some(("keys", of)) => {
             let map = keys::ALL.iter().find(|map| map.name == of).unwrap_or_else(|| panic!("no keys of `{of}`"));
-            let rows = map.keys.iter().map(|key| vec![code(key.name), key.takes.into(), sentence(key.doc)]);
+            let rows = map.keys.iter().map(|key| vec![code(key.name), key.takes.words().into(), sentence(key.doc)]);
             table(&["key", "takes", "what it is for"], rows)
         }
         Some(("channel", of)) => channel(channels::named(of).unwrap_or_else(|| panic!("no channel `{of}`"))),

@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::channels::verdict::{Family, retry_after, shared};
 use crate::channels::{
-    Channel, Choice, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Verdict, endpoint, words,
+    Channel, Choice, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Takes, Verdict, endpoint, words,
 };
 use crate::delivery::{Act, Outcome, Receipt};
 use crate::message::{Native, fit};
@@ -45,20 +45,33 @@ url: https://slack.com/api
         KeyDoc {
             name: "webhook_url",
             doc: "An incoming webhook's URL, which posts to its one channel; may be a choice. Either this or `token`",
+            takes: Takes::Choice,
             required: false,
         },
         KeyDoc {
             name: "token",
             doc: "A bot's token (`xoxb-…`) with the scope `chat:write`, and the bot invited to its channels",
+            takes: Takes::Text,
             required: false,
         },
-        KeyDoc { name: "channel", doc: "With `token`: a channel's id or #name; may be a choice", required: false },
+        KeyDoc {
+            name: "channel",
+            doc: "With `token`: a channel's id or #name; may be a choice",
+            takes: Takes::Choice,
+            required: false,
+        },
         KeyDoc {
             name: "broadcast",
             doc: "With `token`: whether what is said in a case's thread is also shown in the channel; default `false`",
+            takes: Takes::Truth,
             required: false,
         },
-        KeyDoc { name: "url", doc: "With `token`: another address of the Web API", required: false },
+        KeyDoc {
+            name: "url",
+            doc: "With `token`: another address of the Web API",
+            takes: Takes::Text,
+            required: false,
+        },
     ],
     threads: true,
     spacing: Some(SignedDuration::from_secs(1)),

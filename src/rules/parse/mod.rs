@@ -20,7 +20,7 @@ mod check;
 mod condition;
 mod operand;
 mod rule;
-mod shared;
+pub(super) mod shared;
 pub mod times;
 
 /// What is read of a file for the second pass.

@@ -19,7 +19,7 @@ use crate::problem::{Place, Problem, Problems};
 use crate::yaml::{Fields, Key, Kind, Node};
 
 /// The words of templates and conditions that no name may take.
-const RESERVED: &[&str] = &[
+pub(in crate::rules) const RESERVED: &[&str] = &[
     "all",
     "any",
     "not",

@@ -13,7 +13,8 @@ use super::super::{DigestTime, HoursChoice};
 use crate::problem::{Problem, Problems, nearest};
 use crate::yaml::{Fields, Kind, Node};
 
-const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+/// The days of the week, as they are written.
+pub const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// The most dates that a window may except.
 const EXCEPT_MAX: usize = 1000;

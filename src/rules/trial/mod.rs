@@ -29,6 +29,7 @@ use crate::problem::{Place, Problem};
 mod compare;
 mod parse;
 mod report;
+pub mod schema;
 mod set;
 
 /// When the clock of every test starts, in unix seconds: 2026-01-05T10:00:00Z, a Monday.

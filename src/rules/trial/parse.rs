@@ -18,7 +18,7 @@ use crate::rules::parse::not_cut;
 use crate::yaml::{self, Fields, Kind, Node};
 
 /// What a step can be, in the order of the documentation.
-const ACTS: [&str; 6] = ["send", "expect", "wait", "at", "fail", "heal"];
+pub(super) const ACTS: [&str; 6] = ["send", "expect", "wait", "at", "fail", "heal"];
 
 /// What an event's own `id`, `created` and `timestamp` say, where it stands in a test, is kept.
 const OWN: [(&str, &str); 3] = [("id", "$.id"), ("created", "$.created"), ("timestamp", "$.timestamp")];
@@ -117,9 +117,11 @@ impl Reader<'_> {
     /// all.
     fn sees(&mut self, fields: &mut Fields<'_>) -> BTreeSet<String> {
         let rules = &self.known.rules.rules;
-        if fields.has("rules") {
+        let names_them = fields.has("rules");
+        let named = fields.texts("rules", self.problems);
+        if names_them {
             let mut sees = BTreeSet::new();
-            for (name, node) in fields.texts("rules", self.problems) {
+            for (name, node) in named {
                 if self.known.rules.rule(&name).is_none() {
                     let known = rules.iter().map(|rule| rule.name.value.as_str());
                     let problem = Problem::error("no-rule", format!("there is no rule `{name}`"));

@@ -1,0 +1,145 @@
+//! `fanfare.yaml` as JSON Schema, for editors. Sources and channels describe themselves; the rest stands here. Pure.
+
+use serde_json::{Value, json};
+
+use crate::channels;
+use crate::channels::schema::kinds;
+use crate::config::settings::DESTINATION_KEYS;
+use crate::rules;
+use crate::source;
+use crate::yaml::schema::{
+    any_number, described, document, mapping, object, one_or_more, pattern, reference, span, text, truth, whole, with,
+};
+
+/// The keys of `fanfare.yaml`, with what each is for.
+pub const KEYS: [(&str, &str); 11] = [
+    ("listen", "Where webhooks are received, and nothing else answers: an address and a port"),
+    ("tls", "Certificate and key, where no proxy speaks TLS in front"),
+    ("admin", "The page, the API, metrics and health"),
+    ("store", "Where everything is kept: `sqlite:PATH`, or `postgres://…` where several replicas share the work"),
+    ("rules", "The folder of rules"),
+    ("templates", "The folder of messages"),
+    ("timezone", "The zone of hours and dates that say none: a name of the IANA database"),
+    ("retention", "How long events are kept that nothing needs any more; at least a day"),
+    ("sources", "Who sends, by name"),
+    ("destinations", "Where messages go, by the names that rules use"),
+    ("egress", "Networks that destinations may be in, or not"),
+];
+
+/// The keys of `admin`.
+pub const ADMIN_KEYS: [(&str, &str); 3] = [
+    ("listen", "An address and a port; one that others can reach needs a `token`"),
+    ("token", "What the page and the API ask for"),
+    ("url", "How people reach the page, for links in messages"),
+];
+
+/// The keys of `retry`.
+const RETRY_KEYS: [(&str, &str); 3] = [
+    ("first", "How long until the second try"),
+    ("max", "The longest time between two tries"),
+    ("give_up", "How long after the first try it is given up"),
+];
+
+/// The schema of `fanfare.yaml`. A value that holds a `${…}` may be anything.
+pub fn schema() -> Value {
+    let keys = KEYS.map(|(key, doc)| (key, described(takes(key), &format!("{doc}."))));
+    let root = with(object(keys, &[]), json!({"description": "Who sends, where people are, and how it runs."}));
+    document(
+        "config",
+        "The configuration of Fanfare",
+        root,
+        [("source", source::schema::schema()), ("destination", destination()), ("window", rules::schema::window())],
+    )
+}
+
+fn or_placeholder(schema: Value) -> Value {
+    json!({"anyOf": [schema, pattern(r"\$\{")]})
+}
+
+/// Keys that a person names: letters, digits, `-` and `_`.
+fn named(values: Value) -> Value {
+    with(mapping(values), json!({"propertyNames": {"pattern": "^[A-Za-z0-9_-]{1,64}$"}}))
+}
+
+fn takes(key: &str) -> Value {
+    match key {
+        "listen" => with(address(), json!({"default": "127.0.0.1:8080"})),
+        "tls" => object(
+            [("cert", described(text(), "The chain, a PEM file.")), ("key", described(text(), "The key, a PEM file."))],
+            &["cert", "key"],
+        ),
+        "admin" => object(ADMIN_KEYS.map(|(key, doc)| (key, described(admin(key), &format!("{doc}.")))), &[]),
+        "store" => with(
+            or_placeholder(pattern("^(sqlite:|memory:|postgres://|postgresql://)")),
+            json!({"default": "sqlite:data/fanfare.db"}),
+        ),
+        "rules" => with(text(), json!({"default": "rules/"})),
+        "templates" => with(text(), json!({"default": "templates/"})),
+        "timezone" => with(text(), json!({"examples": ["Europe/Berlin", "America/New_York", "UTC"]})),
+        "retention" => with(or_placeholder(span()), json!({"default": "30d"})),
+        "sources" => named(reference("source")),
+        "destinations" => named(reference("destination")),
+        _ => object(
+            [
+                ("deny", described(any_number(text()), "No destination may be in these networks.")),
+                ("allow", described(any_number(text()), "If any: the only networks that a destination may be in.")),
+            ],
+            &[],
+        ),
+    }
+}
+
+fn admin(key: &str) -> Value {
+    match key {
+        "listen" => with(address(), json!({"default": "127.0.0.1:8081"})),
+        "url" => or_placeholder(pattern("^https?://")),
+        _ => text(),
+    }
+}
+
+fn address() -> Value {
+    or_placeholder(pattern(r"^(localhost|[0-9.]+|\[[0-9A-Fa-f:.]+\])?:[0-9]{1,5}$"))
+}
+
+/// A destination: by its `type`, the keys of that channel and those of every destination.
+fn destination() -> Value {
+    let of_kind = channels::ALL.iter().map(|kind| {
+        let (own, required) = channels::schema::keys(kind);
+        let shared = DESTINATION_KEYS.iter().map(|(key, doc)| (*key, described(shared(key), &sentence(doc))));
+        let is_kind = json!({"properties": {"type": {"const": kind.name}}, "required": ["type"]});
+        let required: Vec<&str> = required.into_iter().chain(["type"]).collect();
+        json!({"if": is_kind, "then": object(shared.chain(own), &required)})
+    });
+    json!({
+        "type": "object",
+        "description": "A place where messages go.",
+        "properties": {"type": or_placeholder(kinds(channels::ALL))},
+        "required": ["type"],
+        "allOf": of_kind.collect::<Vec<_>>(),
+    })
+}
+
+/// What a key takes that every destination has.
+fn shared(key: &str) -> Value {
+    match key {
+        "type" => json!({}),
+        "retry" => {
+            object(RETRY_KEYS.map(|(key, doc)| (key, described(or_placeholder(span()), &format!("{doc}.")))), &[])
+        }
+        "rate" => {
+            with(or_placeholder(pattern(r"^\s*0*[1-9][0-9]*\s*/\s*[smh]\s*$")), json!({"examples": ["1/s", "30/m"]}))
+        }
+        "burst" | "concurrency" => or_placeholder(whole(1)),
+        "timeout" => with(or_placeholder(span()), json!({"default": "10s"})),
+        "hours" => json!({"anyOf": [{"type": "string"}, reference("window")]}),
+        "fallback" => any_number(text()),
+        "mentions" => mapping(json!({"type": ["string", "number"]})),
+        _ => json!({"anyOf": [text(), truth(), one_or_more(text()), mapping(json!(true))]}),
+    }
+}
+
+fn sentence(doc: &str) -> String {
+    let mut chars = doc.chars();
+    let first: String = chars.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    format!("{first}{}.", chars.as_str())
+}
