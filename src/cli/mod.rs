@@ -17,6 +17,7 @@ mod demo;
 mod events;
 mod explain;
 mod mute;
+pub mod init;
 mod pick;
 mod preview;
 mod reload;
@@ -42,6 +43,8 @@ struct Arguments {
 enum Command {
     /// See it work: a server, local inboxes for every channel, the 16 events, signed
     Demo(demo::Demo),
+    /// Begin: a folder of rules with their tests, that passes `check` and `test` as it is
+    Init(init::Init),
     /// Run: receive, plan, dispatch; reload on change
     Serve(serve::Serve),
     /// Say everything that is wrong with configuration, rules and templates
@@ -121,6 +124,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
     let config = arguments.config.as_path();
     match arguments.command {
         Command::Demo(demo) => demo.run(),
+        Command::Init(init) => init.run(),
         Command::Serve(serve) => serve.run(config),
         Command::Check(check) => check.run(config),
         Command::Test(test) => test.run(config),

@@ -90,3 +90,42 @@ fn every_mistake_that_a_schema_can_see_is_refused() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(all.len() > 100, "only {} mistakes", all.len());
 }
+
+#[test]
+fn typical_mistakes_of_a_configuration_are_refused() {
+    let validator = validator(Of::Config);
+    let source = |keys: &str| format!("sources: {{a: {{preset: jewelmusic, secrets: \"${{env:S}}\", {keys}}}}}");
+    let destination = |keys: &str| format!("destinations: {{a: {{{keys}}}}}");
+    for text in [
+        "destination: {}".to_owned(),
+        "listen: everywhere".into(),
+        "store: mysql://a".into(),
+        "admin: {tokn: a}".into(),
+        "tls: {cert: a.pem}".into(),
+        "retention: 30 days".into(),
+        "egress: {deny: {a: b}}".into(),
+        "sources: {a: {preset: jewelmusik, secrets: a}}".into(),
+        "sources: {a: {preset: jewelmusic}}".into(),
+        source("header: X-Signature"),
+        source("path: webhooks/a"),
+        source("accept: [raw, cooked]"),
+        source("max_body: 1 gigabyte"),
+        source("tolerance: long"),
+        "destinations: {a b: {type: http, url: https://a.example/}}".into(),
+        destination("webhook_url: https://a.example/"),
+        destination("type: slak, webhook_url: https://a.example/"),
+        destination("type: discord, webhok_url: https://a.example/"),
+        destination("type: discord"),
+        destination("type: email, smtp: smtps://a.example, from: a@a.example"),
+        destination("type: http, url: https://a.example/, method: GET"),
+        destination("type: http, url: https://a.example/, rate: 1 per second"),
+        destination("type: http, url: https://a.example/, rate: 0/s"),
+        destination("type: http, url: https://a.example/, retry: {fist: 5s}"),
+        destination("type: http, url: https://a.example/, burst: 0"),
+        destination("type: http, url: https://a.example/, hours: {from: 8am, to: 10pm}"),
+        destination("type: slack, token: a, channel: {by: $.data.label, map: {A: '#a'}}"),
+        destination("type: slack, token: a, channel: '#a', broadcast: sometimes"),
+    ] {
+        assert!(!said(&validator, &document(&text).unwrap()).is_empty(), "accepted: {text}");
+    }
+}
