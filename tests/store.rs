@@ -1,7 +1,7 @@
 //! The conformance suite that every store passes: each case of each topic, none left out for any store.
 //!
 //! A case is a function in `tests/store/TOPIC.rs` and a name in the list below; one that is not listed is dead code,
-//! which is denied. `sqlite.rs` has what only a file can do, `pace.rs` what needs no store.
+//! which is denied. `sqlite.rs` has what only a file can do, `postgres.rs` what only a server, `pace.rs` what needs no store.
 
 mod bench;
 mod claims;
@@ -11,6 +11,7 @@ mod lanes;
 mod paces;
 mod pace;
 mod people;
+mod postgres;
 mod retention;
 mod settling;
 mod sqlite;
@@ -20,7 +21,7 @@ use self::bench::Bench;
 
 /// Runs a case on a runtime that has one thread: a store must not need more.
 fn run<F: Future<Output = ()>>(case: impl FnOnce(Bench) -> F, address: &str) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { case(Bench::open(address).await).await });
 }
 
@@ -160,3 +161,4 @@ macro_rules! suite {
 
 suite!(on_memory, "memory:");
 suite!(on_sqlite, "sqlite:data/fanfare.db");
+suite!(on_postgres, "postgres:");

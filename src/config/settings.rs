@@ -17,6 +17,7 @@ use crate::pace::{Limits, Retry};
 use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
 use crate::source::Source;
+use crate::store;
 use crate::yaml::{Fields, Kind, Node, span_of_time};
 
 /// How many sends to one destination may be under way, unless it says otherwise.
@@ -87,19 +88,14 @@ pub fn configured(root: &Node, file: &Path, problems: &mut Problems) -> Option<C
         admin(node, &mut settings, problems);
     }
     if let Some((text, node)) = fields.text("store", problems) {
-        let known = ["sqlite:", "memory:", "postgres://", "postgresql://"];
-        if !known.iter().any(|scheme| text.starts_with(scheme)) {
+        settings.store = Secret::new(text);
+        if let Err(why) = store::check(&settings.store, &base) {
             problems.push(
-                Problem::error("store", "`store` begins with neither `sqlite:` nor `memory:`")
+                Problem::error("store", why.to_string())
                     .at(&node.place)
                     .hint("the default is `sqlite:data/fanfare.db`"),
             );
-        } else if text.starts_with("postgres") {
-            problems.push(
-                Problem::error("store", "this build has no PostgreSQL store").at(&node.place).hint("use `sqlite:PATH`"),
-            );
         }
-        settings.store = Secret::new(text);
     }
     for (key, folder) in [("rules", &mut settings.rules), ("templates", &mut settings.templates)] {
         if let Some((text, _)) = fields.text(key, problems) {

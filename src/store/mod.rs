@@ -1,12 +1,14 @@
 //! Where everything durable is: the inbox, the planner's state, deliveries and their attempts.
 //!
-//! One trait, its verbs in the order in which an event lives; two ways to keep it (`memory`, `sqlite`), held to one
-//! conformance suite. A store decides nothing: what a destination may do is [`Pace`]'s to say, what an event leads to
+//! One trait, its verbs in the order in which an event lives; three ways to keep it (`memory`, `sqlite`, `postgres`),
+//! held to one conformance suite. A store decides nothing: what a destination may do is [`Pace`]'s to say, what an event leads to
 //! the planner's. It never asks for the time; it is told. Guards stand in the signatures: only a [`PlannerLease`]
 //! commits a plan, only a [`Claim`]'s token settles a delivery.
 
 pub mod life;
 mod memory;
+mod postgres;
+mod rows;
 pub mod signals;
 mod sqlite;
 
@@ -36,7 +38,8 @@ pub const PAGE_BYTES_MAX: usize = 8 << 20;
 pub const LANE_KEPT: SignedDuration = SignedDuration::from_hours(365 * 24);
 
 /// Opens the store at an address: `sqlite:PATH` (relative to `base`; made if it isn't there; `?max_mib=N` limits its
-/// size), or `memory:`, which forgets everything.
+/// size), `postgres://USER:PASSWORD@HOST:PORT/DATABASE` (or `postgresql://`), which several processes may share, or
+/// `memory:`, which forgets everything. A store is used on the runtime that it was opened on.
 ///
 /// # Errors
 /// [`Error::Unusable`] with what to do where the address or what is found there is wrong; [`Error::Unavailable`] where
@@ -44,12 +47,31 @@ pub const LANE_KEPT: SignedDuration = SignedDuration::from_hours(365 * 24);
 pub async fn open(address: &Secret, base: &Path) -> Result<Arc<dyn Store>, Error> {
     match address.open().split_once(':') {
         Some(("sqlite", path)) => Ok(Arc::new(sqlite::Sqlite::open(path, base)?)),
+        Some(("postgres" | "postgresql", _)) => Ok(Arc::new(postgres::Postgres::open(address.open(), base).await?)),
         Some(("memory", "")) => Ok(Arc::new(memory::Memory::default())),
-        // An address may hold a password, so it is not repeated.
-        _ => {
-            Err(Error::Unusable("unknown kind of store: write `sqlite:PATH`, such as `sqlite:data/fanfare.db`".into()))
-        }
+        _ => Err(unknown()),
     }
+}
+
+/// Reads an address without going there: relative paths in it are relative to `base`.
+///
+/// # Errors
+/// [`Error::Unusable`] with what to do, where [`open`] would refuse it as written.
+pub fn check(address: &Secret, base: &Path) -> Result<(), Error> {
+    match address.open().split_once(':') {
+        Some(("sqlite", path)) => sqlite::check(path, base),
+        Some(("postgres" | "postgresql", _)) => postgres::check(address.open(), base),
+        Some(("memory", "")) => Ok(()),
+        _ => Err(unknown()),
+    }
+}
+
+/// An address may hold a password, so it is not repeated.
+fn unknown() -> Error {
+    Error::Unusable(
+        "unknown kind of store: write `sqlite:PATH`, such as `sqlite:data/fanfare.db`, or `postgres://USER@HOST/DATABASE`"
+            .into(),
+    )
 }
 
 /// Writes a whole copy of the store at an address to the file `to`, as it is at one moment, whether a process has it open
@@ -60,6 +82,9 @@ pub async fn open(address: &Secret, base: &Path) -> Result<Arc<dyn Store>, Error
 pub async fn backup(address: &Secret, base: &Path, to: &Path) -> Result<u64, Error> {
     match address.open().split_once(':') {
         Some(("sqlite", path)) => sqlite::backup(path, base, to),
+        Some(("postgres" | "postgresql", _)) => {
+            Err(Error::Unusable("a `postgres:` store is copied by PostgreSQL's own `pg_dump --format=custom`".into()))
+        }
         _ => Err(Error::Unusable("only a `sqlite:` store has a file to copy".into())),
     }
 }
@@ -71,7 +96,8 @@ pub async fn backup(address: &Secret, base: &Path, to: &Path) -> Result<u64, Err
 pub async fn examine(address: &Secret, base: &Path) -> Result<Examination, Error> {
     match address.open().split_once(':') {
         Some(("sqlite", path)) => sqlite::examine(path, base),
-        _ => Err(Error::Unusable("only a `sqlite:` store has a file to look into".into())),
+        Some(("postgres" | "postgresql", _)) => postgres::examine(address.open(), base).await,
+        _ => Err(Error::Unusable("a `memory:` store holds nothing to look into".into())),
     }
 }
 
@@ -362,6 +388,12 @@ pub trait Store: Send + Sync {
 
     /// Whether it can take something in and commit it now.
     fn probe(&self) -> Answer<'_, ()>;
+
+    /// The time by the clock that all who share the store go by; `None` where only this process uses it, so that its own
+    /// clock is as good as any.
+    fn time(&self) -> Answer<'_, Option<Timestamp>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// Finishes what is under way and lets go of the files.
     fn close(&self) -> Answer<'_, ()>;

@@ -17,6 +17,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::support::postgres;
+
 /// 2026-01-05T10:00:00Z, a Monday.
 pub fn start() -> Timestamp {
     Timestamp::from_second(1_767_607_200).unwrap()
@@ -51,8 +53,10 @@ impl std::ops::Deref for Bench {
 }
 
 impl Bench {
+    /// Opens an empty store; `postgres:` is one on the server that tests share.
     pub async fn open(address: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let address = if address == "postgres:" { postgres::fresh() } else { address.to_owned() };
         let store = open(&Secret::new(address), folder.path()).await.unwrap();
         Self { store, _folder: folder }
     }

@@ -14,6 +14,8 @@ use fanfare::store::{Claim, DeliveryFilter, Error, EventFilter, Room, Settlement
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
+use crate::support::postgres;
+
 use super::bench::{at, attempt, delivery, event_of, receipt};
 
 /// How many lives, and how many steps in each.
@@ -52,10 +54,10 @@ fn same<T: PartialEq + Debug>(verb: &str, one: Result<T, Error>, other: Result<T
 }
 
 impl Twins {
-    async fn open(seed: u64, folder: &Path) -> Self {
+    async fn open(seed: u64, other: String, folder: &Path) -> Self {
         Self {
             one: open(&Secret::new("memory:"), folder).await.unwrap(),
-            other: open(&Secret::new("sqlite:twin.db"), folder).await.unwrap(),
+            other: open(&Secret::new(other), folder).await.unwrap(),
             random: fastrand::Rng::with_seed(seed),
             now: 0,
             claims: Vec::new(),
@@ -238,13 +240,13 @@ impl Twins {
     }
 }
 
-#[test]
-fn two_stores_that_live_the_same_life_answer_the_same() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// Lives of memory and of another store beside it.
+fn live(other: impl Fn() -> String) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for seed in 0..LIVES {
         runtime.block_on(async {
             let folder = tempfile::tempdir().unwrap();
-            let mut twins = Twins::open(seed, folder.path()).await;
+            let mut twins = Twins::open(seed, other(), folder.path()).await;
             for _ in 0..STEPS {
                 twins.step().await;
             }
@@ -252,4 +254,14 @@ fn two_stores_that_live_the_same_life_answer_the_same() {
             assert!(twins.names > 10, "seed {seed}: little happened");
         });
     }
+}
+
+#[test]
+fn sqlite_and_memory_that_live_the_same_life_answer_the_same() {
+    live(|| "sqlite:twin.db".to_owned());
+}
+
+#[test]
+fn postgres_and_memory_that_live_the_same_life_answer_the_same() {
+    live(postgres::fresh);
 }

@@ -11,6 +11,7 @@ pub mod leak;
 pub mod mime;
 pub mod parsing;
 pub mod pagerduty_peer;
+pub mod postgres;
 pub mod process;
 pub mod raw;
 pub mod sending;

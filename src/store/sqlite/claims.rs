@@ -5,13 +5,13 @@ use jiff::Timestamp;
 use rusqlite::OptionalExtension as _;
 
 use super::deliveries::Stored;
-use super::error::{json, text};
 use super::inbox::is_echo;
 use super::writer::Desk;
 use crate::clock::from_ms;
 use crate::delivery::{Attempt, DeliveryId, Lane, NewDelivery, Outcome, Receipt, State};
 use crate::pace::Pace;
 use crate::store::life::{LaneState, Taken, capped_attempt};
+use crate::store::rows::{json, text};
 use crate::store::{Claim, Claimed, Error, Room, Settlement, signals};
 
 /// Due deliveries of a destination, oldest first, whose lane is free; `STATE` is the partial index's own term.

@@ -5,18 +5,16 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, Row as SqlRow, params_from_iter};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
-use super::error::{json, text, unreadable};
 use super::writer::Desk;
 use crate::clock::from_ms;
-use crate::delivery::{Act, Assignment, Attempt, Delivery, DeliveryId, Lane, NewDelivery, Outcome, Say, State};
+use crate::delivery::{Act, Attempt, Delivery, DeliveryId, Lane, NewDelivery, Outcome, State};
 use crate::event::Seq;
 use crate::pace::Pace;
 use crate::planner::Cancel;
 use crate::store::life::Row;
+use crate::store::rows::{self, json, text, unsaid, word};
 use crate::store::{Census, DeliveryFilter, Error, Standing};
 
 /// The columns of a delivery, in the order that [`stored`] reads them.
@@ -338,31 +336,7 @@ fn stored(row: &SqlRow<'_>) -> Result<Stored, Error> {
     Ok(Stored { n: row.get(0)?, row: Row { delivery, token, started: maybe(19)?, lost: row.get(20)? } })
 }
 
-/// What a delivery says whose words were changed on disk: somebody should know that there was something.
-fn unsaid(event: Seq) -> Assignment {
-    Assignment {
-        say: Say::Text("What this message was to say was lost: its row in the store is damaged.".into()),
-        severity: None,
-        with: serde_json::Map::new(),
-        mention: Vec::new(),
-        event,
-        events: Vec::new(),
-        more: 0,
-        suppressed: 0,
-        case: None,
-        died: None,
-    }
-}
-
-/// A unit variant's word, as serde names it.
-fn word<T: Serialize>(value: &T) -> Result<String, Error> {
-    match serde_json::to_value(value) {
-        Ok(Value::String(word)) => Ok(word),
-        other => Err(Error::Unavailable(format!("{other:?} is no word"))),
-    }
-}
-
 /// The variant with the word in this column.
 fn of_word<T: DeserializeOwned>(row: &SqlRow<'_>, column: usize) -> Result<T, Error> {
-    serde_json::from_value(Value::String(row.get(column)?)).map_err(unreadable)
+    rows::of_word(row.get(column)?)
 }

@@ -3,6 +3,7 @@
 use rusqlite::ErrorCode;
 
 use crate::store::Error;
+use crate::store::rows::unreadable;
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
@@ -23,19 +24,4 @@ pub(super) fn damaged(what: impl std::fmt::Display) -> Error {
     Error::Unusable(format!(
         "the database is damaged ({what}): stop Fanfare, keep a copy of the file and of its `-wal` file, and restore a backup"
     ))
-}
-
-/// One row can't be read; the others can.
-pub(super) fn unreadable(what: impl std::fmt::Display) -> Error {
-    Error::Unavailable(format!("a row can't be read ({what}): restore a backup, or let `doctor` look at the store"))
-}
-
-/// Text that was written as JSON.
-pub(super) fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Error> {
-    serde_json::from_str(text).map_err(unreadable)
-}
-
-/// A value as JSON.
-pub(super) fn text<T: serde::Serialize>(value: &T) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(|error| Error::Unavailable(format!("can't be written as JSON: {error}")))
 }

@@ -4,19 +4,13 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde_json::Value;
 
-use super::error::{text, unreadable};
 use super::ids::{IdKey, Known};
 use super::writer::Desk;
 use crate::clock::from_ms;
-use crate::event::{Command, Entry, Event, EventId, Item, MISSING, OWN_SOURCE, Seq, Signal, UNPARSED, body_hash};
-use crate::json;
+use crate::event::{Command, Entry, Event, EventId, Item, MISSING, OWN_SOURCE, Seq, Signal, body_hash};
 use crate::planner::ledger::{DueTimer, Timer};
+use crate::store::rows::{COMMAND, EVENT, SIGNAL, damaged, parsed, text, unreadable};
 use crate::store::{Appended, CONFLICTS_MAX, Conflict, Error, EventFilter, PAGE_BYTES_MAX, Waiting};
-
-/// What an inbox row is.
-const EVENT: i64 = 0;
-const COMMAND: i64 = 1;
-const SIGNAL: i64 = 2;
 
 /// The columns of an entry, in the order that [`entry`] reads them.
 const COLUMNS: &str = "seq, what, source, id, type, created, received, proof, body, raw";
@@ -242,20 +236,14 @@ pub(super) fn is_echo(conn: &Connection, seq: Seq) -> Result<bool, Error> {
     Ok(row.query_row(own, |row| row.get(0)).optional()?.unwrap_or(false))
 }
 
-/// One row of the inbox and the size of its body.
-///
-/// A row that isn't what was written is not passed off as it: it comes out as an unparsed event that says so, which
-/// people see and rules may match, and the planner goes on.
+/// One row of the inbox and the size of its body. A row that isn't what was written is not passed off as it.
 fn entry(row: &Row<'_>) -> Result<(Entry, usize), Error> {
     let seq: Seq = row.get(0)?;
     let what: i64 = row.get(1)?;
     let raw = row.get_ref(9)?.as_bytes().unwrap_or_default();
     let whole = row.get_ref(8)?.as_i64() == Ok(body_hash(raw).cast_signed());
-    let text = |column: usize| row.get_ref(column)?.as_str().map_err(unreadable);
-    let item = match what {
-        COMMAND => serde_json::from_slice::<Command>(raw).ok().map(Item::Command),
-        SIGNAL => serde_json::from_slice::<Signal>(raw).ok().map(Item::Signal),
-        _ => Some(Item::Event(Box::new(parsed(Event {
+    let event = |text: &dyn Fn(usize) -> Result<String, Error>| {
+        Ok::<_, Error>(Event {
             source: text(2)?.into(),
             id: EventId(text(3)?.into()),
             kind: text(4)?.into(),
@@ -264,38 +252,23 @@ fn entry(row: &Row<'_>) -> Result<(Entry, usize), Error> {
             proof: text(7)?.into(),
             body: Value::Null,
             raw: raw.into(),
-        })))),
+        })
+    };
+    let item = match what {
+        COMMAND => serde_json::from_slice::<Command>(raw).ok().map(Item::Command),
+        SIGNAL => serde_json::from_slice::<Signal>(raw).ok().map(Item::Signal),
+        _ => {
+            let text = |column| row.get_ref(column)?.as_str().map(str::to_owned).map_err(unreadable);
+            Some(Item::Event(Box::new(parsed(event(&text)?))))
+        }
     };
     let item = match item.filter(|_| whole) {
         Some(item) => item,
-        None => Item::Event(Box::new(damaged(seq, row, raw)?)),
+        None => {
+            let text =
+                |column| Ok(String::from_utf8_lossy(row.get_ref(column)?.as_bytes().unwrap_or_default()).into_owned());
+            Item::Event(Box::new(damaged(seq, event(&text)?)))
+        }
     };
     Ok((Entry { seq, item }, raw.len()))
-}
-
-/// What is left of a row that was changed on disk.
-fn damaged(seq: Seq, row: &Row<'_>, raw: &[u8]) -> Result<Event, Error> {
-    let text = |column: usize| {
-        let bytes = row.get_ref(column)?.as_bytes().unwrap_or_default();
-        Ok::<_, Error>(String::from_utf8_lossy(bytes).into_owned())
-    };
-    let (source, id) = (text(2)?, text(3)?);
-    Ok(Event {
-        source: if source.is_empty() { OWN_SOURCE.into() } else { source.into() },
-        id: EventId(if id.is_empty() { format!("damaged:{seq}").into() } else { id.into() }),
-        kind: UNPARSED.into(),
-        created: from_ms(row.get(5)?),
-        received: from_ms(row.get(6)?),
-        proof: "none: the body was changed on disk after it was verified".into(),
-        body: Value::Null,
-        raw: raw.into(),
-    })
-}
-
-/// The event with its body, which is not stored twice.
-fn parsed(mut event: Event) -> Event {
-    if &*event.kind != UNPARSED {
-        event.body = json::read(&event.raw).map_or(Value::Null, |document| document.value);
-    }
-    event
 }

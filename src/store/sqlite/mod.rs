@@ -44,6 +44,11 @@ use crate::event::{Event, EventId, Item, Seq};
 use crate::planner::why::WhyRow;
 use crate::planner::{Keys, Ledger, Plan};
 
+/// Reads an address without going there.
+pub(super) fn check(address: &str, base: &Path) -> Result<(), Error> {
+    Place::read(address, base).map(drop)
+}
+
 /// A store in one SQLite file.
 pub(super) struct Sqlite {
     place: Place,

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::error::{json, text};
 use super::writer::Desk;
 use crate::clock::from_ms;
 use crate::event::Seq;
@@ -11,6 +10,7 @@ use crate::planner::Plan;
 use crate::planner::ledger::{DocChange, Key, Keys, Ledger, Timer};
 use crate::planner::why::WhyRow;
 use crate::store::life::{holds_on, whole};
+use crate::store::rows::{json, text};
 use crate::store::{Error, PlannerLease};
 
 impl Desk {

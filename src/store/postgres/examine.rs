@@ -1,0 +1,96 @@
+//! Looks at a database without opening it as a store: for `doctor`. Nothing in it is changed.
+
+use std::path::Path;
+
+use super::connect::{Address, look_into};
+use super::deliveries::BYTES;
+use super::link::{Link, PEOPLE_MAX, get, given, text, within};
+use super::schema;
+use crate::event::{Seq, body_hash};
+use crate::store::{Error, Examination};
+
+/// How many faults are told of each kind.
+const FAULTS_MAX: usize = 20;
+
+/// So many bodies are read at a time.
+const PAGE: i64 = 256;
+
+/// What must hold of every store, as what is wrong where it does not.
+const LAWS: &[(&str, &str)] = &[
+    ("SELECT (SELECT count(*) FROM planner) <> 1", "the planner's row is missing: nothing can be planned"),
+    ("SELECT (SELECT count(*) FROM head) <> 1", "the row with the newest place is missing: nothing can be received"),
+    (
+        "SELECT (SELECT max(seq) FROM inbox) > (SELECT seq FROM head)",
+        "the inbox has entries after its newest place: what comes next would collide with them",
+    ),
+    (
+        "SELECT EXISTS (SELECT 1 FROM deliveries AS d WHERE NOT EXISTS (SELECT 1 FROM contents AS c WHERE c.n = d.n))",
+        "a delivery has lost what it is to say",
+    ),
+    (
+        "SELECT EXISTS (SELECT 1 FROM attempts AS a WHERE NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.n = a.n))",
+        "a row of `attempts` belongs to no delivery",
+    ),
+];
+
+/// Reads all of the database and says what is wrong with it.
+pub async fn examine(address: &str, base: &Path) -> Result<Examination, Error> {
+    let lines = look_into(&Address::read(address, base)?).await?;
+    let link = lines.link().await?;
+    let found = look(&link).await;
+    link.end(found)
+}
+
+async fn look(link: &Link) -> Result<Examination, Error> {
+    let version = within(PEOPLE_MAX, schema::version(link)).await?;
+    let Some(version) = version else {
+        return Err(Error::Unusable("the database holds nothing of Fanfare: `serve` makes what it needs".into()));
+    };
+    if version > schema::STEPS.len() {
+        return Err(schema::newer(version));
+    }
+    let mut faults = Vec::new();
+    for name in ["fsync", "full_page_writes"] {
+        let row = link.one("SELECT current_setting($1)", given![name]).await?;
+        if text(&row, 0)? != "on" {
+            faults.push(format!("the server has `{name}` off: a power cut takes back what was answered"));
+        }
+    }
+    for (sql, fault) in LAWS {
+        if get::<Option<bool>>(&link.one(sql, given![]).await?, 0)? == Some(true) {
+            faults.push((*fault).to_owned());
+        }
+    }
+    let changed = changed_bodies(link).await?;
+    faults.extend(changed.iter().map(|seq| format!("the body at place {seq} was changed on disk")));
+    let sql =
+        format!("SELECT current_setting('server_version'), (SELECT count(*) FROM inbox WHERE what = 0), ({BYTES})");
+    let row = link.one(&sql, given![]).await?;
+    Ok(Examination {
+        schema: i64::try_from(version).unwrap_or(i64::MAX),
+        engine: format!("PostgreSQL {}", text(&row, 0)?),
+        events: get::<i64>(&row, 1)?.max(0).cast_unsigned(),
+        bytes: get::<Option<i64>>(&row, 2)?.unwrap_or(0).max(0).cast_unsigned(),
+        faults,
+    })
+}
+
+/// The places whose bodies aren't those that were verified.
+async fn changed_bodies(link: &Link) -> Result<Vec<Seq>, Error> {
+    let mut changed = Vec::new();
+    let mut last: Seq = 0;
+    loop {
+        let page = link
+            .rows("SELECT seq, body, raw FROM inbox WHERE seq > $1 ORDER BY seq LIMIT $2", given![last, PAGE])
+            .await?;
+        for row in &page {
+            last = get(row, 0)?;
+            if get::<i64>(row, 1)? != body_hash(&get::<Vec<u8>>(row, 2)?).cast_signed() {
+                changed.push(last);
+            }
+        }
+        if page.is_empty() || changed.len() >= FAULTS_MAX {
+            return Ok(changed);
+        }
+    }
+}

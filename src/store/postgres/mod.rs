@@ -1,0 +1,262 @@
+//! A store in one PostgreSQL database: what several replicas share.
+//!
+//! Any number of processes receive and dispatch; one plans, under a lease that is an ordinary row with a fencing token.
+//! Nothing lives in a session: no lock outlasts its transaction, no statement is prepared, so a pooler in transaction mode
+//! may stand between. Every verb has a deadline; what was not answered by then is [`Error::Unavailable`], and the next
+//! call finds a new connection.
+
+mod claims;
+mod connect;
+mod deliveries;
+mod error;
+mod examine;
+mod inbox;
+mod intake;
+mod link;
+mod planning;
+mod prune;
+mod schema;
+mod tls;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use self::connect::Address;
+use self::error::closed;
+pub(super) use self::examine::examine;
+use self::inbox::Arrival;
+use self::intake::Queue;
+use self::link::{Lines, PEOPLE_MAX, STEP_MAX, get, given, within};
+use super::{
+    Answer, Appended, Census, Claim, Claimed, Conflict, DeliveryFilter, Error, EventFilter, PlannerLease, Room,
+    Settlement, Standing, Store, Waiting,
+};
+use crate::clock::from_ms;
+use crate::delivery::{Attempt, Delivery, DeliveryId, State};
+use crate::event::{Event, Item, Seq};
+use crate::planner::why::WhyRow;
+use crate::planner::{Keys, Ledger, Plan};
+
+/// Reads an address without going there.
+pub(super) fn check(address: &str, base: &Path) -> Result<(), Error> {
+    Address::read(address, base).map(drop)
+}
+
+/// A store in one PostgreSQL database.
+pub(super) struct Postgres {
+    lines: Arc<Lines>,
+    /// Where events are handed in; gone once the store is closed.
+    queue: Mutex<Option<Queue>>,
+    intake: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Postgres {
+    /// Opens the database at `postgres://…`, and makes its tables if they aren't there.
+    pub async fn open(address: &str, base: &Path) -> Result<Self, Error> {
+        let lines = Arc::new(connect::open(&Address::read(address, base)?).await?);
+        let (queue, intake) = intake::start(lines.clone(), || {});
+        Ok(Self { lines, queue: Mutex::new(Some(queue)), intake: Mutex::new(Some(intake)) })
+    }
+
+    /// Hands something in; answers when it is committed.
+    async fn take_in(&self, arrival: Arrival) -> Result<Appended, Error> {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)?;
+        within(STEP_MAX, async {
+            let (waiter, answer) = oneshot::channel();
+            queue.send((arrival, waiter)).await.map_err(|_| closed())?;
+            answer.await.map_err(|_| closed())?
+        })
+        .await
+    }
+}
+
+/// Reads for a step, or for people.
+macro_rules! read {
+    ($store:expr, |$link:ident| $work:expr) => {
+        Box::pin(within(STEP_MAX, async move {
+            let $link = $store.lines.link().await?;
+            let answer = $work.await;
+            $link.end(answer)
+        }))
+    };
+}
+
+/// Reads for people, few at a time.
+macro_rules! look {
+    ($store:expr, |$link:ident| $work:expr) => {
+        Box::pin(within(PEOPLE_MAX, async move {
+            let _place = $store.lines.place().await?;
+            let $link = $store.lines.link().await?;
+            let answer = $work.await;
+            $link.end(answer)
+        }))
+    };
+}
+
+/// Does something in a transaction.
+macro_rules! write {
+    ($store:expr, $limit:expr, |$tx:ident| $work:expr) => {
+        Box::pin(within($limit, async move {
+            let $tx = $store.lines.begin($limit).await?;
+            let answer = $work.await;
+            $tx.end(answer).await
+        }))
+    };
+}
+
+impl Store for Postgres {
+    fn append(&self, event: Event) -> Answer<'_, Appended> {
+        Box::pin(self.take_in(Arrival::event(event)))
+    }
+
+    fn tell(&self, item: Item, now: Timestamp) -> Answer<'_, Seq> {
+        Box::pin(async move {
+            match self.take_in(Arrival::item(item, now)?).await? {
+                Appended::Fresh(seq) | Appended::Duplicate { seq, .. } => Ok(seq),
+            }
+        })
+    }
+
+    fn lease(&self, holder: &str, now: Timestamp, until: Timestamp) -> Answer<'_, Option<PlannerLease>> {
+        let holder = holder.to_owned();
+        Box::pin(within(STEP_MAX, async move {
+            let link = self.lines.link().await?;
+            let standing = planning::standing(&link, &holder, now, until).await;
+            match link.end(standing)? {
+                planning::Standing::Stays(lease) => Ok(lease),
+                planning::Standing::Open(_) => {
+                    let tx = self.lines.begin(STEP_MAX).await?;
+                    let lease = tx.lease(&holder, now, until).await;
+                    tx.end(lease).await
+                }
+            }
+        }))
+    }
+
+    fn waiting(&self, now: Timestamp, limit: usize) -> Answer<'_, Waiting> {
+        read!(self, |link| inbox::waiting(&link, now, limit))
+    }
+
+    fn ledger(&self, keys: &Keys) -> Answer<'_, Ledger> {
+        let keys = keys.clone();
+        read!(self, |link| planning::ledger(&link, &keys))
+    }
+
+    fn events(&self, seqs: &[Seq]) -> Answer<'_, Vec<(Seq, Event)>> {
+        let seqs = seqs.to_vec();
+        read!(self, |link| inbox::events(&link, &seqs))
+    }
+
+    fn commit(&self, lease: &PlannerLease, plan: Plan, now: Timestamp) -> Answer<'_, u64> {
+        let lease = lease.clone();
+        write!(self, STEP_MAX, |tx| tx.commit(&lease, plan, now))
+    }
+
+    fn claim(&self, now: Timestamp, until: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed> {
+        let rooms = rooms.to_vec();
+        Box::pin(within(STEP_MAX, async move { claims::claim(&self.lines, now, until, &rooms).await }))
+    }
+
+    fn keep(&self, claim: &Claim, message: String) -> Answer<'_, ()> {
+        let (id, token) = (claim.delivery.planned.id.clone(), claim.token);
+        write!(self, STEP_MAX, |tx| tx.keep(&id, token, &message))
+    }
+
+    fn settle(&self, claim: &Claim, settlement: Settlement, now: Timestamp) -> Answer<'_, ()> {
+        let (id, token) = (claim.delivery.planned.id.clone(), claim.token);
+        write!(self, STEP_MAX, |tx| tx.settle(&id, token, settlement, now))
+    }
+
+    fn release(&self, claim: &Claim, state: State, reason: &str, now: Timestamp) -> Answer<'_, ()> {
+        let (id, token, reason) = (claim.delivery.planned.id.clone(), claim.token, reason.to_owned());
+        write!(self, STEP_MAX, |tx| tx.release(&id, token, state, &reason, now))
+    }
+
+    fn revive(&self, ids: &[DeliveryId], now: Timestamp) -> Answer<'_, u64> {
+        let ids = ids.to_vec();
+        write!(self, PEOPLE_MAX, |tx| tx.count_changed(&ids, true, |row| row.revive(now)))
+    }
+
+    fn cancel(&self, ids: &[DeliveryId], reason: &str, now: Timestamp) -> Answer<'_, u64> {
+        let (ids, reason) = (ids.to_vec(), reason.to_owned());
+        write!(self, PEOPLE_MAX, |tx| tx.count_changed(&ids, false, |row| row.cancel(&reason, now)))
+    }
+
+    fn list_events(&self, filter: &EventFilter) -> Answer<'_, Vec<(Seq, Event)>> {
+        let filter = filter.clone();
+        look!(self, |link| inbox::list(&link, &filter))
+    }
+
+    fn find_event(&self, id: &str) -> Answer<'_, Vec<Seq>> {
+        let id = id.to_owned();
+        look!(self, |link| inbox::find(&link, &id))
+    }
+
+    fn conflicts(&self, event: Seq) -> Answer<'_, Vec<Conflict>> {
+        look!(self, |link| inbox::conflicts(&link, event))
+    }
+
+    fn whys(&self, event: Seq) -> Answer<'_, Vec<WhyRow>> {
+        look!(self, |link| planning::whys(&link, event))
+    }
+
+    fn list_deliveries(&self, filter: &DeliveryFilter) -> Answer<'_, Vec<Delivery>> {
+        let filter = filter.clone();
+        look!(self, |link| deliveries::list(&link, &filter))
+    }
+
+    fn delivery(&self, id: &DeliveryId) -> Answer<'_, Option<(Delivery, Vec<Attempt>)>> {
+        let id = id.clone();
+        look!(self, |link| deliveries::delivery(&link, &id))
+    }
+
+    fn docs(&self, kind: &str, after: &str, limit: usize) -> Answer<'_, Vec<(String, String)>> {
+        let (kind, after) = (kind.to_owned(), after.to_owned());
+        look!(self, |link| planning::docs(&link, &kind, &after, limit))
+    }
+
+    fn waiting_destinations(&self) -> Answer<'_, Vec<String>> {
+        read!(self, |link| deliveries::waiting_destinations(&link))
+    }
+
+    fn standings(&self) -> Answer<'_, Vec<Standing>> {
+        look!(self, |link| deliveries::standings(&link))
+    }
+
+    fn census(&self) -> Answer<'_, Census> {
+        look!(self, |link| deliveries::census(&link))
+    }
+
+    fn prune(&self, before: Timestamp, before_dead: Timestamp, limit: usize) -> Answer<'_, u64> {
+        write!(self, PEOPLE_MAX, |tx| tx.prune(before, before_dead, limit))
+    }
+
+    fn probe(&self) -> Answer<'_, ()> {
+        // A write that changes nothing, through to the disk: where none can be committed, nothing can be taken in.
+        write!(self, STEP_MAX, |tx| async { tx.run("UPDATE fanfare SET schema = schema", given![]).await.map(drop) })
+    }
+
+    fn time(&self) -> Answer<'_, Option<Timestamp>> {
+        read!(self, |link| async {
+            let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+            Ok(Some(from_ms(get(&link.one(sql, given![]).await?, 0)?)))
+        })
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        Box::pin(async move {
+            // What was handed in is still committed.
+            self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(intake) = intake {
+                let _ = intake.await;
+            }
+            self.lines.close();
+            Ok(())
+        })
+    }
+}

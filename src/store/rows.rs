@@ -1,0 +1,85 @@
+//! How values stand in the rows of a database, whichever it is: as JSON, as single words; and what stands for words that
+//! were damaged there. Pure.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::Error;
+use crate::delivery::{Assignment, Say};
+use crate::event::{Event, EventId, OWN_SOURCE, Seq, UNPARSED};
+use crate::json as documents;
+
+/// What an inbox row is.
+pub const EVENT: i64 = 0;
+/// See [`EVENT`].
+pub const COMMAND: i64 = 1;
+/// See [`EVENT`].
+pub const SIGNAL: i64 = 2;
+
+/// One row can't be read; the others can.
+pub fn unreadable(what: impl std::fmt::Display) -> Error {
+    Error::Unavailable(format!("a row can't be read ({what}): restore a backup, or let `doctor` look at the store"))
+}
+
+/// Text that was written as JSON.
+pub fn json<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(unreadable)
+}
+
+/// A value as JSON.
+pub fn text<T: Serialize>(value: &T) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| Error::Unavailable(format!("can't be written as JSON: {error}")))
+}
+
+/// A unit variant's word, as serde names it.
+pub fn word<T: Serialize>(value: &T) -> Result<String, Error> {
+    match serde_json::to_value(value) {
+        Ok(Value::String(word)) => Ok(word),
+        other => Err(Error::Unavailable(format!("{other:?} is no word"))),
+    }
+}
+
+/// The variant with this word.
+pub fn of_word<T: DeserializeOwned>(word: String) -> Result<T, Error> {
+    serde_json::from_value(Value::String(word)).map_err(unreadable)
+}
+
+/// What a delivery says whose words were changed on disk: somebody should know that there was something.
+pub fn unsaid(event: Seq) -> Assignment {
+    Assignment {
+        say: Say::Text("What this message was to say was lost: its row in the store is damaged.".into()),
+        severity: None,
+        with: serde_json::Map::new(),
+        mention: Vec::new(),
+        event,
+        events: Vec::new(),
+        more: 0,
+        suppressed: 0,
+        case: None,
+        died: None,
+    }
+}
+
+/// The event with its body, which is not stored twice.
+pub fn parsed(mut event: Event) -> Event {
+    if &*event.kind != UNPARSED {
+        event.body = documents::read(&event.raw).map_or(Value::Null, |document| document.value);
+    }
+    event
+}
+
+/// What is left of an inbox row that was changed on disk: an unparsed event that says so, which people see and rules may
+/// match, and the planner goes on.
+pub fn damaged(seq: Seq, row: Event) -> Event {
+    let source = if row.source.is_empty() { OWN_SOURCE.into() } else { row.source };
+    let id = if row.id.as_str().is_empty() { EventId(format!("damaged:{seq}").into()) } else { row.id };
+    Event {
+        source,
+        id,
+        kind: UNPARSED.into(),
+        proof: "none: the body was changed on disk after it was verified".into(),
+        body: Value::Null,
+        ..row
+    }
+}
