@@ -4,6 +4,7 @@ mod api;
 mod cases;
 mod desk;
 mod guard;
+mod many;
 mod metrics;
 mod mutes;
 mod page;

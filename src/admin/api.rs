@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::admin::{cases, mutes, view};
-use crate::delivery::{DeliveryId, State as DeliveryState};
+use crate::admin::{bulk, cases, mutes, view};
+use crate::delivery::DeliveryId;
 use crate::event::{Command, Item, Seq};
 use crate::steps::Live;
 use crate::steps::reload::{self, Reloaded};
@@ -37,9 +37,12 @@ pub fn router() -> Router<Arc<Live>> {
         .route("/openapi.json", get(openapi))
         .route("/status", get(status))
         .route("/events", get(events))
+        .route("/events/replay", post(bulk::replay))
         .route("/events/{id}", get(event))
         .route("/events/{id}/replay", post(replay))
         .route("/deliveries", get(deliveries))
+        .route("/deliveries/retry", post(bulk::retry))
+        .route("/deliveries/cancel", post(bulk::cancel))
         .route("/deliveries/{id}", get(delivery))
         .route("/deliveries/{id}/retry", post(retry))
         .route("/deliveries/{id}/cancel", post(cancel))
@@ -147,21 +150,25 @@ struct EventQuery {
     before: Option<Seq>,
     after: Option<Seq>,
     limit: Option<usize>,
+    #[serde(default)]
+    raw: bool,
 }
 
 async fn events(State(live): Shared, query: Result<Query<EventQuery>, QueryRejection>) -> Answer {
     let Query(query) = query?;
     let filter = EventFilter {
         source: query.source,
-        kind: query.r#type,
+        kind: None,
         since: query.since,
         until: query.until,
         before: query.before,
         after: query.after,
         limit: query.limit.unwrap_or(LIMIT).min(LIMIT_MAX),
     };
-    let events = live.store.list_events(&filter).await?;
-    let list: Vec<Value> = events.iter().map(|(seq, event)| view::event(*seq, event)).collect();
+    let types = bulk::Types::read(query.r#type.as_deref())?;
+    let events = bulk::events(&live, filter, &types).await?;
+    let view = if query.raw { view::event_raw } else { view::event };
+    let list: Vec<Value> = events.iter().map(|(seq, event)| view(*seq, event)).collect();
     Ok(json_answer(&list.into()))
 }
 
@@ -212,8 +219,10 @@ struct ReplayQuery {
 async fn replay(State(live): Shared, Id(id): Id, query: Result<Query<ReplayQuery>, QueryRejection>) -> Answer {
     let Query(query) = query?;
     let event = find_event(&live, &id).await?;
-    let now = live.clock.now();
-    let again = if query.again { now.as_millisecond().unsigned_abs() } else { 0 };
+    if let (Some(rule), Some(rules)) = (&query.rule, &live.snapshot.load_full().rules) {
+        cases::known_rule(rules, rule)?;
+    }
+    let again = bulk::round(&live, query.again);
     ask(&live, Command::Replay { event, again, rule: query.rule }).await?;
     Ok(json_answer(&json!({"replayed": 1})))
 }
@@ -233,11 +242,7 @@ struct DeliveryQuery {
 
 async fn deliveries(State(live): Shared, query: Result<Query<DeliveryQuery>, QueryRejection>) -> Answer {
     let Query(query) = query?;
-    let mut states = Vec::new();
-    for name in query.state.iter().flat_map(|states| states.split(',')) {
-        let state = DeliveryState::named(name.trim());
-        states.push(state.ok_or_else(|| Refused::Bad(format!("there is no state `{name}`")))?);
-    }
+    let states = query.state.as_deref().map(bulk::states_of).transpose()?.unwrap_or_default();
     let event = match &query.event {
         Some(id) => Some(find_event(&live, id).await?),
         None => None,

@@ -18,6 +18,7 @@ use serde_json::json;
 use crate::steps::Live;
 
 pub mod api;
+mod bulk;
 mod cases;
 pub mod guard;
 mod mutes;

@@ -1,5 +1,7 @@
 //! How things look in JSON: one shape for the API, the command line's `--format json` and the page.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::delivery::{Attempt, Delivery};
@@ -26,6 +28,16 @@ pub fn event_whole(seq: Seq, whole: &Event) -> Value {
         view["raw"] = String::from_utf8_lossy(&whole.raw).into();
     } else {
         view["body"] = whole.body.clone();
+    }
+    view
+}
+
+/// An event with its body as it came: as text, or in base64 where it is none. What `events export` writes, one a line.
+pub fn event_raw(seq: Seq, whole: &Event) -> Value {
+    let mut view = event(seq, whole);
+    match std::str::from_utf8(&whole.raw) {
+        Ok(text) => view["raw"] = text.into(),
+        Err(_) => view["raw_base64"] = STANDARD.encode(&whole.raw).into(),
     }
     view
 }

@@ -35,11 +35,11 @@ enum Verb {
         /// Only those that somebody took; `--acked=false`: only those that nobody took
         #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
         acked: Option<bool>,
-        /// Only those opened at this time or later, such as `2026-01-05T10:00:00Z`
-        #[arg(long, value_name = "TIME")]
+        /// Only those opened at this time or later, or within so long, such as `2h`
+        #[arg(long, value_name = "TIME", value_parser = term::moment)]
         since: Option<Timestamp>,
-        /// Only those opened before this time
-        #[arg(long, value_name = "TIME")]
+        /// Only those opened before this time, or longer ago
+        #[arg(long, value_name = "TIME", value_parser = term::moment)]
         until: Option<Timestamp>,
         /// At most so many
         #[arg(long, default_value_t = 50)]

@@ -12,7 +12,7 @@ use crate::config::substitute::RealEnvironment;
 use crate::secret::Secret;
 
 /// The longest list that the API gives at once.
-const PAGE: usize = 1000;
+pub(crate) const PAGE: usize = 1000;
 
 /// What the server says in several lines: problems with their places, which are shown as they are.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +23,7 @@ pub(crate) struct Report(String);
 #[derive(Debug, clap::Args)]
 pub(crate) struct Server {
     /// The admin URL of the running server; by default what `fanfare.yaml` says
-    #[arg(long, value_name = "URL", env = "FANFARE_ADMIN_URL")]
+    #[arg(long, global = true, value_name = "URL", env = "FANFARE_ADMIN_URL")]
     admin: Option<String>,
 }
 

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use clap::Subcommand;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::cli::client::{Client, Server};
 use crate::cli::events::{cell, print};
+use crate::cli::many::{Each, Many};
 use crate::cli::{Format, Outcome, runtime, term};
 
 /// Speaks to the admin API of a running server.
@@ -36,9 +38,9 @@ enum Verb {
         /// Its id
         delivery: String,
     },
-    /// Send again now, rendered anew
+    /// Send again now, rendered anew; by what they have in common, the dead ones unless `--state` says otherwise
     Retry(Several),
-    /// Call off what was not sent yet
+    /// Call off what was not sent yet; what is under way goes on
     Cancel(Several),
 }
 
@@ -57,6 +59,9 @@ struct Which {
     /// Of this event
     #[arg(long)]
     event: Option<String>,
+    /// Planned at this time or later, or within so long, such as `2h`
+    #[arg(long, value_name = "TIME", value_parser = term::moment)]
+    since: Option<Timestamp>,
 }
 
 /// One by id, or many by what they have in common.
@@ -67,15 +72,20 @@ struct Several {
     ids: Vec<String>,
     #[command(flatten)]
     which: Which,
-    /// Do it; without this, many are only counted
+    /// Do it; without this, several are only counted
     #[arg(long)]
     yes: bool,
 }
 
 impl Which {
     fn query(self) -> Vec<(&'static str, String)> {
-        let all =
-            [("state", self.state), ("destination", self.destination), ("rule", self.rule), ("event", self.event)];
+        let all = [
+            ("state", self.state),
+            ("destination", self.destination),
+            ("rule", self.rule),
+            ("event", self.event),
+            ("since", self.since.map(|at| at.to_string())),
+        ];
         all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 }
@@ -96,47 +106,28 @@ impl Deliveries {
                 print(self.format, &document, show_text);
                 Ok(Outcome::Good)
             }
-            Verb::Retry(several) => runtime.block_on(several.each(&client, "retry", "dead")),
-            Verb::Cancel(several) => runtime.block_on(several.each(&client, "cancel", "due,retrying")),
+            Verb::Retry(several) => runtime.block_on(several.each(&client, "retry", "retried", self.format)),
+            Verb::Cancel(several) => runtime.block_on(several.each(&client, "cancel", "cancelled", self.format)),
         }
     }
 }
 
 impl Several {
-    /// Does `verb` to each, after saying how many there are. Without a `--state`, `states` are meant.
-    async fn each(self, client: &Client, verb: &str, states: &str) -> anyhow::Result<Outcome> {
-        let mut ids = self.ids;
-        let mut query = self.which.query();
-        if ids.is_empty() {
+    /// Does `verb` to each, after saying how many there are.
+    async fn each(self, client: &Client, verb: &str, done: &'static str, format: Format) -> anyhow::Result<Outcome> {
+        let query = self.which.query();
+        if self.ids.is_empty() {
             if query.is_empty() {
-                anyhow::bail!("which? Name ids, or one of --state, --destination, --rule, --event");
+                anyhow::bail!("which? Name ids, or one of --state, --destination, --rule, --event, --since");
             }
-            if !query.iter().any(|(name, _)| *name == "state") {
-                query.push(("state", states.to_owned()));
-            }
-            query.push(("limit", "1000".to_owned()));
-            let list = client.get(&["api", "v1", "deliveries"], &query).await?;
-            ids = list.as_array().into_iter().flatten().map(|item| cell(item, "id")).collect();
-            let more = if ids.len() == 1000 { " or more" } else { "" };
-            println!("{}{more} to {verb}", term::count(ids.len(), "delivery", "deliveries"));
-            if !self.yes {
-                if !ids.is_empty() {
-                    println!("add `--yes` to do it");
-                }
-                return Ok(Outcome::Good);
-            }
+            let many = Many { path: &["api", "v1", "deliveries", verb], query, done, cursor: "before" };
+            return many.run(client, self.yes, format, ("delivery", "deliveries"), verb).await;
         }
-        let mut outcome = Outcome::Good;
-        for id in &ids {
-            match client.post(&["api", "v1", "deliveries", id, verb], &[]).await {
-                Ok(_) => println!("{id}  {}", term::good(&format!("{verb}: done"))),
-                Err(error) => {
-                    outcome = Outcome::Wrong;
-                    println!("{id}  {}", term::bad(&format!("{error:#}")));
-                }
-            }
+        if !query.is_empty() {
+            anyhow::bail!("ids and --state, --destination, --rule, --event, --since don't go together");
         }
-        Ok(outcome)
+        let each = Each { path: ("deliveries", verb), query, done };
+        each.run(client, &self.ids, self.yes, format, ("delivery", "deliveries"), verb).await
     }
 }
 

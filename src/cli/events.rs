@@ -1,12 +1,23 @@
 //! `fanfare events`: what came, and what it led to.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Subcommand;
+use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::cli::client::Server;
+use crate::cli::client::{Client, PAGE, Server};
+use crate::cli::many::{Each, Many};
 use crate::cli::{Format, Outcome, runtime, term};
+
+/// Where events are listed.
+const EVENTS: &[&str] = &["api", "v1", "events"];
+/// How often it is asked whether more has come.
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 
 /// Speaks to the admin API of a running server.
 #[derive(Debug, clap::Args)]
@@ -24,12 +35,8 @@ pub(crate) struct Events {
 enum Verb {
     /// The newest events
     List {
-        /// Only this type, or with a trailing `*` those that begin so
-        #[arg(long = "type", value_name = "TYPE")]
-        kind: Option<String>,
-        /// Only this source
-        #[arg(long)]
-        source: Option<String>,
+        #[command(flatten)]
+        which: Which,
         /// At most so many
         #[arg(long, default_value_t = 50)]
         limit: usize,
@@ -39,43 +46,217 @@ enum Verb {
         /// Its id, or its place in the inbox
         event: String,
     },
-    /// Plan an event again with the rules in force; makes only what isn't there
-    Replay {
-        /// Its id, or its place in the inbox
-        event: String,
-        /// Only this rule
+    /// Print events as they come, until you end it
+    Follow {
+        /// Only these types, as a glob
+        #[arg(long = "type", value_name = "GLOB")]
+        kind: Option<String>,
+        /// Only this source
         #[arg(long)]
-        rule: Option<String>,
-        /// Make it anew, even what was sent
-        #[arg(long)]
-        again: bool,
+        source: Option<String>,
+        /// Begin with so many that came before
+        #[arg(long, default_value_t = 10, value_name = "N")]
+        last: usize,
     },
+    /// Write events with their bodies as they came, one JSON object a line, oldest first
+    Export {
+        #[command(flatten)]
+        which: Which,
+        /// Where to; standard output, unless given
+        #[arg(long, short, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Plan events again with the rules in force; makes only what isn't there, and opens no case
+    Replay(Replay),
+}
+
+/// Which events. All that is given must hold.
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// Only these types, as a glob
+    #[arg(long = "type", value_name = "GLOB")]
+    kind: Option<String>,
+    /// Only this source
+    #[arg(long)]
+    source: Option<String>,
+    /// Only those received at this time or later, or within so long, such as `2h`
+    #[arg(long, value_name = "TIME", value_parser = term::moment)]
+    since: Option<Timestamp>,
+    /// Only those received before this time, or longer ago
+    #[arg(long, value_name = "TIME", value_parser = term::moment)]
+    until: Option<Timestamp>,
+}
+
+/// Some by id, or many by what they have in common.
+#[derive(Debug, clap::Args)]
+struct Replay {
+    /// Their ids, or places in the inbox
+    #[arg(value_name = "EVENT")]
+    ids: Vec<String>,
+    #[command(flatten)]
+    which: Which,
+    /// Only for this rule, and without ids only events that it acts on
+    #[arg(long)]
+    rule: Option<String>,
+    /// Make it anew, even what was sent
+    #[arg(long)]
+    again: bool,
+    /// Do it; without this, several are only counted
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Which {
+    fn query(self) -> Vec<(&'static str, String)> {
+        let all = [
+            ("type", self.kind),
+            ("source", self.source),
+            ("since", self.since.map(|at| at.to_string())),
+            ("until", self.until.map(|at| at.to_string())),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
 }
 
 impl Events {
     pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
         let client = self.server.connect(config)?;
-        let runtime = runtime(false)?;
-        match self.verb {
-            Verb::List { kind, source, limit } => {
-                let given = [("type", kind), ("source", source)];
-                let query = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-                let list = client.list(&["api", "v1", "events"], query, limit, ("before", "seq"));
-                let list = runtime.block_on(list)?;
-                print(self.format, &list, list_text);
+        runtime(false)?.block_on(self.verb.run(&client, self.format))
+    }
+}
+
+impl Verb {
+    async fn run(self, client: &Client, format: Format) -> anyhow::Result<Outcome> {
+        match self {
+            Verb::List { which, limit } => {
+                let list = client.list(EVENTS, which.query(), limit, ("before", "seq")).await?;
+                print(format, &list, list_text);
             }
             Verb::Show { event } => {
-                let document = runtime.block_on(client.get(&["api", "v1", "events", &event], &[]))?;
-                print(self.format, &document, show_text);
+                let document = client.get(&["api", "v1", "events", &event], &[]).await?;
+                print(format, &document, show_text);
             }
-            Verb::Replay { event, rule, again } => {
-                let mut query = vec![("again", again.to_string())];
-                query.extend(rule.map(|rule| ("rule", rule)));
-                let answer = runtime.block_on(client.post(&["api", "v1", "events", &event, "replay"], &query))?;
-                print(self.format, &answer, |_| format!("`{event}` is planned again"));
+            Verb::Follow { kind, source, last } => {
+                let which = Which { kind, source, since: None, until: None };
+                follow(client, which.query(), last, format).await?;
             }
+            Verb::Export { which, out } => match out {
+                Some(path) => {
+                    let file = File::create(&path).with_context(|| format!("can't write `{}`", path.display()))?;
+                    let count = export(client, which.query(), &mut BufWriter::new(file)).await?;
+                    eprintln!("{} in {}", term::count(count, "event", "events"), path.display());
+                }
+                None => {
+                    export(client, which.query(), &mut BufWriter::new(std::io::stdout())).await?;
+                }
+            },
+            Verb::Replay(replay) => return replay.run(client, format).await,
         }
         Ok(Outcome::Good)
+    }
+}
+
+/// Prints the newest events and then each that comes, until it is ended or nobody reads on.
+async fn follow(
+    client: &Client,
+    query: Vec<(&'static str, String)>,
+    last: usize,
+    format: Format,
+) -> anyhow::Result<()> {
+    let status = client.get(&["api", "v1", "status"], &[]).await?;
+    let mut after = status["inbox"]["head"].as_i64().unwrap_or(0);
+    let mut before = query.clone();
+    before.push(("before", (after + 1).to_string()));
+    let Value::Array(mut list) = client.list(EVENTS, before, last, ("before", "seq")).await? else { return Ok(()) };
+    list.reverse();
+    let mut away = false;
+    loop {
+        for item in &list {
+            after = item["seq"].as_i64().unwrap_or(after).max(after);
+            if line(format, item).is_err() {
+                return Ok(());
+            }
+        }
+        // A full page: there may be more.
+        if list.len() < PAGE {
+            tokio::time::sleep(FOLLOW_EVERY).await;
+        }
+        let mut query = query.clone();
+        query.extend([("after", after.to_string()), ("limit", PAGE.to_string())]);
+        list = match client.get(EVENTS, &query).await {
+            Ok(Value::Array(list)) => {
+                away = false;
+                list
+            }
+            Ok(_) => Vec::new(),
+            Err(error) => {
+                // A server that starts anew is waited for, and that is said once.
+                if !away {
+                    eprintln!("{} {error:#}", term::warn("waiting:"));
+                }
+                away = true;
+                Vec::new()
+            }
+        };
+    }
+}
+
+/// One event on a line of its own.
+fn line(format: Format, item: &Value) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match format {
+        Format::Json => writeln!(out, "{item}")?,
+        Format::Text => writeln!(
+            out,
+            "{}  {:28}  {}  {}",
+            cell(item, "received"),
+            cell(item, "type"),
+            cell(item, "id"),
+            term::dim(&cell(item, "source"))
+        )?,
+    }
+    out.flush()
+}
+
+/// Writes events, a page at a time, and gives how many.
+async fn export(client: &Client, query: Vec<(&'static str, String)>, out: &mut impl Write) -> anyhow::Result<usize> {
+    let status = client.get(&["api", "v1", "status"], &[]).await?;
+    let end = status["inbox"]["head"].as_i64().unwrap_or(0) + 1;
+    let (mut after, mut count) = (0, 0);
+    loop {
+        let mut query = query.clone();
+        // What comes meanwhile is no part of it, or it might never end.
+        query.extend([("after", after.to_string()), ("before", end.to_string())]);
+        query.extend([("limit", PAGE.to_string()), ("raw", "true".to_owned())]);
+        let Value::Array(page) = client.get(EVENTS, &query).await? else { break };
+        let Some(last) = page.last() else { break };
+        after = last["seq"].as_i64().unwrap_or(end);
+        for item in &page {
+            writeln!(out, "{item}")?;
+        }
+        count += page.len();
+    }
+    out.flush()?;
+    Ok(count)
+}
+
+impl Replay {
+    async fn run(self, client: &Client, format: Format) -> anyhow::Result<Outcome> {
+        let mut query = vec![("again", self.again.to_string())];
+        query.extend(self.rule.map(|rule| ("rule", rule)));
+        if self.ids.is_empty() {
+            query.extend(self.which.query());
+            if query.len() == 1 {
+                anyhow::bail!("which? Name ids, or one of --type, --source, --since, --until, --rule");
+            }
+            let many = Many { path: &["api", "v1", "events", "replay"], query, done: "replayed", cursor: "after" };
+            return many.run(client, self.yes, format, ("event", "events"), "plan again").await;
+        }
+        if !self.which.query().is_empty() {
+            anyhow::bail!("ids and --type, --source, --since, --until don't go together");
+        }
+        let each = Each { path: ("events", "replay"), query, done: "replayed" };
+        each.run(client, &self.ids, self.yes, format, ("event", "events"), "plan again").await
     }
 }
 

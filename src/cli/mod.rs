@@ -16,6 +16,7 @@ mod deliveries;
 mod demo;
 mod events;
 mod explain;
+mod many;
 mod mute;
 pub mod init;
 mod pick;
@@ -57,7 +58,7 @@ enum Command {
     Preview(preview::Preview),
     /// Sign an event as its sender would, and post it
     Send(send::Send),
-    /// List, show, replay events of a running server
+    /// List, show, follow, export, replay events of a running server
     Events(events::Events),
     /// List, show, retry, cancel deliveries of a running server
     Deliveries(deliveries::Deliveries),

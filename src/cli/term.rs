@@ -3,6 +3,13 @@
 use std::io::IsTerminal;
 use std::sync::LazyLock;
 
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::clock::{Clock, RealClock, plus};
+use crate::rules::value::time_of_text;
+use crate::yaml::span_of_time;
+
 static STDOUT: LazyLock<bool> = LazyLock::new(|| wants_colour(std::io::stdout().is_terminal()));
 static STDERR: LazyLock<bool> = LazyLock::new(|| wants_colour(std::io::stderr().is_terminal()));
 
@@ -73,6 +80,15 @@ pub(crate) fn safe(text: &str) -> String {
 /// `1 rule`, `2 rules`.
 pub(crate) fn count(n: usize, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
+}
+
+/// A time that somebody gives: `2026-01-05T10:00:00Z`, a date (in UTC), or a span such as `2h`, that long ago.
+pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
+    if let Some(span) = span_of_time(text) {
+        return Ok(plus(RealClock.now(), SignedDuration::ZERO - span));
+    }
+    let hint = "write `2026-12-24T18:00:00Z`, a date alone, or a span such as `2h`";
+    time_of_text(text, &TimeZone::UTC).map_err(|note| format!("{note}; {hint}"))
 }
 
 /// Columns under their heads, each as wide as its widest cell. Cells may be painted: `widths` go by `plain`.

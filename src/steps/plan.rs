@@ -22,6 +22,8 @@ use crate::store::PlannerLease;
 
 /// The most entries, and the most timers, of one transaction.
 const BATCH: usize = 1024;
+/// The most events that one transaction plans again: their bodies are all in memory together.
+const REPLAYS: usize = 64;
 /// How long the right to plan lasts: as long as another waits after this process died.
 const LEASE: SignedDuration = SignedDuration::from_secs(4);
 /// How soon to ask again while another plans.
@@ -38,7 +40,8 @@ pub async fn step(live: &Live, now: Timestamp) -> Result<Turn, store::Error> {
         return Ok(Turn::Idle(None));
     };
     arm(live, &lease, &snapshot, &rules, now).await?;
-    let waiting = live.store.waiting(now, BATCH).await?;
+    let mut waiting = live.store.waiting(now, BATCH).await?;
+    bound_replays(&mut waiting.entries);
     if waiting.entries.is_empty() && waiting.timers.is_empty() {
         return Ok(Turn::Idle(waiting.next_timer));
     }
@@ -86,6 +89,15 @@ pub fn places(live: &Live, snapshot: &Snapshot) -> Places {
     });
     let zone = snapshot.settings.timezone.clone().unwrap_or(jiff::tz::TimeZone::UTC);
     Places { named: named.collect(), shadow: live.shadow, zone }
+}
+
+/// Leaves what follows too many replays for the next transaction.
+fn bound_replays(entries: &mut Vec<Entry>) {
+    let is_replay = |entry: &Entry| matches!(&entry.item, Item::Command(Command::Replay { .. }));
+    let mut replays = entries.iter().enumerate().filter(|(_, entry)| is_replay(entry));
+    if let Some((at, _)) = replays.nth(REPLAYS) {
+        entries.truncate(at);
+    }
 }
 
 /// The earlier events that entries and timers speak of.

@@ -1,0 +1,241 @@
+//! What acts on many: replaying events, retrying and cancelling deliveries.
+//!
+//! Always a batch at a time, with a cursor to the next, so that neither side ever holds many; and by places that never
+//! change, so that what comes, goes or changes meanwhile makes nothing be done twice or left out. Whoever asks counts
+//! first, by the same batches.
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::admin::api::{Answer, LIMIT_MAX, Refused, Shared, ask, find_event, json_answer};
+use crate::admin::cases::known_rule;
+use crate::delivery::{DeliveryId, State as DeliveryState};
+use crate::event::{Command, Event, OWN_SOURCE, Seq};
+use crate::planner::rule_named;
+use crate::rules::{Globs, Held, Rule, RuleSet};
+use crate::steps::Live;
+use crate::store::{DeliveryFilter, EventFilter, PAGE_BYTES_MAX};
+
+/// So many events are replayed in one batch: each is a commit.
+const REPLAYS_MAX: usize = 200;
+/// So many entries may wait for the planner before more replays are asked of it: what senders send must not wait behind
+/// them for long.
+const LAG_MAX: Seq = 500;
+
+/// A glob on types, with what the store can narrow by.
+pub(crate) struct Types {
+    globs: Option<Globs>,
+    kind: Option<String>,
+}
+
+impl Types {
+    /// Reads the glob of a query; none accepts every type.
+    pub fn read(glob: Option<&str>) -> Result<Self, Refused> {
+        let Some(glob) = glob else { return Ok(Self { globs: None, kind: None }) };
+        let globs = Globs::of(&[glob]).map_err(|problems| {
+            let words: Vec<String> = problems.iter().map(super::cases::said).collect();
+            Refused::Bad(format!("`type`: {}", words.join("; ")))
+        })?;
+        let literal = glob.split(|c: char| !(c.is_alphanumeric() || "._-:/".contains(c))).next().unwrap_or_default();
+        let kind = if literal == glob { glob.to_owned() } else { format!("{literal}*") };
+        Ok(Self { globs: Some(globs), kind: Some(kind) })
+    }
+
+    fn accept(&self, event: &Event) -> bool {
+        self.globs.as_ref().is_none_or(|globs| globs.accept(&event.kind, event.is_own()))
+    }
+}
+
+/// Events by a filter and a glob, as many as the filter wants: fewer only where there are no more, or where their bodies
+/// are large.
+pub(crate) async fn events(live: &Live, mut filter: EventFilter, types: &Types) -> Result<Vec<(Seq, Event)>, Refused> {
+    filter.kind.clone_from(&types.kind);
+    let wanted = filter.limit;
+    let (mut found, mut bytes): (Vec<(Seq, Event)>, usize) = (Vec::new(), 0);
+    while found.len() < wanted && bytes < PAGE_BYTES_MAX {
+        filter.limit = wanted - found.len();
+        let page = live.store.list_events(&filter).await?;
+        let Some((last, _)) = page.last() else { break };
+        match filter.after {
+            Some(_) => filter.after = Some(*last),
+            None => filter.before = Some(*last),
+        }
+        let page = page.into_iter().filter(|(_, event)| types.accept(event));
+        found.extend(page.inspect(|(_, event)| bytes += event.raw.len()));
+    }
+    Ok(found)
+}
+
+/// Which events to plan again. All that is given must hold.
+#[derive(Debug, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReplayQuery {
+    r#type: Option<String>,
+    source: Option<String>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    /// Only for this rule, and only events that it acts on.
+    rule: Option<String>,
+    /// Make deliveries anew.
+    #[serde(default)]
+    again: bool,
+    /// After this place.
+    after: Option<Seq>,
+    /// Up to this place: what comes later is no part of it.
+    upto: Option<Seq>,
+    limit: Option<usize>,
+    /// Only count.
+    #[serde(default)]
+    count: bool,
+}
+
+/// `POST /events/replay`: one batch, oldest first.
+pub(crate) async fn replay(State(live): Shared, query: Result<Query<ReplayQuery>, QueryRejection>) -> Answer {
+    let Query(query) = query?;
+    let snapshot = live.snapshot.load_full();
+    let Some(rules) = snapshot.rules.clone() else {
+        return Err(Refused::Bad("no rules are in force, so nothing can be planned; mend them first".into()));
+    };
+    if let Some(rule) = &query.rule {
+        known_rule(&rules, rule)?;
+    }
+    if [&query.r#type, &query.source, &query.rule].iter().all(|part| part.is_none())
+        && query.since.is_none()
+        && query.until.is_none()
+    {
+        return Err(Refused::Bad("say which: `type`, `source`, `since`, `until` or `rule`".into()));
+    }
+    let census = live.store.census().await?;
+    let (after, upto) = (query.after.unwrap_or(0), query.upto.unwrap_or(census.head));
+    if !query.count && census.head - census.planned > LAG_MAX {
+        return Ok(json_answer(&json!({"found": 0, "replayed": 0, "next": after, "upto": upto, "waits": true})));
+    }
+    let filter = EventFilter {
+        source: query.source.clone(),
+        since: query.since,
+        until: query.until,
+        after: Some(after),
+        before: Some(upto.saturating_add(1)),
+        limit: query.limit.unwrap_or(REPLAYS_MAX).clamp(1, if query.count { LIMIT_MAX } else { REPLAYS_MAX }),
+        ..EventFilter::default()
+    };
+    let types = Types::read(query.r#type.as_deref())?;
+    let page = events(&live, filter, &types).await?;
+    let next = page.last().map(|(seq, _)| *seq);
+    let rule = query.rule.as_deref().and_then(|rule| rule_named(&rules, rule));
+    let wanted: Vec<Seq> =
+        page.iter().filter(|(_, event)| is_meant(&query, &rules, rule, event)).map(|(seq, _)| *seq).collect();
+    drop(page);
+    let mut replayed = 0;
+    if !query.count {
+        let again = round(&live, query.again);
+        for seq in &wanted {
+            ask(&live, Command::Replay { event: *seq, again, rule: query.rule.clone() }).await?;
+            replayed += 1;
+        }
+    }
+    Ok(json_answer(&json!({"found": wanted.len(), "replayed": replayed, "next": next, "upto": upto, "waits": false})))
+}
+
+/// The number of a round that makes deliveries anew, or 0 for one that makes only what isn't there.
+pub(crate) fn round(live: &Live, again: bool) -> u64 {
+    if again { live.clock.now().as_millisecond().unsigned_abs() } else { 0 }
+}
+
+/// Whether an event is to be replayed: Fanfare's own only where the type or source names them, and with a rule only what
+/// that acts on.
+fn is_meant(query: &ReplayQuery, rules: &RuleSet, rule: Option<&Rule>, event: &Event) -> bool {
+    let own = query.r#type.is_some() || query.source.as_deref() == Some(OWN_SOURCE);
+    if event.is_own() && !own {
+        return false;
+    }
+    let Some(rule) = rule else { return true };
+    let judged = rules.judge(event);
+    let judgement = judged.iter().find(|judgement| judgement.rule.name.value == rule.name.value);
+    judgement.is_some_and(|judgement| judgement.held == Some(Held::Held) || judgement.closes.is_some())
+}
+
+/// Which deliveries. All that is given must hold.
+#[derive(Debug, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeliveriesQuery {
+    state: Option<String>,
+    destination: Option<String>,
+    rule: Option<String>,
+    event: Option<String>,
+    since: Option<Timestamp>,
+    /// Planned before this one, for the next batch.
+    before: Option<DeliveryId>,
+    limit: Option<usize>,
+    /// Only count.
+    #[serde(default)]
+    count: bool,
+}
+
+impl DeliveriesQuery {
+    async fn filter(self, live: &Live, otherwise: &[DeliveryState]) -> Result<DeliveryFilter, Refused> {
+        if [&self.state, &self.destination, &self.rule, &self.event].iter().all(|part| part.is_none())
+            && self.since.is_none()
+        {
+            return Err(Refused::Bad("say which: `state`, `destination`, `rule`, `event` or `since`".into()));
+        }
+        let states = match &self.state {
+            Some(states) => states_of(states)?,
+            None => otherwise.to_vec(),
+        };
+        let event = match &self.event {
+            Some(id) => Some(find_event(live, id).await?),
+            None => None,
+        };
+        Ok(DeliveryFilter {
+            states,
+            destination: self.destination,
+            rule: self.rule,
+            event,
+            since: self.since,
+            before: self.before,
+            skip: 0,
+            limit: self.limit.unwrap_or(LIMIT_MAX).clamp(1, LIMIT_MAX),
+        })
+    }
+}
+
+/// Several states, with commas.
+pub(crate) fn states_of(names: &str) -> Result<Vec<DeliveryState>, Refused> {
+    let all = DeliveryState::ALL.map(DeliveryState::name);
+    let read = |name: &str| {
+        DeliveryState::named(name.trim()).ok_or_else(|| {
+            let near = crate::problem::nearest(name, all).map(|near| format!("did you mean `{near}`?"));
+            let hint = near.unwrap_or_else(|| format!("the states are {}", all.join(", ")));
+            Refused::Bad(format!("there is no state `{name}`; {hint}"))
+        })
+    };
+    names.split(',').map(read).collect()
+}
+
+/// `POST /deliveries/retry`: one batch, newest first.
+pub(crate) async fn retry(State(live): Shared, query: Result<Query<DeliveriesQuery>, QueryRejection>) -> Answer {
+    let Query(query) = query?;
+    let count = query.count;
+    let ids = batch(&live, query.filter(&live, &[DeliveryState::Dead]).await?).await?;
+    let done = if count { 0 } else { live.store.revive(&ids, live.clock.now()).await? };
+    live.to_dispatch.notify_one();
+    Ok(json_answer(&json!({"found": ids.len(), "retried": done, "next": ids.last()})))
+}
+
+/// `POST /deliveries/cancel`: one batch, newest first.
+pub(crate) async fn cancel(State(live): Shared, query: Result<Query<DeliveriesQuery>, QueryRejection>) -> Answer {
+    let Query(query) = query?;
+    let count = query.count;
+    let ids = batch(&live, query.filter(&live, &[DeliveryState::Due, DeliveryState::Retrying]).await?).await?;
+    let done = if count { 0 } else { live.store.cancel(&ids, "cancelled by hand", live.clock.now()).await? };
+    Ok(json_answer(&json!({"found": ids.len(), "cancelled": done, "next": ids.last()})))
+}
+
+async fn batch(live: &Live, filter: DeliveryFilter) -> Result<Vec<DeliveryId>, Refused> {
+    let found = live.store.list_deliveries(&filter).await?;
+    Ok(found.into_iter().map(|delivery| delivery.planned.id).collect())
+}
