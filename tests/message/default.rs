@@ -69,6 +69,34 @@ fn fields_are_short_facts_with_human_names() {
 }
 
 #[test]
+fn a_picture_is_the_image_and_never_the_link() {
+    let rows = [
+        (json!({"artwork_url": "https://i.example/a"}), None, Some("https://i.example/a")),
+        (json!({"file": "https://i.example/a.JPG?w=1"}), None, Some("https://i.example/a.JPG?w=1")),
+        (
+            json!({"coverUrl": "https://i.example/1", "image": "https://i.example/2", "url": "https://a.example/3"}),
+            Some("https://a.example/3"),
+            Some("https://i.example/1"),
+        ),
+        (json!({"url": "https://a.example/jpg"}), Some("https://a.example/jpg"), None),
+    ];
+    for (data, link, image) in rows {
+        let message = default(&event("release.live", data.clone()));
+        assert_eq!((message.link.as_deref(), message.image.as_deref()), (link, image), "{data}");
+    }
+}
+
+#[test]
+fn a_sum_of_another_name_is_not_what_the_event_is_about() {
+    let data = json!({"case_id": "C1", "withheld": {"amount": 162.35, "currency": "EUR"}});
+    let message = default(&event("fraud.action_required", data));
+    assert_eq!(message.title, "Fraud action required: C1");
+    assert!(message.fields.iter().any(|field| field.name == "Withheld" && field.value == "162.35 EUR"), "{message:?}");
+    let data = json!({"amount": {"amount": 12.5, "currency": "EUR"}});
+    assert_eq!(default(&event("payment.processed", data)).title, "Payment processed: 12.50 EUR");
+}
+
+#[test]
 fn there_are_at_most_eight_fields_and_none_is_long() {
     let data: Map<String, Value> = (0..40).map(|n| (format!("key_{n}"), json!("x".repeat(5000)))).collect();
     let message = default(&event("x", Value::Object(data)));

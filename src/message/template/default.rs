@@ -17,6 +17,8 @@ const FIELDS_MAX: usize = 8;
 const FACT_MAX: usize = 120;
 /// The longest that a part of a title may be.
 const SUBJECT_MAX: usize = 100;
+/// What the amount that an event is about may be called.
+const AMOUNTS: [&str; 3] = ["amount", "total", "total_amount"];
 /// The longest raw dump.
 const DUMP_MAX: usize = 1500;
 
@@ -37,7 +39,7 @@ pub(crate) fn message(context: &Context<'_>) -> Message {
         severity: severity(context.event),
         link: told.link.or_else(|| admin_link(context.event, context.admin_url)),
         fields: told.fields,
-        image: None,
+        image: told.picture,
         body,
     }
 }
@@ -97,7 +99,18 @@ struct Told {
     /// What it is about, in a few words.
     subject: Option<String>,
     fields: Vec<Field>,
+    /// The first link that is no picture.
     link: Option<String>,
+    /// The first link to a picture.
+    picture: Option<String>,
+}
+
+/// What is found in an event's data.
+#[derive(Default)]
+struct Found {
+    facts: Vec<Fact>,
+    link: Option<String>,
+    picture: Option<String>,
 }
 
 /// A fact: its key, the humanised name, the text.
@@ -108,11 +121,11 @@ struct Fact {
 
 impl Told {
     fn of(event: &Event, names: &Map<String, Value>) -> Self {
-        let mut facts = Vec::new();
-        let mut link = None;
+        let mut found = Found::default();
         if let Value::Object(data) = event.data() {
-            collect(data, true, &mut facts, &mut link);
+            found.collect(data, true);
         }
+        let Found { facts, link, picture } = found;
         let mut used: Vec<String> = Vec::new();
         let mut pick = |keys: &[&str]| {
             let found = keys.iter().find_map(|key| {
@@ -126,7 +139,7 @@ impl Told {
         };
         let title = pick(&["title", "track_title", "release_title", "name", "subject"]);
         let artist = pick(&["artist", "artist_name", "artistName", "primary_artist"]);
-        let amount = pick(&["amount", "total", "total_amount"]).and_then(|text| Decimal::parse_grouped(&text));
+        let amount = pick(&AMOUNTS).and_then(|text| Decimal::parse_grouped(&text));
         let currency = if amount.is_some() { pick(&["currency", "currency_code"]) } else { None };
         let reason = pick(&["reason", "error", "message", "failure_reason"]);
         let mut parts = Vec::new();
@@ -143,7 +156,7 @@ impl Told {
             .take(FIELDS_MAX)
             .collect();
         let subject = (!parts.is_empty()).then(|| text::one_line(&parts.join(", ")));
-        Self { kind: sentence(&event.kind), subject, fields, link }
+        Self { kind: sentence(&event.kind), subject, fields, link, picture }
     }
 
     fn title(&self) -> String {
@@ -158,32 +171,56 @@ impl Told {
     }
 }
 
-/// The short facts of `data`, and of the mappings in it, one level deep; and the first link.
-fn collect(data: &Map<String, Value>, deeper: bool, facts: &mut Vec<Fact>, link: &mut Option<String>) {
-    for (key, value) in data {
-        if let Value::String(url) = value
-            && (url.starts_with("https://") || url.starts_with("http://"))
-        {
-            if link.is_none() {
-                *link = link::target(&[Part::Value(url)]).ok();
-            }
-            continue;
-        }
-        let text = match value {
-            Value::Object(inner) => {
-                if deeper {
-                    collect(inner, false, facts, link);
+impl Found {
+    /// The short facts of `data`, and of the mappings in it, one level deep; and the first link and picture.
+    fn collect(&mut self, data: &Map<String, Value>, deeper: bool) {
+        for (key, value) in data {
+            if let Value::String(url) = value
+                && (url.starts_with("https://") || url.starts_with("http://"))
+            {
+                let place = if is_picture(key, url) { &mut self.picture } else { &mut self.link };
+                if place.is_none() {
+                    *place = link::target(&[Part::Value(url)]).ok();
                 }
                 continue;
             }
-            Value::Array(items) => listed(items),
-            other => scalar(other),
-        };
-        let known = facts.iter().any(|fact| fact.key == *key);
-        if let Some(text) = text.filter(|text| !text.is_empty() && !known) {
-            facts.push(Fact { key: key.clone(), text });
+            let text = match value {
+                Value::Object(inner) => match sum(inner).filter(|_| !AMOUNTS.contains(&key.as_str())) {
+                    Some(sum) => Some(sum),
+                    None => {
+                        if deeper {
+                            self.collect(inner, false);
+                        }
+                        continue;
+                    }
+                },
+                Value::Array(items) => listed(items),
+                other => scalar(other),
+            };
+            let known = self.facts.iter().any(|fact| fact.key == *key);
+            if let Some(text) = text.filter(|text| !text.is_empty() && !known) {
+                self.facts.push(Fact { key: key.clone(), text });
+            }
         }
     }
+}
+
+/// Whether a link leads to a picture: by what it is called, or how it ends.
+fn is_picture(key: &str, url: &str) -> bool {
+    const CALLED: [&str; 5] = ["artwork", "cover", "image", "picture", "thumbnail"];
+    const ENDINGS: [&str; 5] = [".jpg", ".jpeg", ".png", ".gif", ".webp"];
+    let path = url.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    words(key).iter().any(|word| CALLED.contains(&word.as_str())) || ENDINGS.iter().any(|ending| path.ends_with(ending))
+}
+
+/// What is nothing but an amount with its currency. Under a name of its own, such as `withheld`, it is a fact of its own,
+/// and not the amount that the event is about.
+fn sum(map: &Map<String, Value>) -> Option<String> {
+    let (amount, currency) = match (map.get("amount").or_else(|| map.get("value")), map.get("currency")) {
+        (Some(amount), Some(currency)) if map.len() == 2 => (scalar(amount)?, scalar(currency)?),
+        _ => return None,
+    };
+    Some(filters::amount(&Decimal::parse_grouped(&amount)?, &currency))
 }
 
 /// A scalar as people read it.
