@@ -86,11 +86,27 @@ pub(crate) fn assignment(action: &Action, event: Seq, case: Option<CaseFacts>) -
     }
 }
 
+/// Whether the rule's actions speak to a destination, and none of them has in this case: it waited for hours, was
+/// muted, or did not come to it. What went into a digest may have been told.
+fn unheard(rule: &Rule, case: &Case, destination: &str) -> bool {
+    let mut speaking =
+        rule.actions.iter().filter(|action| action.to.iter().any(|to| to.value == destination)).peekable();
+    speaking.peek().is_some()
+        && !case.lanes.contains_key(destination)
+        && !case.summed.contains(destination)
+        && speaking.all(|action| action.digest.is_none() && !rests_in_digest(action))
+}
+
+/// Whether what a throttle holds back comes as one message.
+fn rests_in_digest(action: &Action) -> bool {
+    action.throttle.as_ref().is_some_and(|throttle| throttle.rest_digest)
+}
+
 impl Round<'_> {
     /// Takes an announcement through mute, throttle, digest and hours. `case` is the case that it belongs to; for one
     /// that has just closed, as it stood.
     pub fn announce(&mut self, said: &Announcement<'_>, mut case: Option<&mut Case>, tale: &mut Tale) {
-        let to = self.audible(said, tale);
+        let to = self.audible(said, case.as_deref(), tale);
         if to.is_empty() {
             return;
         }
@@ -120,8 +136,9 @@ impl Round<'_> {
         }
     }
 
-    /// The destinations of an announcement that are configured and that no mute covers.
-    fn audible<'s>(&mut self, said: &Announcement<'s>, tale: &mut Tale) -> Vec<&'s str> {
+    /// The destinations of an announcement that are configured and that no mute covers; of a close's, those that know
+    /// what has closed.
+    fn audible<'s>(&mut self, said: &Announcement<'s>, case: Option<&Case>, tale: &mut Tale) -> Vec<&'s str> {
         let action = said.acted.action;
         let at = said.at(self.now);
         let mut audible = Vec::new();
@@ -130,6 +147,12 @@ impl Round<'_> {
                 tale.fail(format!("destination `{destination}` is not configured"));
             } else if let Some(note) = self.muted(said.rule, destination, Some(said.event), at) {
                 tale.action(Outcome::Muted, &action.id, Some(destination), note);
+            } else if said.occasion == Occasion::Close
+                && !self.quiet(said.rule, said.occasion, case)
+                && case.is_some_and(|case| unheard(said.rule, case, destination))
+            {
+                let note = format!("not said to `{destination}`, which never heard of the case");
+                tale.action(Outcome::Cancelled, &action.id, Some(destination), note);
             } else {
                 audible.push(destination);
             }

@@ -1,6 +1,6 @@
 //! A case: what an event is about, from the match that opens it to its close, and the timers that run meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,9 @@ pub struct Case {
     /// Where it was announced, by destination.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lanes: BTreeMap<String, Shown>,
+    /// Destinations that heard of it in a summary, where it has no place of its own.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub summed: BTreeSet<String>,
     /// What runs by the clock, by action.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub timers: BTreeMap<String, Scheduled>,
@@ -143,6 +146,7 @@ impl Case {
             shadow: false,
             own: false,
             lanes: BTreeMap::new(),
+            summed: BTreeSet::new(),
             timers: BTreeMap::new(),
             ends_s: None,
         }

@@ -138,7 +138,10 @@ impl Round<'_> {
         match going.len() {
             0 => self.add_more(&parts, more),
             1 if more == 0 => going.into_iter().for_each(|held| self.send_held(held)),
-            _ => self.summarise(destination, &going, more),
+            _ => {
+                self.note_summed(destination, &going);
+                self.summarise(destination, &going, more);
+            }
         }
     }
 
@@ -214,6 +217,18 @@ impl Round<'_> {
         self.send(Draft { rule, action, occasion, delivery }, case.as_mut());
         if let Some(case) = case {
             self.save_case(&case);
+        }
+    }
+
+    /// Notes in their cases that these messages were told in a summary.
+    fn note_summed(&mut self, destination: &str, going: &[Held]) {
+        for held in going {
+            let Some(belongs) = &held.case else { continue };
+            let names = names_for(self.rules, &held.delivery.rule);
+            if let Some(mut case) = self.case(&names, &belongs.key) {
+                case.summed.insert(destination.to_owned());
+                self.save_case(&case);
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use crate::planner::ledger::Keys;
 use crate::planner::matching::MISSING_KEY;
 use crate::planner::missing::Awaited;
 use crate::planner::mute::Muting;
-use crate::planner::own::{Noticed, Unmatched};
+use crate::planner::own::{Failing, Noticed, Unmatched};
 use crate::planner::throttle::Window;
 use crate::planner::timer::Meaning;
 use crate::rules::{Action, ActionJudgement, HoursChoice, Rule};
@@ -30,7 +30,10 @@ pub fn keys(inputs: &Inputs<'_>) -> Keys {
         match &entered.what {
             What::Event(judged) | What::Replay { event: Some(judged), .. } => wanted.event(judged),
             What::Command(command) => wanted.command(command),
-            What::Replay { event: None, .. } | What::Signal(_) | What::Parked { .. } => {}
+            What::Signal(signal) => {
+                signal.destination.iter().for_each(|destination| wanted.one::<Failing>(&[destination]));
+            }
+            What::Replay { event: None, .. } | What::Parked { .. } => {}
         }
     }
     for fired in &inputs.timers {

@@ -1,4 +1,7 @@
 //! Fanfare's own events: the first of a kind at once, more of it as one a minute, and none that one of them set off.
+//!
+//! But for one: where it was told that a destination fails, it is told that it is well again, whichever message found
+//! out. Each such pair begins with something that no own event set off, so that no loop can arise.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -51,6 +54,17 @@ impl Doc for Unmatched {
     const KIND: &'static str = "unmatched";
 }
 
+/// It was told that a destination fails, and not yet that it is well again; under the destination.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Failing {
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl Doc for Failing {
+    const KIND: &'static str = "failing";
+}
+
 impl Round<'_> {
     /// Fanfare noticed something about itself.
     pub fn noticed(&mut self, seq: Seq, signal: &Signal) {
@@ -62,7 +76,8 @@ impl Round<'_> {
 
     /// Makes an own event of a signal, or keeps it for the next. `origin` tells it from others of its kind.
     pub fn signal(&mut self, origin: &str, signal: &Signal) {
-        if signal.from_own {
+        let ends_what_was_told = self.pair(signal);
+        if signal.from_own && !ends_what_was_told {
             return;
         }
         let rule = signal.rule.clone().unwrap_or_default();
@@ -83,6 +98,25 @@ impl Round<'_> {
             self.tell_noticed(&parts, noticed, origin);
         } else {
             self.book.put(&parts, &noticed);
+        }
+    }
+
+    /// Keeps that a destination's failing was told, until it is well again. Whether this is that end.
+    fn pair(&mut self, signal: &Signal) -> bool {
+        let Some(destination) = signal.destination.as_deref() else { return false };
+        match signal.kind.as_str() {
+            "fanfare.destination.failing" if !signal.from_own => {
+                self.book.put(&[destination], &Failing { since: signal.at });
+                false
+            }
+            "fanfare.destination.recovered" => {
+                let was_told = self.book.get::<Failing>(&[destination]).is_some();
+                if was_told {
+                    self.book.delete::<Failing>(&[destination]);
+                }
+                was_told
+            }
+            _ => false,
         }
     }
 

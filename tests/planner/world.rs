@@ -79,12 +79,13 @@ pub fn rules(text: &str) -> RuleSet {
     rules_in(text, None)
 }
 
-/// Rules from their text, or of a recipe from its file, with the names that the preset brings.
+/// Rules from their text, or from a file and the `shared.yaml` beside it, with the names that the preset brings.
 pub fn rules_in(text: &str, zone: Option<&str>) -> RuleSet {
     let mut problems = Problems::new();
-    let shared = "docs/cookbook/rules/shared.yaml";
-    let files = match text.strip_suffix(".yaml") {
-        Some(_) => [shared, text].map(|path| File::new(path, std::fs::read_to_string(path).unwrap())).to_vec(),
+    let files = match text.strip_suffix(".yaml").and_then(|_| text.rsplit_once('/')) {
+        Some((folder, _)) => [text.to_owned(), format!("{folder}/shared.yaml")]
+            .map(|path| File::new(path.as_str(), std::fs::read_to_string(&path).unwrap()))
+            .to_vec(),
         None => vec![File::new("rules.yaml", text)],
     };
     let names = preset_names("jewelmusic").iter();
