@@ -135,6 +135,8 @@ impl fmt::Display for Place {
 /// Whether a problem stops what was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Gravity {
+    /// Legal, and often meant: what it comes to is easily taken for something else.
+    Note,
     /// Legal, and surely not meant.
     Warning,
     /// Nothing is loaded while it stands.
@@ -145,6 +147,7 @@ impl Gravity {
     /// Its word.
     pub fn name(self) -> &'static str {
         match self {
+            Gravity::Note => "note",
             Gravity::Warning => "warning",
             Gravity::Error => "error",
         }
@@ -162,6 +165,8 @@ pub struct Problem {
     pub message: String,
     /// Where.
     pub place: Option<Place>,
+    /// Whether its line is only named: a secret stands there.
+    pub unshown: bool,
     /// A second place that explains the first, with what to say there.
     pub also: Option<(Place, String)>,
     /// What to do.
@@ -171,7 +176,15 @@ pub struct Problem {
 impl Problem {
     /// An error without a place as yet.
     pub fn error(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, gravity: Gravity::Error, message: message.into(), place: None, also: None, hint: None }
+        Self {
+            code,
+            gravity: Gravity::Error,
+            message: message.into(),
+            place: None,
+            unshown: false,
+            also: None,
+            hint: None,
+        }
     }
 
     /// A warning without a place as yet.
@@ -179,11 +192,22 @@ impl Problem {
         Self { gravity: Gravity::Warning, ..Self::error(code, message) }
     }
 
+    /// A note without a place as yet.
+    pub fn note(code: &'static str, message: impl Into<String>) -> Self {
+        Self { gravity: Gravity::Note, ..Self::error(code, message) }
+    }
+
     /// The same, there.
     #[must_use]
     pub fn at(mut self, place: &Place) -> Self {
         self.place = Some(place.clone());
         self
+    }
+
+    /// The same, there, where the line must not be shown.
+    #[must_use]
+    pub fn at_unshown(self, place: &Place) -> Self {
+        Self { unshown: true, ..self.at(place) }
     }
 
     /// The same, with a second place.
@@ -221,9 +245,10 @@ impl Problem {
         let level = match self.gravity {
             Gravity::Error => Level::ERROR,
             Gravity::Warning => Level::WARNING,
+            Gravity::Note => Level::NOTE,
         };
         let hint = self.hint.as_deref().map(visible);
-        let shown = self.place.as_ref().is_some_and(Place::can_be_shown);
+        let shown = !self.unshown && self.place.as_ref().is_some_and(Place::can_be_shown);
         let beside = hint.as_deref().filter(|hint| shown && hint.chars().count() <= LABEL_MAX);
         let mut group = Group::with_title(level.primary_title(visible(&self.message)).id(self.code));
         let mut pieces: Vec<Vec<Mark<'_>>> = Vec::new();
@@ -236,7 +261,7 @@ impl Problem {
             }
         }
         for piece in &pieces {
-            group = group.element(element(piece));
+            group = group.element(element(piece, !self.unshown));
         }
         if let (Some(hint), None) = (&hint, beside) {
             group = group.element(Level::HELP.message(hint.as_ref()));
@@ -262,12 +287,13 @@ impl Problem {
 /// A place to be marked, and what to say there.
 type Mark<'p> = (AnnotationKind, &'p Place, Option<&'p str>);
 
-/// The lines of all these places of one file, marked; or only the first one's name, where its line is too long to show.
-fn element<'p>(marks: &[Mark<'p>]) -> Element<'p> {
+/// The lines of all these places of one file, marked; or only the first one's name, where its line is too long to be
+/// shown, or must not be.
+fn element<'p>(marks: &[Mark<'p>], shown: bool) -> Element<'p> {
     let Some((_, first, _)) = marks.first() else { return Padding.into() };
     let file = &first.file;
     let path = visible(&file.path);
-    if !first.can_be_shown() {
+    if !shown || !first.can_be_shown() {
         return Origin::path(path).line(first.line()).char_column(first.column()).into();
     }
     let lines = marks.iter().map(|(_, place, _)| file.line_of(place.span.start));
@@ -349,8 +375,12 @@ impl Problems {
 
     /// How many errors, how many warnings.
     pub fn count(&self) -> (usize, usize) {
-        let errors = self.0.iter().filter(|problem| problem.gravity == Gravity::Error).count();
-        (errors, self.0.len() - errors)
+        (self.of(Gravity::Error), self.of(Gravity::Warning))
+    }
+
+    /// How many are of this gravity.
+    pub fn of(&self, gravity: Gravity) -> usize {
+        self.0.iter().filter(|problem| problem.gravity == gravity).count()
     }
 
     /// Whether there is none at all.

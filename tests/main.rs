@@ -12,6 +12,7 @@ mod message;
 mod planner;
 mod store;
 mod channels;
+mod check;
 mod wire;
 mod shipped;
 mod schema;

@@ -104,6 +104,12 @@ pub trait Channel: Send + Sync + std::fmt::Debug {
         false
     }
 
+    /// Whether each further message of a case stands by itself where people read them one below the other, though other
+    /// destinations of this kind thread.
+    fn stands_alone(&self) -> bool {
+        false
+    }
+
     /// Every secret it holds, for redaction of whatever comes back and for the leak test.
     fn secrets(&self) -> Vec<Secret>;
 

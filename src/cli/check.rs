@@ -17,7 +17,7 @@ pub(crate) struct Check {
     /// Leave secrets and destinations out: needs no environment, for authors and CI
     #[arg(long)]
     rules_only: bool,
-    /// Warnings fail too
+    /// Warnings fail too; notes don't
     #[arg(long)]
     strict: bool,
     /// How problems are printed
@@ -68,18 +68,17 @@ fn text(loaded: &Loaded) {
         term::count(files.rules.len(), "rules file", "rules files"),
         term::count(files.templates.len(), "template", "templates")
     );
-    let found = match (errors, warnings) {
-        (0, 0) => term::good("all is well"),
-        (0, warnings) => term::warn(&term::count(warnings, "warning", "warnings")),
-        (errors, 0) => term::bad(&term::count(errors, "error", "errors")),
-        (errors, warnings) => {
-            format!(
-                "{}, {}",
-                term::bad(&term::count(errors, "error", "errors")),
-                term::count(warnings, "warning", "warnings")
-            )
-        }
-    };
+    let notes = loaded.problems.of(Gravity::Note);
+    let found: Vec<String> = [
+        (errors, "error", "errors", term::bad as fn(&str) -> String),
+        (warnings, "warning", "warnings", term::warn),
+        (notes, "note", "notes", term::dim),
+    ]
+    .into_iter()
+    .filter(|(count, ..)| *count > 0)
+    .map(|(count, one, many, paint)| paint(&term::count(count, one, many)))
+    .collect();
+    let found = if found.is_empty() { term::good("all is well") } else { found.join(", ") };
     println!("{read}: {found}");
 }
 
@@ -110,7 +109,9 @@ fn github(problem: &Problem) -> String {
         Some(hint) => format!("{} ({hint})", problem.message),
         None => problem.message.clone(),
     };
-    format!("::{}{}::{}", problem.gravity.name(), place.unwrap_or_default(), escape(&message))
+    // What others call a note is a notice there.
+    let command = if problem.gravity == Gravity::Note { "notice" } else { problem.gravity.name() };
+    format!("::{command}{}::{}", place.unwrap_or_default(), escape(&message))
 }
 
 /// SARIF 2.1.0 (OASIS), one run.
@@ -129,6 +130,7 @@ fn sarif(loaded: &Loaded) -> Value {
         let level = match problem.gravity {
             Gravity::Error => "error",
             Gravity::Warning => "warning",
+            Gravity::Note => "note",
         };
         let text = match &problem.hint {
             Some(hint) => format!("{} ({hint})", problem.message),

@@ -1,7 +1,7 @@
 //! Whether the parts fit together: names that rules, templates and destinations use of each other.
 //!
-//! Each part reports its own mistakes; here are those that only the whole can see, and what is legal and surely not
-//! meant.
+//! Each part reports its own mistakes; here are those that only the whole can see. What is legal and surely not meant
+//! is [`suspect`](crate::config::suspect)'s to tell.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -12,16 +12,12 @@ use jiff::tz::TimeZone;
 
 use crate::config::{Destination, HoursName, Settings};
 use crate::delivery::Say;
-use crate::event::{Event, EventId, OWN_SOURCE};
+use crate::event::{Event, OWN_SOURCE};
 use crate::message::{Context, Templates};
 use crate::problem::{Problem, Problems};
-use crate::rules::glob::Glob;
 use crate::rules::parse::times::hours_choice;
 use crate::rules::{Action, Held, Rule, RuleSet};
-use crate::source::{Source, presets, samples};
-
-/// The source that samples are taken to come from.
-const DEFAULT_SOURCE: &str = "jewelmusic";
+use crate::source::Source;
 
 /// Destinations by name, as a snapshot holds them.
 pub type Destinations = BTreeMap<String, Arc<Destination>>;
@@ -42,7 +38,7 @@ pub fn hours(
     all
 }
 
-/// Reports names that lead nowhere, and things that nobody uses. `destinations` is `None` where none are known.
+/// Reports names that lead nowhere. `destinations` is `None` where none are known.
 pub fn names(
     rules: &RuleSet,
     templates: &Templates,
@@ -70,14 +66,10 @@ pub fn names(
             });
         }
     }
-    unused_templates(rules, templates, problems);
     if let Some(destinations) = destinations {
         address_names(rules, destinations, problems);
         fallbacks(destinations, problems);
-        unused_destinations(rules, destinations, problems);
     }
-    types(rules, sources, problems);
-    unheard(rules, problems);
 }
 
 /// All that a rule may say, at an event and at a close.
@@ -175,93 +167,17 @@ fn fallbacks(destinations: &Destinations, problems: &mut Problems) {
     }
 }
 
-fn unused_destinations(rules: &RuleSet, destinations: &Destinations, problems: &mut Problems) {
-    let spoken_to: BTreeSet<&str> = rules
-        .rules
-        .iter()
-        .flat_map(actions)
-        .flat_map(|action| action.to.iter().map(|to| to.value.as_str()))
-        .chain(destinations.values().flat_map(|destination| destination.fallback.iter().map(|(name, _)| name.as_str())))
-        .collect();
-    for destination in destinations.values().filter(|destination| !spoken_to.contains(destination.name.as_str())) {
-        problems.push(
-            Problem::warning("unused-destination", format!("no rule speaks to `{}`", destination.name))
-                .at(&destination.place),
-        );
-    }
-}
-
-fn unused_templates(rules: &RuleSet, templates: &Templates, problems: &mut Problems) {
-    let said: BTreeSet<&str> = rules
-        .rules
-        .iter()
-        .flat_map(actions)
-        .filter_map(|action| match &action.say.value {
-            Say::Message(name) => Some(name.as_str()),
-            Say::Text(_) | Say::Default | Say::Summary => None,
-        })
-        .collect();
-    for name in templates.names().into_iter().filter(|name| !said.contains(name)) {
-        problems.push(Problem::warning("unused-message", format!("no rule says the message `{name}`")));
-    }
-}
-
-/// Warns of globs that match no type that any source is known to send: never an error, since senders add types.
-fn types(rules: &RuleSet, sources: &BTreeMap<String, Arc<Source>>, problems: &mut Problems) {
-    let known: Vec<&str> = match sources.values().map(|source| source.preset).collect::<Vec<_>>() {
-        // A source whose types nobody knows may send anything.
-        presets if presets.iter().any(|preset| preset.types.is_empty()) => return,
-        presets if presets.is_empty() => presets::named(DEFAULT_SOURCE).map_or(Vec::new(), |p| p.types.to_vec()),
-        presets => presets.into_iter().flat_map(|preset| preset.types.iter().copied()).collect(),
-    };
-    for rule in &rules.rules {
-        let globs = rule.closed_by.iter().map(|closer| &closer.events).chain([&rule.events]);
-        let missing = rule.missing.iter().map(|missing| &missing.events);
-        for glob in globs.chain(missing).flat_map(|globs| globs.texts()) {
-            let text = glob.text.as_str();
-            if text.starts_with('!') || text.starts_with("fanfare.") {
-                continue;
-            }
-            if Glob::parse(text).is_ok_and(|glob| known.iter().any(|kind| glob.matches(kind))) {
-                continue;
-            }
-            let near = known.iter().copied().filter(|_| !text.contains(['*', '?', '{']));
-            let problem = Problem::warning("unknown-type", format!("no known event type matches `{text}`"));
-            problems.push(match &glob.place {
-                Some(place) => problem.at(place).suggest(text, near),
-                None => problem,
-            });
-        }
-    }
-}
-
-/// Warns when nobody would hear of what Fanfare can't do.
-fn unheard(rules: &RuleSet, problems: &mut Problems) {
-    if rules.rules.is_empty() {
-        return;
-    }
-    for (kind, what) in
-        [("fanfare.delivery.dead", "a delivery that died"), ("fanfare.rule.failed", "a rule that failed")]
-    {
-        if !rules.rules.iter().any(|rule| rule.enabled && rule.events.accept(kind, true)) {
-            problems.push(
-                Problem::warning("unheard", format!("no rule listens to `{kind}`: nobody would hear of {what}"))
-                    .hint(format!("add a rule with `events: {kind}`, or `events: \"fanfare.*\"`")),
-            );
-        }
-    }
-}
-
 /// Renders every message that a rule says with every sample that the rule accepts: what a template asks for and no
 /// such event has is reported where it stands.
 pub fn renderings(
     rules: &RuleSet,
     templates: &Templates,
     settings: &Settings,
+    samples: &[(&'static str, Event)],
     now: Timestamp,
     problems: &mut Problems,
 ) {
-    let samples = sample_events(now);
+    let samples: Vec<Event> = samples.iter().map(|(_, event)| event.clone()).collect();
     let mut by_message: BTreeMap<&str, Vec<Context<'_>>> = BTreeMap::new();
     for rule in &rules.rules {
         let opening = opening(rules, rule, &samples);
@@ -328,23 +244,4 @@ fn context<'a>(
         zone: settings.timezone.clone().unwrap_or(TimeZone::UTC),
         admin_url: settings.admin_url.as_deref(),
     }
-}
-
-/// Every sample as an event of the sender that Fanfare is made for.
-fn sample_events(now: Timestamp) -> Vec<Event> {
-    let mut dice = fastrand::Rng::with_seed(1);
-    let event = |sample: &samples::Sample| {
-        let instance = sample.instance(&mut dice, now);
-        Event {
-            source: DEFAULT_SOURCE.into(),
-            id: EventId(instance.id.as_str().into()),
-            kind: instance.kind.as_str().into(),
-            created: now,
-            received: now,
-            raw: instance.raw().into(),
-            body: instance.body,
-            proof: "sample".into(),
-        }
-    };
-    samples::ALL.iter().map(event).collect()
 }

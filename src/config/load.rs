@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use crate::config::files::{self, Files, Seen};
 use crate::config::settings::{self, Configured};
 use crate::config::substitute::{Environment, Found, NoEnvironment, substitute};
-use crate::config::{Settings, Snapshot, check};
+use crate::config::suspect::evidence::{self, Evidence};
+use crate::config::suspect::{Past, Whole};
+use crate::config::{Settings, Snapshot, check, suspect};
 use crate::message::Templates;
 use crate::problem::{Problem, Problems};
 use crate::rules::Presets;
@@ -44,6 +46,16 @@ impl Loaded {
 
 /// Loads `fanfare.yaml` and the folders it names.
 pub fn load(file: &Path, environment: &dyn Environment, now: Timestamp) -> Loaded {
+    load_after(file, environment, now, |_| Past::default())
+}
+
+/// The same, held against what happened before, which `past` looks up once it is known where that is kept.
+pub fn load_after(
+    file: &Path,
+    environment: &dyn Environment,
+    now: Timestamp,
+    past: impl FnOnce(&Settings) -> Past,
+) -> Loaded {
     let mut problems = Problems::new();
     let mut files = Files::default();
     let configured = configured(file, environment, &mut files, &mut problems);
@@ -53,7 +65,8 @@ pub fn load(file: &Path, environment: &dyn Environment, now: Timestamp) -> Loade
         (settings.rules.clone(), settings.templates.clone())
     });
     let seen = Seen::of(file, folders, &files, problems.iter().chain(said.iter()), environment);
-    finish(Gathered { configured, files, seen, problems, said }, file, now)
+    let past = configured.as_ref().map(|configured| past(&configured.settings)).unwrap_or_default();
+    finish(Gathered { configured, files, seen, problems, said, past }, file, now)
 }
 
 /// Loads only the folders beside `file`: no secrets and no destinations are known.
@@ -64,7 +77,7 @@ pub fn load_rules_only(file: &Path, now: Timestamp) -> Loaded {
     files.read_folders(&settings.rules, &settings.templates, &mut said);
     let folders = Some((settings.rules, settings.templates));
     let seen = Seen::of(file, folders, &files, said.iter(), &NoEnvironment);
-    let gathered = Gathered { configured: None, files, seen, problems: Problems::new(), said };
+    let gathered = Gathered { configured: None, files, seen, problems: Problems::new(), said, past: Past::default() };
     finish(gathered, file, now)
 }
 
@@ -77,6 +90,8 @@ struct Gathered {
     problems: Problems,
     /// What is wrong with rules and templates.
     said: Problems,
+    /// What happened before.
+    past: Past,
 }
 
 fn configured(
@@ -111,7 +126,7 @@ fn without_secrets(problems: Problems, found: &Found) -> Problems {
     };
     for mut problem in problems {
         let of_placeholder = problem.place.as_ref().is_some_and(|place| found.placeholders.contains(place));
-        if of_placeholder && !matches!(problem.code, "no-variable" | "no-file") {
+        if of_placeholder && !matches!(problem.code, "no-variable" | "no-file" | "substitution") {
             continue;
         }
         problem.message = cut(&problem.message);
@@ -122,7 +137,7 @@ fn without_secrets(problems: Problems, found: &Found) -> Problems {
 }
 
 fn finish(gathered: Gathered, file: &Path, now: Timestamp) -> Loaded {
-    let Gathered { configured, files, seen, mut problems, mut said } = gathered;
+    let Gathered { configured, files, seen, mut problems, mut said, past } = gathered;
     let config_is_broken = problems.has_errors();
     let settings = match &configured {
         Some(configured) => configured.settings.clone(),
@@ -133,13 +148,28 @@ fn finish(gathered: Gathered, file: &Path, now: Timestamp) -> Loaded {
         None => (BTreeMap::new(), None),
     };
     let rules = rules::parse(&files.rules, &preset_names(&sources), settings.timezone.clone(), &mut said);
+    let is_whole = !said.has_errors();
     let templates = Templates::load(&files.templates, &mut said);
     let destinations = destinations.map(|destinations| check::hours(destinations, &rules, &settings, &mut said));
     check::names(&rules, &templates, &sources, destinations.as_ref(), &mut said);
     if let Some(destinations) = &destinations {
         check::own_listeners(destinations, &settings, &mut said);
     }
-    check::renderings(&rules, &templates, &settings, now, &mut said);
+    let source = evidence::sample_source(&sources);
+    let samples = evidence::sample_events(&source, now);
+    check::renderings(&rules, &templates, &settings, &samples, now, &mut said);
+    let tests = evidence::of_tests(&files.tests, &rules, &source, now);
+    let whole = Whole {
+        rules: &rules,
+        templates: &templates,
+        sources: &sources,
+        destinations: destinations.as_ref(),
+        evidence: Evidence::new(samples, tests, &past),
+        past: &past,
+        is_whole,
+        now,
+    };
+    suspect::all(&whole, &mut said);
     let rules_are_broken = said.has_errors();
     problems.extend(said);
     problems.sort();

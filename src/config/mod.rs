@@ -28,6 +28,7 @@ pub mod schema;
 pub mod settings;
 mod stand_in;
 pub mod substitute;
+pub mod suspect;
 
 /// Everything in force at a time.
 #[derive(Debug)]

@@ -114,6 +114,7 @@ fn scalar(
         Ok(pieces) => pieces,
         Err(problem) => {
             problems.push(problem.at(place));
+            found.placeholders.push(place.clone());
             return String::new();
         }
     };

@@ -9,10 +9,12 @@ use std::fmt;
 
 use serde_json::Value;
 
+pub use self::gaps::Gap;
 use self::plan::{Query, Segment, Selector};
 
 mod eval;
 mod functions;
+mod gaps;
 mod lex;
 mod mistakes;
 mod plan;
@@ -81,6 +83,11 @@ impl Path {
     /// budget. A node that is reached twice stands there twice.
     pub fn select<'v>(&self, root: &'v Value, steps: &mut u64) -> Result<Vec<&'v Value>, Exceeded> {
         eval::select(&self.query, root, steps)
+    }
+
+    /// Where it leads nowhere, whichever of these documents it is asked of.
+    pub fn gaps(&self, documents: &[&Value]) -> Vec<Gap> {
+        gaps::gaps(&self.query, documents)
     }
 
     /// As it was written.

@@ -103,6 +103,11 @@ impl Check {
         Self { parts, words: words.into() }
     }
 
+    /// The operators with their operands, in the order of the file.
+    pub(crate) fn parts(&self) -> &[(&'static Operator, Operand)] {
+        &self.parts
+    }
+
     /// In words.
     pub fn words(&self) -> &Arc<str> {
         &self.words

@@ -76,6 +76,26 @@ impl Tree {
         }
     }
 
+    /// The same for two conditions that ask the same, wherever they stand.
+    pub(crate) fn signature(&self) -> String {
+        let all = |parts: &[Tree]| -> String { parts.iter().map(|part| part.signature() + "; ").collect() };
+        match self {
+            Tree::All(parts) => format!("all({})", all(parts)),
+            Tree::Any(parts) => format!("any({})", all(parts)),
+            Tree::Not(part) => format!("not({})", part.signature()),
+            Tree::Test(test) => format!("{} {}", test.path, test.check.words()),
+        }
+    }
+
+    /// Every test in it.
+    pub(crate) fn tests(&self) -> Vec<&Test> {
+        match self {
+            Tree::All(parts) | Tree::Any(parts) => parts.iter().flat_map(Tree::tests).collect(),
+            Tree::Not(part) => part.tests(),
+            Tree::Test(test) => vec![test],
+        }
+    }
+
     fn collect<'t>(&'t self, names: &mut Vec<&'t Name>) {
         match self {
             Tree::All(parts) | Tree::Any(parts) => parts.iter().for_each(|part| part.collect(names)),

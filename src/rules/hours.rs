@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
+use crate::problem::Place;
+
 /// How many days ahead an opening is looked for: more than ten years.
 const DAYS_AHEAD: usize = 4000;
 
@@ -29,6 +31,8 @@ pub struct Hours {
     pub zone: TimeZone,
     /// Whether what falls outside is dropped rather than held.
     pub drop: bool,
+    /// Where it stands.
+    pub place: Place,
 }
 
 impl Hours {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use regex::Regex;
 use serde_json::Value;
@@ -105,6 +106,12 @@ impl Values {
             }
         }
         values
+    }
+
+    /// All of them; texts in the form in which they are compared.
+    pub(crate) fn literals(&self, zone: &TimeZone) -> impl Iterator<Item = Literal> {
+        let texts = self.texts.iter().map(|text| Literal::text(text, false, zone));
+        texts.chain(self.others.iter().cloned())
     }
 
     pub(crate) fn contain(&self, value: &Value, look: &Look<'_>) -> bool {

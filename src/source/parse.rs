@@ -60,7 +60,13 @@ impl Source {
         let before = problems.count().0;
         let place = head(fields);
         check_name(name, &place, problems);
-        let preset = preset(fields, problems)?;
+        let Some(preset) = preset(fields, problems) else {
+            // What its keys are depends on the preset: none is called unknown.
+            for (key, _) in KEYS.iter().chain(HMAC_KEYS) {
+                fields.take(key);
+            }
+            return None;
+        };
         let (secrets, excused) = secrets(name, preset, fields, problems);
         let mut source = Source::of(name, preset, secrets);
         path(&mut source, fields, problems);
@@ -169,7 +175,7 @@ fn secret(name: &str, preset: &Preset, nth: usize, text: &str, node: &Node, prob
     let which = format!("secret {} of source `{name}`", nth + 1);
     let reference = node.place.text().contains("${");
     let mut say = |problem: Problem| {
-        problems.push(if reference { problem.at(&node.place) } else { problem });
+        problems.push(if reference { problem.at(&node.place) } else { problem.at_unshown(&node.place) });
     };
     if !reference {
         say(Problem::warning("secret-in-file", format!("{which} stands in the file itself"))

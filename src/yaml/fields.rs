@@ -1,7 +1,7 @@
 //! A mapping taken apart key by key, so that every unknown, missing or misshapen one is reported at once.
 
 use super::{Key, Kind, Node, QUOTE_COMMENT};
-use crate::problem::{Place, Problem, Problems};
+use crate::problem::{Place, Problem, Problems, nearest};
 
 /// A mapping under reading: keys are taken one by one, and [`Fields::finish`] reports those that nobody took.
 ///
@@ -131,8 +131,11 @@ impl<'n> Fields<'n> {
         self.entries.iter().any(|(found, _)| found.text == key)
     }
 
-    /// Reports that `key` must be there.
+    /// Reports that `key` must be there, unless another key was surely meant to be it: that one is reported as unknown.
     pub fn missing(&self, key: &str, problems: &mut Problems) {
+        if self.entries.iter().any(|(found, _)| nearest(&found.text, [key]).is_some()) {
+            return;
+        }
         problems
             .push(Problem::error("missing-key", format!("{} has no `{key}`", self.what)).at(&self.place.first_line()));
     }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use clap::{Arg, Command};
 use fanfare::channels::{self, KeyDoc, Kind};
 use fanfare::config::settings::DESTINATION_KEYS;
+use fanfare::config::suspect::{ALL, ELSEWHERE};
 use fanfare::delivery::{Attempt, DeliveryId, Outcome, State};
 use fanfare::event::EventId;
 use fanfare::message::template::filters::FILTERS;
@@ -34,6 +35,8 @@ pub fn section(name: &str) -> String {
             "metrics" => metrics(),
             "api" => api(),
             "commands" => commands(),
+            "suspicions" => suspicions(),
+            "warnings" => pairs_and_mends(),
             _ => panic!("nothing is generated under `{name}`"),
         },
         Some(("keys", of)) => {
@@ -102,6 +105,17 @@ fn metrics() -> String {
     let registered = std::fs::read_to_string("src/notes.rs").unwrap().matches("registry.register(").count();
     assert_eq!(rows.len(), registered, "a metric is registered that nothing here sets off");
     table(&["metric", "kind", "labels", "what it says"], rows)
+}
+
+fn suspicions() -> String {
+    let rows =
+        ALL.iter().map(|one| vec![code(one.code), one.gravity.name().into(), sentence(one.doc), sentence(one.mend)]);
+    table(&["identifier", "gravity", "what it is", "what to do"], rows)
+}
+
+fn pairs_and_mends() -> String {
+    let rows = ELSEWHERE.iter().map(|(name, doc, mend)| vec![code(name), sentence(doc), sentence(mend)]);
+    table(&["identifier", "what it is", "what to do"], rows)
 }
 
 fn operators() -> String {

@@ -18,7 +18,7 @@ timezone: Europe/Berlin
 sources:
   jewelmusic: {preset: jewelmusic, secrets: "${env:JEWELMUSIC_SECRET}"}
 destinations:
-  release-team: {type: slack, webhook_url: "${env:SLACK}", mentions: {lead: U024BE7LH}}
+  release-team: {type: slack, token: "${env:SLACK}", channel: "#releases", mentions: {lead: U024BE7LH}}
   fans: {type: discord, webhook_url: "${env:DISCORD}"}
   label-heads: {type: email, smtp: "${env:SMTP}", from: fanfare@label.example, to: heads@label.example}
   finance: {type: email, smtp: "${env:SMTP}", from: fanfare@label.example, to: finance@label.example}

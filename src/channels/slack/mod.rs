@@ -227,6 +227,10 @@ impl Channel for Slack {
         matches!(self, Slack::Bot(_))
     }
 
+    fn stands_alone(&self) -> bool {
+        matches!(self, Slack::Webhook(_))
+    }
+
     fn secrets(&self) -> Vec<Secret> {
         match self {
             Slack::Webhook(webhook) => webhook.all().into_iter().cloned().collect(),

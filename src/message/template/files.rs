@@ -197,7 +197,10 @@ impl Folder {
                 }
                 body
             }
-            None => file.text.len() - file.text.trim_start_matches('\u{feff}').len(),
+            None => {
+                never_ends(file, problems);
+                file.text.len() - file.text.trim_start_matches('\u{feff}').len()
+            }
         };
         written.body = format!("{name}.md");
         self.add(&written.body, Source::rest(file, body), problems);
@@ -308,6 +311,19 @@ fn literal_severity(source: &Source, problems: &mut Problems) {
             Problem::error("severity", format!("`{word}` is no severity"))
                 .at(&source.place(0..source.text.len()))
                 .suggest(word, Severity::ALL.map(Severity::name)),
+        );
+    }
+}
+
+/// Reports a front matter that begins and never ends: all of it would stand in the message.
+fn never_ends(file: &Arc<File>, problems: &mut Problems) {
+    let bom = file.text.len() - file.text.trim_start_matches('\u{feff}').len();
+    let first = file.text.get(bom..).and_then(|text| text.lines().next()).unwrap_or_default();
+    if first.trim_end() == "---" {
+        problems.push(
+            Problem::error("front-matter", "the front matter is never closed")
+                .at(&Place::new(file, bom..bom + 3))
+                .hint("end it with another line `---`; for a rule across the message write `***`"),
         );
     }
 }

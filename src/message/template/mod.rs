@@ -18,7 +18,7 @@ use crate::message::template::engine::Facts;
 use crate::message::template::files::{Folder, Written};
 use crate::message::template::source::Source;
 use crate::message::{Block, Field, Inline, Message, Native, Rendered, markdown, plain};
-use crate::problem::{File, Problems};
+use crate::problem::{File, Place, Problems};
 
 mod check;
 pub mod context;
@@ -58,6 +58,12 @@ impl Templates {
     /// The names of the messages, partials left out.
     pub fn names(&self) -> Vec<&str> {
         self.folder.messages.keys().map(String::as_str).collect()
+    }
+
+    /// The file of a message.
+    pub fn place(&self, name: &str) -> Option<Place> {
+        let written = self.folder.messages.get(name)?;
+        self.folder.sources.get(&written.body).map(source::Source::start)
     }
 
     /// Whether there is a message with this name.

@@ -56,6 +56,11 @@ impl Source {
         Place::new(&self.file, start..end.max(start))
     }
 
+    /// The beginning of its file.
+    pub fn start(&self) -> Place {
+        Place::new(&self.file, 0..0)
+    }
+
     /// Where MiniJinja found something.
     pub fn place_of(&self, error: &Error) -> Place {
         if let Some(range) = error.range() {

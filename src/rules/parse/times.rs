@@ -82,7 +82,7 @@ pub(super) fn window(
             return None;
         }
     };
-    Some(Hours { days: days?, from, to, except, zone: zone?, drop })
+    Some(Hours { days: days?, from, to, except, zone: zone?, drop, place: node.place.clone() })
 }
 
 /// `{at, days, timezone}` of a digest; the other keys are the digest's.

@@ -1,0 +1,146 @@
+//! Cases: what never ends, what stands alone, what is swallowed, what a change leaves behind.
+
+use std::collections::BTreeMap;
+
+use crate::config::suspect::Whole;
+use crate::planner;
+use crate::problem::{Problem, Problems, nearest};
+use crate::rules::{Action, HoursChoice, KeySpec, Rule, Throttle};
+
+/// The most keys of orphaned cases that are named.
+const KEYS_MAX: usize = 5;
+
+/// Cases that repeat their reminders and that nothing closes.
+pub(super) fn never_closes(whole: &Whole<'_>, problems: &mut Problems) {
+    for rule in active(whole).filter(|rule| rule.case.is_some()) {
+        if !rule.closed_by.is_empty() || rule.closes_after.is_some() {
+            continue;
+        }
+        if let Some(action) = rule.actions.iter().find(|action| action.repeat.is_some()) {
+            let name = &rule.name.value;
+            let message = format!("the cases of `{name}` never close, so this repeats for as long as nobody acts");
+            problems.push(
+                Problem::warning("never-closes", message)
+                    .at(&action.place.first_line())
+                    .hint("say what ends them: `closed_by: TYPE`, `closes_after: 90d`, or both"),
+            );
+        }
+    }
+}
+
+/// Cases whose further messages stand alone, where nothing else asks for a case.
+pub(super) fn cannot_thread(whole: &Whole<'_>, problems: &mut Problems) {
+    let Some(destinations) = whole.destinations else { return };
+    for rule in active(whole).filter(|rule| rule.case.is_some() && rule.on_close.is_empty()) {
+        let needs_case = |action: &Action| action.once || is_timed(action);
+        if rule.actions.iter().any(needs_case) {
+            continue;
+        }
+        for to in rule.actions.iter().filter(|action| action.digest.is_none()).flat_map(|action| &action.to) {
+            if destinations.get(&to.value).is_some_and(|destination| destination.channel.stands_alone()) {
+                let message = format!("`{}` can't thread: each message of a case stands alone there", to.value);
+                problems.push(
+                    Problem::note("cannot-thread", message)
+                        .at(&to.place)
+                        .hint("`once: true` tells only of the opening; a bot's `token:` in `fanfare.yaml` threads"),
+                );
+            }
+        }
+    }
+}
+
+/// Reminders that hours or a throttle drop for good.
+pub(super) fn swallowed(whole: &Whole<'_>, problems: &mut Problems) {
+    for rule in active(whole) {
+        for action in rule.actions.iter().filter(|action| is_timed(action)) {
+            let mut said = |message: String, hint: &str| {
+                let problem = Problem::warning("swallowed-escalation", message);
+                problems.push(problem.at(&action.place.first_line()).hint(hint));
+            };
+            if let Some(place) = dropping(whole, action) {
+                let message = format!("outside hours this reminder is dropped for good, by the hours of {place}");
+                said(message, "write `outside: hold`, or give the action `hours: always`");
+            }
+            if let Some(throttle) = action.throttle.as_ref().filter(|throttle| drops(throttle, action, rule)) {
+                let per = if throttle.per.is_some() { "what it counts by" } else { "all cases" };
+                said(
+                    format!("this reminder may be dropped for good: its throttle counts {per} together"),
+                    "give the action a throttle of its own, with `per:` what the `case:` is, or `rest: digest`",
+                );
+            }
+        }
+    }
+}
+
+/// Open cases that the rules no longer speak of.
+pub(super) fn orphaned(whole: &Whole<'_>, problems: &mut Problems) {
+    let mut by_rule: BTreeMap<(String, bool), Vec<String>> = BTreeMap::new();
+    for orphan in planner::orphans(whole.rules, &whole.past.cases) {
+        by_rule.entry((orphan.rule, orphan.actions.is_empty())).or_default().push(orphan.key);
+    }
+    for ((name, is_gone), keys) in by_rule {
+        let cases = cases_words(&keys);
+        let rule = whole.rules.rules.iter().find(|rule| rule.name.value == name);
+        let problem = match rule.filter(|_| !is_gone) {
+            Some(rule) => Problem::warning(
+                "orphaned-cases",
+                format!("{cases} of `{name}` waits for a reminder that the rule no longer has"),
+            )
+            .at(&rule.name.place)
+            .hint("what is gone fires nothing; an action that keeps its `name` stays the same when its words change"),
+            None => {
+                let known = whole.rules.rules.iter().map(|rule| rule.name.value.as_str());
+                let near = nearest(&name, known).unwrap_or("the new rule");
+                Problem::warning("orphaned-cases", format!("{cases} of the rule `{name}`, which is gone, stays open"))
+                    .hint(format!("if it was renamed, write `formerly: {name}` in `{near}`; else close them"))
+            }
+        };
+        problems.push(problem);
+    }
+}
+
+/// `the open case A`, or `the open cases A, B and 7 more`, each of which…
+fn cases_words(keys: &[String]) -> String {
+    let shown: Vec<String> = keys.iter().take(KEYS_MAX).map(|key| format!("`{key}`")).collect();
+    match keys.len() {
+        1 => format!("the open case {}", shown.join("")),
+        many if many > KEYS_MAX => {
+            format!("each of the {many} open cases {} and {} more", shown.join(", "), many - KEYS_MAX)
+        }
+        many => format!("each of the {many} open cases {}", shown.join(", ")),
+    }
+}
+
+fn active<'a>(whole: &Whole<'a>) -> impl Iterator<Item = &'a Rule> {
+    whole.rules.rules.iter().filter(|rule| rule.enabled)
+}
+
+fn is_timed(action: &Action) -> bool {
+    action.after.is_some() || action.repeat.is_some() || action.at.is_some()
+}
+
+/// Whose hours drop what comes outside of them.
+fn dropping(whole: &Whole<'_>, action: &Action) -> Option<String> {
+    let drops = |hours: &HoursChoice| matches!(hours, HoursChoice::Within(window) if window.drop);
+    if let Some(hours) = &action.hours {
+        return drops(hours).then(|| "the action or its rule".to_owned());
+    }
+    let mut places = action.to.iter().filter_map(|to| whole.destinations?.get(&to.value));
+    let dropping = places.find(|destination| destination.hours.as_ref().is_some_and(drops))?;
+    Some(format!("`{}`", dropping.name))
+}
+
+/// Whether a throttle may drop a reminder: one that counts by the case itself drops none that comes no sooner than it
+/// allows.
+fn drops(throttle: &Throttle, action: &Action, rule: &Rule) -> bool {
+    if throttle.rest_digest {
+        return false;
+    }
+    let texts = |key: &KeySpec| -> Vec<String> { key.0.iter().map(|name| name.text.clone()).collect() };
+    let by_case = match (&throttle.per, &rule.case) {
+        (Some(per), Some(case)) => texts(per) == texts(case),
+        _ => false,
+    };
+    let slow = action.repeat.is_none_or(|repeat| throttle.every <= repeat);
+    !(by_case && slow)
+}

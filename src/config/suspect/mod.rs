@@ -1,0 +1,357 @@
+//! What is legal and surely not meant: one list of suspicions, one small function each.
+//!
+//! Pure. A suspicion looks at the whole of what was read ([`Whole`]): rules, templates, destinations, and what events
+//! look like ([`evidence`]). It says where and how to mend it, and is silent where it can't be sure: a warning that is
+//! wrong once is not read again. Where a file could not be read whole, what would need all of them is not asked. To add
+//! one: its function in the file of its topic, and its row in [`ALL`]; documentation and tests find it by that.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::config::check::Destinations;
+use crate::config::suspect::evidence::Evidence;
+use crate::event::Event;
+use crate::message::Templates;
+use crate::planner::Case;
+use crate::problem::{Gravity, Problems};
+use crate::rules::{Condition, Globs, Name, RuleSet};
+use crate::source::Source;
+
+mod cases;
+mod conditions;
+pub mod evidence;
+mod hours;
+mod paths;
+mod twins;
+mod types;
+mod unused;
+mod values;
+
+/// One thing that is legal and surely not meant.
+#[derive(Debug)]
+pub struct Suspicion {
+    /// What its problems are called.
+    pub code: &'static str,
+    /// How much they matter.
+    pub gravity: Gravity,
+    /// What it is, in a sentence without a full stop.
+    pub doc: &'static str,
+    /// What to do, likewise.
+    pub mend: &'static str,
+    /// Whether it can be told only once every rules file was read whole.
+    needs_all: bool,
+    find: fn(&Whole<'_>, &mut Problems),
+}
+
+const fn warning(
+    code: &'static str,
+    find: fn(&Whole<'_>, &mut Problems),
+    doc: &'static str,
+    mend: &'static str,
+) -> Suspicion {
+    Suspicion { code, gravity: Gravity::Warning, doc, mend, needs_all: false, find }
+}
+
+const fn of_all(
+    code: &'static str,
+    find: fn(&Whole<'_>, &mut Problems),
+    doc: &'static str,
+    mend: &'static str,
+) -> Suspicion {
+    Suspicion { needs_all: true, ..warning(code, find, doc, mend) }
+}
+
+const fn note(
+    code: &'static str,
+    find: fn(&Whole<'_>, &mut Problems),
+    doc: &'static str,
+    mend: &'static str,
+) -> Suspicion {
+    Suspicion { gravity: Gravity::Note, ..warning(code, find, doc, mend) }
+}
+
+/// All of them, in the order of the documentation.
+pub static ALL: &[Suspicion] = &[
+    warning(
+        "unknown-type",
+        types::unknown,
+        "A glob matches no event type that any source is known to send",
+        "Take the type that is suggested; a type that is new to Fanfare works all the same",
+    ),
+    warning(
+        "hidden-by-not",
+        types::hidden,
+        "A `!` takes away all that another glob of the same list names, so that one does nothing",
+        "Leave one of the two out, or narrow the `!`",
+    ),
+    warning(
+        "takes-nothing-away",
+        types::idle,
+        "A `!` takes away a type that no other glob of its list names",
+        "Leave it out, or mend its name",
+    ),
+    warning(
+        "unknown-path",
+        paths::unknown,
+        "No sample, no event of a test and no event in the store, of the types that the rule hears, has what a path or \
+         name asks for",
+        "Take the path that is suggested. If the field is there in truth, send it in a test (`set:`): then it is known",
+    ),
+    warning(
+        "filter-over-mapping",
+        paths::filter_over_mapping,
+        "A filter `[?…]` stands behind a mapping, and is asked of each member's value",
+        "Leave the filter out and test the member itself: `$.data.status: live`",
+    ),
+    warning(
+        "list-as-value",
+        values::list,
+        "A test of one value, such as an ordering, stands on a path that selects a whole list",
+        "Write `[*]` behind the list: the test holds when one of its elements passes it",
+    ),
+    warning(
+        "wrong-kind-of-value",
+        values::unreadable,
+        "A test can't read what its path selects in any event that is known, and would fail on all of them",
+        "Take another operator, or a path one step further",
+    ),
+    warning(
+        "ne-of-absent",
+        values::absent,
+        "`ne` or `not_in` stands on what some samples lack: where it is absent, the test does not hold",
+        "Put `not:` round the opposite, which holds of what is absent too; or add `exists: true` beside it",
+    ),
+    warning(
+        "never-holds",
+        conditions::never,
+        "Tests contradict each other, so the condition can never hold",
+        "For one of several values write a list, or `any:`; for several elements of a list, a path of its own each",
+    ),
+    warning(
+        "always-holds",
+        conditions::always,
+        "A test holds whatever the event says",
+        "Leave it out, or mend its value",
+    ),
+    warning(
+        "different-elements",
+        conditions::different_elements,
+        "Two tests of one mapping look into the same list, and may hold of two different elements",
+        "For one element that passes both, write a filter; where different elements are meant, put the tests into a list \
+         of conditions",
+    ),
+    warning(
+        "never-closes",
+        cases::never_closes,
+        "A case repeats its reminders and nothing ever closes it",
+        "Say what ends it: `closed_by: TYPE`, `closes_after: 90d`, or both",
+    ),
+    note(
+        "cannot-thread",
+        cases::cannot_thread,
+        "Further messages of a case stand alone, since their destination can't thread",
+        "Write `once: true` to tell only of the opening, or send by a bot (`token:`), which threads",
+    ),
+    warning(
+        "swallowed-escalation",
+        cases::swallowed,
+        "A reminder (`after`, `repeat`, `at`) may be dropped for good, by `outside: drop` or by a throttle",
+        "Let it wait (`outside: hold`), give the action `hours: always`, or a throttle of its own that counts per case",
+    ),
+    note(
+        "across-midnight",
+        hours::across_midnight,
+        "A window of hours on some days goes on past midnight",
+        "`days` are those on which it begins: with `mon-fri`, Friday's window ends on Saturday, and Monday's early hours \
+         are outside",
+    ),
+    warning(
+        "said-twice",
+        twins::said_twice,
+        "Two rules tell one destination the same of the same events",
+        "Leave one out, or make their `events` or `when` differ",
+    ),
+    of_all(
+        "unused-destination",
+        unused::destinations,
+        "No rule and no `fallback` speaks to a destination",
+        "Leave it out, or name it in a rule's `to:`",
+    ),
+    of_all(
+        "unused-message",
+        unused::templates,
+        "No rule says a message",
+        "Leave the template out, or name it in a rule",
+    ),
+    of_all(
+        "unheard",
+        unused::unheard,
+        "No rule listens to dead deliveries, or to failed rules: nobody would hear of them",
+        "Add a rule with `events: \"fanfare.*\"`",
+    ),
+    of_all(
+        "orphaned-cases",
+        cases::orphaned,
+        "Open cases in the store belong to a rule, or wait for an action, that is gone",
+        "Where it was renamed, say so: `formerly: OLD-NAME`, or give the action its old `name`; else close them",
+    ),
+];
+
+/// What is reported elsewhere, where it is read: what it is called, what it is, and what to do.
+pub static ELSEWHERE: &[(&str, &str, &str)] = &[
+    ("looks-like-truth", "`yes`, `no`, `on` or `off` is text in a test", "Write `true` or `false`, or quote it"),
+    ("looks-like-operator", "A test equals the very text `>= 5`", "Write `{gte: 5}`"),
+    (
+        "never-reached",
+        "A rule for the source `fanfare` has no glob that begins with `fanfare.`, as only those reach own events",
+        "Write `events: \"fanfare.*\"`",
+    ),
+    (
+        "undefined",
+        "A template asks for what some of its samples lack",
+        "Ask first: `{% if data.reason %}`, or `|default('…')`",
+    ),
+    (
+        "dead-link",
+        "A link's target came out as no URL with a sample",
+        "Print a value that is one, or write the whole URL",
+    ),
+    ("secret-in-file", "A secret stands in `fanfare.yaml` itself", "Take it from the environment: `${env:NAME}`"),
+    ("placeholder-secret", "A secret looks like one of an example", "Take the one that the sender shows"),
+    ("short-secret", "A secret is so short that it can be guessed", "Make a longer one at the sender"),
+    ("blank-in-secret", "A secret begins or ends with white space", "Copy it without"),
+    ("short-tolerance", "Events that are sent again later may be refused for their age", "Leave `tolerance` out"),
+    (
+        "unsigned-id",
+        "An id is taken from a header that is not signed",
+        "Leave it out: the body's hash tells duplicates",
+    ),
+    ("short-token", "The admin token is so short that it can be guessed", "Make one with `openssl rand -hex 32`"),
+    ("clear-password", "A mail password goes through the network for everyone to read", "Write `smtps://`"),
+    ("odd-routing-key", "A PagerDuty routing key doesn't look like one", "Copy the integration key of Events API v2"),
+];
+
+/// What happened before, as far as a store tells: nothing where there is none.
+#[derive(Debug, Default)]
+pub struct Past {
+    /// Some of the latest events.
+    pub events: Vec<Event>,
+    /// The open cases.
+    pub cases: Vec<Case>,
+}
+
+/// Everything that was read, put together.
+#[derive(Debug)]
+pub struct Whole<'a> {
+    /// The rules; one with a mistake is not among them.
+    pub rules: &'a RuleSet,
+    /// The templates.
+    pub templates: &'a Templates,
+    /// The sources; none where no `fanfare.yaml` could be read.
+    pub sources: &'a BTreeMap<String, Arc<Source>>,
+    /// The destinations; `None` where none are known.
+    pub destinations: Option<&'a Destinations>,
+    /// What events look like.
+    pub evidence: Evidence,
+    /// What happened before.
+    pub past: &'a Past,
+    /// Whether every rules file was read without a mistake.
+    pub is_whole: bool,
+    /// When it was read.
+    pub now: Timestamp,
+}
+
+/// Asks every suspicion.
+pub fn all(whole: &Whole<'_>, problems: &mut Problems) {
+    for suspicion in ALL.iter().filter(|suspicion| whole.is_whole || !suspicion.needs_all) {
+        (suspicion.find)(whole, problems);
+    }
+}
+
+/// What listens to some events, and what it asks of them.
+struct Hearing<'a> {
+    /// Which types.
+    globs: Vec<&'a Globs>,
+    /// Only of this source.
+    source: Option<&'a str>,
+    /// Every path and name that it uses.
+    names: Vec<&'a Name>,
+    /// Its conditions, each with the one that must hold before it.
+    conditions: Vec<(&'a Condition, Option<&'a Condition>)>,
+}
+
+impl<'a> Whole<'a> {
+    /// The zone of dates without one.
+    fn zone(&self) -> TimeZone {
+        self.rules.zone.clone().unwrap_or(TimeZone::UTC)
+    }
+
+    /// Everything in force that listens: each rule's opening and closing, what `missing` waits for, mutes.
+    fn hearings(&self) -> Vec<Hearing<'a>> {
+        let mut all = Vec::new();
+        for rule in self.rules.rules.iter().filter(|rule| rule.enabled) {
+            let source = rule.source.as_deref();
+            let under = rule.when.as_ref();
+            let of_actions = rule.actions.iter().filter_map(|action| Some((action.when.as_ref()?, under)));
+            all.push(Hearing {
+                globs: vec![&rule.events],
+                source,
+                names: rule.names(),
+                conditions: under.map(|when| (when, None)).into_iter().chain(of_actions).collect(),
+            });
+            for closer in &rule.closed_by {
+                let when = closer.when.as_ref();
+                let case = closer.case.as_ref().or(rule.case.as_ref());
+                let names = when.into_iter().flat_map(Condition::names);
+                all.push(Hearing {
+                    globs: vec![&closer.events],
+                    source,
+                    names: names.chain(case.into_iter().flat_map(|case| case.names())).collect(),
+                    conditions: when.map(|when| (when, None)).into_iter().collect(),
+                });
+            }
+            all.push(Hearing {
+                globs: rule.closed_by.iter().map(|closer| &closer.events).collect(),
+                source,
+                names: rule.on_close.iter().flat_map(|action| action.names()).collect(),
+                conditions: rule.on_close.iter().filter_map(|action| Some((action.when.as_ref()?, None))).collect(),
+            });
+            all.extend(rule.missing.as_ref().map(|missing| Hearing {
+                globs: vec![&missing.events],
+                source,
+                names: rule.missing_names(),
+                conditions: missing.when.iter().map(|when| (when, None)).collect(),
+            }));
+        }
+        for mute in &self.rules.mutes {
+            all.push(Hearing {
+                globs: mute.events.iter().collect(),
+                source: None,
+                names: mute.when.iter().flat_map(Condition::names).collect(),
+                conditions: mute.when.iter().map(|when| (when, None)).collect(),
+            });
+        }
+        all
+    }
+}
+
+impl Hearing<'_> {
+    /// Whether it hears of this type.
+    fn accepts(&self, kind: &str, own: bool) -> bool {
+        self.globs.iter().any(|globs| globs.accept(kind, own))
+    }
+
+    /// Its types as they were written, for a sentence.
+    fn types(&self) -> String {
+        let mut texts: Vec<String> =
+            self.globs.iter().flat_map(|globs| globs.texts()).map(|glob| format!("`{}`", glob.text)).collect();
+        texts.dedup();
+        match texts.as_slice() {
+            [first, second, third, _, ..] => format!("{first}, {second}, {third}, …"),
+            _ => texts.join(", "),
+        }
+    }
+}

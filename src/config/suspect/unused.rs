@@ -1,0 +1,63 @@
+//! What nobody uses, and what nobody hears of.
+
+use std::collections::BTreeSet;
+
+use crate::config::suspect::Whole;
+use crate::delivery::Say;
+use crate::problem::{Problem, Problems};
+use crate::rules::{Action, RuleSet};
+
+/// Destinations that no rule and no fallback speaks to.
+pub(super) fn destinations(whole: &Whole<'_>, problems: &mut Problems) {
+    let Some(destinations) = whole.destinations else { return };
+    let fallbacks = destinations.values().flat_map(|destination| destination.fallback.iter().map(|(name, _)| name));
+    let told = actions(whole.rules).flat_map(|action| action.to.iter().map(|to| &to.value));
+    let spoken_to: BTreeSet<&str> = told.chain(fallbacks).map(String::as_str).collect();
+    for destination in destinations.values().filter(|destination| !spoken_to.contains(destination.name.as_str())) {
+        problems.push(
+            Problem::warning("unused-destination", format!("no rule speaks to `{}`", destination.name))
+                .at(&destination.place)
+                .hint("leave it out, or name it in a rule's `to:`"),
+        );
+    }
+}
+
+/// Messages that no rule says.
+pub(super) fn templates(whole: &Whole<'_>, problems: &mut Problems) {
+    let said: BTreeSet<&str> = actions(whole.rules)
+        .filter_map(|action| match &action.say.value {
+            Say::Message(name) => Some(name.as_str()),
+            Say::Text(_) | Say::Default | Say::Summary => None,
+        })
+        .collect();
+    for name in whole.templates.names().into_iter().filter(|name| !said.contains(name)) {
+        let problem = Problem::warning("unused-message", format!("no rule says the message `{name}`"))
+            .hint("leave the template out, or name it in a rule: `message: …`");
+        problems.push(match whole.templates.place(name) {
+            Some(place) => problem.at(&place),
+            None => problem,
+        });
+    }
+}
+
+/// What Fanfare can't do, and nobody would hear of.
+pub(super) fn unheard(whole: &Whole<'_>, problems: &mut Problems) {
+    let rules = &whole.rules.rules;
+    if rules.is_empty() {
+        return;
+    }
+    for (kind, what) in
+        [("fanfare.delivery.dead", "a delivery that died"), ("fanfare.rule.failed", "a rule that failed")]
+    {
+        if !rules.iter().any(|rule| rule.enabled && rule.events.accept(kind, true)) {
+            problems.push(
+                Problem::warning("unheard", format!("no rule listens to `{kind}`: nobody would hear of {what}"))
+                    .hint(format!("add a rule with `events: {kind}`, or `events: \"fanfare.*\"`")),
+            );
+        }
+    }
+}
+
+fn actions(rules: &RuleSet) -> impl Iterator<Item = &Action> {
+    rules.rules.iter().flat_map(|rule| rule.all_actions())
+}

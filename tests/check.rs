@@ -1,0 +1,119 @@
+//! `check`: what a person sees of each mistake, and of what is legal and surely not meant.
+//!
+//! Cases are files. `check/suspect` holds rules files, named by the code of the problem that each has (and no other);
+//! `check/config` files that stand as `fanfare.yaml`; `check/template` messages, said by a rule of fraud cases. Beside
+//! each is the report. `UPDATE=1` writes what is said now. Mistakes of rules files are in `rules/error`, of test files
+//! in `trial/wrong`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fanfare::config::load::{Loaded, load};
+use fanfare::config::substitute::NoEnvironment;
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+mod bounds;
+mod lines;
+mod past;
+mod suspect;
+
+/// What a file by itself can't but have.
+const PARTIAL: [&str; 3] = ["unheard", "unused-destination", "unused-message"];
+
+/// The configuration of every case that is none itself.
+const CONFIG: &str = include_str!("check/fanfare.yaml");
+
+fn now() -> Timestamp {
+    "2026-01-05T12:00:00Z".parse().unwrap()
+}
+
+/// A folder with these files, as an author would keep it.
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    fs::create_dir_all(folder.path().join("rules")).unwrap();
+    folder
+}
+
+fn loaded(folder: &TempDir) -> Loaded {
+    load(&folder.path().canonicalize().unwrap().join("fanfare.yaml"), &NoEnvironment, now())
+}
+
+/// The problems that a person would see, with those codes left out.
+fn report(folder: &TempDir, loaded: &Loaded, without: &[&str]) -> String {
+    let problems = loaded.problems.iter().filter(|problem| !without.contains(&problem.code));
+    let shown: Vec<String> = problems.map(|problem| problem.render(false) + "\n").collect();
+    shown.join("\n").replace(&format!("{}/", folder.path().canonicalize().unwrap().display()), "")
+}
+
+/// The cases of a folder with this ending, by name.
+fn cases(name: &str, ending: &str) -> Vec<(String, PathBuf)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check").join(name);
+    let mut files: Vec<PathBuf> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|found| found == ending));
+    files.sort();
+    files.into_iter().map(|file| (file.file_stem().unwrap().to_str().unwrap().to_owned(), file)).collect()
+}
+
+/// Holds what is said of each case against the report beside it, or writes it.
+fn hold(cases: &[(String, PathBuf)], said: impl Fn(&str, &str) -> String) {
+    let update = std::env::var_os("UPDATE").is_some();
+    let mut wrong = String::new();
+    for (name, path) in cases {
+        let found = said(name, &fs::read_to_string(path).unwrap());
+        let golden = path.with_extension("report");
+        if update {
+            fs::write(&golden, &found).unwrap();
+        }
+        if found.is_empty() {
+            wrong.push_str(&format!("{name}: no problem at all\n"));
+        } else if fs::read_to_string(&golden).unwrap_or_default() != found {
+            wrong.push_str(&format!("{name}: another report:\n{found}\n"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn every_mistake_of_a_configuration_is_told_as_its_golden_says() {
+    let cases = cases("config", "yaml");
+    assert!(cases.len() >= 20);
+    hold(&cases, |_, text| {
+        let shared = "hours:\n  awake: {from: \"08:00\", to: \"22:00\", timezone: UTC}\n";
+        let folder = folder(&[("fanfare.yaml", text), ("rules/shared.yaml", shared)]);
+        report(&folder, &loaded(&folder), &PARTIAL)
+    });
+}
+
+#[test]
+fn every_mistake_of_a_template_is_told_as_its_golden_says() {
+    let cases: Vec<_> = cases("template", "md").into_iter().filter(|(name, _)| !name.starts_with('_')).collect();
+    assert!(cases.len() >= 20);
+    hold(&cases, |_, text| {
+        let mut files = vec![
+            ("fanfare.yaml", CONFIG),
+            (
+                "rules/r.yaml",
+                "rules:\n  - {name: r, events: fraud.action_required, actions: {to: oncall, message: m}}\n",
+            ),
+            ("templates/m.md", text),
+            ("templates/_footer.md", include_str!("check/template/_footer.md")),
+        ];
+        if text.contains("_endless") {
+            files.push(("templates/_endless.md", include_str!("check/template/_endless.md")));
+        }
+        let folder = folder(&files);
+        report(&folder, &loaded(&folder), &PARTIAL)
+    });
+}
+
+/// The codes of all problems.
+fn codes(loaded: &Loaded) -> BTreeSet<&'static str> {
+    loaded.problems.iter().map(|problem| problem.code).collect()
+}
