@@ -16,6 +16,8 @@ mod check;
 mod wire;
 mod shipped;
 mod schema;
+mod model;
+mod simulation;
 mod docs;
 mod layers;
 mod tidy;

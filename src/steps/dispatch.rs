@@ -63,9 +63,15 @@ pub async fn carry_out(live: &Live, claim: Claim) -> Result<(), store::Error> {
         return live.store.release(&claim, State::Cancelled, "nothing of the case was shown here", began).await;
     }
     let snapshot = live.snapshot.load_full();
+    let known = snapshot.destinations.get(&planned.destination);
+    if known.is_some_and(|destination| plus(began, destination.timeout) > claim.until) {
+        // Held up since the claim was asked for: another may take it before this attempt is over.
+        let state = if claim.delivery.attempts > 1 { State::Retrying } else { State::Due };
+        return live.store.release(&claim, state, "its lease was nearly over", began).await;
+    }
     let events = live.store.events(&wanted_events(&claim)).await?;
     let event = find(&events, planned.assignment.event);
-    let ended = match (snapshot.destinations.get(&planned.destination), event) {
+    let ended = match (known, event) {
         (None, _) => Ended::impossible(format!("there is no destination `{}` any more", planned.destination)),
         (_, None) => Ended::impossible("the event was removed by retention before this could be sent".into()),
         (Some(destination), Some(event)) => {

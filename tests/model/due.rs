@@ -1,0 +1,259 @@
+//! What the reference does when something comes due: reminders, ends of cases, digests, openings of hours.
+
+use std::collections::BTreeSet;
+
+use super::reference::Event;
+use super::reference::{Case, Due, HELD_BACK_KEPT, Held, Hold, How, Occasion, Reference, Said, Slot, Timer, Window};
+use super::spec::{Action, Ms, Spec};
+
+/// Starts an action's timer in a case, or moves it where its date or its words have changed. `kept` is the date that is
+/// known already, where the event's own doesn't count.
+pub(super) fn schedule(case: &mut Case, action: &Action, event: &Event, kept: Option<Ms>, now: Ms) {
+    let Some(times) = action.times() else { return };
+    let date = action.before.and_then(|_| kept.or(event.date));
+    let first = match (action.before, date) {
+        (Some(before), Some(date)) => date - before,
+        (Some(_), None) => return,
+        (None, _) => case.opened + action.after.or(action.repeat).unwrap_or_default(),
+    };
+    if case.acked && action.before.is_none() {
+        return;
+    }
+    let old = case.timers.get(action.name);
+    if old.is_some_and(|old| old.first == first && old.times == times) {
+        return;
+    }
+    let fired = old.map_or(0, |old| old.fired);
+    let due = match (fired, action.repeat) {
+        (0, _) => Some(first),
+        (_, Some(every)) if !case.acked => Some(next_of(first, every, now)),
+        _ => Some(first).filter(|first| action.before.is_some() && *first > now),
+    };
+    let event = old.map_or(event, |old| &old.event).clone();
+    let timer = Timer { event, first, due, fired, times, date, waits: false, set: true };
+    case.timers.insert(action.name.to_owned(), timer);
+}
+
+/// Sets when a case ends by itself.
+pub(super) fn schedule_end(case: &mut Case, spec: &Spec) {
+    if case.ends != spec.closes_after {
+        case.ends = spec.closes_after;
+        case.end_due = case.ends.map(|span| case.last + span);
+    }
+}
+
+/// The first moment of a series after `now`.
+fn next_of(first: Ms, every: Ms, now: Ms) -> Ms {
+    let mut at = first;
+    while at <= now {
+        at += every * ((now - at) / every).max(1);
+    }
+    at
+}
+
+impl Window {
+    pub(super) fn let_through(&mut self, now: Ms) {
+        let last = self.acted.last().copied().unwrap_or(now);
+        self.acted.push(last.max(now));
+    }
+}
+
+fn named<'s>(specs: &'s [Spec], line: &str) -> Option<&'s Spec> {
+    specs.iter().find(|spec| spec.line == line)
+}
+
+impl Reference {
+    pub(super) fn fire(&mut self, specs: &[Spec], now: Ms, due: Due) {
+        match due {
+            Due::Act { at, nth, action } => self.act(specs, now, &at, nth, &action),
+            Due::Closing { line, nth } => self.closing(specs, now, &line, nth),
+            Due::End { at, nth } => self.end(specs, now, &at, nth),
+            Due::Rearm { at, nth } => self.rearm(specs, now, &at, nth),
+            Due::Forget(at) => {
+                if self.closed.get(&at).is_some_and(|closed| closed.until <= now) {
+                    self.closed.remove(&at);
+                }
+            }
+            Due::Digest(slot) => self.tell_digest(specs, now, &slot),
+            Due::Hold(at) => self.open_hours(specs, now, at),
+            Due::Missing(line) => self.missing(specs, now, line),
+            Due::Mute(id) => {
+                if self.mutes.get(&id).is_some_and(|mute| mute.until <= now) {
+                    self.mutes.remove(&id);
+                }
+            }
+            Due::Throttle(at) => {
+                let Some(window) = self.windows.get_mut(&at) else { return };
+                let last = window.acted.last().copied().unwrap_or(Ms::MIN / 2);
+                let kept = if window.held_back > 0 { HELD_BACK_KEPT.max(window.every) } else { window.every };
+                window.look = last + kept;
+                if window.look <= now {
+                    self.windows.remove(&at);
+                }
+            }
+        }
+    }
+
+    fn act(&mut self, specs: &[Spec], now: Ms, at: &(String, String), nth: i64, action: &str) {
+        let Some(mut case) = self.cases.get(at).filter(|case| case.nth == nth).cloned() else { return };
+        let Some(timer) = case.timers.get_mut(action).filter(|timer| timer.due.is_some_and(|due| due <= now)) else {
+            return;
+        };
+        let spec = named(specs, &at.0);
+        let acted = spec.and_then(|spec| spec.actions.iter().find(|candidate| candidate.name == action));
+        let Some((spec, acted)) = spec.zip(acted) else {
+            (timer.waits, timer.set) = (true, false);
+            self.cases.insert(at.clone(), case);
+            return;
+        };
+        timer.fired += 1;
+        timer.waits = false;
+        timer.due = acted.repeat.filter(|_| !case.acked).map(|every| next_of(timer.first, every, now));
+        timer.set = timer.due.is_some();
+        let event = timer.event.clone();
+        // The case is known by its own key, which for `missing` is not the event's.
+        let event = Event { key: at.1.clone(), ..event };
+        self.announce(spec, acted, &event, Occasion::Reminder, Some(&mut case), now);
+        self.cases.insert(at.clone(), case);
+    }
+
+    fn closing(&mut self, specs: &[Spec], now: Ms, line: &str, nth: i64) {
+        let Some(found) = self.closings.iter().position(|(_, of, case)| of == line && case.nth == nth) else { return };
+        let (_, _, case) = self.closings.remove(found);
+        self.say_ended(specs, now, line, case);
+    }
+
+    fn end(&mut self, specs: &[Spec], now: Ms, at: &(String, String), nth: i64) {
+        let Some(case) = self.cases.get_mut(at).filter(|case| case.nth == nth) else { return };
+        let due = case.last + case.ends.unwrap_or_default();
+        case.end_due = Some(due);
+        if due <= now
+            && let Some(case) = self.take(specs, &at.0, &at.1, now)
+        {
+            self.say_ended(specs, now, &at.0, case);
+        }
+    }
+
+    fn say_ended(&mut self, specs: &[Spec], now: Ms, line: &str, case: Case) {
+        let opening = case.opening.clone();
+        match named(specs, line) {
+            Some(spec) => self.say_closed(spec, case, &opening, now),
+            // Nobody says anything of it any more, but what was shown is marked.
+            None => self.say_closed(&Spec { line: leak(line), ..Spec::default() }, case, &opening, now),
+        }
+    }
+
+    fn rearm(&mut self, specs: &[Spec], now: Ms, at: &(String, String), nth: i64) {
+        let Some(mut case) = self.cases.get(at).filter(|case| case.nth == nth).cloned() else { return };
+        case.rearm_due = None;
+        if let Some(spec) = named(specs, &at.0) {
+            let opening = Event { key: at.1.clone(), ..case.opening.clone() };
+            for action in &spec.actions {
+                let Some(times) = action.times() else { continue };
+                if let Some(timer) = case.timers.get_mut(action.name).filter(|timer| timer.times == times) {
+                    timer.set |= timer.waits && timer.due.is_some();
+                    continue;
+                }
+                let kept = case.timers.get(action.name).and_then(|timer| timer.date);
+                schedule(&mut case, action, &opening, kept, now);
+            }
+            schedule_end(&mut case, spec);
+        }
+        self.cases.insert(at.clone(), case);
+    }
+
+    fn tell_digest(&mut self, specs: &[Spec], now: Ms, slot: &Slot) {
+        if self.digests.get(slot).is_none_or(|digest| digest.due > now) {
+            return;
+        }
+        let Some(collected) = self.digests.remove(slot) else { return };
+        let (line, action, key, to, rest) = slot;
+        let acted = named(specs, line).and_then(|spec| spec.action(action));
+        if let Some(acted) = acted
+            && !self.is_muted(line, to, now)
+        {
+            let said = Said {
+                line: line.clone(),
+                action: action.clone(),
+                to: to.clone(),
+                how: How::Message,
+                events: collected.events.into_iter().collect(),
+                more: collected.more,
+                suppressed: collected.suppressed,
+                count: 0,
+            };
+            self.deliver(acted.hours, said, Occasion::Match, None, now);
+        }
+        let window = self.windows.get_mut(&(line.clone(), action.clone(), key.clone()));
+        if let Some(window) = window.filter(|_| *rest) {
+            window.acted.retain(|acted| acted + window.every > now);
+            window.let_through(now);
+        }
+    }
+
+    fn open_hours(&mut self, specs: &[Spec], now: Ms, at: (String, Ms)) {
+        let Some(Hold { held, .. }) = self.holds.remove(&at) else { return };
+        let mut going: Vec<Held> = Vec::new();
+        for held in held {
+            let (line, to) = (held.said.line.clone(), held.said.to.clone());
+            let Some(action) = named(specs, &line).and_then(|spec| spec.action(&held.said.action)) else { continue };
+            if let Some((key, nth)) = &held.case {
+                let case = self.cases.get(&(line.clone(), key.clone())).filter(|case| case.nth == *nth);
+                let Some(case) = case else { continue };
+                if case.acked && held.reminder && action.before.is_none() {
+                    continue;
+                }
+            }
+            if self.is_muted(&line, &to, now) {
+                continue;
+            }
+            match action.hours.and_then(|hours| Some((hours, hours.closed_until(now)?))) {
+                None => going.push(held),
+                Some((hours, _)) if hours.drop => {}
+                Some((_, opens)) => self.hold(held, opens),
+            }
+        }
+        if let [held] = going.as_slice() {
+            let Held { said, case, reminder } = held.clone();
+            let occasion = if reminder { Occasion::Reminder } else { Occasion::Match };
+            let at = case.map(|(key, _)| (said.line.clone(), key));
+            let mut case = at.as_ref().and_then(|at| self.cases.get(at).cloned());
+            self.say(said, occasion, case.as_mut());
+            if let Some((at, case)) = at.zip(case) {
+                self.cases.insert(at, case);
+            }
+        } else if let Some(newest) = going.last() {
+            let events: BTreeSet<i64> = going.iter().flat_map(|held| held.said.events.clone()).collect();
+            let said = Said {
+                line: newest.said.line.clone(),
+                action: "summary".into(),
+                to: newest.said.to.clone(),
+                how: How::Summary,
+                events,
+                more: going.iter().map(|held| held.said.more).sum(),
+                suppressed: going.iter().map(|held| held.said.suppressed).sum(),
+                count: 0,
+            };
+            self.say(said, Occasion::Match, None);
+        }
+    }
+
+    fn missing(&mut self, specs: &[Spec], now: Ms, line: String) {
+        let Some(span) = named(specs, &line).and_then(|spec| spec.missing) else {
+            // Nobody waits any more; should somebody again, it is armed anew.
+            return;
+        };
+        let Some(awaited) = self.awaited.get_mut(&line).filter(|awaited| !awaited.told) else { return };
+        awaited.due = Some(awaited.since + span).filter(|due| *due > now);
+        if awaited.due.is_none() {
+            awaited.told = true;
+            let since = awaited.since;
+            self.missed.push((line, since));
+        }
+    }
+}
+
+/// The few names of rules live as long as the tests.
+fn leak(name: &str) -> &'static str {
+    Box::leak(name.to_owned().into_boxed_str())
+}

@@ -1,0 +1,34 @@
+//! Ways to be broken: what the simulation must notice within few seeds, or it is not to be trusted.
+//!
+//! Each is put between the program and its store or its wire, so that the program itself stays as it is.
+
+/// What is wrong with the world below the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Breakage {
+    /// Nothing.
+    #[default]
+    None,
+    /// The right to plan is given to whoever asks.
+    PlannersShare,
+    /// The right to carry out a delivery ends as soon as it was given.
+    ClaimsOverlap,
+    /// An event is answered before it is durable.
+    CommitAfterAnswer,
+    /// Whether an event is known is looked up before the transaction that appends it.
+    DedupeOutside,
+    /// An outcome is recorded whoever holds the claim by now.
+    OutcomeWithoutToken,
+    /// Each attempt has a key of its own.
+    RetryWithoutKey,
+}
+
+impl Breakage {
+    pub const ALL: [Breakage; 6] = [
+        Breakage::PlannersShare,
+        Breakage::ClaimsOverlap,
+        Breakage::CommitAfterAnswer,
+        Breakage::DedupeOutside,
+        Breakage::OutcomeWithoutToken,
+        Breakage::RetryWithoutKey,
+    ];
+}

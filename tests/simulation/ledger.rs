@@ -1,0 +1,508 @@
+//! The ledger: what was promised, what was planned, what was tried and what arrived; and what of it should not be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fanfare::delivery::{Act, DeliveryId, Lane, NewDelivery, Outcome, Say, State};
+use fanfare::event::{Command, Event, Item, MISSING, Seq};
+use fanfare::planner::Plan;
+use fanfare::store::{Claim, Settlement, Waiting};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::label::{CHAT_SPACING_MS, DESTINATIONS, line_of};
+use crate::model::reference::{self, Entry, How, Mute, Reference, Said};
+use crate::model::spec::{DAY, Ms, Spec};
+
+/// By so much clocks of replicas may differ, and a little more.
+const SKEW_MS: i64 = 500;
+/// How late a timer may fire while nothing is wrong, in ms.
+const LATE_MS: i64 = 5_000;
+
+/// A plan that was committed.
+pub struct Planned<'a> {
+    pub specs: &'a [Spec],
+    /// Whether it came of other rules, or another planner, and not of entries and timers.
+    pub arming: bool,
+    pub now: Timestamp,
+    /// What waited when it was committed.
+    pub waiting: &'a Waiting,
+    pub plan: &'a Plan,
+}
+
+/// What an attempt puts on the wire.
+pub struct Post {
+    pub id: DeliveryId,
+    pub token: u64,
+    pub destination: String,
+    pub key: String,
+    pub body: u64,
+}
+
+/// A claim, which is an attempt.
+struct Tried {
+    token: u64,
+    replica: i64,
+    until_ms: i64,
+    /// Whether its message came there.
+    arrived: bool,
+    /// Whether it ended, by its own word.
+    over: bool,
+    /// Why the message may come again.
+    excuse: Option<&'static str>,
+}
+
+/// A delivery.
+struct Record {
+    planned: NewDelivery,
+    tried: Vec<Tried>,
+    ended: Option<(State, String)>,
+    called_off: bool,
+    key: Option<String>,
+    body: Option<u64>,
+}
+
+/// Everything that was seen.
+#[derive(Default)]
+pub struct Ledger {
+    pub violations: Vec<String>,
+    reference: Reference,
+    upto: Seq,
+    /// The ids of events that were answered 2xx.
+    accepted: BTreeSet<String>,
+    /// The sender's ids in the inbox.
+    inbox: BTreeMap<String, Seq>,
+    deliveries: BTreeMap<DeliveryId, Record>,
+    lanes: BTreeMap<Lane, Vec<DeliveryId>>,
+    /// Claims that are not over.
+    open: BTreeSet<(DeliveryId, u64)>,
+    chat_free_ms: Option<i64>,
+    calm_since: Option<Ms>,
+    pub counts: Counts,
+}
+
+/// How much there was.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    pub sent: u64,
+    pub accepted: u64,
+    pub deliveries: u64,
+    pub attempts: u64,
+    pub repeats: u64,
+    pub dead: u64,
+    pub cancelled: u64,
+    /// Processes that died, and that were held up.
+    pub deaths: u64,
+    pub pauses: u64,
+    /// Calls of the store.
+    pub calls: u64,
+}
+
+impl Ledger {
+    pub fn violate(&mut self, what: String) {
+        // One is enough to fail; a flood would say no more.
+        if self.violations.len() < 20 {
+            self.violations.push(what);
+        }
+    }
+
+    /// An event was answered 2xx.
+    pub fn accepted(&mut self, id: &str) {
+        self.counts.accepted += u64::from(self.accepted.insert(id.to_owned()));
+    }
+
+    /// An event stands in the inbox.
+    pub fn appended(&mut self, event: &Event, seq: Seq) {
+        let id = event.body["id"].as_str().unwrap_or_default().to_owned();
+        if let Some(first) = self.inbox.insert(id.clone(), seq) {
+            self.violate(format!("event {id} stands in the inbox twice, at {first} and {seq}"));
+        }
+    }
+
+    /// A plan was committed: it is what the reference says.
+    pub fn planned(&mut self, planned: &Planned<'_>, true_ms: Ms, calm: bool) {
+        let Planned { specs, arming, now, waiting, plan } = *planned;
+        self.follow(plan, now);
+        for why in plan.whys.iter().filter(|why| why.outcome == "parked" || why.outcome == "failed") {
+            self.violate(format!("{}: {}: {}", why.rule, why.outcome, why.note));
+        }
+        let now_ms = now.as_millisecond();
+        if arming {
+            self.reference.arm(specs, now_ms);
+            if !plan.deliveries.is_empty() {
+                self.violate(format!("new rules alone made {} deliveries", plan.deliveries.len()));
+            }
+            return;
+        }
+        let upto = plan.upto.unwrap_or(0);
+        if plan.upto.is_some_and(|upto| upto <= self.upto) {
+            return self.violate(format!("planned up to {upto} again, after {}", self.upto));
+        }
+        let entries: Vec<_> = waiting.entries.iter().filter(|entry| entry.seq <= upto).collect();
+        self.upto = self.upto.max(upto);
+        let own = |item: &Item| match item {
+            Item::Event(event) => event.is_echo(),
+            Item::Signal(signal) => signal.from_own,
+            Item::Command(_) => false,
+        };
+        if waiting.timers.is_empty() && entries.iter().all(|entry| own(&entry.item)) && !plan.events.is_empty() {
+            self.violate("what an own event set off raised another".into());
+        }
+        let read: Vec<Entry> = entries.iter().map(|entry| read(entry.seq, &entry.item)).collect();
+        self.reference.latest = 0;
+        let mut expected = self.reference.tick(specs, now_ms, &read);
+        let mut said: Vec<Said> = plan.deliveries.iter().filter_map(said).collect();
+        let mut missed: Vec<(String, Ms)> = plan.events.iter().filter_map(absence).collect();
+        expected.said.sort();
+        expected.missed.sort();
+        said.sort();
+        missed.sort();
+        if (&said, &missed) != (&expected.said, &expected.missed) {
+            self.violate(format!("planned at {now} of {read:?}\n  {said:?} {missed:?}\nand not\n  {expected:?}"));
+        }
+        let calm_since = calm.then(|| *self.calm_since.get_or_insert(true_ms));
+        if calm_since.is_some_and(|since| true_ms > since + 2 * DAY) && self.reference.latest > LATE_MS {
+            self.violate(format!("a timer was {} ms late, and nothing was wrong", self.reference.latest));
+        }
+    }
+
+    /// Keeps what a plan makes and calls off.
+    fn follow(&mut self, plan: &Plan, now: Timestamp) {
+        for cancel in &plan.cancel {
+            for id in self.lanes.get(&cancel.lane).cloned().unwrap_or_default() {
+                if let Some(record) = self.deliveries.get_mut(&id) {
+                    let meant = cancel.action.as_ref().is_none_or(|action| *action == record.planned.action);
+                    record.called_off |= meant && record.tried.is_empty();
+                }
+            }
+        }
+        for planned in &plan.deliveries {
+            let id = planned.id.clone();
+            if planned.due < now {
+                self.violate(format!("{id} is due before it was planned"));
+            }
+            if let Some(lane) = &planned.lane {
+                self.lanes.entry(lane.clone()).or_default().push(id.clone());
+            }
+            self.counts.deliveries += 1;
+            let (planned, tried) = (planned.clone(), Vec::new());
+            let record = Record { planned, tried, ended: None, called_off: false, key: None, body: None };
+            if self.deliveries.insert(id.clone(), record).is_some() {
+                self.violate(format!("{id} was planned twice"));
+            }
+        }
+    }
+
+    /// The deliveries of the same lane that were planned before this one and are not known to be final.
+    pub fn ahead_in_lane(&self, id: &DeliveryId) -> Vec<DeliveryId> {
+        let lane = self.deliveries.get(id).and_then(|record| record.planned.lane.as_ref());
+        let all = lane.and_then(|lane| self.lanes.get(lane)).into_iter().flatten();
+        let ahead = all.take_while(|other| *other != id);
+        ahead.filter(|other| self.deliveries[*other].ended.is_none()).cloned().collect()
+    }
+
+    pub fn newest_token(&self, id: &DeliveryId) -> Option<u64> {
+        self.deliveries.get(id)?.tried.last().map(|tried| tried.token)
+    }
+
+    /// A delivery was claimed. `ahead` are those before it in its lane that are not final.
+    pub fn claimed(&mut self, claim: &Claim, replica: i64, now: Timestamp, true_ms: Ms, ahead: &[DeliveryId]) {
+        let id = claim.delivery.planned.id.clone();
+        let destination = claim.delivery.planned.destination.clone();
+        let now_ms = now.as_millisecond();
+        self.counts.attempts += 1;
+        let Some(record) = self.deliveries.get_mut(&id) else {
+            return self.violate(format!("{id} was claimed, and never planned"));
+        };
+        let called_off = record.called_off;
+        let until_ms = claim.until.as_millisecond();
+        let tried = Tried { token: claim.token, replica, until_ms, arrived: false, over: false, excuse: None };
+        record.tried.push(tried);
+        self.open.insert((id.clone(), claim.token));
+        if called_off {
+            self.violate(format!("{id} was claimed, and had been called off"));
+        }
+        if !ahead.is_empty() {
+            self.violate(format!("{id} was claimed before {ahead:?} of its lane had ended"));
+        }
+        let under_way = self.open.iter().filter(|(id, token)| {
+            let record = &self.deliveries[id];
+            let alive = |tried: &Tried| tried.token == *token && tried.until_ms > now_ms;
+            record.planned.destination == destination && record.tried.last().is_some_and(alive)
+        });
+        let (under_way, most) = (under_way.count(), DESTINATIONS.iter().find(|(name, _)| *name == destination));
+        if most.is_some_and(|(_, most)| under_way > *most as usize) {
+            self.violate(format!("{under_way} are under way to {destination} at {true_ms}"));
+        }
+        if destination == "chat" {
+            let free_ms = self.chat_free_ms.replace(now_ms + CHAT_SPACING_MS - SKEW_MS);
+            if free_ms.is_some_and(|free_ms| now_ms < free_ms) {
+                self.violate(format!("chat was spoken to at {now}, too soon after the last time"));
+            }
+        }
+    }
+
+    fn tried(&mut self, id: &DeliveryId, token: u64) -> Option<&mut Tried> {
+        self.deliveries.get_mut(id)?.tried.iter_mut().find(|tried| tried.token == token)
+    }
+
+    /// An attempt begins to send.
+    pub fn sends(&mut self, post: &Post, replica: i64) {
+        let Some(record) = self.deliveries.get_mut(&post.id) else {
+            return self.violate(format!("{} is sent, and nobody asked for it", post.id));
+        };
+        let (asked, planned) = (post.destination.clone(), record.planned.destination.clone());
+        let (key, body) = (record.key.get_or_insert(post.key.clone()).clone(), *record.body.get_or_insert(post.body));
+        let mine = record.tried.iter().any(|tried| tried.token == post.token && tried.replica == replica);
+        if !mine || asked != planned {
+            self.violate(format!("{} is sent to {asked} by replica {replica} without a claim", post.id));
+        }
+        if key != post.key || post.key.is_empty() {
+            self.violate(format!("{} is sent under the key {:?}, and was under {key:?}", post.id, post.key));
+        }
+        if body != post.body {
+            self.violate(format!("{} is sent with another body than before", post.id));
+        }
+    }
+
+    /// A message arrives, perhaps not for the first time. Gives what is wrong with that.
+    pub fn arrives(&mut self, post: &Post, replica: i64) -> Option<String> {
+        let record = self.deliveries.get_mut(&post.id)?;
+        let mut wrong = None;
+        let mut repeats = 0;
+        // What was held up while it was sent may come after another has sent it.
+        let held_up = record.tried.iter().any(|tried| tried.token == post.token && tried.excuse.is_some());
+        for tried in &mut record.tried {
+            if tried.arrived {
+                repeats = 1;
+                if tried.excuse.is_none() && !held_up {
+                    wrong = Some(format!(
+                        "{} came to {} again, by replica {replica}, and nothing was wrong with attempt {} by replica {}",
+                        post.id, post.destination, tried.token, tried.replica
+                    ));
+                }
+            }
+            if tried.token == post.token {
+                tried.arrived = true;
+            }
+        }
+        self.counts.repeats += repeats;
+        wrong
+    }
+
+    /// An attempt ended, or would have.
+    pub fn settled(&mut self, claim: &Claim, by: i64, settlement: &Settlement, done: bool, now: Timestamp) {
+        let (id, token) = (claim.delivery.planned.id.clone(), claim.token);
+        let newest = self.newest_token(&id);
+        if done {
+            self.open.remove(&(id.clone(), token));
+            let outcome = settlement.attempt.outcome;
+            if let Some(tried) = self.tried(&id, token) {
+                tried.over = true;
+                if outcome == Outcome::Delivered && !tried.arrived {
+                    self.violate(format!("{id} was recorded as delivered by an attempt that never arrived"));
+                }
+            }
+            let holder = self.tried(&id, token).map(|tried| tried.replica);
+            if newest != Some(token) || holder != Some(by) {
+                self.violate(format!(
+                    "replica {by} recorded the outcome of {id}, and replica {holder:?} had the claim"
+                ));
+            }
+            return;
+        }
+        // Refused: another must have taken it, or it was settled by the same claim, whose answer was lost.
+        let Some(tried) = self.tried(&id, token) else { return };
+        let live = !tried.over && tried.until_ms > now.as_millisecond();
+        if newest == Some(token) && live {
+            self.violate(format!("the outcome of {id} was refused, though its claim was alive"));
+        }
+    }
+
+    pub fn released(&mut self, claim: &Claim) {
+        let id = claim.delivery.planned.id.clone();
+        self.open.remove(&(id.clone(), claim.token));
+        if let Some(tried) = self.tried(&id, claim.token) {
+            tried.over = true;
+        }
+    }
+
+    /// Why a message that one attempt sent may come again.
+    pub fn excuse_one(&mut self, id: &DeliveryId, token: u64, why: &'static str) {
+        if let Some(tried) = self.tried(id, token) {
+            tried.excuse.get_or_insert(why);
+        }
+    }
+
+    fn excuse(&mut self, why: &'static str, which: impl Fn(&Tried) -> bool) {
+        for (id, token) in self.open.clone() {
+            if self.tried(&id, token).is_some_and(|tried| which(tried)) {
+                self.excuse_one(&id, token, why);
+            }
+        }
+    }
+
+    pub fn died(&mut self, replica: i64) {
+        self.counts.deaths += 1;
+        self.excuse("its process died", |tried| tried.replica == replica);
+    }
+
+    pub fn paused(&mut self, replica: i64) {
+        self.counts.pauses += 1;
+        self.excuse("its process was held up", |tried| tried.replica == replica);
+    }
+
+    /// The clocks jumped: leases may have run out, and rates begin anew.
+    pub fn jumped(&mut self, _by_ms: i64) {
+        self.chat_free_ms = None;
+        self.excuse("the clocks jumped", |_| true);
+    }
+
+    /// The deliveries whose end is not known.
+    pub fn unended(&self) -> Vec<DeliveryId> {
+        let open = self.deliveries.iter().filter(|(_, record)| record.ended.is_none());
+        open.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// A delivery is final.
+    pub fn ended(&mut self, id: &DeliveryId, state: State, reason: Option<String>) {
+        if let Some(record) = self.deliveries.get_mut(id) {
+            record.ended = Some((state, reason.unwrap_or_default()));
+        }
+    }
+
+    /// What must hold in the end.
+    pub fn close(&mut self) {
+        let lost: Vec<String> = self.accepted.iter().filter(|id| !self.inbox.contains_key(*id)).cloned().collect();
+        for id in lost {
+            self.violate(format!("event {id} was answered 2xx and is lost"));
+        }
+        let unplanned: Vec<Seq> = self.inbox.values().copied().filter(|seq| *seq > self.upto).collect();
+        for seq in unplanned {
+            self.violate(format!("the event at {seq} was never planned"));
+        }
+        let mut wrong = Vec::new();
+        for (id, record) in &self.deliveries {
+            let arrived = record.tried.iter().any(|tried| tried.arrived);
+            let (state, reason) = record.ended.clone().unwrap_or((State::Due, String::new()));
+            match state {
+                State::Delivered if !arrived => wrong.push(format!("{id} is delivered, and nothing came")),
+                State::Delivered => {}
+                State::Dead => {
+                    self.counts.dead += 1;
+                    if reason.is_empty() || record.tried.is_empty() {
+                        wrong.push(format!("{id} is dead without a reason or an attempt"));
+                    }
+                }
+                State::Cancelled => {
+                    self.counts.cancelled += 1;
+                    let update = record.planned.act == Act::Close;
+                    if reason.is_empty() || arrived || !(record.called_off || update) {
+                        wrong.push(format!("{id} was cancelled for {reason:?}, and should not have been"));
+                    }
+                }
+                _ => wrong.push(format!("{id} never came to an end: {:?}", record.planned)),
+            }
+            if record.called_off && state != State::Cancelled {
+                wrong.push(format!("{id} was called off, and is {state:?}"));
+            }
+            wrong.extend(self.no_fallback(id, record, state));
+        }
+        wrong.into_iter().for_each(|wrong| self.violate(wrong));
+    }
+
+    /// A dead message goes to its destination's fallbacks.
+    fn no_fallback(&self, id: &DeliveryId, dead: &Record, state: State) -> Option<String> {
+        let planned = &dead.planned;
+        if state != State::Dead || planned.destination != "pager" || planned.assignment.died.is_some() {
+            return None;
+        }
+        let told = self.deliveries.values().any(|record| {
+            let said = &record.planned.assignment;
+            let same = said.event == planned.assignment.event || said.events.contains(&planned.assignment.event);
+            record.planned.destination == "mail" && said.died.is_some() && same
+        });
+        (!told).then(|| format!("{id} died, and no fallback was told"))
+    }
+
+    /// How many documents of each kind there must be.
+    pub fn documents(&self) -> [(&'static str, usize); 5] {
+        self.reference.counts()
+    }
+
+    /// The open cases, by rule and key.
+    pub fn open_cases(&self) -> Vec<(String, String)> {
+        self.reference.open()
+    }
+}
+
+fn ms(at: Timestamp) -> Ms {
+    at.as_millisecond()
+}
+
+fn line(rule: &str) -> String {
+    line_of(rule).unwrap_or(rule).to_owned()
+}
+
+/// An entry as the reference reads it.
+fn read(seq: Seq, item: &Item) -> Entry {
+    match item {
+        Item::Event(event) if &*event.kind == MISSING => {
+            let text = |name: &str| event.data()[name].as_str().unwrap_or_default().to_owned();
+            let since = text("since").parse::<Timestamp>().map(ms).unwrap_or_default();
+            Entry::Missing { line: line(&text("rule")), since, seq, at: ms(event.created) }
+        }
+        Item::Event(event) => Entry::Event(reference::Event {
+            seq,
+            kind: event.kind.to_string(),
+            key: event.data().get("key").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            created: ms(event.created),
+            received: ms(event.received),
+            date: None,
+        }),
+        Item::Command(Command::CloseCase { rule, key, .. }) => Entry::Close { line: line(rule), key: key.clone() },
+        Item::Command(Command::AckCase { rule, key, .. }) => Entry::Ack { line: line(rule), key: key.clone() },
+        Item::Command(Command::Mute(mute)) => Entry::Mute(Mute {
+            id: mute.id.clone(),
+            line: mute.rule.as_deref().map(line),
+            to: mute.destination.clone(),
+            from: ms(mute.from),
+            until: ms(mute.until),
+        }),
+        Item::Command(Command::Unmute { id, .. }) => Entry::Unmute { id: id.clone() },
+        Item::Command(Command::Replay { .. }) | Item::Signal(_) => Entry::Other,
+    }
+}
+
+/// A delivery as the reference says it; nothing for a fallback, which follows from what happens and not from the rules.
+fn said(planned: &NewDelivery) -> Option<Said> {
+    let told = &planned.assignment;
+    if told.died.is_some() {
+        return None;
+    }
+    Some(Said {
+        line: line(&planned.rule),
+        action: planned.action.clone(),
+        to: planned.destination.clone(),
+        how: match (&told.say, planned.act) {
+            (Say::Summary, _) => How::Summary,
+            (_, Act::Close) => How::Update,
+            _ => How::Message,
+        },
+        events: if told.events.is_empty() {
+            BTreeSet::from([told.event])
+        } else {
+            told.events.iter().copied().collect()
+        },
+        more: told.more,
+        suppressed: told.suppressed,
+        count: told.case.as_ref().map_or(0, |case| case.count),
+    })
+}
+
+/// What an own event says of an absence.
+fn absence(event: &Event) -> Option<(String, Ms)> {
+    match read(0, &Item::Event(Box::new(event.clone()))) {
+        Entry::Missing { line, since, .. } => Some((line, since)),
+        _ => None,
+    }
+}
