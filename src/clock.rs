@@ -12,6 +12,12 @@ use jiff::{SignedDuration, Timestamp};
 pub trait Clock: Send + Sync {
     /// The present moment, to the millisecond.
     fn now(&self) -> Timestamp;
+
+    /// Moves it on by `span`, so that it goes by a clock that others share; gives how far it is ahead of this machine's
+    /// then. A clock that goes by nobody's stays as it is.
+    fn correct(&self, _span: SignedDuration) -> SignedDuration {
+        SignedDuration::ZERO
+    }
 }
 
 /// The system's clock.
@@ -21,6 +27,22 @@ pub struct RealClock;
 impl Clock for RealClock {
     fn now(&self) -> Timestamp {
         from_ms(Timestamp::now().as_millisecond())
+    }
+}
+
+/// The system's clock, set right by one that others share: replicas go by the clock of their database.
+#[derive(Debug, Default)]
+pub struct AnchoredClock(AtomicI64);
+
+impl Clock for AnchoredClock {
+    fn now(&self) -> Timestamp {
+        plus(RealClock.now(), SignedDuration::from_millis(self.0.load(Ordering::SeqCst)))
+    }
+
+    fn correct(&self, span: SignedDuration) -> SignedDuration {
+        let span_ms = i64::try_from(span.as_millis()).unwrap_or(0);
+        let before_ms = self.0.fetch_add(span_ms, Ordering::SeqCst);
+        SignedDuration::from_millis(before_ms.saturating_add(span_ms))
     }
 }
 

@@ -27,6 +27,7 @@ mod idle;
 mod ingest;
 mod leaks;
 mod reload;
+mod replicas;
 mod stories;
 mod support;
 mod trial;

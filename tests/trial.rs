@@ -22,6 +22,7 @@ use serde_json::json;
 mod agreement;
 mod command;
 mod laws;
+mod stores;
 
 /// A stage and the files that it was made from.
 struct Set {

@@ -4,11 +4,16 @@
 //! turns, so that a noisy machine is noisy for all of them. Only the ratios of one run mean anything. Load generator and
 //! servers share the machine's cores.
 //!
-//! Run it through `scripts/bench ingest`, which builds the binary and fetches the peers.
+//! Run it through `scripts/bench ingest`, which builds the binary and fetches the peers; or `scripts/bench replicas`, for
+//! several on one PostgreSQL (`replicas.rs`).
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod load;
+#[path = "../../tests/support/postgres.rs"]
+#[allow(dead_code)]
+mod postgres;
+mod replicas;
 mod server;
 
 use std::time::Duration;
@@ -25,6 +30,9 @@ fn main() {
     let connections = usize::try_from(number("CONNECTIONS", 64)).unwrap();
     let seconds = Duration::from_secs(number("SECONDS", 4));
     let rounds = number("ROUNDS", 5);
+    if std::env::args().any(|given| given == "replicas") {
+        return replicas::run(connections, seconds, rounds);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut measured: Vec<(&str, Vec<Measured>)> = SERVERS.iter().map(|name| (*name, Vec::new())).collect();
     for round in 0..rounds {

@@ -22,12 +22,33 @@ impl Server {
         let folder = std::env::temp_dir().join(format!("fanfare-bench-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-        let (mut command, path) = match name {
+        let (command, path) = match name {
             "durable" => (fanfare(&folder, address, "sqlite:bench.db"), "/webhooks/jewelmusic"),
             "memory" => (fanfare(&folder, address, "memory:"), "/webhooks/jewelmusic"),
             "express" => (express(address)?, "/webhooks/jewelmusic"),
             _ => (webhook(&folder, address)?, "/hooks/jewelmusic"),
         };
+        Self::spawn(command, address, path, folder)
+    }
+
+    /// Starts one of several on a store. With destinations, everything is told to `all`.
+    pub fn replica(nth: usize, store: &str, destinations: &str) -> Result<Self, String> {
+        let address = free_address();
+        let folder = std::env::temp_dir().join(format!("fanfare-bench-{}-replica-{nth}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(folder.join("rules")).map_err(|error| error.to_string())?;
+        let command = fanfare(&folder, address, store);
+        if !destinations.is_empty() {
+            let file = folder.join("fanfare.yaml");
+            let config = std::fs::read_to_string(&file).map_err(|error| error.to_string())?;
+            std::fs::write(&file, config + destinations).map_err(|error| error.to_string())?;
+            let rule = "rules:\n  - {name: all, events: '*', actions: [{to: all, text: '{{ event.id }}'}]}\n";
+            std::fs::write(folder.join("rules/all.yaml"), rule).map_err(|error| error.to_string())?;
+        }
+        Self::spawn(command, address, "/webhooks/jewelmusic", folder)
+    }
+
+    fn spawn(mut command: Command, address: SocketAddr, path: &'static str, folder: PathBuf) -> Result<Self, String> {
         let child = command
             .env("JEWELMUSIC_SECRET", SECRET)
             .stdin(Stdio::null())

@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::channels::wire::{Guard, Wire};
 use crate::cli::{Outcome, report, runtime};
-use crate::clock::{Clock, RealClock};
+use crate::clock::{AnchoredClock, Clock, RealClock};
 use crate::config::load;
 use crate::config::substitute::RealEnvironment;
 use crate::steps::{Live, reload, run};
@@ -56,7 +56,8 @@ async fn serve(
     let guard = Guard::new(settings.egress_deny.clone(), settings.egress_allow.clone());
     let wire = Wire::new(guard).map_err(anyhow::Error::msg)?;
     let (hash, rules, since) = (snapshot.hash.clone(), snapshot.rule_count(), snapshot.since.as_second());
-    let mut live = Live::new(store, Arc::new(snapshot), Arc::new(RealClock), Arc::new(wire), fastrand::u64(..));
+    let mut live =
+        Live::new(store, Arc::new(snapshot), Arc::new(AnchoredClock::default()), Arc::new(wire), fastrand::u64(..));
     live.shadow = shadow;
     match stale {
         None => live.notes.loaded(&hash, rules, since),

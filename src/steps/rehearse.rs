@@ -46,6 +46,8 @@ const PRUNE_STEP: usize = 500;
 pub struct Stage {
     base: Snapshot,
     destinations: BTreeMap<String, Arc<Destination>>,
+    /// The address of an empty store for each rehearsal.
+    store: fn() -> Secret,
 }
 
 impl Stage {
@@ -60,7 +62,13 @@ impl Stage {
             destinations =
                 named.into_iter().filter_map(|name| Some((name.clone(), Arc::new(neutral(name)?)))).collect();
         }
-        Self { base, destinations }
+        Self { base, destinations, store: || Secret::new("memory:") }
+    }
+
+    /// The same with each rehearsal on a store of its own at an address that this makes, not in memory.
+    #[must_use]
+    pub fn kept_in(self, store: fn() -> Secret) -> Self {
+        Self { store, ..self }
     }
 
     /// The snapshot that it was made from.
@@ -85,7 +93,7 @@ impl Stage {
             since: start,
             seen: self.base.seen.clone(),
         };
-        let store = store::open(&Secret::new("memory:"), Path::new("")).await?;
+        let store = store::open(&(self.store)(), Path::new("")).await?;
         let clock = VirtualClock::new(start);
         let failing = Arc::new(Failing::default());
         let live = Live::new(store, Arc::new(snapshot), Arc::new(clock.clone()), failing.clone(), seed);

@@ -20,7 +20,7 @@ use crate::clock::plus;
 use crate::steps::limit::LimitAcceptor;
 use crate::steps::{Bounds, Live, Turn, dispatch, plan, receive, reload};
 use crate::store;
-use crate::store::Claim;
+use crate::store::{Claim, Hint};
 
 /// No loop sleeps longer: polling is the truth.
 const POLL: Duration = Duration::from_secs(1);
@@ -37,6 +37,11 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(20);
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// How many are taken in one transaction.
 const PRUNE_STEP: usize = 500;
+
+/// How often the clock is set right by the store's.
+const ANCHOR_EVERY: Duration = Duration::from_secs(60);
+/// A machine whose clock is further off says so.
+const SKEW_MAX: SignedDuration = SignedDuration::from_secs(60);
 
 /// A running program.
 #[derive(Debug)]
@@ -59,6 +64,8 @@ struct Server {
 /// Binds both listeners and starts every step. `admin` is what the admin listener serves.
 pub async fn run(live: Arc<Live>, admin: axum::Router) -> std::io::Result<Running> {
     let settings = live.snapshot.load().settings.clone();
+    // Before anything is timed.
+    anchor(&live).await;
     let (webhooks_listener, webhooks) = bind(settings.listen)?;
     let (admin_listener, admin_address) = bind(settings.admin)?;
     let tls = match &settings.tls {
@@ -75,6 +82,8 @@ pub async fn run(live: Arc<Live>, admin: axum::Router) -> std::io::Result<Runnin
         tokio::spawn(dispatch_loop(live.clone())),
         tokio::spawn(prune_loop(live.clone())),
         tokio::spawn(reload::watch(live.clone())),
+        tokio::spawn(anchor_loop(live.clone())),
+        tokio::spawn(hint_loop(live.clone())),
     ];
     Ok(Running { live, webhooks, admin: admin_address, servers, loops })
 }
@@ -235,6 +244,62 @@ async fn prune_loop(live: Arc<Live>) {
             }
         }
     }
+}
+
+/// Hears of work that other replicas made.
+async fn hint_loop(live: Arc<Live>) {
+    while !live.is_draining() {
+        tokio::select! {
+            hint = live.store.hint() => match hint {
+                Hint::Plan => live.to_plan.notify_one(),
+                Hint::Dispatch => live.to_dispatch.notify_one(),
+            },
+            () = live.drained() => {}
+        }
+    }
+}
+
+/// Keeps the clock right where others share the store, so that all go by one.
+async fn anchor_loop(live: Arc<Live>) {
+    let mut told = false;
+    while !live.is_draining() {
+        live.drained_or(ANCHOR_EVERY).await;
+        match anchor(&live).await {
+            None => return live.drained().await,
+            Some(off) if off.abs() > SKEW_MAX => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(
+                        seconds = off.as_secs(),
+                        "this machine's clock is off from the store's: set it right"
+                    );
+                }
+            }
+            Some(_) => told = false,
+        }
+    }
+}
+
+/// Sets the clock right by the store's, of three looks by the quickest. Gives how far the store's is ahead of this
+/// machine's; `None` where there is no such clock.
+async fn anchor(live: &Live) -> Option<SignedDuration> {
+    let mut best: Option<(SignedDuration, SignedDuration)> = None;
+    for _ in 0..3 {
+        let before = live.clock.now();
+        // What keeps it from answering is known to the steps.
+        let there = match live.store.time().await {
+            Ok(there) => there?,
+            Err(_) => break,
+        };
+        let took = live.clock.now().duration_since(before);
+        let ahead = there.duration_since(plus(before, took / 2));
+        if best.is_none_or(|(_, least)| took < least) {
+            best = Some((ahead, took));
+        }
+    }
+    // What lies within the look itself is no difference.
+    let ahead = best
+        .map_or(SignedDuration::ZERO, |(ahead, took)| if ahead.abs() > took { ahead } else { SignedDuration::ZERO });
+    Some(live.clock.correct(ahead))
 }
 
 async fn failed(live: &Live, doing: &'static str, error: &store::Error) {

@@ -286,6 +286,15 @@ pub struct Standing {
     pub pace: Pace,
 }
 
+/// What another process has made work for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hint {
+    /// The inbox has something.
+    Plan,
+    /// Deliveries may be due.
+    Dispatch,
+}
+
 /// How the store stands, for probes, metrics and the page.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Census {
@@ -393,6 +402,12 @@ pub trait Store: Send + Sync {
     /// clock is as good as any.
     fn time(&self) -> Answer<'_, Option<Timestamp>> {
         Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// Ends when another process that shares the store has made work; never where there is none. Only a hint: one may be
+    /// lost, or be told for nothing.
+    fn hint(&self) -> Pin<Box<dyn Future<Output = Hint> + Send + '_>> {
+        Box::pin(std::future::pending())
     }
 
     /// Finishes what is under way and lets go of the files.

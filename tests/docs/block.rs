@@ -74,7 +74,7 @@ impl Block {
             ["text", "sent", _] => Kind::Sent,
             ["console"] => Kind::Console,
             ["sh"] => Kind::Shell,
-            ["text" | "ini" | "dockerfile" | "json" | "http" | "yaml", "elsewhere"] | ["text"] => Kind::Other,
+            ["text" | "ini" | "dockerfile" | "json" | "http" | "yaml" | "sql", "elsewhere"] | ["text"] => Kind::Other,
             _ => panic!("{}:{}: what is a block `{}`?", page.path.display(), self.line, self.info),
         }
     }

@@ -60,9 +60,14 @@ pub struct Connection {
 
 impl Connection {
     pub async fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
+        Self::try_open(address).await.unwrap()
+    }
+
+    /// The same; `None` if nobody listens there.
+    pub async fn try_open(address: SocketAddr) -> Option<Self> {
+        let stream = TcpStream::connect(address).await.ok()?;
         stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: Vec::new() }
+        Some(Self { stream, buffer: Vec::new() })
     }
 
     /// The same, coming from this address.

@@ -117,8 +117,8 @@ fn play_alone(stage: &Stage, test: &Test, rules: Arc<RuleSet>, keeps_coverage: b
         }
         Ok::<Played, Stuck>(player.played)
     };
-    // Time stands in the rehearsal's clock: a runtime is only here because the steps are async.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    // Time stands in the rehearsal's clock: a runtime is only here because the steps are async, and a store may be far.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let played = match runtime {
         Ok(runtime) => runtime.block_on(play).map_err(|stuck| stuck.to_string()),
         Err(error) => Err(error.to_string()),

@@ -10,6 +10,7 @@ mod connect;
 mod deliveries;
 mod error;
 mod examine;
+mod hints;
 mod inbox;
 mod intake;
 mod link;
@@ -18,7 +19,9 @@ mod prune;
 mod schema;
 mod tls;
 
+use std::future::Future;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -28,11 +31,12 @@ use tokio::task::JoinHandle;
 use self::connect::Address;
 use self::error::closed;
 pub(super) use self::examine::examine;
+use self::hints::Hints;
 use self::inbox::Arrival;
 use self::intake::Queue;
 use self::link::{Lines, PEOPLE_MAX, STEP_MAX, get, given, within};
 use super::{
-    Answer, Appended, Census, Claim, Claimed, Conflict, DeliveryFilter, Error, EventFilter, PlannerLease, Room,
+    Answer, Appended, Census, Claim, Claimed, Conflict, DeliveryFilter, Error, EventFilter, Hint, PlannerLease, Room,
     Settlement, Standing, Store, Waiting,
 };
 use crate::clock::from_ms;
@@ -49,6 +53,7 @@ pub(super) fn check(address: &str, base: &Path) -> Result<(), Error> {
 /// A store in one PostgreSQL database.
 pub(super) struct Postgres {
     lines: Arc<Lines>,
+    hints: Hints,
     /// Where events are handed in; gone once the store is closed.
     queue: Mutex<Option<Queue>>,
     intake: Mutex<Option<JoinHandle<()>>>,
@@ -57,9 +62,14 @@ pub(super) struct Postgres {
 impl Postgres {
     /// Opens the database at `postgres://…`, and makes its tables if they aren't there.
     pub async fn open(address: &str, base: &Path) -> Result<Self, Error> {
-        let lines = Arc::new(connect::open(&Address::read(address, base)?).await?);
-        let (queue, intake) = intake::start(lines.clone(), || {});
-        Ok(Self { lines, queue: Mutex::new(Some(queue)), intake: Mutex::new(Some(intake)) })
+        let address = Address::read(address, base)?;
+        let lines = Arc::new(connect::open(&address).await?);
+        let hints = Hints::start(address);
+        let teller = hints.teller();
+        let (queue, intake) = intake::start(lines.clone(), move || {
+            let _ = teller.try_send(Hint::Plan);
+        });
+        Ok(Self { lines, hints, queue: Mutex::new(Some(queue)), intake: Mutex::new(Some(intake)) })
     }
 
     /// Hands something in; answers when it is committed.
@@ -153,7 +163,13 @@ impl Store for Postgres {
 
     fn commit(&self, lease: &PlannerLease, plan: Plan, now: Timestamp) -> Answer<'_, u64> {
         let lease = lease.clone();
-        write!(self, STEP_MAX, |tx| tx.commit(&lease, plan, now))
+        Box::pin(async move {
+            let new = write!(self, STEP_MAX, |tx| tx.commit(&lease, plan, now)).await?;
+            if new > 0 {
+                self.hints.tell(Hint::Dispatch);
+            }
+            Ok(new)
+        })
     }
 
     fn claim(&self, now: Timestamp, until: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed> {
@@ -245,6 +261,10 @@ impl Store for Postgres {
             let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
             Ok(Some(from_ms(get(&link.one(sql, given![]).await?, 0)?)))
         })
+    }
+
+    fn hint(&self) -> Pin<Box<dyn Future<Output = Hint> + Send + '_>> {
+        Box::pin(self.hints.hear())
     }
 
     fn close(&self) -> Answer<'_, ()> {
