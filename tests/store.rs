@@ -15,6 +15,7 @@ mod postgres;
 mod retention;
 mod settling;
 mod sqlite;
+mod statements;
 mod twins;
 
 use self::bench::Bench;

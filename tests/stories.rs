@@ -4,6 +4,7 @@
 mod clocks;
 mod ends;
 mod kills;
+mod many;
 
 mod stage;
 mod told;

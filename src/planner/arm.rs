@@ -1,5 +1,7 @@
 //! When rules come into force: what runs by the clock is brought in line with them.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::planner::Plan;
@@ -12,27 +14,25 @@ use crate::planner::missing::Awaited;
 use crate::planner::mute::Muting;
 use crate::planner::own::Noticed;
 use crate::planner::round::Round;
-use crate::rules::{Rule, RuleSet};
+use crate::planner::sweep::Sweep;
+use crate::rules::RuleSet;
 
-/// What [`arm`] needs to know.
+/// What [`arm`] and [`Sweep::left`] need to know: of kinds of which there are few. Cases are not among them.
 pub fn arm_keys() -> Keys {
-    let kinds = [Case::KIND, Waiting::KIND, Awaited::KIND, Muting::KIND, Noticed::KIND];
-    Keys { all: kinds.into_iter().map(str::to_owned).collect(), ..Keys::default() }
+    let kinds = [Waiting::KIND, Awaited::KIND, Muting::KIND, Noticed::KIND];
+    Keys { all: kinds.into_iter().map(str::to_owned).collect(), one: BTreeSet::from([Sweep::key()]) }
 }
 
 /// To be planned once whenever a planner begins with rules: at start, after a reload, and when the lease was another's.
 /// Doing it again changes nothing.
 ///
 /// - A `missing` rule that is new begins to wait; one that is gone no longer does.
-/// - Open cases whose rule's timed actions have changed get a timer that is due at once and brings their opening event:
-///   an `after` edited to a time already past fires once, what is gone fires nothing.
 /// - Planned mutes of files get their end; one that was taken out of its file has ended.
 /// - What is held for hours is looked at anew, as its window may have changed.
+///
+/// Open cases, of which there may be very many, are brought in line by [`Sweep`].
 pub fn arm(rules: &RuleSet, places: &Places, ledger: Ledger, now: Timestamp) -> Plan {
     let mut round = Round::with(rules, places, ledger, now);
-    for case in round.book.all::<Case>() {
-        round.arm_case(&case);
-    }
     round.disarm_missing();
     for rule in &rules.rules {
         if let Some(missing) = rule.missing.as_ref().filter(|_| rule.enabled) {
@@ -45,14 +45,6 @@ pub fn arm(rules: &RuleSet, places: &Places, ledger: Ledger, now: Timestamp) -> 
 }
 
 impl Round<'_> {
-    fn arm_case(&mut self, case: &Case) {
-        let Some(rule) = rule_named(self.rules, &case.rule).filter(|rule| rule.enabled) else { return };
-        if !differs(case, rule) {
-            return;
-        }
-        self.set_rearm(case);
-    }
-
     fn arm_mutes(&mut self) {
         let known: Vec<Muting> = self.book.all();
         for file in &self.rules.mutes {
@@ -80,18 +72,6 @@ impl Round<'_> {
             self.set_timer(timer, self.now, None, &waiting.meaning());
         }
     }
-}
-
-/// Whether a case's timers are not those that the rule asks for now.
-fn differs(case: &Case, rule: &Rule) -> bool {
-    if case.ends_s != rule.closes_after.map(|span| span.as_secs()) {
-        return true;
-    }
-    rule.actions.iter().any(|action| match (action.spec(), case.timers.get(&action.id)) {
-        (Some(spec), Some(timer)) => timer.waits || timer.spec != spec,
-        (Some(_), None) => true,
-        (None, _) => false,
-    })
 }
 
 /// An open case that the rules in force no longer speak of.

@@ -32,6 +32,7 @@ mod mute;
 mod own;
 mod prospect;
 mod round;
+mod sweep;
 mod throttle;
 mod timer;
 pub mod why;
@@ -44,6 +45,7 @@ pub use self::ledger::{DocChange, Key, Keys, Ledger, Timer};
 pub use self::mute::Muting;
 pub use self::prospect::{CaseKeys, Farewell, Pending, case_keys};
 use self::round::Round;
+pub use self::sweep::Sweep;
 use crate::delivery::{Lane, NewDelivery};
 use crate::event::{Event, Seq};
 

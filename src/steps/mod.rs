@@ -97,8 +97,8 @@ pub struct Live {
     pub bounds: Bounds,
     /// The name under which this process holds leases.
     pub holder: String,
-    /// Under which lease and for which snapshot the planner's timers were last brought in line with the rules.
-    armed: ArcSwap<Option<(u64, Arc<Snapshot>)>>,
+    /// What the planner has brought in line with the rules.
+    armed: ArcSwap<Option<plan::Armed>>,
     /// A hint that the inbox has something.
     pub to_plan: Notify,
     /// A hint that deliveries were made.

@@ -14,16 +14,18 @@ use crate::clock::plus;
 use crate::config::Snapshot;
 use crate::event::{Command, Entry, Event, Item, Seq};
 use crate::planner::ledger::DueTimer;
-use crate::planner::{self, Entered, Fired, Inputs, PlaceFacts, Places, Plan};
+use crate::planner::{self, Entered, Fired, Inputs, PlaceFacts, Places, Plan, Sweep};
 use crate::rules::RuleSet;
 use crate::steps::{Live, Turn};
 use crate::store;
-use crate::store::PlannerLease;
+use crate::store::{PlannerLease, Waiting};
 
 /// The most entries, and the most timers, of one transaction.
 const BATCH: usize = 1024;
 /// The most events that one transaction plans again: their bodies are all in memory together.
 const REPLAYS: usize = 64;
+/// How many open cases are brought in line with new rules between two transactions of planning.
+const PAGE: usize = 512;
 /// How long the right to plan lasts: as long as another waits after this process died.
 const LEASE: SignedDuration = SignedDuration::from_secs(4);
 /// How soon to ask again while another plans.
@@ -39,11 +41,12 @@ pub async fn step(live: &Live, now: Timestamp) -> Result<Turn, store::Error> {
         // Rules are broken: events are kept, and wait until they are right.
         return Ok(Turn::Idle(None));
     };
-    arm(live, &lease, &snapshot, &rules, now).await?;
+    let is_armed = arm(live, &lease, &snapshot, &rules, now).await?;
     let mut waiting = live.store.waiting(now, BATCH).await?;
     bound_replays(&mut waiting.entries);
+    hold_back(&mut waiting);
     if waiting.entries.is_empty() && waiting.timers.is_empty() {
-        return Ok(Turn::Idle(waiting.next_timer));
+        return Ok(if is_armed { Turn::Idle(waiting.next_timer) } else { Turn::Worked });
     }
     let carried = live.store.events(&wanted(&waiting.entries, &waiting.timers)).await?;
     let round =
@@ -54,27 +57,87 @@ pub async fn step(live: &Live, now: Timestamp) -> Result<Turn, store::Error> {
     Ok(Turn::Worked)
 }
 
-/// Brings what runs by the clock in line with the rules: once for each snapshot, and when the lease was another's, whose
-/// rules may have been others.
+/// Timers that came due after the last of these entries came wait for the entries behind it: a close that was accepted in
+/// time must not be overtaken by the reminder that it ends, however long the inbox is. Nothing says when a command came,
+/// so behind commands alone they wait for the next round.
+fn hold_back(waiting: &mut Waiting) {
+    let Waiting { entries, timers, .. } = waiting;
+    let came = |entry: &Entry| match &entry.item {
+        Item::Event(event) => Some(event.received),
+        Item::Signal(signal) => Some(signal.at),
+        Item::Command(_) => None,
+    };
+    if !entries.is_empty() {
+        let last = entries.iter().rev().find_map(came);
+        timers.retain(|due| last.is_some_and(|last| due.timer.due <= last));
+    }
+}
+
+/// What was brought in line with the rules last.
+#[derive(Debug, Clone)]
+pub(super) struct Armed {
+    /// Under this lease: another's rules may have been others.
+    token: u64,
+    /// For this snapshot.
+    snapshot: Arc<Snapshot>,
+    /// The open cases that are still to come.
+    left: Option<Sweep>,
+}
+
+/// Brings what runs by the clock in line with the rules: once for each snapshot and lease, and then the open cases, a
+/// page at each call. Whether that is all.
 async fn arm(
     live: &Live,
     lease: &PlannerLease,
     snapshot: &Arc<Snapshot>,
     rules: &RuleSet,
     now: Timestamp,
-) -> Result<(), store::Error> {
-    let armed = live.armed.load();
-    if matches!(&**armed, Some((token, known)) if *token == lease.token && Arc::ptr_eq(known, snapshot)) {
-        return Ok(());
-    }
-    let ledger = live.store.ledger(&planner::arm_keys()).await?;
+) -> Result<bool, store::Error> {
+    let armed = live.armed.load_full();
+    let same = |armed: &&Armed| armed.token == lease.token && Arc::ptr_eq(&armed.snapshot, snapshot);
+    let left = match Option::as_ref(&armed).filter(same) {
+        Some(armed) => match armed.left.clone() {
+            None => return Ok(true),
+            Some(left) => sweep(live, lease, snapshot, rules, left, now).await?,
+        },
+        None => {
+            let ledger = live.store.ledger(&planner::arm_keys()).await?;
+            let places = places(live, snapshot);
+            // Another program may ask otherwise of the same rules.
+            let left = Sweep::left(&ledger, &format!("{} {}", snapshot.hash, env!("CARGO_PKG_VERSION")));
+            // Should it panic, planning goes on by the timers that are set.
+            if let Ok(plan) = catch_unwind(AssertUnwindSafe(|| planner::arm(rules, &places, ledger, now))) {
+                live.store.commit(lease, plan, now).await?;
+            }
+            match left {
+                None => None,
+                Some(left) => sweep(live, lease, snapshot, rules, left, now).await?,
+            }
+        }
+    };
+    let is_all = left.is_none();
+    live.armed.store(Arc::new(Some(Armed { token: lease.token, snapshot: snapshot.clone(), left })));
+    Ok(is_all)
+}
+
+/// Brings one page of open cases in line with the rules. Gives what is left.
+async fn sweep(
+    live: &Live,
+    lease: &PlannerLease,
+    snapshot: &Snapshot,
+    rules: &RuleSet,
+    left: Sweep,
+    now: Timestamp,
+) -> Result<Option<Sweep>, store::Error> {
+    let page = live.store.docs(Sweep::CASES, left.after(), PAGE).await?;
     let places = places(live, snapshot);
-    // Should it panic, planning goes on by the timers that are set.
-    if let Ok(plan) = catch_unwind(AssertUnwindSafe(|| planner::arm(rules, &places, ledger, now))) {
-        live.store.commit(lease, plan, now).await?;
-    }
-    live.armed.store(Arc::new(Some((lease.token, snapshot.clone()))));
-    Ok(())
+    let is_last = page.len() < PAGE;
+    // The same.
+    let Ok((plan, left)) = catch_unwind(AssertUnwindSafe(|| left.page(rules, &places, &page, is_last, now))) else {
+        return Ok(None);
+    };
+    live.store.commit(lease, plan, now).await?;
+    Ok(left)
 }
 
 /// The configuration as the planner wants it.

@@ -281,7 +281,18 @@ fn rules_and_keys_of_any_length_and_letters_have_state_of_their_own() {
 }
 
 #[test]
-fn arming_asks_for_whole_kinds_only() {
-    assert!(arm_keys().one.is_empty());
-    assert!(arm_keys().all.contains("case"));
+fn neither_arming_nor_planning_asks_for_all_cases() {
+    let rules = rules("rules: [{name: r, events: x, case: $.data.id, closed_by: y, actions: [{to: a, after: 1h}]}]");
+    let places = Places::default();
+    let world = World::new("rules: [{name: r, events: x, actions: [{to: a}]}]", Places::default());
+    let event = world.event("x", "e", world.now, json!({"id": "C1"}));
+    let entry = Entry { seq: 1, item: Item::Event(Box::new(event)) };
+    let entries = vec![Entered::new(&rules, &entry, None)];
+    let inputs = Inputs { now: world.now, rules: &rules, places: &places, entries, timers: Vec::new() };
+    let asked = keys(&inputs);
+    for all in [&asked.all, &arm_keys().all] {
+        assert!(all.is_disjoint(&["case", "closed", "throttle", "digest"].map(str::to_owned).into()), "{all:?}");
+    }
+    let ids: Vec<&str> = asked.one.iter().map(|key| key.id.as_str()).collect();
+    assert!(ids.len() < 8 && ids.contains(&"r/C1"), "{ids:?}");
 }

@@ -12,7 +12,7 @@ use fanfare::event::{Command, Entry, Event, EventId, Item, Mute, Seq, Signal};
 use fanfare::planner::ledger::DueTimer;
 use fanfare::planner::why::WhyRow;
 use fanfare::planner::{
-    Case, Entered, Fired, Inputs, Key, Keys, Ledger, PlaceFacts, Places, Plan, Timer, arm, arm_keys, keys, plan,
+    Case, Entered, Fired, Inputs, Key, Keys, Ledger, PlaceFacts, Places, Plan, Sweep, Timer, arm, arm_keys, keys, plan,
 };
 use fanfare::problem::{File, Problems};
 use fanfare::rules::{RuleSet, parse};
@@ -124,23 +124,37 @@ impl World {
             batch: 100,
             seq: 0,
         };
-        world.load();
+        world.load(text);
         world
     }
 
     /// Other rules come into force.
     pub fn reload(&mut self, text: &str) {
         self.rules = rules_in(text, self.zone.as_deref());
-        self.load();
+        self.load(text);
     }
 
-    fn load(&mut self) {
+    fn load(&mut self, text: &str) {
         let ledger = self.ledger(&arm_keys());
         let first = arm(&self.rules, &self.places, ledger.clone(), self.now);
         assert_eq!(first, arm(&self.rules, &self.places, ledger, self.now), "arming is not the same twice");
         self.commit(first);
         let again = arm(&self.rules, &self.places, self.ledger(&arm_keys()), self.now);
         assert!(again.docs.is_empty() && again.events.is_empty(), "arming again changes something: {again:?}");
+        let mut left = Sweep::left(&self.ledger(&arm_keys()), text);
+        while let Some(sweep) = left {
+            // Small pages, so that most sequences have several.
+            let after = Key { kind: Sweep::CASES.into(), id: sweep.after().into() };
+            let of_kind =
+                self.docs.range(after.clone()..).filter(|(key, _)| key.kind == Sweep::CASES && **key != after);
+            let page: Vec<(String, String)> =
+                of_kind.take(2).map(|(key, doc)| (key.id.clone(), doc.0.clone())).collect();
+            let is_last = page.len() < 2;
+            let (plan, more) = sweep.page(&self.rules, &self.places, &page, is_last, self.now);
+            self.commit(plan);
+            left = more;
+        }
+        assert_eq!(Sweep::left(&self.ledger(&arm_keys()), text), None, "the same rules leave nothing to do");
     }
 
     pub fn put(&mut self, item: Item) -> Seq {

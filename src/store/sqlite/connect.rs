@@ -13,8 +13,12 @@ use super::error::damaged;
 use crate::store::Error;
 
 /// The schema, a file a step. Never change one that was released: add the next.
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("0001_inbox.sql"), include_str!("0002_planner.sql"), include_str!("0003_deliveries.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("0001_inbox.sql"),
+    include_str!("0002_planner.sql"),
+    include_str!("0003_deliveries.sql"),
+    include_str!("0004_counts.sql"),
+];
 
 /// Marks a file as ours: `Fanf`.
 pub(super) const APPLICATION: i32 = 0x4661_6e66;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use rusqlite::types::Value as Sql;
-use rusqlite::{Connection, Row as SqlRow, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, params_from_iter};
 use serde::de::DeserializeOwned;
 
 use super::writer::Desk;
@@ -282,26 +282,15 @@ pub(super) fn census(conn: &Connection) -> Result<Census, Error> {
     let number = |sql: &str| tx.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
     let planned = number("SELECT value FROM meta WHERE name = 'planned'")?.unwrap_or(0);
     let head = number("SELECT max(seq) FROM inbox")?.unwrap_or(0).max(planned);
-    let mut deliveries = Vec::with_capacity(State::ALL.len());
-    for state in State::ALL {
-        // Each state's own partial index is counted, never the table.
-        let count = number(&format!("SELECT count(*) FROM deliveries WHERE {}", indexed_term(state)))?;
-        deliveries.push((state, count.unwrap_or(0).max(0).cast_unsigned()));
-    }
+    let counted = |what: &str| {
+        let mut row = tx.prepare_cached("SELECT n FROM counts WHERE what = ?1")?;
+        let n = row.query_row([what], |row| row.get::<_, i64>(0)).optional()?;
+        Ok::<u64, Error>(n.unwrap_or(0).max(0).cast_unsigned())
+    };
+    let deliveries = State::ALL.into_iter().map(|state| Ok((state, counted(state.name())?)));
+    let deliveries = deliveries.collect::<Result<_, Error>>()?;
     let oldest_due = number("SELECT min(next) FROM deliveries WHERE state IN ('due', 'retrying')")?.map(from_ms);
-    let timers = number("SELECT count(*) FROM timers")?.unwrap_or(0).max(0).cast_unsigned();
-    Ok(Census { head, planned, deliveries, oldest_due, timers, bytes: 0 })
-}
-
-/// A condition that holds for this state, worded so that SQLite finds the partial index with it.
-fn indexed_term(state: State) -> String {
-    match state {
-        State::Due | State::Retrying => format!("state IN ('due', 'retrying') AND state = '{state}'"),
-        State::Sending => "state = 'sending'".to_owned(),
-        State::Delivered | State::Dead | State::Cancelled => {
-            format!("state IN ('delivered', 'dead', 'cancelled') AND state = '{state}'")
-        }
-    }
+    Ok(Census { head, planned, deliveries, oldest_due, timers: counted("timers")?, bytes: 0 })
 }
 
 fn stored(row: &SqlRow<'_>) -> Result<Stored, Error> {

@@ -97,7 +97,10 @@ impl Desk {
             None => self.conn.prepare_cached("DELETE FROM timers WHERE id = ?1")?.execute([id])?,
             Some(timer) => self
                 .conn
-                .prepare_cached("INSERT OR REPLACE INTO timers (id, due, event, text) VALUES (?1, ?2, ?3, ?4)")?
+                .prepare_cached(
+                    "INSERT INTO timers (id, due, event, text) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT (id) DO UPDATE SET due = excluded.due, event = excluded.event, text = excluded.text",
+                )?
                 .execute((id, timer.due.as_millisecond(), timer.event, &timer.text))?,
         };
         Ok(())

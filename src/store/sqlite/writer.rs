@@ -140,6 +140,8 @@ pub(super) struct Desk {
     pub cold: Cold,
     /// The ids of events up to here are indexed.
     pub indexed: Seq,
+    /// Retention has looked at the inbox up to here.
+    pub looked_at: Seq,
     /// The place that the next entry gets.
     pub next_seq: Seq,
     /// Ids of this transaction: hash and place.
@@ -162,6 +164,7 @@ impl Desk {
             cold,
             hot: Hot::default(),
             indexed: 0,
+            looked_at: 0,
             next_seq: 0,
             pending: Vec::new(),
             written: 0,
