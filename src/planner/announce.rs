@@ -88,7 +88,7 @@ pub(crate) fn assignment(action: &Action, event: Seq, case: Option<CaseFacts>) -
 
 /// Whether the rule's actions speak to a destination, and none of them has in this case: it waited for hours, was
 /// muted, or did not come to it. What went into a digest may have been told.
-fn unheard(rule: &Rule, case: &Case, destination: &str) -> bool {
+pub(crate) fn unheard(rule: &Rule, case: &Case, destination: &str) -> bool {
     let mut speaking =
         rule.actions.iter().filter(|action| action.to.iter().any(|to| to.value == destination)).peekable();
     speaking.peek().is_some()

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::plus;
 use crate::planner::Orphan;
+use crate::planner::announce::unheard;
 use crate::planner::arm::orphans;
 use crate::planner::book::{Doc, id};
 use crate::planner::case::{Case, Scheduled};
@@ -36,7 +37,7 @@ pub struct Pending {
 pub struct Farewell {
     /// The destinations whose channel changes what it showed.
     pub updates: Vec<String>,
-    /// Where `on_close` actions go, each where its own condition holds.
+    /// Where `on_close` actions go, each where its own condition holds: to those that heard of the case.
     pub says: Vec<String>,
 }
 
@@ -91,12 +92,11 @@ impl Case {
             return Farewell::default();
         }
         let closes = |name: &&String| places.named.get(*name).is_some_and(|place| place.closes);
-        let mut says: Vec<String> = rule
-            .into_iter()
-            .flat_map(|rule| &rule.on_close)
-            .flat_map(|action| &action.to)
-            .map(|to| to.value.clone())
-            .collect();
+        let mut says: Vec<String> = Vec::new();
+        if let Some(rule) = rule {
+            let to = rule.on_close.iter().flat_map(|action| &action.to).map(|to| &to.value);
+            says.extend(to.filter(|to| !unheard(rule, self, to)).cloned());
+        }
         says.sort();
         says.dedup();
         Farewell { updates: self.lanes.keys().filter(closes).cloned().collect(), says }
