@@ -246,6 +246,11 @@ impl Notes {
         warn!(keys = keys.join(", "), "changed, and in force only after a restart");
     }
 
+    /// New rules no longer speak of an open case, or have no more what it waits for.
+    pub fn orphaned(&self, rule: &str, key: &str, actions: &[String]) {
+        warn!(rule, key, actions = actions.join(", "), "an open case is left behind by the new rules");
+    }
+
     /// Files are broken; what was in force stays. `report` is every problem in full.
     pub fn reload_failed(&self, errors: usize, report: &str) {
         self.reloads.get_or_create(&ResultLabels { result: "failed" }).inc();

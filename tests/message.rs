@@ -15,6 +15,7 @@ mod cases;
 mod default;
 mod engine;
 mod fit;
+mod growth;
 mod hostile;
 mod links;
 mod load;

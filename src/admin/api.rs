@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::admin::{bulk, cases, mutes, view};
 use crate::delivery::DeliveryId;
 use crate::event::{Command, Item, Seq};
+use crate::planner::Orphan;
 use crate::steps::Live;
 use crate::steps::reload::{self, Reloaded};
 use crate::store;
@@ -333,8 +334,12 @@ async fn status(State(live): Shared) -> Answer {
 /// Reloads, and says what came of it: 200, or 422 with the whole report.
 pub async fn reload(State(live): Shared) -> Response {
     match reload::reload(&live).await {
-        Some(Reloaded::Changed { hash, needs_restart }) => {
-            json_answer(&json!({"reloaded": true, "hash": hash, "needs_restart": needs_restart}))
+        Some(Reloaded::Changed { hash, needs_restart, orphans }) => {
+            let orphan = |orphan: &Orphan| json!({"rule": orphan.rule, "key": orphan.key, "actions": orphan.actions});
+            let orphans: Vec<Value> = orphans.iter().take(LIMIT_MAX).map(orphan).collect();
+            json_answer(
+                &json!({"reloaded": true, "hash": hash, "needs_restart": needs_restart, "orphaned_cases": orphans}),
+            )
         }
         Some(Reloaded::Same) => json_answer(&json!({"reloaded": false, "hash": live.snapshot.load().hash})),
         Some(Reloaded::Refused(report)) => problem(StatusCode::UNPROCESSABLE_ENTITY, &report),

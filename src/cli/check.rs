@@ -7,9 +7,20 @@ use serde_json::{Value, json};
 
 use crate::cli::{Outcome, load_without_secrets, term, test};
 use crate::clock::{Clock, RealClock};
+use crate::config::Settings;
 use crate::config::load::{self, Loaded};
 use crate::config::substitute::RealEnvironment;
+use crate::config::suspect::Past;
 use crate::problem::{Gravity, Problem};
+use crate::store;
+use crate::store::{Glance, Wanted};
+
+/// The kind of the documents of open cases.
+const CASES: &str = "case";
+/// The most open cases that rules are held against.
+const CASES_MAX: usize = 10_000;
+/// The most events, the latest ones, that count as what events look like.
+const EVENTS_MAX: usize = 1_000;
 
 /// Exits with 1 if there is an error, or with `--strict` a warning.
 #[derive(Debug, clap::Args)]
@@ -42,7 +53,7 @@ impl Check {
         let mut loaded = if self.rules_only {
             load_without_secrets(config)
         } else {
-            load::load(config, &RealEnvironment, RealClock.now())
+            load::load_after(config, &RealEnvironment, RealClock.now(), past)
         };
         test::check(&mut loaded);
         match self.format {
@@ -55,6 +66,14 @@ impl Check {
         let wrong = errors > 0 || (self.strict && warnings > 0);
         Ok(if wrong { Outcome::Wrong } else { Outcome::Good })
     }
+}
+
+/// What happened before, if the store can be read beside a server that may have it open; if not, nothing is said of it.
+fn past(settings: &Settings) -> Past {
+    let base = settings.file.parent().unwrap_or(Path::new(""));
+    let wanted = Wanted { kind: CASES, docs: CASES_MAX, events: EVENTS_MAX };
+    let Glance { docs, events } = store::glance(&settings.store, base, &wanted).unwrap_or_default();
+    Past { events, cases: docs.iter().filter_map(|text| serde_json::from_str(text).ok()).collect() }
 }
 
 fn text(loaded: &Loaded) {

@@ -25,6 +25,19 @@ impl Reload {
         for key in answer["needs_restart"].as_array().into_iter().flatten() {
             println!("{} `{}` needs a restart", term::warn("note:"), key.as_str().unwrap_or_default());
         }
+        for orphan in answer["orphaned_cases"].as_array().into_iter().flatten() {
+            let word = |name: &str| term::safe(orphan[name].as_str().unwrap_or_default());
+            let gone = match orphan["actions"].as_array().is_none_or(Vec::is_empty) {
+                true => "the rule is gone (renamed? write `formerly:`)",
+                false => "what it waits for is gone",
+            };
+            println!(
+                "{} the open case `{}` of `{}` is left behind: {gone}",
+                term::warn("note:"),
+                word("key"),
+                word("rule")
+            );
+        }
         Ok(Outcome::Good)
     }
 }

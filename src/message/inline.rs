@@ -57,7 +57,7 @@ impl UrlTemplate {
             return None;
         }
         let before = problems.count().0;
-        for found in scan::scan(text).problems(scan::Partials::None) {
+        for found in scan::scan(text).problems(text, scan::Partials::None) {
             // What stands in the template's expressions is no secret; the rest of the URL isn't shown.
             let mut problem = wrong(found.message);
             problem.hint = found.hint;

@@ -19,6 +19,8 @@ use crate::config::files::Seen;
 use crate::config::load::{self, Loaded};
 use crate::config::{Settings, Snapshot};
 use crate::event::{Item, Signal};
+use crate::planner;
+use crate::planner::{Case, Orphan};
 use crate::problem::Gravity;
 use crate::steps::Live;
 
@@ -29,6 +31,13 @@ const SETTLED_AFTER: Duration = Duration::from_millis(40);
 /// The same where one of them is empty: most often it is half saved, and without its rules nothing would be sent.
 const EMPTY_SETTLED_AFTER: Duration = Duration::from_secs(1);
 
+/// The kind of the documents of open cases.
+const CASES: &str = "case";
+/// So many cases are read at once.
+const PAGE: usize = 500;
+/// The most open cases that new rules are held against.
+const CASES_MAX: usize = 10_000;
+
 /// What a reload came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reloaded {
@@ -38,6 +47,8 @@ pub enum Reloaded {
         hash: String,
         /// What else the files ask for and only a restart gives.
         needs_restart: Vec<&'static str>,
+        /// The open cases that the new rules leave behind, and the old ones did not.
+        orphans: Vec<Orphan>,
     },
     /// The files say what is in force already.
     Same,
@@ -53,6 +64,34 @@ pub async fn reload(live: &Arc<Live>) -> Option<Reloaded> {
 
 /// The same, unless what it read is not `wanted`: then nothing happens, and there is no outcome.
 async fn take_up(live: &Arc<Live>, wanted: impl FnOnce(&Seen) -> bool + Send + 'static) -> Option<Reloaded> {
+    let before = live.snapshot.load_full();
+    let mut reloaded = load_and_swap(live, wanted).await?;
+    if let Reloaded::Changed { orphans, .. } = &mut reloaded {
+        *orphans = left_behind(live, &before).await;
+        for Orphan { rule, key, actions } in orphans.iter() {
+            live.notes.orphaned(rule, key, actions);
+        }
+    }
+    Some(reloaded)
+}
+
+/// The open cases that the rules in force leave behind, and those before did not. A store that can't be read now is told
+/// of by the steps that need it.
+async fn left_behind(live: &Live, before: &Snapshot) -> Vec<Orphan> {
+    let Some(rules) = live.snapshot.load().rules.clone() else { return Vec::new() };
+    let (mut orphans, mut after, mut read) = (Vec::new(), String::new(), 0);
+    while let Ok(page) = live.store.docs(CASES, &after, PAGE).await {
+        let Some((last, _)) = page.last().filter(|_| read < CASES_MAX) else { break };
+        after.clone_from(last);
+        read += page.len();
+        let cases: Vec<Case> = page.iter().filter_map(|(_, text)| serde_json::from_str(text).ok()).collect();
+        let known = before.rules.as_ref().map_or_else(Vec::new, |rules| planner::orphans(rules, &cases));
+        orphans.extend(planner::orphans(&rules, &cases).into_iter().filter(|orphan| !known.contains(orphan)));
+    }
+    orphans
+}
+
+async fn load_and_swap(live: &Arc<Live>, wanted: impl FnOnce(&Seen) -> bool + Send + 'static) -> Option<Reloaded> {
     let worker = live.clone();
     // Loading compiles templates and rules: not on a thread that answers webhooks.
     let loading = tokio::task::spawn_blocking(move || load_and_apply(&worker, wanted));
@@ -119,7 +158,7 @@ fn swap(live: &Live, before: &Snapshot, snapshot: Snapshot) -> Reloaded {
     }
     live.to_plan.notify_one();
     live.to_dispatch.notify_one();
-    Reloaded::Changed { hash, needs_restart }
+    Reloaded::Changed { hash, needs_restart, orphans: Vec::new() }
 }
 
 /// What rules hear as `fanfare.reload.failed`.

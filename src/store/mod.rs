@@ -101,6 +101,38 @@ pub async fn examine(address: &Secret, base: &Path) -> Result<Examination, Error
     }
 }
 
+/// Looks into the store at an address, if that can be done without any trace: nothing is made, changed or waited for,
+/// whether a process has it open or not.
+///
+/// # Errors
+/// [`Error::Unusable`] for a store that can't be looked into so, and whatever reading it ran into.
+pub fn glance(address: &Secret, base: &Path, wanted: &Wanted<'_>) -> Result<Glance, Error> {
+    match address.open().split_once(':') {
+        Some(("sqlite", path)) => sqlite::glance(path, base, wanted),
+        _ => Err(Error::Unusable("only a `sqlite:` store has a file to look into".into())),
+    }
+}
+
+/// What a glance is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'w> {
+    /// Documents of this kind.
+    pub kind: &'w str,
+    /// At most so many of them.
+    pub docs: usize,
+    /// At most so many events, the latest.
+    pub events: usize,
+}
+
+/// What a glance saw.
+#[derive(Debug, Default)]
+pub struct Glance {
+    /// Documents.
+    pub docs: Vec<String>,
+    /// Events, newest first.
+    pub events: Vec<Event>,
+}
+
 /// What an examination found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Examination {

@@ -90,9 +90,13 @@ pub(super) fn orphaned(whole: &Whole<'_>, problems: &mut Problems) {
             .hint("what is gone fires nothing; an action that keeps its `name` stays the same when its words change"),
             None => {
                 let known = whole.rules.rules.iter().map(|rule| rule.name.value.as_str());
-                let near = nearest(&name, known).unwrap_or("the new rule");
+                let near = nearest(&name, known.clone()).or_else(|| {
+                    let mut known = known.clone();
+                    known.find(|other| other.contains(name.as_str()) || name.contains(other))
+                });
+                let near = near.map_or("the new rule".to_owned(), |near| format!("`{near}`"));
                 Problem::warning("orphaned-cases", format!("{cases} of the rule `{name}`, which is gone, stays open"))
-                    .hint(format!("if it was renamed, write `formerly: {name}` in `{near}`; else close them"))
+                    .hint(format!("if it was renamed, write `formerly: {name}` in {near}; else close them"))
             }
         };
         problems.push(problem);

@@ -64,10 +64,11 @@ impl Templates {
     pub fn check_text(&self, text: &str, place: &Place, contexts: &[Context<'_>], problems: &mut Problems) {
         let source = Source::scalar(place, text);
         let mut found = Problems::new();
-        files::report(&scan::scan(text), &source, Partials::Named(&self.folder.partials), &mut found);
+        let scan = scan::scan(text);
+        files::report(&scan, &source, Partials::Named(&self.folder.partials), &mut found);
         let mut env = self.folder.env.clone();
         match env.add_template_owned(super::TEXT, text.to_owned()) {
-            Err(error) => found.push(source::problem(&source, &error)),
+            Err(error) => found.push(source::syntax(&source, &scan, &error)),
             Ok(()) if found.is_empty() => {
                 let mut checker = Checker::new(&self.folder, env, contexts, Samples::Fitting);
                 checker.own = Some(&source);
@@ -81,10 +82,6 @@ impl Templates {
 
 impl Folder {
     fn check(&self, written: &Written, contexts: &[Context<'_>], samples: Samples, problems: &mut Problems) {
-        // What is wrong with it was said when it was loaded.
-        if written.broken {
-            return;
-        }
         let mut found = Problems::new();
         let mut checker = Checker::new(self, self.env.clone(), contexts, samples);
         let scalars = [
@@ -151,10 +148,17 @@ impl<'a> Checker<'a> {
             return;
         }
         let mut sightings: Vec<Sighting> = Vec::new();
-        for context in self.contexts {
+        // What is wrong with one was said when it was loaded; the names in it can be looked at all the same.
+        let contexts = if self.folder.is_sound(name) { self.contexts } else { &[] };
+        for context in contexts {
             let mut found = Vec::new();
             self.with_context(name, part, context, &mut found);
             found.dedup_by(|a, b| a.0 == b.0);
+            // One that works without end does so whatever the event: once is enough to wait for.
+            if let Some((endless, _)) = found.iter().find(|(problem, _)| problem.code == source::ENDLESS) {
+                problems.push(endless.clone());
+                return;
+            }
             for (problem, depends) in found {
                 match sightings.iter_mut().find(|known| same(&known.problem, &problem)) {
                     Some(known) => known.seen += 1,
@@ -191,6 +195,9 @@ impl<'a> Checker<'a> {
                 self.made(&Output::of(&output, &spans), part, found);
             }
             Err(error) => found.extend(self.failed(&error, &values)),
+        }
+        if found.iter().any(|(problem, _)| problem.code == source::ENDLESS) {
+            return;
         }
         let facts = Arc::new(Facts::new(context.now, context.zone.clone()));
         let strict = self.strict.get_template(name);

@@ -18,7 +18,7 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Templa
 
 use crate::decimal::Decimal;
 use crate::message::pieces::{Kind, Piece};
-use crate::message::template::filters;
+use crate::message::template::{bounded, filters};
 
 /// The most that a template may print, in bytes.
 pub(crate) const OUTPUT_MAX: usize = 256 * 1024;
@@ -32,12 +32,13 @@ const NESTING_MAX: usize = 128;
 const FACTS: &str = "\0facts";
 
 /// What filters of MiniJinja's own are left out, and what to write instead.
-pub(crate) const REMOVED_FILTERS: [(&str, &str); 6] = [
+pub(crate) const REMOVED_FILTERS: [(&str, &str); 7] = [
     ("safe", "leave it out: a value is always text"),
     ("escape", "leave it out: a value is always text"),
     ("e", "leave it out: a value is always text"),
     ("urlencode", "leave it out: a value in a link is encoded already"),
     ("pprint", "leave it out: a list or mapping prints as JSON"),
+    ("chain", "leave it out: write a loop for each of the lists"),
     ("sum", "use `total`, which is exact: `events|total(\"$.data.amount\")`"),
 ];
 
@@ -70,6 +71,7 @@ pub(crate) fn environment(mode: Mode) -> Environment<'static> {
     env.remove_test("escaped");
     // It would print the whole context.
     env.remove_global("debug");
+    bounded::add(&mut env);
     filters::add(&mut env);
     env
 }

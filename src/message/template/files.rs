@@ -43,6 +43,8 @@ pub(crate) struct Folder {
     pub partials: Vec<String>,
     /// Cycles among partials are looked for once all are known: which includes which.
     includes: BTreeMap<String, Vec<(String, Place)>>,
+    /// The templates that have a mistake of their own.
+    broken: BTreeSet<String>,
 }
 
 impl Default for Folder {
@@ -53,6 +55,7 @@ impl Default for Folder {
             sources: BTreeMap::new(),
             partials: Vec::new(),
             includes: BTreeMap::new(),
+            broken: BTreeSet::new(),
         }
     }
 }
@@ -164,11 +167,31 @@ impl Folder {
         self.includes.insert(name.to_owned(), includes.collect());
         let added = self.env.add_template_owned(name.to_owned(), source.text.clone());
         if let Err(error) = &added {
-            problems.push(source::problem(&source, error));
+            problems.push(source::syntax(&source, &scan, error));
         }
-        let compiled = added.is_ok();
+        let right = right && added.is_ok();
+        if !right {
+            self.broken.insert(name.to_owned());
+        }
         self.sources.insert(name.to_owned(), source);
-        right && compiled
+        right
+    }
+
+    /// Whether a template can be rendered, with all that it includes: what is wrong with it has been said.
+    pub fn is_sound(&self, name: &str) -> bool {
+        let mut reached = BTreeSet::from([name]);
+        let mut ahead = vec![name];
+        while let Some(from) = ahead.pop() {
+            if self.broken.contains(from) {
+                return false;
+            }
+            for (to, _) in self.includes.get(from).into_iter().flatten() {
+                if reached.insert(to) {
+                    ahead.push(to);
+                }
+            }
+        }
+        true
     }
 
     fn partial(&mut self, file: &Arc<File>, stem: &str, problems: &mut Problems) {
@@ -220,7 +243,9 @@ impl Folder {
         written.title = scalar(self, title, problems);
         written.severity = scalar(self, severity, problems);
         if let Some(source) = written.severity.as_ref().and_then(|name| self.sources.get(name)) {
-            literal_severity(source, problems);
+            if !literal_severity(source, problems) {
+                self.broken.extend(written.severity.clone());
+            }
         }
         written.link = scalar(self, link, problems);
         written.image = scalar(self, image, problems);
@@ -267,7 +292,8 @@ impl Folder {
     }
 
     /// Reports partials that include themselves, in one step or several.
-    fn cycles(&self, problems: &mut Problems) {
+    fn cycles(&mut self, problems: &mut Problems) {
+        let mut broken = BTreeSet::new();
         for name in self.partials.iter().filter(|name| name.ends_with(".md")) {
             let mut reached = BTreeSet::new();
             let mut ahead: Vec<&str> = vec![name];
@@ -275,6 +301,7 @@ impl Folder {
                 for (to, place) in self.includes.get(from).into_iter().flatten() {
                     let to = if to.ends_with(".md") { to.clone() } else { format!("{to}.md") };
                     if to == *name {
+                        broken.extend([name.clone(), name.trim_end_matches(".md").to_owned()]);
                         problems.push(
                             Problem::error("include-cycle", format!("`{name}` includes itself"))
                                 .at(place)
@@ -288,12 +315,13 @@ impl Folder {
                 }
             }
         }
+        self.broken.extend(broken);
     }
 }
 
 /// Reports what a look at a template found; whether nothing was wrong.
 pub(crate) fn report(scan: &Scan, source: &Source, partials: Partials<'_>, problems: &mut Problems) -> bool {
-    let mut found = scan.problems(partials);
+    let mut found = scan.problems(&source.text, partials);
     found.sort_by_key(|found| found.span.start);
     for found in &found {
         let mut problem = Problem::error(found.code, found.message.clone()).at(&source.place(found.span.clone()));
@@ -303,16 +331,18 @@ pub(crate) fn report(scan: &Scan, source: &Source, partials: Partials<'_>, probl
     found.is_empty()
 }
 
-/// Reports a severity without values in it that is none.
-fn literal_severity(source: &Source, problems: &mut Problems) {
+/// Reports a severity without values in it that is none; whether it may be one.
+fn literal_severity(source: &Source, problems: &mut Problems) -> bool {
     let word = source.text.trim();
-    if !word.contains('{') && Severity::named(&word.to_lowercase()).is_none() {
+    let is_none = !word.contains('{') && Severity::named(&word.to_lowercase()).is_none();
+    if is_none {
         problems.push(
             Problem::error("severity", format!("`{word}` is no severity"))
                 .at(&source.place(0..source.text.len()))
                 .suggest(word, Severity::ALL.map(Severity::name)),
         );
     }
+    !is_none
 }
 
 /// Reports a front matter that begins and never ends: all of it would stand in the message.

@@ -20,12 +20,14 @@ use crate::message::template::source::Source;
 use crate::message::{Block, Field, Inline, Message, Native, Rendered, markdown, plain};
 use crate::problem::{File, Place, Problems};
 
+mod bounded;
 mod check;
 pub mod context;
 mod default;
 pub(crate) mod engine;
 mod files;
 pub mod filters;
+mod growth;
 pub mod native;
 pub mod scan;
 mod source;

@@ -7,17 +7,17 @@ use std::ops::Range;
 
 use crate::message::template::engine::REMOVED_FILTERS;
 use crate::message::template::filters::FILTERS;
+use crate::message::template::growth;
 use crate::message::text;
 use crate::problem::{Problem, nearest};
 
 /// MiniJinja's own filters that templates have.
-pub const BUILTIN_FILTERS: [&str; 43] = [
+pub const BUILTIN_FILTERS: [&str; 42] = [
     "abs",
     "attr",
     "batch",
     "bool",
     "capitalize",
-    "chain",
     "count",
     "d",
     "default",
@@ -121,6 +121,10 @@ pub(crate) struct Scan {
     given: Vec<String>,
     /// A list that is multiplied: the work of printing it can't be bounded.
     repeated: Vec<Range<usize>>,
+    /// Every tag and expression.
+    parts: Vec<Tokens>,
+    /// The tags, comments and expressions that are still open, outermost first: what they begin with, and where.
+    open: Vec<Word>,
     /// Characters that rendering takes for itself.
     reserved: Vec<Range<usize>>,
 }
@@ -147,15 +151,17 @@ pub(crate) struct Found {
     pub span: Range<usize>,
 }
 
+/// A token of a tag or expression.
 #[derive(Debug, Clone, PartialEq)]
-enum Token {
+pub(super) enum Token {
     Name(String),
     Text(String),
     Number,
     Sign(char),
 }
 
-type Tokens = Vec<(Token, Range<usize>)>;
+/// Tokens with where each stands.
+pub(super) type Tokens = Vec<(Token, Range<usize>)>;
 
 /// Reads a template.
 pub(crate) fn scan(source: &str) -> Scan {
@@ -167,21 +173,27 @@ pub(crate) fn scan(source: &str) -> Scan {
     while let Some(open) = source.get(at..).and_then(|rest| rest.find('{')).map(|found| found + at) {
         let inner = open + 2;
         at = match source.get(open..inner) {
-            Some("{#") => {
-                source.get(inner..).and_then(|rest| rest.find("#}")).map_or(source.len(), |end| inner + end + 2)
-            }
+            Some("{#") => match source.get(inner..).and_then(|rest| rest.find("#}")) {
+                Some(end) => inner + end + 2,
+                None => scan.never_closed("{#", open, source.len()),
+            },
             Some("{{") => {
                 let (tokens, end) = tokens(source, inner, "}}");
                 scan.expression(&tokens);
-                end
+                scan.parts.push(tokens);
+                if source.get(..end).is_some_and(|read| read.ends_with("}}")) {
+                    end
+                } else {
+                    scan.never_closed("{{", open, end)
+                }
             }
             Some("{%") => {
                 let (tokens, end) = tokens(source, inner, "%}");
                 scan.tag(&tokens);
-                match tokens.first() {
-                    Some((Token::Name(name), _)) if name == "raw" => end_of_raw(source, end),
-                    _ => end,
-                }
+                scan.nests(&tokens, open..end);
+                let is_raw = matches!(tokens.first(), Some((Token::Name(name), _)) if name == "raw");
+                scan.parts.push(tokens);
+                if is_raw { end_of_raw(source, end) } else { end }
             }
             _ => open + 1,
         };
@@ -255,8 +267,11 @@ fn string_len(text: &str, quote: char) -> usize {
     text.len()
 }
 
+/// Tags that go on until a tag of their own ends them.
+const BLOCKS: [&str; 9] = ["if", "for", "with", "set", "filter", "macro", "call", "block", "autoescape"];
+
 /// Words of the language, no names.
-const KEYWORDS: [&str; 22] = [
+pub(super) const KEYWORDS: [&str; 22] = [
     "and",
     "or",
     "not",
@@ -282,6 +297,39 @@ const KEYWORDS: [&str; 22] = [
 ];
 
 impl Scan {
+    /// Remembers what begins and never ends; gives where the text goes on.
+    fn never_closed(&mut self, sign: &str, at: usize, end: usize) -> usize {
+        self.open.push(Word { text: sign.to_owned(), span: at..at + sign.len() });
+        end
+    }
+
+    /// Which tags are open behind this one.
+    fn nests(&mut self, tokens: &Tokens, span: Range<usize>) {
+        let Some((Token::Name(tag), _)) = tokens.first() else { return };
+        if let Some(ended) = tag.strip_prefix("end") {
+            if self.open.last().is_some_and(|open| open.text == ended) {
+                self.open.pop();
+            }
+            return;
+        }
+        let is_one_tag = tag == "set" && tokens.iter().any(|(token, _)| *token == Token::Sign('='));
+        if BLOCKS.contains(&tag.as_str()) && !is_one_tag {
+            self.open.push(Word { text: tag.clone(), span });
+        }
+    }
+
+    /// What begins and never ends: the words for it, what ends it, and where it begins. The innermost, as the others may
+    /// only seem open for its sake.
+    pub fn unclosed(&self) -> Option<(String, String, Range<usize>)> {
+        let open = self.open.last()?;
+        let (begins, ends) = match open.text.as_str() {
+            "{#" => ("{#".to_owned(), "#}".to_owned()),
+            "{{" => ("{{".to_owned(), "}}".to_owned()),
+            tag => (format!("{{% {tag} %}}"), format!("{{% end{tag} %}}")),
+        };
+        Some((begins, ends, open.span.clone()))
+    }
+
     fn tag(&mut self, tokens: &Tokens) {
         let Some((Token::Name(tag), _)) = tokens.first() else { return };
         let rest = tokens.get(1..).unwrap_or_default();
@@ -384,9 +432,9 @@ impl Scan {
         Some(nearest.span.start..nearest.span.start + path.len())
     }
 
-    /// All that is wrong.
-    pub fn problems(&self, partials: Partials<'_>) -> Vec<Found> {
-        let mut found = Vec::new();
+    /// All that is wrong with a template of this text.
+    pub fn problems(&self, source: &str, partials: Partials<'_>) -> Vec<Found> {
+        let mut found = growth::found(source, &self.parts);
         for span in &self.reserved {
             found.push(Found {
                 code: "reserved-character",

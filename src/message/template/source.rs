@@ -5,7 +5,11 @@ use std::sync::Arc;
 
 use minijinja::{Error, ErrorKind};
 
+use crate::message::template::scan::Scan;
 use crate::problem::{File, Place, Problem};
+
+/// The code of the problem that a template does too much work.
+pub(crate) const ENDLESS: &str = "endless-template";
 
 /// A template's text within a file.
 #[derive(Debug, Clone)]
@@ -163,11 +167,26 @@ pub(crate) fn undefined_name(error: &Error) -> Option<String> {
     before.rsplit_once('`').map(|(_, name)| name.to_owned())
 }
 
+/// The problem of a template that can't be compiled. Where something begins and never ends, its beginning is the place to
+/// look at, and not the end of the file.
+pub(crate) fn syntax(source: &Source, scan: &Scan, error: &Error) -> Problem {
+    let is_cut = error.detail().is_some_and(|detail| detail.contains("unexpected end of"));
+    match scan.unclosed() {
+        Some((begins, ends, span)) if is_cut => {
+            Problem::error("template-syntax", format!("the `{begins}` is never closed"))
+                .at(&source.place(span))
+                .hint(format!("end it with `{ends}`"))
+        }
+        _ => problem(source, error),
+    }
+}
+
 /// The problem of an error in the template that `source` is.
 pub(crate) fn problem(source: &Source, error: &Error) -> Problem {
     let code = match error.kind() {
         ErrorKind::SyntaxError => "template-syntax",
         ErrorKind::UndefinedError => "undefined",
+        ErrorKind::OutOfFuel => ENDLESS,
         _ => "template",
     };
     let problem = Problem::error(code, words(error)).at(&source.place_of(error));

@@ -1,4 +1,4 @@
-//! Looks at a database without opening it as a store: for a copy, and for `doctor`. Whether a process has it open or
+//! Looks at a database without opening it as a store: for a copy, for `doctor` and for `check`. Whether a process has it open or
 //! not makes no difference; nothing in it is changed.
 
 use std::path::Path;
@@ -6,8 +6,9 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 use super::connect::{APPLICATION, MIGRATIONS, Place, copy};
+use super::{inbox, planning};
 use crate::event::{Seq, body_hash};
-use crate::store::{Error, Examination};
+use crate::store::{Error, EventFilter, Examination, Glance, Wanted};
 
 /// How many faults are told of each kind.
 const FAULTS_MAX: usize = 20;
@@ -62,12 +63,46 @@ fn changed_bodies(conn: &Connection) -> Result<Vec<Seq>, Error> {
     Ok(changed)
 }
 
+/// Reads some documents and the latest events, and leaves no trace: without a write-ahead log nobody has the file open,
+/// and it is read without the files beside it that SQLite would make.
+pub fn glance(address: &str, base: &Path, wanted: &Wanted<'_>) -> Result<Glance, Error> {
+    let place = Place::read(address, base)?;
+    let conn = if place.beside("-wal").exists() { opened(&place, &place.path)? } else { opened_alone(&place)? };
+    // A person waits for the answer, and can do without it.
+    conn.busy_timeout(std::time::Duration::from_millis(200))?;
+    let docs = planning::docs(&conn, wanted.kind, "", wanted.docs)?;
+    let events = inbox::list(&conn, &EventFilter { limit: wanted.events, ..EventFilter::default() })?;
+    Ok(Glance {
+        docs: docs.into_iter().map(|(_, text)| text).collect(),
+        events: events.into_iter().map(|(_, event)| event).collect(),
+    })
+}
+
+/// Opens a file that no process has open.
+fn opened_alone(place: &Place) -> Result<Connection, Error> {
+    let escape = |c: char| match c {
+        '%' | '?' | '#' => format!("%{:02X}", u32::from(c)),
+        c => c.to_string(),
+    };
+    let path: String = place.path.to_string_lossy().chars().map(escape).collect();
+    opened(place, Path::new(&format!("file:{path}?immutable=1")))
+}
+
 fn look_into(place: &Place) -> Result<Connection, Error> {
-    let shown = place.path.display();
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
-    let conn = Connection::open_with_flags(&place.path, flags)
-        .map_err(|error| Error::Unavailable(format!("can't open the database `{shown}`: {error}")))?;
+    let conn = opened(place, &place.path)?;
     conn.busy_timeout(std::time::Duration::from_secs(10))?;
+    Ok(conn)
+}
+
+/// A connection that can't write, to a database of ours.
+fn opened(place: &Place, name: &Path) -> Result<Connection, Error> {
+    let shown = place.path.display();
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE
+        | OpenFlags::SQLITE_OPEN_URI;
+    let conn = Connection::open_with_flags(name, flags)
+        .map_err(|error| Error::Unavailable(format!("can't open the database `{shown}`: {error}")))?;
     let number = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     if number("application_id")? != APPLICATION {
         return Err(Error::Unusable(format!("`{shown}` is no database of Fanfare")));

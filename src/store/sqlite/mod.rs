@@ -28,7 +28,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use self::connect::{Place, Role};
-pub(super) use self::examine::{backup, examine};
+pub(super) use self::examine::{backup, examine, glance};
 use self::ids::IdKey;
 use self::inbox::Arrival;
 use self::keeper::{Bell, Errand, Keeper};

@@ -1,0 +1,479 @@
+//! What a template may not build, since it could grow without end: MiniJinja counts instructions, not how large a list
+//! of lists becomes that is put into itself, nor how deep.
+//!
+//! Looks at tokens, as `scan` does. What holds afterwards: a list or mapping that a template builds holds values of the
+//! event and of its own text, never what the template itself has built before; so it is no larger than the text that
+//! builds it times the event. `+` and `*` are taken where one side is plainly a number or a text, so that no list is
+//! joined with a list; `~`, which would write out a list of any size, is not taken at all.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use crate::message::template::scan::{Found, KEYWORDS, Token, Tokens};
+
+/// Filters that give a number or a text, or fail.
+const SCALAR: [&str; 21] = [
+    "abs",
+    "ago",
+    "bool",
+    "capitalize",
+    "count",
+    "date",
+    "decimal",
+    "float",
+    "format",
+    "indent",
+    "int",
+    "join",
+    "length",
+    "lower",
+    "money",
+    "replace",
+    "round",
+    "string",
+    "title",
+    "trim",
+    "upper",
+];
+/// Filters that build lists.
+const BUILDERS: [&str; 7] = ["batch", "dictsort", "groupby", "items", "list", "slice", "zip"];
+/// Names of the context that are numbers.
+const NUMBERS: [&str; 2] = ["more", "suppressed"];
+/// The largest number that something may be multiplied with that is perhaps a list.
+const TIMES_MAX: u64 = 1000;
+/// How often names are gone through: one that is built of another that is given below it is found in the second round.
+const ROUNDS: usize = 4;
+
+/// One tag (its word first) or expression.
+pub(super) type Part = Tokens;
+
+/// Everything that could grow without end.
+pub(super) fn found(source: &str, parts: &[Part]) -> Vec<Found> {
+    let built = built(parts);
+    let mut found = Vec::new();
+    for tokens in parts {
+        let look = Look { source, tokens, built: &built };
+        look.joined(&mut found);
+        look.sums(&mut found);
+        look.literals(&mut found);
+        look.attribute(&mut found);
+    }
+    found
+}
+
+/// The names that may stand for what the template has built: lists and mappings, and what is taken out of them or passed
+/// on.
+fn built(parts: &[Part]) -> BTreeSet<String> {
+    let mut built = BTreeSet::new();
+    for _ in 0..ROUNDS {
+        let before = built.len();
+        for tokens in parts {
+            built.extend(given(tokens, &built));
+        }
+        if built.len() == before {
+            break;
+        }
+    }
+    built
+}
+
+/// The names that a tag gives what was built.
+fn given(tokens: &[(Token, Range<usize>)], built: &BTreeSet<String>) -> Vec<String> {
+    let Some((Token::Name(tag), _)) = tokens.first() else { return Vec::new() };
+    let rest = tokens.get(1..).unwrap_or_default();
+    let names = |tokens: &[(Token, Range<usize>)]| -> Vec<String> {
+        let names = tokens.iter().filter_map(|(token, _)| match token {
+            Token::Name(name) if !KEYWORDS.contains(&name.as_str()) => Some(name.clone()),
+            _ => None,
+        });
+        names.collect()
+    };
+    let builds = |value: &[(Token, Range<usize>)]| Look { source: "", tokens: value, built }.builds();
+    match tag.as_str() {
+        "set" => match equals(rest) {
+            Some(at) => {
+                let (target, value) = (rest.get(..at).unwrap_or_default(), rest.get(at + 1..).unwrap_or_default());
+                let is_attribute = target.iter().any(|(token, _)| *token == Token::Sign('.'));
+                match (is_attribute, builds(value)) {
+                    (true, _) => names(target).into_iter().take(1).collect(),
+                    (false, true) => names(target),
+                    (false, false) => Vec::new(),
+                }
+            }
+            None => Vec::new(),
+        },
+        "with" if builds(rest) => names(rest),
+        "for" => {
+            let at = rest.iter().position(|(token, _)| *token == Token::Name("in".into())).unwrap_or(rest.len());
+            let value = rest.get(at..).unwrap_or_default();
+            let is_recursive = value.iter().any(|(token, _)| *token == Token::Name("recursive".into()));
+            // The names themselves, and not what `in` and the like are.
+            if is_recursive || builds(value) { names(rest.get(..at).unwrap_or_default()) } else { Vec::new() }
+        }
+        "macro" | "call" | "from" | "import" => names(rest),
+        _ => Vec::new(),
+    }
+}
+
+/// Where the `=` of an assignment stands.
+fn equals(tokens: &[(Token, Range<usize>)]) -> Option<usize> {
+    tokens.iter().position(|(token, _)| *token == Token::Sign('='))
+}
+
+struct Look<'a> {
+    source: &'a str,
+    tokens: &'a [(Token, Range<usize>)],
+    built: &'a BTreeSet<String>,
+}
+
+impl Look<'_> {
+    fn token(&self, at: usize) -> Option<&Token> {
+        self.tokens.get(at).map(|(token, _)| token)
+    }
+
+    fn before(&self, at: usize) -> Option<&Token> {
+        self.token(at.checked_sub(1)?)
+    }
+
+    fn is_sign(&self, at: usize, sign: char) -> bool {
+        self.token(at) == Some(&Token::Sign(sign))
+    }
+
+    fn found(&self, at: usize, message: String, hint: &str) -> Found {
+        let span = self.tokens.get(at).map_or(0..0, |(_, span)| span.clone());
+        Found { code: "unbounded", message, hint: Some(hint.into()), span }
+    }
+
+    /// Whether what stands there ends a value, so that a sign behind it joins and a bracket behind it looks into it.
+    fn ends_value(&self, at: usize) -> bool {
+        match self.token(at) {
+            Some(Token::Name(name)) => {
+                !KEYWORDS.contains(&name.as_str()) || ["true", "false", "none"].contains(&name.as_str())
+            }
+            Some(Token::Text(_) | Token::Number) => true,
+            Some(Token::Sign(sign)) => matches!(sign, ')' | ']' | '}'),
+            None => false,
+        }
+    }
+
+    /// The bracket that closes the one at `open`.
+    fn close(&self, open: usize) -> usize {
+        let mut depth = 0usize;
+        for (at, (token, _)) in self.tokens.iter().enumerate().skip(open) {
+            match token {
+                Token::Sign('(' | '[' | '{') => depth += 1,
+                Token::Sign(')' | ']' | '}') => {
+                    depth = depth.saturating_sub(1);
+                    if depth == 0 {
+                        return at;
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.tokens.len()
+    }
+
+    /// The bracket that opens the one at `close`.
+    fn open(&self, close: usize) -> Option<usize> {
+        (0..close)
+            .rev()
+            .find(|at| matches!(self.token(*at), Some(Token::Sign('(' | '[' | '{'))) && self.close(*at) == close)
+    }
+
+    /// A list, mapping or tuple that is written out, or made by a call: from its opening bracket to its closing one.
+    fn built_here(&self) -> Vec<Range<usize>> {
+        let mut ranges = Vec::new();
+        for at in 0..self.tokens.len() {
+            let looks_into = at > 0 && self.ends_value(at - 1);
+            let maker = match self.before(at) {
+                Some(Token::Name(name)) => ["dict", "namespace"].contains(&name.as_str()),
+                _ => false,
+            };
+            let is_container = match self.token(at) {
+                Some(Token::Sign('[')) => !looks_into,
+                Some(Token::Sign('{')) => true,
+                Some(Token::Sign('(')) => maker || (!looks_into && self.has_comma(at)),
+                _ => false,
+            };
+            if is_container {
+                ranges.push(at..self.close(at));
+            }
+        }
+        ranges
+    }
+
+    fn has_comma(&self, open: usize) -> bool {
+        let close = self.close(open);
+        let mut at = open + 1;
+        while at < close {
+            match self.token(at) {
+                Some(Token::Sign(',')) => return true,
+                Some(Token::Sign('(' | '[' | '{')) => at = self.close(at),
+                _ => {}
+            }
+            at += 1;
+        }
+        false
+    }
+
+    /// Whether a name there stands for what was built.
+    fn is_built(&self, at: usize) -> bool {
+        let Some(Token::Name(name)) = self.token(at) else { return false };
+        let is_key = self.is_sign(at + 1, '=') && !self.is_sign(at + 2, '=');
+        let is_filter = self.before(at) == Some(&Token::Sign('|'));
+        self.built.contains(name) && self.before(at) != Some(&Token::Sign('.')) && !is_filter && !is_key
+    }
+
+    /// Whether the value of this expression may be something that the template has built.
+    fn builds(&self) -> bool {
+        if self.ends_scalar() {
+            return false;
+        }
+        let by_filter = |at: usize| match (self.before(at), self.token(at)) {
+            (Some(Token::Sign('|')), Some(Token::Name(name))) => BUILDERS.contains(&name.as_str()),
+            _ => false,
+        };
+        !self.built_here().is_empty() || (0..self.tokens.len()).any(|at| self.is_built(at) || by_filter(at))
+    }
+
+    /// Whether the whole expression ends with a filter that gives a number or a text.
+    fn ends_scalar(&self) -> bool {
+        let depends = |token: &Token| matches!(token, Token::Name(name) if name == "if" || name == "else");
+        let last = self.tokens.len().checked_sub(1);
+        !self.tokens.iter().any(|(token, _)| depends(token)) && last.is_some_and(|at| self.filtered(at))
+    }
+
+    /// Whether what ends here ends with a filter that gives a number or a text.
+    fn filtered(&self, end: usize) -> bool {
+        let name = if self.is_sign(end, ')') { self.open(end).and_then(|open| open.checked_sub(1)) } else { Some(end) };
+        let Some(at) = name else { return false };
+        match (self.before(at), self.token(at)) {
+            (Some(Token::Sign('|')), Some(Token::Name(name))) => SCALAR.contains(&name.as_str()),
+            _ => false,
+        }
+    }
+
+    // --- the rules ---
+
+    fn joined(&self, found: &mut Vec<Found>) {
+        for at in (0..self.tokens.len()).filter(|at| self.is_sign(*at, '~')) {
+            found.push(self.found(
+                at,
+                "`~` isn't taken: a list that it writes out may be of any size".into(),
+                "write the values one after the other, `{{ a }}{{ b }}`; within an expression `[a, b]|join`",
+            ));
+        }
+    }
+
+    fn sums(&self, found: &mut Vec<Found>) {
+        for at in 1..self.tokens.len() {
+            if !self.ends_value(at - 1) {
+                continue;
+            }
+            if self.is_sign(at, '+') && !self.left_is_scalar(at) && !self.right_is_scalar(at + 1) {
+                found.push(self.found(
+                    at,
+                    "`+` could join lists here, and again and again".into(),
+                    "say what it adds: `a|float + b` for numbers, `a|string + b` for texts",
+                ));
+            }
+            let is_times = self.is_sign(at, '*') && !self.is_sign(at + 1, '*') && !self.is_sign(at - 1, '*');
+            if is_times && !self.times_is_bounded(at) {
+                found.push(self.found(
+                    at,
+                    "`*` could repeat a list here, and again and again".into(),
+                    "say what it multiplies: `a|float * b|float`",
+                ));
+            }
+        }
+    }
+
+    /// A number that is written out and small, beside something that was not built here; or numbers on both sides.
+    fn times_is_bounded(&self, at: usize) -> bool {
+        let small = |at: usize| {
+            let number = self.tokens.get(at).filter(|(token, _)| *token == Token::Number);
+            let text = number.and_then(|(_, span)| self.source.get(span.clone()));
+            text.is_some_and(|text| {
+                text.split('.').next().and_then(|whole| whole.parse::<u64>().ok()).is_some_and(|n| n <= TIMES_MAX)
+            })
+        };
+        let (left, right) = (self.left_is_scalar(at), self.right_is_scalar(at + 1));
+        if left && right {
+            return true;
+        }
+        let chained = |side: &mut dyn Iterator<Item = usize>| {
+            side.take_while(|at| !matches!(self.token(*at), Some(Token::Sign(',' | '(' | ')' | '[' | ']'))))
+                .any(|at| self.is_sign(at, '*'))
+        };
+        let plain = |from: usize| match self.token(from) {
+            Some(Token::Name(_)) => !self.is_built(from),
+            _ => false,
+        };
+        let alone = !chained(&mut (0..at).rev()) && !chained(&mut (at + 1..self.tokens.len()));
+        // `data.score * 100`, `100 * data.score`
+        alone && ((small(at + 1) && plain(self.root(at - 1))) || (small(at - 1) && plain(at + 1)))
+    }
+
+    /// Where a dotted name that ends here begins.
+    fn root(&self, end: usize) -> usize {
+        let mut at = end;
+        while at >= 2 && self.before(at) == Some(&Token::Sign('.')) {
+            at -= 2;
+        }
+        at
+    }
+
+    /// Whether what stands before a sign is plainly a number or a text.
+    fn left_is_scalar(&self, sign: usize) -> bool {
+        let Some(end) = sign.checked_sub(1) else { return false };
+        if self.filtered(end) {
+            return true;
+        }
+        let (start, is_scalar) = match self.token(end) {
+            Some(Token::Number | Token::Text(_)) => (end, self.before(end) != Some(&Token::Sign('.'))),
+            Some(Token::Name(name)) => {
+                let root = self.root(end);
+                (root, self.is_number(root, name))
+            }
+            Some(Token::Sign(')')) => match self.open(end) {
+                Some(open) if open == 0 || !self.ends_value(open - 1) => (open, self.group_is_scalar(open, end)),
+                Some(open) => (open, false),
+                None => (end, false),
+            },
+            _ => (end, false),
+        };
+        // `a|float + b + c`: what a sum of numbers gives is a number.
+        is_scalar
+            || (start >= 2
+                && matches!(self.before(start), Some(Token::Sign('+' | '-' | '/' | '%')))
+                && (self.left_is_scalar(start - 1)))
+    }
+
+    fn group_is_scalar(&self, open: usize, close: usize) -> bool {
+        let inner = self.tokens.get(open + 1..close).unwrap_or_default();
+        Look { tokens: inner, ..*self }.ends_scalar()
+    }
+
+    /// `loop.index`, `case.count`, `more`.
+    fn is_number(&self, root: usize, last: &str) -> bool {
+        match self.token(root) {
+            Some(Token::Name(name)) if name == "loop" || name == "case" => name != last,
+            Some(Token::Name(name)) => NUMBERS.contains(&name.as_str()) && name == last,
+            _ => false,
+        }
+    }
+
+    /// Whether what stands behind a sign is plainly a number or a text.
+    fn right_is_scalar(&self, start: usize) -> bool {
+        let mut at = start;
+        while self.is_sign(at, '-') || self.is_sign(at, '+') {
+            at += 1;
+        }
+        let mut is_scalar = match self.token(at) {
+            Some(Token::Number | Token::Text(_)) => true,
+            Some(Token::Sign('(')) => {
+                let close = self.close(at);
+                let is_scalar = self.group_is_scalar(at, close);
+                at = close;
+                is_scalar
+            }
+            Some(Token::Name(name)) => self.is_number(at, name),
+            _ => return false,
+        };
+        // Members, calls and filters behind it: the last filter decides.
+        loop {
+            match (self.token(at + 1), self.token(at + 2)) {
+                (Some(Token::Sign('.')), Some(Token::Name(name))) => {
+                    is_scalar = self.is_number(at, name);
+                    at += 2;
+                }
+                (Some(Token::Sign('(' | '[')), _) => {
+                    let is_call_of_filter = self.filtered(self.close(at + 1));
+                    is_scalar = is_call_of_filter;
+                    at = self.close(at + 1);
+                }
+                (Some(Token::Sign('|')), Some(Token::Name(name))) => {
+                    is_scalar = SCALAR.contains(&name.as_str());
+                    at += 2;
+                }
+                _ => return is_scalar,
+            }
+        }
+    }
+
+    fn literals(&self, found: &mut Vec<Found>) {
+        for range in self.built_here() {
+            if self.is_used_up(&range) {
+                continue;
+            }
+            for at in range.clone().filter(|at| self.is_built(*at)) {
+                let Some(Token::Name(name)) = self.token(at) else { continue };
+                found.push(self.found(
+                    at,
+                    format!("`{name}` may be a list that this template has built, and can't be put into another"),
+                    "write the value itself; to join texts `[a, b]|join`",
+                ));
+            }
+        }
+        found.dedup();
+    }
+
+    /// Whether a list is only looked through where it stands: `x in [a, b]`, `[a, b]|join`.
+    fn is_used_up(&self, range: &Range<usize>) -> bool {
+        let filter = match (self.token(range.end + 1), self.token(range.end + 2)) {
+            (Some(Token::Sign('|')), Some(Token::Name(name))) => SCALAR.contains(&name.as_str()),
+            _ => false,
+        };
+        filter || self.before(range.start) == Some(&Token::Name("in".into()))
+    }
+
+    /// `{% set ns.list = … %}`: what outlives a turn of a loop can't be what was built before.
+    fn attribute(&self, found: &mut Vec<Found>) {
+        if self.token(0) != Some(&Token::Name("set".into())) {
+            return;
+        }
+        let Some(equals) = equals(self.tokens) else { return };
+        let has_dot = (1..equals).any(|at| self.is_sign(at, '.'));
+        let value = Look { tokens: self.tokens.get(equals + 1..).unwrap_or_default(), ..*self };
+        let target: Vec<&Token> = (1..equals).filter_map(|at| self.token(at)).collect();
+        if !has_dot || value.ends_scalar() {
+            return;
+        }
+        let used_up: Vec<Range<usize>> =
+            value.built_here().into_iter().filter(|range| value.is_used_up(range)).collect();
+        for at in 0..value.tokens.len() {
+            let is_counted = used_up.iter().any(|range| range.contains(&at));
+            // `ns.found = ns.found or …` keeps what was there.
+            let stays = target.iter().enumerate().all(|(nth, token)| value.token(at + nth) == Some(token))
+                && !value.is_sign(at + target.len(), '.');
+            if value.is_built(at) && !is_counted && !stays && !value.is_reckoned(at) {
+                let Some(Token::Name(name)) = value.token(at) else { continue };
+                found.push(value.found(
+                    at,
+                    format!("`{name}` may be a list that this template has built, and can't be kept in an attribute"),
+                    "keep numbers and texts there: `ns.sum + x|float`, `[ns.text, x]|join`",
+                ));
+            }
+        }
+    }
+
+    /// Whether a name is only reckoned with or compared, which gives no list.
+    fn is_reckoned(&self, at: usize) -> bool {
+        let mut end = at;
+        while self.is_sign(end + 1, '.') {
+            end += 2;
+        }
+        let sign = |token: Option<&Token>| {
+            matches!(token, Some(Token::Sign('+' | '-' | '/' | '%' | '<' | '>' | '=' | '!')))
+                || matches!(token, Some(Token::Name(word)) if ["if", "is", "in", "not"].contains(&word.as_str()))
+        };
+        sign(self.token(end + 1)) || sign(self.before(at)) || {
+            let scalar = match (self.token(end + 1), self.token(end + 2)) {
+                (Some(Token::Sign('|')), Some(Token::Name(name))) => SCALAR.contains(&name.as_str()),
+                _ => false,
+            };
+            scalar
+        }
+    }
+}
