@@ -42,8 +42,19 @@ enum Only {
 /// One rule's answer.
 struct Answer<'r> {
     rule: &'r Rule,
-    /// `None`: its globs don't accept the type.
-    judgement: Option<Judgement<'r>>,
+    heard: Heard<'r>,
+}
+
+/// Whether a rule hears of the event at all.
+enum Heard<'r> {
+    /// It does.
+    Judged(Judgement<'r>),
+    /// Its globs don't accept the type.
+    OtherType,
+    /// It hears of another source only.
+    OtherSource(&'r str),
+    /// It takes no part.
+    Disabled,
 }
 
 impl Explain {
@@ -69,7 +80,7 @@ impl Explain {
         answers.retain(|answer| self.wants(answer));
         match self.format {
             Format::Json => println!("{:#}", document(&event, &answers)),
-            Format::Text => print!("{}", text(&event, &answers)),
+            Format::Text => print!("{}", text(&event, &answers, self.rule.is_some())),
         }
         Ok(Outcome::Good)
     }
@@ -81,7 +92,7 @@ impl Explain {
     }
 }
 
-/// What every rule makes of the event: those that act, then the nearest misses, then those for other types.
+/// What every rule makes of the event: those that act, then the nearest misses, then those that don't hear of it.
 fn answers<'r>(rules: &'r RuleSet, event: &Event) -> Vec<Answer<'r>> {
     let mut judgements = rules.judge(event);
     let mut answers: Vec<Answer<'r>> = rules
@@ -89,16 +100,33 @@ fn answers<'r>(rules: &'r RuleSet, event: &Event) -> Vec<Answer<'r>> {
         .iter()
         .map(|rule| {
             let at = judgements.iter().position(|judgement| std::ptr::eq(judgement.rule, rule));
-            Answer { rule, judgement: at.map(|at| judgements.swap_remove(at)) }
+            let heard = match (at, rule.source.as_deref()) {
+                (Some(at), _) => Heard::Judged(judgements.swap_remove(at)),
+                (None, _) if !rule.enabled => Heard::Disabled,
+                (None, Some(source)) if *source != *event.source && hears(rule, event) => Heard::OtherSource(source),
+                (None, _) => Heard::OtherType,
+            };
+            Answer { rule, heard }
         })
         .collect();
     answers.sort_by_key(|answer| (answer.distance(), answer.rule.name.value.clone()));
     answers
 }
 
+fn hears(rule: &Rule, event: &Event) -> bool {
+    rule.globs().any(|globs| globs.accept(&event.kind, event.is_own()))
+}
+
 impl Answer<'_> {
+    fn judgement(&self) -> Option<&Judgement<'_>> {
+        match &self.heard {
+            Heard::Judged(judgement) => Some(judgement),
+            Heard::OtherType | Heard::OtherSource(_) | Heard::Disabled => None,
+        }
+    }
+
     fn outcome(&self) -> &'static str {
-        match &self.judgement {
+        match self.judgement() {
             None => "missed",
             Some(judgement) => match judgement.held {
                 Some(Held::Held) => "matched",
@@ -111,10 +139,34 @@ impl Answer<'_> {
 
     /// How far from acting: 0 acts, then by the number of tests that did not hold.
     fn distance(&self) -> usize {
-        match (&self.judgement, self.outcome()) {
+        match (self.judgement(), self.outcome()) {
             (None, _) => usize::MAX,
             (_, "matched" | "closes") => 0,
             (Some(judgement), _) => 1 + judgement.why.as_ref().map_or(0, not_held),
+        }
+    }
+
+    /// The whole condition, or, of a rule without one, what it hears of.
+    fn why(&self, event: &Event) -> Why {
+        let leaf = |path: &str, test: String, value: Value, held: Held| Why::Test {
+            path: path.into(),
+            test: test.into(),
+            values: vec![value],
+            held,
+            note: None,
+        };
+        let of_type = |held| {
+            let globs: Vec<&str> =
+                self.rule.globs().flat_map(|globs| globs.texts()).map(|glob| glob.text.as_str()).collect();
+            leaf("$.type", format!("is like {}", globs.join(", ")), (&*event.kind).into(), held)
+        };
+        match &self.heard {
+            Heard::Judged(judgement) => judgement.why.clone().unwrap_or_else(|| of_type(Held::Held)),
+            Heard::OtherType => of_type(Held::Missed),
+            Heard::OtherSource(source) => {
+                leaf("$.source", format!("is {}", json!(source)), (&*event.source).into(), Held::Missed)
+            }
+            Heard::Disabled => leaf("enabled", "is true".into(), false.into(), Held::Missed),
         }
     }
 }
@@ -133,19 +185,36 @@ fn document(event: &Event, answers: &[Answer<'_>]) -> Value {
     let rules: Vec<Value> = answers
         .iter()
         .map(|answer| {
-            let judgement = answer.judgement.as_ref();
+            let judgement = answer.judgement();
+            let actions = |judgement: &Judgement<'_>| -> Vec<Value> {
+                judgement.actions.iter().map(action).collect()
+            };
             json!({
                 "rule": answer.rule.name.value,
                 "matched": answer.outcome() == "matched",
                 "outcome": answer.outcome(),
-                "why": judgement.map_or_else(|| other_type(answer.rule, event), |judgement| json!(judgement.why)),
+                "why": why_json(&answer.why(event)),
                 "case": judgement.and_then(|judgement| judgement.case.as_ref()).map(key),
                 "closes": judgement.and_then(|judgement| judgement.closes.as_ref()).map(key),
-                "actions": judgement.map_or_else(Vec::new, |judgement| judgement.actions.iter().map(action).collect()),
+                "closes_why": judgement.and_then(|judgement| judgement.closes_why.as_ref()).map(why_json),
+                "actions": judgement.map_or_else(Vec::new, actions),
             })
         })
         .collect();
     json!({"event": event_json(event), "rules": rules})
+}
+
+/// A tree whose leaves have all of `path`, `test`, `values`, `held` and `note`.
+fn why_json(why: &Why) -> Value {
+    let parts = |parts: &[Why]| parts.iter().map(why_json).collect::<Vec<_>>();
+    match why {
+        Why::All { all, held } => json!({"all": parts(all), "held": held}),
+        Why::Any { any, held } => json!({"any": parts(any), "held": held}),
+        Why::Not { not, held } => json!({"not": why_json(not), "held": held}),
+        Why::Test { path, test, values, held, note } => {
+            json!({"path": path, "test": test, "values": values, "held": held, "note": note})
+        }
+    }
 }
 
 fn key(key: &Result<String, String>) -> Value {
@@ -157,54 +226,80 @@ fn key(key: &Result<String, String>) -> Value {
 
 fn action(judgement: &ActionJudgement<'_>) -> Value {
     let to: Vec<&str> = judgement.action.to.iter().map(|to| to.value.as_str()).collect();
-    json!({"action": judgement.action.id, "to": to, "held": judgement.held, "why": judgement.why})
+    let why = judgement.why.as_ref().map(why_json);
+    json!({"action": judgement.action.id, "to": to, "held": judgement.held, "why": why})
 }
 
-/// The reason of a rule whose globs don't accept the type.
-fn other_type(rule: &Rule, event: &Event) -> Value {
-    let globs: Vec<&str> = rule.events.texts().iter().map(|glob| glob.text.as_str()).collect();
-    json!({
-        "path": "$.type",
-        "test": format!("matches {}", globs.join(", ")),
-        "values": [&*event.kind],
-        "held": Held::Missed,
-        "note": null,
-    })
-}
-
-fn text(event: &Event, answers: &[Answer<'_>]) -> String {
+fn text(event: &Event, answers: &[Answer<'_>], named: bool) -> String {
     let mut out = format!("{}  {}\n\n", term::bold(&term::safe(&event.kind)), term::safe(event.id.as_str()));
-    let (heard, others): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.judgement.is_some());
-    for answer in heard {
-        let Some(judgement) = &answer.judgement else { continue };
-        out.push_str(&format!("{}  {}\n", term::state(answer.outcome()), term::bold(&answer.rule.name.value)));
-        if let Some(why) = &judgement.why {
-            tree(why, 1, &mut out);
-        }
-        for (what, key) in [("case", &judgement.case), ("closes case", &judgement.closes)] {
-            match key {
-                Some(Ok(key)) => out.push_str(&format!("  {what} {}\n", term::safe(key))),
-                Some(Err(absent)) => out.push_str(&format!("  {} {what}: {absent}\n", term::bad("✗"))),
-                None => {}
+    for answer in answers {
+        match answer.judgement() {
+            Some(judgement) => judged(answer, judgement, &mut out),
+            None if named => {
+                head(answer, &mut out);
+                tree(&answer.why(event), 1, &mut out);
             }
+            None => {}
         }
-        if let Some(why) = &judgement.closes_why {
-            tree(why, 1, &mut out);
+    }
+    if named {
+        return out;
+    }
+    let mut line = |what: &str, unheard: fn(&Heard<'_>) -> bool| {
+        let names: Vec<&str> = answers
+            .iter()
+            .filter(|answer| unheard(&answer.heard))
+            .map(|answer| answer.rule.name.value.as_str())
+            .collect();
+        if !names.is_empty() {
+            out.push_str(&term::dim(&format!("{what}: {}", names.join(", "))));
+            out.push('\n');
         }
-        judgement.actions.iter().chain(&judgement.on_close).for_each(|action| action_text(action, &mut out));
-        out.push('\n');
-    }
-    if !others.is_empty() {
-        let names: Vec<&str> = others.iter().map(|answer| answer.rule.name.value.as_str()).collect();
-        out.push_str(&term::dim(&format!("for other types: {}", names.join(", "))));
-        out.push('\n');
-    }
+    };
+    line("for other types", |heard| matches!(heard, Heard::OtherType));
+    line("for other sources", |heard| matches!(heard, Heard::OtherSource(_)));
+    line("not enabled", |heard| matches!(heard, Heard::Disabled));
     out
+}
+
+fn head(answer: &Answer<'_>, out: &mut String) {
+    out.push_str(&format!("{}  {}\n", term::state(answer.outcome()), term::bold(&answer.rule.name.value)));
+}
+
+fn judged(answer: &Answer<'_>, judgement: &Judgement<'_>, out: &mut String) {
+    head(answer, out);
+    if let Some(why) = &judgement.why {
+        tree(why, 1, out);
+    }
+    for (what, key) in [("case", &judgement.case), ("closes case", &judgement.closes)] {
+        match key {
+            Some(Ok(key)) => out.push_str(&format!("  {what} {}\n", term::safe(key))),
+            Some(Err(absent)) => out.push_str(&format!("  {} {what}: {absent}\n", term::bad("✗"))),
+            None => {}
+        }
+    }
+    if judgement.arrived && judgement.held.is_none() && judgement.closes.is_none() {
+        out.push_str("  it is what the rule waits for: its case closes, and the time begins anew\n");
+    }
+    if let Some(why) = &judgement.closes_why {
+        tree(why, 1, out);
+    }
+    judgement.actions.iter().chain(&judgement.on_close).for_each(|action| action_text(action, out));
+    out.push('\n');
 }
 
 fn action_text(judgement: &ActionJudgement<'_>, out: &mut String) {
     let action = judgement.action;
     let to: Vec<&str> = action.to.iter().map(|to| to.value.as_str()).collect();
+    out.push_str(&format!("  {} to {}{}\n", mark(judgement.held), to.join(", "), when(judgement)));
+    if let Some(why) = &judgement.why {
+        tree(why, 2, out);
+    }
+}
+
+/// When an action speaks, and what gathers or holds back what it says.
+fn when(judgement: &ActionJudgement<'_>) -> String {
+    let action = judgement.action;
     let mut when = String::new();
     if let Some(after) = action.after {
         when.push_str(&format!(" after {after:#}"));
@@ -212,9 +307,27 @@ fn action_text(judgement: &ActionJudgement<'_>, out: &mut String) {
     if let Some(repeat) = action.repeat {
         when.push_str(&format!(", again every {repeat:#}"));
     }
-    out.push_str(&format!("  {} to {}{when}\n", mark(judgement.held), to.join(", ")));
-    if let Some(why) = &judgement.why {
-        tree(why, 2, out);
+    match &judgement.at {
+        Some(Ok(at)) => when.push_str(&format!(" at {at}")),
+        Some(Err(absent)) => when.push_str(&format!(" {} no date: {absent}", term::bad("✗"))),
+        None => {}
+    }
+    if let Some(throttle) = &action.throttle {
+        let max = throttle.max;
+        when.push_str(&format!(", at most {max} in {:#}{}", throttle.every, apart(judgement.throttle.as_ref())));
+    }
+    if action.digest.is_some() {
+        when.push_str(&format!(", in a digest{}", apart(judgement.digest.as_ref())));
+    }
+    when
+}
+
+/// What something is counted or gathered apart by.
+fn apart(key: Option<&Result<String, String>>) -> String {
+    match key {
+        None => String::new(),
+        Some(Ok(key)) => format!(" of {}", term::safe(key)),
+        Some(Err(absent)) => format!(" ({} {absent})", term::bad("✗")),
     }
 }
 

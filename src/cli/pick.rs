@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 
-use crate::config::Snapshot;
+use crate::config::{DEFAULT_PRESET, Snapshot};
 use crate::event::Event;
 use crate::problem::nearest;
 use crate::secret::Secret;
@@ -42,6 +42,10 @@ pub(crate) fn pick(name: &str, now: Timestamp) -> anyhow::Result<Picked> {
         body
     } else if Path::new(name).exists() {
         std::fs::read(name).with_context(|| format!("`{name}` can't be read"))?
+    } else if name.starts_with("evt_") {
+        bail!(
+            "`{name}` is no file; what became of an event that a server received, `fanfare events show {name}` tells"
+        );
     } else {
         let known = samples::ALL.iter().map(|sample| sample.name);
         match nearest(name, known) {
@@ -57,8 +61,8 @@ pub(crate) fn pick(name: &str, now: Timestamp) -> anyhow::Result<Picked> {
     Ok(Picked { kind, id, body })
 }
 
-/// The source that an event is taken to come from: the named one, or the only one, or one of the sender that Fanfare
-/// is made for.
+/// The source that an event is taken to come from: the named one, or the one of the sender that Fanfare is made for, or
+/// the first.
 pub(crate) fn source_of(snapshot: &Snapshot, name: Option<&str>) -> anyhow::Result<Arc<Source>> {
     let sources = &snapshot.sources;
     match name {
@@ -66,11 +70,11 @@ pub(crate) fn source_of(snapshot: &Snapshot, name: Option<&str>) -> anyhow::Resu
             let known: Vec<&str> = sources.keys().map(String::as_str).collect();
             format!("there is no source `{name}`; known: {}", known.join(", "))
         }),
-        None => match sources.values().next() {
+        None => match snapshot.default_source() {
             Some(source) => Ok(source.clone()),
             None => {
-                let preset = presets::named("jewelmusic").context("the preset `jewelmusic` is missing")?;
-                Ok(Arc::new(Source::of("jewelmusic", preset, Vec::new())))
+                let preset = presets::named(DEFAULT_PRESET).context("the preset `jewelmusic` is missing")?;
+                Ok(Arc::new(Source::of(DEFAULT_PRESET, preset, Vec::new())))
             }
         },
     }

@@ -11,16 +11,13 @@ use crate::config::settings::{self, Configured};
 use crate::config::substitute::{Environment, Found, NoEnvironment, substitute};
 use crate::config::suspect::evidence::{self, Evidence};
 use crate::config::suspect::{Past, Whole};
-use crate::config::{Settings, Snapshot, check, suspect};
+use crate::config::{DEFAULT_PRESET, Settings, Snapshot, check, suspect};
 use crate::message::Templates;
 use crate::problem::{Problem, Problems};
 use crate::rules::Presets;
 use crate::source::presets::Preset;
 use crate::source::{Source, presets};
 use crate::{rules, yaml};
-
-/// The preset whose names are known where there is no `fanfare.yaml`.
-const DEFAULT_PRESET: &str = "jewelmusic";
 
 /// What loading came to.
 #[derive(Debug)]

@@ -116,7 +116,16 @@ pub struct HoursName {
     pub node: Node,
 }
 
+/// The sender that Fanfare is made for: meant where several could be, and where none is configured.
+pub const DEFAULT_PRESET: &str = "jewelmusic";
+
 impl Snapshot {
+    /// The source that an event comes from where nobody says which: the sender whose samples are built in, else the first.
+    pub fn default_source(&self) -> Option<&Arc<Source>> {
+        let is_default = |source: &&Arc<Source>| source.preset.name == DEFAULT_PRESET;
+        self.sources.values().find(is_default).or_else(|| self.sources.values().next())
+    }
+
     /// How many rules are in force.
     pub fn rule_count(&self) -> usize {
         self.rules.as_ref().map_or(0, |rules| rules.rules.len())

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::clock::plus;
+use crate::config::DEFAULT_PRESET;
 use crate::config::files::Files;
 use crate::delivery::Act;
 use crate::event::Event;
@@ -24,8 +25,6 @@ use crate::steps::rehearse::{Rehearsal, Sent, Stage, Stuck};
 
 /// What signs a test's events. Every scheme can use it, and it opens nothing.
 const SECRET: &str = "whsec_dGhpcyBzaWducyBldmVudHMgdGhhdCBuZXZlciBsZWF2ZSBoZXJl";
-/// The sender whose samples are built in, and which is meant where no source is configured.
-const DEFAULT_PRESET: &str = "jewelmusic";
 /// Where all chance in tests comes from.
 const SEED: u64 = 1;
 
@@ -262,10 +261,7 @@ fn source_of(stage: &Stage, name: Option<&str>) -> Result<Source, String> {
     let sources = &stage.snapshot().sources;
     let found = match name {
         Some(name) => sources.get(name),
-        None => {
-            let is_default = |source: &&Arc<Source>| source.preset.name == DEFAULT_PRESET;
-            sources.values().find(is_default).or_else(|| sources.values().next())
-        }
+        None => stage.snapshot().default_source(),
     };
     let secrets = vec![Secret::new(SECRET)];
     match (found, presets::named(DEFAULT_PRESET)) {
