@@ -5,7 +5,10 @@ use std::process::{Command, Output};
 
 use crate::support::process::BINARY;
 
+mod explain;
 mod init;
+mod manual;
+mod preview;
 
 /// Runs a command in a folder, with nothing in its environment but what a shell cannot do without.
 fn fanfare(folder: &Path, arguments: &[&str]) -> Output {

@@ -20,6 +20,7 @@ use fanfare::steps::rehearse::{Stage, Stuck};
 use serde_json::json;
 
 mod agreement;
+mod front;
 mod command;
 mod laws;
 mod stores;

@@ -11,7 +11,9 @@ pub(crate) struct Completions {
 
 impl Completions {
     pub(crate) fn run(self) -> anyhow::Result<Outcome> {
-        clap_complete::generate(self.shell, &mut command(), "fanfare", &mut std::io::stdout());
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut command(), "fanfare", &mut script);
+        print!("{}", String::from_utf8_lossy(&script));
         Ok(Outcome::Good)
     }
 }

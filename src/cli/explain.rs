@@ -15,7 +15,7 @@ use crate::steps::dispatch::event_json;
 /// Needs no server and no secrets. Nearest misses come first.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Explain {
-    /// A sample such as `fraud.action_required`, a file with a body, or `-`
+    /// A sample such as `fraud.action_required`, a file with a body, `-`, or an own event such as `fanfare.rule.failed`
     event: String,
     /// Only this rule
     #[arg(long)]
@@ -66,9 +66,7 @@ impl Explain {
         let snapshot = loaded.snapshot.context("nothing could be loaded")?;
         let rules = snapshot.rules.clone().context("no rules could be loaded")?;
         let now = RealClock.now();
-        let picked = pick::pick(&self.event, now)?;
-        let source = pick::source_of(&snapshot, self.source.as_deref())?;
-        let event = pick::event(&picked, &source, now)?;
+        let event = pick::named(&snapshot, &self.event, self.source.as_deref(), now)?;
         if let Some(name) = &self.rule
             && !rules.rules.iter().any(|rule| &rule.name.value == name)
         {
@@ -186,9 +184,7 @@ fn document(event: &Event, answers: &[Answer<'_>]) -> Value {
         .iter()
         .map(|answer| {
             let judgement = answer.judgement();
-            let actions = |judgement: &Judgement<'_>| -> Vec<Value> {
-                judgement.actions.iter().map(action).collect()
-            };
+            let actions = |judgement: &Judgement<'_>| -> Vec<Value> { judgement.actions.iter().map(action).collect() };
             json!({
                 "rule": answer.rule.name.value,
                 "matched": answer.outcome() == "matched",

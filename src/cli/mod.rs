@@ -19,7 +19,10 @@ mod explain;
 mod many;
 mod mute;
 pub mod init;
+mod man;
+mod mime;
 mod pick;
+mod picture;
 mod preview;
 mod reload;
 pub mod schema;
@@ -70,6 +73,8 @@ enum Command {
     Reload(reload::Reload),
     /// Print the JSON Schema of rules, tests or the configuration, for editors
     Schema(schema::Schema),
+    /// Print the manual page, or write one for each command
+    Man(man::Man),
     /// Print the script that completes commands in your shell
     Completions(completions::Completions),
 }
@@ -97,8 +102,21 @@ pub fn command() -> clap::Command {
     Arguments::command()
 }
 
+/// Ends quietly when whoever reads standard output has gone, as in `fanfare explain … | head`: printing panics then.
+fn end_with_the_reader() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload().downcast_ref::<String>();
+        if said.is_some_and(|said| said.starts_with("failed printing to stdout") && said.contains("Broken pipe")) {
+            std::process::exit(0);
+        }
+        usual(panic);
+    }));
+}
+
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    end_with_the_reader();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -138,6 +156,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Mute(mute) => mute.run(config),
         Command::Reload(reload) => reload.run(config),
         Command::Schema(schema) => schema.run(),
+        Command::Man(man) => man.run(),
         Command::Completions(completions) => completions.run(),
     }
 }

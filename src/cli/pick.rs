@@ -16,6 +16,7 @@ use crate::event::Event;
 use crate::problem::nearest;
 use crate::secret::Secret;
 use crate::source::{self, Outgoing, Request, Source, presets, samples};
+use crate::steps::rehearse::own;
 
 /// What signs an event that never leaves this process. Every scheme can use it.
 const THROW_AWAY: &str = "whsec_Zm9yIG9uZSBldmVudCB0aGF0IG5ldmVyIGxlYXZlcw==";
@@ -47,7 +48,7 @@ pub(crate) fn pick(name: &str, now: Timestamp) -> anyhow::Result<Picked> {
             "`{name}` is no file; what became of an event that a server received, `fanfare events show {name}` tells"
         );
     } else {
-        let known = samples::ALL.iter().map(|sample| sample.name);
+        let known = samples::ALL.iter().map(|sample| sample.name).chain(own::names());
         match nearest(name, known) {
             Some(near) => bail!("`{name}` is neither a file nor a sample; did you mean `{near}`?"),
             None => bail!("`{name}` is neither a file nor a sample; `fanfare send --list` names the samples"),
@@ -78,6 +79,16 @@ pub(crate) fn source_of(snapshot: &Snapshot, name: Option<&str>) -> anyhow::Resu
             }
         },
     }
+}
+
+/// The event that `name` means, as the server would see it: one of Fanfare's own by its type, or what [`pick`] finds, as
+/// its source takes it.
+pub(crate) fn named(snapshot: &Snapshot, name: &str, source: Option<&str>, now: Timestamp) -> anyhow::Result<Event> {
+    if let Some(own) = own::named(name, now) {
+        return Ok(own);
+    }
+    let picked = pick(name, now)?;
+    event(&picked, &*source_of(snapshot, source)?, now)
 }
 
 /// The event as the server would see it.

@@ -1,37 +1,59 @@
-//! `fanfare preview NAME --event E --as CHANNEL`: what would be sent, byte for byte, and how it reads.
+//! `fanfare preview`: what would be sent, byte for byte, and how it looks; or all messages in all channels, as a page.
+//!
+//! The event goes through the rule that says the message, on a rehearsal of what a server does, so that case, digest,
+//! mentions and ids are in it as they would be. Nothing is sent.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::channels::{self, Form, Request, Sending};
-use crate::cli::{Outcome, load_without_secrets, pick, report, term};
+use crate::channels::{self, Kind, Request, redact};
+use crate::cli::picture::{self, Picture};
+use crate::cli::{Outcome, load_without_secrets, pick, report, runtime, term};
 use crate::clock::{Clock, RealClock};
-use crate::config::Snapshot;
-use crate::delivery::{Act, DeliveryId, Say};
+use crate::config::{Destination, Snapshot};
+use crate::delivery::Say;
 use crate::event::Event;
-use crate::message::{Context, Rendered, plain};
-use crate::problem::nearest;
-use crate::rules::{Action, Rule};
-use crate::steps::dispatch::event_json;
+use crate::pace::{Limits, Retry};
+use crate::problem::{File, Place, nearest};
+use crate::rules::{Action, Held, Rule};
+use crate::source::samples;
+use crate::steps::rehearse::own;
+use crate::steps::rehearse::show::{self, Shown, Wanted};
+
+mod page;
 
 /// Needs no server and no secrets.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Preview {
-    /// The message, by its file's name; `default` for the one that an action without a message sends
-    name: String,
-    /// A sample, a file with a body, or `-`
+    /// A message, by its file's name; a rule, for what it says without one; or `default`
+    #[arg(required_unless_present = "all", value_name = "NAME")]
+    name: Option<String>,
+    /// A sample, a file with a body, `-`, or an own event; by default the first sample that the rule acts on
     #[arg(long, value_name = "EVENT")]
-    event: String,
-    /// The channel
-    #[arg(long = "as", value_name = "CHANNEL")]
-    channel: String,
-    /// Only the bytes
-    #[arg(long)]
+    event: Option<String>,
+    /// A channel, or a destination of fanfare.yaml
+    #[arg(long = "as", value_name = "CHANNEL", required_unless_present = "all")]
+    place: Option<String>,
+    /// As this rule says it; by default as the first that would
+    #[arg(long, value_name = "RULE")]
+    rule: Option<String>,
+    /// Only the bytes, as they are
+    #[arg(long, conflicts_with = "all")]
     raw: bool,
+    /// Write a page with every message in every channel
+    #[arg(long, conflicts_with_all = ["name", "event", "place", "rule"])]
+    all: bool,
+    /// Where the page is written; `-` for standard output
+    #[arg(long, value_name = "FILE", default_value = "preview.html", requires = "all")]
+    out: PathBuf,
 }
+
+/// A rule and its action.
+type Spoken<'s> = (&'s Rule, &'s Action);
 
 impl Preview {
     pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
@@ -40,97 +62,242 @@ impl Preview {
             return Ok(Outcome::Wrong);
         }
         let snapshot = loaded.snapshot.context("nothing could be loaded")?;
-        let now = RealClock.now();
-        let source = pick::source_of(&snapshot, None)?;
-        let event = pick::event(&pick::pick(&self.event, now)?, &source, now)?;
-        let Some(kind) = channels::named(&self.channel) else {
-            let known: Vec<&str> = channels::ALL.iter().map(|kind| kind.name).collect();
-            bail!("there is no channel `{}`; known: {}", self.channel, known.join(", "));
-        };
-        let say = self.say(&snapshot)?;
-        let rendered = render(&snapshot, &say, &event, kind.native.map(|ending| (kind.name, ending)))?;
-        let channel = channels::example(kind).context("the channel's example can't be read")?;
-        let request = channel.compose(&Sending {
-            id: &DeliveryId::of(event.id.as_str(), "preview", "preview", kind.name, 0),
-            at: now,
-            planned: now,
-            act: Act::Open,
-            form: Form::Rich,
-            rendered: &rendered,
-            rule: "preview",
-            event: &event_json(&event),
-            root: &event.root(),
-            context: &snapshot.rules.as_ref().map(|rules| rules.names_in(&event)).unwrap_or_default(),
-            mentions: &[],
-            lane: None,
-            receipt: None,
-        });
-        let request = request.map_err(anyhow::Error::msg)?;
-        if !self.raw {
-            println!("{}\n", term::bold(&format!("{} as {}", self.name, kind.name)));
-            println!("{}\n", term::safe(&plain::message(&rendered.message)));
-            println!("{}", term::dim("the bytes:"));
+        if self.all {
+            return page::write(&snapshot, &self.out);
         }
-        print_bytes(&request);
-        if let Some(problem) = &rendered.problem {
+        let (name, place) = self.name.as_deref().zip(self.place.as_deref()).context("a name and a channel")?;
+        self.one(&snapshot, name, place)
+    }
+
+    fn one(&self, snapshot: &Snapshot, name: &str, place: &str) -> anyhow::Result<Outcome> {
+        let now = RealClock.now();
+        let spoken = self.spoken(snapshot, name)?;
+        let event = match &self.event {
+            Some(event) => pick::named(snapshot, event, None, now)?,
+            None => fitting(snapshot, &spoken, now)?,
+        };
+        let action = best(snapshot, &spoken, &event, place);
+        let destination = destination(snapshot, action, place)?;
+        let say = action.map_or_else(|| say_of(name), |(_, action)| action.say.value.clone());
+        let wanted = Wanted { say: &say, action, destination, event: &event, now };
+        let shown = runtime(false)?.block_on(show::show(snapshot, &wanted)).map_err(anyhow::Error::msg)?;
+        if self.raw {
+            print_raw(&shown.request)?;
+        } else {
+            print(name, &wanted, &shown);
+        }
+        if let Some(problem) = &shown.rendered.problem {
             eprintln!("{} {problem}", term::bad("the template failed, the default message goes instead:"));
             return Ok(Outcome::Wrong);
         }
         Ok(Outcome::Good)
     }
 
-    fn say(&self, snapshot: &Snapshot) -> anyhow::Result<Say> {
-        if self.name == "default" {
-            return Ok(Say::Default);
-        }
-        let known = snapshot.templates.names();
-        if !known.contains(&self.name.as_str()) {
-            match nearest(&self.name, known) {
-                Some(near) => bail!("there is no message `{}`; did you mean `{near}`?", self.name),
-                None => bail!("there is no message `{}`", self.name),
+    /// Who says what `name` names: none where it is a message that no rule says.
+    fn spoken<'s>(&self, snapshot: &'s Snapshot, name: &str) -> anyhow::Result<Vec<Spoken<'s>>> {
+        let rules = snapshot.rules.as_deref().context("no rules could be loaded")?;
+        let messages = snapshot.templates.names();
+        let is_rule = rules.rules.iter().any(|rule| rule.name.value == name);
+        if name != "default" && !messages.contains(&name) && !is_rule {
+            let known = messages.into_iter().chain(rules.rules.iter().map(|rule| rule.name.value.as_str()));
+            match nearest(name, known.chain(["default"])) {
+                Some(near) => bail!("there is no message or rule `{name}`; did you mean `{near}`?"),
+                None => bail!("there is no message or rule `{name}`"),
             }
         }
-        Ok(Say::Message(self.name.clone()))
+        if let Some(only) = self.rule.as_deref().filter(|only| rules.rule(only).is_none()) {
+            let near = nearest(only, rules.rules.iter().map(|rule| rule.name.value.as_str()));
+            bail!(
+                "there is no rule `{only}`{}",
+                near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+            );
+        }
+        let as_rule = is_rule && !messages.contains(&name);
+        let says = |rule: &Rule, action: &Action| match as_rule {
+            true => rule.name.value == name,
+            false => action.say.value == say_of(name),
+        };
+        let wanted = rules.rules.iter().filter(|rule| self.rule.as_ref().is_none_or(|only| *only == rule.name.value));
+        let spoken: Vec<Spoken<'s>> = wanted
+            .flat_map(|rule| rule.all_actions().map(move |action| (rule, action)))
+            .filter(|(rule, action)| says(rule, action))
+            .collect();
+        if let (true, Some(only)) = (spoken.is_empty(), &self.rule) {
+            bail!("the rule `{only}` doesn't say `{name}`");
+        }
+        Ok(spoken)
     }
 }
 
-/// Renders as the first action that says this message would.
-fn render(snapshot: &Snapshot, say: &Say, event: &Event, native: Option<(&str, &str)>) -> anyhow::Result<Rendered> {
-    let rules = snapshot.rules.as_deref().context("no rules could be loaded")?;
-    let says = |rule: &'_ Rule| rule.actions.iter().chain(&rule.on_close).position(|action| &action.say.value == say);
-    let spoken: Option<(&Rule, &Action)> = rules.rules.iter().find_map(|rule| {
-        let at = says(rule)?;
-        Some((rule, rule.actions.iter().chain(&rule.on_close).nth(at)?))
-    });
-    let now = RealClock.now();
-    let context = Context {
-        event,
-        events: vec![event],
-        more: 0,
-        suppressed: 0,
-        names: rules.names_in(event),
-        case: None,
-        rule: spoken.map_or("preview", |(rule, _)| &rule.name.value),
-        rule_description: spoken.and_then(|(rule, _)| rule.description.as_deref()),
-        with: spoken.map(|(_, action)| action.with.clone()).unwrap_or_default(),
-        severity: spoken.and_then(|(_, action)| action.severity),
-        died: None,
-        now,
-        zone: snapshot.settings.timezone.clone().unwrap_or(TimeZone::UTC),
-        admin_url: snapshot.settings.admin_url.as_deref(),
-    };
-    Ok(snapshot.templates.render(say, &context, native))
+fn say_of(name: &str) -> Say {
+    if name == "default" { Say::Default } else { Say::Message(name.to_owned()) }
 }
 
-/// Prints a request's body, JSON indented.
-fn print_bytes(request: &Request) {
+// --- which event, which action, which destination ---
+
+/// Every event that is at hand: the samples, as the default source takes them, and Fanfare's own.
+fn events(snapshot: &Snapshot, now: Timestamp) -> anyhow::Result<Vec<(&'static str, Event)>> {
+    let names = samples::ALL.iter().map(|sample| sample.name).chain(own::names());
+    names.map(|name| Ok((name, pick::named(snapshot, name, None, now)?))).collect()
+}
+
+/// The first event at hand that one of these acts on; else one whose type its rule names; else any.
+fn fitting(snapshot: &Snapshot, spoken: &[Spoken<'_>], now: Timestamp) -> anyhow::Result<Event> {
+    if let [(rule, _), ..] = spoken
+        && rule.missing.is_some()
+    {
+        return Ok(show::missing(rule, now));
+    }
+    let events = events(snapshot, now)?;
+    let by = |fits: &dyn Fn(&Rule, &Action, &Event) -> bool| {
+        spoken.iter().find_map(|(rule, action)| events.iter().find(|(_, event)| fits(rule, action, event)))
+    };
+    let acts = |rule: &Rule, action: &Action, event: &Event| acts(snapshot, rule, action, event);
+    let hears = |rule: &Rule, _: &Action, event: &Event| hears(rule, event);
+    let found = by(&acts).or_else(|| by(&hears)).or(events.first());
+    found.map(|(_, event)| event.clone()).context("there is no sample to show it with")
+}
+
+fn hears(rule: &Rule, event: &Event) -> bool {
+    rule.globs().any(|globs| globs.accept(&event.kind, event.is_own()))
+}
+
+/// Whether the action speaks of this event.
+fn acts(snapshot: &Snapshot, rule: &Rule, action: &Action, event: &Event) -> bool {
+    let Some(rules) = &snapshot.rules else { return false };
+    rules.judge(event).iter().filter(|judgement| std::ptr::eq(judgement.rule, rule)).any(|judgement| {
+        let matched = judgement.actions.iter().filter(|_| judgement.held == Some(Held::Held));
+        let closed = judgement.on_close.iter().filter(|_| judgement.closes.is_some());
+        matched.chain(closed).any(|acted| std::ptr::eq(acted.action, action) && acted.held == Held::Held)
+    })
+}
+
+/// Of those that say it, the one that acts on the event and speaks to the place, as far as there is one.
+fn best<'s>(snapshot: &Snapshot, spoken: &[Spoken<'s>], event: &Event, place: &str) -> Option<Spoken<'s>> {
+    let speaks_to = |action: &Action| {
+        action.to.iter().any(|to| to.value == place || kind_of(snapshot, &to.value).is_some_and(|kind| kind == place))
+    };
+    let worth = |(rule, action): &Spoken<'_>| (acts(snapshot, rule, action, event), speaks_to(action));
+    let best = spoken.iter().map(worth).max()?;
+    spoken.iter().find(|spoken| worth(spoken) == best).copied()
+}
+
+fn kind_of<'s>(snapshot: &'s Snapshot, destination: &str) -> Option<&'s str> {
+    snapshot.destinations.get(destination).map(|destination| destination.kind.name)
+}
+
+/// The configured destination that is meant, or one as the channel's example has it.
+fn destination(snapshot: &Snapshot, spoken: Option<Spoken<'_>>, place: &str) -> anyhow::Result<Arc<Destination>> {
+    if let Some(named) = snapshot.destinations.get(place) {
+        return Ok(named.clone());
+    }
+    let Some(kind) = channels::named(place) else {
+        let kinds = channels::ALL.iter().map(|kind| kind.name);
+        let known: Vec<&str> = kinds.chain(snapshot.destinations.keys().map(String::as_str)).collect();
+        match nearest(place, known.iter().copied()) {
+            Some(near) => bail!("there is no channel or destination `{place}`; did you mean `{near}`?"),
+            None => bail!("there is no channel or destination `{place}`; known: {}", known.join(", ")),
+        }
+    };
+    let to = spoken.map_or(&[][..], |(_, action)| action.to.as_slice());
+    match to.iter().filter_map(|to| snapshot.destinations.get(&to.value)).find(|known| known.kind.name == kind.name) {
+        Some(known) => Ok(known.clone()),
+        None => example(kind, to.first().map_or(kind.name, |to| &to.value)),
+    }
+}
+
+/// What an HTTP destination is shown as: its example's path needs a release.
+const PLAIN_HTTP: &str = "type: http\nurl: https://receiver.example/events\n";
+
+/// A destination of this name as the channel's example has it.
+fn example(kind: &'static Kind, name: &str) -> anyhow::Result<Arc<Destination>> {
+    let text = if kind.name == "http" { PLAIN_HTTP } else { kind.example };
+    Ok(Arc::new(Destination {
+        name: name.to_owned(),
+        kind,
+        channel: channels::example(&Kind { example: text, ..*kind }).context("the channel's example can't be read")?,
+        retry: Retry::default(),
+        limits: Limits { spacing: None, burst: 1, concurrency: 1 },
+        timeout: SignedDuration::from_secs(10),
+        hours: None,
+        fallback: Vec::new(),
+        mentions: std::collections::BTreeMap::new(),
+        place: Place::new(&File::new("example", ""), 0..0),
+    }))
+}
+
+// --- printing ---
+
+fn print(name: &str, wanted: &Wanted<'_>, shown: &Shown) {
+    let destination = &wanted.destination;
+    let channel = destination.kind.name;
+    println!("{}", term::bold(&format!("{name} as {channel}")));
+    println!("{}\n", term::dim(&whence(wanted, shown)));
+    match picture::of_request(channel, &shown.request) {
+        Some(picture) => likeness(&picture),
+        None => println!("nothing needs sending"),
+    }
+    println!("\n{}", term::dim(&format!("the bytes, for {}:", destination.channel.address())));
+    let text = redact::redact(&body(&shown.request), &destination.channel.secrets());
+    println!("{}", term::safe(&text));
+}
+
+/// Who says it, to whom, of what, and when.
+fn whence(wanted: &Wanted<'_>, shown: &Shown) -> String {
+    let kind = &*wanted.event.kind;
+    match (wanted.action, shown.at) {
+        (None, _) => format!("no rule says it; shown with {kind}"),
+        (Some((rule, _)), None) => format!("the rule {} does not say it of {kind}: as if it did", rule.name.value),
+        (Some((rule, _)), Some(at)) => {
+            let later = at.duration_since(wanted.now);
+            let when = if later.is_zero() { String::new() } else { format!(", {} later", rounded(later)) };
+            format!("rule {}, to {}, of {kind}{when}", rule.name.value, wanted.destination.name)
+        }
+    }
+}
+
+/// A span as people say it.
+fn rounded(span: SignedDuration) -> String {
+    let minutes = (span.as_secs() + 59) / 60;
+    match minutes {
+        0..120 => format!("{minutes} min"),
+        120..2880 => format!("{} h", (minutes + 30) / 60),
+        _ => format!("{} days", (minutes + 720) / 1440),
+    }
+}
+
+/// The picture, for a terminal.
+fn likeness(picture: &Picture) {
+    println!("  ┃ {}", term::bold(&term::safe(&picture.title)));
+    for line in picture.text.iter().filter(|line| !line.trim().is_empty()) {
+        println!("  ┃ {}", term::safe(line));
+    }
+}
+
+/// A request's body for people: JSON indented.
+fn body(request: &Request) -> String {
     let bytes = match request {
         Request::Http(http) => &http.body,
         Request::Mail(mail) => &mail.message,
-        Request::Nothing => return,
+        Request::Nothing => return String::new(),
     };
     match serde_json::from_slice::<Value>(bytes) {
-        Ok(document) => println!("{document:#}"),
-        Err(_) => println!("{}", term::safe(&String::from_utf8_lossy(bytes).replace('\r', ""))),
+        Ok(document) => format!("{document:#}"),
+        Err(_) => String::from_utf8_lossy(bytes).replace('\r', ""),
+    }
+}
+
+fn print_raw(request: &Request) -> std::io::Result<()> {
+    use std::io::Write;
+
+    let bytes = match request {
+        Request::Http(http) => &http.body,
+        Request::Mail(mail) => &mail.message,
+        Request::Nothing => return Ok(()),
+    };
+    match std::io::stdout().write_all(bytes) {
+        // Whoever read it has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
 }

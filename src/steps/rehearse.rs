@@ -31,7 +31,9 @@ use crate::store::{DeliveryFilter, EventFilter};
 use crate::{channels, store};
 
 pub mod cover;
+pub mod own;
 pub mod play;
+pub mod show;
 
 /// The most turns that one rehearsal takes, unless it is told otherwise: an endless one is stopped, and says so. An hourly
 /// reminder takes two of them, so this is more than five years of it.
@@ -95,12 +97,12 @@ impl Stage {
         };
         let store = store::open(&(self.store)(), Path::new("")).await?;
         let clock = VirtualClock::new(start);
-        let failing = Arc::new(Failing::default());
-        let live = Live::new(store, Arc::new(snapshot), Arc::new(clock.clone()), failing.clone(), seed);
+        let wire = Arc::new(Recorder::default());
+        let live = Live::new(store, Arc::new(snapshot), Arc::new(clock.clone()), wire.clone(), seed);
         Ok(Rehearsal {
             live,
             clock,
-            failing,
+            wire,
             sent: Vec::new(),
             turns: 0,
             turns_max: TURNS_MAX,
@@ -216,36 +218,44 @@ fn said(reply: &Reply) -> Verdict {
     }
 }
 
-/// The wire: takes everything, but for destinations that are told to fail.
+/// The wire: takes everything, but for destinations that are told to fail, and remembers what it took last.
 #[derive(Debug, Default)]
-struct Failing(Mutex<BTreeSet<String>>);
+struct Recorder {
+    failing: Mutex<BTreeSet<String>>,
+    last: Mutex<Option<Request>>,
+}
 
-impl Failing {
+impl Recorder {
     fn set(&self, destination: &str, fails: bool) {
-        let mut failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         if fails {
             failing.insert(destination.to_owned());
         } else {
             failing.remove(destination);
         }
     }
+
+    fn take(&self) -> Option<Request> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
-impl Transport for Failing {
+impl Transport for Recorder {
     fn send<'a>(
         &'a self,
         destination: &'a str,
-        _request: &'a Request,
+        request: &'a Request,
         _deadline: Duration,
     ) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>> {
-        let fails = self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(destination);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(request.clone());
+        let fails = self.failing.lock().unwrap_or_else(PoisonError::into_inner).contains(destination);
         let reply = if fails { Reply::NotSent("told to fail".into()) } else { Reply::http(200, "") };
         Box::pin(std::future::ready(reply))
     }
 }
 
 /// A message or an update that was sent.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Sent {
     /// When.
     pub at: Timestamp,
@@ -261,6 +271,8 @@ pub struct Sent {
     pub act: Act,
     /// What it said.
     pub rendered: Rendered,
+    /// What went over the wire, if anything had to.
+    pub request: Option<Request>,
 }
 
 /// Why a rehearsal can't go on.
@@ -279,7 +291,7 @@ pub enum Stuck {
 pub struct Rehearsal {
     live: Live,
     clock: VirtualClock,
-    failing: Arc<Failing>,
+    wire: Arc<Recorder>,
     sent: Vec<Sent>,
     turns: u64,
     pruned: Timestamp,
@@ -316,7 +328,7 @@ impl Rehearsal {
 
     /// A destination fails from now on, or works again.
     pub fn set_failing(&self, destination: &str, fails: bool) {
-        self.failing.set(destination, fails);
+        self.wire.set(destination, fails);
     }
 
     /// What was sent since this was last asked, in the order of sending.
@@ -359,6 +371,7 @@ impl Rehearsal {
 
     /// Records a delivery that was carried out, if it was taken.
     async fn record(&mut self, id: &DeliveryId) -> Result<(), Stuck> {
+        let request = self.wire.take();
         let Some((delivery, _)) = self.live.store.delivery(id).await? else { return Ok(()) };
         let rendered = delivery.message.as_deref().and_then(|text| serde_json::from_str(text).ok());
         if let (State::Delivered, Some(rendered)) = (delivery.state, rendered) {
@@ -371,6 +384,7 @@ impl Rehearsal {
                 destination: planned.destination,
                 act: planned.act,
                 rendered,
+                request,
             });
         }
         Ok(())

@@ -13,7 +13,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use serde_json::{Value, json};
 
-use crate::cli::demo::picture::{self, Picture};
+use crate::cli::demo::page;
+use crate::cli::picture::{self, Picture};
 
 /// The most that are kept.
 const KEPT_MAX: usize = 500;
@@ -154,5 +155,5 @@ fn json_answer(status: StatusCode, document: &Value) -> Response {
 async fn page(State(inbox): Shared) -> Response {
     let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
     let headers = [(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, policy)];
-    (headers, picture::page(&inbox.after(0))).into_response()
+    (headers, page::page(&inbox.after(0))).into_response()
 }

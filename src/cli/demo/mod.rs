@@ -27,8 +27,7 @@ use crate::{admin, clock};
 
 mod inbox;
 mod mail;
-mod mime;
-mod picture;
+mod page;
 mod show;
 
 use self::inbox::Inbox;

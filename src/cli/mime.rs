@@ -1,18 +1,18 @@
-//! Reads the mails that the demo sends to itself: subject, text and HTML of a multipart/alternative.
+//! Reads a mail that Fanfare made, to show how it looks: subject, text and HTML of a multipart/alternative.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// A mail, as far as the demo shows it.
+/// A mail, as far as it is shown.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Mail {
+pub(crate) struct Mail {
     pub subject: String,
     pub text: String,
     pub html: Option<String>,
 }
 
 /// Reads a mail with `\n` line ends. What can't be read is shown as it is.
-pub(super) fn read(raw: &str) -> Mail {
+pub(crate) fn read(raw: &str) -> Mail {
     let (headers, body) = split(raw);
     let mut mail = Mail { subject: words(&header(&headers, "subject")), ..Mail::default() };
     part(&headers, body, &mut mail, 0);

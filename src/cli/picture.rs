@@ -1,20 +1,20 @@
-//! How a message looks where it arrives: from each channel's payload to a picture for the page and the terminal.
+//! How a message looks where it arrives: from each channel's payload to a picture for a page and the terminal.
 //!
-//! A picture is a likeness, not the service's own rendering: headings, text, facts, links and the accent colour. All
-//! that came over the wire is escaped before it stands in the page.
+//! A picture is a likeness, not the service's own rendering: headings, text, facts, links and the accent colour. It is
+//! made of the bytes that go over the wire, and of nothing else; all of them is escaped before it stands in a page.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 use serde_json::Value;
 
-use crate::cli::demo::inbox::Arrived;
-use crate::cli::demo::mime;
+use crate::channels::Request;
+use crate::cli::mime;
 use crate::message::html::escape;
 
 /// A likeness of one message.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Picture {
+pub(crate) struct Picture {
     /// The line that one reads first.
     pub title: String,
     /// The colour at its side, as CSS; empty for none.
@@ -26,6 +26,12 @@ pub(super) struct Picture {
 }
 
 impl Picture {
+    /// The accent, if it is a colour and nothing that could be more than one.
+    pub(crate) fn colour(&self) -> Option<&str> {
+        let digits = self.accent.strip_prefix('#')?;
+        digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(self.accent.as_str())
+    }
+
     fn line(&mut self, plain: impl Into<String>, html: &str) {
         let plain = plain.into();
         if !plain.trim().is_empty() {
@@ -58,7 +64,7 @@ fn items<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
 }
 
 /// Block Kit, blocks of attachments included.
-pub(super) fn of_slack(document: &Value) -> Picture {
+pub(crate) fn of_slack(document: &Value) -> Picture {
     let mut picture = Picture::default();
     for block in items(document, "blocks") {
         slack_block(block, &mut picture);
@@ -156,7 +162,7 @@ fn rich_text(element: &Value) -> (String, String) {
 }
 
 /// Embeds, and what stands before them.
-pub(super) fn of_discord(document: &Value) -> Picture {
+pub(crate) fn of_discord(document: &Value) -> Picture {
     let mut picture = Picture::default();
     let content = text_of(document, "content");
     if !content.is_empty() {
@@ -198,7 +204,7 @@ fn undiscord(text: &str) -> String {
 }
 
 /// An Events v2 event.
-pub(super) fn of_pagerduty(document: &Value) -> Picture {
+pub(crate) fn of_pagerduty(document: &Value) -> Picture {
     let payload = &document["payload"];
     let action = text_of(document, "event_action");
     let mut picture = Picture {
@@ -221,12 +227,12 @@ pub(super) fn of_pagerduty(document: &Value) -> Picture {
 }
 
 /// The default body of an HTTP call, or whatever else came.
-pub(super) fn of_http(document: &Value, path: &str) -> Picture {
+pub(crate) fn of_http(document: &Value, path: &str) -> Picture {
     let message = &document["message"];
     let title = message["title"].as_str().unwrap_or(path).to_owned();
     let mut picture = Picture { title, ..Picture::default() };
     picture.plain(text_of(message, "text"));
-    picture.fact("path", path);
+    picture.fact("call", path);
     if let Some(kind) = document["event"]["type"].as_str() {
         picture.fact("event", kind);
     }
@@ -234,7 +240,7 @@ pub(super) fn of_http(document: &Value, path: &str) -> Picture {
 }
 
 /// A mail: its subject, its text, and its HTML in a frame of its own.
-pub(super) fn of_mail(raw: &str) -> Picture {
+pub(crate) fn of_mail(raw: &str) -> Picture {
     let mail = mime::read(raw);
     let mut picture = Picture { title: mail.subject, ..Picture::default() };
     picture.text = mail.text.lines().map(str::to_owned).collect();
@@ -245,42 +251,19 @@ pub(super) fn of_mail(raw: &str) -> Picture {
     picture
 }
 
-/// The page: newest first, under one heading a channel.
-pub(super) fn page(arrived: &[Arrived]) -> String {
-    let mut page = String::from(HEAD);
-    for channel in ["slack", "discord", "email", "pagerduty", "http"] {
-        let of_channel: Vec<&Arrived> = arrived.iter().filter(|one| one.channel == channel).collect();
-        page.push_str(&format!("<section><h2>{channel} <span>{}</span></h2>", of_channel.len()));
-        of_channel.into_iter().rev().for_each(|one| page.push_str(&card(one)));
-        page.push_str("</section>");
+/// What a request looks like at a channel; `None` where nothing is sent.
+pub(crate) fn of_request(channel: &str, request: &Request) -> Option<Picture> {
+    match request {
+        Request::Nothing => None,
+        Request::Mail(mail) => Some(of_mail(&String::from_utf8_lossy(&mail.message).replace('\r', ""))),
+        Request::Http(http) => {
+            let document = serde_json::from_slice(&http.body).unwrap_or_default();
+            Some(match channel {
+                "slack" => of_slack(&document),
+                "discord" => of_discord(&document),
+                "pagerduty" => of_pagerduty(&document),
+                _ => of_http(&document, http.method),
+            })
+        }
     }
-    page.push_str("</main></body></html>");
-    page
 }
-
-fn card(one: &Arrived) -> String {
-    let Arrived { destination, picture, raw, .. } = one;
-    let is_colour = picture.accent.starts_with('#') && picture.accent[1..].bytes().all(|byte| byte.is_ascii_hexdigit());
-    let accent = if is_colour { picture.accent.as_str() } else { "#8a8a99" };
-    format!(
-        "<article style=\"border-left-color:{accent}\"><header>{}</header><h3>{}</h3>{}<details><summary>what was \
-         sent</summary><pre>{}</pre></details></article>",
-        escape(destination),
-        escape(&picture.title),
-        picture.html,
-        escape(raw),
-    )
-}
-
-const HEAD: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" \
-content=\"5\"><meta name=\"viewport\" content=\"width=device-width\"><title>Fanfare demo: the inboxes</title><style>\
-:root{color-scheme:light dark}body{margin:0;font:15px/1.5 system-ui,sans-serif;background:light-dark(#f3f3f7,#15151a);\
-color:light-dark(#1d1d23,#ececf1)}h1{margin:0;padding:1rem 2rem;font-size:1.2rem}\
-main{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1.5rem;padding:0 2rem 2rem;align-items:start}\
-h2{font-size:1rem;text-transform:capitalize;margin:.5rem 0}h2 span{opacity:.5;font-weight:400}\
-article{background:light-dark(#fff,#1f1f26);border-left:4px solid;border-radius:6px;padding:.75rem 1rem;margin:0 0 1rem;\
-box-shadow:0 1px 3px #0002;overflow-wrap:anywhere}article header{font-size:.8rem;opacity:.65}h3{margin:.1rem 0 .4rem;font-size:1.05rem}\
-p{margin:.3rem 0}.name{opacity:.65}small{opacity:.65;display:block}.button{display:inline-block;border:1px solid #8888;\
-border-radius:4px;padding:.1rem .6rem}pre{white-space:pre-wrap;font-size:.8rem;background:#8881;padding:.5rem;border-radius:4px;max-height:20rem;overflow:auto}\
-summary{cursor:pointer;font-size:.8rem;opacity:.65}iframe{width:100%;height:22rem;border:1px solid #8884;border-radius:4px;background:#fff}\
-</style></head><body><h1>Fanfare demo: what each channel got</h1><main>";
