@@ -48,7 +48,7 @@ struct Answer<'r> {
 /// Whether a rule hears of the event at all.
 enum Heard<'r> {
     /// It does.
-    Judged(Judgement<'r>),
+    Judged(Box<Judgement<'r>>),
     /// Its globs don't accept the type.
     OtherType,
     /// It hears of another source only.
@@ -99,7 +99,7 @@ fn answers<'r>(rules: &'r RuleSet, event: &Event) -> Vec<Answer<'r>> {
         .map(|rule| {
             let at = judgements.iter().position(|judgement| std::ptr::eq(judgement.rule, rule));
             let heard = match (at, rule.source.as_deref()) {
-                (Some(at), _) => Heard::Judged(judgements.swap_remove(at)),
+                (Some(at), _) => Heard::Judged(Box::new(judgements.swap_remove(at))),
                 (None, _) if !rule.enabled => Heard::Disabled,
                 (None, Some(source)) if *source != *event.source && hears(rule, event) => Heard::OtherSource(source),
                 (None, _) => Heard::OtherType,

@@ -176,8 +176,7 @@ pub fn missing(rule: &Rule, now: Timestamp) -> Event {
 impl Stage {
     /// A stage on which this is the only destination.
     fn of_one(base: &Snapshot, destination: Arc<Destination>) -> Self {
-        let recording = Arc::new(super::recording(destination.clone()));
-        let base = Snapshot {
+        Self::new(Snapshot {
             settings: base.settings.clone(),
             sources: base.sources.clone(),
             destinations: BTreeMap::from([(destination.name.clone(), destination)]),
@@ -186,8 +185,6 @@ impl Stage {
             hash: base.hash.clone(),
             since: base.since,
             seen: base.seen.clone(),
-        };
-        let destinations = BTreeMap::from([(recording.name.clone(), recording)]);
-        Self { base, destinations }
+        })
     }
 }
