@@ -7,10 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use fanfare::clock::{AnchoredClock, Clock, RealClock};
+use fanfare::steps::Bounds;
+use jiff::SignedDuration;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::support::app::{event, eventually, json, page_signature, soon};
+use crate::support::app::{App, event, eventually, json, page_signature, soon};
 use crate::support::folder::{CONFIG, EVERYTHING, Folder, SECRET};
 use crate::support::http_peer::{HttpPeer, Recorded};
 use crate::support::postgres::{self, Server};
@@ -251,4 +254,41 @@ async fn a_password_in_the_address_is_shown_nowhere() {
         .write("fanfare.yaml", &CONFIG.replace("sqlite:data/fanfare.db", away).replace("PEER", "http://127.0.0.1:1/"));
     let Err(log) = Process::try_start(folder.path(), "trace", &[]).await else { panic!("it started without a store") };
     assert!(log.contains("the store can't be opened") && !log.contains("hunter2"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_a_pooler_in_transaction_mode_two_replicas_share_the_work() {
+    let peer = HttpPeer::start().await;
+    let folder = folder(&postgres::fresh_behind_a_pooler(), &peer, EVERYTHING);
+    let replicas = [Process::start(folder.path()).await, Process::start(folder.path()).await];
+    let addresses: Vec<SocketAddr> = replicas.iter().map(|replica| replica.webhooks).collect();
+    let sent = Arc::new(Sent::default());
+    let mut senders = JoinSet::new();
+    for nth in 0..4 {
+        senders.spawn(sender(addresses.clone(), nth.to_string(), sent.clone()));
+    }
+    soon("events", sent.reaches(200)).await;
+    sent.stop.store(true, Ordering::SeqCst);
+    senders.join_all().await;
+    until_done(&replicas[0]).await;
+    let accepted = sent.accepted.lock().unwrap().clone();
+    let times = told(&peer.requests());
+    assert!(accepted.iter().all(|id| times.get(id) == Some(&1)), "{times:?}");
+    assert!(sent.refused.lock().unwrap().is_empty());
+    for replica in replicas {
+        let (status, log) = replica.terminate().await;
+        assert!(status.success() && !log.contains("ERROR") && !log.contains("panicked"), "{status}\n{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_whose_clock_is_an_hour_off_goes_by_the_databases() {
+    let peer = HttpPeer::start().await;
+    let clock = Arc::new(AnchoredClock::default());
+    assert_eq!(clock.correct(SignedDuration::from_hours(1)), SignedDuration::from_hours(1));
+    assert!(clock.now().duration_since(RealClock.now()) > SignedDuration::from_mins(59));
+    let app = App::start_with(folder(&postgres::fresh(), &peer, EVERYTHING), Bounds::default(), clock.clone()).await;
+    let off = clock.now().duration_since(RealClock.now()).abs();
+    assert!(off < SignedDuration::from_secs(5), "{off}");
+    app.end().await;
 }

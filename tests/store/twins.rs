@@ -265,3 +265,8 @@ fn sqlite_and_memory_that_live_the_same_life_answer_the_same() {
 fn postgres_and_memory_that_live_the_same_life_answer_the_same() {
     live(postgres::fresh);
 }
+
+#[test]
+fn postgres_behind_a_pooler_lives_the_same_life_too() {
+    live(postgres::fresh_behind_a_pooler);
+}

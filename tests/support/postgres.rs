@@ -5,7 +5,7 @@
 //! PostgreSQL does not run as root: where the tests do, it runs as the user `postgres`, or else `nobody`.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -28,13 +28,16 @@ client_min_messages = error
 const MISSING: &str = "PostgreSQL is not installed: `apt-get install -y postgresql` (scripts/test does it), or put \
                        initdb, pg_ctl and postgres on the PATH";
 
+/// The same for the pooler.
+const NO_POOLER: &str = "PgBouncer is not installed: `apt-get install -y pgbouncer` (scripts/test does it)";
+
 /// A running server.
 pub struct Server {
     folder: PathBuf,
     port: u16,
     user: Option<String>,
     /// The watchdog, and what it listens to: when that closes, the server ends.
-    watch: Mutex<Option<(Child, ChildStdin)>>,
+    watch: Watch,
 }
 
 /// The server that tests share.
@@ -48,6 +51,22 @@ pub fn server() -> &'static Server {
 pub fn fresh() -> String {
     server().fresh()
 }
+
+/// The address of an empty store of its own on the shared server, behind a pooler in transaction mode that has fewer
+/// connections to the server than a store opens to it.
+pub fn fresh_behind_a_pooler() -> String {
+    static POOLER: OnceLock<(u16, Watch)> = OnceLock::new();
+    static NAMES: AtomicU32 = AtomicU32::new(0);
+    let server = server();
+    let (port, _) = POOLER.get_or_init(|| server.pooler());
+    let name = format!("pooled{}", NAMES.fetch_add(1, Ordering::SeqCst));
+    // A pooler takes no schema from the address: a database of its own instead.
+    server.sql(&format!("CREATE DATABASE {name}"));
+    format!("postgres://fanfare@127.0.0.1:{port}/{name}?sslmode=disable")
+}
+
+/// A process that waits, and what ends it when closed.
+type Watch = Mutex<Option<(Child, ChildStdin)>>;
 
 impl Server {
     /// Starts one with further settings, and waits until it answers.
@@ -150,6 +169,33 @@ impl Server {
             assert!(Instant::now() < patience, "PostgreSQL does not start:\n{}", self.log());
             std::thread::park_timeout(Duration::from_millis(20));
         }
+    }
+
+    /// Starts a pooler before it. Gives its port.
+    fn pooler(&self) -> (u16, Watch) {
+        let port = free_port();
+        let settings = format!(
+            "[databases]\n* = host={} port={} user=fanfare\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+             unix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 3\nmax_client_conn = 200\n",
+            self.folder.display(),
+            self.port
+        );
+        self.write("pooler.ini", &settings);
+        let script =
+            "\"$0\" -q \"$1/data/pooler.ini\" >>\"$1/pooler.log\" 2>&1 & pooler=$!; read -r line; kill $pooler";
+        let found = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"];
+        let program = found.into_iter().find(|path| Path::new(path).is_file()).expect(NO_POOLER);
+        let mut command = self.command("sh");
+        command.args(["-c", script, program]).arg(&self.folder).stdin(Stdio::piped());
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let stdin = child.stdin.take().unwrap();
+        let patience = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let log = std::fs::read_to_string(self.folder.join("pooler.log")).unwrap_or_default();
+            assert!(Instant::now() < patience, "PgBouncer does not start:\n{log}");
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        (port, Mutex::new(Some((child, stdin))))
     }
 
     fn answers(&self) -> bool {
