@@ -242,6 +242,7 @@ pub(super) async fn list(link: &Link, filter: &DeliveryFilter) -> Result<Vec<Del
         let _ = write!(sql, " AND {}", term.replace('?', &format!("${}", given.len())));
     };
     let (destination, rule) = (filter.destination.as_deref().map(held), filter.rule.as_deref().map(held));
+    let before = filter.before.as_ref().map(|id| held(id.as_str()));
     let since = filter.since.map(Timestamp::as_millisecond);
     let states: Vec<&str> = filter.states.iter().map(|state| state.name()).collect();
     if let Some(destination) = &destination {
@@ -255,6 +256,9 @@ pub(super) async fn list(link: &Link, filter: &DeliveryFilter) -> Result<Vec<Del
     }
     if let Some(since) = &since {
         and("d.created >= ?", give(since));
+    }
+    if let Some(before) = &before {
+        and("d.n < (SELECT n FROM deliveries WHERE id = ?)", give(before));
     }
     if !states.is_empty() {
         and("d.state = ANY(?)", give(&states));

@@ -237,7 +237,7 @@ fn only_events(rows: Vec<Row>) -> Result<Vec<(Seq, Event)>, Error> {
     Ok(found)
 }
 
-/// Lists events, newest first.
+/// Lists events.
 pub(super) async fn list(link: &Link, filter: &EventFilter) -> Result<Vec<(Seq, Event)>, Error> {
     let (exact, prefix) = match filter.kind.as_deref() {
         Some(kind) => match kind.strip_suffix('*') {
@@ -246,15 +246,16 @@ pub(super) async fn list(link: &Link, filter: &EventFilter) -> Result<Vec<(Seq, 
         },
         None => (None, None),
     };
+    let order = if filter.after.is_some() { "ASC" } else { "DESC" };
     let sql = format!(
         "SELECT {COLUMNS} FROM (
-             SELECT *, sum(length(raw)) OVER (ORDER BY seq DESC) - length(raw) AS before FROM (
-                 SELECT * FROM inbox WHERE seq < $1 AND what = 0
+             SELECT *, sum(length(raw)) OVER (ORDER BY seq {order}) - length(raw) AS before FROM (
+                 SELECT * FROM inbox WHERE seq > $9 AND seq < $1 AND what = 0
                     AND ($2 IS NULL OR source = $2) AND ($3 IS NULL OR type = $3)
                     AND ($4 IS NULL OR starts_with(type, $4))
                     AND ($5 IS NULL OR received >= $5) AND ($6 IS NULL OR received < $6)
-                  ORDER BY seq DESC LIMIT $7) AS newest
-         ) AS page WHERE before < $8 ORDER BY seq DESC"
+                  ORDER BY seq {order} LIMIT $7) AS first
+         ) AS page WHERE before < $8 ORDER BY seq {order}"
     );
     let rows = link
         .rows(
@@ -268,6 +269,7 @@ pub(super) async fn list(link: &Link, filter: &EventFilter) -> Result<Vec<(Seq, 
                 filter.until.map(Timestamp::as_millisecond),
                 most(filter.limit),
                 most(PAGE_BYTES_MAX),
+                filter.after.unwrap_or(Seq::MIN),
             ],
         )
         .await?;
