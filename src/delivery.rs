@@ -241,6 +241,18 @@ pub enum Say {
     Summary,
 }
 
+impl Say {
+    /// What it is counted under: the message's name, else in one word what goes in its place.
+    pub fn name(&self) -> &str {
+        match self {
+            Say::Message(name) => name,
+            Say::Text(_) => "text",
+            Say::Default => "default",
+            Say::Summary => "summary",
+        }
+    }
+}
+
 /// What templates may know of a case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CaseFacts {

@@ -142,7 +142,11 @@ impl Notes {
             notes.oldest_due.clone(),
         );
         registry.register("store_bytes", "Size of the store on disk", notes.bytes.clone());
-        registry.register("destination_failing", "1 while a destination is marked failing", notes.failing.clone());
+        registry.register(
+            "destination_failing",
+            "1 while a destination is marked failing or its breaker is open",
+            notes.failing.clone(),
+        );
         registry.register("loaded_timestamp_seconds", "When the rules in force were loaded", notes.loaded.clone());
         notes.registry = registry;
         notes
@@ -271,7 +275,7 @@ impl Notes {
         self.bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
-    /// Whether a destination is marked failing.
+    /// Whether a destination is marked failing, or its breaker is not shut.
     pub fn failing(&self, destination: &str, failing: bool) {
         self.failing.get_or_create(&NameLabels { destination: destination.to_owned() }).set(i64::from(failing));
     }

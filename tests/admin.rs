@@ -2,12 +2,14 @@
 
 mod api;
 mod cases;
+mod clockwork;
 mod desk;
 mod guard;
 mod many;
 mod metrics;
 mod mutes;
 mod page;
+mod why;
 
 use crate::support::app::{App, event, eventually};
 use crate::support::folder::{CONFIG, EVERYTHING, Folder};

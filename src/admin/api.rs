@@ -203,6 +203,7 @@ pub async fn event_document(live: &Live, seq: Seq) -> Result<Value, Refused> {
     let conflicts = live.store.conflicts(seq).await?;
     let conflict = |conflict: &store::Conflict| json!({"received": conflict.received.to_string(), "raw": String::from_utf8_lossy(&conflict.raw)});
     let mut document = view::event_whole(seq, event);
+    document["planned"] = (live.store.census().await?.planned >= seq).into();
     document["rules"] = whys.iter().map(view::why).collect();
     document["deliveries"] = deliveries.iter().map(view::delivery).collect();
     document["conflicts"] = conflicts.iter().map(conflict).collect();
@@ -302,7 +303,7 @@ async fn destinations(State(live): Shared) -> Answer {
                 "id": destination.name,
                 "type": destination.kind.name,
                 "address": destination.channel.address(),
-                "failing": pace.is_some_and(|standing| standing.pace.failing),
+                "failing": pace.is_some_and(|standing| standing.pace.is_failing()),
                 "failures": pace.map_or(0, |standing| standing.pace.failures),
             })
         })

@@ -107,7 +107,7 @@ async fn metrics(State(live): State<Arc<Live>>) -> Response {
     }
     if let Ok(standings) = live.store.standings().await {
         for standing in standings {
-            live.notes.failing(&standing.destination, standing.pace.failing);
+            live.notes.failing(&standing.destination, standing.pace.is_failing());
         }
     }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

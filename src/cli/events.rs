@@ -299,7 +299,9 @@ fn show_text(event: &Value) -> String {
         String::new(),
     ];
     let rules = event["rules"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if rules.is_empty() {
+    if event["planned"] == false {
+        lines.push(term::warn("it is not planned yet: the planner is busy, or no rules are in force"));
+    } else if rules.is_empty() {
         lines.push("no rule listens to this type".into());
     } else {
         let row = |item: &Value| vec![cell(item, "rule"), term::state(&cell(item, "outcome")), cell(item, "note")];

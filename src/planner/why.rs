@@ -197,10 +197,15 @@ fn test_said(why: &Why) -> Option<String> {
         (false, false) => seen.join(", "),
         (false, true) => format!("{} …", seen.join(", ")),
     };
-    let note = note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
+    // A note that says itself what was seen says enough, and one that nothing was seen says nothing more.
+    let seen = match note {
+        Some(note) if note.starts_with(&seen) => note.clone(),
+        Some(note) if !values.is_empty() => format!("{seen}; {note}"),
+        _ => seen,
+    };
     Some(match held {
-        Held::Missed => format!("not so: `{path}` {test} ({seen}{note})"),
-        Held::Failed => format!("can't be told: `{path}` {test} ({seen}{note})"),
+        Held::Missed => format!("not so: `{path}` {test} ({seen})"),
+        Held::Failed => format!("can't be told: `{path}` {test} ({seen})"),
         Held::Held => format!("so, and must not be: `{path}` {test} ({seen})"),
     })
 }

@@ -155,7 +155,7 @@ fn render(
     };
     let native = destination.kind.native.map(|ending| (destination.kind.name, ending));
     let rendered = snapshot.templates.render(&assignment.say, &context, native);
-    live.notes.rendered(&planned.rule, rendered.problem.as_deref(), rendered.undefined);
+    live.notes.rendered(assignment.say.name(), rendered.problem.as_deref(), rendered.undefined);
     rendered
 }
 

@@ -14,6 +14,7 @@ use crate::clock::plus;
 use crate::config::Snapshot;
 use crate::event::{Command, Entry, Event, Item, Seq};
 use crate::planner::ledger::DueTimer;
+use crate::planner::why::{Outcome, WhyRow};
 use crate::planner::{self, Entered, Fired, Inputs, PlaceFacts, Places, Plan, Sweep};
 use crate::rules::RuleSet;
 use crate::steps::{Live, Turn};
@@ -33,18 +34,25 @@ const ASK_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 
 /// Plans what waits.
 pub async fn step(live: &Live, now: Timestamp) -> Result<Turn, store::Error> {
+    let snapshot = live.snapshot.load_full();
+    let Some(rules) = snapshot.rules.clone() else {
+        // Rules are broken: events are kept, and wait until they are right, here or at whoever's are.
+        return Ok(Turn::Idle(None));
+    };
+    if let Some(rest) = rest(live, &snapshot, now).await? {
+        return Ok(rest);
+    }
     let Some(lease) = live.store.lease(&live.holder, now, plus(now, LEASE)).await? else {
         return Ok(Turn::Idle(Some(plus(now, ASK_AGAIN))));
     };
-    let snapshot = live.snapshot.load_full();
-    let Some(rules) = snapshot.rules.clone() else {
-        // Rules are broken: events are kept, and wait until they are right.
-        return Ok(Turn::Idle(None));
-    };
     let is_armed = arm(live, &lease, &snapshot, &rules, now).await?;
     let mut waiting = live.store.waiting(now, BATCH).await?;
+    // Replays are in no hurry, and end nothing that a timer could overtake: nothing waits behind them alone.
+    let only_replays = waiting.entries.len() < BATCH && waiting.entries.iter().all(is_replay);
     bound_replays(&mut waiting.entries);
-    hold_back(&mut waiting);
+    if !only_replays {
+        hold_back(&mut waiting);
+    }
     if waiting.entries.is_empty() && waiting.timers.is_empty() {
         return Ok(if is_armed { Turn::Idle(waiting.next_timer) } else { Turn::Worked });
     }
@@ -82,6 +90,20 @@ pub(super) struct Armed {
     snapshot: Arc<Snapshot>,
     /// The open cases that are still to come.
     left: Option<Sweep>,
+}
+
+/// Until when there is nothing to plan, where that can be known without the right to plan: keeping that up is a write
+/// every two seconds, and at rest nothing shall be written. Where several share the store it is kept up all the same: each
+/// that takes it from another has to bring everything in line with its rules first.
+async fn rest(live: &Live, snapshot: &Arc<Snapshot>, now: Timestamp) -> Result<Option<Turn>, store::Error> {
+    let armed = live.armed.load_full();
+    let is_armed = Option::as_ref(&armed).is_some_and(|it| it.left.is_none() && Arc::ptr_eq(&it.snapshot, snapshot));
+    if live.store.is_shared() || !is_armed {
+        return Ok(None);
+    }
+    let waiting = live.store.waiting(now, 1).await?;
+    let is_empty = waiting.entries.is_empty() && waiting.timers.is_empty();
+    Ok(is_empty.then_some(Turn::Idle(waiting.next_timer)))
 }
 
 /// Brings what runs by the clock in line with the rules: once for each snapshot and lease, and then the open cases, a
@@ -154,9 +176,21 @@ pub fn places(live: &Live, snapshot: &Snapshot) -> Places {
     Places { named: named.collect(), shadow: live.shadow, zone }
 }
 
+/// What a row is counted as: its word, and as failed too where a rule did something and failed in part.
+fn counted(why: &WhyRow) -> impl Iterator<Item = (String, String)> {
+    let failed = Outcome::Failed.name();
+    let in_part = why.outcome != failed && why.failed().next().is_some();
+    let words = std::iter::once(why.outcome.clone()).chain(in_part.then(|| failed.to_owned()));
+    let rule = why.rule.clone();
+    words.map(move |word| (rule.clone(), word))
+}
+
+fn is_replay(entry: &Entry) -> bool {
+    matches!(&entry.item, Item::Command(Command::Replay { .. }))
+}
+
 /// Leaves what follows too many replays for the next transaction.
 fn bound_replays(entries: &mut Vec<Entry>) {
-    let is_replay = |entry: &Entry| matches!(&entry.item, Item::Command(Command::Replay { .. }));
     let mut replays = entries.iter().enumerate().filter(|(_, entry)| is_replay(entry));
     if let Some((at, _)) = replays.nth(REPLAYS) {
         entries.truncate(at);
@@ -245,8 +279,7 @@ impl Round<'_> {
     }
 
     async fn commit(&self, plan: Plan, entries: usize, timers: usize) -> Result<(), store::Error> {
-        let outcomes: Vec<(String, String)> =
-            plan.whys.iter().map(|why| (why.rule.clone(), why.outcome.clone())).collect();
+        let outcomes = plan.whys.iter().flat_map(counted).collect::<Vec<_>>();
         let made = self.live.store.commit(&self.lease, plan, self.now).await?;
         for (rule, outcome) in outcomes {
             self.live.notes.rule(&rule, &outcome);

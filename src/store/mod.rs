@@ -353,6 +353,11 @@ pub trait Store: Send + Sync {
     /// Appends a command or a signal.
     fn tell(&self, item: Item, now: Timestamp) -> Answer<'_, Seq>;
 
+    /// Whether other processes may use it at the same time.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Takes, or keeps, the right to plan, until `until`; while more than half of that is left anyway, it stays as it is
     /// and nothing is written. `None` while another holds it. `holder` must be this process's alone.
     fn lease(&self, holder: &str, now: Timestamp, until: Timestamp) -> Answer<'_, Option<PlannerLease>>;

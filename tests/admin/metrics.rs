@@ -104,6 +104,64 @@ async fn what_happened_is_counted() {
 }
 
 #[tokio::test]
+async fn what_a_template_could_not_say_is_counted_under_its_own_name() {
+    let peer = HttpPeer::start().await;
+    let rules = r#"
+rules:
+  - {name: one, events: "x.*", actions: [{to: ledger, message: wanting}, {to: ledger, text: "{{ data.nothing }}"}]}
+"#;
+    let folder = Folder::new(CONFIG, &peer.url("/ledger"), rules);
+    folder.write("templates/wanting.md", "---\ntitle: \"{{ data.absent }}\"\n---\n{{ data.absent | decimal }}\n");
+    let app = App::start(folder).await;
+    app.send(&event("evt_1", "x.one")).await;
+    soon("both", peer.received(2)).await;
+    let text = app.ask("GET", "/metrics").await.text();
+    let samples = parse(&text);
+    let labels: Vec<&String> = samples.keys().filter(|series| series.starts_with("fanfare_template_")).collect();
+    assert!(!labels.is_empty(), "{text}");
+    for series in &labels {
+        assert!(series.contains(r#"{message="wanting"}"#) || series.contains(r#"{message="text"}"#), "{series}");
+    }
+    assert!(
+        labels.iter().any(|series| series.contains("wanting"))
+            && labels.iter().any(|series| series.contains("\"text\""))
+    );
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_rule_that_failed_in_part_counts_as_failed_too() {
+    let peer = HttpPeer::start().await;
+    let rules = "rules:\n  - {name: part, events: '*', case: $.data.absent, actions: {to: ledger, text: x}}\n";
+    let app = App::start(Folder::new(CONFIG, &peer.url("/ledger"), rules)).await;
+    app.send(&event("evt_1", "release.live")).await;
+    soon("the delivery", peer.received(1)).await;
+    let samples = parse(&app.ask("GET", "/metrics").await.text());
+    for outcome in ["matched", "failed"] {
+        let series = format!(r#"fanfare_rules_total{{rule="part",outcome="{outcome}"}}"#);
+        assert_eq!(samples.get(&series), Some(&1.0), "{samples:?}");
+    }
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_destination_whose_breaker_is_open_is_failing() {
+    let peer = HttpPeer::start().await;
+    let app = start(&peer).await;
+    let failing = async || {
+        let samples = parse(&app.ask("GET", "/metrics").await.text());
+        samples.get(r#"fanfare_destination_failing{destination="ledger"}"#).copied()
+    };
+    delivery(&app, &peer, "evt_0", "delivered").await;
+    assert_eq!(failing().await, Some(0.0));
+    for n in 1..=5 {
+        delivery(&app, &peer, &format!("evt_{n}"), "retrying").await;
+    }
+    assert_eq!(failing().await, Some(1.0), "five failures in a row open the breaker");
+    app.end().await;
+}
+
+#[tokio::test]
 async fn a_name_with_quotes_does_not_break_the_format() {
     let peer = HttpPeer::start().await;
     let rules = EVERYTHING.replace("name: everything", r#"name: 'says "hi" \o/ é'"#);

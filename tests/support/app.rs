@@ -51,16 +51,7 @@ impl App {
     /// Starts on these files, with listeners that bear this much, at this time. Broken rules don't keep it from
     /// starting, as with `serve`.
     pub async fn start_with(folder: Folder, bounds: Bounds, clock: Arc<dyn Clock>) -> Self {
-        let loaded = load::load(&folder.file("fanfare.yaml"), &RealEnvironment, clock.now());
-        let report = loaded.report();
-        let stale = loaded.problems.has_errors().then(|| report.clone());
-        let snapshot = loaded.snapshot.unwrap_or_else(|| panic!("{report}"));
-        let store = store::open(&snapshot.settings.store, folder.path()).await.unwrap();
-        let wire = Wire::new(Guard::new(Vec::new(), Vec::new())).unwrap();
-        let mut live = Live::new(store, Arc::new(snapshot), clock, Arc::new(wire), 7);
-        live.bounds = bounds;
-        live.stale.store(Arc::new(stale));
-        let live = Arc::new(live);
+        let live = live(&folder, bounds, clock).await;
         let running = run::run(live.clone(), admin::router(live.clone())).await.unwrap();
         Self { folder, live, webhooks: running.webhooks, admin: running.admin, running }
     }
@@ -103,6 +94,20 @@ impl App {
         self.running.drain().await.unwrap();
         self.folder
     }
+}
+
+/// What the program's steps share, on these files, with no step running.
+pub async fn live(folder: &Folder, bounds: Bounds, clock: Arc<dyn Clock>) -> Arc<Live> {
+    let loaded = load::load(&folder.file("fanfare.yaml"), &RealEnvironment, clock.now());
+    let report = loaded.report();
+    let stale = loaded.problems.has_errors().then(|| report.clone());
+    let snapshot = loaded.snapshot.unwrap_or_else(|| panic!("{report}"));
+    let store = store::open(&snapshot.settings.store, folder.path()).await.unwrap();
+    let wire = Wire::new(Guard::new(Vec::new(), Vec::new())).unwrap();
+    let mut live = Live::new(store, Arc::new(snapshot), clock, Arc::new(wire), 7);
+    live.bounds = bounds;
+    live.stale.store(Arc::new(stale));
+    Arc::new(live)
 }
 
 /// Asks an admin surface, as the command line does.

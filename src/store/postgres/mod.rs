@@ -131,6 +131,10 @@ impl Store for Postgres {
         })
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn lease(&self, holder: &str, now: Timestamp, until: Timestamp) -> Answer<'_, Option<PlannerLease>> {
         let holder = holder.to_owned();
         Box::pin(within(STEP_MAX, async move {
