@@ -4,9 +4,9 @@
 //! so the two can't drift apart. Nothing here takes a body, a title or a secret: ids, names from the configuration and
 //! closed sets of words only, which also bounds the number of time series.
 
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -81,6 +81,10 @@ pub struct Notes {
     bytes: Gauge,
     failing: Family<NameLabels, Gauge>,
     loaded: Gauge<i64, AtomicI64>,
+    absence: Gauge,
+    heartbeats: Family<ResultLabels, Counter>,
+    /// Whether the last heartbeat was called: what goes on for hours is said once.
+    beating: AtomicBool,
 }
 
 impl Default for Notes {
@@ -114,6 +118,9 @@ impl Notes {
             bytes: Gauge::default(),
             failing: Family::default(),
             loaded: Gauge::default(),
+            absence: Gauge::default(),
+            heartbeats: Family::default(),
+            beating: AtomicBool::new(true),
             registry: Registry::default(),
         };
         registry.register("events", "Events with a right signature", notes.events.clone());
@@ -148,6 +155,12 @@ impl Notes {
             notes.failing.clone(),
         );
         registry.register("loaded_timestamp_seconds", "When the rules in force were loaded", notes.loaded.clone());
+        registry.register(
+            "absence_seconds",
+            "How long nobody was there before this process, where that was longer than the sender's retries last",
+            notes.absence.clone(),
+        );
+        registry.register("heartbeats", "Calls of the heartbeat's URL, by result", notes.heartbeats.clone());
         notes.registry = registry;
         notes
     }
@@ -260,6 +273,26 @@ impl Notes {
         self.reloads.get_or_create(&ResultLabels { result: "failed" }).inc();
         self.stale.set(1);
         error!(errors, "reload refused; what was in force stays\n{report}");
+    }
+
+    /// Nobody was there to take events in, for longer than the sender goes on sending again.
+    pub fn absent(&self, from: Timestamp, until: Timestamp, length: &str) {
+        self.absence.set(until.duration_since(from).as_secs());
+        warn!(
+            %from, %until, length,
+            "nobody was there to receive, for longer than the sender goes on sending again: have it send again what failed"
+        );
+    }
+
+    /// Whoever watches was called, or wasn't because all is not well.
+    pub fn heartbeat(&self, result: &'static str, why: &str) {
+        self.heartbeats.get_or_create(&ResultLabels { result }).inc();
+        let is_called = result == "called";
+        match (self.beating.swap(is_called, Ordering::Relaxed), is_called) {
+            (true, false) => warn!(result, why, "no heartbeat"),
+            (false, true) => info!("the heartbeat is called again"),
+            _ => debug!(result, why, "heartbeat"),
+        }
     }
 
     /// How the store stands, for the gauges.

@@ -141,6 +141,8 @@ macro_rules! suite {
                     documents_are_paged_by_id,
                     destinations_wait_as_long_as_a_delivery_to_them_is_not_final,
                     a_probe_commits,
+                    a_mark_of_life_gives_the_one_before,
+                    a_clock_that_was_set_back_keeps_no_retry_waiting,
                     what_is_not_there_is_answered_as_nothing;
                 retention:
                     old_events_go_with_their_whys,

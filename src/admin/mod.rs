@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::steps::Live;
+use crate::store;
 
 pub mod api;
 mod bulk;
@@ -81,7 +82,11 @@ async fn readyz(
     };
     let mut body = json!({
         "ready": status == StatusCode::OK,
-        "store": if commits.is_ok() { "commits" } else { "can't commit" },
+        "store": match &commits {
+            Ok(()) => "commits",
+            Err(store::Error::Full) => "the disk is full",
+            Err(_) => "can't commit",
+        },
         "draining": live.is_draining(),
         "rules": {
             "in_force": snapshot.rules.is_some(),
@@ -91,6 +96,9 @@ async fn readyz(
             "stale": stale.is_some(),
         },
     });
+    if let Some(absence) = live.absence.load().as_ref() {
+        body["absence"] = absence.json();
+    }
     if let Some(report) = stale.as_deref().filter(|_| guard::may_see(&live, &headers, &asking)) {
         body["rules"]["report"] = report.into();
     }

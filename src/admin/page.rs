@@ -22,6 +22,7 @@ use crate::delivery::{Delivery, DeliveryId, State as DeliveryState};
 use crate::event::Seq;
 use crate::message::{Rendered, plain};
 use crate::steps::Live;
+use crate::steps::alive::Absence;
 use crate::store::{DeliveryFilter, EventFilter};
 
 pub mod people;
@@ -162,6 +163,7 @@ async fn home_values(live: &Live, query: HomeQuery) -> Result<Value, Refused> {
             "cases": cases::count(live).await?.view(),
             "mutes": muted.iter().map(|known| known.view(now)).collect::<Vec<_>>(),
             "lag": census.head - census.planned,
+            "absence": live.absence.load().as_ref().as_ref().map(Absence::json),
             "state": query.state,
             "type": query.r#type,
         }),

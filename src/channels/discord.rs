@@ -11,7 +11,8 @@ use url::Url;
 
 use crate::channels::verdict::{Family, seconds, shared};
 use crate::channels::{
-    Channel, Choice, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Takes, Verdict, endpoint, words,
+    Channel, Choice, Endpoint, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Takes, Verdict, endpoint,
+    words,
 };
 use crate::delivery::{Act, Outcome, Receipt, Severity};
 use crate::message::{Field, Native, fit, text};
@@ -184,6 +185,10 @@ impl Channel for Discord {
 
     fn address(&self) -> String {
         endpoint::hosts(self.webhook.all())
+    }
+
+    fn endpoints(&self) -> Vec<Endpoint> {
+        endpoint::endpoints(self.webhook.all())
     }
 
     fn names(&self) -> Vec<(String, Place)> {

@@ -18,7 +18,7 @@ use url::Host;
 use crate::channels::verdict::{Family, shared};
 use crate::channels::wire::server::{Server, Tls};
 use crate::channels::{
-    Channel, Choice, Form, KeyDoc, Kind, MailRequest, Reply, Request, Sending, Takes, Verdict, words,
+    Channel, Choice, Endpoint, Form, KeyDoc, Kind, MailRequest, Reply, Request, Sending, Takes, Verdict, words,
 };
 use crate::delivery::{Receipt, Severity};
 use crate::message::{Message, Native, fit, plain, text};
@@ -206,6 +206,10 @@ impl Channel for Email {
 
     fn address(&self) -> String {
         self.server.to_string()
+    }
+
+    fn endpoints(&self) -> Vec<Endpoint> {
+        vec![Endpoint::Mail(self.smtp.clone())]
     }
 
     fn names(&self) -> Vec<(String, Place)> {

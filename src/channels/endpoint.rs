@@ -4,6 +4,7 @@
 
 use url::Url;
 
+use crate::channels::{Endpoint, WebServer};
 use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::Node;
@@ -42,6 +43,17 @@ pub fn host(url: &Url) -> String {
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
     }
+}
+
+/// Where these URLs lead to, each place once.
+pub fn endpoints<'u>(urls: impl IntoIterator<Item = &'u Secret>) -> Vec<Endpoint> {
+    let mut servers: Vec<WebServer> = Vec::new();
+    for server in urls.into_iter().filter_map(WebServer::of_url) {
+        if !servers.contains(&server) {
+            servers.push(server);
+        }
+    }
+    servers.into_iter().map(Endpoint::Web).collect()
 }
 
 /// The hosts of these URLs, each once, for people.

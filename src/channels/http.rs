@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::channels::verdict::{Family, shared};
-use crate::channels::{Channel, Choice, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Takes, Verdict};
+use crate::channels::{
+    Channel, Choice, Endpoint, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Takes, Verdict, endpoint,
+};
 use crate::message::inline::UrlTemplate;
 use crate::message::{Native, plain};
 use crate::problem::{Place, Problem, Problems};
@@ -268,6 +270,10 @@ impl Channel for Http {
         let mut hosts: Vec<String> = self.url.all().into_iter().map(|target| target.template.host()).collect();
         hosts.dedup();
         hosts.join(", ")
+    }
+
+    fn endpoints(&self) -> Vec<Endpoint> {
+        endpoint::endpoints(self.url.all().into_iter().map(|target| &target.written))
     }
 
     fn names(&self) -> Vec<(String, Place)> {

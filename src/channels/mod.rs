@@ -116,6 +116,11 @@ pub trait Channel: Send + Sync + std::fmt::Debug {
     /// Where it sends, without secrets, for people: `smtp.example.com:465`, `hooks.slack.com`.
     fn address(&self) -> String;
 
+    /// Every place that it connects to, for those who only want to know whether that can be reached.
+    fn endpoints(&self) -> Vec<Endpoint> {
+        Vec::new()
+    }
+
     /// Whether an id of `mentions:` is one that the service knows; the words say what one looks like.
     fn mention(&self, id: &str) -> Result<(), String> {
         Err(format!("`{id}` can't be mentioned: this kind of destination knows no mentions"))
@@ -125,6 +130,39 @@ pub trait Channel: Send + Sync + std::fmt::Debug {
     /// reports those that nobody defines, since a choice would quietly fall to its `else`.
     fn names(&self) -> Vec<(String, Place)> {
         Vec::new()
+    }
+}
+
+/// A place that is connected to.
+#[derive(Debug, Clone)]
+pub enum Endpoint {
+    /// An HTTP server.
+    Web(WebServer),
+    /// A mail server as [`MailRequest::server`] names it.
+    Mail(Secret),
+}
+
+/// An HTTP server, without path, query and user: it holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebServer {
+    /// Whether it speaks TLS.
+    pub tls: bool,
+    /// Its host.
+    pub host: url::Host<String>,
+    /// Its port.
+    pub port: u16,
+}
+
+impl WebServer {
+    /// Where an http(s) URL leads to.
+    pub fn of_url(url: &Secret) -> Option<Self> {
+        let url = url::Url::parse(url.open()).ok()?;
+        let tls = match url.scheme() {
+            "https" => true,
+            "http" => false,
+            _ => return None,
+        };
+        Some(Self { tls, host: url.host()?.to_owned(), port: url.port_or_known_default()? })
     }
 }
 

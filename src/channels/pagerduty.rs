@@ -11,7 +11,8 @@ use url::Url;
 
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
-    Channel, Choice, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Takes, Verdict, endpoint, words,
+    Channel, Choice, Endpoint, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Takes, Verdict, endpoint,
+    words,
 };
 use crate::delivery::{Act, Outcome, Receipt, Severity};
 use crate::message::{Message, fit, plain};
@@ -165,6 +166,10 @@ impl Channel for PagerDuty {
 
     fn address(&self) -> String {
         self.host.clone()
+    }
+
+    fn endpoints(&self) -> Vec<Endpoint> {
+        endpoint::endpoints([&self.url])
     }
 
     fn names(&self) -> Vec<(String, Place)> {

@@ -1,5 +1,6 @@
 //! Speaks to the admin API of a running server: its address and token come from `fanfare.yaml` or from flags.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,6 +19,14 @@ pub(crate) const PAGE: usize = 1000;
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Report(String);
+
+/// How what listens at this address is reached from its own machine.
+pub(crate) fn from_here(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    address
+}
 
 /// Where the running server is.
 #[derive(Debug, clap::Args)]
@@ -44,23 +53,33 @@ impl Server {
                 let settings = load::settings_only(config, &RealEnvironment)
                     .with_context(|| format!("no `--admin` was given, and `{}` does not say", config.display()))?;
                 token = token.or(settings.admin_token);
-                let mut address = settings.admin;
-                if address.ip().is_unspecified() {
-                    address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-                }
-                format!("http://{address}")
+                format!("http://{}", from_here(settings.admin))
             }
         };
+        Client::new(base, token)
+    }
+}
+
+impl Client {
+    /// A connection to the server at this URL.
+    pub(crate) fn new(base: String, token: Option<Secret>) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(30))
             .build()?;
-        Ok(Client { base, token, http })
+        Ok(Self { base, token, http })
     }
-}
 
-impl Client {
+    /// What a GET of a path answers, whatever it is.
+    pub(crate) async fn look(&self, path: &str) -> anyhow::Result<reqwest::Response> {
+        let mut request = self.http.get(format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.open());
+        }
+        request.send().await.map_err(|error| anyhow::Error::from(error.without_url()))
+    }
+
     /// Asks for a document.
     pub(crate) async fn get(&self, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<Value> {
         self.ask(reqwest::Method::GET, path, query, None).await

@@ -9,11 +9,13 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 mod cases;
+mod backup;
 mod check;
 mod client;
 mod completions;
 mod deliveries;
 mod demo;
+mod doctor;
 mod events;
 mod explain;
 mod many;
@@ -73,6 +75,10 @@ enum Command {
     Reload(reload::Reload),
     /// Print the JSON Schema of rules, tests or the configuration, for editors
     Schema(schema::Schema),
+    /// Copy the store while it is in use
+    Backup(backup::Backup),
+    /// Look for what is wrong with store, disk, clock, server and destinations
+    Doctor(doctor::Doctor),
     /// Print the manual page, or write one for each command
     Man(man::Man),
     /// Print the script that completes commands in your shell
@@ -156,6 +162,8 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Mute(mute) => mute.run(config),
         Command::Reload(reload) => reload.run(config),
         Command::Schema(schema) => schema.run(),
+        Command::Backup(backup) => backup.run(config),
+        Command::Doctor(doctor) => doctor.run(config),
         Command::Man(man) => man.run(),
         Command::Completions(completions) => completions.run(),
     }

@@ -13,7 +13,7 @@ use crate::cli::{Outcome, report, runtime};
 use crate::clock::{AnchoredClock, Clock, RealClock};
 use crate::config::load;
 use crate::config::substitute::RealEnvironment;
-use crate::steps::{Live, reload, run};
+use crate::steps::{Live, limit, reload, run};
 use crate::{admin, store};
 
 /// Runs until SIGTERM or SIGINT. SIGHUP reloads.
@@ -59,6 +59,7 @@ async fn serve(
     let mut live =
         Live::new(store, Arc::new(snapshot), Arc::new(AnchoredClock::default()), Arc::new(wire), fastrand::u64(..));
     live.shadow = shadow;
+    live.bounds = limit::files_left().map_or(live.bounds, |files| live.bounds.within(files));
     match stale {
         None => live.notes.loaded(&hash, rules, since),
         Some((errors, report)) => {

@@ -46,6 +46,23 @@ pub(crate) fn dim(text: &str) -> String {
     painted(text, "2")
 }
 
+/// The same, on standard error.
+pub(crate) fn dim_on_stderr(text: &str) -> String {
+    if colour_on_stderr() { format!("\x1b[2m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+/// A number of bytes: `812 B`, `3.4 MiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if value < 1024.0 {
+            return if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} TiB")
+}
+
 /// Something that is well.
 pub(crate) fn good(text: &str) -> String {
     painted(text, "32")

@@ -111,8 +111,14 @@ impl Files {
     pub fn hash(&self) -> String {
         let mut hash = Sha256::new();
         let all = self.config.iter().chain(&self.rules).chain(&self.tests).chain(&self.templates);
+        // Paths count from the configuration's folder, so that another working directory sees the same.
+        let folder = self.config.as_deref().and_then(|config| config.path.rsplit_once('/')).map(|(folder, _)| folder);
+        let within = |path: &str| {
+            let rest = folder.and_then(|folder| path.strip_prefix(folder)?.strip_prefix('/'));
+            rest.unwrap_or(path).to_owned()
+        };
         for file in all {
-            for part in [&file.path, &file.text] {
+            for part in [&within(&file.path), &file.text] {
                 hash.update((part.len() as u64).to_be_bytes());
                 hash.update(part);
             }

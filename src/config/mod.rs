@@ -82,6 +82,17 @@ pub struct Settings {
     pub egress_deny: Vec<ipnet::IpNet>,
     /// If any: the only networks a destination may be in.
     pub egress_allow: Vec<ipnet::IpNet>,
+    /// Who watches Fanfare, if anybody does.
+    pub heartbeat: Option<Heartbeat>,
+}
+
+/// What is called while all is well; silence is the alarm.
+#[derive(Debug, Clone)]
+pub struct Heartbeat {
+    /// The URL: it may hold a token.
+    pub url: Secret,
+    /// How often.
+    pub every: SignedDuration,
 }
 
 /// A configured place.

@@ -12,7 +12,7 @@ use crate::yaml::schema::{
 };
 
 /// The keys of `fanfare.yaml`, with what each is for.
-pub const KEYS: [(&str, &str); 11] = [
+pub const KEYS: [(&str, &str); 12] = [
     ("listen", "Where webhooks are received, and nothing else answers: an address and a port"),
     ("tls", "Certificate and key, where no proxy speaks TLS in front"),
     ("admin", "The page, the API, metrics and health"),
@@ -24,6 +24,7 @@ pub const KEYS: [(&str, &str); 11] = [
     ("sources", "Who sends, by name"),
     ("destinations", "Where messages go, by the names that rules use"),
     ("egress", "Networks that destinations may be in, or not"),
+    ("heartbeat", "A URL that is called while all is well; silence is the alarm"),
 ];
 
 /// The keys of `admin`.
@@ -79,6 +80,16 @@ fn takes(key: &str) -> Value {
         "retention" => with(or_placeholder(span()), json!({"default": "30d"})),
         "sources" => named(reference("source")),
         "destinations" => named(reference("destination")),
+        "heartbeat" => object(
+            [
+                ("url", described(or_placeholder(pattern("^https?://")), "What is called: a secret.")),
+                (
+                    "every",
+                    described(with(or_placeholder(span()), json!({"default": "1m"})), "How often: from 10s to 1h."),
+                ),
+            ],
+            &["url"],
+        ),
         _ => object(
             [
                 ("deny", described(any_number(text()), "No destination may be in these networks.")),

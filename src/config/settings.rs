@@ -11,8 +11,8 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use crate::channels;
-use crate::channels::Channel;
-use crate::config::{Destination, HoursName, Settings, stand_in};
+use crate::channels::{Channel, WebServer};
+use crate::config::{Destination, Heartbeat, HoursName, Settings, stand_in};
 use crate::pace::{Limits, Retry};
 use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
@@ -26,6 +26,11 @@ const CONCURRENCY: u32 = 4;
 const CONCURRENCY_MAX: u64 = 64;
 /// The deadline of an attempt, unless the destination says otherwise.
 const TIMEOUT: SignedDuration = SignedDuration::from_secs(10);
+
+/// How often the heartbeat's URL is called, unless it says otherwise, and how often it may be.
+const HEARTBEAT: SignedDuration = SignedDuration::from_mins(1);
+const HEARTBEAT_MIN: SignedDuration = SignedDuration::from_secs(10);
+const HEARTBEAT_MAX: SignedDuration = SignedDuration::from_hours(1);
 
 /// What `fanfare.yaml` says.
 #[derive(Debug)]
@@ -69,6 +74,7 @@ pub fn defaults(file: &Path) -> Settings {
         retention_dead: SignedDuration::from_hours(24 * 90),
         egress_deny: Vec::new(),
         egress_allow: Vec::new(),
+        heartbeat: None,
     }
 }
 
@@ -110,6 +116,9 @@ pub fn configured(root: &Node, file: &Path, problems: &mut Problems) -> Option<C
     }
     if let Some(node) = fields.node("egress", problems) {
         egress(node, &mut settings, problems);
+    }
+    if let Some(node) = fields.node("heartbeat", problems) {
+        settings.heartbeat = heartbeat(node, problems);
     }
     let sources = sources(&mut fields, problems);
     let destinations = destinations(&mut fields, problems);
@@ -224,6 +233,35 @@ fn egress(node: &Node, settings: &mut Settings, problems: &mut Problems) {
         }
     }
     fields.finish(problems);
+}
+
+fn heartbeat(node: &Node, problems: &mut Problems) -> Option<Heartbeat> {
+    let mut fields = Fields::of(node, "`heartbeat`", problems)?;
+    let url = fields.required("url", problems).and_then(|(text, node)| {
+        let url = Secret::new(text);
+        let is_url = WebServer::of_url(&url).is_some();
+        if !is_url {
+            problems.push(
+                Problem::error("wrong-url", "this is no URL that can be called")
+                    .at(&node.place)
+                    .hint("write all of what the watching service gave you: `https://host/path`"),
+            );
+        }
+        is_url.then_some(url)
+    });
+    let mut every = HEARTBEAT;
+    if let Some((text, node)) = fields.text("every", problems) {
+        match span_of_time(&text).filter(|span| (HEARTBEAT_MIN..=HEARTBEAT_MAX).contains(span)) {
+            Some(span) => every = span,
+            None => problems.push(
+                Problem::error("wrong-span", format!("`{text}` is no span from 10s to 1h"))
+                    .at(&node.place)
+                    .hint("the default is `1m`; let the watching service wait for two or three of them"),
+            ),
+        }
+    }
+    fields.finish(problems);
+    Some(Heartbeat { url: url?, every })
 }
 
 fn sources(fields: &mut Fields<'_>, problems: &mut Problems) -> BTreeMap<String, Arc<Source>> {

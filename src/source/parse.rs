@@ -48,7 +48,7 @@ const SECRETS_MAX: usize = 8;
 /// The longest tolerance: ids must be remembered for longer, or an old request could be sent again.
 const TOLERANCE_MAX: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// How long JewelMusic goes on sending again.
-const RETRIES_LAST: SignedDuration = SignedDuration::from_mins(156);
+pub const RETRIES_LAST: SignedDuration = SignedDuration::from_mins(156);
 /// Bounds of `max_body`, in bytes.
 const BODY_MIN: usize = 1 << 10;
 const BODY_MAX: usize = 16 << 20;

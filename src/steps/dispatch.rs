@@ -22,8 +22,11 @@ use crate::steps::Live;
 use crate::store;
 use crate::store::{Claim, Claimed, Room, Settlement, signals};
 
-/// How many deliveries one process has under way at most, over all destinations.
+/// How many deliveries one process has under way, over all destinations, before only [`OWN_PLACES`] are left.
 const UNDER_WAY_MAX: u32 = 64;
+/// So many places each destination has for itself, however many the others take: those that don't answer, be they ever
+/// so many, never delay one that does.
+const OWN_PLACES: u32 = 4;
 /// How much longer than an attempt's deadline its lease lasts: by then the attempt is over for certain.
 const LEASE_SLACK: SignedDuration = SignedDuration::from_secs(30);
 /// A settlement is tried again until so long before the lease ends.
@@ -42,9 +45,9 @@ pub async fn claim(live: &Live, under_way: &HashMap<String, u32>, now: Timestamp
             None => (Limits { spacing: None, burst: 1, concurrency: 4 }, SignedDuration::ZERO),
         };
         let mine = under_way.get(&destination).copied().unwrap_or(0);
-        let wanted = limits.concurrency.saturating_sub(mine).min(free);
+        let wanted = limits.concurrency.saturating_sub(mine).min(free.max(OWN_PLACES.saturating_sub(mine)));
         if wanted > 0 {
-            free -= wanted;
+            free = free.saturating_sub(wanted);
             longest = longest.max(timeout);
             rooms.push(Room { destination, limits, wanted });
         }

@@ -10,6 +10,14 @@ use axum_server::accept::Accept;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+/// How many more files and sockets this process may open, where the system says so.
+pub fn files_left() -> Option<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    let most: usize = line.split_whitespace().next()?.parse().ok()?;
+    Some(most.saturating_sub(std::fs::read_dir("/proc/self/fd").ok()?.count()))
+}
+
 /// Accepts through `inner` while fewer than the limit are open.
 #[derive(Debug, Clone)]
 pub struct LimitAcceptor<A> {

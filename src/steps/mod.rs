@@ -25,12 +25,14 @@ use crate::notes::Notes;
 use crate::store;
 use crate::store::Store;
 
+pub mod alive;
 pub mod dispatch;
 pub mod limit;
 pub mod plan;
 pub mod receive;
 pub mod rehearse;
 pub mod reload;
+pub mod retain;
 pub mod run;
 
 /// What a step did.
@@ -41,6 +43,9 @@ pub enum Turn {
     /// Nothing to do before then, or before a wake-up; `None`: before a wake-up only.
     Idle(Option<Timestamp>),
 }
+
+/// At least so many files and sockets are no connection's to listeners.
+const FILES_KEPT: usize = 20;
 
 /// What the listeners bear with, from whoever reaches them.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +74,20 @@ impl Default for Bounds {
     }
 }
 
+impl Bounds {
+    /// The same for a process that may open so many more files and sockets: connections leave some of them for reading
+    /// files and for sending.
+    #[must_use]
+    pub fn within(self, files_left: usize) -> Self {
+        let room = files_left.saturating_sub(FILES_KEPT.max(files_left / 8));
+        Self {
+            connections: self.connections.min((room * 4 / 5).max(1)),
+            admin_connections: self.admin_connections.min((room / 5).max(1)),
+            ..self
+        }
+    }
+}
+
 /// What the steps share.
 pub struct Live {
     /// Where everything durable is.
@@ -79,6 +98,8 @@ pub struct Live {
     pub bound: Settings,
     /// What is wrong with the files on disk while older ones stay in force.
     pub stale: ArcSwap<Option<String>>,
+    /// When nobody was there last, for longer than the sender goes on sending again; none if that never was.
+    pub absence: ArcSwap<Option<alive::Absence>>,
     /// What was read when files were loaded last, well or not.
     pub seen: Mutex<Seen>,
     /// Where reloading finds secrets.
@@ -129,6 +150,7 @@ impl Live {
             bound: snapshot.settings.clone(),
             snapshot: ArcSwap::new(snapshot),
             stale: ArcSwap::new(Arc::new(None)),
+            absence: ArcSwap::new(Arc::new(None)),
             environment: Arc::new(RealEnvironment),
             clock,
             notes: Arc::new(Notes::new()),

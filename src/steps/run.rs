@@ -15,10 +15,13 @@ use hyper_util::rt::TokioTimer;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::time::Instant;
 
 use crate::clock::plus;
+use crate::steps::alive::Pulse;
 use crate::steps::limit::LimitAcceptor;
-use crate::steps::{Bounds, Live, Turn, dispatch, plan, receive, reload};
+use crate::steps::retain::Calendar;
+use crate::steps::{Bounds, Live, Turn, alive, dispatch, plan, receive, reload, retain};
 use crate::store;
 use crate::store::{Claim, Hint};
 
@@ -35,8 +38,8 @@ const HEADER_BYTES_MAX: usize = 16 * 1024;
 const DRAIN_LIMIT: Duration = Duration::from_secs(20);
 /// How often finished things are looked for that retention may take.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
-/// How many are taken in one transaction.
-const PRUNE_STEP: usize = 500;
+/// How long it rests between two transactions.
+const PRUNE_REST: Duration = Duration::from_millis(100);
 
 /// How often the clock is set right by the store's.
 const ANCHOR_EVERY: Duration = Duration::from_secs(60);
@@ -77,10 +80,20 @@ pub async fn run(live: Arc<Live>, admin: axum::Router) -> std::io::Result<Runnin
         serve(webhooks_listener, receive::router(live.clone()), headers, connections, tls)?,
         serve(admin_listener, admin, headers, admin_connections, None)?,
     ];
+    // Only now is somebody there to take events in.
+    let alive_before = match alive::mark(&live, live.clock.now()).await {
+        Ok(before) => before,
+        Err(error) => {
+            live.notes.store_failed("mark", &error.to_string());
+            None
+        }
+    };
     let loops = vec![
         tokio::spawn(plan_loop(live.clone())),
         tokio::spawn(dispatch_loop(live.clone())),
-        tokio::spawn(prune_loop(live.clone())),
+        tokio::spawn(prune_loop(live.clone(), alive_before)),
+        tokio::spawn(mark_loop(live.clone())),
+        tokio::spawn(beat_loop(live.clone())),
         tokio::spawn(reload::watch(live.clone())),
         tokio::spawn(anchor_loop(live.clone())),
         tokio::spawn(hint_loop(live.clone())),
@@ -229,15 +242,15 @@ impl UnderWay {
 }
 
 /// Takes what retention no longer wants, a little at a time.
-async fn prune_loop(live: Arc<Live>) {
+async fn prune_loop(live: Arc<Live>, alive_before: Option<Timestamp>) {
+    let mut calendar = Calendar::from(alive_before);
+    let mut asked = Instant::now();
     while !live.is_draining() {
-        let settings = live.snapshot.load().settings.clone();
-        let now = live.clock.now();
-        let before = plus(now, SignedDuration::ZERO - settings.retention);
-        let before_dead = plus(now, SignedDuration::ZERO - settings.retention_dead);
-        match live.store.prune(before, before_dead, PRUNE_STEP).await {
-            Ok(0) => live.drained_or(PRUNE_EVERY).await,
-            Ok(_) => live.drained_or(Duration::from_millis(100)).await,
+        let passed = std::mem::replace(&mut asked, Instant::now()).elapsed();
+        let at = calendar.at(live.clock.now(), passed);
+        match retain::step(&live, at).await {
+            Ok(Turn::Idle(_)) => live.drained_or(PRUNE_EVERY).await,
+            Ok(Turn::Worked) => live.drained_or(PRUNE_REST).await,
             Err(error) => {
                 failed(&live, "prune", &error).await;
                 live.drained_or(PRUNE_EVERY).await;
@@ -300,6 +313,28 @@ async fn anchor(live: &Live) -> Option<SignedDuration> {
     let ahead = best
         .map_or(SignedDuration::ZERO, |(ahead, took)| if ahead.abs() > took { ahead } else { SignedDuration::ZERO });
     Some(live.clock.correct(ahead))
+}
+
+/// Marks in the store that somebody is there.
+async fn mark_loop(live: Arc<Live>) {
+    loop {
+        live.drained_or(alive::MARK_EVERY).await;
+        if live.is_draining() {
+            return;
+        }
+        if let Err(error) = alive::mark(&live, live.clock.now()).await {
+            failed(&live, "mark", &error).await;
+        }
+    }
+}
+
+/// Calls whoever watches.
+async fn beat_loop(live: Arc<Live>) {
+    let mut pulse = Pulse::default();
+    while !live.is_draining() {
+        pulse.beat(&live).await;
+        live.drained_or(Pulse::every(&live)).await;
+    }
 }
 
 async fn failed(live: &Live, doing: &'static str, error: &store::Error) {

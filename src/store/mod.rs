@@ -13,7 +13,7 @@ pub mod signals;
 mod sqlite;
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -82,9 +82,10 @@ fn unknown() -> Error {
 pub async fn backup(address: &Secret, base: &Path, to: &Path) -> Result<u64, Error> {
     match address.open().split_once(':') {
         Some(("sqlite", path)) => sqlite::backup(path, base, to),
-        Some(("postgres" | "postgresql", _)) => {
-            Err(Error::Unusable("a `postgres:` store is copied by PostgreSQL's own `pg_dump --format=custom`".into()))
-        }
+        Some(("postgres" | "postgresql", _)) => Err(Error::Unusable(
+            "a PostgreSQL store is copied by PostgreSQL's own means: `pg_dump --format=custom --file=FILE DATABASE`"
+                .into(),
+        )),
         _ => Err(Error::Unusable("only a `sqlite:` store has a file to copy".into())),
     }
 }
@@ -98,6 +99,22 @@ pub async fn examine(address: &Secret, base: &Path) -> Result<Examination, Error
         Some(("sqlite", path)) => sqlite::examine(path, base),
         Some(("postgres" | "postgresql", _)) => postgres::examine(address.open(), base).await,
         _ => Err(Error::Unusable("a `memory:` store holds nothing to look into".into())),
+    }
+}
+
+/// Whether the store at an address remembers anything when the process ends.
+pub fn remembers(address: &Secret) -> bool {
+    !address.open().starts_with("memory:")
+}
+
+/// The files that the store at an address may have, the database first; none where it keeps none itself.
+///
+/// # Errors
+/// [`Error::Unusable`] where the address is wrong.
+pub fn files(address: &Secret, base: &Path) -> Result<Vec<PathBuf>, Error> {
+    match address.open().split_once(':') {
+        Some(("sqlite", path)) => sqlite::files(path, base),
+        _ => Ok(Vec::new()),
     }
 }
 
@@ -138,12 +155,21 @@ pub struct Glance {
 pub struct Examination {
     /// The number of its schema.
     pub schema: i64,
+    /// The number of the newest schema that this program knows.
+    pub schema_known: i64,
     /// The database engine, with its version.
     pub engine: String,
     /// How many events it holds.
     pub events: u64,
     /// Bytes on disk, write-ahead log included.
     pub bytes: u64,
+    /// When somebody was there last to take events in; none if that was never noted.
+    pub alive: Option<Timestamp>,
+    /// When its newest entry came.
+    pub newest: Option<Timestamp>,
+    /// By how much the youngest of the last hundred events was older than its arrival, going by what its sender said:
+    /// less than nothing if that clock is ahead of this one.
+    pub youngest: Option<SignedDuration>,
     /// What is wrong, in words; nothing if it is empty.
     pub faults: Vec<String>,
 }
@@ -446,6 +472,12 @@ pub trait Store: Send + Sync {
     fn hint(&self) -> Pin<Box<dyn Future<Output = Hint> + Send + '_>> {
         Box::pin(std::future::pending())
     }
+
+    /// Notes, durably, that somebody was there to take events in at `now`; gives when that was noted last before. Where
+    /// that is still to come, the clock was set back: what was tried at such a time and waits to be tried again is due now,
+    /// so that it doesn't wait for the clock to come there again. Like taking something in, it fails where the disk is
+    /// full.
+    fn alive(&self, now: Timestamp) -> Answer<'_, Option<Timestamp>>;
 
     /// Finishes what is under way and lets go of the files.
     fn close(&self) -> Answer<'_, ()>;

@@ -17,6 +17,10 @@ pub const COMMAND: i64 = 1;
 /// See [`EVENT`].
 pub const SIGNAL: i64 = 2;
 
+/// The clock was set back to `$1`: what is to be tried again, and was tried last at a time still to come, is due.
+pub const SET_BACK: &str = "UPDATE deliveries SET next = $1 WHERE state = 'retrying' AND next > $1
+    AND EXISTS (SELECT 1 FROM attempts AS a WHERE a.n = deliveries.n AND a.at > $1)";
+
 /// One row can't be read; the others can.
 pub fn unreadable(what: impl std::fmt::Display) -> Error {
     Error::Unavailable(format!("a row can't be read ({what}): restore a backup, or let `doctor` look at the store"))

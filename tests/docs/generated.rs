@@ -86,6 +86,8 @@ fn exposition() -> String {
     notes.reload_failed(1, "");
     notes.census(1, 1, &[], 0.0, 0);
     notes.failing("oncall", true);
+    notes.absent(jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::UNIX_EPOCH, "");
+    notes.heartbeat("called", "");
     notes.metrics()
 }
 

@@ -62,6 +62,7 @@ fn the_schema_of_the_configuration_has_the_keys_that_its_reader_takes() {
         ("admin: {zzzzzzzzzzzz: 1}", "/properties/admin"),
         ("tls: {cert: a, key: b, zzzzzzzzzzzz: 1}", "/properties/tls"),
         ("egress: {zzzzzzzzzzzz: 1}", "/properties/egress"),
+        ("heartbeat: {url: https://a.example/, zzzzzzzzzzzz: 1}", "/properties/heartbeat"),
         (
             "destinations: {a: {type: http, url: https://a.example/, retry: {zzzzzzzzzzzz: 1}}}",
             "/$defs/destination/allOf/3/then/properties/retry",

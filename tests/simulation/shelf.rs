@@ -393,6 +393,10 @@ impl Store for Shelf {
         self.world.raw.probe()
     }
 
+    fn alive(&self, now: Timestamp) -> Answer<'_, Option<Timestamp>> {
+        self.world.raw.alive(now)
+    }
+
     fn close(&self) -> Answer<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
     }

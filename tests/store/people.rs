@@ -1,12 +1,14 @@
 //! What people, the page and probes ask.
 
-use fanfare::delivery::{DeliveryId, State};
+use fanfare::clock::plus;
+use fanfare::delivery::{Attempt, DeliveryId, State};
 use fanfare::event::Event;
 use fanfare::planner::{DocChange, Key, Plan, Timer};
-use fanfare::store::{Appended, DeliveryFilter, EventFilter};
+use fanfare::store::{Appended, DeliveryFilter, EventFilter, Settlement};
+use jiff::SignedDuration;
 use serde_json::json;
 
-use super::bench::{Bench, at, dead, delivered, delivery, due, event_of, received, retry, room, start, to};
+use super::bench::{Bench, at, day, dead, delivered, delivery, due, event_of, received, retry, room, start, to};
 
 async fn listed(bench: &Bench, filter: EventFilter) -> Vec<String> {
     let filter = EventFilter { limit: 100, ..filter };
@@ -194,6 +196,33 @@ pub async fn destinations_wait_as_long_as_a_delivery_to_them_is_not_final(bench:
     bench.end(&claims[2], dead(), at(1)).await;
     bench.cancel(&[DeliveryId("dlv_4".into())], "", at(1)).await.unwrap();
     assert_eq!(bench.waiting_destinations().await.unwrap(), ["a"]);
+}
+
+pub async fn a_mark_of_life_gives_the_one_before(bench: Bench) {
+    assert_eq!(bench.alive(at(0)).await.unwrap(), None);
+    assert_eq!(bench.alive(at(60)).await.unwrap(), Some(at(0)));
+    // A clock that was set back is noted as it is.
+    assert_eq!(bench.alive(at(30)).await.unwrap(), Some(at(60)));
+    assert_eq!(bench.alive(at(90)).await.unwrap(), Some(at(30)));
+}
+
+pub async fn a_clock_that_was_set_back_keeps_no_retry_waiting(bench: Bench) {
+    let event = bench.event("a").await;
+    let deliveries = vec![delivery("dlv"), due("later", day(3))];
+    bench.plan(Plan { upto: Some(event), deliveries, ..Plan::default() }).await;
+    bench.alive(day(2)).await.unwrap();
+    let until = |from| plus(from, SignedDuration::from_secs(40));
+    let claims = bench.store.claim(day(2), until(day(2)), &[room("slack")]).await.unwrap().claims;
+    let again = plus(day(2), SignedDuration::from_mins(5));
+    let settlement = retry(again);
+    let attempt = Attempt { at: day(2), ..settlement.attempt.clone() };
+    bench.settle(&claims[0], Settlement { attempt, ..settlement }, day(2)).await.unwrap();
+    let claimed = bench.store.claim(day(1), until(day(1)), &[room("slack")]).await.unwrap();
+    assert!(claimed.claims.is_empty());
+    assert_eq!(bench.alive(day(1)).await.unwrap(), Some(day(2)));
+    let claims = bench.store.claim(day(1), until(day(1)), &[room("slack")]).await.unwrap().claims;
+    assert_eq!(claims.len(), 1, "and what was planned for later stays");
+    assert_eq!(claims[0].delivery.planned.id.as_str(), "dlv");
 }
 
 pub async fn a_probe_commits(bench: Bench) {

@@ -174,3 +174,24 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: 
 pub async fn soon<T>(what: &str, awaited: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, awaited).await.unwrap_or_else(|_| panic!("not in time: {what}"))
 }
+
+/// Asks again and again until the answer is `Ok`, and gives it; fails with `what` once what `Err` says has stood still for
+/// too long: a busy machine may take its time, as long as it gets on.
+pub async fn while_it_moves<T, M: PartialEq + std::fmt::Debug>(
+    what: &str,
+    mut look: impl AsyncFnMut() -> Result<T, M>,
+) -> T {
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    let (mut last, mut since) = (None, tokio::time::Instant::now());
+    loop {
+        ticks.tick().await;
+        let now = match look().await {
+            Ok(found) => return found,
+            Err(now) => Some(now),
+        };
+        if now != last {
+            (last, since) = (now, tokio::time::Instant::now());
+        }
+        assert!(since.elapsed() < PATIENCE, "not in time: {what}; it stands at {last:?}");
+    }
+}

@@ -5,9 +5,11 @@
 pub mod discord_peer;
 pub mod app;
 pub mod cli;
+pub mod fault;
 pub mod folder;
 pub mod http_peer;
 pub mod leak;
+pub mod load;
 pub mod mime;
 pub mod parsing;
 pub mod pagerduty_peer;

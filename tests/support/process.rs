@@ -13,6 +13,20 @@ use tokio::sync::{oneshot, watch};
 /// The program.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_fanfare");
 
+/// Runs a command of the program in this folder, without colour. Gives its exit code, what it printed, what it said.
+pub fn command(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let output = Command::new(BINARY)
+        .current_dir(folder)
+        .args(arguments)
+        .env("NO_COLOR", "1")
+        .env_remove("FANFARE_CONFIG")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+}
+
 /// A running `fanfare serve`, killed when dropped.
 pub struct Process {
     /// Where webhooks are received.
@@ -39,8 +53,24 @@ impl Process {
 
     /// The same; what it logged if it ended instead of listening.
     pub async fn try_start(folder: &Path, log: &str, variables: &[(&str, &str)]) -> Result<Self, String> {
+        Self::try_start_by(Command::new(BINARY), folder, log, variables).await
+    }
+
+    /// Starts it under a limit of the shell's, such as `ulimit -n 64`.
+    pub async fn start_under(limit: &str, folder: &Path) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{limit} && exec \"$0\" \"$@\""), BINARY]);
+        Self::try_start_by(shell, folder, "info", &[]).await.unwrap_or_else(|log| panic!("it did not start:\n{log}"))
+    }
+
+    async fn try_start_by(
+        mut command: Command,
+        folder: &Path,
+        log: &str,
+        variables: &[(&str, &str)],
+    ) -> Result<Self, String> {
         let began = Instant::now();
-        let mut child = Command::new(BINARY)
+        let mut child = command
             .current_dir(folder)
             .args(["serve", "--log", log, "--log-format", "json"])
             .env_remove("FANFARE_CONFIG")
@@ -106,6 +136,12 @@ impl Process {
     /// Asks it to end in order, and gives how that went and all that it logged.
     pub async fn terminate(mut self) -> (ExitStatus, String) {
         self.signal("TERM");
+        let status = self.wait().await;
+        (status, self.log())
+    }
+
+    /// Waits until it ends by itself, and gives how that went and all that it logged.
+    pub async fn ended(mut self) -> (ExitStatus, String) {
         let status = self.wait().await;
         (status, self.log())
     }

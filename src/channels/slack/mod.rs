@@ -12,7 +12,8 @@ use url::Url;
 
 use crate::channels::verdict::{Family, retry_after, shared};
 use crate::channels::{
-    Channel, Choice, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Takes, Verdict, endpoint, words,
+    Channel, Choice, Endpoint, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Takes, Verdict, endpoint,
+    words,
 };
 use crate::delivery::{Act, Outcome, Receipt};
 use crate::message::{Native, fit};
@@ -248,6 +249,13 @@ impl Channel for Slack {
                 let channels: Vec<&str> = bot.channel.all().into_iter().map(String::as_str).collect();
                 format!("{} {}", bot.host, channels.join(", "))
             }
+        }
+    }
+
+    fn endpoints(&self) -> Vec<Endpoint> {
+        match self {
+            Slack::Webhook(webhook) => endpoint::endpoints(webhook.all()),
+            Slack::Bot(bot) => endpoint::endpoints([&bot.api]),
         }
     }
 

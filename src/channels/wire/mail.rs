@@ -29,6 +29,7 @@ use crate::channels::wire::names::Resolver;
 use crate::channels::wire::server::{Server, Tls};
 use crate::channels::wire::stream::Tame;
 use crate::channels::{MailRequest, Reply};
+use crate::secret::Secret;
 
 /// Idle connections kept for each server.
 const IDLE_MAX: usize = 2;
@@ -80,6 +81,21 @@ impl Mail {
             }
             Err(_) => Reply::NotSent(format!("the mail server was not ready within {deadline:?}")),
         }
+    }
+
+    /// Greets and logs in, and hands over nothing. Says whom it reached; an `Err` why it didn't.
+    pub(super) async fn reach(&self, server: &Secret, until: Instant) -> Result<String, String> {
+        let server = Server::parse(server.open())?;
+        let mut connection = self.connect(&server, until).await.map_err(|stop| match stop {
+            Stop::Said(code, text) => format!("the mail server said {code} {text}"),
+            Stop::NotSent(why) => why,
+        })?;
+        let ready = connection.smtp.test_connected().await;
+        let protected =
+            if connection.smtp.is_encrypted() || server.tls == Tls::Implicit { "TLS" } else { "without TLS" };
+        connection.smtp.abort().await;
+        let login = if server.login.is_some() { ", and lets us in" } else { "" };
+        if ready { Ok(format!("{server} answers, {protected}{login}")) } else { Err("the mail server hung up".into()) }
     }
 
     async fn attempt(&self, mail: &MailRequest, begun: &AtomicBool, until: Instant) -> Reply {
@@ -137,11 +153,7 @@ impl Mail {
 
     /// Connects, protects and logs in.
     async fn connect(&self, server: &Server, until: Instant) -> Result<Connection, Stop> {
-        let addresses = match &server.host {
-            Host::Domain(name) => self.resolver.addresses(name).await.map_err(Stop::NotSent)?,
-            Host::Ipv4(address) => self.checked(IpAddr::V4(*address))?,
-            Host::Ipv6(address) => self.checked(IpAddr::V6(*address))?,
-        };
+        let addresses = self.resolver.addresses_of(&server.host).await.map_err(Stop::NotSent)?;
         let tcp = dial(&addresses, server.port, until).await.map_err(Stop::NotSent)?;
         let mut smtp = self.greet(server, tcp).await?;
         if let Some((user, password)) = &server.login {
@@ -156,13 +168,6 @@ impl Mail {
                 .map_err(|error| Stop::of(&error, "log in to the mail server"))?;
         }
         Ok(Connection { smtp, mails: 0, since: Instant::now() })
-    }
-
-    fn checked(&self, address: IpAddr) -> Result<Vec<IpAddr>, Stop> {
-        match self.resolver.guard.check(address) {
-            Ok(()) => Ok(vec![address]),
-            Err(denied) => Err(Stop::NotSent(denied.to_string())),
-        }
     }
 
     async fn greet(&self, server: &Server, tcp: TcpStream) -> Result<AsyncSmtpConnection, Stop> {
@@ -210,7 +215,7 @@ impl Mail {
 }
 
 /// The first of the addresses that answers; each gets its share of the time, so that a dead one can't take it all.
-async fn dial(addresses: &[IpAddr], port: u16, until: Instant) -> Result<TcpStream, String> {
+pub(super) async fn dial(addresses: &[IpAddr], port: u16, until: Instant) -> Result<TcpStream, String> {
     let mut why = "there is no address to connect to".to_owned();
     for (at, address) in addresses.iter().enumerate() {
         let left = until.saturating_duration_since(Instant::now());
@@ -324,7 +329,7 @@ fn text_of(response: &Response) -> String {
     response.message().collect::<Vec<_>>().join(" ")
 }
 
-fn bare_host(host: &Host<String>) -> String {
+pub(super) fn bare_host(host: &Host<String>) -> String {
     match host {
         Host::Domain(name) => name.trim_end_matches('.').to_owned(),
         Host::Ipv4(address) => address.to_string(),

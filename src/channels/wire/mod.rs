@@ -15,12 +15,13 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::Instant;
 
-use crate::channels::{Reply, Request};
+use crate::channels::{Endpoint, Reply, Request};
 
 pub mod guard;
 mod http;
 mod mail;
 pub mod names;
+mod reach;
 pub mod server;
 mod stream;
 
@@ -49,6 +50,7 @@ pub trait Transport: Send + Sync {
 pub struct Wire {
     http: http::Http,
     mail: mail::Mail,
+    reach: reach::Reach,
 }
 
 impl std::fmt::Debug for Wire {
@@ -70,6 +72,7 @@ impl Wire {
         let tls = tls(authorities)?;
         Ok(Self {
             http: http::Http::new(resolver.clone(), tls.clone())?,
+            reach: reach::Reach::new(resolver.clone(), tls.clone()),
             mail: mail::Mail::new(resolver, tls, authorities)?,
         })
     }
@@ -83,6 +86,19 @@ impl Wire {
             Request::Mail(request) => self.mail.send(request, until, deadline).await,
             Request::Nothing => Reply::Nothing,
         }
+    }
+
+    /// Connects as for sending, certificate, greeting and login included, and sends nothing. Says whom it reached; an
+    /// `Err` why it didn't.
+    pub async fn reach(&self, endpoint: &Endpoint, deadline: Duration) -> Result<String, String> {
+        let until = Instant::now() + deadline.min(DEADLINE_MAX);
+        let reached = async {
+            match endpoint {
+                Endpoint::Web(server) => self.reach.web(server, until).await,
+                Endpoint::Mail(server) => self.mail.reach(server, until).await,
+            }
+        };
+        tokio::time::timeout_at(until, reached).await.unwrap_or_else(|_| Err(format!("no answer within {deadline:?}")))
     }
 }
 

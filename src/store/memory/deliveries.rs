@@ -105,6 +105,17 @@ impl Deliveries {
         }
     }
 
+    /// The clock was set back: what is to be tried again, and was tried last at a time still to come, is due.
+    pub fn set_back(&mut self, now: Timestamp) {
+        let ahead = |n: &u64| self.attempts.get(n).is_some_and(|all| all.iter().any(|attempt| attempt.at > now));
+        let retrying =
+            self.rows.iter().filter(|(_, row)| row.delivery.state == State::Retrying && row.delivery.next > now);
+        let stuck: Vec<u64> = retrying.map(|(n, _)| *n).filter(ahead).collect();
+        for n in stuck {
+            self.change(n, |row| row.delivery.next = whole(now));
+        }
+    }
+
     /// Changes a row, and files it anew.
     fn change<T>(&mut self, n: u64, change: impl FnOnce(&mut Row) -> T) -> Option<T> {
         self.file(n, false);

@@ -34,6 +34,7 @@ struct World {
     inbox: Inbox,
     planning: Planning,
     deliveries: Deliveries,
+    alive: Option<Timestamp>,
     closed: bool,
 }
 
@@ -190,6 +191,16 @@ impl Store for Memory {
 
     fn probe(&self) -> Answer<'_, ()> {
         self.with(|_| Ok(()))
+    }
+
+    fn alive(&self, now: Timestamp) -> Answer<'_, Option<Timestamp>> {
+        self.with(|world| {
+            let before = world.alive.replace(now);
+            if before.is_some_and(|before| before > now) {
+                world.deliveries.set_back(now);
+            }
+            Ok(before)
+        })
     }
 
     fn close(&self) -> Answer<'_, ()> {

@@ -21,6 +21,13 @@ CREATE TABLE inbox (
     raw      bytea  NOT NULL          -- as it was signed; never jsonb, which refuses what may be signed
 );
 
+-- When any replica noted last that it was there to take events in.
+CREATE TABLE alive (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    at  bigint
+) WITH (fillfactor = 10);
+INSERT INTO alive (at) VALUES (NULL);
+
 -- Which ids are known, for longer than their events are kept. h is the SHA-256 of the id, which may be long.
 CREATE TABLE ids (
     h      bytea  NOT NULL,

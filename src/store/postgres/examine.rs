@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use jiff::SignedDuration;
+
 use super::connect::{Address, look_into};
 use super::deliveries::BYTES;
 use super::link::{Link, PEOPLE_MAX, get, given, text, within};
 use super::schema;
+use crate::clock::from_ms;
 use crate::event::{Seq, body_hash};
 use crate::store::{Error, Examination};
 
@@ -32,6 +35,10 @@ const LAWS: &[(&str, &str)] = &[
         "a row of `attempts` belongs to no delivery",
     ),
 ];
+
+/// Of the last events that a sender dated, the shortest time between that and their arrival.
+const YOUNGEST: &str = "SELECT min(received - created) FROM (SELECT received, created FROM inbox
+    WHERE what = 0 AND source <> 'fanfare' ORDER BY seq DESC LIMIT 100) AS last";
 
 /// Reads all of the database and says what is wrong with it.
 pub async fn examine(address: &str, base: &Path) -> Result<Examination, Error> {
@@ -63,14 +70,23 @@ async fn look(link: &Link) -> Result<Examination, Error> {
     }
     let changed = changed_bodies(link).await?;
     faults.extend(changed.iter().map(|seq| format!("the body at place {seq} was changed on disk")));
-    let sql =
-        format!("SELECT current_setting('server_version'), (SELECT count(*) FROM inbox WHERE what = 0), ({BYTES})");
+    let sql = format!(
+        "SELECT current_setting('server_version'), (SELECT count(*) FROM inbox WHERE what = 0), ({BYTES}),
+             (SELECT at FROM alive),
+             (SELECT max(received) FROM (SELECT received FROM inbox ORDER BY seq DESC LIMIT 100) AS last),
+             ({YOUNGEST})"
+    );
     let row = link.one(&sql, given![]).await?;
+    let perhaps = |column| get::<Option<i64>>(&row, column);
     Ok(Examination {
         schema: i64::try_from(version).unwrap_or(i64::MAX),
+        schema_known: i64::try_from(schema::STEPS.len()).unwrap_or(i64::MAX),
         engine: format!("PostgreSQL {}", text(&row, 0)?),
         events: get::<i64>(&row, 1)?.max(0).cast_unsigned(),
         bytes: get::<Option<i64>>(&row, 2)?.unwrap_or(0).max(0).cast_unsigned(),
+        alive: perhaps(3)?.map(from_ms),
+        newest: perhaps(4)?.map(from_ms),
+        youngest: perhaps(5)?.map(SignedDuration::from_millis),
         faults,
     })
 }

@@ -260,6 +260,18 @@ impl Store for Postgres {
         write!(self, STEP_MAX, |tx| async { tx.run("UPDATE fanfare SET schema = schema", given![]).await.map(drop) })
     }
 
+    fn alive(&self, now: Timestamp) -> Answer<'_, Option<Timestamp>> {
+        write!(self, STEP_MAX, |tx| async {
+            let sql = "UPDATE alive SET at = $1 FROM (SELECT at FROM alive FOR UPDATE) AS before RETURNING before.at";
+            let before: Option<i64> = get(&tx.one(sql, given![now.as_millisecond()]).await?, 0)?;
+            let before = before.map(from_ms);
+            if before.is_some_and(|before| before > now) {
+                tx.run(crate::store::rows::SET_BACK, given![now.as_millisecond()]).await?;
+            }
+            Ok(before)
+        })
+    }
+
     fn time(&self) -> Answer<'_, Option<Timestamp>> {
         read!(self, |link| async {
             let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";

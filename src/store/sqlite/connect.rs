@@ -69,6 +69,19 @@ impl Place {
         name.into()
     }
 
+    /// All files of the database that there may be.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = vec![self.path.clone()];
+        files.extend(["-wal", "-shm", ".lock", ".reserve"].map(|suffix| self.beside(suffix)));
+        files
+    }
+
+    /// Which file stands there now; none if none does.
+    pub fn identity(&self) -> Option<(u64, u64)> {
+        use std::os::unix::fs::MetadataExt as _;
+        self.path.metadata().ok().map(|meta| (meta.dev(), meta.ino()))
+    }
+
     /// Bytes on disk, the write-ahead log included.
     pub fn bytes(&self) -> u64 {
         let length = |path: &Path| path.metadata().map_or(0, |meta| meta.len());
@@ -145,6 +158,7 @@ fn take(place: &Place) -> Result<File, Error> {
         }
         Err(TryLockError::Error(error)) => return Err(failed("lock", error)),
     }
+    refuse_lost(place)?;
     private(&place.path).map_err(|error| failed("open", error))?;
     if let Some(folder) = place.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         // So that the file's name itself survives a power cut.
@@ -153,11 +167,25 @@ fn take(place: &Place) -> Result<File, Error> {
     Ok(lock)
 }
 
+/// Refuses to begin anew where a store stood: its reserve is made after it, so where that is and the database has nothing
+/// in it, somebody took it away, and every id with it.
+fn refuse_lost(place: &Place) -> Result<(), Error> {
+    let length = |path: &Path| path.metadata().map_or(0, |meta| meta.len());
+    let reserve = place.beside(".reserve");
+    if length(&place.path) > 0 || length(&reserve) == 0 {
+        return Ok(());
+    }
+    let (shown, what) = (place.path.display(), if place.path.exists() { "is empty" } else { "is gone" });
+    Err(Error::Unusable(format!(
+        "`{shown}` {what}, though a store stood there: put it or a copy of it back; to begin with nothing, delete `{}` too",
+        reserve.display()
+    )))
+}
+
 /// Opens or makes a file that only its owner may read.
-fn private(path: &Path) -> std::io::Result<File> {
+pub(super) fn private(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
 }
@@ -263,7 +291,9 @@ pub(super) fn copy(conn: &Connection, to: &Path) -> Result<(), Error> {
     drop(private(&part).map_err(failed)?);
     conn.execute("VACUUM INTO ?1", [part.to_string_lossy()])?;
     File::open(&part).and_then(|file| file.sync_all()).map_err(failed)?;
-    std::fs::rename(&part, to).map_err(failed)
+    std::fs::rename(&part, to).map_err(failed)?;
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
 }
 
 /// How large the write-ahead log is, in bytes, and how much of it is copied, after a checkpoint of this mode. One that

@@ -1,17 +1,23 @@
 //! Looks at a database without opening it as a store: for a copy, for `doctor` and for `check`. Whether a process has it open or
 //! not makes no difference; nothing in it is changed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use jiff::SignedDuration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::connect::{APPLICATION, MIGRATIONS, Place, copy};
 use super::{inbox, planning};
+use crate::clock::from_ms;
 use crate::event::{Seq, body_hash};
 use crate::store::{Error, EventFilter, Examination, Glance, Wanted};
 
 /// How many faults are told of each kind.
 const FAULTS_MAX: usize = 20;
+
+/// Of the last events that a sender dated, the shortest time between that and their arrival.
+const YOUNGEST: &str = "SELECT min(received - created) FROM (
+    SELECT received, created FROM inbox WHERE what = 0 AND source <> 'fanfare' ORDER BY seq DESC LIMIT 100)";
 
 /// Writes a whole copy of the database to `to`, as it is at one moment. Gives its size in bytes.
 pub fn backup(address: &str, base: &Path, to: &Path) -> Result<u64, Error> {
@@ -22,6 +28,11 @@ pub fn backup(address: &str, base: &Path, to: &Path) -> Result<u64, Error> {
     let conn = look_into(&place)?;
     copy(&conn, to)?;
     to.metadata().map(|meta| meta.len()).map_err(|error| Error::Unavailable(format!("the copy is gone: {error}")))
+}
+
+/// All files that the database at an address may have.
+pub fn files(address: &str, base: &Path) -> Result<Vec<PathBuf>, Error> {
+    Ok(Place::read(address, base)?.files())
 }
 
 /// Reads all of the database and says what is wrong with it.
@@ -40,11 +51,17 @@ pub fn examine(address: &str, base: &Path) -> Result<Examination, Error> {
     let changed = changed_bodies(&conn)?;
     faults.extend(changed.iter().take(FAULTS_MAX).map(|seq| format!("the body at place {seq} was changed on disk")));
     let number = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let perhaps = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
     Ok(Examination {
         schema: number("SELECT * FROM pragma_user_version")?,
+        schema_known: i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX),
         engine: format!("SQLite {}", rusqlite::version()),
         events: number("SELECT count(*) FROM inbox WHERE what = 0")?.max(0).cast_unsigned(),
         bytes: place.bytes(),
+        alive: perhaps("SELECT max(value) FROM meta WHERE name = 'alive'")?.map(from_ms),
+        newest: perhaps("SELECT max(received) FROM (SELECT received FROM inbox ORDER BY seq DESC LIMIT 100)")?
+            .map(from_ms),
+        youngest: perhaps(YOUNGEST)?.map(SignedDuration::from_millis),
         faults,
     })
 }

@@ -9,7 +9,7 @@ use super::writer::Desk;
 use crate::clock::from_ms;
 use crate::event::{Command, Entry, Event, EventId, Item, MISSING, OWN_SOURCE, Seq, Signal, body_hash};
 use crate::planner::ledger::{DueTimer, Timer};
-use crate::store::rows::{COMMAND, EVENT, SIGNAL, damaged, parsed, text, unreadable};
+use crate::store::rows::{COMMAND, EVENT, SET_BACK, SIGNAL, damaged, parsed, text, unreadable};
 use crate::store::{Appended, CONFLICTS_MAX, Conflict, Error, EventFilter, PAGE_BYTES_MAX, Waiting};
 
 /// The columns of an entry, in the order that [`entry`] reads them.
@@ -35,6 +35,19 @@ impl Arrival {
 }
 
 impl Desk {
+    /// Notes that somebody was there at `now`; gives when that was noted last before.
+    pub fn alive(&mut self, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+        let mut before = self.conn.prepare_cached("SELECT value FROM meta WHERE name = 'alive'")?;
+        let before: Option<i64> = before.query_row([], |row| row.get(0)).optional()?;
+        let sql = "INSERT INTO meta (name, value) VALUES ('alive', ?1) ON CONFLICT (name) DO UPDATE SET value = ?1";
+        self.conn.prepare_cached(sql)?.execute([now.as_millisecond()])?;
+        let before = before.map(from_ms);
+        if before.is_some_and(|before| before > now) {
+            self.conn.prepare_cached(SET_BACK)?.execute([now.as_millisecond()])?;
+        }
+        Ok(before)
+    }
+
     /// Appends an event, unless it is known.
     pub fn append(&mut self, arrival: &Arrival) -> Result<Appended, Error> {
         let Arrival { event, hash, body } = arrival;

@@ -28,7 +28,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use self::connect::{Place, Role};
-pub(super) use self::examine::{backup, examine, glance};
+pub(super) use self::examine::{backup, examine, files, glance};
 use self::ids::IdKey;
 use self::inbox::Arrival;
 use self::keeper::{Bell, Errand, Keeper};
@@ -88,7 +88,8 @@ impl Sqlite {
             reserve: place.beside(".reserve"),
         };
         threads.push(spawn("store-keeper", move || keeper.run(errands))?);
-        let writer = Writer { desk, bell: bell.clone(), reserve, stopped: None };
+        let identity = place.identity();
+        let writer = Writer { desk, bell: bell.clone(), reserve, place: place.clone(), identity, stopped: None };
         threads.push(spawn("store-writer", move || writer.run(jobs))?);
         Ok(Self {
             place,
@@ -290,7 +291,7 @@ impl Store for Sqlite {
     }
 
     fn waiting_destinations(&self) -> Answer<'_, Vec<String>> {
-        Box::pin(self.people.read(deliveries::waiting_destinations))
+        Box::pin(self.steps.read(deliveries::waiting_destinations))
     }
 
     fn standings(&self) -> Answer<'_, Vec<Standing>> {
@@ -315,6 +316,14 @@ impl Store for Sqlite {
     fn probe(&self) -> Answer<'_, ()> {
         Box::pin(async move {
             let (job, answer) = Asked::taking_in(|desk| desk.set_meta("probes", desk.meta("probes")? + 1));
+            self.queue(job).await?;
+            answer.await.map_err(|_| self.gone())?
+        })
+    }
+
+    fn alive(&self, now: Timestamp) -> Answer<'_, Option<Timestamp>> {
+        Box::pin(async move {
+            let (job, answer) = Asked::taking_in(move |desk| desk.alive(now));
             self.queue(job).await?;
             answer.await.map_err(|_| self.gone())?
         })

@@ -5,14 +5,13 @@
 //! settled. When the file can be written again, all is as before. Where the database's size is limited, the limit is
 //! lifted by as much.
 
-use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::connect::{PAGE_BYTES, Place};
+use super::connect::{PAGE_BYTES, Place, private};
 use crate::store::Error;
 
 /// How much is kept.
@@ -80,9 +79,11 @@ impl Reserve {
     }
 }
 
-/// Writes the file, if it isn't there. `false`, and nothing is left of it, if there is no room.
+/// Writes the file, readable for nobody else, if it isn't there. `false`, and nothing is left of it, if there is no room.
 pub(super) fn make(path: &std::path::Path) -> bool {
     if path.metadata().is_ok_and(|meta| meta.len() >= BYTES) {
+        // Earlier versions left it readable for others: there is nothing in it, and still it looks like a mistake.
+        let _ = std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600));
         return true;
     }
     let made = write(path).is_ok();
@@ -94,7 +95,8 @@ pub(super) fn make(path: &std::path::Path) -> bool {
 }
 
 fn write(path: &std::path::Path) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+    let mut file = private(path)?;
+    file.set_len(0)?;
     let mut block = [0u8; 64 << 10];
     let mut written = 0;
     while written < BYTES {

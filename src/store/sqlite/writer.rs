@@ -12,7 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::{mpsc, oneshot};
 
-use super::connect::checkpoint;
+use super::connect::{Place, checkpoint};
 use super::error::damaged;
 use super::ids::{Cold, Hot, IdKey};
 use super::inbox::Arrival;
@@ -35,7 +35,7 @@ const WAL_RESTART_BYTES: u64 = 16 << 20;
 const WAL_BYTES_MAX: u64 = 48 << 20;
 
 /// The longest that the writer waits for that, at a time.
-const WAL_PATIENCE: Duration = Duration::from_millis(500);
+const WAL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// So much may be written before the log's size is looked at.
 const LOOK_BYTES: u64 = 1 << 20;
@@ -249,6 +249,9 @@ pub(super) struct Writer {
     pub desk: Desk,
     pub bell: Arc<Bell>,
     pub reserve: Reserve,
+    /// Where the database is, and which file it was when it was opened.
+    pub place: Place,
+    pub identity: Option<(u64, u64)>,
     /// Why nothing is written any more.
     pub stopped: Option<Error>,
 }
@@ -348,13 +351,23 @@ impl Writer {
     fn transact(&mut self, jobs: &mut Vec<Job>, done: &mut Vec<Done>) -> Result<(), Error> {
         let result = self.run_all(jobs, done).and_then(|()| {
             let commit = self.desk.conn.prepare_cached("COMMIT")?.execute([]);
-            commit.map(drop).map_err(Error::from)
+            commit.map(drop).map_err(Error::from)?;
+            self.still_there()
         });
         match &result {
             Ok(()) => self.desk.committed(),
             Err(_) => self.desk.rolled_back(),
         }
         result
+    }
+
+    /// A file that was deleted or replaced goes on taking commits, and nobody will find them again: nothing is answered
+    /// that stands only there.
+    fn still_there(&self) -> Result<(), Error> {
+        if self.place.identity() == self.identity {
+            return Ok(());
+        }
+        Err(Error::Broken(format!("`{}` was deleted or replaced while it was in use", self.place.path.display())))
     }
 
     fn run_all(&mut self, jobs: &mut Vec<Job>, done: &mut Vec<Done>) -> Result<(), Error> {

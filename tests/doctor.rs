@@ -1,0 +1,224 @@
+//! `backup` and `doctor` beside a running server and without one: what they say, and which code they end with.
+
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use fanfare::channels::{self, Endpoint};
+use serde_json::Value;
+
+use crate::support::app::soon;
+use crate::support::folder::{CONFIG, EVERYTHING, Folder};
+use crate::support::http_peer::HttpPeer;
+use crate::support::load::send;
+use crate::support::process::{Process, command};
+use crate::support::smtp_peer::{Setup, SmtpPeer};
+
+/// A folder whose server listens where its configuration says, as in real life.
+fn folder(peer: &str, more: &str) -> Folder {
+    let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let config = CONFIG.replacen("127.0.0.1:0", &free(), 1).replacen("127.0.0.1:0", &free(), 1);
+    Folder::new(&format!("{config}{more}"), peer, EVERYTHING)
+}
+
+/// Runs the doctor; its exit code, and its findings by what was looked at.
+async fn doctor(folder: &Path, arguments: &[&str]) -> (i32, Vec<Value>) {
+    let folder = folder.to_owned();
+    let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+    // Peers of this test answer meanwhile.
+    let ran = tokio::task::spawn_blocking(move || {
+        let all: Vec<&str> =
+            ["doctor", "--format", "json"].into_iter().chain(arguments.iter().map(String::as_str)).collect();
+        command(&folder, &all)
+    });
+    let (code, out, err) = ran.await.unwrap();
+    let findings: Vec<Value> = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}\n{err}"));
+    for finding in &findings {
+        assert_eq!(
+            finding["state"] == "good",
+            finding["mend"].is_null(),
+            "each finding says how to mend it: {finding}"
+        );
+    }
+    (code, findings)
+}
+
+fn found<'f>(findings: &'f [Value], look: &str) -> &'f Value {
+    findings.iter().find(|finding| finding["look"] == look).unwrap_or_else(|| panic!("no `{look}` in {findings:#?}"))
+}
+
+fn wrong(findings: &[Value]) -> Vec<&str> {
+    findings
+        .iter()
+        .filter(|finding| finding["state"] == "wrong")
+        .map(|finding| finding["look"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beside_a_healthy_server_the_doctor_finds_nothing_wrong() {
+    let peer = HttpPeer::start().await;
+    let mail = SmtpPeer::start(Setup::default()).await;
+    let more = format!(
+        "  letters: {{type: email, smtp: \"{}\", from: a@label.example, to: b@label.example}}\nheartbeat: {{url: \"{}\"}}\n",
+        mail.url(),
+        peer.url("/alive/token-4711"),
+    );
+    let folder = folder(&peer.url("/ledger"), &more);
+    let process = Process::start(folder.path()).await;
+    assert_eq!(send(process.webhooks, "evt_1").await.status, 200);
+    let before = soon("the delivery", peer.received(1)).await.len();
+    let (code, findings) = doctor(folder.path(), &[]).await;
+    assert_eq!((code, wrong(&findings)), (0, vec![]), "{findings:#?}");
+    for look in [
+        "store",
+        "schema",
+        "permissions",
+        "server",
+        "rules",
+        "webhooks jewelmusic",
+        "destination ledger",
+        "heartbeat",
+        "clock",
+    ] {
+        assert_eq!(found(&findings, look)["state"], "good", "{look}");
+    }
+    assert!(found(&findings, "store")["says"].as_str().unwrap().contains("SQLite 3."));
+    assert!(found(&findings, "destination letters")["says"].as_str().unwrap().contains("answers"));
+    assert!(!format!("{findings:?}").contains("token-4711"), "the heartbeat's URL is a secret");
+    // Nobody was sent anything.
+    let ledger = peer.requests().iter().filter(|request| request.target == "/ledger").count();
+    assert!(ledger <= before && mail.mails().is_empty());
+    assert_eq!(
+        std::fs::read_dir(folder.file("data"))
+            .unwrap()
+            .filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().contains("doctor"))
+            .count(),
+        0
+    );
+
+    // From elsewhere it is the same configuration, with the same hash.
+    let config = folder.file("fanfare.yaml");
+    let (code, findings) = doctor(Path::new("/"), &["--config", config.to_str().unwrap()]).await;
+    assert_eq!((code, wrong(&findings)), (0, vec![]), "{findings:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_finds_what_is_wrong_and_ends_with_one() {
+    let peer = HttpPeer::start().await;
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let more = format!(
+        "  gone: {{type: http, url: \"http://{gone}/x?token=hush-hush\"}}\n  denied: {{type: http, url: \"http://169.254.169.254/x\"}}\n"
+    );
+    let folder = folder(&peer.url("/ledger"), &more);
+    let process = Process::start(folder.path()).await;
+    assert_eq!(send(process.webhooks, "evt_1").await.status, 200);
+    let database = folder.file("data/fanfare.db");
+    std::fs::set_permissions(&database, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let (code, findings) = doctor(folder.path(), &["--url", &peer.url("")]).await;
+    assert_eq!(code, 1);
+    assert_eq!(wrong(&findings), ["permissions", "webhooks jewelmusic", "destination denied", "destination gone"]);
+    assert!(found(&findings, "destination gone")["says"].as_str().unwrap().contains("the connection was refused"));
+    assert!(found(&findings, "destination denied")["says"].as_str().unwrap().contains("link-local"));
+    assert!(found(&findings, "permissions")["mend"].as_str().unwrap().starts_with("chmod 600 "));
+    assert!(!format!("{findings:?}").contains("hush-hush"));
+
+    // Broken rules: older ones are in force, or none.
+    folder.write("rules/main.yaml", "rules: [{name: x, evens: '*'}]\n");
+    let (code, findings) = doctor(folder.path(), &[]).await;
+    assert_eq!(code, 1);
+    assert!(found(&findings, "configuration")["says"].as_str().unwrap().contains("evens"));
+    assert_eq!(found(&findings, "rules")["state"], "wrong");
+    process.kill().await;
+
+    // A body that was changed on disk.
+    let conn = rusqlite::Connection::open(&database).unwrap();
+    conn.execute("UPDATE inbox SET raw = x'00' WHERE what = 0", []).unwrap();
+    drop(conn);
+    let (code, findings) = doctor(folder.path(), &[]).await;
+    assert_eq!(code, 1);
+    assert!(found(&findings, "store")["says"].as_str().unwrap().contains("was changed on disk"));
+    assert!(
+        found(&findings, "server")["says"].as_str().unwrap().contains("one was there at"),
+        "it was alive a moment ago"
+    );
+
+    // A time of the store's that is still to come.
+    let conn = rusqlite::Connection::open(&database).unwrap();
+    conn.execute("UPDATE meta SET value = value + 3600000 WHERE name = 'alive'", []).unwrap();
+    drop(conn);
+    let (_, findings) = doctor(folder.path(), &[]).await;
+    assert!(found(&findings, "clock")["says"].as_str().unwrap().contains("ahead of it"), "{findings:#?}");
+}
+
+#[tokio::test]
+async fn before_the_first_start_the_doctor_misses_nothing_but_the_server() {
+    let peer = HttpPeer::start().await;
+    let folder = folder(&peer.url("/ledger"), "");
+    let (code, findings) = doctor(folder.path(), &[]).await;
+    assert_eq!((code, wrong(&findings)), (0, vec![]), "{findings:#?}");
+    assert_eq!(found(&findings, "store")["state"], "note");
+    assert_eq!(found(&findings, "server")["mend"], "start it: `fanfare serve`");
+    assert!(!folder.file("data").exists(), "it makes nothing");
+    let missing = CONFIG.replace("now-secret-0123456789abcdef0123456789", "\"${env:FANFARE_TEST_NOWHERE}\"");
+    folder.write("fanfare.yaml", &missing.replace("PEER", &peer.url("/ledger")));
+    let (code, findings) = doctor(folder.path(), &[]).await;
+    assert_eq!(code, 1);
+    assert!(found(&findings, "configuration")["says"].as_str().unwrap().contains("FANFARE_TEST_NOWHERE"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_beside_a_busy_server_is_a_store_by_itself() {
+    let peer = HttpPeer::start().await;
+    let folder = folder(&peer.url("/ledger"), "");
+    let process = Process::start(folder.path()).await;
+    for number in 0..20 {
+        assert_eq!(send(process.webhooks, &format!("evt_{number}")).await.status, 200);
+    }
+    let (at, busy) = (folder.path().to_owned(), folder.path().to_owned());
+    let copying = tokio::task::spawn_blocking(move || command(&at, &["backup", "copy/../copy.db"]));
+    for number in 20..40 {
+        assert_eq!(send(process.webhooks, &format!("evt_{number}")).await.status, 200);
+    }
+    let (code, _, said) = copying.await.unwrap();
+    assert_eq!(code, 1, "there is no folder `copy`: {said}");
+    let (code, out, said) = tokio::task::spawn_blocking(move || command(&busy, &["backup", "copy.db"])).await.unwrap();
+    assert_eq!(code, 0, "{said}");
+    let copy = folder.file("copy.db");
+    assert!(out.starts_with("copy.db: ") && out.trim_end().ends_with("KiB"), "{out}");
+    assert_eq!(copy.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let (code, _, said) = command(folder.path(), &["backup", "copy.db"]);
+    assert!(code == 1 && said.contains("exists"), "{said}");
+    process.kill().await;
+
+    // Put in the store's place, as the documentation says.
+    for ending in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(folder.file(&format!("data/fanfare.db{ending}")));
+    }
+    std::fs::rename(&copy, folder.file("data/fanfare.db")).unwrap();
+    let process = Process::start(folder.path()).await;
+    assert_eq!(send(process.webhooks, "evt_39").await.json()["status"], "duplicate");
+}
+
+#[test]
+fn a_backup_of_postgresql_names_the_tool_for_it() {
+    let folder = Folder::new("store: postgres://fanfare:hush-hush@db.example/fanfare\nsources: {}\n", "", EVERYTHING);
+    let (code, _, said) = command(folder.path(), &["backup", "copy.db"]);
+    assert!(code == 1 && said.contains("pg_dump") && !said.contains("hush-hush"), "{said}");
+}
+
+#[test]
+fn every_kind_of_channel_says_where_it_connects_to() {
+    for kind in channels::ALL {
+        let channel = channels::example(kind).unwrap();
+        let endpoints = channel.endpoints();
+        assert!(!endpoints.is_empty(), "{}", kind.name);
+        for endpoint in endpoints {
+            let shown = match &endpoint {
+                Endpoint::Web(server) => server.host.to_string(),
+                Endpoint::Mail(_) => continue,
+            };
+            assert!(channel.address().contains(&shown), "{}: {shown}", kind.name);
+        }
+    }
+}

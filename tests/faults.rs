@@ -1,0 +1,5 @@
+//! Faults of everything that Fanfare stands on: disks, clocks, destinations, limits. Nothing that was acknowledged is lost,
+//! nobody waits for somebody else, and it says what is wrong.
+
+mod disk;
+mod limits;

@@ -1,0 +1,234 @@
+//! The disk fails, fills up, can't be written to, or has something else where the store was. A process of its own each
+//! time: what counts is what it answers, how it ends, and what is there when it starts again.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use crate::support::app::{ask, eventually, json, while_it_moves};
+use crate::support::fault::Disk;
+use crate::support::folder::{CONFIG, EVERYTHING, Folder};
+use crate::support::http_peer::HttpPeer;
+use crate::support::load::{Sent, deliveries, load, send, until_done, waiting};
+use crate::support::process::{Process, command};
+
+/// Starts on this disk; what it logged if it ends instead.
+async fn start(folder: &Folder, disk: &Disk, more: &[(&str, &str)]) -> Result<Process, String> {
+    let variables = disk.variables();
+    let variables = variables.iter().map(|(name, value)| (*name, value.as_str())).chain(more.iter().copied());
+    Process::try_start(folder.path(), "info", &variables.collect::<Vec<_>>()).await
+}
+
+/// Everything that was accepted came out, under one key each.
+async fn nothing_is_lost(folder: &Folder, peer: &HttpPeer, accepted: &[String]) {
+    let process = Process::start(folder.path()).await;
+    until_done(process.admin).await;
+    let times = deliveries(&peer.requests());
+    let lost: Vec<_> = accepted.iter().filter(|id| !times.contains_key(*id)).collect();
+    assert!(lost.is_empty(), "accepted and lost: {lost:?}");
+    for id in accepted {
+        assert_eq!(send(process.webhooks, id).await.json()["status"], "duplicate", "{id}");
+    }
+    let (status, log) = process.terminate().await;
+    assert!(status.success(), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sync_that_fails_is_never_answered_with_success_and_ends_the_process() {
+    let peer = HttpPeer::start().await;
+    let folder = Folder::new(CONFIG, &peer.url("/ledger"), EVERYTHING);
+    let (disk, sent) = (Disk::of(folder.path()), Arc::new(Sent::default()));
+    for round in 0..4 {
+        disk.is("well");
+        let process = start(&folder, &disk, &[]).await.unwrap();
+        let senders = load(process.webhooks, 4, round, &sent);
+        sent.reaches(sent.count() + 10 + 15 * round).await;
+        disk.is("sync");
+        let (status, log) = process.ended().await;
+        assert_eq!(status.code(), Some(1), "round {round}: {log}");
+        assert!(log.contains("the disk failed") && !log.contains("panicked"), "round {round}: {log}");
+        senders.join_all().await;
+    }
+    let refused = sent.refused();
+    assert!(!refused.is_empty() && refused.iter().all(|answer| answer.status == 503), "{refused:?}");
+    nothing_is_lost(&folder, &peer, &sent.accepted()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_full_disk_it_asks_to_come_again_settles_what_is_under_way_and_goes_on_by_itself() {
+    let peer = HttpPeer::start().await;
+    let slow = CONFIG.replace("concurrency: 4", "concurrency: 2, rate: 20/s");
+    let folder = Folder::new(&slow, &peer.url("/ledger"), EVERYTHING);
+    let disk = Disk::of(folder.path());
+    let process = start(&folder, &disk, &[]).await.unwrap();
+    eventually("the reserve", async || folder.file("data/fanfare.db.reserve").exists().then_some(())).await;
+    let ids: Vec<String> = (0..40).map(|number| format!("evt_{number}")).collect();
+    for id in &ids {
+        assert_eq!(send(process.webhooks, id).await.status, 200);
+    }
+    eventually("planned", async || {
+        let status = json(process.admin, "/api/v1/status").await;
+        (status["inbox"]["head"] == status["inbox"]["planned"]).then_some(())
+    })
+    .await;
+    disk.is("full");
+    let refused = eventually("refused", async || {
+        let answer = send(process.webhooks, "evt_refused").await;
+        (answer.status != 200).then_some(answer)
+    })
+    .await;
+    assert_eq!(refused.status, 503);
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((30..=90).contains(&wait), "{wait}");
+    let ready = ask(process.admin, "GET", "/readyz").await;
+    assert_eq!((ready.status, ready.json()["store"].as_str()), (503, Some("the disk is full")));
+    // What is under way is sent and noted all the same.
+    while_it_moves("what was accepted is delivered", async || {
+        let status = json(process.admin, "/api/v1/status").await;
+        if waiting(&status) == 0 { Ok(()) } else { Err(status["deliveries"].clone()) }
+    })
+    .await;
+    assert_eq!(send(process.webhooks, "evt_refused").await.status, 503, "and still nothing is taken in");
+    disk.is("well");
+    eventually("it takes events again", async || {
+        (send(process.webhooks, "evt_after").await.status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(ask(process.admin, "GET", "/readyz").await.status, 200);
+    until_done(process.admin).await;
+    let times = deliveries(&peer.requests());
+    assert!(ids.iter().all(|id| times.get(id) == Some(&1)), "none is lost, none is repeated: {times:?}");
+    let (status, log) = process.terminate().await;
+    assert!(status.success() && !log.contains("panicked"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_became_read_only_ends_it_and_holds_up_the_next_start_until_it_is_well() {
+    let peer = HttpPeer::start().await;
+    let folder = Folder::new(CONFIG, &peer.url("/ledger"), EVERYTHING);
+    let (disk, sent) = (Disk::of(folder.path()), Arc::new(Sent::default()));
+    let process = start(&folder, &disk, &[]).await.unwrap();
+    let senders = load(process.webhooks, 2, 0, &sent);
+    sent.reaches(20).await;
+    disk.is("readonly");
+    let (status, log) = process.ended().await;
+    assert_eq!(status.code(), Some(1), "{log}");
+    senders.join_all().await;
+    assert!(sent.refused().iter().all(|answer| answer.status == 503));
+    let Err(log) = start(&folder, &disk, &[]).await else { panic!("it runs, and can't keep anything") };
+    assert!(log.contains("data/fanfare.db") && log.contains("Read-only file system"), "{log}");
+    disk.is("well");
+    nothing_is_lost(&folder, &peer, &sent.accepted()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_taken_away_takes_nothing_in_any_more() {
+    let peer = HttpPeer::start().await;
+    let folder = Folder::new(CONFIG, &peer.url("/ledger"), EVERYTHING);
+    for taken in ["deleted", "replaced"] {
+        let process = Process::start(folder.path()).await;
+        eventually("the reserve", async || folder.file("data/fanfare.db.reserve").exists().then_some(())).await;
+        assert_eq!(send(process.webhooks, "evt_1").await.status, 200);
+        let (code, _, said) = command(folder.path(), &["backup", "copy.db"]);
+        assert_eq!(code, 0, "{said}");
+        match taken {
+            "deleted" => std::fs::remove_file(folder.file("data/fanfare.db")).unwrap(),
+            _ => {
+                std::fs::copy(folder.file("copy.db"), folder.file("other.db")).unwrap();
+                std::fs::rename(folder.file("other.db"), folder.file("data/fanfare.db")).unwrap();
+            }
+        }
+        let answer = send(process.webhooks, "evt_2").await;
+        assert_ne!(answer.status, 200, "nobody would find it again");
+        let (status, log) = process.ended().await;
+        assert_eq!(status.code(), Some(1), "{log}");
+        assert!(log.contains("was deleted or replaced while it was in use"), "{log}");
+        if taken == "deleted" {
+            let (code, _, said) = command(folder.path(), &["serve"]);
+            assert!(code == 1 && said.contains("is gone, though a store stood there"), "{said}");
+        }
+        for ending in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(folder.file(&format!("data/fanfare.db{ending}")));
+        }
+        std::fs::rename(folder.file("copy.db"), folder.file("data/fanfare.db")).unwrap();
+        let process = Process::start(folder.path()).await;
+        assert_eq!(send(process.webhooks, "evt_1").await.json()["status"], "duplicate");
+        process.terminate().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_store_of_its_own_is_refused_and_left_as_it_is() {
+    let peer = HttpPeer::start().await;
+    let folder = Folder::new(CONFIG, &peer.url("/ledger"), EVERYTHING);
+    let process = Process::start(folder.path()).await;
+    eventually("the reserve", async || folder.file("data/fanfare.db.reserve").exists().then_some(())).await;
+    process.terminate().await;
+    let path = folder.file("data/fanfare.db");
+    let whole = std::fs::read(&path).unwrap();
+    let changed = |sql: &str| {
+        let copy = folder.file("changed.db");
+        std::fs::write(&copy, &whole).unwrap();
+        Connection::open(&copy).unwrap().execute_batch(sql).unwrap();
+        std::fs::read(&copy).unwrap()
+    };
+    let mut torn = whole.clone();
+    torn[4096..].fill(0xff);
+    for (what, bytes, word) in [
+        ("nothing", Vec::new(), "is empty, though a store stood there"),
+        ("a text", b"Dear diary, ".repeat(1000), "is damaged (file is not a database)"),
+        ("another program's", changed("PRAGMA application_id = 7"), "is a database of another program"),
+        ("a newer schema's", changed("PRAGMA user_version = 99"), "has schema 99, made by a newer Fanfare"),
+        ("torn", torn, "is damaged"),
+    ] {
+        std::fs::write(&path, &bytes).unwrap();
+        let (code, _, said) = command(folder.path(), &["serve"]);
+        assert!(code == 1 && said.contains(word) && !said.contains("panicked"), "{what}: {code} {said}");
+        assert!(std::fs::read(&path).unwrap() == bytes, "{what} is left as it is");
+    }
+}
+
+/// A database as the first schema left it, with one event and one delivery's worth of pages.
+fn old_database(path: &Path) {
+    let conn = Connection::open(path).unwrap();
+    conn.execute_batch(include_str!("../../src/store/sqlite/0001_inbox.sql")).unwrap();
+    conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA user_version = 1; PRAGMA application_id = 0x46616e66")
+        .unwrap();
+    conn.execute("INSERT INTO conflicts (of, received, raw) VALUES (1, 0, zeroblob(50000))", []).unwrap();
+}
+
+#[tokio::test]
+async fn killed_at_any_write_of_a_migration_it_has_the_old_schema_whole_or_the_new() {
+    let peer = HttpPeer::start().await;
+    let (mut old, mut new) = (0, 0);
+    let mut step = 0;
+    for round in 1.. {
+        // Closer together where it matters: at the beginning, and never more than a dozen apart.
+        step += round.min(12);
+        let folder = Folder::new(CONFIG, &peer.url("/ledger"), EVERYTHING);
+        std::fs::create_dir(folder.file("data")).unwrap();
+        old_database(&folder.file("data/fanfare.db"));
+        let disk = Disk::of(folder.path());
+        let started = start(&folder, &disk, &[("FAULT_KILL", &step.to_string())]).await;
+        let conn = Connection::open(folder.file("data/fanfare.db")).unwrap();
+        let number = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        let sound: String = conn.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!((sound.as_str(), number("SELECT count(*) FROM conflicts")), ("ok", 1), "at write {step}");
+        let tables = number("SELECT count(*) FROM sqlite_schema WHERE name IN ('docs', 'deliveries', 'attempts')");
+        match number("SELECT * FROM pragma_user_version") {
+            1 => old += usize::from(tables == 0),
+            _ => new += usize::from(tables == 3),
+        }
+        drop(conn);
+        assert_eq!(old + new, round, "at write {step} it is neither: {tables} new tables");
+        if started.is_ok() {
+            break;
+        }
+        // The next start brings it to its end.
+        let process = Process::start(folder.path()).await;
+        assert_eq!(send(process.webhooks, "evt_1").await.status, 200, "after write {step}");
+        process.kill().await;
+    }
+    assert!(old >= 4 && new >= 1, "{old} before, {new} after");
+}
