@@ -29,7 +29,7 @@ pub(super) fn schedule(case: &mut Case, action: &Action, event: &Event, kept: Op
         (_, Some(every)) if !case.acked => Some(next_of(first, every, now)),
         _ => Some(first).filter(|first| action.before.is_some() && *first > now),
     };
-    let event = old.map_or(event, |old| &old.event).clone();
+    let event = old.filter(|old| old.date == date).map_or(event, |old| &old.event).clone();
     let timer = Timer { event, first, due, fired, times, date, waits: false, set: true };
     case.timers.insert(action.name.to_owned(), timer);
 }
@@ -223,6 +223,11 @@ impl Reference {
                 self.cases.insert(at, case);
             }
         } else if let Some(newest) = going.last() {
+            for held in &going {
+                let case =
+                    held.case.as_ref().and_then(|(key, _)| self.cases.get_mut(&(held.said.line.clone(), key.clone())));
+                case.into_iter().for_each(|case| _ = case.summed.insert(held.said.to.clone()));
+            }
             let events: BTreeSet<i64> = going.iter().flat_map(|held| held.said.events.clone()).collect();
             let said = Said {
                 line: newest.said.line.clone(),

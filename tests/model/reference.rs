@@ -103,6 +103,8 @@ pub(super) struct Case {
     pub(super) timers: BTreeMap<String, Timer>,
     /// By destination: the action and event that were shown first.
     pub(super) shown: BTreeMap<String, (String, i64)>,
+    /// Destinations that heard of it in a summary.
+    pub(super) summed: BTreeSet<String>,
 }
 
 pub(super) type Times = (Option<Ms>, Option<Ms>, Option<Ms>);
@@ -185,6 +187,17 @@ pub(super) type Slot = (String, String, String, String, bool);
 
 /// A case: its rule, key and number. What is said in it, and not yet sent, can be called off.
 pub(super) type Lane = (String, String, i64);
+
+impl Case {
+    /// Whether a destination that the rule speaks to was told nothing of it, as far as can be known.
+    fn is_news(&self, spec: &Spec, to: &str) -> bool {
+        let speaking: Vec<&Action> = spec.actions.iter().filter(|action| action.to.contains(&to)).collect();
+        let gathers =
+            |action: &&Action| action.digest.is_some() || action.throttle.is_some_and(|throttle| throttle.rest_digest);
+        let was_told = self.shown.contains_key(to) || self.summed.contains(to) || speaking.iter().any(gathers);
+        !speaking.is_empty() && !was_told
+    }
+}
 
 /// All that is known.
 #[derive(Debug, Default)]
@@ -373,6 +386,7 @@ impl Reference {
                 rearm_due: None,
                 timers: BTreeMap::new(),
                 shown: BTreeMap::new(),
+                summed: BTreeSet::new(),
             },
         };
         for action in spec.actions.iter().filter(|action| opened || !action.once) {
@@ -485,7 +499,10 @@ impl Reference {
         now: Ms,
     ) {
         let heard_at = if occasion == Occasion::Match { event.received } else { now };
-        let to: Vec<&str> = action.to.iter().copied().filter(|to| !self.is_muted(spec.line, to, heard_at)).collect();
+        let unheard =
+            |to: &str| case.as_ref().is_some_and(|case| occasion == Occasion::Close && case.is_news(spec, to));
+        let to = action.to.iter().copied().filter(|to| !self.is_muted(spec.line, to, heard_at) && !unheard(to));
+        let to: Vec<&str> = to.collect();
         if to.is_empty() {
             return;
         }
