@@ -6,6 +6,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -239,6 +240,8 @@ impl Server {
                 command
             }
         };
+        // What is told to the tests' process group, as Ctrl-C is, does not end the watchdog before it has tidied up.
+        command.process_group(0);
         command.current_dir("/").env("LC_ALL", "C").env_remove("PGOPTIONS");
         command
     }

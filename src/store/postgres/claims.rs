@@ -111,10 +111,23 @@ pub(super) async fn claim(lines: &Lines, now: Timestamp, until: Timestamp, rooms
     Ok(claimed)
 }
 
+/// Keeps the rendered message, as long as the claim lives.
+pub(super) async fn keep(lines: &Lines, id: &DeliveryId, token: u64, message: &str) -> Result<(), Error> {
+    let sql = "WITH mine AS (SELECT n FROM deliveries WHERE id = $1 AND token = $2 AND state = 'sending' FOR UPDATE)
+        UPDATE contents SET message = $3 WHERE n = (SELECT n FROM mine)";
+    let kept = lines.run_alone(sql, given![held(id.as_str()), token.cast_signed(), held(message)]).await?;
+    if kept == 0 { Err(Error::Lost) } else { Ok(()) }
+}
+
 impl Tx {
     async fn claim(&self, now: Timestamp, until: Timestamp, rooms: &[&Room]) -> Result<Claimed, Error> {
-        let mut paces = self.lock_paces(rooms).await?;
-        let before = look(self, now, rooms).await?;
+        // Sent together, done one after the other: what is looked at has been locked.
+        let (paces, before) = tokio::join!(
+            biased;
+            self.lock_paces(rooms),
+            look(self, now, rooms),
+        );
+        let (mut paces, before) = (paces?, before?);
         let (mut told, mut all, mut free) = (Vec::new(), Vec::new(), Vec::new());
         for (room, look) in rooms.iter().zip(&before) {
             let ready = self.ready(&room.destination, now, room.wanted.min(look.places(room)), &mut told).await?;
@@ -139,9 +152,14 @@ impl Tx {
             }
             free.push(free_at);
         }
-        self.update_deliveries(&all.iter().collect::<Vec<_>>()).await?;
         let mut claimed = Claimed::default();
-        let after = look(self, now, rooms).await?;
+        let taken: Vec<&Stored> = all.iter().collect();
+        let (written, after) = tokio::join!(
+            biased;
+            self.update_deliveries(&taken),
+            look(self, now, rooms),
+        );
+        let after = written.and(after)?;
         for (((room, before), after), free_at) in rooms.iter().zip(&before).zip(&after).zip(free) {
             let next = after.again(room, now, before.places(room) > 0, free_at);
             claimed.next = [claimed.next, next].into_iter().flatten().min();
@@ -236,13 +254,6 @@ impl Tx {
     async fn tell_all(&self, told: Vec<Signal>, now: Timestamp) -> Result<(), Error> {
         let told: Vec<Arrival> = told.iter().map(|signal| Arrival::signal(signal, now)).collect::<Result<_, _>>()?;
         self.append(&told).await.map(drop)
-    }
-
-    /// Keeps the rendered message.
-    pub async fn keep(&self, id: &DeliveryId, token: u64, message: &str) -> Result<(), Error> {
-        let stored = self.guarded(id, token).await?;
-        let sql = "UPDATE contents SET message = $2 WHERE n = $1";
-        self.run(sql, given![stored.n, held(message)]).await.map(drop)
     }
 
     /// Ends a claim with its attempt.

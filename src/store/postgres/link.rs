@@ -53,15 +53,34 @@ impl Lines {
     /// A connection in a transaction, whose statements may take so long.
     pub async fn begin(&self, limit: Duration) -> Result<Tx, Error> {
         let link = self.link().await?;
-        let begin = format!(
+        link.client()?.batch_execute(&self.opening(limit)).await?;
+        Ok(Tx(link))
+    }
+
+    /// Does one thing in a transaction of its own, all sent at once. Gives how many rows it came to.
+    pub async fn run_alone(&self, sql: &str, given: &[Given<'_>]) -> Result<u64, Error> {
+        let link = self.link().await?;
+        let (client, opening) = (link.client()?, self.opening(STEP_MAX));
+        // Where the statement fails, what is called a commit rolls back.
+        let (begun, ran, committed) = tokio::join!(
+            biased;
+            client.batch_execute(&opening),
+            client.execute_typed(sql, given),
+            client.batch_execute("COMMIT"),
+        );
+        let result = begun.and(ran).and_then(|count| committed.map(|()| count));
+        link.end(result.map_err(Error::from))
+    }
+
+    /// How a transaction begins.
+    fn opening(&self, limit: Duration) -> String {
+        format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = {}; \
              SET LOCAL statement_timeout = {}; SET LOCAL idle_in_transaction_session_timeout = {}",
             self.durable,
             limit.as_millis(),
             2 * limit.as_millis(),
-        );
-        link.client()?.batch_execute(&begin).await?;
-        Ok(Tx(link))
+        )
     }
 
     /// A place among those who ask for people.

@@ -183,7 +183,7 @@ impl Store for Postgres {
 
     fn keep(&self, claim: &Claim, message: String) -> Answer<'_, ()> {
         let (id, token) = (claim.delivery.planned.id.clone(), claim.token);
-        write!(self, STEP_MAX, |tx| tx.keep(&id, token, &message))
+        Box::pin(within(STEP_MAX, async move { claims::keep(&self.lines, &id, token, &message).await }))
     }
 
     fn settle(&self, claim: &Claim, settlement: Settlement, now: Timestamp) -> Answer<'_, ()> {
