@@ -48,8 +48,7 @@ fn simulate(seed: u64, breakage: Breakage, told: bool) -> Outcome {
     runtime.block_on(async {
         let raw = store::open(&Secret::new("memory:"), Path::new("")).await.unwrap();
         let world = World::new(seed, raw, breakage, told);
-        let replicas = world.roll(|dice| dice.usize(1..4));
-        for place in 0..replicas {
+        for place in 0..world.places {
             tokio::spawn(world.clone().keep(place));
         }
         let clusters = world.roll(|dice| sender::clusters(dice, STORMY - DAY));
@@ -93,7 +92,8 @@ async fn all_goes_on(world: &World) {
         let what = format!("hours after the last fault, planning stands at {} of {}", census.planned, census.head);
         world.ledger().violate(what);
     }
-    let latest = world.now_ms() + 3 * HOUR;
+    // A clock that was a day ahead when something was put off keeps it waiting for that day, and no longer.
+    let latest = world.now_ms() + DAY + 3 * HOUR;
     let open = world.ledger().unended();
     for id in open {
         let row = world.raw.delivery(&id).await.unwrap();

@@ -62,6 +62,7 @@ macro_rules! suite {
                     one_holder_plans_at_a_time,
                     a_holder_keeps_its_token,
                     a_lease_that_ran_out_is_anothers_with_a_higher_token,
+                    a_lease_that_ends_far_ahead_after_the_clock_was_set_back_is_anothers,
                     a_lost_lease_cannot_commit,
                     a_refused_plan_changes_nothing,
                     a_plan_moves_on_in_the_inbox_and_never_back,

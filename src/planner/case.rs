@@ -313,6 +313,12 @@ impl Round<'_> {
             // The rules changed, and this case has not been brought in line with them yet: it may not be due at all.
             return self.set_rearm(&case);
         }
+        if carried.seq != timer.event {
+            // An entry of this round brought another date: it speaks of that, as soon as that event is at hand.
+            let (event, due) = (timer.event, timer.due.unwrap_or(now));
+            self.set_act(&case, action, event, due);
+            return self.save_case(&case);
+        }
         timer.fired += 1;
         timer.waits = false;
         let number = timer.fired.to_string();

@@ -24,7 +24,7 @@ const LIMIT: usize = 50;
 pub(crate) struct Collected {
     /// When it goes out.
     pub due: Timestamp,
-    /// Its first event: no two digests begin with the same.
+    /// Its first event.
     pub first: Seq,
     /// The newest events that it will show, oldest first.
     pub events: VecDeque<Seq>,
@@ -185,7 +185,10 @@ impl Round<'_> {
         assignment.events = collected.events.iter().copied().collect();
         assignment.more = collected.more;
         assignment.suppressed = collected.suppressed;
-        let origin = id(&[&["digest"], &slot.parts(self.identity(rule))[..], &[&collected.first.to_string()]].concat());
+        // Reminders of one case all tell of its opening: the digests that they go into are told apart by their time.
+        let told_apart = [collected.first.to_string(), collected.due.to_string()];
+        let told_apart = told_apart.each_ref().map(String::as_str);
+        let origin = id(&[&["digest"], &slot.parts(self.identity(rule))[..], &told_apart[..]].concat());
         let delivery = NewDelivery {
             id: DeliveryId::of(&origin, self.identity(rule), &action.id, destination, 0),
             event: newest,

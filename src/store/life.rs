@@ -17,6 +17,9 @@ pub const LOST_MAX: u32 = 3;
 /// The longest text that is kept of what was sent and what came back, in bytes.
 pub const TEXT_MAX: usize = 4096;
 
+/// By no more than this the clocks of replicas differ.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(1);
+
 /// The length of a week, in ms.
 const WEEK_MS: i64 = 7 * 24 * 3600 * 1000;
 
@@ -237,6 +240,12 @@ pub fn week_end(week: i64) -> Timestamp {
 pub fn holds_on(ends: Timestamp, now: Timestamp, until: Timestamp) -> bool {
     let (left, asked) = (ends.duration_since(now), until.duration_since(now));
     left.is_positive() && left.as_millis() * 2 > asked.as_millis() && ends <= until
+}
+
+/// Whether the right to plan that another has is over: its time has come, or lies so far ahead that the clock must have
+/// been set back since it was given. Taking it too early would harm nothing: the other's plan would be refused.
+pub fn is_over(ends: Timestamp, now: Timestamp, until: Timestamp) -> bool {
+    ends <= now || ends > plus(until, CLOCKS_APART)
 }
 
 /// The moment to the millisecond: all that is kept.

@@ -29,6 +29,7 @@ pub(super) fn schedule(case: &mut Case, action: &Action, event: &Event, kept: Op
         (_, Some(every)) if !case.acked => Some(next_of(first, every, now)),
         _ => Some(first).filter(|first| action.before.is_some() && *first > now),
     };
+    // What speaks of a date speaks of the one that holds.
     let event = old.filter(|old| old.date == date).map_or(event, |old| &old.event).clone();
     let timer = Timer { event, first, due, fired, times, date, waits: false, set: true };
     case.timers.insert(action.name.to_owned(), timer);
@@ -65,7 +66,7 @@ fn named<'s>(specs: &'s [Spec], line: &str) -> Option<&'s Spec> {
 impl Reference {
     pub(super) fn fire(&mut self, specs: &[Spec], now: Ms, due: Due) {
         match due {
-            Due::Act { at, nth, action } => self.act(specs, now, &at, nth, &action),
+            Due::Act { at, nth, action, event } => self.act(specs, now, &at, nth, (&action, event)),
             Due::Closing { line, nth } => self.closing(specs, now, &line, nth),
             Due::End { at, nth } => self.end(specs, now, &at, nth),
             Due::Rearm { at, nth } => self.rearm(specs, now, &at, nth),
@@ -94,7 +95,7 @@ impl Reference {
         }
     }
 
-    fn act(&mut self, specs: &[Spec], now: Ms, at: &(String, String), nth: i64, action: &str) {
+    fn act(&mut self, specs: &[Spec], now: Ms, at: &(String, String), nth: i64, (action, event): (&str, i64)) {
         let Some(mut case) = self.cases.get(at).filter(|case| case.nth == nth).cloned() else { return };
         let Some(timer) = case.timers.get_mut(action).filter(|timer| timer.due.is_some_and(|due| due <= now)) else {
             return;
@@ -106,6 +107,17 @@ impl Reference {
             self.cases.insert(at.clone(), case);
             return;
         };
+        if acted.times() != Some(timer.times) {
+            // The rules have changed meanwhile: it may not be due at all.
+            timer.set = false;
+            case.rearm_due = Some(now);
+            self.cases.insert(at.clone(), case);
+            return;
+        }
+        if timer.event.seq != event {
+            // What it is to speak of came in this very tick: it does at the next.
+            return;
+        }
         timer.fired += 1;
         timer.waits = false;
         timer.due = acted.repeat.filter(|_| !case.acked).map(|every| next_of(timer.first, every, now));
@@ -125,6 +137,10 @@ impl Reference {
 
     fn end(&mut self, specs: &[Spec], now: Ms, at: &(String, String), nth: i64) {
         let Some(case) = self.cases.get_mut(at).filter(|case| case.nth == nth) else { return };
+        if let Some(spec) = named(specs, &at.0).filter(|spec| spec.closes_after != case.ends) {
+            case.end_due = None;
+            return schedule_end(case, spec);
+        }
         let due = case.last + case.ends.unwrap_or_default();
         case.end_due = Some(due);
         if due <= now
@@ -192,6 +208,9 @@ impl Reference {
     }
 
     fn open_hours(&mut self, specs: &[Spec], now: Ms, at: (String, Ms)) {
+        if self.holds.get(&at).is_none_or(|hold| hold.due > now) {
+            return;
+        }
         let Some(Hold { held, .. }) = self.holds.remove(&at) else { return };
         let mut going: Vec<Held> = Vec::new();
         for held in held {
@@ -224,9 +243,10 @@ impl Reference {
             }
         } else if let Some(newest) = going.last() {
             for held in &going {
-                let case =
-                    held.case.as_ref().and_then(|(key, _)| self.cases.get_mut(&(held.said.line.clone(), key.clone())));
-                case.into_iter().for_each(|case| _ = case.summed.insert(held.said.to.clone()));
+                let at = held.case.clone().map(|(key, _)| (held.said.line.clone(), key));
+                if let Some(case) = at.and_then(|at| self.cases.get_mut(&at)) {
+                    case.summed.insert(held.said.to.clone());
+                }
             }
             let events: BTreeSet<i64> = going.iter().flat_map(|held| held.said.events.clone()).collect();
             let said = Said {

@@ -170,7 +170,7 @@ pub(super) struct Awaited {
 /// What comes due.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Due {
-    Act { at: (String, String), nth: i64, action: String },
+    Act { at: (String, String), nth: i64, action: String, event: i64 },
     Closing { line: String, nth: i64 },
     End { at: (String, String), nth: i64 },
     Rearm { at: (String, String), nth: i64 },
@@ -187,17 +187,6 @@ pub(super) type Slot = (String, String, String, String, bool);
 
 /// A case: its rule, key and number. What is said in it, and not yet sent, can be called off.
 pub(super) type Lane = (String, String, i64);
-
-impl Case {
-    /// Whether a destination that the rule speaks to was told nothing of it, as far as can be known.
-    fn is_news(&self, spec: &Spec, to: &str) -> bool {
-        let speaking: Vec<&Action> = spec.actions.iter().filter(|action| action.to.contains(&to)).collect();
-        let gathers =
-            |action: &&Action| action.digest.is_some() || action.throttle.is_some_and(|throttle| throttle.rest_digest);
-        let was_told = self.shown.contains_key(to) || self.summed.contains(to) || speaking.iter().any(gathers);
-        !speaking.is_empty() && !was_told
-    }
-}
 
 /// All that is known.
 #[derive(Debug, Default)]
@@ -250,8 +239,8 @@ impl Reference {
         self.cases.keys().cloned().collect()
     }
 
-    /// Rules come into force, or another planner takes over.
-    pub fn arm(&mut self, specs: &[Spec], now: Ms) {
+    /// Open cases are brought in line with rules that have come into force.
+    pub fn sweep(&mut self, specs: &[Spec], now: Ms) {
         for ((line, _), case) in &mut self.cases {
             let Some(spec) = specs.iter().find(|spec| spec.line == line) else { continue };
             let differs = case.ends != spec.closes_after
@@ -264,6 +253,10 @@ impl Reference {
                 case.rearm_due = Some(now);
             }
         }
+    }
+
+    /// Rules come into force, or another planner takes over.
+    pub fn arm(&mut self, specs: &[Spec], now: Ms) {
         let of = |line: &str| specs.iter().find(|spec| spec.line == line).and_then(|spec| spec.missing);
         self.awaited.retain(|line, _| of(line).is_some());
         for spec in specs {
@@ -279,9 +272,9 @@ impl Reference {
         }
     }
 
-    /// The planner planned these entries, and then what was due.
-    pub fn tick(&mut self, specs: &[Spec], now: Ms, entries: &[Entry]) -> Ticked {
-        let due = self.due(now);
+    /// The planner planned these entries, and then what was due, as far as it was due by then.
+    pub fn tick(&mut self, specs: &[Spec], now: Ms, entries: &[Entry], by: Ms) -> Ticked {
+        let due = self.due(now.min(by));
         for entry in entries {
             self.entry(specs, now, entry);
         }
@@ -304,7 +297,9 @@ impl Reference {
         for (at, case) in &self.cases {
             let nth = case.nth;
             for (action, timer) in case.timers.iter().filter(|(_, timer)| timer.set) {
-                all.extend(timer.due.map(|due| (due, Due::Act { at: at.clone(), nth, action: action.clone() })));
+                let event = timer.event.seq;
+                let act = || Due::Act { at: at.clone(), nth, action: action.clone(), event };
+                all.extend(timer.due.map(|due| (due, act())));
             }
             all.extend(case.end_due.map(|due| (due, Due::End { at: at.clone(), nth })));
             all.extend(case.rearm_due.map(|due| (due, Due::Rearm { at: at.clone(), nth })));
@@ -499,10 +494,10 @@ impl Reference {
         now: Ms,
     ) {
         let heard_at = if occasion == Occasion::Match { event.received } else { now };
-        let unheard =
-            |to: &str| case.as_ref().is_some_and(|case| occasion == Occasion::Close && case.is_news(spec, to));
-        let to = action.to.iter().copied().filter(|to| !self.is_muted(spec.line, to, heard_at) && !unheard(to));
-        let to: Vec<&str> = to.collect();
+        let knows =
+            |to: &str| occasion != Occasion::Close || case.as_ref().is_none_or(|case| !is_unheard(spec, case, to));
+        let audible = |to: &&str| !self.is_muted(spec.line, to, heard_at) && knows(to);
+        let to: Vec<&str> = action.to.iter().copied().filter(audible).collect();
         if to.is_empty() {
             return;
         }
@@ -614,4 +609,13 @@ impl Reference {
         });
         hold.held.push(held);
     }
+}
+
+/// Whether the rule speaks to a destination, and never did in this case: it need not hear of its close.
+fn is_unheard(spec: &Spec, case: &Case, to: &str) -> bool {
+    let speaking: Vec<&Action> = spec.actions.iter().filter(|action| action.to.contains(&to)).collect();
+    let sums_up =
+        |action: &&Action| action.digest.is_some() || action.throttle.is_some_and(|throttle| throttle.rest_digest);
+    let heard = case.shown.contains_key(to) || case.summed.contains(to) || speaking.iter().any(sums_up);
+    !speaking.is_empty() && !heard
 }

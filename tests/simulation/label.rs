@@ -57,12 +57,6 @@ fn version(number: usize) -> Version {
     Version { specs, snapshot: Arc::new(snapshot) }
 }
 
-/// The rule of this name, in whichever version.
-pub fn line_of(rule: &str) -> Option<&'static str> {
-    let all = versions().iter().flat_map(|version| &version.specs);
-    all.filter(|spec| spec.name == rule || spec.formerly.contains(&rule)).map(|spec| spec.line).next()
-}
-
 /// The first version; one in which a rule has another name and an escalation another time; one without a rule that has
 /// open cases.
 fn specs(number: usize) -> Vec<Spec> {

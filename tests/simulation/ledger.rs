@@ -2,32 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fanfare::delivery::{Act, DeliveryId, Lane, NewDelivery, Outcome, Say, State};
-use fanfare::event::{Command, Event, Item, MISSING, Seq};
+use fanfare::delivery::{Act, DeliveryId, Lane, NewDelivery, Outcome, State};
+use fanfare::event::{Event, Item, Seq};
 use fanfare::planner::Plan;
-use fanfare::store::{Claim, Settlement, Waiting};
+use fanfare::store::{Claim, Settlement};
 use jiff::Timestamp;
-use serde_json::Value;
 
-use super::label::{CHAT_SPACING_MS, DESTINATIONS, line_of};
-use crate::model::reference::{self, Entry, How, Mute, Reference, Said};
-use crate::model::spec::{DAY, Ms, Spec};
+use super::label::{CHAT_SPACING_MS, DESTINATIONS, versions};
+use crate::model::against::{Against, Doing, Planned};
+use crate::model::spec::{DAY, Ms};
 
 /// By so much clocks of replicas may differ, and a little more.
 const SKEW_MS: i64 = 500;
 /// How late a timer may fire while nothing is wrong, in ms.
 const LATE_MS: i64 = 5_000;
-
-/// A plan that was committed.
-pub struct Planned<'a> {
-    pub specs: &'a [Spec],
-    /// Whether it came of other rules, or another planner, and not of entries and timers.
-    pub arming: bool,
-    pub now: Timestamp,
-    /// What waited when it was committed.
-    pub waiting: &'a Waiting,
-    pub plan: &'a Plan,
-}
 
 /// What an attempt puts on the wire.
 pub struct Post {
@@ -62,11 +50,9 @@ struct Record {
 }
 
 /// Everything that was seen.
-#[derive(Default)]
 pub struct Ledger {
     pub violations: Vec<String>,
-    reference: Reference,
-    upto: Seq,
+    against: Against,
     /// The ids of events that were answered 2xx.
     accepted: BTreeSet<String>,
     /// The sender's ids in the inbox.
@@ -97,6 +83,23 @@ pub struct Counts {
     pub calls: u64,
 }
 
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            violations: Vec::new(),
+            against: Against::new(versions().iter().flat_map(|version| &version.specs)),
+            accepted: BTreeSet::new(),
+            inbox: BTreeMap::new(),
+            deliveries: BTreeMap::new(),
+            lanes: BTreeMap::new(),
+            open: BTreeSet::new(),
+            chat_free_ms: None,
+            calm_since: None,
+            counts: Counts::default(),
+        }
+    }
+}
+
 impl Ledger {
     pub fn violate(&mut self, what: String) {
         // One is enough to fail; a flood would say no more.
@@ -120,48 +123,25 @@ impl Ledger {
 
     /// A plan was committed: it is what the reference says.
     pub fn planned(&mut self, planned: &Planned<'_>, true_ms: Ms, calm: bool) {
-        let Planned { specs, arming, now, waiting, plan } = *planned;
+        let Planned { doing, now, waiting, plan, .. } = *planned;
         self.follow(plan, now);
-        for why in plan.whys.iter().filter(|why| why.outcome == "parked" || why.outcome == "failed") {
-            self.violate(format!("{}: {}: {}", why.rule, why.outcome, why.note));
-        }
-        let now_ms = now.as_millisecond();
-        if arming {
-            self.reference.arm(specs, now_ms);
-            if !plan.deliveries.is_empty() {
-                self.violate(format!("new rules alone made {} deliveries", plan.deliveries.len()));
-            }
-            return;
-        }
-        let upto = plan.upto.unwrap_or(0);
-        if plan.upto.is_some_and(|upto| upto <= self.upto) {
-            return self.violate(format!("planned up to {upto} again, after {}", self.upto));
-        }
-        let entries: Vec<_> = waiting.entries.iter().filter(|entry| entry.seq <= upto).collect();
-        self.upto = self.upto.max(upto);
         let own = |item: &Item| match item {
             Item::Event(event) => event.is_echo(),
-            Item::Signal(signal) => signal.from_own,
+            // That something is well again is told where its failing was, whatever found out.
+            Item::Signal(signal) => signal.from_own && signal.kind != "fanfare.destination.recovered",
             Item::Command(_) => false,
         };
-        if waiting.timers.is_empty() && entries.iter().all(|entry| own(&entry.item)) && !plan.events.is_empty() {
+        let mut entries = waiting.entries.iter().filter(|entry| plan.upto.is_some_and(|upto| entry.seq <= upto));
+        let timers = doing != Doing::Plans || !waiting.timers.is_empty();
+        if !timers && entries.all(|entry| own(&entry.item)) && !plan.events.is_empty() {
             self.violate("what an own event set off raised another".into());
         }
-        let read: Vec<Entry> = entries.iter().map(|entry| read(entry.seq, &entry.item)).collect();
-        self.reference.latest = 0;
-        let mut expected = self.reference.tick(specs, now_ms, &read);
-        let mut said: Vec<Said> = plan.deliveries.iter().filter_map(said).collect();
-        let mut missed: Vec<(String, Ms)> = plan.events.iter().filter_map(absence).collect();
-        expected.said.sort();
-        expected.missed.sort();
-        said.sort();
-        missed.sort();
-        if (&said, &missed) != (&expected.said, &expected.missed) {
-            self.violate(format!("planned at {now} of {read:?}\n  {said:?} {missed:?}\nand not\n  {expected:?}"));
-        }
+        let wrong = self.against.planned(planned);
+        wrong.into_iter().for_each(|wrong| self.violate(wrong));
         let calm_since = calm.then(|| *self.calm_since.get_or_insert(true_ms));
-        if calm_since.is_some_and(|since| true_ms > since + 2 * DAY) && self.reference.latest > LATE_MS {
-            self.violate(format!("a timer was {} ms late, and nothing was wrong", self.reference.latest));
+        let latest = self.against.reference.latest;
+        if calm_since.is_some_and(|since| true_ms > since + 2 * DAY) && latest > LATE_MS {
+            self.violate(format!("a timer was {latest} ms late, and nothing was wrong"));
         }
     }
 
@@ -376,7 +356,7 @@ impl Ledger {
         for id in lost {
             self.violate(format!("event {id} was answered 2xx and is lost"));
         }
-        let unplanned: Vec<Seq> = self.inbox.values().copied().filter(|seq| *seq > self.upto).collect();
+        let unplanned: Vec<Seq> = self.inbox.values().copied().filter(|seq| *seq > self.against.upto).collect();
         for seq in unplanned {
             self.violate(format!("the event at {seq} was never planned"));
         }
@@ -426,83 +406,11 @@ impl Ledger {
 
     /// How many documents of each kind there must be.
     pub fn documents(&self) -> [(&'static str, usize); 5] {
-        self.reference.counts()
+        self.against.reference.counts()
     }
 
     /// The open cases, by rule and key.
     pub fn open_cases(&self) -> Vec<(String, String)> {
-        self.reference.open()
-    }
-}
-
-fn ms(at: Timestamp) -> Ms {
-    at.as_millisecond()
-}
-
-fn line(rule: &str) -> String {
-    line_of(rule).unwrap_or(rule).to_owned()
-}
-
-/// An entry as the reference reads it.
-fn read(seq: Seq, item: &Item) -> Entry {
-    match item {
-        Item::Event(event) if &*event.kind == MISSING => {
-            let text = |name: &str| event.data()[name].as_str().unwrap_or_default().to_owned();
-            let since = text("since").parse::<Timestamp>().map(ms).unwrap_or_default();
-            Entry::Missing { line: line(&text("rule")), since, seq, at: ms(event.created) }
-        }
-        Item::Event(event) => Entry::Event(reference::Event {
-            seq,
-            kind: event.kind.to_string(),
-            key: event.data().get("key").and_then(Value::as_str).unwrap_or_default().to_owned(),
-            created: ms(event.created),
-            received: ms(event.received),
-            date: None,
-        }),
-        Item::Command(Command::CloseCase { rule, key, .. }) => Entry::Close { line: line(rule), key: key.clone() },
-        Item::Command(Command::AckCase { rule, key, .. }) => Entry::Ack { line: line(rule), key: key.clone() },
-        Item::Command(Command::Mute(mute)) => Entry::Mute(Mute {
-            id: mute.id.clone(),
-            line: mute.rule.as_deref().map(line),
-            to: mute.destination.clone(),
-            from: ms(mute.from),
-            until: ms(mute.until),
-        }),
-        Item::Command(Command::Unmute { id, .. }) => Entry::Unmute { id: id.clone() },
-        Item::Command(Command::Replay { .. }) | Item::Signal(_) => Entry::Other,
-    }
-}
-
-/// A delivery as the reference says it; nothing for a fallback, which follows from what happens and not from the rules.
-fn said(planned: &NewDelivery) -> Option<Said> {
-    let told = &planned.assignment;
-    if told.died.is_some() {
-        return None;
-    }
-    Some(Said {
-        line: line(&planned.rule),
-        action: planned.action.clone(),
-        to: planned.destination.clone(),
-        how: match (&told.say, planned.act) {
-            (Say::Summary, _) => How::Summary,
-            (_, Act::Close) => How::Update,
-            _ => How::Message,
-        },
-        events: if told.events.is_empty() {
-            BTreeSet::from([told.event])
-        } else {
-            told.events.iter().copied().collect()
-        },
-        more: told.more,
-        suppressed: told.suppressed,
-        count: told.case.as_ref().map_or(0, |case| case.count),
-    })
-}
-
-/// What an own event says of an absence.
-fn absence(event: &Event) -> Option<(String, Ms)> {
-    match read(0, &Item::Event(Box::new(event.clone()))) {
-        Entry::Missing { line, since, .. } => Some((line, since)),
-        _ => None,
+        self.against.reference.open()
     }
 }

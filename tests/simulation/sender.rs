@@ -48,7 +48,7 @@ struct Happening {
 
 /// When something happens: moments at which several things do.
 pub fn clusters(dice: &mut fastrand::Rng, until_ms: Ms) -> Vec<Ms> {
-    let mut at: Vec<Ms> = (0..dice.usize(14..20)).map(|_| START_MS + dice.i64(0..until_ms)).collect();
+    let mut at: Vec<Ms> = (0..dice.usize(10..16)).map(|_| START_MS + dice.i64(0..until_ms)).collect();
     at.sort_unstable();
     at
 }
@@ -61,7 +61,7 @@ fn happenings(dice: &mut fastrand::Rng, clusters: &[Ms]) -> Vec<Happening> {
             let at_ms = cluster + if dice.bool() { dice.i64(0..5 * MINUTE) } else { dice.i64(0..3 * HOUR) };
             let kind = pick(dice);
             // About the same few things, so that they meet.
-            let few = if kind == "track.uploaded" { 1 } else { 4 };
+            let few = if kind == "track.uploaded" { 1 } else { 3 };
             let key = format!("K{}", dice.u32(0..few));
             let late = if dice.u32(0..6) == 0 { dice.i64(0..2 * HOUR) } else { dice.i64(0..3_000) };
             let created = (at_ms - late) / 1000;

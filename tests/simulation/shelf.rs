@@ -11,7 +11,7 @@ use fanfare::clock::from_ms;
 use fanfare::delivery::{Attempt, Delivery, DeliveryId, State};
 use fanfare::event::{Event, EventId, Item, Seq};
 use fanfare::planner::why::WhyRow;
-use fanfare::planner::{Keys, Ledger, Plan, arm_keys};
+use fanfare::planner::{Keys, Ledger, Plan, Sweep};
 use fanfare::store::{
     Answer, Appended, Census, Claim, Claimed, Conflict, DeliveryFilter, Error, EventFilter, PlannerLease, Room,
     Settlement, Standing, Store, Waiting,
@@ -20,8 +20,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::broken::Breakage;
 use super::label::versions;
-use super::ledger::Planned;
 use super::world::{Doom, Replica, Sky, World};
+use crate::model::against::{Doing, Planned};
 
 /// A store behind a replica's way to it.
 pub struct Shelf {
@@ -124,7 +124,7 @@ impl Shelf {
         let appended = self.world.raw.append(event.clone()).await;
         if let Ok(Appended::Fresh(seq)) = appended {
             self.world.ledger().appended(&event, seq);
-            self.world.poke_all();
+            self.world.poke().await;
         }
         appended
     }
@@ -189,9 +189,13 @@ impl Store for Shelf {
         Box::pin(async move {
             let after = self.before(Verb::TakesIn).await?;
             let told = self.world.raw.tell(item, now).await;
-            self.world.poke_all();
+            self.world.poke().await;
             self.after(after, told).await
         })
+    }
+
+    fn is_shared(&self) -> bool {
+        self.world.places > 1
     }
 
     fn lease(&self, holder: &str, now: Timestamp, until: Timestamp) -> Answer<'_, Option<PlannerLease>> {
@@ -200,11 +204,7 @@ impl Store for Shelf {
         Box::pin(async move {
             let after = self.before(Verb::Notes).await?;
             let lease = self.world.raw.lease(&holder, now, until).await;
-            let lease = self.after(after, lease).await;
-            // The step reads the snapshot in force as soon as it has this answer.
-            let replica = self.replica();
-            replica.planning.store(replica.version(), Ordering::Relaxed);
-            lease
+            self.after(after, lease).await
         })
     }
 
@@ -217,7 +217,7 @@ impl Store for Shelf {
     }
 
     fn ledger(&self, keys: &Keys) -> Answer<'_, Ledger> {
-        self.replica().arming.store(*keys == arm_keys(), Ordering::Relaxed);
+        *self.replica().doing.lock().unwrap() = Doing::of_keys(keys);
         let keys = keys.clone();
         Box::pin(async move {
             let after = self.before(Verb::Reads).await?;
@@ -244,16 +244,16 @@ impl Store for Shelf {
             let made = world.raw.commit(&lease, plan.clone(), now).await;
             if made.is_ok() {
                 let replica = self.replica();
-                let arming = replica.arming.load(Ordering::Relaxed);
+                let doing = *replica.doing.lock().unwrap();
                 let specs = &versions()[replica.planning.load(Ordering::Relaxed)].specs;
                 let count = plan.deliveries.len();
                 world.tell(|| {
-                    let by = (replica.number, if arming { "arms" } else { "plans" }, from_ms(now.as_millisecond()));
-                    format!("replica {} {} at {}: up to {:?}, {count} deliveries", by.0, by.1, by.2, plan.upto)
+                    let by = (replica.number, doing, from_ms(now.as_millisecond()));
+                    format!("replica {} {:?} at {}: up to {:?}, {count} deliveries", by.0, by.1, by.2, plan.upto)
                 });
-                let planned = Planned { specs, arming, now, waiting: &waiting, plan: &plan };
+                let planned = Planned { specs, doing, now, waiting: &waiting, plan: &plan };
                 world.ledger().planned(&planned, world.true_ms(), world.is_calm());
-                world.poke_all();
+                world.poke().await;
             }
             self.after(after, made).await
         })
@@ -309,7 +309,7 @@ impl Store for Shelf {
             world.tell(|| format!("replica {} settles {id}: {outcome:?}, {settled:?}", self.replica().number));
             world.ledger().settled(&claim, self.replica().number, &settlement, settled.is_ok(), now);
             if settled.is_ok() {
-                world.poke_all();
+                world.poke().await;
             }
             self.after(after, settled).await
         })
@@ -322,7 +322,7 @@ impl Store for Shelf {
             let released = self.world.raw.release(&claim, state, &reason, now).await;
             if released.is_ok() {
                 self.world.ledger().released(&claim);
-                self.world.poke_all();
+                self.world.poke().await;
             }
             self.after(after, released).await
         })
@@ -361,7 +361,15 @@ impl Store for Shelf {
     }
 
     fn docs(&self, kind: &str, after: &str, limit: usize) -> Answer<'_, Vec<(String, String)>> {
-        self.world.raw.docs(kind, after, limit)
+        if kind == Sweep::CASES {
+            *self.replica().doing.lock().unwrap() = Doing::Sweeps;
+        }
+        let (kind, id) = (kind.to_owned(), after.to_owned());
+        Box::pin(async move {
+            let after = self.before(Verb::Reads).await?;
+            let docs = self.world.raw.docs(&kind, &id, limit).await;
+            self.after(after, docs).await
+        })
     }
 
     fn waiting_destinations(&self) -> Answer<'_, Vec<String>> {

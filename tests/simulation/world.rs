@@ -20,6 +20,7 @@ use super::ledger::Ledger;
 use super::life::{Life, Stage};
 use super::shelf::Shelf;
 use super::wire::{Mood, Post};
+use crate::model::against::Doing;
 
 /// The first moment of every world, in ms: a Monday.
 pub const START_MS: i64 = 1_767_607_200_000;
@@ -43,6 +44,8 @@ pub struct World {
     dice: Mutex<fastrand::Rng>,
     pub raw: Arc<dyn Store>,
     pub breakage: Breakage,
+    /// How many replicas there are.
+    pub places: usize,
     pub ledger: Mutex<Ledger>,
     pub sky: Mutex<Sky>,
     pub moods: Mutex<BTreeMap<String, Mood>>,
@@ -72,10 +75,12 @@ impl Clock for SimClock {
 
 impl World {
     pub fn new(seed: u64, raw: Arc<dyn Store>, breakage: Breakage, told: bool) -> Arc<Self> {
+        let mut dice = fastrand::Rng::with_seed(seed);
         Arc::new(Self {
+            places: dice.usize(1..4),
             origin: Instant::now(),
             jump_ms: AtomicI64::new(0),
-            dice: Mutex::new(fastrand::Rng::with_seed(seed)),
+            dice: Mutex::new(dice),
             raw,
             breakage,
             ledger: Mutex::new(Ledger::default()),
@@ -162,11 +167,27 @@ impl World {
         (!living.is_empty()).then(|| living[self.roll(|dice| dice.usize(0..living.len()))].clone())
     }
 
-    /// Something changed in the store: all look within a second, since polling is the truth.
+    /// Something changed that everybody may have missed.
     pub fn poke_all(&self) {
         for replica in self.replicas.lock().unwrap().iter() {
             replica.planned.notify_one();
             replica.dispatched.notify_one();
+        }
+    }
+
+    /// Something changed in the store: where there is something to do, all look within a second, since polling is the
+    /// truth.
+    pub async fn poke(&self) {
+        let waiting = self.raw.waiting(from_ms(self.now_ms()), 1).await;
+        let to_plan = waiting.is_ok_and(|waiting| !waiting.entries.is_empty());
+        let to_send = self.raw.waiting_destinations().await.is_ok_and(|waiting| !waiting.is_empty());
+        for replica in self.replicas.lock().unwrap().iter() {
+            if to_plan {
+                replica.planned.notify_one();
+            }
+            if to_send {
+                replica.dispatched.notify_one();
+            }
         }
     }
 
@@ -192,7 +213,7 @@ impl World {
                 dispatched: Notify::new(),
                 doom: Mutex::new((0, Doom::End)),
                 under_way: Mutex::new(HashMap::new()),
-                arming: AtomicBool::new(false),
+                doing: Mutex::new(Doing::Plans),
                 planning: AtomicUsize::new(version),
             }
         });
@@ -250,8 +271,8 @@ pub struct Replica {
     /// After so many more steps it comes to this; 0: to nothing.
     pub doom: Mutex<(u32, Doom)>,
     under_way: Mutex<HashMap<String, u32>>,
-    /// Whether what it commits next comes of other rules, not of entries and timers.
-    pub arming: AtomicBool,
+    /// What it commits next is for.
+    pub doing: Mutex<Doing>,
     /// The version by which it plans at the moment.
     pub planning: AtomicUsize,
 }
@@ -333,6 +354,7 @@ async fn planning(world: Arc<World>, replica: Arc<Replica>) {
     loop {
         let now = replica.live.clock.now();
         let wake = &replica.live.to_plan;
+        replica.planning.store(replica.version(), Ordering::Relaxed);
         let turn = plan::step(&replica.live, now).await;
         failures = if turn.is_err() { failures + 1 } else { 0 };
         match turn {
@@ -369,7 +391,7 @@ async fn dispatching(world: Arc<World>, replica: Arc<Replica>) {
         };
         failures = 0;
         if claimed.claims.is_empty() {
-            let left = left(&replica, claimed.next, Duration::from_secs(3600));
+            let left = left(&replica, claimed.next, Duration::from_secs(24 * 3600));
             wait(&world, &replica.live.to_dispatch, &replica.dispatched, left).await;
         }
         for claim in claimed.claims {

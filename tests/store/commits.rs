@@ -55,6 +55,18 @@ pub async fn a_lease_that_ran_out_is_anothers_with_a_higher_token(bench: Bench) 
     assert_eq!(bench.lease("a", at(11), at(21)).await.unwrap(), None);
 }
 
+pub async fn a_lease_that_ends_far_ahead_after_the_clock_was_set_back_is_anothers(bench: Bench) {
+    let first = bench.lease("a", at(7200), at(7204)).await.unwrap().unwrap();
+    let second = bench.lease("b", at(3600), at(3604)).await.unwrap().unwrap();
+    assert_eq!(second.token, first.token + 1);
+    assert_eq!(second.until, at(3604));
+    assert_eq!(
+        bench.lease("c", at(3590), at(3594)).await.unwrap(),
+        None,
+        "clocks that differ by seconds are no reason"
+    );
+}
+
 pub async fn a_lost_lease_cannot_commit(bench: Bench) {
     let first = bench.lease("a", start(), at(10)).await.unwrap().unwrap();
     let second = bench.lease("b", at(10), at(20)).await.unwrap().unwrap();

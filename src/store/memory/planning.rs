@@ -10,7 +10,7 @@ use crate::event::Seq;
 use crate::planner::Plan;
 use crate::planner::ledger::{DocChange, DueTimer, Key, Keys, Ledger, Timer};
 use crate::planner::why::WhyRow;
-use crate::store::life::{holds_on, whole};
+use crate::store::life::{holds_on, is_over, whole};
 use crate::store::{Error, PlannerLease};
 
 /// What the planner knows.
@@ -33,7 +33,7 @@ impl Planning {
             None => 1,
             Some((by, lease)) if by == holder && holds_on(lease.until, now, until) => return Some(lease.clone()),
             Some((by, lease)) if by == holder => lease.token,
-            Some((_, lease)) if lease.until <= now => lease.token + 1,
+            Some((_, lease)) if is_over(lease.until, now, until) => lease.token + 1,
             Some(_) => return None,
         };
         let lease = PlannerLease { token, until: whole(until) };

@@ -12,7 +12,7 @@ use crate::event::Seq;
 use crate::planner::Plan;
 use crate::planner::ledger::{DocChange, Key, Keys, Ledger, Timer};
 use crate::planner::why::WhyRow;
-use crate::store::life::{holds_on, whole};
+use crate::store::life::{holds_on, is_over, whole};
 use crate::store::rows;
 use crate::store::{Error, PlannerLease};
 
@@ -38,7 +38,7 @@ fn judge(row: &Row, holder: &str, now: Timestamp, until: Timestamp) -> Result<St
             Standing::Stays(Some(PlannerLease { token: token.cast_unsigned(), until: ends }))
         }
         () if by == holder => Standing::Open(token),
-        () if ends <= now => Standing::Open(token + 1),
+        () if is_over(ends, now, until) => Standing::Open(token + 1),
         () => Standing::Stays(None),
     })
 }

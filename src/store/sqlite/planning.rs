@@ -9,7 +9,7 @@ use crate::event::Seq;
 use crate::planner::Plan;
 use crate::planner::ledger::{DocChange, Key, Keys, Ledger, Timer};
 use crate::planner::why::WhyRow;
-use crate::store::life::{holds_on, whole};
+use crate::store::life::{holds_on, is_over, whole};
 use crate::store::rows::{json, text};
 use crate::store::{Error, PlannerLease};
 
@@ -27,7 +27,7 @@ impl Desk {
                 return Ok(Some(PlannerLease { token: token.cast_unsigned(), until: from_ms(ends) }));
             }
             Some((by, token, _)) if by == holder => token,
-            Some((_, token, ends)) if from_ms(ends) <= now => token + 1,
+            Some((_, token, ends)) if is_over(from_ms(ends), now, until) => token + 1,
             Some(_) => return Ok(None),
         };
         let until = whole(until);
