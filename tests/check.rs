@@ -1,7 +1,7 @@
 //! `check`: what a person sees of each mistake, and of what is legal and surely not meant.
 //!
 //! Cases are files. `check/suspect` holds rules files, named by the code of the problem that each has (and no other);
-//! `check/config` files that stand as `fanfare.yaml`; `check/template` messages, said by a rule of fraud cases. Beside
+//! `check/whole` rules files with mistakes that only all files together show; `check/config` files that stand as `fanfare.yaml`; `check/template` messages, said by a rule of fraud cases. Beside
 //! each is the report. `UPDATE=1` writes what is said now. Mistakes of rules files are in `rules/error`, of test files
 //! in `trial/wrong`.
 
@@ -111,6 +111,75 @@ fn every_mistake_of_a_template_is_told_as_its_golden_says() {
         let folder = folder(&files);
         report(&folder, &loaded(&folder), &PARTIAL)
     });
+}
+
+#[test]
+fn every_mistake_that_only_the_whole_shows_is_told_as_its_golden_says() {
+    let cases = cases("whole", "yaml");
+    assert!(cases.len() >= 15);
+    hold(&cases, |name, text| {
+        let folder = folder(&[
+            ("fanfare.yaml", CONFIG),
+            ("rules/r.yaml", text),
+            ("templates/fraud-alert.md", "look\n"),
+            ("templates/_footer.md", "bye\n"),
+        ]);
+        let loaded = loaded(&folder);
+        assert!(loaded.problems.has_errors(), "{name}");
+        if name.starts_with("five-") {
+            assert_eq!(loaded.problems.count().0, 5, "{}", report(&folder, &loaded, &PARTIAL));
+        }
+        report(&folder, &loaded, &PARTIAL)
+    });
+}
+
+#[test]
+fn every_format_tells_errors_warnings_and_notes_apart_and_strict_fails_for_warnings() {
+    let config = CONFIG.replace("${env:", "${env:CHECK_");
+    let of = |when: &str, extra: &str| {
+        format!(
+            "rules:\n  - name: r\n    events: fanfare.*\n    actions: {{to: oncall}}\n  - name: s\n    events: fraud.action_required\n    \
+                 when: {{{when}}}\n    {extra}\n    actions: {{to: [release-team, hooked, label-heads, office]}}\n"
+        )
+    };
+    let note = of("$.data.severity: high", "hours: {days: mon-fri, from: \"22:00\", to: \"06:00\"}");
+    let warning = of("$.data.severty: high", "shadow: false");
+    let error = of("$.data.severity: {gets: 1}", "shadow: false");
+    let rows = [
+        (&note, "across-midnight", "note", "notice", true, true),
+        (&warning, "unknown-path", "warning", "warning", true, false),
+        (&error, "unknown-operator", "error", "error", false, false),
+    ];
+    for (rules, code, level, command, is_good, is_good_when_strict) in rows {
+        let folder = folder(&[("fanfare.yaml", &config), ("rules/r.yaml", rules)]);
+        let check = |arguments: &[&str]| {
+            let output = std::process::Command::new(env!("CARGO_BIN_EXE_fanfare"))
+                .args(["check", "--rules-only"])
+                .args(arguments)
+                .current_dir(folder.path())
+                .env_remove("FANFARE_CONFIG")
+                .output()
+                .unwrap();
+            (output.status.success(), String::from_utf8(output.stdout).unwrap())
+        };
+        assert_eq!(check(&[]).0, is_good, "{code}: {}", check(&[]).1);
+        let (success, text) = check(&["--strict"]);
+        assert_eq!(success, is_good_when_strict, "{code}: {text}");
+        assert!(text.contains(&format!("{level}[{code}]")), "{text}");
+        assert!(text.ends_with(&format!("read: 1 {level}\n")), "{text}");
+        let json: serde_json::Value = serde_json::from_str(&check(&["--format", "json"]).1).unwrap();
+        assert_eq!((&json[0]["code"], &json[0]["gravity"]), (&code.into(), &level.into()));
+        assert!(json[0]["line"].as_u64().is_some() && json[0]["hint"].is_string(), "{json}");
+        let github = check(&["--format", "github"]).1;
+        assert!(github.starts_with(&format!("::{command} file=rules/r.yaml,line=")), "{github}");
+        let sarif: serde_json::Value = serde_json::from_str(&check(&["--format", "sarif"]).1).unwrap();
+        let run = &sarif["runs"][0];
+        let result = &run["results"][0];
+        assert_eq!((&result["ruleId"], &result["level"]), (&code.into(), &level.into()));
+        assert_eq!(result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"], "rules/r.yaml");
+        let described = run["tool"]["driver"]["rules"].as_array().unwrap();
+        assert_eq!(described.iter().any(|rule| rule["id"] == code), level != "error", "{sarif}");
+    }
 }
 
 /// The codes of all problems.

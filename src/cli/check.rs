@@ -1,5 +1,6 @@
 //! `fanfare check`: everything that is wrong, at once.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::ValueEnum;
@@ -10,8 +11,9 @@ use crate::clock::{Clock, RealClock};
 use crate::config::Settings;
 use crate::config::load::{self, Loaded};
 use crate::config::substitute::RealEnvironment;
+use crate::config::suspect;
 use crate::config::suspect::Past;
-use crate::problem::{Gravity, Problem};
+use crate::problem::{Gravity, Place, Problem};
 use crate::store;
 use crate::store::{Glance, Wanted};
 
@@ -133,36 +135,52 @@ fn github(problem: &Problem) -> String {
     format!("::{command}{}::{}", place.unwrap_or_default(), escape(&message))
 }
 
-/// SARIF 2.1.0 (OASIS), one run.
+/// SARIF 2.1.0 (OASIS), one run. What is known of a code beyond its message stands with the tool.
 fn sarif(loaded: &Loaded) -> Value {
+    let place = |place: &Place| {
+        json!({
+            "artifactLocation": {"uri": place.file.path},
+            "region": {"startLine": place.line(), "startColumn": place.column()},
+        })
+    };
     let result = |problem: &Problem| {
-        let locations: Vec<Value> = problem
-            .place
+        let locations: Vec<Value> = problem.place.iter().map(|at| json!({"physicalLocation": place(at)})).collect();
+        let related: Vec<Value> = problem
+            .also
             .iter()
-            .map(|place| {
-                json!({"physicalLocation": {
-                    "artifactLocation": {"uri": place.file.path},
-                    "region": {"startLine": place.line(), "startColumn": place.column()},
-                }})
-            })
+            .map(|(at, label)| json!({"physicalLocation": place(at), "message": {"text": label}}))
             .collect();
-        let level = match problem.gravity {
-            Gravity::Error => "error",
-            Gravity::Warning => "warning",
-            Gravity::Note => "note",
-        };
         let text = match &problem.hint {
             Some(hint) => format!("{} ({hint})", problem.message),
             None => problem.message.clone(),
         };
-        json!({"ruleId": problem.code, "level": level, "message": {"text": text}, "locations": locations})
+        let mut result = json!({
+            "ruleId": problem.code, "level": problem.gravity.name(), "message": {"text": text}, "locations": locations,
+        });
+        if !related.is_empty() {
+            result["relatedLocations"] = related.into();
+        }
+        result
     };
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
-            "tool": {"driver": {"name": "fanfare", "version": env!("CARGO_PKG_VERSION")}},
+            "tool": {"driver": {
+                "name": "fanfare",
+                "version": env!("CARGO_PKG_VERSION"),
+                "rules": sarif_rules(loaded),
+            }},
             "results": loaded.problems.iter().map(result).collect::<Vec<_>>(),
         }],
     })
+}
+
+/// What the codes that occur mean, where that can be said of each of them alike.
+fn sarif_rules(loaded: &Loaded) -> Vec<Value> {
+    let codes: BTreeSet<&str> = loaded.problems.iter().map(|problem| problem.code).collect();
+    let told = suspect::ALL.iter().map(|one| (one.code, one.doc, one.mend)).chain(suspect::ELSEWHERE.iter().copied());
+    told.filter(|(code, ..)| codes.contains(code))
+        .map(|(code, doc, mend)| json!({"id": code, "shortDescription": {"text": doc}, "help": {"text": mend}}))
+        .collect()
 }

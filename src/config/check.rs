@@ -16,7 +16,7 @@ use crate::event::{Event, OWN_SOURCE};
 use crate::message::{Context, Templates};
 use crate::problem::{Problem, Problems};
 use crate::rules::parse::times::hours_choice;
-use crate::rules::{Action, Held, Rule, RuleSet};
+use crate::rules::{Action, At, Held, Rule, RuleSet};
 use crate::source::Source;
 
 /// Destinations by name, as a snapshot holds them.
@@ -67,6 +67,9 @@ pub fn names(
         }
     }
     if let Some(destinations) = destinations {
+        for to in rules.mutes.iter().filter_map(|mute| mute.destination.as_ref()) {
+            place(to, destinations, problems);
+        }
         address_names(rules, destinations, problems);
         fallbacks(destinations, problems);
     }
@@ -90,13 +93,19 @@ fn message(action: &Action, templates: &Templates, problems: &mut Problems) {
     }
 }
 
-fn places(action: &Action, destinations: &Destinations, problems: &mut Problems) {
-    for to in action.to.iter().filter(|to| !destinations.contains_key(&to.value)) {
+fn place(to: &At<String>, destinations: &Destinations, problems: &mut Problems) {
+    if !destinations.contains_key(&to.value) {
         problems.push(
             Problem::error("no-destination", format!("there is no destination `{}`", to.value))
                 .at(&to.place)
                 .suggest(&to.value, destinations.keys().map(String::as_str)),
         );
+    }
+}
+
+fn places(action: &Action, destinations: &Destinations, problems: &mut Problems) {
+    for to in &action.to {
+        place(to, destinations, problems);
     }
     let known: BTreeSet<&str> = action
         .to

@@ -175,6 +175,10 @@ impl Store for Watched {
         self.store.probe()
     }
 
+    fn alive(&self, now: Timestamp) -> Answer<'_, Option<Timestamp>> {
+        self.store.alive(now)
+    }
+
     fn close(&self) -> Answer<'_, ()> {
         self.store.close()
     }

@@ -242,10 +242,10 @@ impl Folder {
         let [title, severity, link, _, image] = KEYS;
         written.title = scalar(self, title, problems);
         written.severity = scalar(self, severity, problems);
-        if let Some(source) = written.severity.as_ref().and_then(|name| self.sources.get(name)) {
-            if !literal_severity(source, problems) {
-                self.broken.extend(written.severity.clone());
-            }
+        if let Some(source) = written.severity.as_ref().and_then(|name| self.sources.get(name))
+            && !literal_severity(source, problems)
+        {
+            self.broken.extend(written.severity.clone());
         }
         written.link = scalar(self, link, problems);
         written.image = scalar(self, image, problems);

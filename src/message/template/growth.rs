@@ -421,11 +421,15 @@ impl Look<'_> {
 
     /// Whether a list is only looked through where it stands: `x in [a, b]`, `[a, b]|join`.
     fn is_used_up(&self, range: &Range<usize>) -> bool {
-        let filter = match (self.token(range.end + 1), self.token(range.end + 2)) {
+        self.becomes_scalar(range.end) || self.before(range.start) == Some(&Token::Name("in".into()))
+    }
+
+    /// Whether a filter right behind what ends there makes a number or a text of it.
+    fn becomes_scalar(&self, end: usize) -> bool {
+        match (self.token(end + 1), self.token(end + 2)) {
             (Some(Token::Sign('|')), Some(Token::Name(name))) => SCALAR.contains(&name.as_str()),
             _ => false,
-        };
-        filter || self.before(range.start) == Some(&Token::Name("in".into()))
+        }
     }
 
     /// `{% set ns.list = … %}`: what outlives a turn of a loop can't be what was built before.
@@ -468,12 +472,6 @@ impl Look<'_> {
             matches!(token, Some(Token::Sign('+' | '-' | '/' | '%' | '<' | '>' | '=' | '!')))
                 || matches!(token, Some(Token::Name(word)) if ["if", "is", "in", "not"].contains(&word.as_str()))
         };
-        sign(self.token(end + 1)) || sign(self.before(at)) || {
-            let scalar = match (self.token(end + 1), self.token(end + 2)) {
-                (Some(Token::Sign('|')), Some(Token::Name(name))) => SCALAR.contains(&name.as_str()),
-                _ => false,
-            };
-            scalar
-        }
+        sign(self.token(end + 1)) || sign(self.before(at)) || self.becomes_scalar(end)
     }
 }
