@@ -14,6 +14,7 @@ use crate::config::Snapshot;
 use crate::config::files::{self, Files};
 use crate::config::load::Loaded;
 use crate::config::substitute::NoEnvironment;
+use crate::message::template::branches::Branches;
 use crate::problem::{File, Gravity, Problem, Problems};
 use crate::rules::glob::Glob;
 use crate::rules::trial;
@@ -40,7 +41,7 @@ pub(crate) struct Test {
     /// How the outcome is printed
     #[arg(long, value_enum, default_value = "text")]
     format: TestFormat,
-    /// Say what of the rules no test reaches
+    /// Say what of rules and templates no test reaches
     #[arg(long)]
     coverage: bool,
     /// Test again whenever a file changes
@@ -131,6 +132,7 @@ impl Test {
         if chosen.is_empty() {
             return self.nothing(&tests);
         }
+        let stage = if self.coverage { stage.watching() } else { stage };
         let outcomes = self.play(&stage, &chosen);
         match self.format {
             TestFormat::Text => print!("{}", print::text(&outcomes)),
@@ -147,7 +149,9 @@ impl Test {
         let coverage = stage.snapshot().rules.as_ref().filter(|_| self.coverage).map(|rules| {
             let mut all = Coverage::default();
             played.iter().for_each(|played| all.add(played.coverage.clone()));
-            all.reached(rules)
+            let mut reached = all.reached(rules);
+            reached.add_branches(stage.snapshot().templates.branches().map(Branches::taken).unwrap_or_default());
+            reached
         });
         Outcomes { tests: tests.iter().copied().zip(played).collect(), coverage, took }
     }

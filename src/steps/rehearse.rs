@@ -19,12 +19,12 @@ use crate::channels::wire::Transport;
 use crate::channels::{Channel, HttpRequest, Kind, Reply, Request, Sending, Verdict};
 use crate::clock::{Clock, VirtualClock, plus};
 use crate::config::{Destination, Snapshot};
-use crate::delivery::{Act, Delivery, DeliveryId, Outcome, Receipt, State};
+use crate::delivery::{Act, Delivery, DeliveryId, Outcome, Receipt, Say, State};
 use crate::event::Event;
 use crate::message::{Rendered, plain};
 use crate::pace::{Limits, Retry};
 use crate::problem::{File, Place};
-use crate::rules::RuleSet;
+use crate::rules::{Rule, RuleSet};
 use crate::secret::Secret;
 use crate::steps::{Live, Turn, dispatch, plan};
 use crate::store::{DeliveryFilter, EventFilter};
@@ -71,6 +71,19 @@ impl Stage {
     #[must_use]
     pub fn kept_in(self, store: fn() -> Secret) -> Self {
         Self { store, ..self }
+    }
+
+    /// The same, and it is noted which branches of templates are taken.
+    #[must_use]
+    pub fn watching(mut self) -> Self {
+        let actions = self.base.rules.iter().flat_map(|rules| &rules.rules).flat_map(Rule::all_actions);
+        let texts = actions.filter_map(|action| match &action.say.value {
+            Say::Text(text) => Some((text.as_str(), &action.say.place)),
+            Say::Message(_) | Say::Default | Say::Summary => None,
+        });
+        let watched = self.base.templates.watching(texts);
+        self.base.templates = Arc::new(watched);
+        self
     }
 
     /// The snapshot that it was made from.
@@ -324,6 +337,11 @@ impl Rehearsal {
         self.clock.set(until.max(self.now()));
         self.settle().await?;
         Ok(())
+    }
+
+    /// How many turns it has taken: of planning, and of dispatching what is due.
+    pub fn turns(&self) -> u64 {
+        self.turns
     }
 
     /// A destination fails from now on, or works again.

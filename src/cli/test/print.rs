@@ -53,12 +53,17 @@ fn painted(tone: Tone, text: &str) -> String {
 
 fn coverage(reached: &Reached, out: &mut String) {
     let of = |(reached, all): (usize, usize), what: &str| format!("{reached} of {all} {what}");
-    let parts =
-        [of(reached.rules, "rules"), of(reached.conditions, "outcomes of conditions"), of(reached.actions, "actions")];
+    let parts = [
+        of(reached.rules, "rules"),
+        of(reached.conditions, "outcomes of conditions"),
+        of(reached.actions, "actions"),
+        of(reached.branches, "branches of templates"),
+    ];
     let _ = writeln!(out, "\n{} {}", term::bold("reached:"), parts.join(", "));
     for gap in &reached.gaps {
         let place = term::dim(&format!("{}:{}", gap.file, gap.line));
-        let _ = writeln!(out, "  {place}  {}: {}", gap.rule, gap.what);
+        let rule = gap.rule.as_ref().map(|rule| format!("{rule}: ")).unwrap_or_default();
+        let _ = writeln!(out, "  {place}  {rule}{}", gap.what);
     }
     if !reached.gaps.is_empty() {
         out.push('\n');
@@ -78,6 +83,7 @@ pub(super) fn json(outcomes: &Outcomes<'_>) -> Value {
                 "rules": part(reached.rules),
                 "conditions": part(reached.conditions),
                 "actions": part(reached.actions),
+                "branches": part(reached.branches),
                 "gaps": reached.gaps,
             }),
         );

@@ -23,7 +23,7 @@ use crate::message::template::{bounded, filters};
 /// The most that a template may print, in bytes.
 pub(crate) const OUTPUT_MAX: usize = 256 * 1024;
 /// The work that one rendering may do, in MiniJinja's unit: about one instruction, or 64 bytes.
-const FUEL: u64 = 300_000;
+pub(crate) const FUEL: u64 = 300_000;
 /// How deep blocks, macros (4 each) and includes (10 each) may nest.
 const DEPTH_MAX: usize = 150;
 /// How deep a printed list or mapping may nest.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::delivery::{Say, Severity};
 use crate::message::pieces::{self, Piece};
+use crate::message::template::branches::Branches;
 use crate::message::template::context::Context;
 use crate::message::template::engine::Facts;
 use crate::message::template::files::{Folder, Written};
@@ -21,6 +22,7 @@ use crate::message::{Block, Field, Inline, Message, Native, Rendered, markdown, 
 use crate::problem::{File, Place, Problems};
 
 mod bounded;
+pub mod branches;
 mod check;
 pub mod context;
 mod default;
@@ -35,7 +37,9 @@ mod source;
 /// The templates folder, compiled.
 #[derive(Default)]
 pub struct Templates {
-    folder: Folder,
+    folder: Arc<Folder>,
+    /// Which branches were taken, if that is watched.
+    watched: Option<Arc<Branches>>,
 }
 
 impl fmt::Debug for Templates {
@@ -54,7 +58,18 @@ impl Templates {
     /// Compiles all files of the folder (`NAME.md`, `_NAME.md`, `NAME.CHANNEL.json|html`), by their file names. A message with
     /// a mistake is known by its name all the same.
     pub fn load(files: &[Arc<File>], problems: &mut Problems) -> Self {
-        Self { folder: files::load(files, problems) }
+        Self { folder: Arc::new(files::load(files, problems)), watched: None }
+    }
+
+    /// The same, and it is noted which branches are taken, also those of the rules' own `texts`, which have their places.
+    #[must_use]
+    pub fn watching<'t>(&self, texts: impl Iterator<Item = (&'t str, &'t Place)>) -> Self {
+        Self { folder: self.folder.clone(), watched: Some(Arc::new(Branches::of(&self.folder, texts))) }
+    }
+
+    /// Which branches were taken, if that is watched.
+    pub fn branches(&self) -> Option<&Branches> {
+        self.watched.as_deref()
     }
 
     /// The names of the messages, partials left out.
@@ -76,6 +91,9 @@ impl Templates {
     /// Renders what `say` names. Total: where a template fails, or isn't there, the default message says so.
     /// `native` is the channel's name and the ending of its override, if it takes one.
     pub fn render(&self, say: &Say, context: &Context<'_>, native: Option<(&str, &str)>) -> Rendered {
+        if let Some(branches) = &self.watched {
+            branches.watch(&self.folder, say, context, native);
+        }
         let facts = Arc::new(Facts::new(context.now, context.zone.clone()));
         let values = match say {
             Say::Message(_) | Say::Text(_) => context.values(&facts),
@@ -268,11 +286,20 @@ impl Templates {
 }
 
 impl Written {
-    /// All templates of the message, its channels' own formats too.
-    fn templates(&self) -> Vec<&str> {
+    /// The templates of the message, its channels' own formats left out.
+    fn own(&self) -> impl Iterator<Item = &str> {
         let scalars = [&self.title, &self.severity, &self.link, &self.image].into_iter().flatten();
         let fields = self.fields.iter().map(|(_, template)| template);
-        let all = scalars.chain(fields).chain([&self.body]).chain(self.natives.values());
-        all.map(String::as_str).collect()
+        scalars.chain(fields).chain([&self.body]).map(String::as_str)
+    }
+
+    /// The template of a channel's own format.
+    fn native(&self, channel: &str, ending: &str) -> Option<&str> {
+        self.natives.get(&(channel.to_owned(), ending.to_owned())).map(String::as_str)
+    }
+
+    /// All templates of the message, its channels' own formats too.
+    fn templates(&self) -> Vec<&str> {
+        self.own().chain(self.natives.values().map(String::as_str)).collect()
     }
 }

@@ -201,7 +201,8 @@ pub(crate) fn scan(source: &str) -> Scan {
     scan
 }
 
-fn end_of_raw(source: &str, from: usize) -> usize {
+/// Where the text goes on behind what must not be read.
+pub(super) fn end_of_raw(source: &str, from: usize) -> usize {
     let rest = source.get(from..).unwrap_or_default();
     let end = rest.match_indices("endraw").find(|(at, _)| {
         let before = rest.get(..*at).unwrap_or_default().trim_end().trim_end_matches(['-', '+']);
@@ -210,14 +211,17 @@ fn end_of_raw(source: &str, from: usize) -> usize {
     end.map_or(source.len(), |(at, word)| from + at + word.len())
 }
 
-/// The tokens up to `close`, and where the text goes on behind it.
-fn tokens(source: &str, from: usize, close: &str) -> (Tokens, usize) {
+/// The tokens up to `close`, and where the text goes on behind it. A `-` or `+` at either end only says what becomes of
+/// the white space there.
+pub(super) fn tokens(source: &str, from: usize, close: &str) -> (Tokens, usize) {
     let mut tokens = Tokens::new();
-    let mut at = from;
+    let is_sign = source.get(from..).is_some_and(|rest| rest.starts_with(['-', '+']));
+    let mut at = from + usize::from(is_sign);
     let mut braces = 0usize;
     while let Some(rest) = source.get(at..) {
         let Some(c) = rest.chars().next() else { break };
         if rest.starts_with(close) && (braces == 0 || close != "}}") {
+            tokens.pop_if(|(token, span)| matches!(token, Token::Sign('-' | '+')) && span.end == at);
             return (tokens, at + close.len());
         }
         let len = match c {

@@ -1,12 +1,15 @@
-//! What tests reach of the rules: which matched, which tests of conditions held and which did not, which actions acted.
+//! What tests reach: which rules matched, which tests of conditions held and which did not, which actions acted, which
+//! branches of templates were taken.
 //!
-//! Found by judging, with the same judge, the events that tests sent and those that Fanfare made of them.
+//! Found by judging, with the same judge, the events that tests sent and those that Fanfare made of them; templates note
+//! their branches themselves while they are rendered.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::event::Event;
+use crate::message::template::branches::Taken;
 use crate::problem::Place;
 use crate::rules::{Condition, Held, Rule, RuleSet, Why};
 
@@ -23,7 +26,7 @@ pub struct Coverage {
 }
 
 /// How much was reached, of how much.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Reached {
     /// Rules that matched, of the enabled ones.
     pub rules: (usize, usize),
@@ -31,15 +34,18 @@ pub struct Reached {
     pub conditions: (usize, usize),
     /// Actions that acted.
     pub actions: (usize, usize),
-    /// What was not reached, in the order of the rules.
+    /// Branches of templates, and of the rules' own texts, that were taken.
+    pub branches: (usize, usize),
+    /// What was not reached: of the rules in their order, then of the templates.
     pub gaps: Vec<Gap>,
 }
 
 /// Something that no test reached.
 #[derive(Debug, Clone, Serialize)]
 pub struct Gap {
-    /// The rule.
-    pub rule: String,
+    /// The rule; `None` where it is of a template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// What was not reached, in words.
     pub what: String,
     /// Its file.
@@ -118,7 +124,7 @@ impl Coverage {
 
     /// How much of these rules was reached.
     pub fn reached(&self, rules: &RuleSet) -> Reached {
-        let mut reached = Reached { rules: (0, 0), conditions: (0, 0), actions: (0, 0), gaps: Vec::new() };
+        let mut reached = Reached::default();
         for rule in rules.rules.iter().filter(|rule| rule.enabled) {
             let matched = self.matched.contains(&rule.name.value);
             reached.rules.0 += usize::from(matched);
@@ -163,9 +169,18 @@ impl Coverage {
 }
 
 impl Reached {
+    /// Adds what was reached of templates.
+    pub fn add_branches(&mut self, taken: Taken) {
+        self.branches = (taken.taken, taken.of);
+        self.gaps.extend(taken.untaken.into_iter().map(|one| {
+            let (file, line) = (one.place.file.path.clone(), one.place.line());
+            Gap { rule: None, what: one.what, file, line }
+        }));
+    }
+
     fn gap(&mut self, rule: &Rule, place: &Place, what: &str) {
         let (file, line) = (place.file.path.clone(), place.line());
-        self.gaps.push(Gap { rule: rule.name.value.clone(), what: what.to_owned(), file, line });
+        self.gaps.push(Gap { rule: Some(rule.name.value.clone()), what: what.to_owned(), file, line });
     }
 }
 
