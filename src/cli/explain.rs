@@ -23,6 +23,9 @@ pub(crate) struct Explain {
     /// Only rules that came out so
     #[arg(long, value_enum)]
     only: Option<Only>,
+    /// Show the event too, and what each name selects in it
+    #[arg(long)]
+    body: bool,
     /// The source that it is taken to come from
     #[arg(long)]
     source: Option<String>,
@@ -78,7 +81,10 @@ impl Explain {
         answers.retain(|answer| self.wants(answer));
         match self.format {
             Format::Json => println!("{:#}", document(&event, &answers)),
-            Format::Text => print!("{}", text(&event, &answers, self.rule.is_some())),
+            Format::Text => {
+                let shown = if self.body { shown(&rules, &event) } else { String::new() };
+                print!("{}", text(&event, &answers, &shown, self.rule.is_some()));
+            }
         }
         Ok(Outcome::Good)
     }
@@ -226,8 +232,20 @@ fn action(judgement: &ActionJudgement<'_>) -> Value {
     json!({"action": judgement.action.id, "to": to, "held": judgement.held, "why": why})
 }
 
-fn text(event: &Event, answers: &[Answer<'_>], named: bool) -> String {
+/// The event as rules and templates see it: its body, and what each name selects.
+fn shown(rules: &RuleSet, event: &Event) -> String {
+    let mut out = format!("{}\n\n", term::safe(&format!("{:#}", event.body)));
+    let names = rules.names_in(event);
+    for (name, value) in names.iter().filter(|(_, value)| !value.is_null()) {
+        out.push_str(&format!("{} {}  {}\n", term::dim("name"), name, term::safe(&value.to_string())));
+    }
+    out.push('\n');
+    out
+}
+
+fn text(event: &Event, answers: &[Answer<'_>], shown: &str, named: bool) -> String {
     let mut out = format!("{}  {}\n\n", term::bold(&term::safe(&event.kind)), term::safe(event.id.as_str()));
+    out.push_str(shown);
     for answer in answers {
         match answer.judgement() {
             Some(judgement) => judged(answer, judgement, &mut out),
