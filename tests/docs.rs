@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 mod cookbook;
 pub mod block;
 mod generated;
+mod journey;
 pub mod loading;
 mod message;
 mod pages;

@@ -48,6 +48,10 @@ pub enum Kind {
     Sent,
     /// `console`: commands behind `$ `, and what they print.
     Console,
+    /// `console fails`: the same, and the last one ends with 1.
+    ConsoleFails,
+    /// `yaml file PATH`, `markdown file PATH`: a file that the reader of a tutorial writes.
+    File,
     /// `sh`: commands that are only looked at.
     Shell,
     /// Anything that is no example of ours.
@@ -73,6 +77,8 @@ impl Block {
             ["yaml" | "json" | "markdown", "all", "of", _] => Kind::Whole,
             ["text", "sent", _] => Kind::Sent,
             ["console"] => Kind::Console,
+            ["console", "fails"] => Kind::ConsoleFails,
+            ["yaml" | "markdown", "file", _] => Kind::File,
             ["sh"] => Kind::Shell,
             ["text" | "ini" | "dockerfile" | "json" | "http" | "yaml" | "sql", "elsewhere"] | ["text"] => Kind::Other,
             _ => panic!("{}:{}: what is a block `{}`?", page.path.display(), self.line, self.info),

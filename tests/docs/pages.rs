@@ -8,6 +8,7 @@ use std::process::Command;
 use fanfare::channels;
 
 use crate::docs::block::{Block, Kind, blocks};
+use crate::docs::journey::Journey;
 use crate::docs::loading::{config_report, rules_report, whole};
 use crate::docs::message::{Written, render, shown};
 use crate::docs::{Page, cookbook, generated, pages, root};
@@ -66,6 +67,7 @@ fn outputs(page: &Page, wrong: &mut Vec<String>) -> String {
         .collect();
     let mut out = page.text.clone();
     let mut last_message: Option<&Block> = None;
+    let mut journey = (page.path == Path::new("docs/TUTORIAL.md")).then(Journey::begin);
     // From the end, so that the places before stay where they are; messages are looked up forwards.
     let mut changes: Vec<(&Block, String)> = Vec::new();
     for (at, block) in all.iter().enumerate() {
@@ -96,7 +98,17 @@ fn outputs(page: &Page, wrong: &mut Vec<String>) -> String {
                 changes.push((block, fs::read_to_string(path).unwrap()));
             }
             Kind::Sent => changes.push((block, cookbook::sent(block.info.rsplit(' ').next().unwrap()))),
-            Kind::Console => changes.push((block, console(page, block))),
+            Kind::Console | Kind::ConsoleFails => changes.push((
+                block,
+                match &mut journey {
+                    Some(journey) => journey.console(block, block.kind(page) == Kind::ConsoleFails),
+                    None => console(page, block),
+                },
+            )),
+            Kind::File => {
+                let journey = journey.as_mut().unwrap_or_else(|| panic!("{place}: only a tutorial writes files"));
+                journey.write(block.info.rsplit(' ').next().unwrap(), &block.text);
+            }
             Kind::Part => {
                 let path = block.info.rsplit(' ').next().unwrap();
                 let whole = fs::read_to_string(root().join(path)).unwrap();
@@ -164,7 +176,7 @@ fn console(page: &Page, block: &Block) -> String {
 }
 
 /// The words of a command, quotes read as a shell does.
-fn words(line: &str) -> Vec<String> {
+pub fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quote = None;
     for c in line.chars() {
@@ -180,7 +192,7 @@ fn words(line: &str) -> Vec<String> {
 }
 
 /// Samples have a fresh id each time.
-fn without_ids(text: &str) -> String {
+pub fn without_ids(text: &str) -> String {
     let mut parts = text.split("evt_");
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -192,7 +204,7 @@ fn without_ids(text: &str) -> String {
 }
 
 /// How long tests took, at the end of their report, is never the same.
-fn without_times(text: &str) -> String {
+pub fn without_times(text: &str) -> String {
     let line = |line: &str| match line.rsplit_once(" (") {
         Some((said, took)) if took.ends_with(" s)") => format!("{said} (… s)"),
         _ => line.to_owned(),
