@@ -72,7 +72,7 @@ async fn an_inbox_that_no_longer_moves_is_not_well() {
         lease = app
             .live
             .store
-            .lease("somebody else", plus(now, SignedDuration::from_secs(10)), plus(now, SignedDuration::from_hours(1)))
+            .lease("somebody else", plus(now, SignedDuration::from_secs(10)), plus(now, SignedDuration::from_secs(60)))
             .await
             .unwrap();
     }

@@ -19,15 +19,17 @@ fn parsed(json: &str) -> Value {
     serde_json::from_str(json).unwrap()
 }
 
-/// The public suite of the standard: `scripts/fetch-cts` brings it.
+/// The public suite of the standard: `scripts/fetch-cts` brings the newest that a registry holds, and `FANFARE_CTS` names
+/// another copy of it, such as one of today.
 #[test]
 fn the_compliance_suite_passes() {
-    let file = path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/cts/cts.json");
+    let brought = path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/cts/cts.json");
+    let file = std::env::var_os("FANFARE_CTS").map_or(brought, path::PathBuf::from);
     let text =
         fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}; run scripts/fetch-cts", file.display()));
     let suite: Value = serde_json::from_str(&text).unwrap();
     let tests = suite["tests"].as_array().unwrap();
-    assert!(tests.len() >= 703, "the suite has only {} cases", tests.len());
+    assert!(tests.len() >= 687, "the suite has only {} cases", tests.len());
     let mut failures = String::new();
     for test in tests {
         if let Err(failure) = comply(test) {

@@ -13,7 +13,7 @@ use jiff::SignedDuration;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::support::app::{App, event, eventually, json, page_signature, soon};
+use crate::support::app::{App, event, eventually, json, page_signature, soon, while_it_moves};
 use crate::support::folder::{CONFIG, EVERYTHING, Folder, SECRET};
 use crate::support::http_peer::{HttpPeer, Recorded};
 use crate::support::postgres::{self, Server};
@@ -101,11 +101,12 @@ async fn status(process: &Process) -> Value {
 
 /// Waits until everything is planned and delivered.
 async fn until_done(process: &Process) {
-    eventually("all is delivered", async || {
+    while_it_moves("all is delivered", async || {
         let status = status(process).await;
         let waiting: u64 =
             ["due", "sending", "retrying"].iter().filter_map(|state| status["deliveries"][state].as_u64()).sum();
-        (status["inbox"]["head"] == status["inbox"]["planned"] && waiting == 0).then_some(())
+        let unplanned = status["inbox"]["head"] != status["inbox"]["planned"];
+        if !unplanned && waiting == 0 { Ok(()) } else { Err((waiting, status["inbox"]["planned"].clone())) }
     })
     .await;
 }

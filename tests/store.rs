@@ -3,7 +3,7 @@
 //! A case is a function in `tests/store/TOPIC.rs` and a name in the list below; one that is not listed is dead code,
 //! which is denied. `sqlite.rs` has what only a file can do, `postgres.rs` what only a server, `pace.rs` what needs no store.
 
-pub mod bench;
+mod bench;
 mod claims;
 mod commits;
 mod inbox;
@@ -17,7 +17,6 @@ mod settling;
 mod sqlite;
 mod statements;
 mod twins;
-mod upgrade;
 
 use self::bench::Bench;
 

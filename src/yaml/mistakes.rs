@@ -235,13 +235,17 @@ impl Broken<'_> {
         let mut before = ' ';
         for (at, c) in unread.char_indices() {
             match c {
-                '[' | '{' if matches!(before, ' ' | '\n' | '\t' | ',' | '[' | '{') => open.push(self.read_to + at),
+                '[' | '{' => {
+                    // Elsewhere it is part of a text, and so is the one that closes it.
+                    let begins = matches!(before, ' ' | '\n' | '\t' | ',' | '[' | '{');
+                    open.push(begins.then_some(self.read_to + at));
+                }
                 ']' | '}' => drop(open.pop()),
                 _ => {}
             }
             before = c;
         }
-        open.pop().or(self.bracket)
+        open.into_iter().rev().find_map(|open| open).or(self.bracket)
     }
 
     /// With the bracket that is open, where that stands on another line.

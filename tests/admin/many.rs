@@ -120,6 +120,7 @@ async fn more_events_than_one_batch_are_all_planned_again() {
     for n in 0..250 {
         assert_eq!(desk.app.send(&event(&format!("evt_{n}"), "release.live")).await.status, 200);
     }
+    desk.planned().await;
     let quiet = RULES.replace("name: live,", "name: live, shadow: true,");
     desk.app.folder.write("rules/main.yaml", &quiet);
     assert_eq!(desk.app.ask("POST", "/-/reload").await.status, 200);
@@ -150,7 +151,7 @@ async fn while_the_planner_is_behind_no_more_is_asked_of_it() {
     let desk = Desk::start(RULES).await;
     desk.send("evt_1", "release.live", json!({})).await;
     // A planner that holds the lease and does nothing.
-    let far = "2026-02-05T10:00:00Z".parse().unwrap();
+    let far = "2026-01-05T11:00:50Z".parse().unwrap();
     desk.clock.set("2026-01-05T11:00:00Z".parse().unwrap());
     let now = "2026-01-05T11:00:00Z".parse().unwrap();
     let lease = eventually("the lease", async || desk.app.live.store.lease("another", now, far).await.unwrap()).await;

@@ -117,6 +117,7 @@ impl Journey {
         let said = said.replace(&format!("{}/", self.here.display()), "");
         let said = without_times(&without_ids(&said));
         let said = after_each(&said, "dlv_", |c| c.is_ascii_hexdigit());
+        let said = after_each(&said, "\"created\": ", |c| c.is_ascii_digit());
         let mut out = String::new();
         for word in said.split_inclusive([' ', '\n', '"', ',']) {
             let bare = word.trim_end_matches([' ', '\n', '"', ',']);

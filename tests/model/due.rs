@@ -207,6 +207,17 @@ impl Reference {
         }
     }
 
+    pub(super) fn hold(&mut self, held: Held, opens: Ms) {
+        let hold = self.holds.entry((held.said.to.clone(), opens)).or_default();
+        hold.due = opens;
+        hold.held.retain(|older| {
+            let same =
+                (&older.said.line, &older.said.action, &older.case) == (&held.said.line, &held.said.action, &held.case);
+            !(held.reminder && older.reminder && same)
+        });
+        hold.held.push(held);
+    }
+
     fn open_hours(&mut self, specs: &[Spec], now: Ms, at: (String, Ms)) {
         if self.holds.get(&at).is_none_or(|hold| hold.due > now) {
             return;
@@ -281,4 +292,13 @@ impl Reference {
 /// The few names of rules live as long as the tests.
 fn leak(name: &str) -> &'static str {
     Box::leak(name.to_owned().into_boxed_str())
+}
+
+/// Whether the rule speaks to a destination, and never did in this case: it need not hear of its close.
+pub(super) fn is_unheard(spec: &Spec, case: &Case, to: &str) -> bool {
+    let speaking: Vec<&Action> = spec.actions.iter().filter(|action| action.to.contains(&to)).collect();
+    let sums_up =
+        |action: &&Action| action.digest.is_some() || action.throttle.is_some_and(|throttle| throttle.rest_digest);
+    let heard = case.shown.contains_key(to) || case.summed.contains(to) || speaking.iter().any(sums_up);
+    !speaking.is_empty() && !heard
 }

@@ -83,7 +83,7 @@ fn snapshot(specs: &[Spec], hash: String) -> Arc<Snapshot> {
 
 fn rules(specs: &[Spec]) -> RuleSet {
     let mut problems = Problems::new();
-    let rules = parse(&[File::new("rules.yaml", &yaml(specs))], &BTreeMap::new(), None, &mut problems);
+    let rules = parse(&[File::new("rules.yaml", yaml(specs))], &BTreeMap::new(), None, &mut problems);
     let said: Vec<String> = problems.iter().map(|problem| problem.render(false)).collect();
     assert!(!problems.has_errors(), "{}", said.join("\n"));
     rules

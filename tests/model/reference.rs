@@ -1,12 +1,11 @@
 //! The reference: a naive reading of what the rules' language says about cases, throttles, digests, hours, mutes and
 //! `missing`, for rules of the form of [`Spec`].
-//!
 //! It holds everything in plain maps, looks at all of it at every tick, and knows nothing of stores, documents or ids.
 //! It is told at which moments the planner planned, and with which entries; it says what had to come of that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::due::{schedule, schedule_end};
+use super::due::{is_unheard, schedule, schedule_end};
 use super::spec::{Action, DAY, Hours, Ms, Spec};
 
 /// What stands at one place of the inbox.
@@ -598,24 +597,4 @@ impl Reference {
         }
         self.said.push((lane, said));
     }
-
-    pub(super) fn hold(&mut self, held: Held, opens: Ms) {
-        let hold = self.holds.entry((held.said.to.clone(), opens)).or_default();
-        hold.due = opens;
-        hold.held.retain(|older| {
-            let same =
-                (&older.said.line, &older.said.action, &older.case) == (&held.said.line, &held.said.action, &held.case);
-            !(held.reminder && older.reminder && same)
-        });
-        hold.held.push(held);
-    }
-}
-
-/// Whether the rule speaks to a destination, and never did in this case: it need not hear of its close.
-fn is_unheard(spec: &Spec, case: &Case, to: &str) -> bool {
-    let speaking: Vec<&Action> = spec.actions.iter().filter(|action| action.to.contains(&to)).collect();
-    let sums_up =
-        |action: &&Action| action.digest.is_some() || action.throttle.is_some_and(|throttle| throttle.rest_digest);
-    let heard = case.shown.contains_key(to) || case.summed.contains(to) || speaking.iter().any(sums_up);
-    !speaking.is_empty() && !heard
 }

@@ -38,6 +38,11 @@ fn all(now: Timestamp) -> Vec<(&'static str, Value)> {
                 "from": earlier, "until": now.to_string(), "muted": 7, "rules": {"a-rule": 7}, "count": 1}),
         ),
         (
+            "fanfare.absence",
+            json!({"from": earlier, "until": now.to_string(), "length": "3h", "advice": "ask the sender to send again",
+                "count": 1}),
+        ),
+        (
             "fanfare.event.unmatched",
             json!({"type": "vinyl.pressed", "source": "jewelmusic", "event": "evt_sample", "count": 1}),
         ),
