@@ -124,8 +124,17 @@ impl Journey {
             let is_time = bare.len() > 10 && bare.parse::<jiff::Timestamp>().is_ok();
             out.push_str(&if is_time { word.replace(bare, "…") } else { word.to_owned() });
         }
-        out.trim_end().to_owned()
+        // How wide a column is follows from the times in it.
+        let lines: Vec<String> = out.trim_end().lines().map(narrow).collect();
+        lines.join("\n")
     }
+}
+
+/// The line with its columns two blanks apart.
+fn narrow(line: &str) -> String {
+    let text = line.trim_start();
+    let columns: Vec<&str> = text.split("  ").map(str::trim).filter(|column| !column.is_empty()).collect();
+    format!("{}{}", &line[..line.len() - text.len()], columns.join("  "))
 }
 
 /// The text with `…` for what stands behind each `mark`.
