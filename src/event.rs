@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::json;
+
 /// The source name of Fanfare's own events.
 pub const OWN_SOURCE: &str = "fanfare";
 
@@ -82,6 +84,15 @@ impl Event {
     /// The hash of the raw body: tells whether a known id came with another body.
     pub fn body_hash(&self) -> u64 {
         body_hash(&self.raw)
+    }
+
+    /// The same with its body read from the raw bytes: what is kept or exported has only these.
+    #[must_use]
+    pub fn read(mut self) -> Self {
+        if &*self.kind != UNPARSED {
+            self.body = json::read(&self.raw).map_or(Value::Null, |document| document.value);
+        }
+        self
     }
 
     /// What rules and templates call `$`: the body with `id`, `type`, `created` (RFC 3339) and `source` as

@@ -268,6 +268,13 @@ impl Notes {
         warn!(rule, key, actions = actions.join(", "), "an open case is left behind by the new rules");
     }
 
+    /// Files are broken at the start: events are received and kept, and planned when the rules are right.
+    pub fn start_failed(&self, errors: usize, report: &str) {
+        self.reloads.get_or_create(&ResultLabels { result: "failed" }).inc();
+        self.stale.set(1);
+        error!(errors, "no rules are in force: events are kept, and planned once these are right\n{report}");
+    }
+
     /// Files are broken; what was in force stays. `report` is every problem in full.
     pub fn reload_failed(&self, errors: usize, report: &str) {
         self.reloads.get_or_create(&ResultLabels { result: "failed" }).inc();

@@ -16,7 +16,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("decimal", vec![]),
         ("json", vec![]),
         ("path", vec!["decimal", "problem"]),
-        ("event", vec!["delivery"]),
+        ("event", vec!["delivery", "json"]),
         ("delivery", vec!["event"]),
         ("pace", vec!["clock", "delivery"]),
         ("notes", vec!["event", "delivery"]),

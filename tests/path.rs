@@ -39,6 +39,39 @@ fn the_compliance_suite_passes() {
     assert!(failures.is_empty(), "{failures}");
 }
 
+/// The registry's copy is older than the suite, which has 16 cases more by now. They ask for these things, here in our
+/// own words: names that are literals elsewhere, long chains of `&&` and `||`, texts that only look like literals, and
+/// `length()` of more than one node.
+#[test]
+fn what_the_suite_asks_for_since_its_last_release_holds_too() {
+    let flags = json!({"true": "live", "false": "held", "null": "gone", "title": "Halo"});
+    let parts = json!([{"a": 1, "b": 1}, {"c": 1}, {"a": 1, "b": 1, "c": 1}, {"d": 1, "e": 1}, {"e": 1}]);
+    let all = json!([{"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}, {"a": 1, "b": 1, "c": 1, "d": 1}, {"f": 1}]);
+    let words =
+        json!([{"v": "True"}, {"v": true}, {"v": "False"}, {"v": false}, {"v": "Null"}, {"v": null}, {"v": "x"}]);
+    for (path, root, found) in [
+        ("$.true", &flags, json!(["live"])),
+        ("$.false", &flags, json!(["held"])),
+        ("$.null", &flags, json!(["gone"])),
+        ("$[?@.a && @.b && @.c]", &parts, json!([parts[2]])),
+        ("$[?@.a || @.c || @.d]", &parts, json!([parts[0], parts[1], parts[2], parts[3]])),
+        ("$[?@.a && @.b && @.c && @.d && @.e]", &all, json!([all[0]])),
+        ("$[?@.a || @.b || @.c || @.d || @.e]", &all, json!([all[0], all[1]])),
+        ("$[?@.a && @.b && @.c || @.d || @.e]", &parts, json!([parts[2], parts[3], parts[4]])),
+        ("$[?@.v=='True']", &words, json!([words[0]])),
+        ("$[?@.v==\"True\"]", &words, json!([words[0]])),
+        ("$[?@.v=='False']", &words, json!([words[2]])),
+        ("$[?@.v==\"False\"]", &words, json!([words[2]])),
+        ("$[?@.v=='Null']", &words, json!([words[4]])),
+        ("$[?@.v==\"Null\"]", &words, json!([words[4]])),
+    ] {
+        assert_eq!(json!(select(path, root)), found, "{path}");
+    }
+    for path in ["$[?length(@[0, 3])>1]", "$[?length(@['title', 'artist'])>1]"] {
+        assert!(Path::parse(path).is_err(), "{path}");
+    }
+}
+
 /// Runs one case of the suite.
 fn comply(test: &Value) -> Result<(), String> {
     let path = Path::parse_rfc9535(test["selector"].as_str().unwrap());

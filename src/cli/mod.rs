@@ -8,8 +8,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-mod cases;
+mod backtest;
 mod backup;
+mod cases;
 mod check;
 mod client;
 mod completions;
@@ -61,6 +62,8 @@ enum Command {
     Explain(explain::Explain),
     /// Show what a message would look like in a channel
     Preview(preview::Preview),
+    /// Try the rules of this folder on events that came: what they would have sent, beside what was sent
+    Backtest(backtest::Backtest),
     /// Sign an event as its sender would, and post it
     Send(send::Send),
     /// List, show, follow, export, replay events of a running server
@@ -155,6 +158,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Test(test) => test.run(config),
         Command::Explain(explain) => explain.run(config),
         Command::Preview(preview) => preview.run(config),
+        Command::Backtest(backtest) => backtest.run(config),
         Command::Send(send) => send.run(config),
         Command::Events(events) => events.run(config),
         Command::Deliveries(deliveries) => deliveries.run(config),

@@ -63,7 +63,7 @@ async fn serve(
     match stale {
         None => live.notes.loaded(&hash, rules, since),
         Some((errors, report)) => {
-            live.notes.reload_failed(errors, &report);
+            live.notes.start_failed(errors, &report);
             live.stale.store(Arc::new(Some(report)));
         }
     }

@@ -20,7 +20,7 @@ use crate::channels::{Channel, HttpRequest, Kind, Reply, Request, Sending, Verdi
 use crate::clock::{Clock, VirtualClock, plus};
 use crate::config::{Destination, Snapshot};
 use crate::delivery::{Act, Delivery, DeliveryId, Outcome, Receipt, Say, State};
-use crate::event::Event;
+use crate::event::{Event, Seq};
 use crate::message::{Rendered, plain};
 use crate::pace::{Limits, Retry};
 use crate::problem::{File, Place};
@@ -32,6 +32,7 @@ use crate::{channels, store};
 
 pub mod cover;
 pub mod own;
+pub mod past;
 pub mod play;
 pub mod show;
 
@@ -274,6 +275,8 @@ pub struct Sent {
     pub at: Timestamp,
     /// The delivery.
     pub id: DeliveryId,
+    /// The event that set it off, by its place in the rehearsal's inbox.
+    pub event: Seq,
     /// The rule.
     pub rule: String,
     /// The action, by its identity within the rule.
@@ -397,6 +400,7 @@ impl Rehearsal {
             self.sent.push(Sent {
                 at: self.now(),
                 id: planned.id,
+                event: planned.event,
                 rule: planned.rule,
                 action: planned.action,
                 destination: planned.destination,

@@ -8,7 +8,6 @@ use serde_json::Value;
 use super::Error;
 use crate::delivery::{Assignment, Say};
 use crate::event::{Event, EventId, OWN_SOURCE, Seq, UNPARSED};
-use crate::json as documents;
 
 /// What an inbox row is.
 pub const EVENT: i64 = 0;
@@ -63,14 +62,6 @@ pub fn unsaid(event: Seq) -> Assignment {
         case: None,
         died: None,
     }
-}
-
-/// The event with its body, which is not stored twice.
-pub fn parsed(mut event: Event) -> Event {
-    if &*event.kind != UNPARSED {
-        event.body = documents::read(&event.raw).map_or(Value::Null, |document| document.value);
-    }
-    event
 }
 
 /// What is left of an inbox row that was changed on disk: an unparsed event that says so, which people see and rules may

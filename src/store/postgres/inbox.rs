@@ -12,7 +12,7 @@ use crate::clock::from_ms;
 use crate::event::{Command, Entry, Event, EventId, Item, MISSING, OWN_SOURCE, Seq, Signal, body_hash};
 use crate::planner::ledger::{DueTimer, Timer};
 use crate::store::life::week_of;
-use crate::store::rows::{self, COMMAND, EVENT, SIGNAL, damaged, parsed};
+use crate::store::rows::{self, COMMAND, EVENT, SIGNAL, damaged};
 use crate::store::{Appended, CONFLICTS_MAX, Conflict, Error, EventFilter, PAGE_BYTES_MAX, Waiting};
 
 /// The columns of an entry, in the order that [`entry`] reads them.
@@ -319,7 +319,7 @@ fn entry(row: &Row) -> Result<Entry, Error> {
         _ if !whole => None,
         COMMAND => serde_json::from_slice::<Command>(raw).ok().map(Item::Command),
         SIGNAL => serde_json::from_slice::<Signal>(raw).ok().map(Item::Signal),
-        _ => return Ok(Entry { seq, item: Item::Event(Box::new(parsed(event))) }),
+        _ => return Ok(Entry { seq, item: Item::Event(Box::new(event.read())) }),
     };
     Ok(Entry { seq, item: item.unwrap_or_else(|| Item::Event(Box::new(damaged(seq, event)))) })
 }

@@ -9,7 +9,7 @@ use super::writer::Desk;
 use crate::clock::from_ms;
 use crate::event::{Command, Entry, Event, EventId, Item, MISSING, OWN_SOURCE, Seq, Signal, body_hash};
 use crate::planner::ledger::{DueTimer, Timer};
-use crate::store::rows::{COMMAND, EVENT, SET_BACK, SIGNAL, damaged, parsed, text, unreadable};
+use crate::store::rows::{COMMAND, EVENT, SET_BACK, SIGNAL, damaged, text, unreadable};
 use crate::store::{Appended, CONFLICTS_MAX, Conflict, Error, EventFilter, PAGE_BYTES_MAX, Waiting};
 
 /// The columns of an entry, in the order that [`entry`] reads them.
@@ -272,7 +272,7 @@ fn entry(row: &Row<'_>) -> Result<(Entry, usize), Error> {
         SIGNAL => serde_json::from_slice::<Signal>(raw).ok().map(Item::Signal),
         _ => {
             let text = |column| row.get_ref(column)?.as_str().map(str::to_owned).map_err(unreadable);
-            Some(Item::Event(Box::new(parsed(event(&text)?))))
+            Some(Item::Event(Box::new(event(&text)?.read())))
         }
     };
     let item = match item.filter(|_| whole) {

@@ -1,0 +1,308 @@
+//! `fanfare backtest`: the rules of this folder against events that came already: what they would have sent, beside what
+//! was sent.
+//!
+//! The events come from a running server, which also says what it sent, or from a file that `events export` wrote.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::cli::client::{Client, PAGE, Server};
+use crate::cli::{Format, Outcome, load_without_secrets, report, runtime, term};
+use crate::clock::{Clock, RealClock, plus};
+use crate::config::Snapshot;
+use crate::event::{Event, EventId, MISSING, OWN_SOURCE, Seq};
+use crate::problem::nearest;
+use crate::rules::RuleSet;
+use crate::steps::rehearse::Stage;
+use crate::steps::rehearse::past::Past;
+
+mod compare;
+
+use compare::{Key, Was, print};
+
+/// How far back a server is asked, unless it is said.
+const SINCE: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// How often progress is told.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// Sends nothing, and changes nothing at the server.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Backtest {
+    #[command(flatten)]
+    server: Server,
+    /// Events received at this time or later, or within so long; 30d, unless they come from a file
+    #[arg(long, value_name = "TIME", value_parser = term::moment)]
+    since: Option<Timestamp>,
+    /// Events received before this time, or longer ago
+    #[arg(long, value_name = "TIME", value_parser = term::moment)]
+    until: Option<Timestamp>,
+    /// A file that `events export` wrote, in place of a running server; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
+    /// Only this rule; may stand several times
+    #[arg(long, value_name = "RULE")]
+    rule: Vec<String>,
+    /// List at most so many messages
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    show: usize,
+    /// How it is printed
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+/// An event as `events export` writes it.
+#[derive(Debug, Deserialize)]
+struct Exported {
+    id: EventId,
+    seq: Seq,
+    source: String,
+    r#type: String,
+    created: Timestamp,
+    received: Timestamp,
+    #[serde(default)]
+    proof: String,
+    raw: Option<String>,
+    raw_base64: Option<String>,
+}
+
+impl Exported {
+    fn event(self) -> anyhow::Result<(Seq, Event)> {
+        let raw = match (self.raw, self.raw_base64) {
+            (Some(text), _) => text.into_bytes(),
+            (None, Some(text)) => STANDARD.decode(text).context("`raw_base64` is no base64")?,
+            (None, None) => {
+                bail!("it has no body, neither `raw` nor `raw_base64`: write it with `fanfare events export`")
+            }
+        };
+        let event = Event {
+            source: self.source.into(),
+            id: self.id,
+            kind: self.r#type.into(),
+            created: self.created,
+            received: self.received,
+            body: Value::Null,
+            raw: raw.into(),
+            proof: self.proof.into(),
+        };
+        Ok((self.seq, event.read()))
+    }
+}
+
+/// What was played, and beside what.
+struct Played {
+    /// How many events.
+    pub events: usize,
+    /// When the first was received.
+    pub from: Timestamp,
+    /// Up to when it was played.
+    pub until: Timestamp,
+    /// What would have been sent.
+    pub would: Vec<crate::steps::rehearse::past::Would>,
+    /// What was sent, where a server said so.
+    pub was: Option<Was>,
+}
+
+impl Backtest {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+        let loaded = load_without_secrets(config);
+        if report_errors(&loaded) {
+            return Ok(Outcome::Wrong);
+        }
+        let snapshot = loaded.snapshot.context("no rules could be loaded")?;
+        let rules = self.rules(&snapshot)?;
+        let stage = Stage::new(snapshot);
+        let Some(played) = runtime(false)?.block_on(self.play(config, &stage, rules))? else {
+            eprintln!("no event was received in that time");
+            return Ok(Outcome::Good);
+        };
+        print(&played, self.format, self.show);
+        Ok(Outcome::Good)
+    }
+
+    /// The rules that are asked about.
+    fn rules(&self, snapshot: &Snapshot) -> anyhow::Result<RuleSet> {
+        let rules = snapshot.rules.as_deref().context("no rules could be loaded")?;
+        let names = || rules.rules.iter().map(|rule| rule.name.value.as_str());
+        for wanted in self.rule.iter().filter(|wanted| rules.rule(wanted).is_none()) {
+            match nearest(wanted, names()) {
+                Some(near) => bail!("there is no rule `{wanted}`; did you mean `{near}`?"),
+                None => bail!("there is no rule `{wanted}`"),
+            }
+        }
+        let chosen = names().filter(|name| self.rule.is_empty() || self.rule.iter().any(|wanted| wanted == name));
+        Ok(rules.only(&chosen.map(str::to_owned).collect()))
+    }
+
+    async fn play(&self, config: &Path, stage: &Stage, rules: RuleSet) -> anyhow::Result<Option<Played>> {
+        match &self.events {
+            Some(path) => {
+                let mut run = Run::new(self, stage, rules, self.since);
+                run.file(path).await?;
+                run.end(RealClock.now(), None).await
+            }
+            None => {
+                let since = self.since.unwrap_or_else(|| plus(RealClock.now(), SignedDuration::ZERO - SINCE));
+                let client = self.server.connect(config)?;
+                let mut run = Run::new(self, stage, rules, Some(since));
+                run.server(&client).await?;
+                let was = run.was(&client, &self.rule).await?;
+                run.end(RealClock.now(), Some(was)).await
+            }
+        }
+    }
+}
+
+/// Events while they come.
+struct Run<'a> {
+    stage: &'a Stage,
+    rules: Option<RuleSet>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    past: Option<Past>,
+    from: Timestamp,
+    last: Timestamp,
+    /// What stands at a place of the server's inbox: a sender's event, or `None` for one that says that none came.
+    came: HashMap<Seq, Option<EventId>>,
+    events: usize,
+    told: Instant,
+}
+
+impl<'a> Run<'a> {
+    fn new(asked: &Backtest, stage: &'a Stage, rules: RuleSet, since: Option<Timestamp>) -> Self {
+        Self {
+            stage,
+            rules: Some(rules),
+            since,
+            until: asked.until,
+            past: None,
+            from: Timestamp::UNIX_EPOCH,
+            last: Timestamp::UNIX_EPOCH,
+            came: HashMap::new(),
+            events: 0,
+            told: Instant::now(),
+        }
+    }
+
+    async fn event(&mut self, exported: Exported) -> anyhow::Result<()> {
+        let (seq, event) = exported.event()?;
+        if self.since.is_some_and(|since| event.received < since)
+            || self.until.is_some_and(|until| event.received >= until)
+        {
+            return Ok(());
+        }
+        if &*event.source == OWN_SOURCE {
+            if &*event.kind == MISSING {
+                self.came.insert(seq, None);
+            }
+            return Ok(());
+        }
+        let past = match (&mut self.past, self.rules.take()) {
+            (Some(past), _) => past,
+            (past, rules) => {
+                self.from = event.received;
+                past.insert(Past::begin(self.stage, rules.unwrap_or_default(), event.received).await?)
+            }
+        };
+        self.came.insert(seq, Some(event.id.clone()));
+        self.last = self.last.max(event.received);
+        past.receive(event).await?;
+        self.events += 1;
+        if self.told.elapsed() >= TELL_EVERY {
+            self.told = Instant::now();
+            eprintln!("{}", term::dim_on_stderr(&term::count(self.events, "event", "events")));
+        }
+        Ok(())
+    }
+
+    /// Events of a file, one a line.
+    async fn file(&mut self, path: &Path) -> anyhow::Result<()> {
+        let reader: Box<dyn BufRead> = match path.to_str() {
+            Some("-") => Box::new(std::io::stdin().lock()),
+            _ => Box::new(BufReader::new(
+                File::open(path).with_context(|| format!("`{}` can't be read", path.display()))?,
+            )),
+        };
+        for (number, line) in reader.lines().enumerate() {
+            let at = || format!("{}:{}", path.display(), number + 1);
+            let line = line.with_context(at)?;
+            if line.trim().is_empty() {
+                continue;
+            }
+            let exported = serde_json::from_str(&line)
+                .context("this is no event as `fanfare events export` writes it")
+                .with_context(at)?;
+            self.event(exported).await.with_context(at)?;
+        }
+        Ok(())
+    }
+
+    /// Events of a running server, oldest first, a page at a time.
+    async fn server(&mut self, client: &Client) -> anyhow::Result<()> {
+        let mut after: Option<Seq> = None;
+        loop {
+            let mut query = vec![("after", after.unwrap_or(0).to_string())];
+            query.extend([("limit", PAGE.to_string()), ("raw", "true".to_owned())]);
+            query.extend(self.since.map(|since| ("since", since.to_string())));
+            query.extend(self.until.map(|until| ("until", until.to_string())));
+            let Value::Array(page) = client.get(&["api", "v1", "events"], &query).await? else {
+                bail!("the server answered no list")
+            };
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last["seq"].as_i64();
+            for item in page {
+                self.event(
+                    serde_json::from_value(item).context("the server answered with something that is no event")?,
+                )
+                .await?;
+            }
+        }
+    }
+
+    /// What the server sent because of these events. Updates, own events and what was called off are left out.
+    async fn was(&self, client: &Client, rules: &[String]) -> anyhow::Result<Was> {
+        let query = self.since.map(|since| ("since", since.to_string())).into_iter().collect();
+        let list = client.list(&["api", "v1", "deliveries"], query, usize::MAX, ("before", "id")).await?;
+        let mut was = Was::default();
+        for item in list.as_array().map(Vec::as_slice).unwrap_or_default() {
+            let text = |key: &str| item[key].as_str().unwrap_or_default().to_owned();
+            let created: Timestamp = text("created").parse().unwrap_or(Timestamp::MAX);
+            let rule = text("rule");
+            if text("state") == "cancelled"
+                || text("act") == "close"
+                || self.until.is_some_and(|until| created >= until)
+                || !(rules.is_empty() || rules.contains(&rule))
+            {
+                continue;
+            }
+            match item["event"].as_i64().and_then(|seq| self.came.get(&seq)) {
+                Some(event) => was.add(Key { rule, destination: text("destination"), event: event.clone() }, created),
+                None => was.earlier += 1,
+            }
+        }
+        Ok(was)
+    }
+
+    async fn end(self, now: Timestamp, was: Option<Was>) -> anyhow::Result<Option<Played>> {
+        let Some(past) = self.past else { return Ok(None) };
+        // Of a file that is old, nobody asks what would be due by now.
+        let end = if was.is_some() { now } else { self.last };
+        let until = self.until.map_or(end, |until| until.min(end.max(self.last)));
+        let would = past.end(until).await?;
+        Ok(Some(Played { events: self.events, from: self.from, until, would, was }))
+    }
+}
+
+/// Says what is wrong with the files, and whether anything stops the command.
+fn report_errors(loaded: &crate::config::load::Loaded) -> bool {
+    loaded.problems.has_errors() && report(&loaded.problems)
+}

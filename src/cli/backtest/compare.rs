@@ -1,0 +1,213 @@
+//! What would have been sent beside what was, and how that is shown.
+//!
+//! Messages are compared by rule, destination and event, not by their ids: an action that says something else is another
+//! one, and yet the same people hear of the same thing.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::Played;
+use crate::cli::{Format, term};
+use crate::event::EventId;
+use crate::steps::rehearse::past::Would;
+
+/// How many columns a course over time has.
+const COLUMNS: usize = 30;
+/// From none to the most.
+const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// Who hears of what.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    pub rule: String,
+    pub destination: String,
+    /// The event; `None` where it is that none came.
+    pub event: Option<EventId>,
+}
+
+/// What was sent.
+#[derive(Debug, Default)]
+pub(super) struct Was {
+    sent: BTreeMap<Key, Vec<Timestamp>>,
+    /// Of how many messages the event is from before, or Fanfare's own.
+    pub earlier: usize,
+}
+
+impl Was {
+    pub fn add(&mut self, key: Key, at: Timestamp) {
+        self.sent.entry(key).or_default().push(at);
+    }
+}
+
+/// A rule's messages to a destination.
+#[derive(Debug, Default)]
+struct Row {
+    would: Vec<Timestamp>,
+    was: usize,
+}
+
+/// A message that only one side has.
+struct Differs<'p> {
+    at: Timestamp,
+    key: Key,
+    /// What it would say; `None` for what was sent and would not be.
+    title: Option<&'p str>,
+}
+
+impl Would {
+    fn key(&self) -> Key {
+        Key { rule: self.rule.clone(), destination: self.destination.clone(), event: self.event.clone() }
+    }
+}
+
+/// What the two sides have, by rule and destination.
+fn rows(played: &Played) -> BTreeMap<(String, String), Row> {
+    let mut rows: BTreeMap<(String, String), Row> = BTreeMap::new();
+    for would in &played.would {
+        rows.entry((would.rule.clone(), would.destination.clone())).or_default().would.push(would.at);
+    }
+    for (key, times) in played.was.iter().flat_map(|was| &was.sent) {
+        rows.entry((key.rule.clone(), key.destination.clone())).or_default().was += times.len();
+    }
+    rows
+}
+
+/// What only one side has, in order of time. With nothing to compare with: all that would have been sent.
+fn differs(played: &Played) -> Vec<Differs<'_>> {
+    let mut left: BTreeMap<Key, Vec<Timestamp>> = played.was.as_ref().map(|was| was.sent.clone()).unwrap_or_default();
+    // The newest last, so that of several the first is met first.
+    left.values_mut().for_each(|times| times.sort_by(|a, b| b.cmp(a)));
+    let mut all: Vec<Differs<'_>> = Vec::new();
+    for would in &played.would {
+        let key = would.key();
+        if left.get_mut(&key).and_then(Vec::pop).is_none() {
+            all.push(Differs { at: would.at, key, title: Some(&would.title) });
+        }
+    }
+    for (key, times) in left {
+        all.extend(times.into_iter().map(|at| Differs { at, key: key.clone(), title: None }));
+    }
+    all.sort_by(|a, b| (a.at, &a.key).cmp(&(b.at, &b.key)));
+    all
+}
+
+/// Prints it.
+pub(super) fn print(played: &Played, format: Format, show: usize) {
+    match format {
+        Format::Json => println!("{:#}", document(played)),
+        Format::Text => println!("{}", text(played, show)),
+    }
+}
+
+fn document(played: &Played) -> Value {
+    let is_compared = played.was.is_some();
+    let rule = |((rule, destination), row): (&(String, String), &Row)| json!({"rule": rule, "destination": destination, "would": row.would.len(), "was": is_compared.then_some(row.was)});
+    let message = |differs: &Differs<'_>| {
+        json!({
+            "at": differs.at.to_string(), "rule": differs.key.rule, "destination": differs.key.destination,
+            "event": differs.key.event, "title": differs.title,
+        })
+    };
+    let (more, fewer): (Vec<_>, Vec<_>) = differs(played).into_iter().partition(|differs| differs.title.is_some());
+    json!({
+        "events": played.events,
+        "from": played.from.to_string(),
+        "until": played.until.to_string(),
+        "rules": rows(played).iter().map(rule).collect::<Vec<_>>(),
+        "more": more.iter().map(message).collect::<Vec<_>>(),
+        "fewer": is_compared.then(|| fewer.iter().map(message).collect::<Vec<_>>()),
+        "not_compared": played.was.as_ref().map(|was| was.earlier),
+    })
+}
+
+fn text(played: &Played, show: usize) -> String {
+    let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
+    let events = term::count(played.events, "event", "events");
+    let mut lines = vec![format!("{events}, {} to {} (UTC)", day(played.from), day(played.until)), String::new()];
+    let rows = rows(played);
+    if rows.is_empty() {
+        lines.push("nothing would have been sent".into());
+        return lines.join("\n");
+    }
+    lines.push(table(played, &rows));
+    let differs = differs(played);
+    match (played.was.is_some(), differs.is_empty()) {
+        (true, true) => lines.extend([String::new(), term::good("the same people hear of the same events")]),
+        _ => lines.push(String::new()),
+    }
+    for one in differs.iter().take(show) {
+        lines.push(line(one, played.was.is_some()));
+    }
+    if let Some(rest) = differs.len().checked_sub(show).filter(|rest| *rest > 0) {
+        lines.push(term::dim(&format!("and {rest} more; `--show {}` lists all", differs.len())));
+    }
+    if let Some(was) = played.was.as_ref().filter(|was| was.earlier > 0) {
+        let count = term::count(was.earlier, "message was", "messages were");
+        lines.push(term::dim(&format!("{count} about events from before, or about Fanfare itself: not compared")));
+    }
+    lines.join("\n")
+}
+
+fn table(played: &Played, rows: &BTreeMap<(String, String), Row>) -> String {
+    let most = rows.values().map(|row| row.would.len().max(row.was)).sum::<usize>().to_string().len();
+    let number = |n: usize| format!("{n:>width$}", width = most.max(5));
+    let is_compared = played.was.is_some();
+    let cells = |names: [&str; 2], would: usize, was: usize, course: String| {
+        let mut cells: Vec<String> = names.iter().map(|name| term::safe(name)).collect();
+        cells.push(number(would));
+        if is_compared {
+            let text = number(was);
+            cells.push(if was == would { text } else { term::warn(&text) });
+        }
+        cells.push(course);
+        cells
+    };
+    let span = (played.from, played.until);
+    let mut table: Vec<Vec<String>> = rows
+        .iter()
+        .map(|((rule, to), row)| cells([rule, to], row.would.len(), row.was, course(&row.would, span)))
+        .collect();
+    if rows.len() > 1 {
+        let all: Vec<Timestamp> = rows.values().flat_map(|row| row.would.iter().copied()).collect();
+        let was = rows.values().map(|row| row.was).sum();
+        table.push(cells(["in all", ""], all.len(), was, course(&all, span)));
+    }
+    let heads: &[&str] = if is_compared {
+        &["rule", "to", "would", "  was", "over time"]
+    } else {
+        &["rule", "to", "would", "over time"]
+    };
+    term::table(heads, &table)
+}
+
+fn line(one: &Differs<'_>, is_compared: bool) -> String {
+    let Key { rule, destination, event } = &one.key;
+    let at = one.at.strftime("%Y-%m-%d %H:%M");
+    let event = event.as_ref().map_or("none came", EventId::as_str);
+    let says = one.title.map(|title| format!(": {title}")).unwrap_or_default();
+    let text = term::safe(&format!("{at}  {rule} to {destination}{says}  ({event})")).replace(['\n', '\t'], " ");
+    match (is_compared, one.title) {
+        (true, Some(_)) => term::good(&format!("+ {text}")),
+        (true, None) => term::bad(&format!("- {text}")),
+        (false, _) => text,
+    }
+}
+
+/// How many came when, as a row of bars from the first moment to the last.
+fn course(times: &[Timestamp], (from, until): (Timestamp, Timestamp)) -> String {
+    let span = until.as_millisecond() - from.as_millisecond();
+    let mut counts = [0usize; COLUMNS];
+    for at in times {
+        let passed = (at.as_millisecond() - from.as_millisecond()).max(0);
+        let column = usize::try_from(i128::from(passed) * COLUMNS as i128 / i128::from(span.max(1))).unwrap_or(0);
+        if let Some(count) = counts.get_mut(column.min(COLUMNS - 1)) {
+            *count += 1;
+        }
+    }
+    let most = counts.iter().copied().max().unwrap_or(0).max(1);
+    // Whatever is there is seen: the lowest bar is for one.
+    let bar = |count: usize| BARS.get((count * (BARS.len() - 1)).div_ceil(most)).copied().unwrap_or(' ');
+    counts.iter().map(|count| bar(*count)).collect()
+}
