@@ -1,9 +1,9 @@
 //! The conformance suite that every store passes: each case of each topic, none left out for any store.
 //!
 //! A case is a function in `tests/store/TOPIC.rs` and a name in the list below; one that is not listed is dead code,
-//! which is denied. `sqlite.rs` has what only a file can do, `postgres.rs` what only a server, `pace.rs` what needs no store.
+//! which is denied. `sqlite.rs` has what only a file can do, `postgres.rs` what only a server, `pace.rs` what needs no store, `upgrade.rs` what earlier releases left.
 
-mod bench;
+pub mod bench;
 mod claims;
 mod commits;
 mod inbox;
@@ -17,6 +17,7 @@ mod settling;
 mod sqlite;
 mod statements;
 mod twins;
+mod upgrade;
 
 use self::bench::Bench;
 
