@@ -145,6 +145,7 @@ macro_rules! suite {
                     a_probe_commits,
                     a_mark_of_life_gives_the_one_before,
                     a_clock_that_was_set_back_keeps_no_retry_waiting,
+                    a_clock_that_was_set_back_keeps_nothing_waiting_that_was_due,
                     what_is_not_there_is_answered_as_nothing;
                 retention:
                     old_events_go_with_their_whys,
@@ -158,7 +159,10 @@ macro_rules! suite {
                     ids_are_forgotten_in_the_end,
                     a_place_is_never_given_twice,
                     pruning_is_done_in_pieces_and_ends,
-                    a_receipt_outlives_its_delivery;
+                    a_receipt_outlives_its_delivery,
+                    a_lane_whose_case_has_ended_goes_with_the_dead,
+                    a_lane_in_which_a_delivery_waits_stays,
+                    a_lane_that_ended_before_anything_was_said_goes_too;
             }
         }
     };

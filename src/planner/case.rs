@@ -214,10 +214,16 @@ impl Round<'_> {
     pub fn save_case(&mut self, case: &Case) {
         let parts = [case.rule.as_str(), case.key.as_str()];
         if case.own && case.timers.values().all(|timer| timer.due.is_none()) {
-            self.book.delete::<Case>(&parts);
+            self.delete_case(case);
             return self.drop_timer(case.timer_id("end"));
         }
         self.book.put(&parts, case);
+    }
+
+    /// Takes a case away, and says that its lanes are over.
+    pub fn delete_case(&mut self, case: &Case) {
+        self.plan.ended.extend(case.lanes.values().map(|shown| shown.lane.clone()));
+        self.book.delete::<Case>(&[&case.rule, &case.key]);
     }
 
     fn set_act(&mut self, case: &Case, action: &str, event: Seq, due: Timestamp) {

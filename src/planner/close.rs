@@ -128,7 +128,7 @@ impl Round<'_> {
             self.drop_timer(case.timer_id(&id(&["act", action])));
         }
         self.drop_timer(case.timer_id("end"));
-        self.book.delete::<Case>(&[&case.rule, &case.key]);
+        self.delete_case(case);
         self.rearm_missing(&case.rule);
     }
 

@@ -66,6 +66,8 @@ pub struct Plan {
     pub events: Vec<Event>,
     /// What happened for each event and rule.
     pub whys: Vec<why::WhyRow>,
+    /// The lanes of cases that ended: once their deliveries are over too, nothing will be said in them again.
+    pub ended: Vec<Lane>,
 }
 
 /// Calls off what a lane still has untried: its deliveries that are due and had no attempt.

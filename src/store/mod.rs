@@ -33,8 +33,8 @@ pub const CONFLICTS_MAX: usize = 8;
 /// A page of events ends when their bodies make so many bytes together, however many were asked for.
 pub const PAGE_BYTES_MAX: usize = 8 << 20;
 
-/// How much longer than a dead delivery a lane is remembered: a case that stays open for a year still finds what it
-/// announced.
+/// How much longer than a dead delivery the lane of a case is remembered that hasn't ended: one that stays open for a
+/// year still finds what it announced.
 pub const LANE_KEPT: SignedDuration = SignedDuration::from_hours(365 * 24);
 
 /// Opens the store at an address: `sqlite:PATH` (relative to `base`; made if it isn't there; `?max_mib=N` limits its
@@ -454,8 +454,8 @@ pub trait Store: Send + Sync {
 
     /// Deletes at most `limit` things that ended or came before `before`: final deliveries, and planned events that no
     /// document, timer or kept delivery needs, with what rules did about them. Dead deliveries, and what came with a known
-    /// id and another body, go only if older than `before_dead`; ids by whole weeks (see [`life::week_of`]) that ended
-    /// before it. Gives about how many; 0 when there is nothing more.
+    /// id and another body, go only if older than `before_dead`, and so do lanes whose case has ended and in which nothing
+    /// waits; those of open cases [`LANE_KEPT`] later; ids by whole weeks (see [`life::week_of`]) that ended before it. Gives about how many; 0 when there is nothing more.
     fn prune(&self, before: Timestamp, before_dead: Timestamp, limit: usize) -> Answer<'_, u64>;
 
     /// Whether it can take something in and commit it now.
@@ -474,8 +474,8 @@ pub trait Store: Send + Sync {
     }
 
     /// Notes, durably, that somebody was there to take events in at `now`; gives when that was noted last before. Where
-    /// that is still to come, the clock was set back: what was tried at such a time and waits to be tried again is due now,
-    /// so that it doesn't wait for the clock to come there again. Like taking something in, it fails where the disk is
+    /// that is still to come, the clock was set back: what was due at such a time, or was tried then and waits to be tried
+    /// again, is due now, so that it doesn't wait for the clock to come there again. Like taking something in, it fails where the disk is
     /// full.
     fn alive(&self, now: Timestamp) -> Answer<'_, Option<Timestamp>>;
 

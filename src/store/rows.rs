@@ -16,9 +16,13 @@ pub const COMMAND: i64 = 1;
 /// See [`EVENT`].
 pub const SIGNAL: i64 = 2;
 
-/// The clock was set back to `$1`: what is to be tried again, and was tried last at a time still to come, is due.
-pub const SET_BACK: &str = "UPDATE deliveries SET next = $1 WHERE state = 'retrying' AND next > $1
-    AND EXISTS (SELECT 1 FROM attempts AS a WHERE a.n = deliveries.n AND a.at > $1)";
+/// The clock was set back to `$1`: due is what was due at a time still to come, what was under way then when its process
+/// ended, and what is to be tried again and was tried last at such a time. What was planned for later stays.
+pub const SET_BACK: &str = "UPDATE deliveries SET next = $1 WHERE next > $1 AND (
+       (state = 'due' AND (next <> due OR due <= created))
+    OR (state = 'sending' AND next <= started)
+    OR (state = 'retrying' AND EXISTS (SELECT 1 FROM attempts AS a WHERE a.n = deliveries.n AND a.at > $1)))
+    AND state IN ('due', 'sending', 'retrying')";
 
 /// One row can't be read; the others can.
 pub fn unreadable(what: impl std::fmt::Display) -> Error {

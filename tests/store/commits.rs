@@ -88,6 +88,7 @@ pub async fn a_refused_plan_changes_nothing(bench: Bench) {
         timers: vec![("t".into(), timer(1, "x"))],
         events: vec![Event::own("fanfare.mute.ended", "m", start(), json!({}))],
         whys: vec![why(2, "r", "matched")],
+        ended: vec![Lane("case_1".into())],
     };
     assert!(is_lost(bench.commit(&old, plan, at(4001)).await));
     let waiting = bench.waiting(at(4000), 10).await.unwrap();

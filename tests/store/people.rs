@@ -225,6 +225,26 @@ pub async fn a_clock_that_was_set_back_keeps_no_retry_waiting(bench: Bench) {
     assert_eq!(claims[0].delivery.planned.id.as_str(), "dlv");
 }
 
+pub async fn a_clock_that_was_set_back_keeps_nothing_waiting_that_was_due(bench: Bench) {
+    let event = bench.event("a").await;
+    let deliveries = ["untried", "under way", "wanted"].map(|id| due(id, day(2)));
+    let plan = Plan { upto: Some(event), deliveries: deliveries.into(), ..Plan::default() };
+    bench.plan_at(plan, day(2)).await;
+    bench.plan_at(Plan { deliveries: vec![due("later", day(3))], ..Plan::default() }, start()).await;
+    bench.alive(day(2)).await.unwrap();
+    let wanted = [DeliveryId("wanted".into())];
+    assert_eq!(bench.cancel(&wanted, "not yet", day(2)).await.unwrap(), 1);
+    assert_eq!(bench.revive(&wanted, plus(day(2), SignedDuration::from_secs(1))).await.unwrap(), 1);
+    let claims = bench.claim(day(2)).await.claims;
+    bench.release(&claims[0], State::Due, "held up", day(2)).await.unwrap();
+    assert!(bench.claimed_ids(day(1)).await.is_empty());
+    assert_eq!(bench.alive(day(1)).await.unwrap(), Some(day(2)));
+    let mut ids = bench.claimed_ids(day(1)).await;
+    ids.sort();
+    assert_eq!(ids, ["untried", "wanted"], "not what is under way, nor what was planned for later");
+    bench.settle(&claims[1], delivered(), day(1)).await.unwrap();
+}
+
 pub async fn a_probe_commits(bench: Bench) {
     bench.probe().await.unwrap();
     bench.close().await.unwrap();

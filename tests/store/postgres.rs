@@ -7,17 +7,18 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use fanfare::clock::{Clock, RealClock};
-use fanfare::delivery::{DeliveryId, State};
+use fanfare::delivery::{DeliveryId, Lane, State};
 use fanfare::event::{Event, EventId, Item};
 use fanfare::pace::Limits;
 use fanfare::planner::Plan;
 use fanfare::secret::Secret;
 use fanfare::store::{Appended, Error, Room, Store, backup, examine, open};
+use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::bench::{at, delivery, event, event_of, start};
+use super::bench::{at, delivered, delivery, event, event_of, receipt, room, start};
 use crate::support::postgres::{self, Server, fresh};
 
 async fn open_at(address: &str) -> Result<Arc<dyn Store>, Error> {
@@ -148,6 +149,54 @@ async fn several_that_start_at_once_make_the_schema_once() {
     let answers = opening.join_all().await;
     assert_eq!(answers.iter().filter(|answer| matches!(answer, Appended::Fresh(1))).count(), 1, "{answers:?}");
     assert_eq!(postgres::server().sql(&format!("SELECT count(*) FROM {}.fanfare", schema_of(&address))), "1");
+}
+
+/// A store as the first release made it, with what an event left that was answered and not yet told of.
+fn first_release(address: &str) {
+    let old = event("evt_old");
+    let (at, hash, raw) = (start().as_millisecond(), old.body_hash().cast_signed(), hex::encode(&old.raw));
+    let id = hex::encode(Sha256::digest("evt_old"));
+    let week = fanfare::store::life::week_of(start());
+    let rows = format!(
+        "INSERT INTO fanfare VALUES (3);
+         UPDATE head SET seq = 1; UPDATE planner SET planned = 1;
+         INSERT INTO inbox VALUES (1, 0, 'jewelmusic', 'evt_old', 'track.live', {at}, {at}, '', {hash}, '\\x{raw}');
+         INSERT INTO ids VALUES ('\\x{id}', 'jewelmusic', 1, {hash}, {week});
+         INSERT INTO deliveries (id, event, rule, action, destination, act, lane, due, state, next, attempts, plain, created,
+            token, lost) VALUES ('dlv_old', 1, 'live', 'a', 'slack', 'again', 'case_1', {at}, 'due', {at}, 0, false, {at}, 0, 0);
+         INSERT INTO contents VALUES (1, '{{\"say\": {{\"text\": \"more\"}}, \"event\": 1}}', NULL);
+         INSERT INTO lanes VALUES ('case_1', '{{\"ts\": \"1.2\"}}', true, {at});"
+    );
+    let steps = [
+        include_str!("../../src/store/postgres/0001_inbox.sql"),
+        include_str!("../../src/store/postgres/0002_planner.sql"),
+        include_str!("../../src/store/postgres/0003_deliveries.sql"),
+    ];
+    let schema = schema_of(address);
+    postgres::server().sql(&format!(
+        "SET search_path = {schema}; CREATE TABLE fanfare (schema bigint NOT NULL); {} {rows}",
+        steps.join("\n")
+    ));
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_release_opens_and_goes_on() {
+    let address = fresh();
+    first_release(&address);
+    // Those that start at once bring it up to date once.
+    let (store, other) = tokio::join!(open_at(&address), open_at(&address));
+    let (store, _other) = (store.unwrap(), other.unwrap());
+    assert_eq!(store.append(event("evt_old")).await.unwrap(), Appended::Duplicate { seq: 1, conflict: false });
+    let claim = store.claim(at(1), at(41), &[room("slack")]).await.unwrap().claims.remove(0);
+    assert_eq!(claim.delivery.planned.id.as_str(), "dlv_old");
+    assert_eq!((claim.receipt.clone(), claim.shown), (Some(receipt("1.2")), true));
+    store.settle(&claim, delivered(), at(2)).await.unwrap();
+    let lease = store.lease("a", at(2), at(60)).await.unwrap().unwrap();
+    let close = Plan { ended: vec![Lane("case_1".into())], ..Plan::default() };
+    store.commit(&lease, close, at(3)).await.unwrap();
+    assert_eq!(store.append(event("evt_new")).await.unwrap(), Appended::Fresh(2));
+    let found = examine(&Secret::new(&*address), Path::new("")).await.unwrap();
+    assert_eq!(found.schema, found.schema_known);
 }
 
 #[tokio::test]

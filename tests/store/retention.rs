@@ -1,6 +1,6 @@
 //! What retention takes and what it leaves.
 
-use fanfare::delivery::State;
+use fanfare::delivery::{Lane, State};
 use fanfare::event::{Command, Event, Item};
 use fanfare::planner::why::WhyRow;
 use fanfare::planner::{DocChange, Key, Plan, Timer};
@@ -160,4 +160,47 @@ pub async fn a_receipt_outlives_its_delivery(bench: Bench) {
     bench.deliveries(vec![in_lane("case_1", "close")]).await;
     let close = bench.claim_one(day(100)).await;
     assert_eq!((close.receipt, close.shown), (Some(receipt("1.2")), true));
+}
+
+/// Says something in the lane `case_1` then. Gives what was known of the lane.
+async fn say(bench: &Bench, id: &str, at: Timestamp) -> (bool, bool) {
+    bench.plan_at(Plan { deliveries: vec![in_lane("case_1", id)], ..Plan::default() }, at).await;
+    let claim = bench.claim_one(at).await;
+    bench.end(&claim, delivered_as("1.2"), at).await;
+    (claim.receipt.is_some(), claim.shown)
+}
+
+fn ended() -> Plan {
+    Plan { ended: vec![Lane("case_1".into()), Lane("case_1".into())], ..Plan::default() }
+}
+
+pub async fn a_lane_whose_case_has_ended_goes_with_the_dead(bench: Bench) {
+    bench.event("evt_1").await;
+    assert_eq!(say(&bench, "open", start()).await, (false, false));
+    bench.plan_at(ended(), day(1)).await;
+    bench.prune_all(day(9), day(1)).await;
+    assert_eq!(say(&bench, "close", day(2)).await, (true, true), "what it remembers is there as long as what died");
+    bench.prune_all(day(9), day(2)).await;
+    assert_eq!(say(&bench, "retried by hand", day(3)).await, (true, true), "and from what was said last");
+    bench.prune_all(day(9), day(4)).await;
+    assert_eq!(say(&bench, "as if new", day(9)).await, (false, false));
+}
+
+pub async fn a_lane_in_which_a_delivery_waits_stays(bench: Bench) {
+    bench.event("evt_1").await;
+    say(&bench, "open", start()).await;
+    bench.plan(Plan { deliveries: vec![in_lane("case_1", "close")], ..ended() }).await;
+    bench.prune_all(day(100), day(100)).await;
+    let close = bench.claim_one(day(100)).await;
+    assert_eq!((close.receipt, close.shown), (Some(receipt("1.2")), true));
+}
+
+pub async fn a_lane_that_ended_before_anything_was_said_goes_too(bench: Bench) {
+    bench.event("evt_1").await;
+    bench.plan_all().await;
+    bench.prune_all(day(1), NEVER).await;
+    bench.plan(ended()).await;
+    assert_eq!(bench.prune_all(day(1), start()).await, 0);
+    assert_eq!(bench.prune_all(day(1), day(1)).await, 1);
+    assert_eq!(bench.prune_all(day(1), day(1)).await, 0);
 }

@@ -140,7 +140,11 @@ async fn what_is_counted_as_it_comes_and_goes_is_what_is_there() {
         .collect::<Result<_, _>>()
         .unwrap();
     triggers.iter().for_each(|name| conn.execute_batch(&format!("DROP TRIGGER {name}")).unwrap());
-    conn.execute_batch("DROP TABLE counts; DROP INDEX conflicts_received; PRAGMA user_version = 3").unwrap();
+    conn.execute_batch(
+        "DROP TABLE counts; DROP INDEX conflicts_received;
+         DROP INDEX lanes_ended; ALTER TABLE lanes DROP COLUMN ended; PRAGMA user_version = 3",
+    )
+    .unwrap();
     drop(conn);
     let store = store::open(&Secret::new("sqlite:x.db"), folder.path()).await.unwrap();
     assert_eq!(counted(&*store, &path).await[0], rows);

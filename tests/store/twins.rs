@@ -143,6 +143,7 @@ impl Twins {
                 note: String::new(),
                 detail: json!([1.50]),
             })),
+            ended: Vec::from_iter(self.random.bool().then(|| Lane(format!("case_{}", self.random.u32(..4))))),
         };
         both!(self, commit(&lease, plan.clone(), self.now()));
     }

@@ -27,11 +27,19 @@ pub(super) struct Deliveries {
     sending: Queue,
     /// Those of a lane that are not final.
     open: HashMap<Lane, BTreeSet<u64>>,
-    lanes: HashMap<Lane, (LaneState, Timestamp)>,
+    lanes: HashMap<Lane, Remembered>,
     paces: BTreeMap<String, Pace>,
     /// How many deliveries need an event.
     needs: HashMap<Seq, usize>,
     last: u64,
+}
+
+/// A lane, when something happened in it last, and whether its case has ended.
+#[derive(Debug, Default)]
+struct Remembered {
+    state: LaneState,
+    used: Timestamp,
+    ended: bool,
 }
 
 /// The events that a delivery renders, each once.
@@ -105,12 +113,17 @@ impl Deliveries {
         }
     }
 
-    /// The clock was set back: what is to be tried again, and was tried last at a time still to come, is due.
+    /// The clock was set back: due is what was due at a time still to come, and what is to be tried again and was tried
+    /// last at such a time. What was planned for later stays.
     pub fn set_back(&mut self, now: Timestamp) {
-        let ahead = |n: &u64| self.attempts.get(n).is_some_and(|all| all.iter().any(|attempt| attempt.at > now));
-        let retrying =
-            self.rows.iter().filter(|(_, row)| row.delivery.state == State::Retrying && row.delivery.next > now);
-        let stuck: Vec<u64> = retrying.map(|(n, _)| *n).filter(ahead).collect();
+        let tried_ahead = |n: &u64| self.attempts.get(n).is_some_and(|all| all.iter().any(|attempt| attempt.at > now));
+        let is_stuck = |n: &u64, Delivery { state, next, planned, created, .. }: &Delivery| match state {
+            State::Due => *next != planned.due || planned.due <= *created,
+            State::Retrying => tried_ahead(n),
+            _ => false,
+        };
+        let ahead = self.rows.iter().filter(|(_, row)| row.delivery.next > now);
+        let stuck: Vec<u64> = ahead.filter(|(n, row)| is_stuck(n, &row.delivery)).map(|(n, _)| *n).collect();
         for n in stuck {
             self.change(n, |row| row.delivery.next = whole(now));
         }
@@ -199,10 +212,16 @@ impl Deliveries {
 
     fn note_lane(&mut self, planned: &NewDelivery, outcome: Outcome, receipt: Option<&Receipt>, now: Timestamp) {
         if let Some(lane) = &planned.lane {
-            let (state, used) = self.lanes.entry(lane.clone()).or_default();
-            state.after(outcome, receipt);
-            *used = whole(now);
+            let lane = self.lanes.entry(lane.clone()).or_default();
+            lane.state.after(outcome, receipt);
+            lane.used = whole(now);
         }
+    }
+
+    /// The case of a lane has ended.
+    pub fn end_lane(&mut self, lane: Lane, now: Timestamp) {
+        let lane = self.lanes.entry(lane).or_default();
+        (lane.ended, lane.used) = (true, whole(now));
     }
 
     fn record_lost(&mut self, n: u64, taken: &Taken, now: Timestamp) {
@@ -220,8 +239,8 @@ impl Deliveries {
             delivery: row.delivery.clone(),
             token: row.token,
             until: whole(until),
-            receipt: lane.and_then(|(state, _)| state.receipt.clone()),
-            shown: lane.is_some_and(|(state, _)| state.shown),
+            receipt: lane.and_then(|lane| lane.state.receipt.clone()),
+            shown: lane.is_some_and(|lane| lane.state.shown),
         })
     }
 
@@ -285,10 +304,15 @@ impl Deliveries {
         self.rows.iter().filter(|(_, row)| old(row)).take(limit).map(|(n, _)| *n).collect()
     }
 
-    /// Forgets lanes that nothing happened in since. Gives how many.
-    pub fn forget_lanes(&mut self, before: Timestamp) -> usize {
+    /// Forgets lanes that nothing happened in since: of cases that ended, unless a delivery still waits in them, and of
+    /// others. Gives how many.
+    pub fn forget_lanes(&mut self, before_ended: Timestamp, before: Timestamp) -> usize {
         let count = self.lanes.len();
-        self.lanes.retain(|_, (_, used)| *used >= before);
+        let open = &self.open;
+        self.lanes.retain(|name, lane| {
+            let is_over = lane.ended && lane.used < before_ended && !open.contains_key(name);
+            lane.used >= before && !is_over
+        });
         count - self.lanes.len()
     }
 }

@@ -17,7 +17,8 @@ impl World {
         pruned += self.prune_events(before, limit - pruned);
         if pruned < limit {
             pruned += self.forget_ids(before_dead);
-            pruned += self.deliveries.forget_lanes(plus(before_dead, SignedDuration::ZERO - LANE_KEPT));
+            let before_open = plus(before_dead, SignedDuration::ZERO - LANE_KEPT);
+            pruned += self.deliveries.forget_lanes(before_dead, before_open);
         }
         pruned as u64
     }

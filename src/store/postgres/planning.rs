@@ -8,6 +8,7 @@ use tokio_postgres::Row;
 use super::inbox::Arrival;
 use super::link::{Link, Tx, get, given, held, most, text};
 use crate::clock::from_ms;
+use crate::delivery::Lane;
 use crate::event::Seq;
 use crate::planner::Plan;
 use crate::planner::ledger::{DocChange, Key, Keys, Ledger, Timer};
@@ -67,6 +68,7 @@ impl Tx {
         let planned: Seq = get(&row, 1)?;
         self.cancel_untried(&plan.cancel, now).await?;
         let new = self.insert_deliveries(plan.deliveries, now).await?;
+        self.end_lanes(&plan.ended, now).await?;
         self.change_docs(&plan.docs).await?;
         self.set_timers(&plan.timers).await?;
         self.note_whys(&plan.whys).await?;
@@ -76,6 +78,22 @@ impl Tx {
         let own: Vec<Arrival> = plan.events.into_iter().map(Arrival::event).collect();
         self.append(&own).await?;
         Ok(new)
+    }
+
+    /// The cases of these lanes have ended.
+    async fn end_lanes(&self, lanes: &[Lane], now: Timestamp) -> Result<(), Error> {
+        if lanes.is_empty() {
+            return Ok(());
+        }
+        // Each once, and in one order for all who lock several.
+        let lanes: BTreeSet<_> = lanes.iter().map(|lane| held(&lane.0)).collect();
+        self.run(
+            "INSERT INTO lanes (lane, shown, used, ended) SELECT lane, false, $2, true FROM unnest($1) AS c (lane)
+             ON CONFLICT (lane) DO UPDATE SET used = excluded.used, ended = true",
+            given![lanes.into_iter().collect::<Vec<_>>(), now.as_millisecond()],
+        )
+        .await
+        .map(drop)
     }
 
     async fn change_docs(&self, changes: &[DocChange]) -> Result<(), Error> {

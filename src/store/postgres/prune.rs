@@ -35,6 +35,13 @@ const EVENTS: &str = "WITH old AS (
 const CONFLICTS: &str = "DELETE FROM conflicts WHERE n IN (
     SELECT n FROM conflicts WHERE received < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
+/// Of cases that ended, unless a delivery still waits in them.
+const ENDED_LANES: &str = "DELETE FROM lanes WHERE lane IN (
+    SELECT lane FROM lanes WHERE ended AND used < $1
+       AND NOT EXISTS (SELECT 1 FROM deliveries AS e
+            WHERE e.lane = lanes.lane AND e.lane IS NOT NULL AND e.state IN ('due', 'retrying', 'sending'))
+     LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
 const LANES: &str = "DELETE FROM lanes WHERE lane IN (
     SELECT lane FROM lanes WHERE used < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
@@ -56,7 +63,8 @@ impl Tx {
         let lanes_before = plus(before_dead, SignedDuration::ZERO - LANE_KEPT).as_millisecond();
         // The week that this moment is in has not ended by then; those before it have.
         let week = week_of(before_dead);
-        for (sql, before) in [(CONFLICTS, before_dead.as_millisecond()), (LANES, lanes_before), (IDS, week)] {
+        let dead = before_dead.as_millisecond();
+        for (sql, before) in [(CONFLICTS, dead), (ENDED_LANES, dead), (LANES, lanes_before), (IDS, week)] {
             left = left.saturating_sub(self.run(sql, given![before, count(left)]).await?);
         }
         Ok(limit - left)

@@ -269,8 +269,23 @@ impl Desk {
         state.after(outcome, receipt);
         let receipt = state.receipt.as_ref().map(text).transpose()?;
         self.conn
-            .prepare_cached("INSERT OR REPLACE INTO lanes (lane, receipt, shown, used) VALUES (?1, ?2, ?3, ?4)")?
+            .prepare_cached(
+                "INSERT INTO lanes (lane, receipt, shown, used) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (lane) DO UPDATE SET receipt = excluded.receipt, shown = excluded.shown, used = excluded.used",
+            )?
             .execute((&lane.0, receipt, state.shown, now.as_millisecond()))?;
+        self.written += 4096;
+        Ok(())
+    }
+
+    /// The case of a lane has ended.
+    pub fn end_lane(&mut self, lane: &Lane, now: Timestamp) -> Result<(), Error> {
+        self.conn
+            .prepare_cached(
+                "INSERT INTO lanes (lane, shown, used, ended) VALUES (?1, 0, ?2, 1)
+                 ON CONFLICT (lane) DO UPDATE SET used = excluded.used, ended = 1",
+            )?
+            .execute((&lane.0, now.as_millisecond()))?;
         self.written += 4096;
         Ok(())
     }

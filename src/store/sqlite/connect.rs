@@ -18,6 +18,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("0002_planner.sql"),
     include_str!("0003_deliveries.sql"),
     include_str!("0004_counts.sql"),
+    include_str!("0005_lanes.sql"),
 ];
 
 /// Marks a file as ours: `Fanf`.
@@ -116,10 +117,13 @@ pub(super) fn open(place: &Place) -> Result<(File, Connection), Error> {
     Ok((lock, conn))
 }
 
-/// Whoever held a lease is dead, since the file is locked: nothing waits for leases to run out.
+/// Whoever held a lease is dead, since the file is locked: nothing waits for leases to run out, nor, where the clock was
+/// set back since, for the time at which they began.
 fn end_leases(conn: &Connection) -> Result<(), Error> {
     conn.execute_batch(
-        "UPDATE deliveries SET next = started WHERE state = 'sending' AND started IS NOT NULL; UPDATE planner SET until = 0",
+        "UPDATE deliveries SET next = min(started, coalesce((SELECT value FROM meta WHERE name = 'alive'), started))
+          WHERE state = 'sending' AND started IS NOT NULL;
+         UPDATE planner SET until = 0",
     )?;
     Ok(())
 }

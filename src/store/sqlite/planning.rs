@@ -55,6 +55,9 @@ impl Desk {
         for delivery in &plan.deliveries {
             new += u64::from(self.insert_delivery(delivery, now)?);
         }
+        for lane in &plan.ended {
+            self.end_lane(lane, now)?;
+        }
         for change in &plan.docs {
             self.change_doc(change)?;
         }

@@ -20,6 +20,13 @@ const OLD_EVENTS: &str = "SELECT seq FROM inbox WHERE seq > ?1 AND seq <= ?2 AND
       AND NOT EXISTS (SELECT 1 FROM delivery_events AS e WHERE e.seq = inbox.seq)
     ORDER BY seq LIMIT ?4";
 
+/// Lanes of cases that ended, in which nothing waits.
+const ENDED_LANES: &str = "DELETE FROM lanes WHERE lane IN (
+    SELECT lane FROM lanes WHERE ended = 1 AND used < ?1
+       AND NOT EXISTS (SELECT 1 FROM deliveries AS e
+            WHERE e.lane = lanes.lane AND e.lane IS NOT NULL AND e.state IN ('due', 'sending', 'retrying'))
+     LIMIT ?2)";
+
 impl Desk {
     /// Deletes at most `limit` things. Gives how many, and at least 1 while there is more to look at.
     pub fn prune(&mut self, before: Timestamp, before_dead: Timestamp, limit: usize) -> Result<u64, Error> {
@@ -98,10 +105,12 @@ impl Desk {
         Ok(self.conn.prepare_cached(sql)?.execute((before.as_millisecond(), most(limit)))?)
     }
 
+    /// Of cases that ended, unless a delivery still waits in them; of others later.
     fn prune_lanes(&mut self, before: Timestamp, limit: usize) -> Result<usize, Error> {
+        let ended = self.conn.prepare_cached(ENDED_LANES)?.execute((before.as_millisecond(), most(limit)))?;
         let before = plus(before, SignedDuration::ZERO - LANE_KEPT);
         let sql = "DELETE FROM lanes WHERE lane IN (SELECT lane FROM lanes WHERE used < ?1 LIMIT ?2)";
-        Ok(self.conn.prepare_cached(sql)?.execute((before.as_millisecond(), most(limit)))?)
+        Ok(ended + self.conn.prepare_cached(sql)?.execute((before.as_millisecond(), most(limit - ended)))?)
     }
 }
 

@@ -1,0 +1,4 @@
+-- Whether the case of a lane has ended: retention takes such a lane as it takes dead deliveries, others a year later.
+
+ALTER TABLE lanes ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX lanes_ended ON lanes (used) WHERE ended = 1;
