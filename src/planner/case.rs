@@ -189,6 +189,13 @@ impl Action {
         let at = self.at.as_ref().map(|at| format!("{} {}", at.offset.as_secs(), at.path.text));
         Some(format!("{:?} {:?} {:?}", seconds(self.after), seconds(self.repeat), at))
     }
+
+    /// Whether the date of its `at` stands elsewhere than it did for a timer that was set by this [`Action::spec`].
+    fn is_dated_elsewhere(&self, spec: &str) -> bool {
+        let path = |spec: &str| spec.split_once("Some(\"")?.1.split_once(' ').map(|(_, path)| path.to_owned());
+        let now = self.spec().as_deref().and_then(path);
+        now.zip(path(spec)).is_some_and(|(now, then)| now != then)
+    }
 }
 
 /// The first moment of a series that is after `now`: missed ones are not made up for. A series without steps has none.
@@ -361,10 +368,8 @@ impl Round<'_> {
     pub fn rearm(&mut self, rule: &str, key: &str, nth: u64, carried: Option<&Carried<'_>>) {
         let names = names_for(self.rules, rule);
         let Some(mut case) = self.case(&names, key).filter(|case| case.nth == nth) else { return };
-        let Some(judgement) = carried.and_then(|carried| carried.judgement.as_ref()) else { return };
-        if !judgement.rule.enabled {
-            return;
-        }
+        let Some(carried) = carried else { return };
+        let Some(judgement) = carried.judgement.as_ref().filter(|judgement| judgement.rule.enabled) else { return };
         let opening = case.event;
         let mut tale = Tale::default();
         for acted in &judgement.actions {
@@ -377,20 +382,28 @@ impl Round<'_> {
                 }
                 continue;
             }
-            // A date that a later match brought is not in the opening event: it was kept.
-            let kept = known.and_then(|timer| timer.date).zip(action.at.as_ref());
-            let at = kept.map(|(date, at)| Ok(plus(date, at.offset)));
+            // A date that a later match brought is not in the opening event: it was kept. Where it is to be found elsewhere
+            // from now on, that match says what it is.
+            let elsewhere = known.as_ref().filter(|timer| action.is_dated_elsewhere(&timer.spec));
+            let wanted = elsewhere.map_or(opening, |timer| timer.event);
+            if wanted != carried.seq {
+                if carried.seq == opening {
+                    let meaning = Meaning::Rearm { rule: case.rule.clone(), key: case.key.clone(), nth };
+                    self.set_timer(case.timer_id(&id(&["rearm", &action.id])), self.now, Some(wanted), &meaning);
+                }
+                continue;
+            }
+            let kept = known.as_ref().filter(|_| elsewhere.is_none()).and_then(|timer| timer.date);
+            let at = kept.zip(action.at.as_ref()).map(|(date, at)| Ok(plus(date, at.offset)));
             let at = at.or_else(|| acted.at.clone());
             let (held, why, throttle, digest) = (acted.held, None, None, None);
             if held == Held::Held || case.timers.contains_key(&action.id) {
                 let acted = ActionJudgement { action, held, why, throttle, digest, at };
-                self.schedule(&mut case, &acted, opening, &mut tale);
+                self.schedule(&mut case, &acted, wanted, &mut tale);
             }
         }
         self.schedule_end(&mut case, judgement.rule);
         self.save_case(&case);
-        if let Some(carried) = carried {
-            self.tell(tale, carried.seq, Some(carried.event), judgement.rule);
-        }
+        self.tell(tale, carried.seq, Some(carried.event), judgement.rule);
     }
 }

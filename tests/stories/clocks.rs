@@ -1,6 +1,7 @@
 //! Reminders over restarts, reloads, new names and clocks that jump: each once, none early.
 
 use fanfare::clock::Clock;
+use serde_json::json;
 
 use super::stage::{FRAUD, Story, hours, minutes, start};
 
@@ -108,6 +109,48 @@ async fn a_closes_after_that_is_edited_to_a_later_time_does_not_end_the_case_at_
     story.wait_in_steps(minutes(90), minutes(30)).await;
     assert_eq!((story.cases().await.len(), told(&story)), (0, 2), "with the reminder of the meantime");
     story.end().await;
+}
+
+#[tokio::test]
+async fn an_at_that_is_edited_to_look_elsewhere_goes_by_the_date_that_stands_there() {
+    const DATED: &str = "rules:
+  - name: fraud
+    events: fraud.action_required
+    case: $.data.case_id
+    closed_by: fraud.resolved
+    actions:
+      - {name: tell, to: oncall, message: opened}
+      - {name: remind, to: oncall, message: reminder, at: 1h before $.data.due}
+";
+    let edited = DATED.replace("$.data.due", "$.data.deadline");
+    for (restarts, moved) in [(false, false), (false, true), (true, true)] {
+        let mut story = Story::begin(DATED).await;
+        let dates = |due, deadline| {
+            let at = |hour| start().checked_add(hours(hour)).unwrap().to_string();
+            json!({"case_id": "C1", "due": at(due), "deadline": at(deadline)})
+        };
+        // The second match moves the date: what it says counts, wherever that stands.
+        let matches = if moved { vec![dates(5, 20), dates(6, 10)] } else { vec![dates(6, 10)] };
+        for data in &matches {
+            story.post("fraud.action_required", data.clone(), start()).await;
+            story.calm().await;
+        }
+        let before = u32::try_from(matches.len()).unwrap();
+        let story = if restarts {
+            story.restart(|folder| folder.write("rules/main.yaml", &edited), minutes(0)).await
+        } else {
+            story.reload(&edited).await;
+            story
+        };
+        story.wait(hours(8)).await;
+        assert_eq!(told(&story), before, "{restarts} {moved}: not by the date where it stood");
+        story.wait(hours(1)).await;
+        assert_eq!(told(&story), before + 1, "{restarts} {moved}");
+        // The same files again.
+        let story = story.restart(|_| {}, hours(12)).await;
+        assert_eq!(told(&story), before + 1, "{restarts} {moved}: once");
+        story.end().await;
+    }
 }
 
 #[tokio::test]
