@@ -46,7 +46,7 @@ pub fn names(
     destinations: Option<&Destinations>,
     problems: &mut Problems,
 ) {
-    for rule in &rules.rules {
+    for rule in rules.rules.iter().chain(&rules.unfinished) {
         for action in actions(rule) {
             message(action, templates, problems);
             if let Some(destinations) = destinations {
@@ -207,6 +207,12 @@ pub fn renderings(
     }
     for (name, contexts) in by_message {
         templates.check_message(name, &contexts, problems);
+    }
+    // What such a rule's texts will know depends on what is to be mended: they are only read.
+    for action in rules.unfinished.iter().flat_map(actions) {
+        if let Say::Text(text) = &action.say.value {
+            templates.check_text(text, &action.say.place, &[], problems);
+        }
     }
 }
 

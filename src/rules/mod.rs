@@ -63,6 +63,8 @@ pub mod value;
 pub struct RuleSet {
     /// The rules, in no order that means anything.
     pub rules: Vec<Rule>,
+    /// Rules that could not be read whole. Never in force; known so that what else is wrong with them can be told at once.
+    pub unfinished: Vec<Rule>,
     /// `names:`: what a word stands for, first path that selects something wins. Those of source presets are among
     /// them, by source; a file's own name comes before a preset's.
     pub names: BTreeMap<String, Name>,

@@ -40,9 +40,13 @@ pub fn parse(files: &[Arc<File>], presets: &Presets, zone: Option<TimeZone>, pro
 
     let mut reader =
         Reader { shared: &shared, paths: shared.paths.clone(), rule_names: Vec::new(), former: Vec::new(), problems };
-    let mut rules: Vec<Rule> = Vec::new();
+    let (mut rules, mut unfinished): (Vec<Rule>, Vec<Rule>) = (Vec::new(), Vec::new());
     for node in later.iter().flat_map(|file| &file.rules) {
-        rules.extend(reader.rule(node));
+        let errors = reader.problems.count().0;
+        if let Some(rule) = reader.rule(node) {
+            let is_whole = reader.problems.count().0 == errors;
+            if is_whole { rules.push(rule) } else { unfinished.push(rule) }
+        }
     }
     reader.unique_names();
     // A mute may speak of a rule that could not be read whole.
@@ -55,6 +59,7 @@ pub fn parse(files: &[Arc<File>], presets: &Presets, zone: Option<TimeZone>, pro
     reader.unique_mutes(&mutes);
     RuleSet {
         rules,
+        unfinished,
         names: shared.names,
         lists: shared.lists,
         hours: shared.hours,

@@ -14,13 +14,12 @@ use crate::yaml::{Fields, Kind, Node};
 const NAME_MAX: usize = 100;
 
 impl Reader<'_> {
-    /// One of `rules:`.
+    /// One of `rules:`, as far as it can be read: it is whole if nothing was added to the problems.
     pub(super) fn rule(&mut self, node: &Node) -> Option<Rule> {
         let what = match super::text_of(node, "name") {
             Some(name) => format!("the rule `{name}`"),
             None => "a rule".into(),
         };
-        let errors = self.problems.count().0;
         let mut fields = Fields::of(node, what, self.problems)?;
         let name = fields.required("name", self.problems).and_then(|(name, node)| self.plain_name(name, node));
         self.rule_names.extend(name.clone());
@@ -69,7 +68,7 @@ impl Reader<'_> {
             on_close,
         };
         self.fits_together(node, &rule);
-        (self.problems.count().0 == errors).then_some(rule)
+        Some(rule)
     }
 
     /// A name as it may stand in a log line, a URL or a metric.
