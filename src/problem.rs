@@ -348,9 +348,16 @@ impl fmt::Display for Problem {
     }
 }
 
-/// All that is wrong, in the order of reading.
+/// The most problems that are kept: nobody reads more, and a file made to be wrong must not fill memory or a terminal.
+pub const KEPT_MAX: usize = 250;
+
+/// All that is wrong, in the order of reading. Beyond [`KEPT_MAX`] they are only counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems {
+    kept: Vec<Problem>,
+    /// How many notes, warnings and errors are not kept.
+    left_out: [usize; 3],
+}
 
 impl Problems {
     /// Nothing wrong as yet.
@@ -360,17 +367,29 @@ impl Problems {
 
     /// One more.
     pub fn push(&mut self, problem: Problem) {
-        self.0.push(problem);
+        if self.kept.len() < KEPT_MAX {
+            self.kept.push(problem);
+        } else {
+            self.left_out[problem.gravity as usize] += 1;
+        }
     }
 
     /// All of another's.
     pub fn extend(&mut self, other: Problems) {
-        self.0.extend(other.0);
+        for (own, others) in self.left_out.iter_mut().zip(other.left_out) {
+            *own += others;
+        }
+        other.kept.into_iter().for_each(|problem| self.push(problem));
     }
 
     /// Whether anything stops what was asked for.
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|problem| problem.gravity == Gravity::Error)
+        self.of(Gravity::Error) > 0
+    }
+
+    /// How many there are beyond those that [`Problems::iter`] gives.
+    pub fn left_out(&self) -> usize {
+        self.left_out.iter().sum()
     }
 
     /// How many errors, how many warnings.
@@ -380,26 +399,26 @@ impl Problems {
 
     /// How many are of this gravity.
     pub fn of(&self, gravity: Gravity) -> usize {
-        self.0.iter().filter(|problem| problem.gravity == gravity).count()
+        self.kept.iter().filter(|problem| problem.gravity == gravity).count() + self.left_out[gravity as usize]
     }
 
     /// Whether there is none at all.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.kept.is_empty()
     }
 
-    /// One after the other.
+    /// One after the other, as far as they are kept.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
-        self.0.iter()
+        self.kept.iter()
     }
 
     /// Sorts by file and place, and drops what was said twice. What has no place comes first.
     pub fn sort(&mut self) {
-        self.0.sort_by_cached_key(|problem| {
+        self.kept.sort_by_cached_key(|problem| {
             let place = problem.place.as_ref().map(|place| (place.file.path.clone(), place.span.start, place.span.end));
             (place, problem.code, problem.message.clone())
         });
-        self.0.dedup();
+        self.kept.dedup();
     }
 }
 
@@ -408,7 +427,7 @@ impl IntoIterator for Problems {
     type IntoIter = std::vec::IntoIter<Problem>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.kept.into_iter()
     }
 }
 

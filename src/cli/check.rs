@@ -82,6 +82,9 @@ fn text(loaded: &Loaded) {
     for problem in loaded.problems.iter() {
         println!("{}\n", problem.render(term::colour_on_stdout()));
     }
+    if loaded.problems.left_out() > 0 {
+        println!("and {} more\n", loaded.problems.left_out());
+    }
     let (errors, warnings) = loaded.problems.count();
     let files = &loaded.files;
     let read = format!(

@@ -200,5 +200,8 @@ pub(crate) fn report(problems: &crate::problem::Problems) -> bool {
     for problem in problems.iter() {
         eprintln!("{}\n", problem.render(term::colour_on_stderr()));
     }
+    if problems.left_out() > 0 {
+        eprintln!("and {} more\n", problems.left_out());
+    }
     problems.has_errors()
 }

@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 
+use crate::cli::term::size;
 use crate::config::{DEFAULT_PRESET, Snapshot};
 use crate::event::Event;
 use crate::problem::nearest;
@@ -20,6 +21,9 @@ use crate::steps::rehearse::own;
 
 /// What signs an event that never leaves this process. Every scheme can use it.
 const THROW_AWAY: &str = "whsec_Zm9yIG9uZSBldmVudCB0aGF0IG5ldmVyIGxlYXZlcw==";
+
+/// How much of a file is read: more than any source takes.
+const READ_MAX: u64 = 1 << 28;
 
 /// The body of an event, and its type as far as it is known.
 pub(crate) struct Picked {
@@ -39,10 +43,13 @@ pub(crate) fn pick(name: &str, now: Timestamp) -> anyhow::Result<Picked> {
     }
     let body = if name == "-" {
         let mut body = Vec::new();
-        std::io::stdin().read_to_end(&mut body).context("standard input can't be read")?;
+        std::io::stdin().take(READ_MAX).read_to_end(&mut body).context("standard input can't be read")?;
         body
     } else if Path::new(name).exists() {
-        std::fs::read(name).with_context(|| format!("`{name}` can't be read"))?
+        let file = std::fs::File::open(name).with_context(|| format!("`{name}` can't be read"))?;
+        let mut body = Vec::new();
+        file.take(READ_MAX).read_to_end(&mut body).with_context(|| format!("`{name}` can't be read"))?;
+        body
     } else if name.starts_with("evt_") {
         bail!(
             "`{name}` is no file; what became of an event that a server received, `fanfare events show {name}` tells"
@@ -88,7 +95,15 @@ pub(crate) fn named(snapshot: &Snapshot, name: &str, source: Option<&str>, now: 
         return Ok(own);
     }
     let picked = pick(name, now)?;
-    event(&picked, &*source_of(snapshot, source)?, now)
+    let source = source_of(snapshot, source)?;
+    if picked.body.len() > source.max_body {
+        bail!(
+            "`{name}` is longer than the {} that the source `{}` takes: a server refuses it (`max_body`)",
+            size(source.max_body as u64),
+            source.name
+        );
+    }
+    event(&picked, &source, now)
 }
 
 /// The event as the server would see it.

@@ -225,5 +225,8 @@ fn report_errors(problems: &Problems) -> bool {
     for problem in problems.iter().filter(is_error) {
         eprintln!("{}\n", problem.render(term::colour_on_stderr()));
     }
+    if problems.left_out() > 0 {
+        eprintln!("and {} more\n", problems.left_out());
+    }
     problems.has_errors()
 }

@@ -37,8 +37,8 @@ pub mod play;
 pub mod show;
 
 /// The most turns that one rehearsal takes, unless it is told otherwise: an endless one is stopped, and says so. An hourly
-/// reminder takes two of them, so this is more than five years of it.
-const TURNS_MAX: u64 = 100_000;
+/// reminder takes two of them, so this is more than a year of it; all of them take about a second.
+const TURNS_MAX: u64 = 20_000;
 /// How often what retention no longer wants is taken, as a server does.
 const PRUNE_EVERY: SignedDuration = SignedDuration::from_hours(24);
 /// How much is taken in one go.

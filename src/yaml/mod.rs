@@ -156,14 +156,23 @@ pub(crate) const QUOTE_COMMENT: &str = "` #` begins a comment; if it belongs to 
 /// A mistake in the syntax ends the reading; other mistakes are reported, and the reading goes on without what is
 /// mistaken.
 pub fn read(file: &Arc<File>, problems: &mut Problems) -> Option<Node> {
-    if file.text.len() > SIZE_MAX {
-        problems.push(
-            Problem::error("too-large", format!("the file is {} bytes long, more than 1 MiB", file.text.len()))
-                .at(&Place::new(file, 0..0)),
-        );
+    if is_too_large(file, problems) {
         return None;
     }
     read::document(file, problems)
+}
+
+/// Whether a file is longer than [`SIZE_MAX`], which is reported. Of such a file no more may have been read.
+pub fn is_too_large(file: &Arc<File>, problems: &mut Problems) -> bool {
+    let is_too_large = file.text.len() > SIZE_MAX;
+    if is_too_large {
+        problems.push(
+            Problem::error("too-large", "the file is longer than 1 MiB")
+                .at(&Place::new(file, 0..0))
+                .hint("spread it over several files, each smaller"),
+        );
+    }
+    is_too_large
 }
 
 /// Whether `text` is a number in JSON's grammar (RFC 8259, section 6).

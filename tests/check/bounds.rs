@@ -28,6 +28,17 @@ fn text(text: &str) -> String {
     format!("rules:\n  - name: r\n    events: \"*\"\n    actions:\n      - to: ledger\n        text: {}\n", json!(text))
 }
 
+/// As many lines.
+fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
+    (0..count).map(|nth| line(nth) + "\n").collect()
+}
+
+/// As many rules, each with these further keys.
+fn rules(count: usize, keys: impl Fn(usize) -> String) -> String {
+    let rule = |nth| format!("  - {{name: r{nth}, {}, actions: {{to: ledger, text: x}}}}", keys(nth));
+    format!("rules:\n{}", lines(count, rule))
+}
+
 /// Files that are refused: what they are, the rules file, and the code of the problem.
 fn refused() -> Vec<(&'static str, String, &'static str)> {
     let mut bomb = String::from("lists:\n  a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
@@ -82,6 +93,21 @@ fn refused() -> Vec<(&'static str, String, &'static str)> {
             ),
             "unbounded",
         ),
+        ("a text that is indented beyond sight", text("{{ 'a\nb'|indent(99999999) }}"), "template"),
+        (
+            "each letter indented beyond sight",
+            text("{{ ['a\nb', 'b\nc']|map('indent', 99999999)|list|length }}"),
+            "template",
+        ),
+        (
+            "600 patterns that are large once compiled",
+            rules(600, |nth| format!("when: {{$.data.t: {{matches: '(\\w{{20}}){{9}}{nth}'}}}}, events: x")),
+            "too-many",
+        ),
+        ("1,500 names", format!("names:\n{}", lines(1_500, |nth| format!("  n{nth}: $.a.b{nth}"))), "too-many"),
+        ("3,000 rules with two mistakes", rules(3_000, |_| "evnts: a".into()), "unknown-key"),
+        ("4,000 filters that are none", text(&"{{ title|xx }} ".repeat(4_000)), "unknown-filter"),
+        ("4,000 values that no event has", text(&"{{ data.x }} ".repeat(4_000)), "undefined"),
         (
             "a list that is put into itself",
             text("{% set ns = namespace(a=[1]) %}{% for i in range(90000) %}{% set ns.a = [ns.a] %}{% endfor %}"),
@@ -98,6 +124,20 @@ fn costly() -> Vec<(&'static str, String)> {
         ("quantifiers within quantifiers", when("{\"$.data.long\": {matches: '(((a+)+)+)+$'}}")),
         ("a glob of stars", when("{\"$.data.long\": {glob: '*a*a*a*a*a*a*a*a*a*a*b'}}")),
         ("quantifiers in a path", when("\"$.data.list[?search(@, '(((a+)+)+)+b')]\"")),
+    ]
+}
+
+/// Files that are right, and of which there is a lot to check.
+fn wide() -> Vec<(&'static str, String)> {
+    vec![
+        ("3,000 rules of the same words", rules(3_000, |nth| format!("events: a.b{nth}"))),
+        ("2,000 globs that are alike", rules(2_000, |nth| format!("events: [\"*a*b*c*{nth}\", \"!*d*e*\"]"))),
+        ("4,000 conditions in one", when(&format!("{{any: [{}]}}", vec!["{$.data.x: 1}"; 4_000].join(", ")))),
+        (
+            "1,000 patterns below everything",
+            when(&format!("[{}]", vec!["{$..*: {matches: '(a+)+$'}}"; 1_000].join(", "))),
+        ),
+        ("10,000 links to one place", text(&format!("[a]: https://b.example\n\n{}", "[a]".repeat(10_000)))),
     ]
 }
 
@@ -131,7 +171,7 @@ fn check_refuses_what_has_no_bounds_and_reads_what_has() {
             assert!(codes(&loaded).contains(code), "{what}: {}", report);
         }
     }
-    for (what, rules) in costly() {
+    for (what, rules) in costly().into_iter().chain(wide()) {
         let folder = folder(&[("fanfare.yaml", &config), ("rules/r.yaml", &rules)]);
         let loaded = timed(what, || loaded(&folder));
         assert!(!loaded.problems.has_errors(), "{what}: {}", report(&folder, &loaded, &[]));

@@ -191,7 +191,16 @@ fn a_rules_text_is_checked_at_its_place_in_the_rules_file() {
     );
     let block = "x:\n  - text: |\n      one\n      **{{ data.titel }}** {{ x|mony }}\nend: 1";
     let text = "one\n**{{ data.titel }}** {{ x|mony }}\n";
-    assert_eq!(check(block, text), "rules/a.yaml:4:33: error: unknown filter `mony` (did you mean `money`?)\n");
+    let said = check(block, text);
+    let at = |line: &str| said.lines().filter(|said| said.starts_with(line)).count();
+    assert_eq!(
+        (said.lines().count(), at("rules/a.yaml:4:33: error: unknown filter `mony` (did you mean `money`?)")),
+        (3, 1)
+    );
+    assert_eq!(
+        (at("rules/a.yaml:4:31: error: `x` is undefined"), at("rules/a.yaml:4:12: error: `data.titel`")),
+        (1, 1)
+    );
     let block = "x:\n  - text: |\n      one\n      **{{ data.titel }}**\nend: 1";
     assert_eq!(check(block, "one\n**{{ data.titel }}**\n"), format!("rules/a.yaml:4:12: error: {undefined}\n"));
     assert_eq!(check("- text: '{{ data.title'", "{{ data.title").lines().count(), 1);

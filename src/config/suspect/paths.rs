@@ -1,37 +1,47 @@
 //! Paths and names that lead nowhere in any event that is known.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use crate::config::suspect::evidence::{Seen, Whence};
 use crate::config::suspect::{Hearing, Whole};
 use crate::path::Gap;
-use crate::problem::{Place, Problem, Problems, nearest};
+use crate::problem::{Problem, Problems, nearest};
 use crate::rules::{Name, Query};
 
 /// How deep a misplaced field is looked for.
 const DEPTH_MAX: usize = 4;
+/// How often a path is looked up in an event at most, so that no file keeps `check` busy: far more than a team's rules need.
+const LOOKS_MAX: usize = 100_000;
 
 /// Paths and names that select nothing in any known event of their types. Where not every type has a known event, only
 /// what has a near name is told.
 pub(super) fn unknown(whole: &Whole<'_>, problems: &mut Problems) {
     // A `case` is asked of the events that open it and of those that close it.
-    let mut told: Vec<&Place> = Vec::new();
+    let mut told: BTreeSet<(&str, usize)> = BTreeSet::new();
+    let mut looks = 0;
     for hearing in whole.hearings() {
         let heard = whole.heard(&hearing);
         let Some(first) = heard.first() else { continue };
         let knows_all = whole.knows_all(&hearing, &heard);
         let roots: Vec<&Value> = heard.iter().map(|seen| &seen.root).collect();
+        // What a path leads to here, looked up once.
+        let mut known: BTreeMap<&str, Option<Missing>> = BTreeMap::new();
         for name in &hearing.names {
-            let found = match name.queries(&first.event.source) {
-                [query] if name.text.starts_with('$') => one_path(query, &roots, knows_all),
-                queries => none_of_all(name, queries, &roots).filter(|_| knows_all),
-            };
-            if let (Some(Missing { hint, inner }), Some(place)) = (found, &name.place)
-                && !told.contains(&place)
+            if looks >= LOOKS_MAX {
+                return;
+            }
+            let found = known.entry(&name.text).or_insert_with(|| {
+                looks += roots.len();
+                match name.queries(&first.event.source) {
+                    [query] if name.text.starts_with('$') => one_path(query, &roots, knows_all),
+                    queries => none_of_all(name, queries, &roots).filter(|_| knows_all),
+                }
+            });
+            if let (Some(Missing { hint, inner }), Some(place)) = (found.clone(), &name.place)
+                && told.insert((&place.file.path, place.span.start))
             {
-                told.push(place);
                 let problem = Problem::warning("unknown-path", message(name, inner.as_deref(), &hearing, &heard));
                 let problem = problem.at(place);
                 problems.push(match hint {
@@ -45,10 +55,15 @@ pub(super) fn unknown(whole: &Whole<'_>, problems: &mut Problems) {
 
 /// Filters that are asked of a mapping's members.
 pub(super) fn filter_over_mapping(whole: &Whole<'_>, problems: &mut Problems) {
+    let mut looks = 0;
     for hearing in whole.hearings() {
         let heard = whole.heard(&hearing);
         let roots: Vec<&Value> = heard.iter().map(|seen| &seen.root).collect();
-        for name in hearing.names.iter().filter(|name| !roots.is_empty() && name.text.starts_with('$')) {
+        for name in hearing.names.iter().filter(|name| !roots.is_empty() && name.text.contains("[?")) {
+            looks += roots.len();
+            if looks > LOOKS_MAX {
+                return;
+            }
             let mut gaps = name.all_queries().flat_map(|query| query.path.gaps(&roots));
             if let (true, Some(place)) = (gaps.any(|gap| gap == Gap::FilterOverMapping), &name.place) {
                 let message = format!("`{}` filters the members of a mapping, not a list", name.text);
@@ -63,6 +78,7 @@ pub(super) fn filter_over_mapping(whole: &Whole<'_>, problems: &mut Problems) {
 }
 
 /// What a path lacks.
+#[derive(Clone)]
 struct Missing {
     /// What to do.
     hint: Option<String>,

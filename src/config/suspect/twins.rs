@@ -1,24 +1,49 @@
 //! Two rules that tell one place the same.
 
+use std::collections::BTreeMap;
+
 use crate::config::suspect::Whole;
 use crate::delivery::Say;
 use crate::problem::{Problem, Problems};
-use crate::rules::{Action, Condition, Globs, Rule};
+use crate::rules::{Action, Condition, Rule};
+
+/// The most pairs of actions that are compared, so that no file keeps `check` busy: far more than a team's rules have.
+const PAIRS_MAX: usize = 100_000;
+
+/// A rule, and what of it is compared with every other.
+struct Side<'a> {
+    rule: &'a Rule,
+    when: Option<String>,
+    /// For each known type, whether it hears of it.
+    known: Vec<bool>,
+    globs: Vec<&'a str>,
+}
 
 /// Actions of two rules that say the same to one destination, of the same events, under the same condition.
 pub(super) fn said_twice(whole: &Whole<'_>, problems: &mut Problems) {
-    let rules: Vec<&Rule> =
-        whole.rules.rules.iter().filter(|rule| rule.enabled && !rule.shadow && rule.missing.is_none()).collect();
-    for (nth, second) in rules.iter().enumerate() {
-        for first in rules.iter().take(nth).filter(|first| alike(whole, first, second)) {
-            for action in &second.actions {
-                let Some(twin) = first.actions.iter().find(|twin| same(twin, action)) else { continue };
-                let Some(to) = action.to.iter().find(|to| twin.to.iter().any(|other| other.value == to.value)) else {
-                    continue;
-                };
+    let types = whole.known_types().unwrap_or_default();
+    let rules = whole.rules.rules.iter();
+    let rules = rules.filter(|rule| rule.enabled && !rule.shadow && rule.missing.is_none());
+    let sides: Vec<Side<'_>> = rules.map(|rule| Side::of(rule, &types)).collect();
+    // Only what is said to one destination can be the same.
+    let mut by_place: BTreeMap<(&str, Option<&str>), Vec<(&Side<'_>, &Action)>> = BTreeMap::new();
+    let mut pairs = 0;
+    for side in &sides {
+        for action in &side.rule.actions {
+            let mut twin = None;
+            for to in &action.to {
+                let before = by_place.entry((&to.value, side.when.as_deref())).or_default();
+                twin = twin.or_else(|| {
+                    let room = PAIRS_MAX.saturating_sub(pairs);
+                    pairs += before.len().min(room);
+                    let mut before = before.iter().take(room);
+                    before.find(|(first, twin)| same(twin, action) && first.overlaps(side)).map(|found| (*found, to))
+                });
+            }
+            if let Some(((first, twin), to)) = twin {
                 let message = format!(
                     "`{}` and `{}` tell `{}` the same of the same events",
-                    first.name.value, second.name.value, to.value
+                    first.rule.name.value, side.rule.name.value, to.value
                 );
                 problems.push(
                     Problem::warning("said-twice", message)
@@ -28,25 +53,37 @@ pub(super) fn said_twice(whole: &Whole<'_>, problems: &mut Problems) {
                 );
             }
         }
+        for action in &side.rule.actions {
+            for to in &action.to {
+                by_place.entry((&to.value, side.when.as_deref())).or_default().push((side, action));
+            }
+        }
     }
 }
 
-/// Whether an event can match both, and if it matches one, matches the other, as far as their conditions go.
-fn alike(whole: &Whole<'_>, one: &Rule, other: &Rule) -> bool {
-    let sources = one.source == other.source || one.source.is_none() || other.source.is_none();
-    sources && signature(one.when.as_ref()) == signature(other.when.as_ref()) && overlap(whole, one, other)
-}
+impl<'a> Side<'a> {
+    fn of(rule: &'a Rule, types: &[&str]) -> Self {
+        Self {
+            rule,
+            when: signature(rule.when.as_ref()),
+            known: types.iter().map(|kind| rule.events.accept(kind, false)).collect(),
+            globs: rule.events.texts().iter().map(|glob| glob.text.as_str()).collect(),
+        }
+    }
 
-fn overlap(whole: &Whole<'_>, one: &Rule, other: &Rule) -> bool {
-    let texts = |globs: &Globs| -> Vec<String> { globs.texts().iter().map(|glob| glob.text.clone()).collect() };
-    let known = whole.known_types().unwrap_or_default();
-    let both = |kind: &str, own: bool| one.events.accept(kind, own) && other.events.accept(kind, own);
-    // Types that one of them names are known to that one.
-    let named = [&one.events, &other.events].into_iter().flat_map(|globs| globs.texts());
-    let mut named = named.filter(|glob| !glob.text.contains(['*', '?', '{', '!'])).map(|glob| glob.text.as_str());
-    texts(&one.events) == texts(&other.events)
-        || known.into_iter().any(|kind| both(kind, false))
-        || named.any(|kind| both(kind, false) || both(kind, true))
+    /// Whether an event can match both, as far as its source and type go.
+    fn overlaps(&self, other: &Self) -> bool {
+        let (one, two) = (&self.rule.source, &other.rule.source);
+        if one != two && one.is_some() && two.is_some() {
+            return false;
+        }
+        let both = |kind: &str, own: bool| self.rule.events.accept(kind, own) && other.rule.events.accept(kind, own);
+        // Types that one of them names are known to that one.
+        let mut named = self.globs.iter().chain(&other.globs).filter(|glob| !glob.contains(['*', '?', '{', '!']));
+        self.globs == other.globs
+            || self.known.iter().zip(&other.known).any(|(one, two)| *one && *two)
+            || named.any(|kind| both(kind, false) || both(kind, true))
+    }
 }
 
 fn signature(condition: Option<&Condition>) -> Option<String> {

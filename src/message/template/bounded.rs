@@ -5,6 +5,9 @@ use minijinja::{Environment, Error, ErrorKind, State, filters};
 
 use crate::message::template::filters::Total;
 
+/// The most blanks that `indent` puts before each line.
+const INDENT_MAX: i64 = 100;
+
 /// Puts a guard before each of them. The filter itself stands under a name that no template can write.
 pub(crate) fn add(env: &mut Environment<'_>) {
     env.add_filter("\0upper", filters::upper);
@@ -24,6 +27,9 @@ pub(crate) fn add(env: &mut Environment<'_>) {
                     ErrorKind::InvalidOperation,
                     format!("`{name}` needs a text, and this is a {}: use `join`, or a loop", list.kind()),
                 )),
+                None if name == "indent" && widens(&args) => {
+                    Err(Error::new(ErrorKind::InvalidOperation, format!("`indent` takes at most {INDENT_MAX} blanks")))
+                }
                 None => state.apply_filter(&own, &args),
             }
         });
@@ -35,4 +41,13 @@ fn is_list(value: &Value) -> bool {
     matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable)
         && value.downcast_object_ref::<Total>().is_none()
         && !value.is_kwargs()
+}
+
+/// Whether `indent` is asked for more blanks than it takes.
+fn widens(args: &[Value]) -> bool {
+    let width = |arg: &Value| match arg.is_kwargs() {
+        true => arg.get_attr("width").ok().and_then(|width| width.as_i64()),
+        false => arg.as_i64(),
+    };
+    args.iter().skip(1).filter_map(width).any(|width| width > INDENT_MAX)
 }

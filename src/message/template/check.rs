@@ -3,7 +3,8 @@
 //! A value that no sample has is an error at its place, with the nearest name. One that only some samples have is a
 //! warning where the samples are those the template is really used with, and nothing where they are all there are.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -35,6 +36,14 @@ enum Part<'a> {
     Native(&'a str, &'a str),
 }
 
+/// The most mistakes that are told of one template: a template made to be wrong is not looked at without end.
+const TOLD_MAX: usize = 100;
+
+/// How much text is rendered for one template, with all contexts, in bytes: a huge one is rendered with fewer.
+const WORK_MAX: usize = 1 << 22;
+/// How often a template is rendered anew without what failed.
+const FAILED_MAX: usize = 20;
+
 /// How a value that some contexts lack counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Samples {
@@ -65,16 +74,18 @@ impl Templates {
         let source = Source::scalar(place, text);
         let mut found = Problems::new();
         let scan = scan::scan(text);
-        files::report(&scan, &source, Partials::Named(&self.folder.partials), &mut found);
+        let wrong = files::report(&scan, &source, Partials::Named(&self.folder.partials), &mut found);
         let mut env = self.folder.env.clone();
         match env.add_template_owned(super::TEXT, text.to_owned()) {
             Err(error) => found.push(source::syntax(&source, &scan, &error)),
-            Ok(()) if found.is_empty() => {
-                let mut checker = Checker::new(&self.folder, env, contexts, Samples::Fitting);
-                checker.own = Some(&source);
-                checker.template(super::TEXT, Part::Body, &mut found);
+            Ok(()) => {
+                if let Some(unknown) = scan::only_unknown(text, &wrong) {
+                    scan::stand_in(&mut env, &unknown);
+                    let mut checker = Checker::new(&self.folder, env, contexts, Samples::Fitting);
+                    checker.own = Some(&source);
+                    checker.template(super::TEXT, Part::Body, &mut found);
+                }
             }
-            Ok(()) => {}
         }
         problems.extend(found);
     }
@@ -116,6 +127,8 @@ struct Checker<'a> {
     samples: Samples,
     /// The source of a text that stands in a rule.
     own: Option<&'a Source>,
+    /// How often a rendering may still be begun anew.
+    anew: usize,
 }
 
 /// What was found, and in how many contexts.
@@ -129,13 +142,14 @@ struct Sighting {
 }
 
 impl<'a> Checker<'a> {
-    fn new(folder: &'a Folder, env: Environment<'static>, contexts: &'a [Context<'a>], samples: Samples) -> Self {
+    fn new(folder: &'a Folder, mut env: Environment<'static>, contexts: &'a [Context<'a>], samples: Samples) -> Self {
+        scan::stand_in(&mut env, &folder.unknown);
         let mut lenient = env.clone();
         engine::set_mode(&mut lenient, Mode::Send);
         lenient.set_debug(true);
         let mut strict = env;
         engine::set_mode(&mut strict, Mode::Check);
-        Self { folder, lenient, strict, contexts, samples, own: None }
+        Self { folder, lenient, strict, contexts, samples, own: None, anew: 0 }
     }
 
     fn source(&self, name: &str) -> Option<&'a Source> {
@@ -150,6 +164,9 @@ impl<'a> Checker<'a> {
         let mut sightings: Vec<Sighting> = Vec::new();
         // What is wrong with one was said when it was loaded; the names in it can be looked at all the same.
         let contexts = if self.folder.is_sound(name) { self.contexts } else { &[] };
+        let len = self.source(name).map_or(1, |source| source.text.len()).max(1);
+        let contexts = contexts.get(..(WORK_MAX / len).max(1)).unwrap_or(contexts);
+        self.anew = WORK_MAX / len;
         for context in contexts {
             let mut found = Vec::new();
             self.with_context(name, part, context, &mut found);
@@ -160,8 +177,10 @@ impl<'a> Checker<'a> {
                 return;
             }
             for (problem, depends) in found {
+                let is_full = sightings.len() >= TOLD_MAX;
                 match sightings.iter_mut().find(|known| same(&known.problem, &problem)) {
                     Some(known) => known.seen += 1,
+                    None if is_full => {}
                     None => {
                         sightings.push(Sighting { problem, depends, seen: 1, with: context.event.kind.to_string() });
                     }
@@ -172,7 +191,7 @@ impl<'a> Checker<'a> {
         sightings.retain(|sighting| !unknown.iter().any(|unknown| overlaps(unknown, &sighting.problem)));
         unknown.into_iter().for_each(|unknown| problems.push(unknown));
         for sighting in sightings {
-            let always = sighting.seen >= self.contexts.len();
+            let always = sighting.seen >= contexts.len();
             match (sighting.depends && !always, self.samples) {
                 (false, _) => problems.push(sighting.problem),
                 (true, Samples::Any) => {}
@@ -185,27 +204,72 @@ impl<'a> Checker<'a> {
     }
 
     /// Renders with one context: leniently for all that is undefined and printed, then strictly for what else fails.
-    fn with_context(&self, name: &str, part: Part<'_>, context: &Context<'_>, found: &mut Vec<(Problem, bool)>) {
+    fn with_context(&mut self, name: &str, part: Part<'_>, context: &Context<'_>, found: &mut Vec<(Problem, bool)>) {
         let facts = Arc::new(Facts::marking(context.now, context.zone.clone()));
         let values = context.values(&facts);
-        let Ok(template) = self.lenient.get_template(name) else { return };
-        match template.render_with_spans(engine::root(&values, &facts)) {
-            Ok((output, spans)) => {
-                self.undefined(&spans, &output, &values, found);
-                self.made(&Output::of(&output, &spans), part, found);
-            }
-            Err(error) => found.extend(self.failed(&error, &values)),
+        let lenient = |template: &Template<'_, '_>| template.render_with_spans(engine::root(&values, &facts));
+        if let Some((output, spans)) = self.to_its_end(&self.lenient.clone(), name, lenient, &values, found) {
+            self.undefined(&spans, &output, &values, found);
+            self.made(&Output::of(&output, &spans), part, found);
         }
         if found.iter().any(|(problem, _)| problem.code == source::ENDLESS) {
             return;
         }
         let facts = Arc::new(Facts::new(context.now, context.zone.clone()));
-        let strict = self.strict.get_template(name);
-        if let Err(error) = strict.and_then(|template| engine::render(&template, &values, &facts)) {
-            let failed = self.failed(&error, &values);
+        let strict = |template: &Template<'_, '_>| engine::render(template, &values, &facts);
+        self.to_its_end(&self.strict.clone(), name, strict, &values, found);
+    }
+
+    /// Renders until nothing fails: each time without the expressions that failed before, so that all of them are told at
+    /// once. Nothing where what failed is no expression of its own, such as a loop.
+    fn to_its_end<T>(
+        &mut self,
+        env: &Environment<'static>,
+        name: &str,
+        render: impl Fn(&Template<'_, '_>) -> Result<T, minijinja::Error>,
+        values: &[(String, Value)],
+        found: &mut Vec<(Problem, bool)>,
+    ) -> Option<T> {
+        let mut env = Cow::Borrowed(env);
+        let mut texts = BTreeMap::new();
+        for _ in 0..FAILED_MAX {
+            let error = match render(&env.get_template(name).ok()?) {
+                Ok(rendered) => return Some(rendered),
+                Err(error) => error,
+            };
+            let failed = self.failed(&error, values);
+            let is_endless = failed.as_ref().is_some_and(|(problem, _)| problem.code == source::ENDLESS);
             let known = |problem: &Problem| found.iter().any(|(known, _)| overlaps(known, problem));
-            found.extend(failed.filter(|(problem, _)| !known(problem)));
+            found.extend(failed.filter(|(problem, _)| is_endless || !known(problem)));
+            if is_endless {
+                return None;
+            }
+            self.anew = self.anew.checked_sub(1)?;
+            let (name, text) = self.without(&error, &mut texts)?;
+            env.to_mut().add_template_owned(name, text).ok()?;
         }
+        None
+    }
+
+    /// The template that failed, and its text without the expression that did: as many blanks stand there, so that every
+    /// other place stays what it is.
+    fn without(&self, error: &minijinja::Error, texts: &mut BTreeMap<String, String>) -> Option<(String, String)> {
+        let inner = source::innermost(error);
+        let (name, range) = (inner.name()?.to_owned(), inner.range()?);
+        let text = match texts.get(&name) {
+            Some(text) => text.clone(),
+            None => self.source(&name)?.text.clone(),
+        };
+        let start = text.get(..range.start + 1)?.rfind("{{")?;
+        if text.get(start..range.start)?.contains("}}") || text.get(start..range.start)?.contains("{%") {
+            return None;
+        }
+        let from = range.end.max(start + 2);
+        let end = from + text.get(from..)?.find("}}")? + 2;
+        let blank: String = text.get(start..end)?.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect();
+        let without = format!("{}{blank}{}", text.get(..start)?, text.get(end..)?);
+        texts.insert(name.clone(), without.clone());
+        Some((name, without))
     }
 
     /// What was undefined where it was printed.
@@ -224,6 +288,13 @@ impl<'a> Checker<'a> {
             let path = leading_path(expression);
             let len = if path.is_empty() { range.len() } else { path.len() };
             let place = source.place(range.start..range.start + len);
+            if found.len() >= TOLD_MAX {
+                return;
+            }
+            // A loop prints it again and again.
+            if found.iter().any(|(known, _)| known.code == "undefined" && known.place.as_ref() == Some(&place)) {
+                continue;
+            }
             found.push((undefined(if path.is_empty() { expression } else { path }, values).at(&place), true));
         }
     }
@@ -267,7 +338,7 @@ impl<'a> Checker<'a> {
             }
             Part::Body => {
                 let Ok(masked) = Masked::of(&output.pieces) else { return };
-                for (range, dead) in markdown::parse(&masked).1 {
+                for (range, dead) in markdown::parse(&masked).1.into_iter().take(TOLD_MAX) {
                     let within = output.pieces_in(range.clone());
                     if within.iter().any(|piece| piece.text().contains(MARK)) {
                         continue;
@@ -285,7 +356,7 @@ impl<'a> Checker<'a> {
             }
             Part::Native(..) => {
                 let Ok((_, left_out)) = native::html(&output.pieces) else { return };
-                for at in left_out {
+                for at in left_out.into_iter().take(TOLD_MAX) {
                     let problem = Problem::error("native-html", "a value can't stand here, and would be left out");
                     let problem = problem.hint("put it into text, or into an attribute in quotes");
                     found.extend(place(at).map(|place| (problem.at(&place), false)));
@@ -321,7 +392,13 @@ impl<'a> Checker<'a> {
         for unknown in names {
             if let Some(range) = scan.place_of(&source.text, &unknown, 0) {
                 let problem = Problem::error("undefined", format!("`{unknown}` is undefined"));
-                problems.push(problem.at(&source.place(range)).suggest(&unknown, known.iter().copied()));
+                let problem = problem.at(&source.place(range));
+                // The language's own functions are no values to choose from.
+                let values = known.iter().copied().filter(|name| !FUNCTIONS.contains(name));
+                problems.push(match crate::problem::nearest(&unknown, known.iter().copied()) {
+                    Some(_) => problem.suggest(&unknown, known.iter().copied()),
+                    None => problem.suggest(&unknown, values),
+                });
             }
         }
         problems
@@ -374,6 +451,10 @@ fn undefined(path: &str, values: &[(String, Value)]) -> Problem {
         let mut value = values.iter().find(|(name, _)| name == root).map(|(_, value)| value.clone());
         for step in steps {
             value = value.and_then(|value| value.get_attr(step).ok());
+        }
+        let is_text = value.as_ref().is_some_and(|value| value.kind() == minijinja::value::ValueKind::String);
+        if is_text && !parent.is_empty() {
+            return problem.hint(format!("`{parent}` is a text, with nothing in it: print it as it is"));
         }
         match value.map(|value| (value.clone(), value.try_iter())) {
             Some((value, Ok(keys))) if value.kind() == minijinja::value::ValueKind::Map => {

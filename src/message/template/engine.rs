@@ -128,6 +128,11 @@ impl Facts {
         Self { marks: true, ..Self::new(now, zone) }
     }
 
+    /// Whether this is such a rendering for `check`.
+    pub fn marks(&self) -> bool {
+        self.marks
+    }
+
     /// How many undefined values were printed so far.
     pub fn undefined(&self) -> u32 {
         self.undefined.load(Ordering::Relaxed)

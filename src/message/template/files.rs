@@ -8,7 +8,7 @@ use minijinja::Environment;
 use crate::delivery::Severity;
 use crate::message::template::engine::{self, Mode};
 use crate::message::template::native::ROWS;
-use crate::message::template::scan::{self, Partials, Scan};
+use crate::message::template::scan::{self, Found, Partials, Scan};
 use crate::message::template::source::{self, Source};
 use crate::problem::{File, Place, Problem, Problems, nearest};
 use crate::yaml::{self, Fields, Kind, Node};
@@ -45,6 +45,10 @@ pub(crate) struct Folder {
     includes: BTreeMap<String, Vec<(String, Place)>>,
     /// The templates that have a mistake of their own.
     broken: BTreeSet<String>,
+    /// Those of them that only use words that are unknown.
+    unsure: BTreeSet<String>,
+    /// What is unknown, for a stand-in: its code and the word.
+    pub unknown: Vec<(&'static str, String)>,
 }
 
 impl Default for Folder {
@@ -56,6 +60,8 @@ impl Default for Folder {
             partials: Vec::new(),
             includes: BTreeMap::new(),
             broken: BTreeSet::new(),
+            unsure: BTreeSet::new(),
+            unknown: Vec::new(),
         }
     }
 }
@@ -78,6 +84,9 @@ pub(crate) fn load(files: &[Arc<File>], problems: &mut Problems) -> Folder {
             continue;
         }
         let Some(role) = role(file, name, problems) else { continue };
+        if yaml::is_too_large(file, problems) {
+            continue;
+        }
         // Two messages that differ in case only are one on some disks and two on others.
         if let Some(first) = seen.insert(name.to_lowercase(), file) {
             problems.push(
@@ -162,7 +171,9 @@ impl Folder {
     /// Adds a template to the environment; whether it is right.
     fn add(&mut self, name: &str, source: Source, problems: &mut Problems) -> bool {
         let scan = scan::scan(&source.text);
-        let right = report(&scan, &source, Partials::Named(&self.partials), problems);
+        let found = report(&scan, &source, Partials::Named(&self.partials), problems);
+        let right = found.is_empty();
+        let unknown = scan::only_unknown(&source.text, &found);
         let includes = scan.includes.iter().map(|(word, _)| (word.text.clone(), source.place(word.span.clone())));
         self.includes.insert(name.to_owned(), includes.collect());
         let added = self.env.add_template_owned(name.to_owned(), source.text.clone());
@@ -172,17 +183,22 @@ impl Folder {
         let right = right && added.is_ok();
         if !right {
             self.broken.insert(name.to_owned());
+            if let (Some(unknown), true) = (unknown, added.is_ok()) {
+                self.unsure.insert(name.to_owned());
+                self.unknown.extend(unknown);
+            }
         }
         self.sources.insert(name.to_owned(), source);
         right
     }
 
-    /// Whether a template can be rendered, with all that it includes: what is wrong with it has been said.
+    /// Whether a template can be rendered, with all that it includes and with stand-ins for what is unknown: what is wrong
+    /// with it has been said.
     pub fn is_sound(&self, name: &str) -> bool {
         let mut reached = BTreeSet::from([name]);
         let mut ahead = vec![name];
         while let Some(from) = ahead.pop() {
-            if self.broken.contains(from) {
+            if self.broken.contains(from) && !self.unsure.contains(from) {
                 return false;
             }
             for (to, _) in self.includes.get(from).into_iter().flatten() {
@@ -315,12 +331,13 @@ impl Folder {
                 }
             }
         }
+        self.unsure.retain(|name| !broken.contains(name));
         self.broken.extend(broken);
     }
 }
 
-/// Reports what a look at a template found; whether nothing was wrong.
-pub(crate) fn report(scan: &Scan, source: &Source, partials: Partials<'_>, problems: &mut Problems) -> bool {
+/// Reports what a look at a template found, and gives it.
+pub(crate) fn report(scan: &Scan, source: &Source, partials: Partials<'_>, problems: &mut Problems) -> Vec<Found> {
     let mut found = scan.problems(&source.text, partials);
     found.sort_by_key(|found| found.span.start);
     for found in &found {
@@ -328,7 +345,7 @@ pub(crate) fn report(scan: &Scan, source: &Source, partials: Partials<'_>, probl
         problem.hint = found.hint.clone();
         problems.push(problem);
     }
-    found.is_empty()
+    found
 }
 
 /// Reports a severity without values in it that is none; whether it may be one.

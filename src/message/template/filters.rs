@@ -10,7 +10,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
-use minijinja::value::{Enumerator, Kwargs, Object, ObjectRepr, Value, ValueKind};
+use minijinja::value::{Enumerator, Kwargs, Object, ObjectRepr, Rest, Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State};
 
 use crate::decimal::Decimal;
@@ -193,13 +193,20 @@ pub(crate) fn amount(number: &Decimal, currency: &str) -> String {
     if currency.is_empty() { text } else { format!("{text} {currency}") }
 }
 
-fn money(state: &State<'_, '_>, value: &Value, currency: Option<&Value>) -> Result<Value, Error> {
+fn money(state: &State<'_, '_>, value: &Value, args: Rest<Value>) -> Result<Value, Error> {
     if is_missing(value) {
         return Ok(value.clone());
     }
     let facts = Facts::of(state)?;
     let (number, _) = number(&facts, value, "money")?;
-    let currency = match currency {
+    if args.len() > 1 {
+        return Err(Error::from(ErrorKind::TooManyArguments));
+    }
+    let currency = match args.first() {
+        // At `check` what is surely a mistake is told; a message goes out without the currency all the same.
+        Some(currency) if currency.is_undefined() && facts.marks() => {
+            return Err(wrong("the currency of `money` is undefined"));
+        }
         Some(currency) => facts.printed(currency)?.0,
         None => String::new(),
     };

@@ -5,11 +5,17 @@
 
 use std::ops::Range;
 
+use minijinja::Environment;
+use minijinja::value::{Rest, Value};
+
 use crate::message::template::engine::REMOVED_FILTERS;
 use crate::message::template::filters::FILTERS;
 use crate::message::template::growth;
 use crate::message::text;
 use crate::problem::{Problem, nearest};
+
+/// The most mistakes of one kind that are told of one template.
+const TOLD_MAX: usize = 100;
 
 /// MiniJinja's own filters that templates have.
 pub const BUILTIN_FILTERS: [&str; 42] = [
@@ -455,18 +461,26 @@ impl Scan {
                 span: span.clone(),
             });
         }
+        for (format, span) in self.parts.iter().filter_map(|tokens| odd_format(tokens)) {
+            found.push(Found {
+                code: "date-format",
+                message: format!("`{format}` prints itself: a format for dates has a `%` before each letter"),
+                hint: Some("write `%d.%m.%Y` for 31.12.2026, `%H:%M` for the time".into()),
+                span,
+            });
+        }
         let filters: Vec<&str> = FILTERS.iter().map(|filter| filter.name).chain(BUILTIN_FILTERS).collect();
-        for word in self.filters.iter().filter(|word| !filters.contains(&word.text.as_str())) {
+        for word in self.filters.iter().filter(|word| !filters.contains(&word.text.as_str())).take(TOLD_MAX) {
             let removed = REMOVED_FILTERS.iter().find(|(name, _)| *name == word.text);
             found.push(match removed {
                 Some((_, hint)) => Found { hint: Some((*hint).to_owned()), ..unknown("filter", word, &[]) },
                 None => unknown("filter", word, &filters),
             });
         }
-        for word in self.tests.iter().filter(|word| !TESTS.contains(&word.text.as_str())) {
+        for word in self.tests.iter().filter(|word| !TESTS.contains(&word.text.as_str())).take(TOLD_MAX) {
             found.push(unknown("test", word, &TESTS));
         }
-        for word in &self.calls {
+        for word in self.calls.iter().take(TOLD_MAX * 100) {
             let own = self.given.contains(&word.text);
             if !own && !FUNCTIONS.contains(&word.text.as_str()) {
                 found.push(unknown("function", word, &FUNCTIONS));
@@ -484,6 +498,44 @@ impl Scan {
         }
         found
     }
+}
+
+/// The format of a `date` that has nothing to be filled in.
+fn odd_format(tokens: &Tokens) -> Option<(&str, Range<usize>)> {
+    tokens.windows(4).find_map(|four| match four {
+        [(Token::Sign('|'), _), (Token::Name(name), _), (Token::Sign('('), _), (Token::Text(format), span)]
+            if name == "date" && !format.contains('%') =>
+        {
+            Some((format.as_str(), span.clone()))
+        }
+        _ => None,
+    })
+}
+
+/// Makes a stand-in for each word that is unknown, so that whatever else is wrong shows all the same. No such environment
+/// renders what is sent.
+pub(crate) fn stand_in<'w>(
+    env: &mut Environment<'static>,
+    words: impl IntoIterator<Item = &'w (&'static str, String)>,
+) {
+    for (code, word) in words {
+        match *code {
+            "unknown-filter" => env.add_filter(word.clone(), |value: Value, _: Rest<Value>| value),
+            "unknown-test" => env.add_test(word.clone(), |_: Value, _: Rest<Value>| true),
+            "unknown-function" => env.add_function(word.clone(), |_: Rest<Value>| ""),
+            // One that can't be added is told as unknown.
+            _ => drop(env.add_template_owned(word.clone(), "")),
+        }
+    }
+}
+
+/// The unknown words, if nothing else is wrong.
+pub(crate) fn only_unknown(source: &str, found: &[Found]) -> Option<Vec<(&'static str, String)>> {
+    let word = |found: &Found| {
+        let text = source.get(found.span.clone()).unwrap_or_default().trim_matches(['"', '\'']);
+        found.code.starts_with("unknown-").then(|| (found.code, text.to_owned()))
+    };
+    found.iter().map(word).collect()
 }
 
 fn unknown(what: &str, word: &Word, known: &[&str]) -> Found {

@@ -190,8 +190,29 @@ pub(crate) fn problem(source: &Source, error: &Error) -> Problem {
         _ => "template",
     };
     let problem = Problem::error(code, words(error)).at(&source.place_of(error));
-    match error.kind() {
-        ErrorKind::UnknownMethod => problem.hint("values have no methods; use a filter: `…|upper`"),
+    let mend = error.range().and_then(|range| mend(&source.text, range.start));
+    match (error.kind(), mend) {
+        (ErrorKind::SyntaxError, Some(mend)) => problem.hint(mend),
+        (ErrorKind::UnknownMethod, _) => problem.hint("values have no methods; use a filter: `…|upper`"),
         _ => problem,
+    }
+}
+
+/// How to mend what can't be read from `at` on, where it is one of the usual slips.
+fn mend(text: &str, at: usize) -> Option<String> {
+    let (before, rest) = (text.get(..at)?, text.get(at..)?);
+    let signs = [("=>", ">="), ("=<", "<="), ("=", "=="), ("&&", "and"), ("||", "or"), ("!", "not")];
+    let sign = signs.into_iter().find(|(sign, _)| rest.starts_with(sign) || before.ends_with(sign));
+    if rest.starts_with("if") && before.trim_end().ends_with("else") {
+        Some("write `{% elif … %}`".into())
+    } else if let Some(path) = rest.strip_prefix("$.") {
+        let end = path.find(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '.')).unwrap_or(path.len());
+        let path = path.get(..end)?.trim_end_matches('.');
+        let value = if path.starts_with("data.") { path.to_owned() } else { format!("event.body.{path}") };
+        Some(format!("a value is written without `$`: `{{{{ {value} }}}}`"))
+    } else if rest.starts_with('}') && !rest.starts_with("}}") {
+        Some("end it with `}}`".into())
+    } else {
+        sign.map(|(_, right)| format!("write `{right}`"))
     }
 }

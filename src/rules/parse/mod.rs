@@ -38,8 +38,14 @@ pub fn parse(files: &[Arc<File>], presets: &Presets, zone: Option<TimeZone>, pro
     let later: Vec<Later<'_>> = documents.iter().filter_map(|document| shared.first_pass(document, problems)).collect();
     shared.add_presets(presets);
 
-    let mut reader =
-        Reader { shared: &shared, paths: shared.paths.clone(), rule_names: Vec::new(), former: Vec::new(), problems };
+    let mut reader = Reader {
+        shared: &shared,
+        paths: shared.paths.clone(),
+        rule_names: Vec::new(),
+        former: Vec::new(),
+        regex_left: operand::REGEX_ALL,
+        problems,
+    };
     let (mut rules, mut unfinished): (Vec<Rule>, Vec<Rule>) = (Vec::new(), Vec::new());
     for node in later.iter().flat_map(|file| &file.rules) {
         let errors = reader.problems.count().0;
@@ -147,6 +153,8 @@ struct Reader<'a> {
     rule_names: Vec<At<String>>,
     /// Former names of rules, with the names they have now.
     former: Vec<(At<String>, String)>,
+    /// What regular expressions may still take, in bytes once compiled.
+    regex_left: usize,
     problems: &'a mut Problems,
 }
 
@@ -262,7 +270,14 @@ impl RuleSet {
         let mut paths = Paths::default();
         let names = self.names.iter().map(|(word, name)| (word.clone(), shared::renumbered(name, &mut paths)));
         let shared = Shared { names: names.collect(), lists: self.lists.clone(), zone, ..Shared::default() };
-        read(&mut Reader { shared: &shared, paths, rule_names: Vec::new(), former: Vec::new(), problems })
+        read(&mut Reader {
+            shared: &shared,
+            paths,
+            rule_names: Vec::new(),
+            former: Vec::new(),
+            regex_left: operand::REGEX_ALL,
+            problems,
+        })
     }
 
     /// Reads one mute in the form of `mutes:`, in YAML or JSON, as somebody asks for it at run time. `file` is what its

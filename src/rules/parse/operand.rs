@@ -22,6 +22,10 @@ use crate::yaml::{Kind, Node, span_of_time};
 const REGEX_MAX: usize = 1024;
 /// The largest compiled regular expression, in bytes.
 const REGEX_SIZE: usize = 1 << 18;
+/// Sizes that are tried first, in bytes: what one takes is not told, but that it fits is. Most fit the smallest.
+const REGEX_SIZES: [usize; 3] = [1 << 14, 1 << 16, REGEX_SIZE];
+/// What all of them may take together, in bytes.
+pub(super) const REGEX_ALL: usize = 1 << 25;
 
 impl Reader<'_> {
     /// The operand of an operator that is written as `name`.
@@ -48,7 +52,10 @@ impl Reader<'_> {
             OperandKind::Value => literal(node, folded, &zone, problems).map(Operand::Value),
             OperandKind::Values => self.values(node, name),
             OperandKind::Bound => bound(node, name, &zone, problems),
-            OperandKind::Regex => regex(node, name, folded, problems).map(|regex| Operand::Regex(Box::new(regex))),
+            OperandKind::Regex => {
+                let regex = regex(node, name, folded, &mut self.regex_left, problems);
+                regex.map(|regex| Operand::Regex(Box::new(regex)))
+            }
             OperandKind::Glob => glob(node, name, folded, problems).map(|glob| Operand::Glob(glob, folded)),
             OperandKind::Text => text(node, name, problems).map(|text| Operand::Text(Text::new(text, folded))),
             OperandKind::Scalar => {
@@ -194,14 +201,34 @@ fn span(node: &Node, problems: &mut Problems) -> Option<Operand> {
     span.map(Operand::Span)
 }
 
-fn regex(node: &Node, name: &str, folded: bool, problems: &mut Problems) -> Option<Regex> {
+/// A pattern, compiled once. `left` is what the patterns of all rules may still take.
+fn regex(node: &Node, name: &str, folded: bool, left: &mut usize, problems: &mut Problems) -> Option<Regex> {
     let pattern: String = text(node, name, problems)?.nfc().collect();
     let wrong = |message: String| Problem::error("wrong-regex", message).at(&node.place);
     if pattern.len() > REGEX_MAX {
         problems.push(wrong(format!("a regular expression longer than {REGEX_MAX} bytes")));
         return None;
     }
-    match RegexBuilder::new(&pattern).case_insensitive(folded).size_limit(REGEX_SIZE).build() {
+    if *left == 0 {
+        return None;
+    }
+    let built = |size| RegexBuilder::new(&pattern).case_insensitive(folded).size_limit(size).build();
+    let mut sizes = REGEX_SIZES.into_iter().map(|size| (built(size), size));
+    let fits = |(built, size): &(Result<Regex, regex::Error>, usize)| {
+        *size == REGEX_SIZE || !matches!(built, Err(regex::Error::CompiledTooBig(_)))
+    };
+    let (built, taken) = sizes.find(fits)?;
+    *left = left.saturating_sub(taken);
+    if *left == 0 {
+        // Told once, where it is too much; those behind it are not looked at.
+        problems.push(
+            Problem::error("too-many", "all regular expressions together are too large")
+                .at(&node.place)
+                .hint("take `glob`, `contains` or `starts_with` where they do"),
+        );
+        return None;
+    }
+    match built {
         Ok(regex) => return Some(regex),
         Err(regex::Error::CompiledTooBig(_)) => problems.push(
             wrong("this regular expression is too large once compiled".into())

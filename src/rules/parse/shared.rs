@@ -18,6 +18,9 @@ use crate::event::Mute;
 use crate::problem::{Place, Problem, Problems};
 use crate::yaml::{Fields, Key, Kind, Node};
 
+/// The most words in `names:`: each is looked up in each event.
+const NAMES_MAX: usize = 1_000;
+
 /// The words of templates and conditions that no name may take.
 pub(in crate::rules) const RESERVED: &[&str] = &[
     "all",
@@ -145,6 +148,14 @@ impl Shared {
 
     pub(super) fn read_names(&mut self, fields: &mut Fields<'_>, problems: &mut Problems) {
         for (key, node) in section(fields, "names", problems) {
+            if self.names.len() >= NAMES_MAX {
+                problems.push(
+                    Problem::error("too-many", format!("more than {NAMES_MAX} names"))
+                        .at(&key.place)
+                        .hint("a path that one rule uses can stand in that rule"),
+                );
+                return;
+            }
             if !self.define("names", key, problems) {
                 continue;
             }
