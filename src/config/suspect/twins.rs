@@ -19,6 +19,9 @@ struct Side<'a> {
     globs: Vec<&'a str>,
 }
 
+/// An action, and the rule that asks for it.
+type Said<'a> = (&'a Side<'a>, &'a Action);
+
 /// Actions of two rules that say the same to one destination, of the same events, under the same condition.
 pub(super) fn said_twice(whole: &Whole<'_>, problems: &mut Problems) {
     let types = whole.known_types().unwrap_or_default();
@@ -26,7 +29,7 @@ pub(super) fn said_twice(whole: &Whole<'_>, problems: &mut Problems) {
     let rules = rules.filter(|rule| rule.enabled && !rule.shadow && rule.missing.is_none());
     let sides: Vec<Side<'_>> = rules.map(|rule| Side::of(rule, &types)).collect();
     // Only what is said to one destination can be the same.
-    let mut by_place: BTreeMap<(&str, Option<&str>), Vec<(&Side<'_>, &Action)>> = BTreeMap::new();
+    let mut by_place: BTreeMap<(&str, Option<&str>), Vec<Said<'_>>> = BTreeMap::new();
     let mut pairs = 0;
     for side in &sides {
         for action in &side.rule.actions {

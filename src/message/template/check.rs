@@ -208,7 +208,7 @@ impl<'a> Checker<'a> {
         let facts = Arc::new(Facts::marking(context.now, context.zone.clone()));
         let values = context.values(&facts);
         let lenient = |template: &Template<'_, '_>| template.render_with_spans(engine::root(&values, &facts));
-        if let Some((output, spans)) = self.to_its_end(&self.lenient.clone(), name, lenient, &values, found) {
+        if let Some((output, spans)) = self.until_it_ends(&self.lenient.clone(), name, lenient, &values, found) {
             self.undefined(&spans, &output, &values, found);
             self.made(&Output::of(&output, &spans), part, found);
         }
@@ -217,12 +217,12 @@ impl<'a> Checker<'a> {
         }
         let facts = Arc::new(Facts::new(context.now, context.zone.clone()));
         let strict = |template: &Template<'_, '_>| engine::render(template, &values, &facts);
-        self.to_its_end(&self.strict.clone(), name, strict, &values, found);
+        self.until_it_ends(&self.strict.clone(), name, strict, &values, found);
     }
 
     /// Renders until nothing fails: each time without the expressions that failed before, so that all of them are told at
     /// once. Nothing where what failed is no expression of its own, such as a loop.
-    fn to_its_end<T>(
+    fn until_it_ends<T>(
         &mut self,
         env: &Environment<'static>,
         name: &str,
