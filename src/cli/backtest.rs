@@ -133,7 +133,7 @@ impl Backtest {
     fn rules(&self, snapshot: &Snapshot) -> anyhow::Result<RuleSet> {
         let rules = snapshot.rules.as_deref().context("no rules could be loaded")?;
         let names = || rules.rules.iter().map(|rule| rule.name.value.as_str());
-        for wanted in self.rule.iter().filter(|wanted| rules.rule(wanted).is_none()) {
+        if let Some(wanted) = self.rule.iter().find(|wanted| rules.rule(wanted).is_none()) {
             match nearest(wanted, names()) {
                 Some(near) => bail!("there is no rule `{wanted}`; did you mean `{near}`?"),
                 None => bail!("there is no rule `{wanted}`"),
