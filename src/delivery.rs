@@ -215,12 +215,27 @@ pub struct Assignment {
     /// How many a throttle held back since the last.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub suppressed: u64,
+    /// The held messages that a summary tells of, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
     /// The case as it stood.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<CaseFacts>,
     /// Why the delivery whose fallback this is died.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub died: Option<String>,
+}
+
+/// A held message that a summary tells of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its rule.
+    pub rule: String,
+    /// Whether a timer of its case asked for it.
+    #[serde(default)]
+    pub reminder: bool,
+    /// What it would have said by itself.
+    pub assignment: Assignment,
 }
 
 fn is_zero(n: &u64) -> bool {

@@ -51,6 +51,7 @@ pub fn context(event: &Event) -> Context<'_> {
         events: Vec::new(),
         more: 0,
         suppressed: 0,
+        parts: Vec::new(),
         names: Map::new(),
         case: None,
         rule: "the-rule",

@@ -104,6 +104,12 @@ pub trait Channel: Send + Sync + std::fmt::Debug {
         false
     }
 
+    /// Whether each message goes by itself, where others go as one summary when quiet hours end: what it raises is about
+    /// one case, and is resolved with it.
+    fn goes_alone(&self) -> bool {
+        false
+    }
+
     /// Whether each further message of a case stands by itself where people read them one below the other, though other
     /// destinations of this kind thread.
     fn stands_alone(&self) -> bool {

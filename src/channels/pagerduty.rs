@@ -159,6 +159,10 @@ impl Channel for PagerDuty {
         true
     }
 
+    fn goes_alone(&self) -> bool {
+        true
+    }
+
     fn secrets(&self) -> Vec<Secret> {
         let url = self.holds_secret.then_some(&self.url);
         self.routing_key.all().into_iter().chain(url).cloned().collect()

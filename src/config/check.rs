@@ -242,6 +242,7 @@ fn context<'a>(
         events: vec![event],
         more: 0,
         suppressed: 0,
+        parts: Vec::new(),
         names: rules.names_in(event),
         case: rule.case.as_ref().map(|_| crate::delivery::CaseFacts {
             key: "C1".into(),

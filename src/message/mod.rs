@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use self::template::Templates;
-pub use self::template::context::Context;
+pub use self::template::context::{Context, Told};
 use crate::delivery::Severity;
 
 pub mod fit;

@@ -81,6 +81,7 @@ pub(crate) fn assignment(action: &Action, event: Seq, case: Option<CaseFacts>) -
         events: Vec::new(),
         more: 0,
         suppressed: 0,
+        parts: Vec::new(),
         case,
         died: None,
     }

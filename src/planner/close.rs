@@ -180,6 +180,7 @@ impl Round<'_> {
                     events: Vec::new(),
                     more: 0,
                     suppressed: 0,
+                    parts: Vec::new(),
                     case: Some(case.facts(true)),
                     died: None,
                 },

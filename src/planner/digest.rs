@@ -157,8 +157,8 @@ impl Round<'_> {
         }
         self.book.delete::<Collected>(&parts);
         let mut tale = Tale::default();
-        self.tell_digest(&slot, name, &collected, &mut tale);
-        if rest {
+        let is_told = self.tell_digest(&slot, name, &collected, &mut tale);
+        if rest && is_told {
             self.rest_told(&names, action, key);
         }
         let name = rule_named(self.rules, name).map_or(name.as_str(), |rule| rule.name.value.as_str());
@@ -168,9 +168,13 @@ impl Round<'_> {
         }
     }
 
-    fn tell_digest(&mut self, slot: &Slot<'_>, name: &str, collected: &Collected, tale: &mut Tale) {
+    /// Sends it; says whether it may be.
+    fn tell_digest(&mut self, slot: &Slot<'_>, name: &str, collected: &Collected, tale: &mut Tale) -> bool {
         let Slot { action, destination, .. } = *slot;
-        let cancelled = |tale: &mut Tale, note: &str| tale.action(Outcome::Cancelled, action, Some(destination), note);
+        let cancelled = |tale: &mut Tale, note: &str| {
+            tale.action(Outcome::Cancelled, action, Some(destination), note);
+            false
+        };
         let Some((rule, action)) = self.action_named(name, action) else {
             return cancelled(tale, "its digest was not sent: the rules in force no longer ask for it");
         };
@@ -178,9 +182,10 @@ impl Round<'_> {
             return cancelled(tale, &format!("its digest was not sent: `{destination}` is no longer configured"));
         }
         if let Some(note) = self.muted(rule, destination, None, self.now) {
-            return tale.action(Outcome::Muted, &action.id, Some(destination), format!("its digest was {note}"));
+            tale.action(Outcome::Muted, &action.id, Some(destination), format!("its digest was {note}"));
+            return false;
         }
-        let Some(newest) = collected.events.back().copied() else { return };
+        let Some(newest) = collected.events.back().copied() else { return false };
         let mut assignment = assignment(action, newest, None);
         assignment.events = collected.events.iter().copied().collect();
         assignment.more = collected.more;
@@ -201,5 +206,6 @@ impl Round<'_> {
             assignment,
         };
         self.deliver(Draft { rule, action, occasion: Occasion::Match, delivery }, None, tale);
+        true
     }
 }

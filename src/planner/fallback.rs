@@ -154,6 +154,7 @@ impl Round<'_> {
                 events,
                 more: fallen.more,
                 suppressed: 0,
+                parts: Vec::new(),
                 case: None,
                 died: Some(format!("{all} deliveries died, the last one for {}", last.reason)),
             },

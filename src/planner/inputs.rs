@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::event::{Command, Entry, Event, Item, MISSING, Seq, Signal};
 use crate::planner::ledger::DueTimer;
 use crate::planner::timer::Meaning;
+use crate::planner::why::WhyRow;
 use crate::rules::{HoursChoice, Judgement, Rule, RuleSet};
 
 /// All that [`super::plan`] goes by, but for the ledger.
@@ -50,6 +51,8 @@ pub struct PlaceFacts {
     pub hours: Option<HoursChoice>,
     /// Whether its channel changes what it sent when a case closes.
     pub closes: bool,
+    /// Whether what waited for its hours goes message by message, never as a summary.
+    pub goes_alone: bool,
     /// Where a dead delivery's message goes.
     pub fallback: Vec<String>,
 }
@@ -106,6 +109,8 @@ pub enum What<'a> {
         rule: Option<&'a str>,
         /// The event, unless retention took it.
         event: Option<Judged<'a>>,
+        /// What came of it so far, as far as it is kept.
+        before: Vec<WhyRow>,
     },
     /// Something that Fanfare noticed.
     Signal(&'a Signal),
@@ -127,11 +132,21 @@ impl<'a> Entered<'a> {
                 again: *again,
                 rule: rule.as_deref(),
                 event: replayed.map(|(seq, event)| Judged::new(rules, seq, event)),
+                before: Vec::new(),
             },
             Item::Command(command) => What::Command(command),
             Item::Signal(signal) => What::Signal(signal),
         };
         Self { seq: entry.seq, what }
+    }
+
+    /// The same, with what came so far of an event that is planned again.
+    #[must_use]
+    pub fn knowing(mut self, rows: Vec<WhyRow>) -> Self {
+        if let What::Replay { before, .. } = &mut self.what {
+            *before = rows;
+        }
+        self
     }
 
     /// An entry that judging or planning could not cope with, so that the ones after it go on.

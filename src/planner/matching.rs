@@ -5,11 +5,19 @@ use crate::planner::book::id;
 use crate::planner::case::Case;
 use crate::planner::inputs::Judged;
 use crate::planner::round::{Round, reasons};
-use crate::planner::why::{Outcome, Tale, because};
+use crate::planner::why::{Outcome, Tale, WhyRow, because};
 use crate::rules::{Held, Judgement, Rule};
 
 /// The key of the one case that a `missing` rule has.
 pub(crate) const MISSING_KEY: &str = "missing";
+
+/// Why an action that acts once did not.
+const OPEN_ALREADY: &str = "`once`: the case was open already";
+
+/// Whether this came of an action before, with this note if one is named.
+fn was(before: &[&WhyRow], action: &str, outcome: Outcome, note: Option<&str>) -> bool {
+    before.iter().any(|row| row.actions().any(|came| came.is(action, outcome, note)))
+}
 
 /// The case that a match belongs to.
 enum Belongs {
@@ -52,7 +60,7 @@ impl Round<'_> {
                     continue;
                 }
                 Held::Held if action.once && !opened => {
-                    tale.action(Outcome::Missed, &action.id, None, "`once`: the case was open already");
+                    tale.action(Outcome::Missed, &action.id, None, OPEN_ALREADY);
                     continue;
                 }
                 Held::Held => {}
@@ -126,12 +134,14 @@ impl Round<'_> {
     }
 
     /// What comes of a match that is planned again: messages only. It opens no case, but speaks in one that is open.
+    /// `before` is what this rule made of it so far: what was late stays late, what was said by `once` or in a digest is
+    /// not said by itself now.
     pub fn matched_again(
         &mut self,
         judged: &Judged<'_>,
         judgement: &Judgement<'_>,
-        held: Held,
-        again: u64,
+        (held, again): (Held, u64),
+        before: &[&WhyRow],
         tale: &mut Tale,
     ) {
         reasons(judgement, tale);
@@ -141,12 +151,25 @@ impl Round<'_> {
             Held::Held => tale.accepted(),
         }
         let rule = judgement.rule;
+        if before.iter().any(|row| row.outcome == Outcome::Late.name()) {
+            return tale.rule(Outcome::Late, "late when it came: its case had closed");
+        }
         let (mut case, mut facts) = (None, None);
         if let Some(Ok(key)) = &judgement.case {
             case = self.case(&self.names(rule), key);
             facts = Some(self.open_case(judged, rule, key).facts(false));
         }
         for acted in judgement.actions.iter().filter(|acted| acted.held == Held::Held && !acted.action.is_timed()) {
+            let id = acted.action.id.as_str();
+            let is_later = case.as_ref().is_some_and(|case| case.event != judged.seq);
+            if acted.action.once && (is_later || was(before, id, Outcome::Missed, Some(OPEN_ALREADY))) {
+                tale.action(Outcome::Missed, id, None, OPEN_ALREADY);
+                continue;
+            }
+            if was(before, id, Outcome::Digest, None) {
+                tale.action(Outcome::Digest, id, None, "it was in a digest already");
+                continue;
+            }
             let mut announcement = announcement(judged, judgement, acted, Occasion::Replay, again);
             announcement.facts.clone_from(&facts);
             self.announce(&announcement, case.as_mut(), tale);

@@ -94,7 +94,7 @@ pub fn plan(inputs: &Inputs<'_>, ledger: Ledger) -> Plan {
             What::Event(judged) => round.event(judged),
             What::Signal(signal) => round.noticed(entered.seq, signal),
             What::Command(command) => round.command(command),
-            What::Replay { again, rule, event } => round.replay(event.as_ref(), *again, *rule),
+            What::Replay { again, rule, event, before } => round.replay(event.as_ref(), *again, *rule, before),
             What::Parked { own, reason } => round.park(entered.seq, *own, reason),
         }
         round.plan.upto = Some(entered.seq);

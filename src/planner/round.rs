@@ -12,7 +12,7 @@ use crate::planner::inputs::{Fired, Inputs, Judged, PlaceFacts, Places, names_of
 use crate::planner::ledger::{Ledger, Timer};
 use crate::planner::mute::ActiveMute;
 use crate::planner::timer::Meaning;
-use crate::planner::why::{Outcome, Tale, because, moment};
+use crate::planner::why::{Outcome, Tale, WhyRow, because, moment};
 use crate::planner::{Cancel, Plan};
 use crate::rules::{Action, Held, Judgement, Rule, RuleSet};
 
@@ -72,7 +72,7 @@ impl<'a> Round<'a> {
     }
 
     /// An event planned again: what isn't there is made, and no case is opened.
-    pub fn replay(&mut self, judged: Option<&Judged<'_>>, again: u64, only: Option<&str>) {
+    pub fn replay(&mut self, judged: Option<&Judged<'_>>, again: u64, only: Option<&str>, before: &[WhyRow]) {
         let Some(judged) = judged else { return };
         let only = only.map(|only| rule_named(self.rules, only).map_or(only, |rule| &rule.name.value));
         for judgement in &judged.judgements {
@@ -84,7 +84,11 @@ impl<'a> Round<'a> {
                 self.close(judged, judgement, closes, &mut tale);
             }
             if let Some(held) = judgement.held {
-                self.matched_again(judged, judgement, held, again, &mut tale);
+                // Anew means anew, whatever was.
+                let before = if again == 0 { before } else { &[] };
+                let names = self.names(judgement.rule);
+                let before: Vec<&WhyRow> = before.iter().filter(|row| names.contains(&row.rule)).collect();
+                self.matched_again(judged, judgement, (held, again), &before, &mut tale);
             }
             self.tell(tale, judged.seq, Some(judged.event), judgement.rule);
         }

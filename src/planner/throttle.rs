@@ -27,6 +27,9 @@ pub(crate) struct Window {
     /// How many it held back since.
     #[serde(default)]
     pub held_back: u64,
+    /// When a digest of the rest was last counted, in ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest_told: Option<i64>,
     /// When the window's end was last planned for, in ms.
     #[serde(default)]
     pub every_ms: i64,
@@ -131,12 +134,15 @@ impl Round<'_> {
         self.set_timer(id(&["throttle", rule, action, key]), due, None, &meaning);
     }
 
-    /// The rest went out as a digest: that is one message within the window.
+    /// The rest went out as a digest: that is one message within the window, to however many destinations.
     pub fn rest_told(&mut self, names: &[String], action: &str, key: &str) {
         let Some(name) = names.first() else { return };
         let Some(mut window) = self.book.adopt::<Window>(names, &[action, key]) else { return };
         window.slide(SignedDuration::from_millis(window.every_ms), self.now);
-        window.record(self.now);
+        if window.rest_told != Some(self.now.as_millisecond()) {
+            window.record(self.now);
+        }
+        window.rest_told = Some(self.now.as_millisecond());
         self.book.put(&[name, action, key], &window);
     }
 

@@ -27,9 +27,26 @@ pub struct WhyRow {
 }
 
 impl WhyRow {
+    /// What came of its actions.
+    pub fn actions(&self) -> impl Iterator<Item = Came<'_>> {
+        self.detail.get("actions").and_then(Value::as_array).into_iter().flatten().map(Came)
+    }
+
     /// What could not be read, as texts: a rule that did act may still have failed in part.
     pub fn failed(&self) -> impl Iterator<Item = &str> {
         self.detail.get("failed").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    }
+}
+
+/// What came of one action, as a row keeps it.
+#[derive(Debug, Clone, Copy)]
+pub struct Came<'r>(&'r Value);
+
+impl Came<'_> {
+    /// Whether it is this action, and this came of it, with this note if one is named.
+    pub fn is(self, action: &str, outcome: Outcome, note: Option<&str>) -> bool {
+        let has = |key: &str, text: &str| self.0.get(key).and_then(Value::as_str) == Some(text);
+        has("action", action) && has("outcome", outcome.name()) && note.is_none_or(|note| has("note", note))
     }
 }
 

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::channels::{Form, Reply, Request, Sending, Verdict, account};
 use crate::clock::plus;
 use crate::config::{Destination, Snapshot};
-use crate::delivery::{Act, Attempt, Outcome, State};
+use crate::delivery::{Act, Assignment, Attempt, Outcome, State};
 use crate::event::{Event, Seq};
 use crate::message::{Context, Rendered};
 use crate::pace::{Limits, Retry, Tried};
@@ -138,28 +138,50 @@ fn render(
 ) -> Rendered {
     let planned = &claim.delivery.planned;
     let assignment = &planned.assignment;
+    let mut context = spoken_of(snapshot, &planned.rule, assignment, event, events, now);
+    let mut failed = None;
+    for part in &assignment.parts {
+        let Some(event) = find(events, part.assignment.event) else { continue };
+        let alone = spoken_of(snapshot, &part.rule, &part.assignment, event, events, now);
+        let (told, problem) = snapshot.templates.told(&part.assignment.say, &alone, part.reminder);
+        context.parts.push(told);
+        failed = failed.or(problem);
+    }
+    let native = destination.kind.native.map(|ending| (destination.kind.name, ending));
+    let mut rendered = snapshot.templates.render(&assignment.say, &context, native);
+    rendered.problem = rendered.problem.or(failed);
+    live.notes.rendered(assignment.say.name(), rendered.problem.as_deref(), rendered.undefined);
+    rendered
+}
+
+/// All that the message of this assignment may speak of.
+fn spoken_of<'a>(
+    snapshot: &'a Snapshot,
+    rule: &'a str,
+    assignment: &'a Assignment,
+    event: &'a Event,
+    events: &'a [(Seq, Event)],
+    now: Timestamp,
+) -> Context<'a> {
     let rules = snapshot.rules.as_deref();
-    let rule = rules.and_then(|rules| rules.rules.iter().find(|rule| rule.name.value == planned.rule));
-    let context = Context {
+    let found = rules.and_then(|rules| rules.rules.iter().find(|candidate| candidate.name.value == rule));
+    Context {
         event,
         events: assignment.events.iter().filter_map(|seq| find(events, *seq)).collect(),
         more: assignment.more,
         suppressed: assignment.suppressed,
+        parts: Vec::new(),
         names: rules.map(|rules| rules.names_in(event)).unwrap_or_default(),
         case: assignment.case.clone(),
-        rule: &planned.rule,
-        rule_description: rule.and_then(|rule| rule.description.as_deref()),
+        rule,
+        rule_description: found.and_then(|rule| rule.description.as_deref()),
         with: assignment.with.clone(),
         severity: assignment.severity,
         died: assignment.died.as_deref(),
         now,
         zone: snapshot.settings.timezone.clone().unwrap_or(jiff::tz::TimeZone::UTC),
         admin_url: snapshot.settings.admin_url.as_deref(),
-    };
-    let native = destination.kind.native.map(|ending| (destination.kind.name, ending));
-    let rendered = snapshot.templates.render(&assignment.say, &context, native);
-    live.notes.rendered(assignment.say.name(), rendered.problem.as_deref(), rendered.undefined);
-    rendered
+    }
 }
 
 /// Composes, sends, and asks the channel what the answer means.

@@ -57,8 +57,9 @@ pub async fn step(live: &Live, now: Timestamp) -> Result<Turn, store::Error> {
         return Ok(if is_armed { Turn::Idle(waiting.next_timer) } else { Turn::Worked });
     }
     let carried = live.store.events(&wanted(&waiting.entries, &waiting.timers)).await?;
-    let round =
-        Round { live, lease, rules, places: places(live, &snapshot), carried: carried.into_iter().collect(), now };
+    let places = places(live, &snapshot);
+    let before = before(live, &waiting.entries).await?;
+    let round = Round { live, lease, rules, places, carried: carried.into_iter().collect(), before, now };
     if !round.plan(&waiting.entries, &waiting.timers).await? {
         round.plan_singly(&waiting.entries, &waiting.timers).await?;
     }
@@ -168,6 +169,7 @@ pub fn places(live: &Live, snapshot: &Snapshot) -> Places {
         let facts = PlaceFacts {
             hours: destination.hours.clone(),
             closes: destination.channel.closes(),
+            goes_alone: destination.channel.goes_alone(),
             fallback: destination.fallback.iter().map(|(name, _)| name.clone()).collect(),
         };
         (destination.name.clone(), facts)
@@ -207,6 +209,17 @@ fn wanted(entries: &[Entry], timers: &[DueTimer]) -> Vec<Seq> {
     all.into_iter().collect()
 }
 
+/// What came so far of the events that are planned again, but not anew.
+async fn before(live: &Live, entries: &[Entry]) -> Result<BTreeMap<Seq, Vec<WhyRow>>, store::Error> {
+    let mut before = BTreeMap::new();
+    for entry in entries {
+        if let Item::Command(Command::Replay { event, again: 0, .. }) = &entry.item {
+            before.insert(*event, live.store.whys(*event).await?);
+        }
+    }
+    Ok(before)
+}
+
 /// One round of planning, under one lease.
 struct Round<'l> {
     live: &'l Live,
@@ -214,6 +227,8 @@ struct Round<'l> {
     rules: Arc<RuleSet>,
     places: Places,
     carried: BTreeMap<Seq, Event>,
+    /// What came so far of events that are planned again.
+    before: BTreeMap<Seq, Vec<WhyRow>>,
     now: Timestamp,
 }
 
@@ -252,7 +267,8 @@ impl Round<'_> {
                 Item::Command(Command::Replay { event, .. }) => self.carried.get_key_value(event),
                 _ => None,
             };
-            Entered::new(&self.rules, entry, replayed.map(|(seq, event)| (*seq, event)))
+            let before = replayed.and_then(|(seq, _)| self.before.get(seq)).cloned().unwrap_or_default();
+            Entered::new(&self.rules, entry, replayed.map(|(seq, event)| (*seq, event))).knowing(before)
         });
         let fired = timers.iter().map(|due| {
             let event = due.timer.event.and_then(|seq| self.carried.get(&seq));

@@ -180,6 +180,10 @@ impl Channel for Recording {
         self.0.channel.closes()
     }
 
+    fn goes_alone(&self) -> bool {
+        self.0.channel.goes_alone()
+    }
+
     fn secrets(&self) -> Vec<Secret> {
         self.0.channel.secrets()
     }

@@ -63,6 +63,7 @@ pub fn unsaid(event: Seq) -> Assignment {
         events: Vec::new(),
         more: 0,
         suppressed: 0,
+        parts: Vec::new(),
         case: None,
         died: None,
     }

@@ -331,3 +331,39 @@ async fn a_wrong_token_is_told_as_such() {
     }
     app.end().await;
 }
+
+const ONCE: &str = r#"
+rules:
+  - name: first
+    events: opened
+    case: $.data.key
+    closed_by: closed
+    actions: {to: ledger, once: true, text: "{{ event.id }}"}
+  - {name: daily, events: opened, actions: {to: heads, text: "{{ events | length }}", digest: {every: 1h}}}
+"#;
+
+#[tokio::test]
+async fn what_was_left_unsaid_for_a_reason_is_not_said_when_it_is_planned_again() {
+    let desk = Desk::start(ONCE).await;
+    desk.send("evt_1", "opened", json!({"key": "C1"})).await;
+    desk.send("evt_2", "opened", json!({"key": "C1"})).await;
+    desk.passes(2);
+    eventually("the digest has gone", async || (sent(&desk).await.len() == 2).then_some(())).await;
+    desk.send("evt_3", "closed", json!({"key": "C1"})).await;
+    desk.send_as(json!({"id": "evt_4", "type": "opened", "created": "2026-01-05T10:30:00Z", "data": {"key": "C1"}}))
+        .await;
+    desk.passes(2);
+    let all = ["daily evt_2", "daily evt_4", "first evt_1"];
+    eventually("the second digest has gone", async || (sent(&desk).await == all).then_some(())).await;
+    // Neither the second of an open case, nor the one that came late, nor any that a digest told.
+    let replayed = desk.run(&["events", "replay", "--type", "opened", "--yes"]).await.good();
+    assert!(replayed.contains("3 events, done"), "{replayed}");
+    desk.passes(2);
+    assert_eq!(sent(&desk).await, all);
+    let late = desk.run(&["events", "show", "evt_4"]).await.good();
+    assert!(late.contains("late when it came: its case had closed"), "{late}");
+    // Anew means anew.
+    desk.run(&["events", "replay", "evt_4", "--rule", "first", "--again"]).await.good();
+    assert_eq!(sent(&desk).await, ["daily evt_2", "daily evt_4", "first evt_1", "first evt_4"]);
+    desk.app.end().await;
+}

@@ -164,6 +164,7 @@ fn channel_of(snapshot: &Snapshot, label: &str) -> String {
         events: Vec::new(),
         more: 0,
         suppressed: 0,
+        parts: Vec::new(),
         names: names.clone(),
         case: None,
         rule: "imprint-news",

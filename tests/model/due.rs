@@ -199,11 +199,12 @@ impl Reference {
                 count: 0,
             };
             self.deliver(acted.hours, said, Occasion::Match, None, now);
-        }
-        let window = self.windows.get_mut(&(line.clone(), action.clone(), key.clone()));
-        if let Some(window) = window.filter(|_| *rest) {
-            window.acted.retain(|acted| acted + window.every > now);
-            window.let_through(now);
+            let window = self.windows.get_mut(&(line.clone(), action.clone(), key.clone()));
+            if let Some(window) = window.filter(|window| *rest && window.rest_told != Some(now)) {
+                window.acted.retain(|acted| acted + window.every > now);
+                window.let_through(now);
+                window.rest_told = Some(now);
+            }
         }
     }
 
@@ -213,7 +214,8 @@ impl Reference {
         hold.held.retain(|older| {
             let same =
                 (&older.said.line, &older.said.action, &older.case) == (&held.said.line, &held.said.action, &held.case);
-            !(held.reminder && older.reminder && same)
+            let same_event = held.case.is_some() || older.said.events == held.said.events;
+            !(held.reminder && older.reminder && same && same_event)
         });
         hold.held.push(held);
     }
@@ -243,14 +245,17 @@ impl Reference {
                 Some((_, opens)) => self.hold(held, opens),
             }
         }
-        if let [held] = going.as_slice() {
-            let Held { said, case, reminder } = held.clone();
-            let occasion = if reminder { Occasion::Reminder } else { Occasion::Match };
-            let at = case.map(|(key, _)| (said.line.clone(), key));
-            let mut case = at.as_ref().and_then(|at| self.cases.get(at).cloned());
-            self.say(said, occasion, case.as_mut());
-            if let Some((at, case)) = at.zip(case) {
-                self.cases.insert(at, case);
+        // What a pager shows is resolved case by case, so nothing of it is summed up.
+        let goes_alone = going.first().is_some_and(|held| self.updating.contains(&held.said.to));
+        if going.len() == 1 || goes_alone {
+            for Held { said, case, reminder } in going {
+                let occasion = if reminder { Occasion::Reminder } else { Occasion::Match };
+                let at = case.map(|(key, _)| (said.line.clone(), key));
+                let mut case = at.as_ref().and_then(|at| self.cases.get(at).cloned());
+                self.say(said, occasion, case.as_mut());
+                if let Some((at, case)) = at.zip(case) {
+                    self.cases.insert(at, case);
+                }
             }
         } else if let Some(newest) = going.last() {
             for held in &going {
@@ -266,7 +271,7 @@ impl Reference {
                 to: newest.said.to.clone(),
                 how: How::Summary,
                 events,
-                more: going.iter().map(|held| held.said.more).sum(),
+                more: 0,
                 suppressed: going.iter().map(|held| held.said.suppressed).sum(),
                 count: 0,
             };

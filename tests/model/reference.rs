@@ -133,10 +133,10 @@ pub(super) struct Closed {
 pub(super) struct Window {
     pub(super) acted: Vec<Ms>,
     pub(super) held_back: u64,
+    pub(super) rest_told: Option<Ms>,
     pub(super) every: Ms,
     pub(super) look: Ms,
 }
-
 #[derive(Debug, Clone)]
 pub(super) struct Collected {
     pub(super) due: Ms,

@@ -49,6 +49,7 @@ fn places_of(text: &str) -> Places {
     let facts = |closes: bool, hours: Option<&str>, fallback: &[&str]| PlaceFacts {
         hours: hours.and_then(|name| rules.hours.get(name)).cloned().map(fanfare::rules::HoursChoice::Within),
         closes,
+        goes_alone: closes,
         fallback: fallback.iter().map(|name| (*name).to_owned()).collect(),
     };
     let mut places = Places::default();

@@ -448,7 +448,7 @@ impl<'a, I: Iterator<Item = &'a (NewDelivery, Fate)>> Lanes for I {
     }
 }
 
-/// The destinations of a sequence: a name each, with `closes`, `fallback` and `hours` (the name of a window in the
+/// The destinations of a sequence: a name each, with `closes`, `alone`, `fallback` and `hours` (the name of a window in the
 /// rules' `hours:`).
 pub fn places(value: &Value, rules: &RuleSet) -> Places {
     let mut places = Places::default();
@@ -461,6 +461,7 @@ pub fn places(value: &Value, rules: &RuleSet) -> Places {
                 fanfare::rules::HoursChoice::Within(hours.clone())
             }),
             closes: value.get("closes").and_then(Value::as_bool).unwrap_or_default(),
+            goes_alone: value.get("alone").and_then(Value::as_bool).unwrap_or_default(),
             fallback: value.get("fallback").and_then(Value::as_array).into_iter().flatten().map(texts).collect(),
         };
         places.named.insert(name.clone(), facts);

@@ -220,6 +220,7 @@ pub fn delivery(id: &str) -> NewDelivery {
             events: Vec::new(),
             more: 0,
             suppressed: 0,
+            parts: Vec::new(),
             case: None,
             died: None,
         },

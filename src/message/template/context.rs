@@ -10,10 +10,22 @@ use serde_json::Map;
 
 use crate::delivery::{CaseFacts, Severity};
 use crate::event::Event;
+use crate::message::Message;
 use crate::message::template::engine::Facts;
 
 /// The names that are the context's own: `names:` in rules may not use them.
 pub const WORDS: [&str; 9] = ["event", "data", "case", "rule", "with", "events", "more", "suppressed", "died"];
+
+/// A held message as a summary tells of it.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// What it would have said by itself.
+    pub message: Message,
+    /// Whether a timer of its case asked for it.
+    pub reminder: bool,
+    /// Where the page shows its event, for a message without a link.
+    pub page: Option<String>,
+}
 
 /// All that a message may speak of.
 #[derive(Debug, Clone)]
@@ -26,6 +38,8 @@ pub struct Context<'a> {
     pub more: u64,
     /// How many were held back.
     pub suppressed: u64,
+    /// The held messages that a summary tells of, oldest first; where it is of events, there are none.
+    pub parts: Vec<Told>,
     /// What each of the rules' `names:` selects in the event; null for one that selects nothing, which is then
     /// undefined, and known by its name.
     pub names: Map<String, serde_json::Value>,

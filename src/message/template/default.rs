@@ -7,7 +7,7 @@ use crate::decimal::Decimal;
 use crate::delivery::Severity;
 use crate::event::{Event, OWN_SOURCE};
 use crate::message::link::{self, Part};
-use crate::message::template::context::Context;
+use crate::message::template::context::{Context, Told as Held};
 use crate::message::template::filters;
 use crate::message::{Block, Field, Inline, Message, fit, text};
 
@@ -44,34 +44,25 @@ pub(crate) fn message(context: &Context<'_>) -> Message {
     }
 }
 
-/// The message for several events: what each is about, with its link.
+/// The message for several: the title of each with its link, where they were messages that waited; else what each event
+/// is about.
 pub(crate) fn summary(context: &Context<'_>) -> Message {
-    let none = Map::new();
-    let mut items = Vec::new();
-    for event in &context.events {
-        // The names were looked up in the newest only.
-        let names = if std::ptr::eq(*event, context.event) { &context.names } else { &none };
-        let told = Told::of(event, names);
-        let title = vec![Inline::Text(told.title())];
-        let link = told.link.or_else(|| admin_link(event, context.admin_url));
-        let line = match link {
-            Some(link) => vec![Inline::Link(link, title)],
-            None => title,
-        };
-        items.push(vec![Block::Paragraph(line)]);
-    }
+    let mut items: Vec<Vec<Block>> = match context.parts.is_empty() {
+        true => context.events.iter().map(|event| about(event, context)).collect(),
+        false => context.parts.iter().map(|part| item(part.message.title.clone(), line_link(part))).collect(),
+    };
     let count = items.len() as u64 + context.more;
     if context.more > 0 {
         items.push(vec![Block::Paragraph(vec![Inline::Text(format!("and {} more", context.more))])]);
     }
-    let same = context.events.iter().all(|event| event.kind == context.event.kind);
-    let title = match count {
-        _ if same => format!("{count} × {}", sentence(&context.event.kind)),
-        count => format!("{count} events for {}", context.rule),
+    let severities = context.parts.iter().map(|part| part.message.severity);
+    let severity = match context.parts.is_empty() {
+        true => context.events.iter().map(|event| severity(event)).max(),
+        false => severities.max(),
     };
     Message {
-        title: text::one_line(&title),
-        severity: context.events.iter().map(|event| severity(event)).max().unwrap_or_default(),
+        title: text::one_line(&summary_title(context, count)),
+        severity: severity.unwrap_or_default(),
         link: None,
         fields: Vec::new(),
         image: None,
@@ -79,9 +70,46 @@ pub(crate) fn summary(context: &Context<'_>) -> Message {
     }
 }
 
+/// `3 × Release live`, where that is what they are: as many events as messages, all of one type, and none of them told
+/// before.
+fn summary_title(context: &Context<'_>, count: u64) -> String {
+    let same = context.events.iter().all(|event| event.kind == context.event.kind);
+    let is_of_events = context.parts.is_empty();
+    let anew = context.parts.len() == context.events.len() && !context.parts.iter().any(|part| part.reminder);
+    match count {
+        _ if same && (is_of_events || anew) => format!("{count} × {}", sentence(&context.event.kind)),
+        count if is_of_events => format!("{count} events for {}", context.rule),
+        1 => "1 message that waited".into(),
+        count => format!("{count} messages that waited"),
+    }
+}
+
+/// What an event is about, with its link.
+fn about(event: &Event, context: &Context<'_>) -> Vec<Block> {
+    let none = Map::new();
+    // The names were looked up in the newest only.
+    let names = if std::ptr::eq(event, context.event) { &context.names } else { &none };
+    let told = Told::of(event, names);
+    let link = told.link.clone().or_else(|| admin_link(event, context.admin_url));
+    item(told.title(), link)
+}
+
+fn line_link(part: &Held) -> Option<String> {
+    part.message.link.clone().or_else(|| part.page.clone())
+}
+
+fn item(title: String, link: Option<String>) -> Vec<Block> {
+    let title = vec![Inline::Text(title)];
+    vec![Block::Paragraph(match link {
+        Some(link) => vec![Inline::Link(link, title)],
+        None => title,
+    })]
+}
+
 /// The default message in the place of one that failed, with the reason.
 pub(crate) fn instead(context: &Context<'_>, reason: &str) -> Message {
-    let mut message = if context.events.len() > 1 { summary(context) } else { message(context) };
+    let mut message =
+        if context.events.len() > 1 || !context.parts.is_empty() { summary(context) } else { message(context) };
     let note = format!("This stands in for a message that could not be made: {}", text::one_line(reason));
     message.body.push(Block::Paragraph(vec![Inline::Emphasis(vec![Inline::Text(note)])]));
     message
@@ -344,7 +372,7 @@ fn severity_of_word(word: &str) -> Option<Severity> {
 }
 
 /// The event's page, on the admin page.
-fn admin_link(event: &Event, admin_url: Option<&str>) -> Option<String> {
+pub(crate) fn admin_link(event: &Event, admin_url: Option<&str>) -> Option<String> {
     if &*event.source == OWN_SOURCE && event.id.as_str().is_empty() {
         return None;
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::delivery::{Say, Severity};
 use crate::message::pieces::{self, Piece};
 use crate::message::template::branches::Branches;
-use crate::message::template::context::Context;
+use crate::message::template::context::{Context, Told};
 use crate::message::template::engine::Facts;
 use crate::message::template::files::{Folder, Written};
 use crate::message::template::source::Source;
@@ -105,7 +105,9 @@ impl Templates {
             Say::Text(text) => run.text(text),
             Say::Default if context.events.len() > 1 => Ok((default::summary(context), None)),
             Say::Default => Ok((default::message(context), None)),
-            Say::Summary if context.events.is_empty() => Ok((default::message(context), None)),
+            Say::Summary if context.events.is_empty() && context.parts.is_empty() => {
+                Ok((default::message(context), None))
+            }
             Say::Summary => Ok((default::summary(context), None)),
         };
         let (mut message, mut problem) = match made {
@@ -113,7 +115,9 @@ impl Templates {
             Err(reason) => (default::instead(context, &reason), Some(reason)),
         };
         if let Some(severity) = context.severity {
-            message.severity = severity;
+            // Each held message has said already how much it matters.
+            let least = if context.parts.is_empty() { severity } else { message.severity };
+            message.severity = severity.max(least);
         }
         let mut replaced = None;
         match (context.died, say, native) {
@@ -126,6 +130,14 @@ impl Templates {
             _ => {}
         }
         Rendered { message, native: replaced, problem, undefined: run.facts.undefined() }
+    }
+}
+
+impl Templates {
+    /// A held message as a summary tells of it: what it would have said by itself.
+    pub fn told(&self, say: &Say, context: &Context<'_>, reminder: bool) -> (Told, Option<String>) {
+        let Rendered { message, problem, .. } = self.render(say, context, None);
+        (Told { message, reminder, page: default::admin_link(context.event, context.admin_url) }, problem)
     }
 }
 

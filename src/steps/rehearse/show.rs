@@ -114,6 +114,7 @@ fn composed(base: &Snapshot, wanted: &Wanted<'_>) -> Result<Shown, String> {
         events: vec![event],
         more: 0,
         suppressed: 0,
+        parts: Vec::new(),
         names: names.clone(),
         case: case.clone(),
         rule,
