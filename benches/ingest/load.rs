@@ -22,6 +22,8 @@ pub struct Load {
     pub path: &'static str,
     pub connections: usize,
     pub seconds: Duration,
+    /// How long a connection rests after each answer: how far away its sender is.
+    pub away: Duration,
 }
 
 /// What was measured.
@@ -47,19 +49,26 @@ impl Result {
 impl Load {
     /// Runs it; `round` keeps the ids of rounds apart.
     pub async fn run(&self, round: u64) -> Result {
-        let total = Rc::new(RefCell::new(Result::default()));
-        // Signed beforehand: the load must cost as little as can be on the cores that the server needs.
+        self.send(self.sign(round, SIGNED_A_SECOND * self.seconds.as_secs())).await
+    }
+
+    /// So many events, signed beforehand: the load must cost as little as can be on the cores that the server needs.
+    pub fn sign(&self, round: u64, count: u64) -> Vec<Vec<u8>> {
         let mut dice = fastrand::Rng::with_seed(round);
-        let signed: Vec<Vec<u8>> =
-            (0..SIGNED_A_SECOND * self.seconds.as_secs()).map(|_| request(self.path, &mut dice)).collect();
+        (0..count).map(|_| request(self.path, &mut dice)).collect()
+    }
+
+    /// Sends these, until there are none left or the time is over.
+    pub async fn send(&self, signed: Vec<Vec<u8>>) -> Result {
+        let total = Rc::new(RefCell::new(Result::default()));
         let signed = Rc::new(RefCell::new(signed));
         let began = Instant::now();
         let ends = began + self.seconds;
         let local = tokio::task::LocalSet::new();
         for _ in 0..self.connections {
-            let (total, signed, address) = (total.clone(), signed.clone(), self.address);
+            let (total, signed, address, away) = (total.clone(), signed.clone(), self.address, self.away);
             local.spawn_local(async move {
-                if let Err(error) = one(address, &signed, ends, &total).await {
+                if let Err(error) = one(address, &signed, ends, away, &total).await {
                     eprintln!("a connection broke: {error}");
                     total.borrow_mut().not_accepted += 1;
                 }
@@ -77,6 +86,7 @@ async fn one(
     address: SocketAddr,
     signed: &RefCell<Vec<Vec<u8>>>,
     ends: Instant,
+    away: Duration,
     total: &RefCell<Result>,
 ) -> std::io::Result<()> {
     let mut stream = TcpStream::connect(address).await?;
@@ -88,6 +98,9 @@ async fn one(
         stream.write_all(&request).await?;
         let status = read_answer(&mut stream, &mut answer).await?;
         let us = u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX);
+        if !away.is_zero() {
+            tokio::time::sleep(away).await;
+        }
         let mut total = total.borrow_mut();
         if (200..300).contains(&status) {
             total.accepted += 1;

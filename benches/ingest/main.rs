@@ -15,6 +15,7 @@ mod load;
 mod postgres;
 mod replicas;
 mod server;
+mod usage;
 
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ fn main() {
     let seconds = Duration::from_secs(number("SECONDS", 4));
     let rounds = number("ROUNDS", 5);
     if std::env::args().any(|given| given == "replicas") {
-        return replicas::run(connections, seconds, rounds);
+        return replicas::run(connections, seconds, rounds, number("DELIVERIES", 6000));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut measured: Vec<(&str, Vec<Measured>)> = SERVERS.iter().map(|name| (*name, Vec::new())).collect();
@@ -44,7 +45,7 @@ fn main() {
                     continue;
                 }
             };
-            let load = Load { address: server.address, path: server.path, connections, seconds };
+            let load = Load { address: server.address, path: server.path, connections, seconds, away: Duration::ZERO };
             let result = runtime.block_on(load.run(round));
             eprintln!("round {}/{rounds}  {name:<8} {:>8.0}/s", round + 1, result.per_second());
             results.push(result);

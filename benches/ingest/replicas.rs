@@ -1,8 +1,14 @@
 //! How receiving and dispatching grow with replicas on one PostgreSQL: 1, 2 and 3 of them, in turns, in one run.
 //!
-//! Receiving is measured without rules; dispatching with one rule that tells a receiver of everything, from the first
-//! event sent until the last message has come. The load, the replicas, the receiver and PostgreSQL share the machine's
-//! cores, so what is seen here is where PostgreSQL and the cores are the limit, not what a cluster would do.
+//! Growth shows only where one replica's own bounds are the limit, not the machine's, so the world is made slow, as it
+//! is: the senders are 20 ms away, and each replica has the same number of them; the destinations are eight that take
+//! 100 ms to answer, each with more `concurrency` than there is to use, and a replica has at most 64 deliveries under way.
+//! Receiving is measured without rules; dispatching with everything planned already, from the first message that comes
+//! out until nearly the last.
+//!
+//! Senders, replicas, receiver and PostgreSQL share the machine's cores. So it is told who used them: where nothing is
+//! idle any more, the cores are the limit, and what one event and one delivery cost PostgreSQL says how far it would go
+//! on cores of its own.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -11,109 +17,234 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::LocalSet;
 
 use crate::load::Load;
 use crate::postgres;
 use crate::server::Server;
+use crate::usage::{Usage, Used, cores};
 
 /// So many replicas, in turns.
 const COUNTS: [usize; 3] = [1, 2, 3];
 
-/// How long a flood may take to be delivered.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How far away senders are.
+const AWAY: Duration = Duration::from_millis(20);
+
+/// How long a destination takes to answer.
+const ANSWER: Duration = Duration::from_millis(100);
+
+/// So many destinations share the deliveries evenly.
+const DESTINATIONS: u64 = 8;
+
+/// A replica's own bound: so many deliveries it has under way (`UNDER_WAY_MAX` in `src/steps/dispatch.rs`).
+const UNDER_WAY: f64 = 64.0;
+
+/// How long anything may take that is waited for.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Holds every destination back for an hour, and lets go.
+const HOLD: &str =
+    "INSERT INTO paces SELECT 'd' || n, '{\"cool_ms\": ' || (extract(epoch FROM now()) * 1000 + 3e6)::bigint
+    || '}' FROM generate_series(0, 7) AS n";
+const LET_GO: &str = "UPDATE paces SET pace = NULL";
+
+/// One measurement.
+#[derive(Clone, Copy)]
+struct Measured {
+    done: f64,
+    used: Used,
+}
+
+impl Measured {
+    fn per_second(&self) -> f64 {
+        self.done / self.used.seconds
+    }
+}
 
 /// Measures and reports.
-pub fn run(connections: usize, seconds: Duration, rounds: u64) {
+pub fn run(connections: usize, seconds: Duration, rounds: u64, deliveries: u64) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut received = [const { Vec::new() }; COUNTS.len()];
     let mut dispatched = [const { Vec::new() }; COUNTS.len()];
     for round in 0..rounds {
         for (at, count) in COUNTS.into_iter().enumerate() {
-            let local = tokio::task::LocalSet::new();
-            let receiving = runtime.block_on(local.run_until(receive(count, connections, seconds, round)));
-            let dispatching = runtime.block_on(local.run_until(dispatch(count, connections, round)));
+            let receiving = runtime.block_on(LocalSet::new().run_until(receive(count, connections, seconds, round)));
+            let dispatching = runtime.block_on(LocalSet::new().run_until(dispatch(count, deliveries, round)));
             eprintln!(
-                "round {}/{rounds}  {count} replicas  {receiving:>7.0} received/s  {dispatching:>7.0} dispatched/s",
-                round + 1
+                "round {}/{rounds}  {count} replicas  {:>7.0} received/s  {:>7.0} dispatched/s",
+                round + 1,
+                receiving.per_second(),
+                dispatching.per_second()
             );
             received[at].push(receiving);
             dispatched[at].push(dispatching);
         }
     }
-    println!("\n{connections} connections, medians; ratios to one replica\n");
-    println!("{:<9} {:>11} {:>6}  {:>13} {:>6}", "replicas", "received/s", "", "dispatched/s", "");
-    let (one_receives, one_dispatches) = (median(&mut received[0]), median(&mut dispatched[0]));
-    for (at, count) in COUNTS.into_iter().enumerate() {
-        let (receives, dispatches) = (median(&mut received[at]), median(&mut dispatched[at]));
+    println!("\nmedians of {rounds} rounds; ratios to one replica; processor time as parts of {} cores", cores());
+    let bound = connections as f64 / AWAY.as_secs_f64();
+    report(
+        &format!("received: {connections} senders for each replica, {} ms away", AWAY.as_millis()),
+        &mut received,
+        bound,
+    );
+    report(
+        &format!("dispatched: {DESTINATIONS} destinations that answer after {} ms", ANSWER.as_millis()),
+        &mut dispatched,
+        UNDER_WAY / ANSWER.as_secs_f64(),
+    );
+}
+
+/// `bound`: what one replica could do at most, were all else for nothing.
+fn report(title: &str, measured: &mut [Vec<Measured>], bound: f64) {
+    println!("\n{title}\n");
+    println!(
+        "{:<8} {:>7} {:>6} {:>9}  {:>8} {:>10} {:>5} {:>5}  {:>11} {:>9} {:>8} {:>8}",
+        "replicas",
+        "/s",
+        "",
+        "of bound",
+        "replicas",
+        "PostgreSQL",
+        "load",
+        "idle",
+        "PG ms each",
+        "ms each",
+        "commits",
+        "fsyncs/s"
+    );
+    let mut one = None;
+    for (count, all) in COUNTS.into_iter().zip(measured) {
+        all.sort_by(|a, b| a.per_second().total_cmp(&b.per_second()));
+        let Some(Measured { done, used }) = all.get(all.len() / 2).copied() else { continue };
+        let rate = done / used.seconds;
+        let one = *one.get_or_insert(rate);
+        let share = |seconds: f64| format!("{:.0} %", 100.0 * seconds / used.seconds / cores());
         println!(
-            "{count:<9} {receives:>11.0} {:>5.2}x  {dispatches:>13.0} {:>5.2}x",
-            receives / one_receives,
-            dispatches / one_dispatches,
+            "{count:<8} {rate:>7.0} {:>5.2}x {:>9}  {:>8} {:>10} {:>5} {:>5}  {:>11.2} {:>9.2} {:>8.2} {:>8.0}",
+            rate / one,
+            format!("{:.0} %", 100.0 * rate / bound / count as f64),
+            share(used.replicas),
+            share(used.postgres),
+            share(used.load),
+            format!("{:.0} %", 100.0 * used.idle),
+            1000.0 * used.postgres / done,
+            1000.0 * used.replicas / done,
+            used.commits / done,
+            used.syncs / used.seconds,
         );
     }
 }
 
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+/// Runs SQL in a store's schema.
+fn sql(store: &str, statement: &str) -> String {
+    let schema = store.split("search_path%3D").nth(1).and_then(|rest| rest.split('&').next()).unwrap();
+    postgres::server().sql(&format!("SET search_path = {schema}; {statement}"))
 }
 
-fn replicas(count: usize, more: &str) -> Vec<Server> {
+/// Sends to all at once. Gives how many events were accepted.
+async fn send(loads: Vec<(Load, Vec<Vec<u8>>)>) -> u64 {
+    let sending = loads
+        .into_iter()
+        .map(|(load, signed)| tokio::task::spawn_local(async move { load.send(signed).await.accepted }));
+    let mut accepted = 0;
+    for load in sending.collect::<Vec<_>>() {
+        accepted += load.await.unwrap();
+    }
+    accepted
+}
+
+async fn receive(count: usize, connections: usize, seconds: Duration, round: u64) -> Measured {
     let store = postgres::fresh();
-    (0..count).map(|nth| Server::replica(nth, &store, more).unwrap()).collect()
-}
-
-/// Sends to all of them at once. Gives how many events were accepted, and how fast.
-async fn send(replicas: &[Server], connections: usize, seconds: Duration, round: u64) -> (u64, f64) {
-    let loads: Vec<_> = replicas
-        .iter()
-        .enumerate()
-        .map(|(nth, replica)| {
-            let (address, path) = (replica.address, replica.path);
-            let connections = connections.div_ceil(replicas.len());
-            // Ids of its own for each.
-            let dice = round * 10 + nth as u64;
-            tokio::task::spawn_local(async move { Load { address, path, connections, seconds }.run(dice).await })
-        })
-        .collect();
-    let (mut accepted, mut rate) = (0, 0.0);
-    for load in loads {
-        let result = load.await.unwrap();
-        accepted += result.accepted;
-        rate += result.per_second();
-    }
-    (accepted, rate)
-}
-
-async fn receive(count: usize, connections: usize, seconds: Duration, round: u64) -> f64 {
-    let replicas = replicas(count, "");
-    send(&replicas, connections, seconds, round).await.1
-}
-
-async fn dispatch(count: usize, connections: usize, round: u64) -> f64 {
-    let (receiver, delivered) = receiver().await;
-    let more = format!("destinations:\n  all: {{type: http, url: \"http://{receiver}/\", concurrency: 64}}\n");
-    let replicas = replicas(count, &more);
-    let began = Instant::now();
-    let (accepted, _) = send(&replicas, connections, Duration::from_secs(1), round).await;
-    while delivered.get() < accepted && began.elapsed() < PATIENCE {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    delivered.get().min(accepted) as f64 / began.elapsed().as_secs_f64()
-}
-
-/// A receiver that takes everything at once. Gives its address, and how much it took.
-async fn receiver() -> (SocketAddr, Rc<Cell<u64>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let taken = Rc::new(Cell::new(0));
-    let count = taken.clone();
-    tokio::task::spawn_local(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::task::spawn_local(take(stream, count.clone()));
-        }
+    let replicas: Vec<Server> = (0..count).map(|nth| Server::replica(nth, &store, "", "").unwrap()).collect();
+    let enough = connections as u64 * seconds.as_millis() as u64 / AWAY.as_millis() as u64;
+    let loads = replicas.iter().enumerate().map(|(nth, replica)| {
+        let load = Load { address: replica.address, path: replica.path, connections, seconds, away: AWAY };
+        // Ids of its own for each.
+        let signed = load.sign(round * 10 + nth as u64, enough);
+        (load, signed)
     });
-    (address, taken)
+    let loads = loads.collect();
+    let before = Usage::now(&replicas);
+    let accepted = send(loads).await;
+    Measured { done: accepted as f64, used: Usage::now(&replicas).since(&before) }
+}
+
+async fn dispatch(count: usize, deliveries: u64, round: u64) -> Measured {
+    let receiver = Receiver::start().await;
+    let (settings, rules) = files(receiver.address);
+    let store = postgres::fresh();
+    let replica = |nth| Server::replica(nth, &store, &settings, &rules).unwrap();
+    let mut replicas = vec![replica(0)];
+    sql(&store, HOLD);
+    fill(&replicas[0], &store, deliveries, round).await;
+    replicas.extend((1..count).map(replica));
+    // Only now is anything measured: all is planned, and nobody has anything to do.
+    sql(&store, LET_GO);
+    receiver.reaches(1).await;
+    let before = Usage::now(&replicas);
+    let first = receiver.taken.get();
+    // At the end, fewer wait than could be under way.
+    let last = receiver.reaches(deliveries.saturating_sub(200 * count as u64).max(first + 1)).await;
+    let used = Usage::now(&replicas).since(&before);
+    Measured { done: (last - first) as f64, used }
+}
+
+/// Sends so many events, and waits until they are planned.
+async fn fill(replica: &Server, store: &str, deliveries: u64, round: u64) {
+    let (address, path) = (replica.address, replica.path);
+    let load = Load { address, path, connections: 32, seconds: PATIENCE, away: Duration::ZERO };
+    let signed = load.sign(1_000_000 + round, deliveries);
+    assert_eq!(send(vec![(load, signed)]).await, deliveries, "all are accepted");
+    let began = Instant::now();
+    while sql(store, "SELECT count(*) FROM deliveries") != deliveries.to_string() {
+        assert!(began.elapsed() < PATIENCE, "not all is planned in time");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    sql(store, "ANALYZE deliveries, contents, inbox");
+}
+
+/// Destinations, and rules that share the events among them by the last digit of their ids.
+fn files(receiver: SocketAddr) -> (String, String) {
+    let (mut settings, mut rules) = ("destinations:\n".to_owned(), "rules:\n".to_owned());
+    for nth in 0..DESTINATIONS {
+        settings += &format!("  d{nth}: {{type: http, url: \"http://{receiver}/{nth}\", concurrency: 100}}\n");
+        let digits = format!("{nth:x}{:x}", nth + DESTINATIONS);
+        rules += &format!(
+            "  - {{name: r{nth}, events: '*', when: {{$.id: {{matches: '[{digits}]$'}}}}, actions: [{{to: d{nth}, text: \
+             '{{{{ event.id }}}}'}}]}}\n"
+        );
+    }
+    (settings, rules)
+}
+
+/// Takes everything, and answers after a while.
+struct Receiver {
+    address: SocketAddr,
+    taken: Rc<Cell<u64>>,
+}
+
+impl Receiver {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let taken = Rc::new(Cell::new(0));
+        let count = taken.clone();
+        tokio::task::spawn_local(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::task::spawn_local(take(stream, count.clone()));
+            }
+        });
+        Self { address, taken }
+    }
+
+    /// Waits until so many have come. Gives how many.
+    async fn reaches(&self, count: u64) -> u64 {
+        let began = Instant::now();
+        while self.taken.get() < count && began.elapsed() < PATIENCE {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.taken.get()
+    }
 }
 
 async fn take(mut stream: TcpStream, count: Rc<Cell<u64>>) {
@@ -136,6 +267,7 @@ async fn take(mut stream: TcpStream, count: Rc<Cell<u64>>) {
         }
         buffer.drain(..end + length.unwrap_or(0));
         count.set(count.get() + 1);
+        tokio::time::sleep(ANSWER).await;
         if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.is_err() {
             return;
         }

@@ -31,21 +31,25 @@ impl Server {
         Self::spawn(command, address, path, folder)
     }
 
-    /// Starts one of several on a store. With destinations, everything is told to `all`.
-    pub fn replica(nth: usize, store: &str, destinations: &str) -> Result<Self, String> {
+    /// Starts one of several on a store, with these further settings and these rules.
+    pub fn replica(nth: usize, store: &str, settings: &str, rules: &str) -> Result<Self, String> {
         let address = free_address();
         let folder = std::env::temp_dir().join(format!("fanfare-bench-{}-replica-{nth}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(folder.join("rules")).map_err(|error| error.to_string())?;
         let command = fanfare(&folder, address, store);
-        if !destinations.is_empty() {
-            let file = folder.join("fanfare.yaml");
-            let config = std::fs::read_to_string(&file).map_err(|error| error.to_string())?;
-            std::fs::write(&file, config + destinations).map_err(|error| error.to_string())?;
-            let rule = "rules:\n  - {name: all, events: '*', actions: [{to: all, text: '{{ event.id }}'}]}\n";
-            std::fs::write(folder.join("rules/all.yaml"), rule).map_err(|error| error.to_string())?;
+        let file = folder.join("fanfare.yaml");
+        let config = std::fs::read_to_string(&file).map_err(|error| error.to_string())?;
+        std::fs::write(&file, config + settings).map_err(|error| error.to_string())?;
+        if !rules.is_empty() {
+            std::fs::write(folder.join("rules/all.yaml"), rules).map_err(|error| error.to_string())?;
         }
         Self::spawn(command, address, "/webhooks/jewelmusic", folder)
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     fn spawn(mut command: Command, address: SocketAddr, path: &'static str, folder: PathBuf) -> Result<Self, String> {

@@ -283,9 +283,12 @@ async fn settle(
     live.notes.attempted(&planned.id, &planned.destination, attempt);
     if next.state.is_final() {
         live.notes.finished(&planned.id, &planned.destination, next.state, &attempt.answer);
-        // What waited behind it in its lane may go now; what died has fallbacks to plan.
+        // What waited behind it in its lane may go now.
         live.to_dispatch.notify_one();
-        live.to_plan.notify_one();
+        // What died has fallbacks to plan, and by trying again a destination recovers.
+        if next.state != State::Delivered || attempt.number > 1 {
+            live.to_plan.notify_one();
+        }
     }
     Ok(())
 }

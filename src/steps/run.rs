@@ -30,6 +30,11 @@ const POLL: Duration = Duration::from_secs(1);
 /// How long planning rests after a transaction, so that under a flood many events share the next one instead of each
 /// having its own, and receiving has the cores. A lone event never waits for it.
 const BREATH: Duration = Duration::from_millis(25);
+/// Where others share the store, and much is under way, dispatching looks for work no oftener, so that what ends meanwhile
+/// shares the next claim: each costs all of them a lock and a wait for the disk.
+const GATHER: Duration = Duration::from_millis(10);
+/// So little under way is not much: then nothing waits.
+const LITTLE: usize = 16;
 /// How long a loop waits after the store failed.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 /// The longest header section, in bytes, that a connection reads.
@@ -173,7 +178,12 @@ async fn plan_loop(live: Arc<Live>) {
 
 async fn dispatch_loop(live: Arc<Live>) {
     let mut under_way = UnderWay::default();
+    let mut looked = None::<Instant>;
     while !live.is_draining() {
+        if let Some(looked) = looked.filter(|_| under_way.tasks.len() > LITTLE && live.store.is_shared()) {
+            live.drained_or(GATHER.saturating_sub(looked.elapsed())).await;
+        }
+        looked = Some(Instant::now());
         while let Some(done) = under_way.tasks.try_join_next_with_id() {
             under_way.ended(&live, done);
         }

@@ -340,9 +340,7 @@ async fn pass(mut near: TcpStream, mut far: TcpStream, mode: Arc<AtomicU8>) {
                 far.write_all(&asked[..count]).await.unwrap();
                 let commits = asked[..count].windows(7).any(|word| word == b"COMMIT\0");
                 if commits && mode.swap(PASS, Ordering::SeqCst) == CUT {
-                    // Once the server answers, it has committed.
-                    far.readable().await.unwrap();
-                    return;
+                    return until_committed(far).await;
                 }
             }
             count = far.read(&mut answered) => {
@@ -352,6 +350,16 @@ async fn pass(mut near: TcpStream, mut far: TcpStream, mode: Arc<AtomicU8>) {
                 }
             }
         }
+    }
+}
+
+/// Reads until the server says that it has committed: what was sent with the commit is answered before it.
+async fn until_committed(mut far: TcpStream) {
+    let (mut answered, mut said) = (vec![0; 65536], Vec::new());
+    while !said.windows(7).any(|word| word == b"COMMIT\0") {
+        let count = far.read(&mut answered).await.unwrap();
+        assert!(count > 0, "the server has ended the connection");
+        said.extend_from_slice(&answered[..count]);
     }
 }
 

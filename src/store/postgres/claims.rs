@@ -1,4 +1,4 @@
-//! Claiming deliveries, and ending claims. What becomes of a row is [`life`](crate::store::life)'s to say, what a
+//! Claiming deliveries. What becomes of a row is [`life`](crate::store::life)'s to say, what a
 //! destination may do [`Pace`]'s; here they meet in one transaction.
 //!
 //! Whoever waits for locks takes them in one order, so that no two wait for each other: the planner's row, deliveries in
@@ -6,19 +6,20 @@
 //! else has locked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::deliveries::{COLUMNS, OPEN, Stored, read};
 use super::inbox::{Arrival, is_echo};
-use super::link::{Lines, Link, STEP_MAX, Tx, get, given, held, maybe_text, text};
+use super::link::{Lines, Link, STEP_MAX, Tx, get, given, held, maybe_text, text, within};
 use crate::clock::from_ms;
-use crate::delivery::{Attempt, DeliveryId, Lane, NewDelivery, Outcome, Receipt, State};
+use crate::delivery::{DeliveryId, Lane};
 use crate::event::Signal;
 use crate::pace::Pace;
-use crate::store::life::{LaneState, Taken, capped_attempt, whole};
+use crate::store::life::{LaneState, Taken, whole};
 use crate::store::rows::{self, json};
-use crate::store::{Claim, Claimed, Error, Room, Settlement, signals};
+use crate::store::{Claim, Claimed, Error, Room, signals};
 
 /// Whether nothing of the same lane that was planned before is still open.
 const LANE_FREE: &str = "(d.lane IS NULL OR NOT EXISTS (
@@ -40,13 +41,6 @@ struct Look {
 impl Look {
     fn places(&self, room: &Room) -> u32 {
         room.limits.concurrency.saturating_sub(self.under_way)
-    }
-
-    /// When something of this room could be claimed next. `had_places` is from before anything was taken.
-    fn again(&self, room: &Room, now: Timestamp, had_places: bool, free_at: Timestamp) -> Option<Timestamp> {
-        // Where all places are taken, the end of a lease is all that there is to wait for.
-        let soon = (had_places && self.places(room) > 0 && self.due).then(|| free_at.max(now));
-        self.later.into_iter().chain(soon).min()
     }
 }
 
@@ -81,18 +75,15 @@ pub(super) async fn claim(lines: &Lines, now: Timestamp, until: Timestamp, rooms
     }
     let link = lines.link().await?;
     let looks = look(&link, now, &rooms).await;
-    let mut claimed = Claimed::default();
-    let mut open = Vec::new();
-    let mut unknown = Vec::new();
+    let (mut open, mut unknown, mut next) = (Vec::new(), Vec::new(), None);
     for (room, look) in rooms.iter().zip(looks?) {
+        next = earlier(next, look.later);
+        // Where all places are taken, the end of a lease is all that there is to wait for.
         if look.due && look.places(room) > 0 {
             open.push(*room);
             if !look.known {
                 unknown.push(held(&room.destination));
             }
-        } else {
-            let next = look.again(room, now, look.places(room) > 0, now);
-            claimed.next = [claimed.next, next].into_iter().flatten().min();
         }
     }
     if !unknown.is_empty() {
@@ -101,143 +92,257 @@ pub(super) async fn claim(lines: &Lines, now: Timestamp, until: Timestamp, rooms
     }
     link.end(Ok(()))?;
     if open.is_empty() {
-        return Ok(claimed);
+        return Ok(Claimed { claims: Vec::new(), next });
     }
-    let tx = lines.begin(STEP_MAX).await?;
-    let result = tx.claim(now, until, &open).await;
-    let taken = tx.end(result).await?;
-    claimed.claims = taken.claims;
-    claimed.next = [claimed.next, taken.next].into_iter().flatten().min();
-    Ok(claimed)
+    let tx = lines.prepare(STEP_MAX).await?;
+    let taken = match tx.take(now, until, &open).await {
+        Ok(take) => take.written(tx, now, until).await?,
+        Err(error) => return tx.end(Err(error)).await,
+    };
+    Ok(Claimed { claims: taken.claims, next: earlier(next, taken.next) })
 }
 
-/// Keeps the rendered message, as long as the claim lives.
-pub(super) async fn keep(lines: &Lines, id: &DeliveryId, token: u64, message: &str) -> Result<(), Error> {
-    let sql = "WITH mine AS (SELECT n FROM deliveries WHERE id = $1 AND token = $2 AND state = 'sending' FOR UPDATE)
-        UPDATE contents SET message = $3 WHERE n = (SELECT n FROM mine)";
-    let kept = lines.run_alone(sql, given![held(id.as_str()), token.cast_signed(), held(message)]).await?;
-    if kept == 0 { Err(Error::Lost) } else { Ok(()) }
+/// The earlier of two moments, as far as they are known.
+fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    a.into_iter().chain(b).min()
+}
+
+/// A message to be kept, with the claim that rendered it.
+pub(super) struct Kept {
+    pub id: DeliveryId,
+    pub token: u64,
+    pub message: String,
+}
+
+/// Keeps rendered messages, each as long as its claim lives.
+pub(super) async fn keep(lines: Arc<Lines>, all: Vec<Kept>) -> Result<Vec<Result<(), Error>>, Error> {
+    // The last one of each, should there be several.
+    let last: BTreeMap<&DeliveryId, &Kept> = all.iter().map(|kept| (&kept.id, kept)).collect();
+    let sql = "WITH mine AS (
+             SELECT d.n, k.id, k.message FROM unnest($1, $2, $3) AS k (id, token, message)
+               JOIN deliveries AS d ON d.id = k.id AND d.token = k.token AND d.state = 'sending'
+              ORDER BY d.n FOR UPDATE OF d
+         ) UPDATE contents AS c SET message = m.message FROM mine AS m WHERE c.n = m.n RETURNING m.id";
+    let (ids, tokens, messages): (Vec<_>, Vec<_>, Vec<_>) = (
+        last.values().map(|kept| held(kept.id.as_str())).collect(),
+        last.values().map(|kept| kept.token.cast_signed()).collect(),
+        last.values().map(|kept| held(&kept.message)).collect(),
+    );
+    let rows = within(STEP_MAX, lines.run_alone(sql, given![ids, tokens, messages])).await?;
+    let kept: BTreeSet<String> = rows.iter().map(|row| text(row, 0)).collect::<Result<_, _>>()?;
+    let answer = |one: &Kept| if kept.contains(one.id.as_str()) { Ok(()) } else { Err(Error::Lost) };
+    Ok(all.iter().map(answer).collect())
+}
+
+/// A room as it is found once its destination is locked.
+struct Place<'r> {
+    room: &'r Room,
+    /// How many more may be under way there.
+    places: u32,
+    pace: Option<Pace>,
+}
+
+impl Place<'_> {
+    fn wanted(&self) -> usize {
+        self.room.wanted.min(self.places) as usize
+    }
+}
+
+/// What could be taken for a room.
+#[derive(Default)]
+struct Ready {
+    /// At most as many as are wanted, oldest first.
+    all: Vec<(Stored, Taken)>,
+    /// Whether there are more.
+    more: bool,
+}
+
+/// What a claim takes, still to be written.
+#[derive(Default)]
+struct Take {
+    paces: Vec<(String, Pace)>,
+    all: Vec<Stored>,
+    /// When more of what was left could be taken.
+    next: Option<Timestamp>,
+    told: Vec<Signal>,
+}
+
+impl Take {
+    /// Takes of what is ready for a room as much as its pace allows.
+    fn of(&mut self, place: &Place<'_>, ready: Ready, now: Timestamp, until: Timestamp) -> Vec<(Stored, Taken)> {
+        let Place { room, places, pace: before } = place;
+        let wanted = u32::try_from(ready.all.len()).unwrap_or(u32::MAX);
+        let mut pace = before.unwrap_or_default();
+        let admitted = if wanted > 0 { pace.admit(&room.limits, wanted, now, until) } else { 0 };
+        if wanted > 0 && *before != Some(pace) {
+            self.paces.push((room.destination.clone(), pace));
+        }
+        // Where all places are taken, the end of a lease is all that there is to wait for.
+        if *places > admitted && (ready.more || wanted > admitted) {
+            let free_at = if admitted < wanted { pace.free_at(&room.limits) } else { now };
+            self.next = earlier(self.next, Some(free_at.max(now)));
+        }
+        if admitted > 0 {
+            self.next = earlier(self.next, Some(whole(until)));
+        }
+        ready.all.into_iter().take(admitted as usize).collect()
+    }
+
+    /// Writes it, and commits.
+    async fn written(self, tx: Tx, now: Timestamp, until: Timestamp) -> Result<Claimed, Error> {
+        let Self { paces, all, next, told } = self;
+        let taken: Vec<&Stored> = all.iter().collect();
+        let paces: Vec<(&str, Pace)> = paces.iter().map(|(destination, pace)| (&**destination, *pace)).collect();
+        let lanes = lanes_of(&all);
+        // Sent together, done one after the other: where one fails, what is called a commit rolls back.
+        let (paced, written, states, committed) = tokio::join!(
+            biased;
+            tx.set_paces(&paces),
+            tx.update_deliveries(&taken),
+            tx.lanes(&lanes),
+            async { if told.is_empty() { tx.send_commit().await } else { Ok(()) } },
+        );
+        let states = paced.and(written).and(states);
+        let states = if told.is_empty() {
+            tx.ended(committed.and(states))?
+        } else {
+            let done = match states {
+                Ok(states) => tx.tell_all(told, now).await.map(|()| states),
+                Err(error) => Err(error),
+            };
+            tx.end(done).await?
+        };
+        Ok(Claimed { next, claims: claims_of(all, &states, until) })
+    }
+}
+
+/// Deliveries by destination, in their order.
+fn by_destination(all: Vec<Stored>) -> BTreeMap<String, Vec<Stored>> {
+    let mut by: BTreeMap<String, Vec<Stored>> = BTreeMap::new();
+    for stored in all {
+        by.entry(stored.row.delivery.planned.destination.clone()).or_default().push(stored);
+    }
+    by
+}
+
+/// The lanes of deliveries.
+fn lanes_of(all: &[Stored]) -> BTreeSet<Lane> {
+    all.iter().filter_map(|stored| stored.row.delivery.planned.lane.clone()).collect()
+}
+
+fn claims_of(all: Vec<Stored>, states: &BTreeMap<Lane, LaneState>, until: Timestamp) -> Vec<Claim> {
+    let claims = all.into_iter().map(|stored| {
+        let lane = stored.row.delivery.planned.lane.as_ref().and_then(|lane| states.get(lane));
+        let lane = lane.cloned().unwrap_or_default();
+        Claim {
+            token: stored.row.token,
+            until: whole(until),
+            delivery: stored.row.delivery,
+            receipt: lane.receipt,
+            shown: lane.shown,
+        }
+    });
+    claims.collect()
 }
 
 impl Tx {
-    async fn claim(&self, now: Timestamp, until: Timestamp, rooms: &[&Room]) -> Result<Claimed, Error> {
-        // Sent together, done one after the other: what is looked at has been locked.
-        let (paces, before) = tokio::join!(
+    /// Begins, and takes what each room has place for.
+    async fn take(&self, now: Timestamp, until: Timestamp, rooms: &[&Room]) -> Result<Take, Error> {
+        let names: BTreeSet<&str> = rooms.iter().map(|room| &*room.destination).collect();
+        // Sent together, done one after the other: what is counted and found is so once it has been locked.
+        let (begun, paces, under_way, due) = tokio::join!(
             biased;
-            self.lock_paces(rooms),
-            look(self, now, rooms),
+            self.open(),
+            self.paces(&names, true),
+            self.under_way(now, &names),
+            self.due(now, rooms),
         );
-        let (mut paces, before) = (paces?, before?);
-        let (mut told, mut all, mut free) = (Vec::new(), Vec::new(), Vec::new());
-        for (room, look) in rooms.iter().zip(&before) {
-            let ready = self.ready(&room.destination, now, room.wanted.min(look.places(room)), &mut told).await?;
-            let mut free_at = now;
-            if !ready.is_empty() {
-                let stored = paces.get(&room.destination).copied().flatten();
-                let mut pace = stored.unwrap_or_default();
-                let wanted = u32::try_from(ready.len()).unwrap_or(u32::MAX);
-                let admitted = pace.admit(&room.limits, wanted, now, until);
-                if stored != Some(pace) {
-                    self.set_pace(&room.destination, &pace).await?;
-                    paces.insert(room.destination.clone(), Some(pace));
-                }
-                if admitted < wanted {
-                    free_at = pace.free_at(&room.limits);
-                }
-                for (mut stored, taken) in ready.into_iter().take(admitted as usize) {
-                    self.record_lost(&stored, &taken, now).await?;
-                    stored.row.take(now, until);
-                    all.push(stored);
-                }
+        begun?;
+        let (paces, under_way, mut take) = (paces?, under_way?, Take::default());
+        let places = rooms.iter().map(|room| Place {
+            room,
+            places: room.limits.concurrency.saturating_sub(under_way.get(&room.destination).copied().unwrap_or(0)),
+            pace: paces.get(&room.destination).copied().flatten(),
+        });
+        let places: Vec<Place<'_>> = places.collect();
+        let ready = self.ready(due?, now, &places, &mut take.told).await?;
+        for (place, ready) in places.iter().zip(ready) {
+            for (mut stored, taken) in take.of(place, ready, now, until) {
+                self.record_lost(&stored, &taken, now).await?;
+                stored.row.take(now, until);
+                take.all.push(stored);
             }
-            free.push(free_at);
         }
-        let mut claimed = Claimed::default();
-        let taken: Vec<&Stored> = all.iter().collect();
-        let (written, after) = tokio::join!(
-            biased;
-            self.update_deliveries(&taken),
-            look(self, now, rooms),
-        );
-        let after = written.and(after)?;
-        for (((room, before), after), free_at) in rooms.iter().zip(&before).zip(&after).zip(free) {
-            let next = after.again(room, now, before.places(room) > 0, free_at);
-            claimed.next = [claimed.next, next].into_iter().flatten().min();
-        }
-        claimed.claims = self.claims_of(all, until).await?;
-        self.tell_all(told, now).await?;
-        Ok(claimed)
+        Ok(take)
     }
 
-    /// How destinations stand, which nobody else changes until this transaction ends.
-    async fn lock_paces(&self, rooms: &[&Room]) -> Result<BTreeMap<String, Option<Pace>>, Error> {
-        let names: Vec<_> = rooms.iter().map(|room| held(&room.destination)).collect();
-        let sql = "SELECT destination, pace FROM paces WHERE destination = ANY($1) ORDER BY destination FOR UPDATE";
-        let rows = self.rows(sql, given![names]).await?;
-        rows.iter().map(|row| Ok((text(row, 0)?, pace_of(maybe_text(row, 1)?)))).collect()
+    /// How many deliveries of each destination are under way, on whichever replica.
+    async fn under_way(&self, now: Timestamp, destinations: &BTreeSet<&str>) -> Result<BTreeMap<String, u32>, Error> {
+        let names: Vec<_> = destinations.iter().map(|destination| held(destination)).collect();
+        let sql = "SELECT destination, count(*) FROM deliveries
+            WHERE destination = ANY($1) AND state = 'sending' AND next > $2 GROUP BY destination";
+        let rows = self.rows(sql, given![names, now.as_millisecond()]).await?;
+        rows.iter().map(|row| Ok((text(row, 0)?, u32::try_from(get::<i64>(row, 1)?).unwrap_or(u32::MAX)))).collect()
     }
 
-    /// The deliveries that could be taken, oldest first. One that was lost too often is set aside on the way.
+    /// What could be taken, in the order of the rooms. One that was lost too often is set aside on the way, takes no other's
+    /// place, and holds its lane no longer.
     async fn ready(
         &self,
-        destination: &str,
+        due: Vec<Stored>,
         now: Timestamp,
-        limit: u32,
+        places: &[Place<'_>],
         told: &mut Vec<Signal>,
-    ) -> Result<Vec<(Stored, Taken)>, Error> {
-        if limit == 0 {
-            return Ok(Vec::new());
-        }
-        loop {
-            let mut ready = Vec::new();
-            let mut buried = false;
-            for mut stored in self.due(destination, now, limit).await? {
+    ) -> Result<Vec<Ready>, Error> {
+        let rooms: Vec<&Room> = places.iter().map(|place| place.room).collect();
+        let (mut due, mut all) = (by_destination(due), Vec::with_capacity(places.len()));
+        while let Some(place) = places.get(all.len()) {
+            let (mut ready, mut buried) = (Ready::default(), false);
+            for mut stored in due.remove(&place.room.destination).unwrap_or_default() {
+                if ready.all.len() >= place.wanted() {
+                    ready.more = true;
+                    break;
+                }
                 let taken = stored.row.recover(now);
                 if taken.alive {
-                    ready.push((stored, taken));
+                    ready.all.push((stored, taken));
                 } else {
                     told.push(self.bury(&stored, &taken, now).await?);
                     buried = true;
                 }
             }
-            if !buried {
-                return Ok(ready);
+            if buried {
+                due = by_destination(self.due(now, rooms.get(all.len()..).unwrap_or_default()).await?);
+            } else {
+                all.push(ready);
             }
         }
+        Ok(all)
     }
 
-    /// Due deliveries of a destination, oldest first, whose lane is free and that nobody else has in hand.
-    async fn due(&self, destination: &str, now: Timestamp, limit: u32) -> Result<Vec<Stored>, Error> {
+    /// Due deliveries of each room, oldest first, whose lane is free and that nobody else has in hand: as many as it wants,
+    /// and one more, to know whether that is all.
+    async fn due(&self, now: Timestamp, rooms: &[&Room]) -> Result<Vec<Stored>, Error> {
+        let names: Vec<_> = rooms.iter().map(|room| held(&room.destination)).collect();
+        let wanted: Vec<i64> = rooms.iter().map(|room| i64::from(room.wanted)).collect();
         let sql = format!(
-            "SELECT {COLUMNS} WHERE d.destination = $1 AND d.{OPEN} AND d.next <= $2 AND {LANE_FREE}
-              ORDER BY d.next, d.n LIMIT $3 FOR UPDATE OF d SKIP LOCKED"
+            "SELECT x.* FROM unnest($1, $3) AS r (name, wanted) CROSS JOIN LATERAL (
+                 SELECT {COLUMNS} WHERE d.destination = r.name AND d.{OPEN} AND d.next <= $2 AND {LANE_FREE}
+                  ORDER BY d.next, d.n LIMIT r.wanted + 1 FOR UPDATE OF d SKIP LOCKED) AS x"
         );
-        read(self.rows(&sql, given![held(destination), now.as_millisecond(), i64::from(limit)]).await?)
-    }
-
-    async fn claims_of(&self, all: Vec<Stored>, until: Timestamp) -> Result<Vec<Claim>, Error> {
-        let lanes: BTreeSet<_> =
-            all.iter().filter_map(|stored| stored.row.delivery.planned.lane.as_ref()).cloned().collect();
-        let states = self.lanes(&lanes).await?;
-        let claims = all.into_iter().map(|stored| {
-            let lane = stored.row.delivery.planned.lane.as_ref().and_then(|lane| states.get(lane));
-            let lane = lane.cloned().unwrap_or_default();
-            Claim {
-                token: stored.row.token,
-                until: whole(until),
-                delivery: stored.row.delivery,
-                receipt: lane.receipt,
-                shown: lane.shown,
-            }
-        });
-        Ok(claims.collect())
+        let mut due = read(self.rows(&sql, given![names, now.as_millisecond(), wanted]).await?)?;
+        due.sort_by_key(|stored| (stored.row.delivery.next, stored.n));
+        Ok(due)
     }
 
     /// Records the attempt whose process ended before it did: perhaps somebody saw it.
     async fn record_lost(&self, stored: &Stored, taken: &Taken, now: Timestamp) -> Result<(), Error> {
         let Some(lost) = &taken.lost else { return Ok(()) };
         self.insert_attempt(stored.n, lost).await?;
-        self.note_lane(&stored.row.delivery.planned, Outcome::Ambiguous, None, now).await
+        let Some(lane) = &stored.row.delivery.planned.lane else { return Ok(()) };
+        let mut state = LaneState::default();
+        state.after(lost.outcome, None);
+        self.note_lanes(&BTreeMap::from([(lane.clone(), (state, now))])).await
     }
 
     /// A delivery that was lost too often: dead. Gives how that is told.
@@ -251,111 +356,32 @@ impl Tx {
     }
 
     /// Puts what was noticed into the inbox: the last thing that a transaction does.
-    async fn tell_all(&self, told: Vec<Signal>, now: Timestamp) -> Result<(), Error> {
+    pub async fn tell_all(&self, told: Vec<Signal>, now: Timestamp) -> Result<(), Error> {
         let told: Vec<Arrival> = told.iter().map(|signal| Arrival::signal(signal, now)).collect::<Result<_, _>>()?;
         self.append(&told).await.map(drop)
     }
 
-    /// Ends a claim with its attempt.
-    pub async fn settle(
-        &self,
-        id: &DeliveryId,
-        token: u64,
-        settlement: Settlement,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let mut stored = self.guarded(id, token).await?;
-        let attempt = Attempt { number: stored.row.delivery.attempts, ..capped_attempt(&settlement.attempt) };
-        stored.row.settle(&settlement, now);
-        let planned = &stored.row.delivery.planned;
-        let (written, recorded, told) = tokio::join!(
-            biased;
-            async { self.update_deliveries(&[&stored]).await },
-            async { self.insert_attempt(stored.n, &attempt).await },
-            async { self.note_pace(planned, &settlement, &attempt.answer, now).await },
-        );
-        written.and(recorded)?;
-        let mut told = told?;
-        self.note_lane(planned, attempt.outcome, settlement.receipt.as_ref(), now).await?;
-        told.extend(settlement.signals);
-        self.tell_all(told, now).await
-    }
-
-    /// Ends a claim without an attempt.
-    pub async fn release(
-        &self,
-        id: &DeliveryId,
-        token: u64,
-        state: State,
-        reason: &str,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let mut stored = self.guarded(id, token).await?;
-        stored.row.release(state, reason, now);
-        self.update_deliveries(&[&stored]).await?;
-        let destination = &stored.row.delivery.planned.destination;
-        let spared = |pace: &mut Pace| pace.spared();
-        if let Some(mut pace) = self.pace(destination, false).await?
-            && changes(&mut pace, spared)
-            && let Some(mut pace) = self.pace(destination, true).await?
-            && changes(&mut pace, spared)
-        {
-            self.set_pace(destination, &pace).await?;
+    /// Notes what lanes remember from now on.
+    pub async fn note_lanes(&self, lanes: &BTreeMap<Lane, (LaneState, Timestamp)>) -> Result<(), Error> {
+        if lanes.is_empty() {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    async fn guarded(&self, id: &DeliveryId, token: u64) -> Result<Stored, Error> {
-        let stored = self.delivery_named(id).await?.ok_or(Error::Lost)?;
-        stored.row.guard(token)?;
-        Ok(stored)
-    }
-
-    /// What an attempt's end does to its destination's pace. Mostly nothing, and then nobody need wait for anybody: it is
-    /// as if it had ended just when the pace was read.
-    async fn note_pace(
-        &self,
-        planned: &NewDelivery,
-        settlement: &Settlement,
-        reason: &str,
-        now: Timestamp,
-    ) -> Result<Vec<Signal>, Error> {
-        let destination = &planned.destination;
-        let after = |before: Option<Pace>| {
-            let mut pace = before.unwrap_or_default();
-            let change = pace.after(settlement.attempt.outcome, settlement.wait, settlement.failing, now);
-            (before != Some(pace) || change.is_some()).then_some((pace, change))
-        };
-        if after(self.pace(destination, false).await?).is_none() {
-            return Ok(Vec::new());
-        }
-        let sql = "INSERT INTO paces (destination) VALUES ($1) ON CONFLICT DO NOTHING";
-        self.run(sql, given![held(destination)]).await?;
-        let Some((pace, change)) = after(self.pace(destination, true).await?) else { return Ok(Vec::new()) };
-        self.set_pace(destination, &pace).await?;
-        let Some(change) = change else { return Ok(Vec::new()) };
-        let own = is_echo(self, planned.event).await?;
-        Ok(vec![signals::changed(destination, change, &pace, reason, own, now)])
-    }
-
-    async fn note_lane(
-        &self,
-        planned: &NewDelivery,
-        outcome: Outcome,
-        receipt: Option<&Receipt>,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let Some(lane) = &planned.lane else { return Ok(()) };
-        let before = self.lanes(&BTreeSet::from([lane.clone()])).await?.remove(lane);
-        let mut state = before.unwrap_or_default();
-        state.after(outcome, receipt);
-        let receipt = state.receipt.as_ref().map(rows::text).transpose()?;
+        let receipts = lanes.values().map(|(state, _)| {
+            let receipt = state.receipt.as_ref().map(rows::text).transpose()?;
+            Ok(receipt.map(|receipt| held(&receipt).into_owned()))
+        });
+        let receipts: Vec<Option<String>> = receipts.collect::<Result<_, Error>>()?;
         // Two that end at once were both shown if either was, and the first receipt stays.
         self.run(
-            "INSERT INTO lanes AS l (lane, receipt, shown, used) VALUES ($1, $2, $3, $4)
+            "INSERT INTO lanes AS l (lane, receipt, shown, used) SELECT * FROM unnest($1, $2, $3, $4)
              ON CONFLICT (lane) DO UPDATE SET receipt = coalesce(l.receipt, excluded.receipt),
                 shown = l.shown OR excluded.shown, used = excluded.used",
-            given![held(&lane.0), receipt.as_deref().map(held), state.shown, now.as_millisecond()],
+            given![
+                lanes.keys().map(|lane| held(&lane.0)).collect::<Vec<_>>(),
+                receipts,
+                lanes.values().map(|(state, _)| state.shown).collect::<Vec<bool>>(),
+                lanes.values().map(|(_, used)| used.as_millisecond()).collect::<Vec<i64>>(),
+            ],
         )
         .await
         .map(drop)
@@ -375,27 +401,33 @@ impl Tx {
         Ok(found)
     }
 
-    async fn pace(&self, destination: &str, lock: bool) -> Result<Option<Pace>, Error> {
-        let lock = if lock { " FOR UPDATE" } else { "" };
-        let sql = format!("SELECT pace FROM paces WHERE destination = $1{lock}");
-        let row = self.first(&sql, given![held(destination)]).await?;
-        Ok(row.map(|row| maybe_text(&row, 0)).transpose()?.and_then(pace_of))
+    /// How destinations stand; with `lock`, nobody else changes that until this transaction ends.
+    pub async fn paces(
+        &self,
+        destinations: &BTreeSet<&str>,
+        lock: bool,
+    ) -> Result<BTreeMap<String, Option<Pace>>, Error> {
+        let names: Vec<_> = destinations.iter().map(|destination| held(destination)).collect();
+        let lock = if lock { " ORDER BY destination FOR UPDATE" } else { "" };
+        let sql = format!("SELECT destination, pace FROM paces WHERE destination = ANY($1){lock}");
+        let rows = self.rows(&sql, given![names]).await?;
+        rows.iter().map(|row| Ok((text(row, 0)?, pace_of(maybe_text(row, 1)?)))).collect()
     }
 
-    async fn set_pace(&self, destination: &str, pace: &Pace) -> Result<(), Error> {
-        let sql = "UPDATE paces SET pace = $2 WHERE destination = $1";
-        self.run(sql, given![held(destination), rows::text(pace)?]).await.map(drop)
+    /// Writes how destinations stand, whose rows are there and locked.
+    pub async fn set_paces(&self, paces: &[(&str, Pace)]) -> Result<(), Error> {
+        if paces.is_empty() {
+            return Ok(());
+        }
+        let texts: Vec<String> = paces.iter().map(|(_, pace)| rows::text(pace)).collect::<Result<_, _>>()?;
+        let names: Vec<_> = paces.iter().map(|(destination, _)| held(destination)).collect();
+        let sql = "UPDATE paces AS p SET pace = u.pace FROM unnest($1, $2) AS u (destination, pace)
+            WHERE p.destination = u.destination";
+        self.run(sql, given![names, texts]).await.map(drop)
     }
 }
 
 /// A pace as it stands in its row. One that can't be read holds nobody back.
 fn pace_of(text: Option<String>) -> Option<Pace> {
     text.map(|text| json(&text).unwrap_or_default())
-}
-
-/// Changes it. Gives whether anything came of it.
-fn changes(pace: &mut Pace, change: impl FnOnce(&mut Pace)) -> bool {
-    let before = *pace;
-    change(pace);
-    before != *pace
 }

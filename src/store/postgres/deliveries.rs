@@ -147,12 +147,6 @@ impl Tx {
         Ok(count)
     }
 
-    /// The delivery with this id, which nobody else changes until this transaction ends.
-    pub async fn delivery_named(&self, id: &DeliveryId) -> Result<Option<Stored>, Error> {
-        let sql = format!("SELECT {COLUMNS} WHERE d.id = $1 FOR UPDATE OF d");
-        self.first(&sql, given![held(id.as_str())]).await?.as_ref().map(stored).transpose()
-    }
-
     /// Writes back what may have changed, but for the messages.
     pub async fn update_deliveries(&self, changed: &[&Stored]) -> Result<(), Error> {
         if changed.is_empty() {

@@ -1,13 +1,14 @@
 //! The inbox: appending in the answer's way, and reading it back.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio_postgres::Row;
 
-use super::link::{Link, Tx, get, given, held, most, text};
+use super::link::{Lines, Link, STEP_MAX, Tx, get, given, held, most, text, within};
 use crate::clock::from_ms;
 use crate::event::{Command, Entry, Event, EventId, Item, MISSING, OWN_SOURCE, Seq, Signal, body_hash};
 use crate::planner::ledger::{DueTimer, Timer};
@@ -77,14 +78,24 @@ fn hash(id: &str) -> Vec<u8> {
     Sha256::digest(id.as_bytes()).to_vec()
 }
 
-impl Tx {
-    /// Appends all of these that aren't known. From here to its end the transaction has the inbox for itself, so this is
-    /// the last thing that it does.
-    pub async fn append(&self, arrivals: &[Arrival]) -> Result<Vec<Appended>, Error> {
-        if arrivals.is_empty() {
-            return Ok(Vec::new());
-        }
-        let (mut head, mut known) = self.take_head(arrivals).await?;
+/// Where what is known stands, by the hash of its id and its source, with the hash of its body.
+type Known = HashMap<(Vec<u8>, String), (Seq, i64)>;
+
+/// What is to become of arrivals.
+pub(super) struct Arranged<'a> {
+    /// The answers, in the order of arrival.
+    pub appended: Vec<Appended>,
+    /// What is new, each with its place.
+    pub fresh: Vec<(Seq, &'a Arrival)>,
+    /// What came with a known id and another body.
+    pub conflicts: Vec<(Seq, &'a Event)>,
+    /// The place that was given last.
+    pub head: Seq,
+}
+
+impl<'a> Arranged<'a> {
+    /// Gives places from `head` on to all that aren't known.
+    pub fn new(arrivals: &'a [Arrival], mut head: Seq, mut known: Known) -> Self {
         let (mut fresh, mut conflicts) = (Vec::new(), Vec::new());
         let appended = arrivals.iter().map(|arrival| {
             let key = arrival.hash.as_deref().map(|hash| (hash.to_vec(), arrival.event.source.to_string()));
@@ -101,16 +112,33 @@ impl Tx {
             Appended::Fresh(head)
         });
         let appended = appended.collect();
-        self.insert(&fresh, head).await?;
-        for (of, event) in conflicts {
+        Self { appended, fresh, conflicts, head }
+    }
+}
+
+impl Tx {
+    /// Appends all of these that aren't known. From here to its end the transaction has the inbox for itself, so this is
+    /// the last thing that it does.
+    pub async fn append(&self, arrivals: &[Arrival]) -> Result<Vec<Appended>, Error> {
+        if arrivals.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (head, known) = self.take_head(arrivals).await?;
+        self.insert_all(Arranged::new(arrivals, head, known)).await
+    }
+
+    /// Inserts what is new, and keeps what conflicts.
+    pub async fn insert_all(&self, arranged: Arranged<'_>) -> Result<Vec<Appended>, Error> {
+        self.insert(&arranged.fresh, arranged.head).await?;
+        for (of, event) in arranged.conflicts {
             self.keep_conflict(of, event).await?;
         }
-        Ok(appended)
+        Ok(arranged.appended)
     }
 
     /// Waits for whoever appends, and then looks what is known: in this order, so that nothing is missed. Gives the place
     /// that was given last, and what is known.
-    async fn take_head(&self, arrivals: &[Arrival]) -> Result<(Seq, HashMap<(Vec<u8>, String), (Seq, i64)>), Error> {
+    pub async fn take_head(&self, arrivals: &[Arrival]) -> Result<(Seq, Known), Error> {
         let named = || arrivals.iter().filter_map(|arrival| Some((arrival.hash.as_deref()?, arrival)));
         let hashes: Vec<&[u8]> = named().map(|(hash, _)| hash).collect();
         let sources: Vec<_> = named().map(|(_, arrival)| held(&arrival.event.source)).collect();
@@ -131,7 +159,7 @@ impl Tx {
         Ok((head, places))
     }
 
-    async fn insert(&self, fresh: &[(Seq, &Arrival)], head: Seq) -> Result<(), Error> {
+    pub async fn insert(&self, fresh: &[(Seq, &Arrival)], head: Seq) -> Result<(), Error> {
         if fresh.is_empty() {
             return Ok(());
         }
@@ -205,6 +233,23 @@ pub(super) async fn waiting(link: &Link, now: Timestamp, limit: usize) -> Result
         timers: timers.collect::<Result<_, Error>>()?,
         next_timer: get::<Option<i64>>(&next?, 0)?.map(from_ms),
     })
+}
+
+/// Events by place, for many who ask at once.
+pub(super) async fn events_for(
+    lines: Arc<Lines>,
+    asked: Vec<Vec<Seq>>,
+) -> Result<Vec<Result<Vec<(Seq, Event)>, Error>>, Error> {
+    let all: Vec<Seq> = asked.iter().flatten().copied().collect();
+    let found = within(STEP_MAX, async {
+        let link = lines.link().await?;
+        let found = events(&link, &all).await;
+        link.end(found)
+    });
+    let mut found = found.await?.into_iter().peekable();
+    // They come in the order in which they were asked for, those that are missing left out.
+    let mut answer = |seqs: &Vec<Seq>| Ok(seqs.iter().filter_map(|seq| found.next_if(|(at, _)| at == seq)).collect());
+    Ok(asked.iter().map(&mut answer).collect())
 }
 
 /// Events by place.

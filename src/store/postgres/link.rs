@@ -52,24 +52,22 @@ impl Lines {
 
     /// A connection in a transaction, whose statements may take so long.
     pub async fn begin(&self, limit: Duration) -> Result<Tx, Error> {
-        let link = self.link().await?;
-        link.client()?.batch_execute(&self.opening(limit)).await?;
-        Ok(Tx(link))
+        let tx = self.prepare(limit).await?;
+        tx.open().await?;
+        Ok(tx)
     }
 
-    /// Does one thing in a transaction of its own, all sent at once. Gives how many rows it came to.
-    pub async fn run_alone(&self, sql: &str, given: &[Given<'_>]) -> Result<u64, Error> {
-        let link = self.link().await?;
-        let (client, opening) = (link.client()?, self.opening(STEP_MAX));
+    /// The same, but that it begins with [`Tx::open`], which may be sent together with its first statements.
+    pub async fn prepare(&self, limit: Duration) -> Result<Tx, Error> {
+        Ok(Tx { link: self.link().await?, opening: self.opening(limit) })
+    }
+
+    /// Does one thing in a transaction of its own, all sent at once.
+    pub async fn run_alone(&self, sql: &str, given: &[Given<'_>]) -> Result<Vec<Row>, Error> {
+        let tx = self.prepare(STEP_MAX).await?;
         // Where the statement fails, what is called a commit rolls back.
-        let (begun, ran, committed) = tokio::join!(
-            biased;
-            client.batch_execute(&opening),
-            client.execute_typed(sql, given),
-            client.batch_execute("COMMIT"),
-        );
-        let result = begun.and(ran).and_then(|count| committed.map(|()| count));
-        link.end(result.map_err(Error::from))
+        let (begun, ran, committed) = tokio::join!(biased; tx.open(), tx.rows(sql, given), tx.send_commit());
+        tx.ended(begun.and(ran).and_then(|rows| committed.map(|()| rows)))
     }
 
     /// How a transaction begins.
@@ -151,27 +149,46 @@ impl Drop for Link {
 }
 
 /// A connection in a transaction. Dropped before its end, it is rolled back, since its connection is closed.
-pub(super) struct Tx(Link);
+pub(super) struct Tx {
+    link: Link,
+    opening: String,
+}
 
 impl Deref for Tx {
     type Target = Link;
 
     fn deref(&self) -> &Link {
-        &self.0
+        &self.link
     }
 }
 
 impl Tx {
-    /// Commits, or rolls back where something went wrong. If the answer to the commit is lost, so is whether it came
-    /// about: [`Error::Unavailable`].
+    /// Begins.
+    pub async fn open(&self) -> Result<(), Error> {
+        Ok(self.client()?.batch_execute(&self.opening).await?)
+    }
+
+    /// Commits, which may be sent together with the last statements: after one that failed it rolls back. If its answer is
+    /// lost, so is whether it came about: [`Error::Unavailable`]. Then comes [`Tx::ended`].
+    pub async fn send_commit(&self) -> Result<(), Error> {
+        Ok(self.client()?.batch_execute("COMMIT").await?)
+    }
+
+    /// It has ended. If all went well, others may have the connection.
+    pub fn ended<T>(self, result: Result<T, Error>) -> Result<T, Error> {
+        self.link.end(result)
+    }
+
+    /// Commits, or rolls back where something went wrong.
     pub async fn end<T>(self, result: Result<T, Error>) -> Result<T, Error> {
-        let word = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
-        let ended = self.0.client()?.batch_execute(word).await;
-        match (result, ended) {
-            (Ok(value), Ok(())) => self.0.end(Ok(value)),
-            (Ok(_), Err(error)) => Err(error.into()),
-            (Err(error), ended) => {
-                let _ = self.0.end(ended.map_err(Error::from));
+        match result {
+            Ok(value) => {
+                let committed = self.send_commit().await;
+                self.ended(committed.map(|()| value))
+            }
+            Err(error) => {
+                let rolled = self.client()?.batch_execute("ROLLBACK").await;
+                let _ = self.ended(rolled.map_err(Error::from));
                 Err(error)
             }
         }

@@ -8,6 +8,7 @@
 mod claims;
 mod connect;
 mod deliveries;
+mod ends;
 mod error;
 mod examine;
 mod hints;
@@ -18,23 +19,23 @@ mod planning;
 mod prune;
 mod schema;
 mod tls;
+mod together;
 
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::Timestamp;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-
+use self::claims::Kept;
 use self::connect::Address;
-use self::error::closed;
+use self::ends::End;
 pub(super) use self::examine::examine;
 use self::hints::Hints;
 use self::inbox::Arrival;
-use self::intake::Queue;
+use self::intake::Intake;
 use self::link::{Lines, PEOPLE_MAX, STEP_MAX, get, given, within};
+use self::together::{Most, Together};
 use super::{
     Answer, Appended, Census, Claim, Claimed, Conflict, DeliveryFilter, Error, EventFilter, Hint, PlannerLease, Room,
     Settlement, Standing, Store, Waiting,
@@ -44,6 +45,7 @@ use crate::delivery::{Attempt, Delivery, DeliveryId, State};
 use crate::event::{Event, Item, Seq};
 use crate::planner::why::WhyRow;
 use crate::planner::{Keys, Ledger, Plan};
+use jiff::Timestamp;
 
 /// Reads an address without going there.
 pub(super) fn check(address: &str, base: &Path) -> Result<(), Error> {
@@ -54,10 +56,20 @@ pub(super) fn check(address: &str, base: &Path) -> Result<(), Error> {
 pub(super) struct Postgres {
     lines: Arc<Lines>,
     hints: Hints,
-    /// Where events are handed in; gone once the store is closed.
-    queue: Mutex<Option<Queue>>,
-    intake: Mutex<Option<JoinHandle<()>>>,
+    intake: Intake,
+    /// Claims that ended.
+    ends: Together<End, ()>,
+    /// Messages that were rendered.
+    kept: Together<Kept, ()>,
+    /// Events to be rendered, a few for each who asks.
+    rendered: Together<Vec<Seq>, Vec<(Seq, Event)>>,
 }
+
+/// Deliveries that are under way together end together, about: so long is waited for the others.
+const REST: Duration = Duration::from_millis(5);
+
+/// Who asks for more events than this asks for himself alone.
+const EVENTS_FEW: usize = 16;
 
 impl Postgres {
     /// Opens the database at `postgres://…`, and makes its tables if they aren't there.
@@ -66,21 +78,24 @@ impl Postgres {
         let lines = Arc::new(connect::open(&address).await?);
         let hints = Hints::start(address);
         let teller = hints.teller();
-        let (queue, intake) = intake::start(lines.clone(), move || {
+        let intake = intake::start(lines.clone(), move || {
             let _ = teller.try_send(Hint::Plan);
         });
-        Ok(Self { lines, hints, queue: Mutex::new(Some(queue)), intake: Mutex::new(Some(intake)) })
-    }
-
-    /// Hands something in; answers when it is committed.
-    async fn take_in(&self, arrival: Arrival) -> Result<Appended, Error> {
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)?;
-        within(STEP_MAX, async {
-            let (waiter, answer) = oneshot::channel();
-            queue.send((arrival, waiter)).await.map_err(|_| closed())?;
-            answer.await.map_err(|_| closed())?
-        })
-        .await
+        let with = |lines: &Arc<Lines>| {
+            let lines = lines.clone();
+            move || lines.clone()
+        };
+        let of_ends = with(&lines);
+        let most = Most { count: 256, bytes: 1 << 20, of: End::bytes, rest: REST };
+        let ends = Together::start(most, move |all| ends::end(of_ends(), all));
+        let of_kept = with(&lines);
+        let most = Most { count: 256, bytes: 1 << 20, of: |kept: &Kept| kept.message.len(), rest: REST };
+        let kept = Together::start(most, move |all| claims::keep(of_kept(), all));
+        let of_rendered = with(&lines);
+        // Their bodies are all in memory together: 64 of the largest are 64 MiB.
+        let most = Most { count: 64, bytes: 64, of: Vec::len, rest: Duration::ZERO };
+        let rendered = Together::start(most, move |all| inbox::events_for(of_rendered(), all));
+        Ok(Self { lines, hints, intake, ends, kept, rendered })
     }
 }
 
@@ -120,12 +135,12 @@ macro_rules! write {
 
 impl Store for Postgres {
     fn append(&self, event: Event) -> Answer<'_, Appended> {
-        Box::pin(self.take_in(Arrival::event(event)))
+        Box::pin(self.intake.ask(Arrival::event(event)))
     }
 
     fn tell(&self, item: Item, now: Timestamp) -> Answer<'_, Seq> {
         Box::pin(async move {
-            match self.take_in(Arrival::item(item, now)?).await? {
+            match self.intake.ask(Arrival::item(item, now)?).await? {
                 Appended::Fresh(seq) | Appended::Duplicate { seq, .. } => Ok(seq),
             }
         })
@@ -162,6 +177,9 @@ impl Store for Postgres {
 
     fn events(&self, seqs: &[Seq]) -> Answer<'_, Vec<(Seq, Event)>> {
         let seqs = seqs.to_vec();
+        if seqs.len() <= EVENTS_FEW {
+            return Box::pin(self.rendered.ask(seqs));
+        }
         read!(self, |link| inbox::events(&link, &seqs))
     }
 
@@ -183,17 +201,15 @@ impl Store for Postgres {
 
     fn keep(&self, claim: &Claim, message: String) -> Answer<'_, ()> {
         let (id, token) = (claim.delivery.planned.id.clone(), claim.token);
-        Box::pin(within(STEP_MAX, async move { claims::keep(&self.lines, &id, token, &message).await }))
+        Box::pin(self.kept.ask(Kept { id, token, message }))
     }
 
     fn settle(&self, claim: &Claim, settlement: Settlement, now: Timestamp) -> Answer<'_, ()> {
-        let (id, token) = (claim.delivery.planned.id.clone(), claim.token);
-        write!(self, STEP_MAX, |tx| tx.settle(&id, token, settlement, now))
+        Box::pin(self.ends.ask(End::settled(claim, settlement, now)))
     }
 
     fn release(&self, claim: &Claim, state: State, reason: &str, now: Timestamp) -> Answer<'_, ()> {
-        let (id, token, reason) = (claim.delivery.planned.id.clone(), claim.token, reason.to_owned());
-        write!(self, STEP_MAX, |tx| tx.release(&id, token, state, &reason, now))
+        Box::pin(self.ends.ask(End::released(claim, state, reason, now)))
     }
 
     fn revive(&self, ids: &[DeliveryId], now: Timestamp) -> Answer<'_, u64> {
@@ -286,11 +302,7 @@ impl Store for Postgres {
     fn close(&self) -> Answer<'_, ()> {
         Box::pin(async move {
             // What was handed in is still committed.
-            self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(intake) = intake {
-                let _ = intake.await;
-            }
+            tokio::join!(self.intake.close(), self.ends.close(), self.kept.close(), self.rendered.close());
             self.lines.close();
             Ok(())
         })
