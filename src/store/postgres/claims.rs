@@ -252,7 +252,7 @@ impl Tx {
         // Sent together, done one after the other: what is counted and found is so once it has been locked.
         let (begun, paces, under_way, due) = tokio::join!(
             biased;
-            self.open(),
+            self.begin(),
             self.paces(&names, true),
             self.under_way(now, &names),
             self.due(now, rooms),

@@ -122,7 +122,7 @@ impl Tx {
         let destinations: BTreeSet<&str> = asked.iter().map(|end| end.destination()).collect();
         let (begun, found, paces) = tokio::join!(
             biased;
-            self.open(),
+            self.begin(),
             self.end_deliveries(&asked),
             self.paces(&destinations, false),
         );

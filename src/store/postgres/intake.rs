@@ -28,7 +28,7 @@ pub(super) fn start(lines: Arc<Lines>, done: impl Fn() + Clone + Send + 'static)
 
 async fn commit(lines: &Lines, batch: &[Arrival]) -> Result<Vec<Appended>, Error> {
     let tx = lines.prepare(STEP_MAX).await?;
-    let (begun, taken) = tokio::join!(biased; tx.open(), tx.take_head(batch));
+    let (begun, taken) = tokio::join!(biased; tx.begin(), tx.take_head(batch));
     let arranged = match begun.and(taken) {
         Ok((head, known)) => Arranged::new(batch, head, known),
         Err(error) => return tx.end(Err(error)).await,

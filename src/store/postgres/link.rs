@@ -53,11 +53,11 @@ impl Lines {
     /// A connection in a transaction, whose statements may take so long.
     pub async fn begin(&self, limit: Duration) -> Result<Tx, Error> {
         let tx = self.prepare(limit).await?;
-        tx.open().await?;
+        tx.begin().await?;
         Ok(tx)
     }
 
-    /// The same, but that it begins with [`Tx::open`], which may be sent together with its first statements.
+    /// The same, but that it begins with [`Tx::begin`], which may be sent together with its first statements.
     pub async fn prepare(&self, limit: Duration) -> Result<Tx, Error> {
         Ok(Tx { link: self.link().await?, opening: self.opening(limit) })
     }
@@ -66,7 +66,7 @@ impl Lines {
     pub async fn run_alone(&self, sql: &str, given: &[Given<'_>]) -> Result<Vec<Row>, Error> {
         let tx = self.prepare(STEP_MAX).await?;
         // Where the statement fails, what is called a commit rolls back.
-        let (begun, ran, committed) = tokio::join!(biased; tx.open(), tx.rows(sql, given), tx.send_commit());
+        let (begun, ran, committed) = tokio::join!(biased; tx.begin(), tx.rows(sql, given), tx.send_commit());
         tx.ended(begun.and(ran).and_then(|rows| committed.map(|()| rows)))
     }
 
@@ -164,7 +164,7 @@ impl Deref for Tx {
 
 impl Tx {
     /// Begins.
-    pub async fn open(&self) -> Result<(), Error> {
+    pub async fn begin(&self) -> Result<(), Error> {
         Ok(self.client()?.batch_execute(&self.opening).await?)
     }
 

@@ -36,10 +36,13 @@ const FEW: usize = 4;
 /// Who waits for an answer.
 type Waiter<A> = oneshot::Sender<Result<A, Error>>;
 
+/// What is asked for, and by whom.
+type Asked<Q, A> = (Q, Waiter<A>);
+
 /// Where many ask, and are answered together.
 pub(super) struct Together<Q, A> {
     /// Gone once nothing is taken any more.
-    queue: Mutex<Option<mpsc::Sender<(Q, Waiter<A>)>>>,
+    queue: Mutex<Option<mpsc::Sender<Asked<Q, A>>>>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -50,7 +53,7 @@ impl<Q: Send + 'static, A: Send + 'static> Together<Q, A> {
     where
         F: Future<Output = Result<Vec<Result<A, Error>>, Error>> + Send,
     {
-        let (queue, mut asked) = mpsc::channel::<(Q, Waiter<A>)>(QUEUE);
+        let (queue, mut asked) = mpsc::channel::<Asked<Q, A>>(QUEUE);
         let task = tokio::spawn(async move {
             while let Some(first) = asked.recv().await {
                 // Whoever asks at this very moment as well.
@@ -102,8 +105,8 @@ impl<Q: Send + 'static, A: Send + 'static> Together<Q, A> {
 /// been done, and asks again.
 fn gather<Q, A>(
     most: &Most<Q>,
-    first: (Q, Waiter<A>),
-    asked: &mut mpsc::Receiver<(Q, Waiter<A>)>,
+    first: Asked<Q, A>,
+    asked: &mut mpsc::Receiver<Asked<Q, A>>,
 ) -> (Vec<Q>, Vec<Waiter<A>>) {
     let (mut batch, mut waiters, mut bytes) = (Vec::new(), Vec::new(), 0);
     let mut next = Some(first);
