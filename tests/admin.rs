@@ -5,6 +5,7 @@ mod backtest;
 mod cases;
 mod clockwork;
 mod desk;
+mod drill;
 mod guard;
 mod many;
 mod metrics;

@@ -17,6 +17,7 @@ mod completions;
 mod deliveries;
 mod demo;
 mod doctor;
+mod drill;
 mod events;
 mod explain;
 mod many;
@@ -64,6 +65,8 @@ enum Command {
     Preview(preview::Preview),
     /// Try the rules of this folder on events that came: what they would have sent, beside what was sent
     Backtest(backtest::Backtest),
+    /// Send a marked test message of a rule to its destinations, and say what each answered
+    Drill(drill::Drill),
     /// Sign an event as its sender would, and post it
     Send(send::Send),
     /// List, show, follow, export, replay events of a running server
@@ -159,6 +162,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Explain(explain) => explain.run(config),
         Command::Preview(preview) => preview.run(config),
         Command::Backtest(backtest) => backtest.run(config),
+        Command::Drill(drill) => drill.run(config),
         Command::Send(send) => send.run(config),
         Command::Events(events) => events.run(config),
         Command::Deliveries(deliveries) => deliveries.run(config),

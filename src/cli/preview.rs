@@ -142,7 +142,7 @@ fn events(snapshot: &Snapshot, now: Timestamp) -> anyhow::Result<Vec<(&'static s
 }
 
 /// The first event at hand that one of these acts on; else one whose type its rule names; else any.
-fn fitting(snapshot: &Snapshot, spoken: &[Spoken<'_>], now: Timestamp) -> anyhow::Result<Event> {
+pub(crate) fn fitting(snapshot: &Snapshot, spoken: &[Spoken<'_>], now: Timestamp) -> anyhow::Result<Event> {
     if let [(rule, _), ..] = spoken
         && rule.missing.is_some()
     {

@@ -31,6 +31,7 @@ use crate::store::{DeliveryFilter, EventFilter};
 use crate::{channels, store};
 
 pub mod cover;
+pub mod drill;
 pub mod own;
 pub mod past;
 pub mod play;

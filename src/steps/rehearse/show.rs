@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::channels::{Form, Request, Sending};
 use crate::clock::plus;
 use crate::config::{Destination, Snapshot};
-use crate::delivery::{Act, CaseFacts, DeliveryId, Say};
+use crate::delivery::{Act, CaseFacts, DeliveryId, Receipt, Say};
 use crate::event::{Event, MISSING};
 use crate::message::{Context, Rendered};
 use crate::rules::{Action, Rule, RuleSet};
@@ -101,63 +101,83 @@ fn found(rehearsal: &mut Rehearsal, action: &Action, destination: &str) -> Optio
 
 /// The message as if the rule said it at once.
 fn composed(base: &Snapshot, wanted: &Wanted<'_>) -> Result<Shown, String> {
+    let rendered = rendered(base, wanted);
+    let named = wanted.action.map_or(&[][..], |(_, action)| action.mention.as_slice());
+    let mentions: Vec<String> =
+        named.iter().filter_map(|name| wanted.destination.mentions.get(&name.value).cloned()).collect();
+    let how = How { act: Act::Open, mentions: &mentions, lane: None, receipt: None };
+    let request = compose(base, wanted, &rendered, &how)?;
+    Ok(Shown { request, rendered, at: None })
+}
+
+/// What the message says, as if the rule said it at once.
+pub(super) fn rendered(base: &Snapshot, wanted: &Wanted<'_>) -> Rendered {
     let no_rules = RuleSet::default();
     let rules = base.rules.as_deref().unwrap_or(&no_rules);
     let Wanted { say, action, destination, event, now } = wanted;
-    let spoken = *action;
-    let rule = spoken.map_or("preview", |(rule, _)| &rule.name.value);
-    let case = spoken.and_then(|(rule, _)| case_of(rules, rule, event, *now));
-    let names = rules.names_in(event);
-    let with = spoken.map(|(_, action)| action.with.clone()).unwrap_or_default();
     let context = Context {
         event,
         events: vec![event],
         more: 0,
         suppressed: 0,
         parts: Vec::new(),
-        names: names.clone(),
-        case: case.clone(),
-        rule,
-        rule_description: spoken.and_then(|(rule, _)| rule.description.as_deref()),
-        with: with.clone(),
-        severity: spoken.and_then(|(_, action)| action.severity),
+        names: rules.names_in(event),
+        case: action.and_then(|(rule, _)| case_of(rules, rule, event, *now)),
+        rule: action.map_or("preview", |(rule, _)| &rule.name.value),
+        rule_description: action.and_then(|(rule, _)| rule.description.as_deref()),
+        with: action.map(|(_, action)| action.with.clone()).unwrap_or_default(),
+        severity: action.and_then(|(_, action)| action.severity),
         died: None,
         now: *now,
         zone: base.settings.timezone.clone().unwrap_or(TimeZone::UTC),
         admin_url: base.settings.admin_url.as_deref(),
     };
     let native = destination.kind.native.map(|ending| (destination.kind.name, ending));
-    let rendered = base.templates.render(say, &context, native);
-    let named = spoken.map_or(&[][..], |(_, action)| action.mention.as_slice());
-    let mentions: Vec<String> =
-        named.iter().filter_map(|name| destination.mentions.get(&name.value).cloned()).collect();
-    let mut reads = names;
+    base.templates.render(say, &context, native)
+}
+
+/// How a message goes to its channel.
+pub(super) struct How<'h> {
+    pub act: Act,
+    pub mentions: &'h [String],
+    pub lane: Option<&'h str>,
+    pub receipt: Option<&'h Receipt>,
+}
+
+/// What the channel makes of it.
+pub(super) fn compose(
+    base: &Snapshot,
+    wanted: &Wanted<'_>,
+    rendered: &Rendered,
+    how: &How<'_>,
+) -> Result<Request, String> {
+    let no_rules = RuleSet::default();
+    let rules = base.rules.as_deref().unwrap_or(&no_rules);
+    let Wanted { action, destination, event, now, .. } = wanted;
+    let rule = action.map_or("preview", |(rule, _)| &rule.name.value);
+    let with = action.map(|(_, action)| action.with.clone()).unwrap_or_default();
+    let case = action.and_then(|(rule, _)| case_of(rules, rule, event, *now));
+    let mut reads = rules.names_in(event);
     let more = [("rule", json!({"name": rule})), ("with", json!(with)), ("data", event.data().clone())];
     reads.extend(more.map(|(word, value)| (word.to_owned(), value)));
     reads.insert("event".into(), event_json(event));
     reads.extend(case.map(|case| ("case".to_owned(), json!(case))));
-    let request = destination.channel.compose(&Sending {
-        id: &DeliveryId::of(
-            event.id.as_str(),
-            rule,
-            spoken.map_or("preview", |(_, action)| &action.id),
-            &destination.name,
-            0,
-        ),
+    let said = action.map_or("preview", |(_, action)| &action.id);
+    destination.channel.compose(&Sending {
+        id: &DeliveryId::of(event.id.as_str(), rule, said, &destination.name, 0),
         at: *now,
         planned: *now,
-        act: Act::Open,
+        act: how.act,
         form: Form::Rich,
-        rendered: &rendered,
+        rendered,
         rule,
         event: &event_json(event),
         root: &event.root(),
         context: &reads,
-        mentions: &mentions,
-        lane: None,
-        receipt: None,
-    })?;
-    Ok(Shown { request, rendered, at: None })
+        mentions: how.mentions,
+        lane: how.lane,
+        receipt: how.receipt,
+    })
 }
 
 /// The case that the event would be about.

@@ -1,0 +1,174 @@
+//! `fanfare drill`: a marked test message, through the destinations of a rule, and what each answered.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::channels::wire::{Guard, Wire};
+use crate::cli::events::print;
+use crate::cli::preview::fitting;
+use crate::cli::{Format, Outcome, pick, report, runtime, term};
+use crate::clock::{Clock, RealClock};
+use crate::config::substitute::RealEnvironment;
+use crate::config::{Destination, Snapshot, load};
+use crate::delivery;
+use crate::event::{Event, EventId};
+use crate::problem::nearest;
+use crate::rules::{Action, Rule};
+use crate::steps::rehearse::drill::{Drilled, drill};
+use crate::steps::rehearse::show::Wanted;
+
+/// Needs no server, but the secrets. What it raises (an incident, a thread) is closed at once. Exits with 1 if one did not
+/// take it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Drill {
+    /// The rule
+    #[arg(value_name = "RULE")]
+    rule: String,
+    /// A sample, a file with a body, `-`, or an own event; by default the first sample that the rule acts on
+    #[arg(long, value_name = "EVENT")]
+    event: Option<String>,
+    /// Only to this destination; may stand several times
+    #[arg(long, value_name = "DESTINATION")]
+    to: Vec<String>,
+    /// Do it; without this, it is only said where it would go
+    #[arg(long)]
+    yes: bool,
+    /// How it is printed
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+/// A destination, and the first action that speaks to it.
+struct Stop<'s> {
+    action: &'s Action,
+    destination: Arc<Destination>,
+}
+
+impl Drill {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+        let now = RealClock.now();
+        let loaded = load::load(config, &RealEnvironment, now);
+        if loaded.problems.has_errors() && report(&loaded.problems) {
+            return Ok(Outcome::Wrong);
+        }
+        let snapshot = loaded.snapshot.context("nothing could be loaded")?;
+        let rules = snapshot.rules.clone().context("no rules could be loaded")?;
+        let names = rules.rules.iter().map(|rule| rule.name.value.as_str());
+        let Some(rule) = rules.rule(&self.rule) else {
+            match nearest(&self.rule, names) {
+                Some(near) => bail!("there is no rule `{}`; did you mean `{near}`?", self.rule),
+                None => bail!("there is no rule `{}`", self.rule),
+            }
+        };
+        let stops = self.stops(&snapshot, rule)?;
+        let first = stops.first().context("this rule speaks to nobody")?;
+        let mut event = match &self.event {
+            Some(event) => pick::named(&snapshot, event, None, now)?,
+            None => fitting(&snapshot, &[(rule, first.action)], now)?,
+        };
+        // Each drill is one of its own: an incident that was resolved is not found again.
+        event.id = EventId(format!("drill-{:016x}", fastrand::u64(..)).into());
+        if !self.yes {
+            print(self.format, &planned(&stops), |_| plan(rule, &stops));
+            return Ok(Outcome::Good);
+        }
+        let answers = runtime(false)?.block_on(send(&snapshot, rule, &stops, &event, now))?;
+        let took = answers.iter().all(|(_, answer)| answer.outcome == delivery::Outcome::Delivered);
+        print(self.format, &told(&answers), |_| table(&answers));
+        Ok(if took { Outcome::Good } else { Outcome::Wrong })
+    }
+
+    fn stops<'s>(&self, snapshot: &Snapshot, rule: &'s Rule) -> anyhow::Result<Vec<Stop<'s>>> {
+        let mut stops: Vec<Stop<'s>> = Vec::new();
+        for action in rule.all_actions() {
+            for to in &action.to {
+                let is_known = stops.iter().any(|stop| stop.destination.name == to.value);
+                if let Some(destination) = snapshot.destinations.get(&to.value).filter(|_| !is_known) {
+                    stops.push(Stop { action, destination: destination.clone() });
+                }
+            }
+        }
+        let known: Vec<&str> = stops.iter().map(|stop| stop.destination.name.as_str()).collect();
+        if let Some(unknown) = self.to.iter().find(|to| !known.contains(&to.as_str())) {
+            bail!("`{}` does not speak to `{unknown}`, but to {}", rule.name.value, known.join(", "));
+        }
+        stops.retain(|stop| self.to.is_empty() || self.to.contains(&stop.destination.name));
+        Ok(stops)
+    }
+}
+
+type Answers<'s> = Vec<(&'s Stop<'s>, Drilled)>;
+
+async fn send<'s>(
+    snapshot: &Snapshot,
+    rule: &Rule,
+    stops: &'s [Stop<'s>],
+    event: &Event,
+    now: Timestamp,
+) -> anyhow::Result<Answers<'s>> {
+    let settings = &snapshot.settings;
+    let guard = Guard::new(settings.egress_deny.clone(), settings.egress_allow.clone());
+    let wire = Wire::new(guard).map_err(anyhow::Error::msg)?;
+    let mut answers = Vec::new();
+    for stop in stops {
+        eprintln!("{}", term::dim_on_stderr(&format!("… {}", stop.destination.name)));
+        let wanted = Wanted {
+            say: &stop.action.say.value,
+            action: Some((rule, stop.action)),
+            destination: stop.destination.clone(),
+            event,
+            now,
+        };
+        answers.push((stop, drill(snapshot, &wanted, &wire).await));
+    }
+    Ok(answers)
+}
+
+fn place(stop: &Stop<'_>) -> Value {
+    let Destination { name, kind, channel, .. } = &*stop.destination;
+    json!({"destination": name, "type": kind.name, "address": channel.address()})
+}
+
+fn planned(stops: &[Stop<'_>]) -> Value {
+    stops.iter().map(place).collect()
+}
+
+fn plan(rule: &Rule, stops: &[Stop<'_>]) -> String {
+    let row = |stop: &Stop<'_>| {
+        let Destination { name, kind, channel, .. } = &*stop.destination;
+        vec![term::safe(name), kind.name.to_owned(), term::safe(&channel.address())]
+    };
+    let rows: Vec<Vec<String>> = stops.iter().map(row).collect();
+    let count = term::count(stops.len(), "destination", "destinations");
+    let head = format!("a test message of {} would go to {count}:", rule.name.value);
+    format!("{head}\n{}\nadd `--yes` to send it", term::table(&["destination", "type", "address"], &rows))
+}
+
+fn told(answers: &Answers<'_>) -> Value {
+    let row = |(stop, drilled): &(&Stop<'_>, Drilled)| {
+        let mut row = place(stop);
+        row["outcome"] = drilled.outcome.name().into();
+        row["answer"] = drilled.answer.as_str().into();
+        row["closed"] = drilled.closed.as_ref().map(|verdict| verdict.outcome.name()).into();
+        row
+    };
+    answers.iter().map(row).collect()
+}
+
+fn table(answers: &Answers<'_>) -> String {
+    let row = |(stop, drilled): &(&Stop<'_>, Drilled)| {
+        let closed = match &drilled.closed {
+            Some(verdict) if verdict.outcome == delivery::Outcome::Delivered => "closed again".to_owned(),
+            Some(verdict) => format!("not closed again: {}", verdict.reason),
+            None => String::new(),
+        };
+        let outcome = term::state(drilled.outcome.name());
+        vec![term::safe(&stop.destination.name), outcome, term::safe(&drilled.answer), term::safe(&closed)]
+    };
+    let rows: Vec<Vec<String>> = answers.iter().map(row).collect();
+    term::table(&["destination", "", "answer", ""], &rows)
+}
