@@ -120,7 +120,10 @@ macro_rules! suite {
                     a_newer_message_replaces_an_untried_one,
                     a_reminder_replaces_no_message_of_another_action,
                     a_tried_message_is_not_replaced,
-                    a_revived_predecessor_holds_its_lane_again;
+                    a_revived_predecessor_holds_its_lane_again,
+                    what_spoke_of_a_case_that_closed_is_not_revived_and_what_said_so_is,
+                    what_spoke_of_a_case_that_just_ended_is_revived,
+                    what_still_waits_in_a_lane_that_closed_may_be_hurried;
                 paces:
                     a_rate_is_kept_over_claims,
                     next_is_when_the_rate_allows_more,

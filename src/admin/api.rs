@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::admin::{bulk, cases, mutes, view};
-use crate::delivery::DeliveryId;
+use crate::delivery::{DeliveryId, State as DeliveryState};
 use crate::event::{Command, Item, Seq};
 use crate::planner::Orphan;
 use crate::steps::Live;
@@ -273,8 +273,20 @@ async fn delivery(State(live): Shared, Id(id): Id) -> Answer {
 async fn retry(State(live): Shared, Id(id): Id) -> Answer {
     let ids = [DeliveryId(id)];
     let count = live.store.revive(&ids, live.clock.now()).await?;
+    if count == 0 && is_outdated(&live, &ids[0]).await? {
+        return Err(Refused::NotFound(format!(
+            "delivery `{}` speaks of a case that has closed since: to tell of it all the same, replay its event",
+            ids[0]
+        )));
+    }
     live.to_dispatch.notify_one();
     changed(count, &ids, "retried")
+}
+
+/// Whether a delivery that could not be retried is over: then only the close of its case is in the way.
+async fn is_outdated(live: &Live, id: &DeliveryId) -> Result<bool, Refused> {
+    let found = live.store.delivery(id).await?;
+    Ok(found.is_some_and(|(delivery, _)| matches!(delivery.state, DeliveryState::Dead | DeliveryState::Cancelled)))
 }
 
 async fn cancel(State(live): Shared, Id(id): Id) -> Answer {

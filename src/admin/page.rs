@@ -101,6 +101,12 @@ pub(crate) async fn delivery(State(live): Shared, Id(id): Id) -> Response {
 pub(crate) async fn retry(State(live): Shared, Id(id): Id) -> Response {
     let ids = [DeliveryId(id.clone())];
     match live.store.revive(&ids, live.clock.now()).await {
+        Ok(0) => Refused::NotFound(
+            "it can't be sent again: it is under way, was delivered, or its case has closed since; \
+             to tell of its event all the same, replay that"
+                .into(),
+        )
+        .into_response(),
         Ok(_) => {
             live.to_dispatch.notify_one();
             (StatusCode::SEE_OTHER, [(LOCATION, format!("/deliveries/{id}"))]).into_response()

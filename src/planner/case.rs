@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{from_ms, plus};
 use crate::delivery::{Act, CaseFacts, Lane};
 use crate::event::Seq;
+use crate::planner::End;
 use crate::planner::announce::{Announcement, Occasion};
 use crate::planner::book::{Doc, id};
 use crate::planner::inputs::{Carried, names_for, rule_named};
@@ -221,15 +222,15 @@ impl Round<'_> {
     pub fn save_case(&mut self, case: &Case) {
         let parts = [case.rule.as_str(), case.key.as_str()];
         if case.own && case.timers.values().all(|timer| timer.due.is_none()) {
-            self.delete_case(case);
+            self.delete_case(case, false);
             return self.drop_timer(case.timer_id("end"));
         }
         self.book.put(&parts, case);
     }
 
-    /// Takes a case away, and says that its lanes are over.
-    pub fn delete_case(&mut self, case: &Case) {
-        self.plan.ended.extend(case.lanes.values().map(|shown| shown.lane.clone()));
+    /// Takes a case away, and says that its lanes are over: it was closed, or just ended.
+    pub fn delete_case(&mut self, case: &Case, closed: bool) {
+        self.plan.ended.extend(case.lanes.values().map(|shown| End { lane: shown.lane.clone(), closed }));
         self.book.delete::<Case>(&[&case.rule, &case.key]);
     }
 

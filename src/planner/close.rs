@@ -128,7 +128,7 @@ impl Round<'_> {
             self.drop_timer(case.timer_id(&id(&["act", action])));
         }
         self.drop_timer(case.timer_id("end"));
-        self.delete_case(case);
+        self.delete_case(case, true);
         self.rearm_missing(&case.rule);
     }
 

@@ -67,7 +67,17 @@ pub struct Plan {
     /// What happened for each event and rule.
     pub whys: Vec<why::WhyRow>,
     /// The lanes of cases that ended: once their deliveries are over too, nothing will be said in them again.
-    pub ended: Vec<Lane>,
+    pub ended: Vec<End>,
+}
+
+/// The end of a lane.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct End {
+    /// The case at one destination.
+    pub lane: Lane,
+    /// Whether its case was closed. What died of it, or was called off, is not sent again by hand then: it would open
+    /// again what is closed. The case of an event without a key just ends, and says nothing about what it told.
+    pub closed: bool,
 }
 
 /// Calls off what a lane still has untried: its deliveries that are due and had no attempt.

@@ -161,9 +161,11 @@ impl Row {
     }
 
     /// A person wants it tried again, rendered anew and with all its patience. `false` if it can't be: it is under way or
-    /// was delivered.
-    pub fn revive(&mut self, now: Timestamp) -> bool {
-        if matches!(self.delivery.state, State::Sending | State::Delivered) {
+    /// was delivered; or it is over, speaks of an open case, and that has closed since, as `closed` says.
+    pub fn revive(&mut self, closed: bool, now: Timestamp) -> bool {
+        let case = self.delivery.planned.assignment.case.as_ref();
+        let is_outdated = closed && self.delivery.state.is_final() && case.is_none_or(|case| !case.closed);
+        if is_outdated || matches!(self.delivery.state, State::Sending | State::Delivered) {
             return false;
         }
         self.delivery.state = State::Due;
@@ -212,6 +214,11 @@ pub struct LaneState {
     /// Whether any message was delivered, or perhaps.
     pub shown: bool,
 }
+
+/// How a lane stands in a database whose case has ended; 0 is one whose case is open.
+pub const ENDED: i64 = 1;
+/// The same of one whose case ended since it was closed.
+pub const CLOSED: i64 = 2;
 
 impl LaneState {
     /// An attempt of the lane ended so. Gives whether anything changed.

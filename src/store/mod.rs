@@ -416,7 +416,8 @@ pub trait Store: Send + Sync {
     /// due again.
     fn release(&self, claim: &Claim, state: State, reason: &str, now: Timestamp) -> Answer<'_, ()>;
 
-    /// Makes dead, cancelled or waiting deliveries due now, to be rendered anew. Gives how many it did.
+    /// Makes dead, cancelled or waiting deliveries due now, to be rendered anew; but none that is over and speaks of a case
+    /// that has closed since. Gives how many it did.
     fn revive(&self, ids: &[DeliveryId], now: Timestamp) -> Answer<'_, u64>;
 
     /// Calls off deliveries that are not final and not under way. Gives how many it did.

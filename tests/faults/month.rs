@@ -1,5 +1,7 @@
-//! A virtual month and a half of steady load: with retention, the database and the memory stay as they are.
+//! A virtual month and a half of steady load: with retention, the database and the memory stay as they are, on every
+//! store.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,17 +10,18 @@ use fanfare::steps::retain::{self, Calendar};
 use fanfare::steps::{Turn, alive};
 use jiff::SignedDuration;
 use rusqlite::Connection;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::by_hand::ByHand;
 use crate::support::folder::Folder;
+use crate::support::postgres;
 
-/// Names the folder, in the process of its own in which memory can be measured.
+/// Set in a process of its own, in which memory can be measured.
 const CHILD: &str = "FANFARE_TEST_MONTH";
 
 const CONFIG: &str = "
 store: STORE
-retention: 5d
+retention: KEPTd
 sources:
   jewelmusic: {preset: jewelmusic, secrets: [now-secret-0123456789abcdef0123456789]}
 destinations:
@@ -60,12 +63,12 @@ const EVENTS_A_STEP: i64 = 24;
 /// Lives from `from` to `to`, in days.
 async fn live(hand: &ByHand, calendar: &mut Calendar, from: i64, to: i64) {
     for step in from * STEPS_A_DAY..to * STEPS_A_DAY {
-        for number in 0..EVENTS_A_STEP {
-            let n = step * EVENTS_A_STEP + number;
-            let kind = if number % 2 == 0 { "release.submitted" } else { "release.live" };
+        let event = |n: i64| {
+            let kind = if n % 2 == 0 { "release.submitted" } else { "release.live" };
             let data = json!({"release_id": format!("rel_{}", n / 2 % 40), "title": "x".repeat(400)});
-            hand.receive(&format!("evt_{n}"), kind, data).await;
-        }
+            (format!("evt_{n}"), kind, data)
+        };
+        hand.receive_all((step * EVENTS_A_STEP..(step + 1) * EVENTS_A_STEP).map(event).collect()).await;
         // One in a while dies.
         hand.answer(if step % 9 == 8 { 410 } else { 200 });
         hand.turn().await;
@@ -79,81 +82,141 @@ async fn live(hand: &ByHand, calendar: &mut Calendar, from: i64, to: i64) {
     }
 }
 
-/// Rows by table, and the bytes of the file.
-fn measure(folder: &Path) -> Value {
+/// Rows by table; the tables of ids together.
+fn rows(counted: impl IntoIterator<Item = (String, i64)>) -> BTreeMap<String, i64> {
+    let mut rows = BTreeMap::new();
+    for (table, count) in counted {
+        let table = if table.starts_with("ids_") { "ids".to_owned() } else { table };
+        *rows.entry(table).or_default() += count;
+    }
+    rows
+}
+
+/// The rows of a file, and its bytes.
+fn look_at_file(folder: &Path) -> (BTreeMap<String, i64>, u64) {
     let path = folder.join("data/fanfare.db");
     let conn = Connection::open(&path).unwrap();
     conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).unwrap();
-    let mut names = conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
+    let mut names = conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
     let names: Vec<String> = names.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    let mut rows = serde_json::Map::new();
-    for name in names {
-        let count: i64 = conn.query_row(&format!("SELECT count(*) FROM {name}"), [], |row| row.get(0)).unwrap();
-        let name = if name.starts_with("ids_") { "ids" } else { &name };
-        let before = rows.get(name).and_then(Value::as_i64).unwrap_or(0);
-        rows.insert(name.to_owned(), (before + count).into());
+    let count = |name: String| {
+        let count = conn.query_row(&format!("SELECT count(*) FROM {name}"), [], |row| row.get(0)).unwrap();
+        (name, count)
+    };
+    (rows(names.into_iter().map(count)), path.metadata().unwrap().len())
+}
+
+/// The rows of a schema on the server that tests share.
+fn look_at_schema(schema: &str) -> BTreeMap<String, i64> {
+    let server = postgres::server();
+    let names = server.sql(&format!("SELECT tablename FROM pg_tables WHERE schemaname = '{schema}'"));
+    let counts: Vec<String> =
+        names.lines().map(|name| format!("SELECT '{name}', count(*) FROM {schema}.{name}")).collect();
+    let counted = server.sql(&counts.join(" UNION ALL "));
+    rows(counted.lines().map(|line| line.split_once('|').unwrap()).map(|(name, n)| (name.into(), n.parse().unwrap())))
+}
+
+/// How long a life is, in days: events are kept for the first, what died for the second; looked at after the third and
+/// the last.
+type Days = [i64; 4];
+
+const MONTH: Days = [5, 10, 25, 45];
+/// Where each commit takes its time.
+const SHORT: Days = [2, 4, 9, 15];
+
+/// No table grows; `ids` go by whole weeks, so they may by one.
+fn assert_flat(before: &BTreeMap<String, i64>, after: &BTreeMap<String, i64>, days: Days) {
+    for (table, count) in after {
+        let before = before.get(table).copied().unwrap_or(0);
+        let weekly = if table == "ids" { 7 * STEPS_A_DAY * EVENTS_A_STEP } else { 0 };
+        assert!(*count as f64 <= 1.2 * before as f64 + 40.0 + weekly as f64, "`{table}` grows: {before}, {count}");
     }
+    let (a_day, kept, events) = (STEPS_A_DAY * EVENTS_A_STEP, days[0], after["inbox"]);
+    let right = (kept - 1) * a_day..(kept + 4) * a_day;
+    assert!(right.contains(&events), "{kept} days of events and what still needs them: {events}");
+    assert!(after["deliveries"] > (kept - 1) * a_day, "{after:?}");
+    assert!(after["lanes"] > 0, "{after:?}");
+}
+
+/// The memory of this process, in KiB.
+fn memory_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
-    let memory_kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    json!({"rows": rows, "bytes": path.metadata().unwrap().len(), "memory_kib": memory_kib})
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 fn block_on<F: Future>(work: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
-/// What the child does: prints how things are after 25 and after 45 days.
-fn month(folder: &Path) {
+/// Lives for so many days. Gives how things are in between and at the end, as `look` says, and the memory.
+fn month<T>(folder: &Path, days: Days, look: impl Fn() -> T) -> [(T, u64); 2] {
+    let [_, kept_dead, first, last] = days;
     block_on(async {
-        let hand = ByHand::start(folder, "2026-01-05T08:00:00Z".parse().unwrap(), 10).await;
+        let hand = ByHand::start(folder, "2026-01-05T08:00:00Z".parse().unwrap(), kept_dead).await;
         let mut calendar = Calendar::default();
-        live(&hand, &mut calendar, 0, 25).await;
-        println!("measured {}", measure(folder));
-        live(&hand, &mut calendar, 25, 45).await;
-        println!("measured {}", measure(folder));
+        live(&hand, &mut calendar, 0, first).await;
+        let before = (look(), memory_kib());
+        live(&hand, &mut calendar, first, last).await;
+        let after = (look(), memory_kib());
         hand.live.store.close().await.unwrap();
-    });
+        [before, after]
+    })
+}
+
+/// Runs a test of this module again in a process of its own, in which memory can be measured.
+fn alone(test: &str) {
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("faults::month::{test}"), "--nocapture", "--test-threads", "1"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    let said = [child.stdout, child.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+    assert!(child.status.success() && said[0].contains("1 passed"), "{}\n{}", said[0], said[1]);
+}
+
+fn assert_memory_is_flat(before_kib: u64, after_kib: u64) {
+    assert!(after_kib as f64 <= 1.15 * before_kib as f64 + 4096.0, "memory grows: {before_kib}, {after_kib} KiB");
+}
+
+fn folder(store: &str, days: Days) -> Folder {
+    let config = CONFIG.replace("STORE", &format!("'{store}'")).replace("KEPT", &days[0].to_string());
+    Folder::new(&config, "", RULES)
 }
 
 #[test]
-fn a_month_of_steady_load_leaves_database_and_memory_as_they_are() {
-    if let Ok(folder) = std::env::var(CHILD) {
-        return month(Path::new(&folder));
+fn a_month_of_steady_load_leaves_the_file_and_the_memory_as_they_are() {
+    if std::env::var_os(CHILD).is_none() {
+        return alone("a_month_of_steady_load_leaves_the_file_and_the_memory_as_they_are");
     }
-    let folder = Folder::new(&CONFIG.replace("STORE", "sqlite:data/fanfare.db"), "", RULES);
-    let child = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "faults::month::a_month_of_steady_load_leaves_database_and_memory_as_they_are"])
-        .args(["--nocapture", "--test-threads", "1"])
-        .env(CHILD, folder.path())
-        .output()
-        .unwrap();
-    let output = String::from_utf8_lossy(&child.stdout).into_owned();
-    assert!(child.status.success(), "{output}\n{}", String::from_utf8_lossy(&child.stderr));
-    let measured = output.lines().filter_map(|line| Some(line.split_once("measured ")?.1));
-    let measured: Vec<Value> = measured.map(|text| serde_json::from_str(text).unwrap()).collect();
-    let [before, after] = measured.as_slice() else { panic!("{output}") };
-    println!("{before}\n{after}");
+    let folder = folder("sqlite:data/fanfare.db", MONTH);
+    let [((before, bytes_before), kib_before), ((after, bytes), kib)] =
+        month(folder.path(), MONTH, || look_at_file(folder.path()));
+    assert_flat(&before, &after, MONTH);
+    assert!(bytes as f64 <= 1.15 * bytes_before as f64, "the file grows: {bytes_before}, {bytes}");
+    assert_memory_is_flat(kib_before, kib);
+}
 
-    let number = |of: &Value, name: &str| of[name].as_f64().unwrap();
-    assert!(number(after, "bytes") < 1.15 * number(before, "bytes"), "the file grows: {before}\n{after}");
-    assert!(number(after, "memory_kib") < 1.15 * number(before, "memory_kib") + 4096.0, "memory: {before}\n{after}");
-    for (table, count) in after["rows"].as_object().unwrap() {
-        let (before, count) = (before["rows"][table].as_f64().unwrap_or(0.0), count.as_f64().unwrap());
-        // Ids go by whole weeks.
-        let weekly = if table == "ids" { 7.0 * (STEPS_A_DAY * EVENTS_A_STEP) as f64 } else { 0.0 };
-        assert!(count <= 1.2 * before + 40.0 + weekly, "`{table}` grows: {before}, {count}");
+#[test]
+fn a_month_of_steady_load_leaves_a_store_in_memory_as_it_is() {
+    if std::env::var_os(CHILD).is_none() {
+        return alone("a_month_of_steady_load_leaves_a_store_in_memory_as_it_is");
     }
-    let rows = &after["rows"];
-    let a_day = (STEPS_A_DAY * EVENTS_A_STEP) as f64;
-    let events = rows["inbox"].as_f64().unwrap();
-    assert!((4.0 * a_day..9.0 * a_day).contains(&events), "five days of events and what still needs them: {events}");
-    assert!(rows["deliveries"].as_f64().unwrap() > 4.0 * a_day);
+    let [((), kib_before), ((), kib)] = month(folder("memory:", MONTH).path(), MONTH, || ());
+    assert_memory_is_flat(kib_before, kib);
+}
+
+#[test]
+fn two_weeks_of_steady_load_leave_the_tables_on_postgresql_as_they_are() {
+    let address = postgres::fresh();
+    let schema = address.split("search_path%3D").nth(1).unwrap().split('&').next().unwrap();
+    let [(before, _), (after, _)] = month(folder(&address, SHORT).path(), SHORT, || look_at_schema(schema));
+    assert_flat(&before, &after, SHORT);
 }
 
 #[test]
 fn a_store_in_memory_forgets_by_the_same_step() {
-    let folder = Folder::new(&CONFIG.replace("STORE", "'memory:'"), "", RULES);
+    let folder = folder("memory:", MONTH);
     block_on(async {
         let hand = ByHand::start(folder.path(), "2026-01-05T08:00:00Z".parse().unwrap(), 10).await;
         let mut calendar = Calendar::default();

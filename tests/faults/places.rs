@@ -297,3 +297,43 @@ async fn told_to_end_while_one_hangs_it_ends_in_time_and_sends_again_later() {
     assert_eq!(status["deliveries"]["delivered"], 8, "{status}");
     process.terminate().await;
 }
+
+#[tokio::test]
+async fn an_opening_that_died_is_not_sent_by_hand_once_its_case_has_closed() {
+    let peer = HttpPeer::start().await;
+    let rules = "rules:
+  - name: fraud
+    events: fraud.action_required
+    case: $.data.release_id
+    closed_by: fraud.resolved
+    actions: [{to: ledger, text: opened}]
+    on_close: [{to: ledger, text: over}]
+";
+    let app = App::start(Folder::new(CONFIG, &peer.url("/ledger"), rules)).await;
+    peer.answer(Answer::status(410)).answer(Answer::status(410));
+    let mut ids = Vec::new();
+    for (id, kind) in [("evt_1", "fraud.action_required"), ("evt_2", "fraud.resolved")] {
+        app.send(&event(id, kind)).await;
+        let dead = eventually("one more is dead", async || {
+            let dead = app.json("/api/v1/deliveries?state=dead").await;
+            (dead.as_array().unwrap().len() == ids.len() + 1).then_some(dead)
+        })
+        .await;
+        ids.push(dead[0]["id"].as_str().unwrap().to_owned());
+    }
+    // What opened it would say that it is open; a person is told, and nobody is paged.
+    let answer = app.ask("POST", &format!("/api/v1/deliveries/{}/retry", ids[0])).await;
+    assert!(
+        answer.status == 404 && answer.text().contains("speaks of a case that has closed since"),
+        "{}",
+        answer.text()
+    );
+    let answer = app.ask("POST", "/api/v1/deliveries/retry?state=dead").await.json();
+    assert_eq!((&answer["found"], &answer["retried"]), (&2.into(), &1.into()), "{answer}");
+    soon("what was said of its close", peer.received(3)).await;
+    assert_eq!(app.ask("POST", "/api/v1/events/evt_1/replay?again=true").await.status, 200);
+    soon("its event all the same, where that is wanted", peer.received(4)).await;
+    let said: Vec<_> = peer.requests().iter().map(|request| request.json()["message"]["title"].clone()).collect();
+    assert_eq!(said, ["opened", "over", "over", "opened"]);
+    app.end().await;
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fanfare::delivery::Lane;
 use fanfare::event::{Event, Item};
 use fanfare::planner::why::WhyRow;
-use fanfare::planner::{Cancel, DocChange, Key, Keys, Plan, Timer};
+use fanfare::planner::{Cancel, DocChange, End, Key, Keys, Plan, Timer};
 use serde_json::json;
 
 use super::bench::{Bench, at, delivery, in_lane, is_lost, start};
@@ -88,7 +88,7 @@ pub async fn a_refused_plan_changes_nothing(bench: Bench) {
         timers: vec![("t".into(), timer(1, "x"))],
         events: vec![Event::own("fanfare.mute.ended", "m", start(), json!({}))],
         whys: vec![why(2, "r", "matched")],
-        ended: vec![Lane("case_1".into())],
+        ended: vec![End { lane: Lane("case_1".into()), closed: true }],
     };
     assert!(is_lost(bench.commit(&old, plan, at(4001)).await));
     let waiting = bench.waiting(at(4000), 10).await.unwrap();

@@ -1,7 +1,7 @@
 //! The deliveries of one case to one destination: in order, and knowing of each other.
 
-use fanfare::delivery::{DeliveryId, Lane, Outcome, State};
-use fanfare::planner::{Cancel, Plan};
+use fanfare::delivery::{CaseFacts, DeliveryId, Lane, NewDelivery, Outcome, State};
+use fanfare::planner::{Cancel, End, Plan};
 
 use super::bench::{
     Bench, at, dead, delivered, delivered_as, delivery, in_lane, receipt, retry, room, settlement, start,
@@ -142,4 +142,52 @@ pub async fn a_revived_predecessor_holds_its_lane_again(bench: Bench) {
     let claims = bench.claim_in(at(2), &[room("slack")]).await.claims;
     assert_eq!(claims.len(), 1);
     assert_eq!(claims[0].delivery.planned.id.0, "dlv_open");
+}
+
+/// A delivery in the lane `case_1` that speaks of its case as open, or as closed.
+fn of_case(id: &str, closed: bool) -> NewDelivery {
+    let facts = CaseFacts { key: "k".into(), opened: start(), count: 1, last: start(), closed };
+    let mut new = in_lane("case_1", id);
+    new.assignment.case = Some(facts);
+    new
+}
+
+/// Ends the lane `case_1`, with three deliveries of it that died: an opening, one that waits behind it and was called
+/// off, and what was said of its close.
+async fn all_dead(bench: &Bench, closed: bool) -> [DeliveryId; 3] {
+    bench.event("evt_1").await;
+    let deliveries = vec![of_case("open", false), of_case("again", false), of_case("over", true)];
+    let ended = vec![End { lane: Lane("case_1".into()), closed }];
+    bench.plan(Plan { deliveries, ended, ..Plan::default() }).await;
+    let ids = ["open", "again", "over"].map(|id| DeliveryId(id.into()));
+    let open = bench.claim_one(start()).await;
+    bench.end(&open, dead(), at(1)).await;
+    bench.cancel(&ids[1..2], "its case has closed", at(1)).await.unwrap();
+    let over = bench.claim_one(at(1)).await;
+    bench.end(&over, dead(), at(2)).await;
+    ids
+}
+
+pub async fn what_spoke_of_a_case_that_closed_is_not_revived_and_what_said_so_is(bench: Bench) {
+    let ids = all_dead(&bench, true).await;
+    assert_eq!(bench.revive(&ids, at(3)).await.unwrap(), 1);
+    assert_eq!(bench.claimed_ids(at(3)).await, ["over"]);
+    assert_eq!((bench.state("open").await, bench.state("again").await), (State::Dead, State::Cancelled));
+}
+
+pub async fn what_spoke_of_a_case_that_just_ended_is_revived(bench: Bench) {
+    let ids = all_dead(&bench, false).await;
+    assert_eq!(bench.revive(&ids, at(3)).await.unwrap(), 3);
+    assert_eq!(bench.claimed_ids(at(3)).await, ["open"]);
+}
+
+pub async fn what_still_waits_in_a_lane_that_closed_may_be_hurried(bench: Bench) {
+    bench.event("evt_1").await;
+    let ended = vec![End { lane: Lane("case_1".into()), closed: true }];
+    bench.plan(Plan { deliveries: vec![of_case("open", false)], ..Plan::default() }).await;
+    let open = bench.claim_one(start()).await;
+    bench.end(&open, retry(at(600)), at(1)).await;
+    bench.plan(Plan { ended, ..Plan::default() }).await;
+    assert_eq!(bench.revive(&[DeliveryId("open".into())], at(2)).await.unwrap(), 1);
+    assert_eq!(bench.claimed_ids(at(2)).await, ["open"]);
 }

@@ -10,7 +10,7 @@ use fanfare::clock::{Clock, RealClock};
 use fanfare::delivery::{DeliveryId, Lane, State};
 use fanfare::event::{Event, EventId, Item};
 use fanfare::pace::Limits;
-use fanfare::planner::Plan;
+use fanfare::planner::{End, Plan};
 use fanfare::secret::Secret;
 use fanfare::store::{Appended, Error, Room, Store, backup, examine, open};
 use sha2::{Digest, Sha256};
@@ -192,7 +192,7 @@ async fn a_database_of_the_first_release_opens_and_goes_on() {
     assert_eq!((claim.receipt.clone(), claim.shown), (Some(receipt("1.2")), true));
     store.settle(&claim, delivered(), at(2)).await.unwrap();
     let lease = store.lease("a", at(2), at(60)).await.unwrap().unwrap();
-    let close = Plan { ended: vec![Lane("case_1".into())], ..Plan::default() };
+    let close = Plan { ended: vec![End { lane: Lane("case_1".into()), closed: true }], ..Plan::default() };
     store.commit(&lease, close, at(3)).await.unwrap();
     assert_eq!(store.append(event("evt_new")).await.unwrap(), Appended::Fresh(2));
     let found = examine(&Secret::new(&*address), Path::new("")).await.unwrap();

@@ -3,7 +3,7 @@
 use fanfare::delivery::{Lane, State};
 use fanfare::event::{Command, Event, Item};
 use fanfare::planner::why::WhyRow;
-use fanfare::planner::{DocChange, Key, Plan, Timer};
+use fanfare::planner::{DocChange, End, Key, Plan, Timer};
 use fanfare::store::{Appended, DeliveryFilter};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -171,7 +171,8 @@ async fn say(bench: &Bench, id: &str, at: Timestamp) -> (bool, bool) {
 }
 
 fn ended() -> Plan {
-    Plan { ended: vec![Lane("case_1".into()), Lane("case_1".into())], ..Plan::default() }
+    let ended = [true, false].map(|closed| End { lane: Lane("case_1".into()), closed });
+    Plan { ended: ended.into(), ..Plan::default() }
 }
 
 pub async fn a_lane_whose_case_has_ended_goes_with_the_dead(bench: Bench) {

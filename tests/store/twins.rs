@@ -8,7 +8,7 @@ use fanfare::delivery::{Act, DeliveryId, Lane, NewDelivery, Outcome, State};
 use fanfare::event::{Event, Item};
 use fanfare::pace::{Limits, Next};
 use fanfare::planner::why::WhyRow;
-use fanfare::planner::{Cancel, DocChange, Key, Keys, Plan, Timer};
+use fanfare::planner::{Cancel, DocChange, End, Key, Keys, Plan, Timer};
 use fanfare::secret::Secret;
 use fanfare::store::{Claim, DeliveryFilter, Error, EventFilter, Room, Settlement, Store, open};
 use jiff::{SignedDuration, Timestamp};
@@ -143,7 +143,11 @@ impl Twins {
                 note: String::new(),
                 detail: json!([1.50]),
             })),
-            ended: Vec::from_iter(self.random.bool().then(|| Lane(format!("case_{}", self.random.u32(..4))))),
+            ended: Vec::from_iter(
+                self.random
+                    .bool()
+                    .then(|| End { lane: Lane(format!("case_{}", self.random.u32(..4))), closed: self.random.bool() }),
+            ),
         };
         both!(self, commit(&lease, plan.clone(), self.now()));
     }

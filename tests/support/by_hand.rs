@@ -70,11 +70,27 @@ impl ByHand {
         *self.status.lock().unwrap() = status;
     }
 
+    /// Appends events that come now, together.
+    pub async fn receive_all(&self, all: Vec<(String, &str, Value)>) {
+        let mut under_way = tokio::task::JoinSet::new();
+        for (id, kind, data) in all {
+            let (live, event) = (self.live.clone(), self.event(&id, kind, data));
+            under_way.spawn(async move { live.store.append(event).await.unwrap() });
+        }
+        let answers = under_way.join_all().await;
+        assert!(answers.iter().all(|answer| matches!(answer, Appended::Fresh(_))), "{answers:?}");
+    }
+
     /// Appends an event that comes now.
     pub async fn receive(&self, id: &str, kind: &str, data: Value) -> Appended {
+        self.live.store.append(self.event(id, kind, data)).await.unwrap()
+    }
+
+    /// An event that comes now.
+    fn event(&self, id: &str, kind: &str, data: Value) -> Event {
         let now = self.clock.now();
         let body = json!({"id": id, "type": kind, "created": now.as_second(), "data": data});
-        let event = Event {
+        Event {
             source: "jewelmusic".into(),
             id: EventId(id.into()),
             kind: kind.into(),
@@ -83,8 +99,7 @@ impl ByHand {
             raw: body.to_string().into_bytes().into(),
             body,
             proof: "by hand".into(),
-        };
-        self.live.store.append(event).await.unwrap()
+        }
     }
 
     /// Plans and sends until there is nothing more to do now.

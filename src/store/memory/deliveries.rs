@@ -8,7 +8,7 @@ use super::{World, with_set};
 use crate::delivery::{Attempt, Delivery, DeliveryId, Lane, NewDelivery, Outcome, Receipt, State};
 use crate::event::Seq;
 use crate::pace::Pace;
-use crate::planner::Cancel;
+use crate::planner::{Cancel, End};
 use crate::store::life::{LaneState, Row, Taken, capped_attempt, whole};
 use crate::store::{Census, Claim, Claimed, DeliveryFilter, Error, Room, Settlement, Standing, signals};
 
@@ -34,12 +34,13 @@ pub(super) struct Deliveries {
     last: u64,
 }
 
-/// A lane, when something happened in it last, and whether its case has ended.
+/// A lane, when something happened in it last, and whether its case has ended, or was closed.
 #[derive(Debug, Default)]
 struct Remembered {
     state: LaneState,
     used: Timestamp,
     ended: bool,
+    closed: bool,
 }
 
 /// The events that a delivery renders, each once.
@@ -219,9 +220,22 @@ impl Deliveries {
     }
 
     /// The case of a lane has ended.
-    pub fn end_lane(&mut self, lane: Lane, now: Timestamp) {
-        let lane = self.lanes.entry(lane).or_default();
+    pub fn end_lane(&mut self, end: End, now: Timestamp) {
+        let lane = self.lanes.entry(end.lane).or_default();
         (lane.ended, lane.used) = (true, whole(now));
+        lane.closed |= end.closed;
+    }
+
+    /// Makes deliveries due, to be rendered anew. Gives how many.
+    pub fn revive(&mut self, ids: &[DeliveryId], now: Timestamp) -> u64 {
+        let is_closed = |row: &Row| {
+            let lane = row.delivery.planned.lane.as_ref().and_then(|lane| self.lanes.get(lane));
+            lane.is_some_and(|lane| lane.closed)
+        };
+        let closed = ids.iter().filter_map(|id| self.by_id.get(id)).filter_map(|n| self.rows.get(n));
+        let closed: BTreeSet<DeliveryId> =
+            closed.filter(|row| is_closed(row)).map(|row| row.delivery.planned.id.clone()).collect();
+        self.count_changed(ids, |row| row.revive(closed.contains(&row.delivery.planned.id), now))
     }
 
     fn record_lost(&mut self, n: u64, taken: &Taken, now: Timestamp) {

@@ -128,7 +128,7 @@ impl Store for Memory {
     }
 
     fn revive(&self, ids: &[DeliveryId], now: Timestamp) -> Answer<'_, u64> {
-        self.with(|world| Ok(world.deliveries.count_changed(ids, |row| row.revive(now))))
+        self.with(|world| Ok(world.deliveries.revive(ids, now)))
     }
 
     fn cancel(&self, ids: &[DeliveryId], reason: &str, now: Timestamp) -> Answer<'_, u64> {

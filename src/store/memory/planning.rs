@@ -131,8 +131,8 @@ impl World {
         for planned in plan.deliveries {
             new += u64::from(self.deliveries.insert(planned, now));
         }
-        for lane in plan.ended {
-            self.deliveries.end_lane(lane, now);
+        for end in plan.ended {
+            self.deliveries.end_lane(end, now);
         }
         for change in plan.docs {
             self.planning.change_doc(change);

@@ -1,4 +1,5 @@
--- Whether the case of a lane has ended: retention takes such a lane as it takes dead deliveries, others a year later.
+-- Whether the case of a lane has ended (1), or was closed (2): retention takes such a lane as it takes dead deliveries,
+-- others a year later.
 
-ALTER TABLE lanes ADD COLUMN ended boolean NOT NULL DEFAULT false;
-CREATE INDEX lanes_ended ON lanes (used) WHERE ended;
+ALTER TABLE lanes ADD COLUMN ended bigint NOT NULL DEFAULT 0;
+CREATE INDEX lanes_ended ON lanes (used) WHERE ended > 0;

@@ -12,7 +12,7 @@ use crate::delivery::{Act, Attempt, Delivery, DeliveryId, Lane, NewDelivery, Out
 use crate::event::Seq;
 use crate::pace::Pace;
 use crate::planner::Cancel;
-use crate::store::life::Row;
+use crate::store::life::{CLOSED, Row};
 use crate::store::rows::{self, json, of_word, unsaid, word};
 use crate::store::{Census, DeliveryFilter, Error, Standing};
 
@@ -113,6 +113,18 @@ impl Tx {
         }
         let changed: Vec<&Stored> = changed.into_iter().filter_map(|place| all.get(place)).collect();
         self.update_deliveries(&changed).await
+    }
+
+    /// Makes deliveries due, to be rendered anew. Gives how many.
+    pub async fn revive(&self, ids: &[DeliveryId], now: Timestamp) -> Result<u64, Error> {
+        let names: Vec<_> = ids.iter().map(|id| held(id.as_str())).collect();
+        let sql =
+            "SELECT d.id FROM deliveries AS d JOIN lanes AS l ON l.lane = d.lane WHERE d.id = ANY($1) AND l.ended = $2";
+        let mut closed = BTreeSet::new();
+        for row in self.rows(sql, given![names, CLOSED]).await? {
+            closed.insert(text(&row, 0)?);
+        }
+        self.count_changed(ids, true, |row| row.revive(closed.contains(row.delivery.planned.id.as_str()), now)).await
     }
 
     /// Changes what can be changed of these. Gives how many. With `anew`, their messages are forgotten.

@@ -214,7 +214,7 @@ impl Store for Postgres {
 
     fn revive(&self, ids: &[DeliveryId], now: Timestamp) -> Answer<'_, u64> {
         let ids = ids.to_vec();
-        write!(self, PEOPLE_MAX, |tx| tx.count_changed(&ids, true, |row| row.revive(now)))
+        write!(self, PEOPLE_MAX, |tx| tx.revive(&ids, now))
     }
 
     fn cancel(&self, ids: &[DeliveryId], reason: &str, now: Timestamp) -> Answer<'_, u64> {

@@ -8,12 +8,11 @@ use tokio_postgres::Row;
 use super::inbox::Arrival;
 use super::link::{Link, Tx, get, given, held, most, text};
 use crate::clock::from_ms;
-use crate::delivery::Lane;
 use crate::event::Seq;
-use crate::planner::Plan;
 use crate::planner::ledger::{DocChange, Key, Keys, Ledger, Timer};
 use crate::planner::why::WhyRow;
-use crate::store::life::{holds_on, is_over, whole};
+use crate::planner::{End, Plan};
+use crate::store::life::{CLOSED, ENDED, holds_on, is_over, whole};
 use crate::store::rows;
 use crate::store::{Error, PlannerLease};
 
@@ -81,16 +80,23 @@ impl Tx {
     }
 
     /// The cases of these lanes have ended.
-    async fn end_lanes(&self, lanes: &[Lane], now: Timestamp) -> Result<(), Error> {
-        if lanes.is_empty() {
+    async fn end_lanes(&self, ended: &[End], now: Timestamp) -> Result<(), Error> {
+        if ended.is_empty() {
             return Ok(());
         }
-        // Each once, and in one order for all who lock several.
-        let lanes: BTreeSet<_> = lanes.iter().map(|lane| held(&lane.0)).collect();
+        // Each once, as a close if it is one, and in one order.
+        let mut last: BTreeMap<&str, i64> = BTreeMap::new();
+        for End { lane, closed } in ended {
+            let known = last.entry(&lane.0).or_insert(ENDED);
+            *known = if *closed { CLOSED } else { *known };
+        }
+        let lanes: Vec<_> = last.keys().map(|lane| held(lane)).collect();
+        let how: Vec<i64> = last.into_values().collect();
         self.run(
-            "INSERT INTO lanes (lane, shown, used, ended) SELECT lane, false, $2, true FROM unnest($1) AS c (lane)
-             ON CONFLICT (lane) DO UPDATE SET used = excluded.used, ended = true",
-            given![lanes.into_iter().collect::<Vec<_>>(), now.as_millisecond()],
+            "INSERT INTO lanes AS l (lane, shown, used, ended)
+             SELECT lane, false, $3, ended FROM unnest($1, $2) AS c (lane, ended)
+             ON CONFLICT (lane) DO UPDATE SET used = excluded.used, ended = greatest(l.ended, excluded.ended)",
+            given![lanes, how, now.as_millisecond()],
         )
         .await
         .map(drop)

@@ -37,7 +37,7 @@ const CONFLICTS: &str = "DELETE FROM conflicts WHERE n IN (
 
 /// Of cases that ended, unless a delivery still waits in them.
 const ENDED_LANES: &str = "DELETE FROM lanes WHERE lane IN (
-    SELECT lane FROM lanes WHERE ended AND used < $1
+    SELECT lane FROM lanes WHERE ended > 0 AND used < $1
        AND NOT EXISTS (SELECT 1 FROM deliveries AS e
             WHERE e.lane = lanes.lane AND e.lane IS NOT NULL AND e.state IN ('due', 'retrying', 'sending'))
      LIMIT $2 FOR UPDATE SKIP LOCKED)";

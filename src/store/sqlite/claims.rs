@@ -10,7 +10,8 @@ use super::writer::Desk;
 use crate::clock::from_ms;
 use crate::delivery::{Attempt, DeliveryId, Lane, NewDelivery, Outcome, Receipt, State};
 use crate::pace::Pace;
-use crate::store::life::{LaneState, Taken, capped_attempt};
+use crate::planner::End;
+use crate::store::life::{CLOSED, ENDED, LaneState, Taken, capped_attempt};
 use crate::store::rows::{json, text};
 use crate::store::{Claim, Claimed, Error, Room, Settlement, signals};
 
@@ -279,13 +280,13 @@ impl Desk {
     }
 
     /// The case of a lane has ended.
-    pub fn end_lane(&mut self, lane: &Lane, now: Timestamp) -> Result<(), Error> {
+    pub fn end_lane(&mut self, end: &End, now: Timestamp) -> Result<(), Error> {
         self.conn
             .prepare_cached(
-                "INSERT INTO lanes (lane, shown, used, ended) VALUES (?1, 0, ?2, 1)
-                 ON CONFLICT (lane) DO UPDATE SET used = excluded.used, ended = 1",
+                "INSERT INTO lanes (lane, shown, used, ended) VALUES (?1, 0, ?2, ?3)
+                 ON CONFLICT (lane) DO UPDATE SET used = excluded.used, ended = max(ended, excluded.ended)",
             )?
-            .execute((&lane.0, now.as_millisecond()))?;
+            .execute((&end.lane.0, now.as_millisecond(), if end.closed { CLOSED } else { ENDED }))?;
         self.written += 4096;
         Ok(())
     }
@@ -296,6 +297,13 @@ impl Desk {
             row.query_row([&lane.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let Some((receipt, shown)) = found else { return Ok(None) };
         Ok(Some(LaneState { receipt: receipt.and_then(|receipt| json(&receipt).ok()), shown }))
+    }
+
+    /// Whether the case of a delivery was closed.
+    pub fn is_closed(&self, planned: &NewDelivery) -> Result<bool, Error> {
+        let Some(lane) = &planned.lane else { return Ok(false) };
+        let mut row = self.conn.prepare_cached("SELECT 1 FROM lanes WHERE lane = ?1 AND ended = ?2")?;
+        Ok(row.exists((&lane.0, CLOSED))?)
     }
 
     fn pace(&self, destination: &str) -> Result<Option<Pace>, Error> {

@@ -95,7 +95,7 @@ impl Desk {
         let mut revived = 0;
         for id in ids {
             if let Some(mut stored) = self.delivery_named(id)?
-                && stored.row.revive(now)
+                && stored.row.revive(self.is_closed(&stored.row.delivery.planned)?, now)
             {
                 self.update_delivery(&stored)?;
                 self.conn.prepare_cached("UPDATE contents SET message = NULL WHERE n = ?1")?.execute([stored.n])?;

@@ -55,8 +55,8 @@ impl Desk {
         for delivery in &plan.deliveries {
             new += u64::from(self.insert_delivery(delivery, now)?);
         }
-        for lane in &plan.ended {
-            self.end_lane(lane, now)?;
+        for end in &plan.ended {
+            self.end_lane(end, now)?;
         }
         for change in &plan.docs {
             self.change_doc(change)?;

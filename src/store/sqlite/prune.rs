@@ -22,7 +22,7 @@ const OLD_EVENTS: &str = "SELECT seq FROM inbox WHERE seq > ?1 AND seq <= ?2 AND
 
 /// Lanes of cases that ended, in which nothing waits.
 const ENDED_LANES: &str = "DELETE FROM lanes WHERE lane IN (
-    SELECT lane FROM lanes WHERE ended = 1 AND used < ?1
+    SELECT lane FROM lanes WHERE ended > 0 AND used < ?1
        AND NOT EXISTS (SELECT 1 FROM deliveries AS e
             WHERE e.lane = lanes.lane AND e.lane IS NOT NULL AND e.state IN ('due', 'sending', 'retrying'))
      LIMIT ?2)";
