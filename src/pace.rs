@@ -22,6 +22,9 @@ const BREAKER_FAILURES: u32 = 5;
 const BREAKER_FIRST: SignedDuration = SignedDuration::from_secs(30);
 /// The breaker's longest pause.
 const BREAKER_MAX: SignedDuration = SignedDuration::from_mins(15);
+/// By so much the time that one caller has asked by may lie before another's that asked earlier: a call that is slow to
+/// reach the store is overtaken. Only what is older tells of a clock that was set back.
+const OVERTAKEN_MAX: SignedDuration = SignedDuration::from_secs(10);
 /// A probe's place is never held for longer, whatever its lease says.
 const PROBE_MAX: SignedDuration = SignedDuration::from_hours(1);
 
@@ -208,7 +211,11 @@ impl Pace {
         self.open_ms = self.open_ms.min(ahead(BREAKER_MAX));
         self.probe_ms = self.probe_ms.min(ahead(PROBE_MAX));
         if let Some(spacing) = limits.spacing {
-            self.slot_ms = self.slot_ms.min(ahead(spacing).saturating_add(limits.slack_ms()));
+            let furthest_ms = ahead(spacing).saturating_add(limits.slack_ms());
+            // A little further, and this call was overtaken: it must not give away the slots of those that overtook it.
+            if self.slot_ms > furthest_ms.saturating_add(whole_ms(OVERTAKEN_MAX)) {
+                self.slot_ms = furthest_ms;
+            }
         }
     }
 

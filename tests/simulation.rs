@@ -39,6 +39,8 @@ const CALM: Ms = 33 * DAY;
 struct Outcome {
     violations: Vec<String>,
     counts: Counts,
+    /// How many days went by.
+    days: i64,
     story: Vec<String>,
 }
 
@@ -63,7 +65,8 @@ fn simulate(seed: u64, breakage: Breakage, told: bool) -> Outcome {
         look_at_open(&world).await;
         close(&world).await;
         let ledger = world.ledger();
-        Outcome { violations: ledger.violations.clone(), counts: ledger.counts, story: world.story() }
+        let days = (world.true_ms() - world::START_MS) / DAY;
+        Outcome { violations: ledger.violations.clone(), counts: ledger.counts, days, story: world.story() }
     })
 }
 
@@ -130,10 +133,38 @@ struct Tally {
     dead: AtomicU64,
     cancelled: AtomicU64,
     calls: AtomicU64,
+    /// The fewest days of a seed, the fewest events that were sent in one, and that were accepted.
+    days: Least,
+    events: Least,
+    accepted: Least,
+}
+
+/// The least of numbers.
+#[derive(Debug)]
+struct Least(AtomicU64);
+
+impl Default for Least {
+    fn default() -> Self {
+        Self(AtomicU64::new(u64::MAX))
+    }
+}
+
+impl Least {
+    fn add(&self, number: u64) {
+        self.0.fetch_min(number, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Tally {
-    fn add(&self, counts: &Counts) {
+    fn add(&self, outcome: &Outcome) {
+        let counts = &outcome.counts;
+        self.days.add(outcome.days.unsigned_abs());
+        self.events.add(counts.sent);
+        self.accepted.add(counts.accepted);
         let all = [
             (&self.seeds, 1),
             (&self.attempts, counts.attempts),
@@ -146,13 +177,39 @@ impl Tally {
         ];
         all.into_iter().for_each(|(sum, count)| _ = sum.fetch_add(count, Ordering::Relaxed));
     }
+
+    /// What was seen, for people.
+    fn report(&self, took: Duration) -> String {
+        let sum = |sum: &AtomicU64| sum.load(Ordering::Relaxed);
+        let seeds = sum(&self.seeds);
+        format!(
+            "{seeds} seeds in {:.1?}, {:.1} a second; each at least {} days, {} events sent and {} accepted; in all {} \
+             attempts, {} of them repeats, {} dead, {} called off; {} calls of the store, {} crashes, {} hold-ups",
+            took,
+            seeds as f64 / took.as_secs_f64().max(f64::EPSILON),
+            self.days.get(),
+            self.events.get(),
+            self.accepted.get(),
+            sum(&self.attempts),
+            sum(&self.repeats),
+            sum(&self.dead),
+            sum(&self.cancelled),
+            sum(&self.calls),
+            sum(&self.deaths),
+            sum(&self.pauses),
+        )
+    }
 }
+
+/// Every so many seeds, a long run says how far it is.
+const PROGRESS_EVERY: u64 = 500;
 
 /// Tries seeds on all cores until one fails, and gives that.
 fn search(first: u64, count: u64, breakage: Breakage, tally: &Tally) -> Option<(u64, Vec<String>)> {
     let next = AtomicU64::new(first);
     let found = std::sync::Mutex::new(None::<(u64, Vec<String>)>);
     let stop = AtomicBool::new(false);
+    let began = std::time::Instant::now();
     let work = || {
         while !stop.load(Ordering::Relaxed) {
             let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -160,7 +217,11 @@ fn search(first: u64, count: u64, breakage: Breakage, tally: &Tally) -> Option<(
                 return;
             }
             let outcome = simulate(seed, breakage, false);
-            tally.add(&outcome.counts);
+            tally.add(&outcome);
+            let done = tally.seeds.load(Ordering::Relaxed);
+            if done.is_multiple_of(PROGRESS_EVERY) && done < count {
+                println!("{}% of {count}: {}", 100 * done / count, tally.report(began.elapsed()));
+            }
             if !outcome.violations.is_empty() {
                 stop.store(true, Ordering::Relaxed);
                 let mut found = found.lock().unwrap();
@@ -191,13 +252,18 @@ fn whatever_goes_wrong_nothing_is_lost_doubled_early_or_out_of_order() {
     let tally = Tally::default();
     let began = std::time::Instant::now();
     let failed = search(first.unwrap_or(1), count.unwrap_or(60), Breakage::None, &tally);
-    println!("{tally:?} in {:?}", began.elapsed());
+    println!("{}", tally.report(began.elapsed()));
     if let Some((seed, violations)) = failed {
         panic!(
-            "seed {seed}:\n{}\nto see it again: FANFARE_SEED={seed} cargo test --test it simulation:: -- --nocapture",
+            "seed {seed}:\n{}\nto see it again: FANFARE_SEED={seed} cargo test --test it simulation::whatever -- \
+             --nocapture",
             violations.join("\n")
         );
     }
+    let (days, events, accepted) = (tally.days.get(), tally.events.get(), tally.accepted.get());
+    assert!(days >= 100 && events >= 50, "a seed had {days} days and {events} events");
+    // The sender gives up what nobody took for hours, and that is not much of it.
+    assert!(accepted >= 40, "of one seed's events {accepted} were accepted");
 }
 
 #[test]

@@ -64,6 +64,7 @@ impl Against {
     /// A plan was committed. Gives what is wrong with it.
     pub fn planned(&mut self, planned: &Planned<'_>) -> Vec<String> {
         let Planned { specs, doing, now, waiting, plan } = *planned;
+        self.reference.latest = Default::default();
         let mut wrong: Vec<String> = plan
             .whys
             .iter()
@@ -97,7 +98,6 @@ impl Against {
             None if entries.is_empty() => Ms::MAX,
             None => Ms::MIN,
         };
-        self.reference.latest = 0;
         let mut expected = self.reference.tick(specs, now_ms, &read, by);
         let mut said: Vec<Said> = plan.deliveries.iter().filter_map(|planned| self.said(planned)).collect();
         let mut missed: Vec<(String, Ms)> = plan.events.iter().filter_map(|event| self.absence(event)).collect();
@@ -109,6 +109,11 @@ impl Against {
             wrong.push(format!("planned at {now} of {read:?}\n  {said:?} {missed:?}\nand not\n  {expected:?}"));
         }
         wrong
+    }
+
+    /// Whether the reference would keep quiet at this time about whatever the rule has to say there.
+    pub fn is_muted(&self, rule: &str, to: &str, at: Timestamp) -> bool {
+        self.reference.is_muted(&self.line(rule), to, ms(at))
     }
 
     fn line(&self, rule: &str) -> String {

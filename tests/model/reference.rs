@@ -204,8 +204,8 @@ pub struct Reference {
     pub(super) said: Vec<(Option<Lane>, Said)>,
     /// The rules whose absence must be told, and since when they wait.
     pub(super) missed: Vec<(String, Ms)>,
-    /// How late the latest of all timers fired.
-    pub latest: Ms,
+    /// How late the latest of the timers of a tick fired, and which that was.
+    pub latest: (Ms, String),
 }
 
 /// What a tick comes to.
@@ -278,7 +278,7 @@ impl Reference {
             self.entry(specs, now, entry);
         }
         for (at, due) in due {
-            self.latest = self.latest.max(now - at);
+            self.latest = std::mem::take(&mut self.latest).max((now - at, format!("{due:?}")));
             self.fire(specs, now, due);
         }
         let said = std::mem::take(&mut self.said).into_iter().map(|(_, said)| said).collect();
@@ -473,7 +473,7 @@ impl Reference {
         self.awaited.insert(line, Awaited { since: now, told: false, due });
     }
 
-    pub(super) fn is_muted(&self, line: &str, to: &str, at: Ms) -> bool {
+    pub fn is_muted(&self, line: &str, to: &str, at: Ms) -> bool {
         self.mutes.values().any(|mute| {
             mute.from <= at
                 && at < mute.until

@@ -13,6 +13,7 @@ use fanfare::channels::{Reply, Request};
 use fanfare::clock::{VirtualClock, from_ms};
 use fanfare::delivery::State;
 use fanfare::event::{Event, EventId};
+use fanfare::pace::{Limits, Pace};
 use fanfare::secret::Secret;
 use fanfare::steps::{Live, dispatch, plan};
 use fanfare::store;
@@ -102,4 +103,19 @@ async fn an_attempt_that_could_outlive_its_lease_is_not_begun_and_not_counted() 
     dispatch::carry_out(&small.live, claims[0].clone()).await.unwrap();
     let (sent, attempts) = small.store().delivery(id).await.unwrap().unwrap();
     assert_eq!((sent.state, attempts.len()), (State::Delivered, 1));
+}
+
+#[test]
+fn a_claim_that_was_overtaken_by_a_later_one_gives_none_of_its_time_away() {
+    let at = |ms| from_ms(START_MS + ms);
+    let limits = Limits { spacing: Some(SignedDuration::from_secs(2)), burst: 1, concurrency: 4 };
+    let mut pace = Pace::default();
+    assert_eq!(pace.admit(&limits, 1, at(3_000), at(43_000)), 1);
+    // Asked for earlier, and slow on its way.
+    assert_eq!(pace.admit(&limits, 1, at(100), at(40_100)), 0);
+    assert_eq!(pace.admit(&limits, 1, at(4_999), at(45_000)), 0, "less than two seconds after the last");
+    assert_eq!(pace.admit(&limits, 1, at(5_000), at(45_000)), 1);
+    // A clock that was set back is no such call, and nothing waits an hour for it.
+    assert_eq!(pace.admit(&limits, 1, at(-3_600_000), at(-3_560_000)), 0);
+    assert_eq!(pace.admit(&limits, 1, at(-3_598_000), at(-3_558_000)), 1);
 }

@@ -16,6 +16,15 @@ pub const SECRET: &str = "whsec-of-the-simulation-0123456789";
 /// Every destination, with the most that may be under way.
 pub const DESTINATIONS: [(&str, u32); 5] = [("pager", 2), ("chat", 2), ("mail", 4), ("archive", 3), ("ops", 4)];
 
+/// The destination that can change what it showed: it is told of closes.
+pub const UPDATING: &str = "pager";
+
+/// Where the messages go that died on the way to `pager`.
+pub const FALLBACK: &str = "mail";
+
+/// The first wait of every destination's schedule, in ms.
+pub const RETRY_FIRST_MS: i64 = 20_000;
+
 /// The least time between two sends to `chat`, in ms; a burst of one.
 pub const CHAT_SPACING_MS: i64 = 2000;
 
@@ -27,7 +36,7 @@ retention: 30d
 sources:
   jewelmusic: {preset: jewelmusic, path: /webhooks/jewelmusic, secrets: [whsec-of-the-simulation-0123456789]}
 destinations:
-  pager: {type: http, url: "https://pager.example/", concurrency: 2, retry: RETRY, fallback: [mail]}
+  pager: {type: pagerduty, routing_key: 0123456789abcdef0123456789abcdef, concurrency: 2, retry: RETRY, fallback: [mail]}
   chat: {type: http, url: "https://chat.example/", concurrency: 2, rate: 30/m, retry: RETRY}
   mail: {type: http, url: "https://mail.example/", concurrency: 4, retry: RETRY}
   archive: {type: http, url: "https://archive.example/", concurrency: 3, retry: RETRY}

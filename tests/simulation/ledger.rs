@@ -8,12 +8,14 @@ use fanfare::planner::Plan;
 use fanfare::store::{Claim, Settlement};
 use jiff::Timestamp;
 
-use super::label::{CHAT_SPACING_MS, DESTINATIONS, versions};
+use super::label::{CHAT_SPACING_MS, DESTINATIONS, FALLBACK, RETRY_FIRST_MS, UPDATING, versions};
 use crate::model::against::{Against, Doing, Planned};
 use crate::model::spec::{DAY, Ms};
 
 /// By so much clocks of replicas may differ, and a little more.
 const SKEW_MS: i64 = 500;
+/// By so much one claim may be overtaken by another that was asked for later.
+const OVERTAKEN_MS: i64 = 9_000;
 /// How late a timer may fire while nothing is wrong, in ms.
 const LATE_MS: i64 = 5_000;
 
@@ -35,6 +37,8 @@ struct Tried {
     arrived: bool,
     /// Whether it ended, by its own word.
     over: bool,
+    /// Whether it was given back before anything was sent.
+    given_back: bool,
     /// Why the message may come again.
     excuse: Option<&'static str>,
 }
@@ -45,6 +49,12 @@ struct Record {
     tried: Vec<Tried>,
     ended: Option<(State, String)>,
     called_off: bool,
+    /// It died, and its fallback was muted.
+    hushed: bool,
+    /// By the clocks: not tried again before this. `None` after they jumped.
+    next_ms: Option<i64>,
+    /// For so long its destination wants to be left alone, in ms.
+    asked_ms: i64,
     key: Option<String>,
     body: Option<u64>,
 }
@@ -59,9 +69,13 @@ pub struct Ledger {
     inbox: BTreeMap<String, Seq>,
     deliveries: BTreeMap<DeliveryId, Record>,
     lanes: BTreeMap<Lane, Vec<DeliveryId>>,
+    /// How far each lane has come, by the order of planning.
+    reached: BTreeMap<Lane, usize>,
     /// Claims that are not over.
     open: BTreeSet<(DeliveryId, u64)>,
     chat_free_ms: Option<i64>,
+    /// The newest time that anybody claimed at.
+    claimed_ms: i64,
     calm_since: Option<Ms>,
     pub counts: Counts,
 }
@@ -87,13 +101,19 @@ impl Default for Ledger {
     fn default() -> Self {
         Self {
             violations: Vec::new(),
-            against: Against::new(versions().iter().flat_map(|version| &version.specs)),
+            against: {
+                let mut against = Against::new(versions().iter().flat_map(|version| &version.specs));
+                against.reference.updating.insert(UPDATING.into());
+                against
+            },
             accepted: BTreeSet::new(),
             inbox: BTreeMap::new(),
             deliveries: BTreeMap::new(),
             lanes: BTreeMap::new(),
+            reached: BTreeMap::new(),
             open: BTreeSet::new(),
             chat_free_ms: None,
+            claimed_ms: i64::MIN,
             calm_since: None,
             counts: Counts::default(),
         }
@@ -138,10 +158,25 @@ impl Ledger {
         }
         let wrong = self.against.planned(planned);
         wrong.into_iter().for_each(|wrong| self.violate(wrong));
+        self.hush(planned);
         let calm_since = calm.then(|| *self.calm_since.get_or_insert(true_ms));
-        let latest = self.against.reference.latest;
-        if calm_since.is_some_and(|since| true_ms > since + 2 * DAY) && latest > LATE_MS {
-            self.violate(format!("a timer was {latest} ms late, and nothing was wrong"));
+        let (late_ms, which) = &self.against.reference.latest;
+        if calm_since.is_some_and(|since| true_ms > since + 2 * DAY) && *late_ms > LATE_MS {
+            self.violate(format!("{which} was {late_ms} ms late at {now}, and nothing was wrong"));
+        }
+    }
+
+    /// Notes the deaths whose fallback was muted when they were planned.
+    fn hush(&mut self, planned: &Planned<'_>) {
+        let Planned { now, waiting, plan, .. } = *planned;
+        let entries = waiting.entries.iter().filter(|entry| plan.upto.is_some_and(|upto| entry.seq <= upto));
+        for died in
+            entries.filter_map(|entry| if let Item::Signal(signal) = &entry.item { signal.died.as_ref() } else { None })
+        {
+            let hushed = self.against.is_muted(&died.rule, FALLBACK, now);
+            if let Some(record) = self.deliveries.get_mut(&died.id) {
+                record.hushed |= hushed;
+            }
         }
     }
 
@@ -151,7 +186,7 @@ impl Ledger {
             for id in self.lanes.get(&cancel.lane).cloned().unwrap_or_default() {
                 if let Some(record) = self.deliveries.get_mut(&id) {
                     let meant = cancel.action.as_ref().is_none_or(|action| *action == record.planned.action);
-                    record.called_off |= meant && record.tried.is_empty();
+                    record.called_off |= meant && record.tried.iter().all(|tried| tried.given_back);
                 }
             }
         }
@@ -165,7 +200,18 @@ impl Ledger {
             }
             self.counts.deliveries += 1;
             let (planned, tried) = (planned.clone(), Vec::new());
-            let record = Record { planned, tried, ended: None, called_off: false, key: None, body: None };
+            let next_ms = Some(planned.due.as_millisecond());
+            let record = Record {
+                planned,
+                tried,
+                ended: None,
+                called_off: false,
+                hushed: false,
+                next_ms,
+                asked_ms: 0,
+                key: None,
+                body: None,
+            };
             if self.deliveries.insert(id.clone(), record).is_some() {
                 self.violate(format!("{id} was planned twice"));
             }
@@ -184,6 +230,16 @@ impl Ledger {
         self.deliveries.get(id)?.tried.last().map(|tried| tried.token)
     }
 
+    /// Somebody claims, by a time that may be long past where a process was held up: that looks like a clock that was set
+    /// back, and rates begin anew.
+    pub fn claims(&mut self, now: Timestamp) {
+        let now_ms = now.as_millisecond();
+        if now_ms < self.claimed_ms.saturating_sub(OVERTAKEN_MS) {
+            self.chat_free_ms = None;
+        }
+        self.claimed_ms = self.claimed_ms.max(now_ms);
+    }
+
     /// A delivery was claimed. `ahead` are those before it in its lane that are not final.
     pub fn claimed(&mut self, claim: &Claim, replica: i64, now: Timestamp, true_ms: Ms, ahead: &[DeliveryId]) {
         let id = claim.delivery.planned.id.clone();
@@ -194,12 +250,26 @@ impl Ledger {
             return self.violate(format!("{id} was claimed, and never planned"));
         };
         let called_off = record.called_off;
+        let early = record.next_ms.filter(|next_ms| now_ms < *next_ms);
         let until_ms = claim.until.as_millisecond();
-        let tried = Tried { token: claim.token, replica, until_ms, arrived: false, over: false, excuse: None };
+        // Nobody else may have it before its lease is over.
+        record.next_ms = Some(until_ms);
+        let tried = Tried {
+            token: claim.token,
+            replica,
+            until_ms,
+            arrived: false,
+            over: false,
+            given_back: false,
+            excuse: None,
+        };
         record.tried.push(tried);
         self.open.insert((id.clone(), claim.token));
         if called_off {
             self.violate(format!("{id} was claimed, and had been called off"));
+        }
+        if let Some(next_ms) = early {
+            self.violate(format!("{id} was claimed {} ms before its time", next_ms - now_ms));
         }
         if !ahead.is_empty() {
             self.violate(format!("{id} was claimed before {ahead:?} of its lane had ended"));
@@ -244,6 +314,20 @@ impl Ledger {
         }
     }
 
+    /// A message was refused for its form, and may come in another.
+    pub fn refused(&mut self, id: &DeliveryId) {
+        if let Some(record) = self.deliveries.get_mut(id) {
+            record.body = None;
+        }
+    }
+
+    /// A destination answers that it wants to be left alone for so many seconds, of which an hour is believed.
+    pub fn asked(&mut self, id: &DeliveryId, seconds: &str) {
+        if let Some(record) = self.deliveries.get_mut(id) {
+            record.asked_ms = seconds.parse::<i64>().unwrap_or(0).clamp(0, 3600) * 1000;
+        }
+    }
+
     /// A message arrives, perhaps not for the first time. Gives what is wrong with that.
     pub fn arrives(&mut self, post: &Post, replica: i64) -> Option<String> {
         let record = self.deliveries.get_mut(&post.id)?;
@@ -266,16 +350,31 @@ impl Ledger {
             }
         }
         self.counts.repeats += repeats;
+        if let Some(lane) = &record.planned.lane {
+            let place = self.lanes[lane].iter().position(|id| *id == post.id).unwrap_or_default();
+            let reached = self.reached.entry(lane.clone()).or_default();
+            if place < *reached && !held_up {
+                wrong = Some(format!("{} came to {} after what followed it", post.id, post.destination));
+            }
+            *reached = place.max(*reached);
+        }
         wrong
     }
 
     /// An attempt ended, or would have.
-    pub fn settled(&mut self, claim: &Claim, by: i64, settlement: &Settlement, done: bool, now: Timestamp) {
+    pub fn settled(&mut self, claim: &Claim, by: i64, settlement: &Settlement, done: bool, now_ms: i64) {
         let (id, token) = (claim.delivery.planned.id.clone(), claim.token);
         let newest = self.newest_token(&id);
         if done {
             self.open.remove(&(id.clone(), token));
             let outcome = settlement.attempt.outcome;
+            if let Some(record) = self.deliveries.get_mut(&id) {
+                // What the destination asked for, or the schedule, of which chance takes half at most.
+                let first = if outcome == Outcome::Refused { 0 } else { RETRY_FIRST_MS / 2 };
+                let wait = std::mem::take(&mut record.asked_ms).max(first);
+                let ended = settlement.attempt.at.as_millisecond() + i64::try_from(settlement.attempt.took_ms).unwrap();
+                record.next_ms = Some(ended + wait);
+            }
             if let Some(tried) = self.tried(&id, token) {
                 tried.over = true;
                 if outcome == Outcome::Delivered && !tried.arrived {
@@ -292,7 +391,7 @@ impl Ledger {
         }
         // Refused: another must have taken it, or it was settled by the same claim, whose answer was lost.
         let Some(tried) = self.tried(&id, token) else { return };
-        let live = !tried.over && tried.until_ms > now.as_millisecond();
+        let live = !tried.over && tried.until_ms > now_ms + SKEW_MS;
         if newest == Some(token) && live {
             self.violate(format!("the outcome of {id} was refused, though its claim was alive"));
         }
@@ -301,8 +400,11 @@ impl Ledger {
     pub fn released(&mut self, claim: &Claim) {
         let id = claim.delivery.planned.id.clone();
         self.open.remove(&(id.clone(), claim.token));
+        if let Some(record) = self.deliveries.get_mut(&id) {
+            record.next_ms = None;
+        }
         if let Some(tried) = self.tried(&id, claim.token) {
-            tried.over = true;
+            (tried.over, tried.given_back) = (true, true);
         }
     }
 
@@ -334,6 +436,8 @@ impl Ledger {
     /// The clocks jumped: leases may have run out, and rates begin anew.
     pub fn jumped(&mut self, _by_ms: i64) {
         self.chat_free_ms = None;
+        self.claimed_ms = i64::MIN;
+        self.deliveries.values_mut().for_each(|record| record.next_ms = None);
         self.excuse("the clocks jumped", |_| true);
     }
 
@@ -393,13 +497,15 @@ impl Ledger {
     /// A dead message goes to its destination's fallbacks.
     fn no_fallback(&self, id: &DeliveryId, dead: &Record, state: State) -> Option<String> {
         let planned = &dead.planned;
-        if state != State::Dead || planned.destination != "pager" || planned.assignment.died.is_some() {
+        // An update of what was shown is no message, and nobody wants to hear of its end elsewhere.
+        let is_message = planned.act != Act::Close && planned.assignment.died.is_none();
+        if state != State::Dead || planned.destination != "pager" || !is_message || dead.hushed {
             return None;
         }
         let told = self.deliveries.values().any(|record| {
             let said = &record.planned.assignment;
             let same = said.event == planned.assignment.event || said.events.contains(&planned.assignment.event);
-            record.planned.destination == "mail" && said.died.is_some() && same
+            record.planned.destination == FALLBACK && said.died.is_some() && same
         });
         (!told).then(|| format!("{id} died, and no fallback was told"))
     }

@@ -57,12 +57,12 @@ pub fn clusters(dice: &mut fastrand::Rng, until_ms: Ms) -> Vec<Ms> {
 fn happenings(dice: &mut fastrand::Rng, clusters: &[Ms]) -> Vec<Happening> {
     (0..dice.usize(54..66))
         .map(|number| {
-            let cluster = clusters[dice.usize(0..clusters.len())];
+            let near = dice.usize(0..clusters.len());
+            let cluster = clusters[near];
             let at_ms = cluster + if dice.bool() { dice.i64(0..5 * MINUTE) } else { dice.i64(0..3 * HOUR) };
             let kind = pick(dice);
-            // About the same few things, so that they meet.
-            let few = if kind == "track.uploaded" { 1 } else { 3 };
-            let key = format!("K{}", dice.u32(0..few));
+            // About the same few things, and most often the same at the same time, so that they meet.
+            let key = format!("K{}", if dice.u32(0..4) == 0 { dice.usize(0..3) } else { near % 3 });
             let late = if dice.u32(0..6) == 0 { dice.i64(0..2 * HOUR) } else { dice.i64(0..3_000) };
             let created = (at_ms - late) / 1000;
             let id = format!("evt_{number}");

@@ -268,6 +268,7 @@ impl Store for Shelf {
         Box::pin(async move {
             let after = self.before(Verb::Notes).await?;
             let world = &self.world;
+            world.ledger().claims(now);
             let mut claimed = world.raw.claim(now, granted, &rooms).await;
             if let Ok(claimed) = &mut claimed {
                 for claim in &mut claimed.claims {
@@ -307,7 +308,7 @@ impl Store for Shelf {
             let settled = self.world.raw.settle(&claim, settlement.clone(), now).await;
             let world = &self.world;
             world.tell(|| format!("replica {} settles {id}: {outcome:?}, {settled:?}", self.replica().number));
-            world.ledger().settled(&claim, self.replica().number, &settlement, settled.is_ok(), now);
+            world.ledger().settled(&claim, self.replica().number, &settlement, settled.is_ok(), world.now_ms());
             if settled.is_ok() {
                 world.poke().await;
             }

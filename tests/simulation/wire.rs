@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use fanfare::channels::wire::Transport;
 use fanfare::channels::{Reply, Request};
+use serde_json::Value;
 
 use super::broken::Breakage;
 use super::ledger::Post as Letter;
@@ -90,23 +91,27 @@ impl Post {
     async fn answer(&self, mood: Mood, letter: &Letter, passed: Duration, deadline: Duration) -> Reply {
         let excuse = |why| self.world.ledger().excuse_one(&letter.id, letter.token, why);
         match mood {
-            Mood::Well => Reply::http(200, "ok"),
+            Mood::Well => Reply::http(202, "ok"),
             Mood::Slow(ms) => {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
-                Reply::http(200, "ok")
+                Reply::http(202, "ok")
             }
             Mood::Lies => {
                 excuse("the destination said that it failed");
                 Reply::http(500, "not now")
             }
             Mood::Gone => Reply::NotSent("no way there".into()),
-            Mood::Refuses(status) => Reply::http(status, "no"),
-            Mood::Limits(seconds) => Reply::Http {
-                status: 429,
-                headers: vec![("retry-after".into(), seconds.into())],
-                body: Vec::new(),
-                whole: true,
-            },
+            Mood::Refuses(status) => {
+                if status == 422 {
+                    self.world.ledger().refused(&letter.id);
+                }
+                Reply::http(status, "no")
+            }
+            Mood::Limits(seconds) => {
+                self.world.ledger().asked(&letter.id, seconds);
+                let headers = vec![("retry-after".into(), seconds.into())];
+                Reply::Http { status: 429, headers, body: Vec::new(), whole: true }
+            }
             Mood::Mute => {
                 excuse("no answer came");
                 tokio::time::sleep(deadline.saturating_sub(passed)).await;
@@ -127,15 +132,12 @@ async fn meet(world: &World, replica: &Arc<Replica>, doom: Option<Doom>) {
 fn read(destination: &str, request: &Request, id: fanfare::delivery::DeliveryId, token: u64) -> Letter {
     let Request::Http(request) = request else { panic!("{destination} is an HTTP endpoint") };
     let keys = request.headers.iter().filter(|(name, _)| name == "idempotency-key");
+    let key: String = keys.map(|(_, value)| value.open()).collect();
+    let said: Value = serde_json::from_slice(&request.body).expect("JSON");
+    let key = if key.is_empty() { said["dedup_key"].as_str().unwrap_or_default().to_owned() } else { key };
     let mut body = DefaultHasher::new();
     request.body.hash(&mut body);
-    Letter {
-        id,
-        token,
-        destination: destination.to_owned(),
-        key: keys.map(|(_, value)| value.open()).collect(),
-        body: body.finish(),
-    }
+    Letter { id, token, destination: destination.to_owned(), key, body: body.finish() }
 }
 
 impl Transport for Post {
