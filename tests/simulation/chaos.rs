@@ -129,6 +129,7 @@ async fn reload(world: &World) {
         if replica.life.stage() != Stage::Dead {
             world.tell(|| format!("replica {} reloads version {version}", replica.number));
             replica.reload(version);
+            world.ledger().counts.reloads += 1;
         }
     }
 }

@@ -93,8 +93,33 @@ pub struct Counts {
     /// Processes that died, and that were held up.
     pub deaths: u64,
     pub pauses: u64,
-    /// Calls of the store.
+    /// Calls of the store; of these, those that failed, and those that did all and whose answer was lost.
     pub calls: u64,
+    pub failed: u64,
+    pub unanswered: u64,
+    /// Times that the clocks jumped, and that other files were taken up.
+    pub jumps: u64,
+    pub reloads: u64,
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        let Self { sent, accepted, deliveries, attempts, repeats, dead, cancelled, deaths, pauses, .. } = self;
+        *sent += other.sent;
+        *accepted += other.accepted;
+        *deliveries += other.deliveries;
+        *attempts += other.attempts;
+        *repeats += other.repeats;
+        *dead += other.dead;
+        *cancelled += other.cancelled;
+        *deaths += other.deaths;
+        *pauses += other.pauses;
+        self.calls += other.calls;
+        self.failed += other.failed;
+        self.unanswered += other.unanswered;
+        self.jumps += other.jumps;
+        self.reloads += other.reloads;
+    }
 }
 
 impl Default for Ledger {
@@ -435,6 +460,7 @@ impl Ledger {
 
     /// The clocks jumped: leases may have run out, and rates begin anew.
     pub fn jumped(&mut self, _by_ms: i64) {
+        self.counts.jumps += 1;
         self.chat_free_ms = None;
         self.claimed_ms = i64::MIN;
         self.deliveries.values_mut().for_each(|record| record.next_ms = None);

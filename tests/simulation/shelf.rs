@@ -55,8 +55,19 @@ impl Shelf {
 
     /// What happens on the way there. What comes of the call on the way back.
     async fn before(&self, verb: Verb) -> Result<After, Error> {
+        let fate = self.fate(verb).await;
+        let mut ledger = self.world.ledger();
+        ledger.counts.calls += 1;
+        match fate {
+            Err(_) => ledger.counts.failed += 1,
+            Ok(After::Lost | After::Broken) => ledger.counts.unanswered += 1,
+            Ok(After::Answer | After::Crash | After::Pause(_)) => {}
+        }
+        fate
+    }
+
+    async fn fate(&self, verb: Verb) -> Result<After, Error> {
         let (world, replica) = (&self.world, self.replica());
-        world.ledger().counts.calls += 1;
         if world.is_calm() {
             return Ok(After::Answer);
         }
