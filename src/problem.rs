@@ -224,6 +224,13 @@ impl Problem {
         self
     }
 
+    /// The same, with this before what to do.
+    #[must_use]
+    pub fn hint_more(mut self, first: &str) -> Self {
+        self.hint = Some(self.hint.map_or_else(|| first.to_owned(), |hint| format!("{first}; {hint}")));
+        self
+    }
+
     /// The same, with `did you mean` the nearest of `known`; or, if none is near and they are few, all of them.
     #[must_use]
     pub fn suggest<'a>(self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {

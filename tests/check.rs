@@ -20,7 +20,7 @@ mod past;
 mod suspect;
 
 /// What a file by itself can't but have.
-const PARTIAL: [&str; 3] = ["unheard", "unused-destination", "unused-message"];
+const PARTIAL: [&str; 5] = ["unheard", "unused-destination", "unused-message", "unused-list", "unused-hours"];
 
 /// The configuration of every case that is none itself.
 const CONFIG: &str = include_str!("check/fanfare.yaml");

@@ -16,8 +16,8 @@ use crate::config::{DEFAULT_PRESET, Snapshot};
 use crate::event::Event;
 use crate::problem::nearest;
 use crate::secret::Secret;
+use crate::source::own;
 use crate::source::{self, Outgoing, Request, Source, presets, samples};
-use crate::steps::rehearse::own;
 
 /// What signs an event that never leaves this process. Every scheme can use it.
 const THROW_AWAY: &str = "whsec_Zm9yIG9uZSBldmVudCB0aGF0IG5ldmVyIGxlYXZlcw==";

@@ -20,8 +20,8 @@ use crate::event::Event;
 use crate::pace::{Limits, Retry};
 use crate::problem::{File, Place, nearest};
 use crate::rules::{Action, Held, Rule};
+use crate::source::own;
 use crate::source::samples;
-use crate::steps::rehearse::own;
 use crate::steps::rehearse::show::{self, Shown, Wanted};
 
 mod page;

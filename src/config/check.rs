@@ -14,7 +14,7 @@ use crate::config::{Destination, HoursName, Settings};
 use crate::delivery::Say;
 use crate::event::{Event, OWN_SOURCE};
 use crate::message::{Context, Templates};
-use crate::problem::{Problem, Problems};
+use crate::problem::{Problem, Problems, nearest};
 use crate::rules::parse::times::hours_choice;
 use crate::rules::{Action, At, Held, Rule, RuleSet};
 use crate::source::Source;
@@ -84,11 +84,12 @@ fn message(action: &Action, templates: &Templates, problems: &mut Problems) {
     if let Say::Message(name) = &action.say.value {
         let known = templates.names();
         if !known.contains(&name.as_str()) {
-            problems.push(
-                Problem::error("no-message", format!("there is no message `{name}`"))
-                    .at(&action.say.place)
-                    .suggest(name, known),
-            );
+            let problem = Problem::error("no-message", format!("there is no message `{name}`")).at(&action.say.place);
+            problems.push(match nearest(name, known.iter().copied()) {
+                Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                None if name.contains(['{', ' ']) => problem.hint("words that stand right here are `text: \"…\"`"),
+                None => problem.suggest(name, known).hint_more(&format!("write it: `templates/{name}.md`")),
+            });
         }
     }
 }

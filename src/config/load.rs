@@ -16,7 +16,7 @@ use crate::message::Templates;
 use crate::problem::{Problem, Problems};
 use crate::rules::Presets;
 use crate::source::presets::Preset;
-use crate::source::{Source, presets};
+use crate::source::{Source, own, presets};
 use crate::{rules, yaml};
 
 /// What loading came to.
@@ -153,7 +153,8 @@ fn finish(gathered: Gathered, file: &Path, now: Timestamp) -> Loaded {
         check::own_listeners(destinations, &settings, &mut said);
     }
     let source = evidence::sample_source(&sources);
-    let samples = evidence::sample_events(&source, now);
+    let mut samples = evidence::sample_events(&source, now);
+    samples.extend(own::events(now));
     check::renderings(&rules, &templates, &settings, &samples, now, &mut said);
     let tests = evidence::of_tests(&files.tests, &rules, &source, now);
     let whole = Whole {

@@ -65,6 +65,8 @@ pub struct RuleSet {
     pub rules: Vec<Rule>,
     /// Rules that could not be read whole. Never in force; known so that what else is wrong with them can be told at once.
     pub unfinished: Vec<Rule>,
+    /// Words of `lists:` and `hours:` that no rule and no mute names, each with its section.
+    pub unused: Vec<(&'static str, At<String>)>,
     /// `names:`: what a word stands for, first path that selects something wins. Those of source presets are among
     /// them, by source; a file's own name comes before a preset's.
     pub names: BTreeMap<String, Name>,

@@ -17,6 +17,7 @@ pub use crate::source::scheme::Outgoing;
 use crate::source::scheme::Scheme;
 
 pub mod normalise;
+pub mod own;
 pub mod parse;
 pub mod presets;
 pub mod samples;

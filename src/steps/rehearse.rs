@@ -32,7 +32,6 @@ use crate::{channels, store};
 
 pub mod cover;
 pub mod drill;
-pub mod own;
 pub mod past;
 pub mod play;
 pub mod show;

@@ -14,6 +14,17 @@ pub struct Fields<'n> {
     pub place: Place,
     entries: Vec<(&'n Key, &'n Node)>,
     known: Vec<&'static str>,
+    /// What people write who know other programs, or who put a key one step too high: the key, and what is said of it.
+    slips: &'static [(&'static str, Slip)],
+}
+
+/// What a key that is none was meant to be.
+#[derive(Debug, Clone, Copy)]
+pub enum Slip {
+    /// This key.
+    Key(&'static str),
+    /// Something else, in words.
+    Words(&'static str),
 }
 
 impl<'n> Fields<'n> {
@@ -26,12 +37,32 @@ impl<'n> Fields<'n> {
                 place: node.place.clone(),
                 entries: entries.iter().map(|(key, node)| (key, node)).collect(),
                 known: Vec::new(),
+                slips: &[],
             }),
             _ => {
                 problems.push(node.expected(&format!("{what}, a mapping")));
                 None
             }
         }
+    }
+
+    /// The same, with what is said of keys that are none.
+    #[must_use]
+    pub fn with_slips(self, slips: &'static [(&'static str, Slip)]) -> Self {
+        Self { slips, ..self }
+    }
+
+    /// Whether one of the keys was surely meant to be this one, and will be told as that.
+    pub fn is_misspelt(&self, key: &str) -> bool {
+        self.entries.iter().any(|(found, _)| match self.slip(&found.text) {
+            Some(Slip::Key(meant)) => meant == key,
+            Some(Slip::Words(_)) => false,
+            None => nearest(&found.text, [key]).is_some(),
+        })
+    }
+
+    fn slip(&self, key: &str) -> Option<Slip> {
+        self.slips.iter().find(|(slip, _)| *slip == key).map(|(_, meant)| *meant)
     }
 
     /// Takes the value of `key`, whatever it is; null counts as present.
@@ -120,7 +151,7 @@ impl<'n> Fields<'n> {
             problems.push(
                 Problem::error("wrong-span", format!("`{text}` is no span of time"))
                     .at(&node.place)
-                    .hint("write a number and a unit: `30s`, `10m`, `2h`, `7d`"),
+                    .hint(span_hint(&text)),
             );
         }
         span
@@ -133,7 +164,7 @@ impl<'n> Fields<'n> {
 
     /// Reports that `key` must be there, unless another key was surely meant to be it: that one is reported as unknown.
     pub fn missing(&self, key: &str, problems: &mut Problems) {
-        if self.entries.iter().any(|(found, _)| nearest(&found.text, [key]).is_some()) {
+        if self.is_misspelt(key) {
             return;
         }
         problems
@@ -148,12 +179,38 @@ impl<'n> Fields<'n> {
     /// Reports every key that nobody took.
     pub fn finish(self, problems: &mut Problems) {
         for (key, _) in &self.entries {
-            problems.push(
-                Problem::error("unknown-key", format!("{} has no key `{}`", self.what, key.text))
-                    .at(&key.place)
-                    .suggest(&key.text, self.known.iter().copied()),
-            );
+            let problem = Problem::error("unknown-key", format!("{} has no key `{}`", self.what, key.text));
+            problems.push(match self.slip(&key.text) {
+                Some(Slip::Key(meant)) => problem.at(&key.place).hint(format!("did you mean `{meant}`?")),
+                Some(Slip::Words(words)) => problem.at(&key.place).hint(words),
+                None => problem.at(&key.place).suggest(&key.text, self.known.iter().copied()),
+            });
         }
+    }
+}
+
+/// How to write what is no span of time: `2 hours` is `2h`.
+pub fn span_hint(text: &str) -> String {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, word) = text.split_at(digits);
+    let word = word.trim().to_lowercase();
+    let units = [
+        ("ms", "ms milliseconds millisecond"),
+        ("s", "s sec secs second seconds"),
+        ("m", "m min mins minute minutes"),
+        ("h", "h hr hrs hour hours"),
+        ("d", "d day days"),
+        ("w", "w wk week weeks"),
+    ];
+    let unit = units.iter().find(|(_, words)| words.split(' ').any(|known| known == word));
+    match unit {
+        _ if number.is_empty() => "write a number and a unit: `30s`, `10m`, `2h`, `7d`".into(),
+        _ if word.is_empty() => format!("say of what: `{number}m`, `{number}h`, `{number}d`"),
+        Some((unit, _)) if span_of_time(&format!("{number}{unit}")).is_some() => {
+            format!("did you mean `{number}{unit}`?")
+        }
+        Some(_) => "at most ten years, `3650d`".into(),
+        None => "write a number and a unit: `30s`, `10m`, `2h`, `7d`".into(),
     }
 }
 

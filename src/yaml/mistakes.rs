@@ -86,6 +86,12 @@ pub(super) fn syntax(broken: &Broken<'_>, kind: &ErrorKind) -> Problem {
         | E::TabInPlainScalar
         | E::InvalidBlockEntryWhitespace
         | E::InvalidMappingValueWhitespace => broken.tab(),
+        E::InvalidBlockScalarHeader | E::ZeroBlockScalarIndent if broken.compared().is_some() => {
+            let number = broken.compared().unwrap_or_default();
+            broken
+                .quote("`>` begins a block of text in YAML")
+                .hint(format!("for more than that write `{{gt: {number}}}`, for at least that `{{gte: {number}}}`"))
+        }
         E::InvalidBlockScalarHeader | E::ZeroBlockScalarIndent => {
             broken.quote(&format!("`{}` begins a block of text in YAML", broken.block_sign()))
         }
@@ -493,6 +499,13 @@ impl Broken<'_> {
             }
             None => problem,
         }
+    }
+
+    /// The number that a `>` on this line was to be compared with.
+    fn compared(&self) -> Option<&str> {
+        let line = self.rest(self.line_start(self.at)).lines().next()?;
+        let number = line.split_once(": >")?.1.trim_start_matches('=').trim();
+        super::is_json_number(number).then_some(number)
     }
 
     /// A tab where only spaces can stand.

@@ -276,10 +276,16 @@ impl Reader<'_> {
                 KeyRead::Awaited => *key = read_key(node, first, self.problems),
                 KeyRead::Mistaken => {}
                 KeyRead::Read(key) if open.flow && is_without_value(&key, &node) => {
+                    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+                    let before = entries.last().and_then(|(_, node)| node.scalar()).filter(|text| digits(text));
+                    let hint = match before.filter(|_| key.text.len() == 3 && digits(&key.text)) {
+                        Some(before) => format!("write the number without a comma: `{before}{}`", key.text),
+                        None => "if a comma or brace belongs to a text, quote the text: \"…\"".into(),
+                    };
                     self.problems.push(
                         Problem::error("quote-it", format!("`{}` is a key without a value here", key.text))
                             .at(&key.place)
-                            .hint("if a comma or brace belongs to a text, quote the text: \"…\""),
+                            .hint(hint),
                     );
                 }
                 KeyRead::Read(key) => entries.push((key, node)),

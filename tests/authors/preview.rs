@@ -122,7 +122,7 @@ fn every_own_event_that_is_documented_can_be_shown() {
     let named =
         rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`').filter(|word| word.starts_with("fanfare.")));
     let mut documented: Vec<&str> = named.filter(|name| *name != "fanfare.unparsed").collect();
-    let mut known = fanfare::steps::rehearse::own::names();
+    let mut known = fanfare::source::own::names();
     documented.sort_unstable();
     known.sort_unstable();
     assert_eq!(known, documented);

@@ -27,7 +27,7 @@ destinations:
 "##;
 
 /// What is no mistake of an example: it is not all there is.
-const PARTIAL: [&str; 3] = ["unheard", "unused-destination", "unused-message"];
+const PARTIAL: [&str; 5] = ["unheard", "unused-destination", "unused-message", "unused-list", "unused-hours"];
 
 /// When everything is loaded.
 pub fn now() -> Timestamp {

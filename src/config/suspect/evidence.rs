@@ -138,7 +138,7 @@ impl Whole<'_> {
         let knows = self.knows_senders(hearing);
         let stands = |seen: &&Seen| match seen.from {
             Whence::Past => hearing.source.is_none_or(|name| name == &*seen.event.source),
-            Whence::Sample(_) | Whence::Test => knows,
+            Whence::Sample(_) | Whence::Test => knows || seen.event.is_own(),
         };
         let heard = |seen: &&Seen| hearing.accepts(&seen.event.kind, seen.event.is_own());
         self.evidence.0.iter().filter(stands).filter(heard).collect()

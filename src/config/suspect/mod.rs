@@ -187,6 +187,18 @@ pub static ALL: &[Suspicion] = &[
         "Leave the template out, or name it in a rule",
     ),
     of_all(
+        "unused-list",
+        unused::lists,
+        "No condition reads a list of `lists:`",
+        "Leave the list out, or read it: `{in: WORD}`",
+    ),
+    of_all(
+        "unused-hours",
+        unused::hours,
+        "No rule, action or destination keeps a window of `hours:`",
+        "Leave the window out, or name it at `hours:` of a rule, an action or a destination",
+    ),
+    of_all(
         "unheard",
         unused::unheard,
         "No rule listens to dead deliveries, or to failed rules: nobody would hear of them",
@@ -204,6 +216,22 @@ pub static ALL: &[Suspicion] = &[
 pub static ELSEWHERE: &[(&str, &str, &str)] = &[
     ("looks-like-truth", "`yes`, `no`, `on` or `off` is text in a test", "Write `true` or `false`, or quote it"),
     ("looks-like-operator", "A test equals the very text `>= 5`", "Write `{gte: 5}`"),
+    (
+        "looks-like-thousands",
+        "A number such as `500.000` has three decimals, and is five hundred",
+        "Write `500000`, or `500.0`",
+    ),
+    (
+        "looks-like-quotes",
+        "A text begins with a typographic quotation mark, which is part of it",
+        "Write `\"…\"`, or no marks at all",
+    ),
+    (
+        "looks-like-list",
+        "A test equals the very word that a list of `lists:` has as its name",
+        "Write `{in: WORD}`, or quote the text",
+    ),
+    ("expects-nothing", "A test never says what is to be sent", "Add `- expect: […]`; `expect: []` is nothing"),
     (
         "never-reached",
         "A rule for the source `fanfare` has no glob that begins with `fanfare.`, as only those reach own events",

@@ -4,6 +4,7 @@ use crate::config::suspect::Whole;
 use crate::problem::{Place, Problem, Problems, nearest};
 use crate::rules::Globs;
 use crate::rules::glob::{Glob, GlobText};
+use crate::source::own;
 
 /// Globs that match no type that any source is known to send: never an error, since senders add types.
 pub(super) fn unknown(whole: &Whole<'_>, problems: &mut Problems) {
@@ -12,7 +13,11 @@ pub(super) fn unknown(whole: &Whole<'_>, problems: &mut Problems) {
         for glob in globs.texts() {
             let text = glob.text.trim_start_matches('!');
             // What takes nothing away is told as that.
-            if text.starts_with("fanfare.") || matched(text, &known).next().is_some() || is_idle(glob, globs) {
+            if text.starts_with("fanfare.") {
+                own(text, glob, problems);
+                continue;
+            }
+            if matched(text, &known).next().is_some() || is_idle(glob, globs) {
                 continue;
             }
             let problem = Problem::warning("unknown-type", format!("no known event type matches `{text}`"));
@@ -21,6 +26,15 @@ pub(super) fn unknown(whole: &Whole<'_>, problems: &mut Problems) {
                 None => "a type that is new to Fanfare works all the same; else mend its name".into(),
             }));
         }
+    }
+}
+
+/// A glob that begins with `fanfare.`, and matches none of Fanfare's own types: of those, all are known.
+fn own(text: &str, glob: &GlobText, problems: &mut Problems) {
+    let known: Vec<&str> = own::names().into_iter().chain(["fanfare.unparsed", "fanfare.missing"]).collect();
+    if matched(text, &known).next().is_none() {
+        let problem = Problem::warning("unknown-type", format!("no event of Fanfare's own matches `{text}`"));
+        problems.push(at(problem, glob).suggest(text, known.iter().copied()));
     }
 }
 

@@ -1,11 +1,12 @@
 //! What nobody uses, and what nobody hears of.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::config::suspect::Whole;
 use crate::delivery::Say;
 use crate::problem::{Problem, Problems};
-use crate::rules::{Action, RuleSet};
+use crate::rules::{Action, HoursChoice, RuleSet};
 
 /// Destinations that no rule and no fallback speaks to.
 pub(super) fn destinations(whole: &Whole<'_>, problems: &mut Problems) {
@@ -37,6 +38,34 @@ pub(super) fn templates(whole: &Whole<'_>, problems: &mut Problems) {
             Some(place) => problem.at(&place),
             None => problem,
         });
+    }
+}
+
+/// Lists that no condition reads.
+pub(super) fn lists(whole: &Whole<'_>, problems: &mut Problems) {
+    for (_, word) in whole.rules.unused.iter().filter(|(section, _)| *section == "lists") {
+        problems.push(
+            Problem::warning("unused-list", format!("no condition reads the list `{}`", word.value))
+                .at(&word.place)
+                .hint(format!("leave it out, or read it: `{{in: {}}}`", word.value)),
+        );
+    }
+}
+
+/// Hours that no rule, no action and no destination keeps.
+pub(super) fn hours(whole: &Whole<'_>, problems: &mut Problems) {
+    let Some(destinations) = whole.destinations else { return };
+    let kept = |word: &str| {
+        let Some(hours) = whole.rules.hours.get(word) else { return true };
+        let mut all = destinations.values().filter_map(|destination| destination.hours.as_ref());
+        all.any(|choice| matches!(choice, HoursChoice::Within(kept) if Arc::ptr_eq(kept, hours)))
+    };
+    for (_, word) in whole.rules.unused.iter().filter(|(section, word)| *section == "hours" && !kept(&word.value)) {
+        problems.push(
+            Problem::warning("unused-hours", format!("nothing keeps the hours `{}`", word.value)).at(&word.place).hint(
+                format!("leave them out, or keep them: `hours: {}` in a rule, an action or a destination", word.value),
+            ),
+        );
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::super::{Action, At, AtDate, Digest, DigestTime, HoursChoice, Throttle};
-use super::{Reader, entry_of, not_cut, not_cut_within, times};
+use super::{Reader, entry_of, not_cut, not_cut_within, slips, times};
 use crate::delivery::{Say, Severity};
 use crate::problem::{Place, Problem};
 use crate::yaml::{Fields, Kind, Node, span_of_time};
@@ -58,6 +58,9 @@ impl Reader<'_> {
     }
 
     fn hours(&mut self, node: &Node) -> Option<HoursChoice> {
+        if let Kind::Text(word) = &node.kind {
+            self.used.insert(("hours", word.clone()));
+        }
         // Hours that could not be read have been reported.
         if let Kind::Text(word) = &node.kind
             && self.shared.places.contains_key(&("hours", word.clone()))
@@ -69,6 +72,11 @@ impl Reader<'_> {
     }
 
     fn throttle(&mut self, node: &Node, belongs: Belongs) -> Option<Throttle> {
+        if let Some(span) = node.scalar().filter(|text| span_of_time(text).is_some()) {
+            self.problems
+                .push(node.expected("`throttle`, a mapping").hint(format!("write `throttle: {{every: {span}}}`")));
+            return None;
+        }
         let mut fields = Fields::of(node, "`throttle`", self.problems)?;
         let per = fields.node("per", self.problems);
         self.per_fits(node, belongs);
@@ -90,6 +98,11 @@ impl Reader<'_> {
     }
 
     fn digest(&mut self, node: &Node, belongs: Belongs) -> Option<Digest> {
+        if node.scalar().is_some() {
+            let problem = node.expected("`digest`, a mapping");
+            self.problems.push(problem.hint("write `digest: {every: 1h}`, or `digest: {at: \"16:00\", days: fri}`"));
+            return None;
+        }
         let mut fields = Fields::of(node, "`digest`", self.problems)?;
         let per = fields.node("per", self.problems);
         self.per_fits(node, belongs);
@@ -219,7 +232,11 @@ impl Reader<'_> {
 
     /// One action; without defaults it belongs to `on_close`.
     fn action(&mut self, node: &Node, defaults: Option<&Defaults>, belongs: Belongs) -> Option<Nameless> {
-        let mut fields = Fields::of(node, "an action", self.problems)?;
+        if let Some(text) = node.scalar() {
+            self.problems.push(node.expected("an action, a mapping").hint(format!("write `to: {text}`")));
+            return None;
+        }
+        let mut fields = Fields::of(node, "an action", self.problems)?.with_slips(slips::ACTION);
         let name = fields.text("name", self.problems).and_then(|(name, node)| self.plain_name(name, node));
         let to = self.destinations(&mut fields, node);
         let say = self.say(&mut fields, node);

@@ -160,7 +160,10 @@ impl Reader<'_> {
 fn unknown(key: &Key) -> Problem {
     let problem = Problem::error("unknown-operator", format!("there is no operator `{}`", key.text)).at(&key.place);
     let word = key.text.to_lowercase();
-    if let Some((_, name)) = OTHER_WORDS.iter().find(|(other, _)| *other == word) {
+    // Also one of them misspelt: but not the signs, to which any short word is near.
+    let long = OTHER_WORDS.iter().map(|(other, _)| *other).filter(|other| other.len() >= 5);
+    let near = nearest(&word, TABLE.iter().map(|row| row.name).chain(long));
+    if let Some((_, name)) = OTHER_WORDS.iter().find(|(other, _)| *other == word || near == Some(*other)) {
         return problem.hint(format!("did you mean `{name}`?"));
     }
     if ["any", "all", "not"].contains(&key.text.as_str()) {

@@ -52,6 +52,18 @@ impl Reader<'_> {
             "any" => self.group(key, node).map(Tree::Any),
             "all" => self.group(key, node).map(Tree::All),
             "not" => self.not(key, node).map(|part| Tree::Not(Box::new(part))),
+            word if self.shared.names.get(word).is_none() && other_word(word).is_some() => {
+                let meant = other_word(word).unwrap_or_default();
+                self.problems.push(
+                    Problem::error("unknown-name", format!("conditions have no `{word}`"))
+                        .at(&key.place)
+                        .hint(format!("did you mean `{meant}`?")),
+                );
+                if matches!(node.kind, Kind::List(_) | Kind::Map(_)) {
+                    self.tree(node);
+                }
+                None
+            }
             path => {
                 let on = self.name(path, &key.place);
                 let check = self.test(key, node);
@@ -126,6 +138,16 @@ impl Reader<'_> {
                     .hint("write `true` or `false`; or quote it, if the text is meant"),
             );
         }
+        if node.plain && self.shared.lists.contains_key(text) {
+            self.problems.push(
+                Problem::warning(
+                    "looks-like-list",
+                    format!("only the very text `{text}` equals this, and `lists:` has one of that name"),
+                )
+                .at(&node.place)
+                .hint(format!("did you mean `{{in: {text}}}`? If the text is meant, quote it")),
+            );
+        }
         for (sign, name) in [(">=", "gte"), ("<=", "lte"), (">", "gt"), ("<", "lt"), ("!=", "ne"), ("==", "eq")] {
             let Some(rest) = text.strip_prefix(sign).map(str::trim) else { continue };
             if crate::yaml::is_json_number(rest) || time_of_text(rest, &jiff::tz::TimeZone::UTC).is_ok() {
@@ -137,6 +159,16 @@ impl Reader<'_> {
             }
             return;
         }
+    }
+}
+
+/// What other languages call `any`, `all` and `not`.
+fn other_word(word: &str) -> Option<&'static str> {
+    match word {
+        "or" | "either" | "some" | "anyOf" | "any_of" | "one_of" | "OR" => Some("any"),
+        "and" | "both" | "allOf" | "all_of" | "AND" => Some("all"),
+        "unless" | "except" | "NOT" | "nor" => Some("not"),
+        _ => None,
     }
 }
 

@@ -13,13 +13,14 @@ use super::reading::Paths;
 use super::{At, Condition, FileMute, Globs, Hours, List, Name, Presets, Rule, RuleSet};
 use crate::event::Mute;
 use crate::problem::{File, Place, Problem, Problems};
-use crate::yaml::{self, Fields, Kind, Node};
+use crate::yaml::{self, Fields, Kind, Node, span_of_time};
 
 mod action;
 mod check;
 mod condition;
 mod operand;
 mod rule;
+mod slips;
 pub(super) mod shared;
 pub mod times;
 
@@ -43,6 +44,7 @@ pub fn parse(files: &[Arc<File>], presets: &Presets, zone: Option<TimeZone>, pro
         paths: shared.paths.clone(),
         rule_names: Vec::new(),
         former: Vec::new(),
+        used: BTreeSet::new(),
         regex_left: operand::REGEX_ALL,
         problems,
     };
@@ -63,9 +65,15 @@ pub fn parse(files: &[Arc<File>], presets: &Presets, zone: Option<TimeZone>, pro
         mutes.extend(reader.mute(node, &known));
     }
     reader.unique_mutes(&mutes);
+    let used = std::mem::take(&mut reader.used);
+    let of_lists = |(section, _): &&(&'static str, String)| matches!(*section, "lists" | "hours");
+    let unused = shared.places.iter().filter(|(word, _)| of_lists(&word) && !used.contains(*word));
+    let unused = unused.map(|((section, word), place)| (*section, At { value: word.clone(), place: place.clone() }));
+    let unused = unused.collect();
     RuleSet {
         rules,
         unfinished,
+        unused,
         names: shared.names,
         lists: shared.lists,
         hours: shared.hours,
@@ -97,7 +105,7 @@ impl Shared {
             problems.push(document.expected("a mapping with `rules`").hint("put `rules:` above the list"));
             return None;
         }
-        let mut fields = Fields::of(document, "a rules file", problems)?;
+        let mut fields = Fields::of(document, "a rules file", problems)?.with_slips(slips::FILE);
         self.read_names(&mut fields, problems);
         self.read_lists(&mut fields, problems);
         self.read_hours(&mut fields, problems);
@@ -153,6 +161,8 @@ struct Reader<'a> {
     rule_names: Vec<At<String>>,
     /// Former names of rules, with the names they have now.
     former: Vec<(At<String>, String)>,
+    /// The lists and hours that something names, by section and word.
+    used: BTreeSet<(&'static str, String)>,
     /// What regular expressions may still take, in bytes once compiled.
     regex_left: usize,
     problems: &'a mut Problems,
@@ -181,6 +191,9 @@ impl Reader<'_> {
 
     fn no_such_name(&self, text: &str) -> Problem {
         let problem = Problem::error("unknown-name", format!("`{text}` is neither a path nor one of `names:`"));
+        if let Some(span) = Some(text).filter(|text| span_of_time(text).is_some()) {
+            return problem.hint(format!("a time stands at `every`: `every: {span}`"));
+        }
         let rooted = text.starts_with(['.', '[', '@']) || text.contains('.');
         if rooted {
             return problem
@@ -275,6 +288,7 @@ impl RuleSet {
             paths,
             rule_names: Vec::new(),
             former: Vec::new(),
+            used: BTreeSet::new(),
             regex_left: operand::REGEX_ALL,
             problems,
         })

@@ -16,7 +16,7 @@ use super::check::On;
 use super::{Reader, not_cut_within};
 use crate::decimal::Decimal;
 use crate::problem::{Problem, Problems};
-use crate::yaml::{Kind, Node, span_of_time};
+use crate::yaml::{Kind, Node, is_json_number, span_hint, span_of_time};
 
 /// The longest regular expression, in bytes.
 const REGEX_MAX: usize = 1024;
@@ -90,7 +90,10 @@ impl Reader<'_> {
                 Some(Operand::Values(Arc::new(Values::new(literals))))
             }
             Kind::Text(word) => match self.shared.lists.get(word) {
-                Some(list) => Some(Operand::Values(Arc::new(Values::new(list.values.clone())))),
+                Some(list) => {
+                    self.used.insert(("lists", word.clone()));
+                    Some(Operand::Values(Arc::new(Values::new(list.values.clone()))))
+                }
                 None => {
                     self.no_such_list(word, node, name);
                     None
@@ -144,9 +147,22 @@ pub(super) fn scalar(node: &Node, folded: bool, zone: &TimeZone, problems: &mut 
     match &node.kind {
         Kind::Null if !node.place.text().trim().is_empty() => Some(Literal::Null),
         Kind::Bool(truth) => Some(Literal::Truth(*truth)),
-        Kind::Number(number) => Some(Literal::Number(Decimal::parse(number)?, number.clone())),
+        Kind::Number(number) => {
+            warn_of_thousands(node, number, problems);
+            Some(Literal::Number(Decimal::parse(number)?, number.clone()))
+        }
         Kind::Text(text) => {
             not_cut_within(node, problems);
+            if text.starts_with(['“', '”', '„', '‘', '’', '«']) && text.chars().count() > 1 {
+                problems.push(
+                    Problem::warning(
+                        "looks-like-quotes",
+                        format!("the quotation marks of `{text}` are part of the text"),
+                    )
+                    .at(&node.place)
+                    .hint("write \"…\", or no marks at all"),
+                );
+            }
             Some(Literal::text(text, folded, zone))
         }
         _ => {
@@ -166,7 +182,10 @@ fn text<'n>(node: &'n Node, name: &str, problems: &mut Problems) -> Option<&'n s
 
 fn bound(node: &Node, name: &str, zone: &TimeZone, problems: &mut Problems) -> Option<Operand> {
     let problem = match &node.kind {
-        Kind::Number(number) => return Some(Operand::Number(Decimal::parse(number)?, number.clone())),
+        Kind::Number(number) => {
+            warn_of_thousands(node, number, problems);
+            return Some(Operand::Number(Decimal::parse(number)?, number.clone()));
+        }
         Kind::Text(text) if Decimal::parse_grouped(text).is_some() => {
             Problem::error("wrong-kind", format!("`{text}` is text"))
                 .at(&node.place)
@@ -175,11 +194,15 @@ fn bound(node: &Node, name: &str, zone: &TimeZone, problems: &mut Problems) -> O
         Kind::Text(text) => match time_of_text(text, zone) {
             Ok(time) => return Some(Operand::Time(time)),
             Err(note) => {
-                let begins_as_one = text.starts_with(|c: char| c.is_ascii_digit());
+                let begins_as_one =
+                    text.bytes().take(5).map(|byte| byte.is_ascii_digit()).eq([true, true, true, true, false])
+                        && text.as_bytes().get(4) == Some(&b'-');
                 let message = if begins_as_one { note } else { format!("`{text}` is neither a number nor a time") };
-                Problem::error("wrong-kind", message)
-                    .at(&node.place)
-                    .hint(format!("write {}", OperandKind::Bound.words()))
+                let plain: String = text.chars().filter(|c| !matches!(c, '_' | ' ' | ',' | '\'')).collect();
+                Problem::error("wrong-kind", message).at(&node.place).hint(match is_json_number(&plain) {
+                    true => format!("write a plain number: `{plain}`"),
+                    false => format!("write {}", OperandKind::Bound.words()),
+                })
             }
         },
         _ => node.expected(&format!("{} for `{name}`", OperandKind::Bound.words())),
@@ -188,13 +211,27 @@ fn bound(node: &Node, name: &str, zone: &TimeZone, problems: &mut Problems) -> O
     None
 }
 
+/// `500.000` is five hundred: where thousands are parted by points, that is soon written for more.
+fn warn_of_thousands(node: &Node, number: &str, problems: &mut Problems) {
+    let Some((whole, rest)) = number.trim_start_matches('-').split_once('.') else { return };
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole != "0" && whole.len() <= 3 && rest.len() == 3 && digits(whole) && digits(rest) {
+        let plain = number.trim_end_matches('0').trim_end_matches('.');
+        problems.push(
+            Problem::warning("looks-like-thousands", format!("`{number}` is {plain}: the point is a decimal point"))
+                .at(&node.place)
+                .hint(format!("for thousands write `{whole}{rest}`, else `{plain}`")),
+        );
+    }
+}
+
 fn span(node: &Node, problems: &mut Problems) -> Option<Operand> {
     let span = node.scalar().and_then(span_of_time);
     if span.is_none() {
         problems.push(match node.scalar() {
             Some(text) => Problem::error("wrong-span", format!("`{text}` is no span of time"))
                 .at(&node.place)
-                .hint("write a number and a unit: `30s`, `10m`, `2h`, `7d`"),
+                .hint(span_hint(text)),
             None => node.expected(OperandKind::Span.words()),
         });
     }

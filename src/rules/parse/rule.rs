@@ -6,12 +6,19 @@ use std::collections::BTreeMap;
 
 use super::super::{Action, At, Closer, Globs, KeySpec, Missing, Rule};
 use super::action::{Belongs, Defaults};
-use super::{Reader, entry_of, not_cut, not_cut_within};
-use crate::problem::{Place, Problem, nearest};
+use super::{Reader, entry_of, not_cut, not_cut_within, slips};
+use crate::problem::{Place, Problem};
 use crate::yaml::{Fields, Kind, Node};
 
 /// The longest name of a rule or action, in characters.
 const NAME_MAX: usize = 100;
+
+/// Which keys another one was surely meant to be: the reader has said so.
+#[derive(Debug, Clone, Copy)]
+struct Meant {
+    events: bool,
+    actions: bool,
+}
 
 impl Reader<'_> {
     /// One of `rules:`, as far as it can be read: it is whole if nothing was added to the problems.
@@ -20,7 +27,7 @@ impl Reader<'_> {
             Some(name) => format!("the rule `{name}`"),
             None => "a rule".into(),
         };
-        let mut fields = Fields::of(node, what, self.problems)?;
+        let mut fields = Fields::of(node, what, self.problems)?.with_slips(slips::RULE);
         let name = fields.required("name", self.problems).and_then(|(name, node)| self.plain_name(name, node));
         self.rule_names.extend(name.clone());
         let formerly = fields.texts("formerly", self.problems);
@@ -40,9 +47,10 @@ impl Reader<'_> {
 
         let belongs = Belongs { case: entry_of(node, "case").is_some(), missing: entry_of(node, "missing").is_some() };
         let defaults = self.defaults(&mut fields, belongs);
+        let meant = Meant { events: fields.is_misspelt("events"), actions: fields.is_misspelt("actions") };
         let actions = fields.take("actions").map(|(_, node)| node);
         let on_close = fields.node("on_close", self.problems);
-        let (actions, on_close) = self.rule_actions(&fields.place, actions, on_close, &defaults, belongs);
+        let (actions, on_close) = self.rule_actions((&fields.place, meant), actions, on_close, &defaults, belongs);
         fields.finish(self.problems);
 
         for (old, node) in &formerly {
@@ -67,7 +75,7 @@ impl Reader<'_> {
             actions,
             on_close,
         };
-        self.fits_together(node, &rule);
+        self.fits_together(node, &rule, meant);
         Some(rule)
     }
 
@@ -181,7 +189,7 @@ impl Reader<'_> {
     }
 
     /// What can be read and still makes no sense together.
-    fn fits_together(&mut self, node: &Node, rule: &Rule) {
+    fn fits_together(&mut self, node: &Node, rule: &Rule, meant: Meant) {
         let has = |key: &str| entry_of(node, key).map(|(key, _)| key.place.clone());
         let mut wrong = |place: &Place, message: String, hint: &str| {
             self.problems.push(Problem::error("does-not-fit", message).at(place).hint(hint));
@@ -193,7 +201,7 @@ impl Reader<'_> {
                 "`events` and `missing` don't go together".into(),
                 "put what should come into `missing: {events: …, for: …}`, and leave `events` out",
             ),
-            (None, None) if !misspelt(node, "events") => {
+            (None, None) if !meant.events => {
                 wrong(
                     &node.place.first_line(),
                     format!("the rule `{}` has no `events`", rule.name.value),
@@ -293,13 +301,13 @@ impl Reader<'_> {
     /// The actions, and those at the close, with an id each.
     fn rule_actions(
         &mut self,
-        rule: &Place,
+        (rule, meant): (&Place, Meant),
         actions: Option<&Node>,
         on_close: Option<&Node>,
         defaults: &Defaults,
         belongs: Belongs,
     ) -> (Vec<Action>, Vec<Action>) {
-        if actions.is_none_or(|actions| actions.one_or_more().is_empty()) {
+        if actions.map_or(!meant.actions, |actions| actions.one_or_more().is_empty()) {
             self.problems.push(
                 Problem::error("missing-key", "a rule without `actions` tells nobody")
                     .at(&rule.first_line())
@@ -307,14 +315,6 @@ impl Reader<'_> {
             );
         }
         self.actions(actions, on_close, defaults, belongs)
-    }
-}
-
-/// Whether another key was surely meant to be this one: the reader has said so.
-fn misspelt(node: &Node, key: &str) -> bool {
-    match &node.kind {
-        Kind::Map(entries) => entries.iter().any(|(found, _)| nearest(&found.text, [key]).is_some()),
-        _ => false,
     }
 }
 

@@ -33,7 +33,13 @@ pub fn hours_choice(
             None => {
                 let problem = Problem::error("unknown-hours", format!("there are no hours `{word}` in `hours:`"));
                 let known = named.keys().map(String::as_str).chain(["always"]);
-                problems.push(problem.at(&node.place).suggest(word, known));
+                let problem = problem.at(&node.place);
+                problems.push(match crate::problem::nearest(word, known.clone()) {
+                    None if named.is_empty() => problem.hint(format!(
+                        "put them into a rules file: `hours: {{{word}: {{days: mon-fri, from: \"09:00\", to: \"18:00\"}}}}`"
+                    )),
+                    _ => problem.suggest(word, known),
+                });
                 None
             }
         },

@@ -15,10 +15,33 @@ use crate::problem::{File, Place, Problem, Problems};
 use crate::rules::At;
 use crate::rules::glob::{Glob, inner};
 use crate::rules::parse::not_cut;
-use crate::yaml::{self, Fields, Kind, Node};
+use crate::yaml::{self, Fields, Kind, Node, Slip};
 
 /// What a step can be, in the order of the documentation.
 pub(super) const ACTS: [&str; 6] = ["send", "expect", "wait", "at", "fail", "heal"];
+
+/// Keys of a step that stand in the test itself.
+const OF_A_STEP: &[(&str, Slip)] = &[
+    ("send", STEP),
+    ("set", STEP),
+    ("expect", STEP),
+    ("wait", STEP),
+    ("at", STEP),
+    ("fail", STEP),
+    ("heal", STEP),
+    ("step", Slip::Key("steps")),
+];
+const STEP: Slip = Slip::Words("it belongs to a step: `steps: [{send: …}, {expect: […]}]`");
+
+/// What people look for in an expectation.
+const EXPECTED: &[(&str, Slip)] = &[
+    ("subject", Slip::Key("title")),
+    ("body", Slip::Key("text")),
+    ("destination", Slip::Key("to")),
+    ("channel", Slip::Key("to")),
+    ("message", Slip::Words("a test sees what is sent: ask for its `title`, `text` or `severity`")),
+    ("template", Slip::Words("a test sees what is sent: ask for its `title`, `text` or `severity`")),
+];
 
 /// What an event's own `id`, `created` and `timestamp` say, where it stands in a test, is kept.
 const OWN: [(&str, &str); 3] = [("id", "$.id"), ("created", "$.created"), ("timestamp", "$.timestamp")];
@@ -76,7 +99,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn test(&mut self, node: &Node) -> Option<Test> {
-        let mut fields = Fields::of(node, "a test", self.problems)?;
+        let mut fields = Fields::of(node, "a test", self.problems)?.with_slips(OF_A_STEP);
         let name = fields.required("name", self.problems);
         if let Some((name, node)) = &name {
             fields.what = format!("test `{name}`");
@@ -110,6 +133,16 @@ impl Reader<'_> {
             read.extend(step);
         }
         let (value, node) = name?;
+        let expects = steps.iter().any(
+            |node| matches!(&node.kind, Kind::Map(entries) if entries.iter().any(|(key, _)| key.text == "expect")),
+        );
+        if !expects && !steps.is_empty() && read.len() == steps.len() {
+            self.problems.push(
+                Problem::warning("expects-nothing", format!("the test `{value}` never says what is to be sent"))
+                    .at(&node.place)
+                    .hint("add a step `- expect: [{to: …}]`, or `- expect: []` for nothing"),
+            );
+        }
         Some(Test { name: At { value, place: node.place.clone() }, rules: self.sees.clone(), start, steps: read })
     }
 
@@ -152,6 +185,10 @@ impl Reader<'_> {
     }
 
     fn step(&mut self, node: &Node, first: bool) -> Option<Step> {
+        if let Some(text) = node.scalar() {
+            self.problems.push(node.expected("a step, a mapping").hint(format!("write `send: {text}`")));
+            return None;
+        }
         let mut fields = Fields::of(node, "a step", self.problems)?;
         let acts: Vec<&str> = ACTS.into_iter().filter(|act| fields.has(act)).collect();
         let place = fields.place.clone();
@@ -196,9 +233,13 @@ impl Reader<'_> {
             (Some((key, near)), _) => Problem::error("unknown-key", format!("a step has no key `{}`", key.text))
                 .at(&key.place)
                 .hint(format!("did you mean `{near}`?")),
-            (None, Some((key, _))) => Problem::error("unknown-key", format!("a step has no key `{}`", key.text))
-                .at(&key.place)
-                .suggest(&key.text, ACTS),
+            (None, Some((key, _))) => {
+                let problem = Problem::error("unknown-key", format!("a step has no key `{}`", key.text)).at(&key.place);
+                match key.text.as_str() {
+                    "set" | "source" => problem.hint("it stands beside `send`, in the same step: leave its `- ` out"),
+                    _ => problem.suggest(&key.text, ACTS),
+                }
+            }
             (None, None) => Problem::error("empty", "a step says nothing").at(&place).suggest("", ACTS),
         });
     }
@@ -324,7 +365,11 @@ impl Reader<'_> {
     }
 
     fn expectation(&mut self, node: &Node) -> Option<Expectation> {
-        let mut fields = Fields::of(node, "an expectation", self.problems)?;
+        if let Some(text) = node.scalar() {
+            self.problems.push(node.expected("an expectation, a mapping").hint(format!("write `{{to: {text}}}`")));
+            return None;
+        }
+        let mut fields = Fields::of(node, "an expectation", self.problems)?.with_slips(EXPECTED);
         let mut expectation =
             Expectation { place: node.place.clone(), update: fields.has("closes"), fields: Vec::new() };
         if fields.has("to") && fields.has("closes") {
@@ -442,7 +487,8 @@ impl Reader<'_> {
 fn setting(text: &str, place: &Place) -> Result<Path, Box<Problem>> {
     if !text.starts_with('$') {
         let problem = Problem::error("wrong-path", format!("`{text}` is no path")).at(place);
-        return Err(Box::new(problem.hint(format!("a path begins with `$`: did you mean `$.data.{text}`?"))));
+        let data = if text.starts_with("data.") { "" } else { "data." };
+        return Err(Box::new(problem.hint(format!("a path begins with `$`: did you mean `$.{data}{text}`?"))));
     }
     let path = Path::parse(text).map_err(|error| {
         let mut problem = Problem::error("wrong-path", error.message).at(&inner(place, text, error.offset));

@@ -122,6 +122,18 @@ impl Failed {
         for row in &rows {
             row.write(expected.then_some(width), sent, paint, &mut out);
         }
+        // A part of it was written, where a glob is held against all of it.
+        let part = rows.iter().find_map(|row| match (row.expected, row.sent) {
+            (Some(part), Some(all)) if !row.good && !part.contains('*') && all.contains(part) => Some(part),
+            _ => None,
+        });
+        if let Some(part) = part {
+            let _ = writeln!(
+                out,
+                "      {}",
+                paint(Tone::Dim, &format!("a part of it is written with stars: \"*{part}*\""))
+            );
+        }
         out
     }
 

@@ -1,5 +1,5 @@
-//! One of each of Fanfare's own events, as the running parts make them: for `explain` and `preview`, which ask what rules
-//! would make of one before it happens. Pure.
+//! One of each of Fanfare's own events, as the running parts make them: for `explain`, `preview` and `check`, which ask
+//! what rules would make of one before it happens. Pure.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -58,4 +58,10 @@ pub fn names() -> Vec<&'static str> {
 pub fn named(name: &str, now: Timestamp) -> Option<Event> {
     let (kind, data) = all(now).into_iter().find(|(kind, _)| *kind == name)?;
     Some(Event::own(kind, &format!("{kind}/sample"), now, data))
+}
+
+/// All of them, by name.
+pub fn events(now: Timestamp) -> Vec<(&'static str, Event)> {
+    let event = |(kind, data)| (kind, Event::own(kind, &format!("{kind}/sample"), now, data));
+    all(now).into_iter().map(event).collect()
 }
