@@ -24,6 +24,7 @@ mod front;
 mod command;
 mod laws;
 mod stores;
+mod watch;
 
 /// A stage and the files that it was made from.
 struct Set {

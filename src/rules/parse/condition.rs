@@ -52,7 +52,7 @@ impl Reader<'_> {
             "any" => self.group(key, node).map(Tree::Any),
             "all" => self.group(key, node).map(Tree::All),
             "not" => self.not(key, node).map(|part| Tree::Not(Box::new(part))),
-            word if self.shared.names.get(word).is_none() && other_word(word).is_some() => {
+            word if !self.shared.names.contains_key(word) && other_word(word).is_some() => {
                 let meant = other_word(word).unwrap_or_default();
                 self.problems.push(
                     Problem::error("unknown-name", format!("conditions have no `{word}`"))

@@ -67,7 +67,7 @@ pub fn parse(files: &[Arc<File>], presets: &Presets, zone: Option<TimeZone>, pro
     reader.unique_mutes(&mutes);
     let used = std::mem::take(&mut reader.used);
     let of_lists = |(section, _): &&(&'static str, String)| matches!(*section, "lists" | "hours");
-    let unused = shared.places.iter().filter(|(word, _)| of_lists(&word) && !used.contains(*word));
+    let unused = shared.places.iter().filter(|(word, _)| of_lists(word) && !used.contains(*word));
     let unused = unused.map(|((section, word), place)| (*section, At { value: word.clone(), place: place.clone() }));
     let unused = unused.collect();
     RuleSet {
