@@ -15,7 +15,9 @@ use crate::event::{Event, EventId, MISSING, Seq};
 use crate::rules::RuleSet;
 use crate::store::Appended;
 
-/// The turns that each event adds to what a rehearsal may take.
+/// The turns that a month of rules may take without an event: a reminder a minute for ten cases, and some.
+const TURNS_MAX: u64 = 1_000_000;
+/// The turns that each event adds to it.
 const TURNS_EACH: u64 = 20;
 /// All chance in it comes from here; nothing of a message depends on it.
 const SEED: u64 = 1;
@@ -52,7 +54,8 @@ impl Past {
     /// The store in memory failed.
     pub async fn begin(stage: &Stage, mut rules: RuleSet, start: Timestamp) -> Result<Self, Stuck> {
         rules.rules.iter_mut().for_each(|rule| rule.shadow = false);
-        let rehearsal = stage.rehearse(Arc::new(rules), start, SEED).await?;
+        let mut rehearsal = stage.rehearse(Arc::new(rules), start, SEED).await?;
+        rehearsal.turns_max = TURNS_MAX;
         Ok(Self { rehearsal, came: HashMap::new(), would: Vec::new() })
     }
 
