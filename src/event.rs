@@ -239,6 +239,14 @@ pub struct Mute {
     pub until: Timestamp,
 }
 
+impl Mute {
+    /// Whether this silences the same as another from the same moment on, whatever their reasons, authors and ends.
+    pub fn silences_as(&self, other: &Self) -> bool {
+        (&self.rule, &self.destination, &self.events, &self.when, self.from)
+            == (&other.rule, &other.destination, &other.events, &other.when, other.from)
+    }
+}
+
 /// Something noticed that may become an own event: the first comes at once, more of the same kind, rule and
 /// destination as one a minute with a count.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -134,6 +134,16 @@ impl Play {
                 let mute = self.world.mute(value);
                 self.command(Command::Mute(mute));
             }
+            "unmute_all" => {
+                let ids: Vec<String> = self.world.rules.mutes.iter().map(|file| file.mute.id.clone()).collect();
+                let by = value.as_str().unwrap().to_owned();
+                ids.into_iter().for_each(|id| self.command(Command::Unmute { id, by: by.clone() }));
+            }
+            "left" => {
+                if json!(self.world.left) != *value {
+                    return Err(format!("left behind are {:?}, not {value}", self.world.left));
+                }
+            }
             "unmute" => self.command(Command::Unmute { id: owned(value, "id"), by: by() }),
             "replay" => {
                 let event = self.world.seq_of(text(value, "event"));

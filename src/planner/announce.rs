@@ -93,9 +93,14 @@ pub(crate) fn unheard(rule: &Rule, case: &Case, destination: &str) -> bool {
     let mut speaking =
         rule.actions.iter().filter(|action| action.to.iter().any(|to| to.value == destination)).peekable();
     speaking.peek().is_some()
-        && !case.lanes.contains_key(destination)
-        && !case.summed.contains(destination)
+        && !case.told(destination)
         && speaking.all(|action| action.digest.is_none() && !rests_in_digest(action))
+}
+
+/// Whether this tells a destination of the end of what it was told of before: that passes mutes and hours, or people would
+/// go on with what is over.
+fn tells_the_end(occasion: Occasion, case: Option<&Case>, destination: &str) -> bool {
+    occasion == Occasion::Close && case.is_some_and(|case| case.told(destination))
 }
 
 /// Whether what a throttle holds back comes as one message.
@@ -111,9 +116,9 @@ impl Round<'_> {
         if to.is_empty() {
             return;
         }
-        let Some(suppressed) = self.admit(said, &to, tale) else { return };
+        let Some(suppressed) = self.admit(said, case.as_deref(), &to, tale) else { return };
         for destination in to {
-            if self.collect(said, destination, suppressed, tale) {
+            if self.collect(said, case.as_deref(), destination, suppressed, tale) {
                 continue;
             }
             let action = said.acted.action;
@@ -146,7 +151,9 @@ impl Round<'_> {
         for destination in action.to.iter().map(|to| to.value.as_str()) {
             if self.place(destination).is_none() {
                 tale.fail(format!("destination `{destination}` is not configured"));
-            } else if let Some(note) = self.muted(said.rule, destination, Some(said.event), at) {
+            } else if !tells_the_end(said.occasion, case, destination)
+                && let Some(note) = self.muted(said.rule, destination, Some(said.event), at)
+            {
                 tale.action(Outcome::Muted, &action.id, Some(destination), note);
             } else if said.occasion == Occasion::Close
                 && !self.quiet(said.rule, said.occasion, case)
@@ -184,7 +191,8 @@ impl Round<'_> {
     pub fn deliver(&mut self, draft: Draft<'_>, case: Option<&mut Case>, tale: &mut Tale) {
         let quiet = self.quiet(draft.rule, draft.occasion, case.as_deref());
         let (action, to) = (draft.action.id.clone(), draft.delivery.destination.clone());
-        match self.window(draft.action, &to) {
+        let passes = tells_the_end(draft.occasion, case.as_deref(), &to);
+        match if passes { Window::Open } else { self.window(draft.action, &to) } {
             Window::Open => {}
             Window::Never => tale.fail(format!("the hours for `{to}` never begin, so they are not kept")),
             Window::Drop => {

@@ -13,6 +13,7 @@ use crate::planner::announce::{Announcement, Occasion};
 use crate::planner::book::{Doc, id};
 use crate::planner::inputs::{Carried, names_for, rule_named};
 use crate::planner::round::Round;
+use crate::planner::successor::successor;
 use crate::planner::timer::Meaning;
 use crate::planner::why::{Outcome, Tale};
 use crate::rules::{Action, ActionJudgement, Held, Rule};
@@ -97,9 +98,24 @@ pub struct Scheduled {
     /// The date of its `at`, without the offset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub date: Option<Timestamp>,
+    /// The latest `created` of the matches that brought this date: an older one that comes late doesn't move it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
     /// Whether it came due while its rule or action took no part: it fires when that does again.
     #[serde(default, skip_serializing_if = "is_false")]
     pub waits: bool,
+    /// Where its action went when it was set, sorted: by this and its `spec` it is known should the action's words change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub to: Vec<String>,
+}
+
+/// What a match brings to its case's timers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Brought {
+    /// The match.
+    pub event: Seq,
+    /// Its `created`, where that is known: of two dates that of the later one holds.
+    pub created: Option<Timestamp>,
 }
 
 /// How a case came to its end, but for an event that closed it.
@@ -169,6 +185,11 @@ impl Case {
         (lane, Act::Open)
     }
 
+    /// Whether something of it was said at a destination: alone, or in a summary.
+    pub(crate) fn told(&self, destination: &str) -> bool {
+        self.lanes.contains_key(destination) || self.summed.contains(destination)
+    }
+
     /// The id of a timer of it.
     pub(crate) fn timer_id(&self, what: &str) -> String {
         id(&["case", &self.root, &self.key, &self.nth.to_string(), what])
@@ -196,6 +217,13 @@ impl Action {
         let path = |spec: &str| spec.split_once("Some(\"")?.1.split_once(' ').map(|(_, path)| path.to_owned());
         let now = self.spec().as_deref().and_then(path);
         now.zip(path(spec)).is_some_and(|(now, then)| now != then)
+    }
+
+    /// Where it goes, sorted.
+    pub(crate) fn places(&self) -> Vec<String> {
+        let mut to: Vec<String> = self.to.iter().map(|to| to.value.clone()).collect();
+        to.sort();
+        to
     }
 }
 
@@ -234,7 +262,7 @@ impl Round<'_> {
         self.book.delete::<Case>(&[&case.rule, &case.key]);
     }
 
-    fn set_act(&mut self, case: &Case, action: &str, event: Seq, due: Timestamp) {
+    pub(crate) fn set_act(&mut self, case: &Case, action: &str, event: Seq, due: Timestamp) {
         let (rule, key) = (case.rule.clone(), case.key.clone());
         let meaning = Meaning::Act { rule, key, nth: case.nth, action: action.into() };
         self.set_timer(case.timer_id(&id(&["act", action])), due, Some(event), &meaning);
@@ -242,7 +270,7 @@ impl Round<'_> {
 
     /// Starts an action's timer in a case, or moves it where the action's `at` or its words in the rule have changed.
     /// Timers run from the opening; later matches don't restart them.
-    pub fn schedule(&mut self, case: &mut Case, acted: &ActionJudgement<'_>, event: Seq, tale: &mut Tale) {
+    pub fn schedule(&mut self, case: &mut Case, acted: &ActionJudgement<'_>, by: Brought, tale: &mut Tale) {
         let action = acted.action;
         let Some(spec) = action.spec() else { return };
         let date = match (&action.at, &acted.at) {
@@ -262,10 +290,18 @@ impl Round<'_> {
         if case.acked.is_some() && action.at.is_none() {
             return;
         }
-        let old = case.timers.get(&action.id);
-        if old.is_some_and(|old| old.first == first && old.spec == spec) {
-            return;
+        let created = by.created.filter(|_| action.at.is_some());
+        if let Some(old) = case.timers.get_mut(&action.id) {
+            if old.created > created && created.is_some() {
+                // A retry may bring an older match after a newer one: what that said of the date holds.
+                return;
+            }
+            if old.first == first && old.spec == spec {
+                old.created = old.created.max(created);
+                return;
+            }
         }
+        let old = case.timers.get(&action.id);
         let fired = old.map_or(0, |old| old.fired);
         let due = match (fired, action.repeat) {
             (0, _) => Some(first),
@@ -275,9 +311,10 @@ impl Round<'_> {
         };
         let date = date.map(|(_, date)| date);
         // What speaks of a date speaks of the one that holds.
-        let event = old.filter(|old| old.date == date).map_or(event, |old| old.event);
-        let waits = false;
-        case.timers.insert(action.id.clone(), Scheduled { event, first, due, fired, spec, date, waits });
+        let event = old.filter(|old| old.date == date).map_or(by.event, |old| old.event);
+        let (waits, to) = (false, action.places());
+        let timer = Scheduled { event, first, due, fired, spec, date, created, waits, to };
+        case.timers.insert(action.id.clone(), timer);
         match due {
             Some(due) => {
                 self.set_act(case, &action.id, event, due);
@@ -318,9 +355,16 @@ impl Round<'_> {
             // Its rule or action is gone, takes no part, or no longer means this event: nothing is sent, and it fires
             // should they come back while the case is open.
             timer.waits = true;
+            let present = rule_named(self.rules, rule).filter(|rule| rule.enabled);
+            if present.is_some_and(|present| successor(present, &case, action).is_some()) {
+                // It has other words now, and goes on under them as soon as the case is brought in line.
+                self.set_rearm(&case);
+                return self.save_case(&case);
+            }
             tale.action(Outcome::Cancelled, action, None, "not sent: the rules in force no longer ask for it");
             let name = rule_named(self.rules, rule).map_or(rule, |rule| &rule.name.value);
-            self.plan.whys.extend(tale.row(timer.event, name));
+            let event = case.timers.get(action).map_or(case.event, |timer| timer.event);
+            self.plan.whys.extend(tale.row(event, name));
             return self.save_case(&case);
         };
         if acted.action.spec().as_ref() != Some(&timer.spec) {
@@ -336,8 +380,10 @@ impl Round<'_> {
         timer.fired += 1;
         timer.waits = false;
         let number = timer.fired.to_string();
-        timer.due =
-            acted.action.repeat.filter(|_| case.acked.is_none()).and_then(|every| next_of(timer.first, every, now));
+        // What no event can close comes once.
+        let ends = !case.own || case.ends_s.is_some();
+        let every = acted.action.repeat.filter(|_| case.acked.is_none() && ends);
+        timer.due = every.and_then(|every| next_of(timer.first, every, now));
         let (next, event) = (timer.due, timer.event);
         let origin = id(&[&case.timer_id(action), &number]);
         if let Some(next) = next {
@@ -373,6 +419,9 @@ impl Round<'_> {
         let Some(judgement) = carried.judgement.as_ref().filter(|judgement| judgement.rule.enabled) else { return };
         let opening = case.event;
         let mut tale = Tale::default();
+        if carried.seq == opening {
+            self.inherit(&mut case, judgement);
+        }
         for acted in &judgement.actions {
             let action = acted.action;
             let Some(spec) = action.spec() else { continue };
@@ -397,10 +446,12 @@ impl Round<'_> {
             let kept = known.as_ref().filter(|_| elsewhere.is_none()).and_then(|timer| timer.date);
             let at = kept.zip(action.at.as_ref()).map(|(date, at)| Ok(plus(date, at.offset)));
             let at = at.or_else(|| acted.at.clone());
+            let said = known.as_ref().and_then(|timer| timer.created);
+            let created = if kept.is_some() { said } else { said.max(Some(carried.event.created)) };
             let (held, why, throttle, digest) = (acted.held, None, None, None);
             if held == Held::Held || case.timers.contains_key(&action.id) {
                 let acted = ActionJudgement { action, held, why, throttle, digest, at };
-                self.schedule(&mut case, &acted, wanted, &mut tale);
+                self.schedule(&mut case, &acted, Brought { event: wanted, created }, &mut tale);
             }
         }
         self.schedule_end(&mut case, judgement.rule);

@@ -23,7 +23,7 @@ const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 pub(crate) struct Closed {
     /// The latest `created` of a closing event.
     pub created: Timestamp,
-    /// The place of that event, whose own opening is not late.
+    /// The place of that event.
     pub by: Seq,
     /// When it is forgotten.
     pub until: Timestamp,
@@ -99,10 +99,11 @@ impl Round<'_> {
         self.set_timer(id(&["closed", name, key]), until, None, &meaning);
     }
 
-    /// The `created` of the close that an opening comes too late for, if it does.
+    /// The `created` of the close that an opening comes too late for, if it does. One of the same `created`, which often
+    /// is in whole seconds, does not: silence would be worse.
     pub fn late(&mut self, names: &[String], key: &str, judged: &Judged<'_>) -> Option<Timestamp> {
         let closed = self.book.adopt::<Closed>(names, &[key])?;
-        let late = closed.until > self.now && closed.by != judged.seq && judged.event.created <= closed.created;
+        let late = closed.until > self.now && judged.event.created < closed.created;
         late.then_some(closed.created)
     }
 

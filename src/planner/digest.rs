@@ -1,6 +1,6 @@
 //! Digests: messages that wait for each other and go out as one.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,8 @@ use crate::delivery::{Act, DeliveryId, NewDelivery};
 use crate::event::Seq;
 use crate::planner::announce::{Announcement, Draft, Occasion, assignment};
 use crate::planner::book::{Doc, id};
+use crate::planner::case::Case;
+use crate::planner::hold::HeldCase;
 use crate::planner::inputs::{names_for, rule_named};
 use crate::planner::round::Round;
 use crate::planner::timer::Meaning;
@@ -34,6 +36,9 @@ pub(crate) struct Collected {
     /// How many a throttle held back meanwhile.
     #[serde(default)]
     pub suppressed: u64,
+    /// The events among them that only a case's timer told of, with that case: closed or taken by then, they are left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reminders: BTreeMap<Seq, HeldCase>,
 }
 
 impl Doc for Collected {
@@ -61,11 +66,73 @@ impl<'a> Slot<'a> {
     fn parts(&self, rule: &'a str) -> [&'a str; 5] {
         [rule, self.action, self.key, self.destination, made_of(self.rest)]
     }
+
+    /// What the timer of what is collected there says.
+    fn meaning(&self, rule: &str, collected: &Collected) -> Meaning {
+        Meaning::Digest {
+            rule: rule.into(),
+            action: self.action.into(),
+            key: self.key.into(),
+            destination: self.destination.into(),
+            rest: self.rest,
+            cases: collected.reminders.values().map(|case| case.key.clone()).collect(),
+        }
+    }
+}
+
+/// What comes into a digest with an announcement.
+struct Share {
+    /// When a digest that begins with it goes out.
+    due: Timestamp,
+    limit: usize,
+    suppressed: u64,
+    /// The open case whose timer it is.
+    case: Option<HeldCase>,
+}
+
+impl Collected {
+    fn new(due: Timestamp, first: Seq) -> Self {
+        Self { due, first, events: VecDeque::new(), more: 0, suppressed: 0, reminders: BTreeMap::new() }
+    }
+
+    /// Takes an event in; of more than the limit the oldest are only counted.
+    fn take(&mut self, event: Seq, share: Share) {
+        match share.case {
+            Some(case) if !self.events.contains(&event) => _ = self.reminders.insert(event, case),
+            Some(_) => {}
+            // What tells of the match itself stays, whatever becomes of its case.
+            None => _ = self.reminders.remove(&event),
+        }
+        if !self.events.contains(&event) {
+            self.events.push_back(event);
+        }
+        while self.events.len() > share.limit.max(1) {
+            if let Some(oldest) = self.events.pop_front() {
+                self.reminders.remove(&oldest);
+            }
+            self.more = self.more.saturating_add(1);
+        }
+        self.suppressed = self.suppressed.saturating_add(share.suppressed);
+    }
+}
+
+/// The case that what is announced ends with: that of a timer's message. A case of its own ends with its timers, which is
+/// no reason to say nothing.
+fn reminds_of(said: &Announcement<'_>, case: Option<&Case>) -> Option<HeldCase> {
+    let case = case.filter(|case| said.occasion == Occasion::Reminder && !case.own)?;
+    Some(HeldCase { key: case.key.clone(), nth: case.nth })
 }
 
 impl Round<'_> {
     /// Puts an announcement into the action's digest, if it has one. Where the digest's key is absent it acts at once.
-    pub fn collect(&mut self, said: &Announcement<'_>, destination: &str, suppressed: u64, tale: &mut Tale) -> bool {
+    pub fn collect(
+        &mut self,
+        said: &Announcement<'_>,
+        case: Option<&Case>,
+        destination: &str,
+        suppressed: u64,
+        tale: &mut Tale,
+    ) -> bool {
         let action = said.acted.action;
         let Some(digest) = &action.digest else { return false };
         let key = match &said.acted.digest {
@@ -81,7 +148,8 @@ impl Round<'_> {
             DigestTime::At(times) => times.next(self.now),
         };
         let slot = Slot { action: &action.id, key, destination, rest: false };
-        self.gather(said, &slot, due, digest.limit, suppressed, tale);
+        let share = Share { due, limit: digest.limit, suppressed, case: reminds_of(said, case) };
+        self.gather(said, &slot, share, tale);
         true
     }
 
@@ -89,49 +157,31 @@ impl Round<'_> {
     pub fn collect_rest(
         &mut self,
         said: &Announcement<'_>,
+        case: Option<&Case>,
         destination: &str,
-        key: &str,
-        due: Timestamp,
+        (key, due): (&str, Timestamp),
         tale: &mut Tale,
     ) {
         let action = said.acted.action;
         let limit = action.digest.as_ref().map_or(LIMIT, |digest| digest.limit);
         let slot = Slot { action: &action.id, key, destination, rest: true };
-        self.gather(said, &slot, due, limit, 0, tale);
+        let share = Share { due, limit, suppressed: 0, case: reminds_of(said, case) };
+        self.gather(said, &slot, share, tale);
     }
 
-    fn gather(
-        &mut self,
-        said: &Announcement<'_>,
-        slot: &Slot<'_>,
-        due: Timestamp,
-        limit: usize,
-        suppressed: u64,
-        tale: &mut Tale,
-    ) {
+    fn gather(&mut self, said: &Announcement<'_>, slot: &Slot<'_>, share: Share, tale: &mut Tale) {
         let rule = said.rule.name.value.as_str();
         let names = self.names(said.rule);
         let parts = slot.parts(rule);
         let known = self.book.adopt::<Collected>(&names, &parts[1..]);
-        let mut collected = known.unwrap_or_else(|| {
-            let meaning = Meaning::Digest {
-                rule: rule.into(),
-                action: slot.action.into(),
-                key: slot.key.into(),
-                destination: slot.destination.into(),
-                rest: slot.rest,
-            };
-            self.set_timer(id(&[&["digest"], &parts[..]].concat()), due, None, &meaning);
-            Collected { due, first: said.seq, events: VecDeque::new(), more: 0, suppressed: 0 }
-        });
-        if !collected.events.contains(&said.seq) {
-            collected.events.push_back(said.seq);
+        let is_new = known.is_none();
+        let mut collected = known.unwrap_or_else(|| Collected::new(share.due, said.seq));
+        let before = collected.reminders.clone();
+        collected.take(said.seq, share);
+        if is_new || collected.reminders != before {
+            let meaning = slot.meaning(rule, &collected);
+            self.set_timer(id(&[&["digest"], &parts[..]].concat()), collected.due, None, &meaning);
         }
-        while collected.events.len() > limit.max(1) {
-            collected.events.pop_front();
-            collected.more = collected.more.saturating_add(1);
-        }
-        collected.suppressed = collected.suppressed.saturating_add(suppressed);
         let note = format!("in the digest of {} for `{}`", self.moment(collected.due), slot.destination);
         tale.action(Outcome::Digest, slot.action, Some(slot.destination), note);
         self.book.put(&parts, &collected);
@@ -144,18 +194,13 @@ impl Round<'_> {
         let Some(name) = names.first() else { return };
         let slot = Slot { action, key, destination, rest };
         let parts = slot.parts(name);
-        let Some(collected) = self.book.adopt::<Collected>(&names, &parts[1..]) else { return };
-        let meaning = Meaning::Digest {
-            rule: name.clone(),
-            action: action.into(),
-            key: key.into(),
-            destination: destination.into(),
-            rest,
-        };
+        let Some(mut collected) = self.book.adopt::<Collected>(&names, &parts[1..]) else { return };
         if collected.due > self.now {
+            let meaning = slot.meaning(name, &collected);
             return self.set_timer(id(&[&["digest"], &parts[..]].concat()), collected.due, None, &meaning);
         }
         self.book.delete::<Collected>(&parts);
+        self.leave_out(&slot, &names, &mut collected);
         let mut tale = Tale::default();
         let is_told = self.tell_digest(&slot, name, &collected, &mut tale);
         if rest && is_told {
@@ -165,6 +210,25 @@ impl Round<'_> {
         if let Some(row) = tale.row(0, name) {
             let rows = collected.events.iter().map(|event| super::why::WhyRow { event: *event, ..row.clone() });
             self.plan.whys.extend(rows);
+        }
+    }
+
+    /// Takes out the reminders of cases that have closed or were taken since.
+    fn leave_out(&mut self, slot: &Slot<'_>, names: &[String], collected: &mut Collected) {
+        let Some(name) = names.first() else { return };
+        let has_date = self.action_named(name, slot.action).is_some_and(|(_, action)| action.at.is_some());
+        for (event, belongs) in std::mem::take(&mut collected.reminders) {
+            let case = self.case(names, &belongs.key).filter(|case| case.nth == belongs.nth);
+            let (outcome, why) = match case.map(|case| case.acked.filter(|_| !has_date)) {
+                None => (Outcome::Closed, format!("case `{}` has closed", belongs.key)),
+                Some(Some(by)) => (Outcome::Cancelled, format!("{by} took the case")),
+                Some(None) => continue,
+            };
+            collected.events.retain(|collected| *collected != event);
+            let mut tale = Tale::default();
+            let note = format!("left out of the digest for `{}`: {why}", slot.destination);
+            tale.action(outcome, slot.action, Some(slot.destination), note);
+            self.plan.whys.extend(tale.row(event, name));
         }
     }
 

@@ -147,7 +147,8 @@ impl Wanted<'_, '_> {
             }
             Meaning::Closing { rule, case, .. } => self.case_of(rule, &case.key),
             Meaning::Forget { rule, key } => self.case_of(rule, key),
-            Meaning::Digest { rule, action, key, destination, rest } => {
+            Meaning::Digest { rule, action, key, destination, rest, cases } => {
+                cases.iter().for_each(|case| self.case_of(rule, case));
                 for name in names_for(self.inputs.rules, rule) {
                     self.digest(&name, action, key, destination, *rest);
                     self.one::<Window>(&[&name, action, key]);

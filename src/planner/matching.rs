@@ -2,7 +2,7 @@
 
 use crate::planner::announce::{Announcement, Occasion};
 use crate::planner::book::id;
-use crate::planner::case::Case;
+use crate::planner::case::{Brought, Case};
 use crate::planner::inputs::Judged;
 use crate::planner::round::{Round, reasons};
 use crate::planner::why::{Outcome, Tale, WhyRow, because};
@@ -70,7 +70,8 @@ impl Round<'_> {
                 self.announce(&announcement, case.as_deref_mut(), tale);
             }
             if let Some(case) = case.as_deref_mut() {
-                self.schedule(case, acted, judged.seq, tale);
+                let created = Some(judged.event.created);
+                self.schedule(case, acted, Brought { event: judged.seq, created }, tale);
             }
         }
         if let Some(mut case) = case {
@@ -96,7 +97,10 @@ impl Round<'_> {
             (None, None, None) => return self.own_case(judged, rule, false),
         };
         let names = self.names(rule);
-        if let Some(closed) = self.late(&names, key, judged) {
+        let open = self.case(&names, key);
+        if open.is_none()
+            && let Some(closed) = self.late(&names, key, judged)
+        {
             let note = format!("late: case `{key}` was closed by an event of {}", self.moment(closed));
             tale.rule(Outcome::Late, note);
             return Belongs::Late;
@@ -104,7 +108,7 @@ impl Round<'_> {
         if rule.missing.is_some() && !self.opens_missing(judged, rule, tale) {
             return Belongs::Late;
         }
-        match self.case(&names, key) {
+        match open {
             Some(mut case) => {
                 case.count = case.count.saturating_add(1);
                 case.last = self.now;

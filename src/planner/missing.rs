@@ -48,6 +48,17 @@ impl Round<'_> {
         }
     }
 
+    /// A rule that takes no part hears of nothing, so it can't tell what is missing: should it take part again, it begins
+    /// to wait anew. An absence that it told stays told while its case is open.
+    pub fn suspend_missing(&mut self, rule: &Rule) {
+        let names = names_of(self.rules, rule);
+        let name = rule.name.value.as_str();
+        if self.book.adopt::<Awaited>(&names, &[]).is_some_and(|awaited| !awaited.told) {
+            self.book.delete::<Awaited>(&[name]);
+            self.drop_timer(id(&["missing", name]));
+        }
+    }
+
     /// Begins to wait, or goes on; the rule's `for` may have changed meanwhile.
     pub fn arm_missing(&mut self, rule: &Rule, missing: &Missing) {
         let names = names_of(self.rules, rule);
@@ -65,11 +76,14 @@ impl Round<'_> {
         self.set_timer(id(&["missing", rule]), due, None, &Meaning::Missing { rule: rule.into() });
     }
 
-    /// The case has closed: the waiting begins anew.
+    /// The case has closed: the waiting begins anew, if its rule takes part.
     pub fn rearm_missing(&mut self, rule: &str) {
         let Some(rule) = rule_named(self.rules, rule) else { return };
         let Some(missing) = &rule.missing else { return };
         let name = rule.name.value.as_str();
+        if !rule.enabled {
+            return self.book.delete::<Awaited>(&[name]);
+        }
         self.book.put(&[name], &Awaited::from(name, self.now));
         self.set_missing(name, plus(self.now, missing.span));
     }

@@ -32,6 +32,7 @@ mod mute;
 mod own;
 mod prospect;
 mod round;
+mod successor;
 mod sweep;
 mod throttle;
 mod timer;

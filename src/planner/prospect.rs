@@ -13,6 +13,7 @@ use crate::planner::case::{Case, Scheduled};
 use crate::planner::inputs::{Places, names_of, rule_named};
 use crate::planner::ledger::Key;
 use crate::planner::matching::MISSING_KEY;
+use crate::planner::successor::successor;
 use crate::rules::{Action, RuleSet};
 
 /// Something that a case does by the clock.
@@ -59,7 +60,8 @@ impl Case {
             .timers
             .iter()
             .filter_map(|(name, timer)| {
-                let action = rule.and_then(|rule| rule.actions.iter().find(|action| &action.id == name));
+                let present = rule.and_then(|rule| rule.actions.iter().find(|action| &action.id == name));
+                let action = present.or_else(|| successor(rule?, self, name));
                 Some(Pending {
                     action: name.clone(),
                     to: action.into_iter().flat_map(|action| &action.to).map(|to| to.value.clone()).collect(),

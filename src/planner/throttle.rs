@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{from_ms, plus};
 use crate::planner::announce::{Announcement, Occasion};
 use crate::planner::book::{Doc, id};
+use crate::planner::case::Case;
 use crate::planner::inputs::names_for;
 use crate::planner::round::Round;
 use crate::planner::timer::Meaning;
@@ -84,7 +85,7 @@ impl Window {
 impl Round<'_> {
     /// Whether the action's throttle lets an announcement through; if so, how many it held back before. The rest goes
     /// nowhere, or into a digest at the window's end. What a person plans again is not counted.
-    pub fn admit(&mut self, said: &Announcement<'_>, to: &[&str], tale: &mut Tale) -> Option<u64> {
+    pub fn admit(&mut self, said: &Announcement<'_>, case: Option<&Case>, to: &[&str], tale: &mut Tale) -> Option<u64> {
         let action = said.acted.action;
         let Some(throttle) = action.throttle.as_ref().filter(|_| said.occasion != Occasion::Replay) else {
             return Some(0);
@@ -114,7 +115,7 @@ impl Round<'_> {
             let note = format!("more than {} within the throttle's window, until {}", throttle.max, self.moment(frees));
             if throttle.rest_digest {
                 for destination in to {
-                    self.collect_rest(said, destination, key, frees, tale);
+                    self.collect_rest(said, case, destination, (key, frees), tale);
                 }
             } else {
                 window.held_back = window.held_back.saturating_add(1);

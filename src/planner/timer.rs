@@ -24,7 +24,16 @@ pub(crate) enum Meaning {
     /// A close need not be remembered any more.
     Forget { rule: String, key: String },
     /// A digest goes out.
-    Digest { rule: String, action: String, key: String, destination: String, rest: bool },
+    Digest {
+        rule: String,
+        action: String,
+        key: String,
+        destination: String,
+        rest: bool,
+        /// The keys of the cases whose reminders are in it.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        cases: BTreeSet<String>,
+    },
     /// A window of hours opens.
     Hold { destination: String, opens: Timestamp, held: BTreeSet<HeldRef> },
     /// A throttle's window may be empty.
@@ -100,7 +109,7 @@ impl Round<'_> {
             Meaning::End { rule, key, nth } => self.end_due(rule, key, *nth, carried),
             Meaning::Closing { rule, case, ending } => self.closing_due(rule, case, ending, carried),
             Meaning::Forget { rule, key } => self.forget_close(rule, key),
-            Meaning::Digest { rule, action, key, destination, rest } => {
+            Meaning::Digest { rule, action, key, destination, rest, .. } => {
                 self.digest_due(rule, action, key, destination, *rest);
             }
             Meaning::Hold { destination, opens, .. } => self.hours_open(destination, *opens),

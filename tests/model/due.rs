@@ -1,9 +1,11 @@
 //! What the reference does when something comes due: reminders, ends of cases, digests, openings of hours.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::reference::Event;
-use super::reference::{Case, Due, HELD_BACK_KEPT, Held, Hold, How, Occasion, Reference, Said, Slot, Timer, Window};
+use super::reference::{
+    Case, Collected, Due, HELD_BACK_KEPT, Held, Hold, How, Occasion, Reference, Said, Slot, Timer, Window,
+};
 use super::spec::{Action, Ms, Spec};
 
 /// Starts an action's timer in a case, or moves it where its date or its words have changed. `kept` is the date that is
@@ -19,10 +21,19 @@ pub(super) fn schedule(case: &mut Case, action: &Action, event: &Event, kept: Op
     if case.acked && action.before.is_none() {
         return;
     }
-    let old = case.timers.get(action.name);
-    if old.is_some_and(|old| old.first == first && old.times == times) {
-        return;
+    let kept_created = case.timers.get(action.name).filter(|_| kept.is_some()).map(|old| old.created);
+    let created = kept_created.unwrap_or(action.before.map(|_| event.created));
+    if let Some(old) = case.timers.get_mut(action.name) {
+        if created.is_some() && created < old.created {
+            // Of two dates, the one said later holds, whichever came later.
+            return;
+        }
+        if old.first == first && old.times == times {
+            old.created = created.max(old.created);
+            return;
+        }
     }
+    let old = case.timers.get(action.name);
     let fired = old.map_or(0, |old| old.fired);
     let due = match (fired, action.repeat) {
         (0, _) => Some(first),
@@ -31,7 +42,7 @@ pub(super) fn schedule(case: &mut Case, action: &Action, event: &Event, kept: Op
     };
     // What speaks of a date speaks of the one that holds.
     let event = old.filter(|old| old.date == date).map_or(event, |old| &old.event).clone();
-    let timer = Timer { event, first, due, fired, times, date, waits: false, set: true };
+    let timer = Timer { event, first, due, fired, times, date, created, waits: false, set: true };
     case.timers.insert(action.name.to_owned(), timer);
 }
 
@@ -178,14 +189,52 @@ impl Reference {
         self.cases.insert(at.clone(), case);
     }
 
+    pub(super) fn collect(
+        &mut self,
+        spec: &Spec,
+        action: &Action,
+        event: &Event,
+        to: &str,
+        (rest, due, limit): (bool, Ms, usize),
+        (suppressed, of): (u64, Option<(String, i64)>),
+    ) {
+        let slot = (spec.line.to_owned(), action.name.to_owned(), event.key.clone(), to.to_owned(), rest);
+        let fresh = Collected { due, events: Vec::new(), more: 0, suppressed: 0, reminders: BTreeMap::new() };
+        let collected = self.digests.entry(slot).or_insert(fresh);
+        let is_new = !collected.events.contains(&event.seq);
+        if is_new {
+            collected.events.push(event.seq);
+        }
+        match of {
+            Some(of) if is_new => _ = collected.reminders.insert(event.seq, of),
+            Some(_) => {}
+            None => _ = collected.reminders.remove(&event.seq),
+        }
+        while collected.events.len() > limit {
+            let oldest = collected.events.remove(0);
+            collected.reminders.remove(&oldest);
+            collected.more += 1;
+        }
+        collected.suppressed += suppressed;
+    }
+
     fn tell_digest(&mut self, specs: &[Spec], now: Ms, slot: &Slot) {
         if self.digests.get(slot).is_none_or(|digest| digest.due > now) {
             return;
         }
-        let Some(collected) = self.digests.remove(slot) else { return };
+        let Some(mut collected) = self.digests.remove(slot) else { return };
         let (line, action, key, to, rest) = slot;
         let acted = named(specs, line).and_then(|spec| spec.action(action));
+        // What only reminded of a case that is over, or that somebody took, need not be said.
+        for (event, (key, nth)) in &collected.reminders {
+            let case = self.cases.get(&(line.clone(), key.clone())).filter(|case| case.nth == *nth);
+            let dated = acted.is_some_and(|acted| acted.before.is_some());
+            if case.is_none_or(|case| case.acked && !dated) {
+                collected.events.retain(|collected| collected != event);
+            }
+        }
         if let Some(acted) = acted
+            && !collected.events.is_empty()
             && !self.is_muted(line, to, now)
         {
             let said = Said {
@@ -299,11 +348,16 @@ fn leak(name: &str) -> &'static str {
     Box::leak(name.to_owned().into_boxed_str())
 }
 
+/// Whether a destination was told of a case, alone or in a summary.
+pub(super) fn was_told(case: &Case, to: &str) -> bool {
+    case.shown.contains_key(to) || case.summed.contains(to)
+}
+
 /// Whether the rule speaks to a destination, and never did in this case: it need not hear of its close.
 pub(super) fn is_unheard(spec: &Spec, case: &Case, to: &str) -> bool {
     let speaking: Vec<&Action> = spec.actions.iter().filter(|action| action.to.contains(&to)).collect();
     let sums_up =
         |action: &&Action| action.digest.is_some() || action.throttle.is_some_and(|throttle| throttle.rest_digest);
-    let heard = case.shown.contains_key(to) || case.summed.contains(to) || speaking.iter().any(sums_up);
+    let heard = was_told(case, to) || speaking.iter().any(sums_up);
     !speaking.is_empty() && !heard
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::due::{is_unheard, schedule, schedule_end};
+use super::due::{is_unheard, schedule, schedule_end, was_told};
 use super::spec::{Action, DAY, Hours, Ms, Spec};
 
 /// What stands at one place of the inbox.
@@ -116,6 +116,8 @@ pub(super) struct Timer {
     pub(super) fired: u64,
     pub(super) times: Times,
     pub(super) date: Option<Ms>,
+    /// The latest `created` of what brought the date.
+    pub(super) created: Option<Ms>,
     /// Came due while the rules didn't ask for it.
     pub(super) waits: bool,
     /// Whether it would wake anybody.
@@ -125,7 +127,6 @@ pub(super) struct Timer {
 #[derive(Debug, Clone)]
 pub(super) struct Closed {
     pub(super) created: Ms,
-    pub(super) by: i64,
     pub(super) until: Ms,
 }
 
@@ -143,6 +144,8 @@ pub(super) struct Collected {
     pub(super) events: Vec<i64>,
     pub(super) more: u64,
     pub(super) suppressed: u64,
+    /// The events that only a reminder told of, with the key and number of their case.
+    pub(super) reminders: BTreeMap<i64, (String, i64)>,
 }
 
 #[derive(Debug, Clone)]
@@ -358,11 +361,11 @@ impl Reference {
             return;
         }
         let at = (spec.line.to_owned(), event.key.clone());
-        let late = |closed: &Closed| closed.until > now && closed.by != event.seq && event.created <= closed.created;
-        if self.closed.get(&at).is_some_and(late) {
+        let known = self.cases.remove(&at);
+        let late = |closed: &Closed| closed.until > now && event.created < closed.created;
+        if known.is_none() && self.closed.get(&at).is_some_and(late) {
             return;
         }
-        let known = self.cases.remove(&at);
         let opened = known.is_none();
         let mut case = match known {
             Some(case) => Case { count: case.count + 1, last: now, newest: case.newest.max(event.created), ..case },
@@ -398,7 +401,7 @@ impl Reference {
         let until = now + DAY;
         let closed = match self.closed.get(&at) {
             Some(known) if known.created > event.created => Closed { until, ..known.clone() },
-            _ => Closed { created: event.created, by: event.seq, until },
+            _ => Closed { created: event.created, until },
         };
         self.closed.insert(at.clone(), closed);
         if self.cases.get(&at).is_some_and(|case| case.newest <= event.created)
@@ -495,15 +498,19 @@ impl Reference {
         let heard_at = if occasion == Occasion::Match { event.received } else { now };
         let knows =
             |to: &str| occasion != Occasion::Close || case.as_ref().is_none_or(|case| !is_unheard(spec, case, to));
-        let audible = |to: &&str| !self.is_muted(spec.line, to, heard_at) && knows(to);
+        let ends = |to: &str| occasion == Occasion::Close && case.as_ref().is_some_and(|case| was_told(case, to));
+        let audible = |to: &&str| (ends(to) || !self.is_muted(spec.line, to, heard_at)) && knows(to);
         let to: Vec<&str> = action.to.iter().copied().filter(audible).collect();
         if to.is_empty() {
             return;
         }
-        let Some(suppressed) = self.admit(spec, action, event, &to, now) else { return };
+        let reminded =
+            case.as_ref().filter(|_| occasion == Occasion::Reminder).map(|case| (case.key.clone(), case.nth));
+        let Some(suppressed) = self.admit(spec, action, event, &to, (now, &reminded)) else { return };
         for to in to {
             if let Some(digest) = action.digest {
-                self.collect(spec, action, event, to, (false, now + digest.every, digest.limit), suppressed);
+                let of = reminded.clone();
+                self.collect(spec, action, event, to, (false, now + digest.every, digest.limit), (suppressed, of));
                 continue;
             }
             let said = Said {
@@ -520,7 +527,14 @@ impl Reference {
         }
     }
 
-    fn admit(&mut self, spec: &Spec, action: &Action, event: &Event, to: &[&str], now: Ms) -> Option<u64> {
+    fn admit(
+        &mut self,
+        spec: &Spec,
+        action: &Action,
+        event: &Event,
+        to: &[&str],
+        (now, of): (Ms, &Option<(String, i64)>),
+    ) -> Option<u64> {
         let Some(throttle) = action.throttle else { return Some(0) };
         let at = (spec.line.to_owned(), action.name.to_owned(), event.key.clone());
         let fresh = Window { look: now + throttle.every, ..Window::default() };
@@ -535,34 +549,12 @@ impl Reference {
             let frees = window.acted[window.acted.len() - throttle.max] + throttle.every;
             let limit = action.digest.map_or(50, |digest| digest.limit);
             for to in to {
-                self.collect(spec, action, event, to, (true, frees, limit), 0);
+                self.collect(spec, action, event, to, (true, frees, limit), (0, of.clone()));
             }
         } else {
             window.held_back += 1;
         }
         None
-    }
-
-    fn collect(
-        &mut self,
-        spec: &Spec,
-        action: &Action,
-        event: &Event,
-        to: &str,
-        (rest, due, limit): (bool, Ms, usize),
-        suppressed: u64,
-    ) {
-        let slot = (spec.line.to_owned(), action.name.to_owned(), event.key.clone(), to.to_owned(), rest);
-        let fresh = Collected { due, events: Vec::new(), more: 0, suppressed: 0 };
-        let collected = self.digests.entry(slot).or_insert(fresh);
-        if !collected.events.contains(&event.seq) {
-            collected.events.push(event.seq);
-        }
-        while collected.events.len() > limit {
-            collected.events.remove(0);
-            collected.more += 1;
-        }
-        collected.suppressed += suppressed;
     }
 
     pub(super) fn deliver(
@@ -573,7 +565,8 @@ impl Reference {
         case: Option<&mut Case>,
         now: Ms,
     ) {
-        match hours.and_then(|hours| Some((hours, hours.closed_until(now)?))) {
+        let ends = occasion == Occasion::Close && case.as_ref().is_some_and(|case| was_told(case, &said.to));
+        match hours.filter(|_| !ends).and_then(|hours| Some((hours, hours.closed_until(now)?))) {
             None => self.say(said, occasion, case),
             Some((hours, _)) if hours.drop => {}
             Some((_, opens)) => {

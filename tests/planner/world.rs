@@ -12,7 +12,8 @@ use fanfare::event::{Command, Entry, Event, EventId, Item, Mute, Seq, Signal};
 use fanfare::planner::ledger::DueTimer;
 use fanfare::planner::why::WhyRow;
 use fanfare::planner::{
-    Case, Entered, Fired, Inputs, Key, Keys, Ledger, PlaceFacts, Places, Plan, Sweep, Timer, arm, arm_keys, keys, plan,
+    Case, Entered, Fired, Inputs, Key, Keys, Ledger, PlaceFacts, Places, Plan, Sweep, Timer, arm, arm_keys, keys,
+    orphans, plan,
 };
 use fanfare::problem::{File, Problems};
 use fanfare::rules::{RuleSet, parse};
@@ -48,6 +49,8 @@ pub struct World {
     /// Own events not yet asked for.
     pub own: Vec<Event>,
     pub whys: Vec<WhyRow>,
+    /// The keys of the cases that the last reload left behind.
+    pub left: Vec<String>,
     pub stuck: BTreeSet<String>,
     /// Nothing is planned while this holds.
     pub held_back: bool,
@@ -119,6 +122,7 @@ impl World {
             sent: Vec::new(),
             own: Vec::new(),
             whys: Vec::new(),
+            left: Vec::new(),
             stuck: BTreeSet::new(),
             held_back: false,
             batch: 100,
@@ -131,6 +135,7 @@ impl World {
     /// Other rules come into force.
     pub fn reload(&mut self, text: &str) {
         self.rules = rules_in(text, self.zone.as_deref());
+        self.left = orphans(&self.rules, &self.cases()).into_iter().map(|orphan| orphan.key).collect();
         self.load(text);
     }
 

@@ -1,0 +1,50 @@
+//! An action without a name is known by what it says and when. Where its words were mended, what waited for the old words
+//! goes on under the new ones, and what was said is not said again. Pure.
+
+use crate::planner::book::id;
+use crate::planner::case::Case;
+use crate::planner::round::Round;
+use crate::rules::{Action, Held, Judgement, Rule};
+
+/// The action that a case's timer belongs to now, where the rule no longer has the one that set it: the only new one that
+/// goes to the same destinations at the same time. What waits already in the case under its own id is not new.
+pub(crate) fn successor<'r>(rule: &'r Rule, case: &Case, gone: &str) -> Option<&'r Action> {
+    let timer = case.timers.get(gone).filter(|_| rule.actions.iter().all(|action| action.id != gone))?;
+    let fits = |action: &&Action| {
+        // Older programs didn't keep the destinations.
+        let same_places = timer.to.is_empty() || timer.to == action.places();
+        same_places && !case.timers.contains_key(&action.id) && action.spec().as_ref() == Some(&timer.spec)
+    };
+    let mut fitting = rule.actions.iter().filter(fits);
+    fitting.next().filter(|_| fitting.next().is_none())
+}
+
+impl Round<'_> {
+    /// Hands the timers of actions that the rule no longer has to those that took their place, as they stand: what has
+    /// fired has fired.
+    pub fn inherit(&mut self, case: &mut Case, judgement: &Judgement<'_>) {
+        let rule = judgement.rule;
+        let mut gone: Vec<(u64, String)> = case.timers.iter().map(|(id, timer)| (timer.fired, id.clone())).collect();
+        // Of two that one action could follow, it follows the one that said more.
+        gone.sort_by(|a, b| b.cmp(a));
+        for (_, old) in gone {
+            let Some(heir) = successor(rule, case, &old).map(|heir| heir.id.clone()) else { continue };
+            let holds = judgement.actions.iter().any(|acted| acted.action.id == heir && acted.held == Held::Held);
+            let Some(mut timer) = case.timers.get(&old).cloned() else { continue };
+            if !holds && timer.event == case.event {
+                // It asks for something else of the event: another action, which happens to go there at that time.
+                continue;
+            }
+            case.timers.remove(&old);
+            self.drop_timer(case.timer_id(&id(&["act", &old])));
+            timer.to = rule.actions.iter().find(|action| action.id == heir).map(Action::places).unwrap_or_default();
+            if let Some(due) = timer.due {
+                self.set_act(case, &heir, timer.event, due);
+            }
+            for shown in case.lanes.values_mut().filter(|shown| shown.action == old) {
+                shown.action.clone_from(&heir);
+            }
+            case.timers.insert(heir, timer);
+        }
+    }
+}
