@@ -120,7 +120,7 @@ fn list_text(list: &Value) -> String {
             cell(item, "key"),
             cell(item, "opened"),
             cell(item, "count"),
-            item["timers"].as_array().and_then(|timers| timers.first()).map(next_text).unwrap_or_default(),
+            coming(item).map(next_text).unwrap_or_default(),
             cell(item, "id"),
         ]
     };
@@ -128,17 +128,22 @@ fn list_text(list: &Value) -> String {
     term::table(&heads, &items.iter().map(row).collect::<Vec<_>>())
 }
 
+/// What comes next by the clock. What came due while no rule asked for it may never come.
+fn coming(case: &Value) -> Option<&Value> {
+    case["timers"].as_array()?.iter().find(|timer| timer["waits"] != true)
+}
+
 /// `2026-01-05T12:00:00Z to label-heads, finance`.
 fn next_text(timer: &Value) -> String {
     let to: Vec<String> =
-        timer["to"].as_array().into_iter().flatten().filter_map(Value::as_str).map(term::safe).collect();
+        timer["to"].as_array().into_iter().flatten().filter_map(Value::as_str).map(term::one_line).collect();
     let next = cell(timer, "next");
     if to.is_empty() { format!("{next} (no longer in the rules)") } else { format!("{next} to {}", to.join(", ")) }
 }
 
 fn show_text(case: &Value) -> String {
     let taken = match case["acked_by"].as_str() {
-        Some(by) => format!("taken by {} {}", term::safe(by), cell(case, "acked_at")),
+        Some(by) => format!("taken by {} {}", term::one_line(by), cell(case, "acked_at")),
         None => term::warn("nobody took it"),
     };
     let mut lines = vec![
@@ -171,7 +176,10 @@ fn show_text(case: &Value) -> String {
     if timers.is_empty() {
         lines.push("nothing more comes by the clock".into());
     }
-    lines.extend(timers.iter().map(|timer| format!("next: {}", next_text(timer))));
+    lines.extend(timers.iter().map(|timer| match timer["waits"] == true {
+        true => format!("not sent {}: it comes should the rules ask for it again", cell(timer, "next")),
+        false => format!("next: {}", next_text(timer)),
+    }));
     lines.push(String::new());
     lines.push(deliveries::list_text(&case["deliveries"]));
     lines.join("\n")

@@ -185,7 +185,8 @@ fn show_text(delivery: &Value) -> String {
             cell(attempt, "took_ms")
         ));
         for key in ["answer", "sent"] {
-            let text = cell(attempt, key);
+            // Further lines stand deeper, so that none of them looks like one of ours.
+            let text = attempt[key].as_str().map(term::safe).unwrap_or_default().replace('\n', "\n    ");
             if !text.is_empty() {
                 lines.push(format!("  {key}: {text}"));
             }

@@ -272,7 +272,7 @@ pub(crate) fn print(format: Format, document: &Value, text: impl Fn(&Value) -> S
 pub(crate) fn cell(item: &Value, key: &str) -> String {
     match &item[key] {
         Value::Null => String::new(),
-        Value::String(text) => term::safe(text),
+        Value::String(text) => term::one_line(text),
         other => other.to_string(),
     }
 }

@@ -244,7 +244,7 @@ fn shown(rules: &RuleSet, event: &Event) -> String {
 }
 
 fn text(event: &Event, answers: &[Answer<'_>], shown: &str, named: bool) -> String {
-    let mut out = format!("{}  {}\n\n", term::bold(&term::safe(&event.kind)), term::safe(event.id.as_str()));
+    let mut out = format!("{}  {}\n\n", term::bold(&term::one_line(&event.kind)), term::one_line(event.id.as_str()));
     out.push_str(shown);
     for answer in answers {
         match answer.judgement() {
@@ -287,7 +287,7 @@ fn judged(answer: &Answer<'_>, judgement: &Judgement<'_>, out: &mut String) {
     }
     for (what, key) in [("case", &judgement.case), ("closes case", &judgement.closes)] {
         match key {
-            Some(Ok(key)) => out.push_str(&format!("  {what} {}\n", term::safe(key))),
+            Some(Ok(key)) => out.push_str(&format!("  {what} {}\n", term::one_line(key))),
             Some(Err(absent)) => out.push_str(&format!("  {} {what}: {absent}\n", term::bad("✗"))),
             None => {}
         }
@@ -340,7 +340,7 @@ fn when(judgement: &ActionJudgement<'_>) -> String {
 fn apart(key: Option<&Result<String, String>>) -> String {
     match key {
         None => String::new(),
-        Some(Ok(key)) => format!(" of {}", term::safe(key)),
+        Some(Ok(key)) => format!(" of {}", term::one_line(key)),
         Some(Err(absent)) => format!(" ({} {absent})", term::bad("✗")),
     }
 }

@@ -26,7 +26,7 @@ impl Reload {
             println!("{} `{}` needs a restart", term::warn("note:"), key.as_str().unwrap_or_default());
         }
         for orphan in answer["orphaned_cases"].as_array().into_iter().flatten() {
-            let word = |name: &str| term::safe(orphan[name].as_str().unwrap_or_default());
+            let word = |name: &str| term::one_line(orphan[name].as_str().unwrap_or_default());
             let gone = match orphan["actions"].as_array().is_none_or(Vec::is_empty) {
                 true => "the rule is gone (renamed? write `formerly:`)",
                 false => "what it waits for is gone",

@@ -89,9 +89,26 @@ pub(crate) fn state(word: &str) -> String {
     }
 }
 
-/// Text from a sender, made safe for a terminal: no control characters but line breaks and tabs.
+/// Text from a sender, made safe for a terminal: no control characters but line breaks and tabs, and none of those by
+/// which text is shown in another order than it has.
 pub(crate) fn safe(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+    let is_safe = |c: char| matches!(c, '\n' | '\t') || !(c.is_control() || turns(c));
+    text.chars().map(|c| if is_safe(c) { c } else { '\u{fffd}' }).collect()
+}
+
+/// The same where it stands in a line with others: it can't begin another line.
+pub(crate) fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || turns(c) || breaks(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Unicode's controls of direction (its property `Bidi_Control`).
+fn turns(c: char) -> bool {
+    matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// What ends a line, or a column.
+fn breaks(c: char) -> bool {
+    matches!(c, '\n' | '\r' | '\t' | '\u{000b}' | '\u{000c}' | '\u{0085}' | '\u{2028}' | '\u{2029}')
 }
 
 /// `1 rule`, `2 rules`.
@@ -108,10 +125,13 @@ pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
     time_of_text(text, &TimeZone::UTC).map_err(|note| format!("{note}; {hint}"))
 }
 
-/// Columns under their heads, each as wide as its widest cell. Cells may be painted: `widths` go by `plain`.
+/// Columns under their heads, each as wide as its widest cell. Cells may be painted, so text from a sender must have been
+/// made safe before; whatever stands in one, it stays in its row.
 pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let in_row = |cell: &String| cell.replace(|c| breaks(c) || turns(c), "\u{fffd}");
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(in_row).collect()).collect();
     let mut widths: Vec<usize> = heads.iter().map(|head| head.chars().count()).collect();
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(visible(cell));
         }
@@ -144,4 +164,26 @@ fn visible(cell: &str) -> usize {
         }
     }
     count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{one_line, safe, table};
+
+    const FORGED: &str = "C1\r\nopen\u{2028}ben\tC2\u{202e}dekat\u{2066}\u{200f}\x1b[2J";
+
+    #[test]
+    fn a_key_can_neither_begin_a_row_nor_turn_what_follows_it() {
+        let rows = [vec![one_line(FORGED), "x".to_owned()], vec!["a\nb".to_owned(), "y".to_owned()]];
+        let shown = table(&["key", "id"], &rows);
+        assert_eq!(shown.lines().count(), 3, "{shown}");
+        assert!(!shown.contains(['\u{202e}', '\u{2066}', '\u{200f}', '\u{2028}', '\r', '\t']), "{shown:?}");
+        assert!(one_line(FORGED).chars().all(|c| !c.is_control()));
+    }
+
+    #[test]
+    fn text_of_several_lines_keeps_them_and_loses_what_turns_it() {
+        assert_eq!(safe("one\n\ttwo \u{202e}eerht\x07"), "one\n\ttwo \u{fffd}eerht\u{fffd}");
+        assert_eq!(safe("שלום, مرحبا"), "שלום, مرحبا");
+    }
 }

@@ -1,6 +1,6 @@
 //! `missing`: a case that opens when what should come has not come for a time, and closes with the next.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -14,6 +14,7 @@ use crate::planner::round::{Round, reasons};
 use crate::planner::timer::Meaning;
 use crate::planner::why::{Outcome, Tale, because};
 use crate::rules::{Held, Judgement, Missing, Rule, Why};
+use crate::yaml::span_text;
 
 /// What a rule waits for, under its name. Armed when the rule is first loaded, and it lasts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -146,15 +147,4 @@ impl Round<'_> {
         }
         holds
     }
-}
-
-/// A span in the largest unit that it is whole in.
-fn span_text(span: SignedDuration) -> String {
-    let seconds = span.as_secs();
-    for (unit, length) in [("d", 86_400), ("h", 3_600), ("m", 60)] {
-        if seconds % length == 0 {
-            return format!("{}{unit}", seconds / length);
-        }
-    }
-    format!("{seconds}s")
 }

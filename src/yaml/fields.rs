@@ -239,3 +239,14 @@ pub fn span_of_time(text: &str) -> Option<jiff::SignedDuration> {
     }
     (total_ms <= 3_650 * 86_400_000).then(|| jiff::SignedDuration::from_millis(total_ms))
 }
+
+/// A span in the largest unit that it is whole in, as [`span_of_time`] reads it.
+pub fn span_text(span: jiff::SignedDuration) -> String {
+    let seconds = span.as_secs();
+    for (unit, length) in [("d", 86_400), ("h", 3_600), ("m", 60)] {
+        if seconds % length == 0 {
+            return format!("{}{unit}", seconds / length);
+        }
+    }
+    format!("{seconds}s")
+}

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub use self::fields::{Fields, Slip, span_hint, span_of_time};
+pub use self::fields::{Fields, Slip, span_hint, span_of_time, span_text};
 use crate::problem::{File, Place, Problem, Problems};
 
 mod fields;

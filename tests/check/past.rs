@@ -85,8 +85,13 @@ async fn a_rule_that_is_gone_leaves_its_open_cases_behind_and_check_names_them()
     std::fs::write(candidate.path().join("rules/main.yaml"), known).unwrap();
     assert_eq!(of(&check(candidate.path()), "orphaned-cases"), Vec::<&str>::new());
 
+    // Only called and worded otherwise, a reminder is the same.
+    let reworded = RULES.replace("name: again", "name: more").replace("text: still", "text: yet");
+    std::fs::write(candidate.path().join("rules/main.yaml"), &reworded).unwrap();
+    assert_eq!(of(&check(candidate.path()), "orphaned-cases"), Vec::<&str>::new());
+
     // A reminder that waits is gone.
-    std::fs::write(candidate.path().join("rules/main.yaml"), RULES.replace("name: again", "name: more")).unwrap();
+    std::fs::write(candidate.path().join("rules/main.yaml"), reworded.replace("after: 2h", "after: 9h")).unwrap();
     let said = check(candidate.path());
     let [told] = of(&said, "orphaned-cases")[..] else { panic!("{said:?}") };
     assert!(told.contains("waits for a reminder that the rule no longer has"), "{told}");

@@ -187,7 +187,7 @@ fn line(one: &Differs<'_>, is_compared: bool) -> String {
     let at = one.at.strftime("%Y-%m-%d %H:%M");
     let event = event.as_ref().map_or("none came", EventId::as_str);
     let says = one.title.map(|title| format!(": {title}")).unwrap_or_default();
-    let text = term::safe(&format!("{at}  {rule} to {destination}{says}  ({event})")).replace(['\n', '\t'], " ");
+    let text = term::one_line(&format!("{at}  {rule} to {destination}{says}  ({event})"));
     match (is_compared, one.title) {
         (true, Some(_)) => term::good(&format!("+ {text}")),
         (true, None) => term::bad(&format!("- {text}")),

@@ -25,6 +25,7 @@ mod conditions;
 pub mod evidence;
 mod hours;
 mod paths;
+mod too_late;
 mod twins;
 mod types;
 mod unused;
@@ -148,6 +149,12 @@ pub static ALL: &[Suspicion] = &[
         cases::never_closes,
         "A case repeats its reminders and nothing ever closes it",
         "Say what ends it: `closed_by: TYPE`, `closes_after: 90d`, or both",
+    ),
+    warning(
+        "after-the-end",
+        too_late::after_the_end,
+        "A reminder (`after`, `repeat`) is due only when its case has ended by itself",
+        "Let the case last longer (`closes_after`), or remind sooner",
     ),
     note(
         "cannot-thread",
