@@ -97,10 +97,7 @@ impl Round<'_> {
             (None, None, None) => return self.own_case(judged, rule, false),
         };
         let names = self.names(rule);
-        let open = self.case(&names, key);
-        if open.is_none()
-            && let Some(closed) = self.late(&names, key, judged)
-        {
+        if let Some(closed) = self.late(&names, key, judged) {
             let note = format!("late: case `{key}` was closed by an event of {}", self.moment(closed));
             tale.rule(Outcome::Late, note);
             return Belongs::Late;
@@ -108,7 +105,7 @@ impl Round<'_> {
         if rule.missing.is_some() && !self.opens_missing(judged, rule, tale) {
             return Belongs::Late;
         }
-        match open {
+        match self.case(&names, key) {
             Some(mut case) => {
                 case.count = case.count.saturating_add(1);
                 case.last = self.now;

@@ -361,11 +361,11 @@ impl Reference {
             return;
         }
         let at = (spec.line.to_owned(), event.key.clone());
-        let known = self.cases.remove(&at);
         let late = |closed: &Closed| closed.until > now && event.created < closed.created;
-        if known.is_none() && self.closed.get(&at).is_some_and(late) {
+        if self.closed.get(&at).is_some_and(late) {
             return;
         }
+        let known = self.cases.remove(&at);
         let opened = known.is_none();
         let mut case = match known {
             Some(case) => Case { count: case.count + 1, last: now, newest: case.newest.max(event.created), ..case },
