@@ -225,8 +225,10 @@ impl Player {
         }
         self.now_ms = self.now_ms.max(until);
         self.settle().await;
-        let before = from_ms(until - DAY);
-        while self.store().prune(before, before, 500).await.unwrap() > 0 {}
+        // Ids are remembered for longer than a case stays open, as they are by default: an event that was forgotten while
+        // what it led to still stands would be planned to no avail.
+        let (before, before_dead) = (from_ms(until - DAY), from_ms(until - 90 * DAY));
+        while self.store().prune(before, before_dead, 500).await.unwrap() > 0 {}
     }
 
     /// Plans and sends all that there is to do now. Gives when there will be more.
