@@ -186,3 +186,18 @@ fn every_format_tells_errors_warnings_and_notes_apart_and_strict_fails_for_warni
 fn codes(loaded: &Loaded) -> BTreeSet<&'static str> {
     loaded.problems.iter().map(|problem| problem.code).collect()
 }
+
+#[test]
+fn a_byte_that_is_no_utf_8_is_shown_where_it_stands() {
+    let folder = folder(&[("rules/good.yaml", "rules: []\n")]);
+    std::fs::write(folder.path().join("rules/r.yaml"), b"rules:\n  - name: Beyonc\xe9 # latin-1\n").unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_fanfare"))
+        .args(["check", "--rules-only"])
+        .current_dir(folder.path())
+        .env_remove("FANFARE_CONFIG")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("error[unreadable]: what stands here is not UTF-8\n --> rules/r.yaml:2:17\n"), "{text}");
+    assert!(text.contains("- name: Beyonc\u{fffd} # latin-1"), "{text}");
+}

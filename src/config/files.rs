@@ -11,7 +11,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::config::substitute::{Environment, secret_files};
-use crate::problem::{File, Problem, Problems};
+use crate::problem::{File, Place, Problem, Problems};
 use crate::yaml::SIZE_MAX;
 
 /// The most files that a folder of rules or templates may have.
@@ -156,16 +156,28 @@ pub fn tests(path: &Path, problems: &mut Problems) -> Vec<Arc<File>> {
 
 /// Reads one file, shown as `shown`.
 pub fn read(path: &Path, shown: &str, problems: &mut Problems) -> Option<Arc<File>> {
-    match read_text(path) {
-        Ok(text) => Some(File::new(shown, text)),
+    let bytes = match read_bytes(path) {
+        Ok(bytes) => bytes,
         Err(error) => {
             problems.push(Problem::error(UNREADABLE, format!("`{shown}` can't be read: {error}")));
+            return None;
+        }
+    };
+    match String::from_utf8(bytes) {
+        Ok(text) => Some(File::new(shown, text)),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            // The rest is shown as far as it can be.
+            let file = File::new(shown, String::from_utf8_lossy(error.as_bytes()));
+            let place = Place::new(&file, at..at + char::REPLACEMENT_CHARACTER.len_utf8());
+            let mend = "save the file as UTF-8";
+            problems.push(Problem::error(UNREADABLE, "what stands here is not UTF-8").at(&place).hint(mend));
             None
         }
     }
 }
 
-fn read_text(path: &Path) -> Result<String, String> {
+fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
     if !file.metadata().map_err(|error| error.to_string())?.is_file() {
         return Err("it is no plain file".into());
@@ -173,11 +185,7 @@ fn read_text(path: &Path) -> Result<String, String> {
     let mut bytes = Vec::new();
     // One byte more than YAML takes, so that the reader of the file can say that it is too large.
     file.take(SIZE_MAX as u64 + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|error| {
-        let line =
-            error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-        format!("line {line} is not UTF-8")
-    })
+    Ok(bytes)
 }
 
 /// All files below `folder` with one of these endings, sorted by path. A missing folder is empty.

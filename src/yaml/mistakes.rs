@@ -30,6 +30,9 @@ const SPACES: &str = "indent with spaces";
 /// The problem where the syntax broke.
 pub(super) fn syntax(broken: &Broken<'_>, kind: &ErrorKind) -> Problem {
     use ErrorKind as E;
+    if let Some(odd) = broken.odd_blank() {
+        return odd;
+    }
     match kind {
         E::InvalidTrailingDoubleQuotedScalar | E::InvalidTrailingSingleQuotedScalar => broken.goes_on_after_quote(),
         E::UnclosedQuotedScalar | E::InvalidQuotedScalarIndent | E::DocumentIndicatorInQuotedScalar => {
@@ -506,6 +509,31 @@ impl Broken<'_> {
         let line = self.rest(self.line_start(self.at)).lines().next()?;
         let number = line.split_once(": >")?.1.trim_start_matches('=').trim();
         super::is_json_number(number).then_some(number)
+    }
+
+    /// A blank that is none for YAML, in the indentation of what was read so far: as text processors and web pages put
+    /// there, and nobody sees it.
+    fn odd_blank(&self) -> Option<Problem> {
+        let text = &self.file.text;
+        let end = text[self.at..].find('\n').map_or(text.len(), |at| self.at + at);
+        let mut start = 0;
+        for line in text[..end].split_inclusive('\n') {
+            let indent = line.len() - line.trim_start().len();
+            let odd = line[..indent].char_indices().find(|(_, c)| !c.is_ascii());
+            if let Some((at, odd)) = odd {
+                let at = start + at;
+                return Some(
+                    Problem::error(
+                        "syntax",
+                        format!("a blank that is no space (U+{:04X}) stands in the indentation", odd as u32),
+                    )
+                    .at(&Place::new(self.file, at..at + odd.len_utf8()))
+                    .hint(SPACES),
+                );
+            }
+            start += line.len();
+        }
+        None
     }
 
     /// A tab where only spaces can stand.
