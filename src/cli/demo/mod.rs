@@ -9,12 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use crate::admin;
 use crate::channels::wire::{Guard, Wire};
 use crate::cli::{Outcome, report, runtime, starter, term};
-use crate::clock::{Clock, RealClock};
+use crate::clock::{AnchoredClock, Clock, RealClock, plus};
 use crate::config::load;
 use crate::config::substitute::Environment;
 use crate::delivery::State;
@@ -23,7 +26,6 @@ use crate::source::{Outgoing, Source, samples};
 use crate::steps::run::Running;
 use crate::steps::{Live, run};
 use crate::store::{self, DeliveryFilter};
-use crate::{admin, clock};
 
 mod inbox;
 mod mail;
@@ -97,6 +99,11 @@ impl Demo {
         println!("the inboxes   {}", stage.page);
         println!("admin page    http://{}/", stage.running.admin);
         println!("webhooks      http://{}{}", stage.running.webhooks, stage.source.path);
+        let now = stage.live.clock.now();
+        if now.duration_since(RealClock.now()) > SignedDuration::from_mins(1) {
+            let shown = now.strftime("%A, %H:%M UTC");
+            println!("the clock     set on to {shown}: at this hour most messages would wait for the morning");
+        }
         if !self.once {
             println!("edit          {} and {}", folder.join("rules").display(), folder.join("templates").display());
         }
@@ -141,7 +148,9 @@ impl Demo {
         let source = snapshot.sources.values().next().cloned().context("the demo has no source")?;
         let store = store::open(&snapshot.settings.store, folder).await?;
         let wire = Wire::new(Guard::new(Vec::new(), Vec::new())).map_err(anyhow::Error::msg)?;
-        let live = Live::new(store, Arc::new(snapshot), Arc::new(clock::RealClock), Arc::new(wire), fastrand::u64(..))
+        let clock = AnchoredClock::default();
+        clock.correct(to_office_hours(RealClock.now()));
+        let live = Live::new(store, Arc::new(snapshot), Arc::new(clock), Arc::new(wire), fastrand::u64(..))
             .with_environment(Arc::new(DemoEnvironment));
         let live = Arc::new(live);
         let running = run::run(live.clone(), admin::router(live.clone())).await?;
@@ -183,6 +192,17 @@ impl Demo {
     }
 }
 
+/// How far the next office hours of the shipped rules are ahead, or none within them: a newcomer who looks at night should
+/// see what arrives, and not what waits.
+fn to_office_hours(now: Timestamp) -> SignedDuration {
+    let Ok(zone) = TimeZone::get("Europe/Berlin") else { return SignedDuration::ZERO };
+    let is_open = |at: Timestamp| {
+        let local = zone.to_datetime(at);
+        local.weekday().to_monday_zero_offset() < 5 && (9..17).contains(&local.hour())
+    };
+    (0..24 * 7).map(SignedDuration::from_hours).find(|ahead| is_open(plus(now, *ahead))).unwrap_or_default()
+}
+
 /// What the person types, line by line. A thread of its own reads, since reading a terminal can't be called off.
 fn lines_of_stdin() -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel(1);
@@ -200,7 +220,7 @@ impl Stage {
     /// Posts one sample, waits until it has been dealt with, and shows what came of it. Gives the number of messages.
     async fn send(&self, name: &str, scheme: Option<&str>) -> anyhow::Result<usize> {
         let sample = samples::named(name).with_context(|| format!("there is no sample `{name}`"))?;
-        let now = RealClock.now();
+        let now = self.live.clock.now();
         let instance = sample.instance(&mut fastrand::Rng::new(), now);
         let body = instance.raw();
         let outgoing = Outgoing { id: &instance.id, kind: &instance.kind, body: &body, at: now };
