@@ -17,11 +17,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::cli::client::{Client, PAGE, Server};
-use crate::cli::{Format, Outcome, load_without_secrets, report, runtime, term};
+use crate::cli::{Format, Outcome, load_without_secrets, report, rule_named, runtime, term};
 use crate::clock::{Clock, RealClock, plus};
 use crate::config::Snapshot;
 use crate::event::{Event, EventId, MISSING, OWN_SOURCE, Seq};
-use crate::problem::nearest;
 use crate::rules::RuleSet;
 use crate::steps::rehearse::Stage;
 use crate::steps::rehearse::past::Past;
@@ -132,15 +131,12 @@ impl Backtest {
     /// The rules that are asked about.
     fn rules(&self, snapshot: &Snapshot) -> anyhow::Result<RuleSet> {
         let rules = snapshot.rules.as_deref().context("no rules could be loaded")?;
-        let names = || rules.rules.iter().map(|rule| rule.name.value.as_str());
-        if let Some(wanted) = self.rule.iter().find(|wanted| rules.rule(wanted).is_none()) {
-            match nearest(wanted, names()) {
-                Some(near) => bail!("there is no rule `{wanted}`; did you mean `{near}`?"),
-                None => bail!("there is no rule `{wanted}`"),
-            }
+        for name in &self.rule {
+            rule_named(rules, name)?;
         }
-        let chosen = names().filter(|name| self.rule.is_empty() || self.rule.iter().any(|wanted| wanted == name));
-        Ok(rules.only(&chosen.map(str::to_owned).collect()))
+        let names = rules.rules.iter().map(|rule| &rule.name.value);
+        let chosen = names.filter(|name| self.rule.is_empty() || self.rule.contains(name));
+        Ok(rules.only(&chosen.cloned().collect()))
     }
 
     async fn play(&self, config: &Path, stage: &Stage, rules: RuleSet) -> anyhow::Result<Option<Played>> {

@@ -10,13 +10,12 @@ use serde_json::{Value, json};
 use crate::channels::wire::{Guard, Wire};
 use crate::cli::events::print;
 use crate::cli::preview::fitting;
-use crate::cli::{Format, Outcome, pick, report, runtime, term};
+use crate::cli::{Format, Outcome, pick, report, rule_named, runtime, term};
 use crate::clock::{Clock, RealClock};
 use crate::config::substitute::RealEnvironment;
 use crate::config::{Destination, Snapshot, load};
 use crate::delivery;
 use crate::event::{Event, EventId};
-use crate::problem::nearest;
 use crate::rules::{Action, Rule};
 use crate::steps::rehearse::drill::{Drilled, drill};
 use crate::steps::rehearse::show::Wanted;
@@ -57,13 +56,7 @@ impl Drill {
         }
         let snapshot = loaded.snapshot.context("nothing could be loaded")?;
         let rules = snapshot.rules.clone().context("no rules could be loaded")?;
-        let names = rules.rules.iter().map(|rule| rule.name.value.as_str());
-        let Some(rule) = rules.rule(&self.rule) else {
-            match nearest(&self.rule, names) {
-                Some(near) => bail!("there is no rule `{}`; did you mean `{near}`?", self.rule),
-                None => bail!("there is no rule `{}`", self.rule),
-            }
-        };
+        let rule = rule_named(&rules, &self.rule)?;
         let stops = self.stops(&snapshot, rule)?;
         let first = stops.first().context("this rule speaks to nobody")?;
         let mut event = match &self.event {

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::cli::{Format, Outcome, load_without_secrets, pick, report, term};
+use crate::cli::{Format, Outcome, load_without_secrets, pick, report, rule_named, term};
 use crate::clock::{Clock, RealClock};
 use crate::event::Event;
 use crate::rules::{ActionJudgement, Held, Judgement, Rule, RuleSet, Why};
@@ -70,12 +70,8 @@ impl Explain {
         let rules = snapshot.rules.clone().context("no rules could be loaded")?;
         let now = RealClock.now();
         let event = pick::named(&snapshot, &self.event, self.source.as_deref(), now)?;
-        if let Some(name) = &self.rule
-            && !rules.rules.iter().any(|rule| &rule.name.value == name)
-        {
-            let known = rules.rules.iter().map(|rule| rule.name.value.as_str());
-            let near = crate::problem::nearest(name, known).map(|near| format!("; did you mean `{near}`?"));
-            anyhow::bail!("there is no rule `{name}`{}", near.unwrap_or_default());
+        if let Some(name) = &self.rule {
+            rule_named(&rules, name)?;
         }
         let mut answers = answers(&rules, &event);
         answers.retain(|answer| self.wants(answer));

@@ -8,6 +8,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::problem::nearest;
+use crate::rules::{Rule, RuleSet};
+
 mod backtest;
 mod backup;
 mod cases;
@@ -197,6 +200,15 @@ pub(crate) fn load_without_secrets(config: &Path) -> crate::config::load::Loaded
     } else {
         load::load_rules_only(config, RealClock.now())
     }
+}
+
+/// The rule that somebody names, or the nearest name there is.
+pub(crate) fn rule_named<'r>(rules: &'r RuleSet, name: &str) -> anyhow::Result<&'r Rule> {
+    rules.rule(name).ok_or_else(|| {
+        let near = nearest(name, rules.rules.iter().map(|rule| rule.name.value.as_str()));
+        let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        anyhow::anyhow!("there is no rule `{name}`{near}")
+    })
 }
 
 /// Prints what is wrong, on standard error, and says whether anything stops the command.

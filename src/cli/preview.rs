@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::channels::{self, Kind, Request, redact};
 use crate::cli::picture::{self, Picture};
-use crate::cli::{Outcome, load_without_secrets, pick, report, runtime, term};
+use crate::cli::{Outcome, load_without_secrets, pick, report, rule_named, runtime, term};
 use crate::clock::{Clock, RealClock};
 use crate::config::{Destination, Snapshot};
 use crate::delivery::Say;
@@ -105,12 +105,8 @@ impl Preview {
                 None => bail!("there is no message or rule `{name}`"),
             }
         }
-        if let Some(only) = self.rule.as_deref().filter(|only| rules.rule(only).is_none()) {
-            let near = nearest(only, rules.rules.iter().map(|rule| rule.name.value.as_str()));
-            bail!(
-                "there is no rule `{only}`{}",
-                near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
-            );
+        if let Some(only) = &self.rule {
+            rule_named(rules, only)?;
         }
         let as_rule = is_rule && !messages.contains(&name);
         let says = |rule: &Rule, action: &Action| match as_rule {
