@@ -14,7 +14,7 @@
 //!
 //! | layer | modules | does I/O |
 //! |---|---|---|
-//! | 0 words | `clock` … `pace`, `notes` | `notes` logs |
+//! | 0 words | `clock` … `pace`, `telemetry` | `telemetry` logs |
 //! | 1 languages | [`source`], [`rules`], [`message`] | no |
 //! | 2 planner | [`planner`] | no |
 //! | 3 store | [`store`] | yes |
@@ -34,7 +34,7 @@ pub mod path;
 pub mod event;
 pub mod delivery;
 pub mod pace;
-pub mod notes;
+pub mod telemetry;
 
 // 1, languages.
 pub mod source;

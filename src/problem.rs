@@ -69,14 +69,14 @@ impl fmt::Debug for File {
 
 /// A range of bytes in a file.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     /// The file.
     pub file: Arc<File>,
     /// The bytes, within the text, on character borders.
     pub span: Range<usize>,
 }
 
-impl Place {
+impl Location {
     /// The bytes `span` of `file`, moved to character borders and into the text where they are not.
     pub fn new(file: &Arc<File>, span: Range<usize>) -> Self {
         let text = &file.text;
@@ -119,13 +119,13 @@ impl Place {
     }
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     /// `rules/fraud.yaml:3:12`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file.path, self.line(), self.column())
@@ -164,11 +164,11 @@ pub struct Problem {
     /// What is wrong.
     pub message: String,
     /// Where.
-    pub place: Option<Place>,
+    pub place: Option<Location>,
     /// Whether its line is only named: a secret stands there.
     pub unshown: bool,
     /// A second place that explains the first, with what to say there.
-    pub also: Option<(Place, String)>,
+    pub also: Option<(Location, String)>,
     /// What to do.
     pub hint: Option<String>,
 }
@@ -199,20 +199,20 @@ impl Problem {
 
     /// The same, there.
     #[must_use]
-    pub fn at(mut self, place: &Place) -> Self {
+    pub fn at(mut self, place: &Location) -> Self {
         self.place = Some(place.clone());
         self
     }
 
     /// The same, there, where the line must not be shown.
     #[must_use]
-    pub fn at_unshown(self, place: &Place) -> Self {
+    pub fn at_unshown(self, place: &Location) -> Self {
         Self { unshown: true, ..self.at(place) }
     }
 
     /// The same, with a second place.
     #[must_use]
-    pub fn also(mut self, place: &Place, label: impl Into<String>) -> Self {
+    pub fn also(mut self, place: &Location, label: impl Into<String>) -> Self {
         self.also = Some((place.clone(), label.into()));
         self
     }
@@ -255,7 +255,7 @@ impl Problem {
             Gravity::Note => Level::NOTE,
         };
         let hint = self.hint.as_deref().map(visible);
-        let shown = !self.unshown && self.place.as_ref().is_some_and(Place::can_be_shown);
+        let shown = !self.unshown && self.place.as_ref().is_some_and(Location::can_be_shown);
         let beside = hint.as_deref().filter(|hint| shown && hint.chars().count() <= LABEL_MAX);
         let mut group = Group::with_title(level.primary_title(visible(&self.message)).id(self.code));
         let mut pieces: Vec<Vec<Mark<'_>>> = Vec::new();
@@ -292,7 +292,7 @@ impl Problem {
 }
 
 /// A place to be marked, and what to say there.
-type Mark<'p> = (AnnotationKind, &'p Place, Option<&'p str>);
+type Mark<'p> = (AnnotationKind, &'p Location, Option<&'p str>);
 
 /// The lines of all these places of one file, marked; or only the first one's name, where its line is too long to be
 /// shown, or must not be.

@@ -35,7 +35,7 @@ async fn while_all_is_well_the_heartbeat_is_called() {
     // That nobody takes the call is told once, without its URL, and harms nothing.
     peer.answer(Answer::status(500));
     pulse.beat(&app.live).await;
-    let metrics = app.live.notes.metrics();
+    let metrics = app.live.telemetry.metrics();
     assert!(metrics.contains("fanfare_heartbeats_total{result=\"failed\"} 1"), "{metrics}");
     assert!(metrics.contains("fanfare_heartbeats_total{result=\"called\"} 2"), "{metrics}");
     app.end().await;
@@ -98,7 +98,7 @@ async fn after_an_absence_beyond_the_senders_patience_its_hours_are_told() {
         let ready = app.json("/readyz").await;
         assert_eq!(ready["absence"].is_object(), is_absence, "{away}: {ready}");
         assert_eq!(app.ask("GET", "/").await.text().contains("Nobody was there"), is_absence, "{away}");
-        let metrics = app.live.notes.metrics();
+        let metrics = app.live.telemetry.metrics();
         assert_eq!(!metrics.contains("fanfare_absence_seconds 0"), is_absence, "{away}");
         folder = app.end().await;
     }

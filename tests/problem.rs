@@ -1,15 +1,15 @@
 //! Problems: their places, how they are shown, and what is suggested.
 
-use fanfare::problem::{File, Gravity, Place, Problem, Problems, nearest};
+use fanfare::problem::{File, Gravity, Location, Problem, Problems, nearest};
 
 #[test]
 fn places_know_their_line_and_column() {
     let file = File::new("a", "é1\r\nzwei\n\n");
     for (at, line, column) in [(0, 1, 1), (2, 1, 2), (5, 2, 1), (9, 2, 5), (10, 3, 1), (11, 4, 1), (99, 4, 1)] {
-        let place = Place::new(&file, at..at);
+        let place = Location::new(&file, at..at);
         assert_eq!((place.line(), place.column()), (line, column), "at {at}");
     }
-    let first = Place::new(&file, 1..8);
+    let first = Location::new(&file, 1..8);
     assert_eq!(first.text(), "é1\r\nzwe", "moved to the border of a character");
     assert_eq!(first.first_line().text(), "é1");
     assert_eq!(first.part(usize::MAX, usize::MAX).text(), "");
@@ -18,7 +18,7 @@ fn places_know_their_line_and_column() {
 #[test]
 fn a_long_hint_stands_below_and_a_short_one_beside() {
     let file = File::new("a.yaml", "evnts: x\nother: y\n");
-    let place = Place::new(&file, 0..5);
+    let place = Location::new(&file, 0..5);
     let problem = Problem::error("unknown-key", "no key `evnts`").at(&place);
     assert_eq!(
         problem.clone().hint("did you mean `events`?").render(false),
@@ -40,13 +40,13 @@ fn a_long_hint_stands_below_and_a_short_one_beside() {
 #[test]
 fn two_places_are_shown_together_only_where_they_are_near() {
     let far = File::new("a.yaml", format!("first\n{}last\n", "\n".repeat(5000)));
-    let last = Place::new(&far, far.text.len() - 5..far.text.len() - 1);
-    let problem = Problem::error("twice", "said twice").at(&last).also(&Place::new(&far, 0..5), "first here");
+    let last = Location::new(&far, far.text.len() - 5..far.text.len() - 1);
+    let problem = Problem::error("twice", "said twice").at(&last).also(&Location::new(&far, 0..5), "first here");
     let shown = problem.render(false);
     assert!(shown.contains("a.yaml:5002:1") && shown.contains("a.yaml:1:1"), "{shown}");
     assert!(shown.lines().count() < 16, "{shown}");
     let other = File::new("b.yaml", "elsewhere\n");
-    let problem = Problem::error("twice", "said twice").at(&last).also(&Place::new(&other, 0..9), "first here");
+    let problem = Problem::error("twice", "said twice").at(&last).also(&Location::new(&other, 0..9), "first here");
     let shown = problem.render(false);
     assert!(shown.contains("b.yaml:1:1") && shown.contains("first here"), "{shown}");
 }
@@ -55,11 +55,11 @@ fn two_places_are_shown_together_only_where_they_are_near() {
 fn a_long_line_is_shown_in_part_or_not_at_all_and_named_with_its_column() {
     let file = File::new("a.yaml", format!("é\n{}MARK{}", "é".repeat(50_000), "x".repeat(50_000)));
     let at = file.text.find("MARK").unwrap();
-    let shown = Problem::error("x", "here").at(&Place::new(&file, at..at + 4)).render(false);
+    let shown = Problem::error("x", "here").at(&Location::new(&file, at..at + 4)).render(false);
     assert_eq!(shown, "error[x]: here\n--> a.yaml:2:50001");
     let file = File::new("a.yaml", format!("é\n{}MARK{}", "é".repeat(2000), "x".repeat(2000)));
     let at = file.text.find("MARK").unwrap();
-    let shown = Problem::error("x", "here").at(&Place::new(&file, at..at + 4)).render(false);
+    let shown = Problem::error("x", "here").at(&Location::new(&file, at..at + 4)).render(false);
     assert!(shown.contains("a.yaml:2:2001") && shown.contains("MARK") && shown.contains("^^^^"), "{shown}");
     assert!(shown.len() < 2000, "{shown}");
 }
@@ -69,8 +69,8 @@ fn a_file_can_not_steer_the_terminal_of_who_reads_about_it() {
     let evil = "\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}31m\u{202e}x\r";
     let file = File::new(format!("a{evil}.yaml"), format!("key: {evil}\n"));
     let problem = Problem::error("x", format!("`{evil}` is wrong"))
-        .at(&Place::new(&file, 5..6))
-        .also(&Place::new(&file, 0..3), evil)
+        .at(&Location::new(&file, 5..6))
+        .also(&Location::new(&file, 0..3), evil)
         .hint(format!("not {evil}"));
     for said in [
         problem.render(false),
@@ -84,7 +84,7 @@ fn a_file_can_not_steer_the_terminal_of_who_reads_about_it() {
 #[test]
 fn problems_sort_by_place_and_are_said_once() {
     let file = File::new("a", "one two three");
-    let at = |start: usize, message: &str| Problem::error("x", message).at(&Place::new(&file, start..start + 1));
+    let at = |start: usize, message: &str| Problem::error("x", message).at(&Location::new(&file, start..start + 1));
     let mut problems = Problems::new();
     for problem in [at(4, "b"), at(0, "a"), at(4, "c"), at(4, "b"), Problem::warning("y", "z")] {
         problems.push(problem);

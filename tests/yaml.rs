@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use fanfare::problem::{File, Place, Problem, Problems};
+use fanfare::problem::{File, Location, Problem, Problems};
 use fanfare::yaml::{self, DEPTH_MAX, Fields, Kind, NODES_MAX, Node, SIZE_MAX, is_json_number, span_of_time};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -183,7 +183,7 @@ fn a_comment_that_cuts_a_text_is_known() {
         assert!(problems.is_empty(), "{problems:?}");
         let Some(Kind::Map(entries)) = node.map(|node| node.kind) else { panic!("a mapping") };
         let found = entries[0].1.cut_by_comment();
-        assert_eq!(found.as_ref().map(Place::text), cut, "{text:?}");
+        assert_eq!(found.as_ref().map(Location::text), cut, "{text:?}");
     }
     let (node, _) = read("- a #b\n- #c\n- d\n-\n# e\n- - #f\n");
     let Some(Kind::List(items)) = node.map(|node| node.kind) else { panic!("a list") };
@@ -341,7 +341,7 @@ fn five_thousand_rules_are_read_in_no_time() {
 }
 
 /// Every place of a tree.
-fn places(node: &Node, found: &mut Vec<Place>) {
+fn places(node: &Node, found: &mut Vec<Location>) {
     found.push(node.place.clone());
     match &node.kind {
         Kind::List(items) => items.iter().for_each(|item| places(item, found)),
@@ -507,7 +507,7 @@ fn a_slip_of_one_character_is_reported_where_it_was_made() {
             let places = problems.iter().flat_map(|problem| {
                 [problem.place.as_ref(), problem.also.as_ref().map(|(place, _)| place)].into_iter().flatten()
             });
-            let mut lines = places.map(Place::line).peekable();
+            let mut lines = places.map(Location::line).peekable();
             if lines.peek().is_none() {
                 continue;
             }

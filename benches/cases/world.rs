@@ -17,7 +17,7 @@ use fanfare::config::substitute::NoEnvironment;
 use fanfare::event::{Event, EventId};
 use fanfare::secret::Secret;
 use fanfare::steps::run;
-use fanfare::steps::{Live, Turn, plan};
+use fanfare::steps::{Live, StepResult, plan};
 use fanfare::store::{self, DeliveryFilter, Store};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -123,7 +123,7 @@ async fn append(store: &Arc<dyn Store>, events: impl Iterator<Item = Event>) {
 }
 
 async fn plan_all(live: &Live) {
-    while plan::step(live, RealClock.now()).await.unwrap() == Turn::Worked {}
+    while plan::step(live, RealClock.now()).await.unwrap() == StepResult::Worked {}
 }
 
 async fn fill(folder: &Path, size: usize) {

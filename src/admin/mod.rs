@@ -109,17 +109,17 @@ async fn metrics(State(live): State<Arc<Live>>) -> Response {
     match live.store.census().await {
         Ok(census) => {
             let waited = census.oldest_due.map_or(0.0, |due| age_s(live.clock.now(), due));
-            live.notes.census(census.head, census.planned, &census.deliveries, waited, census.bytes);
+            live.telemetry.census(census.head, census.planned, &census.deliveries, waited, census.bytes);
         }
-        Err(error) => live.notes.store_failed("census", &error.to_string()),
+        Err(error) => live.telemetry.store_failed("census", &error.to_string()),
     }
     if let Ok(standings) = live.store.standings().await {
         for standing in standings {
-            live.notes.failing(&standing.destination, standing.pace.is_failing());
+            live.telemetry.failing(&standing.destination, standing.pace.is_failing());
         }
     }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, kind)], live.notes.metrics()).into_response()
+    ([(CONTENT_TYPE, kind)], live.telemetry.metrics()).into_response()
 }
 
 fn age_s(now: Timestamp, then: Timestamp) -> f64 {

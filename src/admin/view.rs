@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::delivery::{Attempt, Delivery};
 use crate::event::{Event, Seq};
-use crate::planner::why::WhyRow;
+use crate::planner::why::Decision;
 
 /// An event, without its body.
 pub fn event(seq: Seq, event: &Event) -> Value {
@@ -71,6 +71,6 @@ pub fn delivery_whole(whole: &Delivery, attempts: &[Attempt]) -> Value {
 }
 
 /// What one rule did about an event.
-pub fn why(row: &WhyRow) -> Value {
+pub fn why(row: &Decision) -> Value {
     json!({"rule": row.rule, "outcome": row.outcome, "note": row.note, "why": row.detail})
 }

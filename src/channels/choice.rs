@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::channels::Sending;
 use crate::path::{Path, STEPS};
-use crate::problem::{Place, Problem, Problems};
+use crate::problem::{Location, Problem, Problems};
 use crate::yaml::{Fields, Kind, Node};
 
 /// One value for all events, or one chosen by the event.
@@ -33,7 +33,7 @@ pub enum By {
     /// A path from the event's root.
     Path(Path),
     /// A name, and where it stands.
-    Name(String, Place),
+    Name(String, Location),
 }
 
 impl<T> Choice<T> {
@@ -86,7 +86,7 @@ impl<T> Choice<T> {
     }
 
     /// The name that it reads, if it reads one, and where that stands.
-    pub fn name(&self) -> Option<(String, Place)> {
+    pub fn name(&self) -> Option<(String, Location)> {
         match self {
             Self::By { by: By::Name(name, place), .. } => Some((name.clone(), place.clone())),
             _ => None,

@@ -16,7 +16,7 @@ use crate::channels::{
 };
 use crate::delivery::{Act, Outcome, Receipt, Severity};
 use crate::message::{Field, Native, fit, text};
-use crate::problem::{Place, Problem, Problems};
+use crate::problem::{Location, Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::{Fields, Node};
 
@@ -191,7 +191,7 @@ impl Channel for Discord {
         endpoint::endpoints(self.webhook.all())
     }
 
-    fn names(&self) -> Vec<(String, Place)> {
+    fn names(&self) -> Vec<(String, Location)> {
         self.webhook.name().into_iter().chain(self.thread.as_ref().and_then(Choice::name)).collect()
     }
 

@@ -22,7 +22,7 @@ use crate::channels::{
 };
 use crate::delivery::{Receipt, Severity};
 use crate::message::{Message, Native, fit, plain, text};
-use crate::problem::{Place, Problem, Problems};
+use crate::problem::{Location, Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::{Fields, Node};
 
@@ -212,7 +212,7 @@ impl Channel for Email {
         vec![Endpoint::Mail(self.smtp.clone())]
     }
 
-    fn names(&self) -> Vec<(String, Place)> {
+    fn names(&self) -> Vec<(String, Location)> {
         self.to.name().into_iter().collect()
     }
 }

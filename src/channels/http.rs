@@ -18,7 +18,7 @@ use crate::channels::{
 };
 use crate::message::inline::UrlTemplate;
 use crate::message::{Native, plain};
-use crate::problem::{Place, Problem, Problems};
+use crate::problem::{Location, Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::{Fields, Node};
 
@@ -276,7 +276,7 @@ impl Channel for Http {
         endpoint::endpoints(self.url.all().into_iter().map(|target| &target.written))
     }
 
-    fn names(&self) -> Vec<(String, Place)> {
+    fn names(&self) -> Vec<(String, Location)> {
         self.url.name().into_iter().collect()
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::delivery::{Act, DeliveryId, Outcome, Receipt};
 use crate::message::Rendered;
-use crate::problem::{File, Place, Problems};
+use crate::problem::{File, Location, Problems};
 use crate::secret::Secret;
 use crate::yaml;
 use crate::yaml::Fields;
@@ -134,7 +134,7 @@ pub trait Channel: Send + Sync + std::fmt::Debug {
 
     /// The names (of the rules' `names:`) that its choices and templated URLs read, and where that stands: loading
     /// reports those that nobody defines, since a choice would quietly fall to its `else`.
-    fn names(&self) -> Vec<(String, Place)> {
+    fn names(&self) -> Vec<(String, Location)> {
         Vec::new()
     }
 }

@@ -16,7 +16,7 @@ use crate::channels::{
 };
 use crate::delivery::{Act, Outcome, Receipt, Severity};
 use crate::message::{Message, fit, plain};
-use crate::problem::{Place, Problem, Problems};
+use crate::problem::{Location, Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::{Fields, Node};
 
@@ -176,7 +176,7 @@ impl Channel for PagerDuty {
         endpoint::endpoints([&self.url])
     }
 
-    fn names(&self) -> Vec<(String, Place)> {
+    fn names(&self) -> Vec<(String, Location)> {
         self.routing_key.name().into_iter().collect()
     }
 }

@@ -31,7 +31,7 @@ pub fn redact(text: &str, secrets: &[Secret]) -> String {
     clean
 }
 
-/// A secret, its tell-tale parts, and how each may be written.
+/// A secret, its tell-trace parts, and how each may be written.
 fn forms(secret: &str) -> Vec<String> {
     let mut parts = vec![secret.to_owned()];
     if let Ok(url) = Url::parse(secret)

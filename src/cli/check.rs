@@ -13,7 +13,7 @@ use crate::config::load::{self, Loaded};
 use crate::config::substitute::RealEnvironment;
 use crate::config::suspect;
 use crate::config::suspect::Past;
-use crate::problem::{Gravity, Place, Problem};
+use crate::problem::{Gravity, Location, Problem};
 use crate::store;
 use crate::store::{Glance, Wanted};
 
@@ -140,7 +140,7 @@ fn github(problem: &Problem) -> String {
 
 /// SARIF 2.1.0 (OASIS), one run. What is known of a code beyond its message stands with the tool.
 fn sarif(loaded: &Loaded) -> Value {
-    let place = |place: &Place| {
+    let place = |place: &Location| {
         json!({
             "artifactLocation": {"uri": place.file.path},
             "region": {"startLine": place.line(), "startColumn": place.column()},

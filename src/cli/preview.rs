@@ -18,7 +18,7 @@ use crate::config::{Destination, Snapshot};
 use crate::delivery::Say;
 use crate::event::Event;
 use crate::pace::{Limits, Retry};
-use crate::problem::{File, Place, nearest};
+use crate::problem::{File, Location, nearest};
 use crate::rules::{Action, Held, Rule};
 use crate::source::own;
 use crate::source::samples;
@@ -218,7 +218,7 @@ fn example(kind: &'static Kind, name: &str) -> anyhow::Result<Arc<Destination>> 
         hours: None,
         fallback: Vec::new(),
         mentions: std::collections::BTreeMap::new(),
-        place: Place::new(&File::new("example", ""), 0..0),
+        place: Location::new(&File::new("example", ""), 0..0),
     }))
 }
 

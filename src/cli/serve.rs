@@ -61,9 +61,9 @@ async fn serve(
     live.shadow = shadow;
     live.bounds = limit::files_left().map_or(live.bounds, |files| live.bounds.within(files));
     match stale {
-        None => live.notes.loaded(&hash, rules, since),
+        None => live.telemetry.loaded(&hash, rules, since),
         Some((errors, report)) => {
-            live.notes.start_failed(errors, &report);
+            live.telemetry.start_failed(errors, &report);
             live.stale.store(Arc::new(Some(report)));
         }
     }

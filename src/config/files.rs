@@ -11,7 +11,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::config::substitute::{Environment, secret_files};
-use crate::problem::{File, Place, Problem, Problems};
+use crate::problem::{File, Location, Problem, Problems};
 use crate::yaml::SIZE_MAX;
 
 /// The most files that a folder of rules or templates may have.
@@ -169,7 +169,7 @@ pub fn read(path: &Path, shown: &str, problems: &mut Problems) -> Option<Arc<Fil
             let at = error.utf8_error().valid_up_to();
             // The rest is shown as far as it can be.
             let file = File::new(shown, String::from_utf8_lossy(error.as_bytes()));
-            let place = Place::new(&file, at..at + char::REPLACEMENT_CHARACTER.len_utf8());
+            let place = Location::new(&file, at..at + char::REPLACEMENT_CHARACTER.len_utf8());
             let mend = "save the file as UTF-8";
             problems.push(Problem::error(UNREADABLE, "what stands here is not UTF-8").at(&place).hint(mend));
             None

@@ -15,7 +15,7 @@ use crate::channels::{Channel, Kind};
 use crate::config::files::Seen;
 use crate::message::Templates;
 use crate::pace::{Limits, Retry};
-use crate::problem::Place;
+use crate::problem::Location;
 use crate::rules::{HoursChoice, RuleSet};
 use crate::secret::Secret;
 use crate::source::Source;
@@ -26,7 +26,7 @@ pub mod files;
 pub mod load;
 pub mod schema;
 pub mod settings;
-mod stand_in;
+mod placeholder;
 pub mod substitute;
 pub mod suspect;
 
@@ -113,11 +113,11 @@ pub struct Destination {
     /// When it may be spoken to, unless an action says otherwise.
     pub hours: Option<HoursChoice>,
     /// Where a dead delivery's message goes.
-    pub fallback: Vec<(String, Place)>,
+    pub fallback: Vec<(String, Location)>,
     /// The ids of people and groups, by the names that rules use.
     pub mentions: BTreeMap<String, String>,
     /// Where it stands in the file.
-    pub place: Place,
+    pub place: Location,
 }
 
 /// What a destination says for `hours`: read once the rules' named windows are known.

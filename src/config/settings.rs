@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 
 use crate::channels;
 use crate::channels::{Channel, WebServer};
-use crate::config::{Destination, Heartbeat, HoursName, Settings, stand_in};
+use crate::config::{Destination, Heartbeat, HoursName, Settings, placeholder};
 use crate::pace::{Limits, Retry};
 use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
@@ -271,7 +271,7 @@ fn sources(fields: &mut Fields<'_>, problems: &mut Problems) -> BTreeMap<String,
         let Some(mut fields) = Fields::of(node, format!("source `{name}`"), problems) else { continue };
         let source = Source::parse(name, &mut fields, problems);
         fields.finish(problems);
-        let Some(source) = source.or_else(|| stand_in::source(name, node)) else { continue };
+        let Some(source) = source.or_else(|| placeholder::source(name, node)) else { continue };
         if let Some(other) = sources.values().find(|other| other.path == source.path) {
             problems.push(
                 Problem::error(
@@ -341,7 +341,7 @@ fn destination(name: &str, node: &Node, problems: &mut Problems) -> Option<(Dest
     let fallback =
         fields.texts("fallback", problems).into_iter().map(|(text, node)| (text, node.place.clone())).collect();
     let people = fields.node("mentions", problems);
-    let channel = (kind.parse)(&mut fields, problems).or_else(|| stand_in::channel(kind, node));
+    let channel = (kind.parse)(&mut fields, problems).or_else(|| placeholder::channel(kind, node));
     let mentions = people.map(|node| mentions(node, channel.as_deref(), problems)).unwrap_or_default();
     let place = fields.place.clone();
     fields.finish(problems);

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use crate::problem::{Place, Problem, Problems};
+use crate::problem::{Location, Problem, Problems};
 use crate::yaml::{Key, Kind, Node};
 
 /// Where secrets come from.
@@ -63,7 +63,7 @@ pub struct Found {
     /// Every value that was put in: cut out of whatever is said about this file.
     pub values: Vec<String>,
     /// The scalars in which a placeholder stands for what was missing.
-    pub placeholders: Vec<Place>,
+    pub placeholders: Vec<Location>,
 }
 
 /// A piece of a scalar.
@@ -104,7 +104,7 @@ pub fn substitute(
 
 fn scalar(
     text: &str,
-    place: &Place,
+    place: &Location,
     base: &Path,
     environment: &dyn Environment,
     found: &mut Found,

@@ -18,7 +18,7 @@ use crate::message::pieces::Piece;
 use crate::message::template::engine::{self, Facts, Mode};
 use crate::message::template::scan;
 use crate::message::text;
-use crate::problem::{Place, Problem, Problems};
+use crate::problem::{Location, Problem, Problems};
 
 /// The one template of an environment.
 const NAME: &str = "url";
@@ -41,7 +41,7 @@ impl fmt::Debug for UrlTemplate {
 impl UrlTemplate {
     /// Reads a URL such as `https://host/releases/{{ data.release_id }}?by={{ data.artist }}`. Whatever is wrong goes to
     /// the problems, at `place`; none of them quotes the URL, which may hold secrets.
-    pub fn parse(text: &str, place: &Place, problems: &mut Problems) -> Option<Self> {
+    pub fn parse(text: &str, place: &Location, problems: &mut Problems) -> Option<Self> {
         let wrong = |message: String| Problem::error("url", message).at(place);
         let literal_end = ["{{", "{%", "{#"].iter().filter_map(|sign| text.find(sign)).min().unwrap_or(text.len());
         let head = text.get(..literal_end).unwrap_or_default();

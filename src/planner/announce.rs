@@ -6,7 +6,7 @@ use crate::delivery::{Act, Assignment, CaseFacts, DeliveryId, NewDelivery};
 use crate::event::{Event, Seq};
 use crate::planner::case::Case;
 use crate::planner::round::Round;
-use crate::planner::why::{Outcome, Tale};
+use crate::planner::why::{Outcome, Trace};
 use crate::rules::{Action, ActionJudgement, HoursChoice, Rule};
 
 /// What sets an announcement off.
@@ -111,14 +111,14 @@ fn rests_in_digest(action: &Action) -> bool {
 impl Round<'_> {
     /// Takes an announcement through mute, throttle, digest and hours. `case` is the case that it belongs to; for one
     /// that has just closed, as it stood.
-    pub fn announce(&mut self, said: &Announcement<'_>, mut case: Option<&mut Case>, tale: &mut Tale) {
-        let to = self.audible(said, case.as_deref(), tale);
+    pub fn announce(&mut self, said: &Announcement<'_>, mut case: Option<&mut Case>, trace: &mut Trace) {
+        let to = self.audible(said, case.as_deref(), trace);
         if to.is_empty() {
             return;
         }
-        let Some(suppressed) = self.admit(said, case.as_deref(), &to, tale) else { return };
+        let Some(suppressed) = self.admit(said, case.as_deref(), &to, trace) else { return };
         for destination in to {
-            if self.collect(said, case.as_deref(), destination, suppressed, tale) {
+            if self.collect(said, case.as_deref(), destination, suppressed, trace) {
                 continue;
             }
             let action = said.acted.action;
@@ -138,29 +138,29 @@ impl Round<'_> {
                 assignment,
             };
             let draft = Draft { rule: said.rule, action, occasion: said.occasion, delivery };
-            self.deliver(draft, case.as_deref_mut(), tale);
+            self.deliver(draft, case.as_deref_mut(), trace);
         }
     }
 
     /// The destinations of an announcement that are configured and that no mute covers; of a close's, those that know
     /// what has closed.
-    fn audible<'s>(&mut self, said: &Announcement<'s>, case: Option<&Case>, tale: &mut Tale) -> Vec<&'s str> {
+    fn audible<'s>(&mut self, said: &Announcement<'s>, case: Option<&Case>, trace: &mut Trace) -> Vec<&'s str> {
         let action = said.acted.action;
         let at = said.at(self.now);
         let mut audible = Vec::new();
         for destination in action.to.iter().map(|to| to.value.as_str()) {
             if self.place(destination).is_none() {
-                tale.fail(format!("destination `{destination}` is not configured"));
+                trace.fail(format!("destination `{destination}` is not configured"));
             } else if !tells_the_end(said.occasion, case, destination)
                 && let Some(note) = self.muted(said.rule, destination, Some(said.event), at)
             {
-                tale.action(Outcome::Muted, &action.id, Some(destination), note);
+                trace.action(Outcome::Muted, &action.id, Some(destination), note);
             } else if said.occasion == Occasion::Close
                 && !self.quiet(said.rule, said.occasion, case)
                 && case.is_some_and(|case| unheard(said.rule, case, destination))
             {
                 let note = format!("not said to `{destination}`, which never heard of the case");
-                tale.action(Outcome::Cancelled, &action.id, Some(destination), note);
+                trace.action(Outcome::Cancelled, &action.id, Some(destination), note);
             } else {
                 audible.push(destination);
             }
@@ -188,32 +188,32 @@ impl Round<'_> {
     }
 
     /// The last stretch: waits for hours, or becomes a delivery.
-    pub fn deliver(&mut self, draft: Draft<'_>, case: Option<&mut Case>, tale: &mut Tale) {
+    pub fn deliver(&mut self, draft: Draft<'_>, case: Option<&mut Case>, trace: &mut Trace) {
         let quiet = self.quiet(draft.rule, draft.occasion, case.as_deref());
         let (action, to) = (draft.action.id.clone(), draft.delivery.destination.clone());
         let passes = tells_the_end(draft.occasion, case.as_deref(), &to);
         match if passes { Window::Open } else { self.window(draft.action, &to) } {
             Window::Open => {}
-            Window::Never => tale.fail(format!("the hours for `{to}` never begin, so they are not kept")),
+            Window::Never => trace.fail(format!("the hours for `{to}` never begin, so they are not kept")),
             Window::Drop => {
                 let note = format!("dropped for `{to}`: outside hours");
-                return tale.action(Outcome::Dropped, &action, Some(&to), note);
+                return trace.action(Outcome::Dropped, &action, Some(&to), note);
             }
             Window::Until(opens) if quiet => {
                 let note = format!("in shadow: would be held for `{to}` until {}", self.moment(opens));
-                return tale.action(Outcome::Shadow, &action, Some(&to), note);
+                return trace.action(Outcome::Shadow, &action, Some(&to), note);
             }
             Window::Until(opens) => {
                 let note = format!("held until {} (hours of `{to}`)", self.moment(opens));
-                tale.action(Outcome::Held, &action, Some(&to), note);
+                trace.action(Outcome::Held, &action, Some(&to), note);
                 return self.hold(draft, case.as_deref(), opens);
             }
         }
         if quiet {
-            return tale.action(Outcome::Shadow, &action, Some(&to), format!("in shadow: would go to `{to}`"));
+            return trace.action(Outcome::Shadow, &action, Some(&to), format!("in shadow: would go to `{to}`"));
         }
         self.send(draft, case);
-        tale.action(Outcome::Matched, &action, Some(&to), format!("goes to `{to}`"));
+        trace.action(Outcome::Matched, &action, Some(&to), format!("goes to `{to}`"));
     }
 
     /// Makes the delivery, in its case's lane. A newer reminder takes the place of an untried one.

@@ -8,7 +8,7 @@ use crate::planner::Plan;
 use crate::planner::book::{Doc, id};
 use crate::planner::case::Case;
 use crate::planner::hold::Waiting;
-use crate::planner::inputs::{Places, rule_named};
+use crate::planner::inputs::{Destinations, rule_named};
 use crate::planner::ledger::{Keys, Ledger};
 use crate::planner::missing::Awaited;
 use crate::planner::mute::Muting;
@@ -33,7 +33,7 @@ pub fn arm_keys() -> Keys {
 /// - What is held for hours is looked at anew, as its window may have changed.
 ///
 /// Open cases, of which there may be very many, are brought in line by [`Sweep`].
-pub fn arm(rules: &RuleSet, places: &Places, ledger: Ledger, now: Timestamp) -> Plan {
+pub fn arm(rules: &RuleSet, places: &Destinations, ledger: Ledger, now: Timestamp) -> Plan {
     let mut round = Round::with(rules, places, ledger, now);
     round.disarm_missing();
     for rule in &rules.rules {

@@ -15,7 +15,7 @@ use crate::planner::inputs::{Carried, names_for, rule_named};
 use crate::planner::round::Round;
 use crate::planner::successor::successor;
 use crate::planner::timer::Meaning;
-use crate::planner::why::{Outcome, Tale};
+use crate::planner::why::{Outcome, Trace};
 use crate::rules::{Action, ActionJudgement, Held, Rule};
 
 /// An open case, as the ledger keeps it under kind `case` and the id `RULE/KEY`.
@@ -270,7 +270,7 @@ impl Round<'_> {
 
     /// Starts an action's timer in a case, or moves it where the action's `at` or its words in the rule have changed.
     /// Timers run from the opening; later matches don't restart them.
-    pub fn schedule(&mut self, case: &mut Case, acted: &ActionJudgement<'_>, by: Brought, tale: &mut Tale) {
+    pub fn schedule(&mut self, case: &mut Case, acted: &ActionJudgement<'_>, by: Brought, trace: &mut Trace) {
         let action = acted.action;
         let Some(spec) = action.spec() else { return };
         let date = match (&action.at, &acted.at) {
@@ -279,8 +279,8 @@ impl Round<'_> {
                 let due = from_ms(due.as_millisecond());
                 Some((due, plus(due, at.offset.checked_neg().unwrap_or_default())))
             }
-            (Some(_), Some(Err(reason))) => return tale.fail(format!("`at`: {reason}")),
-            (Some(_), None) => return tale.fail("`at`: no date"),
+            (Some(_), Some(Err(reason))) => return trace.fail(format!("`at`: {reason}")),
+            (Some(_), None) => return trace.fail("`at`: no date"),
             (None, _) => None,
         };
         let first = match date {
@@ -320,7 +320,7 @@ impl Round<'_> {
                 self.set_act(case, &action.id, event, due);
                 let note = format!("acts {} if the case is still open then", self.moment(due));
                 let outcome = if case.shadow { Outcome::Shadow } else { Outcome::Matched };
-                tale.action(outcome, &action.id, None, note);
+                trace.action(outcome, &action.id, None, note);
             }
             None => self.drop_timer(case.timer_id(&id(&["act", &action.id]))),
         }
@@ -346,7 +346,7 @@ impl Round<'_> {
         let Some(timer) = case.timers.get_mut(action).filter(|timer| timer.due.is_some_and(|due| due <= now)) else {
             return;
         };
-        let mut tale = Tale::default();
+        let mut trace = Trace::default();
         let judgement =
             carried.and_then(|carried| carried.judgement.as_ref()).filter(|judgement| judgement.rule.enabled);
         let acted = judgement.and_then(|judgement| judgement.actions.iter().find(|acted| acted.action.id == action));
@@ -361,10 +361,10 @@ impl Round<'_> {
                 self.set_rearm(&case);
                 return self.save_case(&case);
             }
-            tale.action(Outcome::Cancelled, action, None, "not sent: the rules in force no longer ask for it");
+            trace.action(Outcome::Cancelled, action, None, "not sent: the rules in force no longer ask for it");
             let name = rule_named(self.rules, rule).map_or(rule, |rule| &rule.name.value);
             let event = case.timers.get(action).map_or(case.event, |timer| timer.event);
-            self.plan.whys.extend(tale.row(event, name));
+            self.plan.whys.extend(trace.row(event, name));
             return self.save_case(&case);
         };
         if acted.action.spec().as_ref() != Some(&timer.spec) {
@@ -399,8 +399,8 @@ impl Round<'_> {
             occasion: Occasion::Reminder,
             facts: None,
         };
-        self.announce(&announcement, Some(&mut case), &mut tale);
-        self.tell(tale, carried.seq, Some(carried.event), judgement.rule);
+        self.announce(&announcement, Some(&mut case), &mut trace);
+        self.tell(trace, carried.seq, Some(carried.event), judgement.rule);
         self.save_case(&case);
     }
 
@@ -418,7 +418,7 @@ impl Round<'_> {
         let Some(carried) = carried else { return };
         let Some(judgement) = carried.judgement.as_ref().filter(|judgement| judgement.rule.enabled) else { return };
         let opening = case.event;
-        let mut tale = Tale::default();
+        let mut trace = Trace::default();
         if carried.seq == opening {
             self.inherit(&mut case, judgement);
         }
@@ -451,11 +451,11 @@ impl Round<'_> {
             let (held, why, throttle, digest) = (acted.held, None, None, None);
             if held == Held::Held || case.timers.contains_key(&action.id) {
                 let acted = ActionJudgement { action, held, why, throttle, digest, at };
-                self.schedule(&mut case, &acted, Brought { event: wanted, created }, &mut tale);
+                self.schedule(&mut case, &acted, Brought { event: wanted, created }, &mut trace);
             }
         }
         self.schedule_end(&mut case, judgement.rule);
         self.save_case(&case);
-        self.tell(tale, carried.seq, Some(carried.event), judgement.rule);
+        self.tell(trace, carried.seq, Some(carried.event), judgement.rule);
     }
 }

@@ -12,7 +12,7 @@ use crate::planner::case::{Case, Ending};
 use crate::planner::inputs::{Carried, Judged, names_for, rule_named};
 use crate::planner::round::{Round, reasons};
 use crate::planner::timer::Meaning;
-use crate::planner::why::{Outcome, Tale, because};
+use crate::planner::why::{Outcome, Trace, because};
 use crate::rules::{ActionJudgement, Held, Judgement, Rule};
 
 /// For so long a close is remembered, so that an opening that comes after it is known to be late.
@@ -57,33 +57,33 @@ impl Round<'_> {
         judged: &Judged<'_>,
         judgement: &Judgement<'_>,
         closes: &Result<String, String>,
-        tale: &mut Tale,
+        trace: &mut Trace,
     ) {
-        reasons(judgement, tale);
+        reasons(judgement, trace);
         let key = match closes {
             Ok(key) => key,
-            Err(reason) => return tale.fail(format!("closes no case: {reason}")),
+            Err(reason) => return trace.fail(format!("closes no case: {reason}")),
         };
         let (rule, created) = (judgement.rule, judged.event.created);
         let names = self.names(rule);
         self.remember_close(&names, key, created, judged.seq);
         let Some(case) = self.case(&names, key) else {
-            return tale.rule(Outcome::Closed, format!("closes case `{key}`, which was not open"));
+            return trace.rule(Outcome::Closed, format!("closes case `{key}`, which was not open"));
         };
         if case.newest > created {
             let (newest, created) = (self.moment(case.newest), self.moment(created));
             let note =
                 format!("leaves case `{key}` open: it closes what came until {created}, and {newest} came since");
-            return tale.rule(Outcome::Closed, note);
+            return trace.rule(Outcome::Closed, note);
         }
-        tale.rule(Outcome::Closed, format!("closed case `{key}`"));
-        self.end_case(&case, Some(rule), &Closing::by_event(judged, &judgement.on_close), tale);
+        trace.rule(Outcome::Closed, format!("closed case `{key}`"));
+        self.end_case(&case, Some(rule), &Closing::by_event(judged, &judgement.on_close), trace);
     }
 
     /// Ends a case, and says so.
-    pub fn end_case(&mut self, case: &Case, rule: Option<&Rule>, closing: &Closing<'_>, tale: &mut Tale) {
+    pub fn end_case(&mut self, case: &Case, rule: Option<&Rule>, closing: &Closing<'_>, trace: &mut Trace) {
         self.call_off(case);
-        self.say_closed(case, rule, closing, tale);
+        self.say_closed(case, rule, closing, trace);
     }
 
     fn remember_close(&mut self, names: &[String], key: &str, created: Timestamp, by: Seq) {
@@ -135,9 +135,9 @@ impl Round<'_> {
 
     /// What a close says: the `on_close` actions, and then an update at each destination that can change what it
     /// showed. In this order, since a further message would open an incident again.
-    fn say_closed(&mut self, case: &Case, rule: Option<&Rule>, closing: &Closing<'_>, tale: &mut Tale) {
+    fn say_closed(&mut self, case: &Case, rule: Option<&Rule>, closing: &Closing<'_>, trace: &mut Trace) {
         let mut closed = case.clone();
-        let mut said = Tale::default();
+        let mut said = Trace::default();
         if let (Some(rule), Some(event)) = (rule, closing.event) {
             for acted in closing.on_close.iter() {
                 if acted.held == Held::Failed {
@@ -154,7 +154,7 @@ impl Round<'_> {
                 self.announce(&announcement, Some(&mut closed), &mut said);
             }
         }
-        tale.absorb(said, Outcome::Closed);
+        trace.absorb(said, Outcome::Closed);
         let shadow = self.places.shadow || rule.is_some_and(|rule| rule.shadow);
         for (destination, shown) in &case.lanes {
             if shadow || !self.place(destination).is_some_and(|place| place.closes) {
@@ -186,7 +186,7 @@ impl Round<'_> {
                     died: None,
                 },
             });
-            tale.action(Outcome::Closed, &shown.action, Some(destination), format!("updates `{destination}`"));
+            trace.action(Outcome::Closed, &shown.action, Some(destination), format!("updates `{destination}`"));
         }
     }
 
@@ -226,8 +226,8 @@ impl Round<'_> {
     }
 
     fn say_ended(&mut self, rule: &str, case: &Case, ending: &Ending, carried: Option<&Carried<'_>>) {
-        let mut tale = Tale::default();
-        tale.rule(
+        let mut trace = Trace::default();
+        trace.rule(
             Outcome::Closed,
             match ending {
                 Ending::ByHand(by) => format!("case `{}` closed by {by}", case.key),
@@ -242,10 +242,10 @@ impl Round<'_> {
             origin: case.timer_id("closing"),
             on_close: judgement.map_or(&[], |judgement| judgement.on_close.as_slice()),
         };
-        self.say_closed(case, rule, &closing, &mut tale);
+        self.say_closed(case, rule, &closing, &mut trace);
         match rule {
-            Some(rule) => self.tell(tale, case.event, carried.map(|carried| carried.event), rule),
-            None => self.plan.whys.extend(tale.row(case.event, &case.rule)),
+            Some(rule) => self.tell(trace, case.event, carried.map(|carried| carried.event), rule),
+            None => self.plan.whys.extend(trace.row(case.event, &case.rule)),
         }
     }
 }

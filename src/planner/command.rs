@@ -5,7 +5,7 @@ use crate::planner::book::id;
 use crate::planner::inputs::{names_for, rule_named};
 use crate::planner::prospect::stays_when_taken;
 use crate::planner::round::Round;
-use crate::planner::why::{Outcome, Tale};
+use crate::planner::why::{Outcome, Trace};
 
 impl Round<'_> {
     /// Does what was asked. What is not there any more is passed over: whoever asked was told what there was.
@@ -42,9 +42,9 @@ impl Round<'_> {
         }
         case.acked = Some(by.into());
         case.acked_at = Some(self.now);
-        let mut tale = Tale::default();
-        tale.rule(Outcome::Cancelled, format!("{by} took case `{}`: no more reminders of it", case.key));
-        self.plan.whys.extend(tale.row(case.event, &case.rule));
+        let mut trace = Trace::default();
+        trace.rule(Outcome::Cancelled, format!("{by} took case `{}`: no more reminders of it", case.key));
+        self.plan.whys.extend(trace.row(case.event, &case.rule));
         self.save_case(&case);
     }
 }

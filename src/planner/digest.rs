@@ -15,7 +15,7 @@ use crate::planner::hold::HeldCase;
 use crate::planner::inputs::{names_for, rule_named};
 use crate::planner::round::Round;
 use crate::planner::timer::Meaning;
-use crate::planner::why::{Outcome, Tale};
+use crate::planner::why::{Outcome, Trace};
 use crate::rules::DigestTime;
 
 /// So many events a digest shows where nothing else is said: that of a throttle's rest.
@@ -131,7 +131,7 @@ impl Round<'_> {
         case: Option<&Case>,
         destination: &str,
         suppressed: u64,
-        tale: &mut Tale,
+        trace: &mut Trace,
     ) -> bool {
         let action = said.acted.action;
         let Some(digest) = &action.digest else { return false };
@@ -139,7 +139,7 @@ impl Round<'_> {
             Some(Ok(key)) => key.as_str(),
             None => "",
             Some(Err(reason)) => {
-                tale.fail(format!("not in a digest: {reason}"));
+                trace.fail(format!("not in a digest: {reason}"));
                 return false;
             }
         };
@@ -149,7 +149,7 @@ impl Round<'_> {
         };
         let slot = Slot { action: &action.id, key, destination, rest: false };
         let share = Share { due, limit: digest.limit, suppressed, case: reminds_of(said, case) };
-        self.gather(said, &slot, share, tale);
+        self.gather(said, &slot, share, trace);
         true
     }
 
@@ -160,16 +160,16 @@ impl Round<'_> {
         case: Option<&Case>,
         destination: &str,
         (key, due): (&str, Timestamp),
-        tale: &mut Tale,
+        trace: &mut Trace,
     ) {
         let action = said.acted.action;
         let limit = action.digest.as_ref().map_or(LIMIT, |digest| digest.limit);
         let slot = Slot { action: &action.id, key, destination, rest: true };
         let share = Share { due, limit, suppressed: 0, case: reminds_of(said, case) };
-        self.gather(said, &slot, share, tale);
+        self.gather(said, &slot, share, trace);
     }
 
-    fn gather(&mut self, said: &Announcement<'_>, slot: &Slot<'_>, share: Share, tale: &mut Tale) {
+    fn gather(&mut self, said: &Announcement<'_>, slot: &Slot<'_>, share: Share, trace: &mut Trace) {
         let rule = said.rule.name.value.as_str();
         let names = self.names(said.rule);
         let parts = slot.parts(rule);
@@ -183,7 +183,7 @@ impl Round<'_> {
             self.set_timer(id(&[&["digest"], &parts[..]].concat()), collected.due, None, &meaning);
         }
         let note = format!("in the digest of {} for `{}`", self.moment(collected.due), slot.destination);
-        tale.action(Outcome::Digest, slot.action, Some(slot.destination), note);
+        trace.action(Outcome::Digest, slot.action, Some(slot.destination), note);
         self.book.put(&parts, &collected);
     }
 
@@ -201,14 +201,14 @@ impl Round<'_> {
         }
         self.book.delete::<Collected>(&parts);
         self.leave_out(&slot, &names, &mut collected);
-        let mut tale = Tale::default();
-        let is_told = self.tell_digest(&slot, name, &collected, &mut tale);
+        let mut trace = Trace::default();
+        let is_told = self.tell_digest(&slot, name, &collected, &mut trace);
         if rest && is_told {
             self.rest_told(&names, action, key);
         }
         let name = rule_named(self.rules, name).map_or(name.as_str(), |rule| rule.name.value.as_str());
-        if let Some(row) = tale.row(0, name) {
-            let rows = collected.events.iter().map(|event| super::why::WhyRow { event: *event, ..row.clone() });
+        if let Some(row) = trace.row(0, name) {
+            let rows = collected.events.iter().map(|event| super::why::Decision { event: *event, ..row.clone() });
             self.plan.whys.extend(rows);
         }
     }
@@ -225,28 +225,28 @@ impl Round<'_> {
                 Some(None) => continue,
             };
             collected.events.retain(|collected| *collected != event);
-            let mut tale = Tale::default();
+            let mut trace = Trace::default();
             let note = format!("left out of the digest for `{}`: {why}", slot.destination);
-            tale.action(outcome, slot.action, Some(slot.destination), note);
-            self.plan.whys.extend(tale.row(event, name));
+            trace.action(outcome, slot.action, Some(slot.destination), note);
+            self.plan.whys.extend(trace.row(event, name));
         }
     }
 
     /// Sends it; says whether it may be.
-    fn tell_digest(&mut self, slot: &Slot<'_>, name: &str, collected: &Collected, tale: &mut Tale) -> bool {
+    fn tell_digest(&mut self, slot: &Slot<'_>, name: &str, collected: &Collected, trace: &mut Trace) -> bool {
         let Slot { action, destination, .. } = *slot;
-        let cancelled = |tale: &mut Tale, note: &str| {
-            tale.action(Outcome::Cancelled, action, Some(destination), note);
+        let cancelled = |trace: &mut Trace, note: &str| {
+            trace.action(Outcome::Cancelled, action, Some(destination), note);
             false
         };
         let Some((rule, action)) = self.action_named(name, action) else {
-            return cancelled(tale, "its digest was not sent: the rules in force no longer ask for it");
+            return cancelled(trace, "its digest was not sent: the rules in force no longer ask for it");
         };
         if self.place(destination).is_none() {
-            return cancelled(tale, &format!("its digest was not sent: `{destination}` is no longer configured"));
+            return cancelled(trace, &format!("its digest was not sent: `{destination}` is no longer configured"));
         }
         if let Some(note) = self.muted(rule, destination, None, self.now) {
-            tale.action(Outcome::Muted, &action.id, Some(destination), format!("its digest was {note}"));
+            trace.action(Outcome::Muted, &action.id, Some(destination), format!("its digest was {note}"));
             return false;
         }
         let Some(newest) = collected.events.back().copied() else { return false };
@@ -269,7 +269,7 @@ impl Round<'_> {
             due: self.now,
             assignment,
         };
-        self.deliver(Draft { rule, action, occasion: Occasion::Match, delivery }, None, tale);
+        self.deliver(Draft { rule, action, occasion: Occasion::Match, delivery }, None, trace);
         true
     }
 }

@@ -10,7 +10,7 @@ use crate::event::{Seq, Signal};
 use crate::planner::book::{Doc, id};
 use crate::planner::round::Round;
 use crate::planner::timer::Meaning;
-use crate::planner::why::{Outcome, Tale};
+use crate::planner::why::{Outcome, Trace};
 
 /// So many go to a destination as they are within [`MINUTE`].
 const EACH_MAX: u64 = 10;
@@ -63,21 +63,21 @@ impl Round<'_> {
         let Some(place) = self.place(&died.destination) else { return };
         let said = ["reason", "error", "last_error"].iter().find_map(|name| signal.data.get(*name)?.as_str());
         let reason = format!("`{}`: {}", died.destination, said.unwrap_or("given up"));
-        let mut tale = Tale::default();
+        let mut trace = Trace::default();
         for destination in place.fallback.iter().filter(|name| **name != died.destination) {
-            self.fall_back_to(destination, seq, died, &reason, &mut tale);
+            self.fall_back_to(destination, seq, died, &reason, &mut trace);
         }
-        self.plan.whys.extend(tale.row(died.event, &died.rule));
+        self.plan.whys.extend(trace.row(died.event, &died.rule));
     }
 
-    fn fall_back_to(&mut self, destination: &str, seq: Seq, died: &NewDelivery, reason: &str, tale: &mut Tale) {
+    fn fall_back_to(&mut self, destination: &str, seq: Seq, died: &NewDelivery, reason: &str, trace: &mut Trace) {
         let action = died.action.as_str();
         if self.place(destination).is_none() {
             let note = format!("fallback `{destination}` is not configured");
-            return tale.action(Outcome::Cancelled, action, Some(destination), note);
+            return trace.action(Outcome::Cancelled, action, Some(destination), note);
         }
         if let Some(note) = self.muted_named(&died.rule, destination, None, self.now) {
-            return tale.action(Outcome::Muted, action, Some(destination), format!("fallback {note}"));
+            return trace.action(Outcome::Muted, action, Some(destination), format!("fallback {note}"));
         }
         let old = self.book.get::<Fallen>(&[destination]);
         let known = old.clone().filter(|fallen| fallen.until > self.now);
@@ -95,7 +95,7 @@ impl Round<'_> {
         let id = DeliveryId::of(&origin, &died.rule, action, destination, 0);
         if fallen.count > EACH_MAX {
             let note = format!("in the summary of {} for fallback `{destination}`", self.moment(fallen.until));
-            tale.action(Outcome::Fallback, action, Some(destination), note);
+            trace.action(Outcome::Fallback, action, Some(destination), note);
             let (event, rule, severity) = (died.assignment.event, died.rule.clone(), died.assignment.severity);
             fallen.rest.push(Waits { id, event, rule, reason: reason.into(), severity });
             if fallen.rest.len() > SUMMARY_MAX {
@@ -103,7 +103,7 @@ impl Round<'_> {
                 fallen.more = fallen.more.saturating_add(1);
             }
         } else {
-            tale.action(Outcome::Fallback, action, Some(destination), format!("goes to fallback `{destination}`"));
+            trace.action(Outcome::Fallback, action, Some(destination), format!("goes to fallback `{destination}`"));
             let mut assignment = died.assignment.clone();
             assignment.died = Some(reason.into());
             // Names from the mentions of another destination mean nothing here.

@@ -13,7 +13,7 @@ use crate::planner::case::Case;
 use crate::planner::inputs::names_for;
 use crate::planner::round::Round;
 use crate::planner::timer::{HeldRef, Meaning};
-use crate::planner::why::{Outcome, Tale};
+use crate::planner::why::{Outcome, Trace};
 
 /// So many messages wait in full; of older ones it is only known whose they are.
 const HELD_MAX: usize = 100;
@@ -176,14 +176,14 @@ impl Round<'_> {
         let mut going = Vec::new();
         let mut waits_on = false;
         for held in held {
-            let mut tale = Tale::default();
+            let mut trace = Trace::default();
             let (event, rule) = (held.delivery.event, held.delivery.rule.clone());
-            match self.may_go(held, opens, &mut tale) {
+            match self.may_go(held, opens, &mut trace) {
                 Goes::Now(held) => going.push(*held),
                 Goes::Later => waits_on = true,
                 Goes::Never => {}
             }
-            self.plan.whys.extend(tale.row(event, &rule));
+            self.plan.whys.extend(trace.row(event, &rule));
         }
         if self.places.shadow {
             more = 0;
@@ -233,11 +233,11 @@ impl Round<'_> {
     }
 
     /// A message that waited until `opened`, if it still may go now.
-    fn may_go(&mut self, mut held: Held, opened: Timestamp, tale: &mut Tale) -> Goes {
+    fn may_go(&mut self, mut held: Held, opened: Timestamp, trace: &mut Trace) -> Goes {
         let delivery = &mut held.delivery;
         let to = delivery.destination.clone();
         let action_id = delivery.action.clone();
-        let mut out = |outcome, note: String| tale.action(outcome, &action_id, Some(&to), note);
+        let mut out = |outcome, note: String| trace.action(outcome, &action_id, Some(&to), note);
         let Some((rule, action)) = self.action_named(&delivery.rule, &delivery.action) else {
             out(Outcome::Cancelled, "held, and then not sent: the rules in force no longer ask for it".into());
             return Goes::Never;
@@ -299,7 +299,7 @@ impl Round<'_> {
         }
     }
 
-    /// Notes in their cases that these messages were told in a summary.
+    /// Records in their cases that these messages were told in a summary.
     fn note_summed<'h>(&mut self, destination: &str, cases: impl Iterator<Item = (&'h String, &'h Option<HeldCase>)>) {
         for (rule, belongs) in cases {
             let Some(belongs) = belongs else { continue };

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::event::{Command, Entry, Event, Item, MISSING, Seq, Signal};
 use crate::planner::ledger::DueTimer;
 use crate::planner::timer::Meaning;
-use crate::planner::why::WhyRow;
+use crate::planner::why::Decision;
 use crate::rules::{HoursChoice, Judgement, Rule, RuleSet};
 
 /// All that [`super::plan`] goes by, but for the ledger.
@@ -20,7 +20,7 @@ pub struct Inputs<'a> {
     /// The rules in force.
     pub rules: &'a RuleSet,
     /// The destinations in force.
-    pub places: &'a Places,
+    pub places: &'a Destinations,
     /// The entries, in inbox order.
     pub entries: Vec<Entered<'a>>,
     /// The timers that have come due, by due time and id.
@@ -29,16 +29,16 @@ pub struct Inputs<'a> {
 
 /// What the planner needs to know of the configuration.
 #[derive(Debug, Clone)]
-pub struct Places {
+pub struct Destinations {
     /// The destinations, by name. What is not here is not configured.
-    pub named: BTreeMap<String, PlaceFacts>,
+    pub named: BTreeMap<String, DestinationFacts>,
     /// Whether nothing at all is sent: `serve --shadow`.
     pub shadow: bool,
     /// The zone in which times are told to people.
     pub zone: TimeZone,
 }
 
-impl Default for Places {
+impl Default for Destinations {
     fn default() -> Self {
         Self { named: BTreeMap::new(), shadow: false, zone: TimeZone::UTC }
     }
@@ -46,7 +46,7 @@ impl Default for Places {
 
 /// What the planner needs to know of one destination.
 #[derive(Debug, Clone, Default)]
-pub struct PlaceFacts {
+pub struct DestinationFacts {
     /// When it may be spoken to, unless an action or rule says otherwise.
     pub hours: Option<HoursChoice>,
     /// Whether its channel changes what it sent when a case closes.
@@ -110,7 +110,7 @@ pub enum What<'a> {
         /// The event, unless retention took it.
         event: Option<Judged<'a>>,
         /// What came of it so far, as far as it is kept.
-        before: Vec<WhyRow>,
+        before: Vec<Decision>,
     },
     /// Something that Fanfare noticed.
     Signal(&'a Signal),
@@ -142,7 +142,7 @@ impl<'a> Entered<'a> {
 
     /// The same, with what came so far of an event that is planned again.
     #[must_use]
-    pub fn knowing(mut self, rows: Vec<WhyRow>) -> Self {
+    pub fn knowing(mut self, rows: Vec<Decision>) -> Self {
         if let What::Replay { before, .. } = &mut self.what {
             *before = rows;
         }

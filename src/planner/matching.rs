@@ -5,7 +5,7 @@ use crate::planner::book::id;
 use crate::planner::case::{Brought, Case};
 use crate::planner::inputs::Judged;
 use crate::planner::round::{Round, reasons};
-use crate::planner::why::{Outcome, Tale, WhyRow, because};
+use crate::planner::why::{Decision, Outcome, Trace, because};
 use crate::rules::{Held, Judgement, Rule};
 
 /// The key of the one case that a `missing` rule has.
@@ -15,7 +15,7 @@ pub(crate) const MISSING_KEY: &str = "missing";
 const OPEN_ALREADY: &str = "`once`: the case was open already";
 
 /// Whether this came of an action before, with this note if one is named.
-fn was(before: &[&WhyRow], action: &str, outcome: Outcome, note: Option<&str>) -> bool {
+fn was(before: &[&Decision], action: &str, outcome: Outcome, note: Option<&str>) -> bool {
     before.iter().any(|row| row.actions().any(|came| came.is(action, outcome, note)))
 }
 
@@ -31,47 +31,47 @@ enum Belongs {
 
 impl Round<'_> {
     /// What comes of an event that a rule's globs accept.
-    pub fn matched(&mut self, judged: &Judged<'_>, judgement: &Judgement<'_>, held: Held, tale: &mut Tale) {
-        reasons(judgement, tale);
+    pub fn matched(&mut self, judged: &Judged<'_>, judgement: &Judgement<'_>, held: Held, trace: &mut Trace) {
+        reasons(judgement, trace);
         match held {
-            Held::Missed => return tale.rule(Outcome::Missed, because(judgement.why.as_ref())),
-            Held::Failed => return tale.fail(because(judgement.why.as_ref())),
+            Held::Missed => return trace.rule(Outcome::Missed, because(judgement.why.as_ref())),
+            Held::Failed => return trace.fail(because(judgement.why.as_ref())),
             Held::Held => {}
         }
         let rule = judgement.rule;
-        let (mut case, opened) = match self.belongs(judged, judgement, tale) {
+        let (mut case, opened) = match self.belongs(judged, judgement, trace) {
             Belongs::Late => return,
             Belongs::Nowhere => (None, true),
             Belongs::To { case, opened } => (Some(case), opened),
         };
-        tale.accepted();
+        trace.accepted();
         for acted in &judgement.actions {
             let action = acted.action;
             match acted.held {
                 Held::Missed => {
                     if let Some(why) = &acted.why {
-                        tale.detail(&format!("when {}", action.id), serde_json::json!(why));
+                        trace.detail(&format!("when {}", action.id), serde_json::json!(why));
                     }
-                    tale.action(Outcome::Missed, &action.id, None, because(acted.why.as_ref()));
+                    trace.action(Outcome::Missed, &action.id, None, because(acted.why.as_ref()));
                     continue;
                 }
                 Held::Failed => {
-                    tale.fail(format!("action `{}`: {}", action.id, because(acted.why.as_ref())));
+                    trace.fail(format!("action `{}`: {}", action.id, because(acted.why.as_ref())));
                     continue;
                 }
                 Held::Held if action.once && !opened => {
-                    tale.action(Outcome::Missed, &action.id, None, OPEN_ALREADY);
+                    trace.action(Outcome::Missed, &action.id, None, OPEN_ALREADY);
                     continue;
                 }
                 Held::Held => {}
             }
             if !action.is_timed() {
                 let announcement = announcement(judged, judgement, acted, Occasion::Match, 0);
-                self.announce(&announcement, case.as_deref_mut(), tale);
+                self.announce(&announcement, case.as_deref_mut(), trace);
             }
             if let Some(case) = case.as_deref_mut() {
                 let created = Some(judged.event.created);
-                self.schedule(case, acted, Brought { event: judged.seq, created }, tale);
+                self.schedule(case, acted, Brought { event: judged.seq, created }, trace);
             }
         }
         if let Some(mut case) = case {
@@ -81,17 +81,17 @@ impl Round<'_> {
     }
 
     /// Finds or opens the case of a match.
-    fn belongs(&mut self, judged: &Judged<'_>, judgement: &Judgement<'_>, tale: &mut Tale) -> Belongs {
+    fn belongs(&mut self, judged: &Judged<'_>, judgement: &Judgement<'_>, trace: &mut Trace) -> Belongs {
         let rule = judgement.rule;
         let key = match (&rule.case, &judgement.case, &rule.missing) {
             (_, _, Some(_)) => MISSING_KEY,
             (_, Some(Ok(key)), None) => key.as_str(),
             (_, Some(Err(reason)), None) => {
-                tale.fail(format!("no case: {reason}"));
+                trace.fail(format!("no case: {reason}"));
                 return self.own_case(judged, rule, true);
             }
             (Some(_), None, None) => {
-                tale.fail("no case: no key was selected");
+                trace.fail("no case: no key was selected");
                 return self.own_case(judged, rule, true);
             }
             (None, None, None) => return self.own_case(judged, rule, false),
@@ -99,10 +99,10 @@ impl Round<'_> {
         let names = self.names(rule);
         if let Some(closed) = self.late(&names, key, judged) {
             let note = format!("late: case `{key}` was closed by an event of {}", self.moment(closed));
-            tale.rule(Outcome::Late, note);
+            trace.rule(Outcome::Late, note);
             return Belongs::Late;
         }
-        if rule.missing.is_some() && !self.opens_missing(judged, rule, tale) {
+        if rule.missing.is_some() && !self.opens_missing(judged, rule, trace) {
             return Belongs::Late;
         }
         match self.case(&names, key) {
@@ -142,18 +142,18 @@ impl Round<'_> {
         judged: &Judged<'_>,
         judgement: &Judgement<'_>,
         (held, again): (Held, u64),
-        before: &[&WhyRow],
-        tale: &mut Tale,
+        before: &[&Decision],
+        trace: &mut Trace,
     ) {
-        reasons(judgement, tale);
+        reasons(judgement, trace);
         match held {
-            Held::Missed => return tale.rule(Outcome::Missed, because(judgement.why.as_ref())),
-            Held::Failed => return tale.fail(because(judgement.why.as_ref())),
-            Held::Held => tale.accepted(),
+            Held::Missed => return trace.rule(Outcome::Missed, because(judgement.why.as_ref())),
+            Held::Failed => return trace.fail(because(judgement.why.as_ref())),
+            Held::Held => trace.accepted(),
         }
         let rule = judgement.rule;
         if before.iter().any(|row| row.outcome == Outcome::Late.name()) {
-            return tale.rule(Outcome::Late, "late when it came: its case had closed");
+            return trace.rule(Outcome::Late, "late when it came: its case had closed");
         }
         let (mut case, mut facts) = (None, None);
         if let Some(Ok(key)) = &judgement.case {
@@ -164,16 +164,16 @@ impl Round<'_> {
             let id = acted.action.id.as_str();
             let is_later = case.as_ref().is_some_and(|case| case.event != judged.seq);
             if acted.action.once && (is_later || was(before, id, Outcome::Missed, Some(OPEN_ALREADY))) {
-                tale.action(Outcome::Missed, id, None, OPEN_ALREADY);
+                trace.action(Outcome::Missed, id, None, OPEN_ALREADY);
                 continue;
             }
             if was(before, id, Outcome::Digest, None) {
-                tale.action(Outcome::Digest, id, None, "it was in a digest already");
+                trace.action(Outcome::Digest, id, None, "it was in a digest already");
                 continue;
             }
             let mut announcement = announcement(judged, judgement, acted, Occasion::Replay, again);
             announcement.facts.clone_from(&facts);
-            self.announce(&announcement, case.as_mut(), tale);
+            self.announce(&announcement, case.as_mut(), trace);
         }
         if let Some(case) = case {
             self.save_case(&case);

@@ -12,7 +12,7 @@ use crate::planner::inputs::{Judged, names_of, rule_named};
 use crate::planner::matching::MISSING_KEY;
 use crate::planner::round::{Round, reasons};
 use crate::planner::timer::Meaning;
-use crate::planner::why::{Outcome, Tale, because};
+use crate::planner::why::{Outcome, Trace, because};
 use crate::rules::{Held, Judgement, Missing, Rule, Why};
 use crate::yaml::span_text;
 
@@ -90,28 +90,28 @@ impl Round<'_> {
     }
 
     /// Something came that may be what was awaited.
-    pub fn awaited(&mut self, judged: &Judged<'_>, judgement: &Judgement<'_>, tale: &mut Tale) {
-        reasons(judgement, tale);
+    pub fn awaited(&mut self, judged: &Judged<'_>, judgement: &Judgement<'_>, trace: &mut Trace) {
+        reasons(judgement, trace);
         if judgement.arrived {
-            return self.arrived(judged, judgement.rule, tale);
+            return self.arrived(judged, judgement.rule, trace);
         }
         match judgement.why.as_ref().map(Why::held) {
-            Some(Held::Failed) => tale.fail(format!("`missing`: {}", because(judgement.why.as_ref()))),
-            _ => tale.rule(Outcome::Missed, format!("not what is awaited: {}", because(judgement.why.as_ref()))),
+            Some(Held::Failed) => trace.fail(format!("`missing`: {}", because(judgement.why.as_ref()))),
+            _ => trace.rule(Outcome::Missed, format!("not what is awaited: {}", because(judgement.why.as_ref()))),
         }
     }
 
-    fn arrived(&mut self, judged: &Judged<'_>, rule: &Rule, tale: &mut Tale) {
+    fn arrived(&mut self, judged: &Judged<'_>, rule: &Rule, trace: &mut Trace) {
         let names = self.names(rule);
         let name = rule.name.value.as_str();
         let known = self.book.adopt::<Awaited>(&names, &[]);
         if let Some(case) = self.case(&names, MISSING_KEY) {
-            tale.rule(Outcome::Closed, "it came: closed the case");
+            trace.rule(Outcome::Closed, "it came: closed the case");
             let judged_alone = self.rules.judge_rule(rule, judged.event);
-            self.end_case(&case, Some(rule), &Closing::by_event(judged, &judged_alone.on_close), tale);
+            self.end_case(&case, Some(rule), &Closing::by_event(judged, &judged_alone.on_close), trace);
             return;
         }
-        tale.rule(Outcome::Closed, "it came");
+        trace.rule(Outcome::Closed, "it came");
         self.book.put(&[name], &Awaited::from(name, self.now));
         // A timer that is set already finds out by itself that its time has moved.
         if let (None | Some(Awaited { told: true, .. }), Some(missing)) = (known, &rule.missing) {
@@ -137,13 +137,13 @@ impl Round<'_> {
     }
 
     /// Whether the own event that tells an absence still holds, or it came meanwhile.
-    pub fn opens_missing(&mut self, judged: &Judged<'_>, rule: &Rule, tale: &mut Tale) -> bool {
+    pub fn opens_missing(&mut self, judged: &Judged<'_>, rule: &Rule, trace: &mut Trace) -> bool {
         let names = self.names(rule);
         let awaited = self.book.adopt::<Awaited>(&names, &[]);
         let since = judged.event.data().get("since").and_then(Value::as_str).and_then(|since| since.parse().ok());
         let holds = awaited.is_some_and(|awaited| awaited.told && Some(awaited.since) == since);
         if !holds {
-            tale.rule(Outcome::Late, "it came after all");
+            trace.rule(Outcome::Late, "it came after all");
         }
         holds
     }

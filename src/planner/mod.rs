@@ -40,7 +40,7 @@ pub mod why;
 
 pub use self::arm::{Orphan, arm, arm_keys, orphans};
 pub use self::case::Case;
-pub use self::inputs::{Entered, Fired, Inputs, Judged, PlaceFacts, Places, What, names_for, rule_named};
+pub use self::inputs::{DestinationFacts, Destinations, Entered, Fired, Inputs, Judged, What, names_for, rule_named};
 pub use self::keys::keys;
 pub use self::ledger::{DocChange, Key, Keys, Ledger, Timer};
 pub use self::mute::Muting;
@@ -66,7 +66,7 @@ pub struct Plan {
     /// Fanfare's own events, appended to the inbox and planned in their turn.
     pub events: Vec<Event>,
     /// What happened for each event and rule.
-    pub whys: Vec<why::WhyRow>,
+    pub whys: Vec<why::Decision>,
     /// The lanes of cases that ended: once their deliveries are over too, nothing will be said in them again.
     pub ended: Vec<End>,
 }

@@ -13,7 +13,7 @@ use crate::planner::book::{Doc, id};
 use crate::planner::inputs::Judged;
 use crate::planner::round::Round;
 use crate::planner::timer::Meaning;
-use crate::planner::why::{Outcome, Tale};
+use crate::planner::why::{Outcome, Trace};
 
 /// One own event of the same kind, rule and destination within this.
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
@@ -180,10 +180,10 @@ impl Round<'_> {
         if judged.named || judged.event.is_own() {
             return;
         }
-        let mut tale = Tale::default();
+        let mut trace = Trace::default();
         let kind = &*judged.event.kind;
-        tale.rule(Outcome::Missed, format!("no rule names the type `{kind}`"));
-        self.plan.whys.extend(tale.row(judged.seq, ""));
+        trace.rule(Outcome::Missed, format!("no rule names the type `{kind}`"));
+        self.plan.whys.extend(trace.row(judged.seq, ""));
         if self.book.get::<Unmatched>(&[kind]).is_some_and(|told| told.until > self.now) {
             return;
         }

@@ -10,7 +10,7 @@ use crate::planner::announce::unheard;
 use crate::planner::arm::orphans;
 use crate::planner::book::{Doc, id};
 use crate::planner::case::{Case, Scheduled};
-use crate::planner::inputs::{Places, names_of, rule_named};
+use crate::planner::inputs::{Destinations, names_of, rule_named};
 use crate::planner::ledger::Key;
 use crate::planner::matching::MISSING_KEY;
 use crate::planner::successor::successor;
@@ -87,7 +87,7 @@ impl Case {
     }
 
     /// What is said when it closes.
-    pub fn farewell(&self, rules: &RuleSet, places: &Places) -> Farewell {
+    pub fn farewell(&self, rules: &RuleSet, places: &Destinations) -> Farewell {
         let rule = rule_named(rules, &self.rule).filter(|rule| rule.enabled);
         let shadow = places.shadow || rule.is_some_and(|rule| rule.shadow);
         if shadow {

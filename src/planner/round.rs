@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use crate::delivery::{Act, Lane};
 use crate::event::{Event, Seq};
 use crate::planner::book::Book;
-use crate::planner::inputs::{Fired, Inputs, Judged, PlaceFacts, Places, names_of, rule_named};
+use crate::planner::inputs::{DestinationFacts, Destinations, Fired, Inputs, Judged, names_of, rule_named};
 use crate::planner::ledger::{Ledger, Timer};
 use crate::planner::mute::ActiveMute;
 use crate::planner::timer::Meaning;
-use crate::planner::why::{Outcome, Tale, WhyRow, because, moment};
+use crate::planner::why::{Decision, Outcome, Trace, because, moment};
 use crate::planner::{Cancel, Plan};
 use crate::rules::{Action, Held, Judgement, Rule, RuleSet};
 
@@ -20,7 +20,7 @@ use crate::rules::{Action, Held, Judgement, Rule, RuleSet};
 pub(crate) struct Round<'a> {
     pub now: Timestamp,
     pub rules: &'a RuleSet,
-    pub places: &'a Places,
+    pub places: &'a Destinations,
     pub book: Book,
     pub plan: Plan,
     /// Timers set, or with `None` taken away, by this round.
@@ -34,7 +34,7 @@ impl<'a> Round<'a> {
         Self::with(inputs.rules, inputs.places, ledger, inputs.now)
     }
 
-    pub fn with(rules: &'a RuleSet, places: &'a Places, ledger: Ledger, now: Timestamp) -> Self {
+    pub fn with(rules: &'a RuleSet, places: &'a Destinations, ledger: Ledger, now: Timestamp) -> Self {
         let mut round = Self {
             now,
             rules,
@@ -56,49 +56,49 @@ impl<'a> Round<'a> {
     pub fn event(&mut self, judged: &Judged<'_>) {
         self.unmatched(judged);
         for judgement in &judged.judgements {
-            let mut tale = Tale::default();
+            let mut trace = Trace::default();
             match &judgement.closes {
-                Some(closes) => self.close(judged, judgement, closes, &mut tale),
-                None => not_closed(judgement, &mut tale),
+                Some(closes) => self.close(judged, judgement, closes, &mut trace),
+                None => not_closed(judgement, &mut trace),
             }
             if judgement.rule.missing.is_some() && judgement.held.is_none() {
-                self.awaited(judged, judgement, &mut tale);
+                self.awaited(judged, judgement, &mut trace);
             }
             if let Some(held) = judgement.held {
-                self.matched(judged, judgement, held, &mut tale);
+                self.matched(judged, judgement, held, &mut trace);
             }
-            self.tell(tale, judged.seq, Some(judged.event), judgement.rule);
+            self.tell(trace, judged.seq, Some(judged.event), judgement.rule);
         }
     }
 
     /// An event planned again: what isn't there is made, and no case is opened.
-    pub fn replay(&mut self, judged: Option<&Judged<'_>>, again: u64, only: Option<&str>, before: &[WhyRow]) {
+    pub fn replay(&mut self, judged: Option<&Judged<'_>>, again: u64, only: Option<&str>, before: &[Decision]) {
         let Some(judged) = judged else { return };
         let only = only.map(|only| rule_named(self.rules, only).map_or(only, |rule| &rule.name.value));
         for judgement in &judged.judgements {
             if only.is_some_and(|only| judgement.rule.name.value != only) {
                 continue;
             }
-            let mut tale = Tale::default();
+            let mut trace = Trace::default();
             if let Some(closes) = &judgement.closes {
-                self.close(judged, judgement, closes, &mut tale);
+                self.close(judged, judgement, closes, &mut trace);
             }
             if let Some(held) = judgement.held {
                 // Anew means anew, whatever was.
                 let before = if again == 0 { before } else { &[] };
                 let names = self.names(judgement.rule);
-                let before: Vec<&WhyRow> = before.iter().filter(|row| names.contains(&row.rule)).collect();
-                self.matched_again(judged, judgement, (held, again), &before, &mut tale);
+                let before: Vec<&Decision> = before.iter().filter(|row| names.contains(&row.rule)).collect();
+                self.matched_again(judged, judgement, (held, again), &before, &mut trace);
             }
-            self.tell(tale, judged.seq, Some(judged.event), judgement.rule);
+            self.tell(trace, judged.seq, Some(judged.event), judgement.rule);
         }
     }
 
     /// An entry that could not be planned.
     pub fn park(&mut self, seq: Seq, own: bool, reason: &str) {
-        let mut tale = Tale::default();
-        tale.rule(Outcome::Parked, format!("could not be planned: {reason}"));
-        self.plan.whys.extend(tale.row(seq, ""));
+        let mut trace = Trace::default();
+        trace.rule(Outcome::Parked, format!("could not be planned: {reason}"));
+        self.plan.whys.extend(trace.row(seq, ""));
         let data = [("reason", json!(reason)), ("entry", json!(seq))];
         self.signal_failed(&format!("parked/{seq}"), None, own, data);
     }
@@ -107,30 +107,30 @@ impl<'a> Round<'a> {
     pub fn park_timer(&mut self, fired: &Fired<'_>, reason: &str) {
         let rule = fired.meaning.as_ref().and_then(Meaning::rule);
         if let Some(event) = fired.due.timer.event {
-            let mut tale = Tale::default();
-            tale.rule(Outcome::Parked, format!("a timer could not be planned: {reason}"));
-            self.plan.whys.extend(tale.row(event, rule.unwrap_or_default()));
+            let mut trace = Trace::default();
+            trace.rule(Outcome::Parked, format!("a timer could not be planned: {reason}"));
+            self.plan.whys.extend(trace.row(event, rule.unwrap_or_default()));
         }
         let data = [("reason", json!(reason)), ("timer", json!(fired.due.id))];
         self.signal_failed(&format!("parked/{}", fired.due.id), rule, false, data);
     }
 
-    /// Ends a tale: its row, and an own event if something failed. `event` is what was judged, if it was at hand; what
+    /// Ends a trace: its row, and an own event if something failed. `event` is what was judged, if it was at hand; what
     /// an own event sets off is not told.
-    pub fn tell(&mut self, tale: Tale, seq: Seq, event: Option<&Event>, rule: &Rule) {
-        if !tale.failures().is_empty() {
-            let reasons = json!(tale.failures());
+    pub fn tell(&mut self, trace: Trace, seq: Seq, event: Option<&Event>, rule: &Rule) {
+        if !trace.failures().is_empty() {
+            let reasons = json!(trace.failures());
             let first = reasons.get(0).cloned().unwrap_or(Value::Null);
             let (id, kind) = event.map_or((Value::Null, Value::Null), |e| (json!(e.id.as_str()), json!(&*e.kind)));
             let data = [("reason", first), ("reasons", reasons), ("event", id), ("type", kind)];
             let own = event.is_some_and(Event::is_echo);
             self.signal_failed(&format!("{seq}"), Some(&rule.name.value), own, data);
         }
-        self.plan.whys.extend(tale.row(seq, &rule.name.value));
+        self.plan.whys.extend(trace.row(seq, &rule.name.value));
     }
 
     /// What is known of a destination.
-    pub fn place(&self, name: &str) -> Option<&'a PlaceFacts> {
+    pub fn place(&self, name: &str) -> Option<&'a DestinationFacts> {
         self.places.named.get(name)
     }
 
@@ -181,24 +181,24 @@ impl<'a> Round<'a> {
 }
 
 /// A closer's globs accepted the event, and its condition didn't.
-fn not_closed(judgement: &Judgement<'_>, tale: &mut Tale) {
+fn not_closed(judgement: &Judgement<'_>, trace: &mut Trace) {
     let Some(why) = &judgement.closes_why else { return };
-    reasons(judgement, tale);
+    reasons(judgement, trace);
     match why.held() {
-        Held::Failed => tale.fail(format!("`closed_by`: {}", because(Some(why)))),
-        _ => tale.rule(Outcome::Missed, format!("closes nothing: {}", because(Some(why)))),
+        Held::Failed => trace.fail(format!("`closed_by`: {}", because(Some(why)))),
+        _ => trace.rule(Outcome::Missed, format!("closes nothing: {}", because(Some(why)))),
     }
 }
 
 /// The reasons of a judgement, for its row.
-pub(crate) fn reasons(judgement: &Judgement<'_>, tale: &mut Tale) {
+pub(crate) fn reasons(judgement: &Judgement<'_>, trace: &mut Trace) {
     if let Some(why) = &judgement.why {
-        tale.detail("when", json!(why));
+        trace.detail("when", json!(why));
     }
     if let Some(why) = &judgement.closes_why {
-        tale.detail("closes", json!(why));
+        trace.detail("closes", json!(why));
     }
     if let Some(Ok(key)) = &judgement.case {
-        tale.detail("case", json!(key));
+        trace.detail("case", json!(key));
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::planner::Plan;
 use crate::planner::book::{Doc, key};
 use crate::planner::case::Case;
-use crate::planner::inputs::{Places, rule_named};
+use crate::planner::inputs::{Destinations, rule_named};
 use crate::planner::ledger::{Key, Ledger};
 use crate::planner::round::Round;
 use crate::rules::{Rule, RuleSet};
@@ -58,7 +58,7 @@ impl Sweep {
     pub fn page(
         self,
         rules: &RuleSet,
-        places: &Places,
+        places: &Destinations,
         page: &[(String, String)],
         is_last: bool,
         now: Timestamp,

@@ -10,7 +10,7 @@ use crate::planner::case::Case;
 use crate::planner::inputs::names_for;
 use crate::planner::round::Round;
 use crate::planner::timer::Meaning;
-use crate::planner::why::{Outcome, Tale};
+use crate::planner::why::{Outcome, Trace};
 
 /// So many moments are kept; beyond that two neighbours become one, counted at the later, so that a large `max` stays
 /// small and never lets more through.
@@ -85,7 +85,13 @@ impl Window {
 impl Round<'_> {
     /// Whether the action's throttle lets an announcement through; if so, how many it held back before. The rest goes
     /// nowhere, or into a digest at the window's end. What a person plans again is not counted.
-    pub fn admit(&mut self, said: &Announcement<'_>, case: Option<&Case>, to: &[&str], tale: &mut Tale) -> Option<u64> {
+    pub fn admit(
+        &mut self,
+        said: &Announcement<'_>,
+        case: Option<&Case>,
+        to: &[&str],
+        trace: &mut Trace,
+    ) -> Option<u64> {
         let action = said.acted.action;
         let Some(throttle) = action.throttle.as_ref().filter(|_| said.occasion != Occasion::Replay) else {
             return Some(0);
@@ -94,7 +100,7 @@ impl Round<'_> {
             Some(Ok(key)) => key.as_str(),
             None => "",
             Some(Err(reason)) => {
-                tale.fail(format!("not throttled: {reason}"));
+                trace.fail(format!("not throttled: {reason}"));
                 return Some(0);
             }
         };
@@ -115,12 +121,12 @@ impl Round<'_> {
             let note = format!("more than {} within the throttle's window, until {}", throttle.max, self.moment(frees));
             if throttle.rest_digest {
                 for destination in to {
-                    self.collect_rest(said, case, destination, (key, frees), tale);
+                    self.collect_rest(said, case, destination, (key, frees), trace);
                 }
             } else {
                 window.held_back = window.held_back.saturating_add(1);
             }
-            tale.action(Outcome::Throttled, &action.id, None, note);
+            trace.action(Outcome::Throttled, &action.id, None, note);
         }
         self.book.put(&parts, &window);
         if is_new {

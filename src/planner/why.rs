@@ -12,7 +12,7 @@ use crate::rules::{Held, Why};
 
 /// What one rule did about one event (or one timer about the event that set it).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct WhyRow {
+pub struct Decision {
     /// The event.
     pub event: Seq,
     /// The rule; empty for what concerns none, such as a type that no rule names.
@@ -26,7 +26,7 @@ pub struct WhyRow {
     pub detail: Value,
 }
 
-impl WhyRow {
+impl Decision {
     /// What came of its actions.
     pub fn actions(&self) -> impl Iterator<Item = Came<'_>> {
         self.detail.get("actions").and_then(Value::as_array).into_iter().flatten().map(Came)
@@ -111,7 +111,7 @@ const NOTES_MAX: usize = 4;
 
 /// A row while it is being written.
 #[derive(Debug, Default)]
-pub(crate) struct Tale {
+pub(crate) struct Trace {
     steps: Vec<(Outcome, String)>,
     detail: Map<String, Value>,
     actions: Vec<Value>,
@@ -119,7 +119,7 @@ pub(crate) struct Tale {
     accepted: bool,
 }
 
-impl Tale {
+impl Trace {
     /// Something came of the rule as a whole.
     pub fn rule(&mut self, outcome: Outcome, note: impl Into<String>) {
         self.steps.push((outcome, note.into()));
@@ -141,8 +141,8 @@ impl Tale {
         self.accepted = true;
     }
 
-    /// What another tale tells is part of this outcome: what is said at a close, of the close.
-    pub fn absorb(&mut self, other: Tale, outcome: Outcome) {
+    /// What another trace tells is part of this outcome: what is said at a close, of the close.
+    pub fn absorb(&mut self, other: Trace, outcome: Outcome) {
         self.steps.extend(other.steps.into_iter().map(|(_, note)| (outcome, note)));
         self.actions.extend(other.actions);
         self.failed.extend(other.failed);
@@ -165,7 +165,7 @@ impl Tale {
     }
 
     /// The row, if there is anything to tell.
-    pub fn row(mut self, event: Seq, rule: &str) -> Option<WhyRow> {
+    pub fn row(mut self, event: Seq, rule: &str) -> Option<Decision> {
         if !self.failed.is_empty() {
             self.steps.extend(self.failed.iter().map(|reason| (Outcome::Failed, reason.clone())));
             self.detail.insert("failed".into(), json!(self.failed));
@@ -187,7 +187,7 @@ impl Tale {
             note.push_str(&format!("; and {more} more"));
         }
         let detail = Value::Object(self.detail);
-        Some(WhyRow { event, rule: rule.into(), outcome: outcome.name().into(), note, detail })
+        Some(Decision { event, rule: rule.into(), outcome: outcome.name().into(), note, detail })
     }
 }
 

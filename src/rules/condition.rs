@@ -7,14 +7,14 @@ use std::sync::Arc;
 use super::check::{Check, EXCEEDED, Outcome};
 use super::reading::{Budget, Reading, shortened};
 use super::{Held, Name, Why};
-use crate::problem::Place;
+use crate::problem::Location;
 
 /// A compiled condition.
 #[derive(Debug, Clone)]
 pub struct Condition {
     pub(crate) tree: Tree,
     /// Where it stands.
-    pub place: Place,
+    pub place: Location,
 }
 
 /// How a condition is put together.

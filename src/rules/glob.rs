@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::problem::{Place, Problem, Problems};
+use crate::problem::{Location, Problem, Problems};
 
 /// The longest glob, in bytes.
 pub const GLOB_MAX: usize = 256;
@@ -254,7 +254,7 @@ pub struct GlobText {
     /// With its `!`, if it has one.
     pub text: String,
     /// Where it stands, if in a file.
-    pub place: Option<Place>,
+    pub place: Option<Location>,
 }
 
 impl Globs {
@@ -267,7 +267,10 @@ impl Globs {
     }
 
     /// Compiles globs of event types; what is wrong with one goes to the problems, at its place.
-    pub fn parse<'t>(texts: impl IntoIterator<Item = (&'t str, Option<&'t Place>)>, problems: &mut Problems) -> Self {
+    pub fn parse<'t>(
+        texts: impl IntoIterator<Item = (&'t str, Option<&'t Location>)>,
+        problems: &mut Problems,
+    ) -> Self {
         let mut globs = Self::default();
         for (text, place) in texts {
             if let Err(error) = globs.add(text, place) {
@@ -282,7 +285,7 @@ impl Globs {
         globs
     }
 
-    fn add(&mut self, text: &str, place: Option<&Place>) -> Result<(), GlobError> {
+    fn add(&mut self, text: &str, place: Option<&Location>) -> Result<(), GlobError> {
         let (take, bare) = match text.strip_prefix('!') {
             Some(bare) => (false, bare),
             None => (true, text),
@@ -367,7 +370,7 @@ fn only_in_types(glob: &str) -> Result<(), GlobError> {
 }
 
 /// The place from `offset` of a text on, whether it is quoted in its file or not.
-pub(crate) fn inner(place: &Place, text: &str, offset: usize) -> Place {
+pub(crate) fn inner(place: &Location, text: &str, offset: usize) -> Location {
     match place.text().find(text) {
         Some(start) => place.part(start + offset, text.len().saturating_sub(offset).max(1)),
         // Written with escapes: there is no simple way from the text back to the file.

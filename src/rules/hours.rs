@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
-use crate::problem::Place;
+use crate::problem::Location;
 
 /// How many days ahead an opening is looked for: more than ten years.
 const DAYS_AHEAD: usize = 4000;
@@ -32,7 +32,7 @@ pub struct Hours {
     /// Whether what falls outside is dropped rather than held.
     pub drop: bool,
     /// Where it stands.
-    pub place: Place,
+    pub place: Location,
 }
 
 impl Hours {

@@ -40,7 +40,7 @@ use self::value::Literal;
 use crate::delivery::{Say, Severity};
 use crate::event::Mute;
 use crate::path::Path;
-use crate::problem::Place;
+use crate::problem::Location;
 
 pub mod check;
 pub mod condition;
@@ -91,7 +91,7 @@ pub struct List {
     /// Its values.
     pub values: Vec<Literal>,
     /// Where its name stands.
-    pub place: Place,
+    pub place: Location,
 }
 
 /// A value with the place where it was written.
@@ -100,7 +100,7 @@ pub struct At<T> {
     /// The value.
     pub value: T,
     /// Where it stands.
-    pub place: Place,
+    pub place: Location,
 }
 
 /// One rule.
@@ -121,7 +121,7 @@ pub struct Rule {
     /// Only events of this source.
     pub source: Option<String>,
     /// Where that stands.
-    pub source_place: Option<Place>,
+    pub source_place: Option<Location>,
     /// What must hold.
     pub when: Option<Condition>,
     /// What an event is about.
@@ -144,7 +144,7 @@ pub struct Action {
     /// Its identity within the rule: its `name`, else a digest of what it says and when; never its place.
     pub id: String,
     /// Where it stands.
-    pub place: Place,
+    pub place: Location,
     /// Destinations, each once.
     pub to: Vec<At<String>>,
     /// What it says.
@@ -203,7 +203,7 @@ pub struct Name {
     /// A preset's: what stands in place of `paths` for events of these sources.
     pub by_source: Vec<(Arc<str>, Vec<Query>)>,
     /// Where it stands, if in a file.
-    pub place: Option<Place>,
+    pub place: Option<Location>,
 }
 
 /// A path that is evaluated once for an event, however many rules ask.
@@ -288,7 +288,7 @@ pub struct FileMute {
     /// The zone of dates without one, for its condition.
     pub zone: TimeZone,
     /// Where it stands.
-    pub place: Place,
+    pub place: Location,
 }
 
 /// How a condition came out.

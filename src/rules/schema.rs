@@ -39,10 +39,10 @@ pub fn schema(known: &Known<'_>) -> Value {
     let root = with(mapping_of(&keys::FILE, &[]), json!({"type": ["object", "null"], "description": FILE}));
     let maps = [
         ("rule", rule()),
-        ("action", action(Place::Anywhere)),
-        ("plain_action", action(Place::NoCase)),
-        ("missing_action", action(Place::Missing)),
-        ("closing_action", action(Place::Closing)),
+        ("action", action(SchemaPosition::Anywhere)),
+        ("plain_action", action(SchemaPosition::NoCase)),
+        ("missing_action", action(SchemaPosition::Missing)),
+        ("closing_action", action(SchemaPosition::Closing)),
         ("closer", mapping_of(&keys::CLOSER, &["events"])),
         ("missing", mapping_of(&keys::MISSING, &["events", "for"])),
         ("throttle", mapping_of(&keys::THROTTLE, &["every"])),
@@ -72,7 +72,7 @@ const FILE: &str = "Rules of Fanfare, and the words that all files share.";
 
 /// Where an action stands, which decides the keys it may have.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum SchemaPosition {
     /// In a rule with a case.
     Anywhere,
     /// In a rule that has none: nothing stays open that could be reminded of.
@@ -369,14 +369,14 @@ fn both_rest_and_digest() -> Value {
     json!({"properties": {"throttle": rest}, "required": ["throttle", "digest"]})
 }
 
-fn action(place: Place) -> Value {
+fn action(place: SchemaPosition) -> Value {
     let (doc, forbidden): (&str, &[&str]) = match place {
-        Place::Anywhere => ("Whom to tell what, and when.", &[]),
-        Place::NoCase => {
+        SchemaPosition::Anywhere => ("Whom to tell what, and when.", &[]),
+        SchemaPosition::NoCase => {
             ("Whom to tell what. Without a `case` nothing is said later.", &["once", "after", "repeat", "at"])
         }
-        Place::Missing => ("Whom to tell what when nothing came.", &["when", "otherwise", "at"]),
-        Place::Closing => (
+        SchemaPosition::Missing => ("Whom to tell what when nothing came.", &["when", "otherwise", "at"]),
+        SchemaPosition::Closing => (
             "Whom to tell what at a close; it goes at once.",
             &["once", "after", "repeat", "at", "throttle", "digest", "hours"],
         ),

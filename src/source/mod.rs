@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::event::Event;
 use crate::secret::Secret;
-use crate::source::normalise::Whence;
+use crate::source::normalise::FieldLocation;
 use crate::source::presets::Preset;
 pub use crate::source::scheme::Outgoing;
 use crate::source::scheme::Scheme;
@@ -52,11 +52,11 @@ pub struct Source {
     /// How it signs; the scheme whose form a request has is taken.
     pub schemes: Vec<Scheme>,
     /// Where the event type stands.
-    pub kind: Whence,
+    pub kind: FieldLocation,
     /// Where the event's id stands.
-    pub id: Whence,
+    pub id: FieldLocation,
     /// Where the time of the event stands.
-    pub time: Whence,
+    pub time: FieldLocation,
 }
 
 /// A request as it came, under size and time caps.
@@ -195,8 +195,8 @@ impl Source {
     pub fn sign(&self, scheme: Option<&str>, outgoing: &Outgoing<'_>) -> Option<Vec<(String, String)>> {
         let scheme = self.schemes.iter().find(|row| scheme.is_none_or(|name| row.name == name))?;
         let mut headers = scheme::sign(scheme, self.secrets.first()?, outgoing)?;
-        for (whence, value) in [(&self.kind, outgoing.kind), (&self.id, outgoing.id)] {
-            if let Whence::Header(name) = whence
+        for (location, value) in [(&self.kind, outgoing.kind), (&self.id, outgoing.id)] {
+            if let FieldLocation::Header(name) = location
                 && headers.iter().all(|(there, _)| there.as_str() != &**name)
             {
                 headers.push((name.to_string(), value.to_owned()));

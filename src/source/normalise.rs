@@ -27,7 +27,7 @@ const ONCE: [&str; 3] = ["type", "event", "id"];
 
 /// Where a sender puts something.
 #[derive(Debug, Clone)]
-pub enum Whence {
+pub enum FieldLocation {
     /// In one of these keys of the body; the first that has it in a usable form.
     Keys(&'static [&'static str]),
     /// Where this path leads in the body.
@@ -50,9 +50,9 @@ pub(super) fn event(source: &Source, headers: &HeaderMap, proven: &Proven<'_>, n
     let id = match &source.id {
         // A header is believed only where the signature covers it: a captured request with a new id in a header that
         // nobody signed would otherwise be a new event.
-        Whence::Header(_) | Whence::Signed => proven.id.and_then(short).map(str::to_owned),
+        FieldLocation::Header(_) | FieldLocation::Signed => proven.id.and_then(short).map(str::to_owned),
         _ if kind.is_none() => None,
-        whence => finder.id(whence),
+        location => finder.id(location),
     };
     let created = kind.as_ref().and_then(|_| finder.time(&source.time));
     Event {
@@ -81,18 +81,18 @@ struct Finder<'a> {
 
 impl Finder<'_> {
     /// A type: short, printable text that is none of Fanfare's own.
-    fn kind(&self, whence: &Whence) -> Option<Arc<str>> {
-        let kind: String = match whence {
-            Whence::Refined(header, key) => {
+    fn kind(&self, location: &FieldLocation) -> Option<Arc<str>> {
+        let kind: String = match location {
+            FieldLocation::Refined(header, key) => {
                 let head = self.header(header)?;
                 match self.body.get(key).and_then(Value::as_str).filter(|rest| !rest.is_empty()) {
                     Some(rest) => format!("{head}.{rest}"),
                     None => head.to_owned(),
                 }
             }
-            Whence::Header(header) => self.header(header)?.to_owned(),
-            Whence::Keys(_) | Whence::Path(_) | Whence::Signed => {
-                self.values(whence).into_iter().filter_map(Value::as_str).find(|kind| !kind.is_empty())?.to_owned()
+            FieldLocation::Header(header) => self.header(header)?.to_owned(),
+            FieldLocation::Keys(_) | FieldLocation::Path(_) | FieldLocation::Signed => {
+                self.values(location).into_iter().filter_map(Value::as_str).find(|kind| !kind.is_empty())?.to_owned()
             }
         };
         let usable = short(&kind).is_some() && kind.len() <= TYPE_MAX && !kind.starts_with("fanfare.");
@@ -101,19 +101,19 @@ impl Finder<'_> {
 
     /// An id: short, printable text. A number is an id only where a path says that it is one: at the top of a body of
     /// a sender that we don't know it is more often the thing's own, the same in every event about it.
-    fn id(&self, whence: &Whence) -> Option<String> {
-        let value = *self.values(whence).first()?;
-        match (value, whence) {
+    fn id(&self, location: &FieldLocation) -> Option<String> {
+        let value = *self.values(location).first()?;
+        match (value, location) {
             (Value::String(text), _) => short(text).map(str::to_owned),
-            (Value::Number(number), Whence::Path(_)) => short(&number.to_string()).map(str::to_owned),
+            (Value::Number(number), FieldLocation::Path(_)) => short(&number.to_string()).map(str::to_owned),
             _ => None,
         }
     }
 
-    fn time(&self, whence: &Whence) -> Option<Timestamp> {
-        match whence {
-            Whence::Header(header) => self.proven.at.or_else(|| moment(self.header(header)?)),
-            _ => self.values(whence).into_iter().find_map(moment_of),
+    fn time(&self, location: &FieldLocation) -> Option<Timestamp> {
+        match location {
+            FieldLocation::Header(header) => self.proven.at.or_else(|| moment(self.header(header)?)),
+            _ => self.values(location).into_iter().find_map(moment_of),
         }
     }
 
@@ -122,14 +122,14 @@ impl Finder<'_> {
     }
 
     /// What stands in the body there; a path that takes too many steps finds nothing.
-    fn values(&self, whence: &Whence) -> Vec<&Value> {
-        match whence {
-            Whence::Keys(keys) => keys.iter().filter_map(|key| self.body.get(*key)).collect(),
-            Whence::Path(path) => {
+    fn values(&self, location: &FieldLocation) -> Vec<&Value> {
+        match location {
+            FieldLocation::Keys(keys) => keys.iter().filter_map(|key| self.body.get(*key)).collect(),
+            FieldLocation::Path(path) => {
                 let mut steps = STEPS;
                 path.select(self.body, &mut steps).unwrap_or_default()
             }
-            Whence::Header(_) | Whence::Signed | Whence::Refined(..) => Vec::new(),
+            FieldLocation::Header(_) | FieldLocation::Signed | FieldLocation::Refined(..) => Vec::new(),
         }
     }
 }

@@ -11,10 +11,10 @@ use jiff::SignedDuration;
 
 use crate::event::OWN_SOURCE;
 use crate::path::Path;
-use crate::problem::{Place, Problem, Problems};
+use crate::problem::{Location, Problem, Problems};
 use crate::secret::Secret;
 use crate::source::Source;
-use crate::source::normalise::Whence;
+use crate::source::normalise::FieldLocation;
 use crate::source::presets::{self, PRESETS, Preset};
 use crate::source::scheme::{Algorithm, Encoding, Form, Names, Piece, Scheme};
 use crate::yaml::{Fields, Node, span_of_time};
@@ -83,19 +83,19 @@ impl Source {
 }
 
 /// The first line of the mapping, unless a secret may stand in it.
-fn head(fields: &Fields<'_>) -> Option<Place> {
+fn head(fields: &Fields<'_>) -> Option<Location> {
     let line = fields.place.text().lines().next().unwrap_or_default();
     (!line.contains("secret")).then(|| fields.place.part(0, line.len()))
 }
 
-fn located(problem: Problem, place: &Option<Place>) -> Problem {
+fn located(problem: Problem, place: &Option<Location>) -> Problem {
     match place {
         Some(place) => problem.at(place),
         None => problem,
     }
 }
 
-fn check_name(name: &str, place: &Option<Place>, problems: &mut Problems) {
+fn check_name(name: &str, place: &Option<Location>, problems: &mut Problems) {
     let plain = name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     if name == OWN_SOURCE {
@@ -337,12 +337,12 @@ fn hmac(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Problems) {
         scheme.signed = Cow::Owned(pieces);
     }
     let template = signed.map(|(_, node)| node);
-    let id = whence("id", fields, problems);
-    let kind = whence("type", fields, problems);
-    let time = whence("time", fields, problems);
+    let id = location("id", fields, problems);
+    let kind = location("type", fields, problems);
+    let time = location("time", fields, problems);
     scheme.id = signed_header(scheme, &Piece::Id, "id", &id, template, problems);
     scheme.time = signed_header(scheme, &Piece::Time, "time", &time, template, problems);
-    if let Some((Whence::Header(_), node)) = &id
+    if let Some((FieldLocation::Header(_), node)) = &id
         && !scheme.signs(&Piece::Id)
     {
         problems.push(
@@ -352,8 +352,8 @@ fn hmac(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Problems) {
         );
     }
     for (place, found) in [(&mut source.id, id), (&mut source.kind, kind), (&mut source.time, time)] {
-        if let Some((whence, _)) = found {
-            *place = whence;
+        if let Some((location, _)) = found {
+            *place = location;
         }
     }
 }
@@ -436,13 +436,17 @@ fn pieces(text: &str, node: &Node, problems: &mut Problems) -> Option<Vec<Piece>
 }
 
 /// A path (it begins with `$`) or a header.
-fn whence<'n>(key: &'static str, fields: &mut Fields<'n>, problems: &mut Problems) -> Option<(Whence, &'n Node)> {
+fn location<'n>(
+    key: &'static str,
+    fields: &mut Fields<'n>,
+    problems: &mut Problems,
+) -> Option<(FieldLocation, &'n Node)> {
     let (text, node) = fields.text(key, problems)?;
     if !text.starts_with('$') {
-        return Some((Whence::Header(header(&text, node, problems)?.into()), node));
+        return Some((FieldLocation::Header(header(&text, node, problems)?.into()), node));
     }
     match Path::parse(&text) {
-        Ok(path) => Some((Whence::Path(Arc::new(path)), node)),
+        Ok(path) => Some((FieldLocation::Path(Arc::new(path)), node)),
         Err(error) => {
             let problem = Problem::error("wrong-path", error.message).at(&node.place);
             problems.push(match error.hint {
@@ -459,14 +463,14 @@ fn signed_header(
     scheme: &Scheme,
     piece: &Piece,
     key: &str,
-    whence: &Option<(Whence, &Node)>,
+    location: &Option<(FieldLocation, &Node)>,
     template: Option<&Node>,
     problems: &mut Problems,
 ) -> Names {
     if !scheme.signs(piece) {
         return Cow::Borrowed(&[]);
     }
-    if let Some((Whence::Header(name), _)) = whence {
+    if let Some((FieldLocation::Header(name), _)) = location {
         return Cow::Owned(vec![name.to_string().into()]);
     }
     if let Some(template) = template {

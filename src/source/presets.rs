@@ -3,7 +3,7 @@
 //! A row says by which schemes the sender signs, where type, id and time stand in its requests, what its fields are
 //! called in rules and templates, and which event types it is known to send. Data only.
 
-use crate::source::normalise::Whence;
+use crate::source::normalise::FieldLocation;
 use crate::source::scheme::{self, Scheme};
 
 /// A known sender.
@@ -16,11 +16,11 @@ pub struct Preset {
     /// Its schemes; the one whose form a request has is taken.
     pub schemes: &'static [&'static Scheme],
     /// Where the event type stands.
-    pub kind: Whence,
+    pub kind: FieldLocation,
     /// Where the event's id stands.
-    pub id: Whence,
+    pub id: FieldLocation,
     /// Where the time of the event stands.
-    pub time: Whence,
+    pub time: FieldLocation,
     /// What rules and templates may call its fields: a word, and the paths of which the first that selects something
     /// wins.
     pub names: &'static [(&'static str, &'static [&'static str])],
@@ -28,9 +28,9 @@ pub struct Preset {
     pub types: &'static [&'static str],
 }
 
-const TYPE: Whence = Whence::Keys(&["type", "event"]);
-const ID: Whence = Whence::Keys(&["id"]);
-const TIME: Whence = Whence::Keys(&["created", "timestamp"]);
+const TYPE: FieldLocation = FieldLocation::Keys(&["type", "event"]);
+const ID: FieldLocation = FieldLocation::Keys(&["id"]);
+const TIME: FieldLocation = FieldLocation::Keys(&["created", "timestamp"]);
 
 /// Every preset there is. To add one: its row.
 pub static PRESETS: &[Preset] = &[
@@ -49,8 +49,8 @@ pub static PRESETS: &[Preset] = &[
         doc: "any sender that keeps to the Standard Webhooks specification, Svix among them",
         schemes: &[&scheme::STANDARD_WEBHOOKS],
         kind: TYPE,
-        id: Whence::Signed,
-        time: Whence::Keys(&["timestamp", "created"]),
+        id: FieldLocation::Signed,
+        time: FieldLocation::Keys(&["timestamp", "created"]),
         names: &[],
         types: &[],
     },
@@ -59,9 +59,9 @@ pub static PRESETS: &[Preset] = &[
         doc: "GitHub with `application/json` bodies; the type is `X-GitHub-Event` and the body's `action`: \
               `release.published`, `push`; its delivery id is not signed, so the body's hash tells duplicates",
         schemes: &[&scheme::GITHUB],
-        kind: Whence::Refined("x-github-event", "action"),
-        id: Whence::Keys(&[]),
-        time: Whence::Keys(&[]),
+        kind: FieldLocation::Refined("x-github-event", "action"),
+        id: FieldLocation::Keys(&[]),
+        time: FieldLocation::Keys(&[]),
         names: &[],
         types: &[],
     },
@@ -69,9 +69,9 @@ pub static PRESETS: &[Preset] = &[
         name: "stripe",
         doc: "Stripe",
         schemes: &[&scheme::STRIPE],
-        kind: Whence::Keys(&["type"]),
+        kind: FieldLocation::Keys(&["type"]),
         id: ID,
-        time: Whence::Keys(&["created"]),
+        time: FieldLocation::Keys(&["created"]),
         names: &[],
         types: &[],
     },

@@ -57,7 +57,7 @@ pub async fn mark(live: &Live, now: Timestamp) -> Result<Option<Timestamp>, stor
     let before = live.store.alive(now).await?;
     let Some(from) = before.filter(|from| now.duration_since(*from) > RETRIES_LAST) else { return Ok(before) };
     let absence = Absence { from, until: now };
-    live.notes.absent(absence.from, absence.until, &absence.length());
+    live.telemetry.absent(absence.from, absence.until, &absence.length());
     live.absence.store(std::sync::Arc::new(Some(absence)));
     let data = match absence.json() {
         Value::Object(data) => data,
@@ -100,7 +100,7 @@ impl Pulse {
     pub async fn beat(&mut self, live: &Live) {
         let Some(heartbeat) = live.snapshot.load().settings.heartbeat.clone() else { return };
         if let Some(why) = self.unwell(live).await {
-            return live.notes.heartbeat("withheld", &why);
+            return live.telemetry.heartbeat("withheld", &why);
         }
         let request = Request::Http(HttpRequest {
             method: "GET",
@@ -110,8 +110,8 @@ impl Pulse {
         });
         let reply = live.transport.send("heartbeat", &request, CALL_DEADLINE).await.redacted(&[heartbeat.url]);
         match reply {
-            Reply::Http { status: 200..=299, .. } => live.notes.heartbeat("called", ""),
-            reply => live.notes.heartbeat("failed", &reply.account()),
+            Reply::Http { status: 200..=299, .. } => live.telemetry.heartbeat("called", ""),
+            reply => live.telemetry.heartbeat("failed", &reply.account()),
         }
     }
 

@@ -150,7 +150,7 @@ fn render(
     let native = destination.kind.native.map(|ending| (destination.kind.name, ending));
     let mut rendered = snapshot.templates.render(&assignment.say, &context, native);
     rendered.problem = rendered.problem.or(failed);
-    live.notes.rendered(assignment.say.name(), rendered.problem.as_deref(), rendered.undefined);
+    live.telemetry.rendered(assignment.say.name(), rendered.problem.as_deref(), rendered.undefined);
     rendered
 }
 
@@ -272,7 +272,7 @@ async fn settle(
         match live.store.settle(claim, settlement.clone(), now).await {
             Ok(()) => break,
             Err(store::Error::Unavailable(said)) if plus(now, SETTLE_MARGIN) < claim.until => {
-                live.notes.store_failed("settle", &said);
+                live.telemetry.store_failed("settle", &said);
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
             Err(error) => return Err(error),
@@ -280,9 +280,9 @@ async fn settle(
     }
     let planned = &claim.delivery.planned;
     let Settlement { attempt, next, .. } = &settlement;
-    live.notes.attempted(&planned.id, &planned.destination, attempt);
+    live.telemetry.attempted(&planned.id, &planned.destination, attempt);
     if next.state.is_final() {
-        live.notes.finished(&planned.id, &planned.destination, next.state, &attempt.answer);
+        live.telemetry.finished(&planned.id, &planned.destination, next.state, &attempt.answer);
         // What waited behind it in its lane may go now.
         live.to_dispatch.notify_one();
         // What died has fallbacks to plan, and by trying again a destination recovers.

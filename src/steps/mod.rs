@@ -21,9 +21,9 @@ use crate::clock::Clock;
 use crate::config::files::Seen;
 use crate::config::substitute::{Environment, RealEnvironment};
 use crate::config::{Settings, Snapshot};
-use crate::notes::Notes;
 use crate::store;
 use crate::store::Store;
+use crate::telemetry::Telemetry;
 
 pub mod alive;
 pub mod dispatch;
@@ -37,7 +37,7 @@ pub mod run;
 
 /// What a step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
+pub enum StepResult {
     /// Something; there may be more.
     Worked,
     /// Nothing to do before then, or before a wake-up; `None`: before a wake-up only.
@@ -107,7 +107,7 @@ pub struct Live {
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What is logged and counted.
-    pub notes: Arc<Notes>,
+    pub telemetry: Arc<Telemetry>,
     /// What sends.
     pub transport: Arc<dyn Transport>,
     /// Plans everything, sends nothing.
@@ -153,7 +153,7 @@ impl Live {
             absence: ArcSwap::new(Arc::new(None)),
             environment: Arc::new(RealEnvironment),
             clock,
-            notes: Arc::new(Notes::new()),
+            telemetry: Arc::new(Telemetry::new()),
             transport,
             shadow: false,
             seed,

@@ -14,10 +14,10 @@ use crate::clock::plus;
 use crate::config::Snapshot;
 use crate::event::{Command, Entry, Event, Item, Seq};
 use crate::planner::ledger::DueTimer;
-use crate::planner::why::{Outcome, WhyRow};
-use crate::planner::{self, Entered, Fired, Inputs, PlaceFacts, Places, Plan, Sweep};
+use crate::planner::why::{Decision, Outcome};
+use crate::planner::{self, DestinationFacts, Destinations, Entered, Fired, Inputs, Plan, Sweep};
 use crate::rules::RuleSet;
-use crate::steps::{Live, Turn};
+use crate::steps::{Live, StepResult};
 use crate::store;
 use crate::store::{PlannerLease, Waiting};
 
@@ -33,17 +33,17 @@ const LEASE: SignedDuration = SignedDuration::from_secs(4);
 const ASK_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 
 /// Plans what waits.
-pub async fn step(live: &Live, now: Timestamp) -> Result<Turn, store::Error> {
+pub async fn step(live: &Live, now: Timestamp) -> Result<StepResult, store::Error> {
     let snapshot = live.snapshot.load_full();
     let Some(rules) = snapshot.rules.clone() else {
         // Rules are broken: events are kept, and wait until they are right, here or at whoever's are.
-        return Ok(Turn::Idle(None));
+        return Ok(StepResult::Idle(None));
     };
     if let Some(rest) = rest(live, &snapshot, now).await? {
         return Ok(rest);
     }
     let Some(lease) = live.store.lease(&live.holder, now, plus(now, LEASE)).await? else {
-        return Ok(Turn::Idle(Some(plus(now, ASK_AGAIN))));
+        return Ok(StepResult::Idle(Some(plus(now, ASK_AGAIN))));
     };
     let is_armed = arm(live, &lease, &snapshot, &rules, now).await?;
     let mut waiting = live.store.waiting(now, BATCH).await?;
@@ -54,7 +54,7 @@ pub async fn step(live: &Live, now: Timestamp) -> Result<Turn, store::Error> {
         hold_back(&mut waiting);
     }
     if waiting.entries.is_empty() && waiting.timers.is_empty() {
-        return Ok(if is_armed { Turn::Idle(waiting.next_timer) } else { Turn::Worked });
+        return Ok(if is_armed { StepResult::Idle(waiting.next_timer) } else { StepResult::Worked });
     }
     let carried = live.store.events(&wanted(&waiting.entries, &waiting.timers)).await?;
     let places = places(live, &snapshot);
@@ -63,7 +63,7 @@ pub async fn step(live: &Live, now: Timestamp) -> Result<Turn, store::Error> {
     if !round.plan(&waiting.entries, &waiting.timers).await? {
         round.plan_singly(&waiting.entries, &waiting.timers).await?;
     }
-    Ok(Turn::Worked)
+    Ok(StepResult::Worked)
 }
 
 /// Timers that came due after the last of these entries came wait for the entries behind it: a close that was accepted in
@@ -96,7 +96,7 @@ pub(super) struct Armed {
 /// Until when there is nothing to plan, where that can be known without the right to plan: keeping that up is a write
 /// every two seconds, and at rest nothing shall be written. Where several share the store it is kept up all the same: each
 /// that takes it from another has to bring everything in line with its rules first.
-async fn rest(live: &Live, snapshot: &Arc<Snapshot>, now: Timestamp) -> Result<Option<Turn>, store::Error> {
+async fn rest(live: &Live, snapshot: &Arc<Snapshot>, now: Timestamp) -> Result<Option<StepResult>, store::Error> {
     let armed = live.armed.load_full();
     let is_armed = Option::as_ref(&armed).is_some_and(|it| it.left.is_none() && Arc::ptr_eq(&it.snapshot, snapshot));
     if live.store.is_shared() || !is_armed {
@@ -104,7 +104,7 @@ async fn rest(live: &Live, snapshot: &Arc<Snapshot>, now: Timestamp) -> Result<O
     }
     let waiting = live.store.waiting(now, 1).await?;
     let is_empty = waiting.entries.is_empty() && waiting.timers.is_empty();
-    Ok(is_empty.then_some(Turn::Idle(waiting.next_timer)))
+    Ok(is_empty.then_some(StepResult::Idle(waiting.next_timer)))
 }
 
 /// Brings what runs by the clock in line with the rules: once for each snapshot and lease, and then the open cases, a
@@ -164,9 +164,9 @@ async fn sweep(
 }
 
 /// The configuration as the planner wants it.
-pub fn places(live: &Live, snapshot: &Snapshot) -> Places {
+pub fn places(live: &Live, snapshot: &Snapshot) -> Destinations {
     let named = snapshot.destinations.values().map(|destination| {
-        let facts = PlaceFacts {
+        let facts = DestinationFacts {
             hours: destination.hours.clone(),
             closes: destination.channel.closes(),
             goes_alone: destination.channel.goes_alone(),
@@ -175,11 +175,11 @@ pub fn places(live: &Live, snapshot: &Snapshot) -> Places {
         (destination.name.clone(), facts)
     });
     let zone = snapshot.settings.timezone.clone().unwrap_or(jiff::tz::TimeZone::UTC);
-    Places { named: named.collect(), shadow: live.shadow, zone }
+    Destinations { named: named.collect(), shadow: live.shadow, zone }
 }
 
 /// What a row is counted as: its word, and as failed too where a rule did something and failed in part.
-fn counted(why: &WhyRow) -> impl Iterator<Item = (String, String)> {
+fn counted(why: &Decision) -> impl Iterator<Item = (String, String)> {
     let failed = Outcome::Failed.name();
     let in_part = why.outcome != failed && why.failed().next().is_some();
     let words = std::iter::once(why.outcome.clone()).chain(in_part.then(|| failed.to_owned()));
@@ -210,7 +210,7 @@ fn wanted(entries: &[Entry], timers: &[DueTimer]) -> Vec<Seq> {
 }
 
 /// What came so far of the events that are planned again, but not anew.
-async fn before(live: &Live, entries: &[Entry]) -> Result<BTreeMap<Seq, Vec<WhyRow>>, store::Error> {
+async fn before(live: &Live, entries: &[Entry]) -> Result<BTreeMap<Seq, Vec<Decision>>, store::Error> {
     let mut before = BTreeMap::new();
     for entry in entries {
         if let Item::Command(Command::Replay { event, again: 0, .. }) = &entry.item {
@@ -225,10 +225,10 @@ struct Round<'l> {
     live: &'l Live,
     lease: PlannerLease,
     rules: Arc<RuleSet>,
-    places: Places,
+    places: Destinations,
     carried: BTreeMap<Seq, Event>,
     /// What came so far of events that are planned again.
-    before: BTreeMap<Seq, Vec<WhyRow>>,
+    before: BTreeMap<Seq, Vec<Decision>>,
     now: Timestamp,
 }
 
@@ -246,7 +246,7 @@ impl Round<'_> {
         for entry in entries {
             if !self.plan(std::slice::from_ref(entry), &[]).await? {
                 if let Item::Event(event) = &entry.item {
-                    self.live.notes.parked(&event.id, REASON);
+                    self.live.telemetry.parked(&event.id, REASON);
                 }
                 let inputs = Inputs { entries: vec![Entered::parked(entry, REASON)], ..self.inputs(&[], &[]) };
                 self.decide(inputs).await?;
@@ -298,9 +298,9 @@ impl Round<'_> {
         let outcomes = plan.whys.iter().flat_map(counted).collect::<Vec<_>>();
         let made = self.live.store.commit(&self.lease, plan, self.now).await?;
         for (rule, outcome) in outcomes {
-            self.live.notes.rule(&rule, &outcome);
+            self.live.telemetry.rule(&rule, &outcome);
         }
-        self.live.notes.planned(entries, timers, made);
+        self.live.telemetry.planned(entries, timers, made);
         if made > 0 {
             self.live.to_dispatch.notify_one();
         }

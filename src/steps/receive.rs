@@ -85,7 +85,7 @@ async fn receive(live: &Live, source: &Source, request: Request) -> Result<Respo
     if matches!(appended, Appended::Fresh(_)) {
         live.to_plan.notify_one();
     }
-    live.notes.received(&source.name, &id, &kind, outcome);
+    live.telemetry.received(&source.name, &id, &kind, outcome);
     Ok(json_response(StatusCode::OK, "application/json", &json!({"status": status, "event": id})))
 }
 
@@ -115,7 +115,7 @@ fn is_length_limit(error: &axum::Error) -> bool {
 }
 
 fn reject(live: &Live, source: &Source, rejection: Rejection) -> Response {
-    let note = |reason, detail: &str| live.notes.refused(&source.name, reason, detail);
+    let note = |reason, detail: &str| live.telemetry.refused(&source.name, reason, detail);
     match rejection {
         Rejection::Method => {
             let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
@@ -147,7 +147,7 @@ fn reject(live: &Live, source: &Source, rejection: Rejection) -> Response {
             }
         }
         Rejection::NoCommit(said) => {
-            live.notes.store_failed("append", &said);
+            live.telemetry.store_failed("append", &said);
             come_again(live)
         }
     }

@@ -23,10 +23,10 @@ use crate::delivery::{Act, Delivery, DeliveryId, Outcome, Receipt, Say, State};
 use crate::event::{Event, Seq};
 use crate::message::{Rendered, plain};
 use crate::pace::{Limits, Retry};
-use crate::problem::{File, Place};
+use crate::problem::{File, Location};
 use crate::rules::{Rule, RuleSet};
 use crate::secret::Secret;
-use crate::steps::{Live, Turn, dispatch, plan};
+use crate::steps::{Live, StepResult, dispatch, plan};
 use crate::store::{DeliveryFilter, EventFilter};
 use crate::{channels, store};
 
@@ -155,7 +155,7 @@ fn neutral(name: String) -> Option<Destination> {
         hours: None,
         fallback: Vec::new(),
         mentions: BTreeMap::new(),
-        place: Place::new(&File::new("fanfare.yaml", ""), 0..0),
+        place: Location::new(&File::new("fanfare.yaml", ""), 0..0),
     })
 }
 
@@ -192,7 +192,7 @@ impl Channel for Recording {
         self.0.channel.address()
     }
 
-    fn names(&self) -> Vec<(String, Place)> {
+    fn names(&self) -> Vec<(String, Location)> {
         self.0.channel.names()
     }
 }
@@ -388,7 +388,7 @@ impl Rehearsal {
                 dispatch::carry_out(&self.live, claim.clone()).await?;
                 self.record(&id).await?;
             }
-            if let (Turn::Idle(until), true) = (turn, claimed.claims.is_empty()) {
+            if let (StepResult::Idle(until), true) = (turn, claimed.claims.is_empty()) {
                 return Ok([until, claimed.next].into_iter().flatten().min());
             }
         }

@@ -69,7 +69,7 @@ async fn take_up(live: &Arc<Live>, wanted: impl FnOnce(&Seen) -> bool + Send + '
     if let Reloaded::Changed { orphans, .. } = &mut reloaded {
         *orphans = left_behind(live, &before).await;
         for Orphan { rule, key, actions } in orphans.iter() {
-            live.notes.orphaned(rule, key, actions);
+            live.telemetry.orphaned(rule, key, actions);
         }
     }
     Some(reloaded)
@@ -133,7 +133,7 @@ fn refuse(live: &Live, before: &Snapshot, loaded: &Loaded, errors: usize) -> (Re
     let report = loaded.report();
     let is_news = live.stale.swap(Arc::new(Some(report.clone()))).as_deref() != Some(report.as_str());
     if is_news {
-        live.notes.reload_failed(errors, &report);
+        live.telemetry.reload_failed(errors, &report);
     }
     // While no rules are in force nobody could hear of it before it is mended.
     let signal = (is_news && before.rules.is_some()).then(|| failed(live, loaded, errors));
@@ -144,7 +144,7 @@ fn swap(live: &Live, before: &Snapshot, snapshot: Snapshot) -> Reloaded {
     let was_stale = live.stale.swap(Arc::new(None)).is_some();
     if snapshot.seen == before.seen && before.rules.is_some() {
         if was_stale {
-            live.notes.loaded(&before.hash, before.rule_count(), before.since.as_second());
+            live.telemetry.loaded(&before.hash, before.rule_count(), before.since.as_second());
         }
         return Reloaded::Same;
     }
@@ -152,9 +152,9 @@ fn swap(live: &Live, before: &Snapshot, snapshot: Snapshot) -> Reloaded {
     let hash = snapshot.hash.clone();
     let (rules, since) = (snapshot.rule_count(), snapshot.since.as_second());
     live.snapshot.store(Arc::new(snapshot));
-    live.notes.loaded(&hash, rules, since);
+    live.telemetry.loaded(&hash, rules, since);
     if !needs_restart.is_empty() {
-        live.notes.needs_restart(&needs_restart);
+        live.telemetry.needs_restart(&needs_restart);
     }
     live.to_plan.notify_one();
     live.to_dispatch.notify_one();
@@ -180,7 +180,7 @@ async fn tell(live: &Live, signal: Signal) {
     let at = signal.at;
     match live.store.tell(Item::Signal(signal), at).await {
         Ok(_) => live.to_plan.notify_one(),
-        Err(error) => live.notes.store_failed("tell", &error.to_string()),
+        Err(error) => live.telemetry.store_failed("tell", &error.to_string()),
     }
 }
 

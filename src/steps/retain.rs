@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::plus;
-use crate::steps::{Live, Turn};
+use crate::steps::{Live, StepResult};
 use crate::store;
 
 /// How much faster than real time its own time may run.
@@ -40,12 +40,12 @@ impl Calendar {
 }
 
 /// Takes at most one transaction's worth of what retention no longer wants at `at`.
-pub async fn step(live: &Live, at: Timestamp) -> Result<Turn, store::Error> {
+pub async fn step(live: &Live, at: Timestamp) -> Result<StepResult, store::Error> {
     let settings = live.snapshot.load().settings.clone();
     let before = plus(at, SignedDuration::ZERO - settings.retention);
     let before_dead = plus(at, SignedDuration::ZERO - settings.retention_dead);
     match live.store.prune(before, before_dead, STEP).await? {
-        0 => Ok(Turn::Idle(None)),
-        _ => Ok(Turn::Worked),
+        0 => Ok(StepResult::Idle(None)),
+        _ => Ok(StepResult::Worked),
     }
 }

@@ -21,7 +21,7 @@ use crate::clock::plus;
 use crate::steps::alive::Pulse;
 use crate::steps::limit::LimitAcceptor;
 use crate::steps::retain::Calendar;
-use crate::steps::{Bounds, Live, Turn, alive, dispatch, plan, receive, reload, retain};
+use crate::steps::{Bounds, Live, StepResult, alive, dispatch, plan, receive, reload, retain};
 use crate::store;
 use crate::store::{Claim, Hint};
 
@@ -89,7 +89,7 @@ pub async fn run(live: Arc<Live>, admin: axum::Router) -> std::io::Result<Runnin
     let alive_before = match alive::mark(&live, live.clock.now()).await {
         Ok(before) => before,
         Err(error) => {
-            live.notes.store_failed("mark", &error.to_string());
+            live.telemetry.store_failed("mark", &error.to_string());
             None
         }
     };
@@ -169,8 +169,8 @@ async fn plan_loop(live: Arc<Live>) {
     while !live.is_draining() {
         let now = live.clock.now();
         match plan::step(&live, now).await {
-            Ok(Turn::Worked) => live.drained_or(BREATH).await,
-            Ok(Turn::Idle(until)) => wait(&live.to_plan, now, until).await,
+            Ok(StepResult::Worked) => live.drained_or(BREATH).await,
+            Ok(StepResult::Idle(until)) => wait(&live.to_plan, now, until).await,
             Err(error) => failed(&live, "plan", &error).await,
         }
     }
@@ -240,9 +240,9 @@ impl UnderWay {
         match done {
             Ok((_, Ok(()))) => {}
             // Another took the delivery: its lease had run out, and the new owner decides.
-            Ok((_, Err(store::Error::Lost))) => live.notes.store_failed("settle", "the lease had run out"),
+            Ok((_, Err(store::Error::Lost))) => live.telemetry.store_failed("settle", "the lease had run out"),
             Ok((_, Err(error))) => {
-                live.notes.store_failed("settle", &error.to_string());
+                live.telemetry.store_failed("settle", &error.to_string());
                 live.noticed(&error);
             }
             // The lease runs out, and the store counts how often that happens before it sets the delivery aside.
@@ -259,8 +259,8 @@ async fn prune_loop(live: Arc<Live>, alive_before: Option<Timestamp>) {
         let passed = std::mem::replace(&mut asked, Instant::now()).elapsed();
         let at = calendar.at(live.clock.now(), passed);
         match retain::step(&live, at).await {
-            Ok(Turn::Idle(_)) => live.drained_or(PRUNE_EVERY).await,
-            Ok(Turn::Worked) => live.drained_or(PRUNE_REST).await,
+            Ok(StepResult::Idle(_)) => live.drained_or(PRUNE_EVERY).await,
+            Ok(StepResult::Worked) => live.drained_or(PRUNE_REST).await,
             Err(error) => {
                 failed(&live, "prune", &error).await;
                 live.drained_or(PRUNE_EVERY).await;
@@ -350,7 +350,7 @@ async fn beat_loop(live: Arc<Live>) {
 async fn failed(live: &Live, doing: &'static str, error: &store::Error) {
     // Another holds the lease by now: that is no failure.
     if !matches!(error, store::Error::Lost) {
-        live.notes.store_failed(doing, &error.to_string());
+        live.telemetry.store_failed(doing, &error.to_string());
         live.noticed(error);
     }
     live.drained_or(AFTER_ERROR).await;

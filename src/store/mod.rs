@@ -23,7 +23,7 @@ use crate::delivery::{Attempt, Delivery, DeliveryId, Receipt, State};
 use crate::event::{Entry, Event, Item, Seq, Signal};
 use crate::pace::{Limits, Next, Pace};
 use crate::planner::ledger::DueTimer;
-use crate::planner::why::WhyRow;
+use crate::planner::why::Decision;
 use crate::planner::{Keys, Ledger, Plan};
 use crate::secret::Secret;
 
@@ -433,7 +433,7 @@ pub trait Store: Send + Sync {
     fn conflicts(&self, event: Seq) -> Answer<'_, Vec<Conflict>>;
 
     /// What each rule did about an event.
-    fn whys(&self, event: Seq) -> Answer<'_, Vec<WhyRow>>;
+    fn whys(&self, event: Seq) -> Answer<'_, Vec<Decision>>;
 
     /// Lists deliveries.
     fn list_deliveries(&self, filter: &DeliveryFilter) -> Answer<'_, Vec<Delivery>>;
@@ -474,7 +474,7 @@ pub trait Store: Send + Sync {
         Box::pin(std::future::pending())
     }
 
-    /// Notes, durably, that somebody was there to take events in at `now`; gives when that was noted last before. Where
+    /// Records, durably, that somebody was there to take events in at `now`; gives when that was noted last before. Where
     /// that is still to come, the clock was set back: what was due at such a time, or was tried then and waits to be tried
     /// again, is due now, so that it doesn't wait for the clock to come there again. Like taking something in, it fails where the disk is
     /// full.

@@ -1,7 +1,7 @@
 //! A mapping taken apart key by key, so that every unknown, missing or misshapen one is reported at once.
 
 use super::{Key, Kind, Node, QUOTE_COMMENT};
-use crate::problem::{Place, Problem, Problems, nearest};
+use crate::problem::{Location, Problem, Problems, nearest};
 
 /// A mapping under reading: keys are taken one by one, and [`Fields::finish`] reports those that nobody took.
 ///
@@ -11,7 +11,7 @@ pub struct Fields<'n> {
     /// What the mapping is, in words: `a rule`, `destination `oncall``.
     pub what: String,
     /// The mapping's own place.
-    pub place: Place,
+    pub place: Location,
     entries: Vec<(&'n Key, &'n Node)>,
     known: Vec<&'static str>,
     /// What people write who know other programs, or who put a key one step too high: the key, and what is said of it.

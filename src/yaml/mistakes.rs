@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_yaml::granit_parser::ErrorKind;
 
-use crate::problem::{File, Place, Problem};
+use crate::problem::{File, Location, Problem};
 
 /// What is known where the syntax broke.
 pub(super) struct Broken<'a> {
@@ -139,10 +139,10 @@ impl Broken<'_> {
     }
 
     /// The one character at `at`; nothing at the end of a line.
-    fn place(&self, at: usize) -> Place {
+    fn place(&self, at: usize) -> Location {
         let at = self.text().floor_char_boundary(at.min(self.text().len()));
         let next = self.rest(at).chars().next().filter(|c| !matches!(c, '\n' | '\r'));
-        Place::new(self.file, at..at + next.map_or(0, char::len_utf8))
+        Location::new(self.file, at..at + next.map_or(0, char::len_utf8))
     }
 
     fn rest(&self, at: usize) -> &str {
@@ -210,7 +210,7 @@ impl Broken<'_> {
         if !value.contains(&self.at) || text.contains(['"', '\\', '#']) {
             return problem.at(&self.place(self.at)).hint(QUOTE_ALL);
         }
-        let place = if self.bracket.is_some() { Place::new(self.file, value) } else { self.place(self.at) };
+        let place = if self.bracket.is_some() { Location::new(self.file, value) } else { self.place(self.at) };
         problem.at(&place).hint(format!("quote it: \"{}\"", shortened(text)))
     }
 
@@ -383,7 +383,7 @@ impl Broken<'_> {
             let end = at + 1 + escaped.len_utf8() + digits.len();
             let sign = self.text().get(at..end).unwrap_or_default();
             return Problem::error("syntax", format!("`{sign}` is no escape within \"…\""))
-                .at(&Place::new(self.file, at..end))
+                .at(&Location::new(self.file, at..end))
                 .hint("for a backslash write two, or put '…' round the text");
         }
         Problem::error("syntax", "an escape within \"…\" is broken").at(&self.place(start))
@@ -434,8 +434,8 @@ impl Broken<'_> {
         }
         let key = last_line + indent(self.rest(last_line));
         Problem::error("syntax", "a key stands below a value, as if it belonged to it")
-            .at(&Place::new(self.file, key..self.at + 1))
-            .also(&Place::new(self.file, plain.start..plain.start + first_line.len()), "the value")
+            .at(&Location::new(self.file, key..self.at + 1))
+            .also(&Location::new(self.file, plain.start..plain.start + first_line.len()), "the value")
             .hint("is it indented too far?")
     }
 
@@ -448,7 +448,7 @@ impl Broken<'_> {
     fn no_key_at(&self, start: usize) -> Problem {
         let text = self.rest(start).lines().next().unwrap_or_default().trim_end();
         let problem = Problem::error("syntax", "this line has no key: a `:` and a blank are missing")
-            .at(&Place::new(self.file, start..start + text.len()));
+            .at(&Location::new(self.file, start..start + text.len()));
         match text.split_once(':') {
             Some((key, value)) if !key.is_empty() && !value.is_empty() && !value.starts_with(' ') => {
                 problem.hint(format!("write `{}: {}`", shortened(key), shortened(value)))
@@ -468,7 +468,7 @@ impl Broken<'_> {
             1 => "by 1 blank".to_owned(),
             blanks => format!("by {blanks} blanks"),
         };
-        let place = Place::new(self.file, start + indent(line)..start + line.trim_end().len());
+        let place = Location::new(self.file, start + indent(line)..start + line.trim_end().len());
         let problem = Problem::error(
             "syntax",
             format!("this line is indented {}, which fits nothing above", blanks(indent(line))),
@@ -485,7 +485,7 @@ impl Broken<'_> {
             true => "and this one is a comment".to_owned(),
             false => format!("and this one {}", blanks(key)),
         };
-        problem.also(&Place::new(self.file, above + key..above + line.trim_end().len()), label)
+        problem.also(&Location::new(self.file, above + key..above + line.trim_end().len()), label)
     }
 
     /// A text that would go on below a comment.
@@ -497,7 +497,7 @@ impl Broken<'_> {
         match next {
             Some(next) => {
                 let line = self.rest(next).lines().next().unwrap_or_default();
-                let below = Place::new(self.file, next + indent(line)..next + line.trim_end().len());
+                let below = Location::new(self.file, next + indent(line)..next + line.trim_end().len());
                 problem.also(&below, "so it can't go on here")
             }
             None => problem,
@@ -527,7 +527,7 @@ impl Broken<'_> {
                         "syntax",
                         format!("a blank that is no space (U+{:04X}) stands in the indentation", odd as u32),
                     )
-                    .at(&Place::new(self.file, at..at + odd.len_utf8()))
+                    .at(&Location::new(self.file, at..at + odd.len_utf8()))
                     .hint(SPACES),
                 );
             }
@@ -541,7 +541,7 @@ impl Broken<'_> {
         let from = self.line_start(self.at);
         let tab = self.rest(from).find('\t').map_or(self.at, |at| from + at);
         Problem::error("syntax", "a tab stands where YAML wants spaces")
-            .at(&Place::new(self.file, tab..tab + 1))
+            .at(&Location::new(self.file, tab..tab + 1))
             .hint(SPACES)
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use self::fields::{Fields, Slip, span_hint, span_of_time, span_text};
-use crate::problem::{File, Place, Problem, Problems};
+use crate::problem::{File, Location, Problem, Problems};
 
 mod fields;
 mod mistakes;
@@ -32,7 +32,7 @@ pub struct Node {
     /// What it is.
     pub kind: Kind,
     /// Where it stands, quotes included.
-    pub place: Place,
+    pub place: Location,
     /// Whether a plain scalar: neither quoted nor a block.
     pub plain: bool,
 }
@@ -60,7 +60,7 @@ pub struct Key {
     /// The text of it; a number's or truth value's own text.
     pub text: String,
     /// Where it stands.
-    pub place: Place,
+    pub place: Location,
 }
 
 impl Node {
@@ -121,7 +121,7 @@ impl Node {
 
     /// The comment that follows a plain scalar, or stands where a value is missing, on its own line: `title: Track #1`
     /// is the title `Track`. YAML is content with that; whoever reads a title, text, glob or path should not be.
-    pub fn cut_by_comment(&self) -> Option<Place> {
+    pub fn cut_by_comment(&self) -> Option<Location> {
         let absent = self.kind == Kind::Null && self.place.span.is_empty();
         if !absent && (!self.plain || self.place.text().starts_with('*')) {
             return None;
@@ -141,7 +141,7 @@ impl Node {
         let end = self.place.span.end + if line.len() == after.len() { after.len() } else { 0 };
         let start = end - comment.len();
         let cut = comment.starts_with('#') && file.text.get(..start)?.ends_with([' ', '\t']);
-        cut.then(|| Place::new(file, start..start + comment.trim_end().len()))
+        cut.then(|| Location::new(file, start..start + comment.trim_end().len()))
     }
 }
 
@@ -168,7 +168,7 @@ pub fn is_too_large(file: &Arc<File>, problems: &mut Problems) -> bool {
     if is_too_large {
         problems.push(
             Problem::error("too-large", "the file is longer than 1 MiB")
-                .at(&Place::new(file, 0..0))
+                .at(&Location::new(file, 0..0))
                 .hint("spread it over several files, each smaller"),
         );
     }

@@ -8,7 +8,7 @@ use serde_yaml::granit_parser::{Event, Options, Parser, ScalarStyle, Span, Struc
 
 use super::mistakes::{self, Broken};
 use super::{DEPTH_MAX, Key, Kind, MISTAKES_MAX, NODES_MAX, Node, is_json_number};
-use crate::problem::{File, Place, Problem, Problems};
+use crate::problem::{File, Location, Problem, Problems};
 
 /// Reads the one document of a file.
 pub(super) fn document(file: &Arc<File>, problems: &mut Problems) -> Option<Node> {
@@ -60,7 +60,7 @@ struct Open {
 
 enum OpenKind {
     List(Vec<Node>),
-    Map { entries: Vec<(Key, Node)>, first: HashMap<String, Place>, key: KeyRead },
+    Map { entries: Vec<(Key, Node)>, first: HashMap<String, Location>, key: KeyRead },
 }
 
 /// The key of the entry that is being read.
@@ -106,7 +106,7 @@ impl Reader<'_> {
             if documents > 1 {
                 self.problems.push(
                     Problem::error("documents", "a second document begins here (`---`)")
-                        .at(&Place::new(self.file, at))
+                        .at(&Location::new(self.file, at))
                         .hint("put it into a file of its own"),
                 );
                 return None;
@@ -143,7 +143,7 @@ impl Reader<'_> {
         if self.problems.iter().len() - self.problems_before > MISTAKES_MAX {
             self.problems.push(
                 Problem::error("too-many", format!("more than {MISTAKES_MAX} mistakes; the file is read no further"))
-                    .at(&Place::new(self.file, at)),
+                    .at(&Location::new(self.file, at)),
             );
             self.root = None;
             return None;
@@ -162,7 +162,7 @@ impl Reader<'_> {
                     Some(tag) if text.is_empty() && plain => Kind::Text(tag),
                     _ => scalar(&text, style),
                 };
-                let place = Place::new(self.file, at);
+                let place = Location::new(self.file, at);
                 self.count(1, &place)?;
                 self.finished(Node { kind, place, plain }, anchor, 1, 0)
             }
@@ -173,9 +173,9 @@ impl Reader<'_> {
                 self.open(kind, style, anchor, &at)
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(at),
-            Event::Alias(id) => self.alias(id, Place::new(self.file, at)),
+            Event::Alias(id) => self.alias(id, Location::new(self.file, at)),
             Event::UnresolvedAlias(name) => {
-                let place = Place::new(self.file, at);
+                let place = Location::new(self.file, at);
                 let text = format!("*{name}");
                 self.problems.push(
                     Problem::error("quote-it", format!("`{text}` is an alias in YAML, and nothing bears that name"))
@@ -194,7 +194,7 @@ impl Reader<'_> {
         let place = span.tag_span().and_then(|span| span.byte_range()).unwrap_or_else(|| at.clone());
         self.problems.push(
             Problem::error("quote-it", format!("`{original}` is a tag in YAML, and means nothing here"))
-                .at(&Place::new(self.file, place))
+                .at(&Location::new(self.file, place))
                 .hint(format!("if it belongs to the text, quote it: \"{original}\"")),
         );
         original
@@ -209,7 +209,7 @@ impl Reader<'_> {
         let line = text.lines().next().unwrap_or_default().trim_end();
         self.problems.push(
             Problem::error("quote-it", "`{{` begins a mapping within a mapping in YAML")
-                .at(&Place::new(self.file, at.start..at.start + 2))
+                .at(&Location::new(self.file, at.start..at.start + 2))
                 .hint(format!("quote it: \"{}\"", mistakes::shortened(line))),
         );
         self.root = None;
@@ -217,7 +217,7 @@ impl Reader<'_> {
     }
 
     fn open(&mut self, kind: OpenKind, style: StructureStyle, anchor: usize, at: &Range<usize>) -> Step {
-        self.deep(self.stack.len() + 1, &Place::new(self.file, at.clone()))?;
+        self.deep(self.stack.len() + 1, &Location::new(self.file, at.clone()))?;
         self.stack.push(Open {
             start: at.start,
             anchor,
@@ -238,13 +238,13 @@ impl Reader<'_> {
         // The end of a block collection is marked at the next token, behind white space and comments.
         let end = if flow && self.is_bracket(start) { at.end } else { self.content_to.max(start) };
         self.content_to = end;
-        let place = Place::new(self.file, start..end);
+        let place = Location::new(self.file, start..end);
         self.count(1, &place)?;
         let nodes = self.nodes - nodes_before;
         self.finished(Node { kind, place, plain: false }, anchor, nodes, height + 1)
     }
 
-    fn alias(&mut self, id: usize, place: Place) -> Step {
+    fn alias(&mut self, id: usize, place: Location) -> Step {
         let Some(anchored) = self.anchors.get(&id) else {
             // The anchor's own node is still open.
             self.problems.push(Problem::error("alias", format!("`{}` stands within itself", place.text())).at(&place));
@@ -294,7 +294,7 @@ impl Reader<'_> {
         Some(())
     }
 
-    fn deep(&mut self, depth: usize, place: &Place) -> Step {
+    fn deep(&mut self, depth: usize, place: &Location) -> Step {
         if depth <= DEPTH_MAX {
             return Some(());
         }
@@ -303,7 +303,7 @@ impl Reader<'_> {
         None
     }
 
-    fn count(&mut self, nodes: usize, place: &Place) -> Step {
+    fn count(&mut self, nodes: usize, place: &Location) -> Step {
         self.nodes += nodes;
         if self.nodes <= NODES_MAX {
             return Some(());
@@ -324,7 +324,7 @@ fn is_without_value(key: &Key, value: &Node) -> bool {
         && !key.place.file.text.get(key.place.span.end..).is_some_and(|rest| rest.trim_start().starts_with(':'))
 }
 
-fn read_key(node: Node, first: &mut HashMap<String, Place>, problems: &mut Problems) -> KeyRead {
+fn read_key(node: Node, first: &mut HashMap<String, Location>, problems: &mut Problems) -> KeyRead {
     let Some(text) = node.scalar().map(str::to_owned) else {
         problems.push(node.expected("a plain key").hint("if this was meant as text, quote it"));
         return KeyRead::Mistaken;

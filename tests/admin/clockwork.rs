@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fanfare::clock::{Clock, VirtualClock};
 use fanfare::event::{Command, Event, Item};
-use fanfare::steps::{Bounds, Turn, plan};
+use fanfare::steps::{Bounds, StepResult, plan};
 use fanfare::store::DeliveryFilter;
 use jiff::SignedDuration;
 use serde_json::json;
@@ -56,7 +56,7 @@ async fn at_rest_the_right_to_plan_is_let_go_and_taken_again_when_something_wait
     desk.clock.advance(SignedDuration::from_secs(10));
     let now = desk.app.live.clock.now();
     let turn = plan::step(&desk.app.live, now).await.unwrap();
-    assert!(matches!(turn, Turn::Idle(None)), "{turn:?}");
+    assert!(matches!(turn, StepResult::Idle(None)), "{turn:?}");
     let until = fanfare::clock::plus(now, SignedDuration::from_secs(60));
     let other = desk.app.live.store.lease("another", now, until).await.unwrap();
     assert!(other.is_some(), "nothing was written to keep it");
@@ -78,7 +78,7 @@ async fn many_replays_keep_no_timer_waiting() {
     let clock = VirtualClock::new("2026-01-05T10:00:00Z".parse().unwrap());
     let live = live(&folder, Bounds::default(), Arc::new(clock.clone())).await;
     live.store.append(Event::own("fanfare.x", "evt_1", clock.now(), json!({}))).await.unwrap();
-    assert_eq!(plan::step(&live, clock.now()).await.unwrap(), Turn::Worked);
+    assert_eq!(plan::step(&live, clock.now()).await.unwrap(), StepResult::Worked);
     clock.advance(SignedDuration::from_hours(2));
     let now = clock.now();
     for again in 1..=100 {

@@ -19,22 +19,22 @@ rules:
   - {name: other, events: release.live, actions: {to: ledger}}
 "#;
 
-struct Place {
+struct Location {
     folder: Folder,
     ledger: HttpPeer,
     pager: PagerDutyPeer,
 }
 
-async fn place() -> Place {
+async fn place() -> Location {
     let (ledger, pager) = (HttpPeer::start().await, PagerDutyPeer::start().await);
     let more = format!(
         "  oncall: {{type: pagerduty, routing_key: 0123456789abcdef0123456789abcdef, url: \"{}\"}}\n",
         pager.url()
     );
-    Place { folder: Folder::new(&format!("{CONFIG}{more}"), &ledger.url("/ledger"), RULES), ledger, pager }
+    Location { folder: Folder::new(&format!("{CONFIG}{more}"), &ledger.url("/ledger"), RULES), ledger, pager }
 }
 
-async fn drill(place: &Place, arguments: &[&str]) -> Ran {
+async fn drill(place: &Location, arguments: &[&str]) -> Ran {
     let config = place.folder.file("fanfare.yaml");
     run(&[], &[&["--config", config.to_str().unwrap(), "drill"], arguments].concat()).await
 }

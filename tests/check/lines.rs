@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fanfare::problem::Place;
+use fanfare::problem::Location;
 
 use super::{CONFIG, folder, loaded, report};
 
@@ -134,7 +134,7 @@ fn mistaken(files: &[PathBuf], mistakes: &[Mistake], mut try_one: impl FnMut(&Pa
     }
 }
 
-fn names(place: &Place, file: &str, line: usize) -> bool {
+fn names(place: &Location, file: &str, line: usize) -> bool {
     place.file.path.ends_with(file) && place.line() == line
 }
 

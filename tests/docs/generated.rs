@@ -9,11 +9,11 @@ use fanfare::config::suspect::{ALL, ELSEWHERE};
 use fanfare::delivery::{Attempt, DeliveryId, Outcome, State};
 use fanfare::event::EventId;
 use fanfare::message::template::filters::FILTERS;
-use fanfare::notes::Notes;
 use fanfare::rules::operator::{self, IGNORE_CASE};
 use fanfare::rules::{Held, keys};
 use fanfare::source::presets::{PRESETS, known_types, preset_names};
 use fanfare::source::{parse, samples, scheme};
+use fanfare::telemetry::Telemetry;
 use serde_json::Value;
 
 /// What stands between `<!-- generated: NAME -->` and its end.
@@ -63,7 +63,7 @@ fn metric_of(line: &str) -> String {
 
 /// What `/metrics` says once everything has happened.
 fn exposition() -> String {
-    let notes = Notes::new();
+    let telemetry = Telemetry::new();
     let (event, delivery) = (EventId("evt_1".into()), DeliveryId("dlv_1".into()));
     let attempt = Attempt {
         number: 1,
@@ -73,22 +73,22 @@ fn exposition() -> String {
         sent: String::new(),
         answer: String::new(),
     };
-    notes.received("jewelmusic", &event, "release.live", "accepted");
-    notes.refused("jewelmusic", "signature", "");
-    notes.store_failed("append", "");
-    notes.rule("release-live", "matched");
-    notes.planned(1, 0, 1);
-    notes.parked(&event, "");
-    notes.attempted(&delivery, "oncall", &attempt);
-    notes.finished(&delivery, "oncall", State::Delivered, "");
-    notes.rendered("release-live", Some(""), 1);
-    notes.loaded("", 1, 0);
-    notes.reload_failed(1, "");
-    notes.census(1, 1, &[], 0.0, 0);
-    notes.failing("oncall", true);
-    notes.absent(jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::UNIX_EPOCH, "");
-    notes.heartbeat("called", "");
-    notes.metrics()
+    telemetry.received("jewelmusic", &event, "release.live", "accepted");
+    telemetry.refused("jewelmusic", "signature", "");
+    telemetry.store_failed("append", "");
+    telemetry.rule("release-live", "matched");
+    telemetry.planned(1, 0, 1);
+    telemetry.parked(&event, "");
+    telemetry.attempted(&delivery, "oncall", &attempt);
+    telemetry.finished(&delivery, "oncall", State::Delivered, "");
+    telemetry.rendered("release-live", Some(""), 1);
+    telemetry.loaded("", 1, 0);
+    telemetry.reload_failed(1, "");
+    telemetry.census(1, 1, &[], 0.0, 0);
+    telemetry.failing("oncall", true);
+    telemetry.absent(jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::UNIX_EPOCH, "");
+    telemetry.heartbeat("called", "");
+    telemetry.metrics()
 }
 
 fn metrics() -> String {
@@ -104,7 +104,7 @@ fn metrics() -> String {
         let labels: Vec<String> = labels.into_iter().filter(|label| label != "`le`").collect();
         rows.push(vec![code(&metric_of(sample)), kind.into(), labels.join(", "), help.trim_end_matches('.').into()]);
     }
-    let registered = std::fs::read_to_string("src/notes.rs").unwrap().matches("registry.register(").count();
+    let registered = std::fs::read_to_string("src/telemetry.rs").unwrap().matches("registry.register(").count();
     assert_eq!(rows.len(), registered, "a metric is registered that nothing here sets off");
     table(&["metric", "kind", "labels", "what it says"], rows)
 }

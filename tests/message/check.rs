@@ -1,7 +1,7 @@
 //! What is reported before a template is needed, rendered with samples.
 
 use fanfare::message::{Context, Templates};
-use fanfare::problem::{File, Place, Problems};
+use fanfare::problem::{File, Location, Problems};
 use serde_json::{Map, Value, json};
 
 use super::{context, event, files, problems, shown};
@@ -177,7 +177,7 @@ fn a_rules_text_is_checked_at_its_place_in_the_rules_file() {
         let scalar = yaml.find("text: ").unwrap() + 6;
         let end = yaml.find("\nend").unwrap_or(yaml.len());
         let mut found = Problems::new();
-        super::templates(&[("_p.md", "x")]).check_text(text, &Place::new(&file, scalar..end), &contexts, &mut found);
+        super::templates(&[("_p.md", "x")]).check_text(text, &Location::new(&file, scalar..end), &contexts, &mut found);
         shown(&found)
     };
     let undefined = "`data.titel` is undefined (did you mean `title`?)";

@@ -2,7 +2,7 @@
 
 use fanfare::message::Inline;
 use fanfare::message::inline::UrlTemplate;
-use fanfare::problem::{File, Place, Problems};
+use fanfare::problem::{File, Location, Problems};
 use serde_json::{Map, Value, json};
 
 use super::{event, render, shown};
@@ -91,7 +91,7 @@ fn the_text_of_a_dropped_link_stays() {
 fn url(text: &str) -> Result<UrlTemplate, String> {
     let file = File::new("fanfare.yaml", "the url");
     let mut problems = Problems::new();
-    let url = UrlTemplate::parse(text, &Place::new(&file, 0..7), &mut problems);
+    let url = UrlTemplate::parse(text, &Location::new(&file, 0..7), &mut problems);
     assert_eq!(url.is_none(), problems.has_errors());
     url.ok_or_else(|| shown(&problems))
 }

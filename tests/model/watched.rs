@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use fanfare::delivery::{Attempt, Delivery, DeliveryId, State};
 use fanfare::event::{Event, Item, Seq};
-use fanfare::planner::why::WhyRow;
+use fanfare::planner::why::Decision;
 use fanfare::planner::{Keys, Ledger, Plan, Sweep};
 use fanfare::store::{
     Answer, Appended, Census, Claim, Claimed, Conflict, DeliveryFilter, Error, EventFilter, PlannerLease, Room,
@@ -136,7 +136,7 @@ impl Store for Watched {
         self.store.conflicts(event)
     }
 
-    fn whys(&self, event: Seq) -> Answer<'_, Vec<WhyRow>> {
+    fn whys(&self, event: Seq) -> Answer<'_, Vec<Decision>> {
         self.store.whys(event)
     }
 

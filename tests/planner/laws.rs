@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use fanfare::event::{Command, Entry, Event, Item, Seq};
 use fanfare::planner::ledger::DueTimer;
 use fanfare::planner::{
-    Case, Entered, Fired, Inputs, Key, Ledger, Orphan, PlaceFacts, Places, Timer, arm, arm_keys, keys, orphans, plan,
+    Case, DestinationFacts, Destinations, Entered, Fired, Inputs, Key, Ledger, Orphan, Timer, arm, arm_keys, keys,
+    orphans, plan,
 };
 use jiff::SignedDuration;
 use proptest::prelude::*;
@@ -44,15 +45,15 @@ rules:
     actions: [{to: chat, text: ops}]
 "#;
 
-fn places_of(text: &str) -> Places {
+fn places_of(text: &str) -> Destinations {
     let rules = rules(text);
-    let facts = |closes: bool, hours: Option<&str>, fallback: &[&str]| PlaceFacts {
+    let facts = |closes: bool, hours: Option<&str>, fallback: &[&str]| DestinationFacts {
         hours: hours.and_then(|name| rules.hours.get(name)).cloned().map(fanfare::rules::HoursChoice::Within),
         closes,
         goes_alone: closes,
         fallback: fallback.iter().map(|name| (*name).to_owned()).collect(),
     };
-    let mut places = Places::default();
+    let mut places = Destinations::default();
     places.named.insert("chat".into(), facts(false, None, &["mail"]));
     places.named.insert("pager".into(), facts(true, None, &["chat", "mail"]));
     places.named.insert("mail".into(), facts(false, None, &[]));
@@ -284,8 +285,8 @@ fn rules_and_keys_of_any_length_and_letters_have_state_of_their_own() {
 #[test]
 fn neither_arming_nor_planning_asks_for_all_cases() {
     let rules = rules("rules: [{name: r, events: x, case: $.data.id, closed_by: y, actions: [{to: a, after: 1h}]}]");
-    let places = Places::default();
-    let world = World::new("rules: [{name: r, events: x, actions: [{to: a}]}]", Places::default());
+    let places = Destinations::default();
+    let world = World::new("rules: [{name: r, events: x, actions: [{to: a}]}]", Destinations::default());
     let event = world.event("x", "e", world.now, json!({"id": "C1"}));
     let entry = Entry { seq: 1, item: Item::Event(Box::new(event)) };
     let entries = vec![Entered::new(&rules, &entry, None)];

@@ -10,10 +10,10 @@ use fanfare::clock::from_ms;
 use fanfare::delivery::{Act, DeliveryId, NewDelivery, Say};
 use fanfare::event::{Command, Entry, Event, EventId, Item, Mute, Seq, Signal};
 use fanfare::planner::ledger::DueTimer;
-use fanfare::planner::why::WhyRow;
+use fanfare::planner::why::Decision;
 use fanfare::planner::{
-    Case, Entered, Fired, Inputs, Key, Keys, Ledger, PlaceFacts, Places, Plan, Sweep, Timer, arm, arm_keys, keys,
-    orphans, plan,
+    Case, DestinationFacts, Destinations, Entered, Fired, Inputs, Key, Keys, Ledger, Plan, Sweep, Timer, arm, arm_keys,
+    keys, orphans, plan,
 };
 use fanfare::problem::{File, Problems};
 use fanfare::rules::{RuleSet, parse};
@@ -35,7 +35,7 @@ pub struct World {
     /// The default zone.
     pub zone: Option<String>,
     pub rules: RuleSet,
-    pub places: Places,
+    pub places: Destinations,
     pub docs: BTreeMap<Key, (String, Vec<Seq>)>,
     pub timers: BTreeMap<String, Timer>,
     /// What retention has left.
@@ -48,7 +48,7 @@ pub struct World {
     pub sent: Vec<NewDelivery>,
     /// Own events not yet asked for.
     pub own: Vec<Event>,
-    pub whys: Vec<WhyRow>,
+    pub whys: Vec<Decision>,
     /// The keys of the cases that the last reload left behind.
     pub left: Vec<String>,
     pub stuck: BTreeSet<String>,
@@ -102,12 +102,12 @@ pub fn rules_in(text: &str, zone: Option<&str>) -> RuleSet {
 }
 
 impl World {
-    pub fn new(text: &str, places: Places) -> Self {
+    pub fn new(text: &str, places: Destinations) -> Self {
         Self::in_zone(text, places, None)
     }
 
     /// A world whose default zone is this.
-    pub fn in_zone(text: &str, places: Places, zone: Option<&str>) -> Self {
+    pub fn in_zone(text: &str, places: Destinations, zone: Option<&str>) -> Self {
         let mut world = Self {
             now: start(),
             zone: zone.map(str::to_owned),
@@ -455,12 +455,12 @@ impl<'a, I: Iterator<Item = &'a (NewDelivery, Fate)>> Lanes for I {
 
 /// The destinations of a sequence: a name each, with `closes`, `alone`, `fallback` and `hours` (the name of a window in the
 /// rules' `hours:`).
-pub fn places(value: &Value, rules: &RuleSet) -> Places {
-    let mut places = Places::default();
+pub fn places(value: &Value, rules: &RuleSet) -> Destinations {
+    let mut places = Destinations::default();
     for (name, value) in value.as_object().into_iter().flatten() {
         let hours = value.get("hours").and_then(Value::as_str);
         let texts = |value: &Value| value.as_str().unwrap().to_owned();
-        let facts = PlaceFacts {
+        let facts = DestinationFacts {
             hours: hours.map(|name| {
                 let hours = rules.hours.get(name).unwrap_or_else(|| panic!("no hours {name}"));
                 fanfare::rules::HoursChoice::Within(hours.clone())

@@ -122,7 +122,7 @@ rules:
 mutes: [{destination: v, until: 2026-12-24}]",
     );
     let rule = rules.rule("r").unwrap();
-    let at = |place: &fanfare::problem::Place| format!("{}:{}", place.line(), place.column());
+    let at = |place: &fanfare::problem::Location| format!("{}:{}", place.line(), place.column());
     let names: Vec<String> =
         rule.names().iter().map(|name| format!("{} {}", name.text, at(name.place.as_ref().unwrap()))).collect();
     assert_eq!(names, ["who 5:12", "$.data.n 5:20", "$.data.id 6:11", "who 8:21"]);

@@ -191,7 +191,7 @@ impl Ledger {
         }
     }
 
-    /// Notes the deaths whose fallback was muted when they were planned.
+    /// Records the deaths whose fallback was muted when they were planned.
     fn hush(&mut self, planned: &Planned<'_>) {
         let Planned { now, waiting, plan, .. } = *planned;
         let entries = waiting.entries.iter().filter(|entry| plan.upto.is_some_and(|upto| entry.seq <= upto));

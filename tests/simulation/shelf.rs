@@ -10,7 +10,7 @@ use std::time::Duration;
 use fanfare::clock::from_ms;
 use fanfare::delivery::{Attempt, Delivery, DeliveryId, State};
 use fanfare::event::{Event, EventId, Item, Seq};
-use fanfare::planner::why::WhyRow;
+use fanfare::planner::why::Decision;
 use fanfare::planner::{Keys, Ledger, Plan, Sweep};
 use fanfare::store::{
     Answer, Appended, Census, Claim, Claimed, Conflict, DeliveryFilter, Error, EventFilter, PlannerLease, Room,
@@ -360,7 +360,7 @@ impl Store for Shelf {
         self.world.raw.conflicts(event)
     }
 
-    fn whys(&self, event: Seq) -> Answer<'_, Vec<WhyRow>> {
+    fn whys(&self, event: Seq) -> Answer<'_, Vec<Decision>> {
         self.world.raw.whys(event)
     }
 

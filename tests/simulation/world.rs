@@ -8,7 +8,7 @@ use std::time::Duration;
 use fanfare::clock::{Clock, from_ms};
 use fanfare::config::Snapshot;
 use fanfare::delivery::DeliveryId;
-use fanfare::steps::{Live, Turn, dispatch, plan, receive};
+use fanfare::steps::{Live, StepResult, dispatch, plan, receive};
 use fanfare::store::Store;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
@@ -358,8 +358,8 @@ async fn planning(world: Arc<World>, replica: Arc<Replica>) {
         let turn = plan::step(&replica.live, now).await;
         failures = if turn.is_err() { failures + 1 } else { 0 };
         match turn {
-            Ok(Turn::Worked) => tokio::time::sleep(Duration::from_millis(25)).await,
-            Ok(Turn::Idle(until)) => {
+            Ok(StepResult::Worked) => tokio::time::sleep(Duration::from_millis(25)).await,
+            Ok(StepResult::Idle(until)) => {
                 // Another holds the lease: there is something to do for it, or else nothing before the next timer.
                 let until = match world.raw.waiting(now, 1).await {
                     Ok(waiting) if waiting.entries.is_empty() && waiting.timers.is_empty() => waiting.next_timer,

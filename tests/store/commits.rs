@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use fanfare::delivery::Lane;
 use fanfare::event::{Event, Item};
-use fanfare::planner::why::WhyRow;
+use fanfare::planner::why::Decision;
 use fanfare::planner::{Cancel, DocChange, End, Key, Keys, Plan, Timer};
 use serde_json::json;
 
@@ -22,8 +22,8 @@ fn timer(seconds: i64, text: &str) -> Option<Timer> {
     Some(Timer { due: at(seconds), event: None, text: text.into() })
 }
 
-fn why(event: i64, rule: &str, outcome: &str) -> WhyRow {
-    WhyRow {
+fn why(event: i64, rule: &str, outcome: &str) -> Decision {
+    Decision {
         event,
         rule: rule.into(),
         outcome: outcome.into(),

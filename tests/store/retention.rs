@@ -2,7 +2,7 @@
 
 use fanfare::delivery::{Lane, State};
 use fanfare::event::{Command, Event, Item};
-use fanfare::planner::why::WhyRow;
+use fanfare::planner::why::Decision;
 use fanfare::planner::{DocChange, End, Key, Plan, Timer};
 use fanfare::store::{Appended, DeliveryFilter};
 use jiff::Timestamp;
@@ -18,8 +18,13 @@ const NEVER: Timestamp = Timestamp::MIN;
 pub async fn old_events_go_with_their_whys(bench: Bench) {
     let old = bench.event("old").await;
     let young = bench.receive(received("young", day(2))).await;
-    let why =
-        |event| WhyRow { event, rule: "r".into(), outcome: "missed".into(), note: String::new(), detail: Value::Null };
+    let why = |event| Decision {
+        event,
+        rule: "r".into(),
+        outcome: "missed".into(),
+        note: String::new(),
+        detail: Value::Null,
+    };
     bench.plan(Plan { upto: Some(young), whys: vec![why(old), why(young)], ..Plan::default() }).await;
     assert_eq!(bench.prune_all(day(1), NEVER).await, 1);
     assert!(!bench.is_there(old).await && bench.is_there(young).await);

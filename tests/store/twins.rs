@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fanfare::delivery::{Act, DeliveryId, Lane, NewDelivery, Outcome, State};
 use fanfare::event::{Event, Item};
 use fanfare::pace::{Limits, Next};
-use fanfare::planner::why::WhyRow;
+use fanfare::planner::why::Decision;
 use fanfare::planner::{Cancel, DocChange, End, Key, Keys, Plan, Timer};
 use fanfare::secret::Secret;
 use fanfare::store::{Claim, DeliveryFilter, Error, EventFilter, Room, Settlement, Store, open};
@@ -136,7 +136,7 @@ impl Twins {
             docs: vec![doc],
             timers: vec![(self.name(4), self.random.bool().then_some(timer))],
             events: vec![Event::own("fanfare.mute.ended", &self.name(6), self.now(), json!({}))],
-            whys: Vec::from_iter(waiting.entries.first().map(|entry| WhyRow {
+            whys: Vec::from_iter(waiting.entries.first().map(|entry| Decision {
                 event: entry.seq,
                 rule: "r".into(),
                 outcome: "matched".into(),

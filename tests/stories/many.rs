@@ -17,7 +17,7 @@ use fanfare::config::substitute::RealEnvironment;
 use fanfare::delivery::State;
 use fanfare::event::{Event, EventId};
 use fanfare::secret::Secret;
-use fanfare::steps::{Live, Turn, dispatch, plan};
+use fanfare::steps::{Live, StepResult, dispatch, plan};
 use fanfare::store::{self, DeliveryFilter, Store};
 use serde_json::json;
 
@@ -87,7 +87,7 @@ impl Steps {
         self.store.append(event).await.unwrap();
     }
 
-    async fn plan(&self) -> Turn {
+    async fn plan(&self) -> StepResult {
         plan::step(&self.live, self.clock.now()).await.unwrap()
     }
 
@@ -99,7 +99,7 @@ impl Steps {
             for claim in &claimed.claims {
                 dispatch::carry_out(&self.live, claim.clone()).await.unwrap();
             }
-            if matches!(planned, Turn::Idle(_)) && claimed.claims.is_empty() {
+            if matches!(planned, StepResult::Idle(_)) && claimed.claims.is_empty() {
                 return;
             }
         }
@@ -131,7 +131,7 @@ async fn rules_that_change_reach_each_of_very_many_open_cases_once_over_a_restar
     steps.clock.advance(hours(1));
     // For all of them that is past, and each page of them is at once; a restart goes on where it was.
     steps.reload(&RULES.replace("after: 2h", "after: 30m"));
-    assert_eq!(steps.plan().await, Turn::Worked);
+    assert_eq!(steps.plan().await, StepResult::Worked);
     steps.restart();
     steps.settle().await;
     assert_eq!(steps.sent(), CASES);
@@ -151,12 +151,12 @@ async fn other_work_goes_on_while_very_many_open_cases_are_brought_in_line() {
     }
     steps.settle().await;
     steps.reload(&RULES.replace("after: 2h", "after: 90m"));
-    assert_eq!(steps.plan().await, Turn::Worked);
+    assert_eq!(steps.plan().await, StepResult::Worked);
     // A page, and then what waits.
     steps.append("release.live", "R1299").await;
     let before = steps.store.census().await.unwrap();
     assert!(before.planned < before.head);
-    assert_eq!(steps.plan().await, Turn::Worked);
+    assert_eq!(steps.plan().await, StepResult::Worked);
     let after = steps.store.census().await.unwrap();
     assert_eq!(after.planned, after.head, "it does not wait for the third page");
     steps.settle().await;

@@ -1,7 +1,7 @@
 //! The leak rule: whatever goes wrong, no secret is said.
 //!
 //! [`assert_no_leak`] makes a channel fail in every way there is, with the other side echoing all that it was sent, and
-//! looks for each of the channel's secrets, and for their tell-tale parts, in all that would be logged, kept or shown.
+//! looks for each of the channel's secrets, and for their tell-trace parts, in all that would be logged, kept or shown.
 
 use fanfare::channels::{Channel, Reply, Request, account};
 use fanfare::secret::Secret;

@@ -20,7 +20,7 @@ use fanfare::event::Event;
 use fanfare::secret::Secret;
 use fanfare::source::{self, Outgoing, Source, presets, samples};
 use fanfare::steps::rehearse::Stage;
-use fanfare::steps::{Live, Turn, dispatch, plan};
+use fanfare::steps::{Live, StepResult, dispatch, plan};
 use fanfare::store;
 use fanfare::store::DeliveryFilter;
 use jiff::{SignedDuration, Timestamp};
@@ -139,7 +139,7 @@ async fn turn(live: &Live) -> Option<Timestamp> {
         for claim in &claimed.claims {
             dispatch::carry_out(live, claim.clone()).await.unwrap();
         }
-        if let (Turn::Idle(until), true) = (planned, claimed.claims.is_empty()) {
+        if let (StepResult::Idle(until), true) = (planned, claimed.claims.is_empty()) {
             return [until, claimed.next].into_iter().flatten().min();
         }
     }

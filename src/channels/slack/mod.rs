@@ -17,7 +17,7 @@ use crate::channels::{
 };
 use crate::delivery::{Act, Outcome, Receipt};
 use crate::message::{Native, fit};
-use crate::problem::{Place, Problem, Problems};
+use crate::problem::{Location, Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::{Fields, Node};
 
@@ -259,7 +259,7 @@ impl Channel for Slack {
         }
     }
 
-    fn names(&self) -> Vec<(String, Place)> {
+    fn names(&self) -> Vec<(String, Location)> {
         match self {
             Slack::Webhook(webhook) => webhook.name(),
             Slack::Bot(bot) => bot.channel.name(),

@@ -15,7 +15,7 @@ use crate::secret::Secret;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is to be reached.
-struct Place {
+struct Target {
     look: String,
     address: String,
     endpoint: Endpoint,
@@ -43,7 +43,7 @@ pub(super) async fn look(chart: &mut Chart, snapshot: &Arc<Snapshot>) {
     let mut reached = reaching.join_all().await;
     reached.sort_by_key(|(at, ..)| *at);
     for (_, reached, place) in reached {
-        let Place { look, address, secrets, .. } = place;
+        let Target { look, address, secrets, .. } = place;
         let said = |text: String| redact::redact(&text, &secrets);
         chart.add(match reached {
             Ok(says) => Finding::good(look, said(says)),
@@ -55,11 +55,11 @@ pub(super) async fn look(chart: &mut Chart, snapshot: &Arc<Snapshot>) {
     }
 }
 
-fn places(snapshot: &Snapshot) -> Vec<Place> {
+fn places(snapshot: &Snapshot) -> Vec<Target> {
     let mut places = Vec::new();
     for destination in snapshot.destinations.values() {
         for endpoint in destination.channel.endpoints() {
-            places.push(Place {
+            places.push(Target {
                 look: format!("destination {}", destination.name),
                 address: destination.channel.address(),
                 endpoint,
@@ -70,7 +70,7 @@ fn places(snapshot: &Snapshot) -> Vec<Place> {
     if let Some(heartbeat) = &snapshot.settings.heartbeat
         && let Some(server) = WebServer::of_url(&heartbeat.url)
     {
-        places.push(Place {
+        places.push(Target {
             look: "heartbeat".into(),
             address: server.host.to_string(),
             endpoint: Endpoint::Web(server),

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::config::suspect::{Hearing, Whole};
 use crate::path::STEPS;
-use crate::problem::{Place, Problem, Problems};
+use crate::problem::{Location, Problem, Problems};
 use crate::rules::check::{Check, Look};
 use crate::rules::condition::{Test, Tree};
 use crate::rules::operand::Operand;
@@ -387,7 +387,7 @@ fn is_any_size(check: &Check) -> bool {
 }
 
 /// Where a condition and its opposite stand among these.
-fn opposites(parts: &[Tree]) -> Option<Place> {
+fn opposites(parts: &[Tree]) -> Option<Location> {
     parts.iter().find_map(|part| match part {
         Tree::Not(not) => {
             let signature = not.signature();
@@ -439,7 +439,7 @@ fn element(tree: &Tree) -> Option<(&Test, &str, &str)> {
 }
 
 /// Whether a key stands in the same mapping as another before it, and not in an element of a list by itself.
-fn shares_mapping(key: &Place) -> bool {
+fn shares_mapping(key: &Location) -> bool {
     let before = key.file.text.get(..key.span.start).unwrap_or_default().trim_end_matches([' ', '\t']);
     !before.ends_with(['-', '{', '['])
 }

@@ -23,7 +23,7 @@ pub const DEFAULT_SOURCE: &str = "jewelmusic";
 #[derive(Debug)]
 pub struct Seen {
     /// Where it comes from.
-    pub from: Whence,
+    pub from: Origin,
     /// The event.
     pub event: Event,
     /// Its `$`.
@@ -32,7 +32,7 @@ pub struct Seen {
 
 /// Where a known event comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whence {
+pub enum Origin {
     /// The built-in sample of this name.
     Sample(&'static str),
     /// A step of a rule test.
@@ -48,10 +48,10 @@ pub struct Evidence(Vec<Seen>);
 impl Evidence {
     /// Samples and what tests send come from `source`.
     pub fn new(samples: Vec<(&'static str, Event)>, tests: Vec<Event>, past: &Past) -> Self {
-        let samples = samples.into_iter().map(|(name, event)| (Whence::Sample(name), event));
-        let tests = tests.into_iter().map(|event| (Whence::Test, event));
-        let past = past.events.iter().map(|event| (Whence::Past, event.clone()));
-        let seen = |(from, event): (Whence, Event)| Seen { from, root: event.root(), event };
+        let samples = samples.into_iter().map(|(name, event)| (Origin::Sample(name), event));
+        let tests = tests.into_iter().map(|event| (Origin::Test, event));
+        let past = past.events.iter().map(|event| (Origin::Past, event.clone()));
+        let seen = |(from, event): (Origin, Event)| Seen { from, root: event.root(), event };
         Self(samples.chain(tests).chain(past).map(seen).collect())
     }
 }
@@ -137,8 +137,8 @@ impl Whole<'_> {
     pub(super) fn heard(&self, hearing: &Hearing<'_>) -> Vec<&Seen> {
         let knows = self.knows_senders(hearing);
         let stands = |seen: &&Seen| match seen.from {
-            Whence::Past => hearing.source.is_none_or(|name| name == &*seen.event.source),
-            Whence::Sample(_) | Whence::Test => knows || seen.event.is_own(),
+            Origin::Past => hearing.source.is_none_or(|name| name == &*seen.event.source),
+            Origin::Sample(_) | Origin::Test => knows || seen.event.is_own(),
         };
         let heard = |seen: &&Seen| hearing.accepts(&seen.event.kind, seen.event.is_own());
         self.evidence.0.iter().filter(stands).filter(heard).collect()
@@ -165,15 +165,15 @@ impl Seen {
 
     /// Whether it is a sample or was really seen, and is not what a test made up.
     pub fn is_real(&self) -> bool {
-        self.from != Whence::Test
+        self.from != Origin::Test
     }
 
     /// What it is called, for a sentence.
     pub fn called(&self) -> String {
         match self.from {
-            Whence::Sample(name) => format!("the sample `{name}`"),
-            Whence::Test => format!("an event `{}` of a test", self.event.kind),
-            Whence::Past => format!("the event `{}`", self.event.id),
+            Origin::Sample(name) => format!("the sample `{name}`"),
+            Origin::Test => format!("an event `{}` of a test", self.event.kind),
+            Origin::Past => format!("the event `{}`", self.event.id),
         }
     }
 }

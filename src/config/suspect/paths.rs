@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::config::suspect::evidence::{Seen, Whence};
+use crate::config::suspect::evidence::{Origin, Seen};
 use crate::config::suspect::{Hearing, Whole};
 use crate::path::Gap;
 use crate::problem::{Problem, Problems, nearest};
@@ -130,7 +130,7 @@ fn none_of_all(name: &Name, queries: &[Query], roots: &[&Value]) -> Option<Missi
 
 fn message(name: &Name, inner: Option<&str>, hearing: &Hearing<'_>, heard: &[&Seen]) -> String {
     let types = hearing.types();
-    let who = match heard.iter().any(|seen| seen.from == Whence::Past) {
+    let who = match heard.iter().any(|seen| seen.from == Origin::Past) {
         true => format!("neither a sample nor an event seen of {types}"),
         false => format!("no sample of {types}"),
     };

@@ -1,7 +1,7 @@
 //! Event types: globs that match none, and `!` that take away too much or nothing.
 
 use crate::config::suspect::Whole;
-use crate::problem::{Place, Problem, Problems, nearest};
+use crate::problem::{Location, Problem, Problems, nearest};
 use crate::rules::Globs;
 use crate::rules::glob::{Glob, GlobText};
 use crate::source::own;
@@ -124,6 +124,6 @@ fn at(problem: Problem, glob: &GlobText) -> Problem {
 }
 
 /// Whether both stand in one file.
-fn near(one: &Place, other: &Place) -> bool {
+fn near(one: &Location, other: &Location) -> bool {
     one.file == other.file
 }

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::config::suspect::Whole;
-use crate::config::suspect::evidence::{Seen, Whence};
+use crate::config::suspect::evidence::{Origin, Seen};
 use crate::path::STEPS;
-use crate::problem::{Place, Problem, Problems};
+use crate::problem::{Location, Problem, Problems};
 use crate::rules::Held;
 use crate::rules::check::Look;
 use crate::rules::condition::{Test, Tree};
@@ -94,11 +94,11 @@ pub(super) fn absent(whole: &Whole<'_>, problems: &mut Problems) {
 }
 
 fn sample_first<'s>(seen: &[&'s Seen]) -> Option<&'s Seen> {
-    seen.iter().find(|seen| matches!(seen.from, Whence::Sample(_))).or(seen.first()).copied()
+    seen.iter().find(|seen| matches!(seen.from, Origin::Sample(_))).or(seen.first()).copied()
 }
 
 /// Every test of every condition, with its place and the known events that it would be asked of.
-fn each_test(whole: &Whole<'_>, mut look: impl FnMut(&Test, &Place, &[&Seen])) {
+fn each_test(whole: &Whole<'_>, mut look: impl FnMut(&Test, &Location, &[&Seen])) {
     for hearing in whole.hearings() {
         let heard = whole.heard(&hearing);
         for test in hearing.conditions.iter().flat_map(|(condition, _)| condition.tree.tests()) {

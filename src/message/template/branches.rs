@@ -15,7 +15,7 @@ use crate::message::template::engine::{self, FUEL, Facts, Mode};
 use crate::message::template::files::Folder;
 use crate::message::template::scan::{Token, end_of_raw, tokens};
 use crate::message::template::source::Source;
-use crate::problem::Place;
+use crate::problem::Location;
 
 /// What a mark calls.
 const MARK: &str = "__fanfare_branch";
@@ -35,7 +35,7 @@ pub struct Branches {
 struct Branch {
     /// The file, or the text of a rule, that it belongs to.
     of: String,
-    place: Place,
+    place: Location,
     /// As it is written, shortened.
     words: String,
     kind: Kind,
@@ -65,7 +65,7 @@ impl Kind {
 #[derive(Debug, Clone)]
 pub struct Untaken {
     /// Where it stands.
-    pub place: Place,
+    pub place: Location,
     /// What never happens, in words.
     pub what: String,
 }
@@ -83,7 +83,7 @@ pub struct Taken {
 
 impl Branches {
     /// Marks all templates of a folder, and the texts of rules.
-    pub(crate) fn of<'t>(folder: &Folder, texts: impl Iterator<Item = (&'t str, &'t Place)>) -> Self {
+    pub(crate) fn of<'t>(folder: &Folder, texts: impl Iterator<Item = (&'t str, &'t Location)>) -> Self {
         let reached: Arc<Mutex<BTreeSet<(usize, bool)>>> = Arc::default();
         let mut env = engine::environment(Mode::Send);
         env.set_fuel(Some(4 * FUEL));
@@ -175,7 +175,7 @@ impl Branches {
                 taken.untaken.extend(branch.untaken(&gone));
             } else if branch.of == branch.place.file.path && told.insert(&branch.of) {
                 // Of the text of an action that never acts, that is enough to know.
-                let place = Place::new(&branch.place.file, 0..0);
+                let place = Location::new(&branch.place.file, 0..0);
                 taken.untaken.push(Untaken { place, what: "no test renders it".into() });
             }
         }

@@ -19,7 +19,7 @@ use crate::message::template::files::{Folder, Written};
 use crate::message::template::scan::{self, FUNCTIONS, Partials};
 use crate::message::template::source::{self, Source};
 use crate::message::template::{Templates, files, native};
-use crate::problem::{Place, Problem, Problems};
+use crate::problem::{Location, Problem, Problems};
 
 /// What a template makes, which decides what can be wrong with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Templates {
     }
 
     /// What can be seen to be wrong with a `text:` that stands in a rule, at its place (the scalar's, quotes included).
-    pub fn check_text(&self, text: &str, place: &Place, contexts: &[Context<'_>], problems: &mut Problems) {
+    pub fn check_text(&self, text: &str, place: &Location, contexts: &[Context<'_>], problems: &mut Problems) {
         let source = Source::scalar(place, text);
         let mut found = Problems::new();
         let scan = scan::scan(text);
@@ -80,7 +80,7 @@ impl Templates {
             Err(error) => found.push(source::syntax(&source, &scan, &error)),
             Ok(()) => {
                 if let Some(unknown) = scan::only_unknown(text, &wrong) {
-                    scan::stand_in(&mut env, &unknown);
+                    scan::placeholder(&mut env, &unknown);
                     let mut checker = Checker::new(&self.folder, env, contexts, Samples::Fitting);
                     checker.own = Some(&source);
                     checker.template(super::TEXT, Part::Body, &mut found);
@@ -143,7 +143,7 @@ struct Sighting {
 
 impl<'a> Checker<'a> {
     fn new(folder: &'a Folder, mut env: Environment<'static>, contexts: &'a [Context<'a>], samples: Samples) -> Self {
-        scan::stand_in(&mut env, &folder.unknown);
+        scan::placeholder(&mut env, &folder.unknown);
         let mut lenient = env.clone();
         engine::set_mode(&mut lenient, Mode::Send);
         lenient.set_debug(true);
@@ -366,7 +366,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Where a range of the masked output comes from.
-    fn place_in(&self, output: &Output, range: Range<usize>) -> Option<Place> {
+    fn place_in(&self, output: &Output, range: Range<usize>) -> Option<Location> {
         let first = output.origin(range.start)?;
         let last = output.origin(range.end.saturating_sub(1)).filter(|last| last.0 == first.0);
         let source = self.source(first.0)?;

@@ -10,7 +10,7 @@ use crate::message::template::engine::{self, Mode};
 use crate::message::template::native::ROWS;
 use crate::message::template::scan::{self, Found, Partials, Scan};
 use crate::message::template::source::{self, Source};
-use crate::problem::{File, Place, Problem, Problems, nearest};
+use crate::problem::{File, Location, Problem, Problems, nearest};
 use crate::yaml::{self, Fields, Kind, Node};
 
 /// The keys of the front matter.
@@ -42,7 +42,7 @@ pub(crate) struct Folder {
     /// What may be included.
     pub partials: Vec<String>,
     /// Cycles among partials are looked for once all are known: which includes which.
-    includes: BTreeMap<String, Vec<(String, Place)>>,
+    includes: BTreeMap<String, Vec<(String, Location)>>,
     /// The templates that have a mistake of their own.
     broken: BTreeSet<String>,
     /// Those of them that only use words that are unknown.
@@ -124,8 +124,8 @@ fn file_name(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
 
-fn start(file: &Arc<File>) -> Place {
-    Place::new(file, 0..0)
+fn start(file: &Arc<File>) -> Location {
+    Location::new(file, 0..0)
 }
 
 fn role<'a>(file: &Arc<File>, name: &'a str, problems: &mut Problems) -> Option<Role<'a>> {
@@ -214,7 +214,7 @@ impl Folder {
         if let Some(end) = front_matter(&file.text) {
             problems.push(
                 Problem::error("partial-front-matter", "a partial has no front matter")
-                    .at(&Place::new(file, 0..end.0))
+                    .at(&Location::new(file, 0..end.0))
                     .hint("leave it out: the message that includes the partial has its own"),
             );
         }
@@ -369,7 +369,7 @@ fn never_ends(file: &Arc<File>, problems: &mut Problems) {
     if first.trim_end() == "---" {
         problems.push(
             Problem::error("front-matter", "the front matter is never closed")
-                .at(&Place::new(file, bom..bom + 3))
+                .at(&Location::new(file, bom..bom + 3))
                 .hint("end it with another line `---`; for a rule across the message write `***`"),
         );
     }
@@ -399,8 +399,8 @@ fn read_front_matter(file: &Arc<File>, end: usize, problems: &mut Problems) -> O
     let mut found = Problems::new();
     let node = yaml::read(&head, &mut found);
     for mut problem in found {
-        problem.place = problem.place.map(|place| Place::new(file, place.span));
-        problem.also = problem.also.map(|(place, label)| (Place::new(file, place.span), label));
+        problem.place = problem.place.map(|place| Location::new(file, place.span));
+        problem.also = problem.also.map(|(place, label)| (Location::new(file, place.span), label));
         problems.push(problem);
     }
     node.map(|node| within(node, file))
@@ -413,12 +413,12 @@ fn within(node: Node, file: &Arc<File>) -> Node {
             entries
                 .into_iter()
                 .map(|(mut key, value)| {
-                    key.place = Place::new(file, key.place.span);
+                    key.place = Location::new(file, key.place.span);
                     (key, within(value, file))
                 })
                 .collect(),
         ),
         scalar => scalar,
     };
-    Node { kind, place: Place::new(file, node.place.span), plain: node.plain }
+    Node { kind, place: Location::new(file, node.place.span), plain: node.plain }
 }

@@ -19,7 +19,7 @@ use crate::message::template::engine::Facts;
 use crate::message::template::files::{Folder, Written};
 use crate::message::template::source::Source;
 use crate::message::{Block, Field, Inline, Message, Native, Rendered, markdown, plain};
-use crate::problem::{File, Place, Problems};
+use crate::problem::{File, Location, Problems};
 
 mod bounded;
 pub mod branches;
@@ -63,7 +63,7 @@ impl Templates {
 
     /// The same, and it is noted which branches are taken, also those of the rules' own `texts`, which have their places.
     #[must_use]
-    pub fn watching<'t>(&self, texts: impl Iterator<Item = (&'t str, &'t Place)>) -> Self {
+    pub fn watching<'t>(&self, texts: impl Iterator<Item = (&'t str, &'t Location)>) -> Self {
         Self { folder: self.folder.clone(), watched: Some(Arc::new(Branches::of(&self.folder, texts))) }
     }
 
@@ -78,7 +78,7 @@ impl Templates {
     }
 
     /// The file of a message.
-    pub fn place(&self, name: &str) -> Option<Place> {
+    pub fn place(&self, name: &str) -> Option<Location> {
         let written = self.folder.messages.get(name)?;
         self.folder.sources.get(&written.body).map(source::Source::start)
     }

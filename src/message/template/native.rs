@@ -22,7 +22,7 @@ pub struct Row {
     pub ending: &'static str,
     /// What a value becomes within a JSON string, where the service reads markup in its texts; its URLs are then
     /// http(s) or empty.
-    armour: Option<fn(Spot<'_>, &str) -> String>,
+    escape: Option<fn(Spot<'_>, &str) -> String>,
 }
 
 /// Where in a JSON document a string stands.
@@ -38,10 +38,10 @@ struct Spot<'a> {
 
 /// The channels that take one.
 pub const ROWS: [Row; 4] = [
-    Row { channel: "slack", ending: "json", armour: Some(slack) },
-    Row { channel: "discord", ending: "json", armour: Some(discord) },
-    Row { channel: "email", ending: "html", armour: None },
-    Row { channel: "http", ending: "json", armour: None },
+    Row { channel: "slack", ending: "json", escape: Some(slack) },
+    Row { channel: "discord", ending: "json", escape: Some(discord) },
+    Row { channel: "email", ending: "html", escape: None },
+    Row { channel: "http", ending: "json", escape: None },
 ];
 
 /// Why a rendering is no document of its format: in words, and where in the masked text.
@@ -121,8 +121,8 @@ pub(crate) fn json(pieces: &[Piece], channel: &str) -> Result<Value, Broken> {
         let words = words.split(" at line ").next().unwrap_or_default().to_owned();
         Broken { message: format!("this is no JSON: {words}"), at }
     })?;
-    let armour = ROWS.iter().find(|row| row.channel == channel).and_then(|row| row.armour);
-    Ok(Filler { masked: &masked, bare, armour }.fill(document, Spot { key: "", parent: "", kind: "" }))
+    let escape = ROWS.iter().find(|row| row.channel == channel).and_then(|row| row.escape);
+    Ok(Filler { masked: &masked, bare, escape }.fill(document, Spot { key: "", parent: "", kind: "" }))
 }
 
 /// The masked text with quotes round each placeholder that stands outside of a string, and which those are. A comma before
@@ -156,7 +156,7 @@ fn quote_bare(masked: &Masked<'_>) -> (String, HashSet<char>) {
 struct Filler<'m, 'p> {
     masked: &'m Masked<'p>,
     bare: HashSet<char>,
-    armour: Option<fn(Spot<'_>, &str) -> String>,
+    escape: Option<fn(Spot<'_>, &str) -> String>,
 }
 
 impl Filler<'_, '_> {
@@ -201,11 +201,11 @@ impl Filler<'_, '_> {
 
     fn text(&self, parts: &[Part<'_>], spot: Spot<'_>) -> String {
         let has_value = parts.iter().any(|part| matches!(part, Part::Value(_)));
-        if has_value && self.armour.is_some() && is_url_key(spot.key) {
+        if has_value && self.escape.is_some() && is_url_key(spot.key) {
             return link::target(parts).unwrap_or_default();
         }
-        let text = parts.iter().map(|part| match (part, self.armour) {
-            (Part::Value(value), Some(armour)) => armour(spot, value),
+        let text = parts.iter().map(|part| match (part, self.escape) {
+            (Part::Value(value), Some(escape)) => escape(spot, value),
             (Part::Raw(text) | Part::Value(text), _) => (*text).to_owned(),
         });
         text.collect()

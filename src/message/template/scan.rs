@@ -514,7 +514,7 @@ fn odd_format(tokens: &Tokens) -> Option<(&str, Range<usize>)> {
 
 /// Makes a stand-in for each word that is unknown, so that whatever else is wrong shows all the same. No such environment
 /// renders what is sent.
-pub(crate) fn stand_in<'w>(
+pub(crate) fn placeholder<'w>(
     env: &mut Environment<'static>,
     words: impl IntoIterator<Item = &'w (&'static str, String)>,
 ) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use minijinja::{Error, ErrorKind};
 
 use crate::message::template::scan::Scan;
-use crate::problem::{File, Place, Problem};
+use crate::problem::{File, Location, Problem};
 
 /// The code of the problem that a template does too much work.
 pub(crate) const ENDLESS: &str = "endless-template";
@@ -36,7 +36,7 @@ impl Source {
     }
 
     /// A YAML scalar with this text at this place, whatever its style.
-    pub fn scalar(place: &Place, text: &str) -> Self {
+    pub fn scalar(place: &Location, text: &str) -> Self {
         let offsets = if place.text() == text {
             Offsets::From(place.span.start)
         } else {
@@ -51,22 +51,22 @@ impl Source {
     }
 
     /// The bytes `span` of the text, in the file.
-    pub fn place(&self, span: Range<usize>) -> Place {
+    pub fn place(&self, span: Range<usize>) -> Location {
         let at = |offset: usize| match &self.offsets {
             Offsets::From(start) => start + offset.min(self.text.len()),
             Offsets::Table(table) => table.get(offset).or(table.last()).copied().unwrap_or(0),
         };
         let (start, end) = (at(span.start), at(span.end));
-        Place::new(&self.file, start..end.max(start))
+        Location::new(&self.file, start..end.max(start))
     }
 
     /// The beginning of its file.
-    pub fn start(&self) -> Place {
-        Place::new(&self.file, 0..0)
+    pub fn start(&self) -> Location {
+        Location::new(&self.file, 0..0)
     }
 
     /// Where MiniJinja found something.
-    pub fn place_of(&self, error: &Error) -> Place {
+    pub fn place_of(&self, error: &Error) -> Location {
         if let Some(range) = error.range() {
             return self.place(range);
         }

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::super::{Action, At, AtDate, Digest, DigestTime, HoursChoice, Throttle};
 use super::{Reader, entry_of, not_cut, not_cut_within, slips, times};
 use crate::delivery::{Say, Severity};
-use crate::problem::{Place, Problem};
+use crate::problem::{Location, Problem};
 use crate::yaml::{Fields, Kind, Node, span_of_time};
 
 /// The shortest `repeat`: people are no faster.
@@ -424,7 +424,7 @@ impl Reader<'_> {
         for one in actions.iter().filter(|one| one.name.is_none()) {
             *alike.entry(one.said.to_string()).or_default() += 1;
         }
-        let mut first: BTreeMap<String, Place> = BTreeMap::new();
+        let mut first: BTreeMap<String, Location> = BTreeMap::new();
         let mut named = Vec::with_capacity(actions.len());
         for Nameless { mut action, name, said } in actions {
             let said = said.to_string();
@@ -453,7 +453,7 @@ fn digest_of(said: &str) -> String {
     format!("a{}", hash.get(..12).unwrap_or_default())
 }
 
-fn twice(name: Option<&At<String>>, place: &Place) -> Problem {
+fn twice(name: Option<&At<String>>, place: &Location) -> Problem {
     match name {
         Some(name) => Problem::error("defined-twice", format!("two actions have the name `{}`", name.value)),
         None => Problem::error("defined-twice", "two actions say the same, at the same time, to the same destinations"),

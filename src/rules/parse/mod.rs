@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use super::reading::Paths;
 use super::{At, Condition, FileMute, Globs, Hours, List, Name, Presets, Rule, RuleSet};
 use crate::event::Mute;
-use crate::problem::{File, Place, Problem, Problems};
+use crate::problem::{File, Location, Problem, Problems};
 use crate::yaml::{self, Fields, Kind, Node, span_of_time};
 
 mod action;
@@ -90,7 +90,7 @@ struct Shared {
     lists: BTreeMap<String, Arc<List>>,
     hours: BTreeMap<String, Arc<Hours>>,
     /// Where each of them stands, by section and word: to tell of the second one where the first one is.
-    places: BTreeMap<(&'static str, String), Place>,
+    places: BTreeMap<(&'static str, String), Location>,
     zone: Option<TimeZone>,
     paths: Paths,
 }
@@ -170,7 +170,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// A path, or a name of `names:`.
-    fn name(&mut self, text: &str, place: &Place) -> Option<Name> {
+    fn name(&mut self, text: &str, place: &Location) -> Option<Name> {
         if text.starts_with('$') {
             return shared::path(text, place, &mut self.paths, self.problems).map(|query| Name {
                 text: text.to_owned(),
@@ -248,7 +248,7 @@ pub(super) fn not_cut(node: &Node, problems: &mut Problems) {
     }
 }
 
-fn cut(comment: &Place) -> Problem {
+fn cut(comment: &Location) -> Problem {
     Problem::error("cut-by-comment", "what stands behind ` #` is a comment, and no part of the text")
         .at(comment)
         .hint("quote it: \"…\"; or put the comment on a line of its own")
@@ -332,7 +332,7 @@ impl RuleSet {
             None => None,
             Some(text) => Some(Condition::parse_text(text, self, self.zone.clone()).map_err(said)?),
         };
-        let place = Place::new(&File::new(format!("mute {}", mute.id), ""), 0..0);
+        let place = Location::new(&File::new(format!("mute {}", mute.id), ""), 0..0);
         Ok(FileMute {
             destination: mute.destination.clone().map(|value| At { value, place: place.clone() }),
             mute: mute.clone(),

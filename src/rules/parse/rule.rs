@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::super::{Action, At, Closer, Globs, KeySpec, Missing, Rule};
 use super::action::{Belongs, Defaults};
 use super::{Reader, entry_of, not_cut, not_cut_within, slips};
-use crate::problem::{Place, Problem};
+use crate::problem::{Location, Problem};
 use crate::yaml::{Fields, Kind, Node};
 
 /// The longest name of a rule or action, in characters.
@@ -115,7 +115,7 @@ impl Reader<'_> {
     }
 
     /// A path or name that selects at most one node.
-    pub(super) fn singular(&mut self, text: &str, place: &Place, key: &str) -> Option<super::Name> {
+    pub(super) fn singular(&mut self, text: &str, place: &Location, key: &str) -> Option<super::Name> {
         let name = self.name(text, place)?;
         let several = name.all_queries().find(|query| !query.path.is_singular());
         let Some(several) = several else { return Some(name) };
@@ -191,7 +191,7 @@ impl Reader<'_> {
     /// What can be read and still makes no sense together.
     fn fits_together(&mut self, node: &Node, rule: &Rule, meant: Meant) {
         let has = |key: &str| entry_of(node, key).map(|(key, _)| key.place.clone());
-        let mut wrong = |place: &Place, message: String, hint: &str| {
+        let mut wrong = |place: &Location, message: String, hint: &str| {
             self.problems.push(Problem::error("does-not-fit", message).at(place).hint(hint));
         };
         let (case, missing) = (has("case"), has("missing"));
@@ -268,7 +268,7 @@ impl Reader<'_> {
 
     /// Reports rules that share a name, and former names that are not former.
     pub(super) fn unique_names(&mut self) {
-        let mut first: BTreeMap<&str, &Place> = BTreeMap::new();
+        let mut first: BTreeMap<&str, &Location> = BTreeMap::new();
         for name in &self.rule_names {
             match first.get(name.value.as_str()) {
                 Some(place) => self.problems.push(
@@ -282,7 +282,7 @@ impl Reader<'_> {
                 }
             }
         }
-        let mut former: BTreeMap<&str, &Place> = BTreeMap::new();
+        let mut former: BTreeMap<&str, &Location> = BTreeMap::new();
         for (old, now) in &self.former {
             let name = &old.value;
             let problem = if let Some(place) = first.get(name.as_str()) {
@@ -301,7 +301,7 @@ impl Reader<'_> {
     /// The actions, and those at the close, with an id each.
     fn rule_actions(
         &mut self,
-        (rule, meant): (&Place, Meant),
+        (rule, meant): (&Location, Meant),
         actions: Option<&Node>,
         on_close: Option<&Node>,
         defaults: &Defaults,

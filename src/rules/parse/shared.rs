@@ -15,7 +15,7 @@ use super::super::value::time_of_text;
 use super::super::{At, FileMute, List, Name, Presets, Query, operator};
 use super::{Reader, Shared, times};
 use crate::event::Mute;
-use crate::problem::{Place, Problem, Problems};
+use crate::problem::{Location, Problem, Problems};
 use crate::yaml::{Fields, Key, Kind, Node};
 
 /// The most words in `names:`: each is looked up in each event.
@@ -81,7 +81,7 @@ fn is_plain_word(word: &str) -> bool {
 }
 
 /// A path, compiled once; what is wrong with it is reported where it is wrong.
-pub(super) fn path(text: &str, place: &Place, paths: &mut Paths, problems: &mut Problems) -> Option<Query> {
+pub(super) fn path(text: &str, place: &Location, paths: &mut Paths, problems: &mut Problems) -> Option<Query> {
     match paths.get(text) {
         Ok(query) => Some(query),
         Err(error) => {
@@ -98,7 +98,7 @@ pub(super) fn path(text: &str, place: &Place, paths: &mut Paths, problems: &mut 
 }
 
 /// Whether a comment follows a plain text on its line.
-fn cut_short(place: &Place) -> bool {
+fn cut_short(place: &Location) -> bool {
     let rest = place.file.text.get(place.span.end..).unwrap_or_default();
     let line = rest.lines().next().unwrap_or_default();
     !place.text().starts_with(['"', '\'']) && line.starts_with([' ', '\t']) && line.trim_start().starts_with('#')
@@ -129,7 +129,7 @@ fn section<'n>(fields: &mut Fields<'n>, key: &'static str, problems: &mut Proble
 }
 
 impl Shared {
-    /// Notes where a word stands; the second time that is a problem.
+    /// Records where a word stands; the second time that is a problem.
     fn define(&mut self, section: &'static str, key: &Key, problems: &mut Problems) -> bool {
         if let Some(first) = self.places.get(&(section, key.text.clone())) {
             // Within one file the YAML reader has said so.
@@ -335,7 +335,7 @@ impl Reader<'_> {
 
     /// Reports mutes that say the same.
     pub(super) fn unique_mutes(&mut self, mutes: &[FileMute]) {
-        let mut first: BTreeMap<&str, &Place> = BTreeMap::new();
+        let mut first: BTreeMap<&str, &Location> = BTreeMap::new();
         for mute in mutes {
             match first.get(mute.mute.id.as_str()) {
                 Some(place) => self.problems.push(

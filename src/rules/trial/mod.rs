@@ -24,7 +24,7 @@ pub use self::report::{Failed, Fault, Tone};
 use self::set::Setting;
 use super::glob::Glob;
 use super::{At, RuleSet};
-use crate::problem::{Place, Problem};
+use crate::problem::{Location, Problem};
 
 mod compare;
 mod parse;
@@ -80,7 +80,7 @@ pub struct Test {
 #[derive(Debug, Clone)]
 pub struct Step {
     /// Where it stands.
-    pub place: Place,
+    pub place: Location,
     /// What it does.
     pub what: What,
 }
@@ -137,7 +137,7 @@ impl Send {
 #[derive(Debug, Clone)]
 pub struct Expectation {
     /// Where it stands.
-    pub place: Place,
+    pub place: Location,
     /// An update of what was shown, at a close, and not a message.
     pub update: bool,
     /// What it must be like.

@@ -11,7 +11,7 @@ use crate::clock::{from_ms, plus};
 use crate::delivery::Severity;
 use crate::json;
 use crate::path::{Part, Path};
-use crate::problem::{File, Place, Problem, Problems};
+use crate::problem::{File, Location, Problem, Problems};
 use crate::rules::At;
 use crate::rules::glob::{Glob, inner};
 use crate::rules::parse::not_cut;
@@ -484,7 +484,7 @@ impl Reader<'_> {
 }
 
 /// A path that `set` takes: from `$` on, to one place that isn't `$` itself.
-fn setting(text: &str, place: &Place) -> Result<Path, Box<Problem>> {
+fn setting(text: &str, place: &Location) -> Result<Path, Box<Problem>> {
     if !text.starts_with('$') {
         let problem = Problem::error("wrong-path", format!("`{text}` is no path")).at(place);
         let data = if text.starts_with("data.") { "" } else { "data." };

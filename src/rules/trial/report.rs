@@ -5,7 +5,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 
 use super::{Expectation, Field, Said};
-use crate::problem::Place;
+use crate::problem::Location;
 
 /// The widest column of what was expected, in characters.
 const EXPECTED_MAX: usize = 40;
@@ -18,7 +18,7 @@ const LINES_MAX: usize = 6;
 #[derive(Debug, Clone)]
 pub struct Failed {
     /// Where the test says so.
-    pub place: Place,
+    pub place: Location,
     /// What the test's clock showed.
     pub at: Timestamp,
     /// What is wrong.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::super::value::kind_of;
 use crate::path::{Part, Path};
-use crate::problem::{Place, Problem};
+use crate::problem::{Location, Problem};
 
 /// A value that is put into a body.
 #[derive(Debug, Clone)]
@@ -16,7 +16,7 @@ pub(super) struct Setting {
     /// What.
     pub value: Value,
     /// Where the path stands.
-    pub place: Place,
+    pub place: Location,
 }
 
 impl Setting {

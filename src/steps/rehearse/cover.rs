@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::event::Event;
 use crate::message::template::branches::Taken;
-use crate::problem::Place;
+use crate::problem::Location;
 use crate::rules::{Condition, Held, Rule, RuleSet, Why};
 
 /// A condition of a rule: its own, a closer's, or an action's.
@@ -55,7 +55,7 @@ pub struct Gap {
 }
 
 impl Coverage {
-    /// Notes what an event reaches.
+    /// Records what an event reaches.
     pub fn judge(&mut self, rules: &RuleSet, event: &Event) {
         let own = event.is_own();
         for rule in rules.rules.iter().filter(|rule| rule.enabled) {
@@ -178,7 +178,7 @@ impl Reached {
         }));
     }
 
-    fn gap(&mut self, rule: &Rule, place: &Place, what: &str) {
+    fn gap(&mut self, rule: &Rule, place: &Location, what: &str) {
         let (file, line) = (place.file.path.clone(), place.line());
         self.gaps.push(Gap { rule: Some(rule.name.value.clone()), what: what.to_owned(), file, line });
     }
@@ -195,7 +195,7 @@ fn conditions(rule: &Rule) -> Vec<(String, &Condition)> {
     own.chain(closers).chain(missing).chain(actions).collect()
 }
 
-/// Notes how each test of a tree came out. One beneath a `not` is noted for itself.
+/// Records how each test of a tree came out. One beneath a `not` is noted for itself.
 fn note(why: &Why, known: &mut Vec<(bool, bool)>, at: &mut usize) {
     match why {
         Why::All { all: parts, .. } | Why::Any { any: parts, .. } => {

@@ -90,7 +90,7 @@ impl Past {
         self.listen().await
     }
 
-    /// Notes what was sent. What Fanfare says of itself and updates of what was said are no messages of the rules.
+    /// Records what was sent. What Fanfare says of itself and updates of what was said are no messages of the rules.
     async fn listen(&mut self) -> Result<(), Stuck> {
         for sent in self.rehearsal.take_sent() {
             let event = self.came.get(&sent.event).cloned();

@@ -14,7 +14,7 @@ use crate::config::files::Files;
 use crate::delivery::Act;
 use crate::event::Event;
 use crate::message::plain;
-use crate::problem::{File, Place, Problems};
+use crate::problem::{File, Location, Problems};
 use crate::rules::trial::{Body, Failed, Fault, Known, ReadFile, Said, Test, What, compare};
 use crate::rules::{RuleSet, trial};
 use crate::secret::Secret;
@@ -138,7 +138,7 @@ struct Player<'s> {
     /// How many of those that were sent an `expect` has heard of.
     heard: usize,
     /// The step that is being played.
-    place: Place,
+    place: Location,
     played: Played,
 }
 
@@ -203,7 +203,7 @@ impl Player<'_> {
         unheard
     }
 
-    fn fail(&mut self, place: Place, fault: Fault) {
+    fn fail(&mut self, place: Location, fault: Fault) {
         self.played.failed.push(Failed { place, at: self.rehearsal.now(), fault });
     }
 
@@ -243,7 +243,7 @@ impl Player<'_> {
         open(&source, &instance)
     }
 
-    /// Notes what the events that came reached of the rules.
+    /// Records what the events that came reached of the rules.
     async fn cover(&mut self, rules: &RuleSet) -> Result<(), Stuck> {
         for event in self.rehearsal.events().await? {
             self.played.coverage.judge(rules, &event);

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::delivery::{Attempt, Delivery, DeliveryId, State};
 use crate::event::{Event, Item, Seq, Signal};
-use crate::planner::why::WhyRow;
+use crate::planner::why::Decision;
 use crate::planner::{Keys, Ledger, Plan};
 
 /// A store that forgets.
@@ -147,7 +147,7 @@ impl Store for Memory {
         self.with(|world| Ok(world.inbox.conflicts.get(&event).cloned().unwrap_or_default()))
     }
 
-    fn whys(&self, event: Seq) -> Answer<'_, Vec<WhyRow>> {
+    fn whys(&self, event: Seq) -> Answer<'_, Vec<Decision>> {
         self.with(|world| Ok(world.planning.whys.get(&event).cloned().unwrap_or_default()))
     }
 

@@ -9,7 +9,7 @@ use crate::clock::from_ms;
 use crate::event::Seq;
 use crate::planner::Plan;
 use crate::planner::ledger::{DocChange, DueTimer, Key, Keys, Ledger, Timer};
-use crate::planner::why::WhyRow;
+use crate::planner::why::Decision;
 use crate::store::life::{holds_on, is_over, whole};
 use crate::store::{Error, PlannerLease};
 
@@ -17,7 +17,7 @@ use crate::store::{Error, PlannerLease};
 #[derive(Debug, Default)]
 pub(super) struct Planning {
     pub planned: Seq,
-    pub whys: ByEvent<WhyRow>,
+    pub whys: ByEvent<Decision>,
     pub timers: BTreeMap<String, Timer>,
     by_due: BTreeSet<(Timestamp, String)>,
     docs: BTreeMap<Key, (String, Vec<Seq>)>,

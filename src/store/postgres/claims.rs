@@ -135,14 +135,14 @@ pub(super) async fn keep(lines: Arc<Lines>, all: Vec<Kept>) -> Result<Vec<Result
 }
 
 /// A room as it is found once its destination is locked.
-struct Place<'r> {
+struct Permit<'r> {
     room: &'r Room,
     /// How many more may be under way there.
     places: u32,
     pace: Option<Pace>,
 }
 
-impl Place<'_> {
+impl Permit<'_> {
     fn wanted(&self) -> usize {
         self.room.wanted.min(self.places) as usize
     }
@@ -169,8 +169,8 @@ struct Take {
 
 impl Take {
     /// Takes of what is ready for a room as much as its pace allows.
-    fn of(&mut self, place: &Place<'_>, ready: Ready, now: Timestamp, until: Timestamp) -> Vec<(Stored, Taken)> {
-        let Place { room, places, pace: before } = place;
+    fn of(&mut self, place: &Permit<'_>, ready: Ready, now: Timestamp, until: Timestamp) -> Vec<(Stored, Taken)> {
+        let Permit { room, places, pace: before } = place;
         let wanted = u32::try_from(ready.all.len()).unwrap_or(u32::MAX);
         let mut pace = before.unwrap_or_default();
         let admitted = if wanted > 0 { pace.admit(&room.limits, wanted, now, until) } else { 0 };
@@ -259,12 +259,12 @@ impl Tx {
         );
         begun?;
         let (paces, under_way, mut take) = (paces?, under_way?, Take::default());
-        let places = rooms.iter().map(|room| Place {
+        let places = rooms.iter().map(|room| Permit {
             room,
             places: room.limits.concurrency.saturating_sub(under_way.get(&room.destination).copied().unwrap_or(0)),
             pace: paces.get(&room.destination).copied().flatten(),
         });
-        let places: Vec<Place<'_>> = places.collect();
+        let places: Vec<Permit<'_>> = places.collect();
         let ready = self.ready(due?, now, &places, &mut take.told).await?;
         for (place, ready) in places.iter().zip(ready) {
             for (mut stored, taken) in take.of(place, ready, now, until) {
@@ -291,7 +291,7 @@ impl Tx {
         &self,
         due: Vec<Stored>,
         now: Timestamp,
-        places: &[Place<'_>],
+        places: &[Permit<'_>],
         told: &mut Vec<Signal>,
     ) -> Result<Vec<Ready>, Error> {
         let rooms: Vec<&Room> = places.iter().map(|place| place.room).collect();
@@ -361,7 +361,7 @@ impl Tx {
         self.append(&told).await.map(drop)
     }
 
-    /// Notes what lanes remember from now on.
+    /// Records what lanes remember from now on.
     pub async fn note_lanes(&self, lanes: &BTreeMap<Lane, (LaneState, Timestamp)>) -> Result<(), Error> {
         if lanes.is_empty() {
             return Ok(());

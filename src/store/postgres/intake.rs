@@ -3,20 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::batch::{Batch, Most};
 use super::inbox::{Arranged, Arrival};
 use super::link::{Lines, STEP_MAX, within};
-use super::together::{Most, Together};
 use crate::store::{Appended, Error};
 
 /// What shares a transaction.
 const MOST: Most<Arrival> = Most { count: 512, bytes: 8 << 20, of: Arrival::bytes, rest: Duration::ZERO };
 
 /// Where arrivals are handed in.
-pub(super) type Intake = Together<Arrival, Appended>;
+pub(super) type Intake = Batch<Arrival, Appended>;
 
 /// Starts to take in; `done` is called after each commit.
 pub(super) fn start(lines: Arc<Lines>, done: impl Fn() + Clone + Send + 'static) -> Intake {
-    Together::start(MOST, move |batch| {
+    Batch::start(MOST, move |batch| {
         let (lines, done) = (lines.clone(), done.clone());
         async move {
             let appended = within(STEP_MAX, commit(&lines, &batch)).await?;

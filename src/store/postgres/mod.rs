@@ -19,7 +19,7 @@ mod planning;
 mod prune;
 mod schema;
 mod tls;
-mod together;
+mod batch;
 
 use std::future::Future;
 use std::path::Path;
@@ -27,6 +27,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::batch::{Batch, Most};
 use self::claims::Kept;
 use self::connect::Address;
 use self::ends::End;
@@ -35,7 +36,6 @@ use self::hints::Hints;
 use self::inbox::Arrival;
 use self::intake::Intake;
 use self::link::{Lines, PEOPLE_MAX, STEP_MAX, get, given, within};
-use self::together::{Most, Together};
 use super::{
     Answer, Appended, Census, Claim, Claimed, Conflict, DeliveryFilter, Error, EventFilter, Hint, PlannerLease, Room,
     Settlement, Standing, Store, Waiting,
@@ -43,7 +43,7 @@ use super::{
 use crate::clock::from_ms;
 use crate::delivery::{Attempt, Delivery, DeliveryId, State};
 use crate::event::{Event, Item, Seq};
-use crate::planner::why::WhyRow;
+use crate::planner::why::Decision;
 use crate::planner::{Keys, Ledger, Plan};
 use jiff::Timestamp;
 
@@ -58,11 +58,11 @@ pub(super) struct Postgres {
     hints: Hints,
     intake: Intake,
     /// Claims that ended.
-    ends: Together<End, ()>,
+    ends: Batch<End, ()>,
     /// Messages that were rendered.
-    kept: Together<Kept, ()>,
+    kept: Batch<Kept, ()>,
     /// Events to be rendered, a few for each who asks.
-    rendered: Together<Vec<Seq>, Vec<(Seq, Event)>>,
+    rendered: Batch<Vec<Seq>, Vec<(Seq, Event)>>,
 }
 
 /// Deliveries that are under way together end together, about: so long is waited for the others.
@@ -87,14 +87,14 @@ impl Postgres {
         };
         let of_ends = with(&lines);
         let most = Most { count: 256, bytes: 1 << 20, of: End::bytes, rest: REST };
-        let ends = Together::start(most, move |all| ends::end(of_ends(), all));
+        let ends = Batch::start(most, move |all| ends::end(of_ends(), all));
         let of_kept = with(&lines);
         let most = Most { count: 256, bytes: 1 << 20, of: |kept: &Kept| kept.message.len(), rest: REST };
-        let kept = Together::start(most, move |all| claims::keep(of_kept(), all));
+        let kept = Batch::start(most, move |all| claims::keep(of_kept(), all));
         let of_rendered = with(&lines);
         // Their bodies are all in memory together: 64 of the largest are 64 MiB.
         let most = Most { count: 64, bytes: 64, of: Vec::len, rest: Duration::ZERO };
-        let rendered = Together::start(most, move |all| inbox::events_for(of_rendered(), all));
+        let rendered = Batch::start(most, move |all| inbox::events_for(of_rendered(), all));
         Ok(Self { lines, hints, intake, ends, kept, rendered })
     }
 }
@@ -236,7 +236,7 @@ impl Store for Postgres {
         look!(self, |link| inbox::conflicts(&link, event))
     }
 
-    fn whys(&self, event: Seq) -> Answer<'_, Vec<WhyRow>> {
+    fn whys(&self, event: Seq) -> Answer<'_, Vec<Decision>> {
         look!(self, |link| planning::whys(&link, event))
     }
 

@@ -10,7 +10,7 @@ use super::link::{Link, Tx, get, given, held, most, text};
 use crate::clock::from_ms;
 use crate::event::Seq;
 use crate::planner::ledger::{DocChange, Key, Keys, Ledger, Timer};
-use crate::planner::why::WhyRow;
+use crate::planner::why::Decision;
 use crate::planner::{End, Plan};
 use crate::store::life::{CLOSED, ENDED, holds_on, is_over, whole};
 use crate::store::rows;
@@ -171,7 +171,7 @@ impl Tx {
         gone.and(set).map(drop)
     }
 
-    async fn note_whys(&self, whys: &[WhyRow]) -> Result<(), Error> {
+    async fn note_whys(&self, whys: &[Decision]) -> Result<(), Error> {
         if whys.is_empty() {
             return Ok(());
         }
@@ -221,11 +221,11 @@ pub(super) async fn docs(link: &Link, kind: &str, after: &str, limit: usize) -> 
 }
 
 /// What each rule did about an event, in the order in which it happened.
-pub(super) async fn whys(link: &Link, event: Seq) -> Result<Vec<WhyRow>, Error> {
+pub(super) async fn whys(link: &Link, event: Seq) -> Result<Vec<Decision>, Error> {
     let sql = "SELECT rule, outcome, note, detail FROM whys WHERE event = $1 ORDER BY n";
     let rows = link.rows(sql, given![event]).await?;
     let whys = rows.iter().map(|row| {
-        Ok(WhyRow {
+        Ok(Decision {
             event,
             rule: text(row, 0)?,
             outcome: text(row, 1)?,

@@ -6,7 +6,7 @@ use rusqlite::OptionalExtension as _;
 
 use super::deliveries::Stored;
 use super::inbox::is_echo;
-use super::writer::Desk;
+use super::writer::WriterState;
 use crate::clock::from_ms;
 use crate::delivery::{Attempt, DeliveryId, Lane, NewDelivery, Outcome, Receipt, State};
 use crate::pace::Pace;
@@ -25,7 +25,7 @@ const DUE: &str = "SELECT n, next FROM deliveries AS d WHERE destination = ?1 AN
 const WAITING: &str = "state IN ('due', 'retrying')";
 const SENDING: &str = "state = 'sending'";
 
-impl Desk {
+impl WriterState {
     /// Takes what each room has place for.
     pub fn claim(&mut self, now: Timestamp, until: Timestamp, rooms: &[Room]) -> Result<Claimed, Error> {
         let mut claimed = Claimed::default();

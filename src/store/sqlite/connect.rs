@@ -35,14 +35,14 @@ pub(super) const PAGE_BYTES: u64 = 8192;
 
 /// Where the database is, and how large it may grow.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct Location {
     /// The file.
     pub path: PathBuf,
     /// At most so many pages.
     pub max_pages: Option<u64>,
 }
 
-impl Place {
+impl Location {
     /// Reads `PATH` or `PATH?max_mib=N`; a relative path is relative to `base`.
     pub fn read(address: &str, base: &Path) -> Result<Self, Error> {
         let (path, options) = address.split_once('?').unwrap_or((address, ""));
@@ -96,14 +96,14 @@ pub(super) enum Role {
     /// The only one that writes.
     Writer,
     /// Looks after the write-ahead log and the index of ids; writes nothing itself.
-    Keeper,
+    Maintenance,
     /// Reads only.
     Reader,
 }
 
 /// Takes the file for this process alone, makes it if it isn't there, and brings its schema up to date. The file must
 /// stay locked for as long as any connection is open.
-pub(super) fn open(place: &Place) -> Result<(File, Connection), Error> {
+pub(super) fn open(place: &Location) -> Result<(File, Connection), Error> {
     assert_version(rusqlite::version_number())?;
     let lock = take(place)?;
     let ended_badly = place.beside("-wal").metadata().is_ok_and(|meta| meta.len() > 0);
@@ -129,7 +129,7 @@ fn end_leases(conn: &Connection) -> Result<(), Error> {
 }
 
 /// A further connection to a database that [`open`] has brought up to date.
-pub(super) fn further(place: &Place, role: Role) -> Result<Connection, Error> {
+pub(super) fn further(place: &Location, role: Role) -> Result<Connection, Error> {
     let conn = bare(place, role)?;
     settle(&conn, role)?;
     Ok(conn)
@@ -146,7 +146,7 @@ fn assert_version(version: i32) -> Result<(), Error> {
 }
 
 /// Makes the folder and the file, readable for nobody else, and locks out every other process.
-fn take(place: &Place) -> Result<File, Error> {
+fn take(place: &Location) -> Result<File, Error> {
     let shown = place.path.display();
     let failed = |what: &str, error: std::io::Error| Error::Unavailable(format!("can't {what} `{shown}`: {error}"));
     if let Some(folder) = place.path.parent() {
@@ -173,7 +173,7 @@ fn take(place: &Place) -> Result<File, Error> {
 
 /// Refuses to begin anew where a store stood: its reserve is made after it, so where that is and the database has nothing
 /// in it, somebody took it away, and every id with it.
-fn refuse_lost(place: &Place) -> Result<(), Error> {
+fn refuse_lost(place: &Location) -> Result<(), Error> {
     let length = |path: &Path| path.metadata().map_or(0, |meta| meta.len());
     let reserve = place.beside(".reserve");
     if length(&place.path) > 0 || length(&reserve) == 0 {
@@ -194,7 +194,7 @@ pub(super) fn private(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
-fn bare(place: &Place, role: Role) -> Result<Connection, Error> {
+fn bare(place: &Location, role: Role) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let conn = Connection::open_with_flags(&place.path, flags)
         .map_err(|error| Error::Unavailable(format!("can't open the database `{}`: {error}", place.path.display())))?;
@@ -207,7 +207,7 @@ fn bare(place: &Place, role: Role) -> Result<Connection, Error> {
 fn settle(conn: &Connection, role: Role) -> Result<(), Error> {
     let cache_kib = match role {
         Role::Writer => 8192,
-        Role::Keeper => 512,
+        Role::Maintenance => 512,
         Role::Reader => 1024,
     };
     conn.execute_batch(&format!(
@@ -234,7 +234,7 @@ fn settle(conn: &Connection, role: Role) -> Result<(), Error> {
 }
 
 /// Brings the schema up to date, or says why it can't. A file of another program is not touched.
-fn migrate(conn: &Connection, place: &Place) -> Result<(), Error> {
+fn migrate(conn: &Connection, place: &Location) -> Result<(), Error> {
     let shown = place.path.display();
     let unusable = |error: rusqlite::Error| match Error::from(error) {
         Error::Unusable(why) => Error::Unusable(format!("`{shown}`: {why}")),

@@ -7,7 +7,7 @@ use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, params_from_iter};
 use serde::de::DeserializeOwned;
 
-use super::writer::Desk;
+use super::writer::WriterState;
 use crate::clock::from_ms;
 use crate::delivery::{Act, Attempt, Delivery, DeliveryId, Lane, NewDelivery, Outcome, State};
 use crate::event::Seq;
@@ -29,7 +29,7 @@ pub(super) struct Stored {
     pub row: Row,
 }
 
-impl Desk {
+impl WriterState {
     /// Makes a delivery. `false` if it was made before.
     pub fn insert_delivery(&mut self, planned: &NewDelivery, now: Timestamp) -> Result<bool, Error> {
         let Row { delivery, .. } = Row::new(planned.clone(), now);

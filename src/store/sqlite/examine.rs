@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::SignedDuration;
 use rusqlite::{Connection, OpenFlags};
 
-use super::connect::{APPLICATION, MIGRATIONS, Place, copy};
+use super::connect::{APPLICATION, Location, MIGRATIONS, copy};
 use super::{inbox, planning};
 use crate::clock::from_ms;
 use crate::event::{Seq, body_hash};
@@ -21,7 +21,7 @@ const YOUNGEST: &str = "SELECT min(received - created) FROM (
 
 /// Writes a whole copy of the database to `to`, as it is at one moment. Gives its size in bytes.
 pub fn backup(address: &str, base: &Path, to: &Path) -> Result<u64, Error> {
-    let place = Place::read(address, base)?;
+    let place = Location::read(address, base)?;
     if to.exists() {
         return Err(Error::Unusable(format!("`{}` exists: name a new file for the copy", to.display())));
     }
@@ -32,12 +32,12 @@ pub fn backup(address: &str, base: &Path, to: &Path) -> Result<u64, Error> {
 
 /// All files that the database at an address may have.
 pub fn files(address: &str, base: &Path) -> Result<Vec<PathBuf>, Error> {
-    Ok(Place::read(address, base)?.files())
+    Ok(Location::read(address, base)?.files())
 }
 
 /// Reads all of the database and says what is wrong with it.
 pub fn examine(address: &str, base: &Path) -> Result<Examination, Error> {
-    let place = Place::read(address, base)?;
+    let place = Location::read(address, base)?;
     let conn = look_into(&place)?;
     let mut faults = Vec::new();
     let mut rows = conn.prepare(&format!("PRAGMA integrity_check({FAULTS_MAX})"))?;
@@ -83,7 +83,7 @@ fn changed_bodies(conn: &Connection) -> Result<Vec<Seq>, Error> {
 /// Reads some documents and the latest events, and leaves no trace: without a write-ahead log nobody has the file open,
 /// and it is read without the files beside it that SQLite would make.
 pub fn glance(address: &str, base: &Path, wanted: &Wanted<'_>) -> Result<Glance, Error> {
-    let place = Place::read(address, base)?;
+    let place = Location::read(address, base)?;
     let conn = if place.beside("-wal").exists() { opened(&place, &place.path)? } else { opened_alone(&place)? };
     // A person waits for the answer, and can do without it.
     conn.busy_timeout(std::time::Duration::from_millis(200))?;
@@ -96,7 +96,7 @@ pub fn glance(address: &str, base: &Path, wanted: &Wanted<'_>) -> Result<Glance,
 }
 
 /// Opens a file that no process has open.
-fn opened_alone(place: &Place) -> Result<Connection, Error> {
+fn opened_alone(place: &Location) -> Result<Connection, Error> {
     let escape = |c: char| match c {
         '%' | '?' | '#' => format!("%{:02X}", u32::from(c)),
         c => c.to_string(),
@@ -105,14 +105,14 @@ fn opened_alone(place: &Place) -> Result<Connection, Error> {
     opened(place, Path::new(&format!("file:{path}?immutable=1")))
 }
 
-fn look_into(place: &Place) -> Result<Connection, Error> {
+fn look_into(place: &Location) -> Result<Connection, Error> {
     let conn = opened(place, &place.path)?;
     conn.busy_timeout(std::time::Duration::from_secs(10))?;
     Ok(conn)
 }
 
 /// A connection that can't write, to a database of ours.
-fn opened(place: &Place, name: &Path) -> Result<Connection, Error> {
+fn opened(place: &Location, name: &Path) -> Result<Connection, Error> {
     let shown = place.path.display();
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX

@@ -1,8 +1,8 @@
 //! Which event ids are known: the newest in memory, the others in one table a week.
 //!
 //! Ids are random, so an index of them in the answer's way would write a page for each. The hot set maps a keyed hash of
-//! each id that is not yet indexed to its place in the inbox; the keeper moves them to the `ids_WEEK` tables in sorted
-//! bulk (see `keeper.rs`), `indexed` in `meta` says how far, and starting rebuilds only what came after. An id enters
+//! each id that is not yet indexed to its place in the inbox; the maintenance moves them to the `ids_WEEK` tables in sorted
+//! bulk (see `maintenance.rs`), `indexed` in `meta` says how far, and starting rebuilds only what came after. An id enters
 //! the hot set when its transaction is committed and not before. Hashes are keyed with a secret of this database, and a
 //! hit is confirmed on the row itself, or, once retention took the row, by a second hash that covers the source.
 
@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use sha2::{Digest as _, Sha256};
 
 use super::error::damaged;
-use super::writer::Desk;
+use super::writer::WriterState;
 use crate::event::{EventId, Seq};
 use crate::store::Error;
 use crate::store::life::week_end;
@@ -186,7 +186,7 @@ pub(super) struct Known {
     pub body: i64,
 }
 
-impl Desk {
+impl WriterState {
     /// The event that has this source and id, if one was committed, or stands earlier in this transaction.
     pub fn known(&self, source: &str, id: &EventId, hash: i64) -> Result<Option<Known>, Error> {
         let fresh = self.pending.iter().rev().filter(|(other, _)| *other == hash).map(|(_, seq)| *seq);
@@ -237,7 +237,7 @@ impl Desk {
                 PRIMARY KEY (h, seq)
              ) STRICT, WITHOUT ROWID"
         ))?;
-        self.on_commit(move |desk| desk.cold.made(week));
+        self.on_commit(move |writer| writer.cold.made(week));
         Ok(())
     }
 
@@ -248,7 +248,7 @@ impl Desk {
         for week in &old {
             self.conn.execute_batch(&format!("DROP TABLE IF EXISTS ids_{week}"))?;
             let week = *week;
-            self.on_commit(move |desk| desk.cold.dropped(week));
+            self.on_commit(move |writer| writer.cold.dropped(week));
         }
         Ok(old.len())
     }
@@ -270,9 +270,9 @@ impl Desk {
     /// The ids of all events up to `upto` stand in the weeks' tables.
     pub fn indexed(&mut self, upto: Seq) -> Result<(), Error> {
         self.set_meta("indexed", upto)?;
-        self.on_commit(move |desk| {
-            desk.hot.forget(upto);
-            desk.indexed = upto;
+        self.on_commit(move |state| {
+            state.hot.forget(upto);
+            state.indexed = upto;
         });
         Ok(())
     }

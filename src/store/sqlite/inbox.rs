@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde_json::Value;
 
 use super::ids::{IdKey, Known};
-use super::writer::Desk;
+use super::writer::WriterState;
 use crate::clock::from_ms;
 use crate::event::{Command, Entry, Event, EventId, Item, MISSING, OWN_SOURCE, Seq, Signal, body_hash};
 use crate::planner::ledger::{DueTimer, Timer};
@@ -34,7 +34,7 @@ impl Arrival {
     }
 }
 
-impl Desk {
+impl WriterState {
     /// Notes that somebody was there at `now`; gives when that was noted last before.
     pub fn alive(&mut self, now: Timestamp) -> Result<Option<Timestamp>, Error> {
         let mut before = self.conn.prepare_cached("SELECT value FROM meta WHERE name = 'alive'")?;

@@ -1,7 +1,7 @@
 //! A store in one SQLite file: what one process needs for years.
 //!
 //! One thread writes (`writer.rs`), and what arrives together shares a commit; a few read (`reader.rs`); one looks after
-//! the file (`keeper.rs`). A further process is locked out. Every connection writes through to the disk at each commit:
+//! the file (`maintenance.rs`). A further process is locked out. Every connection writes through to the disk at each commit:
 //! nothing here is faster by forgetting.
 
 mod claims;
@@ -11,7 +11,7 @@ mod error;
 mod examine;
 mod ids;
 mod inbox;
-mod keeper;
+mod maintenance;
 mod planning;
 mod prune;
 mod reader;
@@ -27,38 +27,38 @@ use std::thread::JoinHandle;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
-use self::connect::{Place, Role};
+use self::connect::{Location, Role};
 pub(super) use self::examine::{backup, examine, files, glance};
 use self::ids::IdKey;
 use self::inbox::Arrival;
-use self::keeper::{Bell, Errand, Keeper};
+use self::maintenance::{Maintenance, Notifier, Task};
 use self::reader::Readers;
 use self::reserve::Reserve;
-use self::writer::{Asked, Desk, Job, Writer};
+use self::writer::{Asked, Job, Writer, WriterState};
 use super::{
     Answer, Appended, Census, Claim, Claimed, Conflict, DeliveryFilter, Error, EventFilter, PlannerLease, Room,
     Settlement, Standing, Store, Waiting,
 };
 use crate::delivery::{Attempt, Delivery, DeliveryId, State};
 use crate::event::{Event, EventId, Item, Seq};
-use crate::planner::why::WhyRow;
+use crate::planner::why::Decision;
 use crate::planner::{Keys, Ledger, Plan};
 
 /// Reads an address without going there.
 pub(super) fn check(address: &str, base: &Path) -> Result<(), Error> {
-    Place::read(address, base).map(drop)
+    Location::read(address, base).map(drop)
 }
 
 /// A store in one SQLite file.
 pub(super) struct Sqlite {
-    place: Place,
+    place: Location,
     key: IdKey,
     writer: Option<mpsc::Sender<Job>>,
     /// What the steps read.
     steps: Readers,
     /// What people read.
     people: Readers,
-    bell: Arc<Bell>,
+    notifier: Arc<Notifier>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// No other process opens the file while this is held.
     lock: Mutex<Option<File>>,
@@ -69,27 +69,28 @@ pub(super) struct Sqlite {
 impl Sqlite {
     /// Opens `PATH` or `PATH?max_mib=N`, and makes it if it isn't there.
     pub fn open(address: &str, base: &Path) -> Result<Self, Error> {
-        let place = Place::read(address, base)?;
+        let place = Location::read(address, base)?;
         let (lock, conn) = connect::open(&place)?;
-        let desk = Desk::new(conn)?;
-        let key = desk.key;
-        let (bell, errands) = Bell::new();
+        let state = WriterState::new(conn)?;
+        let key = state.key;
+        let (notifier, tasks) = Notifier::new();
         let (queue, jobs) = mpsc::channel(writer::QUEUE);
-        let reserve = Reserve::new(&place, &desk.conn)?;
+        let reserve = Reserve::new(&place, &state.conn)?;
         let reader = || connect::further(&place, Role::Reader);
         let (steps, mut threads) = Readers::start("store-steps", vec![reader()?])?;
         let (people, more) = Readers::start("store-people", vec![reader()?, reader()?])?;
         threads.extend(more);
-        let keeper = Keeper {
-            conn: connect::further(&place, Role::Keeper)?,
+        let maintenance = Maintenance {
+            conn: connect::further(&place, Role::Maintenance)?,
             key,
-            bell: bell.clone(),
+            notifier: notifier.clone(),
             writer: queue.downgrade(),
             reserve: place.beside(".reserve"),
         };
-        threads.push(spawn("store-keeper", move || keeper.run(errands))?);
+        threads.push(spawn("store-maintenance", move || maintenance.run(tasks))?);
         let identity = place.identity();
-        let writer = Writer { desk, bell: bell.clone(), reserve, place: place.clone(), identity, stopped: None };
+        let writer =
+            Writer { state, notifier: notifier.clone(), reserve, place: place.clone(), identity, stopped: None };
         threads.push(spawn("store-writer", move || writer.run(jobs))?);
         Ok(Self {
             place,
@@ -97,7 +98,7 @@ impl Sqlite {
             writer: Some(queue),
             steps,
             people,
-            bell,
+            notifier,
             threads: Mutex::new(threads),
             lock: Mutex::new(Some(lock)),
             closed: AtomicBool::new(false),
@@ -112,7 +113,7 @@ impl Sqlite {
     /// Has the writer do something within a transaction; answers when it is committed.
     async fn write<T: Send + 'static>(
         &self,
-        work: impl FnMut(&mut Desk) -> Result<T, Error> + Send + 'static,
+        work: impl FnMut(&mut WriterState) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let (job, answer) = Asked::job(work);
         self.queue(job).await?;
@@ -130,7 +131,7 @@ impl Sqlite {
     /// Moves the ids in memory to their tables.
     async fn index(&self) -> Result<(), Error> {
         let (reply, answer) = oneshot::channel();
-        if !self.bell.ask(Errand::Index(reply)) {
+        if !self.notifier.ask(Task::Index(reply)) {
             return Err(closed());
         }
         answer.await.map_err(|_| closed())?
@@ -142,7 +143,7 @@ impl Sqlite {
         // What could not be indexed is indexed after the next start.
         let _ = self.index().await;
         let (reply, stopped) = oneshot::channel();
-        if self.bell.ask(Errand::Stop(reply)) {
+        if self.notifier.ask(Task::Stop(reply)) {
             let _ = stopped.await;
         }
         self.steps.stop();
@@ -172,7 +173,7 @@ impl Drop for Sqlite {
         self.steps.stop();
         self.people.stop();
         let (reply, _) = oneshot::channel();
-        self.bell.ask(Errand::Stop(reply));
+        self.notifier.ask(Task::Stop(reply));
         self.writer.take();
         self.join();
     }
@@ -199,12 +200,12 @@ impl Store for Sqlite {
     }
 
     fn tell(&self, item: Item, now: Timestamp) -> Answer<'_, Seq> {
-        Box::pin(self.write(move |desk| desk.tell(&item, now)))
+        Box::pin(self.write(move |writer| writer.tell(&item, now)))
     }
 
     fn lease(&self, holder: &str, now: Timestamp, until: Timestamp) -> Answer<'_, Option<PlannerLease>> {
         let holder = holder.to_owned();
-        Box::pin(self.write(move |desk| desk.lease(&holder, now, until)))
+        Box::pin(self.write(move |writer| writer.lease(&holder, now, until)))
     }
 
     fn waiting(&self, now: Timestamp, limit: usize) -> Answer<'_, Waiting> {
@@ -223,37 +224,37 @@ impl Store for Sqlite {
 
     fn commit(&self, lease: &PlannerLease, plan: Plan, now: Timestamp) -> Answer<'_, u64> {
         let lease = lease.clone();
-        Box::pin(self.write(move |desk| desk.commit(&lease, &plan, now)))
+        Box::pin(self.write(move |writer| writer.commit(&lease, &plan, now)))
     }
 
     fn claim(&self, now: Timestamp, until: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed> {
         let rooms = rooms.to_vec();
-        Box::pin(self.write(move |desk| desk.claim(now, until, &rooms)))
+        Box::pin(self.write(move |writer| writer.claim(now, until, &rooms)))
     }
 
     fn keep(&self, claim: &Claim, message: String) -> Answer<'_, ()> {
         let (id, token) = (claim.delivery.planned.id.clone(), claim.token);
-        Box::pin(self.write(move |desk| desk.keep(&id, token, &message)))
+        Box::pin(self.write(move |writer| writer.keep(&id, token, &message)))
     }
 
     fn settle(&self, claim: &Claim, settlement: Settlement, now: Timestamp) -> Answer<'_, ()> {
         let (id, token) = (claim.delivery.planned.id.clone(), claim.token);
-        Box::pin(self.write(move |desk| desk.settle(&id, token, &settlement, now)))
+        Box::pin(self.write(move |writer| writer.settle(&id, token, &settlement, now)))
     }
 
     fn release(&self, claim: &Claim, state: State, reason: &str, now: Timestamp) -> Answer<'_, ()> {
         let (id, token, reason) = (claim.delivery.planned.id.clone(), claim.token, reason.to_owned());
-        Box::pin(self.write(move |desk| desk.release(&id, token, state, &reason, now)))
+        Box::pin(self.write(move |writer| writer.release(&id, token, state, &reason, now)))
     }
 
     fn revive(&self, ids: &[DeliveryId], now: Timestamp) -> Answer<'_, u64> {
         let ids = ids.to_vec();
-        Box::pin(self.write(move |desk| desk.revive(&ids, now)))
+        Box::pin(self.write(move |writer| writer.revive(&ids, now)))
     }
 
     fn cancel(&self, ids: &[DeliveryId], reason: &str, now: Timestamp) -> Answer<'_, u64> {
         let (ids, reason) = (ids.to_vec(), reason.to_owned());
-        Box::pin(self.write(move |desk| desk.cancel(&ids, &reason, now)))
+        Box::pin(self.write(move |writer| writer.cancel(&ids, &reason, now)))
     }
 
     fn list_events(&self, filter: &EventFilter) -> Answer<'_, Vec<(Seq, Event)>> {
@@ -264,14 +265,14 @@ impl Store for Sqlite {
     fn find_event(&self, id: &str) -> Answer<'_, Vec<Seq>> {
         let id = EventId(id.into());
         // The writer knows the newest ids by heart.
-        Box::pin(self.write(move |desk| desk.places_of(&id)))
+        Box::pin(self.write(move |writer| writer.places_of(&id)))
     }
 
     fn conflicts(&self, event: Seq) -> Answer<'_, Vec<Conflict>> {
         Box::pin(self.people.read(move |conn| inbox::conflicts(conn, event)))
     }
 
-    fn whys(&self, event: Seq) -> Answer<'_, Vec<WhyRow>> {
+    fn whys(&self, event: Seq) -> Answer<'_, Vec<Decision>> {
         Box::pin(self.people.read(move |conn| planning::whys(conn, event)))
     }
 
@@ -309,13 +310,13 @@ impl Store for Sqlite {
         Box::pin(async move {
             // Only an event whose id stands in a table may go.
             self.index().await?;
-            self.write(move |desk| desk.prune(before, before_dead, limit)).await
+            self.write(move |writer| writer.prune(before, before_dead, limit)).await
         })
     }
 
     fn probe(&self) -> Answer<'_, ()> {
         Box::pin(async move {
-            let (job, answer) = Asked::taking_in(|desk| desk.set_meta("probes", desk.meta("probes")? + 1));
+            let (job, answer) = Asked::taking_in(|writer| writer.set_meta("probes", writer.meta("probes")? + 1));
             self.queue(job).await?;
             answer.await.map_err(|_| self.gone())?
         })
@@ -323,7 +324,7 @@ impl Store for Sqlite {
 
     fn alive(&self, now: Timestamp) -> Answer<'_, Option<Timestamp>> {
         Box::pin(async move {
-            let (job, answer) = Asked::taking_in(move |desk| desk.alive(now));
+            let (job, answer) = Asked::taking_in(move |writer| writer.alive(now));
             self.queue(job).await?;
             answer.await.map_err(|_| self.gone())?
         })

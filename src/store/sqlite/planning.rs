@@ -3,17 +3,17 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::writer::Desk;
+use super::writer::WriterState;
 use crate::clock::from_ms;
 use crate::event::Seq;
 use crate::planner::Plan;
 use crate::planner::ledger::{DocChange, Key, Keys, Ledger, Timer};
-use crate::planner::why::WhyRow;
+use crate::planner::why::Decision;
 use crate::store::life::{holds_on, is_over, whole};
 use crate::store::rows::{json, text};
 use crate::store::{Error, PlannerLease};
 
-impl Desk {
+impl WriterState {
     /// Takes or keeps the planner's lease.
     pub fn lease(&mut self, holder: &str, now: Timestamp, until: Timestamp) -> Result<Option<PlannerLease>, Error> {
         let held: Option<(String, i64, i64)> = self
@@ -109,7 +109,7 @@ impl Desk {
         Ok(())
     }
 
-    fn note_why(&mut self, why: &WhyRow) -> Result<(), Error> {
+    fn note_why(&mut self, why: &Decision) -> Result<(), Error> {
         let detail = text(&why.detail)?;
         self.written += detail.len() as u64 + 256;
         self.conn
@@ -148,13 +148,13 @@ pub(super) fn docs(conn: &Connection, kind: &str, after: &str, limit: usize) -> 
 }
 
 /// What each rule did about an event, in the order in which it happened.
-pub(super) fn whys(conn: &Connection, event: Seq) -> Result<Vec<WhyRow>, Error> {
+pub(super) fn whys(conn: &Connection, event: Seq) -> Result<Vec<Decision>, Error> {
     let mut rows = conn.prepare_cached("SELECT rule, outcome, note, detail FROM whys WHERE event = ?1 ORDER BY n")?;
     let mut rows = rows.query([event])?;
     let mut whys = Vec::new();
     while let Some(row) = rows.next()? {
         let detail: String = row.get(3)?;
-        whys.push(WhyRow {
+        whys.push(Decision {
             event,
             rule: row.get(0)?,
             outcome: row.get(1)?,

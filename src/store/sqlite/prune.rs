@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::OptionalExtension as _;
 
-use super::writer::Desk;
+use super::writer::WriterState;
 use crate::clock::plus;
 use crate::event::Seq;
 use crate::store::{Error, LANE_KEPT};
@@ -27,7 +27,7 @@ const ENDED_LANES: &str = "DELETE FROM lanes WHERE lane IN (
             WHERE e.lane = lanes.lane AND e.lane IS NOT NULL AND e.state IN ('due', 'sending', 'retrying'))
      LIMIT ?2)";
 
-impl Desk {
+impl WriterState {
     /// Deletes at most `limit` things. Gives how many, and at least 1 while there is more to look at.
     pub fn prune(&mut self, before: Timestamp, before_dead: Timestamp, limit: usize) -> Result<u64, Error> {
         let mut left = limit;

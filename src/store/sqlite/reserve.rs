@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::connect::{PAGE_BYTES, Place, private};
+use super::connect::{Location, PAGE_BYTES, private};
 use crate::store::Error;
 
 /// How much is kept.
@@ -30,7 +30,7 @@ pub(super) struct Reserve {
 
 impl Reserve {
     /// The reserve of the database at this place, not yet made; sets the limit.
-    pub fn new(place: &Place, conn: &Connection) -> Result<Self, Error> {
+    pub fn new(place: &Location, conn: &Connection) -> Result<Self, Error> {
         let reserve = Self { path: place.beside(".reserve"), max_pages: place.max_pages, spent: false, tried: None };
         reserve.limit(conn, 0)?;
         Ok(reserve)

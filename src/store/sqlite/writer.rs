@@ -12,11 +12,11 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::{mpsc, oneshot};
 
-use super::connect::{Place, checkpoint};
+use super::connect::{Location, checkpoint};
 use super::error::damaged;
 use super::ids::{Cold, Hot, IdKey};
 use super::inbox::Arrival;
-use super::keeper::Bell;
+use super::maintenance::Notifier;
 use super::reserve::Reserve;
 use crate::event::Seq;
 use crate::store::{Appended, Error};
@@ -27,7 +27,7 @@ pub(super) const QUEUE: usize = 1024;
 /// So many jobs share one transaction at most.
 const BATCH_MAX: usize = 256;
 
-/// From this size on the write-ahead log is emptied by the writer itself, so that it starts anew: the keeper, who copies
+/// From this size on the write-ahead log is emptied by the writer itself, so that it starts anew: the maintenance, who copies
 /// alongside, never catches up with the last page while there is load.
 const WAL_RESTART_BYTES: u64 = 16 << 20;
 
@@ -56,7 +56,7 @@ pub(super) enum Job {
 /// A piece of work within a transaction. It may be run again, if the transaction it was run in was rolled back.
 pub(super) trait Task: Send {
     /// Does it. An error undoes it, and only it.
-    fn run(&mut self, desk: &mut Desk) -> Result<(), Error>;
+    fn run(&mut self, state: &mut WriterState) -> Result<(), Error>;
     /// Answers, when it is known what became of the transaction.
     fn answer(self: Box<Self>, fate: Result<(), Error>);
     /// Whether it takes something in, or asks whether that can be done: what a full disk refuses.
@@ -84,7 +84,7 @@ pub(super) struct Asked<T, F> {
 impl<T, F> Asked<T, F>
 where
     T: Send + 'static,
-    F: FnMut(&mut Desk) -> Result<T, Error> + Send + 'static,
+    F: FnMut(&mut WriterState) -> Result<T, Error> + Send + 'static,
 {
     /// The job, and where its answer comes.
     pub fn job(work: F) -> (Job, oneshot::Receiver<Result<T, Error>>) {
@@ -105,10 +105,10 @@ where
 impl<T, F> Task for Asked<T, F>
 where
     T: Send,
-    F: FnMut(&mut Desk) -> Result<T, Error> + Send,
+    F: FnMut(&mut WriterState) -> Result<T, Error> + Send,
 {
-    fn run(&mut self, desk: &mut Desk) -> Result<(), Error> {
-        let outcome = (self.work)(desk);
+    fn run(&mut self, state: &mut WriterState) -> Result<(), Error> {
+        let outcome = (self.work)(state);
         let result = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
         self.outcome = Some(outcome);
         result
@@ -130,10 +130,10 @@ where
 }
 
 /// Something to do once a transaction is committed, and only then.
-type AfterCommit = Box<dyn FnOnce(&mut Desk) + Send>;
+type AfterCommit = Box<dyn FnOnce(&mut WriterState) + Send>;
 
 /// What the writer has before it: the connection, and what it knows by heart.
-pub(super) struct Desk {
+pub(super) struct WriterState {
     pub conn: Connection,
     pub key: IdKey,
     pub hot: Hot,
@@ -153,12 +153,12 @@ pub(super) struct Desk {
     after_commit: Vec<AfterCommit>,
 }
 
-impl Desk {
+impl WriterState {
     /// Loads what is known by heart.
     pub fn new(conn: Connection) -> Result<Self, Error> {
         let key = IdKey::load(&conn)?;
         let cold = Cold::load(&conn)?;
-        let mut desk = Self {
+        let mut state = Self {
             conn,
             key,
             cold,
@@ -171,12 +171,12 @@ impl Desk {
             freed: false,
             after_commit: Vec::new(),
         };
-        desk.indexed = desk.meta("indexed")?;
-        let newest: Option<Seq> = desk.conn.query_row("SELECT max(seq) FROM inbox", [], |row| row.get(0))?;
+        state.indexed = state.meta("indexed")?;
+        let newest: Option<Seq> = state.conn.query_row("SELECT max(seq) FROM inbox", [], |row| row.get(0))?;
         // Places that were planned may have been pruned, and are not given again.
-        desk.next_seq = newest.unwrap_or(0).max(desk.meta("planned")?).max(desk.indexed) + 1;
-        desk.warm()?;
-        Ok(desk)
+        state.next_seq = newest.unwrap_or(0).max(state.meta("planned")?).max(state.indexed) + 1;
+        state.warm()?;
+        Ok(state)
     }
 
     /// Fills the hot set with the ids that are not indexed.
@@ -205,7 +205,7 @@ impl Desk {
     }
 
     /// To be done when this transaction is committed.
-    pub fn on_commit(&mut self, what: impl FnOnce(&mut Desk) + Send + 'static) {
+    pub fn on_commit(&mut self, what: impl FnOnce(&mut WriterState) + Send + 'static) {
         self.after_commit.push(Box::new(what));
     }
 
@@ -246,11 +246,11 @@ impl Desk {
 
 /// The writer's thread.
 pub(super) struct Writer {
-    pub desk: Desk,
-    pub bell: Arc<Bell>,
+    pub state: WriterState,
+    pub notifier: Arc<Notifier>,
     pub reserve: Reserve,
     /// Where the database is, and which file it was when it was opened.
-    pub place: Place,
+    pub place: Location,
     pub identity: Option<(u64, u64)>,
     /// Why nothing is written any more.
     pub stopped: Option<Error>,
@@ -303,7 +303,7 @@ impl Writer {
     /// Copies the whole log, so that closing leaves one file. What can't be copied is copied at the next start; and where
     /// the disk has failed, nothing more is written at all.
     fn copy_all(&self) {
-        let conn = &self.desk.conn;
+        let conn = &self.state.conn;
         if self.stopped.is_some() {
             let _ = conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         } else {
@@ -316,15 +316,15 @@ impl Writer {
             return;
         }
         if self.reserve.is_spent() && jobs.iter().any(Job::takes_in) {
-            let every = if std::mem::take(&mut self.desk.freed) { Duration::ZERO } else { RETRY };
-            self.reserve.try_restore(&self.desk.conn, every);
+            let every = if std::mem::take(&mut self.state.freed) { Duration::ZERO } else { RETRY };
+            self.reserve.try_restore(&self.state.conn, every);
         }
         let mut done = Vec::with_capacity(jobs.len());
         let mut fate = match &self.stopped {
             Some(why) => Err(why.clone()),
             None => self.transact(jobs, &mut done),
         };
-        if matches!(fate, Err(Error::Full)) && self.reserve.spend(&self.desk.conn) {
+        if matches!(fate, Err(Error::Full)) && self.reserve.spend(&self.state.conn) {
             // With the reserve set free, whatever isn't a new event is done once more: a delivery that was sent must not be
             // sent again for want of a place to note it.
             jobs.extend(self.refuse_appends(&mut done));
@@ -340,8 +340,8 @@ impl Writer {
                 Job::Close(_) => {}
             }
         }
-        self.bell.full.store(self.reserve.is_spent(), Ordering::Relaxed);
-        self.bell.hot.store(self.desk.hot.len(), Ordering::Relaxed);
+        self.notifier.full.store(self.reserve.is_spent(), Ordering::Relaxed);
+        self.notifier.hot.store(self.state.hot.len(), Ordering::Relaxed);
         for done in done {
             done.answer(&fate);
         }
@@ -350,13 +350,13 @@ impl Writer {
     /// Runs the jobs in one transaction and commits it. An error is the whole batch's: nothing of it stays.
     fn transact(&mut self, jobs: &mut Vec<Job>, done: &mut Vec<Done>) -> Result<(), Error> {
         let result = self.run_all(jobs, done).and_then(|()| {
-            let commit = self.desk.conn.prepare_cached("COMMIT")?.execute([]);
+            let commit = self.state.conn.prepare_cached("COMMIT")?.execute([]);
             commit.map(drop).map_err(Error::from)?;
             self.still_there()
         });
         match &result {
-            Ok(()) => self.desk.committed(),
-            Err(_) => self.desk.rolled_back(),
+            Ok(()) => self.state.committed(),
+            Err(_) => self.state.rolled_back(),
         }
         result
     }
@@ -372,8 +372,8 @@ impl Writer {
 
     fn run_all(&mut self, jobs: &mut Vec<Job>, done: &mut Vec<Done>) -> Result<(), Error> {
         let spent = self.reserve.is_spent();
-        let desk = &mut self.desk;
-        desk.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let state = &mut self.state;
+        state.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let mut failed = None;
         for job in jobs.drain(..) {
             let result = match job {
@@ -386,13 +386,13 @@ impl Writer {
                     continue;
                 }
                 Job::Append(arrival, reply) => {
-                    let result = if failed.is_none() { desk.append(&arrival) } else { Err(Error::Full) };
+                    let result = if failed.is_none() { state.append(&arrival) } else { Err(Error::Full) };
                     let error = result.as_ref().err().cloned();
                     done.push(Done::Append(reply, result));
                     error
                 }
                 Job::Task(mut task) => {
-                    let result = if failed.is_none() { desk.within_savepoint(&mut *task) } else { Ok(()) };
+                    let result = if failed.is_none() { state.within_savepoint(&mut *task) } else { Ok(()) };
                     let error = result.as_ref().err().cloned();
                     done.push(Done::Task(task, result));
                     error
@@ -401,7 +401,7 @@ impl Writer {
             };
             // These are not one job's misfortune; and where SQLite gave up the transaction, there is none to go on in.
             let whole = |error: &Error| matches!(error, Error::Full | Error::Broken(_) | Error::Unusable(_));
-            if failed.is_none() && (result.as_ref().is_some_and(whole) || desk.conn.is_autocommit()) {
+            if failed.is_none() && (result.as_ref().is_some_and(whole) || state.conn.is_autocommit()) {
                 failed = Some(result.unwrap_or_else(|| Error::Unavailable("the transaction was given up".into())));
             }
         }
@@ -420,21 +420,21 @@ impl Writer {
         again
     }
 
-    /// Keeps the write-ahead log from growing: the keeper copies it alongside, the writer makes it start anew.
+    /// Keeps the write-ahead log from growing: the maintenance copies it alongside, the writer makes it start anew.
     fn look_after_log(&mut self) {
-        if self.desk.written < LOOK_BYTES || self.stopped.is_some() {
+        if self.state.written < LOOK_BYTES || self.stopped.is_some() {
             return;
         }
-        self.desk.written = 0;
-        self.bell.ring();
+        self.state.written = 0;
+        self.notifier.ring();
         let until = Instant::now() + WAL_PATIENCE;
         loop {
-            let Ok((bytes, copied)) = checkpoint(&self.desk.conn, "NOOP") else { return };
+            let Ok((bytes, copied)) = checkpoint(&self.state.conn, "NOOP") else { return };
             let nearly = bytes.saturating_sub(copied) < WAL_RESTART_BYTES / 4;
             if bytes < WAL_RESTART_BYTES || (bytes < WAL_BYTES_MAX && !nearly) {
                 return;
             }
-            match checkpoint(&self.desk.conn, "PASSIVE") {
+            match checkpoint(&self.state.conn, "PASSIVE") {
                 Ok((log, copied)) if log == copied => return,
                 Err(error @ (Error::Broken(_) | Error::Unusable(_))) => {
                     self.stopped = Some(error);

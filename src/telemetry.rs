@@ -59,7 +59,7 @@ struct MessageLabels {
 
 /// Counts and logs. One for each running program, so that tests run side by side.
 #[derive(Debug)]
-pub struct Notes {
+pub struct Telemetry {
     registry: Registry,
     events: Family<SourceLabels, Counter>,
     refused: Family<SourceLabels, Counter>,
@@ -87,17 +87,17 @@ pub struct Notes {
     beating: AtomicBool,
 }
 
-impl Default for Notes {
+impl Default for Telemetry {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Notes {
+impl Telemetry {
     /// Nothing counted yet.
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("fanfare");
-        let mut notes = Self {
+        let mut telemetry = Self {
             events: Family::default(),
             refused: Family::default(),
             rules: Family::default(),
@@ -123,46 +123,46 @@ impl Notes {
             beating: AtomicBool::new(true),
             registry: Registry::default(),
         };
-        registry.register("events", "Events with a right signature", notes.events.clone());
-        registry.register("refused", "Requests that were refused, by reason", notes.refused.clone());
-        registry.register("rules", "What rules did about events", notes.rules.clone());
-        registry.register("deliveries_planned", "Deliveries planned", notes.planned.clone());
-        registry.register("attempts", "Attempts by outcome", notes.attempts.clone());
-        registry.register("deliveries_finished", "Deliveries that became final", notes.finished.clone());
-        registry.register("attempt_seconds", "How long attempts took", notes.seconds.clone());
-        registry.register("template_failures", "Messages that fell back to the default", notes.renderings.clone());
-        registry.register("template_undefined", "Values a template asked for in vain", notes.undefined.clone());
-        registry.register("reloads", "Reloads by result", notes.reloads.clone());
+        registry.register("events", "Events with a right signature", telemetry.events.clone());
+        registry.register("refused", "Requests that were refused, by reason", telemetry.refused.clone());
+        registry.register("rules", "What rules did about events", telemetry.rules.clone());
+        registry.register("deliveries_planned", "Deliveries planned", telemetry.planned.clone());
+        registry.register("attempts", "Attempts by outcome", telemetry.attempts.clone());
+        registry.register("deliveries_finished", "Deliveries that became final", telemetry.finished.clone());
+        registry.register("attempt_seconds", "How long attempts took", telemetry.seconds.clone());
+        registry.register("template_failures", "Messages that fell back to the default", telemetry.renderings.clone());
+        registry.register("template_undefined", "Values a template asked for in vain", telemetry.undefined.clone());
+        registry.register("reloads", "Reloads by result", telemetry.reloads.clone());
         registry.register(
             "rules_stale",
             "1 while files on disk are broken and older rules stay in force",
-            notes.stale.clone(),
+            telemetry.stale.clone(),
         );
-        registry.register("store_errors", "What the store could not do", notes.store_errors.clone());
-        registry.register("events_parked", "Events that planning could not handle", notes.parked.clone());
-        registry.register("inbox_head", "The newest place of the inbox", notes.head.clone());
-        registry.register("inbox_lag", "Inbox entries not planned yet", notes.lag.clone());
-        registry.register("deliveries", "Deliveries by state", notes.deliveries.clone());
+        registry.register("store_errors", "What the store could not do", telemetry.store_errors.clone());
+        registry.register("events_parked", "Events that planning could not handle", telemetry.parked.clone());
+        registry.register("inbox_head", "The newest place of the inbox", telemetry.head.clone());
+        registry.register("inbox_lag", "Inbox entries not planned yet", telemetry.lag.clone());
+        registry.register("deliveries", "Deliveries by state", telemetry.deliveries.clone());
         registry.register(
             "oldest_due_seconds",
             "How long the oldest due delivery has waited",
-            notes.oldest_due.clone(),
+            telemetry.oldest_due.clone(),
         );
-        registry.register("store_bytes", "Size of the store on disk", notes.bytes.clone());
+        registry.register("store_bytes", "Size of the store on disk", telemetry.bytes.clone());
         registry.register(
             "destination_failing",
             "1 while a destination is marked failing or its breaker is open",
-            notes.failing.clone(),
+            telemetry.failing.clone(),
         );
-        registry.register("loaded_timestamp_seconds", "When the rules in force were loaded", notes.loaded.clone());
+        registry.register("loaded_timestamp_seconds", "When the rules in force were loaded", telemetry.loaded.clone());
         registry.register(
             "absence_seconds",
             "How long nobody was there before this process, where that was longer than the sender's retries last",
-            notes.absence.clone(),
+            telemetry.absence.clone(),
         );
-        registry.register("heartbeats", "Calls of the heartbeat's URL, by result", notes.heartbeats.clone());
-        notes.registry = registry;
-        notes
+        registry.register("heartbeats", "Calls of the heartbeat's URL, by result", telemetry.heartbeats.clone());
+        telemetry.registry = registry;
+        telemetry
     }
 
     /// All metrics in the Prometheus text format.

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::connect::checkpoint;
 use super::ids::{IdKey, IdRow};
-use super::writer::{Asked, Desk, Job};
+use super::writer::{Asked, Job, WriterState};
 use crate::clock::from_ms;
 use crate::event::{EventId, Seq};
 use crate::store::Error;
@@ -34,8 +34,8 @@ const PIECE: usize = 512;
 /// How many rows are read within one read transaction.
 const PAGE: i64 = 4096;
 
-/// What the keeper is asked for.
-pub(super) enum Errand {
+/// What the maintenance is asked for.
+pub(super) enum Task {
     /// Something was written: look at the log.
     Look,
     /// Move all ids to their tables.
@@ -44,9 +44,9 @@ pub(super) enum Errand {
     Stop(oneshot::Sender<()>),
 }
 
-/// How the writer reaches the keeper without waiting.
-pub(super) struct Bell {
-    errands: Sender<Errand>,
+/// How the writer reaches the maintenance without waiting.
+pub(super) struct Notifier {
+    tasks: Sender<Task>,
     rung: AtomicBool,
     /// How many ids are in memory.
     pub hot: AtomicUsize,
@@ -54,13 +54,13 @@ pub(super) struct Bell {
     pub full: AtomicBool,
 }
 
-impl Bell {
-    /// A bell, and where its errands arrive.
-    pub fn new() -> (Arc<Self>, Receiver<Errand>) {
-        let (errands, arriving) = std::sync::mpsc::channel();
+impl Notifier {
+    /// A notifier, and where its tasks arrive.
+    pub fn new() -> (Arc<Self>, Receiver<Task>) {
+        let (tasks, arriving) = std::sync::mpsc::channel();
         (
             Arc::new(Self {
-                errands,
+                tasks,
                 rung: AtomicBool::new(false),
                 hot: AtomicUsize::new(0),
                 full: AtomicBool::new(false),
@@ -72,49 +72,49 @@ impl Bell {
     /// Asks to look at the log; once is enough until it did.
     pub fn ring(&self) {
         if !self.rung.swap(true, Ordering::AcqRel) {
-            // A keeper that has ended has nothing left to look after.
-            let _ = self.errands.send(Errand::Look);
+            // A maintenance that has ended has nothing left to look after.
+            let _ = self.tasks.send(Task::Look);
         }
     }
 
-    /// Asks for anything. `false` if the keeper has ended.
-    pub fn ask(&self, errand: Errand) -> bool {
-        self.errands.send(errand).is_ok()
+    /// Asks for anything. `false` if the maintenance has ended.
+    pub fn ask(&self, task: Task) -> bool {
+        self.tasks.send(task).is_ok()
     }
 }
 
-/// The keeper's thread.
-pub(super) struct Keeper {
+/// The maintenance's thread.
+pub(super) struct Maintenance {
     pub conn: Connection,
     pub key: IdKey,
-    pub bell: Arc<Bell>,
-    /// Weak: the keeper shall not keep the writer alive.
+    pub notifier: Arc<Notifier>,
+    /// Weak: the maintenance shall not keep the writer alive.
     pub writer: mpsc::WeakSender<Job>,
     /// The file of the reserve.
     pub reserve: PathBuf,
 }
 
-impl Keeper {
+impl Maintenance {
     /// Works until it is told to end.
-    pub fn run(self, errands: Receiver<Errand>) {
+    pub fn run(self, tasks: Receiver<Task>) {
         super::reserve::make(&self.reserve);
         let mut newest = self.newest_table().unwrap_or(0);
         loop {
-            match errands.recv_timeout(TICK) {
-                Ok(Errand::Look) => {
-                    self.bell.rung.store(false, Ordering::Release);
+            match tasks.recv_timeout(TICK) {
+                Ok(Task::Look) => {
+                    self.notifier.rung.store(false, Ordering::Release);
                     let worth = (newest / 4).clamp(RUN_MIN, RUN_MAX);
-                    if self.bell.hot.load(Ordering::Relaxed) >= worth && !self.is_full() {
+                    if self.notifier.hot.load(Ordering::Relaxed) >= worth && !self.is_full() {
                         newest += self.index().unwrap_or(0);
                     }
                 }
-                Ok(Errand::Index(reply)) => {
+                Ok(Task::Index(reply)) => {
                     let indexed = self.index();
                     newest += indexed.as_ref().map_or(0, |count| *count);
                     // Whoever asked may be gone.
                     let _ = reply.send(indexed.map(drop));
                 }
-                Ok(Errand::Stop(reply)) => {
+                Ok(Task::Stop(reply)) => {
                     drop(self);
                     let _ = reply.send(());
                     return;
@@ -132,7 +132,7 @@ impl Keeper {
     }
 
     fn is_full(&self) -> bool {
-        self.bell.full.load(Ordering::Relaxed)
+        self.notifier.full.load(Ordering::Relaxed)
     }
 
     /// Copies what it can of the log to the database. Nobody waits for it.
@@ -153,13 +153,13 @@ impl Keeper {
             let mut weeks: Vec<i64> = rows.iter().map(|row| row.week).collect();
             weeks.dedup();
             for week in weeks {
-                self.write(move |desk| desk.make_week(week))?;
+                self.write(move |writer| writer.make_week(week))?;
             }
             for piece in rows.chunks(PIECE) {
                 let piece = piece.to_vec();
-                self.write(move |desk| desk.index(&piece))?;
+                self.write(move |writer| writer.index(&piece))?;
             }
-            self.write(move |desk| desk.indexed(upto))?;
+            self.write(move |writer| writer.indexed(upto))?;
         }
     }
 
@@ -207,7 +207,7 @@ impl Keeper {
     /// Has the writer do something, and waits until it is committed.
     fn write<T: Send + 'static>(
         &self,
-        work: impl FnMut(&mut Desk) -> Result<T, Error> + Send + 'static,
+        work: impl FnMut(&mut WriterState) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let gone = || Error::Unavailable("the store is closed".into());
         let (job, answer) = Asked::job(work);

@@ -40,13 +40,13 @@ type Waiter<A> = oneshot::Sender<Result<A, Error>>;
 type Asked<Q, A> = (Q, Waiter<A>);
 
 /// Where many ask, and are answered together.
-pub(super) struct Together<Q, A> {
+pub(super) struct Batch<Q, A> {
     /// Gone once nothing is taken any more.
     queue: Mutex<Option<mpsc::Sender<Asked<Q, A>>>>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl<Q: Send + 'static, A: Send + 'static> Together<Q, A> {
+impl<Q: Send + 'static, A: Send + 'static> Batch<Q, A> {
     /// Starts. `work` gives as many answers as it was asked for, in their order, or the one failure of all. It ends with
     /// the last who could ask.
     pub fn start<F>(most: Most<Q>, work: impl Fn(Vec<Q>) -> F + Send + 'static) -> Self
