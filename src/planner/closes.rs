@@ -8,7 +8,7 @@ use crate::delivery::{Act, Assignment, DeliveryId, NewDelivery, Say};
 use crate::event::Seq;
 use crate::planner::case::{Case, Ending};
 use crate::planner::draft::{Route, assignment, words};
-use crate::planner::effect::Effect;
+use crate::planner::effect::{Effect, Next};
 use crate::planner::plan::End;
 use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::Meaning;
@@ -42,17 +42,16 @@ impl Closed {
     pub fn remember(
         known: Option<Self>,
         (rule, key): (&str, &str),
-        came: (Timestamp, Seq),
+        (created, by): (Timestamp, Seq),
         now: Timestamp,
-    ) -> (Self, Effect) {
-        let (created, by) = came;
+    ) -> Next<Self> {
         let until = plus(now, REMEMBERED);
         let closed = match known {
             Some(known) if known.created > created => Self { until, ..known },
             _ => Self { created, by, until },
         };
         let timer = closed.is_forgotten(rule, key);
-        (closed, timer)
+        (Some(closed), vec![timer])
     }
 
     fn is_forgotten(&self, rule: &str, key: &str) -> Effect {
@@ -67,12 +66,9 @@ impl Closed {
     }
 
     /// It has been remembered for long enough, unless another came since.
-    pub fn due(self, (rule, key): (&str, &str), now: Timestamp) -> (Option<Self>, Option<Effect>) {
-        if self.until <= now {
-            return (None, None);
-        }
+    pub fn due(self, (rule, key): (&str, &str), now: Timestamp) -> Next<Self> {
         let timer = self.is_forgotten(rule, key);
-        (Some(self), Some(timer))
+        if self.until > now { (Some(self), vec![timer]) } else { (None, Vec::new()) }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::delivery::{DeliveryId, NewDelivery};
 use crate::event::Seq;
 use crate::planner::case::CaseRef;
 use crate::planner::draft::{Route, assignment};
-use crate::planner::effect::{Effect, Now};
+use crate::planner::effect::{Effect, Next, Now};
 use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::Meaning;
 use crate::planner::why::Outcome;
@@ -126,7 +126,7 @@ pub(crate) fn limit(action: &Action) -> usize {
 
 impl Collected {
     /// An event comes in. The digest goes out when its first one said.
-    pub fn collect(known: Option<Self>, share: Share, of: &DigestId<'_>, now: Now<'_>) -> (Self, Vec<Effect>) {
+    pub fn collect(known: Option<Self>, share: Share, of: &DigestId<'_>, now: Now<'_>) -> Next<Self> {
         let is_new = known.is_none();
         let mut collected = known.unwrap_or_else(|| Self {
             due: share.due,
@@ -143,7 +143,7 @@ impl Collected {
         let mut effects: Vec<Effect> = is_moved.then(|| of.goes_out(&collected)).into_iter().collect();
         let note = format!("in the digest of {} for `{}`", now.said(collected.due), of.destination);
         effects.push(Effect::action(Outcome::Digest, of.action, Some(of.destination), note));
-        (collected, effects)
+        (Some(collected), effects)
     }
 
     /// Of more than the limit the oldest are only counted.

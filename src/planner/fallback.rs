@@ -8,7 +8,7 @@ use crate::clock::plus;
 use crate::delivery::{Act, Assignment, DeliveryId, NewDelivery, Say, Severity};
 use crate::event::{Seq, Signal};
 use crate::planner::draft::{summary, words};
-use crate::planner::effect::{Effect, Now};
+use crate::planner::effect::{Effect, Next, Now};
 use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::Meaning;
 use crate::planner::why::Outcome;
@@ -83,7 +83,7 @@ impl Fallen {
     }
 
     /// A message falls back to a destination.
-    pub fn take(known: Option<Self>, destination: &str, death: Death<'_>, now: Now<'_>) -> (Self, Vec<Effect>) {
+    pub fn take(known: Option<Self>, destination: &str, death: Death<'_>, now: Now<'_>) -> Next<Self> {
         let Death { seq, died, reason } = death;
         let action = died.action.as_str();
         let (mut fallen, timer) = Self::within(known, destination, now.at);
@@ -100,7 +100,7 @@ impl Fallen {
                 fallen.more = fallen.more.saturating_add(1);
             }
             let waits = note(format!("in the summary of {} for fallback `{destination}`", now.said(fallen.until)));
-            return (fallen, timer.into_iter().chain([waits]).collect());
+            return (Some(fallen), timer.into_iter().chain([waits]).collect());
         }
         let goes = note(format!("goes to fallback `{destination}`"));
         let mut assignment = died.assignment.clone();
@@ -109,7 +109,7 @@ impl Fallen {
         assignment.mention.clear();
         let (lane, due, destination) = (None, now.at, destination.into());
         let delivery = NewDelivery { id, destination, act: Act::Open, lane, due, assignment, ..died.clone() };
-        (fallen, timer.into_iter().chain([goes, Effect::Deliver(Box::new(delivery))]).collect())
+        (Some(fallen), timer.into_iter().chain([goes, Effect::Deliver(Box::new(delivery))]).collect())
     }
 
     /// The minute that runs, or one that begins.
@@ -127,9 +127,16 @@ impl Fallen {
         }
     }
 
-    /// What came beyond the tenth within the minute, as one message.
-    pub fn summary(&self, destination: &str, now: Timestamp) -> Option<NewDelivery> {
-        let last = self.rest.last()?;
+    /// The minute is over: what came beyond the tenth goes as one message, where the destination still is.
+    pub fn due(self, destination: &str, is_configured: bool, now: Timestamp) -> Next<Self> {
+        if self.until > now {
+            return (Some(self), Vec::new());
+        }
+        let summary = self.rest.last().filter(|_| is_configured).map(|last| self.summary(last, destination, now));
+        (None, summary.into_iter().map(|delivery| Effect::Deliver(Box::new(delivery))).collect())
+    }
+
+    fn summary(&self, last: &Waits, destination: &str, now: Timestamp) -> NewDelivery {
         let mut events: Vec<Seq> = self.rest.iter().map(|waits| waits.event).collect();
         events.sort_unstable();
         events.dedup();
@@ -141,6 +148,6 @@ impl Fallen {
             ..words(Say::Summary, events.last().copied().unwrap_or(last.event))
         };
         let origin = id(&["fallbacks", last.id.as_str()]);
-        Some(summary(&origin, (&last.rule, destination), last.event, Assignment { events, ..told }, now))
+        summary(&origin, (&last.rule, destination), last.event, Assignment { events, ..told }, now)
     }
 }

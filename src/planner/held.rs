@@ -10,7 +10,7 @@ use crate::delivery::{Assignment, DeliveryId, NewDelivery, Part, Say, Severity};
 use crate::event::Seq;
 use crate::planner::case::CaseRef;
 use crate::planner::draft::{summary, words};
-use crate::planner::effect::Effect;
+use crate::planner::effect::{Effect, Next};
 use crate::planner::inputs::DestinationFacts;
 use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::{HeldRef, Meaning};
@@ -137,7 +137,7 @@ impl Waiting {
     }
 
     /// A message joins those that wait for an opening.
-    pub fn join(known: Option<Self>, held: Held, opens: Timestamp) -> (Self, Effect) {
+    pub fn join(known: Option<Self>, held: Held, opens: Timestamp) -> Next<Self> {
         let destination = held.delivery.destination.clone();
         let fresh = || Self { destination, opens, held: Vec::new(), rest: Vec::new(), more: 0 };
         let mut waiting = known.unwrap_or_else(fresh);
@@ -151,7 +151,7 @@ impl Waiting {
             waiting.more = waiting.more.saturating_add(1);
         }
         let timer = waiting.looked_at(opens);
-        (waiting, timer)
+        (Some(waiting), vec![timer])
     }
 }
 

@@ -13,7 +13,7 @@ use crate::planner::timer::Meaning;
 use crate::planner::why::Decision;
 use crate::rules::{HoursChoice, Judgement, Rule, RuleSet};
 
-/// All that [`super::plan`] goes by, but for what is kept.
+/// All that [`super::plan()`] goes by, but for what is kept.
 #[derive(Debug)]
 pub struct Inputs<'a> {
     /// The present moment.

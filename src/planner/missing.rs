@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::clock::plus;
 use crate::event::{Event, MISSING};
-use crate::planner::effect::Effect;
+use crate::planner::effect::{Effect, Next};
 use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::Meaning;
 use crate::rules::Missing;
@@ -46,52 +46,45 @@ impl Awaited {
     }
 
     /// A rule that takes part is in force: it begins to wait, or goes on; its `for` may have changed meanwhile.
-    pub fn arm(known: Option<Self>, rule: &str, missing: &Missing, now: Timestamp) -> (Self, Option<Effect>) {
+    pub fn arm(known: Option<Self>, rule: &str, missing: &Missing, now: Timestamp) -> Next<Self> {
         let awaited = Self { rule: rule.into(), ..known.unwrap_or_else(|| Self::anew(rule, now)) };
         let timer = (!awaited.told).then(|| awaited.is_over(missing));
-        (awaited, timer)
+        (Some(awaited), timer.into_iter().collect())
     }
 
     /// A rule that takes no part is told of nothing, so it can't know what is missing: should it take part again, it begins
     /// to wait anew. An absence that it told stays told while its case is open.
-    pub fn suspend(self, rule: &str) -> (Option<Self>, Option<Effect>) {
-        if self.told { (Some(self), None) } else { (None, Some(Effect::DropTimer(id(&["missing", rule])))) }
+    pub fn suspend(self, rule: &str) -> Next<Self> {
+        if self.told { (Some(self), Vec::new()) } else { (None, vec![Effect::DropTimer(id(&["missing", rule]))]) }
     }
 
     /// No rule in force waits for it any more.
-    pub fn disarm(&self) -> Effect {
-        Effect::DropTimer(id(&["missing", &self.rule]))
+    pub fn disarm(self) -> Next<Self> {
+        (None, vec![Effect::DropTimer(id(&["missing", &self.rule]))])
     }
 
-    /// The case of an absence has closed: the waiting begins anew.
-    pub fn rearm(rule: &str, missing: &Missing, now: Timestamp) -> (Self, Effect) {
-        let awaited = Self::anew(rule, now);
-        let timer = awaited.is_over(missing);
-        (awaited, timer)
-    }
-
-    /// It came while no case of its absence was open.
-    pub fn came(known: Option<&Self>, rule: &str, missing: &Missing, now: Timestamp) -> (Self, Option<Effect>) {
+    /// It came while no case of its absence was open; or that case has closed (`known` is `None`): the waiting begins anew.
+    pub fn came(known: Option<Self>, rule: &str, missing: &Missing, now: Timestamp) -> Next<Self> {
         let awaited = Self::anew(rule, now);
         // A timer that is set already finds out by itself that its time has moved.
         let is_unset = known.is_none_or(|known| known.told);
         let timer = is_unset.then(|| awaited.is_over(missing));
-        (awaited, timer)
+        (Some(awaited), timer.into_iter().collect())
     }
 
     /// The time is over, unless one came since the timer was set. `identity` is what the rule's ids are made from.
-    pub fn due(self, rule: &str, missing: &Missing, identity: &str, now: Timestamp) -> (Self, Option<Effect>) {
+    pub fn due(self, rule: &str, missing: &Missing, identity: &str, now: Timestamp) -> Next<Self> {
         if self.told {
-            return (self, None);
+            return (Some(self), Vec::new());
         }
         if plus(self.since, missing.span) > now {
             let timer = Self { rule: rule.into(), ..self.clone() }.is_over(missing);
-            return (self, Some(timer));
+            return (Some(self), vec![timer]);
         }
         let own = id(&["own", MISSING, identity, &self.since.to_string()]);
         let data = json!({"rule": rule, "since": self.since, "for": span_text(missing.span)});
-        let event = Event::own(MISSING, &own, now, data);
-        (Self { told: true, ..self }, Some(Effect::OwnEvent(Box::new(event))))
+        let event = Effect::OwnEvent(Box::new(Event::own(MISSING, &own, now, data)));
+        (Some(Self { told: true, ..self }), vec![event])
     }
 
     /// Whether the own event that tells an absence still holds: else it came between that event and its planning.

@@ -1,6 +1,6 @@
 //! Decides what a batch of inbox entries and due timers leads to. Pure: what is known in, what to do out.
 //!
-//! [`keys()`] says what must be loaded, the store loads it into a [`Ledger`], and [`plan`] decides, synchronously and
+//! [`keys()`] says what must be loaded, the store loads it into a [`Ledger`], and [`plan()`] decides, synchronously and
 //! without I/O. It is the only code that changes cases, throttles, digests, mutes and timers, and it runs in one place
 //! at a time, so order is simple and every store gives the same result. When rules are first in force, [`arm`] brings
 //! what runs by the clock in line with them.
@@ -12,7 +12,10 @@
 //!   command, signal ─▶ close, ack, mute, replay; own events and fallbacks
 //! ```
 //!
-//! Each state machine is a file with one small document kind; [`ledger`] says what a document is.
+//! A state machine is a file with one small document kind and functions from state, input and the present moment to the next
+//! state and effects; it knows no other machine. The `flow` knows them all: it loads their documents, asks them in
+//! order, and carries their effects out. [`ledger`] says what a document is, and the modules stand in the order in which they
+//! use each other.
 
 pub mod ledger;
 pub mod why;
@@ -40,11 +43,11 @@ mod wanted;
 
 mod flow;
 mod pending;
-mod sweep;
 
 pub use self::case::Case;
 pub use self::flow::arm::{arm, arm_keys};
 pub use self::flow::load::keys;
+pub use self::flow::sweep::Sweep;
 use self::flow::{Planning, command, event, timer as due};
 pub use self::inputs::{DestinationFacts, Destinations, Entered, Fired, Inputs, Judged, What};
 pub use self::ledger::{DocChange, Key, Keys, Ledger, Timer};
@@ -52,7 +55,6 @@ pub use self::mute::Muting;
 pub use self::names::{names_for, rule_named};
 pub use self::pending::{CaseKeys, Farewell, Orphan, Pending, case_keys, orphans};
 pub use self::plan::{Cancel, End, Plan};
-pub use self::sweep::Sweep;
 
 /// Plans a batch: the entries in inbox order, then the timers in the order given. Total: whatever stands in an event,
 /// a document or a timer, there is a plan. What an entry changes is seen by those after it, so planning a batch and

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, json};
+use serde_json::json;
 
 use crate::event::{Event, Mute, Signal};
-use crate::planner::effect::{Effect, Now};
+use crate::planner::effect::{Effect, Next, Now, noticed};
 use crate::planner::names::present_name;
 use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::Meaning;
@@ -132,8 +132,15 @@ impl Muting {
         id(&["mute", mute])
     }
 
+    /// Someone asks for silence.
+    pub(crate) fn begin(mute: Mute) -> Next<Self> {
+        let muting = Self::of(mute);
+        let timer = muting.ends();
+        (Some(muting), vec![timer])
+    }
+
     /// The timer of its end.
-    pub(crate) fn ends(&self) -> Effect {
+    fn ends(&self) -> Effect {
         let name = self.mute.id.clone();
         Effect::set_timer(Self::timer_id(&name), self.mute.until, None, &Meaning::Mute { id: name })
     }
@@ -147,7 +154,7 @@ impl Muting {
     }
 
     /// Someone ends it before its time. One in a file is kept, so that the file doesn't begin it again.
-    pub(crate) fn end_by_hand(self, by: &str, in_file: bool, now: Now<'_>) -> (Option<Self>, Vec<Effect>) {
+    pub(crate) fn end_by_hand(self, by: &str, in_file: bool, now: Now<'_>) -> Next<Self> {
         if self.ended {
             return (Some(self), Vec::new());
         }
@@ -162,7 +169,7 @@ impl Muting {
     }
 
     /// Its time is over, or it was given more.
-    pub(crate) fn due(self, now: Now<'_>) -> (Option<Self>, Vec<Effect>) {
+    pub(crate) fn due(self, now: Now<'_>) -> Next<Self> {
         // Stores keep timers to the millisecond.
         if self.mute.until.as_millisecond() > now.at.as_millisecond() {
             let timer = self.ends();
@@ -217,8 +224,7 @@ impl Muting {
         if mute.from > now.at {
             return Vec::new();
         }
-        let mut data = Map::new();
-        for (name, value) in [
+        let data = [
             ("mute", json!(mute.id)),
             ("reason", json!(mute.reason)),
             ("by", json!(mute.by)),
@@ -227,12 +233,9 @@ impl Muting {
             ("until", json!(mute.until)),
             ("muted", json!(self.counts.values().sum::<u64>())),
             ("rules", json!(self.counts)),
-        ] {
-            data.insert(name.into(), value);
-        }
+        ];
         let (rule, destination) = (mute.rule.clone(), mute.destination.clone());
-        let kind = "fanfare.mute.ended".into();
-        let signal = Signal { kind, rule, destination, at: now.at, data, from_own: false, died: None };
+        let signal = Signal { rule, destination, ..noticed("fanfare.mute.ended", data, now.at) };
         vec![Effect::Signal(mute.id.clone(), Box::new(signal))]
     }
 }

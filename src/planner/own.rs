@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::plus;
 use crate::event::{Event, Signal};
-use crate::planner::effect::Effect;
+use crate::planner::effect::{Effect, Next, noticed};
 use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::Meaning;
 
@@ -85,7 +85,7 @@ impl<'a> NoticedId<'a> {
 
 impl Noticed {
     /// Something was noticed: it is told at once, or waits for the minute's end. `origin` tells it from others of its kind.
-    pub fn take(known: Option<Self>, origin: &str, signal: &Signal, now: Timestamp) -> (Self, Vec<Effect>) {
+    pub fn take(known: Option<Self>, origin: &str, signal: &Signal, now: Timestamp) -> Next<Self> {
         let at_once = known.as_ref().is_none_or(|known| known.until <= now);
         let mut noticed = known.unwrap_or_default();
         if noticed.count > 0 {
@@ -96,11 +96,11 @@ impl Noticed {
         }
         noticed.count = noticed.count.saturating_add(1);
         noticed.data = signal.data.clone();
-        if at_once { noticed.tell(&NoticedId::of(signal), origin, now) } else { (noticed, Vec::new()) }
+        if at_once { noticed.tell(&NoticedId::of(signal), origin, now) } else { (Some(noticed), Vec::new()) }
     }
 
     /// Makes the own event, and a minute's pause after it.
-    fn tell(self, of: &NoticedId<'_>, origin: &str, now: Timestamp) -> (Self, Vec<Effect>) {
+    fn tell(self, of: &NoticedId<'_>, origin: &str, now: Timestamp) -> Next<Self> {
         let NoticedId { kind, rule, destination } = *of;
         let mut data = self.data;
         for (name, value) in [("rule", rule), ("destination", destination)] {
@@ -118,19 +118,16 @@ impl Noticed {
         let timer = id(&["signal", kind, rule, destination]);
         let meaning = Meaning::Signal { kind: kind.into(), rule: rule.into(), destination: destination.into() };
         let effects = vec![Effect::OwnEvent(Box::new(event)), Effect::set_timer(timer, until, None, &meaning)];
-        (Self { until, ..Self::default() }, effects)
+        (Some(Self { until, ..Self::default() }), effects)
     }
 
     /// The minute is over: what came meanwhile is told as one, or nothing need be remembered.
-    pub fn due(self, of: &NoticedId<'_>, now: Timestamp) -> (Option<Self>, Vec<Effect>) {
-        if self.until > now {
-            return (Some(self), Vec::new());
+    pub fn due(self, of: &NoticedId<'_>, now: Timestamp) -> Next<Self> {
+        match self.count {
+            _ if self.until > now => (Some(self), Vec::new()),
+            0 => (None, Vec::new()),
+            _ => self.tell(of, "", now),
         }
-        if self.count == 0 {
-            return (None, Vec::new());
-        }
-        let (paused, effects) = self.tell(of, "", now);
-        (Some(paused), effects)
     }
 }
 
@@ -162,8 +159,8 @@ impl Unmatched {
     }
 
     /// An event came whose type no rule names: told once a day.
-    pub fn take(known: Option<Self>, event: &Event, origin: &str, now: Timestamp) -> (Self, Vec<Effect>) {
-        if let Some(known) = known.filter(|told| told.until > now) {
+    pub fn take(known: Option<Self>, event: &Event, origin: &str, now: Timestamp) -> Next<Self> {
+        if known.as_ref().is_some_and(|told| told.until > now) {
             return (known, Vec::new());
         }
         let (kind, until) = (&*event.kind, plus(now, DAY));
@@ -171,25 +168,11 @@ impl Unmatched {
         let timer = Effect::set_timer(id(&["unmatched", kind]), until, None, &meaning);
         let data = [("type", json!(kind)), ("source", json!(&*event.source)), ("event", json!(event.id.as_str()))];
         let signal = noticed("fanfare.event.unmatched", data, now);
-        (Self { until }, vec![timer, Effect::Signal(origin.into(), Box::new(signal))])
+        (Some(Self { until }), vec![timer, Effect::Signal(origin.into(), Box::new(signal))])
     }
 
     /// A type may be told again.
-    pub fn due(self, now: Timestamp) -> Option<Self> {
-        Some(self).filter(|told| told.until > now)
-    }
-}
-
-/// Something that the planner noticed, about no rule or destination. Data without a value is left out.
-pub(crate) fn noticed<const N: usize>(kind: &str, data: [(&str, Value); N], now: Timestamp) -> Signal {
-    let data = data.into_iter().filter(|(_, value)| !value.is_null());
-    Signal {
-        kind: kind.into(),
-        rule: None,
-        destination: None,
-        at: now,
-        data: data.map(|(name, value)| (name.to_owned(), value)).collect(),
-        from_own: false,
-        died: None,
+    pub fn due(self, now: Timestamp) -> Next<Self> {
+        (Some(self).filter(|told| told.until > now), Vec::new())
     }
 }

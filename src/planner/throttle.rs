@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{from_ms, plus};
-use crate::planner::effect::{Effect, Now};
+use crate::planner::effect::{Effect, Next, Now};
 use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::Meaning;
 use crate::planner::why::Outcome;
@@ -128,7 +128,7 @@ impl Window {
         throttle: &Throttle,
         of: &ThrottleId<'_>,
         now: Now<'_>,
-    ) -> (Self, Admission, Vec<Effect>) {
+    ) -> (Admission, Next<Self>) {
         let is_new = known.is_none();
         let mut effects: Vec<Effect> =
             is_new.then(|| of.looks_again(plus(now.at, throttle.every))).into_iter().collect();
@@ -137,7 +137,7 @@ impl Window {
         if window.count() < throttle.max {
             window.record(now.at);
             let held_back = std::mem::take(&mut window.held_back);
-            return (window, Admission::Passes(held_back), effects);
+            return (Admission::Passes(held_back), (Some(window), effects));
         }
         if !throttle.rest_digest {
             window.held_back = window.held_back.saturating_add(1);
@@ -145,20 +145,21 @@ impl Window {
         let frees = window.frees(throttle.max, now.at);
         let note = format!("more than {} within the throttle's window, until {}", throttle.max, now.said(frees));
         effects.push(Effect::action(Outcome::Throttled, of.action, None, note));
-        (window, Admission::HoldsBack(frees), effects)
+        (Admission::HoldsBack(frees), (Some(window), effects))
     }
 
     /// The rest went out as a digest: that is one message within the window, to however many destinations.
-    pub fn rest_told(&mut self, now: Timestamp) {
+    pub fn rest_told(mut self, now: Timestamp) -> Next<Self> {
         self.slide(SignedDuration::from_millis(self.every_ms), now);
         if self.rest_told != Some(now.as_millisecond()) {
             self.record(now);
         }
         self.rest_told = Some(now.as_millisecond());
+        (Some(self), Vec::new())
     }
 
     /// A window may be empty by now: then nothing of it is kept.
-    pub fn due(self, of: &ThrottleId<'_>, now: Now<'_>) -> (Option<Self>, Vec<Effect>) {
+    pub fn due(self, of: &ThrottleId<'_>, now: Now<'_>) -> Next<Self> {
         let last = from_ms(self.acted.last().map_or(i64::MIN, |(at_ms, _)| *at_ms));
         let mut until = plus(last, SignedDuration::from_millis(self.every_ms));
         if self.held_back > 0 {

@@ -149,8 +149,8 @@ fn admit(
         Some((Ok(of), throttle)) => (of, throttle),
     };
     let slot = of.slot(&work.names(said.rule));
-    let (window, admission, effects) = Window::admit(work.state.load(&slot), throttle, &of, work.now);
-    work.state.save(&slot, Some(&window));
+    let (admission, (window, effects)) = Window::admit(work.state.load(&slot), throttle, &of, work.now);
+    work.state.save(&slot, window.as_ref());
     let admitted = match admission {
         Admission::Passes(held_back) => Some(held_back),
         Admission::HoldsBack(frees) => {
@@ -196,9 +196,7 @@ fn share(said: &Announcement<'_>, case: Option<&Case>, due: Timestamp, suppresse
 
 fn gather(work: &mut Planning<'_>, rule: &Rule, share: Share, of: &DigestId<'_>, trace: &mut Trace) {
     let slot = of.slot(&work.names(rule));
-    let (collected, effects) = Collected::collect(work.state.load(&slot), share, of, work.now);
-    work.state.save(&slot, Some(&collected));
-    work.apply(effects, trace);
+    work.turn_told(&slot, trace, |known, now| Collected::collect(known, share, of, now));
 }
 
 /// Whether this tells a destination of the end of what it was told of before: that passes mutes and hours, or people would go
@@ -256,9 +254,7 @@ fn hold(work: &mut Planning<'_>, draft: Draft<'_>, case: Option<&Case>, opens: T
 /// A message joins those that wait for a moment at its destination.
 pub(crate) fn join(work: &mut Planning<'_>, held: Held, opens: Timestamp) {
     let slot = Waiting::slot(&held.delivery.destination, opens);
-    let (waiting, timer) = Waiting::join(work.state.load(&slot), held, opens);
-    work.state.save(&slot, Some(&waiting));
-    work.act([timer]);
+    work.turn(&slot, |known, _| Waiting::join(known, held, opens));
 }
 
 /// Makes the delivery, in its case's lane. A newer reminder takes the place of an untried one.

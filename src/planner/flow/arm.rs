@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::planner::flow::Planning;
+use crate::planner::flow::sweep::Sweep;
 use crate::planner::held::Waiting;
 use crate::planner::inputs::Destinations;
 use crate::planner::ledger::{Keys, Ledger};
@@ -14,7 +15,6 @@ use crate::planner::names::rule_named;
 use crate::planner::own::Noticed;
 use crate::planner::plan::Plan;
 use crate::planner::state::Doc;
-use crate::planner::sweep::Sweep;
 use crate::rules::RuleSet;
 
 /// What [`arm`] and [`Sweep::left`] need to know: of kinds of which there are few. Cases are not among them.
@@ -47,26 +47,18 @@ pub fn arm(rules: &RuleSet, destinations: &Destinations, ledger: Ledger, now: Ti
 }
 
 fn arm_missing(work: &mut Planning<'_>) {
-    let now = work.now.at;
     for awaited in work.state.all::<Awaited>() {
         if rule_named(work.rules, &awaited.rule).is_none_or(|rule| rule.missing.is_none()) {
-            work.state.save(&Awaited::slot(std::slice::from_ref(&awaited.rule)), None);
-            work.act([awaited.disarm()]);
+            work.due(&Awaited::slot(std::slice::from_ref(&awaited.rule)), |awaited, _| awaited.disarm());
         }
     }
     for rule in &work.rules.rules {
         let Some(missing) = &rule.missing else { continue };
         let (slot, name) = (Awaited::slot(&work.names(rule)), &rule.name.value);
-        let known = work.state.load(&slot);
-        let (kept, timer) = match known {
-            known if rule.enabled => {
-                let (awaited, timer) = Awaited::arm(known, name, missing, now);
-                (Some(awaited), timer)
-            }
-            Some(known) => known.suspend(name),
-            None => continue,
-        };
-        work.state.save(&slot, kept.as_ref());
-        work.act(timer);
+        if rule.enabled {
+            work.turn(&slot, |known, now| Awaited::arm(known, name, missing, now.at));
+        } else {
+            work.due(&slot, |awaited, _| awaited.suspend(name));
+        }
     }
 }

@@ -54,12 +54,10 @@ fn rearm_missing(work: &mut Planning<'_>, rule: &str) {
     let Some(rule) = rule_named(work.rules, rule) else { return };
     let Some(missing) = &rule.missing else { return };
     let slot = Awaited::slot(&names_of(work.rules, rule));
-    if !rule.enabled {
-        return work.state.save(&slot, None);
-    }
-    let (awaited, timer) = Awaited::rearm(&rule.name.value, missing, work.now.at);
-    work.state.save(&slot, Some(&awaited));
-    work.act([timer]);
+    work.turn(&slot, |_, now| match rule.enabled {
+        true => Awaited::came(None, &rule.name.value, missing, now.at),
+        false => (None, Vec::new()),
+    });
 }
 
 /// A case ends that no event closes: by hand, or forgotten.

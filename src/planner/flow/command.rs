@@ -49,23 +49,18 @@ fn acknowledge(work: &mut Planning<'_>, rule: &str, key: &str, by: &str) {
 
 /// Someone asks for silence.
 fn mute(work: &mut Planning<'_>, mute: &Mute) {
-    let muting = Muting::of(mute.clone());
-    work.state.save(&Muting::slot(&mute.id), Some(&muting));
-    work.act([muting.ends()]);
+    work.turn(&Muting::slot(&mute.id), |_, _| Muting::begin(mute.clone()));
     work.gather_mutes();
 }
 
 /// Someone ends a mute before its time.
 fn unmute(work: &mut Planning<'_>, mute: &str, by: &str) {
     let in_file = work.rules.mutes.iter().find(|file| file.mute.id == mute);
-    let slot = Muting::slot(mute);
-    let known = work.state.load(&slot).or_else(|| in_file.map(|file| Muting::in_file(file.mute.clone())));
-    if let Some(muting) = known {
-        let (kept, effects) = muting.end_by_hand(by, in_file.is_some(), work.now);
-        work.state.save(&slot, kept.as_ref());
-        work.act(effects);
-        work.gather_mutes();
-    }
+    work.turn(&Muting::slot(mute), |known, now| {
+        let muting = known.or_else(|| Some(Muting::in_file(in_file?.mute.clone())));
+        muting.map_or_else(|| (None, Vec::new()), |muting| muting.end_by_hand(by, in_file.is_some(), now))
+    });
+    work.gather_mutes();
 }
 
 /// Fanfare noticed something about itself: maybe a death, which falls back, and an own event in any case.
@@ -99,8 +94,5 @@ fn fall_back_to(work: &mut Planning<'_>, destination: &str, death: Death<'_>, tr
     if let Some(note) = work.muted(Audible { rule, destination, event: None, at: work.now.at }) {
         return trace.action(Outcome::Muted, action, Some(destination), format!("fallback {note}"));
     }
-    let slot = Fallen::slot(destination);
-    let (fallen, effects) = Fallen::take(work.state.load(&slot), destination, death, work.now);
-    work.state.save(&slot, Some(&fallen));
-    work.apply(effects, trace);
+    work.turn_told(&Fallen::slot(destination), trace, |known, now| Fallen::take(known, destination, death, now));
 }

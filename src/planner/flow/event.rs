@@ -3,6 +3,7 @@
 
 use crate::planner::case::{Case, MISSING_KEY};
 use crate::planner::closes::Closed;
+use crate::planner::effect::Now;
 use crate::planner::flow::announce::{Announcement, Occasion, announce};
 use crate::planner::flow::close::{Closing, end_case};
 use crate::planner::flow::{Planning, reasons};
@@ -56,11 +57,9 @@ fn unmatched(work: &mut Planning<'_>, judged: &Judged<'_>) {
     let mut trace = Trace::default();
     trace.rule(Outcome::Missed, format!("no rule names the type `{kind}`"));
     work.decide(trace, judged.seq, "");
-    let slot = Unmatched::slot(kind);
-    let known = work.state.load(&slot);
-    let (told, effects) = Unmatched::take(known, judged.event, &judged.seq.to_string(), work.now.at);
-    work.state.save(&slot, Some(&told));
-    work.act(effects);
+    work.turn(&Unmatched::slot(kind), |known, now| {
+        Unmatched::take(known, judged.event, &judged.seq.to_string(), now.at)
+    });
 }
 
 /// A closer's globs accepted the event, and its condition didn't.
@@ -89,11 +88,9 @@ fn closes(
     let (rule, created) = (judgement.rule, judged.event.created);
     let names = work.names(rule);
     // Also where no case is open: what it closes may come after it.
-    let slot = Closed::slot(&names, key);
-    let of = (rule.name.value.as_str(), key.as_str());
-    let (closed, timer) = Closed::remember(work.state.load(&slot), of, (created, judged.seq), work.now.at);
-    work.state.save(&slot, Some(&closed));
-    work.act([timer]);
+    work.turn_told(&Closed::slot(&names, key), trace, |known, now| {
+        Closed::remember(known, (&rule.name.value, key), (created, judged.seq), now.at)
+    });
     let Some(case) = work.case(&names, key) else {
         return trace.rule(Outcome::Closed, format!("closes case `{key}`, which was not open"));
     };
@@ -118,8 +115,6 @@ fn awaited(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
         };
     }
     let names = work.names(rule);
-    let slot = Awaited::slot(&names);
-    let known = work.state.load(&slot);
     if let Some(case) = work.case(&names, MISSING_KEY) {
         trace.rule(Outcome::Closed, "it came: closed the case");
         let judged_alone = work.rules.judge_rule(rule, judged.event);
@@ -127,9 +122,8 @@ fn awaited(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
     }
     trace.rule(Outcome::Closed, "it came");
     let Some(missing) = &rule.missing else { return };
-    let (awaited, timer) = Awaited::came(known.as_ref(), &rule.name.value, missing, work.now.at);
-    work.state.save(&slot, Some(&awaited));
-    work.act(timer);
+    let came = |known, now: Now<'_>| Awaited::came(known, &rule.name.value, missing, now.at);
+    work.turn_told(&Awaited::slot(&names), trace, came);
 }
 
 /// What comes of an event that a rule's globs accept.

@@ -18,7 +18,7 @@ use crate::planner::throttle::ThrottleId;
 use crate::planner::timer::Meaning;
 use crate::rules::{Action, ActionJudgement, Judgement, Rule};
 
-/// What [`plan`](crate::planner::plan) needs to know for these inputs. Few documents are of the kinds that are asked for
+/// What [`crate::planner::plan()`] needs to know for these inputs. Few documents are of the kinds that are asked for
 /// whole: mutes, and what a minute's coalescing keeps.
 pub fn keys(inputs: &Inputs<'_>) -> Keys {
     let mut wanted = Wanted { inputs, keys: Keys::default() };

@@ -1,7 +1,7 @@
 //! The flow: the only code that knows all state machines. It loads their documents, asks them in order, and carries out the
 //! effects that they ask for. There are three ways through it, a file each: `event` (also an event that is planned again),
-//! `timer` and `command` (what people ask for and what Fanfare noticed). All of them end in `announce` or `close`. `arm` is
-//! for rules that come into force, and `load` says what must be loaded before any of it.
+//! `timer` and `command` (what people ask for and what Fanfare noticed). All of them end in `announce` or `close`. `arm` and
+//! `sweep` are for rules that come into force, and `load` says what must be loaded before any of it.
 
 pub(crate) mod announce;
 pub(crate) mod arm;
@@ -9,6 +9,7 @@ pub(crate) mod close;
 pub(crate) mod command;
 pub(crate) mod event;
 pub(crate) mod load;
+pub(crate) mod sweep;
 pub(crate) mod timer;
 
 use std::collections::BTreeMap;
@@ -20,14 +21,14 @@ use crate::delivery::{Act, NewDelivery};
 use crate::event::{Event, Seq, Signal};
 use crate::planner::case::{Case, CaseRef};
 use crate::planner::closes::end_lanes;
-use crate::planner::effect::{Effect, Now};
+use crate::planner::effect::{Effect, Next, Now, noticed};
 use crate::planner::inputs::{DestinationFacts, Destinations};
 use crate::planner::ledger::{Ledger, Timer};
 use crate::planner::mute::{Audible, Mutes, Muting};
 use crate::planner::names::{identity, names_for, names_of, present_name};
-use crate::planner::own::{Failing, Noticed, NoticedId, noticed};
+use crate::planner::own::{Failing, Noticed, NoticedId};
 use crate::planner::plan::{Cancel, Plan};
-use crate::planner::state::State;
+use crate::planner::state::{Doc, Slot, State};
 use crate::planner::wanted::{Unwanted, unwanted};
 use crate::planner::why::{Outcome, Trace};
 use crate::rules::{Action, Judgement, Rule, RuleSet};
@@ -88,6 +89,33 @@ impl<'a> Planning<'a> {
         self.apply(effects, &mut Trace::default());
     }
 
+    /// One turn of a machine: its document is loaded, the machine says what is kept and what it asks for, and both are done.
+    pub fn turn<D: Doc>(&mut self, slot: &Slot<D>, turn: impl FnOnce(Option<D>, Now<'a>) -> Next<D>) {
+        self.turn_told(slot, &mut Trace::default(), turn);
+    }
+
+    /// The same, with its lines in this decision.
+    pub fn turn_told<D: Doc>(
+        &mut self,
+        slot: &Slot<D>,
+        trace: &mut Trace,
+        turn: impl FnOnce(Option<D>, Now<'a>) -> Next<D>,
+    ) {
+        let known = self.state.load(slot);
+        let was_there = known.is_some();
+        let (kept, effects) = turn(known, self.now);
+        // What is there and can't be read is left alone.
+        if was_there || kept.is_some() {
+            self.state.save(slot, kept.as_ref());
+        }
+        self.apply(effects, trace);
+    }
+
+    /// The turn of a machine that a timer was set for: nothing, if its document is gone.
+    pub fn due<D: Doc>(&mut self, slot: &Slot<D>, turn: impl FnOnce(D, Now<'a>) -> Next<D>) {
+        self.turn(slot, |known, now| known.map_or_else(|| (None, Vec::new()), |known| turn(known, now)));
+    }
+
     /// Calls off what a lane still has untried, in this plan and before it. A close's update is never called off.
     fn cancel(&mut self, cancel: Cancel) {
         let is_meant = |delivery: &NewDelivery| {
@@ -107,17 +135,20 @@ impl<'a> Planning<'a> {
         if !self.ends_a_failure(signal) && signal.from_own {
             return;
         }
-        let slot = NoticedId::of(signal).slot();
-        let (kept, effects) = Noticed::take(self.state.load(&slot), origin, signal, self.now.at);
-        self.state.save(&slot, Some(&kept));
-        self.act(effects);
+        let take = |known, now: Now<'_>| Noticed::take(known, origin, signal, now.at);
+        self.turn(&NoticedId::of(signal).slot(), take);
     }
 
     fn ends_a_failure(&mut self, signal: &Signal) -> bool {
-        let concerns = signal.destination.as_deref().filter(|_| Failing::is_about(signal));
-        let Some(slot) = concerns.map(Failing::slot) else { return false };
-        let (kept, ends) = Failing::pair(self.state.load(&slot), signal);
-        self.state.save(&slot, kept.as_ref());
+        let Some(destination) = signal.destination.as_deref().filter(|_| Failing::is_about(signal)) else {
+            return false;
+        };
+        let mut ends = false;
+        self.turn(&Failing::slot(destination), |known, _| {
+            let (kept, is_end) = Failing::pair(known, signal);
+            ends = is_end;
+            (kept, Vec::new())
+        });
         ends
     }
 

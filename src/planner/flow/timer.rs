@@ -15,7 +15,7 @@ use crate::planner::held::{Held, Opens, Rest, Waiting, opens, summarise};
 use crate::planner::inputs::{Carried, Fired};
 use crate::planner::missing::Awaited;
 use crate::planner::mute::{Audible, Muting};
-use crate::planner::names::{action_named, names_for, rule_named};
+use crate::planner::names::{action_named, names_for, present_name, rule_named};
 use crate::planner::own::{NoticedId, Unmatched};
 use crate::planner::reminders::{Brought, act_timer, align, end_timer, ends_otherwise, fire, realign, schedule_end};
 use crate::planner::renamed::{inherit, renamed};
@@ -36,31 +36,65 @@ pub(crate) fn timer(work: &mut Planning<'_>, fired: &Fired<'_>) {
     if let Some(reason) = &fired.parked {
         return park(work, fired, reason);
     }
-    let Some(meaning) = &fired.meaning else { return };
-    let carried = fired.carried.as_ref();
+    if let Some(meaning) = &fired.meaning {
+        come_due(work, meaning, fired.carried.as_ref());
+    }
+}
+
+fn come_due(work: &mut Planning<'_>, meaning: &Meaning, carried: Option<&Carried<'_>>) {
     match meaning {
         Meaning::Act { rule, key, nth, action } => {
-            work.nth_case(rule, key, *nth).into_iter().for_each(|case| act_due(work, case, action, carried));
+            if let Some(case) = work.nth_case(rule, key, *nth) {
+                act_due(work, case, action, carried);
+            }
         }
         Meaning::Rearm { rule, key, nth } => {
-            work.nth_case(rule, key, *nth).into_iter().for_each(|case| realign_due(work, case, carried));
+            if let Some(case) = work.nth_case(rule, key, *nth) {
+                realign_due(work, case, carried);
+            }
         }
         Meaning::End { rule, key, nth } => {
-            work.nth_case(rule, key, *nth).into_iter().for_each(|case| end_due(work, case, carried));
+            if let Some(case) = work.nth_case(rule, key, *nth) {
+                end_due(work, case, carried);
+            }
         }
         Meaning::Closing { case, ending, .. } => say_ended(work, case, ending, carried),
-        Meaning::Forget { rule, key } => forget_due(work, rule, key),
         Meaning::Digest { rule, action, key, destination, rest, .. } => {
             digest_due(work, DigestId { rule, action, key, destination, rest: *rest });
         }
         Meaning::Opens { destination, opens, .. } => hours_open(work, destination, &Waiting::slot(destination, *opens)),
-        Meaning::Throttle { rule, action, key } => throttle_due(work, ThrottleId { rule, action, key }),
-        Meaning::Signal { kind, rule, destination } => noticed_due(work, &NoticedId { kind, rule, destination }),
-        Meaning::Fallback { destination } => fallback_due(work, destination),
-        Meaning::Mute { id } => mute_due(work, id),
         Meaning::Missing { rule } => missing_due(work, rule),
-        Meaning::Unmatched { kind } => unmatched_due(work, kind),
+        Meaning::Forget { rule, key } => {
+            let of = (present_name(work.rules, rule), key.as_str());
+            let slot = Closed::slot(&names_for(work.rules, rule), key);
+            work.due(&slot, |closed, now| closed.due(of, now.at));
+        }
+        Meaning::Throttle { rule, action, key } => {
+            let of = ThrottleId { rule: present_name(work.rules, rule), action, key };
+            work.due(&of.slot(&names_for(work.rules, rule)), |window, now| window.due(&of, now));
+        }
+        Meaning::Signal { kind, rule, destination } => {
+            let of = NoticedId { kind, rule, destination };
+            work.due(&of.slot(), |noticed, now| noticed.due(&of, now.at));
+        }
+        Meaning::Fallback { destination } => {
+            let is_configured = work.facts(destination).is_some();
+            work.due(&Fallen::slot(destination), |fallen, now| fallen.due(destination, is_configured, now.at));
+        }
+        Meaning::Mute { id } => {
+            work.due(&Muting::slot(id), |muting, now| muting.due(now));
+            work.gather_mutes();
+        }
+        Meaning::Unmatched { kind } => work.due(&Unmatched::slot(kind), |told, now| told.due(now.at)),
     }
+}
+
+/// What should have come by now: an own event says so, and opens the case in its turn.
+fn missing_due(work: &mut Planning<'_>, rule: &str) {
+    let Some(rule) = rule_named(work.rules, rule).filter(|rule| rule.enabled) else { return };
+    let Some(missing) = &rule.missing else { return };
+    let (slot, identity) = (Awaited::slot(&work.names(rule)), work.identity(rule));
+    work.due(&slot, |awaited, now| awaited.due(&rule.name.value, missing, identity, now.at));
 }
 
 /// A timer that could not be planned.
@@ -171,23 +205,11 @@ fn end_due(work: &mut Planning<'_>, mut case: Case, carried: Option<&Carried<'_>
     say_ended(work, &case, &Ending::Forgotten, carried);
 }
 
-/// A close has been remembered for long enough.
-fn forget_due(work: &mut Planning<'_>, rule: &str, key: &str) {
-    let names = names_for(work.rules, rule);
-    let slot = Closed::slot(&names, key);
-    if let (Some(closed), Some(name)) = (work.state.load(&slot), names.first()) {
-        let (kept, timer) = closed.due((name, key), work.now.at);
-        work.state.save(&slot, kept.as_ref());
-        work.act(timer);
-    }
-}
-
 /// A digest goes out, by the words of the rule in force. Only hours and a mute of its rule or destination still stand in its
 /// way.
 fn digest_due(work: &mut Planning<'_>, of: DigestId<'_>) {
     let names = names_for(work.rules, of.rule);
-    let Some(name) = names.first() else { return };
-    let of = DigestId { rule: name, ..of };
+    let of = DigestId { rule: present_name(work.rules, of.rule), ..of };
     let slot = of.slot(&names);
     let Some(mut collected) = work.state.load(&slot) else { return };
     if let Some(timer) = collected.waits_on(&of, work.now.at) {
@@ -199,12 +221,9 @@ fn digest_due(work: &mut Planning<'_>, of: DigestId<'_>) {
     let is_told = tell_digest(work, &of, &collected, &mut trace);
     if of.rest && is_told {
         let throttle = ThrottleId { rule: of.rule, action: of.action, key: of.key }.slot(&names);
-        if let Some(mut window) = work.state.load(&throttle) {
-            window.rest_told(work.now.at);
-            work.state.save(&throttle, Some(&window));
-        }
+        work.due(&throttle, |window, now| window.rest_told(now.at));
     }
-    if let Some(row) = trace.row(0, name) {
+    if let Some(row) = trace.row(0, of.rule) {
         let rows = collected.events.iter().map(|event| Decision { event: *event, ..row.clone() });
         work.plan.whys.extend(rows);
     }
@@ -303,33 +322,37 @@ fn may_go(work: &mut Planning<'_>, mut held: Held, opened: Timestamp, trace: &mu
     let delivery = &mut held.delivery;
     let to = delivery.destination.clone();
     let action_id = delivery.action.clone();
-    let mut never = |outcome, note: String| {
+    let mut comes_to = |goes, outcome, note: String| {
         trace.action(outcome, &action_id, Some(&to), note);
-        Goes::Never
+        goes
     };
     let Some((rule, action)) = action_named(work.rules, &delivery.rule, &delivery.action) else {
         let note = "held, and then not sent: the rules in force no longer ask for it";
-        return never(Outcome::Cancelled, note.into());
+        return comes_to(Goes::Never, Outcome::Cancelled, note.into());
     };
     delivery.rule.clone_from(&rule.name.value);
     if work.facts(&to).is_none() {
-        return never(Outcome::Cancelled, format!("held, and then not sent: `{to}` is no longer configured"));
+        return comes_to(
+            Goes::Never,
+            Outcome::Cancelled,
+            format!("held, and then not sent: `{to}` is no longer configured"),
+        );
     }
     if let Some(belongs) = &held.case
         && let Some(why) = work.unwanted(belongs, &delivery.rule, held.reminder, Some(action))
     {
-        return never(why.outcome(), format!("held, and then not sent: {}", why.said(belongs)));
+        return comes_to(Goes::Never, why.outcome(), format!("held, and then not sent: {}", why.said(belongs)));
     }
     let message = Audible { rule: &delivery.rule, destination: &to, event: None, at: work.now.at };
     if let Some(note) = work.muted(message) {
-        return never(Outcome::Muted, note);
+        return comes_to(Goes::Never, Outcome::Muted, note);
     }
     match opens(action, work.facts(&to), work.now.at) {
-        Opens::Drop => return never(Outcome::Dropped, format!("dropped for `{to}`: outside hours")),
+        Opens::Drop => return comes_to(Goes::Never, Outcome::Dropped, format!("dropped for `{to}`: outside hours")),
         Opens::At(opens) => {
             if opens != opened {
                 let note = format!("held until {} (hours of `{to}`)", work.now.said(opens));
-                trace.action(Outcome::Held, &action_id, Some(&to), note);
+                comes_to(Goes::Later, Outcome::Held, note);
             }
             join(work, held, opens);
             return Goes::Later;
@@ -337,11 +360,10 @@ fn may_go(work: &mut Planning<'_>, mut held: Held, opened: Timestamp, trace: &mu
         Opens::Now | Opens::Never => {}
     }
     if quiet(work, rule, Occasion::Match, None) {
-        return never(Outcome::Shadow, format!("in shadow: would go to `{to}`"));
+        return comes_to(Goes::Never, Outcome::Shadow, format!("in shadow: would go to `{to}`"));
     }
-    never(Outcome::Matched, format!("held, and now goes to `{to}`"));
     held.delivery.due = work.now.at;
-    Goes::Now(Box::new(held))
+    comes_to(Goes::Now(Box::new(held)), Outcome::Matched, format!("held, and now goes to `{to}`"))
 }
 
 /// Whether a message of which the words are gone would still go.
@@ -382,70 +404,5 @@ fn note_summed(work: &mut Planning<'_>, destination: &str, going: &[Held], rest:
             case.summed.insert(destination.to_owned());
             work.save_case(&case);
         }
-    }
-}
-
-/// A throttle's window may be empty.
-fn throttle_due(work: &mut Planning<'_>, of: ThrottleId<'_>) {
-    let names = names_for(work.rules, of.rule);
-    let Some(name) = names.first() else { return };
-    let of = ThrottleId { rule: name, ..of };
-    let slot = of.slot(&names);
-    if let Some(window) = work.state.load(&slot) {
-        let (kept, effects) = window.due(&of, work.now);
-        work.state.save(&slot, kept.as_ref());
-        work.act(effects);
-    }
-}
-
-/// A minute of own events of one kind is over.
-fn noticed_due(work: &mut Planning<'_>, of: &NoticedId<'_>) {
-    let slot = of.slot();
-    if let Some(noticed) = work.state.load(&slot) {
-        let (kept, effects) = noticed.due(of, work.now.at);
-        work.state.save(&slot, kept.as_ref());
-        work.act(effects);
-    }
-}
-
-/// A minute of fallbacks is over: what came beyond the tenth goes as one.
-fn fallback_due(work: &mut Planning<'_>, destination: &str) {
-    let slot = Fallen::slot(destination);
-    let now = work.now.at;
-    let Some(fallen) = work.state.load(&slot).filter(|fallen| fallen.until <= now) else { return };
-    work.state.save(&slot, None);
-    if work.facts(destination).is_some() {
-        work.plan.deliveries.extend(fallen.summary(destination, now));
-    }
-}
-
-/// A mute's time is over.
-fn mute_due(work: &mut Planning<'_>, mute: &str) {
-    let slot = Muting::slot(mute);
-    if let Some(muting) = work.state.load(&slot) {
-        let (kept, effects) = muting.due(work.now);
-        work.state.save(&slot, kept.as_ref());
-        work.act(effects);
-        work.gather_mutes();
-    }
-}
-
-/// What should have come by now: an own event says so, and opens the case in its turn.
-fn missing_due(work: &mut Planning<'_>, rule: &str) {
-    let Some(rule) = rule_named(work.rules, rule).filter(|rule| rule.enabled) else { return };
-    let Some(missing) = &rule.missing else { return };
-    let slot = Awaited::slot(&work.names(rule));
-    if let Some(awaited) = work.state.load(&slot) {
-        let (kept, effect) = awaited.due(&rule.name.value, missing, work.identity(rule), work.now.at);
-        work.state.save(&slot, Some(&kept));
-        work.act(effect);
-    }
-}
-
-/// A type that no rule names may be told again.
-fn unmatched_due(work: &mut Planning<'_>, kind: &str) {
-    let slot = Unmatched::slot(kind);
-    if let Some(told) = work.state.load(&slot) {
-        work.state.save(&slot, told.due(work.now.at).as_ref());
     }
 }
