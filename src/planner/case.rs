@@ -52,7 +52,7 @@ pub struct Case {
     /// Where it was announced, by destination.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lanes: BTreeMap<String, Shown>,
-    /// Destinations that were told of it in a summary only.
+    /// Destinations where it was said in a summary only.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub summed: BTreeSet<String>,
     /// What runs by the clock, by action.
@@ -70,14 +70,14 @@ pub struct Shown {
     pub lane: Lane,
     /// The action that announced it.
     pub action: String,
-    /// The event that it told of.
+    /// The event that it was about.
     pub event: Seq,
 }
 
 /// A timed action of a case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scheduled {
-    /// The event that it tells of: the one at which it first held, mostly the opening; for an `at`, the one that brought
+    /// The event that it is about: the one at which it first held, mostly the opening; for an `at`, the one that brought
     /// the date.
     pub event: Seq,
     /// When it would be due first.

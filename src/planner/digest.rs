@@ -34,7 +34,7 @@ pub(crate) struct Collected {
     /// How many a throttle held back meanwhile.
     #[serde(default)]
     pub suppressed: u64,
-    /// The events among them that only a case's timer told of, with that case: closed or acknowledged by then, they are
+    /// The events among them that only a case's timer brought, with that case: closed or acknowledged by then, they are
     /// left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reminders: BTreeMap<Seq, CaseRef>,
@@ -152,7 +152,7 @@ impl Collected {
         match share.reminds_of {
             Some(case) if !self.events.contains(&event) => _ = self.reminders.insert(event, case),
             Some(_) => {}
-            // What tells of the match itself stays, whatever becomes of its case.
+            // What is about the match itself stays, whatever becomes of its case.
             None => _ = self.reminders.remove(&event),
         }
         if !self.events.contains(&event) {
@@ -185,7 +185,7 @@ impl Collected {
         told.events = self.events.iter().copied().collect();
         told.more = self.more;
         told.suppressed = self.suppressed;
-        // Reminders of one case all tell of its opening: the digests that they go into are told apart by their time.
+        // Reminders of one case are all about its opening: the digests that they go into differ by their time.
         let (first, due) = (self.first.to_string(), self.due.to_string());
         let of = DigestId { rule: identity, ..*of };
         let origin = id(&[&["digest"], &of.parts()[..], &[first.as_str(), due.as_str()]].concat());

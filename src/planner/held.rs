@@ -20,7 +20,7 @@ use crate::rules::{Action, HoursChoice};
 const HELD_MAX: usize = 100;
 /// Of how many older ones that is known. Of those before them only the number is kept.
 const REST_MAX: usize = 400;
-/// How many messages a summary tells of.
+/// How many messages a summary shows.
 const SUMMARY_MAX: usize = 50;
 /// And of how many events at most: a message may be a digest of many.
 const SUMMARY_EVENTS_MAX: usize = 1000;

@@ -104,7 +104,7 @@ pub enum What<'a> {
     Command(&'a Command),
     /// An event to be planned again.
     Replay {
-        /// The number of the round, 0 to make only what isn't there.
+        /// The number of the replay, 0 to make only what isn't there.
         again: u64,
         /// Only this rule.
         rule: Option<&'a str>,

@@ -52,7 +52,7 @@ impl Awaited {
         (Some(awaited), timer.into_iter().collect())
     }
 
-    /// A rule that takes no part is told of nothing, so it can't know what is missing: should it take part again, it begins
+    /// A rule that takes no part sees no event, so it can't know what is missing: should it take part again, it begins
     /// to wait anew. An absence that it told stays told while its case is open.
     pub fn suspend(self, rule: &str) -> Next<Self> {
         if self.told { (Some(self), Vec::new()) } else { (None, vec![Effect::DropTimer(id(&["missing", rule]))]) }

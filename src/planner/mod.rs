@@ -1,7 +1,7 @@
 //! Decides what a batch of inbox entries and due timers leads to. Pure: what is known in, what to do out.
 //!
 //! [`keys()`] says what must be loaded, the store loads it into a [`Ledger`], and [`plan()`] decides, synchronously and
-//! without I/O. It is the only code that changes cases, throttles, digests, mutes and timers, and it runs in one place
+//! without I/O. It is the only code that changes cases, throttles, digests, mutes and timers, and it runs once
 //! at a time, so order is simple and every store gives the same result. When rules are first in force, [`arm`] brings
 //! what runs by the clock in line with them.
 //!

@@ -60,7 +60,7 @@ pub(crate) struct Audible<'a> {
     pub rule: &'a str,
     pub destination: &'a str,
     pub event: Option<&'a Event>,
-    /// When what it tells of came to us.
+    /// When what it is about came to us.
     pub at: Timestamp,
 }
 

@@ -36,7 +36,7 @@ pub struct Pending {
 pub struct Farewell {
     /// The destinations whose channel changes what it showed.
     pub updates: Vec<String>,
-    /// Where `on_close` actions go, each where its own condition holds: to those that were told of the case.
+    /// Where `on_close` actions go, each where its own condition holds: where something of the case was said.
     pub says: Vec<String>,
 }
 

@@ -77,7 +77,7 @@ fn date(acted: &ActionJudgement<'_>) -> Result<Option<(Timestamp, Timestamp)>, S
     }
 }
 
-/// The timer of an action of a case, which brings the event that it tells of.
+/// The timer of an action of a case, which brings the event that it is about.
 pub(crate) fn act_timer(case: &Case, action: &str, event: Seq, due: Timestamp) -> Effect {
     let (rule, key) = (case.rule.clone(), case.key.clone());
     let meaning = Meaning::Act { rule, key, nth: case.nth, action: action.into() };

@@ -114,7 +114,7 @@ impl<'a> ThrottleId<'a> {
 /// What a throttle says.
 #[derive(Debug)]
 pub(crate) enum Admission {
-    /// It lets this through, after it held so many back.
+    /// It lets this through; how many it held back before.
     Passes(u64),
     /// It holds this back until then.
     HoldsBack(Timestamp),

@@ -34,12 +34,12 @@ pub(crate) enum Occasion {
 pub(crate) struct Announcement<'a> {
     pub rule: &'a Rule,
     pub acted: &'a ActionJudgement<'a>,
-    /// The event that it tells of.
+    /// The event that it is about.
     pub seq: Seq,
     pub event: &'a Event,
     /// What delivery ids are made from: the event, or a timer's firing.
     pub origin: String,
-    /// The round of a replay; else 0.
+    /// The number of a replay; else 0.
     pub again: u64,
     pub occasion: Occasion,
     /// What to say of the case where none is open: a replay opens none.
@@ -56,7 +56,7 @@ pub(crate) struct Draft<'a> {
 }
 
 impl Announcement<'_> {
-    /// When what it tells of came to us: mutes go by that.
+    /// When what it is about came to us: mutes go by that.
     fn at(&self, now: Timestamp) -> Timestamp {
         match self.occasion {
             Occasion::Match => self.event.received,
@@ -199,7 +199,7 @@ fn gather(work: &mut Planning<'_>, rule: &Rule, share: Share, of: &DigestId<'_>,
     work.turn_told(&slot, trace, |known, now| Collected::collect(known, share, of, now));
 }
 
-/// Whether this tells a destination of the end of what it was told of before: that passes mutes and hours, or people would go
+/// Whether this says at a destination the end of what was said there before: that passes mutes and hours, or people would go
 /// on with what is over.
 fn tells_the_end(occasion: Occasion, case: Option<&Case>, destination: &str) -> bool {
     occasion == Occasion::Close && case.is_some_and(|case| case.told(destination))
@@ -245,7 +245,7 @@ fn hold(work: &mut Planning<'_>, draft: Draft<'_>, case: Option<&Case>, opens: T
     let Draft { occasion, mut delivery, .. } = draft;
     let belongs = case.filter(|_| occasion != Occasion::Close).and_then(Case::awaited_by);
     if let (None, Some(shown)) = (&belongs, case.and_then(|case| case.lanes.get(&delivery.destination))) {
-        // It tells of the close, so it must not be dropped for it; what it stands beside is known already.
+        // It is about the close, so it must not be dropped for it; what it stands beside is known already.
         (delivery.lane, delivery.act) = (Some(shown.lane.clone()), Act::Again);
     }
     join(work, Held { delivery, case: belongs, reminder: occasion == Occasion::Reminder }, opens);

@@ -12,7 +12,7 @@ use crate::planner::state::id;
 use crate::planner::why::{Outcome, Trace, because};
 use crate::rules::{ActionJudgement, Held, Rule};
 
-/// What sets a close off, and what `on_close` tells of.
+/// What sets a close off, and what `on_close` is about.
 pub(crate) struct Closing<'a> {
     seq: Seq,
     event: Option<&'a Event>,

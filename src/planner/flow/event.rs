@@ -48,7 +48,7 @@ pub(crate) fn event(work: &mut Planning<'_>, judged: &Judged<'_>) {
     }
 }
 
-/// Tells of a type that no rule names.
+/// A type that no rule names is told.
 fn unmatched(work: &mut Planning<'_>, judged: &Judged<'_>) {
     if judged.named || judged.event.is_own() {
         return;
@@ -145,7 +145,7 @@ fn matched(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
             let announcement = announcement(judged, judgement.rule, acted);
             announce(work, &announcement, case.as_deref_mut(), trace);
         }
-        // After the announcement, so that a repeat counts from what it repeats.
+        // Also of one that spoke just now: it may repeat.
         if let Some(case) = case.as_deref_mut() {
             let by = Brought { event: judged.seq, created: Some(judged.event.created) };
             match schedule(case, acted, by, work.now) {
