@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use self::world::{World, places, rules_in, span};
 
+mod files;
 mod laws;
 mod world;
 

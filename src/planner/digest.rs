@@ -6,19 +6,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::plus;
-use crate::delivery::{Act, DeliveryId, NewDelivery};
+use crate::delivery::{DeliveryId, NewDelivery};
 use crate::event::Seq;
-use crate::planner::announce::{Announcement, Draft, Occasion, assignment};
-use crate::planner::book::{Doc, id};
-use crate::planner::case::Case;
-use crate::planner::hold::HeldCase;
-use crate::planner::inputs::{names_for, rule_named};
-use crate::planner::round::Round;
+use crate::planner::case::CaseRef;
+use crate::planner::draft::{Route, assignment};
+use crate::planner::effect::{Effect, Next, Now};
+use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::Meaning;
-use crate::planner::why::{Outcome, Trace};
-use crate::rules::DigestTime;
+use crate::planner::why::Outcome;
+use crate::rules::{Action, ActionJudgement, Digest, DigestTime, Rule};
 
-/// So many events a digest shows where nothing else is said: that of a throttle's rest.
+/// How many events a digest shows where nothing else is said: that of a throttle's rest.
 const LIMIT: usize = 50;
 
 /// What a digest for one destination holds, under the rule, action, key and destination.
@@ -36,9 +34,10 @@ pub(crate) struct Collected {
     /// How many a throttle held back meanwhile.
     #[serde(default)]
     pub suppressed: u64,
-    /// The events among them that only a case's timer told of, with that case: closed or taken by then, they are left out.
+    /// The events among them that only a case's timer brought, with that case: closed or acknowledged by then, they are
+    /// left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub reminders: BTreeMap<Seq, HeldCase>,
+    pub reminders: BTreeMap<Seq, CaseRef>,
 }
 
 impl Doc for Collected {
@@ -49,58 +48,111 @@ impl Doc for Collected {
     }
 }
 
-/// The last part of a digest's id: what it is made of.
-pub(crate) fn made_of(rest: bool) -> &'static str {
-    if rest { "rest" } else { "digest" }
+/// Which digest: that of a rule's action for one destination, apart by a key; the action's own, or its throttle's rest.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DigestId<'a> {
+    pub rule: &'a str,
+    pub action: &'a str,
+    pub key: &'a str,
+    pub destination: &'a str,
+    pub rest: bool,
 }
 
-/// Where a digest is kept, beyond its rule.
-struct Slot<'a> {
-    action: &'a str,
-    key: &'a str,
-    destination: &'a str,
-    rest: bool,
-}
-
-impl<'a> Slot<'a> {
-    fn parts(&self, rule: &'a str) -> [&'a str; 5] {
-        [rule, self.action, self.key, self.destination, made_of(self.rest)]
+impl<'a> DigestId<'a> {
+    /// The digest that a message of an action goes into, if it has one. `Err` says why its key is not known.
+    pub fn of(
+        rule: &'a str,
+        acted: &'a ActionJudgement<'_>,
+        destination: &'a str,
+    ) -> Option<(Result<Self, &'a str>, &'a Digest)> {
+        let digest = acted.action.digest.as_ref()?;
+        let key = match &acted.digest {
+            None => Ok(""),
+            Some(key) => key.as_deref().map_err(String::as_str),
+        };
+        let action = acted.action.id.as_str();
+        Some((key.map(|key| Self { rule, action, key, destination, rest: false }), digest))
     }
 
-    /// What the timer of what is collected there says.
-    fn meaning(&self, rule: &str, collected: &Collected) -> Meaning {
-        Meaning::Digest {
-            rule: rule.into(),
+    fn parts(&self) -> [&'a str; 5] {
+        let made_of = if self.rest { "rest" } else { "digest" };
+        [self.rule, self.action, self.key, self.destination, made_of]
+    }
+
+    /// Where it is kept, of the rule with these names.
+    pub fn slot(&self, names: &[String]) -> Slot<Collected> {
+        Slot::under(names, &self.parts()[1..])
+    }
+
+    fn goes_out(&self, collected: &Collected) -> Effect {
+        let meaning = Meaning::Digest {
+            rule: self.rule.into(),
             action: self.action.into(),
             key: self.key.into(),
             destination: self.destination.into(),
             rest: self.rest,
             cases: collected.reminders.values().map(|case| case.key.clone()).collect(),
-        }
+        };
+        Effect::set_timer(id(&[&["digest"], &self.parts()[..]].concat()), collected.due, None, &meaning)
     }
 }
 
 /// What comes into a digest with an announcement.
-struct Share {
+#[derive(Debug)]
+pub(crate) struct Share {
+    pub event: Seq,
     /// When a digest that begins with it goes out.
-    due: Timestamp,
-    limit: usize,
-    suppressed: u64,
-    /// The open case whose timer it is.
-    case: Option<HeldCase>,
+    pub due: Timestamp,
+    /// How many events the digest shows.
+    pub limit: usize,
+    /// How many a throttle held back before it.
+    pub suppressed: u64,
+    /// The open case whose reminder it is.
+    pub reminds_of: Option<CaseRef>,
+}
+
+/// When a digest that begins now goes out.
+pub(crate) fn first_due(digest: &Digest, now: Timestamp) -> Timestamp {
+    match &digest.when {
+        DigestTime::Every(span) => plus(now, *span),
+        DigestTime::At(times) => times.next(now),
+    }
+}
+
+/// How many events an action's digest shows.
+pub(crate) fn limit(action: &Action) -> usize {
+    action.digest.as_ref().map_or(LIMIT, |digest| digest.limit)
 }
 
 impl Collected {
-    fn new(due: Timestamp, first: Seq) -> Self {
-        Self { due, first, events: VecDeque::new(), more: 0, suppressed: 0, reminders: BTreeMap::new() }
+    /// An event comes in. The digest goes out when its first one said.
+    pub fn collect(known: Option<Self>, share: Share, of: &DigestId<'_>, now: Now<'_>) -> Next<Self> {
+        let is_new = known.is_none();
+        let mut collected = known.unwrap_or_else(|| Self {
+            due: share.due,
+            first: share.event,
+            events: VecDeque::new(),
+            more: 0,
+            suppressed: 0,
+            reminders: BTreeMap::new(),
+        });
+        let before = collected.reminders.clone();
+        collected.take_in(share);
+        // The timer names the cases whose reminders are in it, so that they are loaded with it.
+        let is_moved = is_new || collected.reminders != before;
+        let mut effects: Vec<Effect> = is_moved.then(|| of.goes_out(&collected)).into_iter().collect();
+        let note = format!("in the digest of {} for `{}`", now.said(collected.due), of.destination);
+        effects.push(Effect::action(Outcome::Digest, of.action, Some(of.destination), note));
+        (Some(collected), effects)
     }
 
-    /// Takes an event in; of more than the limit the oldest are only counted.
-    fn take(&mut self, event: Seq, share: Share) {
-        match share.case {
+    /// Of more than the limit the oldest are only counted.
+    fn take_in(&mut self, share: Share) {
+        let event = share.event;
+        match share.reminds_of {
             Some(case) if !self.events.contains(&event) => _ = self.reminders.insert(event, case),
             Some(_) => {}
-            // What tells of the match itself stays, whatever becomes of its case.
+            // What is about the match itself stays, whatever becomes of its case.
             None => _ = self.reminders.remove(&event),
         }
         if !self.events.contains(&event) {
@@ -114,162 +166,31 @@ impl Collected {
         }
         self.suppressed = self.suppressed.saturating_add(share.suppressed);
     }
-}
 
-/// The case that what is announced ends with: that of a timer's message. A case of its own ends with its timers, which is
-/// no reason to say nothing.
-fn reminds_of(said: &Announcement<'_>, case: Option<&Case>) -> Option<HeldCase> {
-    let case = case.filter(|case| said.occasion == Occasion::Reminder && !case.own)?;
-    Some(HeldCase { key: case.key.clone(), nth: case.nth })
-}
-
-impl Round<'_> {
-    /// Puts an announcement into the action's digest, if it has one. Where the digest's key is absent it acts at once.
-    pub fn collect(
-        &mut self,
-        said: &Announcement<'_>,
-        case: Option<&Case>,
-        destination: &str,
-        suppressed: u64,
-        trace: &mut Trace,
-    ) -> bool {
-        let action = said.acted.action;
-        let Some(digest) = &action.digest else { return false };
-        let key = match &said.acted.digest {
-            Some(Ok(key)) => key.as_str(),
-            None => "",
-            Some(Err(reason)) => {
-                trace.fail(format!("not in a digest: {reason}"));
-                return false;
-            }
-        };
-        let due = match &digest.when {
-            DigestTime::Every(span) => plus(self.now, *span),
-            DigestTime::At(times) => times.next(self.now),
-        };
-        let slot = Slot { action: &action.id, key, destination, rest: false };
-        let share = Share { due, limit: digest.limit, suppressed, case: reminds_of(said, case) };
-        self.gather(said, &slot, share, trace);
-        true
+    /// What is to be done when its time seems to have come: nothing but to wait on, if it hasn't.
+    pub fn waits_on(&self, of: &DigestId<'_>, now: Timestamp) -> Option<Effect> {
+        (self.due > now).then(|| of.goes_out(self))
     }
 
-    /// Puts what a throttle held back into a digest that goes out when its window ends.
-    pub fn collect_rest(
-        &mut self,
-        said: &Announcement<'_>,
-        case: Option<&Case>,
-        destination: &str,
-        (key, due): (&str, Timestamp),
-        trace: &mut Trace,
-    ) {
-        let action = said.acted.action;
-        let limit = action.digest.as_ref().map_or(LIMIT, |digest| digest.limit);
-        let slot = Slot { action: &action.id, key, destination, rest: true };
-        let share = Share { due, limit, suppressed: 0, case: reminds_of(said, case) };
-        self.gather(said, &slot, share, trace);
-    }
-
-    fn gather(&mut self, said: &Announcement<'_>, slot: &Slot<'_>, share: Share, trace: &mut Trace) {
-        let rule = said.rule.name.value.as_str();
-        let names = self.names(said.rule);
-        let parts = slot.parts(rule);
-        let known = self.book.adopt::<Collected>(&names, &parts[1..]);
-        let is_new = known.is_none();
-        let mut collected = known.unwrap_or_else(|| Collected::new(share.due, said.seq));
-        let before = collected.reminders.clone();
-        collected.take(said.seq, share);
-        if is_new || collected.reminders != before {
-            let meaning = slot.meaning(rule, &collected);
-            self.set_timer(id(&[&["digest"], &parts[..]].concat()), collected.due, None, &meaning);
-        }
-        let note = format!("in the digest of {} for `{}`", self.moment(collected.due), slot.destination);
-        trace.action(Outcome::Digest, slot.action, Some(slot.destination), note);
-        self.book.put(&parts, &collected);
-    }
-
-    /// A digest goes out, by the words of the rule in force. Only hours and a mute of its rule or destination still
-    /// stand in its way.
-    pub fn digest_due(&mut self, rule: &str, action: &str, key: &str, destination: &str, rest: bool) {
-        let names = names_for(self.rules, rule);
-        let Some(name) = names.first() else { return };
-        let slot = Slot { action, key, destination, rest };
-        let parts = slot.parts(name);
-        let Some(mut collected) = self.book.adopt::<Collected>(&names, &parts[1..]) else { return };
-        if collected.due > self.now {
-            let meaning = slot.meaning(name, &collected);
-            return self.set_timer(id(&[&["digest"], &parts[..]].concat()), collected.due, None, &meaning);
-        }
-        self.book.delete::<Collected>(&parts);
-        self.leave_out(&slot, &names, &mut collected);
-        let mut trace = Trace::default();
-        let is_told = self.tell_digest(&slot, name, &collected, &mut trace);
-        if rest && is_told {
-            self.rest_told(&names, action, key);
-        }
-        let name = rule_named(self.rules, name).map_or(name.as_str(), |rule| rule.name.value.as_str());
-        if let Some(row) = trace.row(0, name) {
-            let rows = collected.events.iter().map(|event| super::why::Decision { event: *event, ..row.clone() });
-            self.plan.whys.extend(rows);
-        }
-    }
-
-    /// Takes out the reminders of cases that have closed or were taken since.
-    fn leave_out(&mut self, slot: &Slot<'_>, names: &[String], collected: &mut Collected) {
-        let Some(name) = names.first() else { return };
-        let has_date = self.action_named(name, slot.action).is_some_and(|(_, action)| action.at.is_some());
-        for (event, belongs) in std::mem::take(&mut collected.reminders) {
-            let case = self.case(names, &belongs.key).filter(|case| case.nth == belongs.nth);
-            let (outcome, why) = match case.map(|case| case.acked.filter(|_| !has_date)) {
-                None => (Outcome::Closed, format!("case `{}` has closed", belongs.key)),
-                Some(Some(by)) => (Outcome::Cancelled, format!("{by} took the case")),
-                Some(None) => continue,
-            };
-            collected.events.retain(|collected| *collected != event);
-            let mut trace = Trace::default();
-            let note = format!("left out of the digest for `{}`: {why}", slot.destination);
-            trace.action(outcome, slot.action, Some(slot.destination), note);
-            self.plan.whys.extend(trace.row(event, name));
-        }
-    }
-
-    /// Sends it; says whether it may be.
-    fn tell_digest(&mut self, slot: &Slot<'_>, name: &str, collected: &Collected, trace: &mut Trace) -> bool {
-        let Slot { action, destination, .. } = *slot;
-        let cancelled = |trace: &mut Trace, note: &str| {
-            trace.action(Outcome::Cancelled, action, Some(destination), note);
-            false
-        };
-        let Some((rule, action)) = self.action_named(name, action) else {
-            return cancelled(trace, "its digest was not sent: the rules in force no longer ask for it");
-        };
-        if self.place(destination).is_none() {
-            return cancelled(trace, &format!("its digest was not sent: `{destination}` is no longer configured"));
-        }
-        if let Some(note) = self.muted(rule, destination, None, self.now) {
-            trace.action(Outcome::Muted, &action.id, Some(destination), format!("its digest was {note}"));
-            return false;
-        }
-        let Some(newest) = collected.events.back().copied() else { return false };
-        let mut assignment = assignment(action, newest, None);
-        assignment.events = collected.events.iter().copied().collect();
-        assignment.more = collected.more;
-        assignment.suppressed = collected.suppressed;
-        // Reminders of one case all tell of its opening: the digests that they go into are told apart by their time.
-        let told_apart = [collected.first.to_string(), collected.due.to_string()];
-        let told_apart = told_apart.each_ref().map(String::as_str);
-        let origin = id(&[&["digest"], &slot.parts(self.identity(rule))[..], &told_apart[..]].concat());
-        let delivery = NewDelivery {
-            id: DeliveryId::of(&origin, self.identity(rule), &action.id, destination, 0),
-            event: newest,
-            rule: rule.name.value.clone(),
-            action: action.id.clone(),
-            destination: destination.into(),
-            act: Act::Open,
-            lane: None,
-            due: self.now,
-            assignment,
-        };
-        self.deliver(Draft { rule, action, occasion: Occasion::Match, delivery }, None, trace);
-        true
+    /// The message of what it holds, by the words of the action in force. `identity` is what the rule's ids are made from.
+    pub fn message(
+        &self,
+        of: &DigestId<'_>,
+        (rule, action): (&Rule, &Action),
+        identity: &str,
+        now: Timestamp,
+    ) -> Option<NewDelivery> {
+        let newest = self.events.back().copied()?;
+        let mut told = assignment(action, newest, None);
+        told.events = self.events.iter().copied().collect();
+        told.more = self.more;
+        told.suppressed = self.suppressed;
+        // Reminders of one case are all about its opening: the digests that they go into differ by their time.
+        let (first, due) = (self.first.to_string(), self.due.to_string());
+        let of = DigestId { rule: identity, ..*of };
+        let origin = id(&[&["digest"], &of.parts()[..], &[first.as_str(), due.as_str()]].concat());
+        let id = DeliveryId::of(&origin, identity, &action.id, of.destination, 0);
+        let route = Route { rule: &rule.name.value, action: &action.id, destination: of.destination };
+        Some(route.delivery(id, newest, told, now))
     }
 }

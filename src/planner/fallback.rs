@@ -7,15 +7,16 @@ use serde::{Deserialize, Serialize};
 use crate::clock::plus;
 use crate::delivery::{Act, Assignment, DeliveryId, NewDelivery, Say, Severity};
 use crate::event::{Seq, Signal};
-use crate::planner::book::{Doc, id};
-use crate::planner::round::Round;
+use crate::planner::draft::{summary, words};
+use crate::planner::effect::{Effect, Next, Now};
+use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::Meaning;
-use crate::planner::why::{Outcome, Trace};
+use crate::planner::why::Outcome;
 
-/// So many go to a destination as they are within [`MINUTE`].
+/// How many go to a destination as they are within [`MINUTE`].
 const EACH_MAX: u64 = 10;
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
-/// So many events a summary shows.
+/// How many events a summary shows.
 const SUMMARY_MAX: usize = 50;
 
 /// What went to one destination as a fallback within a minute, and what waits for the summary.
@@ -53,111 +54,100 @@ impl Doc for Fallen {
     }
 }
 
-impl Round<'_> {
-    /// A delivery died. Its message goes to its destination's fallbacks; what was a fallback itself goes nowhere else,
-    /// and an update of what was shown is no message.
-    pub fn fall_back(&mut self, seq: Seq, died: &NewDelivery, signal: &Signal) {
-        if died.assignment.died.is_some() || died.act == Act::Close || self.places.shadow {
-            return;
-        }
-        let Some(place) = self.place(&died.destination) else { return };
-        let said = ["reason", "error", "last_error"].iter().find_map(|name| signal.data.get(*name)?.as_str());
-        let reason = format!("`{}`: {}", died.destination, said.unwrap_or("given up"));
-        let mut trace = Trace::default();
-        for destination in place.fallback.iter().filter(|name| **name != died.destination) {
-            self.fall_back_to(destination, seq, died, &reason, &mut trace);
-        }
-        self.plan.whys.extend(trace.row(died.event, &died.rule));
+/// A delivery that died, as its fallbacks see it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Death<'a> {
+    /// Where it was noticed.
+    pub seq: Seq,
+    pub died: &'a NewDelivery,
+    /// Why, in words.
+    pub reason: &'a str,
+}
+
+/// Whether a delivery that died goes to fallbacks: what was a fallback itself goes nowhere else, and an update of what was
+/// shown is no message.
+pub(crate) fn falls_back(died: &NewDelivery) -> bool {
+    died.assignment.died.is_none() && died.act != Act::Close
+}
+
+/// Why it died, in words.
+pub(crate) fn reason(died: &NewDelivery, signal: &Signal) -> String {
+    let said = ["reason", "error", "last_error"].iter().find_map(|name| signal.data.get(*name)?.as_str());
+    format!("`{}`: {}", died.destination, said.unwrap_or("given up"))
+}
+
+impl Fallen {
+    /// Where the minute of a destination is kept.
+    pub fn slot(destination: &str) -> Slot<Self> {
+        Slot::one(&[destination])
     }
 
-    fn fall_back_to(&mut self, destination: &str, seq: Seq, died: &NewDelivery, reason: &str, trace: &mut Trace) {
+    /// A message falls back to a destination.
+    pub fn take(known: Option<Self>, destination: &str, death: Death<'_>, now: Now<'_>) -> Next<Self> {
+        let Death { seq, died, reason } = death;
         let action = died.action.as_str();
-        if self.place(destination).is_none() {
-            let note = format!("fallback `{destination}` is not configured");
-            return trace.action(Outcome::Cancelled, action, Some(destination), note);
-        }
-        if let Some(note) = self.muted_named(&died.rule, destination, None, self.now) {
-            return trace.action(Outcome::Muted, action, Some(destination), format!("fallback {note}"));
-        }
-        let old = self.book.get::<Fallen>(&[destination]);
-        let known = old.clone().filter(|fallen| fallen.until > self.now);
-        let mut fallen = known.unwrap_or_else(|| {
-            let until = plus(self.now, MINUTE);
-            let meaning = Meaning::Fallback { destination: destination.into() };
-            self.set_timer(id(&["fallback", destination]), until, None, &meaning);
-            // A minute that is over, but whose timer has not been planned yet, may have left some.
-            let (rest, more) = old.map(|old| (old.rest, old.more)).unwrap_or_default();
-            Fallen { until, count: 0, rest, more }
-        });
+        let (mut fallen, timer) = Self::within(known, destination, now.at);
         fallen.count = fallen.count.saturating_add(1);
-        // The death's own place is part of the id: one that was tried again by hand, and died again, is told again.
+        // The death's own position is part of the id: one that was tried again by hand, and died again, is told again.
         let origin = id(&["fallback", died.id.as_str(), &seq.to_string()]);
         let id = DeliveryId::of(&origin, &died.rule, action, destination, 0);
+        let note = |note: String| Effect::action(Outcome::Fallback, action, Some(destination), note);
         if fallen.count > EACH_MAX {
-            let note = format!("in the summary of {} for fallback `{destination}`", self.moment(fallen.until));
-            trace.action(Outcome::Fallback, action, Some(destination), note);
             let (event, rule, severity) = (died.assignment.event, died.rule.clone(), died.assignment.severity);
             fallen.rest.push(Waits { id, event, rule, reason: reason.into(), severity });
             if fallen.rest.len() > SUMMARY_MAX {
                 fallen.rest.remove(0);
                 fallen.more = fallen.more.saturating_add(1);
             }
-        } else {
-            trace.action(Outcome::Fallback, action, Some(destination), format!("goes to fallback `{destination}`"));
-            let mut assignment = died.assignment.clone();
-            assignment.died = Some(reason.into());
-            // Names from the mentions of another destination mean nothing here.
-            assignment.mention.clear();
-            self.plan.deliveries.push(NewDelivery {
-                id,
-                destination: destination.into(),
-                act: Act::Open,
-                lane: None,
-                due: self.now,
-                assignment,
-                ..died.clone()
-            });
+            let waits = note(format!("in the summary of {} for fallback `{destination}`", now.said(fallen.until)));
+            return (Some(fallen), timer.into_iter().chain([waits]).collect());
         }
-        self.book.put(&[destination], &fallen);
+        let goes = note(format!("goes to fallback `{destination}`"));
+        let mut assignment = died.assignment.clone();
+        assignment.died = Some(reason.into());
+        // Names from the mentions of another destination mean nothing here.
+        assignment.mention.clear();
+        let (lane, due, destination) = (None, now.at, destination.into());
+        let delivery = NewDelivery { id, destination, act: Act::Open, lane, due, assignment, ..died.clone() };
+        (Some(fallen), timer.into_iter().chain([goes, Effect::Deliver(Box::new(delivery))]).collect())
     }
 
-    /// The minute is over: what came beyond the tenth goes as one.
-    pub fn fallback_due(&mut self, destination: &str) {
-        let Some(fallen) = self.book.get::<Fallen>(&[destination]).filter(|fallen| fallen.until <= self.now) else {
-            return;
-        };
-        self.book.delete::<Fallen>(&[destination]);
-        let Some(last) = fallen.rest.last() else { return };
-        if self.place(destination).is_none() {
-            return;
+    /// The minute that runs, or one that begins.
+    fn within(known: Option<Self>, destination: &str, now: Timestamp) -> (Self, Option<Effect>) {
+        match known {
+            Some(known) if known.until > now => (known, None),
+            over => {
+                let until = plus(now, MINUTE);
+                let meaning = Meaning::Fallback { destination: destination.into() };
+                let timer = Effect::set_timer(id(&["fallback", destination]), until, None, &meaning);
+                // A minute that is over, but whose timer has not been planned yet, may have left some.
+                let (rest, more) = over.map(|over| (over.rest, over.more)).unwrap_or_default();
+                (Self { until, count: 0, rest, more }, Some(timer))
+            }
         }
-        let mut events: Vec<Seq> = fallen.rest.iter().map(|waits| waits.event).collect();
+    }
+
+    /// The minute is over: what came beyond the tenth goes as one message, where the destination still is.
+    pub fn due(self, destination: &str, is_configured: bool, now: Timestamp) -> Next<Self> {
+        if self.until > now {
+            return (Some(self), Vec::new());
+        }
+        let summary = self.rest.last().filter(|_| is_configured).map(|last| self.summary(last, destination, now));
+        (None, summary.into_iter().map(|delivery| Effect::Deliver(Box::new(delivery))).collect())
+    }
+
+    fn summary(&self, last: &Waits, destination: &str, now: Timestamp) -> NewDelivery {
+        let mut events: Vec<Seq> = self.rest.iter().map(|waits| waits.event).collect();
         events.sort_unstable();
         events.dedup();
-        let all = fallen.more.saturating_add(u64::try_from(fallen.rest.len()).unwrap_or_default());
+        let all = self.more.saturating_add(u64::try_from(self.rest.len()).unwrap_or_default());
+        let told = Assignment {
+            severity: self.rest.iter().filter_map(|waits| waits.severity).max(),
+            more: self.more,
+            died: Some(format!("{all} deliveries died, the last one for {}", last.reason)),
+            ..words(Say::Summary, events.last().copied().unwrap_or(last.event))
+        };
         let origin = id(&["fallbacks", last.id.as_str()]);
-        self.plan.deliveries.push(NewDelivery {
-            id: DeliveryId::of(&origin, "", "summary", destination, 0),
-            event: last.event,
-            rule: last.rule.clone(),
-            action: "summary".into(),
-            destination: destination.into(),
-            act: Act::Open,
-            lane: None,
-            due: self.now,
-            assignment: Assignment {
-                say: Say::Summary,
-                severity: fallen.rest.iter().filter_map(|waits| waits.severity).max(),
-                with: serde_json::Map::new(),
-                mention: Vec::new(),
-                event: events.last().copied().unwrap_or(last.event),
-                events,
-                more: fallen.more,
-                suppressed: 0,
-                parts: Vec::new(),
-                case: None,
-                died: Some(format!("{all} deliveries died, the last one for {}", last.reason)),
-            },
-        });
+        summary(&origin, (&last.rule, destination), last.event, Assignment { events, ..told }, now)
     }
 }

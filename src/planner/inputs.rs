@@ -1,4 +1,4 @@
-//! What a planning round is told: the batch, judged, and the configuration as plain data.
+//! What planning is told: the batch, judged, and the configuration as plain data.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,12 @@ use serde_json::Value;
 
 use crate::event::{Command, Entry, Event, Item, MISSING, Seq, Signal};
 use crate::planner::ledger::DueTimer;
+use crate::planner::names::rule_named;
 use crate::planner::timer::Meaning;
 use crate::planner::why::Decision;
 use crate::rules::{HoursChoice, Judgement, Rule, RuleSet};
 
-/// All that [`super::plan`] goes by, but for the ledger.
+/// All that [`super::plan()`] goes by, but for what is kept.
 #[derive(Debug)]
 pub struct Inputs<'a> {
     /// The present moment.
@@ -20,7 +21,7 @@ pub struct Inputs<'a> {
     /// The rules in force.
     pub rules: &'a RuleSet,
     /// The destinations in force.
-    pub places: &'a Destinations,
+    pub destinations: &'a Destinations,
     /// The entries, in inbox order.
     pub entries: Vec<Entered<'a>>,
     /// The timers that have come due, by due time and id.
@@ -60,7 +61,7 @@ pub struct DestinationFacts {
 /// An event with what every rule makes of it.
 #[derive(Debug)]
 pub struct Judged<'a> {
-    /// Its place in the inbox.
+    /// Its position in the inbox.
     pub seq: Seq,
     /// The event.
     pub event: &'a Event,
@@ -85,7 +86,7 @@ impl<'a> Judged<'a> {
     }
 }
 
-/// One place of the inbox, ready to be planned.
+/// One position of the inbox, ready to be planned.
 #[derive(Debug)]
 pub struct Entered<'a> {
     /// Its position.
@@ -94,7 +95,7 @@ pub struct Entered<'a> {
     pub what: What<'a>,
 }
 
-/// What stands at one place of the inbox, with what is needed to plan it.
+/// What stands at one position of the inbox, with what is needed to plan it.
 #[derive(Debug)]
 pub enum What<'a> {
     /// An event.
@@ -103,7 +104,7 @@ pub enum What<'a> {
     Command(&'a Command),
     /// An event to be planned again.
     Replay {
-        /// The number of the round, 0 to make only what isn't there.
+        /// The number of the replay, 0 to make only what isn't there.
         again: u64,
         /// Only this rule.
         rule: Option<&'a str>,
@@ -124,7 +125,7 @@ pub enum What<'a> {
 }
 
 impl<'a> Entered<'a> {
-    /// Judges what stands at a place. `replayed` is the event that a [`Command::Replay`] names, if it is still there.
+    /// Judges what stands at a position. `replayed` is the event that a [`Command::Replay`] names, if it is still there.
     pub fn new(rules: &'a RuleSet, entry: &'a Entry, replayed: Option<(Seq, &'a Event)>) -> Self {
         let what = match &entry.item {
             Item::Event(event) => What::Event(Judged::new(rules, entry.seq, event)),
@@ -207,21 +208,4 @@ fn names_type(rule: &Rule, event: &Event) -> bool {
     let missing = rule.missing.iter().map(|missing| &missing.events);
     let mut globs = std::iter::once(&rule.events).chain(closers).chain(missing);
     globs.any(|globs| globs.accept(&event.kind, event.is_own()))
-}
-
-/// The rule with this name, else the one that had it before.
-pub fn rule_named<'a>(rules: &'a RuleSet, name: &str) -> Option<&'a Rule> {
-    let called = rules.rules.iter().find(|rule| rule.name.value == name);
-    called.or_else(|| rules.rules.iter().find(|rule| rule.formerly.iter().any(|former| former == name)))
-}
-
-/// The names under which a rule's state may stand: its own first, then former ones that no other rule bears now.
-pub(crate) fn names_of(rules: &RuleSet, rule: &Rule) -> Vec<String> {
-    let former = rule.formerly.iter().filter(|former| !rules.rules.iter().any(|other| &other.name.value == *former));
-    std::iter::once(&rule.name.value).chain(former).cloned().collect()
-}
-
-/// The same for the name of a rule that may be gone.
-pub fn names_for(rules: &RuleSet, name: &str) -> Vec<String> {
-    rule_named(rules, name).map_or_else(|| vec![name.to_owned()], |rule| names_of(rules, rule))
 }

@@ -1,4 +1,5 @@
-//! `missing`: a case that opens when what should come has not come for a time, and closes with the next.
+//! `missing`: what a rule waits for, and for how long. When it has not come in time, an own event says so, which opens a
+//! case in its turn; the next that comes closes that.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,14 +7,10 @@ use serde_json::{Value, json};
 
 use crate::clock::plus;
 use crate::event::{Event, MISSING};
-use crate::planner::book::{Doc, id};
-use crate::planner::close::Closing;
-use crate::planner::inputs::{Judged, names_of, rule_named};
-use crate::planner::matching::MISSING_KEY;
-use crate::planner::round::{Round, reasons};
+use crate::planner::effect::{Effect, Next};
+use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::Meaning;
-use crate::planner::why::{Outcome, Trace, because};
-use crate::rules::{Held, Judgement, Missing, Rule, Why};
+use crate::rules::Missing;
 use crate::yaml::span_text;
 
 /// What a rule waits for, under its name. Armed when the rule is first loaded, and it lasts.
@@ -33,118 +30,66 @@ impl Doc for Awaited {
 }
 
 impl Awaited {
-    fn from(rule: &str, since: Timestamp) -> Self {
-        Self { rule: rule.into(), since, told: false }
-    }
-}
-
-impl Round<'_> {
-    /// Waits no longer for what no rule in force speaks of.
-    pub fn disarm_missing(&mut self) {
-        for awaited in self.book.all::<Awaited>() {
-            if rule_named(self.rules, &awaited.rule).is_none_or(|rule| rule.missing.is_none()) {
-                self.book.delete::<Awaited>(&[&awaited.rule]);
-                self.drop_timer(id(&["missing", &awaited.rule]));
-            }
-        }
+    /// Where it is kept, of the rule with these names.
+    pub fn slot(names: &[String]) -> Slot<Self> {
+        Slot::under(names, &[])
     }
 
-    /// A rule that takes no part hears of nothing, so it can't tell what is missing: should it take part again, it begins
+    /// Waits from now on.
+    fn anew(rule: &str, now: Timestamp) -> Self {
+        Self { rule: rule.into(), since: now, told: false }
+    }
+
+    fn is_over(&self, missing: &Missing) -> Effect {
+        let meaning = Meaning::Missing { rule: self.rule.clone() };
+        Effect::set_timer(id(&["missing", &self.rule]), plus(self.since, missing.span), None, &meaning)
+    }
+
+    /// A rule that takes part is in force: it begins to wait, or goes on; its `for` may have changed meanwhile.
+    pub fn arm(known: Option<Self>, rule: &str, missing: &Missing, now: Timestamp) -> Next<Self> {
+        let awaited = Self { rule: rule.into(), ..known.unwrap_or_else(|| Self::anew(rule, now)) };
+        let timer = (!awaited.told).then(|| awaited.is_over(missing));
+        (Some(awaited), timer.into_iter().collect())
+    }
+
+    /// A rule that takes no part sees no event, so it can't know what is missing: should it take part again, it begins
     /// to wait anew. An absence that it told stays told while its case is open.
-    pub fn suspend_missing(&mut self, rule: &Rule) {
-        let names = names_of(self.rules, rule);
-        let name = rule.name.value.as_str();
-        if self.book.adopt::<Awaited>(&names, &[]).is_some_and(|awaited| !awaited.told) {
-            self.book.delete::<Awaited>(&[name]);
-            self.drop_timer(id(&["missing", name]));
-        }
+    pub fn suspend(self, rule: &str) -> Next<Self> {
+        if self.told { (Some(self), Vec::new()) } else { (None, vec![Effect::DropTimer(id(&["missing", rule]))]) }
     }
 
-    /// Begins to wait, or goes on; the rule's `for` may have changed meanwhile.
-    pub fn arm_missing(&mut self, rule: &Rule, missing: &Missing) {
-        let names = names_of(self.rules, rule);
-        let name = rule.name.value.as_str();
-        let known = self.book.adopt::<Awaited>(&names, &[]);
-        let mut awaited = known.unwrap_or_else(|| Awaited::from(name, self.now));
-        awaited.rule = name.into();
-        self.book.put(&[name], &awaited);
-        if !awaited.told {
-            self.set_missing(name, plus(awaited.since, missing.span));
-        }
+    /// No rule in force waits for it any more.
+    pub fn disarm(self) -> Next<Self> {
+        (None, vec![Effect::DropTimer(id(&["missing", &self.rule]))])
     }
 
-    fn set_missing(&mut self, rule: &str, due: Timestamp) {
-        self.set_timer(id(&["missing", rule]), due, None, &Meaning::Missing { rule: rule.into() });
-    }
-
-    /// The case has closed: the waiting begins anew, if its rule takes part.
-    pub fn rearm_missing(&mut self, rule: &str) {
-        let Some(rule) = rule_named(self.rules, rule) else { return };
-        let Some(missing) = &rule.missing else { return };
-        let name = rule.name.value.as_str();
-        if !rule.enabled {
-            return self.book.delete::<Awaited>(&[name]);
-        }
-        self.book.put(&[name], &Awaited::from(name, self.now));
-        self.set_missing(name, plus(self.now, missing.span));
-    }
-
-    /// Something came that may be what was awaited.
-    pub fn awaited(&mut self, judged: &Judged<'_>, judgement: &Judgement<'_>, trace: &mut Trace) {
-        reasons(judgement, trace);
-        if judgement.arrived {
-            return self.arrived(judged, judgement.rule, trace);
-        }
-        match judgement.why.as_ref().map(Why::held) {
-            Some(Held::Failed) => trace.fail(format!("`missing`: {}", because(judgement.why.as_ref()))),
-            _ => trace.rule(Outcome::Missed, format!("not what is awaited: {}", because(judgement.why.as_ref()))),
-        }
-    }
-
-    fn arrived(&mut self, judged: &Judged<'_>, rule: &Rule, trace: &mut Trace) {
-        let names = self.names(rule);
-        let name = rule.name.value.as_str();
-        let known = self.book.adopt::<Awaited>(&names, &[]);
-        if let Some(case) = self.case(&names, MISSING_KEY) {
-            trace.rule(Outcome::Closed, "it came: closed the case");
-            let judged_alone = self.rules.judge_rule(rule, judged.event);
-            self.end_case(&case, Some(rule), &Closing::by_event(judged, &judged_alone.on_close), trace);
-            return;
-        }
-        trace.rule(Outcome::Closed, "it came");
-        self.book.put(&[name], &Awaited::from(name, self.now));
+    /// It came while no case of its absence was open; or that case has closed (`known` is `None`): the waiting begins anew.
+    pub fn came(known: Option<Self>, rule: &str, missing: &Missing, now: Timestamp) -> Next<Self> {
+        let awaited = Self::anew(rule, now);
         // A timer that is set already finds out by itself that its time has moved.
-        if let (None | Some(Awaited { told: true, .. }), Some(missing)) = (known, &rule.missing) {
-            self.set_missing(name, plus(self.now, missing.span));
-        }
+        let is_unset = known.is_none_or(|known| known.told);
+        let timer = is_unset.then(|| awaited.is_over(missing));
+        (Some(awaited), timer.into_iter().collect())
     }
 
-    /// The time is over: an own event tells it, and opens the case in its turn.
-    pub fn missing_due(&mut self, rule: &str) {
-        let Some(rule) = rule_named(self.rules, rule).filter(|rule| rule.enabled) else { return };
-        let Some(missing) = &rule.missing else { return };
-        let names = self.names(rule);
-        let name = rule.name.value.as_str();
-        let Some(awaited) = self.book.adopt::<Awaited>(&names, &[]).filter(|awaited| !awaited.told) else { return };
-        let due = plus(awaited.since, missing.span);
-        if due > self.now {
-            return self.set_missing(name, due);
+    /// The time is over, unless one came since the timer was set. `identity` is what the rule's ids are made from.
+    pub fn due(self, rule: &str, missing: &Missing, identity: &str, now: Timestamp) -> Next<Self> {
+        if self.told {
+            return (Some(self), Vec::new());
         }
-        let own = id(&["own", MISSING, self.identity(rule), &awaited.since.to_string()]);
-        let data = json!({"rule": name, "since": awaited.since, "for": span_text(missing.span)});
-        self.plan.events.push(Event::own(MISSING, &own, self.now, data));
-        self.book.put(&[name], &Awaited { told: true, ..awaited });
+        if plus(self.since, missing.span) > now {
+            let timer = Self { rule: rule.into(), ..self.clone() }.is_over(missing);
+            return (Some(self), vec![timer]);
+        }
+        let own = id(&["own", MISSING, identity, &self.since.to_string()]);
+        let data = json!({"rule": rule, "since": self.since, "for": span_text(missing.span)});
+        let event = Effect::OwnEvent(Box::new(Event::own(MISSING, &own, now, data)));
+        (Some(Self { told: true, ..self }), vec![event])
     }
 
-    /// Whether the own event that tells an absence still holds, or it came meanwhile.
-    pub fn opens_missing(&mut self, judged: &Judged<'_>, rule: &Rule, trace: &mut Trace) -> bool {
-        let names = self.names(rule);
-        let awaited = self.book.adopt::<Awaited>(&names, &[]);
-        let since = judged.event.data().get("since").and_then(Value::as_str).and_then(|since| since.parse().ok());
-        let holds = awaited.is_some_and(|awaited| awaited.told && Some(awaited.since) == since);
-        if !holds {
-            trace.rule(Outcome::Late, "it came after all");
-        }
-        holds
+    /// Whether the own event that tells an absence still holds: else it came between that event and its planning.
+    pub fn is_absent(known: Option<&Self>, told_by: &Event) -> bool {
+        let since = told_by.data().get("since").and_then(Value::as_str).and_then(|since| since.parse().ok());
+        known.is_some_and(|awaited| awaited.told && Some(awaited.since) == since)
     }
 }

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, json};
+use serde_json::json;
 
 use crate::event::{Event, Mute, Signal};
-use crate::planner::book::{Doc, id};
-use crate::planner::inputs::rule_named;
-use crate::planner::round::Round;
+use crate::planner::effect::{Effect, Next, Now, noticed};
+use crate::planner::names::present_name;
+use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::Meaning;
-use crate::rules::{FileMute, Held, Rule};
+use crate::rules::{FileMute, Held, RuleSet};
 
-/// A mute as the ledger keeps it, under kind `mute` and its id; for one from a file, what it has muted.
+/// A mute as it is kept, under kind `mute` and its id; for one from a file, what it has muted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Muting {
     /// What is muted, for how long, by whom and why.
@@ -33,13 +33,19 @@ impl Doc for Muting {
     const KIND: &'static str = "mute";
 }
 
+/// The mutes that may apply, ready to be asked.
+#[derive(Debug, Default)]
+pub(crate) struct Mutes<'a>(Vec<Active<'a>>);
+
 /// A mute ready to be asked.
-pub(crate) struct ActiveMute<'a> {
-    mute: Mute,
+#[derive(Debug)]
+pub(crate) struct Active<'a> {
+    pub mute: Mute,
     test: Test<'a>,
 }
 
 /// What `events` and `when` of a mute come to.
+#[derive(Debug)]
 enum Test<'a> {
     InFile(&'a FileMute),
     AtRunTime(Box<FileMute>),
@@ -47,143 +53,62 @@ enum Test<'a> {
     Broken,
 }
 
-impl Test<'_> {
-    fn accepts(&self, event: &Event) -> bool {
-        match self {
-            Test::InFile(test) => test.accepts(event) == Held::Held,
-            Test::AtRunTime(test) => test.accepts(event) == Held::Held,
-            Test::Broken => false,
+/// A message, as mutes see it. Without an event (a digest, a summary, a fallback) only mutes that ask for no particular
+/// events apply.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Audible<'a> {
+    pub rule: &'a str,
+    pub destination: &'a str,
+    pub event: Option<&'a Event>,
+    /// When what it is about came to us.
+    pub at: Timestamp,
+}
+
+impl Active<'_> {
+    /// Whether it stands in a file.
+    pub fn in_file(&self) -> bool {
+        matches!(self.test, Test::InFile(_))
+    }
+
+    fn accepts(&self, event: Option<&Event>) -> bool {
+        match (&self.test, event) {
+            (Test::Broken, _) => false,
+            (_, None) => self.mute.events.is_empty() && self.mute.when.is_none(),
+            (Test::InFile(test), Some(event)) => test.accepts(event) == Held::Held,
+            (Test::AtRunTime(test), Some(event)) => test.accepts(event) == Held::Held,
         }
     }
 }
 
-impl Round<'_> {
-    /// Gathers the mutes of files and ledger.
-    pub fn load_mutes(&mut self) {
-        let known: Vec<Muting> = self.book.all();
-        let (rules, now) = (self.rules, self.now);
+impl<'a> Mutes<'a> {
+    /// The mutes of files, and those that were made at run time.
+    pub fn of(rules: &'a RuleSet, known: Vec<Muting>, now: Timestamp) -> Self {
         let in_files = rules.mutes.iter().filter(|file| {
             let ended = known.iter().any(|known| known.mute.id == file.mute.id && known.ended);
             // Events that came while it held may be planned a little after its end.
             !ended && file.mute.from <= now
         });
-        self.mutes = in_files.map(|file| ActiveMute { mute: file.mute.clone(), test: Test::InFile(file) }).collect();
+        let in_files = in_files.map(|file| Active { mute: file.mute.clone(), test: Test::InFile(file) });
+        let mut all: Vec<Active<'a>> = in_files.collect();
         for muting in known.into_iter().filter(|known| !known.in_file) {
             let test = rules.mute(&muting.mute).map_or(Test::Broken, |test| Test::AtRunTime(Box::new(test)));
-            self.mutes.push(ActiveMute { mute: muting.mute, test });
+            all.push(Active { mute: muting.mute, test });
         }
-        self.mutes.sort_by(|a, b| a.mute.id.cmp(&b.mute.id));
+        all.sort_by(|a, b| a.mute.id.cmp(&b.mute.id));
+        Self(all)
     }
 
-    /// Whether a message of a rule to a destination is muted, and why in words. Without an event (a digest, a summary,
-    /// a fallback) only mutes that ask for no particular events apply. Counts it.
-    pub fn muted(&mut self, rule: &Rule, destination: &str, event: Option<&Event>, at: Timestamp) -> Option<String> {
-        self.muted_named(&rule.name.value, destination, event, at)
-    }
-
-    /// The same for a rule that may be gone.
-    pub fn muted_named(
-        &mut self,
-        rule: &str,
-        destination: &str,
-        event: Option<&Event>,
-        at: Timestamp,
-    ) -> Option<String> {
-        if self.mutes.is_empty() {
-            return None;
-        }
-        let present = rule_named(self.rules, rule).map_or(rule, |rule| rule.name.value.as_str());
-        let rules = self.rules;
-        let covers = |active: &&ActiveMute<'_>| {
+    /// The mute that keeps a message back, if one does.
+    pub fn covering(&self, rules: &RuleSet, said: &Audible<'_>) -> Option<&Active<'a>> {
+        let covers = |active: &&Active<'_>| {
             let mute = &active.mute;
-            let names =
-                |name: &String| rule_named(rules, name).map_or(name.as_str(), |r| r.name.value.as_str()) == present;
-            mute.from <= at
-                && at < mute.until
-                && mute.rule.as_ref().is_none_or(names)
-                && mute.destination.as_ref().is_none_or(|name| name == destination)
-                && match event {
-                    Some(event) => active.test.accepts(event),
-                    None => mute.events.is_empty() && mute.when.is_none() && !matches!(active.test, Test::Broken),
-                }
+            mute.from <= said.at
+                && said.at < mute.until
+                && mute.rule.as_ref().is_none_or(|rule| present_name(rules, rule) == present_name(rules, said.rule))
+                && mute.destination.as_ref().is_none_or(|name| name == said.destination)
+                && active.accepts(said.event)
         };
-        let active = self.mutes.iter().find(covers)?;
-        let (mute, in_file) = (active.mute.clone(), matches!(active.test, Test::InFile(_)));
-        let known = self.book.get::<Muting>(&[&mute.id]);
-        let mut muting = known.unwrap_or_else(|| Muting { in_file, ..Muting::of(mute.clone()) });
-        *muting.counts.entry(present.to_owned()).or_default() += 1;
-        self.book.put(&[&mute.id], &muting);
-        Some(format!("muted until {} by {}: {}", self.moment(mute.until), mute.by, mute.reason))
-    }
-
-    /// Someone asks for silence.
-    pub fn mute(&mut self, mute: &Mute) {
-        self.begin_mute(Muting::of(mute.clone()));
-        self.load_mutes();
-    }
-
-    /// Writes a mute and sets its end.
-    pub fn begin_mute(&mut self, muting: Muting) {
-        let name = muting.mute.id.clone();
-        self.set_timer(id(&["mute", &name]), muting.mute.until, None, &Meaning::Mute { id: name.clone() });
-        self.book.put(&[&name], &muting);
-    }
-
-    /// Someone ends a mute before its time.
-    pub fn unmute(&mut self, name: &str, by: &str) {
-        let in_file = self.rules.mutes.iter().find(|file| file.mute.id == name);
-        let known = self.book.get::<Muting>(&[name]);
-        let Some(muting) = known.or_else(|| in_file.map(|file| Muting::in_file(file.mute.clone()))) else { return };
-        if muting.ended {
-            return;
-        }
-        self.end_mute(&muting, &format!("ended by {by}"));
-        if in_file.is_some() {
-            self.begin_mute(Muting { ended: true, in_file: true, ..muting });
-        } else {
-            self.book.delete::<Muting>(&[name]);
-            self.drop_timer(id(&["mute", name]));
-        }
-        self.load_mutes();
-    }
-
-    /// A mute's time is over.
-    pub fn mute_due(&mut self, name: &str) {
-        let Some(muting) = self.book.get::<Muting>(&[name]) else { return };
-        // Stores keep timers to the millisecond.
-        if muting.mute.until.as_millisecond() > self.now.as_millisecond() {
-            return self.begin_mute(muting);
-        }
-        if !muting.ended {
-            self.end_mute(&muting, "its time is over");
-        }
-        self.book.delete::<Muting>(&[name]);
-        self.load_mutes();
-    }
-
-    /// Tells the end of a mute, with its counts.
-    pub fn end_mute(&mut self, muting: &Muting, ended: &str) {
-        let mute = &muting.mute;
-        if mute.from > self.now {
-            return;
-        }
-        let mut data = Map::new();
-        for (name, value) in [
-            ("mute", json!(mute.id)),
-            ("reason", json!(mute.reason)),
-            ("by", json!(mute.by)),
-            ("ended", json!(ended)),
-            ("from", json!(mute.from)),
-            ("until", json!(mute.until)),
-            ("muted", json!(muting.counts.values().sum::<u64>())),
-            ("rules", json!(muting.counts)),
-        ] {
-            data.insert(name.into(), value);
-        }
-        let (rule, destination) = (mute.rule.clone(), mute.destination.clone());
-        let kind = "fanfare.mute.ended".into();
-        let signal = Signal { kind, rule, destination, at: self.now, data, from_own: false, died: None };
-        self.signal(&mute.id, &signal);
+        self.0.iter().find(covers)
     }
 }
 
@@ -196,5 +121,121 @@ impl Muting {
     /// What a mute from a file has muted: nothing yet.
     pub(crate) fn in_file(mute: Mute) -> Self {
         Self { in_file: true, ..Self::of(mute) }
+    }
+
+    /// Where it is kept.
+    pub(crate) fn slot(mute: &str) -> Slot<Self> {
+        Slot::one(&[mute])
+    }
+
+    fn timer_id(mute: &str) -> String {
+        id(&["mute", mute])
+    }
+
+    /// Someone asks for silence.
+    pub(crate) fn begin(mute: Mute) -> Next<Self> {
+        let muting = Self::of(mute);
+        let timer = muting.ends();
+        (Some(muting), vec![timer])
+    }
+
+    /// The timer of its end.
+    fn ends(&self) -> Effect {
+        let name = self.mute.id.clone();
+        Effect::set_timer(Self::timer_id(&name), self.mute.until, None, &Meaning::Mute { id: name })
+    }
+
+    /// It kept a message of this rule back. With the words for why.
+    pub(crate) fn keeps_back(known: Option<Self>, active: &Active<'_>, rule: &str, now: Now<'_>) -> (Self, String) {
+        let mute = &active.mute;
+        let mut muting = known.unwrap_or_else(|| Self { in_file: active.in_file(), ..Self::of(mute.clone()) });
+        *muting.counts.entry(rule.to_owned()).or_default() += 1;
+        (muting, format!("muted until {} by {}: {}", now.said(mute.until), mute.by, mute.reason))
+    }
+
+    /// Someone ends it before its time. One in a file is kept, so that the file doesn't begin it again.
+    pub(crate) fn end_by_hand(self, by: &str, in_file: bool, now: Now<'_>) -> Next<Self> {
+        if self.ended {
+            return (Some(self), Vec::new());
+        }
+        let mut effects = self.told(&format!("ended by {by}"), now);
+        if in_file {
+            let ended = Self { ended: true, in_file: true, ..self };
+            effects.push(ended.ends());
+            return (Some(ended), effects);
+        }
+        effects.push(Effect::DropTimer(Self::timer_id(&self.mute.id)));
+        (None, effects)
+    }
+
+    /// Its time is over, or it was given more.
+    pub(crate) fn due(self, now: Now<'_>) -> Next<Self> {
+        // Stores keep timers to the millisecond.
+        if self.mute.until.as_millisecond() > now.at.as_millisecond() {
+            let timer = self.ends();
+            return (Some(self), vec![timer]);
+        }
+        (None, if self.ended { Vec::new() } else { self.told("its time is over", now) })
+    }
+
+    /// Rules come into force: the mutes of their files begin or go on, and those that were taken out of a file have
+    /// ended. Gives what becomes of each document, in order.
+    pub(crate) fn arm(
+        mut known: Vec<Self>,
+        files: &[FileMute],
+        now: Now<'_>,
+    ) -> (Vec<(String, Option<Self>)>, Vec<Effect>) {
+        let (mut docs, mut effects) = (Vec::new(), Vec::new());
+        let in_files = |id: &str| files.iter().any(|file| file.mute.id == id);
+        for file in files {
+            if file.mute.until <= now.at || known.iter().any(|muting| muting.mute == file.mute) {
+                continue;
+            }
+            // Its reason, its author or its end were edited: it goes on, with what it has counted.
+            let same = |muting: &Self| {
+                muting.mute.id == file.mute.id
+                    || (muting.in_file && !in_files(&muting.mute.id) && muting.mute.silences_as(&file.mute))
+            };
+            let old = known.iter().position(same).map(|at| known.remove(at));
+            if let Some(old) = old.as_ref().filter(|old| old.mute.id != file.mute.id) {
+                docs.push((old.mute.id.clone(), None));
+                effects.push(Effect::DropTimer(Self::timer_id(&old.mute.id)));
+            }
+            let muting = old.unwrap_or_else(|| Self::in_file(file.mute.clone()));
+            // One that a person ended begins again where its file gives it more time.
+            let ended = muting.ended && file.mute.until <= muting.mute.until;
+            let muting = Self { mute: file.mute.clone(), in_file: true, ended, ..muting };
+            effects.push(muting.ends());
+            docs.push((muting.mute.id.clone(), Some(muting)));
+        }
+        for muting in known.into_iter().filter(|muting| muting.in_file && !in_files(&muting.mute.id)) {
+            if !muting.ended {
+                effects.extend(muting.told("taken out of the rules", now));
+            }
+            effects.push(Effect::DropTimer(Self::timer_id(&muting.mute.id)));
+            docs.push((muting.mute.id, None));
+        }
+        (docs, effects)
+    }
+
+    /// The account of it at its end. One that never began has none.
+    fn told(&self, ended: &str, now: Now<'_>) -> Vec<Effect> {
+        let mute = &self.mute;
+        if mute.from > now.at {
+            return Vec::new();
+        }
+        let data = [
+            ("mute", json!(mute.id)),
+            ("reason", json!(mute.reason)),
+            ("by", json!(mute.by)),
+            ("ended", json!(ended)),
+            ("from", json!(mute.from)),
+            ("until", json!(mute.until)),
+            ("muted", json!(self.counts.values().sum::<u64>())),
+            ("rules", json!(self.counts)),
+        ];
+        let (rule, destination) = (mute.rule.clone(), mute.destination.clone());
+        let signal = Signal { rule, destination, ..noticed("fanfare.mute.ended", data, now.at) };
+        vec![Effect::Signal(mute.id.clone(), Box::new(signal))]
     }
 }

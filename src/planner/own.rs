@@ -8,18 +8,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::clock::plus;
-use crate::event::{Event, Seq, Signal};
-use crate::planner::book::{Doc, id};
-use crate::planner::inputs::Judged;
-use crate::planner::round::Round;
+use crate::event::{Event, Signal};
+use crate::planner::effect::{Effect, Next, noticed};
+use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::Meaning;
-use crate::planner::why::{Outcome, Trace};
 
 /// One own event of the same kind, rule and destination within this.
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 /// A type that no rule names is told once within this.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
-/// So many earlier ones are told in full beside the last; the rest only by number.
+/// How many earlier ones are told in full beside the last; the rest only by number.
 const OTHERS_MAX: usize = 9;
 
 /// What came of one kind, rule and destination since the last own event about it, under these three.
@@ -65,26 +63,30 @@ impl Doc for Failing {
     const KIND: &'static str = "failing";
 }
 
-impl Round<'_> {
-    /// Fanfare noticed something about itself.
-    pub fn noticed(&mut self, seq: Seq, signal: &Signal) {
-        if let Some(died) = &signal.died {
-            self.fall_back(seq, died, signal);
-        }
-        self.signal(&seq.to_string(), signal);
+/// What is noticed together: one kind, rule and destination.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NoticedId<'a> {
+    pub kind: &'a str,
+    pub rule: &'a str,
+    pub destination: &'a str,
+}
+
+impl<'a> NoticedId<'a> {
+    pub fn of(signal: &'a Signal) -> Self {
+        let part = |name: &'a Option<String>| name.as_deref().unwrap_or_default();
+        Self { kind: &signal.kind, rule: part(&signal.rule), destination: part(&signal.destination) }
     }
 
-    /// Makes an own event of a signal, or keeps it for the next. `origin` tells it from others of its kind.
-    pub fn signal(&mut self, origin: &str, signal: &Signal) {
-        let ends_what_was_told = self.pair(signal);
-        if signal.from_own && !ends_what_was_told {
-            return;
-        }
-        let rule = signal.rule.clone().unwrap_or_default();
-        let destination = signal.destination.clone().unwrap_or_default();
-        let parts = [signal.kind.as_str(), rule.as_str(), destination.as_str()];
-        let known = self.book.get::<Noticed>(&parts);
-        let at_once = known.as_ref().is_none_or(|known| known.until <= self.now);
+    /// Where it is kept.
+    pub fn slot(&self) -> Slot<Noticed> {
+        Slot::one(&[self.kind, self.rule, self.destination])
+    }
+}
+
+impl Noticed {
+    /// Something was noticed: it is told at once, or waits for the minute's end. `origin` tells it from others of its kind.
+    pub fn take(known: Option<Self>, origin: &str, signal: &Signal, now: Timestamp) -> Next<Self> {
+        let at_once = known.as_ref().is_none_or(|known| known.until <= now);
         let mut noticed = known.unwrap_or_default();
         if noticed.count > 0 {
             noticed.others.push(Value::Object(std::mem::take(&mut noticed.data)));
@@ -94,120 +96,83 @@ impl Round<'_> {
         }
         noticed.count = noticed.count.saturating_add(1);
         noticed.data = signal.data.clone();
-        if at_once {
-            self.tell_noticed(&parts, noticed, origin);
-        } else {
-            self.book.put(&parts, &noticed);
-        }
-    }
-
-    /// Keeps that a destination's failing was told, until it is well again. Whether this is that end.
-    fn pair(&mut self, signal: &Signal) -> bool {
-        let Some(destination) = signal.destination.as_deref() else { return false };
-        match signal.kind.as_str() {
-            "fanfare.destination.failing" if !signal.from_own => {
-                self.book.put(&[destination], &Failing { since: signal.at });
-                false
-            }
-            "fanfare.destination.recovered" => {
-                let was_told = self.book.get::<Failing>(&[destination]).is_some();
-                if was_told {
-                    self.book.delete::<Failing>(&[destination]);
-                }
-                was_told
-            }
-            _ => false,
-        }
+        if at_once { noticed.tell(&NoticedId::of(signal), origin, now) } else { (Some(noticed), Vec::new()) }
     }
 
     /// Makes the own event, and a minute's pause after it.
-    fn tell_noticed(&mut self, parts: &[&str; 3], noticed: Noticed, origin: &str) {
-        let [kind, rule, destination] = *parts;
-        let mut data = noticed.data;
+    fn tell(self, of: &NoticedId<'_>, origin: &str, now: Timestamp) -> Next<Self> {
+        let NoticedId { kind, rule, destination } = *of;
+        let mut data = self.data;
         for (name, value) in [("rule", rule), ("destination", destination)] {
             if !value.is_empty() {
                 data.insert(name.into(), value.into());
             }
         }
-        data.insert("count".into(), noticed.count.into());
-        if !noticed.others.is_empty() {
-            data.insert("others".into(), noticed.others.into());
+        data.insert("count".into(), self.count.into());
+        if !self.others.is_empty() {
+            data.insert("others".into(), self.others.into());
         }
-        let own = id(&["own", kind, rule, destination, origin, &self.now.to_string()]);
-        self.plan.events.push(Event::own(kind, &own, self.now, Value::Object(data)));
-        let until = plus(self.now, MINUTE);
-        self.book.put(parts, &Noticed { until, ..Noticed::default() });
-        let (kind, rule, destination) = (kind.into(), rule.into(), destination.into());
-        let timer = id(&["signal", parts[0], parts[1], parts[2]]);
-        self.set_timer(timer, until, None, &Meaning::Signal { kind, rule, destination });
+        let own = id(&["own", kind, rule, destination, origin, &now.to_string()]);
+        let event = Event::own(kind, &own, now, Value::Object(data));
+        let until = plus(now, MINUTE);
+        let timer = id(&["signal", kind, rule, destination]);
+        let meaning = Meaning::Signal { kind: kind.into(), rule: rule.into(), destination: destination.into() };
+        let effects = vec![Effect::OwnEvent(Box::new(event)), Effect::set_timer(timer, until, None, &meaning)];
+        (Some(Self { until, ..Self::default() }), effects)
     }
 
     /// The minute is over: what came meanwhile is told as one, or nothing need be remembered.
-    pub fn signal_due(&mut self, kind: &str, rule: &str, destination: &str) {
-        let parts = [kind, rule, destination];
-        let Some(noticed) = self.book.get::<Noticed>(&parts).filter(|noticed| noticed.until <= self.now) else {
-            return;
-        };
-        if noticed.count == 0 {
-            return self.book.delete::<Noticed>(&parts);
+    pub fn due(self, of: &NoticedId<'_>, now: Timestamp) -> Next<Self> {
+        match self.count {
+            _ if self.until > now => (Some(self), Vec::new()),
+            0 => (None, Vec::new()),
+            _ => self.tell(of, "", now),
         }
-        self.tell_noticed(&parts, noticed, "");
+    }
+}
+
+impl Failing {
+    /// Where it is kept.
+    pub fn slot(destination: &str) -> Slot<Self> {
+        Slot::one(&[destination])
     }
 
-    /// A rule, or the planning of something, failed.
-    pub fn signal_failed<const N: usize>(
-        &mut self,
-        origin: &str,
-        rule: Option<&str>,
-        from_own: bool,
-        data: [(&str, Value); N],
-    ) {
-        let data = data.into_iter().filter(|(_, value)| !value.is_null());
-        let signal = Signal {
-            kind: "fanfare.rule.failed".into(),
-            rule: rule.map(str::to_owned),
-            destination: None,
-            at: self.now,
-            data: data.map(|(name, value)| (name.to_owned(), value)).collect(),
-            from_own,
-            died: None,
-        };
-        self.signal(origin, &signal);
+    /// Whether this is the beginning or the end of such a failure.
+    pub fn is_about(signal: &Signal) -> bool {
+        matches!(signal.kind.as_str(), "fanfare.destination.failing" | "fanfare.destination.recovered")
     }
 
-    /// Tells of a type that no rule names, once a day.
-    pub fn unmatched(&mut self, judged: &Judged<'_>) {
-        if judged.named || judged.event.is_own() {
-            return;
+    /// Keeps that a destination's failing was told, until it is well again. And whether this is that end.
+    pub fn pair(known: Option<Self>, signal: &Signal) -> (Option<Self>, bool) {
+        match signal.kind.as_str() {
+            "fanfare.destination.failing" if !signal.from_own => (Some(Self { since: signal.at }), false),
+            "fanfare.destination.recovered" => (None, known.is_some()),
+            _ => (known, false),
         }
-        let mut trace = Trace::default();
-        let kind = &*judged.event.kind;
-        trace.rule(Outcome::Missed, format!("no rule names the type `{kind}`"));
-        self.plan.whys.extend(trace.row(judged.seq, ""));
-        if self.book.get::<Unmatched>(&[kind]).is_some_and(|told| told.until > self.now) {
-            return;
+    }
+}
+
+impl Unmatched {
+    /// Where it is kept.
+    pub fn slot(kind: &str) -> Slot<Self> {
+        Slot::one(&[kind])
+    }
+
+    /// An event came whose type no rule names: told once a day.
+    pub fn take(known: Option<Self>, event: &Event, origin: &str, now: Timestamp) -> Next<Self> {
+        if known.as_ref().is_some_and(|told| told.until > now) {
+            return (known, Vec::new());
         }
-        let until = plus(self.now, DAY);
-        self.book.put(&[kind], &Unmatched { until });
-        self.set_timer(id(&["unmatched", kind]), until, None, &Meaning::Unmatched { kind: kind.into() });
-        let event = judged.event.id.as_str();
-        let data = [("type", json!(kind)), ("source", json!(&*judged.event.source)), ("event", json!(event))];
-        let signal = Signal {
-            kind: "fanfare.event.unmatched".into(),
-            rule: None,
-            destination: None,
-            at: self.now,
-            data: data.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            from_own: false,
-            died: None,
-        };
-        self.signal(&judged.seq.to_string(), &signal);
+        let (kind, until) = (&*event.kind, plus(now, DAY));
+        let meaning = Meaning::Unmatched { kind: kind.into() };
+        let timer = Effect::set_timer(id(&["unmatched", kind]), until, None, &meaning);
+        let data = [("type", json!(kind)), ("source", json!(&*event.source)), ("event", json!(event.id.as_str()))];
+        let signal = noticed("fanfare.event.unmatched", data, now);
+        (Some(Self { until }), vec![timer, Effect::Signal(origin.into(), Box::new(signal))])
     }
 
     /// A type may be told again.
-    pub fn unmatched_due(&mut self, kind: &str) {
-        if self.book.get::<Unmatched>(&[kind]).is_some_and(|told| told.until <= self.now) {
-            self.book.delete::<Unmatched>(&[kind]);
-        }
+    pub fn due(self, now: Timestamp) -> Next<Self> {
+        (Some(self).filter(|told| told.until > now), Vec::new())
     }
 }

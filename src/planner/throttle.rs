@@ -4,19 +4,17 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{from_ms, plus};
-use crate::planner::announce::{Announcement, Occasion};
-use crate::planner::book::{Doc, id};
-use crate::planner::case::Case;
-use crate::planner::inputs::names_for;
-use crate::planner::round::Round;
+use crate::planner::effect::{Effect, Next, Now};
+use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::Meaning;
-use crate::planner::why::{Outcome, Trace};
+use crate::planner::why::Outcome;
+use crate::rules::{ActionJudgement, Throttle};
 
-/// So many moments are kept; beyond that two neighbours become one, counted at the later, so that a large `max` stays
+/// How many moments are kept; beyond that two neighbours become one, counted at the later, so that a large `max` stays
 /// small and never lets more through.
 const MOMENTS_MAX: usize = 256;
 
-/// For so long it is known how many were held back, for the next message to say.
+/// How long it is known how many were held back, for the next message to say.
 const HELD_BACK_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// A throttle's window for one key, under the rule, action and key.
@@ -82,92 +80,91 @@ impl Window {
     }
 }
 
-impl Round<'_> {
-    /// Whether the action's throttle lets an announcement through; if so, how many it held back before. The rest goes
-    /// nowhere, or into a digest at the window's end. What a person plans again is not counted.
-    pub fn admit(
-        &mut self,
-        said: &Announcement<'_>,
-        case: Option<&Case>,
-        to: &[&str],
-        trace: &mut Trace,
-    ) -> Option<u64> {
-        let action = said.acted.action;
-        let Some(throttle) = action.throttle.as_ref().filter(|_| said.occasion != Occasion::Replay) else {
-            return Some(0);
+/// Which throttle counts: that of a rule's action, apart by a key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ThrottleId<'a> {
+    pub rule: &'a str,
+    pub action: &'a str,
+    pub key: &'a str,
+}
+
+impl<'a> ThrottleId<'a> {
+    /// The throttle that an action passes, if it has one. `Err` says why its key is not known.
+    pub fn of(rule: &'a str, acted: &'a ActionJudgement<'_>) -> Option<(Result<Self, &'a str>, &'a Throttle)> {
+        let throttle = acted.action.throttle.as_ref()?;
+        let key = match &acted.throttle {
+            None => Ok(""),
+            Some(key) => key.as_deref().map_err(String::as_str),
         };
-        let key = match &said.acted.throttle {
-            Some(Ok(key)) => key.as_str(),
-            None => "",
-            Some(Err(reason)) => {
-                trace.fail(format!("not throttled: {reason}"));
-                return Some(0);
-            }
-        };
-        let names = self.names(said.rule);
-        let name = said.rule.name.value.as_str();
-        let parts = [name, action.id.as_str(), key];
-        let known = self.book.adopt::<Window>(&names, &[&action.id, key]);
-        let is_new = known.is_none();
-        let mut window = known.unwrap_or_default();
-        window.slide(throttle.every, self.now);
-        let free = window.count() < throttle.max;
-        let mut suppressed = 0;
-        if free {
-            window.record(self.now);
-            suppressed = std::mem::take(&mut window.held_back);
-        } else {
-            let frees = window.frees(throttle.max, self.now);
-            let note = format!("more than {} within the throttle's window, until {}", throttle.max, self.moment(frees));
-            if throttle.rest_digest {
-                for destination in to {
-                    self.collect_rest(said, case, destination, (key, frees), trace);
-                }
-            } else {
-                window.held_back = window.held_back.saturating_add(1);
-            }
-            trace.action(Outcome::Throttled, &action.id, None, note);
-        }
-        self.book.put(&parts, &window);
-        if is_new {
-            self.set_throttle_end(&parts, plus(self.now, throttle.every));
-        }
-        free.then_some(suppressed)
+        Some((key.map(|key| Self { rule, action: &acted.action.id, key }), throttle))
     }
 
-    fn set_throttle_end(&mut self, parts: &[&str; 3], due: Timestamp) {
-        let [rule, action, key] = *parts;
-        let meaning = Meaning::Throttle { rule: rule.into(), action: action.into(), key: key.into() };
-        self.set_timer(id(&["throttle", rule, action, key]), due, None, &meaning);
+    /// Where its window is kept, of the rule with these names.
+    pub fn slot(&self, names: &[String]) -> Slot<Window> {
+        Slot::under(names, &[self.action, self.key])
+    }
+
+    fn looks_again(&self, due: Timestamp) -> Effect {
+        let (rule, action, key) = (self.rule.into(), self.action.into(), self.key.into());
+        let timer = id(&["throttle", self.rule, self.action, self.key]);
+        Effect::set_timer(timer, due, None, &Meaning::Throttle { rule, action, key })
+    }
+}
+
+/// What a throttle says.
+#[derive(Debug)]
+pub(crate) enum Admission {
+    /// It lets this through; how many it held back before.
+    Passes(u64),
+    /// It holds this back until then.
+    HoldsBack(Timestamp),
+}
+
+impl Window {
+    /// Whether an announcement passes. What is held back is counted for the next message to say, unless it goes into a
+    /// digest of its own.
+    pub fn admit(
+        known: Option<Self>,
+        throttle: &Throttle,
+        of: &ThrottleId<'_>,
+        now: Now<'_>,
+    ) -> (Admission, Next<Self>) {
+        let is_new = known.is_none();
+        let mut effects: Vec<Effect> =
+            is_new.then(|| of.looks_again(plus(now.at, throttle.every))).into_iter().collect();
+        let mut window = known.unwrap_or_default();
+        window.slide(throttle.every, now.at);
+        if window.count() < throttle.max {
+            window.record(now.at);
+            let held_back = std::mem::take(&mut window.held_back);
+            return (Admission::Passes(held_back), (Some(window), effects));
+        }
+        if !throttle.rest_digest {
+            window.held_back = window.held_back.saturating_add(1);
+        }
+        let frees = window.frees(throttle.max, now.at);
+        let note = format!("more than {} within the throttle's window, until {}", throttle.max, now.said(frees));
+        effects.push(Effect::action(Outcome::Throttled, of.action, None, note));
+        (Admission::HoldsBack(frees), (Some(window), effects))
     }
 
     /// The rest went out as a digest: that is one message within the window, to however many destinations.
-    pub fn rest_told(&mut self, names: &[String], action: &str, key: &str) {
-        let Some(name) = names.first() else { return };
-        let Some(mut window) = self.book.adopt::<Window>(names, &[action, key]) else { return };
-        window.slide(SignedDuration::from_millis(window.every_ms), self.now);
-        if window.rest_told != Some(self.now.as_millisecond()) {
-            window.record(self.now);
+    pub fn rest_told(mut self, now: Timestamp) -> Next<Self> {
+        self.slide(SignedDuration::from_millis(self.every_ms), now);
+        if self.rest_told != Some(now.as_millisecond()) {
+            self.record(now);
         }
-        window.rest_told = Some(self.now.as_millisecond());
-        self.book.put(&[name, action, key], &window);
+        self.rest_told = Some(now.as_millisecond());
+        (Some(self), Vec::new())
     }
 
     /// A window may be empty by now: then nothing of it is kept.
-    pub fn throttle_due(&mut self, rule: &str, action: &str, key: &str) {
-        let names = names_for(self.rules, rule);
-        let Some(name) = names.first() else { return };
-        let Some(window) = self.book.adopt::<Window>(&names, &[action, key]) else { return };
-        let last = from_ms(window.acted.last().map_or(i64::MIN, |(at_ms, _)| *at_ms));
-        let mut until = plus(last, SignedDuration::from_millis(window.every_ms));
-        if window.held_back > 0 {
+    pub fn due(self, of: &ThrottleId<'_>, now: Now<'_>) -> Next<Self> {
+        let last = from_ms(self.acted.last().map_or(i64::MIN, |(at_ms, _)| *at_ms));
+        let mut until = plus(last, SignedDuration::from_millis(self.every_ms));
+        if self.held_back > 0 {
             until = until.max(plus(last, HELD_BACK_KEPT));
         }
-        let parts = [name.as_str(), action, key];
-        if until > self.now {
-            self.set_throttle_end(&parts, until);
-        } else {
-            self.book.delete::<Window>(&parts);
-        }
+        if until > now.at { (Some(self), vec![of.looks_again(until)]) } else { (None, Vec::new()) }
     }
 }

@@ -1,4 +1,4 @@
-//! What a timer means: the text that only the planner reads, and who handles it when it comes due.
+//! What a timer means: the text that only the planner reads.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::planner::case::{Case, Ending};
-use crate::planner::inputs::Fired;
-use crate::planner::round::Round;
 
 /// What a timer means. A variant that this program doesn't know makes the timer one that nothing comes of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,8 +32,9 @@ pub(crate) enum Meaning {
         #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
         cases: BTreeSet<String>,
     },
-    /// A window of hours opens.
-    Hold { destination: String, opens: Timestamp, held: BTreeSet<HeldRef> },
+    /// A window of hours opens, and with it a held queue.
+    #[serde(rename = "hold")]
+    Opens { destination: String, opens: Timestamp, held: BTreeSet<HeldRef> },
     /// A throttle's window may be empty.
     Throttle { rule: String, action: String, key: String },
     /// A minute of own events of one kind is over.
@@ -81,44 +80,11 @@ impl Meaning {
             | Meaning::Digest { rule, .. }
             | Meaning::Throttle { rule, .. }
             | Meaning::Missing { rule } => Some(rule),
-            Meaning::Hold { .. }
+            Meaning::Opens { .. }
             | Meaning::Signal { .. }
             | Meaning::Fallback { .. }
             | Meaning::Mute { .. }
             | Meaning::Unmatched { .. } => None,
-        }
-    }
-}
-
-impl Round<'_> {
-    /// Plans one due timer. It is spent, unless planning it, or an entry before it, set it anew.
-    pub fn timer(&mut self, fired: &Fired<'_>) {
-        let id = &fired.due.id;
-        if self.timers.get(id).is_some_and(|set| set.as_ref().is_none_or(|timer| timer.due > self.now)) {
-            return;
-        }
-        self.timers.insert(id.clone(), None);
-        if let Some(reason) = &fired.parked {
-            return self.park_timer(fired, reason);
-        }
-        let Some(meaning) = &fired.meaning else { return };
-        let carried = fired.carried.as_ref();
-        match meaning {
-            Meaning::Act { rule, key, nth, action } => self.act_due(rule, key, *nth, action, carried),
-            Meaning::Rearm { rule, key, nth } => self.rearm(rule, key, *nth, carried),
-            Meaning::End { rule, key, nth } => self.end_due(rule, key, *nth, carried),
-            Meaning::Closing { rule, case, ending } => self.closing_due(rule, case, ending, carried),
-            Meaning::Forget { rule, key } => self.forget_close(rule, key),
-            Meaning::Digest { rule, action, key, destination, rest, .. } => {
-                self.digest_due(rule, action, key, destination, *rest);
-            }
-            Meaning::Hold { destination, opens, .. } => self.hours_open(destination, *opens),
-            Meaning::Throttle { rule, action, key } => self.throttle_due(rule, action, key),
-            Meaning::Signal { kind, rule, destination } => self.signal_due(kind, rule, destination),
-            Meaning::Fallback { destination } => self.fallback_due(destination),
-            Meaning::Mute { id } => self.mute_due(id),
-            Meaning::Missing { rule } => self.missing_due(rule),
-            Meaning::Unmatched { kind } => self.unmatched_due(kind),
         }
     }
 }

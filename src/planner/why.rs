@@ -106,7 +106,7 @@ impl Outcome {
     }
 }
 
-/// So many notes make a row's sentence; the rest is in the detail.
+/// How many notes make a row's sentence; the rest is in the detail.
 const NOTES_MAX: usize = 4;
 
 /// A row while it is being written.
@@ -191,7 +191,7 @@ impl Trace {
     }
 }
 
-/// So many tests make a condition's sentence.
+/// How many tests make a condition's sentence.
 const TESTS_MAX: usize = 2;
 
 /// Why a condition came out as it did, in a sentence: the tests that decided, and what they saw.

@@ -277,7 +277,7 @@ impl Round<'_> {
         Inputs {
             now: self.now,
             rules: &self.rules,
-            places: &self.places,
+            destinations: &self.places,
             entries: entered.collect(),
             timers: fired.collect(),
         }

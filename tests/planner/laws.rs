@@ -178,7 +178,7 @@ proptest! {
         let inputs = Inputs {
             now: world.now,
             rules: &rules,
-            places: &places,
+            destinations: &places,
             entries: vec![Entered::new(&rules, &entry, None)],
             timers: vec![Fired::new(&rules, &due, Some(&event))],
         };
@@ -235,7 +235,7 @@ fn parked(event: Event, event_seq: Option<Seq>) -> fanfare::planner::Plan {
     let inputs = Inputs {
         now: start(),
         rules: &rules,
-        places: &places,
+        destinations: &places,
         entries: vec![Entered::parked(&entry, "it broke")],
         timers: vec![Fired::parked(&due, "it broke too")],
     };
@@ -290,7 +290,7 @@ fn neither_arming_nor_planning_asks_for_all_cases() {
     let event = world.event("x", "e", world.now, json!({"id": "C1"}));
     let entry = Entry { seq: 1, item: Item::Event(Box::new(event)) };
     let entries = vec![Entered::new(&rules, &entry, None)];
-    let inputs = Inputs { now: world.now, rules: &rules, places: &places, entries, timers: Vec::new() };
+    let inputs = Inputs { now: world.now, rules: &rules, destinations: &places, entries, timers: Vec::new() };
     let asked = keys(&inputs);
     for all in [&asked.all, &arm_keys().all] {
         assert!(all.is_disjoint(&["case", "closed", "throttle", "digest"].map(str::to_owned).into()), "{all:?}");

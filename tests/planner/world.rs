@@ -210,7 +210,7 @@ impl World {
         let inputs = Inputs {
             now: self.now,
             rules: &self.rules,
-            places: &self.places,
+            destinations: &self.places,
             entries: entries.iter().map(|entry| self.entered(entry)).collect(),
             timers: due.iter().map(|due| self.fired(due)).collect(),
         };

@@ -1,6 +1,7 @@
-//! The ledger while a round works on it: documents are read, changed and at the end compared with what they were.
+//! The loaded state while a batch is planned: documents are read, changed, and at the end compared with what they were.
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -35,20 +36,45 @@ pub(crate) fn id(parts: &[&str]) -> String {
     format!("{start}%{}", hex::encode(Sha256::digest(&whole)))
 }
 
-/// The key of a document.
-pub(crate) fn key<D: Doc>(parts: &[&str]) -> Key {
-    Key { kind: D::KIND.into(), id: id(parts) }
+/// Where one document stands. What is loaded before planning and what planning reads are both asked for by slot, so
+/// that neither can know of a document that the other doesn't.
+#[derive(Debug)]
+pub(crate) struct Slot<D> {
+    key: Key,
+    /// Where it may still stand: under its rule's former names.
+    former: Vec<Key>,
+    doc: PhantomData<D>,
+}
+
+impl<D: Doc> Slot<D> {
+    /// The slot with this id, in parts.
+    pub fn one(parts: &[&str]) -> Self {
+        Self { key: Key { kind: D::KIND.into(), id: id(parts) }, former: Vec::new(), doc: PhantomData }
+    }
+
+    /// The slot of a rule with these names, the present one first, and what comes after the name in the id.
+    pub fn under(names: &[String], rest: &[&str]) -> Self {
+        let slot = |name: &String| Self::one(&[&[name.as_str()], rest].concat());
+        let (present, former) = names.split_at(names.len().min(1));
+        let present = present.first().map_or_else(|| Self::one(rest), slot);
+        Self { former: former.iter().map(|name| slot(name).key).collect(), ..present }
+    }
+
+    /// All that must be loaded to know it.
+    pub fn keys(self) -> impl Iterator<Item = Key> {
+        std::iter::once(self.key).chain(self.former)
+    }
 }
 
 /// The documents as loaded, and as they stand now.
 #[derive(Debug)]
-pub(crate) struct Book {
+pub(crate) struct State {
     was: BTreeMap<Key, String>,
     /// What was written (text and the events needed again) or, with `None`, deleted.
     is: BTreeMap<Key, Option<(String, Vec<Seq>)>>,
 }
 
-impl Book {
+impl State {
     pub fn new(ledger: Ledger) -> Self {
         Self { was: ledger.docs, is: BTreeMap::new() }
     }
@@ -60,39 +86,32 @@ impl Book {
         }
     }
 
-    /// The document, if it is there and can be read.
-    pub fn get<D: Doc>(&self, parts: &[&str]) -> Option<D> {
-        serde_json::from_str(self.text(&key::<D>(parts))?).ok()
+    fn read<D: Doc>(&self, key: &Key) -> Option<D> {
+        serde_json::from_str(self.text(key)?).ok()
     }
 
-    /// Writes a document.
-    pub fn put<D: Doc>(&mut self, parts: &[&str], doc: &D) {
-        // Plain structs with text keys always have a JSON text.
-        if let Ok(text) = serde_json::to_string(doc) {
-            self.is.insert(key::<D>(parts), Some((text, doc.events())));
-        }
-    }
-
-    /// Deletes a document.
-    pub fn delete<D: Doc>(&mut self, parts: &[&str]) {
-        self.is.insert(key::<D>(parts), None);
-    }
-
-    /// The document of a rule, which may still stand under a former name of it: then it moves to the present one.
-    pub fn adopt<D: Doc>(&mut self, names: &[String], rest: &[&str]) -> Option<D> {
-        let (present, former) = names.split_first()?;
-        if let Some(doc) = self.get::<D>(&[&[present.as_str()], rest].concat()) {
+    /// The document, if it is there and can be read. One that stands under a former name moves to the present one.
+    pub fn load<D: Doc>(&mut self, slot: &Slot<D>) -> Option<D> {
+        if let Some(doc) = self.read(&slot.key) {
             return Some(doc);
         }
-        for name in former {
-            let parts = [&[name.as_str()], rest].concat();
-            if let Some(doc) = self.get::<D>(&parts) {
-                self.delete::<D>(&parts);
-                self.put(&[&[present.as_str()], rest].concat(), &doc);
-                return Some(doc);
-            }
-        }
-        None
+        let (former, doc) = slot.former.iter().find_map(|former| Some((former, self.read::<D>(former)?)))?;
+        self.is.insert(former.clone(), None);
+        self.save(slot, Some(&doc));
+        Some(doc)
+    }
+
+    /// Writes a document, or deletes it.
+    pub fn save<D: Doc>(&mut self, slot: &Slot<D>, doc: Option<&D>) {
+        let written = match doc {
+            // Plain structs with text keys always have a JSON text.
+            Some(doc) => match serde_json::to_string(doc) {
+                Ok(text) => Some((text, doc.events())),
+                Err(_) => return,
+            },
+            None => None,
+        };
+        self.is.insert(slot.key.clone(), written);
     }
 
     /// All documents of a kind that are there and can be read, by id.
@@ -101,7 +120,7 @@ impl Book {
         let mut keys: Vec<&Key> = keys.collect();
         keys.sort();
         keys.dedup();
-        keys.into_iter().filter_map(|key| serde_json::from_str(self.text(key)?).ok()).collect()
+        keys.into_iter().filter_map(|key| self.read(key)).collect()
     }
 
     /// What differs from what was loaded.

@@ -7,13 +7,15 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::planner::Plan;
-use crate::planner::book::{Doc, key};
 use crate::planner::case::Case;
-use crate::planner::inputs::{Destinations, rule_named};
+use crate::planner::flow::Planning;
+use crate::planner::inputs::Destinations;
 use crate::planner::ledger::{Key, Ledger};
-use crate::planner::round::Round;
-use crate::rules::{Rule, RuleSet};
+use crate::planner::names::rule_named;
+use crate::planner::plan::Plan;
+use crate::planner::reminders::{differs, realign};
+use crate::planner::state::{Doc, Slot, id};
+use crate::rules::RuleSet;
 
 /// The cases that are still to be brought in line with rules that came into force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,10 +37,10 @@ impl Sweep {
 
     /// Where it is kept.
     pub(crate) fn key() -> Key {
-        key::<Self>(&["cases"])
+        Key { kind: Self::KIND.into(), id: id(&["cases"]) }
     }
 
-    /// What is left to do under rules that `rules` tells from others, by what stood in the ledger.
+    /// What is left to do under rules that `rules` tells from others, by what was kept.
     pub fn left(ledger: &Ledger, rules: &str) -> Option<Self> {
         let known = ledger.docs.get(&Self::key()).and_then(|text| serde_json::from_str::<Self>(text).ok());
         match known.filter(|known| known.rules == rules) {
@@ -58,35 +60,23 @@ impl Sweep {
     pub fn page(
         self,
         rules: &RuleSet,
-        places: &Destinations,
+        destinations: &Destinations,
         page: &[(String, String)],
         is_last: bool,
         now: Timestamp,
     ) -> (Plan, Option<Self>) {
-        let mut round = Round::with(rules, places, Ledger::default(), now);
+        let mut work = Planning::new(rules, destinations, Ledger::default(), now);
         // One that can't be read is left alone, here as everywhere.
         for case in page.iter().filter_map(|(_, text)| serde_json::from_str::<Case>(text).ok()) {
             let rule = rule_named(rules, &case.rule).filter(|rule| rule.enabled);
             if rule.is_some_and(|rule| differs(&case, rule)) {
-                round.set_rearm(&case);
+                work.act([realign(&case, now)]);
             }
         }
         let last = page.last().map(|(id, _)| id.clone()).filter(|_| !is_last);
         let reached = Self { after: last, ..self };
-        round.book.put(&["cases"], &reached);
+        work.state.save(&Slot::one(&["cases"]), Some(&reached));
         let left = reached.after.is_some().then_some(reached);
-        (round.into_plan(), left)
+        (work.into_plan(), left)
     }
-}
-
-/// Whether a case's timers are not those that the rule asks for now.
-fn differs(case: &Case, rule: &Rule) -> bool {
-    if case.ends_s != rule.closes_after.map(|span| span.as_secs()) {
-        return true;
-    }
-    rule.actions.iter().any(|action| match (action.spec(), case.timers.get(&action.id)) {
-        (Some(spec), Some(timer)) => timer.waits || timer.spec != spec,
-        (Some(_), None) => true,
-        (None, _) => false,
-    })
 }

@@ -1,20 +1,18 @@
-//! What an open case still has to come, and what taking or closing it would do: told to people before they ask for it.
+//! What an open case still has to come, and what acknowledging or closing it would do: told to people before they ask.
 //!
 //! The state machines decide by the same functions, so that what is told is what happens, unless an event comes between.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use crate::clock::plus;
-use crate::planner::Orphan;
-use crate::planner::announce::unheard;
-use crate::planner::arm::orphans;
-use crate::planner::book::{Doc, id};
-use crate::planner::case::{Case, Scheduled};
-use crate::planner::inputs::{Destinations, names_of, rule_named};
+use crate::planner::case::{Case, MISSING_KEY};
+use crate::planner::closes::untold;
+use crate::planner::inputs::Destinations;
 use crate::planner::ledger::Key;
-use crate::planner::matching::MISSING_KEY;
-use crate::planner::successor::successor;
-use crate::rules::{Action, RuleSet};
+use crate::planner::names::{names_of, rule_named};
+use crate::planner::reminders::stays_when_acknowledged;
+use crate::planner::renamed::renamed;
+use crate::planner::state::{Doc, id};
+use crate::rules::RuleSet;
 
 /// Something that a case does by the clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +25,7 @@ pub struct Pending {
     pub next: Timestamp,
     /// How often it has come due.
     pub fired: u64,
-    /// Whether it comes although somebody took the case: a date does, once.
+    /// Whether it comes although somebody acknowledged the case: a date does, once.
     pub stays: bool,
     /// Whether it came due while its rule or action took no part: it fires when that does again.
     pub waits: bool,
@@ -38,21 +36,11 @@ pub struct Pending {
 pub struct Farewell {
     /// The destinations whose channel changes what it showed.
     pub updates: Vec<String>,
-    /// Where `on_close` actions go, each where its own condition holds: to those that heard of the case.
+    /// Where `on_close` actions go, each where its own condition holds: where something of the case was said.
     pub says: Vec<String>,
 }
 
-/// Whether taking a case leaves this timer of it: that of a date that has not come yet.
-pub(crate) fn stays_when_taken(timer: &Scheduled, action: Option<&Action>) -> bool {
-    timer.fired == 0 && action.is_some_and(|action| action.at.is_some())
-}
-
 impl Case {
-    /// The id under which people speak of it: rule and key.
-    pub fn name(&self) -> String {
-        id(&[&self.rule, &self.key])
-    }
-
     /// What runs by the clock, the soonest first.
     pub fn pending(&self, rules: &RuleSet) -> Vec<Pending> {
         let rule = rule_named(rules, &self.rule);
@@ -61,13 +49,13 @@ impl Case {
             .iter()
             .filter_map(|(name, timer)| {
                 let present = rule.and_then(|rule| rule.actions.iter().find(|action| &action.id == name));
-                let action = present.or_else(|| successor(rule?, self, name));
+                let action = present.or_else(|| renamed(rule?, self, name));
                 Some(Pending {
                     action: name.clone(),
                     to: action.into_iter().flat_map(|action| &action.to).map(|to| to.value.clone()).collect(),
                     next: timer.due?,
                     fired: timer.fired,
-                    stays: stays_when_taken(timer, action),
+                    stays: stays_when_acknowledged(timer, action),
                     waits: timer.waits,
                 })
             })
@@ -76,28 +64,23 @@ impl Case {
         all
     }
 
-    /// When it ends by itself, should no further match come.
-    pub fn ends(&self) -> Option<Timestamp> {
-        Some(plus(self.last, SignedDuration::from_secs(self.ends_s?)))
-    }
-
     /// What the rules in force no longer have of it; `None` if they have everything.
     pub fn orphaned(&self, rules: &RuleSet) -> Option<Orphan> {
         orphans(rules, [self]).pop()
     }
 
     /// What is said when it closes.
-    pub fn farewell(&self, rules: &RuleSet, places: &Destinations) -> Farewell {
+    pub fn farewell(&self, rules: &RuleSet, destinations: &Destinations) -> Farewell {
         let rule = rule_named(rules, &self.rule).filter(|rule| rule.enabled);
-        let shadow = places.shadow || rule.is_some_and(|rule| rule.shadow);
+        let shadow = destinations.shadow || rule.is_some_and(|rule| rule.shadow);
         if shadow {
             return Farewell::default();
         }
-        let closes = |name: &&String| places.named.get(*name).is_some_and(|place| place.closes);
+        let closes = |name: &&String| destinations.named.get(*name).is_some_and(|facts| facts.closes);
         let mut says: Vec<String> = Vec::new();
         if let Some(rule) = rule {
             let to = rule.on_close.iter().flat_map(|action| &action.to).map(|to| &to.value);
-            says.extend(to.filter(|to| !unheard(rule, self, to)).cloned());
+            says.extend(to.filter(|to| !untold(rule, self, to)).cloned());
         }
         says.sort();
         says.dedup();
@@ -132,4 +115,33 @@ pub fn case_keys(rules: Option<&RuleSet>, said: &str) -> CaseKeys {
         }
     }
     keys
+}
+
+/// An open case that the rules in force no longer speak of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphan {
+    /// The rule that it belonged to.
+    pub rule: String,
+    /// Its key.
+    pub key: String,
+    /// The timed actions that are gone; empty where the whole rule is.
+    pub actions: Vec<String>,
+}
+
+/// The open cases that rules would orphan: whose rule is gone, or whose actions that wait for their time are. Of one that
+/// only has other words now nothing is left behind.
+pub fn orphans<'c>(rules: &RuleSet, cases: impl IntoIterator<Item = &'c Case>) -> Vec<Orphan> {
+    let orphan = |case: &Case| {
+        let (rule, key) = (case.rule.clone(), case.key.clone());
+        let Some(present) = rule_named(rules, &case.rule) else {
+            return Some(Orphan { rule, key, actions: Vec::new() });
+        };
+        let waiting = case.timers.iter().filter(|(_, timer)| timer.due.is_some() && !timer.waits);
+        let gone = waiting.filter(|(id, _)| {
+            present.actions.iter().all(|action| &action.id != *id) && renamed(present, case, id).is_none()
+        });
+        let actions: Vec<String> = gone.map(|(id, _)| id.clone()).collect();
+        (!actions.is_empty()).then_some(Orphan { rule, key, actions })
+    };
+    cases.into_iter().filter_map(orphan).collect()
 }

@@ -1,0 +1,86 @@
+//! What a state machine asks for beside its new state, as data. Only the flow carries effects out.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use crate::delivery::{Lane, NewDelivery};
+use crate::event::{Event, Seq, Signal};
+use crate::planner::ledger::Timer;
+use crate::planner::plan::{Cancel, End};
+use crate::planner::timer::Meaning;
+use crate::planner::why::{Outcome, moment};
+
+/// The present moment, and the zone in which people are told others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Now<'a> {
+    pub at: Timestamp,
+    pub zone: &'a TimeZone,
+}
+
+impl Now<'_> {
+    /// A moment as people say it.
+    pub fn said(self, at: Timestamp) -> String {
+        moment(at, self.at, self.zone)
+    }
+}
+
+/// What a machine comes to: the state that it leaves (`None`: nothing is kept), and what it asks for.
+pub(crate) type Next<D> = (Option<D>, Vec<Effect>);
+
+/// One thing that a state machine asks for.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// A delivery is made.
+    Deliver(Box<NewDelivery>),
+    /// What a lane still has untried is called off.
+    Cancel(Cancel),
+    /// Nothing will be said in a lane again.
+    EndLane(End),
+    /// A timer is set, in place of one with the same id.
+    SetTimer(String, Timer),
+    /// A timer is taken away.
+    DropTimer(String),
+    /// An own event, as it is.
+    OwnEvent(Box<Event>),
+    /// Something to be told as an own event, with what tells it from others of its kind: more of the same within a
+    /// minute is told as one.
+    Signal(String, Box<Signal>),
+    /// A line of the decision: what came of the rule as a whole, or of one action, perhaps at one destination.
+    Trace { outcome: Outcome, action: Option<String>, to: Option<String>, note: String },
+}
+
+impl Effect {
+    pub fn set_timer(id: String, due: Timestamp, event: Option<Seq>, meaning: &Meaning) -> Self {
+        Self::SetTimer(id, Timer { due, event, text: meaning.text() })
+    }
+
+    pub fn cancel(lane: &Lane, action: Option<&str>, reason: impl Into<String>) -> Self {
+        Self::Cancel(Cancel { lane: lane.clone(), action: action.map(str::to_owned), reason: reason.into() })
+    }
+
+    /// What came of the rule as a whole.
+    pub fn rule(outcome: Outcome, note: impl Into<String>) -> Self {
+        Self::Trace { outcome, action: None, to: None, note: note.into() }
+    }
+
+    /// What came of one action, perhaps at one destination.
+    pub fn action(outcome: Outcome, action: &str, to: Option<&str>, note: impl Into<String>) -> Self {
+        Self::Trace { outcome, action: Some(action.into()), to: to.map(str::to_owned), note: note.into() }
+    }
+}
+
+/// Something that the planner noticed, about no rule or destination, to be told as an own event. Data without a
+/// value is left out.
+pub(crate) fn noticed<const N: usize>(kind: &str, data: [(&str, Value); N], now: Timestamp) -> Signal {
+    let data = data.into_iter().filter(|(_, value)| !value.is_null());
+    Signal {
+        kind: kind.into(),
+        rule: None,
+        destination: None,
+        at: now,
+        data: data.map(|(name, value)| (name.to_owned(), value)).collect(),
+        from_own: false,
+        died: None,
+    }
+}

@@ -1,0 +1,272 @@
+//! The way of one announcement: mute, throttle, digest, hours, and then a delivery. Each may end it, and says why.
+
+use jiff::Timestamp;
+
+use crate::delivery::{Act, CaseFacts, DeliveryId, NewDelivery};
+use crate::event::{Event, Seq};
+use crate::planner::case::Case;
+use crate::planner::closes::untold;
+use crate::planner::digest::{Collected, DigestId, Share, first_due, limit};
+use crate::planner::draft::{Route, assignment};
+use crate::planner::effect::Effect;
+use crate::planner::flow::Planning;
+use crate::planner::held::{Held, Opens, Waiting, opens};
+use crate::planner::mute::Audible;
+use crate::planner::throttle::{Admission, ThrottleId, Window};
+use crate::planner::why::{Outcome, Trace};
+use crate::rules::{Action, ActionJudgement, Rule};
+
+/// What sets an announcement off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// A match.
+    Match,
+    /// A timer of a case.
+    Reminder,
+    /// The close of a case.
+    Close,
+    /// A match that is planned again.
+    Replay,
+}
+
+/// Something that an action has to say.
+#[derive(Debug)]
+pub(crate) struct Announcement<'a> {
+    pub rule: &'a Rule,
+    pub acted: &'a ActionJudgement<'a>,
+    /// The event that it is about.
+    pub seq: Seq,
+    pub event: &'a Event,
+    /// What delivery ids are made from: the event, or a timer's firing.
+    pub origin: String,
+    /// The number of a replay; else 0.
+    pub again: u64,
+    pub occasion: Occasion,
+    /// What to say of the case where none is open: a replay opens none.
+    pub facts: Option<CaseFacts>,
+}
+
+/// A delivery on its last stretch: hours, shadow, lane.
+#[derive(Debug)]
+pub(crate) struct Draft<'a> {
+    pub rule: &'a Rule,
+    pub action: &'a Action,
+    pub occasion: Occasion,
+    pub delivery: NewDelivery,
+}
+
+impl Announcement<'_> {
+    /// When what it is about came to us: mutes go by that.
+    fn at(&self, now: Timestamp) -> Timestamp {
+        match self.occasion {
+            Occasion::Match => self.event.received,
+            Occasion::Reminder | Occasion::Close | Occasion::Replay => now,
+        }
+    }
+}
+
+/// Takes an announcement through mute, throttle, digest and hours. `case` is the case that it belongs to; for one that has
+/// just closed, as it stood.
+///
+/// The order matters: what is muted counts in no throttle, what a throttle holds back is in no digest but that of its rest,
+/// and only what goes out by itself waits for hours. A digest passes hours when it goes out.
+pub(crate) fn announce(
+    work: &mut Planning<'_>,
+    said: &Announcement<'_>,
+    mut case: Option<&mut Case>,
+    trace: &mut Trace,
+) {
+    let to = audible(work, said, case.as_deref(), trace);
+    if to.is_empty() {
+        return;
+    }
+    let Some(suppressed) = admit(work, said, case.as_deref(), &to, trace) else { return };
+    for destination in to {
+        if collect(work, said, case.as_deref(), (destination, suppressed), trace) {
+            continue;
+        }
+        let action = said.acted.action;
+        let closed = said.occasion == Occasion::Close;
+        let facts = case.as_ref().map(|case| case.facts(closed)).or_else(|| said.facts.clone());
+        let mut told = assignment(action, said.seq, facts);
+        told.suppressed = suppressed;
+        let route = Route { rule: &said.rule.name.value, action: &action.id, destination };
+        let id = DeliveryId::of(&said.origin, work.identity(said.rule), &action.id, destination, said.again);
+        let delivery = route.delivery(id, said.seq, told, work.now.at);
+        let draft = Draft { rule: said.rule, action, occasion: said.occasion, delivery };
+        deliver(work, draft, case.as_deref_mut(), trace);
+    }
+}
+
+/// The destinations of an announcement that are configured and that no mute covers; of a close's, those that know what has
+/// closed.
+fn audible<'s>(
+    work: &mut Planning<'_>,
+    said: &Announcement<'s>,
+    case: Option<&Case>,
+    trace: &mut Trace,
+) -> Vec<&'s str> {
+    let action = said.acted.action;
+    let at = said.at(work.now.at);
+    let mut audible = Vec::new();
+    for destination in action.to.iter().map(|to| to.value.as_str()) {
+        let message = Audible { rule: &said.rule.name.value, destination, event: Some(said.event), at };
+        if work.facts(destination).is_none() {
+            trace.fail(format!("destination `{destination}` is not configured"));
+        } else if !tells_the_end(said.occasion, case, destination)
+            && let Some(note) = work.muted(message)
+        {
+            trace.action(Outcome::Muted, &action.id, Some(destination), note);
+        } else if said.occasion == Occasion::Close
+            && !quiet(work, said.rule, said.occasion, case)
+            && case.is_some_and(|case| untold(said.rule, case, destination))
+        {
+            let note = format!("not said to `{destination}`, which never heard of the case");
+            trace.action(Outcome::Cancelled, &action.id, Some(destination), note);
+        } else {
+            audible.push(destination);
+        }
+    }
+    audible
+}
+
+/// Whether the action's throttle lets an announcement through; if so, how many it held back before. The rest goes nowhere, or
+/// into a digest at the window's end. What a person plans again is not counted.
+fn admit(
+    work: &mut Planning<'_>,
+    said: &Announcement<'_>,
+    case: Option<&Case>,
+    to: &[&str],
+    trace: &mut Trace,
+) -> Option<u64> {
+    let throttle = ThrottleId::of(&said.rule.name.value, said.acted).filter(|_| said.occasion != Occasion::Replay);
+    let (of, throttle) = match throttle {
+        None => return Some(0),
+        Some((Err(reason), _)) => {
+            trace.fail(format!("not throttled: {reason}"));
+            return Some(0);
+        }
+        Some((Ok(of), throttle)) => (of, throttle),
+    };
+    let slot = of.slot(&work.names(said.rule));
+    let (admission, (window, effects)) = Window::admit(work.state.load(&slot), throttle, &of, work.now);
+    work.state.save(&slot, window.as_ref());
+    let admitted = match admission {
+        Admission::Passes(held_back) => Some(held_back),
+        Admission::HoldsBack(frees) => {
+            for destination in to.iter().copied().filter(|_| throttle.rest_digest) {
+                let digest = DigestId { rule: of.rule, action: of.action, key: of.key, destination, rest: true };
+                let share = share(said, case, frees, 0);
+                gather(work, said.rule, share, &digest, trace);
+            }
+            None
+        }
+    };
+    work.apply(effects, trace);
+    admitted
+}
+
+/// Puts an announcement into the action's digest, if it has one. Where the digest's key is absent it acts at once.
+fn collect(
+    work: &mut Planning<'_>,
+    said: &Announcement<'_>,
+    case: Option<&Case>,
+    (destination, suppressed): (&str, u64),
+    trace: &mut Trace,
+) -> bool {
+    match DigestId::of(&said.rule.name.value, said.acted, destination) {
+        None => false,
+        Some((Err(reason), _)) => {
+            trace.fail(format!("not in a digest: {reason}"));
+            false
+        }
+        Some((Ok(of), digest)) => {
+            let share = share(said, case, first_due(digest, work.now.at), suppressed);
+            gather(work, said.rule, share, &of, trace);
+            true
+        }
+    }
+}
+
+/// What an announcement brings into a digest. Only that of a reminder depends on its case being open.
+fn share(said: &Announcement<'_>, case: Option<&Case>, due: Timestamp, suppressed: u64) -> Share {
+    let reminds_of = case.filter(|_| said.occasion == Occasion::Reminder).and_then(Case::awaited_by);
+    Share { event: said.seq, due, limit: limit(said.acted.action), suppressed, reminds_of }
+}
+
+fn gather(work: &mut Planning<'_>, rule: &Rule, share: Share, of: &DigestId<'_>, trace: &mut Trace) {
+    let slot = of.slot(&work.names(rule));
+    work.turn_told(&slot, trace, |known, now| Collected::collect(known, share, of, now));
+}
+
+/// Whether this says at a destination the end of what was said there before: that passes mutes and hours, or people would go
+/// on with what is over.
+fn tells_the_end(occasion: Occasion, case: Option<&Case>, destination: &str) -> bool {
+    occasion == Occasion::Close && case.is_some_and(|case| case.told(destination))
+}
+
+/// Whether what a rule says is planned, counted and shown, but not sent.
+pub(crate) fn quiet(work: &Planning<'_>, rule: &Rule, occasion: Occasion, case: Option<&Case>) -> bool {
+    let opened_in_shadow = occasion == Occasion::Reminder && case.is_some_and(|case| case.shadow);
+    work.destinations.shadow || rule.shadow || opened_in_shadow
+}
+
+/// The last stretch: waits for hours, or becomes a delivery.
+pub(crate) fn deliver(work: &mut Planning<'_>, draft: Draft<'_>, case: Option<&mut Case>, trace: &mut Trace) {
+    let quiet = quiet(work, draft.rule, draft.occasion, case.as_deref());
+    let (action, to) = (draft.action.id.as_str(), draft.delivery.destination.clone());
+    let passes = tells_the_end(draft.occasion, case.as_deref(), &to);
+    match if passes { Opens::Now } else { opens(draft.action, work.facts(&to), work.now.at) } {
+        Opens::Now => {}
+        Opens::Never => trace.fail(format!("the hours for `{to}` never begin, so they are not kept")),
+        Opens::Drop => {
+            let note = format!("dropped for `{to}`: outside hours");
+            return trace.action(Outcome::Dropped, action, Some(&to), note);
+        }
+        Opens::At(opens) if quiet => {
+            let note = format!("in shadow: would be held for `{to}` until {}", work.now.said(opens));
+            return trace.action(Outcome::Shadow, action, Some(&to), note);
+        }
+        Opens::At(opens) => {
+            let note = format!("held until {} (hours of `{to}`)", work.now.said(opens));
+            trace.action(Outcome::Held, action, Some(&to), note);
+            return hold(work, draft, case.as_deref(), opens);
+        }
+    }
+    if quiet {
+        return trace.action(Outcome::Shadow, action, Some(&to), format!("in shadow: would go to `{to}`"));
+    }
+    trace.action(Outcome::Matched, action, Some(&to), format!("goes to `{to}`"));
+    send(work, draft.delivery, draft.occasion, case);
+}
+
+/// Keeps a message until its window opens.
+fn hold(work: &mut Planning<'_>, draft: Draft<'_>, case: Option<&Case>, opens: Timestamp) {
+    let Draft { occasion, mut delivery, .. } = draft;
+    let belongs = case.filter(|_| occasion != Occasion::Close).and_then(Case::awaited_by);
+    if let (None, Some(shown)) = (&belongs, case.and_then(|case| case.lanes.get(&delivery.destination))) {
+        // It is about the close, so it must not be dropped for it; what it stands beside is known already.
+        (delivery.lane, delivery.act) = (Some(shown.lane.clone()), Act::Again);
+    }
+    join(work, Held { delivery, case: belongs, reminder: occasion == Occasion::Reminder }, opens);
+}
+
+/// A message joins those that wait for a moment at its destination.
+pub(crate) fn join(work: &mut Planning<'_>, held: Held, opens: Timestamp) {
+    let slot = Waiting::slot(&held.delivery.destination, opens);
+    work.turn(&slot, |known, _| Waiting::join(known, held, opens));
+}
+
+/// Makes the delivery, in its case's lane. A newer reminder takes the place of an untried one.
+pub(crate) fn send(work: &mut Planning<'_>, mut delivery: NewDelivery, occasion: Occasion, case: Option<&mut Case>) {
+    // What is said at a close joins the lane of what was shown, and begins none.
+    let joins = |case: &&mut Case| occasion != Occasion::Close || case.lanes.contains_key(&delivery.destination);
+    if let Some(case) = case.filter(joins) {
+        let (lane, act) = case.announce(&delivery.destination, &delivery.action, delivery.event);
+        if occasion == Occasion::Reminder && act == Act::Again {
+            work.act([Effect::cancel(&lane, Some(&delivery.action), "a newer reminder took its place")]);
+        }
+        (delivery.lane, delivery.act) = (Some(lane), act);
+    }
+    work.plan.deliveries.push(delivery);
+}

@@ -1,0 +1,130 @@
+//! The end of a case, whatever ended it: what was to come of it is called off, and then people are told.
+
+use crate::event::{Event, Seq};
+use crate::planner::case::{Case, Ending};
+use crate::planner::closes::{Update, call_off, update};
+use crate::planner::flow::Planning;
+use crate::planner::flow::announce::{Announcement, Occasion, announce};
+use crate::planner::inputs::{Carried, Judged};
+use crate::planner::missing::Awaited;
+use crate::planner::names::{names_of, rule_named};
+use crate::planner::state::id;
+use crate::planner::why::{Outcome, Trace, because};
+use crate::rules::{ActionJudgement, Held, Rule};
+
+/// What sets a close off, and what `on_close` is about.
+pub(crate) struct Closing<'a> {
+    seq: Seq,
+    event: Option<&'a Event>,
+    /// What ids are made from.
+    origin: String,
+    on_close: &'a [ActionJudgement<'a>],
+}
+
+impl<'a> Closing<'a> {
+    /// An event closes it.
+    pub fn by_event(judged: &'a Judged<'_>, on_close: &'a [ActionJudgement<'a>]) -> Self {
+        let origin = id(&[&judged.event.source, judged.event.id.as_str()]);
+        Self { seq: judged.seq, event: Some(judged.event), origin, on_close }
+    }
+}
+
+/// An event ends a case.
+pub(crate) fn end_case(
+    work: &mut Planning<'_>,
+    case: &Case,
+    rule: Option<&Rule>,
+    closing: &Closing<'_>,
+    trace: &mut Trace,
+) {
+    take_away(work, case);
+    say_closed(work, case, rule, closing, trace);
+}
+
+/// Takes a case away, with what was to come of it. Before anything is said of the close: what is called off here are the
+/// case's own messages, and what the close says must stay.
+pub(crate) fn take_away(work: &mut Planning<'_>, case: &Case) {
+    work.act(call_off(case));
+    work.state.save(&Case::slot(std::slice::from_ref(&case.rule), &case.key), None);
+    rearm_missing(work, &case.rule);
+}
+
+/// The case has closed: if it was that of an absence, the waiting begins anew, where its rule takes part.
+fn rearm_missing(work: &mut Planning<'_>, rule: &str) {
+    let Some(rule) = rule_named(work.rules, rule) else { return };
+    let Some(missing) = &rule.missing else { return };
+    let slot = Awaited::slot(&names_of(work.rules, rule));
+    work.turn(&slot, |_, now| match rule.enabled {
+        true => Awaited::came(None, &rule.name.value, missing, now.at),
+        false => (None, Vec::new()),
+    });
+}
+
+/// A case ends that no event closes: by hand, or forgotten.
+pub(crate) fn say_ended(work: &mut Planning<'_>, case: &Case, ending: &Ending, carried: Option<&Carried<'_>>) {
+    let mut trace = Trace::default();
+    trace.rule(
+        Outcome::Closed,
+        match ending {
+            Ending::ByHand(by) => format!("case `{}` closed by {by}", case.key),
+            Ending::Forgotten => format!("case `{}` closed: nothing came for `closes_after`", case.key),
+        },
+    );
+    let rule = rule_named(work.rules, &case.rule).filter(|rule| rule.enabled);
+    let judgement = carried.and_then(|carried| carried.judgement.as_ref());
+    let closing = Closing {
+        seq: case.event,
+        event: carried.map(|carried| carried.event),
+        origin: case.timer_id("closing"),
+        on_close: judgement.map_or(&[], |judgement| judgement.on_close.as_slice()),
+    };
+    say_closed(work, case, rule, &closing, &mut trace);
+    match rule {
+        Some(rule) => work.tell(trace, case.event, closing.event, rule),
+        None => work.decide(trace, case.event, &case.rule),
+    }
+}
+
+/// What a close says: the `on_close` actions, and then an update at each destination that can change what it showed. In this
+/// order, since a further message would open an incident again.
+fn say_closed(work: &mut Planning<'_>, case: &Case, rule: Option<&Rule>, closing: &Closing<'_>, trace: &mut Trace) {
+    let mut said = Trace::default();
+    if let (Some(rule), Some(event)) = (rule, closing.event) {
+        say_on_close(work, case, (rule, event), closing, &mut said);
+    }
+    trace.absorb(said, Outcome::Closed);
+    if work.destinations.shadow || rule.is_some_and(|rule| rule.shadow) {
+        return;
+    }
+    let identity = rule.map_or(case.rule.as_str(), |rule| work.identity(rule));
+    let by = Update { seq: closing.seq, origin: &closing.origin, rule, identity };
+    for (destination, shown) in &case.lanes {
+        if work.facts(destination).is_some_and(|facts| facts.closes) {
+            work.plan.deliveries.extend(update(case, destination, by, work.now.at));
+            trace.action(Outcome::Closed, &shown.action, Some(destination), format!("updates `{destination}`"));
+        }
+    }
+}
+
+fn say_on_close(
+    work: &mut Planning<'_>,
+    case: &Case,
+    (rule, event): (&Rule, &Event),
+    closing: &Closing<'_>,
+    said: &mut Trace,
+) {
+    let mut closed = case.clone();
+    for acted in closing.on_close {
+        if acted.held == Held::Failed {
+            let why = because(acted.why.as_ref());
+            said.fail(format!("action `{}` of `on_close`: {why}", acted.action.id));
+        }
+        if acted.held != Held::Held {
+            continue;
+        }
+        let origin = id(&["on_close", &closing.origin]);
+        let (seq, again, occasion, facts) = (closing.seq, 0, Occasion::Close, None);
+        let announcement = Announcement { rule, acted, seq, event, origin, again, occasion, facts };
+        announce(work, &announcement, Some(&mut closed), said);
+    }
+}

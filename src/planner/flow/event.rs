@@ -1,0 +1,335 @@
+//! The way of an event: what each rule makes of it. Its case is closed, opened, or goes on, and each action acts at once,
+//! waits for its time, or stays out.
+
+use crate::planner::case::{Case, MISSING_KEY};
+use crate::planner::closes::Closed;
+use crate::planner::effect::Now;
+use crate::planner::flow::announce::{Announcement, Occasion, announce};
+use crate::planner::flow::close::{Closing, end_case};
+use crate::planner::flow::{Planning, reasons};
+use crate::planner::inputs::Judged;
+use crate::planner::missing::Awaited;
+use crate::planner::names::present_name;
+use crate::planner::own::Unmatched;
+use crate::planner::reminders::{Brought, schedule, schedule_end};
+use crate::planner::state::id;
+use crate::planner::why::{Decision, Outcome, Trace, because};
+use crate::rules::{ActionJudgement, Held, Judgement, Rule, Why};
+
+/// Why an action that acts once did not.
+const OPEN_ALREADY: &str = "`once`: the case was open already";
+
+/// The case that a match belongs to.
+enum Belongs {
+    /// To none: the rule has no cases.
+    Nowhere,
+    /// To this one, which it opened or found open.
+    To { case: Box<Case>, opened: bool },
+    /// To one that has closed already.
+    Late,
+}
+
+/// What each rule makes of an event. One that closes and opens does both, in that order: it ends what was, and begins anew.
+pub(crate) fn event(work: &mut Planning<'_>, judged: &Judged<'_>) {
+    unmatched(work, judged);
+    for judgement in &judged.judgements {
+        let mut trace = Trace::default();
+        match &judgement.closes {
+            Some(key) => closes(work, judged, judgement, key, &mut trace),
+            None => not_closed(judgement, &mut trace),
+        }
+        if judgement.rule.missing.is_some() && judgement.held.is_none() {
+            awaited(work, judged, judgement, &mut trace);
+        }
+        if let Some(held) = judgement.held {
+            matched(work, judged, judgement, held, &mut trace);
+        }
+        work.tell(trace, judged.seq, Some(judged.event), judgement.rule);
+    }
+}
+
+/// A type that no rule names is told.
+fn unmatched(work: &mut Planning<'_>, judged: &Judged<'_>) {
+    if judged.named || judged.event.is_own() {
+        return;
+    }
+    let kind = &*judged.event.kind;
+    let mut trace = Trace::default();
+    trace.rule(Outcome::Missed, format!("no rule names the type `{kind}`"));
+    work.decide(trace, judged.seq, "");
+    work.turn(&Unmatched::slot(kind), |known, now| {
+        Unmatched::take(known, judged.event, &judged.seq.to_string(), now.at)
+    });
+}
+
+/// A closer's globs accepted the event, and its condition didn't.
+fn not_closed(judgement: &Judgement<'_>, trace: &mut Trace) {
+    let Some(why) = &judgement.closes_why else { return };
+    reasons(judgement, trace);
+    match why.held() {
+        Held::Failed => trace.fail(format!("`closed_by`: {}", because(Some(why)))),
+        _ => trace.rule(Outcome::Missed, format!("closes nothing: {}", because(Some(why)))),
+    }
+}
+
+/// An event closes a case: the one whose matches were all created no later than itself.
+fn closes(
+    work: &mut Planning<'_>,
+    judged: &Judged<'_>,
+    judgement: &Judgement<'_>,
+    key: &Result<String, String>,
+    trace: &mut Trace,
+) {
+    reasons(judgement, trace);
+    let key = match key {
+        Ok(key) => key,
+        Err(reason) => return trace.fail(format!("closes no case: {reason}")),
+    };
+    let (rule, created) = (judgement.rule, judged.event.created);
+    let names = work.names(rule);
+    // Also where no case is open: what it closes may come after it.
+    work.turn_told(&Closed::slot(&names, key), trace, |known, now| {
+        Closed::remember(known, (&rule.name.value, key), (created, judged.seq), now.at)
+    });
+    let Some(case) = work.case(&names, key) else {
+        return trace.rule(Outcome::Closed, format!("closes case `{key}`, which was not open"));
+    };
+    if case.newest > created {
+        let (newest, created) = (work.now.said(case.newest), work.now.said(created));
+        let note = format!("leaves case `{key}` open: it closes what came until {created}, and {newest} came since");
+        return trace.rule(Outcome::Closed, note);
+    }
+    trace.rule(Outcome::Closed, format!("closed case `{key}`"));
+    end_case(work, &case, Some(rule), &Closing::by_event(judged, &judgement.on_close), trace);
+}
+
+/// Something came that may be what a `missing` rule waits for.
+fn awaited(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'_>, trace: &mut Trace) {
+    reasons(judgement, trace);
+    let rule = judgement.rule;
+    if !judgement.arrived {
+        let why = because(judgement.why.as_ref());
+        return match judgement.why.as_ref().map(Why::held) {
+            Some(Held::Failed) => trace.fail(format!("`missing`: {why}")),
+            _ => trace.rule(Outcome::Missed, format!("not what is awaited: {why}")),
+        };
+    }
+    let names = work.names(rule);
+    if let Some(case) = work.case(&names, MISSING_KEY) {
+        trace.rule(Outcome::Closed, "it came: closed the case");
+        let judged_alone = work.rules.judge_rule(rule, judged.event);
+        return end_case(work, &case, Some(rule), &Closing::by_event(judged, &judged_alone.on_close), trace);
+    }
+    trace.rule(Outcome::Closed, "it came");
+    let Some(missing) = &rule.missing else { return };
+    let came = |known, now: Now<'_>| Awaited::came(known, &rule.name.value, missing, now.at);
+    work.turn_told(&Awaited::slot(&names), trace, came);
+}
+
+/// What comes of an event that a rule's globs accept.
+fn matched(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'_>, held: Held, trace: &mut Trace) {
+    if !holds(judgement, held, trace) {
+        return;
+    }
+    let (mut case, opened) = match belongs(work, judged, judgement, trace) {
+        Belongs::Late => return,
+        Belongs::Nowhere => (None, true),
+        Belongs::To { case, opened } => (Some(case), opened),
+    };
+    trace.accepted();
+    for acted in &judgement.actions {
+        if !acts(acted, opened, trace) {
+            continue;
+        }
+        if !acted.action.is_timed() {
+            let announcement = announcement(judged, judgement.rule, acted);
+            announce(work, &announcement, case.as_deref_mut(), trace);
+        }
+        // Also of one that spoke just now: it may repeat.
+        if let Some(case) = case.as_deref_mut() {
+            let by = Brought { event: judged.seq, created: Some(judged.event.created) };
+            match schedule(case, acted, by, work.now) {
+                Ok(effects) => work.apply(effects, trace),
+                Err(reason) => trace.fail(reason),
+            }
+        }
+    }
+    if let Some(mut case) = case {
+        let timer = schedule_end(&mut case, judgement.rule);
+        work.act(timer);
+        work.save_case(&case);
+    }
+}
+
+/// Whether a rule's condition holds; else why not.
+fn holds(judgement: &Judgement<'_>, held: Held, trace: &mut Trace) -> bool {
+    reasons(judgement, trace);
+    match held {
+        Held::Held => return true,
+        Held::Missed => trace.rule(Outcome::Missed, because(judgement.why.as_ref())),
+        Held::Failed => trace.fail(because(judgement.why.as_ref())),
+    }
+    false
+}
+
+/// Whether an action of a rule that holds acts; else why not.
+fn acts(acted: &ActionJudgement<'_>, opened: bool, trace: &mut Trace) -> bool {
+    let action = acted.action;
+    match acted.held {
+        Held::Missed => {
+            if let Some(why) = &acted.why {
+                trace.detail(&format!("when {}", action.id), serde_json::json!(why));
+            }
+            trace.action(Outcome::Missed, &action.id, None, because(acted.why.as_ref()));
+        }
+        Held::Failed => trace.fail(format!("action `{}`: {}", action.id, because(acted.why.as_ref()))),
+        Held::Held if action.once && !opened => {
+            trace.action(Outcome::Missed, &action.id, None, OPEN_ALREADY);
+        }
+        Held::Held => return true,
+    }
+    false
+}
+
+/// Finds or opens the case of a match.
+fn belongs(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'_>, trace: &mut Trace) -> Belongs {
+    let rule = judgement.rule;
+    let key = match (&rule.case, &judgement.case, &rule.missing) {
+        (_, _, Some(_)) => MISSING_KEY,
+        (_, Some(Ok(key)), None) => key.as_str(),
+        (_, Some(Err(reason)), None) => {
+            trace.fail(format!("no case: {reason}"));
+            return own_case(work, judged, rule, true);
+        }
+        (Some(_), None, None) => {
+            trace.fail("no case: no key was selected");
+            return own_case(work, judged, rule, true);
+        }
+        (None, None, None) => return own_case(work, judged, rule, false),
+    };
+    let names = work.names(rule);
+    let (now, created) = (work.now.at, judged.event.created);
+    let closed = work.state.load(&Closed::slot(&names, key));
+    if let Some(closed) = closed.filter(|closed| closed.came_before(created, now)) {
+        let closed = work.now.said(closed.created);
+        trace.rule(Outcome::Late, format!("late: case `{key}` was closed by an event of {closed}"));
+        return Belongs::Late;
+    }
+    if rule.missing.is_some() {
+        // It may have come between the own event that told the absence and this.
+        let known = work.state.load(&Awaited::slot(&names));
+        if !Awaited::is_absent(known.as_ref(), judged.event) {
+            trace.rule(Outcome::Late, "it came after all");
+            return Belongs::Late;
+        }
+    }
+    match work.case(&names, key) {
+        Some(mut case) => {
+            case.goes_on(created, now);
+            Belongs::To { case: Box::new(case), opened: false }
+        }
+        None => Belongs::To { case: Box::new(open_case(work, judged, rule, key)), opened: true },
+    }
+}
+
+fn open_case(work: &Planning<'_>, judged: &Judged<'_>, rule: &Rule, key: &str) -> Case {
+    let mut case = Case::open(&rule.name.value, key, judged.seq, judged.event.created, work.now.at);
+    case.shadow = rule.shadow || work.destinations.shadow;
+    case
+}
+
+/// A case that only this event is about: where its key is absent, and where a rule without cases has timers. It lasts as long
+/// as its timers.
+fn own_case(work: &Planning<'_>, judged: &Judged<'_>, rule: &Rule, keyed: bool) -> Belongs {
+    if !keyed && rule.actions.iter().all(|action| action.spec().is_none()) {
+        return Belongs::Nowhere;
+    }
+    let mut case = open_case(work, judged, rule, &origin(judged, Some("event")));
+    case.own = true;
+    Belongs::To { case: Box::new(case), opened: true }
+}
+
+/// An event planned again: what isn't there is made, and no case is opened. `only` is the one rule that is asked, `before`
+/// what came of it so far.
+pub(crate) fn replay(
+    work: &mut Planning<'_>,
+    judged: &Judged<'_>,
+    again: u64,
+    only: Option<&str>,
+    before: &[Decision],
+) {
+    let only = only.map(|only| present_name(work.rules, only));
+    for judgement in &judged.judgements {
+        if only.is_some_and(|only| judgement.rule.name.value != only) {
+            continue;
+        }
+        let mut trace = Trace::default();
+        if let Some(key) = &judgement.closes {
+            closes(work, judged, judgement, key, &mut trace);
+        }
+        if let Some(held) = judgement.held
+            && holds(judgement, held, &mut trace)
+        {
+            // Anew means anew, whatever was.
+            let before = if again == 0 { before } else { &[] };
+            let names = work.names(judgement.rule);
+            let before: Vec<&Decision> = before.iter().filter(|row| names.contains(&row.rule)).collect();
+            matched_again(work, judged, judgement, (again, &before), &mut trace);
+        }
+        work.tell(trace, judged.seq, Some(judged.event), judgement.rule);
+    }
+}
+
+/// What comes of a match that is planned again: messages only. It opens no case, but speaks in one that is open. What was
+/// late stays late, what was said by `once` or in a digest is not said by itself now.
+fn matched_again(
+    work: &mut Planning<'_>,
+    judged: &Judged<'_>,
+    judgement: &Judgement<'_>,
+    (again, before): (u64, &[&Decision]),
+    trace: &mut Trace,
+) {
+    let rule = judgement.rule;
+    trace.accepted();
+    if before.iter().any(|row| row.outcome == Outcome::Late.name()) {
+        return trace.rule(Outcome::Late, "late when it came: its case had closed");
+    }
+    let was = |action: &str, outcome: Outcome, note: Option<&str>| {
+        before.iter().any(|row| row.actions().any(|came| came.is(action, outcome, note)))
+    };
+    let (mut case, mut facts) = (None, None);
+    if let Some(Ok(key)) = &judgement.case {
+        case = work.case(&work.names(rule), key);
+        facts = Some(open_case(work, judged, rule, key).facts(false));
+    }
+    for acted in judgement.actions.iter().filter(|acted| acted.held == Held::Held && !acted.action.is_timed()) {
+        let id = acted.action.id.as_str();
+        let is_later = case.as_ref().is_some_and(|case| case.event != judged.seq);
+        if acted.action.once && (is_later || was(id, Outcome::Missed, Some(OPEN_ALREADY))) {
+            trace.action(Outcome::Missed, id, None, OPEN_ALREADY);
+            continue;
+        }
+        if was(id, Outcome::Digest, None) {
+            trace.action(Outcome::Digest, id, None, "it was in a digest already");
+            continue;
+        }
+        let facts = facts.clone();
+        let first = announcement(judged, rule, acted);
+        announce(work, &Announcement { again, occasion: Occasion::Replay, facts, ..first }, case.as_mut(), trace);
+    }
+    if let Some(case) = case {
+        work.save_case(&case);
+    }
+}
+
+/// What ids are made from where an event sets something off.
+fn origin(judged: &Judged<'_>, what: Option<&str>) -> String {
+    let event = [&*judged.event.source, judged.event.id.as_str()];
+    id(&what.into_iter().chain(event).collect::<Vec<_>>())
+}
+
+/// What an action has to say at a match.
+fn announcement<'a>(judged: &'a Judged<'_>, rule: &'a Rule, acted: &'a ActionJudgement<'a>) -> Announcement<'a> {
+    let (seq, event, origin) = (judged.seq, judged.event, origin(judged, None));
+    Announcement { rule, acted, seq, event, origin, again: 0, occasion: Occasion::Match, facts: None }
+}

@@ -1,0 +1,152 @@
+//! What must be loaded before a batch can be planned: the documents that its entries and timers can touch. The machines say
+//! where theirs stand, by the same slots that the flow then reads.
+
+use crate::event::Command;
+use crate::planner::case::{Case, MISSING_KEY};
+use crate::planner::closes::Closed;
+use crate::planner::digest::DigestId;
+use crate::planner::fallback::Fallen;
+use crate::planner::held::{Opens, Waiting, opens};
+use crate::planner::inputs::{Fired, Inputs, Judged, What};
+use crate::planner::ledger::Keys;
+use crate::planner::missing::Awaited;
+use crate::planner::mute::Muting;
+use crate::planner::names::{action_named, names_for, names_of};
+use crate::planner::own::{Failing, Noticed, Unmatched};
+use crate::planner::state::{Doc, Slot};
+use crate::planner::throttle::ThrottleId;
+use crate::planner::timer::Meaning;
+use crate::rules::{Action, ActionJudgement, Judgement, Rule};
+
+/// What [`crate::planner::plan()`] needs to know for these inputs. Few documents are of the kinds that are asked for
+/// whole: mutes, and what a minute's coalescing keeps.
+pub fn keys(inputs: &Inputs<'_>) -> Keys {
+    let mut wanted = Wanted { inputs, keys: Keys::default() };
+    wanted.keys.all.extend([Muting::KIND, Noticed::KIND, Fallen::KIND].map(str::to_owned));
+    for entered in &inputs.entries {
+        match &entered.what {
+            What::Event(judged) | What::Replay { event: Some(judged), .. } => wanted.event(judged),
+            What::Command(Command::CloseCase { rule, key, .. } | Command::AckCase { rule, key, .. }) => {
+                wanted.case_of(rule, key);
+            }
+            What::Signal(signal) => signal.destination.iter().for_each(|to| wanted.one(Failing::slot(to))),
+            What::Command(_) | What::Replay { event: None, .. } | What::Parked { .. } => {}
+        }
+    }
+    for fired in &inputs.timers {
+        wanted.timer(fired);
+    }
+    wanted.keys
+}
+
+struct Wanted<'i, 'a> {
+    inputs: &'i Inputs<'a>,
+    keys: Keys,
+}
+
+impl Wanted<'_, '_> {
+    fn one<D: Doc>(&mut self, slot: Slot<D>) {
+        self.keys.one.extend(slot.keys());
+    }
+
+    fn event(&mut self, judged: &Judged<'_>) {
+        if !judged.named {
+            self.one(Unmatched::slot(&judged.event.kind));
+        }
+        for judgement in &judged.judgements {
+            let names = names_of(self.inputs.rules, judgement.rule);
+            if judgement.rule.missing.is_some() {
+                self.case(&names, MISSING_KEY);
+                self.actions(judgement.rule, &self.inputs.rules.judge_rule(judgement.rule, judged.event).on_close);
+            }
+            for key in [&judgement.case, &judgement.closes].into_iter().flatten().flatten() {
+                self.case(&names, key);
+            }
+            self.judgement(judgement);
+        }
+    }
+
+    /// A case, and what opens and closes it.
+    fn case(&mut self, names: &[String], key: &str) {
+        self.one(Case::slot(names, key));
+        self.one(Closed::slot(names, key));
+        self.one(Awaited::slot(names));
+    }
+
+    fn case_of(&mut self, rule: &str, key: &str) {
+        self.case(&names_for(self.inputs.rules, rule), key);
+    }
+
+    fn judgement(&mut self, judgement: &Judgement<'_>) {
+        self.actions(judgement.rule, &judgement.actions);
+        self.actions(judgement.rule, &judgement.on_close);
+    }
+
+    /// What announcing these actions can touch: their throttles, with the digests of their rest, their digests, and what
+    /// waits for the same opening.
+    fn actions(&mut self, rule: &Rule, judged: &[ActionJudgement<'_>]) {
+        let names = names_of(self.inputs.rules, rule);
+        let name = rule.name.value.as_str();
+        for acted in judged {
+            let throttle = ThrottleId::of(name, acted).and_then(|(of, _)| of.ok());
+            throttle.into_iter().for_each(|of| self.one(of.slot(&names)));
+            for destination in acted.action.to.iter().map(|to| to.value.as_str()) {
+                let rest =
+                    throttle.map(|of| DigestId { rule: name, action: of.action, key: of.key, destination, rest: true });
+                let digest = DigestId::of(name, acted, destination).and_then(|(of, _)| of.ok());
+                rest.into_iter().chain(digest).for_each(|of| self.one(of.slot(&names)));
+                self.held(acted.action, destination);
+            }
+        }
+    }
+
+    /// What waits for the opening that a message of this action would wait for.
+    fn held(&mut self, action: &Action, destination: &str) {
+        let facts = self.inputs.destinations.named.get(destination);
+        if let Opens::At(opens) = opens(action, facts, self.inputs.now) {
+            self.one(Waiting::slot(destination, opens));
+        }
+    }
+
+    /// The same for a message that waited already.
+    fn held_again(&mut self, rule: &str, action: &str, destination: &str) {
+        if let Some((_, action)) = action_named(self.inputs.rules, rule, action) {
+            self.held(action, destination);
+        }
+    }
+
+    fn timer(&mut self, fired: &Fired<'_>) {
+        let Some(meaning) = &fired.meaning else { return };
+        if let Some(judgement) = fired.carried.as_ref().and_then(|carried| carried.judgement.as_ref()) {
+            self.judgement(judgement);
+        }
+        match meaning {
+            Meaning::Act { rule, key, .. }
+            | Meaning::Rearm { rule, key, .. }
+            | Meaning::End { rule, key, .. }
+            | Meaning::Forget { rule, key } => self.case_of(rule, key),
+            Meaning::Closing { rule, case, .. } => self.case_of(rule, &case.key),
+            Meaning::Missing { rule } => self.case_of(rule, MISSING_KEY),
+            Meaning::Digest { rule, action, key, destination, rest, cases } => {
+                let names = names_for(self.inputs.rules, rule);
+                self.one(DigestId { rule, action, key, destination, rest: *rest }.slot(&names));
+                self.one(ThrottleId { rule, action, key }.slot(&names));
+                self.held_again(rule, action, destination);
+                cases.iter().for_each(|case| self.case_of(rule, case));
+            }
+            Meaning::Opens { destination, opens, held } => {
+                self.one(Waiting::slot(destination, *opens));
+                for held in held {
+                    self.held_again(&held.rule, &held.action, destination);
+                    held.key.iter().for_each(|key| self.case_of(&held.rule, key));
+                }
+            }
+            Meaning::Throttle { rule, action, key } => {
+                self.one(ThrottleId { rule, action, key }.slot(&names_for(self.inputs.rules, rule)));
+            }
+            Meaning::Unmatched { kind } => self.one(Unmatched::slot(kind)),
+            // Of kinds that are loaded whole.
+            Meaning::Signal { .. } | Meaning::Fallback { .. } | Meaning::Mute { .. } => {}
+        }
+    }
+}

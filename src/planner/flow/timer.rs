@@ -1,0 +1,408 @@
+//! The way of a timer that has come due: each finds out whether what it was set for still is so, and acts by the rules that
+//! are in force now.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::planner::case::{Case, Ending};
+use crate::planner::closes::Closed;
+use crate::planner::digest::{Collected, DigestId};
+use crate::planner::fallback::Fallen;
+use crate::planner::flow::Planning;
+use crate::planner::flow::announce::{Announcement, Draft, Occasion, announce, deliver, join, quiet, send};
+use crate::planner::flow::close::{say_ended, take_away};
+use crate::planner::held::{Held, Opens, Rest, Waiting, opens, summarise};
+use crate::planner::inputs::{Carried, Fired};
+use crate::planner::missing::Awaited;
+use crate::planner::mute::{Audible, Muting};
+use crate::planner::names::{action_named, names_for, present_name, rule_named};
+use crate::planner::own::{NoticedId, Unmatched};
+use crate::planner::reminders::{Brought, act_timer, align, end_timer, ends_otherwise, fire, realign, schedule_end};
+use crate::planner::renamed::{inherit, renamed};
+use crate::planner::state::Slot;
+use crate::planner::throttle::ThrottleId;
+use crate::planner::timer::Meaning;
+use crate::planner::why::{Decision, Outcome, Trace};
+use crate::rules::{ActionJudgement, Held as Holds, Judgement};
+
+/// Plans one due timer. It is spent, unless planning it, or an entry before it, set it anew.
+pub(crate) fn timer(work: &mut Planning<'_>, fired: &Fired<'_>) {
+    let (id, now) = (&fired.due.id, work.now.at);
+    // An entry of this batch may have taken it away or moved it: entries come first.
+    if work.timers.get(id).is_some_and(|set| set.as_ref().is_none_or(|timer| timer.due > now)) {
+        return;
+    }
+    work.timers.insert(id.clone(), None);
+    if let Some(reason) = &fired.parked {
+        return park(work, fired, reason);
+    }
+    if let Some(meaning) = &fired.meaning {
+        come_due(work, meaning, fired.carried.as_ref());
+    }
+}
+
+fn come_due(work: &mut Planning<'_>, meaning: &Meaning, carried: Option<&Carried<'_>>) {
+    match meaning {
+        Meaning::Act { rule, key, nth, action } => {
+            if let Some(case) = work.nth_case(rule, key, *nth) {
+                act_due(work, case, action, carried);
+            }
+        }
+        Meaning::Rearm { rule, key, nth } => {
+            if let Some(case) = work.nth_case(rule, key, *nth) {
+                realign_due(work, case, carried);
+            }
+        }
+        Meaning::End { rule, key, nth } => {
+            if let Some(case) = work.nth_case(rule, key, *nth) {
+                end_due(work, case, carried);
+            }
+        }
+        Meaning::Closing { case, ending, .. } => say_ended(work, case, ending, carried),
+        Meaning::Digest { rule, action, key, destination, rest, .. } => {
+            digest_due(work, DigestId { rule, action, key, destination, rest: *rest });
+        }
+        Meaning::Opens { destination, opens, .. } => hours_open(work, destination, &Waiting::slot(destination, *opens)),
+        Meaning::Missing { rule } => missing_due(work, rule),
+        Meaning::Forget { rule, key } => {
+            let of = (present_name(work.rules, rule), key.as_str());
+            let slot = Closed::slot(&names_for(work.rules, rule), key);
+            work.due(&slot, |closed, now| closed.due(of, now.at));
+        }
+        Meaning::Throttle { rule, action, key } => {
+            let of = ThrottleId { rule: present_name(work.rules, rule), action, key };
+            work.due(&of.slot(&names_for(work.rules, rule)), |window, now| window.due(&of, now));
+        }
+        Meaning::Signal { kind, rule, destination } => {
+            let of = NoticedId { kind, rule, destination };
+            work.due(&of.slot(), |noticed, now| noticed.due(&of, now.at));
+        }
+        Meaning::Fallback { destination } => {
+            let is_configured = work.facts(destination).is_some();
+            work.due(&Fallen::slot(destination), |fallen, now| fallen.due(destination, is_configured, now.at));
+        }
+        Meaning::Mute { id } => {
+            work.due(&Muting::slot(id), |muting, now| muting.due(now));
+            work.gather_mutes();
+        }
+        Meaning::Unmatched { kind } => work.due(&Unmatched::slot(kind), |told, now| told.due(now.at)),
+    }
+}
+
+/// What should have come by now: an own event says so, and opens the case in its turn.
+fn missing_due(work: &mut Planning<'_>, rule: &str) {
+    let Some(rule) = rule_named(work.rules, rule).filter(|rule| rule.enabled) else { return };
+    let Some(missing) = &rule.missing else { return };
+    let (slot, identity) = (Awaited::slot(&work.names(rule)), work.identity(rule));
+    work.due(&slot, |awaited, now| awaited.due(&rule.name.value, missing, identity, now.at));
+}
+
+/// A timer that could not be planned.
+fn park(work: &mut Planning<'_>, fired: &Fired<'_>, reason: &str) {
+    let rule = fired.meaning.as_ref().and_then(Meaning::rule);
+    if let Some(event) = fired.due.timer.event {
+        let mut trace = Trace::default();
+        trace.rule(Outcome::Parked, format!("a timer could not be planned: {reason}"));
+        work.decide(trace, event, rule.unwrap_or_default());
+    }
+    let data = [("reason", json!(reason)), ("timer", json!(fired.due.id))];
+    work.signal_failed(&format!("parked/{}", fired.due.id), rule, false, data);
+}
+
+/// A timed action is due: where its case is open and nobody acknowledged it, it acts.
+fn act_due(work: &mut Planning<'_>, mut case: Case, action: &str, carried: Option<&Carried<'_>>) {
+    let now = work.now.at;
+    let Some(timer) = case.timers.get(action).filter(|timer| timer.due.is_some_and(|due| due <= now)) else { return };
+    let (event, due, spec) = (timer.event, timer.due.unwrap_or(now), &timer.spec);
+    let Some((carried, judgement, acted)) = asked_for(action, carried) else {
+        return not_asked_for(work, case, action);
+    };
+    if acted.action.spec().as_ref() != Some(spec) {
+        // The rules changed, and this case has not been brought in line with them yet: it may not be due at all.
+        return work.act([realign(&case, now)]);
+    }
+    if carried.seq != event {
+        // An entry of this batch brought another date: it speaks of that, as soon as that event is at hand.
+        work.act([act_timer(&case, action, event, due)]);
+        return work.save_case(&case);
+    }
+    let Some((origin, next)) = fire(&mut case, acted.action, now) else { return };
+    work.act(next);
+    let mut trace = Trace::default();
+    let (rule, seq, event) = (judgement.rule, carried.seq, carried.event);
+    let (again, occasion, facts) = (0, Occasion::Reminder, None);
+    let announcement = Announcement { rule, acted, seq, event, origin, again, occasion, facts };
+    announce(work, &announcement, Some(&mut case), &mut trace);
+    work.tell(trace, seq, Some(event), rule);
+    work.save_case(&case);
+}
+
+/// What the rules in force make of the event that a timer carries, where they still ask for its action.
+fn asked_for<'c, 'a>(
+    action: &str,
+    carried: Option<&'c Carried<'a>>,
+) -> Option<(&'c Carried<'a>, &'c Judgement<'a>, &'c ActionJudgement<'a>)> {
+    let carried = carried?;
+    let judgement = carried.judgement.as_ref().filter(|judgement| judgement.rule.enabled)?;
+    let acted = judgement.actions.iter().find(|acted| acted.action.id == action)?;
+    (acted.held == Holds::Held).then_some((carried, judgement, acted))
+}
+
+/// A timer's rule or action is gone, takes no part, or no longer means this event: nothing is sent, and it fires should they
+/// come back while the case is open.
+fn not_asked_for(work: &mut Planning<'_>, mut case: Case, action: &str) {
+    let Some(timer) = case.timers.get_mut(action) else { return };
+    timer.waits = true;
+    let event = timer.event;
+    let present = rule_named(work.rules, &case.rule).filter(|rule| rule.enabled);
+    if present.is_some_and(|present| renamed(present, &case, action).is_some()) {
+        // It has other words now, and goes on under them as soon as the case is brought in line.
+        work.act([realign(&case, work.now.at)]);
+        return work.save_case(&case);
+    }
+    let mut trace = Trace::default();
+    trace.action(Outcome::Cancelled, action, None, "not sent: the rules in force no longer ask for it");
+    work.decide(trace, event, &case.rule);
+    work.save_case(&case);
+}
+
+/// The rules changed, and an event of a case is at hand: brings the case's timers in line with them.
+fn realign_due(work: &mut Planning<'_>, mut case: Case, carried: Option<&Carried<'_>>) {
+    let Some(carried) = carried else { return };
+    let Some(judgement) = carried.judgement.as_ref().filter(|judgement| judgement.rule.enabled) else { return };
+    let mut trace = Trace::default();
+    // First, so that what goes on under other words is not begun a second time.
+    if carried.seq == case.event {
+        let effects = inherit(&mut case, judgement);
+        work.act(effects);
+    }
+    for acted in &judgement.actions {
+        let by = Brought { event: carried.seq, created: Some(carried.event.created) };
+        match align(&mut case, acted, by, work.now) {
+            Ok(effects) => work.apply(effects, &mut trace),
+            Err(reason) => trace.fail(reason),
+        }
+    }
+    let timer = schedule_end(&mut case, judgement.rule);
+    work.act(timer);
+    work.save_case(&case);
+    work.tell(trace, carried.seq, Some(carried.event), judgement.rule);
+}
+
+/// `closes_after`: a case whose last match is so long ago ends.
+fn end_due(work: &mut Planning<'_>, mut case: Case, carried: Option<&Carried<'_>>) {
+    let rule = rule_named(work.rules, &case.rule).filter(|rule| rule.enabled);
+    if let Some(rule) = rule.filter(|rule| ends_otherwise(&case, rule)) {
+        // The rules changed, and this case has not been brought in line with them yet.
+        let timer = schedule_end(&mut case, rule);
+        work.act(timer);
+        return work.save_case(&case);
+    }
+    if case.ends().is_some_and(|due| due > work.now.at) {
+        return work.act(end_timer(&case));
+    }
+    take_away(work, &case);
+    say_ended(work, &case, &Ending::Forgotten, carried);
+}
+
+/// A digest goes out, by the words of the rule in force. Only hours and a mute of its rule or destination still stand in its
+/// way.
+fn digest_due(work: &mut Planning<'_>, of: DigestId<'_>) {
+    let names = names_for(work.rules, of.rule);
+    let of = DigestId { rule: present_name(work.rules, of.rule), ..of };
+    let slot = of.slot(&names);
+    let Some(mut collected) = work.state.load(&slot) else { return };
+    if let Some(timer) = collected.waits_on(&of, work.now.at) {
+        return work.act([timer]);
+    }
+    work.state.save(&slot, None);
+    leave_out(work, &of, &mut collected);
+    let mut trace = Trace::default();
+    let is_told = tell_digest(work, &of, &collected, &mut trace);
+    if of.rest && is_told {
+        let throttle = ThrottleId { rule: of.rule, action: of.action, key: of.key }.slot(&names);
+        work.due(&throttle, |window, now| window.rest_told(now.at));
+    }
+    if let Some(row) = trace.row(0, of.rule) {
+        let rows = collected.events.iter().map(|event| Decision { event: *event, ..row.clone() });
+        work.plan.whys.extend(rows);
+    }
+}
+
+/// Takes out the reminders of cases that want none any more.
+fn leave_out(work: &mut Planning<'_>, of: &DigestId<'_>, collected: &mut Collected) {
+    let action = action_named(work.rules, of.rule, of.action).map(|(_, action)| action);
+    for (event, belongs) in std::mem::take(&mut collected.reminders) {
+        let Some(why) = work.unwanted(&belongs, of.rule, true, action) else { continue };
+        collected.events.retain(|collected| *collected != event);
+        let mut trace = Trace::default();
+        let note = format!("left out of the digest for `{}`: {}", of.destination, why.said(&belongs));
+        trace.action(why.outcome(), of.action, Some(of.destination), note);
+        work.decide(trace, event, of.rule);
+    }
+}
+
+/// Sends a digest; says whether it may be.
+fn tell_digest(work: &mut Planning<'_>, of: &DigestId<'_>, collected: &Collected, trace: &mut Trace) -> bool {
+    let destination = of.destination;
+    let cancelled = |trace: &mut Trace, note: &str| {
+        trace.action(Outcome::Cancelled, of.action, Some(destination), note);
+        false
+    };
+    let Some((rule, action)) = action_named(work.rules, of.rule, of.action) else {
+        return cancelled(trace, "its digest was not sent: the rules in force no longer ask for it");
+    };
+    if work.facts(destination).is_none() {
+        return cancelled(trace, &format!("its digest was not sent: `{destination}` is no longer configured"));
+    }
+    if let Some(note) = work.muted(Audible { rule: of.rule, destination, event: None, at: work.now.at }) {
+        trace.action(Outcome::Muted, of.action, Some(destination), format!("its digest was {note}"));
+        return false;
+    }
+    let message = collected.message(of, (rule, action), work.identity(rule), work.now.at);
+    let Some(delivery) = message else { return false };
+    deliver(work, Draft { rule, action, occasion: Occasion::Match, delivery }, None, trace);
+    true
+}
+
+/// What becomes of a message that waited.
+enum Goes {
+    Now(Box<Held>),
+    /// It waits on, for another opening.
+    Later,
+    Never,
+}
+
+/// A window opens: what waited goes, unless its case or the rules have changed their mind.
+fn hours_open(work: &mut Planning<'_>, destination: &str, slot: &Slot<Waiting>) {
+    let Some(Waiting { opens, held, rest, more, .. }) = work.state.load(slot) else { return };
+    // Before anything is decided: what waits on may wait in the same slot.
+    work.state.save(slot, None);
+    let (mut going, mut waits_on) = (Vec::new(), false);
+    for held in held {
+        let mut trace = Trace::default();
+        let (event, rule) = (held.delivery.event, held.delivery.rule.clone());
+        match may_go(work, held, opens, &mut trace) {
+            Goes::Now(held) => going.push(*held),
+            Goes::Later => waits_on = true,
+            Goes::Never => {}
+        }
+        work.decide(trace, event, &rule);
+    }
+    let (mut rest, mut more) = (rest, more);
+    if work.destinations.shadow {
+        (rest, more) = (Vec::new(), 0);
+    }
+    rest.retain(|rest| still_counts(work, rest));
+    if going.is_empty() && waits_on {
+        return keep_rest(work, slot, rest, more);
+    }
+    let goes_alone = work.facts(destination).is_some_and(|facts| facts.goes_alone);
+    let older = rest.len() as u64 + more;
+    match (going.len(), older) {
+        (0, 0) => {}
+        (1, 0) => going.into_iter().for_each(|held| send_held(work, held)),
+        _ if goes_alone => {
+            // Their cases are resolved one by one, so each is an incident of its own; only the words of those are gone that
+            // nobody can keep in full.
+            if older > 0 {
+                work.plan.deliveries.extend(summarise(destination, &[], (&rest, more), work.now.at));
+            }
+            going.into_iter().for_each(|held| send_held(work, held));
+        }
+        _ => {
+            note_summed(work, destination, &going, &rest);
+            work.plan.deliveries.extend(summarise(destination, &going, (&rest, more), work.now.at));
+        }
+    }
+}
+
+/// A message that waited for this opening, if it still may go now.
+fn may_go(work: &mut Planning<'_>, mut held: Held, opened: Timestamp, trace: &mut Trace) -> Goes {
+    let delivery = &mut held.delivery;
+    let to = delivery.destination.clone();
+    let action_id = delivery.action.clone();
+    let mut comes_to = |goes, outcome, note: String| {
+        trace.action(outcome, &action_id, Some(&to), note);
+        goes
+    };
+    let Some((rule, action)) = action_named(work.rules, &delivery.rule, &delivery.action) else {
+        let note = "held, and then not sent: the rules in force no longer ask for it";
+        return comes_to(Goes::Never, Outcome::Cancelled, note.into());
+    };
+    delivery.rule.clone_from(&rule.name.value);
+    if work.facts(&to).is_none() {
+        return comes_to(
+            Goes::Never,
+            Outcome::Cancelled,
+            format!("held, and then not sent: `{to}` is no longer configured"),
+        );
+    }
+    if let Some(belongs) = &held.case
+        && let Some(why) = work.unwanted(belongs, &delivery.rule, held.reminder, Some(action))
+    {
+        return comes_to(Goes::Never, why.outcome(), format!("held, and then not sent: {}", why.said(belongs)));
+    }
+    let message = Audible { rule: &delivery.rule, destination: &to, event: None, at: work.now.at };
+    if let Some(note) = work.muted(message) {
+        return comes_to(Goes::Never, Outcome::Muted, note);
+    }
+    match opens(action, work.facts(&to), work.now.at) {
+        Opens::Drop => return comes_to(Goes::Never, Outcome::Dropped, format!("dropped for `{to}`: outside hours")),
+        Opens::At(opens) => {
+            if opens != opened {
+                let note = format!("held until {} (hours of `{to}`)", work.now.said(opens));
+                comes_to(Goes::Later, Outcome::Held, note);
+            }
+            join(work, held, opens);
+            return Goes::Later;
+        }
+        Opens::Now | Opens::Never => {}
+    }
+    if quiet(work, rule, Occasion::Match, None) {
+        return comes_to(Goes::Never, Outcome::Shadow, format!("in shadow: would go to `{to}`"));
+    }
+    held.delivery.due = work.now.at;
+    comes_to(Goes::Now(Box::new(held)), Outcome::Matched, format!("held, and now goes to `{to}`"))
+}
+
+/// Whether a message of which the words are gone would still go.
+fn still_counts(work: &mut Planning<'_>, rest: &Rest) -> bool {
+    let Some((_, action)) = action_named(work.rules, &rest.rule, &rest.action) else { return false };
+    let belongs = rest.case.as_ref();
+    belongs.is_none_or(|belongs| work.unwanted(belongs, &rest.rule, rest.reminder, Some(action)).is_none())
+}
+
+/// Nothing goes yet after all: what was only counted still counts.
+fn keep_rest(work: &mut Planning<'_>, slot: &Slot<Waiting>, rest: Vec<Rest>, more: u64) {
+    if let Some(mut waiting) = work.state.load(slot) {
+        waiting.rest.extend(rest);
+        waiting.more = waiting.more.saturating_add(more);
+        work.state.save(slot, Some(&waiting));
+    }
+}
+
+/// One message goes as it is, in its case's lane.
+fn send_held(work: &mut Planning<'_>, held: Held) {
+    let Held { delivery, case, reminder } = held;
+    let names = names_for(work.rules, &delivery.rule);
+    let mut case = case.and_then(|belongs| work.case(&names, &belongs.key));
+    let occasion = if reminder { Occasion::Reminder } else { Occasion::Match };
+    send(work, delivery, occasion, case.as_mut());
+    if let Some(case) = case {
+        work.save_case(&case);
+    }
+}
+
+/// Records in their cases that these messages were told in a summary.
+fn note_summed(work: &mut Planning<'_>, destination: &str, going: &[Held], rest: &[Rest]) {
+    let going = going.iter().map(|held| (&held.delivery.rule, &held.case));
+    for (rule, belongs) in going.chain(rest.iter().map(|rest| (&rest.rule, &rest.case))) {
+        let Some(belongs) = belongs else { continue };
+        let names = names_for(work.rules, rule);
+        if let Some(mut case) = work.case(&names, &belongs.key) {
+            case.summed.insert(destination.to_owned());
+            work.save_case(&case);
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! What runs by the clock in a case: an action's `after`, `repeat` and `at`, and the case's own `closes_after`. Timers run
+//! from the opening, and later matches don't restart them.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::clock::{from_ms, plus};
+use crate::event::Seq;
+use crate::planner::case::{Case, Scheduled};
+use crate::planner::effect::{Effect, Now};
+use crate::planner::state::id;
+use crate::planner::timer::Meaning;
+use crate::planner::why::Outcome;
+use crate::rules::{Action, ActionJudgement, Held, Rule};
+
+/// What a match brings to its case's timers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Brought {
+    /// The match.
+    pub event: Seq,
+    /// Its `created`, where that is known: of two dates that of the later one holds.
+    pub created: Option<Timestamp>,
+}
+
+impl Action {
+    /// Whether it waits for a time of its case rather than acting at a match.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.after.is_some() || self.at.is_some()
+    }
+
+    /// What its timer goes by, as text: a change of it moves the timer.
+    pub(crate) fn spec(&self) -> Option<String> {
+        if !self.is_timed() && self.repeat.is_none() {
+            return None;
+        }
+        let seconds = |span: Option<SignedDuration>| span.map(|span| span.as_secs());
+        let at = self.at.as_ref().map(|at| format!("{} {}", at.offset.as_secs(), at.path.text));
+        Some(format!("{:?} {:?} {:?}", seconds(self.after), seconds(self.repeat), at))
+    }
+
+    /// Whether the date of its `at` stands elsewhere than it did for a timer that was set by this [`Action::spec`].
+    fn is_dated_elsewhere(&self, spec: &str) -> bool {
+        let path = |spec: &str| spec.split_once("Some(\"")?.1.split_once(' ').map(|(_, path)| path.to_owned());
+        let now = self.spec().as_deref().and_then(path);
+        now.zip(path(spec)).is_some_and(|(now, then)| now != then)
+    }
+
+    /// Where it goes, sorted.
+    pub(crate) fn destinations(&self) -> Vec<String> {
+        let mut to: Vec<String> = self.to.iter().map(|to| to.value.clone()).collect();
+        to.sort();
+        to
+    }
+}
+
+/// The first moment of a series that is after `now`: missed ones are not made up for. A series without steps has none.
+fn next_of(first: Timestamp, every: SignedDuration, now: Timestamp) -> Option<Timestamp> {
+    if first > now {
+        return Some(first);
+    }
+    let passed = now.as_millisecond().saturating_sub(first.as_millisecond());
+    let every_ms = i64::try_from(every.as_millis()).unwrap_or(i64::MAX);
+    let steps = passed.checked_div(every_ms).filter(|_| every_ms > 0)?.saturating_add(1);
+    Some(plus(first, SignedDuration::from_millis(every_ms.saturating_mul(steps))))
+}
+
+/// When an action's `at` falls, and the date that it goes by.
+fn date(acted: &ActionJudgement<'_>) -> Result<Option<(Timestamp, Timestamp)>, String> {
+    let Some(at) = &acted.action.at else { return Ok(None) };
+    match &acted.at {
+        Some(Ok(due)) => {
+            // Stores keep timers to the millisecond.
+            let due = from_ms(due.as_millisecond());
+            Ok(Some((due, plus(due, at.offset.checked_neg().unwrap_or_default()))))
+        }
+        Some(Err(reason)) => Err(format!("`at`: {reason}")),
+        None => Err("`at`: no date".into()),
+    }
+}
+
+/// The timer of an action of a case, which brings the event that it is about.
+pub(crate) fn act_timer(case: &Case, action: &str, event: Seq, due: Timestamp) -> Effect {
+    let (rule, key) = (case.rule.clone(), case.key.clone());
+    let meaning = Meaning::Act { rule, key, nth: case.nth, action: action.into() };
+    Effect::set_timer(case.act_id(action), due, Some(event), &meaning)
+}
+
+/// Has a case brought in line with the rules as soon as its opening event is at hand.
+pub(crate) fn realign(case: &Case, now: Timestamp) -> Effect {
+    realign_by(case, "rearm", case.event, now)
+}
+
+fn realign_by(case: &Case, what: &str, event: Seq, now: Timestamp) -> Effect {
+    let meaning = Meaning::Rearm { rule: case.rule.clone(), key: case.key.clone(), nth: case.nth };
+    Effect::set_timer(case.timer_id(what), now, Some(event), &meaning)
+}
+
+/// The timer of a case's end, where it ends by itself.
+pub(crate) fn end_timer(case: &Case) -> Option<Effect> {
+    let meaning = Meaning::End { rule: case.rule.clone(), key: case.key.clone(), nth: case.nth };
+    Some(Effect::set_timer(case.timer_id("end"), case.ends()?, Some(case.event), &meaning))
+}
+
+/// Sets when a case ends by itself: a `closes_after` after its last match. A timer that is set already finds out by itself
+/// that its time has moved.
+pub(crate) fn schedule_end(case: &mut Case, rule: &Rule) -> Option<Effect> {
+    if !ends_otherwise(case, rule) {
+        return None;
+    }
+    case.ends_s = rule.closes_after.map(|span| span.as_secs());
+    Some(end_timer(case).unwrap_or_else(|| Effect::DropTimer(case.timer_id("end"))))
+}
+
+/// Whether a case's end was set by another `closes_after` than its rule has now.
+pub(crate) fn ends_otherwise(case: &Case, rule: &Rule) -> bool {
+    case.ends_s != rule.closes_after.map(|span| span.as_secs())
+}
+
+/// Starts an action's timer in a case, or moves it where the action's `at` or its words in the rule have changed. `Err` says
+/// why its date is not known.
+pub(crate) fn schedule(
+    case: &mut Case,
+    acted: &ActionJudgement<'_>,
+    by: Brought,
+    now: Now<'_>,
+) -> Result<Vec<Effect>, String> {
+    let action = acted.action;
+    let Some(spec) = action.spec() else { return Ok(Vec::new()) };
+    let date = date(acted)?;
+    if case.acked.is_some() && action.at.is_none() {
+        return Ok(Vec::new());
+    }
+    let from_opening = || plus(case.opened, action.after.or(action.repeat).unwrap_or_default());
+    let first = date.map_or_else(from_opening, |(due, _)| due);
+    let created = by.created.filter(|_| action.at.is_some());
+    if let Some(old) = case.timers.get_mut(&action.id) {
+        if old.created > created && created.is_some() {
+            // A retry may bring an older match after a newer one: what that said of the date holds.
+            return Ok(Vec::new());
+        }
+        if old.first == first && old.spec == spec {
+            old.created = old.created.max(created);
+            return Ok(Vec::new());
+        }
+    }
+    let old = case.timers.get(&action.id);
+    let fired = old.map_or(0, |old| old.fired);
+    let due = match (fired, action.repeat) {
+        (0, _) => Some(first),
+        // It has fired: only what lies ahead may follow.
+        (_, Some(every)) if case.acked.is_none() => next_of(first, every, now.at),
+        (_, _) => Some(first).filter(|first| action.at.is_some() && *first > now.at),
+    };
+    let date = date.map(|(_, date)| date);
+    // What speaks of a date speaks of the one that holds.
+    let event = old.filter(|old| old.date == date).map_or(by.event, |old| old.event);
+    let (waits, to) = (false, action.destinations());
+    case.timers.insert(action.id.clone(), Scheduled { event, first, due, fired, spec, date, created, waits, to });
+    let Some(due) = due else { return Ok(vec![Effect::DropTimer(case.act_id(&action.id))]) };
+    let note = format!("acts {} if the case is still open then", now.said(due));
+    let outcome = if case.shadow { Outcome::Shadow } else { Outcome::Matched };
+    Ok(vec![act_timer(case, &action.id, event, due), Effect::action(outcome, &action.id, None, note)])
+}
+
+/// A timed action acts: missed repeats become one. Gives what the ids of its deliveries are made from, and the timer of
+/// its next time.
+pub(crate) fn fire(case: &mut Case, action: &Action, now: Timestamp) -> Option<(String, Option<Effect>)> {
+    // What no event can close comes once.
+    let ends = !case.own || case.ends_s.is_some();
+    let every = action.repeat.filter(|_| case.acked.is_none() && ends);
+    let timer = case.timers.get_mut(&action.id)?;
+    timer.fired += 1;
+    timer.waits = false;
+    timer.due = every.and_then(|every| next_of(timer.first, every, now));
+    let (event, due, fired) = (timer.event, timer.due, timer.fired.to_string());
+    let next = due.map(|due| act_timer(case, &action.id, event, due));
+    Some((id(&[&case.timer_id(&action.id), &fired]), next))
+}
+
+/// The rules changed: brings the timer of one action in line with them, by the event that is at hand. What is past by now
+/// fires once, at once; what is gone stays silent.
+pub(crate) fn align(
+    case: &mut Case,
+    acted: &ActionJudgement<'_>,
+    by: Brought,
+    now: Now<'_>,
+) -> Result<Vec<Effect>, String> {
+    let (action, opening) = (acted.action, case.event);
+    let Some(spec) = action.spec() else { return Ok(Vec::new()) };
+    let known = case.timers.get(&action.id).cloned();
+    if let Some(timer) = known.as_ref().filter(|timer| timer.spec == spec) {
+        let due = timer.due.filter(|_| timer.waits);
+        return Ok(due.map(|due| act_timer(case, &action.id, timer.event, due)).into_iter().collect());
+    }
+    // A date that a later match brought is not in the opening event: it was kept. Where it is to be found elsewhere from now
+    // on, that match says what it is.
+    let elsewhere = known.as_ref().filter(|timer| action.is_dated_elsewhere(&timer.spec));
+    let wanted = elsewhere.map_or(opening, |timer| timer.event);
+    if wanted != by.event {
+        let brings = (by.event == opening).then(|| realign_by(case, &id(&["rearm", &action.id]), wanted, now.at));
+        return Ok(brings.into_iter().collect());
+    }
+    if acted.held != Held::Held && known.is_none() {
+        return Ok(Vec::new());
+    }
+    let kept = known.as_ref().filter(|_| elsewhere.is_none()).and_then(|timer| timer.date);
+    let at = kept.zip(action.at.as_ref()).map(|(date, at)| Ok(plus(date, at.offset)));
+    let said = known.as_ref().and_then(|timer| timer.created);
+    let created = if kept.is_some() { said } else { said.max(by.created) };
+    let (why, throttle, digest, at) = (None, None, None, at.or_else(|| acted.at.clone()));
+    let acted = ActionJudgement { action, held: acted.held, why, throttle, digest, at };
+    schedule(case, &acted, Brought { event: wanted, created }, now)
+}
+
+/// Whether a case's timers are not those that its rule asks for now.
+pub(crate) fn differs(case: &Case, rule: &Rule) -> bool {
+    ends_otherwise(case, rule)
+        || rule.actions.iter().any(|action| match (action.spec(), case.timers.get(&action.id)) {
+            (Some(spec), Some(timer)) => timer.waits || timer.spec != spec,
+            (Some(_), None) => true,
+            (None, _) => false,
+        })
+}
+
+/// Whether acknowledging a case leaves this timer of it: that of a date that has not come yet.
+pub(crate) fn stays_when_acknowledged(timer: &Scheduled, action: Option<&Action>) -> bool {
+    timer.fired == 0 && action.is_some_and(|action| action.at.is_some())
+}
+
+/// Someone acknowledged a case: `after` and `repeat` stop, and what of them was never tried is called off. A date (`at`)
+/// comes all the same, once.
+pub(crate) fn acknowledge(case: &mut Case, by: &str, rule: Option<&Rule>, now: Timestamp) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let (lanes, mut stopped) = (&case.lanes, Vec::new());
+    for (action, timer) in &mut case.timers {
+        let in_force = rule.and_then(|rule| rule.actions.iter().find(|candidate| &candidate.id == action));
+        if !stays_when_acknowledged(timer, in_force) {
+            timer.due = None;
+            stopped.push(action);
+            let reason = format!("{by} took the case");
+            effects.extend(lanes.values().map(|shown| Effect::cancel(&shown.lane, Some(action), reason.as_str())));
+        }
+    }
+    let stopped: Vec<String> = stopped.into_iter().cloned().collect();
+    effects.extend(stopped.iter().map(|action| Effect::DropTimer(case.act_id(action))));
+    case.acked = Some(by.into());
+    case.acked_at = Some(now);
+    let note = format!("{by} took case `{}`: no more reminders of it", case.key);
+    effects.push(Effect::rule(Outcome::Cancelled, note));
+    effects
+}
