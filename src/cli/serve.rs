@@ -1,20 +1,31 @@
 //! `fanfare serve`: loads, opens the store, runs the steps, ends in order.
 
+use std::fs::File;
 use std::io::IsTerminal;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::channels::wire::{Guard, Wire};
-use crate::cli::{Outcome, report, runtime};
+use crate::cli::{Outcome, runtime, term};
 use crate::clock::{AnchoredClock, Clock, RealClock};
 use crate::config::load;
 use crate::config::substitute::RealEnvironment;
+use crate::problem::Problems;
 use crate::steps::{Live, limit, reload, run};
+use crate::telemetry::Telemetry;
+use crate::telemetry::log::{self, Log};
 use crate::{admin, store};
+
+/// The last log lines are waited for no longer than this.
+const LAST_LINES_MAX: Duration = Duration::from_secs(1);
+/// What still runs when all is done is waited for no longer than this.
+const LEFT_MAX: Duration = Duration::from_secs(1);
 
 /// Runs until SIGTERM or SIGINT. SIGHUP reloads.
 #[derive(Debug, clap::Args)]
@@ -32,14 +43,32 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
-        start_log(&self.log, self.log_format)?;
+        let filter: EnvFilter = self.log.parse().context("`--log` is no filter")?;
+        // A standard error of its own: nobody who writes to the other waits for the thread that writes to this one.
+        let stderr = std::io::stderr().as_fd().try_clone_to_owned().context("standard error can't be opened")?;
+        let log = Log::start(File::from(stderr)).context("the log can't be started")?;
+        start_log(&log, filter, self.log_format);
+        log::log_panics();
+        let outcome = self.start(config, &log).unwrap_or_else(|error| {
+            log.line(format!("{} {error:#}\n", term::bad("error:")).as_bytes());
+            Outcome::Wrong
+        });
+        log.flush(LAST_LINES_MAX);
+        Ok(outcome)
+    }
+
+    fn start(self, config: &Path, log: &Log) -> anyhow::Result<Outcome> {
         let loaded = load::load(config, &RealEnvironment, RealClock.now());
-        report(&loaded.problems);
+        report(&loaded.problems, log);
         let stale = loaded.problems.has_errors().then(|| (loaded.problems.count().0, loaded.report()));
         let Some(snapshot) = loaded.snapshot else {
             anyhow::bail!("`{}` is broken: nothing was started", config.display());
         };
-        runtime(true)?.block_on(serve(self.shadow, snapshot, stale))
+        let runtime = runtime(true)?;
+        let outcome = runtime.block_on(serve(self.shadow, snapshot, stale, log));
+        // What hangs, such as a file that doesn't answer, doesn't keep the process.
+        runtime.shutdown_timeout(LEFT_MAX);
+        outcome
     }
 }
 
@@ -47,6 +76,7 @@ async fn serve(
     shadow: bool,
     snapshot: crate::config::Snapshot,
     stale: Option<(usize, String)>,
+    log: &Log,
 ) -> anyhow::Result<Outcome> {
     // Before anything can be told to reload: until somebody listens, SIGHUP ends a process.
     let signals = Signals::new()?;
@@ -59,6 +89,7 @@ async fn serve(
     let mut live =
         Live::new(store, Arc::new(snapshot), Arc::new(AnchoredClock::default()), Arc::new(wire), fastrand::u64(..));
     live.shadow = shadow;
+    live.telemetry = Arc::new(Telemetry::beside(log.dropped()));
     live.bounds = limit::files_left().map_or(live.bounds, |files| live.bounds.within(files));
     match stale {
         None => live.telemetry.loaded(&hash, rules, since),
@@ -81,7 +112,8 @@ async fn serve(
     tracing::info!("ending: finishing what is under way");
     let closed = running.drain().await;
     if failed {
-        anyhow::bail!("the store failed; start again once its disk is well");
+        tracing::error!("the store failed: this process ends, and is to be started again");
+        return Ok(Outcome::Ended);
     }
     closed.context("the store could not be closed")?;
     Ok(Outcome::Good)
@@ -113,17 +145,26 @@ impl Signals {
     }
 }
 
-fn start_log(filter: &str, format: Option<crate::cli::Format>) -> anyhow::Result<()> {
-    let filter: EnvFilter = filter.parse().context("`--log` is no filter")?;
+/// Says what is wrong with the files, as lines of the log.
+fn report(problems: &Problems, log: &Log) {
+    for problem in problems.iter() {
+        log.line(format!("{}\n\n", problem.render(term::colour_on_stderr())).as_bytes());
+    }
+    if problems.left_out() > 0 {
+        log.line(format!("and {} more\n\n", problems.left_out()).as_bytes());
+    }
+}
+
+fn start_log(log: &Log, filter: EnvFilter, format: Option<crate::cli::Format>) {
     let text = match format {
         Some(format) => format == crate::cli::Format::Text,
         None => std::io::stderr().is_terminal(),
     };
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // What the subscriber itself can't do it would print to standard error, and panic where that can't be written.
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(log.clone()).log_internal_errors(false);
     if text {
-        lines.with_target(false).with_ansi(crate::cli::term::colour_on_stderr()).init();
+        lines.with_target(false).with_ansi(term::colour_on_stderr()).init();
     } else {
         lines.json().flatten_event(true).init();
     }
-    Ok(())
 }
