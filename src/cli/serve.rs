@@ -101,7 +101,7 @@ async fn serve(
     let live = Arc::new(live);
     let running = run::run(live.clone(), admin::router(live.clone())).await?;
     tracing::info!(webhooks = %running.webhooks, admin = %running.admin, shadow, "listening");
-    let failed = signals.until_told(&live).await;
+    let failure = signals.until_told(&live).await;
     tokio::spawn(async {
         // A second signal: at once. What was under way is sent again after the next start.
         if let Ok(mut again) = signal(SignalKind::terminate()) {
@@ -109,10 +109,10 @@ async fn serve(
             std::process::exit(130);
         }
     });
-    tracing::info!("ending: finishing what is under way");
+    tracing::info!(why = failure.as_deref().unwrap_or("told to"), "ending: finishing what is under way");
     let closed = running.drain().await;
-    if failed {
-        tracing::error!("the store failed: this process ends, and is to be started again");
+    if let Some(why) = failure {
+        tracing::error!(why, "this process can't go on: it ends, and is to be started again");
         return Ok(Outcome::Ended);
     }
     closed.context("the store could not be closed")?;
@@ -130,13 +130,13 @@ impl Signals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, hangup: signal(SignalKind::hangup())? })
     }
 
-    /// Waits for the end: false when told to, true when the store failed for good.
-    async fn until_told(mut self, live: &Arc<Live>) -> bool {
+    /// Waits for the end: none when told to, and why where the process can't go on.
+    async fn until_told(mut self, live: &Arc<Live>) -> Option<String> {
         loop {
             tokio::select! {
-                _ = self.terminate.recv() => return false,
-                _ = tokio::signal::ctrl_c() => return false,
-                () = live.broken() => return true,
+                _ = self.terminate.recv() => return None,
+                _ = tokio::signal::ctrl_c() => return None,
+                why = live.failed() => return Some(why.to_owned()),
                 _ = self.hangup.recv() => {
                     reload::reload(live).await;
                 }

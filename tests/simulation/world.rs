@@ -425,6 +425,6 @@ async fn pruning(world: Arc<World>, replica: Arc<Replica>) {
 
 /// A store that failed for good ends the process.
 async fn ending(replica: Arc<Replica>) {
-    replica.live.broken().await;
+    replica.live.failed().await;
     replica.life.end().await;
 }
