@@ -8,15 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::channels::wire::{Guard, Wire};
-use crate::cli::{Outcome, runtime, term};
+use crate::cli::{Format, Outcome, runtime, term};
 use crate::clock::{AnchoredClock, Clock, RealClock};
 use crate::config::load;
 use crate::config::substitute::RealEnvironment;
-use crate::problem::Problems;
+use crate::problem::{Gravity, Problems};
 use crate::steps::{Live, limit, reload, run};
 use crate::telemetry::Telemetry;
 use crate::telemetry::log::{self, Log};
@@ -38,7 +39,7 @@ pub(crate) struct Serve {
     log: String,
     /// The form of log lines; by default text on a terminal, JSON otherwise
     #[arg(long, value_enum, value_name = "FORM")]
-    log_format: Option<crate::cli::Format>,
+    log_format: Option<Format>,
 }
 
 impl Serve {
@@ -47,25 +48,26 @@ impl Serve {
         // A standard error of its own: nobody who writes to the other waits for the thread that writes to this one.
         let stderr = std::io::stderr().as_fd().try_clone_to_owned().context("standard error can't be opened")?;
         let log = Log::start(File::from(stderr)).context("the log can't be started")?;
-        start_log(&log, filter, self.log_format);
+        let said = Said { log: log.clone(), form: form(self.log_format) };
+        start_log(&said, filter);
         log::log_panics();
-        let outcome = self.start(config, &log).unwrap_or_else(|error| {
-            log.line(format!("{} {error:#}\n", term::bad("error:")).as_bytes());
+        let outcome = self.start(config, &said).unwrap_or_else(|error| {
+            said.say("ERROR", &format!("{} {error:#}", term::bad("error:")));
             Outcome::Wrong
         });
         log.flush(LAST_LINES_MAX);
         Ok(outcome)
     }
 
-    fn start(self, config: &Path, log: &Log) -> anyhow::Result<Outcome> {
+    fn start(self, config: &Path, said: &Said) -> anyhow::Result<Outcome> {
         let loaded = load::load(config, &RealEnvironment, RealClock.now());
-        report(&loaded.problems, log);
+        report(&loaded.problems, said);
         let stale = loaded.problems.has_errors().then(|| (loaded.problems.count().0, loaded.report()));
         let Some(snapshot) = loaded.snapshot else {
             anyhow::bail!("`{}` is broken: nothing was started", config.display());
         };
         let runtime = runtime(true)?;
-        let outcome = runtime.block_on(serve(self.shadow, snapshot, stale, log));
+        let outcome = runtime.block_on(serve(self.shadow, snapshot, stale, &said.log));
         // What hangs, such as a file that doesn't answer, doesn't keep the process.
         runtime.shutdown_timeout(LEFT_MAX);
         outcome
@@ -145,26 +147,48 @@ impl Signals {
     }
 }
 
-/// Says what is wrong with the files, as lines of the log.
-fn report(problems: &Problems, log: &Log) {
-    for problem in problems.iter() {
-        log.line(format!("{}\n\n", problem.render(term::colour_on_stderr())).as_bytes());
-    }
-    if problems.left_out() > 0 {
-        log.line(format!("and {} more\n\n", problems.left_out()).as_bytes());
+/// What is said whatever is to be logged, in the log's form and by its way.
+struct Said {
+    log: Log,
+    form: Format,
+}
+
+impl Said {
+    fn say(&self, level: &str, text: &str) {
+        let line = match self.form {
+            Format::Text => format!("{text}\n"),
+            Format::Json => {
+                json!({"timestamp": RealClock.now().to_string(), "level": level, "message": text}).to_string() + "\n"
+            }
+        };
+        self.log.line(line.as_bytes());
     }
 }
 
-fn start_log(log: &Log, filter: EnvFilter, format: Option<crate::cli::Format>) {
-    let text = match format {
-        Some(format) => format == crate::cli::Format::Text,
-        None => std::io::stderr().is_terminal(),
-    };
+/// Says what is wrong with the files.
+fn report(problems: &Problems, said: &Said) {
+    let end = if said.form == Format::Text { "\n" } else { "" };
+    for problem in problems.iter() {
+        let level = if problem.gravity == Gravity::Error { "ERROR" } else { "WARN" };
+        let colour = said.form == Format::Text && term::colour_on_stderr();
+        said.say(level, &(problem.render(colour) + end));
+    }
+    if problems.left_out() > 0 {
+        said.say("WARN", &format!("and {} more{end}", problems.left_out()));
+    }
+}
+
+/// The form of the log's lines: text for people.
+fn form(wanted: Option<Format>) -> Format {
+    wanted.unwrap_or(if std::io::stderr().is_terminal() { Format::Text } else { Format::Json })
+}
+
+fn start_log(said: &Said, filter: EnvFilter) {
     // What the subscriber itself can't do it would print to standard error, and panic where that can't be written.
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(log.clone()).log_internal_errors(false);
-    if text {
-        lines.with_target(false).with_ansi(term::colour_on_stderr()).init();
-    } else {
-        lines.json().flatten_event(true).init();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(said.log.clone());
+    let lines = lines.log_internal_errors(false);
+    match said.form {
+        Format::Text => lines.with_target(false).with_ansi(term::colour_on_stderr()).init(),
+        Format::Json => lines.json().flatten_event(true).init(),
     }
 }
