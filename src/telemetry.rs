@@ -4,10 +4,7 @@
 //! so the two can't drift apart. Nothing here takes a body, a title or a secret: ids, names from the configuration and
 //! closed sets of words only, which also bounds the number of time series.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -23,9 +20,9 @@ use crate::delivery::{Attempt, DeliveryId, Outcome, State};
 use crate::event::EventId;
 
 pub mod log;
+mod refusals;
 
-/// Refusals for the same source and reason are logged no oftener than this.
-const REFUSALS_EVERY: Duration = Duration::from_secs(1);
+use self::refusals::Refusals;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SourceLabels {
@@ -88,13 +85,6 @@ pub struct Of<'a> {
     pub event: Option<(&'a EventId, &'a str)>,
 }
 
-/// What was refused for one source and reason since it was logged last.
-#[derive(Debug)]
-struct Refusals {
-    logged: Instant,
-    since: u64,
-}
-
 /// Counts and logs. One for each running program, so that tests run side by side.
 #[derive(Debug)]
 pub struct Telemetry {
@@ -123,8 +113,7 @@ pub struct Telemetry {
     heartbeats: Family<ResultLabels, Counter>,
     task_ends: Family<TaskLabels, Counter>,
     stalled: Family<StepLabels, Gauge>,
-    /// Refusals by source and reason, both from closed sets.
-    refusals: Mutex<HashMap<(String, &'static str), Refusals>>,
+    refusals: Refusals,
     /// Whether the last heartbeat was called: what goes on for hours is said once.
     beating: AtomicBool,
 }
@@ -169,7 +158,7 @@ impl Telemetry {
             heartbeats: Family::default(),
             task_ends: Family::default(),
             stalled: Family::default(),
-            refusals: Mutex::default(),
+            refusals: Refusals::default(),
             beating: AtomicBool::new(true),
             registry: Registry::default(),
         };
@@ -242,39 +231,12 @@ impl Telemetry {
     /// A request was refused.
     pub fn refused(&self, source: &str, reason: &'static str, detail: &str) {
         self.refused.get_or_create(&SourceLabels { source: source.to_owned(), outcome: reason }).inc();
-        let now = Instant::now();
-        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        let more = match refusals.get_mut(&(source.to_owned(), reason)) {
-            Some(known) if now.duration_since(known.logged) < REFUSALS_EVERY => {
-                known.since += 1;
-                return;
-            }
-            Some(known) => {
-                known.logged = now;
-                std::mem::take(&mut known.since)
-            }
-            None => {
-                refusals.insert((source.to_owned(), reason), Refusals { logged: now, since: 0 });
-                0
-            }
-        };
-        drop(refusals);
-        match more {
-            0 => warn!(source, reason, detail, "refused"),
-            more => warn!(source, reason, detail, more, "refused, and more since the last line"),
-        }
+        self.refusals.refused(source, reason, detail);
     }
 
     /// Logs the refusals of which no line told yet.
     pub fn tell_refusals(&self) {
-        let now = Instant::now();
-        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        let untold = |known: &Refusals| known.since > 0 && now.duration_since(known.logged) >= REFUSALS_EVERY;
-        for ((source, reason), known) in refusals.iter_mut().filter(|(_, known)| untold(known)) {
-            let more = std::mem::take(&mut known.since);
-            known.logged = now;
-            warn!(source, reason, more, "refused more since the last line");
-        }
+        self.refusals.tell();
     }
 
     /// A main task ended although the process did not. `then` says what comes of it.

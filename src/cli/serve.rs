@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::channels::wire::{Guard, Wire};
-use crate::cli::{Format, Outcome, runtime, term};
+use crate::cli::{ENDED, Format, Outcome, runtime, term};
 use crate::clock::{AnchoredClock, Clock, RealClock};
 use crate::config::load;
 use crate::config::substitute::RealEnvironment;
@@ -25,6 +25,8 @@ use crate::{admin, store};
 
 /// The last log lines are waited for no longer than this.
 const LAST_LINES_MAX: Duration = Duration::from_secs(1);
+/// Ending takes no longer than this: more than finishing what is under way may take, and less than supervisors wait.
+const END_MAX: Duration = Duration::from_secs(27);
 /// What still runs when all is done is waited for no longer than this.
 const LEFT_MAX: Duration = Duration::from_secs(1);
 
@@ -112,6 +114,7 @@ async fn serve(
         }
     });
     tracing::info!(why = failure.as_deref().unwrap_or("told to"), "ending: finishing what is under way");
+    end_within(END_MAX, log.clone());
     let closed = running.drain().await;
     if let Some(why) = failure {
         tracing::error!(why, "this process can't go on: it ends, and is to be started again");
@@ -119,6 +122,18 @@ async fn serve(
     }
     closed.context("the store could not be closed")?;
     Ok(Outcome::Good)
+}
+
+/// Ends the process if it hasn't ended by then, whatever hangs: a thread, since the runtime may be what does.
+fn end_within(most: Duration, log: Log) {
+    let late = move || {
+        std::thread::sleep(most);
+        tracing::error!("not all could be ended in time: ending without it");
+        log.flush(LAST_LINES_MAX);
+        std::process::exit(i32::from(ENDED));
+    };
+    // Without it, the supervisor's patience ends the process.
+    let _ = std::thread::Builder::new().name("end".into()).spawn(late);
 }
 
 /// What the operating system may ask for.

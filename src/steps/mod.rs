@@ -223,7 +223,7 @@ impl Live {
     /// The process can't go on, and must start anew. Of several reasons the first stays.
     pub fn fail(&self, why: String) {
         if self.failure.set(why).is_ok() {
-            self.failed.notify_one();
+            self.failed.notify_waiters();
         }
     }
 
@@ -235,10 +235,11 @@ impl Live {
     /// Ends when the process can't go on, and says why.
     pub async fn failed(&self) -> &str {
         loop {
+            let failed = self.failed.notified();
             if let Some(why) = self.failure() {
                 return why;
             }
-            self.failed.notified().await;
+            failed.await;
         }
     }
 }

@@ -10,10 +10,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fanfare::telemetry::log::{Log, WAITING_MAX};
+use fanfare::telemetry::log::{Log, WAITING_MAX, log_panics};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use crate::support::app::{ask, event, eventually, json, page_signature, soon};
+use crate::support::app::{App, ask, event, eventually, json, page_signature, soon};
 use crate::support::folder::{CONFIG, EVERYTHING, Folder, SECRET};
 use crate::support::http_peer::{Answer, HttpPeer};
 use crate::support::load::{deliveries, request, send, until_done};
@@ -295,6 +295,7 @@ const COMMANDS: &[&[&str]] = &[
     &["completions", "bash"],
     &["test"],
     &["preview", "hello", "--event", "release.live", "--as", "slack"],
+    &["preview", "hello", "--event", "release.live", "--as", "slack", "--raw"],
 ];
 
 fn author() -> Folder {
@@ -325,6 +326,59 @@ fn a_full_standard_output_is_one_line_and_exit_code_1() {
         assert!(last.starts_with("error: ") && last.contains("No space left"), "{arguments:?}: {said}");
         assert!(!said.contains("panicked"), "{arguments:?}: {said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_it_is_with_the_commands_that_ask_a_server() {
+    let peer = HttpPeer::start().await;
+    let app = App::start(Folder::new(CONFIG, &peer.url("/ledger"), EVERYTHING)).await;
+    app.send(&event("evt_1", "release.live")).await;
+    soon("the delivery", peer.received(1)).await;
+    let url = format!("http://{}", app.admin);
+    for arguments in [
+        &["events", "list"][..],
+        &["events", "show", "evt_1"],
+        &["events", "export"],
+        &["events", "follow", "--last", "1"],
+        &["deliveries", "list"],
+        &["cases", "list"],
+        &["mute", "list"],
+        &["reload"],
+    ] {
+        for (sink, code) in [(Sink::Full, 1), (Sink::Gone, 0)] {
+            let stdout = match sink {
+                Sink::Full => Stdio::from(File::options().write(true).open("/dev/full").unwrap()),
+                _ => Stdio::from(std::io::pipe().unwrap().1),
+            };
+            let mut command = Command::new(BINARY);
+            command.args(arguments).env("NO_COLOR", "1").env("FANFARE_ADMIN_URL", &url).env_remove("FANFARE_CONFIG");
+            command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped());
+            let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(code), "{arguments:?} {sink:?}: {said}");
+            assert_eq!(said.lines().count(), usize::from(sink == Sink::Full), "{arguments:?} {sink:?}: {said}");
+        }
+    }
+    app.end().await;
+}
+
+#[test]
+fn a_panic_is_logged_by_the_same_way() {
+    let (log, tell, kept) = told();
+    tell.send(Does::Takes).unwrap();
+    let lines = tracing_subscriber::fmt().json().flatten_event(true).with_writer(log.clone()).finish();
+    tracing::subscriber::with_default(lines, || {
+        let usual = std::panic::take_hook();
+        log_panics();
+        let panicked = std::panic::catch_unwind(|| panic!("nobody thought of {}", "this"));
+        std::panic::set_hook(usual);
+        assert!(panicked.is_err());
+    });
+    log.flush(Duration::from_secs(30));
+    let text = String::from_utf8(kept.lock().unwrap().clone()).unwrap();
+    let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&line["message"], &line["said"]), (&"panicked".into(), &"nobody thought of this".into()), "{text}");
+    assert!(line["at"].as_str().unwrap().contains("tests/faults/log.rs"), "{text}");
 }
 
 #[test]
