@@ -234,7 +234,7 @@ impl Telemetry {
         self.refusals.refused(source, reason, detail);
     }
 
-    /// Logs the refusals of which no line told yet.
+    /// Logs the refusals that are counted and not logged yet.
     pub fn tell_refusals(&self) {
         self.refusals.tell();
     }

@@ -19,7 +19,7 @@ use crate::steps::Live;
 
 /// How long something due may wait for a step.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// So many looks are taken within that.
+/// The number of looks within that.
 const LOOKS: u32 = 12;
 /// The store is waited for no longer than this.
 const LOOK_MAX: Duration = Duration::from_secs(5);
@@ -42,7 +42,7 @@ pub struct Progress {
 
 #[derive(Debug)]
 struct State {
-    /// When dispatching last claimed what could be claimed, be it nothing.
+    /// When dispatching last claimed what could be claimed, even if that was nothing.
     claimed: Instant,
     /// What each step failed with last, until it works again.
     failed: HashMap<&'static str, String>,

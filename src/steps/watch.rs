@@ -173,7 +173,7 @@ async fn end(live: &Live, name: &'static str, how: &str, reason: &str) {
     live.fail(format!("the task `{name}` ended: {how}"));
 }
 
-/// Tells the rules. Where the process ends, they hear of it after the next start.
+/// Tells the rules; where the process ends, after the next start.
 async fn tell(live: &Live, name: &'static str, how: &str, again: bool) {
     let data = json!({"task": name, "reason": how, "then": if again { "started anew" } else { "the process ended" }});
     let at = live.clock.now();

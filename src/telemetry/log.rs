@@ -90,7 +90,7 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The thread: writes line after line, for ever.
+    /// The thread: writes line after line until the process ends.
     fn write_all(&self, mut sink: impl Write) {
         let mut is_torn = false;
         loop {

@@ -50,7 +50,7 @@ impl Refusals {
         }
     }
 
-    /// Logs those of which no line told yet.
+    /// Logs those that are counted and not logged yet.
     pub fn tell(&self) {
         let now = Instant::now();
         let is_untold = |known: &Untold| known.count > 0 && now.duration_since(known.logged) >= EVERY;
