@@ -19,6 +19,11 @@ use tracing::{debug, error, info, warn};
 use crate::delivery::{Attempt, DeliveryId, Outcome, State};
 use crate::event::EventId;
 
+pub mod log;
+mod refusals;
+
+use self::refusals::Refusals;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SourceLabels {
     source: String,
@@ -57,6 +62,29 @@ struct MessageLabels {
     message: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TaskLabels {
+    task: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StepLabels {
+    step: &'static str,
+}
+
+/// Which delivery something is said of.
+#[derive(Debug, Clone, Copy)]
+pub struct Of<'a> {
+    /// The delivery.
+    pub delivery: &'a DeliveryId,
+    /// Where it goes.
+    pub destination: &'a str,
+    /// The rule that asked for it.
+    pub rule: &'a str,
+    /// The id of the event that it speaks of, and its type; none where retention took the event.
+    pub event: Option<(&'a EventId, &'a str)>,
+}
+
 /// Counts and logs. One for each running program, so that tests run side by side.
 #[derive(Debug)]
 pub struct Telemetry {
@@ -83,6 +111,9 @@ pub struct Telemetry {
     loaded: Gauge<i64, AtomicI64>,
     absence: Gauge,
     heartbeats: Family<ResultLabels, Counter>,
+    task_ends: Family<TaskLabels, Counter>,
+    stalled: Family<StepLabels, Gauge>,
+    refusals: Refusals,
     /// Whether the last heartbeat was called: what goes on for hours is said once.
     beating: AtomicBool,
 }
@@ -96,6 +127,11 @@ impl Default for Telemetry {
 impl Telemetry {
     /// Nothing counted yet.
     pub fn new() -> Self {
+        Self::beside(Counter::default())
+    }
+
+    /// The same, beside a log that counts the lines it dropped.
+    pub fn beside(log_dropped: Counter) -> Self {
         let mut registry = Registry::with_prefix("fanfare");
         let mut telemetry = Self {
             events: Family::default(),
@@ -120,6 +156,9 @@ impl Telemetry {
             loaded: Gauge::default(),
             absence: Gauge::default(),
             heartbeats: Family::default(),
+            task_ends: Family::default(),
+            stalled: Family::default(),
+            refusals: Refusals::default(),
             beating: AtomicBool::new(true),
             registry: Registry::default(),
         };
@@ -161,6 +200,13 @@ impl Telemetry {
             telemetry.absence.clone(),
         );
         registry.register("heartbeats", "Calls of the heartbeat's URL, by result", telemetry.heartbeats.clone());
+        registry.register("task_ends", "Main tasks that ended by themselves", telemetry.task_ends.clone());
+        registry.register(
+            "stalled",
+            "1 while planning or dispatching has made no step for a minute though something is due",
+            telemetry.stalled.clone(),
+        );
+        registry.register("log_lines_dropped", "Log lines that could not be written", log_dropped);
         telemetry.registry = registry;
         telemetry
     }
@@ -178,14 +224,35 @@ impl Telemetry {
         self.events.get_or_create(&SourceLabels { source: source.to_owned(), outcome }).inc();
         match outcome {
             "conflict" => warn!(source, %event, "a known id came with another body; kept, not acted on"),
-            _ => debug!(source, %event, kind, outcome, "received"),
+            _ => debug!(source, %event, "type" = kind, outcome, "received"),
         }
     }
 
     /// A request was refused.
     pub fn refused(&self, source: &str, reason: &'static str, detail: &str) {
         self.refused.get_or_create(&SourceLabels { source: source.to_owned(), outcome: reason }).inc();
-        warn!(source, reason, detail, "refused");
+        self.refusals.refused(source, reason, detail);
+    }
+
+    /// Logs the refusals that are counted and not logged yet.
+    pub fn tell_refusals(&self) {
+        self.refusals.tell();
+    }
+
+    /// A main task ended although the process did not. `then` says what comes of it.
+    pub fn task_ended(&self, task: &str, how: &str, then: &str) {
+        self.task_ends.get_or_create(&TaskLabels { task: task.to_owned() }).inc();
+        error!(task, how, then, "a main task ended");
+    }
+
+    /// A step makes none although something is due, or makes them again where `why` is none.
+    pub fn stalled(&self, step: &'static str, why: Option<&str>) {
+        let was = self.stalled.get_or_create(&StepLabels { step }).set(i64::from(why.is_some())) == 1;
+        match why {
+            Some(why) if !was => error!(step, why, "nothing moves any more"),
+            None if was => info!(step, "it moves again"),
+            _ => {}
+        }
     }
 
     /// The store could not do something.
@@ -212,28 +279,35 @@ impl Telemetry {
     }
 
     /// An attempt ended.
-    pub fn attempted(&self, id: &DeliveryId, destination: &str, attempt: &Attempt) {
+    pub fn attempted(&self, of: Of<'_>, attempt: &Attempt) {
         let Attempt { number, took_ms, outcome, answer, .. } = attempt;
+        let Of { delivery, destination, rule, .. } = of;
+        let (event, kind) = of.event.map_or(("", ""), |(id, kind)| (id.as_str(), kind));
         let labels = DestinationLabels { destination: destination.to_owned(), outcome: outcome.name() };
         self.attempts.get_or_create(&labels).inc();
         self.seconds
             .get_or_create(&NameLabels { destination: destination.to_owned() })
             .observe(SignedDuration::from_millis(i64::try_from(*took_ms).unwrap_or(i64::MAX)).as_secs_f64());
         match outcome {
-            Outcome::Delivered => info!(delivery = %id, destination, attempt = number, took_ms, "delivered"),
+            Outcome::Delivered => {
+                info!(%delivery, destination, rule, event, "type" = kind, attempt = number, took_ms, "delivered");
+            }
             _ => {
-                warn!(delivery = %id, destination, attempt = number, outcome = outcome.name(), answer, "an attempt failed")
+                let outcome = outcome.name();
+                warn!(%delivery, destination, rule, event, "type" = kind, attempt = number, outcome, answer, "an attempt failed");
             }
         }
     }
 
     /// A delivery became final.
-    pub fn finished(&self, id: &DeliveryId, destination: &str, state: State, reason: &str) {
+    pub fn finished(&self, of: Of<'_>, state: State, reason: &str) {
+        let Of { delivery, destination, rule, .. } = of;
         self.finished
             .get_or_create(&DestinationLabels { destination: destination.to_owned(), outcome: state.name() })
             .inc();
         if state == State::Dead {
-            error!(delivery = %id, destination, reason, "dead: a person should look");
+            let (event, kind) = of.event.map_or(("", ""), |(id, kind)| (id.as_str(), kind));
+            error!(%delivery, destination, rule, event, "type" = kind, reason, "dead: a person should look");
         }
     }
 
@@ -242,11 +316,11 @@ impl Telemetry {
         let labels = MessageLabels { message: message.to_owned() };
         if let Some(problem) = problem {
             self.renderings.get_or_create(&labels).inc();
-            error!(message, problem, "a template failed; the default message goes instead");
+            error!(template = message, problem, "a template failed; the default message goes instead");
         }
         if undefined > 0 {
             self.undefined.get_or_create(&labels).inc_by(u64::from(undefined));
-            warn!(message, undefined, "a template asked for what the event does not have");
+            warn!(template = message, undefined, "a template asked for what the event does not have");
         }
     }
 

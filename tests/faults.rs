@@ -4,5 +4,7 @@
 mod clock;
 mod disk;
 mod limits;
+mod log;
 mod month;
 mod places;
+mod tasks;

@@ -103,6 +103,10 @@ fn events() -> Vec<(String, Event)> {
                 "advice": "have it send again what failed", "count": 1,
             }),
         ),
+        (
+            "fanfare.task.failed",
+            json!({"task": "plan", "reason": "it panicked: no message", "then": "started anew", "count": 1}),
+        ),
         ("fanfare.mute.ended", json!({"mute": "m1", "reason": "tour", "by": "noor", "muted": 7, "count": 1})),
         ("fanfare.event.unmatched", json!({"type": "vinyl.pressed", "source": "jewelmusic", "count": 1})),
         ("fanfare.missing", json!({"rule": "royalty-missing", "for": "35d"})),

@@ -12,6 +12,7 @@ mod found;
 mod label;
 mod ledger;
 mod life;
+mod log;
 mod sender;
 mod shelf;
 mod wire;
@@ -47,6 +48,7 @@ struct Outcome {
 
 /// One seed from beginning to end.
 fn simulate(seed: u64, breakage: Breakage, told: bool) -> Outcome {
+    let _log = log::begin(breakage);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let raw = store::open(&Secret::new("memory:"), Path::new("")).await.unwrap();
@@ -150,7 +152,7 @@ impl Tally {
         format!(
             "{seeds} seeds in {took:.1?}, {rate:.1} a second, each at least {days} days with {sent} events, {accepted} \
              of them accepted\n  {} events, {} deliveries, {} attempts, {} of them repeats, {} dead, {} called off\n  {} \
-             crashes, {} hold-ups, {} jumps of the clock, {} reloads; of {} calls of the store {} failed and {} were done \
+             crashes, {} hold-ups, {} dead tasks, {} jumps of the clock, {} reloads; of {} calls of the store {} failed and {} were done \
              and not answered",
             sum.accepted,
             sum.deliveries,
@@ -160,6 +162,7 @@ impl Tally {
             sum.cancelled,
             sum.deaths,
             sum.pauses,
+            sum.tasks,
             sum.jumps,
             sum.reloads,
             sum.calls,
@@ -235,8 +238,9 @@ fn whatever_goes_wrong_nothing_is_lost_doubled_early_or_out_of_order() {
     assert!(days >= 100 && sent >= 50, "a seed had {days} days and {sent} events");
     // The sender gives up what nobody took for hours, and that must not be much of it.
     assert!(accepted >= 40, "of one seed's events only {accepted} were accepted");
-    let Counts { repeats, dead, cancelled, deaths, pauses, jumps, reloads, failed, unanswered, .. } = tally.sum;
-    let all = [repeats, dead, cancelled, deaths, pauses, jumps, reloads, failed, unanswered];
+    let Counts { repeats, dead, cancelled, deaths, pauses, tasks, jumps, reloads, failed, unanswered, .. } = tally.sum;
+    let lost = log::lost();
+    let all = [repeats, dead, cancelled, deaths, pauses, tasks, jumps, reloads, failed, unanswered, lost];
     assert!(all.iter().all(|count| *count > 0), "not everything went wrong: {:?}", tally.sum);
 }
 

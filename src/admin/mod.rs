@@ -64,8 +64,8 @@ async fn not_found() -> Response {
     api::problem(StatusCode::NOT_FOUND, "there is nothing here")
 }
 
-/// 200 as long as events can be kept; the body says which rules are in force, and to whom it may see that, what is wrong
-/// with the files on disk.
+/// 200 as long as events can be appended, and are planned and dispatched; the body says which rules are in force, and to whom
+/// it may see that, what is wrong with the files on disk.
 async fn readyz(
     State(live): State<Arc<Live>>,
     Extension(failures): Extension<Arc<guard::Failures>>,
@@ -75,11 +75,13 @@ async fn readyz(
     let asking = guard::Asking { failures: &failures, from: from.ip(), at: live.clock.now() };
     let snapshot = live.snapshot.load();
     let stale = live.stale.load();
-    let commits = live.store.probe().await;
-    let status = match &commits {
-        Ok(()) if !live.is_draining() => StatusCode::OK,
-        _ => StatusCode::SERVICE_UNAVAILABLE,
-    };
+    let commits = tokio::time::timeout(live.bounds.commit, live.store.probe()).await;
+    let commits = commits.unwrap_or_else(|_| Err(store::Error::Unavailable("no commit in time".into())));
+    let stalls = live.progress.stalls();
+    let has_failed = live.failure().is_some();
+    let is_ready = commits.is_ok() && stalls.is_empty() && !has_failed && !live.is_draining();
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let moves = |step| if stalls.iter().any(|stall| stall.step == step) { "stalled" } else { "moves" };
     let mut body = json!({
         "ready": status == StatusCode::OK,
         "store": match &commits {
@@ -87,6 +89,10 @@ async fn readyz(
             Err(store::Error::Full) => "the disk is full",
             Err(_) => "can't commit",
         },
+        "plan": moves("plan"),
+        "dispatch": moves("dispatch"),
+        "failed": has_failed,
+        "tasks_ended": live.tasks.ends(),
         "draining": live.is_draining(),
         "rules": {
             "in_force": snapshot.rules.is_some(),

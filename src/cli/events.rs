@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::cli::client::{Client, PAGE, Server};
 use crate::cli::many::{Each, Many};
+use crate::cli::out::{self, Out};
 use crate::cli::{Format, Outcome, runtime, term};
 
 /// Where events are listed.
@@ -147,7 +148,7 @@ impl Verb {
                     eprintln!("{} in {}", term::count(count, "event", "events"), path.display());
                 }
                 None => {
-                    export(client, which.query(), &mut BufWriter::new(std::io::stdout())).await?;
+                    export(client, which.query(), &mut BufWriter::new(Out)).await?;
                 }
             },
             Verb::Replay(replay) => return replay.run(client, format).await,
@@ -173,9 +174,7 @@ async fn follow(
     loop {
         for item in &list {
             after = item["seq"].as_i64().unwrap_or(after).max(after);
-            if line(format, item).is_err() {
-                return Ok(());
-            }
+            line(format, item);
         }
         // A full page: there may be more.
         if list.len() < PAGE {
@@ -202,20 +201,18 @@ async fn follow(
 }
 
 /// One event on a line of its own.
-fn line(format: Format, item: &Value) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
+fn line(format: Format, item: &Value) {
     match format {
-        Format::Json => writeln!(out, "{item}")?,
-        Format::Text => writeln!(
-            out,
+        Format::Json => println!("{item}"),
+        Format::Text => println!(
             "{}  {:28}  {}  {}",
             cell(item, "received"),
             cell(item, "type"),
             cell(item, "id"),
             term::dim(&cell(item, "source"))
-        )?,
+        ),
     }
-    out.flush()
+    out::flush();
 }
 
 /// Writes events, a page at a time, and gives how many.

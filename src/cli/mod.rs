@@ -1,6 +1,7 @@
 //! The commands. Each is a file; this one says which there are.
 //!
-//! Data goes to standard output, talk to standard error. Exit codes: 0 good, 1 found something wrong, 2 wrong usage.
+//! Data goes to standard output, talk to standard error. Exit codes: 0 good, 1 found something wrong, 2 wrong usage, 70
+//! (`serve` only) ended by itself and is to be started again.
 //! `--format json` where a program may read it; colour only on a terminal and without `NO_COLOR`.
 
 use std::path::{Path, PathBuf};
@@ -11,6 +12,9 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use crate::problem::nearest;
 use crate::rules::{Rule, RuleSet};
 
+// First: the others print by its means.
+#[macro_use]
+mod out;
 mod backtest;
 mod backup;
 mod cases;
@@ -108,41 +112,41 @@ pub(crate) enum Format {
 pub(crate) enum Outcome {
     /// All is well.
     Good,
-    /// It did what it was asked, and found something wrong.
+    /// It did what it was asked, and found something wrong; or it failed, and has said so.
     Wrong,
+    /// It could not go on, and is to be started again.
+    Ended,
 }
+
+/// The exit code of a process that could not go on: `EX_SOFTWARE` of sysexits.h.
+const ENDED: u8 = 70;
 
 /// The whole command line, for documentation and completions.
 pub fn command() -> clap::Command {
     Arguments::command()
 }
 
-/// Ends quietly when whoever reads standard output has gone, as in `fanfare explain … | head`: printing panics then.
-fn end_with_the_reader() {
-    let usual = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        let said = panic.payload().downcast_ref::<String>();
-        if said.is_some_and(|said| said.starts_with("failed printing to stdout") && said.contains("Broken pipe")) {
-            std::process::exit(0);
-        }
-        usual(panic);
-    }));
-}
-
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    end_with_the_reader();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version come this way too: they are no mistakes.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            let printed = error.print();
+            if error.use_stderr() {
+                return ExitCode::from(2);
+            }
+            printed.unwrap_or_else(|error| out::end(&error));
+            out::flush();
+            return ExitCode::SUCCESS;
         }
     };
-    match run(arguments) {
+    let outcome = run(arguments);
+    out::flush();
+    match outcome {
         Ok(Outcome::Good) => ExitCode::SUCCESS,
         Ok(Outcome::Wrong) => ExitCode::from(1),
+        Ok(Outcome::Ended) => ExitCode::from(ENDED),
         Err(error) => {
             if error.is::<client::Report>() {
                 eprintln!("{error}");

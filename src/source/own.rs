@@ -43,6 +43,10 @@ fn all(now: Timestamp) -> Vec<(&'static str, Value)> {
                 "count": 1}),
         ),
         (
+            "fanfare.task.failed",
+            json!({"task": "plan", "reason": "it panicked: no message", "then": "started anew", "count": 1}),
+        ),
+        (
             "fanfare.event.unmatched",
             json!({"type": "vinyl.pressed", "source": "jewelmusic", "event": "evt_sample", "count": 1}),
         ),

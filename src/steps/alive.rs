@@ -78,11 +78,17 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// Why all is not well, if it isn't: nothing can be committed, no rules are in force, or what stood in the inbox at the
-    /// last look is still not planned.
+    /// Why all is not well, if it isn't: nothing can be committed, nothing moves, no rules are in force, or what stood in the
+    /// inbox at the last look is still not planned.
     pub async fn unwell(&mut self, live: &Live) -> Option<String> {
+        if let Some(why) = live.failure() {
+            return Some(why.to_owned());
+        }
         if let Err(error) = live.store.probe().await {
             return Some(error.to_string());
+        }
+        if let Some(stall) = live.progress.stalls().first() {
+            return Some(stall.why.clone());
         }
         if live.snapshot.load().rules.is_none() {
             return Some("no rules are in force".into());

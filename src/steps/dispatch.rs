@@ -21,6 +21,7 @@ use crate::pace::{Limits, Retry, Tried};
 use crate::steps::Live;
 use crate::store;
 use crate::store::{Claim, Claimed, Room, Settlement, signals};
+use crate::telemetry::Of;
 
 /// How many deliveries one process has under way, over all destinations, before only [`OWN_PLACES`] are left.
 const UNDER_WAY_MAX: u32 = 64;
@@ -89,8 +90,7 @@ pub async fn carry_out(live: &Live, claim: Claim) -> Result<(), store::Error> {
             attempt(live, &snapshot, destination, &claim, event, &rendered, began).await
         }
     };
-    let from_own = event.is_some_and(Event::is_echo);
-    settle(live, &claim, ended, began, from_own).await
+    settle(live, &claim, ended, began, event).await
 }
 
 /// How an attempt ended, before it is recorded.
@@ -264,9 +264,9 @@ async fn settle(
     claim: &Claim,
     ended: Ended,
     began: Timestamp,
-    from_own: bool,
+    event: Option<&Event>,
 ) -> Result<(), store::Error> {
-    let settlement = settlement(live, claim, ended, began, from_own);
+    let settlement = settlement(live, claim, ended, began, event.is_some_and(Event::is_echo));
     loop {
         let now = live.clock.now();
         match live.store.settle(claim, settlement.clone(), now).await {
@@ -280,9 +280,15 @@ async fn settle(
     }
     let planned = &claim.delivery.planned;
     let Settlement { attempt, next, .. } = &settlement;
-    live.telemetry.attempted(&planned.id, &planned.destination, attempt);
+    let of = Of {
+        delivery: &planned.id,
+        destination: &planned.destination,
+        rule: &planned.rule,
+        event: event.map(|event| (&event.id, &*event.kind)),
+    };
+    live.telemetry.attempted(of, attempt);
     if next.state.is_final() {
-        live.telemetry.finished(&planned.id, &planned.destination, next.state, &attempt.answer);
+        live.telemetry.finished(of, next.state, &attempt.answer);
         // What waited behind it in its lane may go now.
         live.to_dispatch.notify_one();
         // What died has fallbacks to plan, and by trying again a destination recovers.

@@ -9,7 +9,7 @@
 //! force and a wake-up, which is a hint: looking again is the truth. Each can be killed between any two lines.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -29,11 +29,13 @@ pub mod alive;
 pub mod dispatch;
 pub mod limit;
 pub mod plan;
+pub mod progress;
 pub mod receive;
 pub mod rehearse;
 pub mod reload;
 pub mod retain;
 pub mod run;
+pub mod watch;
 
 /// What a step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +118,12 @@ pub struct Live {
     pub seed: u64,
     /// What the listeners bear with.
     pub bounds: Bounds,
+    /// The main tasks.
+    pub tasks: watch::Tasks,
+    /// Whether events move.
+    pub progress: progress::Progress,
+    /// How long something due may wait for a step before it is said that nothing moves.
+    pub patience: Duration,
     /// The name under which this process holds leases.
     pub holder: String,
     /// What the planner has brought in line with the rules.
@@ -126,7 +134,8 @@ pub struct Live {
     pub to_dispatch: Notify,
     draining: AtomicBool,
     drained: Notify,
-    broken: Notify,
+    failure: OnceLock<String>,
+    failed: Notify,
 }
 
 impl std::fmt::Debug for Live {
@@ -158,13 +167,17 @@ impl Live {
             shadow: false,
             seed,
             bounds: Bounds::default(),
+            tasks: watch::Tasks::default(),
+            progress: progress::Progress::default(),
+            patience: progress::PATIENCE,
             holder: format!("{}-{seed:016x}", std::process::id()),
             armed: ArcSwap::new(Arc::new(None)),
             to_plan: Notify::new(),
             to_dispatch: Notify::new(),
             draining: AtomicBool::new(false),
             drained: Notify::new(),
-            broken: Notify::new(),
+            failure: OnceLock::new(),
+            failed: Notify::new(),
         }
     }
 
@@ -203,12 +216,30 @@ impl Live {
     /// Looks at what the store said: after some failures only a new start helps.
     pub fn noticed(&self, error: &store::Error) {
         if matches!(error, store::Error::Broken(_) | store::Error::Unusable(_)) {
-            self.broken.notify_one();
+            self.fail(error.to_string());
         }
     }
 
-    /// Ends when the store has failed for good.
-    pub async fn broken(&self) {
-        self.broken.notified().await;
+    /// The process can't go on, and must start anew. Of several reasons the first stays.
+    pub fn fail(&self, why: String) {
+        if self.failure.set(why).is_ok() {
+            self.failed.notify_waiters();
+        }
+    }
+
+    /// Why the process can't go on, if so.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
+    }
+
+    /// Ends when the process can't go on, and says why.
+    pub async fn failed(&self) -> &str {
+        loop {
+            let failed = self.failed.notified();
+            if let Some(why) = self.failure() {
+                return why;
+            }
+            failed.await;
+        }
     }
 }

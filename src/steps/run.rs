@@ -20,8 +20,10 @@ use tokio::time::Instant;
 use crate::clock::plus;
 use crate::steps::alive::Pulse;
 use crate::steps::limit::LimitAcceptor;
+use crate::steps::progress::Look;
 use crate::steps::retain::Calendar;
-use crate::steps::{Bounds, Live, StepResult, alive, dispatch, plan, receive, reload, retain};
+use crate::steps::watch::Task;
+use crate::steps::{Bounds, Live, StepResult, alive, dispatch, plan, receive, reload, retain, watch};
 use crate::store;
 use crate::store::{Claim, Hint};
 
@@ -59,14 +61,27 @@ pub struct Running {
     pub webhooks: SocketAddr,
     /// Where the admin surface is.
     pub admin: SocketAddr,
-    servers: Vec<Server>,
-    loops: Vec<JoinHandle<()>>,
+    listeners: Vec<Handle<SocketAddr>>,
+    watched: Vec<JoinHandle<()>>,
 }
 
-#[derive(Debug)]
 struct Server {
     handle: Handle<SocketAddr>,
     task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    /// Its row in the table of tasks.
+    fn row(self, name: &'static str) -> Task {
+        let reason = "its address is bound anew by a new start";
+        Task::once(name, reason, async move {
+            match self.task.await {
+                Ok(Err(error)) => tracing::error!(%error, name, "a listener failed"),
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                _ => {}
+            }
+        })
+    }
 }
 
 /// Binds both listeners and starts every step. `admin` is what the admin listener serves.
@@ -81,10 +96,9 @@ pub async fn run(live: Arc<Live>, admin: axum::Router) -> std::io::Result<Runnin
         None => None,
     };
     let Bounds { headers, connections, admin_connections, .. } = live.bounds;
-    let servers = vec![
-        serve(webhooks_listener, receive::router(live.clone()), headers, connections, tls)?,
-        serve(admin_listener, admin, headers, admin_connections, None)?,
-    ];
+    let receiving = serve(webhooks_listener, receive::router(live.clone()), headers, connections, tls)?;
+    let administering = serve(admin_listener, admin, headers, admin_connections, None)?;
+    let listeners = vec![receiving.handle.clone(), administering.handle.clone()];
     // Only now is somebody there to take events in.
     let alive_before = match alive::mark(&live, live.clock.now()).await {
         Ok(before) => before,
@@ -93,31 +107,48 @@ pub async fn run(live: Arc<Live>, admin: axum::Router) -> std::io::Result<Runnin
             None
         }
     };
-    let loops = vec![
-        tokio::spawn(plan_loop(live.clone())),
-        tokio::spawn(dispatch_loop(live.clone())),
-        tokio::spawn(prune_loop(live.clone(), alive_before)),
-        tokio::spawn(mark_loop(live.clone())),
-        tokio::spawn(beat_loop(live.clone())),
-        tokio::spawn(reload::watch(live.clone())),
-        tokio::spawn(anchor_loop(live.clone())),
-        tokio::spawn(hint_loop(live.clone())),
-    ];
-    Ok(Running { live, webhooks, admin: admin_address, servers, loops })
+    let mut tasks = vec![receiving.row("webhooks"), administering.row("admin")];
+    tasks.extend(table(&live, alive_before));
+    let watched = tasks.into_iter().map(|task| tokio::spawn(watch::keep(live.clone(), task))).collect();
+    Ok(Running { live, webhooks, admin: admin_address, listeners, watched })
+}
+
+/// The main tasks but the listeners, in the order in which an event meets them: what each does when it ends, and why.
+fn table(live: &Arc<Live>, alive_before: Option<Timestamp>) -> Vec<Task> {
+    let with = |live: &Arc<Live>| {
+        let live = live.clone();
+        move || live.clone()
+    };
+    let (of_store, of_plan, of_dispatch) = (live.clone(), with(live), with(live));
+    let (of_reload, of_prune, of_mark, of_beat) = (with(live), with(live), with(live), with(live));
+    let (of_look, of_anchor, of_hints) = (with(live), with(live), with(live));
+    // What was claimed is carried out to its end, whoever claims the next.
+    let under_way = Arc::new(tokio::sync::Mutex::new(UnderWay::default()));
+    vec![
+        Task::once("store", "what its thread was doing is not known", store_watch(of_store)),
+        Task::again("plan", "it goes by what is committed", move || plan_loop(of_plan())),
+        Task::again("dispatch", "what is under way goes on, and leases hold", move || {
+            dispatch_loop(of_dispatch(), under_way.clone())
+        }),
+        Task::again("reload", "it looks at the files anew", move || reload::watch(of_reload())),
+        Task::again("retain", "it takes what is left to take", move || prune_loop(of_prune(), alive_before)),
+        Task::again("mark", "the next mark is due in a minute", move || mark_loop(of_mark())),
+        Task::again("heartbeat", "the next call is due soon", move || beat_loop(of_beat())),
+        Task::again("progress", "it looks anew", move || look_loop(of_look())),
+        Task::again("anchor", "it measures anew", move || anchor_loop(of_anchor())),
+        Task::again("hints", "each is only a hint", move || hint_loop(of_hints())),
+    ]
 }
 
 impl Running {
     /// Ends in order: stops accepting, finishes what is under way within a limit, closes the store.
     pub async fn drain(self) -> Result<(), store::Error> {
         self.live.drain();
-        for server in &self.servers {
-            server.handle.graceful_shutdown(Some(DRAIN_LIMIT));
+        for listener in &self.listeners {
+            listener.graceful_shutdown(Some(DRAIN_LIMIT));
         }
         let ending = async {
-            for server in self.servers {
-                let _ = server.task.await;
-            }
-            for task in self.loops {
+            for task in self.watched {
                 let _ = task.await;
             }
         };
@@ -165,10 +196,22 @@ async fn wait(wake: &Notify, clock_now: Timestamp, until: Option<Timestamp>) {
     let _ = tokio::time::timeout(until.clamp(Duration::from_millis(1), POLL), wake.notified()).await;
 }
 
+/// Ends when one of the store's own threads does, and says which.
+async fn store_watch(live: Arc<Live>) {
+    tokio::select! {
+        which = live.store.ended() => live.fail(which),
+        () = live.drained() => {}
+    }
+}
+
 async fn plan_loop(live: Arc<Live>) {
     while !live.is_draining() {
         let now = live.clock.now();
-        match plan::step(&live, now).await {
+        let step = plan::step(&live, now).await;
+        if step.is_ok() {
+            live.progress.planned();
+        }
+        match step {
             Ok(StepResult::Worked) => live.drained_or(BREATH).await,
             Ok(StepResult::Idle(until)) => wait(&live.to_plan, now, until).await,
             Err(error) => failed(&live, "plan", &error).await,
@@ -176,8 +219,8 @@ async fn plan_loop(live: Arc<Live>) {
     }
 }
 
-async fn dispatch_loop(live: Arc<Live>) {
-    let mut under_way = UnderWay::default();
+async fn dispatch_loop(live: Arc<Live>, under_way: Arc<tokio::sync::Mutex<UnderWay>>) {
+    let mut under_way = under_way.lock_owned().await;
     let mut looked = None::<Instant>;
     while !live.is_draining() {
         if let Some(looked) = looked.filter(|_| under_way.tasks.len() > LITTLE && live.store.is_shared()) {
@@ -195,6 +238,7 @@ async fn dispatch_loop(live: Arc<Live>) {
                 continue;
             }
         };
+        live.progress.claimed();
         if claimed.claims.is_empty() {
             tokio::select! {
                 () = wait(&live.to_dispatch, now, claimed.next) => {}
@@ -222,8 +266,10 @@ impl UnderWay {
     fn begin(&mut self, live: &Arc<Live>, claim: Claim) {
         let destination = claim.delivery.planned.destination.clone();
         *self.counts.entry(destination.clone()).or_default() += 1;
-        let live = live.clone();
-        let task = self.tasks.spawn(async move { dispatch::carry_out(&live, claim).await });
+        let (id, lease) = (claim.delivery.planned.id.clone(), claim.until.duration_since(live.clock.now()));
+        let worker = live.clone();
+        let task = self.tasks.spawn(async move { dispatch::carry_out(&worker, claim).await });
+        live.progress.begun(task.id(), id, Duration::try_from(lease).unwrap_or_default());
         self.destinations.insert(task.id(), destination);
     }
 
@@ -232,6 +278,7 @@ impl UnderWay {
             Ok((id, _)) => *id,
             Err(error) => error.id(),
         };
+        live.progress.ended(id);
         if let Some(destination) = self.destinations.remove(&id)
             && let Some(count) = self.counts.get_mut(&destination)
         {
@@ -338,6 +385,15 @@ async fn mark_loop(live: Arc<Live>) {
     }
 }
 
+/// Looks whether events move.
+async fn look_loop(live: Arc<Live>) {
+    let mut look = Look::default();
+    while !live.is_draining() {
+        look.look(&live).await;
+        live.drained_or(Look::every(&live)).await;
+    }
+}
+
 /// Calls whoever watches.
 async fn beat_loop(live: Arc<Live>) {
     let mut pulse = Pulse::default();
@@ -351,6 +407,7 @@ async fn failed(live: &Live, doing: &'static str, error: &store::Error) {
     // Another holds the lease by now: that is no failure.
     if !matches!(error, store::Error::Lost) {
         live.telemetry.store_failed(doing, &error.to_string());
+        live.progress.failed(doing, &error.to_string());
         live.noticed(error);
     }
     live.drained_or(AFTER_ERROR).await;

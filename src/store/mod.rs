@@ -11,6 +11,7 @@ mod postgres;
 mod rows;
 pub mod signals;
 mod sqlite;
+mod threads;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -459,7 +460,8 @@ pub trait Store: Send + Sync {
     /// waits; those of open cases [`LANE_KEPT`] later; ids by whole weeks (see [`life::week_of`]) that ended before it. Gives about how many; 0 when there is nothing more.
     fn prune(&self, before: Timestamp, before_dead: Timestamp, limit: usize) -> Answer<'_, u64>;
 
-    /// Whether it can take something in and commit it now.
+    /// Whether it can take something in and commit it now: by the way that an event goes, though nothing stays of it but a
+    /// write through to the disk.
     fn probe(&self) -> Answer<'_, ()>;
 
     /// The time by the clock that all who share the store go by; `None` where only this process uses it, so that its own
@@ -473,6 +475,22 @@ pub trait Store: Send + Sync {
     fn hint(&self) -> Pin<Box<dyn Future<Output = Hint> + Send + '_>> {
         Box::pin(std::future::pending())
     }
+
+    /// Ends when a thread or task that the store can't do without has ended by itself, and says which; never where there is
+    /// none. The process must start anew then.
+    fn ended(&self) -> Pin<Box<dyn Future<Output = String> + Send + '_>> {
+        Box::pin(std::future::pending())
+    }
+
+    /// The names of those threads and tasks: for tests.
+    #[doc(hidden)]
+    fn threads(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Ends one of them, as if it had failed: for tests.
+    #[doc(hidden)]
+    fn end_thread(&self, _name: &str) {}
 
     /// Records, durably, that somebody was there to take events in at `now`; gives when that was noted last before. Where
     /// that is still to come, the clock was set back: what was due at such a time, or was tried then and waits to be tried

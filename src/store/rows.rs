@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Error;
 use crate::delivery::{Assignment, Say};
-use crate::event::{Event, EventId, OWN_SOURCE, Seq, UNPARSED};
+use crate::event::{Event, EventId, OWN_SOURCE, Seq, Signal, UNPARSED};
 
 /// What an inbox row is.
 pub const EVENT: i64 = 0;
@@ -23,6 +23,19 @@ pub const SET_BACK: &str = "UPDATE deliveries SET next = $1 WHERE next > $1 AND 
     OR (state = 'sending' AND next <= started)
     OR (state = 'retrying' AND EXISTS (SELECT 1 FROM attempts AS a WHERE a.n = deliveries.n AND a.at > $1)))
     AND state IN ('due', 'sending', 'retrying')";
+
+/// What a probe appends, and takes back.
+pub fn probe() -> Signal {
+    Signal {
+        kind: "fanfare.probe".into(),
+        rule: None,
+        destination: None,
+        at: jiff::Timestamp::UNIX_EPOCH,
+        data: serde_json::Map::new(),
+        from_own: false,
+        died: None,
+    }
+}
 
 /// One row can't be read; the others can.
 pub fn unreadable(what: impl std::fmt::Display) -> Error {

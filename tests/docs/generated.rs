@@ -13,7 +13,7 @@ use fanfare::rules::operator::{self, IGNORE_CASE};
 use fanfare::rules::{Held, keys};
 use fanfare::source::presets::{PRESETS, known_types, preset_names};
 use fanfare::source::{parse, samples, scheme};
-use fanfare::telemetry::Telemetry;
+use fanfare::telemetry::{Of, Telemetry};
 use serde_json::Value;
 
 /// What stands between `<!-- generated: NAME -->` and its end.
@@ -79,8 +79,9 @@ fn exposition() -> String {
     telemetry.rule("release-live", "matched");
     telemetry.planned(1, 0, 1);
     telemetry.parked(&event, "");
-    telemetry.attempted(&delivery, "oncall", &attempt);
-    telemetry.finished(&delivery, "oncall", State::Delivered, "");
+    let of = Of { delivery: &delivery, destination: "oncall", rule: "release-live", event: None };
+    telemetry.attempted(of, &attempt);
+    telemetry.finished(of, State::Delivered, "");
     telemetry.rendered("release-live", Some(""), 1);
     telemetry.loaded("", 1, 0);
     telemetry.reload_failed(1, "");
@@ -88,6 +89,8 @@ fn exposition() -> String {
     telemetry.failing("oncall", true);
     telemetry.absent(jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::UNIX_EPOCH, "");
     telemetry.heartbeat("called", "");
+    telemetry.task_ended("plan", "", "");
+    telemetry.stalled("plan", None);
     telemetry.metrics()
 }
 

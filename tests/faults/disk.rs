@@ -46,7 +46,7 @@ async fn a_sync_that_fails_is_never_answered_with_success_and_ends_the_process()
         sent.reaches(sent.count() + 10 + 15 * round).await;
         disk.is("sync");
         let (status, log) = process.ended().await;
-        assert_eq!(status.code(), Some(1), "round {round}: {log}");
+        assert_eq!(status.code(), Some(70), "round {round}: {log}");
         assert!(log.contains("the disk failed") && !log.contains("panicked"), "round {round}: {log}");
         senders.join_all().await;
     }
@@ -113,7 +113,7 @@ async fn a_disk_that_became_read_only_ends_it_and_holds_up_the_next_start_until_
     sent.reaches(20).await;
     disk.is("readonly");
     let (status, log) = process.ended().await;
-    assert_eq!(status.code(), Some(1), "{log}");
+    assert_eq!(status.code(), Some(70), "{log}");
     senders.join_all().await;
     assert!(sent.refused().iter().all(|answer| answer.status == 503));
     let Err(log) = start(&folder, &disk, &[]).await else { panic!("it runs, and can't keep anything") };
@@ -142,7 +142,7 @@ async fn a_store_that_is_taken_away_takes_nothing_in_any_more() {
         let answer = send(process.webhooks, "evt_2").await;
         assert_ne!(answer.status, 200, "nobody would find it again");
         let (status, log) = process.ended().await;
-        assert_eq!(status.code(), Some(1), "{log}");
+        assert_eq!(status.code(), Some(70), "{log}");
         assert!(log.contains("was deleted or replaced while it was in use"), "{log}");
         if taken == "deleted" {
             let (code, _, said) = command(folder.path(), &["serve"]);

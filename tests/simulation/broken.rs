@@ -1,6 +1,6 @@
 //! Ways to be broken: what the simulation must notice within few seeds, or it is not to be trusted.
 //!
-//! Each is put between the program and its store or its wire, so that the program itself stays as it is.
+//! Each is put between the program and its store, its wire, its log or its tasks, so that the program itself stays as it is.
 
 /// What is wrong with the world below the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,15 +20,21 @@ pub enum Breakage {
     OutcomeWithoutToken,
     /// Each attempt has a key of its own.
     RetryWithoutKey,
+    /// A main task that dies is not started anew.
+    NobodyWatches,
+    /// A log that can't be written is everybody's trouble.
+    LogPanics,
 }
 
 impl Breakage {
-    pub const ALL: [Breakage; 6] = [
+    pub const ALL: [Breakage; 8] = [
         Breakage::PlannersShare,
         Breakage::ClaimsOverlap,
         Breakage::CommitAfterAnswer,
         Breakage::DedupeOutside,
         Breakage::OutcomeWithoutToken,
         Breakage::RetryWithoutKey,
+        Breakage::NobodyWatches,
+        Breakage::LogPanics,
     ];
 }

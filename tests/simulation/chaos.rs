@@ -41,7 +41,8 @@ async fn sleep(ms: Ms) {
 async fn strike(world: &Arc<World>) {
     let kind = world.roll(|dice| dice.u32(0..100));
     match kind {
-        0..=21 => doom(world, Doom::End),
+        0..=15 => doom(world, Doom::End),
+        16..=21 => doom(world, Doom::Task),
         22..=24 => world.living().iter().for_each(|replica| replica.life.turn(Stage::Dead)),
         25..=39 => doom(world, pause(world)),
         40..=57 => weather(world).await,
@@ -52,7 +53,7 @@ async fn strike(world: &Arc<World>) {
     }
 }
 
-/// A replica will die, or be held up, within one of its next steps.
+/// A replica will die, lose a main task, or be held up, within one of its next steps.
 fn doom(world: &World, doom: Doom) {
     let Some(replica) = world.any_living() else { return };
     let steps = world.roll(|dice| dice.u32(1..40));

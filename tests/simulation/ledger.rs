@@ -93,6 +93,8 @@ pub struct Counts {
     /// Processes that died, and that were held up.
     pub deaths: u64,
     pub pauses: u64,
+    /// Main tasks that died while their process lived.
+    pub tasks: u64,
     /// Calls of the store; of these, those that failed, and those that did all and whose answer was lost.
     pub calls: u64,
     pub failed: u64,
@@ -114,6 +116,7 @@ impl std::ops::AddAssign for Counts {
         *cancelled += other.cancelled;
         *deaths += other.deaths;
         *pauses += other.pauses;
+        self.tasks += other.tasks;
         self.calls += other.calls;
         self.failed += other.failed;
         self.unanswered += other.unanswered;

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use tokio::sync::Notify;
+
+/// What a task panics with that is meant to die while its process lives.
+pub struct Killed;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
@@ -109,6 +112,8 @@ impl<F: Future> Future for Bound<F> {
                 Poll::Ready(None)
             }
             Ok(polled) => polled.map(Some),
+            // Whoever watches it sees it.
+            Err(panic) if panic.is::<Killed>() => resume_unwind(panic),
             Err(_) => {
                 this.life.state.lock().unwrap().panicked = true;
                 this.inner = None;

@@ -3,6 +3,7 @@
 //! Each call may fail before it did anything or after it did all, may be slow, and may be the last thing that its process
 //! does. What really happened is told to the ledger.
 
+use std::panic::resume_unwind;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -20,7 +21,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::broken::Breakage;
 use super::label::versions;
-use super::world::{Doom, Replica, Sky, World};
+use super::life::Killed;
+use super::world::{Doom, MAIN, Replica, Sky, World};
 use crate::model::against::{Doing, Planned};
 
 /// A store behind a replica's way to it.
@@ -45,6 +47,7 @@ enum After {
     Lost,
     Broken,
     Crash,
+    Killed,
     Pause(u64),
 }
 
@@ -61,7 +64,7 @@ impl Shelf {
         match fate {
             Err(_) => ledger.counts.failed += 1,
             Ok(After::Lost | After::Broken) => ledger.counts.unanswered += 1,
-            Ok(After::Answer | After::Crash | After::Pause(_)) => {}
+            Ok(After::Answer | After::Crash | After::Killed | After::Pause(_)) => {}
         }
         fate
     }
@@ -81,6 +84,15 @@ impl Shelf {
                     replica.life.end().await;
                 }
                 return Ok(After::Crash);
+            }
+            Some(Doom::Task) if MAIN.try_with(|_| ()).is_err() => replica.next_main_task_dies(),
+            Some(Doom::Task) => {
+                world.tell(|| format!("replica {}: a main task dies within a call ({verb:?})", replica.number));
+                world.ledger().counts.tasks += 1;
+                if world.chance(500) {
+                    resume_unwind(Box::new(Killed));
+                }
+                return Ok(After::Killed);
             }
             Some(Doom::Pause(ms)) if world.chance(500) => return Ok(After::Pause(ms)),
             Some(Doom::Pause(ms)) => replica.pause(world, ms).await,
@@ -124,6 +136,7 @@ impl Shelf {
             After::Lost => Err(Error::Unavailable("lost on the way back".into())),
             After::Broken => Err(Error::Broken("broken after".into())),
             After::Crash => self.replica().life.end().await,
+            After::Killed => resume_unwind(Box::new(Killed)),
             After::Pause(ms) => {
                 self.replica().pause(&self.world, ms).await;
                 answer

@@ -124,6 +124,7 @@ impl Post {
 async fn meet(world: &World, replica: &Arc<Replica>, doom: Option<Doom>) {
     match doom {
         Some(Doom::End) => replica.life.end().await,
+        Some(Doom::Task) => replica.next_main_task_dies(),
         Some(Doom::Pause(ms)) => replica.pause(world, ms).await,
         None => {}
     }

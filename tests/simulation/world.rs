@@ -1,6 +1,7 @@
 //! The world that a seed makes: its time, its dice, its weather, and the replicas that live in it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use fanfare::clock::{Clock, from_ms};
 use fanfare::config::Snapshot;
 use fanfare::delivery::DeliveryId;
-use fanfare::steps::{Live, StepResult, dispatch, plan, receive};
+use fanfare::steps::{Live, StepResult, dispatch, plan, receive, watch};
 use fanfare::store::Store;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
@@ -222,11 +223,38 @@ impl World {
         replicas.retain(|old| old.life.stage() != Stage::Dead);
         replicas.push(replica.clone());
         drop(replicas);
-        tokio::spawn(life.bind(planning(self.clone(), replica.clone())));
-        tokio::spawn(life.bind(dispatching(self.clone(), replica.clone())));
+        let (world, own) = (self.clone(), replica.clone());
+        self.main_task("plan", &replica, move || planning(world.clone(), own.clone()));
+        let (world, own) = (self.clone(), replica.clone());
+        self.main_task("dispatch", &replica, move || dispatching(world.clone(), own.clone()));
         tokio::spawn(life.bind(pruning(self.clone(), replica.clone())));
         tokio::spawn(life.bind(ending(replica.clone())));
         replica
+    }
+
+    /// Runs a main task for as long as the replica lives, watched as the real ones are.
+    fn main_task<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        name: &'static str,
+        replica: &Arc<Replica>,
+        work: impl Fn() -> F + Send + Sync + 'static,
+    ) {
+        let life = replica.life.clone();
+        let start = move || {
+            let bound = life.bind(MAIN.scope((), work()));
+            async move {
+                // With its process it doesn't end: it is no more.
+                if bound.await.is_none() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        if self.breakage == Breakage::NobodyWatches {
+            tokio::spawn(start());
+            return;
+        }
+        let task = watch::Task::again(name, "it goes by what is committed", start);
+        tokio::spawn(replica.life.bind(watch::keep(replica.live.clone(), task)));
     }
 
     /// Keeps a place filled: when its replica has died, another starts after a while.
@@ -255,6 +283,8 @@ impl World {
 pub enum Doom {
     /// It dies.
     End,
+    /// One of its main tasks dies.
+    Task,
     /// It is held up for so many ms.
     Pause(u64),
 }
@@ -288,6 +318,11 @@ impl Replica {
         (doom.0 == 0).then_some(doom.1)
     }
 
+    /// The next step of a main task is its last.
+    pub fn next_main_task_dies(&self) {
+        *self.doom.lock().unwrap() = (1, Doom::Task);
+    }
+
     /// Is held up, here and now.
     pub async fn pause(self: &Arc<Self>, world: &World, ms: u64) {
         world.tell(|| format!("replica {} is held up for {ms} ms", self.number));
@@ -318,6 +353,8 @@ impl Replica {
 tokio::task_local! {
     /// Which claim is being carried out.
     pub static CLAIM: (DeliveryId, u64);
+    /// A main task is at work.
+    pub static MAIN: ();
 }
 
 /// Waits for a wake-up, for what another replica did (which is seen by polling, within a second), or for a time.
@@ -425,6 +462,6 @@ async fn pruning(world: Arc<World>, replica: Arc<Replica>) {
 
 /// A store that failed for good ends the process.
 async fn ending(replica: Arc<Replica>) {
-    replica.live.broken().await;
+    replica.live.failed().await;
     replica.life.end().await;
 }

@@ -291,6 +291,29 @@ async fn a_name_that_the_certificate_does_not_bear_is_refused() {
     assert!(why.contains("certificate"), "{why}");
 }
 
+#[tokio::test]
+async fn a_task_that_ends_by_itself_is_told_and_one_that_is_closed_is_not() {
+    let server = Server::start("");
+    let names = open_at(&server.fresh()).await.unwrap().threads();
+    assert_eq!(names.len(), 4);
+    for name in names {
+        let store = open_at(&server.fresh()).await.unwrap();
+        store.end_thread(name);
+        let ended = tokio::time::timeout(Duration::from_secs(2), store.ended()).await.expect("nobody saw it");
+        assert!(ended.contains(name), "{ended}");
+        store.close().await.unwrap();
+    }
+    let store = open_at(&server.fresh()).await.unwrap();
+    store.append(event("evt_1")).await.unwrap();
+    for _ in 0..3 {
+        store.probe().await.unwrap();
+    }
+    assert_eq!(store.census().await.unwrap().head, 1, "asking whether it can append leaves nothing");
+    store.close().await.unwrap();
+    let told = tokio::time::timeout(Duration::from_millis(50), store.ended()).await;
+    assert!(told.is_err(), "{told:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_is_unavailable_at_once_and_ends_by_itself() {
     let server = Server::start("");

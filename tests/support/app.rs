@@ -52,6 +52,11 @@ impl App {
     /// starting, as with `serve`.
     pub async fn start_with(folder: Folder, bounds: Bounds, clock: Arc<dyn Clock>) -> Self {
         let live = live(&folder, bounds, clock).await;
+        Self::start_live(folder, live).await
+    }
+
+    /// Starts with what its steps share, as a test has set it up.
+    pub async fn start_live(folder: Folder, live: Arc<Live>) -> Self {
         let running = run::run(live.clone(), admin::router(live.clone())).await.unwrap();
         Self { folder, live, webhooks: running.webhooks, admin: running.admin, running }
     }

@@ -21,3 +21,4 @@ pub mod sending;
 pub mod slack_peer;
 pub mod smtp_peer;
 pub mod tls;
+pub mod trap;

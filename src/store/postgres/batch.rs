@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use super::error::closed;
 use super::link::{STEP_MAX, within};
 use crate::store::Error;
+use crate::store::threads::Running;
 
 /// So many may wait to be taken up; more wait to be let in.
 const QUEUE: usize = 1024;
@@ -49,12 +50,13 @@ pub(super) struct Batch<Q, A> {
 impl<Q: Send + 'static, A: Send + 'static> Batch<Q, A> {
     /// Starts. `work` gives as many answers as it was asked for, in their order, or the one failure of all. It ends with
     /// the last who could ask.
-    pub fn start<F>(most: Most<Q>, work: impl Fn(Vec<Q>) -> F + Send + 'static) -> Self
+    pub fn start<F>(most: Most<Q>, running: Running, work: impl Fn(Vec<Q>) -> F + Send + 'static) -> Self
     where
         F: Future<Output = Result<Vec<Result<A, Error>>, Error>> + Send,
     {
         let (queue, mut asked) = mpsc::channel::<Asked<Q, A>>(QUEUE);
         let task = tokio::spawn(async move {
+            let _running = running;
             while let Some(first) = asked.recv().await {
                 // Whoever asks at this very moment as well.
                 tokio::task::yield_now().await;
@@ -91,9 +93,14 @@ impl<Q: Send + 'static, A: Send + 'static> Batch<Q, A> {
         .await
     }
 
-    /// Takes nothing more; what was asked for is still done.
-    pub async fn close(&self) {
+    /// Takes nothing more.
+    pub fn stop(&self) {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// The same, and what was asked for is still done.
+    pub async fn close(&self) {
+        self.stop();
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = task {
             let _ = task.await;

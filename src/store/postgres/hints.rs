@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::AsyncMessage;
 
 use super::connect::Address;
+use crate::store::threads::Running;
 use crate::store::{Error, Hint};
 
 /// Who notifies waits so long for more to say, and says it once.
@@ -32,10 +33,13 @@ pub(super) struct Hints {
 
 impl Hints {
     /// Starts to tell and to listen.
-    pub fn start(address: Address) -> Self {
+    pub fn start(address: Address, running: Running) -> Self {
         let (told, to_tell) = channel(QUEUE);
         let (hear, heard) = channel(QUEUE);
-        let task = tokio::spawn(run(address, to_tell, hear));
+        let task = tokio::spawn(async move {
+            let _running = running;
+            run(address, to_tell, hear).await;
+        });
         Self { told, heard: tokio::sync::Mutex::new(heard), task }
     }
 
@@ -82,7 +86,7 @@ async fn connected(
 ) -> Result<(), Error> {
     let (client, mut connection) = address.config.connect(address.tls.clone()).await?;
     let (me_too, hear) = (me.to_owned(), hear.clone());
-    let listening = tokio::spawn(async move {
+    let mut listening = tokio::spawn(async move {
         while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
             if let AsyncMessage::Notification(said) = message
                 && let Some((who, what)) = said.payload().split_once(' ')
@@ -108,7 +112,11 @@ async fn connected(
         }
         Ok(())
     };
-    let talked = talking.await;
+    let talked = tokio::select! {
+        talked = talking => talked,
+        // The connection was lost, and with it what others tell.
+        _ = &mut listening => Ok(()),
+    };
     listening.abort();
     talked
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::batch::{Batch, Most};
 use super::inbox::{Arranged, Arrival};
 use super::link::{Lines, STEP_MAX, within};
+use crate::store::threads::Running;
 use crate::store::{Appended, Error};
 
 /// What shares a transaction.
@@ -15,8 +16,8 @@ const MOST: Most<Arrival> = Most { count: 512, bytes: 8 << 20, of: Arrival::byte
 pub(super) type Intake = Batch<Arrival, Appended>;
 
 /// Starts to take in; `done` is called after each commit.
-pub(super) fn start(lines: Arc<Lines>, done: impl Fn() + Clone + Send + 'static) -> Intake {
-    Batch::start(MOST, move |batch| {
+pub(super) fn start(lines: Arc<Lines>, running: Running, done: impl Fn() + Clone + Send + 'static) -> Intake {
+    Batch::start(MOST, running, move |batch| {
         let (lines, done) = (lines.clone(), done.clone());
         async move {
             let appended = within(STEP_MAX, commit(&lines, &batch)).await?;

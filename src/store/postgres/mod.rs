@@ -45,6 +45,8 @@ use crate::delivery::{Attempt, Delivery, DeliveryId, State};
 use crate::event::{Event, Item, Seq};
 use crate::planner::why::Decision;
 use crate::planner::{Keys, Ledger, Plan};
+use crate::store::rows::probe;
+use crate::store::threads::Threads;
 use jiff::Timestamp;
 
 /// Reads an address without going there.
@@ -63,7 +65,14 @@ pub(super) struct Postgres {
     kept: Batch<Kept, ()>,
     /// Events to be rendered, a few for each who asks.
     rendered: Batch<Vec<Seq>, Vec<(Seq, Event)>>,
+    threads: Threads,
 }
+
+/// The names of its tasks.
+const INTAKE: &str = "store-intake";
+const ENDS: &str = "store-ends";
+const KEPT: &str = "store-kept";
+const RENDERED: &str = "store-rendered";
 
 /// Deliveries that are under way together end together, about: so long is waited for the others.
 const REST: Duration = Duration::from_millis(5);
@@ -76,9 +85,10 @@ impl Postgres {
     pub async fn open(address: &str, base: &Path) -> Result<Self, Error> {
         let address = Address::read(address, base)?;
         let lines = Arc::new(connect::open(&address).await?);
-        let hints = Hints::start(address);
+        let threads = Threads::new();
+        let hints = Hints::start(address, threads.begin("store-hints"));
         let teller = hints.teller();
-        let intake = intake::start(lines.clone(), move || {
+        let intake = intake::start(lines.clone(), threads.begin(INTAKE), move || {
             let _ = teller.try_send(Hint::Plan);
         });
         let with = |lines: &Arc<Lines>| {
@@ -87,15 +97,15 @@ impl Postgres {
         };
         let of_ends = with(&lines);
         let most = Most { count: 256, bytes: 1 << 20, of: End::bytes, rest: REST };
-        let ends = Batch::start(most, move |all| ends::end(of_ends(), all));
+        let ends = Batch::start(most, threads.begin(ENDS), move |all| ends::end(of_ends(), all));
         let of_kept = with(&lines);
         let most = Most { count: 256, bytes: 1 << 20, of: |kept: &Kept| kept.message.len(), rest: REST };
-        let kept = Batch::start(most, move |all| claims::keep(of_kept(), all));
+        let kept = Batch::start(most, threads.begin(KEPT), move |all| claims::keep(of_kept(), all));
         let of_rendered = with(&lines);
         // Their bodies are all in memory together: 64 of the largest are 64 MiB.
         let most = Most { count: 64, bytes: 64, of: Vec::len, rest: Duration::ZERO };
-        let rendered = Batch::start(most, move |all| inbox::events_for(of_rendered(), all));
-        Ok(Self { lines, hints, intake, ends, kept, rendered })
+        let rendered = Batch::start(most, threads.begin(RENDERED), move |all| inbox::events_for(of_rendered(), all));
+        Ok(Self { lines, hints, intake, ends, kept, rendered, threads })
     }
 }
 
@@ -272,8 +282,14 @@ impl Store for Postgres {
     }
 
     fn probe(&self) -> Answer<'_, ()> {
-        // A write that changes nothing, through to the disk: where none can be committed, nothing can be taken in.
-        write!(self, STEP_MAX, |tx| async { tx.run("UPDATE fanfare SET schema = schema", given![]).await.map(drop) })
+        // What an event's append does, taken back, and then a write that changes nothing, through to the disk.
+        write!(self, STEP_MAX, |tx| async {
+            let probe = Arrival::signal(&probe(), Timestamp::UNIX_EPOCH)?;
+            tx.run("SAVEPOINT probe", given![]).await?;
+            tx.append(&[probe]).await?;
+            tx.run("ROLLBACK TO SAVEPOINT probe", given![]).await?;
+            tx.run("UPDATE fanfare SET schema = schema", given![]).await.map(drop)
+        })
     }
 
     fn alive(&self, now: Timestamp) -> Answer<'_, Option<Timestamp>> {
@@ -299,8 +315,26 @@ impl Store for Postgres {
         Box::pin(self.hints.hear())
     }
 
+    fn ended(&self) -> Pin<Box<dyn Future<Output = String> + Send + '_>> {
+        Box::pin(self.threads.ended())
+    }
+
+    fn threads(&self) -> &'static [&'static str] {
+        &[INTAKE, ENDS, KEPT, RENDERED]
+    }
+
+    fn end_thread(&self, name: &str) {
+        match name {
+            INTAKE => self.intake.stop(),
+            ENDS => self.ends.stop(),
+            KEPT => self.kept.stop(),
+            _ => self.rendered.stop(),
+        }
+    }
+
     fn close(&self) -> Answer<'_, ()> {
         Box::pin(async move {
+            self.threads.closing();
             // What was handed in is still committed.
             tokio::join!(self.intake.close(), self.ends.close(), self.kept.close(), self.rendered.close());
             self.lines.close();

@@ -19,8 +19,9 @@ mod reserve;
 mod writer;
 
 use std::fs::File;
+use std::future::Future;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -35,6 +36,7 @@ use self::maintenance::{Maintenance, Notifier, Task};
 use self::reader::Readers;
 use self::reserve::Reserve;
 use self::writer::{Asked, Job, Writer, WriterState};
+use super::threads::Threads;
 use super::{
     Answer, Appended, Census, Claim, Claimed, Conflict, DeliveryFilter, Error, EventFilter, PlannerLease, Room,
     Settlement, Standing, Store, Waiting,
@@ -59,11 +61,10 @@ pub(super) struct Sqlite {
     /// What people read.
     people: Readers,
     notifier: Arc<Notifier>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Threads,
+    handles: Mutex<Vec<JoinHandle<()>>>,
     /// No other process opens the file while this is held.
     lock: Mutex<Option<File>>,
-    /// It was closed on purpose.
-    closed: AtomicBool,
 }
 
 impl Sqlite {
@@ -77,9 +78,10 @@ impl Sqlite {
         let (queue, jobs) = mpsc::channel(writer::QUEUE);
         let reserve = Reserve::new(&place, &state.conn)?;
         let reader = || connect::further(&place, Role::Reader);
-        let (steps, mut threads) = Readers::start("store-steps", vec![reader()?])?;
-        let (people, more) = Readers::start("store-people", vec![reader()?, reader()?])?;
-        threads.extend(more);
+        let threads = Threads::new();
+        let (steps, mut handles) = Readers::start(STEPS, vec![reader()?], &threads)?;
+        let (people, more) = Readers::start(PEOPLE, vec![reader()?, reader()?], &threads)?;
+        handles.extend(more);
         let maintenance = Maintenance {
             conn: connect::further(&place, Role::Maintenance)?,
             key,
@@ -87,11 +89,11 @@ impl Sqlite {
             writer: queue.downgrade(),
             reserve: place.beside(".reserve"),
         };
-        threads.push(spawn("store-maintenance", move || maintenance.run(tasks))?);
+        handles.push(spawn(&threads, MAINTENANCE, move || maintenance.run(tasks))?);
         let identity = place.identity();
         let writer =
             Writer { state, notifier: notifier.clone(), reserve, place: place.clone(), identity, stopped: None };
-        threads.push(spawn("store-writer", move || writer.run(jobs))?);
+        handles.push(spawn(&threads, WRITER, move || writer.run(jobs))?);
         Ok(Self {
             place,
             key,
@@ -99,15 +101,15 @@ impl Sqlite {
             steps,
             people,
             notifier,
-            threads: Mutex::new(threads),
+            threads,
+            handles: Mutex::new(handles),
             lock: Mutex::new(Some(lock)),
-            closed: AtomicBool::new(false),
         })
     }
 
     async fn queue(&self, job: Job) -> Result<(), Error> {
-        let writer = self.writer.as_ref().ok_or_else(closed)?;
-        writer.send(job).await.map_err(|_| self.gone())
+        let writer = self.writer.as_ref().ok_or_else(|| self.threads.gone())?;
+        writer.send(job).await.map_err(|_| self.threads.gone())
     }
 
     /// Has the writer do something within a transaction; answers when it is committed.
@@ -117,29 +119,21 @@ impl Sqlite {
     ) -> Result<T, Error> {
         let (job, answer) = Asked::job(work);
         self.queue(job).await?;
-        answer.await.map_err(|_| self.gone())?
-    }
-
-    /// Why the writer doesn't answer. If it ended by itself, what it was doing is not known: the process must start anew.
-    fn gone(&self) -> Error {
-        match self.closed.load(Ordering::SeqCst) {
-            true => closed(),
-            false => Error::Broken("the thread that writes to the store has ended".into()),
-        }
+        answer.await.map_err(|_| self.threads.gone())?
     }
 
     /// Moves the ids in memory to their tables.
     async fn index(&self) -> Result<(), Error> {
         let (reply, answer) = oneshot::channel();
         if !self.notifier.ask(Task::Index(reply)) {
-            return Err(closed());
+            return Err(self.threads.gone());
         }
-        answer.await.map_err(|_| closed())?
+        answer.await.map_err(|_| self.threads.gone())?
     }
 
     /// Ends what reads and what looks after the file, then the writer, so that it is the last to let go of it.
     async fn end(&self) -> Result<(), Error> {
-        self.closed.store(true, Ordering::SeqCst);
+        self.threads.closing();
         // What could not be indexed is indexed after the next start.
         let _ = self.index().await;
         let (reply, stopped) = oneshot::channel();
@@ -158,7 +152,7 @@ impl Sqlite {
 
     /// Waits for the threads, which have nothing more to do, and lets others open the file.
     fn join(&self) {
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let threads = std::mem::take(&mut *self.handles.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             // A thread that panicked has said so.
             let _ = thread.join();
@@ -170,6 +164,7 @@ impl Sqlite {
 impl Drop for Sqlite {
     /// Like an end without warning, except that no thread is left behind.
     fn drop(&mut self) {
+        self.threads.closing();
         self.steps.stop();
         self.people.stop();
         let (reply, _) = oneshot::channel();
@@ -179,14 +174,20 @@ impl Drop for Sqlite {
     }
 }
 
-fn closed() -> Error {
-    Error::Unavailable("the store is closed".into())
-}
+/// The names of its threads.
+const STEPS: &str = "store-steps";
+const PEOPLE: &str = "store-people";
+const MAINTENANCE: &str = "store-maintenance";
+const WRITER: &str = "store-writer";
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+fn spawn(threads: &Threads, name: &'static str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+    let running = threads.begin(name);
     std::thread::Builder::new()
         .name(name.to_owned())
-        .spawn(work)
+        .spawn(move || {
+            let _running = running;
+            work();
+        })
         .map_err(|error| Error::Unavailable(format!("can't start the thread `{name}`: {error}")))
 }
 
@@ -195,7 +196,7 @@ impl Store for Sqlite {
         Box::pin(async move {
             let (reply, answer) = oneshot::channel();
             self.queue(Job::Append(Box::new(Arrival::new(event, &self.key)), reply)).await?;
-            answer.await.map_err(|_| self.gone())?
+            answer.await.map_err(|_| self.threads.gone())?
         })
     }
 
@@ -316,9 +317,9 @@ impl Store for Sqlite {
 
     fn probe(&self) -> Answer<'_, ()> {
         Box::pin(async move {
-            let (job, answer) = Asked::taking_in(|writer| writer.set_meta("probes", writer.meta("probes")? + 1));
+            let (job, answer) = Asked::taking_in(WriterState::probe);
             self.queue(job).await?;
-            answer.await.map_err(|_| self.gone())?
+            answer.await.map_err(|_| self.threads.gone())?
         })
     }
 
@@ -326,8 +327,25 @@ impl Store for Sqlite {
         Box::pin(async move {
             let (job, answer) = Asked::taking_in(move |writer| writer.alive(now));
             self.queue(job).await?;
-            answer.await.map_err(|_| self.gone())?
+            answer.await.map_err(|_| self.threads.gone())?
         })
+    }
+
+    fn ended(&self) -> Pin<Box<dyn Future<Output = String> + Send + '_>> {
+        Box::pin(self.threads.ended())
+    }
+
+    fn threads(&self) -> &'static [&'static str] {
+        &[STEPS, PEOPLE, MAINTENANCE, WRITER]
+    }
+
+    fn end_thread(&self, name: &str) {
+        match name {
+            STEPS => self.steps.stop(),
+            PEOPLE => self.people.stop(),
+            MAINTENANCE => drop(self.notifier.ask(Task::Stop(oneshot::channel().0))),
+            _ => drop(self.writer.as_ref().map(|writer| writer.try_send(Job::Close(oneshot::channel().0)))),
+        }
     }
 
     fn close(&self) -> Answer<'_, ()> {

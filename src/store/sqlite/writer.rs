@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::{mpsc, oneshot};
@@ -19,6 +20,7 @@ use super::inbox::Arrival;
 use super::maintenance::Notifier;
 use super::reserve::Reserve;
 use crate::event::Seq;
+use crate::store::rows::probe;
 use crate::store::{Appended, Error};
 
 /// How many jobs wait for the writer at most; more wait to be queued.
@@ -202,6 +204,20 @@ impl WriterState {
     pub fn set_meta(&self, name: &str, value: i64) -> Result<(), Error> {
         self.conn.prepare_cached("UPDATE meta SET value = ?2 WHERE name = ?1")?.execute((name, value))?;
         Ok(())
+    }
+
+    /// Whether an event could be appended: does it, takes it back, and leaves a write that must reach the disk.
+    pub fn probe(&mut self) -> Result<(), Error> {
+        let (next_seq, written) = (self.next_seq, self.written);
+        self.conn.prepare_cached("SAVEPOINT probe")?.execute([])?;
+        let taken = self.signal(&probe(), Timestamp::UNIX_EPOCH);
+        if !self.conn.is_autocommit() {
+            self.conn.prepare_cached("ROLLBACK TO probe")?.execute([])?;
+            self.conn.prepare_cached("RELEASE probe")?.execute([])?;
+        }
+        (self.next_seq, self.written) = (next_seq, written);
+        taken?;
+        self.set_meta("probes", self.meta("probes")? + 1)
     }
 
     /// To be done when this transaction is committed.
