@@ -57,6 +57,11 @@ struct MessageLabels {
     message: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ListenerLabels {
+    listener: &'static str,
+}
+
 /// Counts and logs. One for each running program, so that tests run side by side.
 #[derive(Debug)]
 pub struct Telemetry {
@@ -83,6 +88,7 @@ pub struct Telemetry {
     loaded: Gauge<i64, AtomicI64>,
     absence: Gauge,
     heartbeats: Family<ResultLabels, Counter>,
+    certificate: Family<ListenerLabels, Gauge>,
     /// Whether the last heartbeat was called: what goes on for hours is said once.
     beating: AtomicBool,
 }
@@ -120,6 +126,7 @@ impl Telemetry {
             loaded: Gauge::default(),
             absence: Gauge::default(),
             heartbeats: Family::default(),
+            certificate: Family::default(),
             beating: AtomicBool::new(true),
             registry: Registry::default(),
         };
@@ -161,6 +168,11 @@ impl Telemetry {
             telemetry.absence.clone(),
         );
         registry.register("heartbeats", "Calls of the heartbeat's URL, by result", telemetry.heartbeats.clone());
+        registry.register(
+            "tls_certificate_expires_timestamp_seconds",
+            "Until when the certificate in force is good",
+            telemetry.certificate.clone(),
+        );
         telemetry.registry = registry;
         telemetry
     }
@@ -313,6 +325,11 @@ impl Telemetry {
         }
         self.oldest_due.set(oldest_due_s);
         self.bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Until when the certificate in force is good.
+    pub fn certificate(&self, expires: Timestamp) {
+        self.certificate.get_or_create(&ListenerLabels { listener: "webhooks" }).set(expires.as_second());
     }
 
     /// Whether a destination is marked failing, or its breaker is not shut.

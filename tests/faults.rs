@@ -4,5 +4,6 @@
 mod clock;
 mod disk;
 mod limits;
+mod memory;
 mod month;
 mod places;

@@ -13,8 +13,8 @@ use crate::cli::{Outcome, report, runtime};
 use crate::clock::{AnchoredClock, Clock, RealClock};
 use crate::config::load;
 use crate::config::substitute::RealEnvironment;
-use crate::steps::{Live, limit, reload, run};
-use crate::{admin, store};
+use crate::steps::{Live, reload, run};
+use crate::{admin, server, store};
 
 /// Runs until SIGTERM or SIGINT. SIGHUP reloads.
 #[derive(Debug, clap::Args)]
@@ -59,7 +59,7 @@ async fn serve(
     let mut live =
         Live::new(store, Arc::new(snapshot), Arc::new(AnchoredClock::default()), Arc::new(wire), fastrand::u64(..));
     live.shadow = shadow;
-    live.bounds = limit::files_left().map_or(live.bounds, |files| live.bounds.within(files));
+    live.bounds = server::files_left().map_or(live.bounds, |files| live.bounds.within(files));
     match stale {
         None => live.telemetry.loaded(&hash, rules, since),
         Some((errors, report)) => {

@@ -8,18 +8,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum_server::Handle;
-use axum_server::accept::NoDelayAcceptor;
-use axum_server::tls_rustls::RustlsConfig;
-use hyper_util::rt::TokioTimer;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::clock::plus;
+use crate::server::{self, Limits, Server};
 use crate::steps::alive::Pulse;
-use crate::steps::limit::LimitAcceptor;
 use crate::steps::retain::Calendar;
 use crate::steps::{Bounds, Live, StepResult, alive, dispatch, plan, receive, reload, retain};
 use crate::store;
@@ -37,8 +33,8 @@ const GATHER: Duration = Duration::from_millis(10);
 const LITTLE: usize = 16;
 /// How long a loop waits after the store failed.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
-/// The longest header section, in bytes, that a connection reads.
-const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// What the admin's listener answers even while all else is at work.
+const PROBES: &[&str] = &["/healthz", "/readyz"];
 /// How long finishing may take.
 const DRAIN_LIMIT: Duration = Duration::from_secs(20);
 /// How often finished things are looked for that retention may take.
@@ -63,28 +59,21 @@ pub struct Running {
     loops: Vec<JoinHandle<()>>,
 }
 
-#[derive(Debug)]
-struct Server {
-    handle: Handle<SocketAddr>,
-    task: JoinHandle<std::io::Result<()>>,
-}
-
 /// Binds both listeners and starts every step. `admin` is what the admin listener serves.
 pub async fn run(live: Arc<Live>, admin: axum::Router) -> std::io::Result<Running> {
     let settings = live.snapshot.load().settings.clone();
     // Before anything is timed.
     anchor(&live).await;
-    let (webhooks_listener, webhooks) = bind(settings.listen)?;
-    let (admin_listener, admin_address) = bind(settings.admin)?;
-    let tls = match &settings.tls {
-        Some((cert, key)) => Some(RustlsConfig::from_pem_file(cert, key).await?),
-        None => None,
-    };
-    let Bounds { headers, connections, admin_connections, .. } = live.bounds;
-    let servers = vec![
-        serve(webhooks_listener, receive::router(live.clone()), headers, connections, tls)?,
-        serve(admin_listener, admin, headers, admin_connections, None)?,
-    ];
+    let webhooks_listener = server::listen::bind(settings.listen)?;
+    let admin_listener = server::listen::bind(settings.admin)?;
+    let tls = settings.tls.is_some().then(|| tls(&live)).transpose()?;
+    let Bounds { headers, answer, connections, admin_connections, .. } = live.bounds;
+    let limits = Limits { connections, headers, answer, probes: &[] };
+    let webhooks_server = server::serve(webhooks_listener, receive::router(live.clone()), limits, tls)?;
+    let limits = Limits { connections: admin_connections, probes: PROBES, ..limits };
+    let admin_server = server::serve(admin_listener, admin, limits, None)?;
+    let (webhooks, admin_address) = (webhooks_server.address, admin_server.address);
+    let servers = vec![webhooks_server, admin_server];
     // Only now is somebody there to take events in.
     let alive_before = match alive::mark(&live, live.clock.now()).await {
         Ok(before) => before,
@@ -111,10 +100,11 @@ impl Running {
     pub async fn drain(self) -> Result<(), store::Error> {
         self.live.drain();
         for server in &self.servers {
-            server.handle.graceful_shutdown(Some(DRAIN_LIMIT));
+            server.drain();
         }
         let ending = async {
             for server in self.servers {
+                // What it still answers when this ends is aborted with it.
                 let _ = server.task.await;
             }
             for task in self.loops {
@@ -128,34 +118,12 @@ impl Running {
     }
 }
 
-fn bind(address: SocketAddr) -> std::io::Result<(std::net::TcpListener, SocketAddr)> {
-    let listener = std::net::TcpListener::bind(address)
-        .map_err(|error| std::io::Error::new(error.kind(), format!("can't listen on {address}: {error}")))?;
-    listener.set_nonblocking(true)?;
-    let bound = listener.local_addr()?;
-    Ok((listener, bound))
-}
-
-fn serve(
-    listener: std::net::TcpListener,
-    router: axum::Router,
-    headers: Duration,
-    connections: usize,
-    tls: Option<RustlsConfig>,
-) -> std::io::Result<Server> {
-    let handle = Handle::new();
-    let mut server = axum_server::from_tcp(listener)?.handle(handle.clone()).http1_only();
-    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(headers).max_buf_size(HEADER_BYTES_MAX);
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let limit = LimitAcceptor::new(NoDelayAcceptor::new(), connections);
-    let task = match tls {
-        None => tokio::spawn(server.acceptor(limit).serve(service)),
-        Some(tls) => {
-            let acceptor = axum_server::tls_rustls::RustlsAcceptor::new(tls).acceptor(limit);
-            tokio::spawn(server.acceptor(acceptor).serve(service))
-        }
-    };
-    Ok(Server { handle, task })
+/// TLS with the certificate of whatever snapshot is in force.
+fn tls(live: &Arc<Live>) -> std::io::Result<Arc<rustls::ServerConfig>> {
+    let live = live.clone();
+    server::tls::config(Box::new(move || {
+        Some(live.snapshot.load().settings.tls.as_ref()?.certificate.as_ref()?.key.clone())
+    }))
 }
 
 /// Waits for a wake-up, a moment, or the next look.

@@ -258,8 +258,10 @@ pub(super) async fn events(link: &Link, seqs: &[Seq]) -> Result<Vec<(Seq, Event)
         return Ok(Vec::new());
     }
     let sql = format!("SELECT {COLUMNS} FROM inbox WHERE seq = ANY($1) AND what = 0");
-    let mut found: HashMap<Seq, Event> =
-        only_events(link.rows(&sql, given![seqs.to_vec()]).await?)?.into_iter().collect();
+    let mut found: HashMap<Seq, Event> = only_events(link.rows(&sql, given![seqs.to_vec()]).await?)?
+        .into_iter()
+        .map(|(seq, event)| (seq, event.read()))
+        .collect();
     // In the order, and as often, as they were asked for.
     let mut left: HashMap<Seq, usize> = HashMap::new();
     seqs.iter().for_each(|seq| *left.entry(*seq).or_default() += 1);
@@ -345,7 +347,7 @@ pub(super) async fn is_echo(link: &Link, seq: Seq) -> Result<bool, Error> {
     row.map_or(Ok(false), |row| get(&row, 0))
 }
 
-/// One row of the inbox. One that isn't what was written is not passed off as it.
+/// One row of the inbox, its body not read. One that isn't what was written is not passed off as it.
 fn entry(row: &Row) -> Result<Entry, Error> {
     let seq: Seq = get(row, 0)?;
     let raw: &[u8] = row.try_get(9).map_err(rows::unreadable)?;
@@ -364,7 +366,7 @@ fn entry(row: &Row) -> Result<Entry, Error> {
         _ if !whole => None,
         COMMAND => serde_json::from_slice::<Command>(raw).ok().map(Item::Command),
         SIGNAL => serde_json::from_slice::<Signal>(raw).ok().map(Item::Signal),
-        _ => return Ok(Entry { seq, item: Item::Event(Box::new(event.read())) }),
+        _ => return Ok(Entry { seq, item: Item::Event(Box::new(event)) }),
     };
     Ok(Entry { seq, item: item.unwrap_or_else(|| Item::Event(Box::new(damaged(seq, event)))) })
 }
