@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use x509_cert::der::Decode;
@@ -72,8 +72,8 @@ pub fn read(
     now: Timestamp,
     problems: &mut Problems,
 ) -> Option<Arc<Certificate>> {
-    let chain = chain(tls, environment).map_err(|problem| problems.push(problem.at(&tls.cert_place))).ok();
-    let key = key(tls, environment).map_err(|problem| problems.push(problem.at(&tls.key_place))).ok();
+    let chain = chain(tls, environment).map_err(|wrong| problems.push(wrong.problem("tls-cert", &tls.cert_place))).ok();
+    let key = key(tls, environment).map_err(|wrong| problems.push(wrong.problem("tls-key", &tls.key_place))).ok();
     let (chain, key) = (chain?, key?);
     let Some(expires) = chain.first().and_then(expires) else {
         problems.push(
@@ -113,58 +113,76 @@ fn unusable(tls: &Tls, error: &rustls::Error) -> Problem {
     }
 }
 
-fn chain(tls: &Tls, environment: &dyn Environment) -> Result<Vec<CertificateDer<'static>>, Problem> {
+/// What is wrong with a file, and what to do.
+struct Wrong {
+    what: String,
+    hint: String,
+}
+
+impl Wrong {
+    fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: hint.into() }
+    }
+
+    fn problem(self, code: &'static str, place: &Location) -> Problem {
+        Problem::error(code, self.what).at(place).hint(self.hint)
+    }
+}
+
+const EXCHANGED: &str = "`cert` names the certificate's file, `key` the key's";
+const CUT: &str = "copy it anew: something of it is missing";
+
+fn chain(tls: &Tls, environment: &dyn Environment) -> Result<Vec<CertificateDer<'static>>, Wrong> {
     let name = shown(&tls.cert);
-    let text = text(&tls.cert, environment, "tls-cert", "x509")?;
+    let text = text(&tls.cert, environment, "x509")?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
     match chain {
         Ok(chain) if !chain.is_empty() => Ok(chain),
         Ok(_) if text.contains("PRIVATE KEY-----") => {
-            Err(Problem::error("tls-cert", format!("`{name}` holds a key, and no certificate"))
-                .hint("`cert` names the certificate's file, `key` the key's"))
+            Err(Wrong::new(format!("`{name}` holds a key, and no certificate"), EXCHANGED))
         }
-        Ok(_) => Err(Problem::error("tls-cert", format!("`{name}` holds no certificate"))
-            .hint("it is a text with `-----BEGIN CERTIFICATE-----`")),
-        Err(error) => Err(Problem::error("tls-cert", format!("`{name}` is no whole PEM file: {error}"))
-            .hint("copy it anew: something of it is missing")),
+        Ok(_) => {
+            Err(Wrong::new(format!("`{name}` holds no certificate"), "it is a text with `-----BEGIN CERTIFICATE-----`"))
+        }
+        // What the library says may quote the file, and a key may be in it.
+        Err(_) => Err(Wrong::new(format!("`{name}` is no whole PEM file"), CUT)),
     }
 }
 
-fn key(tls: &Tls, environment: &dyn Environment) -> Result<PrivateKeyDer<'static>, Problem> {
+fn key(tls: &Tls, environment: &dyn Environment) -> Result<PrivateKeyDer<'static>, Wrong> {
     let name = shown(&tls.key);
-    let text = text(&tls.key, environment, "tls-key", "pkey")?;
+    let text = text(&tls.key, environment, "pkey")?;
     if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") || text.contains("Proc-Type: 4,ENCRYPTED") {
-        return Err(Problem::error(
-            "tls-key",
+        return Err(Wrong::new(
             format!("the key in `{name}` is encrypted, and nobody is there to open it"),
-        )
-        .hint(format!(
-            "write it in the clear, readable for Fanfare only: `openssl pkey -in {name} -out {name}.plain`"
-        )));
+            format!("write it in the clear, readable for Fanfare only: `openssl pkey -in {name} -out {name}.plain`"),
+        ));
     }
     PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| match error {
-        rustls::pki_types::pem::Error::NoItemsFound if text.contains("-----BEGIN CERTIFICATE-----") => {
-            Problem::error("tls-key", format!("`{name}` holds a certificate, and no key"))
-                .hint("`cert` names the certificate's file, `key` the key's")
+        pem::Error::NoItemsFound if text.contains("-----BEGIN CERTIFICATE-----") => {
+            Wrong::new(format!("`{name}` holds a certificate, and no key"), EXCHANGED)
         }
-        rustls::pki_types::pem::Error::NoItemsFound => Problem::error("tls-key", format!("`{name}` holds no key"))
-            .hint("it is a text with `-----BEGIN PRIVATE KEY-----`"),
-        // What the library says may quote the file.
-        _ => Problem::error("tls-key", format!("`{name}` is no whole PEM file"))
-            .hint("copy it anew: something of it is missing"),
+        pem::Error::NoItemsFound => {
+            Wrong::new(format!("`{name}` holds no key"), "it is a text with `-----BEGIN PRIVATE KEY-----`")
+        }
+        _ => Wrong::new(format!("`{name}` is no whole PEM file"), CUT),
     })
 }
 
 /// A PEM file's text. `command` is what turns the binary form into it.
-fn text(path: &Path, environment: &dyn Environment, code: &'static str, command: &str) -> Result<String, Problem> {
+fn text(path: &Path, environment: &dyn Environment, command: &str) -> Result<String, Wrong> {
     environment.file(path).map_err(|error| {
         let name = shown(path);
         if is_der(path) {
-            Problem::error(code, format!("`{name}` is in the binary form DER, and PEM is wanted"))
-                .hint(format!("`openssl {command} -inform der -in {name} -out {name}.pem`, and name that"))
+            Wrong::new(
+                format!("`{name}` is in the binary form DER, and PEM is wanted"),
+                format!("`openssl {command} -inform der -in {name} -out {name}.pem`, and name that"),
+            )
         } else {
-            Problem::error(code, format!("`{name}` can't be read: {error}"))
-                .hint("look at the path, which counts from the folder of this file, and at who may read it")
+            Wrong::new(
+                format!("`{name}` can't be read: {error}"),
+                "look at the path, which counts from the folder of this file, and at who may read it",
+            )
         }
     })
 }

@@ -88,6 +88,7 @@ fn exposition() -> String {
     telemetry.failing("oncall", true);
     telemetry.absent(jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::UNIX_EPOCH, "");
     telemetry.heartbeat("called", "");
+    telemetry.certificate(jiff::Timestamp::UNIX_EPOCH);
     telemetry.metrics()
 }
 

@@ -229,7 +229,7 @@ pub(super) async fn waiting(link: &Link, now: Timestamp, limit: usize) -> Result
         Ok(DueTimer { id: text(&row, 0)?, timer })
     });
     Ok(Waiting {
-        entries: entries?.iter().map(entry).collect::<Result<_, _>>()?,
+        entries: entries?.iter().map(read_entry).collect::<Result<_, _>>()?,
         timers: timers.collect::<Result<_, Error>>()?,
         next_timer: get::<Option<i64>>(&next?, 0)?.map(from_ms),
     })
@@ -345,6 +345,10 @@ pub(super) async fn is_echo(link: &Link, seq: Seq) -> Result<bool, Error> {
     let sql = "SELECT source = $2 AND type <> $3 FROM inbox WHERE seq = $1 AND what = 0";
     let row = link.first(sql, given![seq, OWN_SOURCE, MISSING]).await?;
     row.map_or(Ok(false), |row| get(&row, 0))
+}
+
+fn read_entry(row: &Row) -> Result<Entry, Error> {
+    entry(row).map(|Entry { seq, item }| Entry { seq, item: item.read() })
 }
 
 /// One row of the inbox, its body not read. One that isn't what was written is not passed off as it.
