@@ -72,7 +72,7 @@ pub struct Event {
     pub created: Timestamp,
     /// When it was received, by our clock.
     pub received: Timestamp,
-    /// The body, parsed: numbers keep their text. Null for an unparsed event.
+    /// The body, parsed: numbers keep their text. Null for an unparsed event, and where it was not read yet.
     pub body: Value,
     /// The body as it came: the bytes that were signed.
     pub raw: Arc<[u8]>,
@@ -159,6 +159,17 @@ pub enum Item {
     Command(Command),
     /// Something that Fanfare noticed about itself; the planner makes an own event of it, coalesced.
     Signal(Signal),
+}
+
+impl Item {
+    /// The same with an event's body read ([`Event::read`]).
+    #[must_use]
+    pub fn read(self) -> Self {
+        match self {
+            Item::Event(event) => Item::Event(Box::new(event.read())),
+            other => other,
+        }
+    }
 }
 
 /// One place of the inbox.

@@ -33,6 +33,139 @@ fn read_text(text: &str) -> Option<Document> {
     Some(Document { value, doubled })
 }
 
+/// Reads of an object only these keys at its top, and nothing of what is no object (the value is null then). The rest is
+/// held to the same form as by [`read`] and left where it is: it takes no room. `doubled` knows only these keys.
+pub fn read_top(raw: &[u8], keys: &[&str]) -> Option<Document> {
+    let text = std::str::from_utf8(raw).ok()?;
+    read_top_text(text, keys).or_else(|| read_top_text(&without_lone_surrogates(text)?, keys))
+}
+
+fn read_top_text(text: &str, keys: &[&str]) -> Option<Document> {
+    let mut top = Top { keys, found: Map::new(), doubled: Vec::new(), is_object: false };
+    let mut reader = serde_json::Deserializer::from_str(text);
+    Skim { top: Some(&mut top) }.deserialize(&mut reader).ok()?;
+    reader.end().ok()?;
+    let value = if top.is_object { Value::Object(top.found) } else { Value::Null };
+    Some(Document { value, doubled: top.doubled })
+}
+
+/// What is read of the outermost object.
+struct Top<'k> {
+    keys: &'k [&'k str],
+    found: Map<String, Value>,
+    doubled: Vec<String>,
+    is_object: bool,
+}
+
+/// Any value, whose form is held to be right and which is not kept; of the outermost, some keys are.
+struct Skim<'t, 'k> {
+    top: Option<&'t mut Top<'k>>,
+}
+
+impl<'de> DeserializeSeed<'de> for Skim<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Skim<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(Skim { top: None })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<(), A::Error> {
+        let keys = self.top.as_deref().map_or(&[][..], |top| top.keys);
+        let mut is_first = true;
+        while let Some(key) = entries.next_key_seed(KeyAmong(keys))? {
+            match key {
+                KeySeen::Number if is_first => return entries.next_value_seed(NumberText).map(drop),
+                KeySeen::Number | KeySeen::Private => {
+                    return Err(A::Error::custom("a key that is private to the JSON reader"));
+                }
+                KeySeen::Other => entries.next_value_seed(Skim { top: None })?,
+                KeySeen::Wanted(key) => {
+                    let value = entries.next_value_seed(Any { doubled: None })?;
+                    if let Some(top) = self.top.as_deref_mut()
+                        && top.found.insert(key.clone(), value).is_some()
+                    {
+                        top.doubled.push(key);
+                    }
+                }
+            }
+            is_first = false;
+        }
+        if let Some(top) = self.top {
+            top.is_object = true;
+        }
+        Ok(())
+    }
+}
+
+/// What a key is to whoever skims.
+enum KeySeen {
+    Number,
+    Private,
+    Wanted(String),
+    Other,
+}
+
+/// A key, looked for among these.
+struct KeyAmong<'k>(&'k [&'k str]);
+
+impl<'de> DeserializeSeed<'de> for KeyAmong<'_> {
+    type Value = KeySeen;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<KeySeen, D::Error> {
+        reader.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeyAmong<'_> {
+    type Value = KeySeen;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<KeySeen, E> {
+        Ok(match key {
+            NUMBER => KeySeen::Number,
+            key if key.starts_with(PRIVATE) => KeySeen::Private,
+            key if self.0.contains(&key) => KeySeen::Wanted(key.to_owned()),
+            _ => KeySeen::Other,
+        })
+    }
+}
+
 /// serde_json hands numbers and raw values over as maps with these private keys. A body that writes such a key itself
 /// would turn into something that it doesn't say, so [`Any`] refuses it.
 const PRIVATE: &str = "$serde_json::private::";
@@ -87,19 +220,24 @@ impl<'de> Visitor<'de> for Any<'_> {
         while let Some(item) = items.next_element_seed(Any { doubled: None })? {
             list.push(item);
         }
+        list.shrink_to_fit();
         Ok(Value::Array(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Value, A::Error> {
-        let mut map = Map::new();
+        // Gathered first: a map that grows by itself takes several times the room of one that is made for what it holds.
+        let mut gathered: Vec<(String, Value)> = Vec::new();
         while let Some(key) = entries.next_key::<String>()? {
-            if key == NUMBER && map.is_empty() {
+            if key == NUMBER && gathered.is_empty() {
                 return entries.next_value_seed(NumberText).map(Value::Number);
             }
             if key.starts_with(PRIVATE) {
                 return Err(A::Error::custom("a key that is private to the JSON reader"));
             }
-            let value = entries.next_value_seed(Any { doubled: None })?;
+            gathered.push((key, entries.next_value_seed(Any { doubled: None })?));
+        }
+        let mut map = Map::with_capacity(gathered.len());
+        for (key, value) in gathered {
             if let Some(doubled) = self.doubled.as_deref_mut()
                 && map.contains_key(&key)
                 && !doubled.contains(&key)

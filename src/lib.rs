@@ -20,8 +20,9 @@
 //! | 3 store | [`store`] | yes |
 //! | 4 channels | [`channels`] | its `wire` only |
 //! | 5 config | [`config`] | files |
-//! | 6 steps | [`steps`] | yes |
-//! | 7 surfaces | [`admin`], [`cli`] | yes |
+//! | 6 listeners | [`server`] | yes |
+//! | 7 steps | [`steps`] | yes |
+//! | 8 surfaces | [`admin`], [`cli`] | yes |
 
 // 0, words.
 pub mod clock;
@@ -53,9 +54,12 @@ pub mod channels;
 // 5, what is in force.
 pub mod config;
 
-// 6, the running parts.
+// 6, who gets in, for how long, and at what cost.
+pub mod server;
+
+// 7, the running parts.
 pub mod steps;
 
-// 7, what people and programs see.
+// 8, what people and programs see.
 pub mod admin;
 pub mod cli;

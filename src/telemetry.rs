@@ -85,6 +85,11 @@ pub struct Of<'a> {
     pub event: Option<(&'a EventId, &'a str)>,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ListenerLabels {
+    listener: &'static str,
+}
+
 /// Counts and logs. One for each running program, so that tests run side by side.
 #[derive(Debug)]
 pub struct Telemetry {
@@ -114,6 +119,7 @@ pub struct Telemetry {
     task_ends: Family<TaskLabels, Counter>,
     stalled: Family<StepLabels, Gauge>,
     refusals: Refusals,
+    certificate: Family<ListenerLabels, Gauge>,
     /// Whether the last heartbeat was called: what goes on for hours is said once.
     beating: AtomicBool,
 }
@@ -159,6 +165,7 @@ impl Telemetry {
             task_ends: Family::default(),
             stalled: Family::default(),
             refusals: Refusals::default(),
+            certificate: Family::default(),
             beating: AtomicBool::new(true),
             registry: Registry::default(),
         };
@@ -207,6 +214,11 @@ impl Telemetry {
             telemetry.stalled.clone(),
         );
         registry.register("log_lines_dropped", "Log lines that could not be written", log_dropped);
+        registry.register(
+            "tls_certificate_expires_timestamp_seconds",
+            "Until when the certificate in force is good",
+            telemetry.certificate.clone(),
+        );
         telemetry.registry = registry;
         telemetry
     }
@@ -387,6 +399,11 @@ impl Telemetry {
         }
         self.oldest_due.set(oldest_due_s);
         self.bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Until when the certificate in force is good.
+    pub fn certificate(&self, expires: Timestamp) {
+        self.certificate.get_or_create(&ListenerLabels { listener: "webhooks" }).set(expires.as_second());
     }
 
     /// Whether a destination is marked failing, or its breaker is not shut.

@@ -5,6 +5,7 @@ mod clock;
 mod disk;
 mod limits;
 mod log;
+mod memory;
 mod month;
 mod places;
 mod tasks;

@@ -1,7 +1,9 @@
 //! Through the front door: what is signed is kept before it is answered, and nothing else gets anywhere.
 
 mod hostile;
+mod listening;
 mod patience;
+mod tls;
 mod unparsed;
 
 use std::collections::HashSet;
@@ -115,6 +117,19 @@ async fn any_content_type_will_do() {
         assert_eq!(answer.json()["status"], "accepted", "{kind}");
     }
     assert!(app.json("/api/v1/events").await.as_array().unwrap().iter().all(|event| event["type"] == "release.live"));
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_slash_at_the_end_of_the_path_makes_no_difference() {
+    let peer = HttpPeer::start().await;
+    let app = App::start(folder(&peer)).await;
+    let body = event("evt_1", "release.live");
+    let headers = [("X-JewelMusic-Signature", page_signature(SECRET, body.as_bytes()))];
+    for (path, status) in [("/webhooks/jewelmusic/", "accepted"), (PATH, "duplicate")] {
+        let answer = exchange(app.webhooks, &post(path, &headers, body.as_bytes())).await;
+        assert_eq!((answer.status, &answer.json()["status"]), (200, &status.into()), "{path}");
+    }
     app.end().await;
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::admin::{bulk, cases, mutes, view};
 use crate::delivery::{DeliveryId, State as DeliveryState};
-use crate::event::{Command, Item, Seq};
+use crate::event::{Command, Event, Item, Seq};
 use crate::planner::Orphan;
 use crate::steps::Live;
 use crate::steps::reload::{self, Reloaded};
@@ -101,6 +101,16 @@ impl IntoResponse for Refused {
 
 pub(crate) type Answer = Result<Response, Refused>;
 
+/// How long a list may be, as asked for: more than there can be is said, not cut off in silence.
+pub(crate) fn limit(asked: Option<usize>) -> Result<Option<usize>, Refused> {
+    match asked {
+        Some(asked) if asked > LIMIT_MAX => {
+            Err(Refused::Bad(format!("`limit` is at most {LIMIT_MAX}: ask for the next page with the last one's end")))
+        }
+        asked => Ok(asked),
+    }
+}
+
 /// Who asks for something, by their own word: it is told to others, so it must be there, and be a name.
 pub(crate) fn person(by: Option<&str>) -> Result<String, Refused> {
     let by = by.map(str::trim).unwrap_or_default();
@@ -164,7 +174,7 @@ async fn events(State(live): Shared, query: Result<Query<EventQuery>, QueryRejec
         until: query.until,
         before: query.before,
         after: query.after,
-        limit: query.limit.unwrap_or(LIMIT).min(LIMIT_MAX),
+        limit: limit(query.limit)?.unwrap_or(LIMIT),
     };
     let types = bulk::Types::read(query.r#type.as_deref())?;
     let events = bulk::events(&live, filter, &types).await?;
@@ -173,12 +183,23 @@ async fn events(State(live): Shared, query: Result<Query<EventQuery>, QueryRejec
     Ok(json_answer(&list.into()))
 }
 
+/// The event at this place of the inbox, its body not read: for what shows only its type and times.
+pub(crate) async fn head(live: &Live, seq: Seq) -> Result<Option<Event>, Refused> {
+    let filter = EventFilter {
+        after: Some(seq.saturating_sub(1)),
+        before: Some(seq.saturating_add(1)),
+        limit: 1,
+        ..EventFilter::default()
+    };
+    Ok(live.store.list_events(&filter).await?.pop().map(|(_, event)| event))
+}
+
 /// The event with this id, or at this place of the inbox; the newest where several sources use one id.
 pub async fn find_event(live: &Live, id: &str) -> Result<Seq, Refused> {
     let mut found = live.store.find_event(id).await?;
     if found.is_empty()
         && let Ok(seq) = id.parse()
-        && !live.store.events(&[seq]).await?.is_empty()
+        && head(live, seq).await?.is_some()
     {
         found.push(seq);
     }
@@ -257,7 +278,7 @@ async fn deliveries(State(live): Shared, query: Result<Query<DeliveryQuery>, Que
         since: query.since,
         before: query.before.map(DeliveryId),
         skip: query.skip.unwrap_or(0),
-        limit: query.limit.unwrap_or(LIMIT).min(LIMIT_MAX),
+        limit: limit(query.limit)?.unwrap_or(LIMIT),
     };
     let deliveries = live.store.list_deliveries(&filter).await?;
     let list: Vec<Value> = deliveries.iter().map(view::delivery).collect();

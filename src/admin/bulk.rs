@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::admin::api::{Answer, LIMIT_MAX, Refused, Shared, ask, find_event, json_answer};
+use crate::admin::api::{Answer, LIMIT_MAX, Refused, Shared, ask, find_event, json_answer, limit};
 use crate::admin::cases::known_rule;
 use crate::delivery::{DeliveryId, State as DeliveryState};
 use crate::event::{Command, Event, OWN_SOURCE, Seq};
@@ -119,16 +119,20 @@ pub(crate) async fn replay(State(live): Shared, query: Result<Query<ReplayQuery>
         until: query.until,
         after: Some(after),
         before: Some(upto.saturating_add(1)),
-        limit: query.limit.unwrap_or(REPLAYS_MAX).clamp(1, if query.count { LIMIT_MAX } else { REPLAYS_MAX }),
+        limit: limit(query.limit)?.unwrap_or(REPLAYS_MAX).clamp(1, if query.count { LIMIT_MAX } else { REPLAYS_MAX }),
         ..EventFilter::default()
     };
     let types = Types::read(query.r#type.as_deref())?;
     let page = events(&live, filter, &types).await?;
     let next = page.last().map(|(seq, _)| *seq);
     let rule = query.rule.as_deref().and_then(|rule| rule_named(&rules, rule));
-    let wanted: Vec<Seq> =
-        page.iter().filter(|(_, event)| is_meant(&query, &rules, rule, event)).map(|(seq, _)| *seq).collect();
-    drop(page);
+    // One body at a time is read.
+    let mut wanted: Vec<Seq> = Vec::new();
+    for (seq, event) in page {
+        if is_meant(&query, &rules, rule, event) {
+            wanted.push(seq);
+        }
+    }
     let mut replayed = 0;
     if !query.count {
         let again = round(&live, query.again);
@@ -147,13 +151,13 @@ pub(crate) fn round(live: &Live, again: bool) -> u64 {
 
 /// Whether an event is to be replayed: Fanfare's own only where the type or source names them, and with a rule only what
 /// that acts on.
-fn is_meant(query: &ReplayQuery, rules: &RuleSet, rule: Option<&Rule>, event: &Event) -> bool {
+fn is_meant(query: &ReplayQuery, rules: &RuleSet, rule: Option<&Rule>, event: Event) -> bool {
     let own = query.r#type.is_some() || query.source.as_deref() == Some(OWN_SOURCE);
     if event.is_own() && !own {
         return false;
     }
     let Some(rule) = rule else { return true };
-    let judged = rules.judge(event);
+    let judged = rules.judge(&event.read());
     let judgement = judged.iter().find(|judgement| judgement.rule.name.value == rule.name.value);
     judgement.is_some_and(|judgement| judgement.held == Some(Held::Held) || judgement.closes.is_some())
 }
@@ -198,7 +202,7 @@ impl DeliveriesQuery {
             since: self.since,
             before: self.before,
             skip: 0,
-            limit: self.limit.unwrap_or(LIMIT_MAX).clamp(1, LIMIT_MAX),
+            limit: limit(self.limit)?.unwrap_or(LIMIT_MAX).max(1),
         })
     }
 }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::admin::api::{Answer, By, Id, LIMIT, LIMIT_MAX, Refused, Shared, ask, json_answer, person};
+use crate::admin::api::{self, Answer, By, Id, LIMIT, LIMIT_MAX, Refused, Shared, ask, json_answer, person};
 use crate::admin::view;
 use crate::config::Snapshot;
 use crate::delivery::{Delivery, Lane};
@@ -120,7 +120,7 @@ pub(crate) async fn count(live: &Live) -> Result<Count, Refused> {
 /// `GET /cases`.
 pub(crate) async fn list(State(live): Shared, query: Result<Query<CaseQuery>, QueryRejection>) -> Answer {
     let Query(query) = query?;
-    let limit = query.limit.unwrap_or(LIMIT).min(LIMIT_MAX);
+    let limit = api::limit(query.limit)?.unwrap_or(LIMIT);
     let found = find(&live, &query, limit).await?;
     let snapshot = live.snapshot.load_full();
     if let (Some(rule), Some(rules), true) = (&query.rule, &snapshot.rules, found.is_empty()) {
@@ -140,8 +140,8 @@ pub(crate) async fn document(live: &Live, said: &str) -> Result<Value, Refused> 
     let (id, case) = named(live, said).await?;
     let snapshot = live.snapshot.load_full();
     let mut view = seen(&id, &case, snapshot.rules.as_deref());
-    let opening = live.store.events(&[case.event]).await?;
-    view["opening"] = opening.first().map(|(seq, event)| view::event(*seq, event)).unwrap_or_default();
+    let opening = api::head(live, case.event).await?;
+    view["opening"] = opening.map(|event| view::event(case.event, &event)).unwrap_or_default();
     view["deliveries"] = sent(live, &snapshot, &case).await?.iter().map(view::delivery).collect();
     Ok(view)
 }

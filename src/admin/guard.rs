@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, HOST, LOCATION, ORIGIN, REFERRER_POLICY, SET_COOKIE,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HOST, LOCATION, ORIGIN,
+    REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -26,40 +27,44 @@ use subtle::ConstantTimeEq;
 use crate::admin::api::problem;
 use crate::clock::plus;
 use crate::secret::Secret;
+use crate::server::body::{self, Budget, Unread};
 use crate::steps::Live;
 
 /// The header that Fanfare's own command line sends with every change.
 pub const OWN_HEADER: &str = "fanfare-request";
 /// The cookie that holds a session after logging in.
 const COOKIE_NAME: &str = "fanfare_session";
-/// So many wrong tokens a minute from one place, then none is looked at.
+/// After this many wrong tokens in a minute from one address, the next are told to wait.
 const FAILURES_MAX: u32 = 10;
-/// So many places are told apart in a minute.
+/// This many addresses are told apart in a minute.
 const GUESSERS_MAX: usize = 10_000;
+/// The longest body of a request, in bytes: a form, or the document of a mute.
+const BODY_MAX: usize = 64 * 1024;
+/// The bytes of bodies in flight on the admin's listener.
+const BODIES_MAX: usize = 4 << 20;
 /// How long a session lasts.
 const SESSION: SignedDuration = SignedDuration::from_hours(24);
 
-/// Wrong tokens in the present minute, by whoever sent them: one who guesses shuts out nobody else.
+/// Wrong tokens in the present minute, by whoever sent them. Only they are counted, and only they are told to wait: the
+/// right token gets in whatever came before, also from behind a proxy that all share.
 #[derive(Debug, Default)]
 pub struct Failures(Mutex<(i64, HashMap<IpAddr, u32>)>);
 
 impl Failures {
-    /// The wrong tokens of this minute from there, after counting `more`.
-    fn count(&self, minute: i64, from: IpAddr, more: u32) -> u32 {
+    /// The wrong tokens of this minute from there, one more among them.
+    fn count(&self, minute: i64, from: IpAddr) -> u32 {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.0 != minute {
             *state = (minute, HashMap::new());
         }
         let from = network(from);
-        // More than so many guess together: then nobody new is listened to for the rest of the minute.
+        // More than this many guess together: then every further one waits for the rest of the minute.
         if state.1.len() >= GUESSERS_MAX && !state.1.contains_key(&from) {
-            return FAILURES_MAX;
+            return u32::MAX;
         }
-        let count = state.1.get(&from).copied().unwrap_or(0).saturating_add(more);
-        if more > 0 {
-            state.1.insert(from, count);
-        }
-        count
+        let count = state.1.entry(from).or_default();
+        *count = count.saturating_add(1);
+        *count
     }
 }
 
@@ -82,17 +87,9 @@ pub struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// Whether another token of theirs is looked at.
-    fn may_try(&self) -> bool {
-        self.failures.count(self.minute(), self.from, 0) < FAILURES_MAX
-    }
-
-    fn failed(&self) {
-        self.failures.count(self.minute(), self.from, 1);
-    }
-
-    fn minute(&self) -> i64 {
-        self.at.as_second().div_euclid(60)
+    /// Counts a wrong token. Whether it is one too many.
+    fn failed(&self) -> bool {
+        self.failures.count(self.at.as_second().div_euclid(60), self.from) > FAILURES_MAX
     }
 }
 
@@ -116,7 +113,7 @@ pub async fn guard(
     if let Some(token) = token.filter(|_| !is_public) {
         match admitted(headers, &token, &asking) {
             Admitted::Yes => {}
-            Admitted::TooMany => return problem(StatusCode::TOO_MANY_REQUESTS, "too many wrong tokens; wait a minute"),
+            Admitted::TooMany => return too_many(),
             Admitted::No if wants_page(headers) && request.method() == Method::GET => {
                 return (StatusCode::SEE_OTHER, [(LOCATION, "/login")]).into_response();
             }
@@ -128,6 +125,55 @@ pub async fn guard(
         return problem(StatusCode::FORBIDDEN, "a change must come from this page or the command line");
     }
     next.run(request).await
+}
+
+fn too_many() -> Response {
+    problem(StatusCode::TOO_MANY_REQUESTS, "too many wrong tokens; wait a minute, or send the right one")
+}
+
+/// Reads a request's body before anything is done about it, within a deadline: whoever sends half of one holds nothing.
+pub async fn whole(
+    State(live): State<Arc<Live>>,
+    Extension(budget): Extension<Budget>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let held = match body::read(body, BODY_MAX, live.bounds.body, &budget).await {
+        Ok(held) => held,
+        Err(Unread::TooLarge) => return problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 64 KiB"),
+        Err(Unread::TooSlow) => return problem(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"),
+        Err(Unread::Broken) => return problem(StatusCode::BAD_REQUEST, "the body broke off"),
+        Err(Unread::NoRoom) => {
+            return problem(StatusCode::SERVICE_UNAVAILABLE, "too many bodies are under way; ask again");
+        }
+    };
+    next.run(Request::from_parts(parts, Body::from(held.bytes))).await
+}
+
+/// The bytes of bodies that may be in flight on the admin's listener.
+pub fn budget() -> Budget {
+    Budget::new(BODIES_MAX)
+}
+
+/// Makes a document of each refusal that came as plain text, or as nothing: from whatever read the request.
+pub async fn documents(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let status = response.status();
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let is_plain = kind.is_none_or(|kind| kind.starts_with("text/plain"));
+    if !is_plain || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let said = to_bytes(body, BODY_MAX).await.unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    let detail = if said.trim().is_empty() { status.canonical_reason().unwrap_or_default() } else { said.trim() };
+    let mut document = problem(status, detail);
+    if let Some(allow) = parts.headers.get(ALLOW) {
+        document.headers_mut().insert(ALLOW, allow.clone());
+    }
+    document
 }
 
 /// Whether a probe may be told more than a stranger: it has the token, or there is none and it knows us by name.
@@ -213,16 +259,12 @@ fn admitted(headers: &HeaderMap, token: &Secret, asking: &Asking<'_>) -> Admitte
     if bearer.is_none() && session.is_none() {
         return Admitted::No;
     }
-    if !asking.may_try() {
-        return Admitted::TooMany;
-    }
     let right = bearer.is_some_and(|bearer| same(bearer, token.open()))
         || session.is_some_and(|given| is_session(given, token, asking.at));
     if right {
         return Admitted::Yes;
     }
-    asking.failed();
-    Admitted::No
+    if asking.failed() { Admitted::TooMany } else { Admitted::No }
 }
 
 /// Compares in constant time; hashed first, so that the length doesn't show either.
@@ -263,8 +305,10 @@ pub async fn log_in(
     let Some(token) = &snapshot.settings.admin_token else {
         return (StatusCode::SEE_OTHER, [(LOCATION, "/")]).into_response();
     };
-    if !asking.may_try() || !same(&login.token, token.open()) {
-        asking.failed();
+    if !same(&login.token, token.open()) {
+        if asking.failed() {
+            return too_many();
+        }
         return (StatusCode::SEE_OTHER, [(LOCATION, "/login?wrong=1")]).into_response();
     }
     // A page that came by https has its cookie sent by https only. By plain http there would be no session at all.

@@ -46,12 +46,15 @@ pub fn router(live: Arc<Live>) -> Router {
         .nest("/api/v1", api::router())
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
+        .layer(middleware::from_fn_with_state(live.clone(), guard::whole))
+        .layer(Extension(guard::budget()))
         .layer(middleware::from_fn_with_state(live.clone(), guard::guard));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .merge(guarded)
         .layer(Extension(Arc::new(guard::Failures::default())))
+        .layer(middleware::from_fn(guard::documents))
         .layer(middleware::from_fn(guard::headers))
         .with_state(live)
 }
@@ -123,6 +126,10 @@ async fn metrics(State(live): State<Arc<Live>>) -> Response {
         for standing in standings {
             live.telemetry.failing(&standing.destination, standing.pace.is_failing());
         }
+    }
+    let snapshot = live.snapshot.load();
+    if let Some(certificate) = snapshot.settings.tls.as_ref().and_then(|tls| tls.certificate.as_ref()) {
+        live.telemetry.certificate(certificate.expires);
     }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(CONTENT_TYPE, kind)], live.telemetry.metrics()).into_response()

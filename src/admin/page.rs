@@ -3,7 +3,7 @@
 //! Plain HTML and one style sheet, no script: the policy in `guard` forbids it. Every value goes through the template
 //! engine's HTML escaping.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
 
 use axum::extract::{Query, State};
@@ -16,10 +16,10 @@ use minijinja::Environment;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::admin::api::{Id, Refused, event_document, find_event};
+use crate::admin::api::{Id, Refused, event_document, find_event, head};
 use crate::admin::{cases, mutes, view};
 use crate::delivery::{Delivery, DeliveryId, State as DeliveryState};
-use crate::event::Seq;
+use crate::event::{Event, Seq};
 use crate::message::{Rendered, plain};
 use crate::steps::Live;
 use crate::steps::alive::Absence;
@@ -123,8 +123,7 @@ async fn home_values(live: &Live, query: HomeQuery) -> Result<Value, Refused> {
     let dead = live.store.list_deliveries(&dead).await?;
     let filter = EventFilter { kind: query.r#type.clone(), limit: SHOWN, ..EventFilter::default() };
     let events = live.store.list_events(&filter).await?;
-    let spoken_of: Vec<Seq> = deliveries.iter().map(|delivery| delivery.planned.event).collect();
-    let spoken_of = live.store.events(&spoken_of).await?;
+    let types = types(live, &events, deliveries.iter().map(|delivery| delivery.planned.event)).await?;
     let census = live.store.census().await?;
     let standings = live.store.standings().await?;
     let now = live.clock.now();
@@ -133,8 +132,7 @@ async fn home_values(live: &Live, query: HomeQuery) -> Result<Value, Refused> {
     let snapshot = live.snapshot.load();
     let row = |delivery: &Delivery| {
         let mut row = view::delivery(delivery);
-        let event = spoken_of.iter().find(|(seq, _)| *seq == delivery.planned.event);
-        row["event_type"] = event.map(|(_, event)| &*event.kind).into();
+        row["event_type"] = types.get(&delivery.planned.event).map(|kind| &**kind).into();
         row
     };
     let counts: Vec<Value> = DeliveryState::ALL
@@ -174,6 +172,23 @@ async fn home_values(live: &Live, query: HomeQuery) -> Result<Value, Refused> {
             "type": query.r#type,
         }),
     ))
+}
+
+/// The types of these events, most of which are listed already. No body is read for it.
+async fn types(
+    live: &Live,
+    listed: &[(Seq, Event)],
+    asked: impl Iterator<Item = Seq>,
+) -> Result<HashMap<Seq, Arc<str>>, Refused> {
+    let mut types: HashMap<Seq, Arc<str>> = listed.iter().map(|(seq, event)| (*seq, event.kind.clone())).collect();
+    for seq in asked {
+        if !types.contains_key(&seq)
+            && let Some(event) = head(live, seq).await?
+        {
+            types.insert(seq, event.kind);
+        }
+    }
+    Ok(types)
 }
 
 async fn event_values(live: &Live, id: &str) -> Result<Value, Refused> {

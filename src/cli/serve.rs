@@ -18,10 +18,10 @@ use crate::clock::{AnchoredClock, Clock, RealClock};
 use crate::config::load;
 use crate::config::substitute::RealEnvironment;
 use crate::problem::{Gravity, Problems};
-use crate::steps::{Live, limit, reload, run};
+use crate::steps::{Live, reload, run};
 use crate::telemetry::Telemetry;
 use crate::telemetry::log::{self, Log};
-use crate::{admin, store};
+use crate::{admin, server, store};
 
 /// The last log lines are waited for no longer than this.
 const LAST_LINES_MAX: Duration = Duration::from_secs(1);
@@ -94,7 +94,7 @@ async fn serve(
         Live::new(store, Arc::new(snapshot), Arc::new(AnchoredClock::default()), Arc::new(wire), fastrand::u64(..));
     live.shadow = shadow;
     live.telemetry = Arc::new(Telemetry::beside(log.dropped()));
-    live.bounds = limit::files_left().map_or(live.bounds, |files| live.bounds.within(files));
+    live.bounds = server::files_left().map_or(live.bounds, |files| live.bounds.within(files));
     match stale {
         None => live.telemetry.loaded(&hash, rules, since),
         Some((errors, report)) => {

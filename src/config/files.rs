@@ -28,6 +28,7 @@ const NO_FOLDER: &str = "no-folder";
 pub struct Seen {
     file: PathBuf,
     folders: Option<(PathBuf, PathBuf)>,
+    tls: Option<(PathBuf, PathBuf)>,
     print: String,
     has_empty: bool,
 }
@@ -40,7 +41,22 @@ impl Seen {
         if let Some((rules, templates)) = &self.folders {
             files.read_folders(rules, templates, &mut problems);
         }
-        Self::of(&self.file, self.folders.clone(), &files, problems.iter(), environment)
+        let seen = Self::of(&self.file, self.folders.clone(), &files, problems.iter(), environment);
+        seen.with_tls(self.tls.clone(), environment)
+    }
+
+    /// The same with a certificate's file and its key's.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Option<(PathBuf, PathBuf)>, environment: &dyn Environment) -> Self {
+        if let Some((cert, key)) = &tls {
+            let mut hash = Sha256::new();
+            hash.update(&self.print);
+            for path in [cert, key] {
+                hash_secret(&mut hash, path, environment);
+            }
+            self.print = hex::encode(hash.finalize());
+        }
+        Self { tls, ..self }
     }
 
     /// What reading these files came to. What can't be read counts as something else than what can; the files that
@@ -59,21 +75,17 @@ impl Seen {
         }
         let base = file.parent().unwrap_or(Path::new(""));
         for path in files.config.iter().flat_map(|config| secret_files(&config.text)) {
-            let text = environment.file(&base.join(path));
-            hash.update(if text.is_ok() { [1] } else { [0] });
-            let text = text.unwrap_or_else(|error| error);
-            hash.update((text.len() as u64).to_be_bytes());
-            hash.update(text);
+            hash_secret(&mut hash, &base.join(path), environment);
         }
         let mut all = files.config.iter().chain(&files.rules).chain(&files.templates);
         let has_empty = all.any(|file| file.text.is_empty());
-        Self { file: file.to_owned(), folders, print: hex::encode(hash.finalize()), has_empty }
+        Self { file: file.to_owned(), folders, tls: None, print: hex::encode(hash.finalize()), has_empty }
     }
 
-    /// Whether nothing has changed since `other` was seen. Where other folders were read, `fanfare.yaml` names others
+    /// Whether nothing has changed since `other` was seen. Where other folders or certificates were read, `fanfare.yaml` names others
     /// now: what was looked at and what was loaded can't be compared then, but for the file itself.
     pub fn is_like(&self, other: &Self) -> bool {
-        self == other || self.folders != other.folders
+        self == other || self.folders != other.folders || self.tls != other.tls
     }
 
     /// What tells it from everything else: 64 hexadecimal digits, never to be shown, since secrets are in it.
@@ -91,6 +103,14 @@ impl Seen {
     pub fn folders(&self) -> Option<(&Path, &Path)> {
         self.folders.as_ref().map(|(rules, templates)| (rules.as_path(), templates.as_path()))
     }
+}
+
+fn hash_secret(hash: &mut Sha256, path: &Path, environment: &dyn Environment) {
+    let text = environment.file(path);
+    hash.update(if text.is_ok() { [1] } else { [0] });
+    let text = text.unwrap_or_else(|error| error);
+    hash.update((text.len() as u64).to_be_bytes());
+    hash.update(text);
 }
 
 /// Everything that was read.

@@ -11,7 +11,7 @@ use crate::config::settings::{self, Configured};
 use crate::config::substitute::{Environment, Found, NoEnvironment, substitute};
 use crate::config::suspect::evidence::{self, Evidence};
 use crate::config::suspect::{Past, Whole};
-use crate::config::{DEFAULT_PRESET, Settings, Snapshot, check, suspect};
+use crate::config::{DEFAULT_PRESET, Settings, Snapshot, certificate, check, suspect};
 use crate::message::Templates;
 use crate::problem::{Problem, Problems};
 use crate::rules::Presets;
@@ -55,13 +55,15 @@ pub fn load_after(
 ) -> Loaded {
     let mut problems = Problems::new();
     let mut files = Files::default();
-    let configured = configured(file, environment, &mut files, &mut problems);
+    let configured = configured(file, environment, now, &mut files, &mut problems);
     let mut said = Problems::new();
     let folders = configured.as_ref().map(|Configured { settings, .. }| {
         files.read_folders(&settings.rules, &settings.templates, &mut said);
         (settings.rules.clone(), settings.templates.clone())
     });
     let seen = Seen::of(file, folders, &files, problems.iter().chain(said.iter()), environment);
+    let tls = configured.as_ref().and_then(|configured| configured.settings.tls.as_ref());
+    let seen = seen.with_tls(tls.map(|tls| (tls.cert.clone(), tls.key.clone())), environment);
     let past = configured.as_ref().map(|configured| past(&configured.settings)).unwrap_or_default();
     finish(Gathered { configured, files, seen, problems, said, past }, file, now)
 }
@@ -94,6 +96,7 @@ struct Gathered {
 fn configured(
     file: &Path,
     environment: &dyn Environment,
+    now: Timestamp,
     files: &mut Files,
     problems: &mut Problems,
 ) -> Option<Configured> {
@@ -109,7 +112,12 @@ fn configured(
     let base = file.parent().unwrap_or(Path::new(""));
     let mut said = Problems::new();
     let tree = substitute(&tree, base, environment, &mut found, &mut said);
-    let configured = settings::configured(&tree, file, &mut said);
+    let mut configured = settings::configured(&tree, file, &mut said);
+    if let Some(tls) = configured.as_mut().and_then(|configured| configured.settings.tls.as_mut())
+        && !environment.is_absent()
+    {
+        tls.certificate = certificate::read(tls, environment, now, &mut said);
+    }
     problems.extend(without_secrets(said, &found));
     configured
 }

@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::channels::{Channel, Kind};
+use crate::config::certificate::Tls;
 use crate::config::files::Seen;
 use crate::message::Templates;
 use crate::pace::{Limits, Retry};
@@ -21,6 +22,7 @@ use crate::secret::Secret;
 use crate::source::Source;
 use crate::yaml::Node;
 
+pub mod certificate;
 pub mod check;
 pub mod files;
 pub mod load;
@@ -58,8 +60,8 @@ pub struct Settings {
     pub file: PathBuf,
     /// Where webhooks are received.
     pub listen: SocketAddr,
-    /// Certificate chain and key, PEM files, for `listen`.
-    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Certificate chain and key for `listen`.
+    pub tls: Option<Tls>,
     /// Where page, API, metrics and health are.
     pub admin: SocketAddr,
     /// What the admin API asks for.

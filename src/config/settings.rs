@@ -3,8 +3,8 @@
 //! Reads values only; whether names fit together is for `check`. Keys that a channel or a source owns are read there.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 
 use crate::channels;
 use crate::channels::{Channel, WebServer};
+use crate::config::certificate::Tls;
 use crate::config::{Destination, Heartbeat, HoursName, Settings, placeholder};
 use crate::pace::{Limits, Retry};
 use crate::problem::{Problem, Problems};
@@ -144,23 +145,54 @@ pub fn zone(name: &str, node: &Node, problems: &mut Problems) -> Option<TimeZone
 fn address(fields: &mut Fields<'_>, key: &'static str, problems: &mut Problems) -> Option<SocketAddr> {
     let (text, node) = fields.text(key, problems)?;
     let spelled = text.replacen("localhost:", "127.0.0.1:", 1);
-    let address = spelled.parse().ok().or_else(|| format!("0.0.0.0{spelled}").parse().ok());
+    // A port alone is every address of IPv6, and with them those of IPv4.
+    let address = spelled.parse().ok().or_else(|| format!("[::]{spelled}").parse().ok());
     if address.is_none() {
         problems.push(
             Problem::error("address", format!("`{text}` is no address to listen on"))
                 .at(&node.place)
-                .hint("write an IP address and a port: `0.0.0.0:8080`, `127.0.0.1:8081`, `[::1]:8081`"),
+                .hint(meant_address(&text)),
         );
     }
     address
 }
 
-fn tls(node: &Node, base: &Path, problems: &mut Problems) -> Option<(PathBuf, PathBuf)> {
+/// What somebody may have meant by an address that is none.
+fn meant_address(text: &str) -> String {
+    let is_port = |port: &str| port.parse::<u16>().is_ok();
+    if is_port(text) {
+        return format!("did you mean `:{text}`, every address of this machine, or `127.0.0.1:{text}`?");
+    }
+    match text.rsplit_once(':') {
+        Some(("*", port)) if is_port(port) => {
+            format!("every address of this machine is `0.0.0.0:{port}`, and with IPv6 `:{port}`")
+        }
+        Some((host, port)) if is_port(port) && host.parse::<Ipv6Addr>().is_ok() => {
+            format!("an IPv6 address stands in brackets: `[{host}]:{port}`")
+        }
+        _ if text.parse::<IpAddr>().is_ok() => {
+            format!(
+                "the port is missing: `{}`",
+                SocketAddr::new(text.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), 8080)
+            )
+        }
+        _ => "write an IP address and a port: `0.0.0.0:8080`, `127.0.0.1:8081`, `[::1]:8081`".into(),
+    }
+}
+
+fn tls(node: &Node, base: &Path, problems: &mut Problems) -> Option<Tls> {
     let mut fields = Fields::of(node, "`tls`", problems)?;
     let cert = fields.required("cert", problems);
     let key = fields.required("key", problems);
     fields.finish(problems);
-    Some((base.join(cert?.0), base.join(key?.0)))
+    let ((cert, cert_node), (key, key_node)) = (cert?, key?);
+    Some(Tls {
+        cert: base.join(cert),
+        key: base.join(key),
+        cert_place: cert_node.place.clone(),
+        key_place: key_node.place.clone(),
+        certificate: None,
+    })
 }
 
 fn admin(node: &Node, settings: &mut Settings, problems: &mut Problems) {

@@ -1,6 +1,6 @@
 //! Who speaks to us: verifies a request's signature over its raw bytes and makes an [`Event`] of it.
 //!
-//! [`open`] is the only way from a request to an event. What is refused here is refused for its signature, its age or
+//! [`open`] and [`open_unread`] are the only ways from a request to an event. What is refused here is refused for its signature, its age or
 //! its form, and costs no more than hashing the body; what is signed always becomes an event, whatever it says. Pure:
 //! the request, the configured [`Source`] and the time go in.
 
@@ -141,13 +141,23 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Verifies and normalises.
+/// Verifies and normalises, and reads the body.
 ///
 /// # Errors
 ///
 /// A [`Refusal`] where the request is not signed, not signed well, too old or too far ahead. A signed request is never
 /// refused for what its body says.
 pub fn open(source: &Source, request: &Request<'_>, now: Timestamp) -> Result<Event, Refusal> {
+    open_unread(source, request, now).map(Event::read)
+}
+
+/// The same, and of the body only what says which event it is: what is kept are its bytes, and read it takes many times
+/// the room.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_unread(source: &Source, request: &Request<'_>, now: Timestamp) -> Result<Event, Refusal> {
     let proven = scheme::verify(&source.schemes, &source.secrets, source.stringify, request)?;
     if let Some(at) = proven.at {
         fresh(at, source.tolerance, now)?;
@@ -182,6 +192,13 @@ impl Source {
             id: preset.id.clone(),
             time: preset.time.clone(),
         }
+    }
+
+    /// Whether a request carries a signature at all, of whatever worth: one that carries none is refused before its body
+    /// is read.
+    pub fn is_signed(&self, headers: &axum::http::HeaderMap) -> bool {
+        let mut names = self.schemes.iter().flat_map(|scheme| scheme.headers.iter());
+        names.any(|name| headers.contains_key(name.as_ref()))
     }
 
     /// The same source with other secrets.

@@ -40,10 +40,15 @@ pub enum FieldLocation {
     Refined(&'static str, &'static str),
 }
 
-/// Makes the event.
+/// Makes the event; its body is left unread.
 pub(super) fn event(source: &Source, headers: &HeaderMap, proven: &Proven<'_>, now: Timestamp) -> Event {
     let raw: Arc<[u8]> = proven.body.as_ref().into();
-    let read = json::read(&raw).filter(|document| !document.doubled.iter().any(|key| ONCE.contains(&key.as_str())));
+    let wanted = wanted(source);
+    let read = match &wanted {
+        Some(keys) => json::read_top(&raw, keys),
+        None => json::read(&raw),
+    };
+    let read = read.filter(|document| !document.doubled.iter().any(|key| ONCE.contains(&key.as_str())));
     let body = read.map_or(Value::Null, |document| document.value);
     let finder = Finder { headers, proven, body: &body };
     let kind = if body.is_object() { finder.kind(&source.kind) } else { None };
@@ -60,11 +65,25 @@ pub(super) fn event(source: &Source, headers: &HeaderMap, proven: &Proven<'_>, n
         id: id.map_or_else(|| EventId::of_body(&raw), |id| EventId(id.into())),
         created: created.unwrap_or(now),
         received: now,
-        body: if kind.is_some() { body } else { Value::Null },
+        body: Value::Null,
         kind: kind.unwrap_or_else(|| UNPARSED.into()),
         raw,
         proof: proof(proven).into(),
     }
+}
+
+/// The keys at the top of a body that say which event it is; `None` where a path leads further down.
+fn wanted(source: &Source) -> Option<Vec<&'static str>> {
+    let mut keys = ONCE.to_vec();
+    for location in [&source.kind, &source.id, &source.time] {
+        match location {
+            FieldLocation::Keys(more) => keys.extend(*more),
+            FieldLocation::Refined(_, key) => keys.push(key),
+            FieldLocation::Header(_) | FieldLocation::Signed => {}
+            FieldLocation::Path(_) => return None,
+        }
+    }
+    Some(keys)
 }
 
 /// `jewelmusic:t,v1 secret 1`: which scheme and which of the secrets, from 1.

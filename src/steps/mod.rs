@@ -21,13 +21,13 @@ use crate::clock::Clock;
 use crate::config::files::Seen;
 use crate::config::substitute::{Environment, RealEnvironment};
 use crate::config::{Settings, Snapshot};
+pub use crate::server::Bounds;
 use crate::store;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
 
 pub mod alive;
 pub mod dispatch;
-pub mod limit;
 pub mod plan;
 pub mod progress;
 pub mod receive;
@@ -44,50 +44,6 @@ pub enum StepResult {
     Worked,
     /// Nothing to do before then, or before a wake-up; `None`: before a wake-up only.
     Idle(Option<Timestamp>),
-}
-
-/// At least so many files and sockets are no connection's to listeners.
-const FILES_KEPT: usize = 20;
-
-/// What the listeners bear with, from whoever reaches them.
-#[derive(Debug, Clone, Copy)]
-pub struct Bounds {
-    /// A request's headers must have come within this; an idle connection is closed after it.
-    pub headers: Duration,
-    /// A webhook's body must have come whole within this.
-    pub body: Duration,
-    /// A commit must have been answered within this, or the sender is asked to come again.
-    pub commit: Duration,
-    /// The most connections at a time on the webhooks' listener.
-    pub connections: usize,
-    /// The same on the admin's, which is apart so that probes still get through.
-    pub admin_connections: usize,
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self {
-            headers: Duration::from_secs(10),
-            body: Duration::from_secs(15),
-            commit: Duration::from_secs(8),
-            connections: 1024,
-            admin_connections: 128,
-        }
-    }
-}
-
-impl Bounds {
-    /// The same for a process that may open so many more files and sockets: connections leave some of them for reading
-    /// files and for sending.
-    #[must_use]
-    pub fn within(self, files_left: usize) -> Self {
-        let room = files_left.saturating_sub(FILES_KEPT.max(files_left / 8));
-        Self {
-            connections: self.connections.min((room * 4 / 5).max(1)),
-            admin_connections: self.admin_connections.min((room / 5).max(1)),
-            ..self
-        }
-    }
 }
 
 /// What the steps share.

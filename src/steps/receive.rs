@@ -4,51 +4,71 @@
 //! right signature is always kept: the sender would give up on a 4xx. Answers give an attacker no detail; the log does.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{
-    ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING,
+    ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, TRANSFER_ENCODING,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use tokio::sync::Semaphore;
 
-use crate::event::UNPARSED;
+use crate::event::{Event, UNPARSED};
+use crate::server::body::{self, Budget, Unread};
+use crate::server::problem;
 use crate::source;
 use crate::source::{Refusal, Source};
 use crate::steps::Live;
 use crate::store::Appended;
 
+/// What stands for a source where a request has none.
+const NO_SOURCE: &str = "none";
+/// Of a path that no source has, the log shows this many characters.
+const PATH_SHOWN: usize = 200;
+/// A body of more bytes than this waits for its turn to be opened.
+const LARGE: usize = 64 * 1024;
+/// This many large bodies are opened at a time: what reading JSON takes is many times what the text takes.
+const OPENED_AT_ONCE: usize = 2;
+
 /// The service behind the webhooks' listener.
 pub fn router(live: Arc<Live>) -> axum::Router {
-    axum::Router::new().fallback(webhook).with_state(live)
+    let budget = Budget::new(live.bounds.body_bytes);
+    let receiver = Receiver { live, budget, large: Semaphore::new(OPENED_AT_ONCE) };
+    axum::Router::new().fallback(webhook).with_state(Arc::new(receiver))
+}
+
+struct Receiver {
+    live: Arc<Live>,
+    /// Bytes of bodies in flight.
+    budget: Budget,
+    /// Turns to open a large body.
+    large: Semaphore,
 }
 
 /// Why a request goes no further.
 enum Rejection {
-    Method,
+    Method(Method),
     Encoding,
-    TooLarge,
-    TooSlow,
-    Broken,
+    Unread(Unread),
     Refused(Refusal),
     NoCommit(String),
 }
 
-async fn webhook(State(live): State<Arc<Live>>, request: Request) -> Response {
+async fn webhook(State(receiver): State<Arc<Receiver>>, request: Request) -> Response {
+    let live = &receiver.live;
     if live.is_draining() {
-        return come_again(&live);
+        return come_again(live);
     }
-    let path = request.uri().path();
-    let Some(source) = live.snapshot.load().sources.values().find(|source| source.path == path).cloned() else {
-        return problem(StatusCode::NOT_FOUND, "Not Found");
+    let Some(source) = source_at(live, request.uri().path()) else {
+        let path: String = request.uri().path().chars().take(PATH_SHOWN).collect();
+        live.telemetry.refused(NO_SOURCE, "not_found", &format!("no source has the path {path:?}"));
+        return problem(StatusCode::NOT_FOUND);
     };
     let chunked = request.headers().contains_key(TRANSFER_ENCODING);
-    let mut response = match receive(&live, &source, request).await {
+    let mut response = match receiver.receive(&source, request).await {
         Ok(response) => response,
-        Err(rejection) => reject(&live, &source, rejection),
+        Err(rejection) => reject(live, &source, rejection),
     };
     if chunked {
         // A length beside the chunks was left aside; a proxy may have gone by it. Nothing that follows is read
@@ -58,35 +78,68 @@ async fn webhook(State(live): State<Arc<Live>>, request: Request) -> Response {
     response
 }
 
-/// One request, from top to bottom.
-async fn receive(live: &Live, source: &Source, request: Request) -> Result<Response, Rejection> {
-    let (parts, body) = request.into_parts();
-    if parts.method != Method::POST {
-        return Err(Rejection::Method);
+/// The source that posts to this path; a slash at its end makes no difference.
+fn source_at(live: &Live, path: &str) -> Option<Arc<Source>> {
+    let plain = path.strip_suffix('/').unwrap_or(path);
+    live.snapshot.load().sources.values().find(|source| source.path == plain || source.path == path).cloned()
+}
+
+impl Receiver {
+    /// One request, from top to bottom.
+    async fn receive(&self, source: &Source, request: Request) -> Result<Response, Rejection> {
+        let live = &self.live;
+        let (parts, body) = request.into_parts();
+        if parts.method != Method::POST {
+            return Err(Rejection::Method(parts.method));
+        }
+        check_framing(&parts.headers, source.max_body)?;
+        if !source.is_signed(&parts.headers) {
+            // Whoever asks before it sends a body need not send it.
+            if !parts.headers.contains_key(EXPECT) {
+                body::discard(body, source.max_body, live.bounds.body).await.map_err(Rejection::Unread)?;
+            }
+            return Err(Rejection::Refused(Refusal::Unsigned));
+        }
+        let held =
+            body::read(body, source.max_body, live.bounds.body, &self.budget).await.map_err(Rejection::Unread)?;
+        let event = self.open(source, &parts.headers, &held.bytes).await?;
+        // What was signed is in the event.
+        drop(held.bytes);
+        let (id, kind) = (event.id.clone(), event.kind.clone());
+        let appended = tokio::time::timeout(live.bounds.commit, live.store.append(event))
+            .await
+            .map_err(|_| Rejection::NoCommit("no commit in time".into()))?
+            .map_err(|error| {
+                live.noticed(&error);
+                Rejection::NoCommit(error.to_string())
+            })?;
+        drop(held.share);
+        let (outcome, status) = match appended {
+            Appended::Fresh(_) if &*kind == UNPARSED => ("unparsed", "accepted"),
+            Appended::Fresh(_) => ("accepted", "accepted"),
+            Appended::Duplicate { conflict: true, .. } => ("conflict", "duplicate"),
+            Appended::Duplicate { conflict: false, .. } => ("duplicate", "duplicate"),
+        };
+        if matches!(appended, Appended::Fresh(_)) {
+            live.to_plan.notify_one();
+        }
+        live.telemetry.received(&source.name, &id, &kind, outcome);
+        Ok(accepted(&json!({"status": status, "event": id})))
     }
-    check_framing(&parts.headers, source.max_body)?;
-    let body = read(body, source.max_body, live.bounds.body).await?;
-    let request = source::Request { headers: &parts.headers, body: &body };
-    let event = source::open(source, &request, live.clock.now()).map_err(Rejection::Refused)?;
-    let (id, kind) = (event.id.clone(), event.kind.clone());
-    let appended = tokio::time::timeout(live.bounds.commit, live.store.append(event))
-        .await
-        .map_err(|_| Rejection::NoCommit("no commit in time".into()))?
-        .map_err(|error| {
-            live.noticed(&error);
-            Rejection::NoCommit(error.to_string())
-        })?;
-    let (outcome, status) = match appended {
-        Appended::Fresh(_) if &*kind == UNPARSED => ("unparsed", "accepted"),
-        Appended::Fresh(_) => ("accepted", "accepted"),
-        Appended::Duplicate { conflict: true, .. } => ("conflict", "duplicate"),
-        Appended::Duplicate { conflict: false, .. } => ("duplicate", "duplicate"),
-    };
-    if matches!(appended, Appended::Fresh(_)) {
-        live.to_plan.notify_one();
+
+    /// Verifies and normalises; a large body when its turn comes.
+    async fn open(&self, source: &Source, headers: &HeaderMap, body: &[u8]) -> Result<Event, Rejection> {
+        let turn = if body.len() > LARGE {
+            let turn = tokio::time::timeout(self.live.bounds.commit, self.large.acquire()).await;
+            Some(turn.map_err(|_| Rejection::Unread(Unread::NoRoom))?)
+        } else {
+            None
+        };
+        let request = source::Request { headers, body };
+        let event = source::open_unread(source, &request, self.live.clock.now()).map_err(Rejection::Refused);
+        drop(turn);
+        event
     }
-    live.telemetry.received(&source.name, &id, &kind, outcome);
-    Ok(json_response(StatusCode::OK, "application/json", &json!({"status": status, "event": id})))
 }
 
 /// What can be refused before the body is read. Nothing is ever decompressed, so no bomb can go off.
@@ -96,55 +149,44 @@ fn check_framing(headers: &HeaderMap, max_body: usize) -> Result<(), Rejection> 
     }
     let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|declared| declared > max_body as u64) {
-        return Err(Rejection::TooLarge);
+        return Err(Rejection::Unread(Unread::TooLarge));
     }
     Ok(())
-}
-
-async fn read(body: Body, max_body: usize, deadline: Duration) -> Result<bytes::Bytes, Rejection> {
-    match tokio::time::timeout(deadline, to_bytes(body, max_body)).await {
-        Err(_) => Err(Rejection::TooSlow),
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) if is_length_limit(&error) => Err(Rejection::TooLarge),
-        Ok(Err(_)) => Err(Rejection::Broken),
-    }
-}
-
-fn is_length_limit(error: &axum::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>())
 }
 
 fn reject(live: &Live, source: &Source, rejection: Rejection) -> Response {
     let note = |reason, detail: &str| live.telemetry.refused(&source.name, reason, detail);
     match rejection {
-        Rejection::Method => {
-            let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
+        Rejection::Method(method) => {
+            let method: String = method.as_str().chars().take(PATH_SHOWN).collect();
+            note("method", &format!("{method} where only POST is answered"));
+            let mut response = problem(StatusCode::METHOD_NOT_ALLOWED);
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             response
         }
         Rejection::Encoding => {
             note("encoding", "a Content-Encoding");
-            problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported Media Type")
+            problem(StatusCode::UNSUPPORTED_MEDIA_TYPE)
         }
-        Rejection::TooLarge => {
+        Rejection::Unread(Unread::TooLarge) => {
             note("too_large", "a body over max_body");
-            problem(StatusCode::PAYLOAD_TOO_LARGE, "Content Too Large")
+            problem(StatusCode::PAYLOAD_TOO_LARGE)
         }
-        Rejection::TooSlow => {
+        Rejection::Unread(Unread::TooSlow) => {
             note("too_slow", "the body did not come in time");
-            problem(StatusCode::REQUEST_TIMEOUT, "Request Timeout")
+            problem(StatusCode::REQUEST_TIMEOUT)
         }
-        Rejection::Broken => {
+        Rejection::Unread(Unread::Broken) => {
             note("broken", "the body broke off");
-            problem(StatusCode::BAD_REQUEST, "Bad Request")
+            problem(StatusCode::BAD_REQUEST)
+        }
+        Rejection::Unread(Unread::NoRoom) => {
+            note("no_room", "too many bytes of bodies in flight");
+            come_again(live)
         }
         Rejection::Refused(refusal) => {
             note(refusal.reason(), &refusal.to_string());
-            match refusal.status() {
-                400 => problem(StatusCode::BAD_REQUEST, "Bad Request"),
-                431 => problem(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large"),
-                _ => problem(StatusCode::UNAUTHORIZED, "Unauthorized"),
-            }
+            problem(StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::UNAUTHORIZED))
         }
         Rejection::NoCommit(said) => {
             live.telemetry.store_failed("append", &said);
@@ -157,17 +199,11 @@ fn reject(live: &Live, source: &Source, rejection: Rejection) -> Response {
 fn come_again(live: &Live) -> Response {
     let now_ms = live.clock.now().as_millisecond();
     let seconds = 30 + fastrand::Rng::with_seed(live.seed ^ now_ms.unsigned_abs()).u64(0..=60);
-    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable");
+    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     response
 }
 
-/// An RFC 9457 problem document that says no more than its status.
-pub fn problem(status: StatusCode, title: &'static str) -> Response {
-    let document = json!({"type": "about:blank", "title": title, "status": status.as_u16()});
-    json_response(status, "application/problem+json", &document)
-}
-
-fn json_response(status: StatusCode, kind: &'static str, document: &serde_json::Value) -> Response {
-    (status, [(CONTENT_TYPE, kind)], document.to_string()).into_response()
+fn accepted(document: &serde_json::Value) -> Response {
+    (StatusCode::OK, [(CONTENT_TYPE, "application/json")], document.to_string()).into_response()
 }

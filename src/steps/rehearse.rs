@@ -364,7 +364,7 @@ impl Rehearsal {
     /// All events, Fanfare's own too, that are still there.
     pub async fn events(&self) -> Result<Vec<Event>, Stuck> {
         let filter = EventFilter { limit: usize::MAX, ..EventFilter::default() };
-        Ok(self.live.store.list_events(&filter).await?.into_iter().map(|(_, event)| event).collect())
+        Ok(self.live.store.list_events(&filter).await?.into_iter().map(|(_, event)| event.read()).collect())
     }
 
     /// All deliveries that are still there, sent or not.

@@ -193,7 +193,8 @@ pub fn needs_restart(bound: &Settings, after: &Settings) -> Vec<&'static str> {
         }
     };
     unless(bound.listen == after.listen, "listen");
-    unless(bound.tls == after.tls, "tls");
+    // Which certificate it is, is asked at each handshake; whether there is one, when the listener is made.
+    unless(bound.tls.is_some() == after.tls.is_some(), "tls");
     unless(bound.admin == after.admin, "admin.listen");
     unless(bound.store.open() == after.store.open(), "store");
     unless(bound.egress_deny == after.egress_deny && bound.egress_allow == after.egress_allow, "egress");

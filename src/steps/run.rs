@@ -8,18 +8,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum_server::Handle;
-use axum_server::accept::NoDelayAcceptor;
-use axum_server::tls_rustls::RustlsConfig;
-use hyper_util::rt::TokioTimer;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::clock::plus;
+use crate::server::{self, Drain, Limits};
 use crate::steps::alive::Pulse;
-use crate::steps::limit::LimitAcceptor;
 use crate::steps::progress::Look;
 use crate::steps::retain::Calendar;
 use crate::steps::watch::Task;
@@ -39,8 +35,8 @@ const GATHER: Duration = Duration::from_millis(10);
 const LITTLE: usize = 16;
 /// How long a loop waits after the store failed.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
-/// The longest header section, in bytes, that a connection reads.
-const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// What the admin's listener answers even while all else is at work.
+const PROBES: &[&str] = &["/healthz", "/readyz"];
 /// How long finishing may take.
 const DRAIN_LIMIT: Duration = Duration::from_secs(20);
 /// How often finished things are looked for that retention may take.
@@ -61,27 +57,18 @@ pub struct Running {
     pub webhooks: SocketAddr,
     /// Where the admin surface is.
     pub admin: SocketAddr,
-    listeners: Vec<Handle<SocketAddr>>,
+    listeners: Vec<Drain>,
     watched: Vec<JoinHandle<()>>,
 }
 
-struct Server {
-    handle: Handle<SocketAddr>,
-    task: JoinHandle<std::io::Result<()>>,
-}
-
-impl Server {
-    /// Its row in the table of tasks.
-    fn row(self, name: &'static str) -> Task {
-        let reason = "its address is bound anew by a new start";
-        Task::once(name, reason, async move {
-            match self.task.await {
-                Ok(Err(error)) => tracing::error!(%error, name, "a listener failed"),
-                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                _ => {}
-            }
-        })
-    }
+/// The row of a listener in the table of tasks.
+fn listener(name: &'static str, serving: JoinHandle<()>) -> Task {
+    Task::once(name, "its address is bound anew by a new start", async move {
+        match serving.await {
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            _ => {}
+        }
+    })
 }
 
 /// Binds both listeners and starts every step. `admin` is what the admin listener serves.
@@ -89,16 +76,16 @@ pub async fn run(live: Arc<Live>, admin: axum::Router) -> std::io::Result<Runnin
     let settings = live.snapshot.load().settings.clone();
     // Before anything is timed.
     anchor(&live).await;
-    let (webhooks_listener, webhooks) = bind(settings.listen)?;
-    let (admin_listener, admin_address) = bind(settings.admin)?;
-    let tls = match &settings.tls {
-        Some((cert, key)) => Some(RustlsConfig::from_pem_file(cert, key).await?),
-        None => None,
-    };
-    let Bounds { headers, connections, admin_connections, .. } = live.bounds;
-    let receiving = serve(webhooks_listener, receive::router(live.clone()), headers, connections, tls)?;
-    let administering = serve(admin_listener, admin, headers, admin_connections, None)?;
-    let listeners = vec![receiving.handle.clone(), administering.handle.clone()];
+    let webhooks_listener = server::listen::bind(settings.listen)?;
+    let admin_listener = server::listen::bind(settings.admin)?;
+    let tls = settings.tls.is_some().then(|| tls(&live)).transpose()?;
+    let Bounds { headers, answer, connections, admin_connections, .. } = live.bounds;
+    let limits = Limits { connections, headers, answer, probes: &[] };
+    let receiving = server::serve(webhooks_listener, receive::router(live.clone()), limits, tls)?;
+    let limits = Limits { connections: admin_connections, probes: PROBES, ..limits };
+    let administering = server::serve(admin_listener, admin, limits, None)?;
+    let (webhooks, admin_address) = (receiving.address, administering.address);
+    let listeners = vec![receiving.drain, administering.drain];
     // Only now is somebody there to take events in.
     let alive_before = match alive::mark(&live, live.clock.now()).await {
         Ok(before) => before,
@@ -107,7 +94,7 @@ pub async fn run(live: Arc<Live>, admin: axum::Router) -> std::io::Result<Runnin
             None
         }
     };
-    let mut tasks = vec![receiving.row("webhooks"), administering.row("admin")];
+    let mut tasks = vec![listener("webhooks", receiving.task), listener("admin", administering.task)];
     tasks.extend(table(&live, alive_before));
     let watched = tasks.into_iter().map(|task| tokio::spawn(watch::keep(live.clone(), task))).collect();
     Ok(Running { live, webhooks, admin: admin_address, listeners, watched })
@@ -144,9 +131,7 @@ impl Running {
     /// Ends in order: stops accepting, finishes what is under way within a limit, closes the store.
     pub async fn drain(self) -> Result<(), store::Error> {
         self.live.drain();
-        for listener in &self.listeners {
-            listener.graceful_shutdown(Some(DRAIN_LIMIT));
-        }
+        self.listeners.iter().for_each(Drain::drain);
         let ending = async {
             for task in self.watched {
                 let _ = task.await;
@@ -159,34 +144,12 @@ impl Running {
     }
 }
 
-fn bind(address: SocketAddr) -> std::io::Result<(std::net::TcpListener, SocketAddr)> {
-    let listener = std::net::TcpListener::bind(address)
-        .map_err(|error| std::io::Error::new(error.kind(), format!("can't listen on {address}: {error}")))?;
-    listener.set_nonblocking(true)?;
-    let bound = listener.local_addr()?;
-    Ok((listener, bound))
-}
-
-fn serve(
-    listener: std::net::TcpListener,
-    router: axum::Router,
-    headers: Duration,
-    connections: usize,
-    tls: Option<RustlsConfig>,
-) -> std::io::Result<Server> {
-    let handle = Handle::new();
-    let mut server = axum_server::from_tcp(listener)?.handle(handle.clone()).http1_only();
-    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(headers).max_buf_size(HEADER_BYTES_MAX);
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let limit = LimitAcceptor::new(NoDelayAcceptor::new(), connections);
-    let task = match tls {
-        None => tokio::spawn(server.acceptor(limit).serve(service)),
-        Some(tls) => {
-            let acceptor = axum_server::tls_rustls::RustlsAcceptor::new(tls).acceptor(limit);
-            tokio::spawn(server.acceptor(acceptor).serve(service))
-        }
-    };
-    Ok(Server { handle, task })
+/// TLS with the certificate of whatever snapshot is in force.
+fn tls(live: &Arc<Live>) -> std::io::Result<Arc<rustls::ServerConfig>> {
+    let live = live.clone();
+    server::tls::config(Box::new(move || {
+        Some(live.snapshot.load().settings.tls.as_ref()?.certificate.as_ref()?.key.clone())
+    }))
 }
 
 /// Waits for a wake-up, a moment, or the next look.

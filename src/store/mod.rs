@@ -424,7 +424,8 @@ pub trait Store: Send + Sync {
     /// Calls off deliveries that are not final and not under way. Gives how many it did.
     fn cancel(&self, ids: &[DeliveryId], reason: &str, now: Timestamp) -> Answer<'_, u64>;
 
-    /// Lists events.
+    /// Lists events. Their bodies are not read: most lists show none, and read they take many times the room. Who needs one
+    /// calls [`Event::read`].
     fn list_events(&self, filter: &EventFilter) -> Answer<'_, Vec<(Seq, Event)>>;
 
     /// The places of an event id, newest first, of whichever source.

@@ -28,13 +28,13 @@ async fn events_are_listed_newest_first_and_filtered() {
         ("?source=other", vec![]),
         ("?before=2", vec!["evt_1"]),
         ("?limit=0", vec![]),
-        ("?limit=99999999", vec!["evt_3", "evt_2", "evt_1"]),
+        ("?limit=1000", vec!["evt_3", "evt_2", "evt_1"]),
         ("?since=2026-01-05T10:00:00Z", vec!["evt_3", "evt_2", "evt_1"]),
         ("?until=2026-01-05T10:00:00Z", vec![]),
     ] {
         assert_eq!(ids(&app.json(&format!("/api/v1/events{query}")).await), expected, "{query}");
     }
-    for query in ["?limit=-1", "?limit=many", "?since=yesterday", "?tpye=release.live", "?before=x"] {
+    for query in ["?limit=-1", "?limit=1001", "?limit=many", "?since=yesterday", "?tpye=release.live", "?before=x"] {
         let answer = app.ask("GET", &format!("/api/v1/events{query}")).await;
         assert_eq!(answer.status, 400, "{query}: {}", answer.text());
         assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{query}");

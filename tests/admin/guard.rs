@@ -222,12 +222,14 @@ async fn wrong_tokens_are_limited_for_whoever_sends_them() {
         assert_eq!(from("127.0.0.1", &format!("guess-{number}")).await, 401);
     }
     assert_eq!(from("127.0.0.1", "guess-11").await, 429);
-    assert_eq!(from("127.0.0.1", TOKEN).await, 429, "or else the limit were none");
-    assert_eq!(log_in(&app, TOKEN).await.header("location"), Some("/login?wrong=1"));
+    assert_eq!(log_in(&app, "guess-12").await.status, 429, "nor may it be guessed there");
+    assert_eq!(from("127.0.0.1", TOKEN).await, 200, "the right one gets in, whatever came from behind the same proxy");
+    assert_eq!(log_in(&app, TOKEN).await.header("location"), Some("/"));
+    assert_eq!(from("127.0.0.1", "guess-13").await, 429, "and forgives no wrong one");
     assert_eq!(ask(&app, "GET /healthz HTTP/1.1\nHost: HERE", "").await.status, 200, "probes are not shut out");
     assert_eq!(from("127.0.0.2", TOKEN).await, 200, "nor is anybody else");
     clock.advance(SignedDuration::from_mins(1));
-    assert_eq!(from("127.0.0.1", TOKEN).await, 200, "nor for long");
+    assert_eq!(from("127.0.0.1", "guess-14").await, 401, "nor for long");
     app.end().await;
 }
 
@@ -270,4 +272,68 @@ async fn what_is_wrong_with_the_files_is_for_people_of_the_house() {
         assert!(!outside.text().contains("secret-plans"), "{}", outside.text());
         app.end().await;
     }
+}
+
+#[tokio::test]
+async fn every_refusal_is_a_problem_document() {
+    let app = app("").await;
+    let form = "Content-Type: application/x-www-form-urlencoded\nOrigin: http://HERE";
+    let long = "a".repeat(70_000);
+    let rows = [
+        ("two Hosts", "GET / HTTP/1.1\nHost: HERE\nHost: HERE".to_owned(), "", 400),
+        ("two Hosts for a probe", "GET /healthz HTTP/1.1\nHost: HERE\nHost: evil.example".into(), "", 400),
+        ("a form that is none", "POST /login HTTP/1.1\nHost: HERE\nOrigin: http://HERE".into(), "token=a", 415),
+        ("a form without its field", format!("POST /login HTTP/1.1\nHost: HERE\n{form}"), "a=b", 422),
+        ("a form that is too long", format!("POST /login HTTP/1.1\nHost: HERE\n{form}"), &long, 413),
+        (
+            "a document that is too long",
+            "POST /api/v1/mutes HTTP/1.1\nHost: HERE\nFanfare-Request: 1".into(),
+            &long,
+            413,
+        ),
+        ("a probe by POST", "POST /healthz HTTP/1.1\nHost: HERE".into(), "", 405),
+        ("the style by POST", "POST /style.css HTTP/1.1\nHost: HERE\nFanfare-Request: 1".into(), "", 405),
+        ("a page's query that is none", "GET /?state=a&state=b HTTP/1.1\nHost: HERE".into(), "", 400),
+        ("a list that is too long", "GET /api/v1/events?limit=1001 HTTP/1.1\nHost: HERE".into(), "", 400),
+        ("other lists that are", "GET /api/v1/deliveries?limit=1001 HTTP/1.1\nHost: HERE".into(), "", 400),
+        ("cases too", "GET /api/v1/cases?limit=99999999 HTTP/1.1\nHost: HERE".into(), "", 400),
+        (
+            "a replay of too many",
+            "POST /api/v1/events/replay?type=a.b&limit=1001 HTTP/1.1\nHost: HERE\nFanfare-Request: 1".into(),
+            "",
+            400,
+        ),
+        (
+            "a retry of too many",
+            "POST /api/v1/deliveries/retry?limit=1001&state=dead HTTP/1.1\nHost: HERE\nFanfare-Request: 1".into(),
+            "",
+            400,
+        ),
+    ];
+    for (says, head, body, status) in rows {
+        let answer = ask(&app, &head, body).await;
+        assert_eq!(answer.status, status, "{says}: {}", answer.text());
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{says}: {}", answer.text());
+        assert_eq!(answer.json()["status"], status, "{says}");
+        if head.contains("limit=") {
+            assert!(answer.json()["detail"].as_str().unwrap().contains("at most 1000"), "{says}: {}", answer.text());
+        }
+    }
+    app.end().await;
+}
+
+#[tokio::test]
+async fn half_a_login_is_answered_408() {
+    let peer = HttpPeer::start().await;
+    let folder = Folder::new(CONFIG, &peer.url("/ledger"), EVERYTHING);
+    let bounds = Bounds { body: std::time::Duration::from_millis(300), ..Bounds::default() };
+    let app = App::start_with(folder, bounds, Arc::new(fanfare::clock::RealClock)).await;
+    let mut connection = Connection::open(app.admin).await;
+    let head =
+        "POST /login HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nContent-Length: 100\r\n\r\ntoken=";
+    connection.send(head.as_bytes()).await;
+    let answer = connection.answer().await;
+    assert_eq!(answer.status, 408, "{}", answer.text());
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    app.end().await;
 }

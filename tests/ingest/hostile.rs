@@ -137,6 +137,8 @@ fn framing() -> Vec<Row> {
             401,
         ),
         ("a header of 64 KiB", with(&[("X-Long", &"a".repeat(64 * 1024))]), 431),
+        ("two Hosts", with(&[("Host", "other.example")]), 400),
+        ("two Hosts that say the same", with(&[("Host", "fanfare.example")]), 400),
         ("two hundred headers", with(&vec![("X-Many", "a"); 200]), 431),
         ("a header without a name", with(&[("", "a")]), 400),
         ("a header name with a blank", with(&[("X Y", "a")]), 400),
@@ -158,7 +160,7 @@ fn requests() -> Vec<Row> {
         ("a method that nobody knows", method("NOTIFY"), 405),
         ("a method in small letters", method("post"), 405),
         ("another path", path("/webhooks/other"), 404),
-        ("a slash more", path("/webhooks/jewelmusic/"), 404),
+        ("two slashes more", path("/webhooks/jewelmusic//"), 404),
         ("two slashes", path("//webhooks/jewelmusic"), 404),
         ("a path with dots", path("/x/../webhooks/jewelmusic"), 404),
         ("a path in capitals", path("/WEBHOOKS/JEWELMUSIC"), 404),
@@ -269,4 +271,24 @@ async fn nothing_hides_behind_a_length_beside_chunks() {
         assert_eq!(connection.answer().await.status, 0, "the connection ends: {order}");
     }
     assert_eq!(json(process.admin, "/api/v1/status").await["inbox"]["head"], 0);
+}
+
+#[tokio::test]
+async fn a_path_that_no_source_has_and_a_method_that_is_not_answered_are_counted_and_logged() {
+    let peer = HttpPeer::start().await;
+    let folder = folder(&peer);
+    let process = Process::start(folder.path()).await;
+    for (request, status) in requests()
+        .into_iter()
+        .filter_map(|(says, request, status)| matches!(says, "another path" | "PUT").then_some((request, status)))
+    {
+        assert_eq!(exchange(process.webhooks, &request).await.status, status);
+    }
+    let metrics = ask(process.admin, "GET", "/metrics").await.text();
+    for counted in [r#"{source="none",outcome="not_found"} 1"#, r#"{source="jewelmusic",outcome="method"} 1"#] {
+        assert!(metrics.contains(&format!("fanfare_refused_total{counted}")), "{metrics}");
+    }
+    let (_, log) = process.terminate().await;
+    assert!(log.contains(r#"no source has the path \"/webhooks/other\""#), "{log}");
+    assert!(log.contains("PUT where only POST is answered"), "{log}");
 }

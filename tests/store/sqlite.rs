@@ -423,6 +423,7 @@ fn a_flipped_bit_makes_no_panic_and_no_wrong_body() {
                 Err(_) => noticed += 1,
                 Ok(events) => {
                     for (_, found) in events {
+                        let found = found.read();
                         let sent = event(found.id.as_str());
                         // A flipped id is another id; a body is its own, or it is said that it isn't.
                         let same = found.raw == sent.raw && found.body == sent.body;

@@ -134,8 +134,7 @@ impl Demo {
         let post = TcpListener::bind("127.0.0.1:0").await?;
         let (page_address, post_address) = (page.local_addr()?, post.local_addr()?);
         tokio::spawn(mail::serve(post, inbox.clone()));
-        let service = inbox::router(inbox.clone()).into_make_service();
-        tokio::spawn(axum_server::from_tcp(page.into_std()?)?.serve(service));
+        tokio::spawn(std::future::IntoFuture::into_future(axum::serve(page, inbox::router(inbox.clone()))));
 
         starter::write_missing(folder).with_context(|| format!("`{}` can't be written", folder.display()))?;
         let config = folder.join("fanfare.yaml");

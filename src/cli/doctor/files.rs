@@ -40,6 +40,7 @@ pub(super) async fn look(chart: &mut Chart, snapshot: &Snapshot) -> Option<Times
     let settings = &snapshot.settings;
     let base = settings.file.parent().unwrap_or(Path::new(""));
     secrets(chart, snapshot, base);
+    certificate(chart, snapshot);
     let files = match store::files(&settings.store, base) {
         Ok(files) => files,
         Err(error) => {
@@ -128,7 +129,7 @@ fn mode(path: &Path) -> u32 {
 fn secrets(chart: &mut Chart, snapshot: &Snapshot, base: &Path) {
     let text = std::fs::read_to_string(&snapshot.settings.file).unwrap_or_default();
     let mut files: Vec<PathBuf> = secret_files(&text).map(|path| base.join(path)).collect();
-    files.extend(snapshot.settings.tls.iter().map(|(_, key)| key.clone()));
+    files.extend(snapshot.settings.tls.iter().map(|tls| tls.key.clone()));
     if files.is_empty() {
         return;
     }
@@ -147,6 +148,21 @@ fn secrets(chart: &mut Chart, snapshot: &Snapshot, base: &Path) {
             "chmod o= on each, or mount them so; in a container of its own that may be meant",
         ));
     }
+}
+
+/// Whether the certificate of `tls` is good for long enough.
+fn certificate(chart: &mut Chart, snapshot: &Snapshot) {
+    let tls = snapshot.settings.tls.as_ref();
+    let Some((tls, certificate)) = tls.and_then(|tls| Some((tls, tls.certificate.as_ref()?))) else { return };
+    let shown = crate::config::files::shown(&tls.cert);
+    chart.add(match certificate.lateness(RealClock.now()) {
+        Some(lateness) => Finding::wrong(
+            "certificate",
+            format!("the one in `{shown}` {lateness}"),
+            "renew it, and look why nothing did: a renewed one is served without a restart",
+        ),
+        None => Finding::good("certificate", format!("the one in `{shown}` is good until {}", certificate.expires)),
+    });
 }
 
 /// How much room there is, and on what.

@@ -265,6 +265,11 @@ pub static ELSEWHERE: &[(&str, &str, &str)] = &[
         "Leave it out: the body's hash tells duplicates",
     ),
     ("short-token", "The admin token is so short that it can be guessed", "Make one with `openssl rand -hex 32`"),
+    (
+        "tls-expires",
+        "The certificate of `tls` has expired, or will within 14 days",
+        "Renew it, and look why nothing did; a renewed one is served without a restart",
+    ),
     ("clear-password", "A mail password goes through the network for everyone to read", "Write `smtps://`"),
     ("odd-routing-key", "A PagerDuty routing key doesn't look like one", "Copy the integration key of Events API v2"),
 ];

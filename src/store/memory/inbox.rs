@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::ByEvent;
 use crate::event::{Entry, Event, EventId, Item, Seq};
@@ -60,6 +61,9 @@ impl Inbox {
                 self.keep_conflict(seq, &event);
             }
             return Appended::Duplicate { seq, conflict };
+        }
+        if event.body.is_null() {
+            event = event.read();
         }
         event.created = whole(event.created);
         event.received = whole(event.received);
@@ -148,10 +152,24 @@ fn page<'i, T: 'i>(items: impl Iterator<Item = (&'i Seq, &'i (T, Item))>, filter
             && accepts(filter, event)
         {
             bytes += event.raw.len();
-            found.push((*seq, (**event).clone()));
+            found.push((*seq, unread(event)));
         }
     }
     found
+}
+
+/// An event as a list has it: as if it were kept as bytes alone.
+fn unread(event: &Event) -> Event {
+    Event {
+        source: event.source.clone(),
+        id: event.id.clone(),
+        kind: event.kind.clone(),
+        created: event.created,
+        received: event.received,
+        body: Value::Null,
+        raw: event.raw.clone(),
+        proof: event.proof.clone(),
+    }
 }
 
 fn size(item: &Item) -> usize {

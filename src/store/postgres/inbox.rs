@@ -229,7 +229,7 @@ pub(super) async fn waiting(link: &Link, now: Timestamp, limit: usize) -> Result
         Ok(DueTimer { id: text(&row, 0)?, timer })
     });
     Ok(Waiting {
-        entries: entries?.iter().map(entry).collect::<Result<_, _>>()?,
+        entries: entries?.iter().map(read_entry).collect::<Result<_, _>>()?,
         timers: timers.collect::<Result<_, Error>>()?,
         next_timer: get::<Option<i64>>(&next?, 0)?.map(from_ms),
     })
@@ -258,8 +258,10 @@ pub(super) async fn events(link: &Link, seqs: &[Seq]) -> Result<Vec<(Seq, Event)
         return Ok(Vec::new());
     }
     let sql = format!("SELECT {COLUMNS} FROM inbox WHERE seq = ANY($1) AND what = 0");
-    let mut found: HashMap<Seq, Event> =
-        only_events(link.rows(&sql, given![seqs.to_vec()]).await?)?.into_iter().collect();
+    let mut found: HashMap<Seq, Event> = only_events(link.rows(&sql, given![seqs.to_vec()]).await?)?
+        .into_iter()
+        .map(|(seq, event)| (seq, event.read()))
+        .collect();
     // In the order, and as often, as they were asked for.
     let mut left: HashMap<Seq, usize> = HashMap::new();
     seqs.iter().for_each(|seq| *left.entry(*seq).or_default() += 1);
@@ -345,7 +347,11 @@ pub(super) async fn is_echo(link: &Link, seq: Seq) -> Result<bool, Error> {
     row.map_or(Ok(false), |row| get(&row, 0))
 }
 
-/// One row of the inbox. One that isn't what was written is not passed off as it.
+fn read_entry(row: &Row) -> Result<Entry, Error> {
+    entry(row).map(|Entry { seq, item }| Entry { seq, item: item.read() })
+}
+
+/// One row of the inbox, its body not read. One that isn't what was written is not passed off as it.
 fn entry(row: &Row) -> Result<Entry, Error> {
     let seq: Seq = get(row, 0)?;
     let raw: &[u8] = row.try_get(9).map_err(rows::unreadable)?;
@@ -364,7 +370,7 @@ fn entry(row: &Row) -> Result<Entry, Error> {
         _ if !whole => None,
         COMMAND => serde_json::from_slice::<Command>(raw).ok().map(Item::Command),
         SIGNAL => serde_json::from_slice::<Signal>(raw).ok().map(Item::Signal),
-        _ => return Ok(Entry { seq, item: Item::Event(Box::new(event.read())) }),
+        _ => return Ok(Entry { seq, item: Item::Event(Box::new(event)) }),
     };
     Ok(Entry { seq, item: item.unwrap_or_else(|| Item::Event(Box::new(damaged(seq, event)))) })
 }

@@ -91,7 +91,7 @@ pub fn glance(address: &str, base: &Path, wanted: &Wanted<'_>) -> Result<Glance,
     let events = inbox::list(&conn, &EventFilter { limit: wanted.events, ..EventFilter::default() })?;
     Ok(Glance {
         docs: docs.into_iter().map(|(_, text)| text).collect(),
-        events: events.into_iter().map(|(_, event)| event).collect(),
+        events: events.into_iter().map(|(_, event)| event.read()).collect(),
     })
 }
 

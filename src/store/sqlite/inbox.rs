@@ -149,8 +149,8 @@ pub(super) fn waiting(conn: &Connection, now: Timestamp, limit: usize) -> Result
     while bytes < PAGE_BYTES_MAX
         && let Some(row) = rows.next()?
     {
-        let (entry, size) = entry(row)?;
-        entries.push(entry);
+        let (Entry { seq, item }, size) = entry(row)?;
+        entries.push(Entry { seq, item: item.read() });
         bytes += size;
     }
     let now_ms = now.as_millisecond();
@@ -175,13 +175,13 @@ pub(super) fn events(conn: &Connection, seqs: &[Seq]) -> Result<Vec<(Seq, Event)
         if let Some(row) = rows.next()?
             && let (Entry { item: Item::Event(event), .. }, _) = entry(row)?
         {
-            found.push((*seq, *event));
+            found.push((*seq, event.read()));
         }
     }
     Ok(found)
 }
 
-/// Lists events: window by window, so that no read holds the write-ahead log for long.
+/// Lists events, their bodies not read: window by window, so that no read holds the write-ahead log for long.
 pub(super) fn list(conn: &Connection, filter: &EventFilter) -> Result<Vec<(Seq, Event)>, Error> {
     let (oldest, newest): (Option<Seq>, Option<Seq>) =
         conn.query_row("SELECT (SELECT min(seq) FROM inbox), (SELECT max(seq) FROM inbox)", [], |row| {
@@ -249,7 +249,7 @@ pub(super) fn is_echo(conn: &Connection, seq: Seq) -> Result<bool, Error> {
     Ok(row.query_row(own, |row| row.get(0)).optional()?.unwrap_or(false))
 }
 
-/// One row of the inbox and the size of its body. A row that isn't what was written is not passed off as it.
+/// One row of the inbox, its body not read, and how long that is. A row that isn't what was written is not passed off as it.
 fn entry(row: &Row<'_>) -> Result<(Entry, usize), Error> {
     let seq: Seq = row.get(0)?;
     let what: i64 = row.get(1)?;
@@ -272,7 +272,7 @@ fn entry(row: &Row<'_>) -> Result<(Entry, usize), Error> {
         SIGNAL => serde_json::from_slice::<Signal>(raw).ok().map(Item::Signal),
         _ => {
             let text = |column| row.get_ref(column)?.as_str().map(str::to_owned).map_err(unreadable);
-            Some(Item::Event(Box::new(event(&text)?.read())))
+            Some(Item::Event(Box::new(event(&text)?)))
         }
     };
     let item = match item.filter(|_| whole) {

@@ -1,0 +1,94 @@
+//! What strangers and large bodies may cost in memory, seen from outside: the most that the process ever held.
+
+use std::net::SocketAddr;
+
+use tokio::task::JoinSet;
+
+use crate::support::app::{event, json, page_signature};
+use crate::support::folder::{CONFIG, Folder, SECRET};
+use crate::support::http_peer::HttpPeer;
+use crate::support::process::Process;
+use crate::support::raw::{Answer, Connection, exchange, post};
+
+const PATH: &str = "/webhooks/jewelmusic";
+
+/// A process that receives and plans nothing: its rules are broken.
+async fn receiving() -> (Folder, Process) {
+    let peer = HttpPeer::start().await;
+    let folder = Folder::new(CONFIG, &peer.url("/ledger"), "rules: 17\n");
+    let process = Process::start_with(folder.path(), "error,fanfare::cli::serve=info", &[]).await;
+    (folder, process)
+}
+
+/// A line of `/proc/PID/status`, in MiB.
+fn mib(process: &Process, line: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let found = status.lines().find(|found| found.starts_with(line)).unwrap();
+    found.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+}
+
+/// Sends all of each request but its last byte, then, once all have, that byte, and gives the answers.
+async fn together(address: SocketAddr, requests: Vec<Vec<u8>>) -> Vec<Answer> {
+    let mut sending = JoinSet::new();
+    for request in requests {
+        sending.spawn(async move {
+            let mut connection = Connection::open(address).await;
+            let (most, last) = request.split_at(request.len() - 1);
+            connection.send(most).await;
+            (connection, last.to_vec())
+        });
+    }
+    let held = sending.join_all().await;
+    let mut answers = Vec::new();
+    for (mut connection, last) in held {
+        connection.send(&last).await;
+        answers.push(connection.answer().await);
+    }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_large_bodies_of_strangers_cost_little() {
+    let (_folder, process) = receiving().await;
+    let before = mib(&process, "VmRSS");
+    let body = vec![b'a'; 1_000_000];
+    let forged = post(PATH, &[("X-JewelMusic-Signature", page_signature("no secret of ours", &body))], &body);
+    let unsigned = post::<&str>(PATH, &[], &body);
+    let refused = post(PATH, &[("X-JewelMusic-Signature", "sha256=00")], &body);
+    let flood = (0..1_000).map(|number| [&forged, &unsigned, &refused][number % 3].clone()).collect();
+    let answers = together(process.webhooks, flood).await;
+    let (most, after) = (mib(&process, "VmHWM"), mib(&process, "VmRSS"));
+    println!("{before} MiB before, {most} MiB at most, {after} MiB after");
+    let count = |status| answers.iter().filter(|answer| answer.status == status).count();
+    assert!(count(503) > 0 && count(401) > 300, "503: {}, 401: {}, 408: {}", count(503), count(401), count(408));
+    assert!(most - before < 128, "{before} MiB before, {most} MiB at most");
+    assert_eq!(json(process.admin, "/api/v1/status").await["inbox"]["head"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_four_large_bodies_of_small_objects_at_once_cost_little_more_than_their_bytes() {
+    let (_folder, process) = receiving().await;
+    let before = mib(&process, "VmRSS");
+    let large = |number: usize| {
+        let small = vec![r#"{"a":1}"#; 130_000].join(",");
+        let body = format!(r#"{{"id":"evt_{number}","type":"royalty.reported","data":[{small}]}}"#);
+        assert!(body.len() > 1_000_000 && body.len() <= 1 << 20);
+        post(PATH, &[("X-JewelMusic-Signature", page_signature(SECRET, body.as_bytes()))], body.as_bytes())
+    };
+    let answers = together(process.webhooks, (0..64).map(large).collect()).await;
+    let count = |status| answers.iter().filter(|answer| answer.status == status).count();
+    assert!(count(200) >= 48 && count(200) + count(503) == 64, "200: {}, 503: {}", count(200), count(503));
+    let most = mib(&process, "VmHWM");
+    println!("{before} MiB before, {most} MiB at most");
+    assert!(most - before < 256, "{before} MiB before, {most} MiB at most");
+
+    let page = format!("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", process.admin);
+    assert_eq!(exchange(process.admin, page.as_bytes()).await.status, 200);
+    assert_eq!(json(process.admin, "/api/v1/events?limit=1000").await[0]["type"], "royalty.reported");
+    println!("{} MiB at most with lists", mib(&process, "VmHWM"));
+    assert!(mib(&process, "VmHWM") - before < 256, "lists read no bodies");
+
+    let small = event("evt_small", "release.live");
+    let request = post(PATH, &[("X-JewelMusic-Signature", page_signature(SECRET, small.as_bytes()))], small.as_bytes());
+    assert_eq!(exchange(process.webhooks, &request).await.status, 200);
+}
