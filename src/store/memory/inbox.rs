@@ -7,8 +7,9 @@ use jiff::Timestamp;
 
 use super::ByEvent;
 use crate::event::{Entry, Event, EventId, Item, Seq};
+use crate::json::weight_read;
 use crate::store::life::whole;
-use crate::store::{Appended, CONFLICTS_MAX, Conflict, EventFilter, PAGE_BYTES_MAX};
+use crate::store::{Appended, CONFLICTS_MAX, Conflict, EventFilter, PAGE_BYTES_MAX, WAITING_BYTES_MAX};
 
 /// What is known of an event for longer than the event itself is kept.
 #[derive(Debug)]
@@ -81,10 +82,10 @@ impl Inbox {
         let mut entries = Vec::new();
         let mut bytes = 0;
         for (seq, (_, item)) in self.items.range(seq.saturating_add(1)..).take(limit) {
-            if bytes >= PAGE_BYTES_MAX {
+            bytes += size(item);
+            if bytes > WAITING_BYTES_MAX && !entries.is_empty() {
                 break;
             }
-            bytes += size(item);
             entries.push(Entry { seq: *seq, item: item.clone() });
         }
         entries
@@ -156,7 +157,7 @@ fn page<'i, T: 'i>(items: impl Iterator<Item = (&'i Seq, &'i (T, Item))>, filter
 
 fn size(item: &Item) -> usize {
     match item {
-        Item::Event(event) => event.raw.len(),
+        Item::Event(event) => weight_read(&event.raw),
         Item::Command(_) | Item::Signal(_) => 256,
     }
 }
