@@ -7,4 +7,5 @@ mod limits;
 mod log;
 mod month;
 mod places;
+mod rounds;
 mod tasks;

@@ -39,10 +39,7 @@ impl SizedRegex {
     ///
     /// # Errors
     /// As `build`, for the first limit that isn't too small.
-    pub fn compile(
-        most: usize,
-        build: impl Fn(usize) -> Result<Regex, regex::Error>,
-    ) -> Result<Self, regex::Error> {
+    pub fn compile(most: usize, build: impl Fn(usize) -> Result<Regex, regex::Error>) -> Result<Self, regex::Error> {
         let mut size = SIZE_LEAST;
         loop {
             match build(size) {

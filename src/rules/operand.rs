@@ -150,10 +150,7 @@ impl Operand {
 
     /// Whether it is compared with what is in a list or mapping, not with that as a whole.
     pub(super) fn compares_inside(&self) -> bool {
-        matches!(
-            self,
-            Operand::Value(Literal::List(_) | Literal::Map(_)) | Operand::Values(_) | Operand::Part(..)
-        )
+        matches!(self, Operand::Value(Literal::List(_) | Literal::Map(_)) | Operand::Values(_) | Operand::Part(..))
     }
 
     /// Whether it takes upper and lower case for the same.

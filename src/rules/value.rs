@@ -96,8 +96,7 @@ impl Literal {
             }
             (Literal::Text(_, Some(time)), Value::Number(_)) => time_of(value, zone) == Ok(*time),
             (Literal::List(list), Value::Array(others)) => {
-                list.len() == others.len()
-                    && list.iter().zip(others).all(|(literal, other)| literal.is(other, zone))
+                list.len() == others.len() && list.iter().zip(others).all(|(literal, other)| literal.is(other, zone))
             }
             (Literal::Map(map), Value::Object(others)) => {
                 map.len() == others.len()
