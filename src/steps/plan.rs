@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::batch::Batch;
 use self::beside::Beside;
-use self::round::Round;
+use self::round::{Done, Round};
 pub(super) use self::size::Size;
 use crate::clock::plus;
 use crate::config::Snapshot;
@@ -55,11 +55,12 @@ pub async fn step(live: &Live, now: Timestamp) -> Result<StepResult, store::Erro
     }
     let places = places(live, &snapshot);
     let beside = Beside::start(live, &lease);
-    let round = Round { live, lease, rules: &rules, places, batch: &batch, beside, noted: size.noted(), now };
-    let planned = round.run(&size).await;
+    let round = Round { live, lease, rules: &rules, places, batch: &batch, beside, size: &size, now };
+    let planned = round.run().await;
+    drop(round);
     match &planned {
-        Ok(left) => size.grow(*left),
-        Err(_) => size.shrink(&batch, live.clock.now().duration_since(now)),
+        Ok(Done { upto, left }) => size.grow(*upto, *left),
+        Err(error) => size.shrink(&batch, live.clock.now().duration_since(now), error),
     }
     size.keep(live);
     planned.map(|_| StepResult::Worked)

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 
 use super::batch::Batch;
 use super::beside::Beside;
-use super::size::{Mark, Size};
-use crate::event::{Command, Entry, Item};
-use crate::planner::ledger::DueTimer;
+use super::size::{Mark, Size, name_of_entry, name_of_timer};
+use crate::event::{Command, Entry, Item, Seq};
+use crate::planner::ledger::{DocChange, DueTimer};
 use crate::planner::why::{Decision, Outcome};
 use crate::planner::{self, Destinations, Entered, Fired, Inputs, Plan, What};
 use crate::rules::{Judgement, RuleSet};
@@ -18,7 +18,7 @@ use crate::store;
 use crate::store::PlannerLease;
 
 /// What is judged in one round takes about so many bytes; planning and storing it several times that.
-const JUDGED_BYTES_MAX: usize = 4 << 20;
+const JUDGED_BYTES_MAX: usize = 2 << 20;
 /// And about so many steps.
 const JUDGED_STEPS_MAX: u64 = 4_000_000;
 /// The last resort: a round that has judged for so long goes on with what it has.
@@ -37,9 +37,16 @@ pub(super) struct Round<'l> {
     pub places: Destinations,
     pub batch: &'l Batch,
     pub beside: Beside,
-    /// Whether it leaves a mark.
-    pub noted: bool,
+    pub size: &'l Size,
     pub now: Timestamp,
+}
+
+/// How far a round came.
+pub(super) struct Done {
+    /// The last entry that it planned.
+    pub upto: Option<Seq>,
+    /// Until when timers came due that stayed behind.
+    pub left: Option<Timestamp>,
 }
 
 /// What one round may still judge.
@@ -67,23 +74,27 @@ impl Room {
 }
 
 impl Round<'_> {
-    /// Plans what there is room for. Gives until when timers came due that stayed behind.
-    pub async fn run(&self, size: &Size) -> Result<Option<Timestamp>, store::Error> {
+    /// Plans what there is room for.
+    pub async fn run(&self) -> Result<Done, store::Error> {
         let (entries, timers) = (&self.batch.entries[..], &self.batch.timers[..]);
-        if size.is_alone() {
-            self.plan_alone(size, entries, timers).await?;
-            return Ok(self.left(entries.len(), timers.len()));
+        if self.size.is_stale() {
+            self.change(Mark::clear()).await?;
         }
-        if self.noted {
-            self.note(&size.mark(self.batch)).await?;
-        }
-        match self.plan(entries, timers).await? {
-            Some((planned, fired)) => Ok(self.left(planned, fired)),
-            None => {
-                self.plan_alone(size, entries, timers).await?;
-                Ok(self.left(entries.len(), timers.len()))
+        if !self.size.is_alone() {
+            if self.size.noted() {
+                self.change(self.size.mark(&self.live.holder, self.batch, None).set()).await?;
+            }
+            if let Some((planned, fired)) = self.plan(entries, timers).await? {
+                return Ok(self.done(planned, fired));
             }
         }
+        self.plan_alone(entries, timers).await?;
+        Ok(self.done(entries.len(), timers.len()))
+    }
+
+    fn done(&self, entries: usize, timers: usize) -> Done {
+        let last = entries.checked_sub(1).and_then(|last| self.batch.entries.get(last));
+        Done { upto: last.map(|entry| entry.seq), left: self.left(entries, timers) }
     }
 
     /// Until when timers came due that stayed behind, after so many entries and timers were planned.
@@ -105,12 +116,9 @@ impl Round<'_> {
     }
 
     /// Plans one by one, so that only what can't be coped with is parked.
-    async fn plan_alone(&self, size: &Size, entries: &[Entry], timers: &[DueTimer]) -> Result<(), store::Error> {
+    async fn plan_alone(&self, entries: &[Entry], timers: &[DueTimer]) -> Result<(), store::Error> {
         for entry in entries {
-            let name = format!("entry {}", entry.seq);
-            let died = size.died_of(&name);
-            if died || !self.try_alone(&name, std::slice::from_ref(entry), &[]).await? {
-                let reason = if died { DIED } else { PANICKED };
+            if let Some(reason) = self.try_alone(&name_of_entry(entry), std::slice::from_ref(entry), &[]).await? {
                 if let Item::Event(event) = &entry.item {
                     self.live.telemetry.parked(&event.id, reason);
                 }
@@ -119,10 +127,7 @@ impl Round<'_> {
             }
         }
         for timer in timers {
-            let name = format!("timer {}", timer.id);
-            let died = size.died_of(&name);
-            if died || !self.try_alone(&name, &[], std::slice::from_ref(timer)).await? {
-                let reason = if died { DIED } else { PANICKED };
+            if let Some(reason) = self.try_alone(&name_of_timer(timer), &[], std::slice::from_ref(timer)).await? {
                 let inputs = Inputs { timers: vec![Fired::parked(timer, reason)], ..self.inputs(&[], &[]) };
                 self.decide(inputs).await?;
             }
@@ -130,16 +135,25 @@ impl Round<'_> {
         Ok(())
     }
 
-    async fn try_alone(&self, name: &str, entries: &[Entry], timers: &[DueTimer]) -> Result<bool, store::Error> {
-        if self.noted {
-            self.note(&Mark::alone(name)).await?;
+    /// Plans one thing. Gives why it is to be parked, if it is.
+    async fn try_alone(
+        &self,
+        name: &str,
+        entries: &[Entry],
+        timers: &[DueTimer],
+    ) -> Result<Option<&'static str>, store::Error> {
+        if self.size.is_culprit(name) {
+            return Ok(Some(DIED));
         }
-        Ok(self.plan(entries, timers).await?.is_some())
+        if self.size.noted() {
+            self.change(self.size.mark(&self.live.holder, self.batch, Some(name)).set()).await?;
+        }
+        Ok(self.plan(entries, timers).await?.is_none().then_some(PANICKED))
     }
 
-    /// Leaves a mark of what is planned next.
-    async fn note(&self, mark: &Mark) -> Result<(), store::Error> {
-        let plan = Plan { docs: vec![mark.set()], ..Plan::default() };
+    /// Changes one document.
+    async fn change(&self, doc: DocChange) -> Result<(), store::Error> {
+        let plan = Plan { docs: vec![doc], ..Plan::default() };
         self.live.store.commit(&self.lease, plan, self.now).await.map(drop)
     }
 
@@ -194,7 +208,7 @@ impl Round<'_> {
 
     async fn commit(&self, mut plan: Plan, (entries, timers): (usize, usize)) -> Result<(), store::Error> {
         let outcomes = plan.whys.iter().flat_map(counted).collect::<Vec<_>>();
-        if self.noted {
+        if self.size.noted() {
             plan.docs.push(Mark::clear());
         }
         let made = self.live.store.commit(&self.lease, plan, self.now).await?;
