@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::batch::Batch;
 use self::beside::Beside;
+pub(super) use self::beside::on_a_thread;
 use self::round::{Done, Round};
 pub(super) use self::size::Size;
 use crate::clock::plus;

@@ -277,6 +277,7 @@ async fn three_hundred_rules_that_miss_a_thousand_waiting_events_take_less_than_
     let (most, now) = memory(&process);
     println!("{most} MiB at most, {now} MiB now");
     assert!(most < 128, "{most} MiB");
+    assert!(now <= most && now < 100, "{now} MiB afterwards");
     assert_eq!(peer.requests().len(), EVENTS);
     let log = process.kill().await;
     assert!(!log.contains("panicked") && !log.contains("the process ended"), "{log}");

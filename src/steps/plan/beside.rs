@@ -1,9 +1,12 @@
 //! What goes on beside judging: the runtime's other work, and the lease, which is prolonged while a round takes long.
 
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::clock::plus;
@@ -12,9 +15,29 @@ use crate::store::PlannerLease;
 
 /// How often the lease is looked at: each lasts for four of these.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Budgets end judging long before. Should something escape them, the process ends: it can't be stopped otherwise, and
-/// after the next start it is found and set aside.
+/// Budgets end judging long before. Should something escape them, the lease is let go of, so that another plans; that this
+/// process stalls is told by its own watch.
 const JUDGING_MAX: Duration = Duration::from_secs(120);
+
+/// Does the planner's work on a thread of its own: judging takes none of the runtime's, and what it takes of memory is used
+/// again by the next round, not held by many threads. It ends as the work does, with its panic if it has one.
+pub(in crate::steps) async fn on_a_thread(work: impl Future<Output = ()> + Send + 'static) {
+    let (end, ended) = oneshot::channel();
+    let runtime = Handle::current();
+    let planner = std::thread::Builder::new().name("planner".into()).spawn(move || {
+        let done = catch_unwind(AssertUnwindSafe(|| runtime.block_on(work)));
+        // Where nobody waits any more, nobody need know.
+        let _ = end.send(done);
+    });
+    match planner {
+        Err(error) => resume_unwind(Box::new(format!("can't start the planner's thread: {error}"))),
+        Ok(_) => {
+            if let Ok(Err(panic)) = ended.await {
+                resume_unwind(panic);
+            }
+        }
+    }
+}
 
 /// Beside a round; it ends with it.
 pub(super) struct Beside {
@@ -36,7 +59,7 @@ impl Beside {
                     let began = *since.lock().unwrap_or_else(PoisonError::into_inner);
                     if began.is_some_and(|began| began.elapsed() > JUDGING_MAX) {
                         tracing::error!(
-                            "planning does not come to an end; the process ends, and goes on after its next start"
+                            "planning does not come to an end: another may plan"
                         );
                         return;
                     }

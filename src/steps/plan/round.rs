@@ -18,7 +18,7 @@ use crate::store;
 use crate::store::PlannerLease;
 
 /// What is judged in one round takes about so many bytes; planning and storing it several times that.
-const JUDGED_BYTES_MAX: usize = 2 << 20;
+const JUDGED_BYTES_MAX: usize = 4 << 20;
 /// And about so many steps.
 const JUDGED_STEPS_MAX: u64 = 4_000_000;
 /// The last resort: a round that has judged for so long goes on with what it has.
