@@ -250,7 +250,8 @@ fn short(value: &Value, depth: usize, left: &mut usize) -> Value {
         Value::Object(members) => {
             let mut shown = Map::new();
             for (key, member) in members.iter().take(SHOWN_MAX) {
-                let key = key.chars().take(TEXT_MAX).collect();
+                let key: String = key.chars().take(TEXT_MAX).collect();
+                *left = left.saturating_sub(key.len());
                 shown.insert(key, short(member, depth - 1, left));
             }
             if members.len() > SHOWN_MAX {

@@ -44,14 +44,14 @@ fn the_dearest_tests_on_the_largest_event_fail_within_bearable_time() {
         ("$.data.digits", "{matches: '(?:[01]{1,40}){1,40}x'}".to_owned()),
         ("$.data.digits", "{matches: '[01]*1[01]{200}x'}".into()),
         ("$.data.digits", "{glob: '*0*1*0*1*0*1*0*1*0*1*x'}".into()),
-        ("$.data.accents", "{contains: é, ignore_case: true}".replace('é', "é!")),
+        ("$.data.accents", "{contains: é!, ignore_case: true}".into()),
         ("$.data.accents", "{length: 1}".into()),
         ("$.data.long", "{contains: é!, ignore_case: true}".into()),
-        ("$.data.long", "{eq: ['é'], ignore_case: true}".into()),
+        ("$.data.long", "{eq: [é]}".into()),
         ("'$.data.names[*]'", format!("{{in: {near}}}")),
         ("'$.data.names[*]'", format!("{{in: {times}}}")),
         ("'$.data.names[*]'", "{every: {none: {starts_with: Artist}}}".into()),
-        ("'$..*'", "{none: {matches: 'x{50}'}}".into()),
+        ("'$..*'", "{matches: 'x{50}'}".into()),
         ("\"$..[?search(@, '(?:[01]{1,20}){1,20}x')]\"", "1".into()),
     ];
     for (on, test) in cases {
@@ -79,7 +79,7 @@ fn a_light_pattern_reads_a_long_text_to_its_end() {
 fn all_rules_together_have_a_budget_and_those_that_ask_little_still_come_out() {
     let mut text = String::from("rules:\n");
     for number in 0..300 {
-        let when = "{$.data.digits: {matches: '[01]*1[01]{30}x'}}";
+        let when = format!("{{$.data.digits: {{matches: '{}'}}}}", "y".repeat(60));
         writeln!(text, "  - {{name: r{number}, events: '*', when: {when}, actions: {{to: t}}}}").unwrap();
     }
     text.push_str("  - {name: last, events: '*', actions: {to: t}}\n");
@@ -89,12 +89,12 @@ fn all_rules_together_have_a_budget_and_those_that_ask_little_still_come_out() {
     assert!(began.elapsed() < 2 * BEARABLE, "{:?}", began.elapsed());
     assert_eq!(judged.len(), 301);
     assert_eq!(judged.last().unwrap().held, Some(Held::Held));
-    assert_eq!(judged[299].held, Some(Held::Failed));
+    assert_eq!((judged[0].held, judged[299].held), (Some(Held::Missed), Some(Held::Failed)));
 }
 
 #[test]
 fn reasons_stay_small_whatever_stands_in_the_event() {
-    let wide: Value = (0..50).map(|n| (format!("{n}{}", "k".repeat(200)), json!(["v".repeat(500); 30]))).collect();
+    let wide: Value = (0..50).map(|n| (format!("{n}{}", "k".repeat(200)), json!(vec!["v".repeat(500); 30]))).collect();
     let event = live(json!({"wide": [wide], "number": 1}));
     let rules = rules(&rule("$.data", "{contains: x}", 1));
     let why = json!(rules.judge(&event)[0].why).to_string();
