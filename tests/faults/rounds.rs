@@ -222,9 +222,9 @@ fn misses(count: usize) -> String {
     let mut rules = EVERYTHING.replace("'*'", "release.live");
     for number in 0..count {
         let when = format!("{{$.data.label: {{eq: none-{number}}}, $.data.release_id: {{starts_with: 'x{number}'}}}}");
-        write!(
+        writeln!(
             rules,
-            "  - {{name: miss-{number}, events: 'release.*', when: {when}, actions: [{{to: ledger, text: x}}]}}\n"
+            "  - {{name: miss-{number}, events: 'release.*', when: {when}, actions: [{{to: ledger, text: x}}]}}"
         )
         .unwrap();
     }
@@ -289,6 +289,11 @@ async fn while_five_thousand_rules_judge_what_waits_webhooks_are_answered_within
     let folder = Folder::new(CONFIG, &peer.url("/ledger"), &misses(5000));
     fill(&folder, 20, "release.submitted").await;
     let process = Process::start(folder.path()).await;
+    while_it_moves("the first is planned", async || {
+        let planned = json(process.admin, "/api/v1/status").await["inbox"]["planned"].as_i64();
+        if planned > Some(0) { Ok(()) } else { Err(()) }
+    })
+    .await;
     let mut slowest = Duration::ZERO;
     for number in 0..100 {
         let began = Instant::now();
