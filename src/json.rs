@@ -25,6 +25,30 @@ pub fn read(raw: &[u8]) -> Option<Document> {
     read_text(text).or_else(|| read_text(&without_lone_surrogates(text)?))
 }
 
+/// About how many bytes a JSON text takes once it is read, the text itself included: many small values take a hundred
+/// times their text.
+pub fn weight_read(raw: &[u8]) -> usize {
+    let structure = raw.iter().map(|byte| match byte {
+        b'{' => 400,
+        b'[' => 300,
+        b',' | b':' => 140,
+        _ => 2,
+    });
+    structure.sum()
+}
+
+/// About how many bytes a value takes.
+pub fn weight(value: &Value) -> usize {
+    let inner = match value {
+        Value::Null | Value::Bool(_) => 0,
+        Value::Number(number) => number.as_str().len(),
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Object(members) => members.iter().map(|(key, member)| 64 + key.len() + weight(member)).sum(),
+    };
+    size_of::<Value>() + inner
+}
+
 fn read_text(text: &str) -> Option<Document> {
     let mut doubled = Vec::new();
     let mut reader = serde_json::Deserializer::from_str(text);

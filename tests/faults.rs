@@ -8,4 +8,5 @@ mod log;
 mod memory;
 mod month;
 mod places;
+mod rounds;
 mod tasks;

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+mod budgets;
 mod globs;
 mod judging;
 mod parsing;

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use super::functions::{FOREIGN_LEN_MAX, compile_foreign};
+use super::functions::{FOREIGN_LEN_MAX, compile_foreign, foreign_steps};
 use super::plan::{Comparison, Filter, From, Literal, Operand, Pattern, Query, Segment, Selector};
 use super::{BYTES_A_STEP, Exceeded};
 use crate::decimal::Decimal;
@@ -53,7 +53,11 @@ enum Number<'a> {
 
 impl<'v> Eval<'v, '_> {
     fn spend(&mut self, steps: usize) -> Result<(), Exceeded> {
-        *self.steps = self.steps.checked_sub(steps as u64).ok_or_else(|| {
+        self.spend_all(steps as u64)
+    }
+
+    fn spend_all(&mut self, steps: u64) -> Result<(), Exceeded> {
+        *self.steps = self.steps.checked_sub(steps).ok_or_else(|| {
             *self.steps = 0;
             Exceeded
         })?;
@@ -263,7 +267,10 @@ impl<'v> Eval<'v, '_> {
     fn matches(&mut self, text: &str, pattern: &Pattern, current: &'v Value) -> Result<bool, Exceeded> {
         self.read(text)?;
         match pattern {
-            Pattern::Written(regex) => Ok(regex.is_match(text)),
+            Pattern::Written(pattern) => {
+                self.spend_all(pattern.steps(text.len()))?;
+                Ok(pattern.regex.is_match(text))
+            }
             Pattern::Never => Ok(false),
             Pattern::Foreign(operand, extent) => {
                 let pattern = self.operand(operand, current)?;
@@ -272,6 +279,7 @@ impl<'v> Eval<'v, '_> {
                     return Ok(false);
                 }
                 self.spend(COMPILE_STEPS)?;
+                self.spend_all(foreign_steps(text.len()))?;
                 Ok(compile_foreign(pattern, *extent).is_some_and(|regex| regex.is_match(text)))
             }
         }

@@ -4,6 +4,11 @@ use regex::{Regex, RegexBuilder};
 
 /// The most memory that a compiled pattern may take, in bytes.
 const SIZE_MAX: usize = 1 << 20;
+/// The size that is tried first. Most patterns fit it.
+const SIZE_LEAST: usize = 1 << 9;
+/// How many times a byte of text may meet a byte of a compiled pattern in one step. At worst each meets each: that takes
+/// 150 ns for a byte of text and a KiB of pattern, and so a microsecond for a step.
+const MEETINGS_A_STEP: u64 = 1 << 13;
 /// The same for a pattern that comes from a document.
 const FOREIGN_SIZE_MAX: usize = 32 << 10;
 /// The longest pattern that a document may bring, in bytes.
@@ -20,9 +25,48 @@ pub(super) enum Extent {
     Part,
 }
 
+/// A pattern with the memory that it takes once compiled, in bytes.
+#[derive(Debug, Clone)]
+pub struct SizedRegex {
+    /// The pattern.
+    pub regex: Regex,
+    /// At most this.
+    pub size: usize,
+}
+
+impl SizedRegex {
+    /// Compiles under growing limits, the last of them `most`: what a pattern takes is not told, but that it fits is.
+    ///
+    /// # Errors
+    /// As `build`, for the first limit that isn't too small.
+    pub fn compile(most: usize, build: impl Fn(usize) -> Result<Regex, regex::Error>) -> Result<Self, regex::Error> {
+        let mut size = SIZE_LEAST;
+        loop {
+            match build(size) {
+                Err(regex::Error::CompiledTooBig(_)) if size < most => size = (2 * size).min(most),
+                built => return built.map(|regex| Self { regex, size }),
+            }
+        }
+    }
+
+    /// The steps that looking for it in so many bytes may take at worst.
+    pub fn steps(&self, bytes: usize) -> u64 {
+        steps(self.size, bytes)
+    }
+}
+
+fn steps(size: usize, bytes: usize) -> u64 {
+    (size as u64).saturating_mul(bytes as u64) / MEETINGS_A_STEP
+}
+
+/// The same for a pattern that a document brought.
+pub(super) fn foreign_steps(bytes: usize) -> u64 {
+    steps(FOREIGN_SIZE_MAX, bytes)
+}
+
 /// Compiles a pattern that is written in the path. The error says what is wrong, in one line.
-pub(super) fn compile(pattern: &str, extent: Extent) -> Result<Regex, String> {
-    build(pattern, extent, SIZE_MAX).map_err(|error| match error {
+pub(super) fn compile(pattern: &str, extent: Extent) -> Result<SizedRegex, String> {
+    SizedRegex::compile(SIZE_MAX, |size| build(pattern, extent, size)).map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => "the pattern is too large".to_owned(),
         error => error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
     })

@@ -9,6 +9,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+pub use self::functions::SizedRegex;
 pub use self::gaps::Gap;
 use self::plan::{Query, Segment, Selector};
 
@@ -19,8 +20,8 @@ mod lex;
 mod mistakes;
 mod plan;
 
-/// The steps that one evaluation may take: one for each node visited, and one for each [`BYTES_A_STEP`] of a text or
-/// number that is read.
+/// The steps that one evaluation may take: one for each node visited, one for each [`BYTES_A_STEP`] of a text or number
+/// that is read, and for a pattern by its compiled size times the text that it is looked for in.
 pub const STEPS: u64 = 100_000;
 
 /// How many bytes of a text count as one step.

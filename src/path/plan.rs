@@ -3,9 +3,8 @@
 
 use jsonpath_rust::parser::errors::JsonPathError;
 use jsonpath_rust::parser::{model, parse_json_path};
-use regex::Regex;
 
-use super::functions::{self, Extent};
+use super::functions::{self, Extent, SizedRegex};
 use super::lex::{self, Kind, Token};
 use super::{PathError, mistakes};
 use crate::decimal::Decimal;
@@ -97,7 +96,7 @@ pub(super) enum Literal {
 
 #[derive(Debug)]
 pub(super) enum Pattern {
-    Written(Regex),
+    Written(SizedRegex),
     /// A literal that is no text: nothing matches.
     Never,
     /// From the document.

@@ -12,6 +12,12 @@ use serde_json::Value;
 use super::Held;
 use super::operand::Operand;
 use super::operator::{Holds, Operator};
+use super::value::text_of;
+
+/// How many bytes of a text count as one step.
+pub(super) const BYTES_A_STEP: usize = 32;
+/// The same where case is ignored and the text is not plain ASCII.
+const FOLDED_BYTES_A_STEP: usize = 8;
 
 /// A compiled test.
 #[derive(Debug, Clone)]
@@ -57,6 +63,8 @@ pub struct Look<'a> {
     pub received: Timestamp,
     /// The steps that the rule has left for this event.
     pub steps: &'a mut u64,
+    /// Whether anybody reads why a test missed: hints cost more than the test itself.
+    pub hints: bool,
 }
 
 impl Look<'_> {
@@ -65,6 +73,14 @@ impl Look<'_> {
         let left = self.steps.checked_sub(steps);
         *self.steps = left.unwrap_or(0);
         left.is_some()
+    }
+
+    /// Does something whose hints nobody reads.
+    pub fn without_hints<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let hints = std::mem::replace(&mut self.hints, false);
+        let done = work(self);
+        self.hints = hints;
+        done
     }
 }
 
@@ -129,25 +145,25 @@ impl Check {
 
     /// One node must pass the whole test.
     fn on_one_of(&self, nodes: &[&Value], look: &mut Look<'_>) -> Outcome {
-        if nodes.is_empty() {
-            return Outcome::missed("selects nothing".to_owned());
+        match nodes {
+            [] => Outcome::missed("selects nothing".to_owned()),
+            [node] => self.on_node(node, look),
+            // Why one of several missed says little about the others.
+            nodes => look.without_hints(|look| self.on_one_of_several(nodes, look)),
         }
-        let mut worst: Option<Outcome> = None;
+    }
+
+    fn on_one_of_several(&self, nodes: &[&Value], look: &mut Look<'_>) -> Outcome {
+        let mut failed = None;
         for node in nodes {
             let outcome = self.on_node(node, look);
-            match (outcome.held, worst.as_ref().map(|worst| worst.held)) {
-                (Held::Held, _) => return outcome,
-                (_, None) | (Held::Failed, Some(Held::Missed)) => worst = Some(outcome),
-                _ => {}
+            match outcome.held {
+                Held::Held => return outcome,
+                Held::Failed => failed = failed.or(Some(outcome)),
+                Held::Missed => {}
             }
         }
-        let several = nodes.len() > 1;
-        match worst {
-            // Why one of several missed says little about the others.
-            Some(missed) if several && missed.held == Held::Missed => Outcome::missed(None),
-            Some(outcome) => outcome,
-            None => Outcome::of(false),
-        }
+        failed.unwrap_or_else(|| Outcome::of(false))
     }
 
     /// On one node: all operators must hold.
@@ -155,7 +171,7 @@ impl Check {
         let mut outcomes = Vec::with_capacity(self.parts.len());
         for (operator, operand) in &self.parts {
             outcomes.push(match operator.holds {
-                Holds::Node(holds) if look.spend(cost(node, operand)) => holds(operand, node, look),
+                Holds::Node(holds) if *look.steps > 0 && look.spend(cost(node, operand)) => holds(operand, node, look),
                 Holds::Node(_) => Outcome::failed(EXCEEDED),
                 Holds::Nodes(holds) => holds(operand, &[node], look),
             });
@@ -171,13 +187,34 @@ fn together(outcomes: Vec<Outcome>) -> Outcome {
     Outcome { held, note: decisive.and_then(|outcome| outcome.note) }
 }
 
-/// What it costs to run an operator on a value: a step for each 32 bytes or element that it may read.
+/// What it costs to run an operator on a value: steps by what it may walk at worst. One takes less than a microsecond.
 fn cost(value: &Value, operand: &Operand) -> u64 {
-    let size = match value {
-        Value::String(text) => text.len() / 32,
-        Value::Array(items) => items.len(),
-        Value::Object(members) => members.len(),
+    let walked = match (value, operand) {
+        (Value::Array(_) | Value::Object(_), operand) if operand.compares_inside() => inside(value, operand),
+        (Value::Array(items), _) => items.len() as u64,
+        (Value::Object(members), _) => members.len() as u64,
+        (value, operand) => text_of(value).map_or(0, |text| read(text, operand)),
+    };
+    let searched = match operand {
+        Operand::Regex(regex) => text_of(value).map_or(0, |text| regex.steps(text.len())),
         _ => 0,
     };
-    (1 + size as u64).saturating_mul(operand.weight())
+    walked.saturating_add(1).saturating_mul(operand.weight()).saturating_add(searched)
+}
+
+/// What reading a text costs. Taking upper and lower case for the same is dear where the text is not plain.
+fn read(text: &str, operand: &Operand) -> u64 {
+    let bytes = if operand.folds() && !text.is_ascii() { FOLDED_BYTES_A_STEP } else { BYTES_A_STEP };
+    (text.len() / bytes) as u64
+}
+
+/// What reading all that is in a list or mapping costs.
+fn inside(value: &Value, operand: &Operand) -> u64 {
+    match value {
+        Value::Array(items) => items.iter().map(|item| 1 + inside(item, operand)).sum(),
+        Value::Object(members) => {
+            members.iter().map(|(key, member)| 1 + read(key, operand) + inside(member, operand)).sum()
+        }
+        _ => text_of(value).map_or(0, |text| read(text, operand)),
+    }
 }

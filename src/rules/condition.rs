@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::check::{Check, EXCEEDED, Outcome};
-use super::reading::{Budget, Reading, shortened};
+use super::reading::{Budget, Reading};
 use super::{Held, Name, Why};
 use crate::problem::Location;
 
@@ -108,7 +108,7 @@ impl Tree {
 impl Test {
     fn judge(&self, reading: &mut Reading<'_>, budget: &mut Budget) -> Why {
         let (values, mut outcome) = match reading.select(&self.on, budget) {
-            Ok(nodes) => (shortened(&nodes), self.check.on_nodes(&nodes, &mut reading.look(budget))),
+            Ok(nodes) => (reading.shown(&nodes), self.check.on_nodes(&nodes, &mut reading.look(budget))),
             Err(_) => (Vec::new(), Outcome::failed(EXCEEDED)),
         };
         if values.is_empty()
@@ -123,12 +123,36 @@ impl Test {
             test: self.check.words().clone(),
             values,
             held: outcome.held,
-            note: outcome.note,
+            note: outcome.note.map(noted),
         }
     }
 }
 
+/// The longest hint, in characters: a value in it may be as long as an event.
+const NOTE_MAX: usize = 400;
+
+fn noted(note: String) -> String {
+    match note.char_indices().nth(NOTE_MAX) {
+        Some((end, _)) => format!("{}…", note.get(..end).unwrap_or_default()),
+        None => note,
+    }
+}
+
 impl Why {
+    /// About how many bytes it takes.
+    pub fn weight(&self) -> usize {
+        match self {
+            Why::All { all: parts, .. } | Why::Any { any: parts, .. } => {
+                32 + parts.iter().map(Why::weight).sum::<usize>()
+            }
+            Why::Not { not, .. } => 32 + not.weight(),
+            Why::Test { values, note, .. } => {
+                let hint = note.as_ref().map_or(0, String::len);
+                size_of::<Why>() + hint + values.iter().map(crate::json::weight).sum::<usize>()
+            }
+        }
+    }
+
     /// How it came out.
     pub fn held(&self) -> Held {
         match self {

@@ -11,6 +11,9 @@ use super::Rule;
 
 /// The most types whose candidates are kept.
 const TYPES_MAX: usize = 4096;
+/// The most candidates that are kept, of all types together: where thousands of rules have wildcards, each type has as
+/// many.
+const CANDIDATES_MAX: usize = 1 << 17;
 
 /// Which rules a type reaches.
 ///
@@ -24,7 +27,11 @@ pub(crate) struct Index {
     own: RwLock<Known>,
 }
 
-type Known = HashMap<Arc<str>, Arc<[Candidate]>>;
+#[derive(Default)]
+struct Known {
+    by_type: HashMap<Arc<str>, Arc<[Candidate]>>,
+    candidates: usize,
+}
 
 /// The enabled rules, by their places in the set.
 #[derive(Default)]
@@ -52,15 +59,16 @@ impl Index {
     /// The rules that a type reaches, in their order.
     pub(crate) fn of(&self, rules: &[Rule], kind: &Arc<str>, own: bool) -> Arc<[Candidate]> {
         let known = if own { &self.own } else { &self.foreign };
-        if let Some(candidates) = known.read().unwrap_or_else(PoisonError::into_inner).get(kind) {
+        if let Some(candidates) = known.read().unwrap_or_else(PoisonError::into_inner).by_type.get(kind) {
             return candidates.clone();
         }
         let candidates = self.find(rules, kind, own);
         let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= TYPES_MAX {
-            known.clear();
+        known.candidates += candidates.len();
+        if known.by_type.len() >= TYPES_MAX || known.candidates > CANDIDATES_MAX {
+            *known = Known { candidates: candidates.len(), ..Known::default() };
         }
-        known.insert(kind.clone(), candidates.clone());
+        known.by_type.insert(kind.clone(), candidates.clone());
         candidates
     }
 

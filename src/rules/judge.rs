@@ -16,6 +16,8 @@ use crate::event::{Event, MISSING};
 
 /// The longest key of a case, throttle or digest, in bytes; a longer one is cut and told apart by a hash.
 const KEY_MAX: usize = 256;
+/// About what planning one message takes, in bytes.
+const MESSAGE_BYTES: usize = 512;
 
 impl RuleSet {
     /// What each rule that listens to this event makes of it; rules whose globs don't accept it are left out.
@@ -43,10 +45,11 @@ impl RuleSet {
     pub fn judge_rule<'r>(&'r self, rule: &'r Rule, event: &Event) -> Judgement<'r> {
         let (root, zone) = (event.root(), self.zone());
         let mut reading = Reading::new(event, &root, &zone);
-        let mut budget = Budget::new();
+        let mut budget = reading.budget();
         let mut judgement = Judgement::of(rule);
         rule.judge_event(&mut reading, &mut budget, &mut judgement);
         judgement.on_close = judge_actions(&rule.on_close, &mut reading, &mut budget);
+        judgement.steps = reading.done(&budget);
         judgement
     }
 
@@ -58,7 +61,9 @@ impl RuleSet {
         let mut found = Map::new();
         for (word, name) in &self.names {
             let one = name.queries(&event.source).iter().all(|query| query.path.is_singular());
-            let nodes = reading.select(name, &mut Budget::new()).unwrap_or_default();
+            let mut budget = reading.budget();
+            let nodes = reading.select(name, &mut budget).unwrap_or_default();
+            reading.done(&budget);
             let value = match (&*nodes, one) {
                 ([], _) => Value::Null,
                 ([node], true) => (*node).clone(),
@@ -73,7 +78,8 @@ impl RuleSet {
     pub fn holds(&self, condition: &Condition, event: &Event) -> (Held, Why) {
         let (root, zone) = (event.root(), self.zone());
         let mut reading = Reading::new(event, &root, &zone);
-        let why = condition.judge(&mut reading, &mut Budget::new());
+        let mut budget = reading.budget();
+        let why = condition.judge(&mut reading, &mut budget);
         (why.held(), why)
     }
 
@@ -85,7 +91,7 @@ impl RuleSet {
 
 impl Rule {
     fn judge(&self, candidate: &Candidate, reading: &mut Reading<'_>) -> Judgement<'_> {
-        let mut budget = Budget::new();
+        let mut budget = reading.budget();
         let mut judgement = Judgement::of(self);
         if candidate.events {
             self.judge_event(reading, &mut budget, &mut judgement);
@@ -96,6 +102,7 @@ impl Rule {
             judgement.why = why;
         }
         self.judge_closers(candidate, reading, &mut budget, &mut judgement);
+        judgement.steps = reading.done(&budget);
         judgement
     }
 
@@ -136,6 +143,13 @@ impl Rule {
 }
 
 impl<'r> Judgement<'r> {
+    /// About how many bytes it takes, with the messages that it asks for.
+    pub fn weight(&self) -> usize {
+        let whys = self.why.iter().chain(&self.closes_why).map(Why::weight).sum::<usize>();
+        let actions = self.actions.iter().chain(&self.on_close).map(ActionJudgement::weight).sum::<usize>();
+        size_of::<Self>() + whys + actions
+    }
+
     /// Nothing judged as yet.
     fn of(rule: &'r Rule) -> Self {
         Self {
@@ -148,6 +162,7 @@ impl<'r> Judgement<'r> {
             closes_why: None,
             on_close: Vec::new(),
             arrived: false,
+            steps: 0,
         }
     }
 }
@@ -161,7 +176,8 @@ impl FileMute {
         let Some(when) = &self.when else { return Held::Held };
         let root = event.root();
         let mut reading = Reading::new(event, &root, &self.zone);
-        when.judge(&mut reading, &mut Budget::new()).held()
+        let mut budget = reading.budget();
+        when.judge(&mut reading, &mut budget).held()
     }
 }
 
@@ -176,6 +192,13 @@ fn judge_actions<'r>(
         one.held = Held::Missed;
     }
     judged
+}
+
+impl ActionJudgement<'_> {
+    fn weight(&self) -> usize {
+        let asked = if self.held == Held::Held { self.action.to.len() * MESSAGE_BYTES } else { 0 };
+        size_of::<Self>() + self.why.as_ref().map_or(0, Why::weight) + asked
+    }
 }
 
 impl Action {
@@ -216,6 +239,7 @@ impl KeySpec {
                 [] => return Err(format!("`{path}` selects nothing")),
                 [Value::Bool(truth)] => truth.to_string(),
                 [value] => match text_of(value) {
+                    Some(text) if budget.read(text).is_err() => return Err(format!("`{path}` is too long for a key")),
                     Some(text) if text.trim().is_empty() => return Err(format!("`{path}` is empty")),
                     Some(text) => comparable(text, false).into_owned(),
                     None => return Err(format!("`{path}` is {}", kind_of(value))),

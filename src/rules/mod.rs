@@ -367,6 +367,8 @@ pub struct Judgement<'r> {
     pub on_close: Vec<ActionJudgement<'r>>,
     /// Whether it counts as what a `missing` rule waits for.
     pub arrived: bool,
+    /// The steps that it took, those that it shared with rules before it left out.
+    pub steps: u64,
 }
 
 /// What became of one action of a rule that holds.

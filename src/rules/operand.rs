@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use regex::Regex;
 use serde_json::Value;
 
 use super::check::{Check, Look};
 use super::glob::Glob;
 use super::value::{LIST_HINT, Literal, Text, comparable};
 use crate::decimal::Decimal;
+use crate::path::SizedRegex;
 
 /// What kind of operand an operator takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +71,7 @@ pub enum Operand {
     /// A time.
     Time(Timestamp),
     /// A regular expression.
-    Regex(Box<Regex>),
+    Regex(Box<SizedRegex>),
     /// A glob, and whether case is ignored.
     Glob(Glob, bool),
     /// A text.
@@ -119,7 +119,7 @@ impl Values {
             Value::String(text) => self.texts.contains(&*comparable(text, false)),
             _ => false,
         };
-        among_texts || self.others.iter().any(|other| other.equals(value, look.zone).is_ok())
+        among_texts || self.others.iter().any(|other| other.is(value, look.zone))
     }
 
     /// What may surprise in a value that is not among them.
@@ -145,6 +145,21 @@ impl Operand {
             Operand::Values(values) => 1 + values.others.len() as u64,
             Operand::Glob(glob, _) => glob.weight(),
             _ => 1,
+        }
+    }
+
+    /// Whether it is compared with what is in a list or mapping, not with that as a whole.
+    pub(super) fn compares_inside(&self) -> bool {
+        matches!(self, Operand::Value(Literal::List(_) | Literal::Map(_)) | Operand::Values(_) | Operand::Part(..))
+    }
+
+    /// Whether it takes upper and lower case for the same.
+    pub(super) fn folds(&self) -> bool {
+        match self {
+            Operand::Value(literal) => literal.folds(),
+            Operand::Glob(_, folded) => *folded,
+            Operand::Text(text) | Operand::Part(text, _) => text.folded,
+            _ => false,
         }
     }
 }

@@ -11,13 +11,24 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
-use super::check::Look;
+use super::check::{BYTES_A_STEP, Look};
 use super::{Name, Query};
 use crate::event::Event;
 use crate::path::{Exceeded, Part, Path, PathError, STEPS};
 
 /// The steps that one rule may take on one event.
 pub const RULE_STEPS: u64 = 2 * STEPS;
+
+/// The steps that all rules together may take on one event; what they share counts once. Far more than many rules take,
+/// and seconds at worst: so whoever comes behind such an event doesn't wait for long.
+pub const EVENT_STEPS: u64 = 40 * RULE_STEPS;
+
+/// The most nodes that selections of one event keep, all together. What goes beyond is found anew for each rule.
+const KEPT_MAX: usize = 1 << 20;
+/// The most bytes that one test's reasons show of what was selected, about.
+const TEST_SHOWN_MAX: usize = 2048;
+/// The same for all rules on one event together.
+const EVENT_SHOWN_MAX: usize = 4 << 20;
 
 /// The most values of a selection that reasons show.
 const SHOWN_MAX: usize = 8;
@@ -30,6 +41,12 @@ pub(crate) struct Reading<'e> {
     root: &'e Value,
     zone: &'e TimeZone,
     selections: Vec<Option<Selection<'e>>>,
+    /// How many nodes they keep.
+    kept: usize,
+    /// What all rules may still spend.
+    left: u64,
+    /// What reasons may still show.
+    shown_left: usize,
 }
 
 type Nodes<'e> = Rc<[&'e Value]>;
@@ -43,18 +60,59 @@ struct Selection<'e> {
 
 /// What one rule may still spend on one event.
 #[derive(Debug)]
-pub(crate) struct Budget(u64);
+pub(crate) struct Budget {
+    left: u64,
+    given: u64,
+    /// What it was charged for, and others had paid for already.
+    shared: u64,
+}
 
 impl Budget {
-    pub(crate) fn new() -> Self {
-        Self(RULE_STEPS)
+    fn of(given: u64) -> Self {
+        Self { left: given, given, shared: 0 }
+    }
+
+    /// Spends what reading a text costs.
+    pub(crate) fn read(&mut self, text: &str) -> Result<(), Exceeded> {
+        self.spend((text.len() / BYTES_A_STEP) as u64)
+    }
+
+    fn spend(&mut self, steps: u64) -> Result<(), Exceeded> {
+        let left = self.left.checked_sub(steps);
+        self.left = left.unwrap_or(0);
+        left.map(drop).ok_or(Exceeded)
+    }
+
+    /// The steps that were taken for it alone.
+    pub(crate) fn taken(&self) -> u64 {
+        self.given.saturating_sub(self.left).saturating_sub(self.shared)
     }
 }
 
 impl<'e> Reading<'e> {
     /// Opens an event; `root` is its [`Event::root`].
     pub(crate) fn new(event: &'e Event, root: &'e Value, zone: &'e TimeZone) -> Self {
-        Self { event, root, zone, selections: Vec::new() }
+        Self { event, root, zone, selections: Vec::new(), kept: 0, left: EVENT_STEPS, shown_left: EVENT_SHOWN_MAX }
+    }
+
+    /// What the next rule may spend.
+    pub(crate) fn budget(&self) -> Budget {
+        Budget::of(RULE_STEPS.min(self.left))
+    }
+
+    /// The rule is done. Gives the steps that it took, those that it shared left out.
+    pub(crate) fn done(&mut self, budget: &Budget) -> u64 {
+        self.left = self.left.saturating_sub(budget.taken());
+        budget.taken()
+    }
+
+    /// A selection as reasons show it.
+    pub(crate) fn shown(&mut self, nodes: &[&Value]) -> Vec<Value> {
+        let given = TEST_SHOWN_MAX.min(self.shown_left);
+        let mut left = given;
+        let shown = shortened(nodes, &mut left);
+        self.shown_left -= given - left;
+        shown
     }
 
     /// The zone of dates without one.
@@ -73,7 +131,7 @@ impl<'e> Reading<'e> {
         'e: 'b,
     {
         let received: Timestamp = self.event.received;
-        Look { zone: self.zone, received, steps: &mut budget.0 }
+        Look { zone: self.zone, received, steps: &mut budget.left, hints: true }
     }
 
     /// What the first of a name's paths that selects something selects.
@@ -92,11 +150,20 @@ impl<'e> Reading<'e> {
         if self.selections.len() <= query.id {
             self.selections.resize(query.id + 1, None);
         }
-        let root = self.root;
         let Some(place) = self.selections.get_mut(query.id) else { return Err(Exceeded) };
-        let selection = place.get_or_insert_with(|| run(&query.path, root));
-        budget.0 = budget.0.checked_sub(selection.cost).ok_or(Exceeded)?;
-        selection.nodes.clone()
+        if let Some(known) = place {
+            budget.shared += known.cost.min(budget.left);
+            budget.spend(known.cost)?;
+            return known.nodes.clone();
+        }
+        let found = run(&query.path, self.root);
+        let count = found.nodes.as_ref().map_or(0, |nodes| nodes.len());
+        if self.kept + count <= KEPT_MAX {
+            self.kept += count;
+            *place = Some(found.clone());
+        }
+        budget.spend(found.cost)?;
+        found.nodes
     }
 
     /// Where a plain path that selected nothing met a list: `$.data.platforms`.
@@ -157,25 +224,24 @@ impl Paths {
     }
 }
 
-/// A selection as reasons show it: the first few values, shortened.
-pub(crate) fn shortened(nodes: &[&Value]) -> Vec<Value> {
-    let mut values: Vec<Value> = nodes.iter().take(SHOWN_MAX).map(|value| short(value, 2)).collect();
+/// A selection as reasons show it: the first few values, shortened to about `left` bytes.
+fn shortened(nodes: &[&Value], left: &mut usize) -> Vec<Value> {
+    let mut values: Vec<Value> = nodes.iter().take(SHOWN_MAX).map(|value| short(value, 2, left)).collect();
     if nodes.len() > SHOWN_MAX {
         values.push(format!("… {} more", nodes.len() - SHOWN_MAX).into());
     }
     values
 }
 
-fn short(value: &Value, depth: usize) -> Value {
+fn short(value: &Value, depth: usize, left: &mut usize) -> Value {
+    // What a value takes beside its text.
+    *left = left.saturating_sub(8);
     match value {
-        Value::String(text) if text.chars().nth(TEXT_MAX).is_some() => {
-            let start: String = text.chars().take(TEXT_MAX).collect();
-            format!("{start}…").into()
-        }
-        Value::Array(items) if depth == 0 && !items.is_empty() => "[…]".into(),
-        Value::Object(members) if depth == 0 && !members.is_empty() => "{…}".into(),
+        Value::String(text) => cut(text, left).into(),
+        Value::Array(items) if (depth == 0 || *left == 0) && !items.is_empty() => "[…]".into(),
+        Value::Object(members) if (depth == 0 || *left == 0) && !members.is_empty() => "{…}".into(),
         Value::Array(items) => {
-            let mut shown: Vec<Value> = items.iter().take(SHOWN_MAX).map(|item| short(item, depth - 1)).collect();
+            let mut shown: Vec<Value> = items.iter().take(SHOWN_MAX).map(|item| short(item, depth - 1, left)).collect();
             if items.len() > SHOWN_MAX {
                 shown.push(format!("… {} more", items.len() - SHOWN_MAX).into());
             }
@@ -184,7 +250,9 @@ fn short(value: &Value, depth: usize) -> Value {
         Value::Object(members) => {
             let mut shown = Map::new();
             for (key, member) in members.iter().take(SHOWN_MAX) {
-                shown.insert(key.chars().take(TEXT_MAX).collect(), short(member, depth - 1));
+                let key: String = key.chars().take(TEXT_MAX).collect();
+                *left = left.saturating_sub(key.len());
+                shown.insert(key, short(member, depth - 1, left));
             }
             if members.len() > SHOWN_MAX {
                 shown.insert("…".into(), format!("{} more", members.len() - SHOWN_MAX).into());
@@ -192,9 +260,16 @@ fn short(value: &Value, depth: usize) -> Value {
             shown.into()
         }
         // A number may be as long as a text.
-        Value::Number(number) if number.as_str().len() > TEXT_MAX => {
-            format!("{}…", number.as_str().get(..TEXT_MAX).unwrap_or_default()).into()
-        }
+        Value::Number(number) if number.as_str().len() > TEXT_MAX => cut(number.as_str(), left).into(),
         other => other.clone(),
     }
+}
+
+/// The beginning of a text.
+fn cut(text: &str, left: &mut usize) -> String {
+    let most = TEXT_MAX.min(*left);
+    let end = text.char_indices().nth(most).map_or(text.len(), |(end, _)| end);
+    *left = left.saturating_sub(end);
+    let start = text.get(..end).unwrap_or_default();
+    if end < text.len() { format!("{start}…") } else { start.to_owned() }
 }

@@ -60,6 +60,9 @@ impl Text {
 
 /// A text in NFC, and folded where case is ignored.
 pub fn comparable(text: &str, folded: bool) -> Cow<'_, str> {
+    if folded && text.is_ascii() {
+        return Cow::Owned(text.to_ascii_lowercase());
+    }
     if folded {
         // Up, then down, character by character: so `ß` meets `SS`, and a final sigma any other.
         let up: String = text.nfc().flat_map(char::to_uppercase).collect();
@@ -77,35 +80,42 @@ impl Literal {
 
     /// Whether an event's value equals it; `Err` says why not, where that may surprise.
     pub fn equals(&self, value: &Value, zone: &TimeZone) -> Result<(), Option<String>> {
-        let held = match (self, value) {
+        if self.is(value, zone) { Ok(()) } else { Err(self.surprise(value)) }
+    }
+
+    /// Whether an event's value equals it.
+    pub fn is(&self, value: &Value, zone: &TimeZone) -> bool {
+        match (self, value) {
             (Literal::Null, Value::Null) => true,
             (Literal::Truth(truth), Value::Bool(other)) => truth == other,
-            (Literal::Number(..), Value::Number(_) | Value::String(_)) => return self.equals_number(value),
+            (Literal::Number(number, _), Value::Number(_) | Value::String(_)) => {
+                number_of(value).is_some_and(|(other, _)| *number == other)
+            }
             (Literal::Text(text, time), Value::String(other)) => {
                 text.same(other) || (time.is_some() && time_of_text(other, zone).ok() == *time)
             }
             (Literal::Text(_, Some(time)), Value::Number(_)) => time_of(value, zone) == Ok(*time),
             (Literal::List(list), Value::Array(others)) => {
-                list.len() == others.len()
-                    && list.iter().zip(others).all(|(literal, other)| literal.equals(other, zone).is_ok())
+                list.len() == others.len() && list.iter().zip(others).all(|(literal, other)| literal.is(other, zone))
             }
             (Literal::Map(map), Value::Object(others)) => {
                 map.len() == others.len()
                     && map.iter().all(|(key, literal)| {
                         let other = others.iter().find(|(other, _)| key.same(other));
-                        other.is_some_and(|(_, other)| literal.equals(other, zone).is_ok())
+                        other.is_some_and(|(_, other)| literal.is(other, zone))
                     })
             }
             _ => false,
-        };
-        if held { Ok(()) } else { Err(self.surprise(value)) }
+        }
     }
 
-    fn equals_number(&self, value: &Value) -> Result<(), Option<String>> {
-        match (self, number_of(value)) {
-            (Literal::Number(number, _), Some((other, _))) if *number == other => Ok(()),
-            (_, Some(_)) => Err(None),
-            (_, None) => Err(Some(format!("{} is no number", shown(value)))),
+    /// Whether it takes upper and lower case for the same.
+    pub(super) fn folds(&self) -> bool {
+        match self {
+            Literal::Text(text, _) => text.folded,
+            Literal::List(list) => list.iter().any(Literal::folds),
+            Literal::Map(map) => map.iter().any(|(key, literal)| key.folded || literal.folds()),
+            Literal::Null | Literal::Truth(_) | Literal::Number(..) => false,
         }
     }
 
@@ -113,6 +123,9 @@ impl Literal {
     fn surprise(&self, value: &Value) -> Option<String> {
         match (self, value) {
             (Literal::List(_), _) | (Literal::Map(_), _) => None,
+            (Literal::Number(..), Value::Number(_) | Value::String(_)) => {
+                number_of(value).is_none().then(|| format!("{} is no number", shown(value)))
+            }
             (_, Value::Array(_)) => Some(LIST_HINT.into()),
             (_, Value::Object(_)) => Some("a mapping: name one of its members".into()),
             // What is far longer differs by more.
@@ -174,7 +187,7 @@ pub fn kind_of(value: &Value) -> &'static str {
 /// A short form of a value, for notes.
 pub fn shown(value: &Value) -> String {
     match value {
-        Value::String(text) if text.chars().count() <= 40 => format!("{value}"),
+        Value::String(text) if text.chars().nth(40).is_none() => format!("{value}"),
         Value::String(text) => format!("\"{}…\"", text.chars().take(40).collect::<String>()),
         Value::Array(_) | Value::Object(_) => kind_of(value).into(),
         _ => value.to_string(),
@@ -195,7 +208,8 @@ pub fn time_of(value: &Value, zone: &TimeZone) -> Result<Timestamp, String> {
 /// The time that a text is: RFC 3339, or a date alone, midnight in `zone`.
 pub fn time_of_text(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
     let shape: String = text.chars().take(40).map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
-    let no_time = || format!("{} is no time", shown(&Value::String(text.to_owned())));
+    // As much of it as is shown.
+    let no_time = || format!("{} is no time", shown(&text.chars().take(41).collect::<String>().into()));
     if shape == "0000-00-00" {
         let date: Date = text.parse().map_err(|_| no_time())?;
         return zone.to_timestamp(date.at(0, 0, 0, 0)).map_err(|_| no_time());

@@ -84,6 +84,8 @@ pub struct Live {
     pub holder: String,
     /// What the planner has brought in line with the rules.
     armed: ArcSwap<Option<plan::Armed>>,
+    /// How large the planner's next round may be.
+    planning: Mutex<plan::Size>,
     /// A hint that the inbox has something.
     pub to_plan: Notify,
     /// A hint that deliveries were made.
@@ -128,6 +130,7 @@ impl Live {
             patience: progress::PATIENCE,
             holder: format!("{}-{seed:016x}", std::process::id()),
             armed: ArcSwap::new(Arc::new(None)),
+            planning: Mutex::default(),
             to_plan: Notify::new(),
             to_dispatch: Notify::new(),
             draining: AtomicBool::new(false),

@@ -2,29 +2,32 @@
 //!
 //! Under the planner's lease: one plans at a time per store, and a plan whose lease was lost changes nothing. A crash
 //! before the commit plans again from nothing. An entry that planning can't cope with is parked with the reason, and
-//! the ones after it go on.
+//! the ones after it go on. A round is bounded by what it loads, by what judging takes and by what comes of it
+//! ([`round`]); after a failure, or a death in its midst, the next one is smaller ([`size`]).
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use self::batch::Batch;
+use self::beside::Beside;
+pub(super) use self::beside::on_a_thread;
+use self::round::{Done, Round};
+pub(super) use self::size::Size;
 use crate::clock::plus;
 use crate::config::Snapshot;
-use crate::event::{Command, Entry, Event, Item, Seq};
-use crate::planner::ledger::DueTimer;
-use crate::planner::why::{Decision, Outcome};
-use crate::planner::{self, DestinationFacts, Destinations, Entered, Fired, Inputs, Plan, Sweep};
+use crate::planner::{self, DestinationFacts, Destinations, Sweep};
 use crate::rules::RuleSet;
 use crate::steps::{Live, StepResult};
 use crate::store;
-use crate::store::{PlannerLease, Waiting};
+use crate::store::PlannerLease;
 
-/// The most entries, and the most timers, of one transaction.
-const BATCH: usize = 1024;
-/// The most events that one transaction plans again: their bodies are all in memory together.
-const REPLAYS: usize = 64;
+mod batch;
+mod beside;
+mod round;
+mod size;
+
 /// How many open cases are brought in line with new rules between two transactions of planning.
 const PAGE: usize = 512;
 /// How long the right to plan lasts: as long as another waits after this process died.
@@ -46,40 +49,22 @@ pub async fn step(live: &Live, now: Timestamp) -> Result<StepResult, store::Erro
         return Ok(StepResult::Idle(Some(plus(now, ASK_AGAIN))));
     };
     let is_armed = arm(live, &lease, &snapshot, &rules, now).await?;
-    let mut waiting = live.store.waiting(now, BATCH).await?;
-    // Replays are in no hurry, and end nothing that a timer could overtake: nothing waits behind them alone.
-    let only_replays = waiting.entries.len() < BATCH && waiting.entries.iter().all(is_replay);
-    bound_replays(&mut waiting.entries);
-    if !only_replays {
-        hold_back(&mut waiting);
+    let mut size = Size::under(live, &lease).await?;
+    let batch = Batch::load(live, &mut size, now).await?;
+    if batch.is_empty() {
+        return Ok(if is_armed { StepResult::Idle(batch.next_timer) } else { StepResult::Worked });
     }
-    if waiting.entries.is_empty() && waiting.timers.is_empty() {
-        return Ok(if is_armed { StepResult::Idle(waiting.next_timer) } else { StepResult::Worked });
-    }
-    let carried = live.store.events(&wanted(&waiting.entries, &waiting.timers)).await?;
     let places = places(live, &snapshot);
-    let before = before(live, &waiting.entries).await?;
-    let round = Round { live, lease, rules, places, carried: carried.into_iter().collect(), before, now };
-    if !round.plan(&waiting.entries, &waiting.timers).await? {
-        round.plan_singly(&waiting.entries, &waiting.timers).await?;
+    let beside = Beside::start(live, &lease);
+    let round = Round { live, lease, rules: &rules, places, batch: &batch, beside, size: &size, now };
+    let planned = round.run().await;
+    drop(round);
+    match &planned {
+        Ok(Done { upto, left }) => size.grow(*upto, *left),
+        Err(error) => size.shrink(&batch, live.clock.now().duration_since(now), error),
     }
-    Ok(StepResult::Worked)
-}
-
-/// Timers that came due after the last of these entries came wait for the entries behind it: a close that was accepted in
-/// time must not be overtaken by the reminder that it ends, however long the inbox is. Nothing says when a command came,
-/// so behind commands alone they wait for the next round.
-fn hold_back(waiting: &mut Waiting) {
-    let Waiting { entries, timers, .. } = waiting;
-    let came = |entry: &Entry| match &entry.item {
-        Item::Event(event) => Some(event.received),
-        Item::Signal(signal) => Some(signal.at),
-        Item::Command(_) => None,
-    };
-    if !entries.is_empty() {
-        let last = entries.iter().rev().find_map(came);
-        timers.retain(|due| last.is_some_and(|last| due.timer.due <= last));
-    }
+    size.keep(live);
+    planned.map(|_| StepResult::Worked)
 }
 
 /// What was brought in line with the rules last.
@@ -176,134 +161,4 @@ pub fn places(live: &Live, snapshot: &Snapshot) -> Destinations {
     });
     let zone = snapshot.settings.timezone.clone().unwrap_or(jiff::tz::TimeZone::UTC);
     Destinations { named: named.collect(), shadow: live.shadow, zone }
-}
-
-/// What a row is counted as: its word, and as failed too where a rule did something and failed in part.
-fn counted(why: &Decision) -> impl Iterator<Item = (String, String)> {
-    let failed = Outcome::Failed.name();
-    let in_part = why.outcome != failed && why.failed().next().is_some();
-    let words = std::iter::once(why.outcome.clone()).chain(in_part.then(|| failed.to_owned()));
-    let rule = why.rule.clone();
-    words.map(move |word| (rule.clone(), word))
-}
-
-fn is_replay(entry: &Entry) -> bool {
-    matches!(&entry.item, Item::Command(Command::Replay { .. }))
-}
-
-/// Leaves what follows too many replays for the next transaction.
-fn bound_replays(entries: &mut Vec<Entry>) {
-    let mut replays = entries.iter().enumerate().filter(|(_, entry)| is_replay(entry));
-    if let Some((at, _)) = replays.nth(REPLAYS) {
-        entries.truncate(at);
-    }
-}
-
-/// The earlier events that entries and timers speak of.
-fn wanted(entries: &[Entry], timers: &[DueTimer]) -> Vec<Seq> {
-    let replayed = entries.iter().filter_map(|entry| match &entry.item {
-        Item::Command(Command::Replay { event, .. }) => Some(*event),
-        _ => None,
-    });
-    let all: BTreeSet<Seq> = timers.iter().filter_map(|due| due.timer.event).chain(replayed).collect();
-    all.into_iter().collect()
-}
-
-/// What came so far of the events that are planned again, but not anew.
-async fn before(live: &Live, entries: &[Entry]) -> Result<BTreeMap<Seq, Vec<Decision>>, store::Error> {
-    let mut before = BTreeMap::new();
-    for entry in entries {
-        if let Item::Command(Command::Replay { event, again: 0, .. }) = &entry.item {
-            before.insert(*event, live.store.whys(*event).await?);
-        }
-    }
-    Ok(before)
-}
-
-/// One round of planning, under one lease.
-struct Round<'l> {
-    live: &'l Live,
-    lease: PlannerLease,
-    rules: Arc<RuleSet>,
-    places: Destinations,
-    carried: BTreeMap<Seq, Event>,
-    /// What came so far of events that are planned again.
-    before: BTreeMap<Seq, Vec<Decision>>,
-    now: Timestamp,
-}
-
-impl Round<'_> {
-    /// Plans all of it in one transaction. False if judging or planning panicked: then nothing was changed.
-    async fn plan(&self, entries: &[Entry], timers: &[DueTimer]) -> Result<bool, store::Error> {
-        let judge = || self.inputs(entries, timers);
-        let Ok(inputs) = catch_unwind(AssertUnwindSafe(judge)) else { return Ok(false) };
-        self.decide(inputs).await
-    }
-
-    /// Plans one by one, so that only what can't be coped with is parked.
-    async fn plan_singly(&self, entries: &[Entry], timers: &[DueTimer]) -> Result<(), store::Error> {
-        const REASON: &str = "planning this failed; the log has the details, please report them";
-        for entry in entries {
-            if !self.plan(std::slice::from_ref(entry), &[]).await? {
-                if let Item::Event(event) = &entry.item {
-                    self.live.telemetry.parked(&event.id, REASON);
-                }
-                let inputs = Inputs { entries: vec![Entered::parked(entry, REASON)], ..self.inputs(&[], &[]) };
-                self.decide(inputs).await?;
-            }
-        }
-        for timer in timers {
-            if !self.plan(&[], std::slice::from_ref(timer)).await? {
-                let inputs = Inputs { timers: vec![Fired::parked(timer, REASON)], ..self.inputs(&[], &[]) };
-                self.decide(inputs).await?;
-            }
-        }
-        Ok(())
-    }
-
-    fn inputs<'i>(&'i self, entries: &'i [Entry], timers: &'i [DueTimer]) -> Inputs<'i> {
-        let entered = entries.iter().map(|entry| {
-            let replayed = match &entry.item {
-                Item::Command(Command::Replay { event, .. }) => self.carried.get_key_value(event),
-                _ => None,
-            };
-            let before = replayed.and_then(|(seq, _)| self.before.get(seq)).cloned().unwrap_or_default();
-            Entered::new(&self.rules, entry, replayed.map(|(seq, event)| (*seq, event))).knowing(before)
-        });
-        let fired = timers.iter().map(|due| {
-            let event = due.timer.event.and_then(|seq| self.carried.get(&seq));
-            Fired::new(&self.rules, due, event)
-        });
-        Inputs {
-            now: self.now,
-            rules: &self.rules,
-            destinations: &self.places,
-            entries: entered.collect(),
-            timers: fired.collect(),
-        }
-    }
-
-    async fn decide(&self, inputs: Inputs<'_>) -> Result<bool, store::Error> {
-        let Ok(keys) = catch_unwind(AssertUnwindSafe(|| planner::keys(&inputs))) else { return Ok(false) };
-        let ledger = self.live.store.ledger(&keys).await?;
-        let plan = || planner::plan(&inputs, ledger);
-        let Ok(plan) = catch_unwind(AssertUnwindSafe(plan)) else { return Ok(false) };
-        let (entries, timers) = (inputs.entries.len(), inputs.timers.len());
-        drop(inputs);
-        self.commit(plan, entries, timers).await?;
-        Ok(true)
-    }
-
-    async fn commit(&self, plan: Plan, entries: usize, timers: usize) -> Result<(), store::Error> {
-        let outcomes = plan.whys.iter().flat_map(counted).collect::<Vec<_>>();
-        let made = self.live.store.commit(&self.lease, plan, self.now).await?;
-        for (rule, outcome) in outcomes {
-            self.live.telemetry.rule(&rule, &outcome);
-        }
-        self.live.telemetry.planned(entries, timers, made);
-        if made > 0 {
-            self.live.to_dispatch.notify_one();
-        }
-        Ok(())
-    }
 }

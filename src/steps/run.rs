@@ -113,7 +113,7 @@ fn table(live: &Arc<Live>, alive_before: Option<Timestamp>) -> Vec<Task> {
     let under_way = Arc::new(tokio::sync::Mutex::new(UnderWay::default()));
     vec![
         Task::once("store", "what its thread was doing is not known", store_watch(of_store)),
-        Task::again("plan", "it goes by what is committed", move || plan_loop(of_plan())),
+        Task::again("plan", "it goes by what is committed", move || plan::on_a_thread(plan_loop(of_plan()))),
         Task::again("dispatch", "what is under way goes on, and leases hold", move || {
             dispatch_loop(of_dispatch(), under_way.clone())
         }),

@@ -34,6 +34,9 @@ pub const CONFLICTS_MAX: usize = 8;
 /// A page of events ends when their bodies make so many bytes together, however many were asked for.
 pub const PAGE_BYTES_MAX: usize = 8 << 20;
 
+/// What waits for the planner is given out until it takes about so many bytes, read: one entry at least.
+pub const WAITING_BYTES_MAX: usize = 24 << 20;
+
 /// How much longer than a dead delivery the lane of a case is remembered that hasn't ended: one that stays open for a
 /// year still finds what it announced.
 pub const LANE_KEPT: SignedDuration = SignedDuration::from_hours(365 * 24);
@@ -389,7 +392,7 @@ pub trait Store: Send + Sync {
     /// and nothing is written. `None` while another holds it. `holder` must be this process's alone.
     fn lease(&self, holder: &str, now: Timestamp, until: Timestamp) -> Answer<'_, Option<PlannerLease>>;
 
-    /// What waits for the planner: at most `limit` entries and `limit` timers.
+    /// What waits for the planner: at most `limit` entries, of no more than about [`WAITING_BYTES_MAX`], and `limit` timers.
     fn waiting(&self, now: Timestamp, limit: usize) -> Answer<'_, Waiting>;
 
     /// Loads documents.

@@ -7,6 +7,7 @@ pub mod discord_peer;
 pub mod app;
 pub mod cli;
 pub mod fault;
+pub mod flawed;
 pub mod folder;
 pub mod http_peer;
 pub mod leak;

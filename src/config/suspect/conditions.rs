@@ -229,7 +229,7 @@ fn none_of_finite(whole: &Whole<'_>, parts: &[Part<'_>]) -> bool {
     let others: Vec<&&Part<'_>> = others.iter().filter(decided).collect();
     let passes = |value: &Value, part: &Part<'_>| {
         let Holds::Node(holds) = part.0.holds else { return true };
-        let mut look = Look { zone: &zone, received: whole.now, steps: &mut { STEPS } };
+        let mut look = Look { zone: &zone, received: whole.now, steps: &mut { STEPS }, hints: true };
         holds(part.1, value, &mut look).held == Held::Held
     };
     !others.is_empty() && !values.iter().any(|value| others.iter().all(|part| passes(value, part)))
@@ -329,7 +329,7 @@ fn exact_types<'h>(hearing: &'h Hearing<'_>) -> Option<Vec<&'h str>> {
 
 fn on_type(whole: &Whole<'_>, check: &Check, kind: &str) -> Held {
     let zone = whole.zone();
-    let mut look = Look { zone: &zone, received: whole.now, steps: &mut { STEPS } };
+    let mut look = Look { zone: &zone, received: whole.now, steps: &mut { STEPS }, hints: true };
     check.on_nodes(&[&Value::from(kind)], &mut look).held
 }
 
@@ -353,7 +353,7 @@ fn always_holds(whole: &Whole<'_>, hearing: &Hearing<'_>, test: &Test) -> Option
         Operand::Test(check) if row.name == "none" && contradicts_itself(whole, check, false) => {
             Some(format!("nothing {}", check.words()))
         }
-        Operand::Regex(regex) if finds_anything(regex) => Some("the pattern is found in every text".to_owned()),
+        Operand::Regex(regex) if finds_anything(&regex.regex) => Some("the pattern is found in every text".to_owned()),
         Operand::Glob(glob, _) if PROBES.iter().all(|probe| glob.matches(probe)) => {
             Some("the glob is like every text".to_owned())
         }

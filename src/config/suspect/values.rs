@@ -44,7 +44,7 @@ pub(super) fn unreadable(whole: &Whole<'_>, problems: &mut Problems) {
             if nodes.iter().all(|node| node.is_array()) {
                 return;
             }
-            let mut look = Look { zone: &zone, received: whole.now, steps: &mut { STEPS } };
+            let mut look = Look { zone: &zone, received: whole.now, steps: &mut { STEPS }, hints: true };
             let outcome = test.check.on_nodes(&nodes, &mut look);
             if outcome.held != Held::Failed {
                 return;

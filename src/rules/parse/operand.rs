@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use regex::{Regex, RegexBuilder};
+use regex::RegexBuilder;
 use unicode_normalization::UnicodeNormalization;
 
 use super::super::glob::{Glob, inner};
@@ -15,6 +15,7 @@ use super::super::value::{Literal, Text, comparable, time_of_text};
 use super::check::On;
 use super::{Reader, not_cut_within};
 use crate::decimal::Decimal;
+use crate::path::SizedRegex;
 use crate::problem::{Problem, Problems};
 use crate::yaml::{Kind, Node, is_json_number, span_hint, span_of_time};
 
@@ -22,8 +23,8 @@ use crate::yaml::{Kind, Node, is_json_number, span_hint, span_of_time};
 const REGEX_MAX: usize = 1024;
 /// The largest compiled regular expression, in bytes.
 const REGEX_SIZE: usize = 1 << 18;
-/// Sizes that are tried first, in bytes: what one takes is not told, but that it fits is. Most fit the smallest.
-const REGEX_SIZES: [usize; 3] = [1 << 14, 1 << 16, REGEX_SIZE];
+/// What each is counted as at least, in bytes: what it takes beside its program.
+const REGEX_LEAST: usize = 1 << 14;
 /// What all of them may take together, in bytes.
 pub(super) const REGEX_ALL: usize = 1 << 25;
 
@@ -239,7 +240,7 @@ fn span(node: &Node, problems: &mut Problems) -> Option<Operand> {
 }
 
 /// A pattern, compiled once. `left` is what the patterns of all rules may still take.
-fn regex(node: &Node, name: &str, folded: bool, left: &mut usize, problems: &mut Problems) -> Option<Regex> {
+fn regex(node: &Node, name: &str, folded: bool, left: &mut usize, problems: &mut Problems) -> Option<SizedRegex> {
     let pattern: String = text(node, name, problems)?.nfc().collect();
     let wrong = |message: String| Problem::error("wrong-regex", message).at(&node.place);
     if pattern.len() > REGEX_MAX {
@@ -250,12 +251,8 @@ fn regex(node: &Node, name: &str, folded: bool, left: &mut usize, problems: &mut
         return None;
     }
     let built = |size| RegexBuilder::new(&pattern).case_insensitive(folded).size_limit(size).build();
-    let mut sizes = REGEX_SIZES.into_iter().map(|size| (built(size), size));
-    let fits = |(built, size): &(Result<Regex, regex::Error>, usize)| {
-        *size == REGEX_SIZE || !matches!(built, Err(regex::Error::CompiledTooBig(_)))
-    };
-    let (built, taken) = sizes.find(fits)?;
-    *left = left.saturating_sub(taken);
+    let built = SizedRegex::compile(REGEX_SIZE, built);
+    *left = left.saturating_sub(built.as_ref().map_or(REGEX_SIZE, |regex| regex.size).max(REGEX_LEAST));
     if *left == 0 {
         // Told once, where it is too much; those behind it are not looked at.
         problems.push(

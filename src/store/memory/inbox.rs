@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use super::ByEvent;
 use crate::event::{Entry, Event, EventId, Item, Seq};
+use crate::json::weight_read;
 use crate::store::life::whole;
-use crate::store::{Appended, CONFLICTS_MAX, Conflict, EventFilter, PAGE_BYTES_MAX};
+use crate::store::{Appended, CONFLICTS_MAX, Conflict, EventFilter, PAGE_BYTES_MAX, WAITING_BYTES_MAX};
 
 /// What is known of an event for longer than the event itself is kept.
 #[derive(Debug)]
@@ -85,10 +86,10 @@ impl Inbox {
         let mut entries = Vec::new();
         let mut bytes = 0;
         for (seq, (_, item)) in self.items.range(seq.saturating_add(1)..).take(limit) {
-            if bytes >= PAGE_BYTES_MAX {
+            bytes += size(item);
+            if bytes > WAITING_BYTES_MAX && !entries.is_empty() {
                 break;
             }
-            bytes += size(item);
             entries.push(Entry { seq: *seq, item: item.clone() });
         }
         entries
@@ -174,7 +175,7 @@ fn unread(event: &Event) -> Event {
 
 fn size(item: &Item) -> usize {
     match item {
-        Item::Event(event) => event.raw.len(),
+        Item::Event(event) => weight_read(&event.raw),
         Item::Command(_) | Item::Signal(_) => 256,
     }
 }

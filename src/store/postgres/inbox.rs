@@ -11,10 +11,11 @@ use tokio_postgres::Row;
 use super::link::{Lines, Link, STEP_MAX, Tx, get, given, held, most, text, within};
 use crate::clock::from_ms;
 use crate::event::{Command, Entry, Event, EventId, Item, MISSING, OWN_SOURCE, Seq, Signal, body_hash};
+use crate::json::weight_read;
 use crate::planner::ledger::{DueTimer, Timer};
 use crate::store::life::week_of;
 use crate::store::rows::{self, COMMAND, EVENT, SIGNAL, damaged};
-use crate::store::{Appended, CONFLICTS_MAX, Conflict, Error, EventFilter, PAGE_BYTES_MAX, Waiting};
+use crate::store::{Appended, CONFLICTS_MAX, Conflict, Error, EventFilter, PAGE_BYTES_MAX, WAITING_BYTES_MAX, Waiting};
 
 /// The columns of an entry, in the order that [`entry`] reads them.
 const COLUMNS: &str = "seq, what, source, id, type, created, received, proof, body, raw";
@@ -229,10 +230,23 @@ pub(super) async fn waiting(link: &Link, now: Timestamp, limit: usize) -> Result
         Ok(DueTimer { id: text(&row, 0)?, timer })
     });
     Ok(Waiting {
-        entries: entries?.iter().map(read_entry).collect::<Result<_, _>>()?,
+        entries: read_within(&entries?)?,
         timers: timers.collect::<Result<_, Error>>()?,
         next_timer: get::<Option<i64>>(&next?, 0)?.map(from_ms),
     })
+}
+
+/// The first entries, as many as may be read together.
+fn read_within(found: &[Row]) -> Result<Vec<Entry>, Error> {
+    let (mut entries, mut bytes) = (Vec::new(), 0);
+    for row in found {
+        bytes += weight_read(row.try_get(9).map_err(rows::unreadable)?);
+        if bytes > WAITING_BYTES_MAX && !entries.is_empty() {
+            break;
+        }
+        entries.push(read_entry(row)?);
+    }
+    Ok(entries)
 }
 
 /// Events by place, for many who ask at once.

@@ -8,9 +8,10 @@ use super::ids::{IdKey, Known};
 use super::writer::WriterState;
 use crate::clock::from_ms;
 use crate::event::{Command, Entry, Event, EventId, Item, MISSING, OWN_SOURCE, Seq, Signal, body_hash};
+use crate::json::weight_read;
 use crate::planner::ledger::{DueTimer, Timer};
 use crate::store::rows::{COMMAND, EVENT, SET_BACK, SIGNAL, damaged, text, unreadable};
-use crate::store::{Appended, CONFLICTS_MAX, Conflict, Error, EventFilter, PAGE_BYTES_MAX, Waiting};
+use crate::store::{Appended, CONFLICTS_MAX, Conflict, Error, EventFilter, PAGE_BYTES_MAX, WAITING_BYTES_MAX, Waiting};
 
 /// The columns of an entry, in the order that [`entry`] reads them.
 const COLUMNS: &str = "seq, what, source, id, type, created, received, proof, body, raw";
@@ -146,12 +147,13 @@ pub(super) fn waiting(conn: &Connection, now: Timestamp, limit: usize) -> Result
     let mut after = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM inbox WHERE seq > ?1 ORDER BY seq LIMIT ?2"))?;
     let mut rows = after.query((planned, most))?;
     let (mut entries, mut bytes) = (Vec::new(), 0);
-    while bytes < PAGE_BYTES_MAX
-        && let Some(row) = rows.next()?
-    {
-        let (Entry { seq, item }, size) = entry(row)?;
+    while let Some(row) = rows.next()? {
+        bytes += weight_read(row.get_ref(9)?.as_bytes().unwrap_or_default());
+        if bytes > WAITING_BYTES_MAX && !entries.is_empty() {
+            break;
+        }
+        let (Entry { seq, item }, _) = entry(row)?;
         entries.push(Entry { seq, item: item.read() });
-        bytes += size;
     }
     let now_ms = now.as_millisecond();
     let mut due =

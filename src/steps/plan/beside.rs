@@ -1,0 +1,98 @@
+//! What goes on beside judging: the runtime's other work, and the lease, which is prolonged while a round takes long.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::clock::plus;
+use crate::steps::Live;
+use crate::store::PlannerLease;
+
+/// How often the lease is looked at: each lasts for four of these.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Budgets end judging long before. Should something escape them, the lease is let go of, so that another plans; that this
+/// process stalls is told by its own watch.
+const JUDGING_MAX: Duration = Duration::from_secs(120);
+
+/// Does the planner's work on a thread of its own: judging takes none of the runtime's, and what it takes of memory is used
+/// again by the next round, not held by many threads. It ends as the work does, with its panic if it has one.
+pub(in crate::steps) async fn on_a_thread(work: impl Future<Output = ()> + Send + 'static) {
+    let (end, ended) = oneshot::channel();
+    let runtime = Handle::current();
+    let planner = std::thread::Builder::new().name("planner".into()).spawn(move || {
+        let done = catch_unwind(AssertUnwindSafe(|| runtime.block_on(work)));
+        // Where nobody waits any more, nobody need know.
+        let _ = end.send(done);
+    });
+    match planner {
+        Err(error) => resume_unwind(Box::new(format!("can't start the planner's thread: {error}"))),
+        Ok(_) => {
+            if let Ok(Err(panic)) = ended.await {
+                resume_unwind(panic);
+            }
+        }
+    }
+}
+
+/// Beside a round; it ends with it.
+pub(super) struct Beside {
+    task: Option<JoinHandle<()>>,
+    judging: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Beside {
+    /// Prolongs the lease from now on. Where there is one thread alone, nothing goes on beside.
+    pub fn start(live: &Live, lease: &PlannerLease) -> Self {
+        let judging: Arc<Mutex<Option<Instant>>> = Arc::default();
+        let task = has_threads().then(|| {
+            let (store, clock, holder, token) =
+                (live.store.clone(), live.clock.clone(), live.holder.clone(), lease.token);
+            let since = judging.clone();
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                    let began = *since.lock().unwrap_or_else(PoisonError::into_inner);
+                    if began.is_some_and(|began| began.elapsed() > JUDGING_MAX) {
+                        tracing::error!("planning does not come to an end: another may plan");
+                        return;
+                    }
+                    let now = clock.now();
+                    match store.lease(&holder, now, plus(now, super::LEASE)).await {
+                        Ok(Some(held)) if held.token == token => {}
+                        // Another has it: the commit will be refused.
+                        Ok(_) => return,
+                        // The commit will say it.
+                        Err(_) => {}
+                    }
+                }
+            })
+        });
+        Self { task, judging }
+    }
+
+    /// Does what may take long, while the runtime goes on with everything else on its other threads.
+    pub fn apart<T>(&self, work: impl FnOnce() -> T) -> T {
+        let since = |at| *self.judging.lock().unwrap_or_else(PoisonError::into_inner) = at;
+        since(Some(Instant::now()));
+        let done = if has_threads() { tokio::task::block_in_place(work) } else { work() };
+        since(None);
+        done
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+fn has_threads() -> bool {
+    Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
+}
