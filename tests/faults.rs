@@ -6,5 +6,6 @@ mod disk;
 mod limits;
 mod log;
 mod month;
+mod patience;
 mod places;
 mod tasks;

@@ -37,26 +37,28 @@ const SETTLE_MARGIN: SignedDuration = SignedDuration::from_secs(2);
 pub async fn claim(live: &Live, under_way: &HashMap<String, u32>, now: Timestamp) -> Result<Claimed, store::Error> {
     let snapshot = live.snapshot.load_full();
     let mut free = UNDER_WAY_MAX.saturating_sub(under_way.values().sum());
-    let mut longest = SignedDuration::ZERO;
     let mut rooms = Vec::new();
     for destination in live.store.waiting_destinations().await? {
         // What waits for a destination that is no longer configured is taken up too: a person must hear of it.
-        let (limits, timeout) = match snapshot.destinations.get(&destination) {
-            Some(known) => (known.limits.clone(), known.timeout),
-            None => (Limits { spacing: None, burst: 1, concurrency: 4 }, SignedDuration::ZERO),
+        let (limits, timeout, give_up) = match snapshot.destinations.get(&destination) {
+            Some(known) => (known.limits.clone(), known.timeout, known.retry.give_up),
+            None => (Limits { spacing: None, burst: 1, concurrency: 4 }, SignedDuration::ZERO, SignedDuration::MAX),
         };
         let mine = under_way.get(&destination).copied().unwrap_or(0);
         let wanted = limits.concurrency.saturating_sub(mine).min(free.max(OWN_PLACES.saturating_sub(mine)));
         if wanted > 0 {
             free = free.saturating_sub(wanted);
-            longest = longest.max(timeout);
-            rooms.push(Room { destination, limits, wanted });
+            rooms.push(Room { destination, limits, lease: timeout + LEASE_SLACK, give_up, wanted });
         }
     }
     if rooms.is_empty() {
         return Ok(Claimed::default());
     }
-    live.store.claim(now, plus(now, longest + LEASE_SLACK), &rooms).await
+    let claimed = live.store.claim(now, &rooms).await?;
+    if claimed.told {
+        live.to_plan.notify_one();
+    }
+    Ok(claimed)
 }
 
 /// Carries out one claim, from rendering to settling.
@@ -301,15 +303,18 @@ async fn settle(
 
 fn settlement(live: &Live, claim: &Claim, ended: Ended, began: Timestamp, from_own: bool) -> Settlement {
     let now = live.clock.now();
-    let Ended { verdict, sent, retry } = ended;
+    let Ended { mut verdict, sent, retry } = ended;
     let delivery = &claim.delivery;
     let tried = Tried {
         outcome: verdict.outcome,
         wait: verdict.wait,
         number: delivery.attempts,
         plain: delivery.plain,
-        first: delivery.counts_from.unwrap_or(began),
+        from: delivery.counts_from.unwrap_or(began),
     };
+    if let Some(why) = retry.given_up(&tried, now) {
+        verdict.reason = format!("{}; {why}", verdict.reason);
+    }
     let next = retry.next(&tried, now, dice(live, claim));
     let signals = if next.state == State::Dead {
         vec![signals::died(&delivery.planned, delivery.attempts, &verdict.reason, from_own, now)]
