@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::event::UNPARSED;
+use crate::event::{HOP_HEADER, HOPS_MAX, UNPARSED};
 use crate::source;
 use crate::source::{Refusal, Source};
 use crate::steps::Live;
@@ -31,6 +31,7 @@ enum Rejection {
     Method,
     Encoding,
     TooLarge,
+    Loop,
     TooSlow,
     Broken,
     Refused(Refusal),
@@ -67,7 +68,11 @@ async fn receive(live: &Live, source: &Source, request: Request) -> Result<Respo
     check_framing(&parts.headers, source.max_body)?;
     let body = read(body, source.max_body, live.bounds.body).await?;
     let request = source::Request { headers: &parts.headers, body: &body };
-    let event = source::open(source, &request, live.clock.now()).map_err(Rejection::Refused)?;
+    let hops = hops(&parts.headers);
+    let event = source::open(source, &request, live.clock.now()).map_err(Rejection::Refused)?.after(hops);
+    if hops > HOPS_MAX {
+        return Err(Rejection::Loop);
+    }
     let (id, kind) = (event.id.clone(), event.kind.clone());
     let appended = tokio::time::timeout(live.bounds.commit, live.store.append(event))
         .await
@@ -87,6 +92,12 @@ async fn receive(live: &Live, source: &Source, request: Request) -> Result<Respo
     }
     live.telemetry.received(&source.name, &id, &kind, outcome);
     Ok(json_response(StatusCode::OK, "application/json", &json!({"status": status, "event": id})))
+}
+
+/// How many times what comes was sent on by a Fanfare, as the last of them says.
+fn hops(headers: &HeaderMap) -> u32 {
+    let said = headers.get(HOP_HEADER).and_then(|hops| hops.to_str().ok());
+    said.map_or(0, |said| said.trim().parse().unwrap_or(u32::MAX))
 }
 
 /// What can be refused before the body is read. Nothing is ever decompressed, so no bomb can go off.
@@ -129,6 +140,10 @@ fn reject(live: &Live, source: &Source, rejection: Rejection) -> Response {
         Rejection::TooLarge => {
             note("too_large", "a body over max_body");
             problem(StatusCode::PAYLOAD_TOO_LARGE, "Content Too Large")
+        }
+        Rejection::Loop => {
+            note("loop", "it was sent on by Fanfare again and again: a destination leads back here");
+            problem(StatusCode::LOOP_DETECTED, "Loop Detected")
         }
         Rejection::TooSlow => {
             note("too_slow", "the body did not come in time");

@@ -91,6 +91,9 @@ pub async fn run(live: Arc<Live>, admin: axum::Router) -> std::io::Result<Runnin
     anchor(&live).await;
     let (webhooks_listener, webhooks) = bind(settings.listen)?;
     let (admin_listener, admin_address) = bind(settings.admin)?;
+    for listener in [webhooks, admin_address] {
+        live.transport.listens(listener);
+    }
     let tls = match &settings.tls {
         Some((cert, key)) => Some(RustlsConfig::from_pem_file(cert, key).await?),
         None => None,
