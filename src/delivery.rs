@@ -146,6 +146,8 @@ pub enum Outcome {
     Limited,
     /// It may work later.
     Temporary,
+    /// Accepted for some of its recipients; the others may be served later.
+    Partial,
     /// It was sent and no answer came: perhaps it arrived. Sent again, with the same key.
     Ambiguous,
     /// It will never work.
@@ -156,10 +158,11 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Outcome; 6] = [
+    pub const ALL: [Outcome; 7] = [
         Outcome::Delivered,
         Outcome::Limited,
         Outcome::Temporary,
+        Outcome::Partial,
         Outcome::Ambiguous,
         Outcome::Permanent,
         Outcome::Refused,
@@ -171,6 +174,7 @@ impl Outcome {
             Outcome::Delivered => "delivered",
             Outcome::Limited => "limited",
             Outcome::Temporary => "temporary",
+            Outcome::Partial => "partial",
             Outcome::Ambiguous => "ambiguous",
             Outcome::Permanent => "permanent",
             Outcome::Refused => "refused",
@@ -332,8 +336,8 @@ pub struct Delivery {
     pub attempts: u32,
     /// When the first began.
     pub first_attempt: Option<Timestamp>,
-    /// From when on `give_up` counts: the first attempt, moved on by what it waited since for a rate, a breaker, its
-    /// lane or a process that was not running.
+    /// From when on `give_up` counts, as of its last attempt: when it became due, moved on by what it waited for its
+    /// destination's rate and concurrency, or for a process to run. `None` before the first.
     pub counts_from: Option<Timestamp>,
     /// The rendered message, as JSON, kept from the first attempt on so that every attempt says the same.
     pub message: Option<String>,

@@ -22,8 +22,17 @@ pub const UNPARSED: &str = "fanfare.unparsed";
 /// The type of the own event that opens the case of a `missing` rule. Only that rule hears it.
 pub const MISSING: &str = "fanfare.missing";
 
+/// What stands in a proof before how often an event was sent on.
+const HOP: &str = ", hop ";
+
 /// The longest event type, in bytes, that globs are matched against; a longer one makes the event unparsed.
 pub const TYPE_MAX: usize = 256;
+
+/// The header that says how many times what is sent has been sent on by a Fanfare: it goes with every HTTP request.
+pub const HOP_HEADER: &str = "x-fanfare-hop";
+
+/// What was sent on more often is refused: it goes round in a circle.
+pub const HOPS_MAX: u32 = 3;
 
 /// A position in the inbox: grows by at least one with every entry, never used twice.
 pub type Seq = i64;
@@ -76,7 +85,8 @@ pub struct Event {
     pub body: Value,
     /// The body as it came: the bytes that were signed.
     pub raw: Arc<[u8]>,
-    /// How it was verified, for people: the scheme and which of the secrets, such as `jewelmusic:t,v1 secret 1`.
+    /// How it was verified, for people: the scheme and which of the secrets, such as `jewelmusic:t,v1 secret 1`; and how
+    /// often it was sent on, if it was: `…, hop 2`.
     pub proof: Arc<str>,
 }
 
@@ -115,6 +125,20 @@ impl Event {
             Some(data @ Value::Object(_)) => data,
             _ => &self.body,
         }
+    }
+
+    /// The same, which has been sent on by a Fanfare so often before it came here.
+    #[must_use]
+    pub fn after(mut self, hops: u32) -> Self {
+        if hops > 0 {
+            self.proof = format!("{}{HOP}{hops}", self.proof).into();
+        }
+        self
+    }
+
+    /// How often it has been sent on by a Fanfare before it came here.
+    pub fn hops(&self) -> u32 {
+        self.proof.rsplit_once(HOP).and_then(|(_, hops)| hops.parse().ok()).unwrap_or(0)
     }
 
     /// Whether Fanfare itself made it.

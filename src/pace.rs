@@ -7,11 +7,15 @@
 //! A clock that was set back leaves times far ahead: none is ever held to be later than a right clock could have made
 //! it, so an hour's jump costs no hour's silence.
 
+mod outages;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::plus;
 use crate::delivery::{Outcome, State};
+
+pub use self::outages::Outages;
 
 /// The longest that a Retry-After is believed.
 pub const RETRY_AFTER_MAX: SignedDuration = SignedDuration::from_hours(1);
@@ -35,7 +39,7 @@ pub struct Retry {
     pub first: SignedDuration,
     /// The longest wait.
     pub max: SignedDuration,
-    /// How long after the first attempt the delivery is dead.
+    /// How long after it became due the delivery is dead.
     pub give_up: SignedDuration,
 }
 
@@ -71,13 +75,27 @@ pub struct Tried {
     pub number: u32,
     /// Whether it was plain text already.
     pub plain: bool,
-    /// From when on `give_up` counts: `Delivery::counts_from`, which is when the first attempt began, moved on by what
-    /// the delivery waited since for a rate, a breaker or its lane.
-    pub first: Timestamp,
+    /// From when on `give_up` counts: `Delivery::counts_from`, which is when the delivery became due, moved on by what
+    /// it waited since for the destination's rate and concurrency.
+    pub from: Timestamp,
+}
+
+impl Tried {
+    /// How long the other side asked to wait, as far as that is believed.
+    fn asked(&self) -> SignedDuration {
+        self.wait.unwrap_or_default().clamp(SignedDuration::ZERO, RETRY_AFTER_MAX)
+    }
+
+    /// The least wait. One that was limited and not told for how long waits as its destination does.
+    fn pause(&self) -> SignedDuration {
+        if self.outcome == Outcome::Limited && self.wait.is_none() { BREAKER_FIRST } else { self.asked() }
+    }
 }
 
 impl Retry {
-    /// The state after an attempt: the later of the schedule and the wait that was asked for.
+    /// The state after an attempt: the later of the schedule and the wait that was asked for. Where only the schedule
+    /// leads beyond `give_up`, the last attempt is at its end; where the other side asks for a longer wait than is left,
+    /// there is no further one.
     /// `dice` is a random number in 0..1: waits are spread over half to all of their length, so that many that failed
     /// together do not come back together.
     pub fn next(&self, tried: &Tried, now: Timestamp, dice: f64) -> Next {
@@ -87,14 +105,31 @@ impl Retry {
             Outcome::Permanent => return done(State::Dead),
             Outcome::Refused if tried.plain => return done(State::Dead),
             Outcome::Refused => return Next { state: State::Retrying, at: now, plain: true },
-            Outcome::Limited | Outcome::Temporary | Outcome::Ambiguous => {}
+            Outcome::Limited | Outcome::Temporary | Outcome::Partial | Outcome::Ambiguous => {}
         }
-        let asked = tried.wait.unwrap_or_default().clamp(SignedDuration::ZERO, RETRY_AFTER_MAX);
-        let at = plus(now, self.wait(tried.number, dice).max(asked));
-        if at > plus(tried.first, self.give_up) {
+        if self.given_up(tried, now).is_some() {
             return done(State::Dead);
         }
-        Next { state: State::Retrying, at, plain: tried.plain }
+        let at = plus(now, self.wait(tried.number, dice).max(tried.pause()));
+        Next { state: State::Retrying, at: at.min(plus(tried.from, self.give_up)), plain: tried.plain }
+    }
+
+    /// Why there is no attempt after this one, though a later one might succeed; `None` if there is one.
+    pub fn given_up(&self, tried: &Tried, now: Timestamp) -> Option<String> {
+        if matches!(tried.outcome, Outcome::Delivered | Outcome::Permanent | Outcome::Refused) {
+            return None;
+        }
+        let ends = plus(tried.from, self.give_up);
+        if now >= ends {
+            return Some(format!("given up {:#} after it became due (`give_up`)", self.give_up));
+        }
+        let asked = tried.asked();
+        (plus(now, asked) > ends).then(|| {
+            format!(
+                "given up: it asks for a wait of {asked:#}, and `give_up` is {:#} after it became due",
+                self.give_up
+            )
+        })
     }
 
     /// The wait after attempt `number`.
@@ -153,6 +188,9 @@ pub struct Pace {
     /// Marked failing: revoked, archived or gone, until something is delivered again.
     #[serde(default)]
     pub failing: bool,
+    /// When it was known to be down.
+    #[serde(default, skip_serializing_if = "Outages::is_empty")]
+    pub outages: Outages,
 }
 
 /// What people are told about a destination when it changes.
@@ -210,6 +248,7 @@ impl Pace {
         self.cool_ms = self.cool_ms.min(ahead(RETRY_AFTER_MAX));
         self.open_ms = self.open_ms.min(ahead(BREAKER_MAX));
         self.probe_ms = self.probe_ms.min(ahead(PROBE_MAX));
+        self.outages.hold_within(ahead(OVERTAKEN_MAX), ahead(RETRY_AFTER_MAX));
         if let Some(spacing) = limits.spacing {
             let furthest_ms = ahead(spacing).saturating_add(limits.slack_ms());
             // A little further, and this call was overtaken: it must not give away the slots of those that overtook it.
@@ -217,6 +256,17 @@ impl Pace {
                 self.slot_ms = furthest_ms;
             }
         }
+    }
+
+    /// Whether it is known to be down, and nothing may go to it for now.
+    pub fn shuts_out(&self, now: Timestamp) -> bool {
+        let now_ms = now.as_millisecond();
+        now_ms < self.not_before_ms() && self.outages.is_down(now_ms)
+    }
+
+    /// How much of the time between these two moments it was not known to be down.
+    pub fn up(&self, from: Timestamp, to: Timestamp) -> SignedDuration {
+        SignedDuration::from_millis(self.outages.up_ms(from.as_millisecond(), to.as_millisecond()))
     }
 
     /// Whether people should know that it is not well: marked failing, or its breaker is not shut.
@@ -236,9 +286,9 @@ impl Pace {
         let was_failing = self.is_failing();
         let now_ms = now.as_millisecond();
         match outcome {
-            Outcome::Delivered => {
+            Outcome::Delivered | Outcome::Partial => {
                 self.failing = false;
-                self.shut();
+                self.shut(now_ms);
                 // Some services say with the last request of a window when the next one begins.
                 let wait = wait.unwrap_or_default().clamp(SignedDuration::ZERO, RETRY_AFTER_MAX);
                 if !wait.is_zero() {
@@ -248,6 +298,7 @@ impl Pace {
             Outcome::Limited => {
                 let wait = wait.unwrap_or(BREAKER_FIRST).clamp(SignedDuration::ZERO, RETRY_AFTER_MAX);
                 self.cool_ms = self.cool_ms.max(now_ms.saturating_add(whole_ms(wait)));
+                self.outages.pause(now_ms, self.cool_ms);
                 // It answered, so the probe's place is free again; whether it is well is still to be seen.
                 self.probe_ms = 0;
             }
@@ -257,7 +308,7 @@ impl Pace {
                 self.failed(now_ms);
             }
             // The destination answered: the message was wrong, not the place.
-            Outcome::Permanent | Outcome::Refused => self.shut(),
+            Outcome::Permanent | Outcome::Refused => self.shut(now_ms),
         }
         match (was_failing, self.is_failing()) {
             (false, true) => Some(Change::Failing),
@@ -272,8 +323,10 @@ impl Pace {
     }
 
     /// Shuts the breaker. What the other side asked for, and the rate, stand.
-    fn shut(&mut self) {
-        *self = Self { slot_ms: self.slot_ms, cool_ms: self.cool_ms, failing: self.failing, ..Self::default() };
+    fn shut(&mut self, now_ms: i64) {
+        let Self { slot_ms, cool_ms, failing, mut outages, .. } = *self;
+        outages.end(now_ms, cool_ms);
+        *self = Self { slot_ms, cool_ms, failing, outages, ..Self::default() };
     }
 
     fn failed(&mut self, now_ms: i64) {
@@ -284,6 +337,7 @@ impl Pace {
             let pause = whole_ms(BREAKER_FIRST) << self.opened.min(10);
             self.open_ms = now_ms.saturating_add(pause.min(whole_ms(BREAKER_MAX)));
             self.opened = self.opened.saturating_add(1);
+            self.outages.begin(now_ms);
             self.probe_ms = 0;
         }
     }

@@ -8,8 +8,9 @@ mod claims;
 mod commits;
 mod inbox;
 mod lanes;
-mod paces;
 mod pace;
+mod paces;
+mod patience;
 mod people;
 mod postgres;
 mod retention;
@@ -91,7 +92,16 @@ macro_rules! suite {
                     next_is_when_a_lease_ends,
                     next_is_now_where_only_the_caller_had_no_room,
                     nothing_to_wait_for_is_no_next,
-                    waiting_to_be_claimed_is_not_held_against_the_patience;
+                    waiting_to_be_claimed_is_not_held_against_the_patience,
+                    each_claim_lasts_as_long_as_its_own_destination_may_take;
+                patience:
+                    what_waits_too_long_for_a_destination_that_is_down_is_given_up_untried,
+                    what_was_tried_says_with_its_death_what_the_last_attempt_said,
+                    what_waits_too_long_for_a_service_that_said_later_is_given_up,
+                    waiting_for_a_rate_is_never_given_up,
+                    only_the_time_that_a_destination_was_up_is_forgiven,
+                    waiting_in_a_lane_counts,
+                    next_is_when_the_first_is_given_up;
                 settling:
                     a_delivered_attempt_ends_the_delivery,
                     a_retry_waits_for_its_time,

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use fanfare::channels::wire::names::Names;
 use fanfare::channels::wire::{Guard, Wire};
-use fanfare::channels::{HttpRequest, Reply, Request};
+use fanfare::channels::{HttpRequest, MailServer, Reply, Request};
 use fanfare::secret::Secret;
 
 use crate::support::tls::AUTHORITY;
 
 mod choice;
+mod dial;
 mod email;
 mod endpoint;
 mod guard;
@@ -74,6 +75,19 @@ fn not_sent(reply: Reply) -> String {
         Reply::NotSent(why) => why,
         other => panic!("expected that nothing was sent, got {other:?}"),
     }
+}
+
+/// Why nothing ever will be sent; a panic if something was, or may be.
+fn denied(reply: Reply) -> String {
+    match reply {
+        Reply::Denied(why) => why,
+        other => panic!("expected that it is denied, got {other:?}"),
+    }
+}
+
+/// The mail server with this URL, to which we are `fanfare@label.example`.
+fn server_at(url: &str) -> MailServer {
+    MailServer { url: Secret::new(url), helo: None, from: "fanfare@label.example".into() }
 }
 
 /// Why there is no answer; a panic if there is one, or if nothing was sent.

@@ -9,16 +9,17 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue, Headers, Sender};
 use lettre::message::{Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use url::Host;
 
 use crate::channels::verdict::{Family, shared};
-use crate::channels::wire::server::{Server, Tls};
+use crate::channels::wire::server::{Server, Tls, is_hello};
 use crate::channels::{
-    Channel, Choice, Endpoint, Form, KeyDoc, Kind, MailRequest, Reply, Request, Sending, Takes, Verdict, words,
+    Channel, Choice, Endpoint, Form, KeyDoc, Kind, MailRequest, MailServer, Reply, Request, Sending, Takes, Verdict,
+    endpoint, mark, words,
 };
 use crate::delivery::{Receipt, Severity};
 use crate::message::{Message, Native, fit, plain, text};
@@ -31,6 +32,8 @@ mod page;
 /// A subject's length in characters; what is longer is cut off by every reader anyway, and a header's line must stay
 /// below 998 (RFC 5322, section 2.1.1).
 const SUBJECT_MAX: usize = 200;
+/// The length of a header's line that all readers bear.
+const LINE_MAX: usize = 78;
 /// Under this a receipt keeps the subject of a case's first mail.
 const SUBJECT: &str = "subject";
 /// The plain part's length in bytes.
@@ -47,13 +50,14 @@ from: Fanfare <fanfare@label.example>
 to: [finance@label.example, Ann Lee <ann@label.example>]
 cc: heads@label.example
 reply_to: desk@label.example
+helo: fanfare.label.example
 ",
     keys: &[
         KeyDoc {
             name: "smtp",
             doc: "The mail server: `smtps://user:password@host`, or `smtp://…` for STARTTLS, which is demanded unless \
-                  `?tls=opportunistic` or `?tls=none` (for a server on the same host) is added; a path is the name to \
-                  greet it by",
+                  `?tls=none` (for a server on the same host) or `?tls=opportunistic` is added, which takes TLS where it is \
+                  offered and, unless there is a password, any certificate",
             takes: Takes::Text,
             required: true,
         },
@@ -71,6 +75,13 @@ reply_to: desk@label.example
             required: false,
         },
         KeyDoc { name: "reply_to", doc: "Where answers go", takes: Takes::Text, required: false },
+        KeyDoc {
+            name: "helo",
+            doc: "The name that the mail server is greeted by; default: this host's full name, else the domain of `from`, \
+                  else this host's address",
+            takes: Takes::Text,
+            required: false,
+        },
     ],
     threads: true,
     spacing: None,
@@ -82,6 +93,7 @@ reply_to: desk@label.example
 struct Email {
     smtp: Secret,
     server: Server,
+    helo: Option<String>,
     from: Mailbox,
     to: Choice<Vec<Mailbox>>,
     cc: Vec<Mailbox>,
@@ -103,12 +115,13 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
         None => Some(Vec::new()),
     };
     let reply_to = fields.node("reply_to", problems).map(|node| mailbox(node, problems));
+    let helo = fields.node("helo", problems).and_then(|node| helo(node, problems));
     let (smtp, server) = smtp?;
     let reply_to = match reply_to {
         Some(found) => Some(found?),
         None => None,
     };
-    Some(Box::new(Email { smtp, server, from: from?, to: to?, cc: cc?, reply_to }))
+    Some(Box::new(Email { smtp, server, helo, from: from?, to: to?, cc: cc?, reply_to }))
 }
 
 fn server(text: &str, node: &Node, problems: &mut Problems) -> Option<Server> {
@@ -123,6 +136,10 @@ fn server(text: &str, node: &Node, problems: &mut Problems) -> Option<Server> {
             return None;
         }
     };
+    if let Some(why) = endpoint::denied(&server.host) {
+        problems.push(why.at(&node.place));
+        return None;
+    }
     let is_here = match &server.host {
         Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
         Host::Ipv4(address) => address.is_loopback(),
@@ -136,6 +153,19 @@ fn server(text: &str, node: &Node, problems: &mut Problems) -> Option<Server> {
         );
     }
     Some(server)
+}
+
+/// A host name, or an address as a literal: `[192.0.2.1]`, `[IPv6:2001:db8::1]`.
+fn helo(node: &Node, problems: &mut Problems) -> Option<String> {
+    let name = node.scalar().map(str::trim).filter(|name| is_hello(name));
+    if name.is_none() {
+        problems.push(
+            Problem::error("wrong-helo", "this is no name that a mail server can be greeted by")
+                .at(&node.place)
+                .hint("write this host's full name: `fanfare.label.example`"),
+        );
+    }
+    name.map(str::to_owned)
 }
 
 /// One address or a list of them, at least one.
@@ -179,13 +209,15 @@ impl Channel for Email {
         let to = self.to.pick(sending)?;
         let mut envelope_to: Vec<String> = Vec::new();
         for address in to.iter().chain(&self.cc).map(|mailbox| mailbox.email.to_string()) {
-            if !envelope_to.contains(&address) {
+            if !envelope_to.contains(&address) && !sending.settled.contains(&mark(sending.id, &address)) {
                 envelope_to.push(address);
             }
         }
+        if envelope_to.is_empty() {
+            return Ok(Request::Nothing);
+        }
         Ok(Request::Mail(Box::new(MailRequest {
-            server: self.smtp.clone(),
-            envelope_from: self.from.email.to_string(),
+            server: self.mail_server(),
             envelope_to,
             message: self.letter(to, sending).map_err(|error| format!("the mail can't be made: {error}"))?,
         })))
@@ -209,7 +241,7 @@ impl Channel for Email {
     }
 
     fn endpoints(&self) -> Vec<Endpoint> {
-        vec![Endpoint::Mail(self.smtp.clone())]
+        vec![Endpoint::Mail(self.mail_server())]
     }
 
     fn names(&self) -> Vec<(String, Location)> {
@@ -218,6 +250,10 @@ impl Channel for Email {
 }
 
 impl Email {
+    fn mail_server(&self) -> MailServer {
+        MailServer { url: self.smtp.clone(), helo: self.helo.clone(), from: self.from.email.to_string() }
+    }
+
     /// The whole message as it goes on the wire.
     fn letter(&self, to: &[Mailbox], sending: &Sending<'_>) -> Result<Vec<u8>, lettre::error::Error> {
         let letter = self.head(to, sending);
@@ -250,11 +286,9 @@ impl Email {
             .raw_header(header("X-Auto-Response-Suppress", "All"))
             // RFC 2919: what people filter by.
             .raw_header(header("List-Id", &format!("<{}.fanfare.{domain}>", label(sending.rule))));
-        for mailbox in to {
-            letter = letter.to(mailbox.clone());
-        }
-        for mailbox in &self.cc {
-            letter = letter.cc(mailbox.clone());
+        letter = letter.raw_header(addresses("To", to));
+        if !self.cc.is_empty() {
+            letter = letter.raw_header(addresses("Cc", &self.cc));
         }
         if let Some(mailbox) = &self.reply_to {
             letter = letter.reply_to(mailbox.clone());
@@ -285,6 +319,29 @@ fn about(sending: &Sending<'_>) -> String {
         Some(first) => format!("Re: {}", fit::text(&first, SUBJECT_MAX, fit::chars)),
         None => topic(sending),
     }
+}
+
+/// Several addresses, over as many lines as they need (RFC 5322, section 2.1.1).
+fn addresses(name: &'static str, all: &[Mailbox]) -> HeaderValue {
+    let encoded = |mailbox: &Mailbox| {
+        let mut headers = Headers::new();
+        headers.set(Sender::from(mailbox.clone()));
+        headers.to_string().trim_start_matches("Sender:").trim().to_owned()
+    };
+    let plain: Vec<String> = all.iter().map(ToString::to_string).collect();
+    let (mut folded, mut width) = (String::new(), name.len() + 2);
+    for address in all.iter().map(encoded) {
+        // A name that had to be encoded may stand on several lines itself.
+        let (first, last) = (address.lines().next().unwrap_or_default(), address.lines().last().unwrap_or_default());
+        if !folded.is_empty() {
+            let fits = width + first.len() + 2 < LINE_MAX;
+            folded.push_str(if fits { ", " } else { ",\r\n " });
+            width = if fits { width + 2 } else { 1 };
+        }
+        width = if address.contains('\n') { last.len() } else { width + address.len() };
+        folded.push_str(&address);
+    }
+    HeaderValue::dangerous_new_pre_encoded(HeaderName::new_from_ascii_str(name), plain.join(", "), folded)
 }
 
 fn header(name: &'static str, value: &str) -> HeaderValue {

@@ -2,8 +2,11 @@
 //!
 //! Pure. A webhook's URL is its password, so no problem quotes one, and what people are shown is the host.
 
-use url::Url;
+use std::net::IpAddr;
 
+use url::{Host, Url};
+
+use crate::channels::wire::Guard;
 use crate::channels::{Endpoint, WebServer};
 use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
@@ -16,6 +19,10 @@ pub fn read(node: &Node, problems: &mut Problems) -> Option<Url> {
         return None;
     };
     let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if let Some(why) = url.as_ref().and_then(Url::host).and_then(|host| denied(&host)) {
+        problems.push(why.at(&node.place));
+        return None;
+    }
     if url.is_none() {
         problems.push(
             Problem::error("wrong-url", "this is no URL that can be posted to")
@@ -24,6 +31,18 @@ pub fn read(node: &Node, problems: &mut Problems) -> Option<Url> {
         );
     }
     url
+}
+
+/// Why nothing may ever be sent to this host, if so: a literal address that is no receiver's will never be one.
+pub fn denied<S>(host: &Host<S>) -> Option<Problem> {
+    let address = match host {
+        Host::Ipv4(address) => IpAddr::V4(*address),
+        Host::Ipv6(address) => IpAddr::V6(*address),
+        Host::Domain(_) => return None,
+    };
+    let why = Guard::default().check(address).err()?;
+    let problem = Problem::error("denied-address", why.to_string());
+    Some(problem.hint("write the name or the address of the service itself"))
 }
 
 /// The same, as a secret.

@@ -14,7 +14,7 @@ use sha2::Sha256;
 
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
-    Channel, Choice, Endpoint, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Takes, Verdict, endpoint,
+    Channel, Choice, Endpoint, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Takes, Verdict, WebServer, endpoint,
 };
 use crate::message::inline::UrlTemplate;
 use crate::message::{Native, plain};
@@ -40,7 +40,7 @@ const CONNECTION: [&str; 14] = [
     "upgrade",
 ];
 /// Headers that are made for each attempt.
-const OURS: [&str; 4] = ["idempotency-key", "webhook-id", "webhook-timestamp", "webhook-signature"];
+const OURS: [&str; 5] = ["x-fanfare-hop", "idempotency-key", "webhook-id", "webhook-timestamp", "webhook-signature"];
 /// Headers whose values are no secrets.
 const OPEN: [&str; 5] = ["accept", "accept-language", "cache-control", "content-type", "user-agent"];
 
@@ -145,6 +145,11 @@ fn target(node: &Node, problems: &mut Problems) -> Option<Target> {
         return None;
     };
     let template = UrlTemplate::parse(text, &node.place, problems)?;
+    // The host is literal, so that what it says stands before it is rendered.
+    if let Some(why) = WebServer::of_url(&Secret::new(text)).and_then(|server| endpoint::denied(&server.host)) {
+        problems.push(why.at(&node.place));
+        return None;
+    }
     Some(Target { template, written: Secret::new(text) })
 }
 

@@ -10,6 +10,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use crate::delivery::{Act, DeliveryId, Outcome, Receipt};
 use crate::message::Rendered;
@@ -25,6 +26,7 @@ mod endpoint;
 mod http;
 mod pagerduty;
 pub mod redact;
+mod reply;
 pub mod schema;
 mod slack;
 pub mod verdict;
@@ -32,6 +34,7 @@ pub mod wire;
 mod words;
 
 pub use self::choice::Choice;
+pub use self::reply::Reply;
 pub use self::schema::Takes;
 
 /// Every channel there is. To add one: its file, its `mod` line, its row here.
@@ -144,8 +147,8 @@ pub trait Channel: Send + Sync + std::fmt::Debug {
 pub enum Endpoint {
     /// An HTTP server.
     Web(WebServer),
-    /// A mail server as [`MailRequest::server`] names it.
-    Mail(Secret),
+    /// A mail server.
+    Mail(MailServer),
 }
 
 /// An HTTP server, without path, query and user: it holds no secret.
@@ -202,6 +205,17 @@ pub struct Sending<'a> {
     pub lane: Option<&'a str>,
     /// What the first delivered message of the lane gave back.
     pub receipt: Option<&'a Receipt>,
+    /// Recipients that earlier attempts are done with, each by its [`mark`].
+    pub settled: &'a [String],
+}
+
+/// What a recipient of a delivery is remembered by: the store keeps no address that it need not.
+pub fn mark(id: &DeliveryId, recipient: &str) -> String {
+    let mut hash = Sha256::new();
+    hash.update(id.as_str());
+    hash.update([0]);
+    hash.update(recipient);
+    hex::encode(&hash.finalize()[..12])
 }
 
 /// Rich, or plain text.
@@ -237,120 +251,27 @@ pub struct HttpRequest {
     pub body: Vec<u8>,
 }
 
+/// A mail server, and who we are to it.
+#[derive(Debug, Clone)]
+pub struct MailServer {
+    /// `smtp://` (STARTTLS, demanded) or `smtps://`, user and password and all; `?tls=none` or `?tls=opportunistic`
+    /// where a server on the same host speaks no TLS, or has a certificate of its own making.
+    pub url: Secret,
+    /// The name or address literal that we say EHLO by; without it, one that servers accept is found.
+    pub helo: Option<String>,
+    /// Who sends, for the envelope.
+    pub from: String,
+}
+
 /// A mail, and how to hand it over.
 #[derive(Debug, Clone)]
 pub struct MailRequest {
-    /// `smtp://` (STARTTLS, demanded) or `smtps://`, user and password and all; `?tls=none` or `?tls=opportunistic`
-    /// where a server on the same host speaks no TLS.
-    pub server: Secret,
-    /// Who sends, for the envelope.
-    pub envelope_from: String,
+    /// Whom it is handed over to, and who sends.
+    pub server: MailServer,
     /// Recipients; one that is refused doesn't keep the others from the mail.
     pub envelope_to: Vec<String>,
     /// The whole message as it goes on the wire (RFC 5322).
     pub message: Vec<u8>,
-}
-
-/// What came back. A refused socket is a reply too.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Reply {
-    /// An HTTP answer: status, headers, and at most 64 KiB of the body.
-    Http {
-        /// The status code.
-        status: u16,
-        /// Names in lower case.
-        headers: Vec<(String, String)>,
-        /// The start of the body.
-        body: Vec<u8>,
-        /// Whether that is all of the body: not if it was too long, or broke off, or outlasted the deadline. A channel
-        /// that must read the body to know whether it was heard calls a 2xx without its end ambiguous.
-        whole: bool,
-    },
-    /// A mail server's last word: per recipient where they differed.
-    Mail {
-        /// Accepted for these.
-        accepted: Vec<String>,
-        /// Refused for these, with code and text.
-        refused: Vec<(String, u16, String)>,
-        /// The answer to the whole message, or to the step before it that went wrong for all.
-        code: Option<u16>,
-        /// The server's words.
-        text: String,
-    },
-    /// Nothing was sent: no connection, no name, a guard's refusal.
-    NotSent(String),
-    /// Some or all was sent and no answer came in time.
-    NoAnswer(String),
-    /// Nothing needed sending.
-    Nothing,
-}
-
-impl Reply {
-    /// An HTTP answer with this whole body and no headers.
-    pub fn http(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self::Http { status, headers: Vec::new(), body: body.into(), whole: true }
-    }
-
-    /// The value of a header of an HTTP answer; `name` in lower case.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        match self {
-            Self::Http { headers, .. } => {
-                headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
-            }
-            _ => None,
-        }
-    }
-
-    /// The body of an HTTP answer as JSON, if it is whole and is JSON.
-    pub fn json(&self) -> Option<Value> {
-        match self {
-            Self::Http { body, whole: true, .. } => serde_json::from_slice(body).ok(),
-            _ => None,
-        }
-    }
-
-    /// The same with every secret cut out of everything the other side said.
-    #[must_use]
-    pub fn redacted(self, secrets: &[Secret]) -> Self {
-        let cut = |text: String| redact::redact(&text, secrets);
-        match self {
-            Self::Http { status, headers, body, whole } => Self::Http {
-                status,
-                headers: headers.into_iter().map(|(name, value)| (name, cut(value))).collect(),
-                body: cut(String::from_utf8_lossy(&body).into_owned()).into_bytes(),
-                whole,
-            },
-            Self::Mail { accepted, refused, code, text } => Self::Mail {
-                accepted,
-                refused: refused.into_iter().map(|(to, code, text)| (to, code, cut(text))).collect(),
-                code,
-                text: cut(text),
-            },
-            Self::NotSent(why) => Self::NotSent(cut(why)),
-            Self::NoAnswer(why) => Self::NoAnswer(cut(why)),
-            Self::Nothing => Self::Nothing,
-        }
-    }
-
-    /// A short account for the attempt's record. Call it on a redacted reply.
-    pub fn account(&self) -> String {
-        let account = match self {
-            Self::Http { status, body, .. } => format!("{status} {}", String::from_utf8_lossy(body)),
-            Self::Mail { accepted, refused, code, text } => {
-                let mut lines = vec![format!("{} {text}", code.map_or_else(|| "-".into(), |code| code.to_string()))];
-                lines.extend(accepted.iter().map(|to| format!("accepted for {}", verdict::masked(to))));
-                lines.extend(refused.iter().map(|(to, code, text)| {
-                    let to_masked = verdict::masked(to);
-                    format!("refused for {to_masked}: {code} {}", text.replace(to.as_str(), &to_masked))
-                }));
-                lines.join("\n")
-            }
-            Self::NotSent(why) => format!("not sent: {why}"),
-            Self::NoAnswer(why) => format!("no answer: {why}"),
-            Self::Nothing => "nothing needed sending".into(),
-        };
-        shortened(&account)
-    }
 }
 
 /// What a reply means.
@@ -366,12 +287,24 @@ pub struct Verdict {
     pub receipt: Option<Receipt>,
     /// Whether the destination itself is broken (a revoked hook, an archived channel): it is marked failing.
     pub failing: bool,
+    /// Recipients that are done with, though others are not: they have it, or never will.
+    pub settled: Vec<String>,
+    /// In words, which recipients never will have it, where others have it or may.
+    pub lost: Option<String>,
 }
 
 impl Verdict {
     /// This outcome for this reason, and nothing more.
     pub fn new(outcome: Outcome, reason: impl Into<String>) -> Self {
-        Self { outcome, reason: reason.into(), wait: None, receipt: None, failing: false }
+        Self {
+            outcome,
+            reason: reason.into(),
+            wait: None,
+            receipt: None,
+            failing: false,
+            settled: Vec::new(),
+            lost: None,
+        }
     }
 
     /// The same; the destination itself is broken.
@@ -400,7 +333,8 @@ impl Verdict {
 pub fn account(request: &Request, secrets: &[Secret]) -> String {
     let sent = match request {
         Request::Http(request) => String::from_utf8_lossy(&request.body),
-        Request::Mail(mail) => String::from_utf8_lossy(&mail.message),
+        // Its lines end as they do on the wire; nobody who reads the record wants to see that.
+        Request::Mail(mail) => String::from_utf8_lossy(&mail.message).replace("\r\n", "\n").into(),
         Request::Nothing => return String::new(),
     };
     shortened(&redact::redact(&sent, secrets))

@@ -1,38 +1,104 @@
 //! Cuts secrets out of what others say.
 //!
-//! The last line of defence: a server may echo the URL or a header that it was sent, in an error or a page. Pure.
+//! The last line of defence: a server may echo the URL or a header that it was sent, in an error or a page, in whatever
+//! encoding suits that page. Pure. One automaton looks for everything at once, so the cost grows with the text alone.
 
+use aho_corasick::AhoCorasick;
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use url::Url;
 
 use crate::secret::Secret;
+
+mod unescape;
+
+use self::unescape::View;
 
 /// What stands in place of a secret.
 const DOTS: &str = "•••";
 
 /// Shorter texts are no secrets, and cutting them out would tear words apart.
 const LENGTH_MIN: usize = 4;
+/// From this length on a text is looked for in upper and lower case and in other encodings too.
+const LENGTH_SURE: usize = 8;
+/// Text may be escaped in text that is escaped itself; nobody goes further.
+const ESCAPED_MAX: usize = 2;
 
-/// The same text with every secret replaced by dots, whether it stands there as it is or as JSON, URLs and headers
-/// would write it. Of a URL, also its password, its path, and those parts of path and query that are long enough to
-/// be tokens.
+/// The same text with every secret replaced by dots. See [`Redactor`].
 pub fn redact(text: &str, secrets: &[Secret]) -> String {
-    let mut forms: Vec<String> = secrets.iter().flat_map(|secret| forms(secret.open())).collect();
-    // The longest first, so that no form is spoilt by one that is a part of it.
-    forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-    forms.dedup();
-    let mut clean = text.to_owned();
-    for form in forms.iter().filter(|form| form.len() >= LENGTH_MIN) {
-        if clean.contains(form.as_str()) {
-            clean = clean.replace(form.as_str(), DOTS);
-        }
+    Redactor::new(secrets).redact(text)
+}
+
+/// Looks for secrets, and for those parts of a URL that are secret too: its password, its path, and those parts of path
+/// and query that are long enough to be tokens. They are found as they are, in upper and lower case, in hex, in base64
+/// wherever they begin within it, and behind the escapes of URLs, JSON and HTML.
+#[derive(Debug)]
+pub struct Redactor {
+    /// None if it can't be built: then nothing is shown.
+    automaton: Option<AhoCorasick>,
+    /// What is looked for, and whether in this case only.
+    patterns: Vec<(String, bool)>,
+}
+
+impl Redactor {
+    /// One that looks for these.
+    pub fn new(secrets: &[Secret]) -> Self {
+        let mut patterns: Vec<(String, bool)> = secrets.iter().flat_map(|secret| patterns(secret.open())).collect();
+        patterns.retain(|(pattern, _)| pattern.len() >= LENGTH_MIN);
+        patterns.sort_unstable();
+        patterns.dedup();
+        let texts = patterns.iter().map(|(text, _)| text.as_bytes());
+        let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(texts).ok();
+        Self { automaton, patterns }
     }
+
+    /// The same text with dots in place of what was found.
+    pub fn redact(&self, text: &str) -> String {
+        let Some(automaton) = &self.automaton else { return DOTS.to_owned() };
+        if self.patterns.is_empty() {
+            return text.to_owned();
+        }
+        let mut found = Vec::new();
+        let mut view = View::of(text);
+        for _ in 0..=ESCAPED_MAX {
+            let matches = automaton.find_overlapping_iter(view.bytes());
+            let is_meant = |(pattern, exact): &(String, bool), said: &[u8]| !exact || pattern.as_bytes() == said;
+            found.extend(matches.filter_map(|at| {
+                let said = view.bytes().get(at.range())?;
+                let pattern = self.patterns.get(at.pattern().as_usize())?;
+                is_meant(pattern, said).then(|| view.place(at.range())).flatten()
+            }));
+            match view.unescaped() {
+                Some(next) => view = next,
+                None => break,
+            }
+        }
+        cut(text, found)
+    }
+}
+
+/// The text with dots in these places, each a range of bytes.
+fn cut(text: &str, mut places: Vec<(usize, usize)>) -> String {
+    places.sort_unstable();
+    let mut clean = String::with_capacity(text.len());
+    let mut done = 0;
+    for (from, to) in places {
+        let (from, to) = (text.floor_char_boundary(from), text.ceil_char_boundary(to));
+        if to <= done {
+            continue;
+        }
+        if from >= done {
+            clean.push_str(text.get(done..from).unwrap_or_default());
+            clean.push_str(DOTS);
+        }
+        done = to;
+    }
+    clean.push_str(text.get(done..).unwrap_or_default());
     clean
 }
 
-/// A secret, its tell-trace parts, and how each may be written.
-fn forms(secret: &str) -> Vec<String> {
+/// A secret, its parts that tell it, and how each may be written.
+fn patterns(secret: &str) -> Vec<(String, bool)> {
     let mut parts = vec![secret.to_owned()];
     if let Ok(url) = Url::parse(secret)
         && url.has_host()
@@ -62,11 +128,28 @@ fn url_parts(url: &Url) -> Vec<String> {
     parts
 }
 
-fn spellings(text: &str) -> Vec<String> {
-    let json = serde_json::Value::from(text).to_string();
-    let json = json.trim_matches('"').to_owned();
-    let escaped: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
-    vec![text.to_owned(), json.replace('/', "\\/"), json, escaped.replace('+', "%20"), escaped, STANDARD.encode(text)]
+/// How a text may be written, but for escapes; with each, whether only in this case.
+fn spellings(text: &str) -> Vec<(String, bool)> {
+    // A form writes blanks as `+`, which is an escape nowhere else.
+    let form: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+    let mut all = vec![text.to_owned(), form, STANDARD.encode(text)];
+    let is_sure = text.len() >= LENGTH_SURE;
+    if is_sure {
+        all.push(hex::encode(text));
+        all.extend((0..3).flat_map(|shift| base64_within(text, shift)));
+    }
+    all.into_iter().map(|spelling| (spelling, !is_sure)).collect()
+}
+
+/// What of a text is sure to stand in the base64 of something longer, in which it begins `shift` bytes into a group of
+/// three: in either alphabet.
+fn base64_within(text: &str, shift: usize) -> [String; 2] {
+    let mut bytes = vec![0; shift];
+    bytes.extend_from_slice(text.as_bytes());
+    // A character holds six bits: those at both ends may hold some of the neighbours'.
+    let (from, to) = ((shift * 8).div_ceil(6), bytes.len() * 8 / 6);
+    [STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)]
+        .map(|encoded| encoded.get(from..to).unwrap_or_default().to_owned())
 }
 
 fn percent_decoded(text: &str) -> String {

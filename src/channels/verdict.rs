@@ -28,6 +28,7 @@ pub fn shared(family: Family, reply: &Reply) -> Verdict {
         }
         Reply::Mail { accepted, refused, code, text } => by_mail(accepted, refused, *code, text),
         Reply::NotSent(why) => Verdict::new(Outcome::Temporary, one_line(why)),
+        Reply::Denied(why) => Verdict::new(Outcome::Permanent, one_line(why)).failing(),
         Reply::NoAnswer(why) => Verdict::new(Outcome::Ambiguous, one_line(why)),
         Reply::Nothing => Verdict::new(Outcome::Delivered, "nothing needed sending"),
     }
@@ -38,6 +39,7 @@ fn by_status(family: Family, status: u16, reason: String) -> Verdict {
     let is_service = family == Family::Service;
     match status {
         200..=299 => Verdict::new(Outcome::Delivered, reason),
+        508 => Verdict::new(Outcome::Permanent, format!("{reason} (the message came back to where it began)")),
         300..=399 => Verdict::new(Outcome::Permanent, format!("{reason} (redirects are not followed)")),
         429 => Verdict::new(Outcome::Limited, reason),
         401 | 403 | 404 if is_service => Verdict::new(Outcome::Permanent, reason).failing(),
@@ -50,35 +52,46 @@ fn by_status(family: Family, status: u16, reason: String) -> Verdict {
     }
 }
 
-/// RFC 5321, section 4.2.1: 4yz may work later, 5yz won't. One recipient that took it is enough, since the others
-/// can't be served again without bothering that one twice: the reason names them.
+/// RFC 5321, section 4.2.1: 4yz may work later, 5yz won't, for each recipient (section 4.5.4.1). Who has it, or never
+/// will, is not asked again.
 fn by_mail(accepted: &[String], refused: &[(String, u16, String)], code: Option<u16>, text: &str) -> Verdict {
-    let refusals: Vec<String> = refused
-        .iter()
-        .map(|(to, code, text)| {
-            format!("{} ({code} {})", masked(to), one_line(&text.replace(to.as_str(), &masked(to))))
-        })
-        .collect();
     let words = match code {
         Some(code) => format!("{code} {}", one_line(text)),
         None => one_line(text),
     };
+    let (put_off, lost): (Vec<_>, Vec<_>) = refused.iter().partition(|(_, code, _)| *code < 500);
+    let settled = || accepted.iter().chain(lost.iter().map(|(to, ..)| to)).cloned().collect();
     if !accepted.is_empty() {
-        let reason = if refusals.is_empty() { words } else { format!("{words}; refused for {}", refusals.join(", ")) };
-        return Verdict::new(Outcome::Delivered, reason);
+        let reason = if refused.is_empty() { words } else { format!("{words}; {}", refusals(refused)) };
+        let outcome = if put_off.is_empty() { Outcome::Delivered } else { Outcome::Partial };
+        return Verdict {
+            settled: settled(),
+            lost: (!lost.is_empty()).then(|| refusals(lost)),
+            ..Verdict::new(outcome, reason)
+        };
     }
-    let refusal = refused.iter().map(|(_, code, _)| *code).find(|code| *code < 500);
-    match (code, refusal) {
-        // Authentication (RFC 4954, section 6): nothing will get through until a person mends it.
-        (Some(530 | 534 | 535 | 538), _) => Verdict::new(Outcome::Permanent, words).failing(),
+    match code {
+        // Authentication (RFC 4954, section 6): nothing will get through until a person fixes it.
+        Some(530 | 534 | 535 | 538) => Verdict::new(Outcome::Permanent, words).failing(),
         // RFC 3463, section 3.7: the server has no use for this form of content.
-        (Some(500..), _) if text.starts_with("5.6.") => Verdict::new(Outcome::Refused, words),
-        (Some(500..), _) => Verdict::new(Outcome::Permanent, words),
-        (Some(_), _) => Verdict::new(Outcome::Temporary, words),
-        (None, Some(_)) => Verdict::new(Outcome::Temporary, format!("refused for {}", refusals.join(", "))),
-        (None, None) if refused.is_empty() => Verdict::new(Outcome::Temporary, words),
-        (None, None) => Verdict::new(Outcome::Permanent, format!("refused for {}", refusals.join(", "))),
+        Some(500..) if text.starts_with("5.6.") => Verdict::new(Outcome::Refused, words),
+        Some(500..) => Verdict::new(Outcome::Permanent, words),
+        Some(_) => Verdict::new(Outcome::Temporary, words),
+        None if refused.is_empty() => Verdict::new(Outcome::Temporary, words),
+        None if put_off.is_empty() => Verdict::new(Outcome::Permanent, refusals(refused)),
+        None => {
+            let verdict = Verdict::new(Outcome::Temporary, refusals(refused));
+            Verdict { settled: settled(), lost: (!lost.is_empty()).then(|| refusals(lost)), ..verdict }
+        }
     }
+}
+
+/// `refused for b…@label.example (550 unknown)`
+fn refusals<'r>(refused: impl IntoIterator<Item = &'r (String, u16, String)>) -> String {
+    let one = |(to, code, text): &(String, u16, String)| {
+        format!("{} ({code} {})", masked(to), one_line(&text.replace(to.as_str(), &masked(to))))
+    };
+    format!("refused for {}", refused.into_iter().map(one).collect::<Vec<_>>().join(", "))
 }
 
 impl Verdict {
@@ -132,7 +145,8 @@ pub fn masked(address: &str) -> String {
 }
 
 /// How long the other side asks to wait: `Retry-After` (RFC 9110, section 10.2.3), in seconds or as a date, which is
-/// read against the answer's own `Date`, so that no two clocks need agree. `None` where it makes no sense.
+/// read against the answer's own `Date`, so that no two clocks need agree (see [`Reply::dated`]). `None` where it makes no
+/// sense.
 pub fn retry_after(reply: &Reply) -> Option<SignedDuration> {
     let asked = reply.header("retry-after")?.trim();
     if let Some(wait) = seconds(asked) {

@@ -11,15 +11,17 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::channels::{Form, Reply, Request, Sending, Verdict, account};
+use crate::channels::{Form, Reply, Request, Sending, Verdict, account, mark};
 use crate::clock::plus;
 use crate::config::{Destination, Snapshot};
 use crate::delivery::{Act, Assignment, Attempt, Outcome, State};
-use crate::event::{Event, Seq};
+use crate::event::{Event, HOP_HEADER, Seq};
 use crate::message::{Context, Rendered};
 use crate::pace::{Limits, Retry, Tried};
+use crate::secret::Secret;
 use crate::steps::Live;
 use crate::store;
+use crate::store::life::SETTLED;
 use crate::store::{Claim, Claimed, Room, Settlement, signals};
 use crate::telemetry::Of;
 
@@ -37,26 +39,28 @@ const SETTLE_MARGIN: SignedDuration = SignedDuration::from_secs(2);
 pub async fn claim(live: &Live, under_way: &HashMap<String, u32>, now: Timestamp) -> Result<Claimed, store::Error> {
     let snapshot = live.snapshot.load_full();
     let mut free = UNDER_WAY_MAX.saturating_sub(under_way.values().sum());
-    let mut longest = SignedDuration::ZERO;
     let mut rooms = Vec::new();
     for destination in live.store.waiting_destinations().await? {
         // What waits for a destination that is no longer configured is taken up too: a person must hear of it.
-        let (limits, timeout) = match snapshot.destinations.get(&destination) {
-            Some(known) => (known.limits.clone(), known.timeout),
-            None => (Limits { spacing: None, burst: 1, concurrency: 4 }, SignedDuration::ZERO),
+        let (limits, timeout, give_up) = match snapshot.destinations.get(&destination) {
+            Some(known) => (known.limits.clone(), known.timeout, known.retry.give_up),
+            None => (Limits { spacing: None, burst: 1, concurrency: 4 }, SignedDuration::ZERO, SignedDuration::MAX),
         };
         let mine = under_way.get(&destination).copied().unwrap_or(0);
         let wanted = limits.concurrency.saturating_sub(mine).min(free.max(OWN_PLACES.saturating_sub(mine)));
         if wanted > 0 {
             free = free.saturating_sub(wanted);
-            longest = longest.max(timeout);
-            rooms.push(Room { destination, limits, wanted });
+            rooms.push(Room { destination, limits, lease: timeout + LEASE_SLACK, give_up, wanted });
         }
     }
     if rooms.is_empty() {
         return Ok(Claimed::default());
     }
-    live.store.claim(now, plus(now, longest + LEASE_SLACK), &rooms).await
+    let claimed = live.store.claim(now, &rooms).await?;
+    if claimed.told {
+        live.to_plan.notify_one();
+    }
+    Ok(claimed)
 }
 
 /// Carries out one claim, from rendering to settling.
@@ -83,11 +87,13 @@ pub async fn carry_out(live: &Live, claim: Claim) -> Result<(), store::Error> {
                 Some(rendered) => rendered,
                 None => {
                     let rendered = render(live, &snapshot, destination, &claim, event, &events, began);
-                    live.store.keep(&claim, serde_json::to_string(&rendered).unwrap_or_default()).await?;
+                    live.store.keep(&claim, with_settled(&rendered, &settled(&claim))).await?;
                     rendered
                 }
             };
-            attempt(live, &snapshot, destination, &claim, event, &rendered, began).await
+            let ended = attempt(live, &snapshot, destination, &claim, event, &rendered, began).await;
+            keep_settled(live, &claim, &rendered, &ended.verdict).await?;
+            ended
         }
     };
     settle(live, &claim, ended, began, event).await
@@ -103,7 +109,7 @@ struct Ended {
 impl Ended {
     /// No attempt can be made, now or later.
     fn impossible(reason: String) -> Self {
-        let verdict = Verdict { outcome: Outcome::Permanent, reason, wait: None, receipt: None, failing: false };
+        let verdict = Verdict::new(Outcome::Permanent, reason);
         Self { verdict, sent: String::new(), retry: Retry::default() }
     }
 }
@@ -124,6 +130,52 @@ fn find(events: &[(Seq, Event)], seq: Seq) -> Option<&Event> {
 /// The message that an earlier attempt rendered.
 fn kept(claim: &Claim) -> Option<Rendered> {
     claim.delivery.message.as_deref().and_then(|text| serde_json::from_str(text).ok())
+}
+
+/// The marks of the recipients that earlier attempts are done with.
+fn settled(claim: &Claim) -> Vec<String> {
+    let kept: Option<Value> = claim.delivery.message.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    kept.and_then(|mut kept| serde_json::from_value(kept.get_mut(SETTLED)?.take()).ok()).unwrap_or_default()
+}
+
+/// The message as it is kept, with the recipients that are done with.
+fn with_settled(rendered: &Rendered, settled: &[String]) -> String {
+    let mut kept = serde_json::to_value(rendered).unwrap_or_default();
+    if let Some(kept) = kept.as_object_mut().filter(|_| !settled.is_empty()) {
+        kept.insert(SETTLED.to_owned(), settled.into());
+    }
+    kept.to_string()
+}
+
+/// Keeps which recipients this attempt is done with, before anything else: nobody gets it twice, should the process end
+/// now.
+async fn keep_settled(live: &Live, claim: &Claim, rendered: &Rendered, verdict: &Verdict) -> Result<(), store::Error> {
+    if verdict.outcome == Outcome::Delivered || verdict.settled.is_empty() {
+        return Ok(());
+    }
+    let mut all = settled(claim);
+    all.extend(verdict.settled.iter().map(|recipient| mark(&claim.delivery.planned.id, recipient)));
+    let message = with_settled(rendered, &all);
+    insist(live, claim, "keep", || live.store.keep(claim, message.clone())).await
+}
+
+/// While the lease lasts, does again what the store could not do: what was sent must not be sent again because the store
+/// was away for a moment.
+async fn insist<'s>(
+    live: &Live,
+    claim: &Claim,
+    doing: &'static str,
+    mut ask: impl FnMut() -> store::Answer<'s, ()>,
+) -> Result<(), store::Error> {
+    loop {
+        match ask().await {
+            Err(store::Error::Unavailable(said)) if plus(live.clock.now(), SETTLE_MARGIN) < claim.until => {
+                live.telemetry.store_failed(doing, &said);
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Renders, once: every later attempt says the same.
@@ -211,11 +263,16 @@ async fn attempt(
         mentions: &mentions,
         lane: planned.lane.as_ref().map(|lane| lane.0.as_str()),
         receipt: claim.receipt.as_ref(),
+        settled: &settled(claim),
     };
-    let request = match destination.channel.compose(&sending) {
+    let mut request = match destination.channel.compose(&sending) {
         Ok(request) => request,
         Err(reason) => return Ended::impossible(reason),
     };
+    if let Request::Http(request) = &mut request {
+        // Should it come back to a Fanfare, by whatever ways, the circle ends there.
+        request.headers.push((HOP_HEADER.into(), Secret::new(event.hops().saturating_add(1).to_string())));
+    }
     let reply = match &request {
         Request::Nothing => Reply::Nothing,
         request => {
@@ -224,8 +281,8 @@ async fn attempt(
         }
     };
     let secrets = destination.channel.secrets();
-    let mut verdict = destination.channel.verdict(&reply.redacted(&secrets));
-    if verdict.outcome == Outcome::Delivered && verdict.receipt.is_none() {
+    let mut verdict = destination.channel.verdict(&reply.redacted(&secrets).dated(live.clock.now()));
+    if matches!(verdict.outcome, Outcome::Delivered | Outcome::Partial) && verdict.receipt.is_none() {
         verdict.receipt = destination.channel.remembers(&sending);
     }
     Ended { verdict, sent: account(&request, &secrets), retry: destination.retry }
@@ -257,8 +314,7 @@ fn context(snapshot: &Snapshot, claim: &Claim, event: &Event) -> Map<String, Val
     context
 }
 
-/// Records the attempt and what follows from it. While the lease lasts it tries again: what was sent must not be sent
-/// again because the store was away for a moment.
+/// Records the attempt and what follows from it.
 async fn settle(
     live: &Live,
     claim: &Claim,
@@ -267,17 +323,7 @@ async fn settle(
     event: Option<&Event>,
 ) -> Result<(), store::Error> {
     let settlement = settlement(live, claim, ended, began, event.is_some_and(Event::is_echo));
-    loop {
-        let now = live.clock.now();
-        match live.store.settle(claim, settlement.clone(), now).await {
-            Ok(()) => break,
-            Err(store::Error::Unavailable(said)) if plus(now, SETTLE_MARGIN) < claim.until => {
-                live.telemetry.store_failed("settle", &said);
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-            Err(error) => return Err(error),
-        }
-    }
+    insist(live, claim, "settle", || live.store.settle(claim, settlement.clone(), live.clock.now())).await?;
     let planned = &claim.delivery.planned;
     let Settlement { attempt, next, .. } = &settlement;
     let of = Of {
@@ -292,7 +338,7 @@ async fn settle(
         // What waited behind it in its lane may go now.
         live.to_dispatch.notify_one();
         // What died has fallbacks to plan, and by trying again a destination recovers.
-        if next.state != State::Delivered || attempt.number > 1 {
+        if next.state != State::Delivered || attempt.number > 1 || !settlement.signals.is_empty() {
             live.to_plan.notify_one();
         }
     }
@@ -301,21 +347,23 @@ async fn settle(
 
 fn settlement(live: &Live, claim: &Claim, ended: Ended, began: Timestamp, from_own: bool) -> Settlement {
     let now = live.clock.now();
-    let Ended { verdict, sent, retry } = ended;
+    let Ended { mut verdict, sent, retry } = ended;
     let delivery = &claim.delivery;
     let tried = Tried {
         outcome: verdict.outcome,
         wait: verdict.wait,
         number: delivery.attempts,
         plain: delivery.plain,
-        first: delivery.counts_from.unwrap_or(began),
+        from: delivery.counts_from.unwrap_or(began),
     };
+    if let Some(why) = retry.given_up(&tried, now) {
+        verdict.reason = format!("{}; {why}", verdict.reason);
+    }
     let next = retry.next(&tried, now, dice(live, claim));
-    let signals = if next.state == State::Dead {
-        vec![signals::died(&delivery.planned, delivery.attempts, &verdict.reason, from_own, now)]
-    } else {
-        Vec::new()
-    };
+    // Who never will have it is told of at once; the others may still be served.
+    let lost = if next.state == State::Dead { Some(&verdict.reason) } else { verdict.lost.as_ref() };
+    let died = |reason: &String| signals::died(&delivery.planned, delivery.attempts, reason, from_own, now);
+    let signals = lost.into_iter().map(died).collect();
     let attempt = Attempt {
         number: delivery.attempts,
         at: began,

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::event::{Event, UNPARSED};
+use crate::event::{Event, HOP_HEADER, HOPS_MAX, UNPARSED};
 use crate::server::body::{self, Budget, Unread};
 use crate::server::problem;
 use crate::source;
@@ -51,6 +51,7 @@ enum Rejection {
     Method(Method),
     Encoding,
     Unread(Unread),
+    Loop,
     Refused(Refusal),
     NoCommit(String),
 }
@@ -102,7 +103,11 @@ impl Receiver {
         }
         let held =
             body::read(body, source.max_body, live.bounds.body, &self.budget).await.map_err(Rejection::Unread)?;
-        let event = self.open(source, &parts.headers, &held.bytes).await?;
+        let hops = hops(&parts.headers);
+        let event = self.open(source, &parts.headers, &held.bytes).await?.after(hops);
+        if hops > HOPS_MAX {
+            return Err(Rejection::Loop);
+        }
         // What was signed is in the event.
         drop(held.bytes);
         let (id, kind) = (event.id.clone(), event.kind.clone());
@@ -142,6 +147,12 @@ impl Receiver {
     }
 }
 
+/// How many times what comes was sent on by a Fanfare, as the last of them says.
+fn hops(headers: &HeaderMap) -> u32 {
+    let said = headers.get(HOP_HEADER).and_then(|hops| hops.to_str().ok());
+    said.map_or(0, |said| said.trim().parse().unwrap_or(u32::MAX))
+}
+
 /// What can be refused before the body is read. Nothing is ever decompressed, so no bomb can go off.
 fn check_framing(headers: &HeaderMap, max_body: usize) -> Result<(), Rejection> {
     if headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
@@ -171,6 +182,10 @@ fn reject(live: &Live, source: &Source, rejection: Rejection) -> Response {
         Rejection::Unread(Unread::TooLarge) => {
             note("too_large", "a body over max_body");
             problem(StatusCode::PAYLOAD_TOO_LARGE)
+        }
+        Rejection::Loop => {
+            note("loop", "it was sent on by Fanfare again and again: a destination leads back here");
+            problem(StatusCode::LOOP_DETECTED)
         }
         Rejection::Unread(Unread::TooSlow) => {
             note("too_slow", "the body did not come in time");

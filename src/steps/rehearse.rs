@@ -388,7 +388,7 @@ impl Rehearsal {
                 dispatch::carry_out(&self.live, claim.clone()).await?;
                 self.record(&id).await?;
             }
-            if let (StepResult::Idle(until), true) = (turn, claimed.claims.is_empty()) {
+            if let (StepResult::Idle(until), true) = (turn, claimed.claims.is_empty() && !claimed.told) {
                 return Ok([until, claimed.next].into_iter().flatten().min());
             }
         }

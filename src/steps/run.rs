@@ -78,6 +78,9 @@ pub async fn run(live: Arc<Live>, admin: axum::Router) -> std::io::Result<Runnin
     anchor(&live).await;
     let webhooks_listener = server::listen::bind(settings.listen)?;
     let admin_listener = server::listen::bind(settings.admin)?;
+    for listener in [&webhooks_listener, &admin_listener] {
+        live.transport.listens(listener.local_addr()?);
+    }
     let tls = settings.tls.is_some().then(|| tls(&live)).transpose()?;
     let Bounds { headers, answer, connections, admin_connections, .. } = live.bounds;
     let limits = Limits { connections, headers, answer, probes: &[] };

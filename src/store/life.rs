@@ -4,15 +4,20 @@
 //! it back within the same transaction.
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
 
 use super::{Error, Settlement};
 use crate::clock::{from_ms, plus};
 use crate::delivery::{Attempt, Delivery, NewDelivery, Outcome, Receipt, State};
+use crate::pace::Pace;
 use crate::planner::Cancel;
 
 /// So many attempts in a row without an outcome, and the delivery is set aside: whatever it does to the process that
 /// carries it out, it shall not do for ever.
 pub const LOST_MAX: u32 = 3;
+
+/// So many deliveries of a destination that is down are looked at in one claim for whether they are to be given up.
+pub const OVERDUE_MAX: u32 = 256;
 
 /// The longest text that is kept of what was sent and what came back, in bytes.
 pub const TEXT_MAX: usize = 4096;
@@ -101,14 +106,36 @@ impl Row {
         Taken { lost: Some(lost), alive }
     }
 
-    /// Takes it for an attempt: the attempt is counted here, before the first byte leaves.
-    pub fn take(&mut self, now: Timestamp, until: Timestamp) {
+    /// From when on `give_up` counts, as of now: what it has waited since it was due, or since its lane was free, counts
+    /// only as far as its destination was known to be down meanwhile. `used` is when something last happened in its lane.
+    fn counts_from(&self, used: Option<Timestamp>, pace: &Pace, now: Timestamp) -> Timestamp {
+        let delivery = &self.delivery;
+        let free = used.map_or(delivery.next, |used| delivery.next.max(used));
+        plus(delivery.counts_from.unwrap_or(delivery.planned.due), pace.up(free.min(now), now))
+    }
+
+    /// When it is given up, as far as is known now, if its destination stays down.
+    pub fn ends(&self, used: Option<Timestamp>, pace: &Pace, give_up: SignedDuration, now: Timestamp) -> Timestamp {
+        plus(self.counts_from(used, pace, now), give_up)
+    }
+
+    /// Gives it up: its destination has been down for too long.
+    pub fn give_up(&mut self, give_up: SignedDuration, now: Timestamp) {
+        let mut reason =
+            format!("given up {give_up:#} after it became due (`give_up`), while its destination was known to be down");
+        if let Some(last) = self.delivery.last_error.as_deref().filter(|_| self.delivery.attempts > 0) {
+            reason = format!("{reason}; the last attempt: {last}");
+        }
+        self.finish(State::Dead, Some(reason), now);
+    }
+
+    /// Takes it for an attempt: the attempt is counted here, before the first byte leaves. `used` is when something last
+    /// happened in its lane, `pace` how its destination stands.
+    pub fn take(&mut self, now: Timestamp, until: Timestamp, used: Option<Timestamp>, pace: &Pace) {
         let now = whole(now);
+        let counts_from = self.counts_from(used, pace, now);
         let delivery = &mut self.delivery;
-        delivery.counts_from = match delivery.counts_from {
-            None => Some(now),
-            Some(from) => Some(plus(from, now.duration_since(delivery.next).max(SignedDuration::ZERO))),
-        };
+        delivery.counts_from = Some(counts_from);
         delivery.first_attempt = delivery.first_attempt.or(Some(now));
         delivery.state = State::Sending;
         delivery.attempts = delivery.attempts.saturating_add(1);
@@ -149,7 +176,6 @@ impl Row {
         self.delivery.attempts = self.delivery.attempts.saturating_sub(1);
         if self.delivery.attempts == 0 {
             self.delivery.first_attempt = None;
-            self.delivery.counts_from = None;
         }
         self.started = None;
         if state.is_final() {
@@ -171,8 +197,8 @@ impl Row {
         self.delivery.state = State::Due;
         self.delivery.next = whole(now);
         self.delivery.first_attempt = None;
-        self.delivery.counts_from = None;
-        self.delivery.message = None;
+        self.delivery.counts_from = Some(whole(now));
+        self.delivery.message = self.delivery.message.as_deref().and_then(settled_alone);
         self.delivery.plain = false;
         self.delivery.finished = None;
         self.lost = 0;
@@ -224,12 +250,23 @@ impl LaneState {
     /// An attempt of the lane ended so. Gives whether anything changed.
     pub fn after(&mut self, outcome: Outcome, receipt: Option<&Receipt>) -> bool {
         let before = (self.shown, self.receipt.is_some());
-        self.shown |= matches!(outcome, Outcome::Delivered | Outcome::Ambiguous);
-        if outcome == Outcome::Delivered && self.receipt.is_none() {
+        let is_taken = matches!(outcome, Outcome::Delivered | Outcome::Partial);
+        self.shown |= is_taken || outcome == Outcome::Ambiguous;
+        if is_taken && self.receipt.is_none() {
             self.receipt = receipt.cloned();
         }
         before != (self.shown, self.receipt.is_some())
     }
+}
+
+/// Under this a kept message holds which recipients are done with.
+pub const SETTLED: &str = "settled";
+
+/// What is kept of a message that is to be rendered anew: which recipients are done with, if any are.
+fn settled_alone(message: &str) -> Option<String> {
+    let mut message: Map<String, Value> = serde_json::from_str(message).ok()?;
+    let settled = message.remove(SETTLED)?;
+    Some(Value::Object(Map::from_iter([(SETTLED.to_owned(), settled)])).to_string())
 }
 
 /// The week since 1970 that a moment is in: ids are forgotten by whole weeks.

@@ -242,6 +242,10 @@ pub struct Room {
     pub destination: String,
     /// Its limits; what is under way already, on any replica, counts against them.
     pub limits: Limits,
+    /// How long a claim on one of its deliveries lasts.
+    pub lease: SignedDuration,
+    /// How long after it became due a delivery is given up while the destination is known to be down.
+    pub give_up: SignedDuration,
     /// At most so many now.
     pub wanted: u32,
 }
@@ -266,8 +270,10 @@ pub struct Claim {
 pub struct Claimed {
     /// The claims; fewer than asked for where a lane, a pace or the limits hold others back.
     pub claims: Vec<Claim>,
-    /// When the next delivery may be claimed, as far as is known now.
+    /// When the next delivery may be claimed or given up, as far as is known now.
     pub next: Option<Timestamp>,
+    /// Whether a delivery died on the way: what is told of that is to be planned.
+    pub told: bool,
 }
 
 /// How an attempt ended, and what follows.
@@ -405,9 +411,10 @@ pub trait Store: Send + Sync {
     /// deliveries that were new.
     fn commit(&self, lease: &PlannerLease, plan: Plan, now: Timestamp) -> Answer<'_, u64>;
 
-    /// Takes due deliveries whose lane is free, within each room, its limits and its pace, until `until`. A delivery
-    /// whose lease has run out counts as due. Counts the attempt before the first byte leaves.
-    fn claim(&self, now: Timestamp, until: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed>;
+    /// Takes due deliveries whose lane is free, within each room, its limits and its pace, for as long as its lease. A
+    /// delivery whose lease has run out counts as due. Counts the attempt before the first byte leaves. What waits too long
+    /// for a destination that is known to be down is dead, and so is what was lost too often; both are told.
+    fn claim(&self, now: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed>;
 
     /// Keeps the rendered message, so that every attempt says the same.
     fn keep(&self, claim: &Claim, message: String) -> Answer<'_, ()>;

@@ -65,7 +65,7 @@ fn describe(request: &Request) -> String {
         Request::Nothing => "nothing is sent\n".to_owned(),
         Request::Mail(mail) => {
             let text = String::from_utf8_lossy(&mail.message).replace("\r\n", "\n");
-            format!("from {}\nto {}\n\n{text}", mail.envelope_from, mail.envelope_to.join(", "))
+            format!("from {}\nto {}\n\n{text}", mail.server.from, mail.envelope_to.join(", "))
         }
         Request::Http(request) => {
             let headers = request.headers.iter().map(|(name, value)| format!("{name}: {}\n", value.open()));

@@ -150,7 +150,7 @@ fn structure(kind: &str, request: &Request) -> Value {
                 let names: Vec<&str> = mime.headers.iter().map(|(name, _)| name.as_str()).collect();
                 json!({"headers": names, "parts": mime.parts.iter().map(parts).collect::<Vec<_>>()})
             }
-            json!({"to": mail.envelope_to, "from": mail.envelope_from, "mime": parts(&Mime::parse(&mail.message))})
+            json!({"to": mail.envelope_to, "from": mail.server.from, "mime": parts(&Mime::parse(&mail.message))})
         }
         Request::Http(request) => {
             let headers: Vec<&str> = request.headers.iter().map(|(name, _)| name.as_str()).collect();

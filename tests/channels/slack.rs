@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use fanfare::channels::wire::{Guard, Wire};
-use fanfare::channels::{Form, Verdict};
+use fanfare::channels::{Form, Reply, Verdict};
 use fanfare::delivery::{Act, Outcome};
 use serde_json::json;
 
 use super::destinations::{self, Destination, build};
 use crate::support::http_peer::Answer;
+use crate::support::parsing::channel;
 use crate::support::sending::Given;
 use crate::support::slack_peer::{SlackPeer, TOKEN};
 
@@ -183,4 +184,22 @@ fn an_id_that_cannot_be_mentioned_is_told_apart() {
     for id in ["", "U", "@lead", "u024be7lh", "lead", "C024BE7LR", "U024BE7LH> <!channel", "<@U024BE7LH>"] {
         assert!(slack.channel.mention(id).is_err(), "{id}");
     }
+}
+
+#[test]
+fn what_only_looks_like_slack_may_say_yes_in_its_own_words() {
+    let judge = |host: &str, said: &str| {
+        let hook = format!("type: slack\nwebhook_url: https://{host}/services/T0000FAKE/B0000FAKE/q7ZkT4mW9sB2\n");
+        channel(&hook).verdict(&Reply::http(200, said)).outcome
+    };
+    for said in ["", "accepted", "{\"status\": \"queued\"}", "<html>thanks</html>"] {
+        for host in ["chat.label.example", "notslack.com", "hooks.slack.com.evil.example"] {
+            assert_eq!(judge(host, said), Outcome::Delivered, "{host} {said}: or it would get it again and again");
+        }
+        for host in ["hooks.slack.com", "hooks.slack-gov.com"] {
+            assert_ne!(judge(host, said), Outcome::Delivered, "{host} {said}: a portal or a proxy answered");
+        }
+    }
+    assert_eq!(judge("hooks.slack.com", "ok"), Outcome::Delivered);
+    assert_eq!(judge("chat.label.example", "{\"ok\": false, \"error\": \"no_text\"}"), Outcome::Refused, "a no is one");
 }

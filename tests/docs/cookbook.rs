@@ -190,6 +190,7 @@ fn channel_of(snapshot: &Snapshot, label: &str) -> String {
         mentions: &[],
         lane: None,
         receipt: None,
+        settled: &[],
     };
     let Request::Http(request) = snapshot.destinations["imprints"].channel.compose(&sending).unwrap() else {
         panic!("Slack speaks HTTP")

@@ -160,13 +160,13 @@ async fn killed_and_then_set_back_by_a_day_the_next_start_sends_what_was_under_w
     let plan = Plan { deliveries: vec![delivery("dlv_1")], ..Plan::default() };
     store.commit(&lease, plan, day(2)).await.unwrap();
     store.alive(day(2)).await.unwrap();
-    assert_eq!(store.claim(day(2), day(3), &[room("slack")]).await.unwrap().claims.len(), 1);
+    assert_eq!(store.claim(day(2), &[room("slack")]).await.unwrap().claims.len(), 1);
     // As a kill leaves it: nothing is ended.
     drop(store);
     let after = store::open(&address, folder.path()).await.unwrap();
-    assert!(after.claim(day(1), day(2), &[room("slack")]).await.unwrap().claims.is_empty());
+    assert!(after.claim(day(1), &[room("slack")]).await.unwrap().claims.is_empty());
     after.alive(day(1)).await.unwrap();
-    let again = after.claim(day(1), day(2), &[room("slack")]).await.unwrap().claims.remove(0);
+    let again = after.claim(day(1), &[room("slack")]).await.unwrap().claims.remove(0);
     assert_eq!(again.delivery.attempts, 2);
     after.settle(&again, bench::delivered(), day(1)).await.unwrap();
 }

@@ -256,11 +256,13 @@ impl Player {
         let room = |name: &&str| Room {
             destination: (*name).to_owned(),
             limits: Limits { spacing: None, burst: 1, concurrency: 50 },
+            lease: SignedDuration::from_mins(1),
+            give_up: SignedDuration::from_hours(24),
             wanted: 50,
         };
         let rooms: Vec<Room> = PLACES.iter().map(room).collect();
         for _ in 0..1000 {
-            let claimed = self.store().claim(now, now + SignedDuration::from_mins(1), &rooms).await.unwrap();
+            let claimed = self.store().claim(now, &rooms).await.unwrap();
             if claimed.claims.is_empty() {
                 return;
             }

@@ -100,8 +100,8 @@ impl Store for Watched {
         })
     }
 
-    fn claim(&self, now: Timestamp, until: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed> {
-        self.store.claim(now, until, rooms)
+    fn claim(&self, now: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed> {
+        self.store.claim(now, rooms)
     }
 
     fn keep(&self, claim: &Claim, message: String) -> Answer<'_, ()> {

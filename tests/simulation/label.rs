@@ -24,6 +24,8 @@ pub const FALLBACK: &str = "mail";
 
 /// The first wait of every destination's schedule, in ms.
 pub const RETRY_FIRST_MS: i64 = 20_000;
+/// How long after it became due a delivery is given up.
+pub const GIVE_UP_MS: i64 = 24 * 3_600_000;
 
 /// The least time between two sends to `chat`, in ms; a burst of one.
 pub const CHAT_SPACING_MS: i64 = 2000;

@@ -8,7 +8,7 @@ use fanfare::planner::Plan;
 use fanfare::store::{Claim, Settlement};
 use jiff::Timestamp;
 
-use super::label::{CHAT_SPACING_MS, DESTINATIONS, FALLBACK, RETRY_FIRST_MS, UPDATING, versions};
+use super::label::{CHAT_SPACING_MS, DESTINATIONS, FALLBACK, GIVE_UP_MS, RETRY_FIRST_MS, UPDATING, versions};
 use crate::model::against::{Against, Doing, Planned};
 use crate::model::spec::{DAY, Ms};
 
@@ -401,7 +401,9 @@ impl Ledger {
                 let first = if outcome == Outcome::Refused { 0 } else { RETRY_FIRST_MS / 2 };
                 let wait = std::mem::take(&mut record.asked_ms).max(first);
                 let ended = settlement.attempt.at.as_millisecond() + i64::try_from(settlement.attempt.took_ms).unwrap();
-                record.next_ms = Some(ended + wait);
+                // The last attempt is when patience ends, however soon that is.
+                let from = claim.delivery.counts_from.unwrap_or(claim.delivery.planned.due);
+                record.next_ms = Some((ended + wait).min(from.as_millisecond() + GIVE_UP_MS));
             }
             if let Some(tried) = self.tried(&id, token) {
                 tried.over = true;
@@ -502,7 +504,9 @@ impl Ledger {
                 State::Delivered => {}
                 State::Dead => {
                     self.counts.dead += 1;
-                    if reason.is_empty() || record.tried.is_empty() {
+                    // What comes due while its destination is down may never be tried.
+                    let untried = record.tried.is_empty() && !reason.contains("known to be down");
+                    if reason.is_empty() || untried {
                         wrong.push(format!("{id} is dead without a reason or an attempt"));
                     }
                 }

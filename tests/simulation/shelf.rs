@@ -283,20 +283,21 @@ impl Store for Shelf {
         })
     }
 
-    fn claim(&self, now: Timestamp, until: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed> {
+    fn claim(&self, now: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed> {
+        let mut granted = rooms.to_vec();
+        if matches!(self.world.breakage, Breakage::ClaimsOverlap) {
+            granted.iter_mut().for_each(|room| room.lease = SignedDuration::from_millis(1));
+        }
         let rooms = rooms.to_vec();
-        let granted = match self.world.breakage {
-            Breakage::ClaimsOverlap => now + SignedDuration::from_millis(1),
-            _ => until,
-        };
         Box::pin(async move {
             let after = self.before(Verb::Notes).await?;
             let world = &self.world;
             world.ledger().claims(now);
-            let mut claimed = world.raw.claim(now, granted, &rooms).await;
+            let mut claimed = world.raw.claim(now, &granted).await;
             if let Ok(claimed) = &mut claimed {
                 for claim in &mut claimed.claims {
-                    claim.until = until;
+                    let room = rooms.iter().find(|room| room.destination == claim.delivery.planned.destination);
+                    claim.until = room.map_or(claim.until, |room| now + room.lease);
                     let behind = world.ledger().ahead_in_lane(&claim.delivery.planned.id);
                     let mut open = Vec::new();
                     for id in behind {

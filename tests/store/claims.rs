@@ -3,6 +3,7 @@
 use fanfare::delivery::{Outcome, State};
 use fanfare::pace::Limits;
 use fanfare::store::{Claimed, Room, signals};
+use jiff::SignedDuration;
 
 use super::bench::{Bench, LEASE, at, delivered, delivery, due, id_of, is_lost, retry, room, start, to};
 
@@ -125,7 +126,7 @@ pub async fn a_delivery_set_aside_is_told_with_its_reason(bench: Bench) {
     for n in 0..3 {
         bench.claim_one(at(n * 100)).await;
     }
-    assert_eq!(bench.claim(at(300)).await, Claimed::default());
+    assert_eq!(bench.claim(at(300)).await, Claimed { told: true, ..Claimed::default() });
     let told = bench.signals().await;
     assert_eq!(told.len(), 1);
     assert_eq!((told[0].kind.as_str(), told[0].rule.as_deref()), (signals::DEAD, Some("live")));
@@ -174,4 +175,16 @@ pub async fn waiting_to_be_claimed_is_not_held_against_the_patience(bench: Bench
     let second = bench.claim_one(at(80)).await;
     assert_eq!(second.delivery.counts_from, Some(at(70)));
     assert_eq!(second.delivery.first_attempt, Some(at(10)));
+}
+
+pub async fn each_claim_lasts_as_long_as_its_own_destination_may_take(bench: Bench) {
+    bench.event("evt_1").await;
+    bench.deliveries(vec![to("pager", "dlv_1"), to("slow", "dlv_2")]).await;
+    let rooms = [("pager", 35), ("slow", 330)]
+        .map(|(name, seconds)| Room { lease: SignedDuration::from_secs(seconds), ..room(name) });
+    let claims = bench.claim_in(start(), &rooms).await.claims;
+    assert_eq!(claims.iter().map(|claim| claim.until).collect::<Vec<_>>(), [at(35), at(330)]);
+    // The replica dies. What pages somebody waits for nobody else's patience.
+    let again = bench.claim_in(at(35), &rooms).await.claims;
+    assert_eq!(again.iter().map(id_of).collect::<Vec<_>>(), ["dlv_1"]);
 }

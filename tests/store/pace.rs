@@ -13,7 +13,7 @@ fn ms(ms: i64) -> SignedDuration {
 }
 
 fn tried(outcome: Outcome, number: u32) -> Tried {
-    Tried { outcome, wait: None, number, plain: false, first: start() }
+    Tried { outcome, wait: None, number, plain: false, from: start() }
 }
 
 fn patient() -> Retry {
@@ -64,14 +64,39 @@ fn the_later_of_schedule_and_retry_after_is_kept_up_to_an_hour() {
 }
 
 #[test]
-fn a_delivery_is_given_up_by_the_time_since_its_first_attempt() {
+fn the_last_attempt_is_just_when_patience_ends() {
     let retry = Retry { give_up: SignedDuration::from_mins(10), ..Retry::default() };
-    let next = |now| retry.next(&tried(Outcome::Temporary, 2), now, 1.0).state;
-    assert_eq!(next(at(590)), State::Retrying, "the next attempt is due at the very end");
-    assert_eq!(next(at(591)), State::Dead);
-    // What it waited for a rate, a breaker or its lane has moved `first` on.
-    let waited = Tried { first: at(300), ..tried(Outcome::Temporary, 2) };
-    assert_eq!(retry.next(&waited, at(591), 1.0).state, State::Retrying);
+    let next = |now| retry.next(&tried(Outcome::Temporary, 8), now, 1.0);
+    assert_eq!(next(at(100)).at, at(600), "the schedule says later");
+    assert_eq!((next(at(599)).state, next(at(599)).at), (State::Retrying, at(600)));
+    assert_eq!(next(at(600)).state, State::Dead);
+    let why = retry.given_up(&tried(Outcome::Temporary, 8), at(600)).unwrap();
+    assert!(why.contains("given up 10m after it became due"), "{why}");
+    // What it waited for a rate has moved `from` on.
+    let waited = Tried { from: at(300), ..tried(Outcome::Temporary, 2) };
+    assert_eq!(retry.next(&waited, at(600), 1.0).state, State::Retrying);
+}
+
+#[test]
+fn who_asks_for_more_patience_than_is_left_is_not_asked_again_and_that_is_said() {
+    let retry = Retry { give_up: SignedDuration::from_mins(10), ..Retry::default() };
+    let asked = Tried { wait: Some(SignedDuration::from_mins(30)), ..tried(Outcome::Limited, 1) };
+    assert_eq!(retry.next(&asked, at(1), 1.0).state, State::Dead);
+    let why = retry.given_up(&asked, at(1)).unwrap();
+    assert!(why.contains("wait of 30m") && why.contains("10m after it became due"), "{why}");
+    for outcome in [Outcome::Delivered, Outcome::Permanent, Outcome::Refused] {
+        assert_eq!(retry.given_up(&Tried { outcome, ..asked }, at(9000)), None, "{outcome:?} ends by itself");
+    }
+}
+
+#[test]
+fn one_that_was_limited_without_a_hint_is_tried_again_when_its_destination_may_be() {
+    let mut pace = Pace::default();
+    pace.after(Outcome::Limited, None, false, start());
+    let next = Retry::default().next(&tried(Outcome::Limited, 1), start(), 1.0);
+    assert_eq!(next.at, at(30));
+    let limits = Limits { spacing: None, burst: 1, concurrency: 1 };
+    assert_eq!(pace.free_at(&limits), next.at, "never before, so that it is never in the past");
 }
 
 proptest! {

@@ -119,8 +119,8 @@ async fn replicas_that_claim_at_once_share_the_work_and_the_limits() {
         for store in stores.iter().cloned() {
             let limits = Limits { spacing: None, burst: 1, concurrency: CONCURRENCY };
             claiming.spawn(async move {
-                let room = Room { destination: "slack".into(), limits: limits.clone(), wanted: CONCURRENCY };
-                let claims = store.claim(start(), at(40), &[room]).await.unwrap().claims;
+                let room = Room { limits: limits.clone(), wanted: CONCURRENCY, ..room("slack") };
+                let claims = store.claim(start(), &[room]).await.unwrap().claims;
                 (store, claims)
             });
         }
@@ -187,7 +187,7 @@ async fn a_database_of_the_first_release_opens_and_goes_on() {
     let (store, other) = tokio::join!(open_at(&address), open_at(&address));
     let (store, _other) = (store.unwrap(), other.unwrap());
     assert_eq!(store.append(event("evt_old")).await.unwrap(), Appended::Duplicate { seq: 1, conflict: false });
-    let claim = store.claim(at(1), at(41), &[room("slack")]).await.unwrap().claims.remove(0);
+    let claim = store.claim(at(1), &[room("slack")]).await.unwrap().claims.remove(0);
     assert_eq!(claim.delivery.planned.id.as_str(), "dlv_old");
     assert_eq!((claim.receipt.clone(), claim.shown), (Some(receipt("1.2")), true));
     store.settle(&claim, delivered(), at(2)).await.unwrap();

@@ -106,7 +106,7 @@ pub async fn a_released_claim_is_due_again_and_uncounted(bench: Bench) {
     bench.release(&claim, State::Due, "shutting down", at(1)).await.unwrap();
     let found = bench.find("dlv_1").await;
     assert_eq!((found.state, found.attempts, found.first_attempt), (State::Due, 0, None));
-    assert_eq!(found.counts_from, None);
+    assert_eq!(found.counts_from, Some(start()), "it was due then");
     let again = bench.claim_one(at(1)).await;
     assert_eq!(again.delivery.attempts, 1);
     assert!(is_lost(bench.settle(&claim, delivered(), at(2)).await), "a claim given back is over");

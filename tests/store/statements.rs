@@ -115,8 +115,7 @@ async fn what_is_counted_as_it_comes_and_goes_is_what_is_there() {
     let timers = [("a", timer(at(90))), ("b", None), ("x", None)].map(|(id, timer)| (id.to_owned(), timer));
     let plan = Plan { timers: timers.into(), deliveries: vec![delivery("dlv_0")], ..Plan::default() };
     store.commit(&lease, plan, start()).await.unwrap();
-    let claims =
-        store.claim(start(), at(40), &[Room { wanted: 3, ..room(&delivery("").destination) }]).await.unwrap().claims;
+    let claims = store.claim(start(), &[Room { wanted: 3, ..room(&delivery("").destination) }]).await.unwrap().claims;
     assert_eq!(claims.len(), 3);
     store.settle(&claims[0], delivered(), at(1)).await.unwrap();
     store.settle(&claims[1], dead(), at(1)).await.unwrap();

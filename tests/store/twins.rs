@@ -158,9 +158,11 @@ impl Twins {
         let rooms = ["slack", "pager"].map(|destination| Room {
             destination: destination.into(),
             limits: limits.clone(),
+            lease: SignedDuration::from_secs(30),
+            give_up: SignedDuration::from_secs(60),
             wanted: self.random.u32(..4),
         });
-        let claimed = both!(self, claim(self.now(), at(self.now + 30), &rooms)).unwrap();
+        let claimed = both!(self, claim(self.now(), &rooms)).unwrap();
         self.claims.extend(claimed.claims);
     }
 

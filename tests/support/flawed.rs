@@ -101,8 +101,8 @@ impl Store for Flawed {
         })
     }
 
-    fn claim(&self, now: Timestamp, until: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed> {
-        self.store.claim(now, until, rooms)
+    fn claim(&self, now: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed> {
+        self.store.claim(now, rooms)
     }
 
     fn keep(&self, claim: &Claim, message: String) -> Answer<'_, ()> {

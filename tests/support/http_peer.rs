@@ -99,6 +99,7 @@ enum Manner {
     HangInBody,
     Drip,
     Endless,
+    Interim,
 }
 
 impl Answer {
@@ -152,6 +153,11 @@ impl Answer {
     /// 10 GB of body, as fast as it is taken.
     pub fn endless(self) -> Self {
         Self { manner: Manner::Endless, ..self }
+    }
+
+    /// No answer, but `103 Early Hints`, again and again.
+    pub fn only_hints() -> Self {
+        Self { manner: Manner::Interim, ..Self::status(103) }
     }
 
     /// What the wire makes of it when it arrives whole.
@@ -337,6 +343,9 @@ async fn give<S: AsyncWrite + Unpin>(stream: &mut S, answer: &Answer, state: &St
             }
             None
         }
+        Manner::Interim => loop {
+            write(stream, b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n", state).await?;
+        },
         Manner::Endless => {
             write(stream, answer.head(10 << 30).as_bytes(), state).await?;
             let block = [b'x'; 64 * 1024];

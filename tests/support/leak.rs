@@ -78,7 +78,7 @@ fn everything(request: &Request) -> String {
             let headers: Vec<&str> = request.headers.iter().map(|(_, value)| value.open()).collect();
             format!("{} {} {}", request.url.open(), headers.join(" "), String::from_utf8_lossy(&request.body))
         }
-        Request::Mail(mail) => format!("{} {}", mail.server.open(), String::from_utf8_lossy(&mail.message)),
+        Request::Mail(mail) => format!("{} {}", mail.server.url.open(), String::from_utf8_lossy(&mail.message)),
         Request::Nothing => String::new(),
     }
 }

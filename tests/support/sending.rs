@@ -79,6 +79,7 @@ impl Given {
             mentions: &self.mentions,
             lane: self.lane.as_deref(),
             receipt: self.receipt.as_ref(),
+            settled: &[],
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct Setup {
     pub certificate: &'static str,
     /// User and password that it demands.
     pub login: Option<(&'static str, &'static str)>,
+    /// Whether it says what it offers in lower case.
+    pub in_lower_case: bool,
 }
 
 /// TLS at a mail server.
@@ -118,6 +120,7 @@ pub struct SmtpPeer {
 struct State {
     acts: Mutex<Vec<(Moment, Act)>>,
     mails: Mutex<Vec<Kept>>,
+    hellos: Mutex<Vec<String>>,
     breaches: Mutex<Vec<String>>,
     came: Notify,
     connections: AtomicUsize,
@@ -205,6 +208,11 @@ impl SmtpPeer {
             }
             came.await;
         }
+    }
+
+    /// By what it was greeted, each time.
+    pub fn hellos(&self) -> Vec<String> {
+        self.state.hellos.lock().unwrap().clone()
     }
 
     /// How many connections were made.
@@ -328,11 +336,13 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Session<'s, S> {
         if self.setup.login.is_some() {
             offers.push("AUTH PLAIN LOGIN");
         }
+        self.state.hellos.lock().unwrap().push(line.split(' ').nth(1).unwrap_or_default().to_owned());
         let last = offers.len() - 1;
         let lines: Vec<String> = offers
             .iter()
             .enumerate()
             .map(|(at, offer)| format!("250{}{offer}", if at == last { " " } else { "-" }))
+            .map(|line| if self.setup.in_lower_case { line.to_ascii_lowercase() } else { line })
             .collect();
         self.say(&lines.join("\r\n")).await
     }

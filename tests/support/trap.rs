@@ -117,11 +117,11 @@ impl Store for Trap {
         self.inner.commit(lease, plan, now)
     }
 
-    fn claim(&self, now: Timestamp, until: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed> {
+    fn claim(&self, now: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed> {
         let rooms = rooms.to_vec();
         Box::pin(async move {
             self.meet("claim").await?;
-            self.inner.claim(now, until, &rooms).await
+            self.inner.claim(now, &rooms).await
         })
     }
 

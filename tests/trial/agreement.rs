@@ -139,7 +139,7 @@ async fn turn(live: &Live) -> Option<Timestamp> {
         for claim in &claimed.claims {
             dispatch::carry_out(live, claim.clone()).await.unwrap();
         }
-        if let (StepResult::Idle(until), true) = (planned, claimed.claims.is_empty()) {
+        if let (StepResult::Idle(until), true) = (planned, claimed.claims.is_empty() && !claimed.told) {
             return [until, claimed.next].into_iter().flatten().min();
         }
     }

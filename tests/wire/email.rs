@@ -214,6 +214,47 @@ fn no_value_becomes_a_header_a_recipient_or_markup() {
 }
 
 #[test]
+fn a_hundred_recipients_stand_on_lines_that_every_server_takes() {
+    let many = |name: &str, to: &str| -> String {
+        (0..100).map(|n| format!("{name} {n} <{to}{n}@label.example>")).collect::<Vec<_>>().join(", ")
+    };
+    let destination = format!(
+        "type: email\nsmtp: smtps://h\nfrom: a@label.example\nto: [{}]\ncc: [{}]\n",
+        many("Ólöf Ærøskøbing-Müller", "x"),
+        many("Ann Lee", "y")
+    );
+    let given = Given::default();
+    let Request::Mail(mail) = channel(&destination).compose(&given.sending()).unwrap() else { panic!("a mail") };
+    assert_eq!(mail.envelope_to.len(), 200);
+    let head = String::from_utf8_lossy(&mail.message);
+    let head = head.split("\r\n\r\n").next().unwrap();
+    for line in head.lines() {
+        assert!(line.len() <= 78 || line.starts_with("List-Id"), "{} characters: {line}", line.len());
+    }
+    let mime = Mime::parse(&mail.message);
+    let to = mime.header("to").unwrap();
+    for n in [0, 42, 99] {
+        assert!(
+            to.contains(&format!("Ólöf Ærøskøbing-Müller {n}")) && to.contains(&format!("<x{n}@label.example>")),
+            "{to}"
+        );
+    }
+    assert!(mime.header("cc").unwrap().contains("<y99@label.example>"));
+}
+
+#[test]
+fn a_name_to_greet_by_is_checked() {
+    let (_, said) = try_channel("type: email\nsmtp: smtps://h\nfrom: a@b.example\nto: x@y.example\nhelo: my host\n");
+    assert_eq!(
+        said,
+        [
+            "fanfare.yaml:5:7: error: this is no name that a mail server can be greeted by (write this host's full name: \
+             `fanfare.label.example`)"
+        ]
+    );
+}
+
+#[test]
 fn a_title_in_any_script_arrives_as_it_is() {
     for title in
         ["Grüße aus Köln", "\u{1F3B5} 夜の街 — من ليلى", "Tab & \"quotes\" <angle> = equals ?=", "=?utf-8?q?plain?="]
@@ -324,7 +365,7 @@ fn what_is_wrong_is_said_where_and_how_to_mend_it() {
             format!("{START}x@y.example\nsubject: no"),
             vec![
                 "fanfare.yaml:5:1: error: destination `x` has no key `subject` (known: `type`, `smtp`, `from`, `to`, \
-                 `cc`, `reply_to`)",
+                 `cc`, `reply_to`, `helo`)",
             ],
         ),
     ];
@@ -344,7 +385,7 @@ fn a_wrong_server_is_said_without_its_password() {
         ("smtp://CANARY@h", "the URL has a user and no password"),
         ("smtp://u:CANARY%zz@h", "a `%` in the URL's user or password must be written `%25`"),
         ("smtp://u:CANARY%00@h", "the URL's user or password holds a NUL"),
-        ("smtp://u:CANARY@h/a b", "the URL's path, by which the server is greeted, is no host name"),
+        ("smtp://u:CANARY@h/a b", "a mail server's URL has no path: the name to greet it by stands in `helo`"),
         ("smtp:///x", "the URL has no host"),
     ];
     for (url, expected) in table {

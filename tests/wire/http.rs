@@ -163,7 +163,7 @@ async fn what_breaks_off_or_is_no_http_is_no_answer() {
         (
             "1xx flood",
             Answer::raw("HTTP/1.1 103 Early\r\n\r\n".repeat(10_000)),
-            "the connection closed before an answer",
+            "more than 16 interim answers, and no other",
         ),
     ];
     for (what, answer, expected) in table {
@@ -310,4 +310,32 @@ async fn any_deadline_is_a_deadline() {
 #[tokio::test]
 async fn where_nothing_is_to_be_sent_nothing_is() {
     assert_eq!(wire().send(&Request::Nothing, AMPLE).await, Reply::Nothing);
+}
+
+#[tokio::test]
+async fn hints_before_an_answer_are_passed_over() {
+    let hint = "HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n";
+    let peer = HttpPeer::start().await;
+    peer.answer(Answer::raw(format!("{}HTTP/1.1 204 No Content\r\n\r\n", hint.repeat(10))));
+    let reply = wire().send(&post(&peer.url("/")), AMPLE).await;
+    assert!(matches!(reply, Reply::Http { status: 204, .. }), "{reply:?}");
+}
+
+#[tokio::test]
+async fn hints_without_end_end_long_before_the_deadline() {
+    let peer = HttpPeer::start().await;
+    peer.always(Answer::only_hints());
+    let why = no_answer(wire().send(&post(&peer.url("/")), AMPLE * 100).await);
+    assert_eq!(why, "more than 16 interim answers, and no other");
+    assert!(peer.written() < 8 << 20, "{} bytes were taken", peer.written());
+}
+
+#[tokio::test]
+async fn the_login_of_a_url_goes_as_a_header_and_not_in_the_request() {
+    let peer = HttpPeer::start().await;
+    let url = peer.url("/in?x=1#part").replace("http://", "http://a%40b:p%3Aw@");
+    wire().send(&post(&url), AMPLE).await;
+    let [request] = &peer.requests()[..] else { panic!("one request") };
+    assert_eq!(request.header("authorization"), Some("Basic YUBiOnA6dw=="));
+    assert_eq!(request.header("host"), Some(peer.address.to_string().as_str()));
 }

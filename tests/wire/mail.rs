@@ -4,19 +4,17 @@ use std::time::Duration;
 
 use fanfare::channels::verdict::{Family, shared};
 use fanfare::channels::wire::{Guard, Wire};
-use fanfare::channels::{MailRequest, Reply, Request, Verdict};
+use fanfare::channels::{Endpoint, MailRequest, MailServer, Reply, Request, Verdict};
 use fanfare::delivery::Outcome;
-use fanfare::secret::Secret;
 
-use super::{AMPLE, SHORT, no_answer, not_sent, wire};
+use super::{AMPLE, SHORT, no_answer, not_sent, server_at, wire};
 use crate::support::smtp_peer::{Act, Moment, PeerTls, Setup, SmtpPeer};
 
 const CONTENT: &str = "Subject: hello\r\n\r\n.\r\n..\r\n.hidden\r\nthe end\r\n";
 
 fn mail(server: &str, to: &[&str]) -> Request {
     Request::Mail(Box::new(MailRequest {
-        server: Secret::new(server),
-        envelope_from: "fanfare@label.example".into(),
+        server: server_at(server),
         envelope_to: to.iter().map(|to| (*to).to_owned()).collect(),
         message: CONTENT.into(),
     }))
@@ -52,8 +50,7 @@ async fn a_mail_arrives_whole_with_its_dots() {
 async fn bare_line_ends_smuggle_no_second_mail() {
     let peer = SmtpPeer::start(Setup::default()).await;
     let request = Request::Mail(Box::new(MailRequest {
-        server: Secret::new(peer.url()),
-        envelope_from: "fanfare@label.example".into(),
+        server: server_at(&peer.url()),
         envelope_to: vec!["ann@label.example".into()],
         message: b"Subject: x\n\na\n.\nMAIL FROM:<evil@evil.example>\r.\rb\r\n.\r\nc\n.\r\nd\r\n.\ne".to_vec(),
     }));
@@ -184,10 +181,76 @@ async fn opportunistic_takes_tls_where_it_is() {
 }
 
 #[tokio::test]
+async fn opportunistic_takes_a_certificate_of_the_servers_own_making_unless_a_password_is_at_stake() {
+    for certificate in ["elsewhere", "expired", "localhost"] {
+        let peer = SmtpPeer::start(Setup { certificate, ..starttls() }).await;
+        let url = format!("smtp://localhost:{}?tls=opportunistic", peer.address.port());
+        // Nobody has told this wire of the tests' authority.
+        let wire = Wire::new(Guard::default()).unwrap();
+        wire.send(&mail(&url, &["ann@label.example"]), AMPLE).await;
+        assert!(peer.mails()[0].over_tls, "{certificate}");
+        let url = format!("smtp://label:password@localhost:{}?tls=opportunistic", peer.address.port());
+        let why = not_sent(wire.send(&mail(&url, &["ann@label.example"]), AMPLE).await);
+        assert!(why.contains("TLS: "), "{certificate}: {why}");
+        peer.assert_clean();
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_offers_in_lower_case_is_taken() {
+    for tls in [PeerTls::Start, PeerTls::Implicit] {
+        let peer =
+            SmtpPeer::start(Setup { tls, login: Some(("label", "password")), in_lower_case: true, ..Setup::default() })
+                .await;
+        let Request::Mail(mut mail) = mail(&peer.url(), &["ann@label.example"]) else { panic!("a mail") };
+        mail.message = "Subject: x\r\n\r\nÓlöf\r\n".into();
+        let reply = wire().send(&Request::Mail(mail), AMPLE).await;
+        let Reply::Mail { code: Some(250), text, .. } = reply else { panic!("{tls:?}: {reply:?}") };
+        assert_eq!(text, "2.0.0 kept", "its own words stay as they are");
+        assert_eq!(peer.mails()[0].user.as_deref(), Some("label"));
+        // It would be, had 8BITMIME not been announced.
+        peer.assert_clean();
+    }
+}
+
+/// By what a peer was greeted whose mail comes from there.
+async fn greeted(helo: Option<&str>, from: &str) -> String {
+    let peer = SmtpPeer::start(Setup::default()).await;
+    let server = MailServer { helo: helo.map(str::to_owned), from: from.into(), ..server_at(&peer.url()) };
+    let to = vec!["ann@label.example".into()];
+    let mail = MailRequest { server, envelope_to: to, message: CONTENT.into() };
+    wire().send(&Request::Mail(Box::new(mail)), AMPLE).await;
+    peer.assert_clean();
+    peer.hellos().remove(0)
+}
+
+#[tokio::test]
+async fn a_server_is_greeted_by_a_name_that_it_can_look_up() {
+    assert_eq!(greeted(Some("mx.label.example"), "fanfare@other.example").await, "mx.label.example");
+    assert_eq!(greeted(Some("[192.0.2.7]"), "fanfare@other.example").await, "[192.0.2.7]");
+    let (known, unknown) = (greeted(None, "fanfare@label.example").await, greeted(None, "fanfare@localhost").await);
+    // Where this machine has a full name, it is both times that one.
+    assert!(known == "label.example" || (known.contains('.') && known == unknown), "{known}");
+    assert!(unknown == "[127.0.0.1]" || unknown == known, "{unknown}");
+}
+
+#[tokio::test]
+async fn who_only_wants_to_know_greets_by_the_same_name() {
+    let peer = SmtpPeer::start(starttls()).await;
+    let server = MailServer { helo: Some("mx.label.example".into()), ..server_at(&peer.url()) };
+    let said = wire().reach(&Endpoint::Mail(server), AMPLE).await.unwrap();
+    assert!(said.ends_with("answers, TLS"), "{said}");
+    assert_eq!(peer.hellos(), ["mx.label.example", "mx.label.example"], "before TLS and after");
+    peer.assert_clean();
+}
+
+#[tokio::test]
 async fn a_mail_server_with_a_wrong_certificate_gets_nothing() {
     for tls in [PeerTls::Start, PeerTls::Implicit] {
         for (certificate, expected) in [("elsewhere", "not valid for"), ("expired", "expired")] {
-            let peer = SmtpPeer::start(Setup { tls, certificate, login: Some(("label", "password")) }).await;
+            let peer =
+                SmtpPeer::start(Setup { tls, certificate, login: Some(("label", "password")), ..Setup::default() })
+                    .await;
             let why = not_sent(send(&wire(), &peer, &["ann@label.example"], AMPLE).await);
             assert!(why.contains("TLS: ") && why.contains(expected), "{tls:?} {certificate}: {why}");
             assert_eq!(peer.mails().len(), 0);

@@ -1,5 +1,7 @@
 //! Redaction: however a secret comes back, it is cut out.
 
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use fanfare::channels::redact::redact;
 use fanfare::secret::Secret;
 use proptest::prelude::*;
@@ -32,6 +34,62 @@ fn a_secret_is_cut_out_in_every_spelling() {
             assert!(!clean.contains(tell), "{said}: {clean}");
         }
     }
+}
+
+/// Each says the token, in the encodings that pages, logs and headers use.
+fn disguises(token: &str) -> Vec<String> {
+    let percent: String = token.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let decimal: String = token.chars().map(|c| format!("&#{};", u32::from(c))).collect();
+    let hex: String = token.chars().map(|c| format!("&#x{:X};", u32::from(c))).collect();
+    let json: String = token.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+    let mixed = format!("{}%{:02X}{}", &token[..3], token.as_bytes()[3], &token[4..]);
+    let mut all = vec![
+        token.to_ascii_uppercase(),
+        token.to_ascii_lowercase(),
+        percent.replace('%', "%25"),
+        percent,
+        decimal,
+        hex,
+        json,
+        mixed,
+        hex::encode(token),
+        hex::encode_upper(token),
+    ];
+    for before in ["", "a", "ab", "abc"] {
+        for after in ["", "z", "zy"] {
+            let within = format!("{before}{token}{after}");
+            all.push(URL_SAFE_NO_PAD.encode(&within));
+            all.push(STANDARD.encode(within));
+        }
+    }
+    all
+}
+
+#[test]
+fn no_encoding_disguises_a_secret() {
+    for token in ["k7/Qx+9Z", "xoxb-12-34-abcDEF", "p&ss<w\"rd>'", "müller-geheim"] {
+        for disguise in disguises(token) {
+            let clean = redact(&format!("<p>said {disguise} here</p>"), &[Secret::new(token)]);
+            assert!(clean.contains("•••"), "{token} as {disguise}: {clean}");
+            assert!(clean.starts_with("<p>said ") && clean.ends_with(" here</p>"), "{clean}");
+            // At the ends of base64 a few bits are shared with what stands beside it, and that is what is left.
+            assert!(clean.len() <= "<p>said  here</p>".len() + "•••".len() + 10, "{token} as {disguise}: {clean}");
+        }
+    }
+}
+
+#[test]
+fn escapes_of_something_else_stay_as_they_are() {
+    for said in ["100% of %41%42 &amp; &#65; \\u0041 \\", "%", "&#", "\\u12", "&#99999999;", "\\ud800\\u0041"] {
+        assert_eq!(redact(said, &[Secret::new("k7/Qx+9Z")]), said);
+    }
+}
+
+#[test]
+fn a_page_of_escapes_costs_no_more_than_any_other() {
+    let page = "&#x6B;%6b\\u006b".repeat(4096);
+    let clean = redact(&page, &[Secret::new("kkkkkkkkkkkk")]);
+    assert!(!clean.contains("6b"), "{} bytes", clean.len());
 }
 
 #[test]

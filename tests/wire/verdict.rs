@@ -109,6 +109,48 @@ fn a_wait_that_makes_sense_is_kept() {
 }
 
 #[test]
+fn a_date_to_wait_for_counts_from_our_own_clock_where_the_answer_has_none() {
+    let now = "2026-10-21T07:28:00Z".parse().unwrap();
+    let asked = [("retry-after", "Wed, 21 Oct 2026 07:29:30 GMT")];
+    let wait = |reply: Reply| shared(Family::Http, &reply.dated(now)).wait;
+    assert_eq!(wait(answer(503, &asked)), Some(SignedDuration::from_secs(90)));
+    let theirs = [asked[0], ("date", "Wed, 21 Oct 2026 07:29:00 GMT")];
+    assert_eq!(wait(answer(503, &theirs)), Some(SignedDuration::from_secs(30)), "theirs goes before ours");
+}
+
+#[test]
+fn each_recipient_of_a_mail_is_judged_for_itself() {
+    let reply = |accepted: &[&str], refused: &[(&str, u16)], code: Option<u16>| Reply::Mail {
+        accepted: accepted.iter().map(|to| (*to).to_owned()).collect(),
+        refused: refused.iter().map(|(to, code)| ((*to).to_owned(), *code, "said".to_owned())).collect(),
+        code,
+        text: "kept".into(),
+    };
+    let judged = |reply: &Reply| {
+        let verdict = shared(Family::Http, reply);
+        (verdict.outcome, verdict.settled, verdict.lost)
+    };
+    let table: [(Reply, Outcome, &[&str], Option<&str>); 6] = [
+        (reply(&["a@x"], &[], Some(250)), Outcome::Delivered, &["a@x"], None),
+        (reply(&["a@x"], &[("b@x", 450)], Some(250)), Outcome::Partial, &["a@x"], None),
+        (reply(&["a@x"], &[("b@x", 550)], Some(250)), Outcome::Delivered, &["a@x", "b@x"], Some("b…@x (550 said)")),
+        (
+            reply(&["a@x"], &[("b@x", 550), ("c@x", 452)], Some(250)),
+            Outcome::Partial,
+            &["a@x", "b@x"],
+            Some("b…@x (550 said)"),
+        ),
+        (reply(&[], &[("b@x", 550), ("c@x", 452)], None), Outcome::Temporary, &["b@x"], Some("b…@x (550 said)")),
+        (reply(&[], &[("b@x", 550), ("c@x", 553)], None), Outcome::Permanent, &[], None),
+    ];
+    for (reply, outcome, settled, lost) in table {
+        let settled: Vec<String> = settled.iter().map(|to| (*to).to_owned()).collect();
+        let lost = lost.map(|who| format!("refused for {who}"));
+        assert_eq!(judged(&reply), (outcome, settled, lost), "{reply:?}");
+    }
+}
+
+#[test]
 fn only_what_is_tried_again_waits() {
     for (status, waits) in [(429, true), (503, true), (500, true), (200, false), (400, false), (410, false)] {
         let verdict = shared(Family::Http, &answer(status, &[("retry-after", "7")]));

@@ -26,6 +26,8 @@ mod mrkdwn;
 
 /// The Web API, unless `url:` says otherwise.
 const API: &str = "https://slack.com/api";
+/// Where Slack's own webhooks are.
+const SLACK: [&str; 2] = ["slack.com", "slack-gov.com"];
 /// Slack cuts a longer `text` into several messages.
 const TEXT_MAX: usize = 3800;
 
@@ -185,6 +187,13 @@ fn read_bot(
     })
 }
 
+/// Whether Slack itself answers at a webhook's URL.
+fn is_slacks(webhook: &Secret) -> bool {
+    let url = Url::parse(webhook.open()).ok();
+    let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+    SLACK.iter().any(|domain| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+}
+
 fn channel_name(node: &Node, problems: &mut Problems) -> Option<String> {
     match node.scalar().map(str::trim).filter(|name| !name.is_empty()) {
         Some(name) => Some(name.to_owned()),
@@ -217,6 +226,8 @@ impl Channel for Slack {
             (_, Answer::Ok(receipt)) if is_taken => Verdict { receipt, ..by_status },
             (Slack::Webhook(_), Answer::Word("ok")) if is_taken => by_status,
             (_, Answer::Error(word)) => by_word(&word, by_status, reply),
+            // What only speaks Slack's language, such as Mattermost or a gateway, has its own words for a yes.
+            (Slack::Webhook(webhook), _) if is_taken && !webhook.all().into_iter().any(is_slacks) => by_status,
             (Slack::Webhook(_), Answer::Word(word)) => by_word(word, by_status, reply),
             // Neither `ok` nor a reason: a portal or a proxy answered, or the answer broke off.
             _ if is_taken => Verdict::new(Outcome::Ambiguous, format!("answered {status}, and not as Slack does")),

@@ -1,99 +1,115 @@
 //! HTTP: one request, at most 64 KiB of the answer, nothing followed.
 
 use std::error::Error;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use hyper::body::{Body, Frame, SizeHint};
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::{Method, Response, Uri};
+use hyper_util::client::legacy::{Client, Error as ClientError};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
-use url::{Host, Url};
+use url::Url;
 
-use crate::channels::wire::USER_AGENT;
-use crate::channels::wire::guard::Guard;
-use crate::channels::wire::names::{NoAddress, Resolver};
+use crate::channels::wire::connector::Connector;
+use crate::channels::wire::names::{NoWay, Resolver};
+use crate::channels::wire::{NAME, percent_decoded};
 use crate::channels::{HttpRequest, Reply};
 
 /// So much of an answer's body is read; then the connection is dropped.
 const BODY_MAX: usize = 64 * 1024;
 /// Idle connections are kept for less than the 20 s or more that most servers keep theirs: who closes first knows.
 const IDLE_MAX: Duration = Duration::from_secs(15);
+/// So many 1xx answers may come before the real one (RFC 9110, section 15.2).
+const INTERIM_MAX: usize = 16;
 
 /// The HTTP side of the wire.
 pub(super) struct Http {
-    client: reqwest::Client,
-    guard: Arc<Guard>,
+    client: Client<Connector, Outgoing>,
 }
 
 impl Http {
-    pub(super) fn new(resolver: Resolver, mut tls: ClientConfig) -> Result<Self, String> {
+    pub(super) fn new(resolver: Resolver, mut tls: ClientConfig) -> Self {
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let guard = resolver.guard.clone();
-        let client = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .referer(false)
-            .dns_resolver(resolver)
-            .tls_backend_preconfigured(tls)
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_MAX)
             .pool_max_idle_per_host(4)
-            .build()
-            .map_err(|error| format!("the HTTP client could not be built: {error}"))?;
-        Ok(Self { client, guard })
+            .build(Connector { resolver, tls: Arc::new(tls) });
+        Self { client }
     }
 
     pub(super) async fn send(&self, request: &HttpRequest, until: Instant, deadline: Duration) -> Reply {
-        let (built, begun) = match self.build(request) {
+        let (mut built, begun) = match build(request) {
             Ok(built) => built,
             Err(why) => return Reply::NotSent(why),
         };
-        let response = match timeout_at(until, self.client.execute(built)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) if error.is_connect() || !begun.load(Ordering::SeqCst) => {
-                return Reply::NotSent(in_words(&error));
+        let endless = Arc::new(Notify::new());
+        count_interim(&mut built, &endless);
+        let answered = async {
+            tokio::select! {
+                answered = self.client.request(built) => Some(answered),
+                () = endless.notified() => None,
             }
-            Ok(Err(error)) => return Reply::NoAnswer(in_words(&error)),
-            Err(_) if !begun.load(Ordering::SeqCst) => {
-                return Reply::NotSent(format!("no connection within {deadline:?}"));
-            }
-            Err(_) => return Reply::NoAnswer(format!("no answer within {deadline:?}")),
         };
-        read(response, until).await
+        match timeout_at(until, answered).await {
+            Ok(Some(Ok(response))) => read(response, until).await,
+            Ok(Some(Err(error))) => match no_way(&error) {
+                Some(no_way) => no_way.into_reply(),
+                None if error.is_connect() || !begun.load(Ordering::SeqCst) => Reply::NotSent(in_words(&error)),
+                None => Reply::NoAnswer(in_words(&error)),
+            },
+            Ok(None) => Reply::NoAnswer(format!("more than {INTERIM_MAX} interim answers, and no other")),
+            Err(_) if !begun.load(Ordering::SeqCst) => Reply::NotSent(format!("no connection within {deadline:?}")),
+            Err(_) => Reply::NoAnswer(format!("no answer within {deadline:?}")),
+        }
     }
+}
 
-    /// The request, and the flag that says whether it has begun to leave.
-    fn build(&self, request: &HttpRequest) -> Result<(reqwest::Request, Arc<AtomicBool>), String> {
-        let url = Url::parse(request.url.open()).map_err(|error| format!("the URL can't be read: {error}"))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(format!("`{}` is no scheme to send by, only `https` and `http` are", url.scheme()));
+/// Gives notice once too many 1xx answers have come.
+fn count_interim(request: &mut hyper::Request<Outgoing>, endless: &Arc<Notify>) {
+    let (count, endless) = (AtomicUsize::new(0), endless.clone());
+    hyper::ext::on_informational(request, move |_| {
+        if count.fetch_add(1, Ordering::SeqCst) >= INTERIM_MAX {
+            endless.notify_one();
         }
-        // A literal address never reaches the resolver.
-        match url.host() {
-            Some(Host::Ipv4(address)) => self.guard.check(IpAddr::V4(address)).map_err(|denied| denied.to_string())?,
-            Some(Host::Ipv6(address)) => self.guard.check(IpAddr::V6(address)).map_err(|denied| denied.to_string())?,
-            Some(Host::Domain(_)) => {}
-            None => return Err("the URL has no host".into()),
-        }
-        let method = reqwest::Method::from_bytes(request.method.as_bytes())
-            .map_err(|_| format!("`{}` is no method", request.method))?;
-        let begun = Arc::new(AtomicBool::new(request.body.is_empty()));
-        let mut built = reqwest::Request::new(method, url);
-        *built.headers_mut() = headers(request)?;
-        *built.body_mut() = Some(reqwest::Body::wrap(Outgoing {
-            bytes: Some(Bytes::copy_from_slice(&request.body)),
-            begun: begun.clone(),
-        }));
-        Ok((built, begun))
+    });
+}
+
+/// The request, and the flag that says whether it has begun to leave.
+fn build(request: &HttpRequest) -> Result<(hyper::Request<Outgoing>, Arc<AtomicBool>), String> {
+    let mut url = Url::parse(request.url.open()).map_err(|error| format!("the URL can't be read: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("`{}` is no scheme to send by, only `https` and `http` are", url.scheme()));
     }
+    let mut headers = headers(request)?;
+    if let Some(login) = login(&url)
+        && !headers.contains_key(AUTHORIZATION)
+    {
+        headers.insert(AUTHORIZATION, login);
+    }
+    // Neither fails where there is a host, and both http and https have one.
+    let _ = (url.set_username(""), url.set_password(None));
+    url.set_fragment(None);
+    let uri: Uri = url.as_str().parse().map_err(|_| "the URL can't be read")?;
+    let method =
+        Method::from_bytes(request.method.as_bytes()).map_err(|_| format!("`{}` is no method", request.method))?;
+    let begun = Arc::new(AtomicBool::new(request.body.is_empty()));
+    let body = Outgoing { bytes: Some(Bytes::copy_from_slice(&request.body)), begun: begun.clone() };
+    let mut built = hyper::Request::new(body);
+    (*built.method_mut(), *built.uri_mut(), *built.headers_mut()) = (method, uri, headers);
+    Ok((built, begun))
 }
 
 fn headers(request: &HttpRequest) -> Result<HeaderMap, String> {
@@ -105,7 +121,22 @@ fn headers(request: &HttpRequest) -> Result<HeaderMap, String> {
         value.set_sensitive(true);
         headers.append(found, value);
     }
+    for (name, value) in [(USER_AGENT, NAME), (ACCEPT, "*/*"), (ACCEPT_ENCODING, "identity")] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
     Ok(headers)
+}
+
+/// User and password of a URL, as a Basic header (RFC 7617).
+fn login(url: &Url) -> Option<HeaderValue> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let password = percent_decoded(url.password().unwrap_or_default());
+    let pair = [&percent_decoded(url.username())[..], b":", &password].concat();
+    let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// A body that tells when it is first asked for. The connection asks for it right after it took the request's head,
@@ -137,48 +168,47 @@ impl Body for Outgoing {
 }
 
 /// Reads what is read of an answer.
-async fn read(mut response: reqwest::Response, until: Instant) -> Reply {
-    let status = response.status().as_u16();
-    let headers = response
-        .headers()
-        .iter()
+async fn read(response: Response<Incoming>, until: Instant) -> Reply {
+    let (head, mut incoming) = response.into_parts();
+    let headers = head.headers.iter();
+    let headers = headers
         .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         .collect();
     let mut body = Vec::new();
-    let mut whole = false;
-    loop {
-        match timeout_at(until, response.chunk()).await {
-            Ok(Ok(Some(chunk))) if body.len() + chunk.len() <= BODY_MAX => body.extend_from_slice(&chunk),
-            Ok(Ok(Some(chunk))) => {
-                body.extend(chunk.iter().take(BODY_MAX - body.len()));
-                break;
+    let whole = loop {
+        match timeout_at(until, incoming.frame()).await {
+            Ok(Some(Ok(frame))) => {
+                let data = frame.into_data().unwrap_or_default();
+                let room = BODY_MAX - body.len();
+                body.extend(data.iter().take(room));
+                if data.len() > room {
+                    break false;
+                }
             }
-            Ok(Ok(None)) => {
-                whole = true;
-                break;
-            }
-            Ok(Err(_)) | Err(_) => break,
+            Ok(None) => break true,
+            Ok(Some(Err(_))) | Err(_) => break false,
         }
-    }
-    Reply::Http { status, headers, body, whole }
+    };
+    Reply::Http { status: head.status.as_u16(), headers, body, whole }
 }
 
-/// What went wrong, from the innermost cause that is known. reqwest's own words are never used: they hold the URL.
-fn in_words(error: &reqwest::Error) -> String {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    let mut words = None;
-    while let Some(error) = cause {
-        words = known(error).or(words);
-        cause = error.source();
-    }
+/// Why no connection was made, if that is what went wrong.
+fn no_way(error: &ClientError) -> Option<NoWay> {
+    causes(error).find_map(|error| error.downcast_ref::<NoWay>().cloned())
+}
+
+/// An error and what caused it.
+fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error: &&'e (dyn Error + 'static)| (*error).source())
+}
+
+/// What went wrong, from the innermost cause that is known. The client's own words are never used: they may hold the URL.
+fn in_words(error: &ClientError) -> String {
     let fallback = if error.is_connect() { "the connection failed" } else { "the exchange broke off" };
-    words.unwrap_or_else(|| fallback.into())
+    causes(error).filter_map(known).last().unwrap_or_else(|| fallback.into())
 }
 
 fn known(error: &(dyn Error + 'static)) -> Option<String> {
-    if let Some(NoAddress(why)) = error.downcast_ref() {
-        return Some(why.clone());
-    }
     if let Some(error) = error.downcast_ref::<std::io::Error>() {
         return Some(super::io_in_words(error));
     }

@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::error::Error as _;
-use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,23 +12,21 @@ use std::time::Duration;
 
 use lettre::Address;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use lettre::transport::smtp::response::{Response, Severity};
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
-use tokio_rustls::TlsConnector;
-use url::Host;
+use tokio::time::{Instant, timeout_at};
 
-use crate::channels::wire::names::Resolver;
+use crate::channels::wire::dial::{dial, protect};
+use crate::channels::wire::greet::{AnyCertificate, hello, starttls};
+use crate::channels::wire::names::{NoWay, Resolver};
 use crate::channels::wire::server::{Server, Tls};
 use crate::channels::wire::stream::Tame;
-use crate::channels::{MailRequest, Reply};
-use crate::secret::Secret;
+use crate::channels::{MailRequest, MailServer, Reply};
 
 /// Idle connections kept for each server.
 const IDLE_MAX: usize = 2;
@@ -42,33 +39,36 @@ const MAILS_MAX: u32 = 50;
 pub(super) struct Mail {
     resolver: Resolver,
     tls: Arc<ClientConfig>,
-    authorities: Vec<Certificate>,
-    /// By the hash of the server's URL, so that no password is kept here.
+    /// The same for who takes any certificate.
+    tls_with_any: Arc<ClientConfig>,
+    /// By the hash of the server's URL and of how it is greeted, so that no password is kept here.
     idle: Mutex<HashMap<[u8; 32], Vec<Connection>>>,
 }
 
 struct Connection {
     smtp: AsyncSmtpConnection,
+    /// Whether it is protected.
+    tls: bool,
     mails: u32,
     since: Instant,
 }
 
 /// Why a mail got no further, before anything of it was sent.
-enum Stop {
+pub(super) enum Stop {
     /// The server said so.
     Said(u16, String),
     /// No usable connection.
     NotSent(String),
+    /// And there never will be one.
+    Denied(String),
 }
 
 impl Mail {
-    pub(super) fn new(resolver: Resolver, tls: ClientConfig, authorities: &str) -> Result<Self, String> {
-        let authorities = if authorities.is_empty() {
-            Vec::new()
-        } else {
-            vec![Certificate::from_pem(authorities.as_bytes()).map_err(|error| error.to_string())?]
-        };
-        Ok(Self { resolver, tls: Arc::new(tls), authorities, idle: Mutex::default() })
+    pub(super) fn new(resolver: Resolver, tls: ClientConfig) -> Self {
+        let mut with_any = tls.clone();
+        let any = AnyCertificate(tls.crypto_provider().clone());
+        with_any.dangerous().set_certificate_verifier(Arc::new(any));
+        Self { resolver, tls: Arc::new(tls), tls_with_any: Arc::new(with_any), idle: Mutex::default() }
     }
 
     pub(super) async fn send(&self, mail: &MailRequest, until: Instant, deadline: Duration) -> Reply {
@@ -84,29 +84,28 @@ impl Mail {
     }
 
     /// Greets and logs in, and hands over nothing. Says whom it reached; an `Err` why it didn't.
-    pub(super) async fn reach(&self, server: &Secret, until: Instant) -> Result<String, String> {
-        let server = Server::parse(server.open())?;
-        let mut connection = self.connect(&server, until).await.map_err(|stop| match stop {
+    pub(super) async fn reach(&self, at: &MailServer, until: Instant) -> Result<String, String> {
+        let server = Server::parse(at.url.open())?;
+        let mut connection = self.connect(&server, at, until).await.map_err(|stop| match stop {
             Stop::Said(code, text) => format!("the mail server said {code} {text}"),
-            Stop::NotSent(why) => why,
+            Stop::NotSent(why) | Stop::Denied(why) => why,
         })?;
         let ready = connection.smtp.test_connected().await;
-        let protected =
-            if connection.smtp.is_encrypted() || server.tls == Tls::Implicit { "TLS" } else { "without TLS" };
+        let protected = if connection.tls { "TLS" } else { "without TLS" };
         connection.smtp.abort().await;
         let login = if server.login.is_some() { ", and lets us in" } else { "" };
         if ready { Ok(format!("{server} answers, {protected}{login}")) } else { Err("the mail server hung up".into()) }
     }
 
     async fn attempt(&self, mail: &MailRequest, begun: &AtomicBool, until: Instant) -> Reply {
-        let server = match Server::parse(mail.server.open()) {
+        let server = match Server::parse(mail.server.url.open()) {
             Ok(server) => server,
             Err(why) => return Reply::NotSent(why),
         };
-        let key: [u8; 32] = Sha256::digest(mail.server.open().as_bytes()).into();
+        let key = key(&mail.server);
         let connection = match self.kept(&key).await {
             Some(connection) => Ok(connection),
-            None => self.connect(&server, until).await,
+            None => self.connect(&server, &mail.server, until).await,
         };
         let mut connection = match connection {
             Ok(connection) => connection,
@@ -152,12 +151,13 @@ impl Mail {
     }
 
     /// Connects, protects and logs in.
-    async fn connect(&self, server: &Server, until: Instant) -> Result<Connection, Stop> {
-        let addresses = self.resolver.addresses_of(&server.host).await.map_err(Stop::NotSent)?;
-        let tcp = dial(&addresses, server.port, until).await.map_err(Stop::NotSent)?;
-        let mut smtp = self.greet(server, tcp).await?;
+    async fn connect(&self, server: &Server, at: &MailServer, until: Instant) -> Result<Connection, Stop> {
+        let tcp = dial(&self.resolver, &server.host, server.port, until).await.map_err(Stop::from)?;
+        let local = tcp.local_addr().map_err(|error| Stop::NotSent(super::io_in_words(&error)))?;
+        let hello = hello(at.helo.as_deref(), &at.from, local.ip());
+        let (mut smtp, tls) = self.greet(server, tcp, &hello).await?;
         if let Some((user, password)) = &server.login {
-            if server.tls == Tls::Opportunistic && !smtp.is_encrypted() {
+            if server.tls == Tls::Opportunistic && !tls {
                 return Err(Stop::NotSent(
                     "the mail server offers no TLS, and the password is not sent without".into(),
                 ));
@@ -167,75 +167,53 @@ impl Mail {
                 .await
                 .map_err(|error| Stop::of(&error, "log in to the mail server"))?;
         }
-        Ok(Connection { smtp, mails: 0, since: Instant::now() })
+        Ok(Connection { smtp, tls, mails: 0, since: Instant::now() })
     }
 
-    async fn greet(&self, server: &Server, tcp: TcpStream) -> Result<AsyncSmtpConnection, Stop> {
-        let hello = match &server.hello {
-            Some(name) => ClientId::Domain(name.clone()),
-            None => ClientId::default(),
-        };
+    /// Gives also whether the connection is protected.
+    async fn greet(
+        &self,
+        server: &Server,
+        mut tcp: TcpStream,
+        hello: &ClientId,
+    ) -> Result<(AsyncSmtpConnection, bool), Stop> {
         let peer = tcp.peer_addr().map_err(|error| Stop::NotSent(super::io_in_words(&error)))?;
-        if server.tls == Tls::Implicit {
-            let name = ServerName::try_from(bare_host(&server.host))
-                .map_err(|_| Stop::NotSent("the mail server's host is no name that a certificate can have".into()))?;
-            let stream = TlsConnector::from(self.tls.clone())
-                .connect(name, tcp)
-                .await
-                .map_err(|error| Stop::NotSent(super::io_in_words(&error)))?;
-            return AsyncSmtpConnection::connect_with_transport(Box::new(Tame::new(stream, peer)), &hello)
-                .await
-                .map_err(|error| Stop::of(&error, "greet the mail server"));
+        let asks = matches!(server.tls, Tls::Required | Tls::Opportunistic);
+        let starts = asks && starttls(&mut tcp, hello).await?;
+        if server.tls == Tls::Required && !starts {
+            return Err(Stop::NotSent("the mail server offers no STARTTLS, and nothing is sent without".into()));
         }
-        let mut smtp = AsyncSmtpConnection::connect_with_transport(Box::new(Tame::new(tcp, peer)), &hello)
-            .await
-            .map_err(|error| Stop::of(&error, "greet the mail server"))?;
-        match server.tls {
-            Tls::Required if !smtp.can_starttls() => {
-                Err(Stop::NotSent("the mail server offers no STARTTLS, and nothing is sent without".into()))
-            }
-            Tls::Required | Tls::Opportunistic if smtp.can_starttls() => {
-                let parameters = self.parameters(&server.host).map_err(Stop::NotSent)?;
-                smtp.starttls(parameters, &hello)
-                    .await
-                    .map_err(|error| Stop::of(&error, "start TLS with the mail server"))?;
-                Ok(smtp)
-            }
-            _ => Ok(smtp),
+        if !starts && server.tls != Tls::Implicit {
+            let tame = if asks { Tame::greeted(tcp, peer) } else { Tame::new(tcp, peer) };
+            return Ok((open(Box::new(tame), hello).await?, false));
         }
-    }
-
-    fn parameters(&self, host: &Host<String>) -> Result<TlsParameters, String> {
-        let mut builder = TlsParameters::builder(bare_host(host));
-        for authority in &self.authorities {
-            builder = builder.add_root_certificate(authority.clone());
-        }
-        builder.build().map_err(|error| error.to_string())
+        // Where a password is at stake, an unknown certificate is a stranger's.
+        let takes_any = server.tls == Tls::Opportunistic && server.login.is_none();
+        let tls = if takes_any { &self.tls_with_any } else { &self.tls };
+        let stream = protect(tls, &server.host, tcp).await.map_err(Stop::NotSent)?;
+        let tame = if starts { Tame::greeted(stream, peer) } else { Tame::new(stream, peer) };
+        Ok((open(Box::new(tame), hello).await?, true))
     }
 }
 
-/// The first of the addresses that answers; each gets its share of the time, so that a dead one can't take it all.
-pub(super) async fn dial(addresses: &[IpAddr], port: u16, until: Instant) -> Result<TcpStream, String> {
-    let mut why = "there is no address to connect to".to_owned();
-    for (at, address) in addresses.iter().enumerate() {
-        let left = until.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
-        why = match timeout(share, TcpStream::connect(SocketAddr::new(*address, port))).await {
-            Ok(Ok(tcp)) => {
-                // Commands are short and wait for their answers. If it can't be set, they are only slower.
-                let _ = tcp.set_nodelay(true);
-                return Ok(tcp);
-            }
-            Ok(Err(error)) => super::io_in_words(&error),
-            Err(_) => "the connection timed out".to_owned(),
-        };
+async fn open(stream: Box<dyn AsyncTokioStream>, hello: &ClientId) -> Result<AsyncSmtpConnection, Stop> {
+    let opened = AsyncSmtpConnection::connect_with_transport(stream, hello).await;
+    opened.map_err(|error| Stop::of(&error, "greet the mail server"))
+}
+
+/// What connections are kept under.
+fn key(server: &MailServer) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in [server.url.open(), &server.from, server.helo.as_deref().unwrap_or_default()] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
     }
-    Err(why)
+    hash.finalize().into()
 }
 
 /// One mail transaction (RFC 5321, section 3.3).
 async fn hand_over(smtp: &mut AsyncSmtpConnection, mail: &MailRequest, begun: &AtomicBool) -> Reply {
-    let Ok(from) = Address::from_str(&mail.envelope_from) else {
+    let Ok(from) = Address::from_str(&mail.server.from) else {
         return Reply::NotSent("the sender's address can't be read".into());
     };
     let content = crlf(&mail.message);
@@ -253,7 +231,7 @@ async fn hand_over(smtp: &mut AsyncSmtpConnection, mail: &MailRequest, begun: &A
             Ok(_) => accepted.push(to.clone()),
             Err(Stop::Said(421, text)) => return Stop::Said(421, text).into_reply(),
             Err(Stop::Said(code, text)) => refused.push((to.clone(), code, text)),
-            Err(stop @ Stop::NotSent(_)) => return stop.into_reply(),
+            Err(stop) => return stop.into_reply(),
         }
     }
     if accepted.is_empty() {
@@ -271,12 +249,14 @@ async fn hand_over(smtp: &mut AsyncSmtpConnection, mail: &MailRequest, begun: &A
             Reply::Mail { accepted, refused, code, text: text_of(&response) }
         }
         Err(stop @ Stop::Said(..)) => stop.into_reply_with(refused),
-        Err(Stop::NotSent(why)) => Reply::NoAnswer(format!("the mail server did not confirm the mail: {why}")),
+        Err(Stop::NotSent(why) | Stop::Denied(why)) => {
+            Reply::NoAnswer(format!("the mail server did not confirm the mail: {why}"))
+        }
     }
 }
 
 fn options(smtp: &AsyncSmtpConnection, mail: &MailRequest, content: &[u8]) -> Vec<MailParameter> {
-    let addresses_are_ascii = mail.envelope_from.is_ascii() && mail.envelope_to.iter().all(|to| to.is_ascii());
+    let addresses_are_ascii = mail.server.from.is_ascii() && mail.envelope_to.iter().all(|to| to.is_ascii());
     let mut options = Vec::new();
     if !addresses_are_ascii && smtp.server_info().supports_feature(Extension::SmtpUtfEight) {
         options.push(MailParameter::SmtpUtfEight);
@@ -329,11 +309,12 @@ fn text_of(response: &Response) -> String {
     response.message().collect::<Vec<_>>().join(" ")
 }
 
-pub(super) fn bare_host(host: &Host<String>) -> String {
-    match host {
-        Host::Domain(name) => name.trim_end_matches('.').to_owned(),
-        Host::Ipv4(address) => address.to_string(),
-        Host::Ipv6(address) => address.to_string(),
+impl From<NoWay> for Stop {
+    fn from(no_way: NoWay) -> Self {
+        match no_way {
+            NoWay::ForNow(why) => Self::NotSent(why),
+            NoWay::ForGood(why) => Self::Denied(why),
+        }
     }
 }
 
@@ -359,6 +340,7 @@ impl Stop {
         match self {
             Self::Said(code, text) => Reply::Mail { accepted: Vec::new(), refused, code: Some(code), text },
             Self::NotSent(why) => Reply::NotSent(why),
+            Self::Denied(why) => Reply::Denied(why),
         }
     }
 }

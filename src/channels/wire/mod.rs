@@ -6,6 +6,7 @@
 //! holds no URL, no header and no password.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,19 +18,24 @@ use tokio::time::Instant;
 
 use crate::channels::{Endpoint, Reply, Request};
 
+mod connector;
+mod dial;
+mod greet;
 pub mod guard;
 mod http;
 mod mail;
 pub mod names;
+mod own;
 mod reach;
 pub mod server;
 mod stream;
 
 pub use self::guard::Guard;
 use self::names::{Names, Resolver, SystemNames};
+use self::own::Own;
 
 /// What we call ourselves.
-const USER_AGENT: &str = concat!("fanfare/", env!("CARGO_PKG_VERSION"));
+const NAME: &str = concat!("fanfare/", env!("CARGO_PKG_VERSION"));
 
 /// No attempt takes longer, whatever its destination allows: keeps the arithmetic of deadlines from overflowing.
 const DEADLINE_MAX: Duration = Duration::from_secs(3600);
@@ -44,6 +50,9 @@ pub trait Transport: Send + Sync {
         request: &'a Request,
         deadline: Duration,
     ) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
+
+    /// This process listens at `listener` from now on: nothing is sent there. Where nothing is really sent, it has no use.
+    fn listens(&self, _listener: SocketAddr) {}
 }
 
 /// The real sender. Built once for a snapshot's egress policy; keeps connections open for reuse.
@@ -51,6 +60,7 @@ pub struct Wire {
     http: http::Http,
     mail: mail::Mail,
     reach: reach::Reach,
+    own: Own,
 }
 
 impl std::fmt::Debug for Wire {
@@ -68,12 +78,14 @@ impl Wire {
     /// The same with another name look-up and with further certificate authorities, as PEM text.
     /// `Err` when that text holds no certificate that can be trusted.
     pub fn with(guard: Guard, names: Arc<dyn Names>, authorities: &str) -> Result<Self, String> {
-        let resolver = Resolver { names, guard: Arc::new(guard) };
+        let own = Own::default();
+        let resolver = Resolver { names, guard: Arc::new(guard), own: own.clone() };
         let tls = tls(authorities)?;
         Ok(Self {
-            http: http::Http::new(resolver.clone(), tls.clone())?,
+            http: http::Http::new(resolver.clone(), tls.clone()),
             reach: reach::Reach::new(resolver.clone(), tls.clone()),
-            mail: mail::Mail::new(resolver, tls, authorities)?,
+            mail: mail::Mail::new(resolver, tls),
+            own,
         })
     }
 
@@ -111,6 +123,10 @@ impl Transport for Wire {
     ) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>> {
         Box::pin(self.send(request, deadline))
     }
+
+    fn listens(&self, listener: SocketAddr) {
+        self.own.add(listener);
+    }
 }
 
 fn tls(authorities: &str) -> Result<ClientConfig, String> {
@@ -124,6 +140,26 @@ fn tls(authorities: &str) -> Result<ClientConfig, String> {
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("TLS can't be set up: {error}"))?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// The bytes that a part of a URL stands for; a `%` that escapes nothing stands for itself.
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let pair = behind.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
+        match pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()).filter(|_| *first == b'%') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = behind.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    bytes
 }
 
 /// An I/O error as people say it. The system's own words only where they add something.

@@ -1,13 +1,15 @@
-//! From a host name to the addresses that may be connected to.
+//! From a host to the addresses that may be connected to.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::Host;
 
+use crate::channels::Reply;
 use crate::channels::wire::guard::Guard;
+use crate::channels::wire::own::Own;
 
 /// What looks names up. The real one is [`SystemNames`]; a test puts one in its place that lies.
 pub trait Names: Send + Sync {
@@ -28,43 +30,71 @@ impl Names for SystemNames {
     }
 }
 
+/// Why there is no connection, in words that are safe to show.
+#[derive(Debug, Clone)]
+pub(super) enum NoWay {
+    /// There may be one later.
+    ForNow(String),
+    /// There never will be, as the destination stands in the configuration.
+    ForGood(String),
+}
+
+impl NoWay {
+    pub(super) fn into_reply(self) -> Reply {
+        match self {
+            Self::ForNow(why) => Reply::NotSent(why),
+            Self::ForGood(why) => Reply::Denied(why),
+        }
+    }
+
+    pub(super) fn into_words(self) -> String {
+        let (Self::ForNow(why) | Self::ForGood(why)) = self;
+        why
+    }
+}
+
+impl std::fmt::Display for NoWay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::ForNow(why) | Self::ForGood(why)) = self;
+        f.write_str(why)
+    }
+}
+
+impl std::error::Error for NoWay {}
+
 /// Looks up and filters: what it gives is what is dialled, so a name can't change between the two.
 #[derive(Clone)]
 pub(super) struct Resolver {
     pub(super) names: Arc<dyn Names>,
     pub(super) guard: Arc<Guard>,
+    pub(super) own: Own,
 }
 
 impl Resolver {
-    /// The allowed addresses of a name, or why there is none, in words.
-    pub(super) async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, String> {
-        let found = match self.names.look_up(name.to_owned()).await {
-            Ok(found) => found,
-            Err(_) => return Err(format!("the name `{name}` could not be looked up")),
+    /// The addresses of a host that may be connected to at this port. A name may get another address tomorrow; a literal
+    /// one is what it is, and so is what leads back to ourselves.
+    pub(super) async fn addresses(&self, host: &Host<String>, port: u16) -> Result<Vec<IpAddr>, NoWay> {
+        let allowed = match host {
+            Host::Domain(name) => self.named(name).await?,
+            Host::Ipv4(address) => vec![self.literal(IpAddr::V4(*address))?],
+            Host::Ipv6(address) => vec![self.literal(IpAddr::V6(*address))?],
         };
-        self.guard.filter(name, &found).map_err(|denied| denied.to_string())
+        let others: Vec<IpAddr> = allowed.into_iter().filter(|address| !self.own.is_reached(*address, port)).collect();
+        if others.is_empty() {
+            return Err(NoWay::ForGood(format!(
+                "`{host}:{port}` is this Fanfare itself: what is sent there would come back as an event"
+            )));
+        }
+        Ok(others)
+    }
+
+    async fn named(&self, name: &str) -> Result<Vec<IpAddr>, NoWay> {
+        let found = self.names.look_up(name.to_owned()).await;
+        let found = found.map_err(|_| NoWay::ForNow(format!("the name `{name}` could not be looked up")))?;
+        self.guard.filter(name, &found).map_err(|denied| NoWay::ForNow(denied.to_string()))
+    }
+
+    fn literal(&self, address: IpAddr) -> Result<IpAddr, NoWay> {
+        self.guard.check(address).map(|()| address).map_err(|denied| NoWay::ForGood(denied.to_string()))
     }
 }
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let this = self.clone();
-        Box::pin(async move {
-            let found = this.addresses(name.as_str()).await.map_err(NoAddress)?;
-            let addresses: Addrs = Box::new(found.into_iter().map(|address| SocketAddr::new(address, 0)));
-            Ok(addresses)
-        })
-    }
-}
-
-/// Why there is no address to connect to: safe to show.
-#[derive(Debug)]
-pub(super) struct NoAddress(pub(super) String);
-
-impl std::fmt::Display for NoAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for NoAddress {}

@@ -30,8 +30,6 @@ pub struct Server {
     pub tls: Tls,
     /// Who we are to it: user and password.
     pub login: Option<(String, Secret)>,
-    /// How we greet it, if the URL has a path: `smtp://host/mail.label.example`.
-    pub hello: Option<String>,
 }
 
 impl Server {
@@ -60,12 +58,17 @@ impl Server {
             (_, None) => return Err("the URL has a user and no password".into()),
             (user, Some(password)) => Some((decoded(user)?, Secret::new(decoded(password)?))),
         };
-        let hello = Some(url.path().trim_matches('/')).filter(|path| !path.is_empty());
-        if hello.is_some_and(|name| name.contains(|c: char| !(c.is_ascii_alphanumeric() || "-._:[]".contains(c)))) {
-            return Err("the URL's path, by which the server is greeted, is no host name".into());
+        if !matches!(url.path(), "" | "/") {
+            return Err("a mail server's URL has no path: the name to greet it by stands in `helo`".into());
         }
-        Ok(Self { host, port, tls, login, hello: hello.map(str::to_owned) })
+        Ok(Self { host, port, tls, login })
     }
+}
+
+/// Whether a mail server can be greeted by this name.
+pub fn is_hello(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+    (1..=255).contains(&name.len()) && name.chars().all(fits)
 }
 
 impl fmt::Display for Server {

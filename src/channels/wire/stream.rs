@@ -1,8 +1,9 @@
 //! A stream that a mail server can't misuse.
 //!
 //! It hands on one line at a time, so that what a man in the middle slips in behind the answer to STARTTLS is read as
-//! TLS, and fails, instead of being taken for an answer inside of it. And it ends when the server has said far too
-//! much, so that an endless line can't fill the memory.
+//! TLS, and fails, instead of being taken for an answer inside of it. It ends when the server has said far too
+//! much, so that an endless line can't fill the memory. And what a server offers is read in upper case, since lettre knows
+//! its keywords in no other (RFC 5321, section 4.1.1.1: they may be in any).
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,11 +24,29 @@ pub(super) struct Tame<S> {
     /// What was read and not yet handed on.
     ahead: Vec<u8>,
     said: usize,
+    offers: Offers,
 }
+
+/// Whether what is read are a server's offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Offers {
+    No,
+    /// EHLO was said, and not yet answered.
+    Asked,
+    Yes,
+}
+
+/// What stands for a greeting that was heard before.
+const GREETING: &[u8] = b"220 greeted before\r\n";
 
 impl<S> Tame<S> {
     pub(super) fn new(inner: S, peer: SocketAddr) -> Self {
-        Self { inner, peer, ahead: Vec::new(), said: 0 }
+        Self { inner, peer, ahead: Vec::new(), said: 0, offers: Offers::No }
+    }
+
+    /// One whose server has greeted already, and will not again.
+    pub(super) fn greeted(inner: S, peer: SocketAddr) -> Self {
+        Self { ahead: GREETING.to_vec(), ..Self::new(inner, peer) }
     }
 }
 
@@ -51,6 +70,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tame<S> {
                 return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
             }
             self.ahead = chunk.filled().to_vec();
+            if self.offers == Offers::Asked {
+                self.offers = if self.ahead.starts_with(b"2") { Offers::Yes } else { Offers::No };
+            }
+            if self.offers == Offers::Yes {
+                self.ahead.make_ascii_uppercase();
+            }
         }
         let line = self.ahead.iter().position(|byte| *byte == b'\n').map_or(self.ahead.len(), |at| at + 1);
         let now = line.min(out.remaining());
@@ -62,6 +87,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tame<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Tame<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        self.offers = if data.starts_with(b"EHLO ") { Offers::Asked } else { Offers::No };
         Pin::new(&mut self.inner).poll_write(cx, data)
     }
 

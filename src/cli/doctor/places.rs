@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::{Chart, Finding};
-use crate::channels::wire::{Guard, Wire};
+use crate::channels::wire::{Guard, Transport, Wire};
 use crate::channels::{Endpoint, WebServer, redact};
 use crate::config::Snapshot;
 use crate::secret::Secret;
@@ -27,9 +27,13 @@ pub(super) async fn look(chart: &mut Chart, snapshot: &Arc<Snapshot>) {
     let settings = &snapshot.settings;
     let guard = Guard::new(settings.egress_deny.clone(), settings.egress_allow.clone());
     let wire = match Wire::new(guard) {
-        Ok(wire) => Arc::new(wire),
+        Ok(wire) => wire,
         Err(why) => return chart.add(Finding::wrong("destinations", why, "look at the system's TLS")),
     };
+    for listener in [settings.listen, settings.admin] {
+        wire.listens(listener);
+    }
+    let wire = Arc::new(wire);
     let places = places(snapshot);
     if places.is_empty() {
         return;

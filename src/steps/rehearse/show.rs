@@ -177,6 +177,7 @@ pub(super) fn compose(
         mentions: how.mentions,
         lane: how.lane,
         receipt: how.receipt,
+        settled: &[],
     })
 }
 

@@ -1,16 +1,18 @@
 //! Deliveries in memory.
 
+mod claims;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
-use super::{World, with_set};
+use super::with_set;
 use crate::delivery::{Attempt, Delivery, DeliveryId, Lane, NewDelivery, Outcome, Receipt, State};
 use crate::event::Seq;
 use crate::pace::Pace;
 use crate::planner::{Cancel, End};
-use crate::store::life::{LaneState, Row, Taken, capped_attempt, whole};
-use crate::store::{Census, Claim, Claimed, DeliveryFilter, Error, Room, Settlement, Standing, signals};
+use crate::store::life::{LaneState, OVERDUE_MAX, Row, Taken, whole};
+use crate::store::{Census, Claim, DeliveryFilter, Error, Room, Standing};
 
 /// Deliveries by when they are next looked at, and in the order of planning.
 type Queue = HashMap<String, BTreeSet<(Timestamp, u64)>>;
@@ -201,6 +203,22 @@ impl Deliveries {
         due.into_iter().take(most).map(|(_, n)| n).collect()
     }
 
+    /// The deliveries of a destination that have been due the longest, whether their lane is free or not.
+    fn overdue(&self, destination: &str, now: Timestamp) -> Vec<u64> {
+        let queues = [&self.waiting, &self.sending];
+        let due = queues.into_iter().flat_map(|queue| {
+            let places = queue.get(destination).into_iter().flatten();
+            places.take_while(|(next, _)| *next <= now).take(OVERDUE_MAX as usize).map(|(_, n)| *n)
+        });
+        due.collect()
+    }
+
+    /// When something last happened in the lane of a delivery.
+    fn lane_used(&self, row: &Row) -> Option<Timestamp> {
+        let lane = row.delivery.planned.lane.as_ref()?;
+        self.lanes.get(lane).map(|lane| lane.used)
+    }
+
     fn is_lane_free(&self, n: u64) -> bool {
         let lane = self.rows.get(&n).and_then(|row| row.delivery.planned.lane.as_ref());
         let first = lane.and_then(|lane| self.open.get(lane)).and_then(BTreeSet::first);
@@ -328,103 +346,5 @@ impl Deliveries {
             lane.used >= before && !is_over
         });
         count - self.lanes.len()
-    }
-}
-
-impl World {
-    /// Takes what each room has place for.
-    pub fn claim(&mut self, now: Timestamp, until: Timestamp, rooms: &[Room]) -> Claimed {
-        let mut claimed = Claimed::default();
-        for room in rooms.iter().filter(|room| room.wanted > 0) {
-            let next = self.claim_room(now, until, room, &mut claimed.claims);
-            claimed.next = [claimed.next, next].into_iter().flatten().min();
-        }
-        claimed
-    }
-
-    fn claim_room(
-        &mut self,
-        now: Timestamp,
-        until: Timestamp,
-        room: &Room,
-        claims: &mut Vec<Claim>,
-    ) -> Option<Timestamp> {
-        let under_way = self.deliveries.under_way(&room.destination, now);
-        let places = (room.limits.concurrency as usize).saturating_sub(under_way);
-        let ready = self.ready(&room.destination, now, places.min(room.wanted as usize));
-        let mut free_at = now;
-        if !ready.is_empty() {
-            let pace = self.deliveries.paces.entry(room.destination.clone()).or_default();
-            let wanted = u32::try_from(ready.len()).unwrap_or(u32::MAX);
-            let admitted = pace.admit(&room.limits, wanted, now, until);
-            if admitted < wanted {
-                free_at = pace.free_at(&room.limits);
-            }
-            for (n, row, taken) in ready.into_iter().take(admitted as usize) {
-                self.deliveries.record_lost(n, &taken, now);
-                self.deliveries.change(n, |old| {
-                    *old = row;
-                    old.take(now, until);
-                });
-                claims.extend(self.deliveries.claim_of(n, until));
-            }
-        }
-        self.deliveries.look_again(room, now, places, free_at)
-    }
-
-    /// The deliveries that could be taken, oldest first. One that was lost too often is set aside on the way.
-    fn ready(&mut self, destination: &str, now: Timestamp, most: usize) -> Vec<(u64, Row, Taken)> {
-        loop {
-            let mut ready = Vec::new();
-            let mut buried = false;
-            for n in self.deliveries.due(destination, now, most) {
-                let Some(mut row) = self.deliveries.rows.get(&n).cloned() else { continue };
-                let taken = row.recover(now);
-                if taken.alive {
-                    ready.push((n, row, taken));
-                } else {
-                    self.bury(n, row, &taken, now);
-                    buried = true;
-                }
-            }
-            if !buried {
-                return ready;
-            }
-        }
-    }
-
-    /// A delivery that was lost too often: dead, and said so.
-    fn bury(&mut self, n: u64, row: Row, taken: &Taken, now: Timestamp) {
-        self.deliveries.record_lost(n, taken, now);
-        let delivery = row.delivery.clone();
-        self.deliveries.change(n, |old| *old = row);
-        let own = self.inbox.is_echo(delivery.planned.event);
-        let reason = delivery.last_error.as_deref().unwrap_or_default();
-        self.signal(signals::died(&delivery.planned, delivery.attempts, reason, own, now), now);
-    }
-
-    /// Ends a claim with its attempt.
-    pub fn settle(&mut self, id: &DeliveryId, token: u64, settlement: Settlement, now: Timestamp) -> Result<(), Error> {
-        let deliveries = &mut self.deliveries;
-        let n = deliveries.guarded(id, token)?;
-        let settled = deliveries.change(n, |row| {
-            row.settle(&settlement, now);
-            (row.delivery.attempts, row.delivery.planned.clone())
-        });
-        let Some((number, planned)) = settled else { return Err(Error::Lost) };
-        let attempt = Attempt { number, ..capped_attempt(&settlement.attempt) };
-        deliveries.note_lane(&planned, attempt.outcome, settlement.receipt.as_ref(), now);
-        let pace = deliveries.paces.entry(planned.destination.clone()).or_default();
-        let change = pace.after(attempt.outcome, settlement.wait, settlement.failing, now);
-        let pace = *pace;
-        if let Some(change) = change {
-            let own = self.inbox.is_echo(planned.event);
-            self.signal(signals::changed(&planned.destination, change, &pace, &attempt.answer, own, now), now);
-        }
-        self.deliveries.attempts.entry(n).or_default().push(attempt);
-        for signal in settlement.signals {
-            self.signal(signal, now);
-        }
-        Ok(())
     }
 }

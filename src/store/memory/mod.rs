@@ -111,8 +111,8 @@ impl Store for Memory {
         self.with(move |world| world.commit(&lease, plan, now))
     }
 
-    fn claim(&self, now: Timestamp, until: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed> {
-        self.with(|world| Ok(world.claim(now, until, rooms)))
+    fn claim(&self, now: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed> {
+        self.with(|world| Ok(world.claim(now, rooms)))
     }
 
     fn keep(&self, claim: &Claim, message: String) -> Answer<'_, ()> {

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use super::deliveries::{COLUMNS, OPEN, Stored, read};
 use super::inbox::{Arrival, is_echo};
 use super::link::{Lines, Link, STEP_MAX, Tx, get, given, held, maybe_text, text, within};
-use crate::clock::from_ms;
+use crate::clock::{from_ms, plus};
 use crate::delivery::{DeliveryId, Lane};
 use crate::event::Signal;
 use crate::pace::Pace;
@@ -34,13 +34,22 @@ struct Look {
     later: Option<Timestamp>,
     /// Whether any delivery could be taken as far as it and its lane say.
     due: bool,
-    /// Whether its row in `paces` is there.
-    known: bool,
+    /// Whether anything is due, whatever its lane says.
+    waits: bool,
+    /// Its row in `paces`, if it is there.
+    pace: Option<Option<Pace>>,
 }
 
 impl Look {
     fn places(&self, room: &Room) -> u32 {
         room.limits.concurrency.saturating_sub(self.under_way)
+    }
+
+    /// Whether there is something to take, or perhaps to give up. Where all places are taken, the end of a lease is all
+    /// that there is to wait for.
+    fn is_open(&self, room: &Room, now: Timestamp) -> bool {
+        let shut_out = self.pace.flatten().is_some_and(|pace| pace.shuts_out(now));
+        (self.due && self.places(room) > 0) || (self.waits && shut_out)
     }
 }
 
@@ -52,7 +61,9 @@ async fn look(link: &Link, now: Timestamp, rooms: &[&Room]) -> Result<Vec<Look>,
                 (SELECT min(next) FROM deliveries WHERE destination = r.name AND {OPEN} AND next > $2),
                 EXISTS (SELECT 1 FROM deliveries AS d WHERE d.destination = r.name AND d.{OPEN} AND d.next <= $2
                            AND {LANE_FREE}),
-                EXISTS (SELECT 1 FROM paces WHERE destination = r.name)
+                EXISTS (SELECT 1 FROM deliveries AS d WHERE d.destination = r.name AND d.{OPEN} AND d.next <= $2),
+                EXISTS (SELECT 1 FROM paces WHERE destination = r.name),
+                (SELECT pace FROM paces WHERE destination = r.name)
            FROM unnest($1) WITH ORDINALITY AS r (name, n) ORDER BY r.n"
     );
     let looks = link.rows(&sql, given![names, now.as_millisecond()]).await?;
@@ -61,14 +72,15 @@ async fn look(link: &Link, now: Timestamp, rooms: &[&Room]) -> Result<Vec<Look>,
             under_way: u32::try_from(get::<i64>(row, 0)?).unwrap_or(u32::MAX),
             later: get::<Option<i64>>(row, 1)?.map(from_ms),
             due: get(row, 2)?,
-            known: get(row, 3)?,
+            waits: get(row, 3)?,
+            pace: if get(row, 4)? { Some(pace_of(maybe_text(row, 5)?)) } else { None },
         })
     });
     looks.collect()
 }
 
 /// Takes what each room has place for. Where there is nothing to take, nothing is locked and nothing is written.
-pub(super) async fn claim(lines: &Lines, now: Timestamp, until: Timestamp, rooms: &[Room]) -> Result<Claimed, Error> {
+pub(super) async fn claim(lines: &Lines, now: Timestamp, rooms: &[Room]) -> Result<Claimed, Error> {
     let rooms: Vec<&Room> = rooms.iter().filter(|room| room.wanted > 0).collect();
     if rooms.is_empty() {
         return Ok(Claimed::default());
@@ -78,10 +90,9 @@ pub(super) async fn claim(lines: &Lines, now: Timestamp, until: Timestamp, rooms
     let (mut open, mut unknown, mut next) = (Vec::new(), Vec::new(), None);
     for (room, look) in rooms.iter().zip(looks?) {
         next = earlier(next, look.later);
-        // Where all places are taken, the end of a lease is all that there is to wait for.
-        if look.due && look.places(room) > 0 {
+        if look.is_open(room, now) {
             open.push(*room);
-            if !look.known {
+            if look.pace.is_none() {
                 unknown.push(held(&room.destination));
             }
         }
@@ -92,18 +103,18 @@ pub(super) async fn claim(lines: &Lines, now: Timestamp, until: Timestamp, rooms
     }
     link.end(Ok(()))?;
     if open.is_empty() {
-        return Ok(Claimed { claims: Vec::new(), next });
+        return Ok(Claimed { next, ..Claimed::default() });
     }
     let tx = lines.prepare(STEP_MAX).await?;
-    let taken = match tx.take(now, until, &open).await {
-        Ok(take) => take.written(tx, now, until).await?,
+    let taken = match tx.take(now, &open).await {
+        Ok(take) => take.written(tx, now).await?,
         Err(error) => return tx.end(Err(error)).await,
     };
-    Ok(Claimed { claims: taken.claims, next: earlier(next, taken.next) })
+    Ok(Claimed { next: earlier(next, taken.next), ..taken })
 }
 
 /// The earlier of two moments, as far as they are known.
-fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+pub(super) fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     a.into_iter().chain(b).min()
 }
 
@@ -135,11 +146,11 @@ pub(super) async fn keep(lines: Arc<Lines>, all: Vec<Kept>) -> Result<Vec<Result
 }
 
 /// A room as it is found once its destination is locked.
-struct Permit<'r> {
-    room: &'r Room,
+pub(super) struct Permit<'r> {
+    pub room: &'r Room,
     /// How many more may be under way there.
-    places: u32,
-    pace: Option<Pace>,
+    pub places: u32,
+    pub pace: Option<Pace>,
 }
 
 impl Permit<'_> {
@@ -169,7 +180,8 @@ struct Take {
 
 impl Take {
     /// Takes of what is ready for a room as much as its pace allows.
-    fn of(&mut self, place: &Permit<'_>, ready: Ready, now: Timestamp, until: Timestamp) -> Vec<(Stored, Taken)> {
+    fn of(&mut self, place: &Permit<'_>, ready: Ready, now: Timestamp) -> Vec<(Stored, Taken)> {
+        let until = plus(now, place.room.lease);
         let Permit { room, places, pace: before } = place;
         let wanted = u32::try_from(ready.all.len()).unwrap_or(u32::MAX);
         let mut pace = before.unwrap_or_default();
@@ -185,11 +197,15 @@ impl Take {
         if admitted > 0 {
             self.next = earlier(self.next, Some(whole(until)));
         }
-        ready.all.into_iter().take(admitted as usize).collect()
+        let mut taken: Vec<(Stored, Taken)> = ready.all.into_iter().take(admitted as usize).collect();
+        for (stored, _) in &mut taken {
+            stored.row.take(now, until, stored.used, &pace);
+        }
+        taken
     }
 
     /// Writes it, and commits.
-    async fn written(self, tx: Tx, now: Timestamp, until: Timestamp) -> Result<Claimed, Error> {
+    async fn written(self, tx: Tx, now: Timestamp) -> Result<Claimed, Error> {
         let Self { paces, all, next, told } = self;
         let taken: Vec<&Stored> = all.iter().collect();
         let paces: Vec<(&str, Pace)> = paces.iter().map(|(destination, pace)| (&**destination, *pace)).collect();
@@ -203,6 +219,7 @@ impl Take {
             async { if told.is_empty() { tx.send_commit().await } else { Ok(()) } },
         );
         let states = paced.and(written).and(states);
+        let any_told = !told.is_empty();
         let states = if told.is_empty() {
             tx.ended(committed.and(states))?
         } else {
@@ -212,7 +229,7 @@ impl Take {
             };
             tx.end(done).await?
         };
-        Ok(Claimed { next, claims: claims_of(all, &states, until) })
+        Ok(Claimed { next, claims: claims_of(all, &states), told: any_told })
     }
 }
 
@@ -230,13 +247,13 @@ fn lanes_of(all: &[Stored]) -> BTreeSet<Lane> {
     all.iter().filter_map(|stored| stored.row.delivery.planned.lane.clone()).collect()
 }
 
-fn claims_of(all: Vec<Stored>, states: &BTreeMap<Lane, LaneState>, until: Timestamp) -> Vec<Claim> {
+fn claims_of(all: Vec<Stored>, states: &BTreeMap<Lane, LaneState>) -> Vec<Claim> {
     let claims = all.into_iter().map(|stored| {
         let lane = stored.row.delivery.planned.lane.as_ref().and_then(|lane| states.get(lane));
         let lane = lane.cloned().unwrap_or_default();
         Claim {
             token: stored.row.token,
-            until: whole(until),
+            until: stored.row.delivery.next,
             delivery: stored.row.delivery,
             receipt: lane.receipt,
             shown: lane.shown,
@@ -247,7 +264,7 @@ fn claims_of(all: Vec<Stored>, states: &BTreeMap<Lane, LaneState>, until: Timest
 
 impl Tx {
     /// Begins, and takes what each room has place for.
-    async fn take(&self, now: Timestamp, until: Timestamp, rooms: &[&Room]) -> Result<Take, Error> {
+    async fn take(&self, now: Timestamp, rooms: &[&Room]) -> Result<Take, Error> {
         let names: BTreeSet<&str> = rooms.iter().map(|room| &*room.destination).collect();
         // Sent together, done one after the other: what is counted and found is so once it has been locked.
         let (begun, paces, under_way, due) = tokio::join!(
@@ -265,11 +282,18 @@ impl Tx {
             pace: paces.get(&room.destination).copied().flatten(),
         });
         let places: Vec<Permit<'_>> = places.collect();
-        let ready = self.ready(due?, now, &places, &mut take.told).await?;
+        let (shut_out, places): (Vec<Permit<'_>>, Vec<Permit<'_>>) =
+            places.into_iter().partition(|place| place.pace.is_some_and(|pace| pace.shuts_out(now)));
+        let mut due = by_destination(due?);
+        for place in &shut_out {
+            let due = due.remove(&place.room.destination).unwrap_or_default();
+            let next = self.shut_out(place, due, now, &mut take.told).await?;
+            take.next = earlier(take.next, next);
+        }
+        let ready = self.ready(due, now, &places, &mut take.told).await?;
         for (place, ready) in places.iter().zip(ready) {
-            for (mut stored, taken) in take.of(place, ready, now, until) {
+            for (stored, taken) in take.of(place, ready, now) {
                 self.record_lost(&stored, &taken, now).await?;
-                stored.row.take(now, until);
                 take.all.push(stored);
             }
         }
@@ -289,13 +313,13 @@ impl Tx {
     /// place, and holds its lane no longer.
     async fn ready(
         &self,
-        due: Vec<Stored>,
+        mut due: BTreeMap<String, Vec<Stored>>,
         now: Timestamp,
         places: &[Permit<'_>],
         told: &mut Vec<Signal>,
     ) -> Result<Vec<Ready>, Error> {
         let rooms: Vec<&Room> = places.iter().map(|place| place.room).collect();
-        let (mut due, mut all) = (by_destination(due), Vec::with_capacity(places.len()));
+        let mut all = Vec::with_capacity(places.len());
         while let Some(place) = places.get(all.len()) {
             let (mut ready, mut buried) = (Ready::default(), false);
             for mut stored in due.remove(&place.room.destination).unwrap_or_default() {
@@ -322,7 +346,7 @@ impl Tx {
 
     /// Due deliveries of each room, oldest first, whose lane is free and that nobody else has in hand: as many as it wants,
     /// and one more, to know whether that is all.
-    async fn due(&self, now: Timestamp, rooms: &[&Room]) -> Result<Vec<Stored>, Error> {
+    pub async fn due(&self, now: Timestamp, rooms: &[&Room]) -> Result<Vec<Stored>, Error> {
         let names: Vec<_> = rooms.iter().map(|room| held(&room.destination)).collect();
         let wanted: Vec<i64> = rooms.iter().map(|room| i64::from(room.wanted)).collect();
         let sql = format!(
@@ -345,8 +369,8 @@ impl Tx {
         self.note_lanes(&BTreeMap::from([(lane.clone(), (state, now))])).await
     }
 
-    /// A delivery that was lost too often: dead. Gives how that is told.
-    async fn bury(&self, stored: &Stored, taken: &Taken, now: Timestamp) -> Result<Signal, Error> {
+    /// A delivery that was lost too often or given up: dead. Gives how that is told.
+    pub async fn bury(&self, stored: &Stored, taken: &Taken, now: Timestamp) -> Result<Signal, Error> {
         self.record_lost(stored, taken, now).await?;
         self.update_deliveries(&[stored]).await?;
         let delivery = &stored.row.delivery;

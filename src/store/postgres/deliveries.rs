@@ -19,7 +19,7 @@ use crate::store::{Census, DeliveryFilter, Error, Standing};
 /// The columns of a delivery, in the order that [`stored`] reads them.
 pub(super) const COLUMNS: &str = "d.n, d.id, d.event, d.rule, d.action, d.destination, d.act, d.lane, d.due, d.state,
     d.next, d.attempts, d.first_attempt, d.counts_from, d.plain, d.last_error, d.created, d.finished, d.token, d.started,
-    d.lost, c.assignment, c.message FROM deliveries AS d JOIN contents AS c ON c.n = d.n";
+    d.lost, c.assignment, c.message, (SELECT l.used FROM lanes AS l WHERE l.lane = d.lane) FROM deliveries AS d JOIN contents AS c ON c.n = d.n";
 
 /// The condition of the index of those that are not final.
 pub(super) const OPEN: &str = "state IN ('due', 'retrying', 'sending')";
@@ -29,6 +29,8 @@ pub(super) const OPEN: &str = "state IN ('due', 'retrying', 'sending')";
 pub(super) struct Stored {
     pub n: i64,
     pub row: Row,
+    /// When something last happened in its lane.
+    pub used: Option<Timestamp>,
 }
 
 impl Tx {
@@ -127,7 +129,7 @@ impl Tx {
         self.count_changed(ids, true, |row| row.revive(closed.contains(row.delivery.planned.id.as_str()), now)).await
     }
 
-    /// Changes what can be changed of these. Gives how many. With `anew`, their messages are forgotten.
+    /// Changes what can be changed of these. Gives how many. With `anew`, their messages are written back too.
     pub async fn count_changed(
         &self,
         ids: &[DeliveryId],
@@ -154,7 +156,11 @@ impl Tx {
         self.update_deliveries(&changed).await?;
         if anew && !changed.is_empty() {
             let places: Vec<i64> = changed.iter().map(|stored| stored.n).collect();
-            self.run("UPDATE contents SET message = NULL WHERE n = ANY($1)", given![places]).await?;
+            let messages = changed.iter().map(|stored| stored.row.delivery.message.as_deref().map(held));
+            let messages: Vec<_> = messages.collect();
+            let sql = "UPDATE contents AS c SET message = u.message FROM unnest($1, $2) AS u (n, message)
+                WHERE c.n = u.n";
+            self.run(sql, given![places, messages]).await?;
         }
         Ok(count)
     }
@@ -225,14 +231,14 @@ pub(super) async fn delivery(link: &Link, id: &DeliveryId) -> Result<Option<(Del
     let Some(first) = rows.first() else { return Ok(None) };
     let mut attempts = Vec::new();
     for row in &rows {
-        let Some(number) = get::<Option<i64>>(row, 23)? else { continue };
+        let Some(number) = get::<Option<i64>>(row, 24)? else { continue };
         attempts.push(Attempt {
             number: u32::try_from(number).unwrap_or(u32::MAX),
-            at: from_ms(get(row, 24)?),
-            took_ms: get::<i64>(row, 25)?.max(0).cast_unsigned(),
-            outcome: of_word::<Outcome>(text(row, 26)?)?,
-            sent: text(row, 27)?,
-            answer: text(row, 28)?,
+            at: from_ms(get(row, 25)?),
+            took_ms: get::<i64>(row, 26)?.max(0).cast_unsigned(),
+            outcome: of_word::<Outcome>(text(row, 27)?)?,
+            sent: text(row, 28)?,
+            answer: text(row, 29)?,
         });
     }
     Ok(Some((stored(first)?.row.delivery, attempts)))
@@ -382,5 +388,6 @@ fn stored(row: &SqlRow) -> Result<Stored, Error> {
         finished: maybe(17)?,
     };
     let token = get::<i64>(row, 18)?.cast_unsigned();
-    Ok(Stored { n: get(row, 0)?, row: Row { delivery, token, started: maybe(19)?, lost: small(20)? } })
+    let row_of = Row { delivery, token, started: maybe(19)?, lost: small(20)? };
+    Ok(Stored { n: get(row, 0)?, row: row_of, used: maybe(23)? })
 }

@@ -15,6 +15,7 @@ mod hints;
 mod inbox;
 mod intake;
 mod link;
+mod patience;
 mod planning;
 mod prune;
 mod schema;
@@ -204,9 +205,9 @@ impl Store for Postgres {
         })
     }
 
-    fn claim(&self, now: Timestamp, until: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed> {
+    fn claim(&self, now: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed> {
         let rooms = rooms.to_vec();
-        Box::pin(within(STEP_MAX, async move { claims::claim(&self.lines, now, until, &rooms).await }))
+        Box::pin(within(STEP_MAX, async move { claims::claim(&self.lines, now, &rooms).await }))
     }
 
     fn keep(&self, claim: &Claim, message: String) -> Answer<'_, ()> {

@@ -7,11 +7,11 @@ use rusqlite::OptionalExtension as _;
 use super::deliveries::Stored;
 use super::inbox::is_echo;
 use super::writer::WriterState;
-use crate::clock::from_ms;
+use crate::clock::{from_ms, plus};
 use crate::delivery::{Attempt, DeliveryId, Lane, NewDelivery, Outcome, Receipt, State};
 use crate::pace::Pace;
 use crate::planner::End;
-use crate::store::life::{CLOSED, ENDED, LaneState, Taken, capped_attempt};
+use crate::store::life::{CLOSED, ENDED, LaneState, OVERDUE_MAX, Taken, capped_attempt};
 use crate::store::rows::{json, text};
 use crate::store::{Claim, Claimed, Error, Room, Settlement, signals};
 
@@ -27,23 +27,23 @@ const SENDING: &str = "state = 'sending'";
 
 impl WriterState {
     /// Takes what each room has place for.
-    pub fn claim(&mut self, now: Timestamp, until: Timestamp, rooms: &[Room]) -> Result<Claimed, Error> {
+    pub fn claim(&mut self, now: Timestamp, rooms: &[Room]) -> Result<Claimed, Error> {
         let mut claimed = Claimed::default();
         for room in rooms.iter().filter(|room| room.wanted > 0) {
-            let next = self.claim_room(now, until, room, &mut claimed.claims)?;
+            let next = self.claim_room(now, room, &mut claimed)?;
             claimed.next = [claimed.next, next].into_iter().flatten().min();
         }
         Ok(claimed)
     }
 
     /// Takes what one room has place for. Gives when to look again.
-    fn claim_room(
-        &mut self,
-        now: Timestamp,
-        until: Timestamp,
-        room: &Room,
-        claims: &mut Vec<Claim>,
-    ) -> Result<Option<Timestamp>, Error> {
+    fn claim_room(&mut self, now: Timestamp, room: &Room, claimed: &mut Claimed) -> Result<Option<Timestamp>, Error> {
+        let until = plus(now, room.lease);
+        let pace = self.pace(&room.destination)?;
+        let given_up = match pace.filter(|pace| pace.shuts_out(now)) {
+            Some(pace) => self.give_up(room, &pace, now, &mut claimed.told)?,
+            None => None,
+        };
         let under_way: u32 = self
             .conn
             .prepare_cached(
@@ -52,10 +52,9 @@ impl WriterState {
             .query_row((&room.destination, now.as_millisecond()), |row| row.get(0))?;
         let places = room.limits.concurrency.saturating_sub(under_way);
         let most = room.wanted.min(places);
-        let ready = self.ready(&room.destination, now, most)?;
+        let ready = self.ready(&room.destination, now, most, &mut claimed.told)?;
         let mut free_at = now;
         if !ready.is_empty() {
-            let pace = self.pace(&room.destination)?;
             let mut admitting = pace.unwrap_or_default();
             let wanted = u32::try_from(ready.len()).unwrap_or(u32::MAX);
             let admitted = admitting.admit(&room.limits, wanted, now, until);
@@ -66,17 +65,79 @@ impl WriterState {
                 free_at = admitting.free_at(&room.limits);
             }
             for (mut row, taken) in ready.into_iter().take(admitted as usize) {
+                let used = self.lane_used(&row)?;
                 self.record_lost(&row, &taken, now)?;
-                row.row.take(now, until);
+                row.row.take(now, until, used, &admitting);
                 self.update_delivery(&row)?;
-                claims.push(self.claim_of(row, until)?);
+                claimed.claims.push(self.claim_of(row, until)?);
             }
         }
-        self.look_again(room, now, places, free_at)
+        let next = self.look_again(room, now, places, free_at)?;
+        Ok([given_up, next].into_iter().flatten().min())
+    }
+
+    /// Gives up what has waited too long for a destination that is known to be down. Gives when to look again.
+    fn give_up(
+        &mut self,
+        room: &Room,
+        pace: &Pace,
+        now: Timestamp,
+        told: &mut bool,
+    ) -> Result<Option<Timestamp>, Error> {
+        let mut next: Option<Timestamp> = None;
+        let overdue = self.overdue(&room.destination, now)?;
+        let mut ended = 0;
+        for n in overdue.iter().copied() {
+            let Some(mut stored) = self.delivery_at(n)? else { continue };
+            let ends = stored.row.ends(self.lane_used(&stored)?, pace, room.give_up, now);
+            if ends > now {
+                next = Some(next.map_or(ends, |next| next.min(ends)));
+                continue;
+            }
+            let taken = stored.row.recover(now);
+            if taken.alive {
+                stored.row.give_up(room.give_up, now);
+            }
+            self.bury(&stored, &taken, now)?;
+            ended += 1;
+        }
+        *told |= ended > 0;
+        // Where all that were looked at have ended, others may be overdue too.
+        Ok(if ended > 0 && ended == overdue.len() { Some(now) } else { next })
+    }
+
+    /// The deliveries of a destination that have been due the longest, whether their lane is free or not.
+    fn overdue(&self, destination: &str, now: Timestamp) -> Result<Vec<i64>, Error> {
+        let mut found = Vec::new();
+        for state in [WAITING, SENDING] {
+            let sql = format!(
+                "SELECT n FROM deliveries WHERE destination = ?1 AND {state} AND next <= ?2 ORDER BY next, n LIMIT ?3"
+            );
+            let mut rows = self.conn.prepare_cached(&sql)?;
+            let rows = rows.query_map((destination, now.as_millisecond(), OVERDUE_MAX), |row| row.get(0))?;
+            for row in rows {
+                found.push(row?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// When something last happened in the lane of a delivery.
+    fn lane_used(&self, stored: &Stored) -> Result<Option<Timestamp>, Error> {
+        let Some(lane) = &stored.row.delivery.planned.lane else { return Ok(None) };
+        let mut row = self.conn.prepare_cached("SELECT used FROM lanes WHERE lane = ?1")?;
+        let used: Option<i64> = row.query_row([&lane.0], |row| row.get(0)).optional()?;
+        Ok(used.map(from_ms))
     }
 
     /// The deliveries that could be taken, oldest first. One that was lost too often is set aside on the way.
-    fn ready(&mut self, destination: &str, now: Timestamp, most: u32) -> Result<Vec<(Stored, Taken)>, Error> {
+    fn ready(
+        &mut self,
+        destination: &str,
+        now: Timestamp,
+        most: u32,
+        told: &mut bool,
+    ) -> Result<Vec<(Stored, Taken)>, Error> {
         loop {
             let mut ready = Vec::new();
             let mut buried = false;
@@ -93,6 +154,7 @@ impl WriterState {
             if !buried {
                 return Ok(ready);
             }
+            *told = true;
         }
     }
 
@@ -168,7 +230,7 @@ impl WriterState {
         self.note_lane(&stored.row.delivery.planned, Outcome::Ambiguous, None, now)
     }
 
-    /// A delivery that was lost too often: dead, and said so.
+    /// A delivery that was lost too often or given up: dead, and said so.
     fn bury(&mut self, stored: &Stored, taken: &Taken, now: Timestamp) -> Result<(), Error> {
         self.record_lost(stored, taken, now)?;
         self.update_delivery(stored)?;

@@ -98,7 +98,9 @@ impl WriterState {
                 && stored.row.revive(self.is_closed(&stored.row.delivery.planned)?, now)
             {
                 self.update_delivery(&stored)?;
-                self.conn.prepare_cached("UPDATE contents SET message = NULL WHERE n = ?1")?.execute([stored.n])?;
+                self.conn
+                    .prepare_cached("UPDATE contents SET message = ?2 WHERE n = ?1")?
+                    .execute((stored.n, &stored.row.delivery.message))?;
                 revived += 1;
             }
         }

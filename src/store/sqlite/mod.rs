@@ -228,9 +228,9 @@ impl Store for Sqlite {
         Box::pin(self.write(move |writer| writer.commit(&lease, &plan, now)))
     }
 
-    fn claim(&self, now: Timestamp, until: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed> {
+    fn claim(&self, now: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed> {
         let rooms = rooms.to_vec();
-        Box::pin(self.write(move |writer| writer.claim(now, until, &rooms)))
+        Box::pin(self.write(move |writer| writer.claim(now, &rooms)))
     }
 
     fn keep(&self, claim: &Claim, message: String) -> Answer<'_, ()> {
