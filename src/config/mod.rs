@@ -23,7 +23,9 @@ use crate::yaml::Node;
 
 pub mod check;
 pub mod files;
+pub mod guard;
 pub mod load;
+pub mod open;
 pub mod schema;
 pub mod settings;
 mod placeholder;

@@ -21,7 +21,7 @@ const YOUNGEST: &str = "SELECT min(received - created) FROM (
 
 /// Writes a whole copy of the database to `to`, as it is at one moment. Gives its size in bytes.
 pub fn backup(address: &str, base: &Path, to: &Path) -> Result<u64, Error> {
-    let place = Location::read(address, base)?;
+    let place = Location::read(address, base)?.itself()?;
     if to.exists() {
         return Err(Error::Unusable(format!("`{}` exists: name a new file for the copy", to.display())));
     }
@@ -32,12 +32,12 @@ pub fn backup(address: &str, base: &Path, to: &Path) -> Result<u64, Error> {
 
 /// All files that the database at an address may have.
 pub fn files(address: &str, base: &Path) -> Result<Vec<PathBuf>, Error> {
-    Ok(Location::read(address, base)?.files())
+    Ok(Location::read(address, base)?.itself()?.files())
 }
 
 /// Reads all of the database and says what is wrong with it.
 pub fn examine(address: &str, base: &Path) -> Result<Examination, Error> {
-    let place = Location::read(address, base)?;
+    let place = Location::read(address, base)?.itself()?;
     let conn = look_into(&place)?;
     let mut faults = Vec::new();
     let mut rows = conn.prepare(&format!("PRAGMA integrity_check({FAULTS_MAX})"))?;
@@ -83,7 +83,7 @@ fn changed_bodies(conn: &Connection) -> Result<Vec<Seq>, Error> {
 /// Reads some documents and the latest events, and leaves no trace: without a write-ahead log nobody has the file open,
 /// and it is read without the files beside it that SQLite would make.
 pub fn glance(address: &str, base: &Path, wanted: &Wanted<'_>) -> Result<Glance, Error> {
-    let place = Location::read(address, base)?;
+    let place = Location::read(address, base)?.itself()?;
     let conn = if place.beside("-wal").exists() { opened(&place, &place.path)? } else { opened_alone(&place)? };
     // A person waits for the answer, and can do without it.
     conn.busy_timeout(std::time::Duration::from_millis(200))?;
@@ -114,6 +114,7 @@ fn look_into(place: &Location) -> Result<Connection, Error> {
 /// A connection that can't write, to a database of ours.
 fn opened(place: &Location, name: &Path) -> Result<Connection, Error> {
     let shown = place.path.display();
+    place.check_files()?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_EXRESCODE
