@@ -1,6 +1,7 @@
 //! Rules are live when they are saved, however they are saved; broken ones change nothing and say so.
 
 mod broken;
+mod hanging;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;

@@ -98,9 +98,9 @@ const VALUE_MAX: usize = 200;
 const KEY_MAX: usize = 24;
 
 /// Words of addresses that are no secret by themselves.
-const COMMON: [&str; 20] = [
+const COMMON: [&str; 21] = [
     "http", "https", "smtp", "smtps", "postgres", "postgresql", "hooks", "slack", "services", "webhooks", "discord",
-    "events", "enqueue", "label", "example", "localhost", "Bearer", "Basic", "whsec", "none",
+    "events", "enqueue", "label", "example", "localhost", "Bearer", "Basic", "whsec_", "xoxb-", "none",
 ];
 /// How many letters of a hidden word in a row give it away.
 const WINDOW: usize = 5;

@@ -85,6 +85,13 @@ pub fn substitute(
     found: &mut Found,
     problems: &mut Problems,
 ) -> Node {
+    if let Some(name) = node.scalar().and_then(shell_variable) {
+        problems.push(
+            Problem::warning("looks-like-variable", "this is no reference to a variable here, and stays as it is")
+                .at(&node.place)
+                .hint(format!("write `${{env:{name}}}`")),
+        );
+    }
     let kind = match &node.kind {
         Kind::Text(text) if text.contains("${") => {
             Kind::Text(scalar(text, &node.place, base, environment, found, problems))
@@ -250,6 +257,17 @@ pub fn secret_files(text: &str) -> impl Iterator<Item = &str> {
     text.split("${file:").skip(1).filter_map(|rest| rest.split_once('}')).map(|(path, _)| path)
 }
 
+/// The name in `$NAME` and `%NAME%`, as shells write variables.
+fn shell_variable(text: &str) -> Option<&str> {
+    let name = match text.strip_prefix('%') {
+        Some(rest) => rest.strip_suffix('%')?,
+        None => text.strip_prefix('$')?,
+    };
+    let is_name = name.starts_with(|c: char| c.is_ascii_uppercase())
+        && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+    (is_name && name.len() > 2).then_some(name)
+}
+
 fn piece(inner: &str) -> Result<Piece<'_>, Box<Problem>> {
     if let Some(variable) = inner.strip_prefix("env:") {
         let (name, default) = match variable.split_once(":-") {
@@ -270,6 +288,9 @@ fn piece(inner: &str) -> Result<Piece<'_>, Box<Problem>> {
     }
     let problem =
         Problem::error("substitution", format!("`${{{inner}}}` is neither `${{env:NAME}}` nor `${{file:PATH}}`"));
+    if !inner.is_empty() && inner.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_') {
+        return Err(Box::new(problem.hint(format!("write `${{env:{inner}}}`"))));
+    }
     Err(Box::new(problem.hint("a plain `${` is written `$${`")))
 }
 

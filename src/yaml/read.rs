@@ -295,8 +295,11 @@ impl Reader<'_> {
                 KeyRead::Read(key) if open.flow && is_without_value(&key, &node) => {
                     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
                     let before = entries.last().and_then(|(_, node)| node.scalar()).filter(|text| digits(text));
-                    let hint = match before.filter(|_| key.text.len() == 3 && digits(&key.text)) {
-                        Some(before) => format!("write the number without a comma: `{before}{}`", key.text),
+                    let hint = match before.filter(|_| key.text.len() <= 3 && digits(&key.text)) {
+                        Some(before) if key.text.len() == 3 => {
+                            format!("write the number without a comma: `{before}{}`", key.text)
+                        }
+                        Some(before) => format!("write a decimal point: `{before}.{}`", key.text),
                         None => "if a comma or brace belongs to a text, quote the text: \"…\"".into(),
                     };
                     self.problems.push(

@@ -29,6 +29,7 @@ admin:
 heartbeat: {url: "https://watch.example/ping/bM2tK9wS4zXo"}
 sources:
   jewelmusic:
+    preset: jewelmusic
     secrets:
       - eV8iD3nYc6Pj-eV8iD3nYc6Pj
       - "oL1rU5gHaT9k-oL1rU5gHaT9k"
@@ -56,7 +57,7 @@ destinations:
   bot: {type: slack, token: "xoxb-wF4sE7xZ2mCq", channel: "#a", mentions: {team: S0123}}
   news: {type: discord, webhook_url: "https://discord.com/api/webhooks/123456789012345678/aP6dI0vNbK3y", rate: 1/s}
   pager: {type: pagerduty, routing_key: mJ5xA9eUgL2rmJ5xA9eUgL2r12345678, fallback: [bot]}
-  ledger: {type: http, url: "https://l.example/zG9jR2uWhX5t", headers: {X-Key: "tB7nQ1iVpD4w"}, sign: {secret: whsec_UTdaa1Q0bVc5c0Iy}}
+  ledger: {type: http, url: "https://l.example/zG9jR2uWhX5t", headers: {X-Key: "tB7nQ1iVpD4w"}, sign: {secret: whsec_UTdaa1Q0bVc5c0IyUTdaa1Q0bVc5c0IyUTdaa1Q0}}
 "##;
 
 /// What is put before a character, or in its place.
@@ -115,7 +116,9 @@ fn broken(text: &str) -> impl Iterator<Item = (String, String)> {
 fn no_slip_shows_a_secret(text: &'static str) {
     let folder = TempDir::new().unwrap();
     std::fs::create_dir(folder.path().join("rules")).unwrap();
-    assert_clean("nothing", &said(&loaded(folder.path(), text)));
+    let whole = loaded(folder.path(), text);
+    assert!(!whole.problems.has_errors(), "{}", whole.report());
+    assert_clean("nothing", &said(&whole));
     let (mut tried, mut wrong) = (0, 0);
     for (what, text) in broken(text) {
         let loaded = loaded(folder.path(), &text);
@@ -123,7 +126,7 @@ fn no_slip_shows_a_secret(text: &'static str) {
         tried += 1;
         wrong += usize::from(loaded.problems.has_errors());
     }
-    assert!(tried > 4_000 && wrong > tried / 4, "{wrong} mistakes of {tried}");
+    assert!(tried > 3_000 && wrong > tried / 4 && wrong < tried, "{wrong} mistakes of {tried}");
 }
 
 #[test]

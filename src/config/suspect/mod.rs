@@ -274,6 +274,11 @@ pub static ELSEWHERE: &[(&str, &str, &str)] = &[
         "A variable's value has quotation marks around it, which count as part of it",
         "Set it without: many programs that read variables from a file keep them",
     ),
+    (
+        "looks-like-variable",
+        "`$NAME` and `%NAME%` in `fanfare.yaml` are texts, as nothing but `${env:NAME}` is replaced",
+        "Write `${env:NAME}`",
+    ),
     ("secret-in-file", "A secret stands in `fanfare.yaml` itself", "Take it from the environment: `${env:NAME}`"),
     ("placeholder-secret", "A secret looks like one of an example", "Take the one that the sender shows"),
     ("short-secret", "A secret is so short that it can be guessed", "Make a longer one at the sender"),
