@@ -365,8 +365,11 @@ impl Walk<'_> {
         if near.is_some() && !is_copy && path.is_file() {
             let endings: Vec<String> = self.endings.iter().map(|ending| format!("`.{ending}`")).collect();
             self.problems.push(
-                Problem::warning("not-read", format!("`{}` is not read: its name doesn't end as it should", shown(path)))
-                    .hint(format!("end it with {}, or move it elsewhere", endings.join(" or "))),
+                Problem::warning(
+                    "not-read",
+                    format!("`{}` is not read: its name doesn't end as it should", shown(path)),
+                )
+                .hint(format!("end it with {}, or move it elsewhere", endings.join(" or "))),
             );
         }
         false

@@ -99,8 +99,27 @@ const KEY_MAX: usize = 24;
 
 /// Words of addresses that are no secret by themselves.
 const COMMON: [&str; 21] = [
-    "http", "https", "smtp", "smtps", "postgres", "postgresql", "hooks", "slack", "services", "webhooks", "discord",
-    "events", "enqueue", "label", "example", "localhost", "Bearer", "Basic", "whsec_", "xoxb-", "none",
+    "http",
+    "https",
+    "smtp",
+    "smtps",
+    "postgres",
+    "postgresql",
+    "hooks",
+    "slack",
+    "services",
+    "webhooks",
+    "discord",
+    "events",
+    "enqueue",
+    "label",
+    "example",
+    "localhost",
+    "Bearer",
+    "Basic",
+    "whsec_",
+    "xoxb-",
+    "none",
 ];
 /// How many letters of a hidden word in a row give it away.
 const WINDOW: usize = 5;
@@ -215,7 +234,8 @@ impl Seen {
             let gap = text.get(at..part.start.max(at)).unwrap_or_default();
             for line in gap.split_inclusive('\n') {
                 let is_sign = |c: char| c.is_ascii_whitespace() || "{}[],:-?".contains(c);
-                let (before, after) = (line.len() - line.trim_start_matches(is_sign).len(), line.trim_end_matches(is_sign));
+                let (before, after) =
+                    (line.len() - line.trim_start_matches(is_sign).len(), line.trim_end_matches(is_sign));
                 self.shown.push(at..at + before);
                 self.shown.push(at + after.len().max(before)..at + line.len());
                 at += line.len();

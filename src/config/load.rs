@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::config::files::{self, Files, Seen};
 use crate::config::check::Known;
+use crate::config::files::{self, Files, Seen};
 use crate::config::settings::{self, Broken, Configured};
 use crate::config::substitute::{Environment, Found, NoEnvironment, substitute};
 use crate::config::suspect::evidence::{self, Evidence};

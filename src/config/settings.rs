@@ -276,11 +276,7 @@ fn heartbeat(node: &Node, problems: &mut Problems) -> Option<Heartbeat> {
     Some(Heartbeat { url: url?, every })
 }
 
-fn sources(
-    fields: &mut Fields<'_>,
-    broken: &mut Broken,
-    problems: &mut Problems,
-) -> BTreeMap<String, Arc<Source>> {
+fn sources(fields: &mut Fields<'_>, broken: &mut Broken, problems: &mut Problems) -> BTreeMap<String, Arc<Source>> {
     let mut sources: BTreeMap<String, Arc<Source>> = BTreeMap::new();
     let Some(node) = fields.node("sources", problems) else { return sources };
     for (key, node) in named(node, "`sources`", problems) {

@@ -189,9 +189,8 @@ fn referred(
             }
             Err(error) => {
                 if !environment.is_absent() {
-                    problems.push(
-                        Problem::error("no-file", format!("the file `{path}` can't be read: {error}")).at(place),
-                    );
+                    problems
+                        .push(Problem::error("no-file", format!("the file `{path}` can't be read: {error}")).at(place));
                 }
                 None
             }

@@ -56,14 +56,7 @@ pub struct Problem {
 impl Problem {
     /// An error without a place as yet.
     pub fn error(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            gravity: Gravity::Error,
-            message: message.into(),
-            place: None,
-            also: None,
-            hint: None,
-        }
+        Self { code, gravity: Gravity::Error, message: message.into(), place: None, also: None, hint: None }
     }
 
     /// A warning without a place as yet.

@@ -105,7 +105,10 @@ struct Moved {
 fn without_gaps(rendered: &str) -> String {
     let is_gap = |line: &&str| {
         // A colour is an escape sequence, which ends with an `m`.
-        let bare: String = line.split('\u{1b}').map(|part| part.strip_prefix('[').map_or(part, |code| code.split_once('m').map_or("", |(_, text)| text))).collect();
+        let bare: String = line
+            .split('\u{1b}')
+            .map(|part| part.strip_prefix('[').map_or(part, |code| code.split_once('m').map_or("", |(_, text)| text)))
+            .collect();
         bare.trim() == ":::"
     };
     rendered.lines().filter(|line| !is_gap(line)).collect::<Vec<_>>().join("\n")

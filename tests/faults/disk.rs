@@ -337,7 +337,8 @@ async fn started_again_on_a_full_disk_it_settles_what_is_under_way_and_takes_not
         let disk = Disk::of(folder.path());
         let process = start(&folder, &disk, &[]).await.unwrap();
         let path = folder.file("data/fanfare.db.reserve");
-        eventually("the reserve", async || (path.metadata().is_ok_and(|meta| meta.len() >= 8 << 20)).then_some(())).await;
+        eventually("the reserve", async || (path.metadata().is_ok_and(|meta| meta.len() >= 8 << 20)).then_some(()))
+            .await;
         let ids: Vec<String> = (0..15).map(|number| format!("evt_{number}")).collect();
         for id in &ids {
             assert_eq!(send(process.webhooks, id).await.status, 200);

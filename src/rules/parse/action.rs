@@ -81,7 +81,8 @@ impl Reader<'_> {
         if let Some((max, unit)) = rate
             && max.parse::<u32>().is_ok()
         {
-            let every = if unit.starts_with(|c: char| c.is_ascii_digit()) { unit.to_owned() } else { format!("1{unit}") };
+            let every =
+                if unit.starts_with(|c: char| c.is_ascii_digit()) { unit.to_owned() } else { format!("1{unit}") };
             let write = match span_of_time(&every) {
                 Some(_) => format!("write `throttle: {{max: {max}, every: {every}}}`"),
                 None => format!("write `throttle: {{max: {max}, every: 1h}}`"),

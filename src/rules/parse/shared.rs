@@ -323,11 +323,9 @@ impl Reader<'_> {
         match written_time(text, &zone) {
             Ok(moment) => Some(moment),
             Err(note) => {
-                self.problems.push(
-                    Problem::error("wrong-time", note)
-                        .at(&node.place)
-                        .hint("write \"2026-12-24 18:00\", with a zone \"2026-12-24T18:00:00Z\", or a date alone: \"2026-12-24\""),
-                );
+                self.problems.push(Problem::error("wrong-time", note).at(&node.place).hint(
+                    "write \"2026-12-24 18:00\", with a zone \"2026-12-24T18:00:00Z\", or a date alone: \"2026-12-24\"",
+                ));
                 None
             }
         }

@@ -186,7 +186,8 @@ fn days(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<[bool; 7]> {
 /// The day that was probably meant: a longer or shorter form, a slip, or the German short form.
 fn near_day(word: &str) -> Option<&'static str> {
     let word = word.trim().to_lowercase();
-    let german = ["mo", "di", "mi", "do", "fr", "sa", "so"].into_iter().position(|day| day == word.trim_end_matches('.'));
+    let german =
+        ["mo", "di", "mi", "do", "fr", "sa", "so"].into_iter().position(|day| day == word.trim_end_matches('.'));
     let start: String = word.chars().take(3).collect();
     let german = german.and_then(|at| DAYS.get(at).copied());
     german.or_else(|| nearest(&word, DAYS)).or_else(|| DAYS.into_iter().find(|day| *day == start))

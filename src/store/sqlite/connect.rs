@@ -109,7 +109,10 @@ impl Location {
                 return refused(&path, "is no regular file: name another for `store:`, or take it away");
             }
             if path == self.path && meta.nlink() > 1 {
-                return refused(&path, "has a second name (a hard link): SQLite would lose what is written by one of them");
+                return refused(
+                    &path,
+                    "has a second name (a hard link): SQLite would lose what is written by one of them",
+                );
             }
         }
         Ok(())
