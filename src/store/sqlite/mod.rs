@@ -80,7 +80,7 @@ impl Sqlite {
         let (notifier, tasks) = Notifier::new();
         let (queue, jobs) = mpsc::channel(writer::QUEUE);
         let reserve = Reserve::new(&place, &state.conn, state.next_seq > 1)?;
-        notifier.full.store(reserve.is_spent(), Ordering::Relaxed);
+        notifier.full.store(reserve.is_spent(), std::sync::atomic::Ordering::Relaxed);
         let reader = || connect::further(&place, Role::Reader);
         let threads = Threads::new();
         let (steps, mut handles) = Readers::start(STEPS, vec![reader()?], &threads)?;
