@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 mod bounds;
+mod files;
 mod lines;
 mod past;
 mod suspect;

@@ -7,9 +7,9 @@ use std::path::Path;
 use fanfare::channels::{self, Endpoint};
 use serde_json::Value;
 
-use crate::support::app::soon;
+use crate::support::app::{eventually, soon};
 use crate::support::folder::{CONFIG, EVERYTHING, Folder};
-use crate::support::http_peer::HttpPeer;
+use crate::support::http_peer::{Answer, HttpPeer};
 use crate::support::load::send;
 use crate::support::process::{Process, command};
 use crate::support::smtp_peer::{Setup, SmtpPeer};
@@ -160,6 +160,36 @@ async fn the_doctor_finds_what_is_wrong_and_ends_with_one() {
     drop(conn);
     let (_, findings) = doctor(folder.path(), &[]).await;
     assert!(found(&findings, "clock")["says"].as_str().unwrap().contains("ahead of it"), "{findings:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_tells_of_dead_deliveries_and_of_what_the_destination_answered() {
+    let peer = HttpPeer::start().await;
+    peer.always(Answer::status(403));
+    let folder = folder(&peer.url("/ledger"), "");
+    let process = Process::start(folder.path()).await;
+    assert_eq!(send(process.webhooks, "evt_1").await.status, 200);
+    eventually("a dead delivery", async || {
+        let status = crate::support::app::json(process.admin, "/api/v1/status").await;
+        status["deliveries"]["dead"].as_u64().filter(|dead| *dead > 0)
+    })
+    .await;
+    for is_running in [true, false] {
+        let (code, findings) = doctor(folder.path(), &[]).await;
+        let says = found(&findings, "deliveries ledger")["says"].as_str().unwrap().to_owned();
+        assert!(code == 1 && says.contains("dead") && says.contains("403"), "{is_running}: {says}");
+        if is_running {
+            process.signal("TERM");
+        }
+    }
+    let (_, _) = process.ended().await;
+    // A page that is whole as a page, and holds what nobody wrote.
+    let conn = rusqlite::Connection::open(folder.file("data/fanfare.db")).unwrap();
+    conn.execute("UPDATE paces SET pace = 'xxxx'", []).unwrap();
+    drop(conn);
+    let (code, findings) = doctor(folder.path(), &[]).await;
+    let says = found(&findings, "store")["says"].as_str().unwrap();
+    assert!(code == 1 && says.contains("never written there"), "{says}");
 }
 
 #[tokio::test]

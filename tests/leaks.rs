@@ -1,6 +1,8 @@
 //! Secrets stay where they belong: the program runs as a process at its most talkative, everything that it speaks to
 //! fails in every way and echoes what it was sent, and then everything that can be read is searched.
 
+mod inline;
+
 use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;

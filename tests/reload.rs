@@ -1,6 +1,7 @@
 //! Rules are live when they are saved, however they are saved; broken ones change nothing and say so.
 
 mod broken;
+mod hanging;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
@@ -39,12 +40,23 @@ async fn until_in_force(app: &App, version: usize) {
 /// Sends one event after the other while something is done, then checks that each came out once, and the last one by
 /// this version of the rules.
 async fn under_load(peer: &HttpPeer, app: &App, version: usize, doing: impl Future<Output = ()>) {
+    load_while(peer, app, version, "evt", doing).await;
+}
+
+/// The same, where it was done before: ids and requests of its own.
+async fn under_load_from(peer: &HttpPeer, app: &App, version: usize, doing: impl Future<Output = ()>) {
+    load_while(peer, app, version, &format!("evt_v{version}"), doing).await;
+}
+
+async fn load_while(peer: &HttpPeer, app: &App, version: usize, prefix: &str, doing: impl Future<Output = ()>) {
+    let before = peer.requests().len();
+    let (name, last) = (prefix.to_owned(), format!("{prefix}_last"));
     let stop = Arc::new(AtomicBool::new(false));
     let (told, address) = (stop.clone(), app.webhooks);
     let sender = tokio::spawn(async move {
         let mut sent = Vec::new();
         while !told.load(Ordering::SeqCst) {
-            let id = format!("evt_{}", sent.len());
+            let id = format!("{name}_{}", sent.len());
             let body = event(&id, "release.live");
             let signature = page_signature(SECRET, body.as_bytes());
             let request = post("/webhooks/jewelmusic", &[("X-JewelMusic-Signature", signature)], body.as_bytes());
@@ -58,14 +70,14 @@ async fn under_load(peer: &HttpPeer, app: &App, version: usize, doing: impl Futu
     stop.store(true, Ordering::SeqCst);
     let mut sent = sender.await.unwrap();
     assert!(!sent.is_empty(), "no event came while it was done");
-    app.send(&event("evt_last", "release.live")).await;
-    sent.push("evt_last".into());
-    soon("all deliveries", peer.received(sent.len())).await;
+    app.send(&event(&last, "release.live")).await;
+    sent.push(last.clone());
+    soon("all deliveries", peer.received(before + sent.len())).await;
     let mut times: BTreeMap<String, usize> = BTreeMap::new();
-    for request in peer.requests() {
+    for request in &peer.requests()[before..] {
         let body = request.json();
         *times.entry(body["event"]["id"].as_str().unwrap().to_owned()).or_default() += 1;
-        if body["event"]["id"] == "evt_last" {
+        if body["event"]["id"] == last.as_str() {
             assert_eq!(body["rule"], format!("v{version}"));
         }
     }
@@ -132,8 +144,46 @@ async fn a_file_that_stands_empty_while_it_is_saved_silences_nobody() {
         }
     };
     under_load(&peer, &app, 3, saves).await;
-    app.folder.write("rules/main.yaml", "");
-    eventually("what stays empty", async || in_force(&app).is_empty().then_some(())).await;
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_that_are_all_gone_at_once_stay_in_force_until_somebody_says_that_none_are_meant() {
+    let (peer, app) = start().await;
+    let stale = async || eventually("a report", async || app.live.stale.load().as_deref().map(str::to_owned)).await;
+    let mended = async || eventually("no report", async || app.live.stale.load().is_none().then_some(())).await;
+    for (version, gone) in [(1, "deleted"), (2, "empty"), (3, "without rules")] {
+        let rewritten = async {
+            match gone {
+                "deleted" => std::fs::remove_file(app.folder.file("rules/main.yaml")).unwrap(),
+                "empty" => app.folder.write("rules/main.yaml", ""),
+                _ => app.folder.write("rules/main.yaml", "# rules: [] is to follow\nhours: {}\n"),
+            }
+            let report = stale().await;
+            assert!(report.contains("1 rule is in force, and") && report.contains("`rules: []`"), "{gone}: {report}");
+            let asked = app.ask("POST", "/-/reload").await;
+            assert_eq!(asked.status, 422, "{gone}: {}", asked.text());
+            assert_eq!(in_force(&app), [format!("v{}", version - 1)], "{gone}");
+            app.folder.write("rules/main.yaml", &rules(version));
+        };
+        under_load_from(&peer, &app, version, rewritten).await;
+        mended().await;
+    }
+    app.folder.write("rules/main.yaml", "rules: []\n");
+    eventually("none, as it says", async || in_force(&app).is_empty().then_some(())).await;
+    assert!(app.live.stale.load().is_none());
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_start_with_an_empty_folder_is_a_start_and_the_first_rule_is_taken_up() {
+    let peer = HttpPeer::start().await;
+    let folder = Folder::new(CONFIG, &peer.url("/ledger"), "");
+    std::fs::remove_file(folder.file("rules/main.yaml")).unwrap();
+    let app = App::start(folder).await;
+    assert!(in_force(&app).is_empty() && app.live.stale.load().is_none());
+    app.folder.write("rules/main.yaml", &rules(1));
+    until_in_force(&app, 1).await;
     app.end().await;
 }
 

@@ -154,8 +154,10 @@ impl Signals {
                 _ = self.terminate.recv() => return None,
                 _ = tokio::signal::ctrl_c() => return None,
                 why = live.failed() => return Some(why.to_owned()),
+                // Apart, so that files that can't be read keep nobody from ending this process.
                 _ = self.hangup.recv() => {
-                    reload::reload(live).await;
+                    let live = live.clone();
+                    tokio::spawn(async move { reload::reload(&live).await });
                 }
             }
         }

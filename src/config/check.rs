@@ -10,13 +10,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::config::settings::Broken;
 use crate::config::{Destination, HoursName, Settings};
 use crate::delivery::Say;
 use crate::event::{Event, OWN_SOURCE};
 use crate::message::{Context, Templates};
-use crate::problem::{Problem, Problems, nearest};
+use crate::problem::{Location, Problem, Problems, nearest};
 use crate::rules::parse::times::hours_choice;
-use crate::rules::{Action, At, Held, Rule, RuleSet};
+use crate::rules::{Action, Held, Rule, RuleSet};
 use crate::source::Source;
 
 /// Destinations by name, as a snapshot holds them.
@@ -38,40 +39,54 @@ pub fn hours(
     all
 }
 
-/// Reports names that lead nowhere. `destinations` is `None` where none are known.
-pub fn names(
-    rules: &RuleSet,
-    templates: &Templates,
-    sources: &BTreeMap<String, Arc<Source>>,
-    destinations: Option<&Destinations>,
-    problems: &mut Problems,
-) {
+/// What rules may name.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'k> {
+    /// The templates.
+    pub templates: &'k Templates,
+    /// The sources.
+    pub sources: &'k BTreeMap<String, Arc<Source>>,
+    /// The destinations; `None` where none are known.
+    pub destinations: Option<&'k Destinations>,
+    /// What is there and could not be read, which has been told.
+    pub broken: &'k Broken,
+}
+
+impl Known<'_> {
+    fn destination(&self, name: &str) -> bool {
+        self.broken.destinations.contains(name) || self.destinations.is_none_or(|known| known.contains_key(name))
+    }
+
+    fn source(&self, name: &str) -> bool {
+        name == OWN_SOURCE || self.broken.sources.contains(name) || self.sources.contains_key(name)
+    }
+}
+
+/// Reports names that lead nowhere.
+pub fn names(rules: &RuleSet, known: &Known<'_>, problems: &mut Problems) {
     for rule in rules.rules.iter().chain(&rules.unfinished) {
         for action in actions(rule) {
-            message(action, templates, problems);
-            if let Some(destinations) = destinations {
-                places(action, destinations, problems);
-            }
+            message(action, known.templates, problems);
+            places(action, known, problems);
         }
         if let Some(name) = &rule.source
-            && destinations.is_some()
-            && !sources.contains_key(name)
-            && name != OWN_SOURCE
+            && known.destinations.is_some()
+            && !known.source(name)
         {
             let problem = Problem::error("no-source", format!("there is no source `{name}`"));
-            let problem = problem.suggest(name, sources.keys().map(String::as_str));
+            let problem = problem.suggest(name, known.sources.keys().map(String::as_str));
             problems.push(match &rule.source_place {
                 Some(place) => problem.at(place),
                 None => problem,
             });
         }
     }
-    if let Some(destinations) = destinations {
-        for to in rules.mutes.iter().filter_map(|mute| mute.destination.as_ref()) {
-            place(to, destinations, problems);
-        }
+    for to in rules.mutes.iter().filter_map(|mute| mute.destination.as_ref()) {
+        place(&to.value, &to.place, known, problems);
+    }
+    if let Some(destinations) = known.destinations {
         address_names(rules, destinations, problems);
-        fallbacks(destinations, problems);
+        fallbacks(destinations, known, problems);
     }
 }
 
@@ -94,19 +109,26 @@ fn message(action: &Action, templates: &Templates, problems: &mut Problems) {
     }
 }
 
-fn place(to: &At<String>, destinations: &Destinations, problems: &mut Problems) {
-    if !destinations.contains_key(&to.value) {
+fn place(name: &str, at: &Location, known: &Known<'_>, problems: &mut Problems) {
+    if let Some(destinations) = known.destinations
+        && !known.destination(name)
+    {
         problems.push(
-            Problem::error("no-destination", format!("there is no destination `{}`", to.value))
-                .at(&to.place)
-                .suggest(&to.value, destinations.keys().map(String::as_str)),
+            Problem::error("no-destination", format!("there is no destination `{name}`"))
+                .at(at)
+                .suggest(name, destinations.keys().chain(&known.broken.destinations).map(String::as_str)),
         );
     }
 }
 
-fn places(action: &Action, destinations: &Destinations, problems: &mut Problems) {
+fn places(action: &Action, known: &Known<'_>, problems: &mut Problems) {
     for to in &action.to {
-        place(to, destinations, problems);
+        place(&to.value, &to.place, known, problems);
+    }
+    // Whom a destination that could not be read may mention isn't known.
+    let Some(destinations) = known.destinations else { return };
+    if action.to.iter().any(|to| known.broken.destinations.contains(&to.value)) {
+        return;
     }
     let known: BTreeSet<&str> = action
         .to
@@ -157,21 +179,17 @@ pub fn own_listeners(destinations: &Destinations, settings: &Settings, problems:
     }
 }
 
-fn fallbacks(destinations: &Destinations, problems: &mut Problems) {
+fn fallbacks(destinations: &Destinations, known: &Known<'_>, problems: &mut Problems) {
     for destination in destinations.values() {
-        for (name, place) in &destination.fallback {
+        for (name, at) in &destination.fallback {
             if name == &destination.name {
                 problems.push(
                     Problem::error("own-fallback", format!("`{name}` is its own fallback"))
-                        .at(place)
+                        .at(at)
                         .hint("name another destination, best of another channel"),
                 );
-            } else if !destinations.contains_key(name) {
-                problems.push(
-                    Problem::error("no-destination", format!("there is no destination `{name}`"))
-                        .at(place)
-                        .suggest(name, destinations.keys().map(String::as_str)),
-                );
+            } else {
+                place(name, at, known, problems);
             }
         }
     }

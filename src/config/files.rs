@@ -1,18 +1,18 @@
 //! The files that a snapshot is made from, read all at once.
 //!
-//! Symbolic links are followed, since a Kubernetes ConfigMap is mounted as links into a hidden `..data` folder;
-//! hidden names are left out. The hash over all texts is what tells whether anything changed: names and times are not
-//! believed.
+//! Symbolic links are followed within their folder, since a Kubernetes ConfigMap is mounted as links into a hidden
+//! `..data` folder; hidden names are left out. The hash over all texts is what tells whether anything changed: names and
+//! times are not believed.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::config::open::{self, Refusal};
 use crate::config::substitute::{Environment, secret_files};
-use crate::problem::{File, Location, Problem, Problems};
-use crate::yaml::SIZE_MAX;
+use crate::problem::{File, Location, Problem, Problems, nearest};
+use crate::yaml::{self, Kind, SIZE_MAX};
 
 /// The most files that a folder of rules or templates may have.
 const FILES_MAX: usize = 5_000;
@@ -22,13 +22,25 @@ const DEPTH_MAX: usize = 16;
 const UNREADABLE: &str = "unreadable";
 /// The code of the problem that the folder of rules is not there.
 const NO_FOLDER: &str = "no-folder";
+/// The code of the problem that a link leads out of its folder.
+const LEADS_OUT: &str = "leads-out";
+/// The endings of files of rules and of templates.
+const RULES: &[&str] = &["yaml", "yml"];
+const TEMPLATES: &[&str] = &["md", "json", "html"];
+/// What an ending is that doesn't count: copies that editors and people leave beside a file.
+const COPIES: [&str; 8] = ["bak", "old", "orig", "new", "tmp", "swp", "save", "rej"];
 
 /// What was read, and where, as one can tell it apart from anything else: to know later whether there is anything new.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Seen {
     file: PathBuf,
     folders: Option<(PathBuf, PathBuf)>,
+    /// The certificate and its key.
     tls: Option<(PathBuf, PathBuf)>,
+    /// The files that secrets are taken from.
+    secrets: Vec<PathBuf>,
+    /// How many files of rules and templates there are.
+    count: usize,
     print: String,
     has_empty: bool,
 }
@@ -37,7 +49,7 @@ impl Seen {
     /// What there is to see now in the same places.
     pub fn again(&self, environment: &dyn Environment) -> Self {
         let mut problems = Problems::new();
-        let mut files = Files { config: read(&self.file, &shown(&self.file), &mut problems), ..Files::default() };
+        let mut files = Files { config: read_guarded(&self.file, &mut problems), ..Files::default() };
         if let Some((rules, templates)) = &self.folders {
             files.read_folders(rules, templates, &mut problems);
         }
@@ -70,16 +82,20 @@ impl Seen {
     ) -> Self {
         let mut hash = Sha256::new();
         hash.update(files.hash());
-        for problem in problems.filter(|problem| matches!(problem.code, UNREADABLE | NO_FOLDER)) {
+        for problem in problems.filter(|problem| matches!(problem.code, UNREADABLE | NO_FOLDER | LEADS_OUT)) {
             hash.update(&problem.message);
         }
         let base = file.parent().unwrap_or(Path::new(""));
-        for path in files.config.iter().flat_map(|config| secret_files(&config.text)) {
-            hash_secret(&mut hash, &base.join(path), environment);
+        let secrets = files.config.iter().flat_map(|config| secret_files(&config.text));
+        let secrets: Vec<PathBuf> = secrets.map(|path| base.join(path)).collect();
+        for path in &secrets {
+            hash_secret(&mut hash, path, environment);
         }
         let mut all = files.config.iter().chain(&files.rules).chain(&files.templates);
         let has_empty = all.any(|file| file.text.is_empty());
-        Self { file: file.to_owned(), folders, tls: None, print: hex::encode(hash.finalize()), has_empty }
+        let count = files.rules.len() + files.templates.len();
+        let print = hex::encode(hash.finalize());
+        Self { file: file.to_owned(), folders, tls: None, secrets, count, print, has_empty }
     }
 
     /// Whether nothing has changed since `other` was seen. Where other folders or certificates were read, `fanfare.yaml` names others
@@ -97,6 +113,32 @@ impl Seen {
     /// while.
     pub fn has_empty(&self) -> bool {
         self.has_empty
+    }
+
+    /// Whether files are missing that were there in `other`: most often because all are just being written anew.
+    pub fn has_fewer_than(&self, other: &Self) -> bool {
+        self.count < other.count
+    }
+
+    /// Whether a change of this path may be a change of what is read. `path` is as a watcher of the configuration's own
+    /// folder or of the other two gives it.
+    pub fn concerns(&self, path: &Path) -> bool {
+        let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let folders = self.folders.iter().flat_map(|(rules, templates)| [(rules, RULES), (templates, TEMPLATES)]);
+        for (folder, endings) in folders.clone() {
+            let Ok(below) = path.strip_prefix(folder) else { continue };
+            let hidden = |part: &str| part.starts_with('.') && !part.starts_with("..");
+            let is_hidden = below.iter().any(|part| hidden(&part.to_string_lossy()));
+            // Without an ending it may be a folder.
+            let ending = below.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+            return !is_hidden && ending.is_none_or(|ending| ending.is_empty() || endings.contains(&ending.as_str()));
+        }
+        let Some(changed) = name(path) else { return true };
+        let folders = folders.map(|(folder, _)| folder);
+        let tls = self.tls.iter().flat_map(|(cert, key)| [cert, key]);
+        let mut known = folders.chain(&self.secrets).chain(tls).chain([&self.file]).filter_map(|path| name(path));
+        // A ConfigMap is swapped by such a name.
+        changed.starts_with("..") || known.any(|known| known == changed)
     }
 
     /// The folders of rules and templates that were read.
@@ -146,6 +188,15 @@ impl Files {
         hex::encode(hash.finalize())
     }
 
+    /// Whether a file of rules says in so many words that there are none: `rules: []`.
+    pub fn say_no_rules(&self) -> bool {
+        self.rules.iter().any(|file| {
+            let tree = yaml::read(file, &mut Problems::new());
+            let Some(Kind::Map(entries)) = tree.map(|tree| tree.kind) else { return false };
+            entries.iter().any(|(key, value)| key.text == "rules" && value.kind == Kind::List(Vec::new()))
+        })
+    }
+
     /// Reads both folders. What can't be read is a problem, and so is a folder of rules that isn't there: it may be gone
     /// for a moment, or for good, and that nothing more is sent is not to be taken from it.
     pub fn read_folders(&mut self, rules: &Path, templates: &Path, problems: &mut Problems) {
@@ -155,14 +206,15 @@ impl Files {
                     .hint("make it and put your rules there, or name another with `rules:` in `fanfare.yaml`"),
             );
         }
-        for file in folder(rules, &["yaml", "yml"], problems) {
+        for file in folder(rules, RULES, problems) {
             if is_test(&file.path) { self.tests.push(file) } else { self.rules.push(file) }
         }
-        self.templates = folder(templates, &["md", "json", "html"], problems);
+        self.templates = folder(templates, TEMPLATES, problems);
     }
 }
 
 fn is_test(path: &str) -> bool {
+    let path = path.to_lowercase();
     path.ends_with(".test.yaml") || path.ends_with(".test.yml")
 }
 
@@ -171,82 +223,179 @@ pub fn tests(path: &Path, problems: &mut Problems) -> Vec<Arc<File>> {
     if !path.is_dir() {
         return read(path, &shown(path), problems).into_iter().collect();
     }
-    folder(path, &["yaml", "yml"], problems).into_iter().filter(|file| is_test(&file.path)).collect()
+    folder(path, RULES, problems).into_iter().filter(|file| is_test(&file.path)).collect()
 }
 
 /// Reads one file, shown as `shown`.
 pub fn read(path: &Path, shown: &str, problems: &mut Problems) -> Option<Arc<File>> {
-    let bytes = match read_bytes(path) {
+    // One byte more than YAML takes comes back, so that the reader of the file can say that it is too large.
+    let read = open::read(path, SIZE_MAX).map_err(Refusal::Unreadable);
+    text(read, shown, |text| File::new(shown, text), problems)
+}
+
+/// Reads `fanfare.yaml`, of which nothing is shown as yet: it may hold secrets.
+pub fn read_guarded(path: &Path, problems: &mut Problems) -> Option<Arc<File>> {
+    let (shown, read) = (shown(path), open::read(path, SIZE_MAX).map_err(Refusal::Unreadable));
+    text(read, &shown, |text| File::guarded(&shown, text), problems)
+}
+
+/// The file of what was read, or the problem that it could not be.
+fn text(
+    read: Result<Vec<u8>, Refusal>,
+    shown: &str,
+    file: impl Fn(&str) -> Arc<File>,
+    problems: &mut Problems,
+) -> Option<Arc<File>> {
+    let bytes = match read {
         Ok(bytes) => bytes,
-        Err(error) => {
-            problems.push(Problem::error(UNREADABLE, format!("`{shown}` can't be read: {error}")));
+        Err(refusal) => {
+            problems.push(refused(refusal, shown));
             return None;
         }
     };
-    match String::from_utf8(bytes) {
-        Ok(text) => Some(File::new(shown, text)),
+    match str::from_utf8(&bytes) {
+        Ok(text) => Some(file(text)),
         Err(error) => {
-            let at = error.utf8_error().valid_up_to();
+            let at = error.valid_up_to();
             // The rest is shown as far as it can be.
-            let file = File::new(shown, String::from_utf8_lossy(error.as_bytes()));
+            let file = file(&String::from_utf8_lossy(&bytes));
             let place = Location::new(&file, at..at + char::REPLACEMENT_CHARACTER.len_utf8());
-            let mend = "save the file as UTF-8";
-            problems.push(Problem::error(UNREADABLE, "what stands here is not UTF-8").at(&place).hint(mend));
+            let fix = "save the file as UTF-8";
+            problems.push(Problem::error(UNREADABLE, "what stands here is not UTF-8").at(&place).hint(fix));
             None
         }
     }
 }
 
-fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    if !file.metadata().map_err(|error| error.to_string())?.is_file() {
-        return Err("it is no plain file".into());
+fn refused(refusal: Refusal, shown: &str) -> Problem {
+    match refusal {
+        Refusal::Unreadable(why) => Problem::error(UNREADABLE, format!("`{shown}` can't be read: {why}")),
+        Refusal::LeadsOut(to) => {
+            Problem::error(LEADS_OUT, format!("`{shown}` leads out of its folder, to `{}`", to.display()))
+                .hint("put what it leads to into the folder itself: nothing outside is read")
+        }
     }
-    let mut bytes = Vec::new();
-    // One byte more than YAML takes, so that the reader of the file can say that it is too large.
-    file.take(SIZE_MAX as u64 + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    Ok(bytes)
 }
 
-/// All files below `folder` with one of these endings, sorted by path. A missing folder is empty.
-fn folder(folder: &Path, endings: &[&str], problems: &mut Problems) -> Vec<Arc<File>> {
-    let mut paths = Vec::new();
-    walk(folder, 0, &mut paths, problems);
-    paths.retain(|path| path.extension().and_then(|ending| ending.to_str()).is_some_and(|e| endings.contains(&e)));
+/// All files below `root` with one of these endings, sorted by path. A missing folder is empty.
+fn folder(root: &Path, endings: &'static [&'static str], problems: &mut Problems) -> Vec<Arc<File>> {
+    let real = match root.canonicalize() {
+        Ok(real) => real,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+        Err(error) => {
+            problems.push(Problem::error(UNREADABLE, format!("`{}` can't be read: {error}", shown(root))));
+            return Vec::new();
+        }
+    };
+    let mut walk = Walk { root: real.clone(), endings, above: vec![real], paths: Vec::new(), problems: &mut *problems };
+    walk.below(root);
+    let Walk { root: real, mut paths, .. } = walk;
     paths.sort();
     if paths.len() > FILES_MAX {
         problems.push(Problem::error(
             "too-many-files",
-            format!("`{}` holds {} files, more than {FILES_MAX}", folder.display(), paths.len()),
+            format!("`{}` holds {} files, more than {FILES_MAX}", root.display(), paths.len()),
         ));
         paths.truncate(FILES_MAX);
     }
-    paths.iter().filter_map(|path| read(path, &shown(path), problems)).collect()
+    let read = paths.iter().filter_map(|path| {
+        let shown = shown(path);
+        text(open::read_within(path, &real, SIZE_MAX), &shown, |text| File::new(&shown, text), problems)
+    });
+    read.collect()
 }
 
-fn walk(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>, problems: &mut Problems) {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
-        Err(error) => {
-            problems.push(Problem::error(UNREADABLE, format!("`{}` can't be read: {error}", folder.display())));
-            return;
+/// A way through a folder and all below it.
+struct Walk<'p> {
+    /// The folder, as an absolute path without links.
+    root: PathBuf,
+    endings: &'static [&'static str],
+    /// The folders that are being looked through, outermost first, without links.
+    above: Vec<PathBuf>,
+    /// What was found.
+    paths: Vec<PathBuf>,
+    problems: &'p mut Problems,
+}
+
+impl Walk<'_> {
+    fn below(&mut self, folder: &Path) {
+        let entries = std::fs::read_dir(folder).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+        let entries = match entries {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.unreadable(folder, &error.to_string());
+                return;
+            }
+        };
+        for entry in entries {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !name.starts_with('.') && self.paths.len() <= FILES_MAX {
+                self.entry(&entry.path(), &name);
+            }
         }
-    };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        if entry.file_name().to_string_lossy().starts_with('.') {
-            continue;
+    }
+
+    fn entry(&mut self, path: &Path, name: &str) {
+        let is_wanted = self.is_wanted(path, name);
+        let real = match open::within(path, &self.root) {
+            Ok(real) => real,
+            // Whether it is a folder or a file that nobody asked for: an editor's lock leads to nothing.
+            Err(_) if !is_wanted && !path.is_dir() => return,
+            Err(refusal) => {
+                self.problems.push(refused(refusal, &shown(path)));
+                return;
+            }
+        };
+        let Ok(metadata) = real.metadata() else { return self.unreadable(path, "it went away just now") };
+        match open::kind(metadata.file_type()) {
+            None if is_wanted => self.paths.push(path.to_owned()),
+            None => {}
+            Some("a folder") if !is_wanted => self.folder(path, real),
+            Some(kind) if is_wanted => self.unreadable(path, &format!("it is {kind}, no file")),
+            Some(_) => {}
         }
-        // `metadata` follows links; a link into nothing is a file in the middle of being swapped.
-        match std::fs::metadata(&path) {
-            Ok(metadata) if metadata.is_dir() && depth < DEPTH_MAX => walk(&path, depth + 1, paths, problems),
-            Ok(metadata) if metadata.is_file() => paths.push(path),
-            _ => {}
+    }
+
+    fn folder(&mut self, path: &Path, real: PathBuf) {
+        if self.above.contains(&real) {
+            self.unreadable(path, "it leads back to a folder that it is in");
+        } else if self.above.len() > DEPTH_MAX {
+            self.unreadable(path, &format!("it is nested deeper than {DEPTH_MAX} folders"));
+        } else {
+            self.above.push(real);
+            self.below(path);
+            self.above.pop();
         }
-        if paths.len() > FILES_MAX * 2 {
-            return;
+    }
+
+    fn unreadable(&mut self, path: &Path, why: &str) {
+        self.problems.push(Problem::error(UNREADABLE, format!("`{}` can't be read: {why}", shown(path))));
+    }
+
+    /// Whether it is a file to be read, by its ending; one that was surely meant to be is told.
+    fn is_wanted(&mut self, path: &Path, name: &str) -> bool {
+        let Some((_, ending)) = name.rsplit_once('.') else { return false };
+        let lower = ending.to_lowercase();
+        if self.endings.contains(&ending) || (self.endings == RULES && RULES.contains(&lower.as_str())) {
+            return true;
         }
+        let is_copy = name.ends_with(['~', '#']) || COPIES.contains(&lower.as_str());
+        let within = |ending: &&&str| name.to_lowercase().contains(&format!(".{ending}."));
+        let near = self.endings.iter().find(within).copied();
+        let near = near.or_else(|| self.endings.contains(&lower.as_str()).then_some(ending));
+        let near = near.or_else(|| nearest(&lower, self.endings.iter().copied().filter(|ending| ending.len() > 2)));
+        let near = near.or_else(|| (lower == "markdown" && self.endings == TEMPLATES).then_some("md"));
+        if near.is_some() && !is_copy && path.is_file() {
+            let endings: Vec<String> = self.endings.iter().map(|ending| format!("`.{ending}`")).collect();
+            self.problems.push(
+                Problem::warning(
+                    "not-read",
+                    format!("`{}` is not read: its name doesn't end as it should", shown(path)),
+                )
+                .hint(format!("end it with {}, or move it elsewhere", endings.join(" or "))),
+            );
+        }
+        false
     }
 }
 

@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::config::check::Known;
 use crate::config::files::{self, Files, Seen};
-use crate::config::settings::{self, Configured};
+use crate::config::settings::{self, Broken, Configured};
 use crate::config::substitute::{Environment, Found, NoEnvironment, substitute};
 use crate::config::suspect::evidence::{self, Evidence};
 use crate::config::suspect::{Past, Whole};
-use crate::config::{DEFAULT_PRESET, Settings, Snapshot, certificate, check, suspect};
+use crate::config::{DEFAULT_PRESET, Settings, Snapshot, certificate, check, guard, suspect};
 use crate::message::Templates;
-use crate::problem::{Problem, Problems};
+use crate::problem::{DOTS, File, Problem, Problems};
 use crate::rules::Presets;
 use crate::source::presets::Preset;
 use crate::source::{Source, own, presets};
@@ -100,9 +101,11 @@ fn configured(
     files: &mut Files,
     problems: &mut Problems,
 ) -> Option<Configured> {
-    let text = files::read(file, &files::shown(file), problems)?;
+    let text = files::read_guarded(file, problems)?;
     files.config = Some(text.clone());
-    let Some(tree) = yaml::read(&text, problems) else {
+    let tree = yaml::read(&text, problems);
+    guard::show(&text, tree.as_ref());
+    let Some(tree) = tree else {
         if !problems.has_errors() {
             problems.push(Problem::error("empty", format!("`{}` is empty", text.path)));
         }
@@ -127,7 +130,7 @@ fn without_secrets(problems: Problems, found: &Found) -> Problems {
     let mut clean = Problems::new();
     let cut = |text: &str| {
         let long = found.values.iter().filter(|value| value.len() > 3);
-        long.fold(text.to_owned(), |text, value| text.replace(value.as_str(), "•••"))
+        long.fold(text.to_owned(), |text, value| text.replace(value.as_str(), DOTS))
     };
     for mut problem in problems {
         let of_placeholder = problem.place.as_ref().is_some_and(|place| found.placeholders.contains(place));
@@ -141,6 +144,16 @@ fn without_secrets(problems: Problems, found: &Found) -> Problems {
     clean
 }
 
+/// Problems of `fanfare.yaml`, and those without a place: what they quote may be a secret that stands in it.
+fn guarded(problems: Problems, config: Option<&File>) -> Problems {
+    let Some(config) = config else { return problems };
+    let hidden = guard::Hidden::of(config);
+    problems.map(|problem| match &problem.place {
+        Some(place) if !place.file.is_guarded() => problem,
+        _ => guard::clean(problem, &hidden),
+    })
+}
+
 fn finish(gathered: Gathered, file: &Path, now: Timestamp) -> Loaded {
     let Gathered { configured, files, seen, mut problems, mut said, past } = gathered;
     let config_is_broken = problems.has_errors();
@@ -148,15 +161,17 @@ fn finish(gathered: Gathered, file: &Path, now: Timestamp) -> Loaded {
         Some(configured) => configured.settings.clone(),
         None => settings::defaults(file),
     };
-    let (sources, destinations) = match configured {
-        Some(configured) => (configured.sources, Some(configured.destinations)),
-        None => (BTreeMap::new(), None),
+    let (sources, destinations, broken) = match configured {
+        Some(configured) => (configured.sources, Some(configured.destinations), configured.broken),
+        None => (BTreeMap::new(), None, Broken::default()),
     };
     let rules = rules::parse(&files.rules, &preset_names(&sources), settings.timezone.clone(), &mut said);
     let is_whole = !said.has_errors();
     let templates = Templates::load(&files.templates, &mut said);
     let destinations = destinations.map(|destinations| check::hours(destinations, &rules, &settings, &mut said));
-    check::names(&rules, &templates, &sources, destinations.as_ref(), &mut said);
+    let known =
+        Known { templates: &templates, sources: &sources, destinations: destinations.as_ref(), broken: &broken };
+    check::names(&rules, &known, &mut said);
     if let Some(destinations) = &destinations {
         check::own_listeners(destinations, &settings, &mut said);
     }
@@ -178,6 +193,7 @@ fn finish(gathered: Gathered, file: &Path, now: Timestamp) -> Loaded {
     suspect::all(&whole, &mut said);
     let rules_are_broken = said.has_errors();
     problems.extend(said);
+    let mut problems = guarded(problems, files.config.as_deref());
     problems.sort();
     let snapshot = (!config_is_broken).then(|| Snapshot {
         hash: files.hash()[..12].to_owned(),
@@ -210,7 +226,7 @@ fn preset_names(sources: &BTreeMap<String, Arc<Source>>) -> Presets {
 /// The settings alone, for commands that only need to know where the server is.
 pub fn settings_only(file: &Path, environment: &dyn Environment) -> Option<Settings> {
     let mut problems = Problems::new();
-    let text = files::read(file, &files::shown(file), &mut problems)?;
+    let text = files::read_guarded(file, &mut problems)?;
     let tree = yaml::read(&text, &mut problems)?;
     let base = file.parent().unwrap_or(Path::new(""));
     let tree = substitute(&tree, base, environment, &mut Found::default(), &mut problems);

@@ -2,7 +2,7 @@
 //!
 //! Reads values only; whether names fit together is for `check`. Keys that a channel or a source owns are read there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
 use crate::source::Source;
 use crate::store;
-use crate::yaml::{Fields, Kind, Node, span_of_time};
+use crate::yaml::{Fields, Key, Kind, Node, span_of_time};
 
 /// How many sends to one destination may be under way, unless it says otherwise.
 const CONCURRENCY: u32 = 4;
@@ -42,6 +42,17 @@ pub struct Configured {
     pub sources: BTreeMap<String, Arc<Source>>,
     /// Its destinations, and the hours that each named.
     pub destinations: Vec<(Destination, Option<HoursName>)>,
+    /// The names of those sources and destinations that could not be read: they are no unknown names.
+    pub broken: Broken,
+}
+
+/// Names of what is there and could not be read.
+#[derive(Debug, Default)]
+pub struct Broken {
+    /// Of sources.
+    pub sources: BTreeSet<String>,
+    /// Of destinations.
+    pub destinations: BTreeSet<String>,
 }
 
 /// What every destination may say, whatever its channel: for docs, schema and nearest names.
@@ -121,10 +132,11 @@ pub fn configured(root: &Node, file: &Path, problems: &mut Problems) -> Option<C
     if let Some(node) = fields.node("heartbeat", problems) {
         settings.heartbeat = heartbeat(node, problems);
     }
-    let sources = sources(&mut fields, problems);
-    let destinations = destinations(&mut fields, problems);
+    let mut broken = Broken::default();
+    let sources = sources(&mut fields, &mut broken, problems);
+    let destinations = destinations(&mut fields, &mut broken, problems);
     fields.finish(problems);
-    Some(Configured { settings, sources, destinations })
+    Some(Configured { settings, sources, destinations, broken })
 }
 
 /// A zone by its name in the IANA database.
@@ -296,14 +308,20 @@ fn heartbeat(node: &Node, problems: &mut Problems) -> Option<Heartbeat> {
     Some(Heartbeat { url: url?, every })
 }
 
-fn sources(fields: &mut Fields<'_>, problems: &mut Problems) -> BTreeMap<String, Arc<Source>> {
+fn sources(fields: &mut Fields<'_>, broken: &mut Broken, problems: &mut Problems) -> BTreeMap<String, Arc<Source>> {
     let mut sources: BTreeMap<String, Arc<Source>> = BTreeMap::new();
     let Some(node) = fields.node("sources", problems) else { return sources };
-    for (name, node) in named(node, "`sources`", problems) {
-        let Some(mut fields) = Fields::of(node, format!("source `{name}`"), problems) else { continue };
-        let source = Source::parse(name, &mut fields, problems);
-        fields.finish(problems);
-        let Some(source) = source.or_else(|| placeholder::source(name, node)) else { continue };
+    for (key, node) in named(node, "`sources`", problems) {
+        let name = key.text.as_str();
+        let source = Fields::of(node, format!("source `{name}`"), problems).and_then(|mut fields| {
+            let source = Source::parse(name, &mut fields, problems);
+            fields.finish(problems);
+            source.or_else(|| placeholder::source(name, node))
+        });
+        let Some(source) = source else {
+            broken.sources.insert(name.to_owned());
+            continue;
+        };
         if let Some(other) = sources.values().find(|other| other.path == source.path) {
             problems.push(
                 Problem::error(
@@ -318,17 +336,24 @@ fn sources(fields: &mut Fields<'_>, problems: &mut Problems) -> BTreeMap<String,
     sources
 }
 
-fn destinations(fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<(Destination, Option<HoursName>)> {
+fn destinations(
+    fields: &mut Fields<'_>,
+    broken: &mut Broken,
+    problems: &mut Problems,
+) -> Vec<(Destination, Option<HoursName>)> {
     let Some(node) = fields.node("destinations", problems) else { return Vec::new() };
     let mut destinations = Vec::new();
-    for (name, node) in named(node, "`destinations`", problems) {
-        destinations.extend(destination(name, node, problems));
+    for (key, node) in named(node, "`destinations`", problems) {
+        match destination(key, node, problems) {
+            Some(destination) => destinations.push(destination),
+            None => drop(broken.destinations.insert(key.text.clone())),
+        }
     }
     destinations
 }
 
 /// The entries of a mapping whose keys are the user's own names.
-fn named<'n>(node: &'n Node, what: &str, problems: &mut Problems) -> Vec<(&'n str, &'n Node)> {
+fn named<'n>(node: &'n Node, what: &str, problems: &mut Problems) -> Vec<(&'n Key, &'n Node)> {
     let Some(mut fields) = Fields::of(node, what, problems) else { return Vec::new() };
     let mut entries = Vec::new();
     for (key, node) in fields.rest() {
@@ -341,12 +366,13 @@ fn named<'n>(node: &'n Node, what: &str, problems: &mut Problems) -> Vec<(&'n st
             );
             continue;
         }
-        entries.push((key.text.as_str(), node));
+        entries.push((key, node));
     }
     entries
 }
 
-fn destination(name: &str, node: &Node, problems: &mut Problems) -> Option<(Destination, Option<HoursName>)> {
+fn destination(key: &Key, node: &Node, problems: &mut Problems) -> Option<(Destination, Option<HoursName>)> {
+    let name = key.text.as_str();
     let mut fields = Fields::of(node, format!("destination `{name}`"), problems)?;
     let (kind, at) = fields.required("type", problems)?;
     let Some(kind) = channels::named(&kind) else {
@@ -375,8 +401,8 @@ fn destination(name: &str, node: &Node, problems: &mut Problems) -> Option<(Dest
     let people = fields.node("mentions", problems);
     let channel = (kind.parse)(&mut fields, problems).or_else(|| placeholder::channel(kind, node));
     let mentions = people.map(|node| mentions(node, channel.as_deref(), problems)).unwrap_or_default();
-    let place = fields.place.clone();
     fields.finish(problems);
+    let place = key.place.clone();
     let limits = Limits {
         spacing: rate.or(kind.spacing),
         burst: burst.and_then(|burst| u32::try_from(burst).ok()).unwrap_or(1),

@@ -6,8 +6,12 @@
 
 use std::path::Path;
 
+use crate::config::open;
 use crate::problem::{Location, Problem, Problems};
 use crate::yaml::{Key, Kind, Node};
+
+/// The largest file that a secret is taken from, in bytes.
+const SECRET_MAX: usize = 64 << 10;
 
 /// Where secrets come from.
 pub trait Environment: Send + Sync {
@@ -31,11 +35,11 @@ impl Environment for RealEnvironment {
     }
 
     fn file(&self, path: &Path) -> Result<String, String> {
-        let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
-        if !metadata.is_file() || metadata.len() > 64 * 1024 {
-            return Err("it is no plain file of at most 64 KiB".into());
+        let bytes = open::read(path, SECRET_MAX)?;
+        if bytes.len() > SECRET_MAX {
+            return Err(format!("it is larger than {} KiB", SECRET_MAX >> 10));
         }
-        std::fs::read_to_string(path).map_err(|error| error.to_string())
+        String::from_utf8(bytes).map_err(|_| "it is not UTF-8".into())
     }
 }
 
@@ -81,6 +85,13 @@ pub fn substitute(
     found: &mut Found,
     problems: &mut Problems,
 ) -> Node {
+    if let Some(name) = node.scalar().and_then(shell_variable) {
+        problems.push(
+            Problem::warning("looks-like-variable", "this is no reference to a variable here, and stays as it is")
+                .at(&node.place)
+                .hint(format!("write `${{env:{name}}}`")),
+        );
+    }
     let kind = match &node.kind {
         Kind::Text(text) if text.contains("${") => {
             Kind::Text(scalar(text, &node.place, base, environment, found, problems))
@@ -121,40 +132,11 @@ fn scalar(
     let alone = pieces.len() == 1;
     let mut out = String::new();
     for (at, piece) in pieces.iter().enumerate() {
-        let value = match piece {
-            Piece::Literal(literal) => {
-                out.push_str(literal);
-                continue;
-            }
-            Piece::Variable { name, default } => match (environment.variable(name), default) {
-                (Some(value), None) => Some(value),
-                (Some(value), Some(_)) if !value.is_empty() => Some(value),
-                (_, Some(default)) => Some((*default).to_owned()),
-                (None, None) => {
-                    if !environment.is_absent() {
-                        problems.push(
-                            Problem::error("no-variable", format!("the environment has no variable `{name}`"))
-                                .at(place)
-                                .hint(format!("set it, or write `${{env:{name}:-}}` if it may be empty")),
-                        );
-                    }
-                    None
-                }
-            },
-            Piece::File(path) => match environment.file(&base.join(path)) {
-                Ok(value) => Some(
-                    value.strip_suffix('\n').map(|v| v.strip_suffix('\r').unwrap_or(v)).unwrap_or(&value).to_owned(),
-                ),
-                Err(error) => {
-                    if !environment.is_absent() {
-                        problems.push(
-                            Problem::error("no-file", format!("the file `{path}` can't be read: {error}")).at(place),
-                        );
-                    }
-                    None
-                }
-            },
-        };
+        if let Piece::Literal(literal) = piece {
+            out.push_str(literal);
+            continue;
+        }
+        let value = referred(piece, place, base, environment, problems);
         match value {
             Some(value) => {
                 if !value.is_empty() {
@@ -173,6 +155,70 @@ fn scalar(
         }
     }
     out
+}
+
+/// What a piece stands for, as it was meant to be; `None` if it isn't there.
+fn referred(
+    piece: &Piece<'_>,
+    place: &Location,
+    base: &Path,
+    environment: &dyn Environment,
+    problems: &mut Problems,
+) -> Option<String> {
+    match piece {
+        Piece::Literal(literal) => Some(literal.clone()),
+        Piece::Variable { name, default } => {
+            let value = environment.variable(name).filter(|value| default.is_none() || !value.is_empty());
+            let value = value.map(|value| as_meant(&value, &format!("the variable `{name}`"), place, problems));
+            let value = value.or_else(|| default.map(str::to_owned));
+            if value.is_none() && !environment.is_absent() {
+                problems.push(
+                    Problem::error("no-variable", format!("the environment has no variable `{name}`"))
+                        .at(place)
+                        .hint(format!("set it, or write `${{env:{name}:-}}` if it may be empty")),
+                );
+            }
+            value
+        }
+        Piece::File(path) => match environment.file(&base.join(path)) {
+            Ok(text) => {
+                let text = as_meant(&text, &format!("the file `{path}`"), place, problems);
+                // Editors and `echo` end a file with a newline that was not meant.
+                let bare = text.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text));
+                Some(bare.map(str::to_owned).unwrap_or(text))
+            }
+            Err(error) => {
+                if !environment.is_absent() {
+                    problems
+                        .push(Problem::error("no-file", format!("the file `{path}` can't be read: {error}")).at(place));
+                }
+                None
+            }
+        },
+    }
+}
+
+/// The value without what nobody can see; what is seen and most often not meant is told.
+fn as_meant(value: &str, what: &str, place: &Location, problems: &mut Problems) -> String {
+    let bare = value.strip_prefix('\u{feff}');
+    if bare.is_some() {
+        problems.push(
+            Problem::warning("byte-order-mark", format!("{what} begins with a byte order mark, which was left out"))
+                .at(place)
+                .hint("save it as UTF-8 without one"),
+        );
+    }
+    let bare = bare.unwrap_or(value);
+    let line = bare.trim_end_matches(['\r', '\n']);
+    let is_quoted = |quote: char| line.len() > 1 && line.starts_with(quote) && line.ends_with(quote);
+    if is_quoted('"') || is_quoted('\'') {
+        problems.push(
+            Problem::warning("quoted-variable", format!("{what} has quotation marks around its value, which count"))
+                .at(place)
+                .hint("set it without them, if they are no part of it"),
+        );
+    }
+    bare.to_owned()
 }
 
 fn pieces(text: &str) -> Result<Vec<Piece<'_>>, Box<Problem>> {
@@ -210,6 +256,17 @@ pub fn secret_files(text: &str) -> impl Iterator<Item = &str> {
     text.split("${file:").skip(1).filter_map(|rest| rest.split_once('}')).map(|(path, _)| path)
 }
 
+/// The name in `$NAME` and `%NAME%`, as shells write variables.
+fn shell_variable(text: &str) -> Option<&str> {
+    let name = match text.strip_prefix('%') {
+        Some(rest) => rest.strip_suffix('%')?,
+        None => text.strip_prefix('$')?,
+    };
+    let is_name = name.starts_with(|c: char| c.is_ascii_uppercase())
+        && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+    (is_name && name.len() > 2).then_some(name)
+}
+
 fn piece(inner: &str) -> Result<Piece<'_>, Box<Problem>> {
     if let Some(variable) = inner.strip_prefix("env:") {
         let (name, default) = match variable.split_once(":-") {
@@ -230,6 +287,9 @@ fn piece(inner: &str) -> Result<Piece<'_>, Box<Problem>> {
     }
     let problem =
         Problem::error("substitution", format!("`${{{inner}}}` is neither `${{env:NAME}}` nor `${{file:PATH}}`"));
+    if !inner.is_empty() && inner.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_') {
+        return Err(Box::new(problem.hint(format!("write `${{env:{inner}}}`"))));
+    }
     Err(Box::new(problem.hint("a plain `${` is written `$${`")))
 }
 

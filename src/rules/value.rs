@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -202,6 +202,17 @@ pub fn time_of(value: &Value, zone: &TimeZone) -> Result<Timestamp, String> {
             .ok_or_else(|| format!("{number} is no time in unix seconds (perhaps milliseconds?)")),
         Value::Array(_) => Err(LIST_HINT.into()),
         _ => Err(format!("{}, not a time", kind_of(value))),
+    }
+}
+
+/// The time that somebody wrote in a file: as [`time_of_text`]; without a zone it is local to `zone`, `2026-02-03 18:00`.
+pub fn written_time(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
+    let shape: String = text.chars().take(20).map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let is_local = matches!(shape.replace(['T', 't'], " ").as_str(), "0000-00-00 00:00" | "0000-00-00 00:00:00");
+    let local = is_local.then(|| text.replace(' ', "T").parse::<DateTime>().ok()).flatten();
+    match local.and_then(|local| zone.to_timestamp(local).ok()) {
+        Some(at) => Ok(at),
+        None => time_of_text(text, zone),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A source in `fanfare.yaml`: its keys, and everything that can be wrong with them.
 //!
-//! Gets texts in which `${…}` is substituted already. A secret is wrapped at once, and no problem quotes one: where a
-//! secret stands in the file itself, its place is not shown either, since showing a place prints its line.
+//! Gets texts in which `${…}` is substituted already. A secret is wrapped at once, and no problem quotes one; where it
+//! stands in the file itself, that file is guarded.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -58,8 +58,7 @@ impl Source {
     /// [`Fields::finish`].
     pub fn parse(name: &str, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
         let before = problems.count().0;
-        let place = head(fields);
-        check_name(name, &place, problems);
+        check_name(name, &fields.place.first_line(), problems);
         let Some(preset) = preset(fields, problems) else {
             // What its keys are depends on the preset: none is called unknown.
             for (key, _) in KEYS.iter().chain(HMAC_KEYS) {
@@ -82,37 +81,24 @@ impl Source {
     }
 }
 
-/// The first line of the mapping, unless a secret may stand in it.
-fn head(fields: &Fields<'_>) -> Option<Location> {
-    let line = fields.place.text().lines().next().unwrap_or_default();
-    (!line.contains("secret")).then(|| fields.place.part(0, line.len()))
-}
-
-fn located(problem: Problem, place: &Option<Location>) -> Problem {
-    match place {
-        Some(place) => problem.at(place),
-        None => problem,
-    }
-}
-
-fn check_name(name: &str, place: &Option<Location>, problems: &mut Problems) {
+fn check_name(name: &str, place: &Location, problems: &mut Problems) {
     let plain = name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     if name == OWN_SOURCE {
-        problems.push(located(
+        problems.push(
             Problem::error(
                 "reserved-name",
                 "a source cannot be called `fanfare`: Fanfare's own events have that source",
             )
+            .at(place)
             .hint("call it after who sends"),
-            place,
-        ));
+        );
     } else if !plain || name.len() > 64 {
-        problems.push(located(
+        problems.push(
             Problem::error("wrong-name", format!("`{name}` cannot be the name of a source"))
+                .at(place)
                 .hint("letters, digits, `-` and `_`, at most 64"),
-            place,
-        ));
+        );
     }
 }
 
@@ -147,23 +133,30 @@ fn secrets(name: &str, preset: &Preset, fields: &mut Fields<'_>, problems: &mut 
                     excused += problems.count().0 - before;
                 }
             }
-            None => problems.push(Problem::error(
-                "wrong-kind",
-                format!("secret {} of source `{name}` is {}, not text", nth + 1, item.kind_name()),
-            )),
+            None => problems.push(
+                Problem::error(
+                    "wrong-kind",
+                    format!("secret {} of source `{name}` is {}, not text", nth + 1, item.kind_name()),
+                )
+                .at(&item.place),
+            ),
         }
     }
     if secrets.is_empty() {
         problems.push(
             Problem::error("no-secret", format!("source `{name}` has no secret: all of `secrets` are empty"))
+                .at(&node.place.first_line())
                 .hint("set the environment variable or file that it names"),
         );
     }
     if secrets.len() > SECRETS_MAX {
-        problems.push(Problem::error(
-            "too-many-secrets",
-            format!("source `{name}` has {} secrets, more than {SECRETS_MAX}", secrets.len()),
-        ));
+        problems.push(
+            Problem::error(
+                "too-many-secrets",
+                format!("source `{name}` has {} secrets, more than {SECRETS_MAX}", secrets.len()),
+            )
+            .at(&node.place.first_line()),
+        );
     }
     (secrets, excused)
 }
@@ -174,9 +167,7 @@ fn secret(name: &str, preset: &Preset, nth: usize, text: &str, node: &Node, prob
     let secret = Secret::new(bare);
     let which = format!("secret {} of source `{name}`", nth + 1);
     let reference = node.place.text().contains("${");
-    let mut say = |problem: Problem| {
-        problems.push(if reference { problem.at(&node.place) } else { problem.at_unshown(&node.place) });
-    };
+    let mut say = |problem: Problem| problems.push(problem.at(&node.place));
     if !reference {
         say(Problem::warning("secret-in-file", format!("{which} stands in the file itself"))
             .hint("take it from the environment or a file: \"${env:NAME}\""));

@@ -60,6 +60,8 @@ pub struct Live {
     pub absence: ArcSwap<Option<alive::Absence>>,
     /// What was read when files were loaded last, well or not.
     pub seen: Mutex<Seen>,
+    /// Whose turn it is to load files: of two reloads at a time the one that read first could else swap last.
+    pub loading: Arc<tokio::sync::Mutex<()>>,
     /// Where reloading finds secrets.
     pub environment: Arc<dyn Environment>,
     /// The time.
@@ -114,6 +116,7 @@ impl Live {
         Self {
             store,
             seen: Mutex::new(snapshot.seen.clone()),
+            loading: Arc::default(),
             bound: snapshot.settings.clone(),
             snapshot: ArcSwap::new(snapshot),
             stale: ArcSwap::new(Arc::new(None)),

@@ -7,29 +7,38 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecursiveMode, Watcher};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::config::files::Seen;
+use crate::config::files::{self, Seen};
 use crate::config::load::{self, Loaded};
 use crate::config::{Settings, Snapshot};
 use crate::event::{Item, Signal};
 use crate::planner;
 use crate::planner::{Case, Orphan};
-use crate::problem::Gravity;
+use crate::problem::{Gravity, Problem, Problems};
 use crate::steps::Live;
 
 /// How often the files are looked at without a hint.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long files must stay as they are before they are taken up.
 const SETTLED_AFTER: Duration = Duration::from_millis(40);
-/// The same where one of them is empty: most often it is half saved, and without its rules nothing would be sent.
+/// The same where one of them is empty or gone: most often they are just being written, and without their rules nothing
+/// would be sent.
 const EMPTY_SETTLED_AFTER: Duration = Duration::from_secs(1);
+/// The longest that whoever asks for a reload waits for the files.
+const LOAD_MAX: Duration = Duration::from_secs(30);
+/// After a look it rests for so many times as long as the look took, within bounds: files that change all the time cost
+/// little more than files that don't.
+const REST: u32 = 20;
+const REST_MIN: Duration = Duration::from_millis(20);
+const REST_MAX: Duration = Duration::from_secs(1);
 
 /// The kind of the documents of open cases.
 const CASES: &str = "case";
@@ -93,32 +102,48 @@ async fn left_behind(live: &Live, before: &Snapshot) -> Vec<Orphan> {
 
 async fn load_and_swap(live: &Arc<Live>, wanted: impl FnOnce(&Seen) -> bool + Send + 'static) -> Option<Reloaded> {
     let worker = live.clone();
-    // Loading compiles templates and rules: not on a thread that answers webhooks.
-    let loading = tokio::task::spawn_blocking(move || load_and_apply(&worker, wanted));
-    match loading.await {
-        Ok(None) => None,
-        Ok(Some((reloaded, noticed))) => {
+    let loading = async {
+        let turn = live.loading.clone().lock_owned().await;
+        // Loading compiles templates and rules: not on a thread that answers webhooks.
+        tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            load_and_apply(&worker, wanted)
+        })
+        .await
+    };
+    let loaded = tokio::select! {
+        loaded = tokio::time::timeout(LOAD_MAX, loading) => loaded,
+        // Nobody who wants to end waits for a disk that doesn't answer.
+        () = live.drained() => return None,
+    };
+    match loaded {
+        Ok(Ok(None)) => None,
+        Ok(Ok(Some((reloaded, noticed)))) => {
             if let Some(signal) = noticed {
                 tell(live, signal).await;
             }
             Some(reloaded)
         }
-        Err(panic) => {
+        Ok(Err(panic)) => {
             tracing::error!(%panic, "reload failed");
+            None
+        }
+        Err(_) => {
+            tracing::error!(seconds = LOAD_MAX.as_secs(), "reload failed: the files could not be read in time");
             None
         }
     }
 }
 
 fn load_and_apply(live: &Live, wanted: impl FnOnce(&Seen) -> bool) -> Option<(Reloaded, Option<Signal>)> {
-    // Held throughout: of two reloads at a time the one that read first could else swap last.
-    let mut seen = live.seen.lock().unwrap_or_else(PoisonError::into_inner);
     let before = live.snapshot.load_full();
-    let loaded = load::load(&before.settings.file, &*live.environment, live.clock.now());
+    let mut loaded = load::load(&before.settings.file, &*live.environment, live.clock.now());
     if !wanted(&loaded.seen) {
         return None;
     }
-    *seen = loaded.seen.clone();
+    *live.seen.lock().unwrap_or_else(PoisonError::into_inner) = loaded.seen.clone();
+    let none_left = none_left(&before, &loaded);
+    loaded.problems.extend(none_left);
     let (errors, _) = loaded.problems.count();
     Some(match loaded {
         Loaded { snapshot: Some(snapshot), .. } if errors == 0 && snapshot.rules.is_some() => {
@@ -126,6 +151,24 @@ fn load_and_apply(live: &Live, wanted: impl FnOnce(&Seen) -> bool) -> Option<(Re
         }
         loaded => refuse(live, &before, &loaded, errors),
     })
+}
+
+/// Where rules were in force and none would be: most often the files are just being written anew, and events that come
+/// meanwhile would be judged by no rule for good.
+fn none_left(before: &Snapshot, loaded: &Loaded) -> Problems {
+    let mut problems = Problems::new();
+    let none = loaded.snapshot.as_ref().filter(|snapshot| snapshot.rules.is_some() && snapshot.rule_count() == 0);
+    if let Some(none) = none
+        && before.rule_count() > 0
+        && !loaded.files.say_no_rules()
+    {
+        let (folder, count) = (files::shown(&none.settings.rules), before.rule_count());
+        let rules = if count == 1 { "1 rule is" } else { &format!("{count} rules are") };
+        let message = format!("{rules} in force, and `{folder}` has none any more");
+        let hint = "what is in force stays; if no rules at all are meant, write `rules: []` in a file there";
+        problems.push(Problem::error("no-rules", message).hint(hint));
+    }
+    problems
 }
 
 /// Keeps what is in force. Tells of it once: not again while the report stays the same.
@@ -204,17 +247,18 @@ pub fn needs_restart(bound: &Settings, after: &Settings) -> Vec<&'static str> {
 /// Watches until the process drains.
 pub async fn watch(live: Arc<Live>) {
     let (hint, mut hinted) = mpsc::channel::<()>(1);
-    let mut watched = Watched::new(hint);
+    let watched = Arc::new(Mutex::new(Watched::new(hint)));
     while !live.is_draining() {
         let seen = live.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        watched.follow(&live.snapshot.load().settings.file, &seen);
-        if let Some(now) = look(&live, &seen).await.filter(|now| *now != seen) {
-            let settled = settle(&live, now).await;
+        let began = Instant::now();
+        if let Some(now) = look(&live, &seen, Some(watched.clone())).await.filter(|now| *now != seen) {
+            let settled = settle(&live, now, &seen).await;
             // A file that is being saved again just now may be read half: then the next hint has it looked at anew.
             if take_up(&live, move |read| read.is_like(&settled)).await.is_some() {
                 continue;
             }
         }
+        live.drained_or((began.elapsed() * REST).clamp(REST_MIN, REST_MAX)).await;
         tokio::select! {
             _ = hinted.recv() => {}
             () = live.drained_or(LOOK_EVERY) => {}
@@ -222,18 +266,29 @@ pub async fn watch(live: Arc<Live>) {
     }
 }
 
-/// What there is to see now where `seen` was seen. `None` if looking failed, which the log says.
-async fn look(live: &Arc<Live>, seen: &Seen) -> Option<Seen> {
+/// What there is to see now where `seen` was seen, and where it is watched from now on. `None` if looking failed, which the
+/// log says, or if the process drains.
+async fn look(live: &Arc<Live>, seen: &Seen, watched: Option<Arc<Mutex<Watched>>>) -> Option<Seen> {
     let (worker, seen) = (live.clone(), seen.clone());
-    let looked = tokio::task::spawn_blocking(move || seen.again(&*worker.environment)).await;
-    looked.inspect_err(|panic| tracing::error!(%panic, "looking at the files failed")).ok()
+    let looking = tokio::task::spawn_blocking(move || {
+        if let Some(watched) = watched {
+            let file = &worker.snapshot.load().settings.file;
+            watched.lock().unwrap_or_else(PoisonError::into_inner).follow(file, &seen);
+        }
+        seen.again(&*worker.environment)
+    });
+    tokio::select! {
+        looked = looking => looked.inspect_err(|panic| tracing::error!(%panic, "looking at the files failed")).ok(),
+        () = live.drained() => None,
+    }
 }
 
 /// Looks again until two looks see the same, and gives what they saw.
-async fn settle(live: &Arc<Live>, mut last: Seen) -> Seen {
+async fn settle(live: &Arc<Live>, mut last: Seen, loaded: &Seen) -> Seen {
     while !live.is_draining() {
-        live.drained_or(if last.has_empty() { EMPTY_SETTLED_AFTER } else { SETTLED_AFTER }).await;
-        match look(live, &last).await {
+        let is_unlikely = last.has_empty() || last.has_fewer_than(loaded);
+        live.drained_or(if is_unlikely { EMPTY_SETTLED_AFTER } else { SETTLED_AFTER }).await;
+        match look(live, &last, None).await {
             Some(now) if now != last => last = now,
             _ => break,
         }
@@ -244,28 +299,30 @@ async fn settle(live: &Arc<Live>, mut last: Seen) -> Seen {
 /// The file watcher and what it watches: folders, since a file that is renamed over is another file.
 struct Watched {
     watcher: Option<notify::RecommendedWatcher>,
+    /// What changes matter to.
+    seen: Arc<ArcSwap<Seen>>,
     /// Each folder with the number that tells it from another of the same name.
     folders: Vec<(PathBuf, u64)>,
 }
 
 impl Watched {
     fn new(hint: mpsc::Sender<()>) -> Self {
+        let seen = Arc::new(ArcSwap::from_pointee(Seen::default()));
+        let matter = seen.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Looking opens and reads files: to take that for a hint would be to look without end.
-            let is_looking = event.is_ok_and(|event| match event.kind {
-                EventKind::Access(kind) => kind != AccessKind::Close(AccessMode::Write),
-                _ => false,
-            });
-            if !is_looking {
+            if is_hint(event, &matter.load()) {
                 // A full channel means that a hint waits already.
                 let _ = hint.try_send(());
             }
         });
-        Self { watcher: watcher.ok(), folders: Vec::new() }
+        Self { watcher: watcher.ok(), seen, folders: Vec::new() }
     }
 
     /// Watches the configuration's own folder, and those that it names.
     fn follow(&mut self, file: &Path, seen: &Seen) {
+        if **self.seen.load() != *seen {
+            self.seen.store(Arc::new(seen.clone()));
+        }
         let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
         self.watch(parent.unwrap_or(Path::new(".")), RecursiveMode::NonRecursive);
         if let Some((rules, templates)) = seen.folders() {
@@ -286,4 +343,16 @@ impl Watched {
             self.folders.push((folder.to_owned(), number));
         }
     }
+}
+
+/// Whether it is worth a look. Looking opens and reads files: to take that for a hint would be to look without end; and
+/// a store that stands beside the configuration changes with every event.
+fn is_hint(event: notify::Result<notify::Event>, seen: &Seen) -> bool {
+    // What can't be said may be anything.
+    let Ok(event) = event else { return true };
+    let is_looking = match event.kind {
+        EventKind::Access(kind) => kind != AccessKind::Close(AccessMode::Write),
+        _ => false,
+    };
+    !is_looking && (event.paths.is_empty() || event.paths.iter().any(|path| seen.concerns(path)))
 }

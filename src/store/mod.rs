@@ -174,9 +174,33 @@ pub struct Examination {
     /// By how much the youngest of the last hundred events was older than its arrival, going by what its sender said:
     /// less than nothing if that clock is ahead of this one.
     pub youngest: Option<SignedDuration>,
+    /// When its oldest entry came.
+    pub oldest: Option<Timestamp>,
+    /// The destinations whose deliveries don't arrive, by name.
+    pub troubles: Vec<Trouble>,
     /// What is wrong, in words; nothing if it is empty.
     pub faults: Vec<String>,
 }
+
+/// What does not arrive at a destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// The destination.
+    pub destination: String,
+    /// How many deliveries are dead.
+    pub dead: u64,
+    /// How many are tried again.
+    pub retrying: u64,
+    /// What the last of them met, in words without secrets.
+    pub last_error: Option<String>,
+}
+
+/// What does not arrive, a row a destination: its name, dead, tried again, and what the last of them met.
+const TROUBLES: &str = "SELECT d.destination, sum(CASE WHEN d.state = 'dead' THEN 1 ELSE 0 END),
+       sum(CASE WHEN d.state = 'retrying' THEN 1 ELSE 0 END),
+       (SELECT e.last_error FROM deliveries AS e WHERE e.destination = d.destination AND e.state IN ('dead', 'retrying')
+           AND e.last_error IS NOT NULL ORDER BY e.n DESC LIMIT 1)
+  FROM deliveries AS d WHERE d.state IN ('dead', 'retrying') GROUP BY d.destination ORDER BY d.destination";
 
 /// An answer to come.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;

@@ -401,10 +401,27 @@ impl Broken<'_> {
         if self.bracket().is_some_and(|open| !self.is_continued(open)) {
             return self.in_brackets();
         }
+        if character == '@' {
+            return self.at_sign();
+        }
         match character {
             // Between backticks it could not be read.
             '`' => self.quote("a backtick can't begin an unquoted text"),
             _ => self.quote(&format!("`{character}` can't begin an unquoted text")),
+        }
+    }
+
+    /// `@name`, as people are called in chats.
+    fn at_sign(&self) -> Problem {
+        let is_name = |c: char| c.is_alphanumeric() || c == '-' || c == '_' || c == '.';
+        let rest = self.rest(self.at);
+        let len = rest.find(|c| c != '@' && !is_name(c)).unwrap_or(rest.len());
+        let name = rest.get(..len).unwrap_or_default();
+        let problem = Problem::error("quote-it", "`@` can't begin an unquoted text")
+            .at(&Location::new(self.file, self.at..self.at + len));
+        match shortened(name.trim_start_matches('@')).as_str() {
+            "" => problem.hint(QUOTE_ALL),
+            bare => problem.hint(format!("to name somebody, leave it out: `{bare}`; in a text, quote it: \"@{bare}\"")),
         }
     }
 

@@ -163,6 +163,9 @@ impl Reader<'_> {
                     _ => scalar(&text, style),
                 };
                 let place = Location::new(self.file, at);
+                if style == ScalarStyle::DoubleQuoted {
+                    self.escapes(&place);
+                }
                 self.count(1, &place)?;
                 self.finished(Node { kind, place, plain }, anchor, 1, 0)
             }
@@ -185,6 +188,20 @@ impl Reader<'_> {
                 self.finished(Node { kind: Kind::Text(text), place, plain: true }, 0, 1, 0)
             }
             _ => Some(()),
+        }
+    }
+
+    /// Warns of what is part of a pattern, and within double quotes a character that nobody sees.
+    fn escapes(&mut self, place: &Location) {
+        let mut signs = place.text().char_indices();
+        while let Some((at, sign)) = signs.next() {
+            let Some((_, escaped)) = (sign == '\\').then(|| signs.next()).flatten() else { continue };
+            let Some((_, what)) = UNSEEN.iter().find(|(sign, _)| *sign == escaped) else { continue };
+            self.problems.push(
+                Problem::warning("escape-in-quotes", format!("`\\{escaped}` between double quotes is {what}"))
+                    .at(&place.part(at, 2))
+                    .hint("for a pattern put '…' round it instead, or write two backslashes"),
+            );
         }
     }
 
@@ -278,8 +295,11 @@ impl Reader<'_> {
                 KeyRead::Read(key) if open.flow && is_without_value(&key, &node) => {
                     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
                     let before = entries.last().and_then(|(_, node)| node.scalar()).filter(|text| digits(text));
-                    let hint = match before.filter(|_| key.text.len() == 3 && digits(&key.text)) {
-                        Some(before) => format!("write the number without a comma: `{before}{}`", key.text),
+                    let hint = match before.filter(|_| key.text.len() <= 3 && digits(&key.text)) {
+                        Some(before) if key.text.len() == 3 => {
+                            format!("write the number without a comma: `{before}{}`", key.text)
+                        }
+                        Some(before) => format!("write a decimal point: `{before}.{}`", key.text),
                         None => "if a comma or brace belongs to a text, quote the text: \"…\"".into(),
                     };
                     self.problems.push(
@@ -348,6 +368,20 @@ fn read_key(node: Node, first: &mut HashMap<String, Location>, problems: &mut Pr
     first.insert(text.clone(), node.place.clone());
     KeyRead::Read(Key { text, place: node.place })
 }
+
+/// Escapes of double quotes that mean something else in a pattern (YAML 1.2.2, section 5.7).
+const UNSEEN: &[(char, &str)] = &[
+    ('b', "a backspace"),
+    ('a', "a bell"),
+    ('e', "an escape character"),
+    ('v', "a vertical tab"),
+    ('f', "a form feed"),
+    ('0', "a null character"),
+    ('N', "a next-line character"),
+    ('L', "a line separator"),
+    ('P', "a paragraph separator"),
+    ('_', "a no-break space"),
+];
 
 /// YAML 1.2.2 section 10.3.2, the core schema, narrowed to JSON's own forms for numbers.
 fn scalar(text: &str, style: ScalarStyle) -> Kind {

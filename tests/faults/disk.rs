@@ -232,3 +232,147 @@ async fn killed_at_any_write_of_a_migration_it_has_the_old_schema_whole_or_the_n
     }
     assert!(old >= 4 && new >= 1, "{old} before, {new} after");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_taken_away_is_noticed_at_the_next_event_and_nothing_that_was_answered_is_lost() {
+    let peer = HttpPeer::start().await;
+    let folder = Folder::new(CONFIG, &peer.url("/ledger"), EVERYTHING);
+    for taken in ["deleted", "replaced"] {
+        let process = Process::start(folder.path()).await;
+        let ids: Vec<String> = (0..30).map(|number| format!("evt_{taken}_{number}")).collect();
+        for id in &ids {
+            assert_eq!(send(process.webhooks, id).await.status, 200);
+        }
+        let log = folder.file("data/fanfare.db-wal");
+        std::fs::remove_file(&log).unwrap();
+        if taken == "replaced" {
+            std::fs::write(&log, "").unwrap();
+        }
+        let answer = send(process.webhooks, &format!("evt_{taken}_late")).await;
+        assert_ne!(answer.status, 200, "nobody would find it again");
+        let (status, said) = process.ended().await;
+        assert!(!status.success() && said.contains("fanfare.db-wal` was deleted or replaced"), "{status} {said}");
+        let _ = std::fs::remove_file(&log);
+        let process = Process::start(folder.path()).await;
+        for id in &ids {
+            assert_eq!(send(process.webhooks, id).await.json()["status"], "duplicate", "{id} was answered");
+        }
+        process.terminate().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_after_a_kill_says_that_the_log_is_gone_and_one_after_an_end_in_order_does_not() {
+    let peer = HttpPeer::start().await;
+    let folder = Folder::new(CONFIG, &peer.url("/ledger"), EVERYTHING);
+    let said = "ended without closing the store, and the log that it left";
+    let process = Process::start(folder.path()).await;
+    assert_eq!(send(process.webhooks, "evt_1").await.status, 200);
+    let (_, log) = process.terminate().await;
+    assert!(!log.contains(said), "{log}");
+    let process = Process::start(folder.path()).await;
+    assert_eq!(send(process.webhooks, "evt_2").await.status, 200);
+    let log = process.kill().await;
+    assert!(!log.contains(said), "{log}");
+    let process = Process::start(folder.path()).await;
+    assert_eq!(send(process.webhooks, "evt_2").await.json()["status"], "duplicate");
+    let log = process.kill().await;
+    assert!(!log.contains(said), "the log was there: {log}");
+    for ending in ["-wal", "-shm"] {
+        std::fs::remove_file(folder.file(&format!("data/fanfare.db{ending}"))).unwrap();
+    }
+    let process = Process::start(folder.path()).await;
+    let (_, log) = process.terminate().await;
+    assert!(log.contains(said), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_process_is_refused_whatever_the_name_by_which_it_opens_the_store() {
+    let peer = HttpPeer::start().await;
+    let folder = Folder::new(CONFIG, &peer.url("/ledger"), EVERYTHING);
+    let process = Process::start(folder.path()).await;
+    std::os::unix::fs::symlink("data/fanfare.db", folder.file("other.db")).unwrap();
+    std::os::unix::fs::symlink("other.db", folder.file("third.db")).unwrap();
+    let config = std::fs::read_to_string(folder.file("fanfare.yaml")).unwrap();
+    for name in ["other.db", "third.db"] {
+        folder.write(&format!("{name}.yaml"), &config.replace("data/fanfare.db", name));
+        let (code, _, said) = command(folder.path(), &["--config", &format!("{name}.yaml"), "serve"]);
+        assert!(code == 1 && said.contains("is in use by another Fanfare"), "{name}: {said}");
+    }
+    process.terminate().await;
+    std::fs::hard_link(folder.file("data/fanfare.db"), folder.file("hard.db")).unwrap();
+    let (code, _, said) = command(folder.path(), &["serve"]);
+    assert!(code == 1 && said.contains("has a second name"), "{said}");
+    std::fs::remove_file(folder.file("hard.db")).unwrap();
+    // By a link it is the same store.
+    folder.write("fanfare.yaml", &config.replace("data/fanfare.db", "third.db"));
+    let process = Process::start(folder.path()).await;
+    assert!(folder.file("data/fanfare.db.lock").exists() && !folder.file("third.db.lock").exists());
+    process.terminate().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_named_pipe_where_the_store_should_be_keeps_no_command_waiting() {
+    let peer = HttpPeer::start().await;
+    for name in ["fanfare.db", "fanfare.db-wal", "fanfare.db.lock", "fanfare.db.reserve"] {
+        let folder = Folder::new(CONFIG, &peer.url("/ledger"), EVERYTHING);
+        Process::start(folder.path()).await.terminate().await;
+        let at = folder.file(&format!("data/{name}"));
+        let _ = std::fs::remove_file(&at);
+        assert!(std::process::Command::new("mkfifo").arg(&at).status().unwrap().success());
+        for arguments in [&["serve"][..], &["doctor"], &["backup", "copy.db"]] {
+            let (code, out, said) = command(folder.path(), arguments);
+            assert!(code == 1 && (out + &said).contains("is no regular file"), "{name} {arguments:?}: {said}");
+        }
+        assert_eq!(command(folder.path(), &["check"]).0, 0, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn started_again_on_a_full_disk_it_settles_what_is_under_way_and_takes_nothing_in_until_there_is_room() {
+    for reserve in ["set free", "kept"] {
+        let peer = HttpPeer::start().await;
+        let slow = CONFIG.replace("concurrency: 4", "concurrency: 1, rate: 5/s");
+        let folder = Folder::new(&slow, &peer.url("/ledger"), EVERYTHING);
+        let disk = Disk::of(folder.path());
+        let process = start(&folder, &disk, &[]).await.unwrap();
+        let path = folder.file("data/fanfare.db.reserve");
+        eventually("the reserve", async || (path.metadata().is_ok_and(|meta| meta.len() >= 8 << 20)).then_some(()))
+            .await;
+        let ids: Vec<String> = (0..15).map(|number| format!("evt_{number}")).collect();
+        for id in &ids {
+            assert_eq!(send(process.webhooks, id).await.status, 200);
+        }
+        eventually("planned", async || {
+            let status = json(process.admin, "/api/v1/status").await;
+            (status["inbox"]["head"] == status["inbox"]["planned"]).then_some(())
+        })
+        .await;
+        if reserve == "set free" {
+            disk.is("full");
+            eventually("the reserve is set free", async || {
+                send(process.webhooks, "evt_refused").await;
+                (!path.exists()).then_some(())
+            })
+            .await;
+        }
+        process.kill().await;
+        disk.is("full");
+        let process = start(&folder, &disk, &[]).await.unwrap_or_else(|log| panic!("{reserve}: {log}"));
+        assert_eq!(send(process.webhooks, "evt_refused").await.status, 503, "{reserve}");
+        while_it_moves("what was accepted is delivered", async || {
+            let status = json(process.admin, "/api/v1/status").await;
+            if waiting(&status) == 0 { Ok(()) } else { Err(status["deliveries"].clone()) }
+        })
+        .await;
+        let times = deliveries(&peer.requests());
+        assert!(ids.iter().all(|id| times.contains_key(id)), "{reserve}: {times:?}");
+        disk.is("well");
+        eventually("it takes events again", async || {
+            (send(process.webhooks, "evt_after").await.status == 200).then_some(())
+        })
+        .await;
+        let (status, log) = process.terminate().await;
+        assert!(status.success(), "{reserve}: {log}");
+    }
+}

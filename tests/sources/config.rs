@@ -145,7 +145,7 @@ fn weak_secrets_are_warned_of_and_never_quoted() {
     ] {
         let yaml = format!("{{preset: stripe, secrets: [{secret}]}}");
         let mut problems = fanfare::problem::Problems::new();
-        let node = fanfare::yaml::read(&fanfare::problem::File::new("f.yaml", yaml), &mut problems).unwrap();
+        let node = fanfare::yaml::read(&fanfare::problem::File::guarded("f.yaml", yaml), &mut problems).unwrap();
         let mut fields = fanfare::yaml::Fields::of(&node, "a source", &mut problems).unwrap();
         let source = fanfare::source::Source::parse("them", &mut fields, &mut problems);
         assert!(source.is_some() && !problems.has_errors(), "{problems:?}");
@@ -164,7 +164,7 @@ fn a_problem_with_a_source_never_shows_a_secret() {
         format!("{{preset: stripe, secrets: [{}]}}", [secret; 9].join(", ")),
     ] {
         let mut problems = fanfare::problem::Problems::new();
-        let node = fanfare::yaml::read(&fanfare::problem::File::new("f.yaml", &*yaml), &mut problems).unwrap();
+        let node = fanfare::yaml::read(&fanfare::problem::File::guarded("f.yaml", &*yaml), &mut problems).unwrap();
         let mut fields = fanfare::yaml::Fields::of(&node, "a source", &mut problems).unwrap();
         assert!(fanfare::source::Source::parse("them", &mut fields, &mut problems).is_none());
         assert!(problems.has_errors());

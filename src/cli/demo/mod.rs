@@ -23,6 +23,7 @@ use crate::config::substitute::Environment;
 use crate::delivery::State;
 use crate::problem::nearest;
 use crate::source::{Outgoing, Source, samples};
+use crate::steps::reload::{self, Reloaded};
 use crate::steps::run::Running;
 use crate::steps::{Live, run};
 use crate::store::{self, DeliveryFilter};
@@ -170,12 +171,15 @@ impl Demo {
             };
             match line.as_deref().map(str::trim) {
                 Some("q" | "quit" | "exit") => return Ok(()),
+                Some("") if !stage.takes_up().await => {}
                 Some("") => {
                     let name = next.next().map_or("release.live", |sample| sample.name);
                     stage.send(name, None).await?;
                 }
                 Some(name) if samples::named(name).is_some() => {
-                    stage.send(name, None).await?;
+                    if stage.takes_up().await {
+                        stage.send(name, None).await?;
+                    }
                 }
                 Some(name) => match nearest(name, samples::ALL.iter().map(|sample| sample.name)) {
                     Some(near) => println!("there is no sample `{name}`; did you mean `{near}`?"),
@@ -216,6 +220,22 @@ fn lines_of_stdin() -> mpsc::Receiver<String> {
 }
 
 impl Stage {
+    /// Takes up what was saved, so that the next event goes by it. `false` if that is broken, which is told: what was in
+    /// force stays.
+    async fn takes_up(&self) -> bool {
+        match reload::reload(&self.live).await {
+            Some(Reloaded::Refused(report)) => {
+                println!("{report}\n\n{}", term::bad("nothing was sent: fix this, and press Enter again"));
+                false
+            }
+            Some(Reloaded::Changed { .. }) => {
+                println!("{}", term::dim("what you saved is in force"));
+                true
+            }
+            _ => true,
+        }
+    }
+
     /// Posts one sample, waits until it has been dealt with, and shows what came of it. Gives the number of messages.
     async fn send(&self, name: &str, scheme: Option<&str>) -> anyhow::Result<usize> {
         let sample = samples::named(name).with_context(|| format!("there is no sample `{name}`"))?;

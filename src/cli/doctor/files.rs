@@ -9,12 +9,16 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Chart, Finding};
 use crate::cli::term;
 use crate::clock::{Clock, RealClock};
-use crate::config::Snapshot;
 use crate::config::substitute::secret_files;
+use crate::config::{Snapshot, files};
+use crate::problem::Problems;
 use crate::store::{self, Examination};
 
 /// Less free room than this is wrong, in KiB: a quarter of a GiB.
 const FREE_KIB_MIN: u64 = 256 << 10;
+/// From this age on a store tells how fast it grows.
+const GROWTH_MIN_S: u64 = 3_600;
+const DAY_S: u64 = 86_400;
 /// Clocks that differ by less agree.
 const AGREE: SignedDuration = SignedDuration::from_secs(5);
 /// By so much a sender's clock may be ahead before something is said.
@@ -59,6 +63,7 @@ pub(super) async fn look(chart: &mut Chart, snapshot: &Snapshot) -> Option<Times
     let Some(database) = files.first() else {
         chart.doing("reading all of the store");
         let found = examined(chart, store::examine(&settings.store, base).await, "the database");
+        troubles(chart, found.as_ref());
         clock(chart, None, found.as_ref());
         return found?.alive;
     };
@@ -75,6 +80,8 @@ pub(super) async fn look(chart: &mut Chart, snapshot: &Snapshot) -> Option<Times
     let found = examined(chart, store::examine(&settings.store, base).await, &format!("`{}`", database.display()));
     private(chart, &files);
     disk(chart, folder, &files);
+    growth(chart, folder, snapshot, found.as_ref());
+    troubles(chart, found.as_ref());
     clock(chart, Some(folder), found.as_ref());
     found?.alive
 }
@@ -127,8 +134,9 @@ fn mode(path: &Path) -> u32 {
 
 /// Whether everybody on this machine may read the files that hold secrets.
 fn secrets(chart: &mut Chart, snapshot: &Snapshot, base: &Path) {
-    let text = std::fs::read_to_string(&snapshot.settings.file).unwrap_or_default();
-    let mut files: Vec<PathBuf> = secret_files(&text).map(|path| base.join(path)).collect();
+    let text = files::read_guarded(&snapshot.settings.file, &mut Problems::new());
+    let mut files: Vec<PathBuf> =
+        text.iter().flat_map(|file| secret_files(&file.text)).map(|path| base.join(path)).collect();
     files.extend(snapshot.settings.tls.iter().map(|tls| tls.key.clone()));
     if files.is_empty() {
         return;
@@ -196,6 +204,52 @@ fn disk(chart: &mut Chart, folder: &Path, files: &[PathBuf]) {
             folder.display()
         );
         chart.add(Finding::wrong("file system", says, "put the store on a local disk"));
+    }
+}
+
+/// Whether the disk will be full before retention takes as much as comes, going by what came so far.
+fn growth(chart: &mut Chart, folder: &Path, snapshot: &Snapshot, found: Option<&Examination>) {
+    let oldest = found.and_then(|found| found.oldest);
+    let (Some(found), Some(oldest), Some((free_kib, _))) = (found, oldest, free(folder)) else { return };
+    let kept_s = snapshot.settings.retention.as_secs().max(0).cast_unsigned();
+    let age_s = RealClock.now().duration_since(oldest).as_secs().max(0).cast_unsigned();
+    if let Some(days) = full_in_days(found.bytes, age_s, kept_s, free_kib << 10) {
+        let says = format!(
+            "the store has grown to {} in {}, and keeps events for {}: the disk will be full in about {}",
+            term::size(found.bytes),
+            term::count(usize::try_from(age_s / DAY_S).unwrap_or(usize::MAX).max(1), "day", "days"),
+            term::count(usize::try_from(kept_s / DAY_S).unwrap_or(usize::MAX), "day", "days"),
+            term::count(usize::try_from(days).unwrap_or(usize::MAX), "day", "days"),
+        );
+        chart.add(Finding::wrong("growth", says, "make room, or keep events for less long: `retention`"));
+    }
+}
+
+/// In how many days the room is used up, if that is before the store has the size that it keeps.
+fn full_in_days(bytes: u64, age_s: u64, kept_s: u64, free: u64) -> Option<u64> {
+    if age_s < GROWTH_MIN_S || age_s >= kept_s {
+        return None;
+    }
+    let still_to_come = u128::from(bytes) * u128::from(kept_s - age_s) / u128::from(age_s);
+    (still_to_come > u128::from(free))
+        .then(|| u64::try_from(u128::from(free) * u128::from(age_s) / u128::from(bytes.max(1) * DAY_S)).unwrap_or(0))
+}
+
+/// What does not arrive.
+fn troubles(chart: &mut Chart, found: Option<&Examination>) {
+    for trouble in found.iter().flat_map(|found| &found.troubles) {
+        let look = format!("deliveries {}", trouble.destination);
+        let count = |count| usize::try_from(count).unwrap_or(usize::MAX);
+        let last = trouble.last_error.as_ref().map(|error| format!("; the last met: {error}")).unwrap_or_default();
+        let retrying = format!("{} tried again", term::count(count(trouble.retrying), "is", "are"));
+        if trouble.dead == 0 {
+            chart.add(Finding::note(look, format!("{retrying}{last}"), "look at what the destination answers"));
+            continue;
+        }
+        let dead = term::count(count(trouble.dead), "delivery is dead", "deliveries are dead");
+        let also = if trouble.retrying > 0 { format!(", {retrying}") } else { String::new() };
+        let fix = "fix the cause, then `fanfare deliveries retry`, or `cancel` what nobody needs any more";
+        chart.add(Finding::wrong(look, format!("{dead}{also}{last}"), fix));
     }
 }
 

@@ -254,6 +254,31 @@ pub static ELSEWHERE: &[(&str, &str, &str)] = &[
         "A link's target came out as no URL with a sample",
         "Print a value that is one, or write the whole URL",
     ),
+    (
+        "not-read",
+        "A file in a folder of rules or templates is left out for its name",
+        "End it with `.yaml`, `.yml`, `.md`, `.json` or `.html`, or move it elsewhere",
+    ),
+    (
+        "escape-in-quotes",
+        "`\\b` and the like between double quotes are control characters and no part of a pattern",
+        "Put `'…'` round the pattern",
+    ),
+    (
+        "byte-order-mark",
+        "A secret's file or variable began with a byte order mark, which was left out",
+        "Save it as UTF-8 without one",
+    ),
+    (
+        "quoted-variable",
+        "A variable's value has quotation marks around it, which count as part of it",
+        "Set it without: many programs that read variables from a file keep them",
+    ),
+    (
+        "looks-like-variable",
+        "`$NAME` and `%NAME%` in `fanfare.yaml` are texts, as nothing but `${env:NAME}` is replaced",
+        "Write `${env:NAME}`",
+    ),
     ("secret-in-file", "A secret stands in `fanfare.yaml` itself", "Take it from the environment: `${env:NAME}`"),
     ("placeholder-secret", "A secret looks like one of an example", "Take the one that the sender shows"),
     ("short-secret", "A secret is so short that it can be guessed", "Make a longer one at the sender"),

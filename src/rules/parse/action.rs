@@ -77,6 +77,19 @@ impl Reader<'_> {
                 .push(node.expected("`throttle`, a mapping").hint(format!("write `throttle: {{every: {span}}}`")));
             return None;
         }
+        let rate = node.scalar().and_then(|text| text.split_once('/'));
+        if let Some((max, unit)) = rate
+            && max.parse::<u32>().is_ok()
+        {
+            let every =
+                if unit.starts_with(|c: char| c.is_ascii_digit()) { unit.to_owned() } else { format!("1{unit}") };
+            let write = match span_of_time(&every) {
+                Some(_) => format!("write `throttle: {{max: {max}, every: {every}}}`"),
+                None => format!("write `throttle: {{max: {max}, every: 1h}}`"),
+            };
+            self.problems.push(node.expected("`throttle`, a mapping").hint(write));
+            return None;
+        }
         let mut fields = Fields::of(node, "`throttle`", self.problems)?;
         let per = fields.node("per", self.problems);
         self.per_fits(node, belongs);

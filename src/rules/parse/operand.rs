@@ -11,7 +11,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::super::glob::{Glob, inner};
 use super::super::operand::{Operand, OperandKind, Values};
 use super::super::operator::Operator;
-use super::super::value::{Literal, Text, comparable, time_of_text};
+use super::super::value::{Literal, Text, comparable, written_time};
 use super::check::On;
 use super::{Reader, not_cut_within};
 use crate::decimal::Decimal;
@@ -192,13 +192,18 @@ fn bound(node: &Node, name: &str, zone: &TimeZone, problems: &mut Problems) -> O
                 .at(&node.place)
                 .hint("write a plain number without quotes and groups: `1000`, `12.5`")
         }
-        Kind::Text(text) => match time_of_text(text, zone) {
+        Kind::Text(text) => match written_time(text, zone) {
             Ok(time) => return Some(Operand::Time(time)),
             Err(note) => {
                 let begins_as_one =
                     text.bytes().take(5).map(|byte| byte.is_ascii_digit()).eq([true, true, true, true, false])
                         && text.as_bytes().get(4) == Some(&b'-');
                 let message = if begins_as_one { note } else { format!("`{text}` is neither a number nor a time") };
+                if let Some(decimal) = with_point(text) {
+                    let problem = Problem::error("wrong-kind", message).at(&node.place);
+                    problems.push(problem.hint(format!("write a decimal point: `{decimal}`")));
+                    return None;
+                }
                 let plain: String = text.chars().filter(|c| !matches!(c, '_' | ' ' | ',' | '\'')).collect();
                 Problem::error("wrong-kind", message).at(&node.place).hint(match is_json_number(&plain) {
                     true => format!("write a plain number: `{plain}`"),
@@ -210,6 +215,13 @@ fn bound(node: &Node, name: &str, zone: &TimeZone, problems: &mut Problems) -> O
     };
     problems.push(problem);
     None
+}
+
+/// `1000,50` and `1.000,5` with a decimal point: in half of the world a comma parts cents.
+fn with_point(text: &str) -> Option<String> {
+    let (whole, cents) = text.rsplit_once(',')?;
+    let decimal = format!("{}.{cents}", whole.replace(['.', ' ', '_', '\''], ""));
+    (!whole.contains(',') && cents.len() < 3 && is_json_number(&decimal)).then_some(decimal)
 }
 
 /// `500.000` is five hundred: where thousands are parted by points, that is soon written for more.

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::glob::inner;
 use super::super::reading::Paths;
-use super::super::value::time_of_text;
+use super::super::value::written_time;
 use super::super::{At, FileMute, List, Name, Presets, Query, operator};
 use super::{Reader, Shared, times};
 use crate::event::Mute;
@@ -320,14 +320,12 @@ impl Reader<'_> {
 
     fn moment(&mut self, text: &str, node: &Node) -> Option<Timestamp> {
         let zone = self.shared.zone.clone().unwrap_or(TimeZone::UTC);
-        match time_of_text(text, &zone) {
+        match written_time(text, &zone) {
             Ok(moment) => Some(moment),
             Err(note) => {
-                self.problems.push(
-                    Problem::error("wrong-time", note)
-                        .at(&node.place)
-                        .hint("write \"2026-12-24T18:00:00Z\", or a date alone: \"2026-12-24\""),
-                );
+                self.problems.push(Problem::error("wrong-time", note).at(&node.place).hint(
+                    "write \"2026-12-24 18:00\", with a zone \"2026-12-24T18:00:00Z\", or a date alone: \"2026-12-24\"",
+                ));
                 None
             }
         }

@@ -162,10 +162,15 @@ fn days(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<[bool; 7]> {
             }
             (first_day, _) => {
                 let wrong = if first_day.is_none() { first.trim() } else { last.trim() };
-                let near = nearest(wrong, DAYS).or_else(|| {
-                    let start: String = wrong.chars().take(3).collect::<String>().to_lowercase();
-                    DAYS.into_iter().find(|day| *day == start)
-                });
+                let near = near_day(wrong);
+                // `Mo-Fr`: both at once.
+                let range = near_day(first).zip(near_day(last)).filter(|_| day(first).is_none() && day(last).is_none());
+                if let Some((first, last)) = range.filter(|_| text.contains('-')) {
+                    let problem = Problem::error("wrong-day", format!("`{text}` are no days")).at(&node.place);
+                    problems.push(problem.hint(format!("did you mean `{first}-{last}`?")));
+                    whole = false;
+                    continue;
+                }
                 let problem = Problem::error("wrong-day", format!("`{wrong}` is no day")).at(&node.place);
                 problems.push(match near {
                     Some(near) => problem.hint(format!("did you mean `{near}`?")),
@@ -176,6 +181,16 @@ fn days(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<[bool; 7]> {
         }
     }
     whole.then_some(days)
+}
+
+/// The day that was probably meant: a longer or shorter form, a slip, or the German short form.
+fn near_day(word: &str) -> Option<&'static str> {
+    let word = word.trim().to_lowercase();
+    let german =
+        ["mo", "di", "mi", "do", "fr", "sa", "so"].into_iter().position(|day| day == word.trim_end_matches('.'));
+    let start: String = word.chars().take(3).collect();
+    let german = german.and_then(|at| DAYS.get(at).copied());
+    german.or_else(|| nearest(&word, DAYS)).or_else(|| DAYS.into_iter().find(|day| *day == start))
 }
 
 fn day(word: &str) -> Option<usize> {

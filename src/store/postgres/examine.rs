@@ -10,7 +10,7 @@ use super::link::{Link, PEOPLE_MAX, get, given, text, within};
 use super::schema;
 use crate::clock::from_ms;
 use crate::event::{Seq, body_hash};
-use crate::store::{Error, Examination};
+use crate::store::{Error, Examination, TROUBLES, Trouble};
 
 /// How many faults are told of each kind.
 const FAULTS_MAX: usize = 20;
@@ -70,11 +70,18 @@ async fn look(link: &Link) -> Result<Examination, Error> {
     }
     let changed = changed_bodies(link).await?;
     faults.extend(changed.iter().map(|seq| format!("the body at place {seq} was changed on disk")));
+    let troubles = link.rows(TROUBLES, given![]).await?;
+    let troubles = troubles.iter().map(|row| {
+        let count = |column| get::<i64>(row, column).map(|count| count.max(0).cast_unsigned());
+        let (destination, last_error) = (get(row, 0)?, get(row, 3)?);
+        Ok(Trouble { destination, dead: count(1)?, retrying: count(2)?, last_error })
+    });
+    let troubles = troubles.collect::<Result<_, Error>>()?;
     let sql = format!(
         "SELECT current_setting('server_version'), (SELECT count(*) FROM inbox WHERE what = 0), ({BYTES}),
              (SELECT at FROM alive),
              (SELECT max(received) FROM (SELECT received FROM inbox ORDER BY seq DESC LIMIT 100) AS last),
-             ({YOUNGEST})"
+             ({YOUNGEST}), (SELECT received FROM inbox ORDER BY seq LIMIT 1)"
     );
     let row = link.one(&sql, given![]).await?;
     let perhaps = |column| get::<Option<i64>>(&row, column);
@@ -87,6 +94,8 @@ async fn look(link: &Link) -> Result<Examination, Error> {
         alive: perhaps(3)?.map(from_ms),
         newest: perhaps(4)?.map(from_ms),
         youngest: perhaps(5)?.map(SignedDuration::from_millis),
+        oldest: perhaps(6)?.map(from_ms),
+        troubles,
         faults,
     })
 }

@@ -4,6 +4,8 @@
 //! power cut takes back what was answered.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,6 +31,9 @@ const SQLITE_MIN: i32 = 3_051_003;
 
 /// After an unclean end, a file up to this size is checked as a whole before it is used.
 const CHECK_BYTES_MAX: u64 = 64 << 20;
+
+/// A chain of so many links leads to nothing.
+const LINKS_MAX: usize = 40;
 
 /// SQLite's page, in bytes: twice the usual, since two writes a page are what a commit of many events costs.
 pub(super) const PAGE_BYTES: u64 = 8192;
@@ -63,6 +68,17 @@ impl Location {
         Ok(Self { path: base.join(path), max_pages })
     }
 
+    /// The same, with the path of the file itself where the one that was written is a link to it: all who open it by any
+    /// name must meet at the files beside it, and SQLite puts its own there too.
+    pub fn itself(mut self) -> Result<Self, Error> {
+        let written = self.path.clone();
+        for _ in 0..LINKS_MAX {
+            let Ok(to) = self.path.read_link() else { return Ok(self) };
+            self.path = self.path.parent().unwrap_or(Path::new("")).join(to);
+        }
+        Err(Error::Unusable(format!("`{}` is a link that leads to itself", written.display())))
+    }
+
     /// A file beside the database: its name and `suffix`.
     pub fn beside(&self, suffix: &str) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
@@ -77,10 +93,29 @@ impl Location {
         files
     }
 
-    /// Which file stands there now; none if none does.
-    pub fn identity(&self) -> Option<(u64, u64)> {
-        use std::os::unix::fs::MetadataExt as _;
-        self.path.metadata().ok().map(|meta| (meta.dev(), meta.ino()))
+    /// Which files stand there now.
+    pub fn identity(&self) -> Identity {
+        let of = |path: &Path| path.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+        Identity { database: of(&self.path), log: of(&self.beside("-wal")) }
+    }
+
+    /// Refuses what is no regular file where one of the store's should be: a named pipe would keep whoever opens it
+    /// waiting. And a database of two names, since two processes would not meet beside it.
+    pub fn check_files(&self) -> Result<(), Error> {
+        let refused = |path: &Path, what: &str| Err(Error::Unusable(format!("`{}` {what}", path.display())));
+        for path in self.files() {
+            let Ok(meta) = path.symlink_metadata() else { continue };
+            if !meta.is_file() {
+                return refused(&path, "is no regular file: name another for `store:`, or take it away");
+            }
+            if path == self.path && meta.nlink() > 1 {
+                return refused(
+                    &path,
+                    "has a second name (a hard link): SQLite would lose what is written by one of them",
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Bytes on disk, the write-ahead log included.
@@ -88,6 +123,13 @@ impl Location {
         let length = |path: &Path| path.metadata().map_or(0, |meta| meta.len());
         length(&self.path) + length(&self.beside("-wal"))
     }
+}
+
+/// The two files that hold what was committed: device and number of each; none if it isn't there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub database: Option<(u64, u64)>,
+    pub log: Option<(u64, u64)>,
 }
 
 /// What a connection is for.
@@ -105,7 +147,8 @@ pub(super) enum Role {
 /// stay locked for as long as any connection is open.
 pub(super) fn open(place: &Location) -> Result<(File, Connection), Error> {
     assert_version(rusqlite::version_number())?;
-    let lock = take(place)?;
+    let mut lock = take(place)?;
+    warn_of_lost_log(&lock, place);
     let ended_badly = place.beside("-wal").metadata().is_ok_and(|meta| meta.len() > 0);
     let conn = bare(place, Role::Writer)?;
     migrate(&conn, place)?;
@@ -114,7 +157,40 @@ pub(super) fn open(place: &Location) -> Result<(File, Connection), Error> {
         check(&conn)?;
     }
     end_leases(&conn)?;
+    mark_in_use(&mut lock, place);
     Ok((lock, conn))
+}
+
+/// What stands in the lock's file while the database is open, and after a process that ended without closing it.
+fn mark(place: &Location) -> Option<String> {
+    let (device, number) = place.identity().database?;
+    Some(format!("in use {device}:{number}\n"))
+}
+
+fn mark_in_use(lock: &mut File, place: &Location) {
+    if let Some(mark) = mark(place) {
+        // It only serves a warning: on a disk that is full it is missing, and no more.
+        let _ = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| lock.write_all(mark.as_bytes()));
+    }
+}
+
+/// Notes that the database was closed: whoever closed it last has taken the log away himself.
+pub(super) fn mark_closed(lock: &File) {
+    let _ = lock.set_len(0);
+}
+
+/// Says that a process ended without closing this very database, and that the log that it left is gone.
+fn warn_of_lost_log(lock: &File, place: &Location) {
+    let mut left = String::new();
+    let mut lock = lock;
+    let read = std::io::Read::by_ref(&mut lock).take(64).read_to_string(&mut left);
+    if read.is_ok() && mark(place) == Some(left) && !place.beside("-wal").exists() {
+        tracing::error!(
+            database = %place.path.display(),
+            "the last process ended without closing the store, and the log that it left (`-wal`) is gone: unless another \
+             program has copied it into the database, what was answered last is lost"
+        );
+    }
 }
 
 /// Whoever held a lease is dead, since the file is locked: nothing waits for leases to run out, nor, where the clock was
@@ -152,6 +228,7 @@ fn take(place: &Location) -> Result<File, Error> {
     if let Some(folder) = place.path.parent() {
         std::fs::create_dir_all(folder).map_err(|error| failed("make the folder of", error))?;
     }
+    place.check_files()?;
     let lock = private(&place.beside(".lock")).map_err(|error| failed("lock", error))?;
     match lock.try_lock() {
         Ok(()) => {}
@@ -189,8 +266,8 @@ fn refuse_lost(place: &Location) -> Result<(), Error> {
 /// Opens or makes a file that only its owner may read.
 pub(super) fn private(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    // Should a named pipe have come there meanwhile, nobody waits for its other end.
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NONBLOCK);
     options.open(path)
 }
 

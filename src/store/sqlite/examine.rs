@@ -9,8 +9,9 @@ use rusqlite::{Connection, OpenFlags};
 use super::connect::{APPLICATION, Location, MIGRATIONS, copy};
 use super::{inbox, planning};
 use crate::clock::from_ms;
+use crate::delivery::State;
 use crate::event::{Seq, body_hash};
-use crate::store::{Error, EventFilter, Examination, Glance, Wanted};
+use crate::store::{Error, EventFilter, Examination, Glance, TROUBLES, Trouble, Wanted};
 
 /// How many faults are told of each kind.
 const FAULTS_MAX: usize = 20;
@@ -21,7 +22,7 @@ const YOUNGEST: &str = "SELECT min(received - created) FROM (
 
 /// Writes a whole copy of the database to `to`, as it is at one moment. Gives its size in bytes.
 pub fn backup(address: &str, base: &Path, to: &Path) -> Result<u64, Error> {
-    let place = Location::read(address, base)?;
+    let place = Location::read(address, base)?.itself()?;
     if to.exists() {
         return Err(Error::Unusable(format!("`{}` exists: name a new file for the copy", to.display())));
     }
@@ -32,12 +33,12 @@ pub fn backup(address: &str, base: &Path, to: &Path) -> Result<u64, Error> {
 
 /// All files that the database at an address may have.
 pub fn files(address: &str, base: &Path) -> Result<Vec<PathBuf>, Error> {
-    Ok(Location::read(address, base)?.files())
+    Ok(Location::read(address, base)?.itself()?.files())
 }
 
 /// Reads all of the database and says what is wrong with it.
 pub fn examine(address: &str, base: &Path) -> Result<Examination, Error> {
-    let place = Location::read(address, base)?;
+    let place = Location::read(address, base)?.itself()?;
     let conn = look_into(&place)?;
     let mut faults = Vec::new();
     let mut rows = conn.prepare(&format!("PRAGMA integrity_check({FAULTS_MAX})"))?;
@@ -48,6 +49,7 @@ pub fn examine(address: &str, base: &Path) -> Result<Examination, Error> {
     {
         faults.push(format!("a row of `{}` belongs to no delivery", row?));
     }
+    faults.extend(garbled(&conn)?);
     let changed = changed_bodies(&conn)?;
     faults.extend(changed.iter().take(FAULTS_MAX).map(|seq| format!("the body at place {seq} was changed on disk")));
     let number = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
@@ -62,8 +64,42 @@ pub fn examine(address: &str, base: &Path) -> Result<Examination, Error> {
         newest: perhaps("SELECT max(received) FROM (SELECT received FROM inbox ORDER BY seq DESC LIMIT 100)")?
             .map(from_ms),
         youngest: perhaps(YOUNGEST)?.map(SignedDuration::from_millis),
+        oldest: perhaps("SELECT received FROM inbox ORDER BY seq LIMIT 1").or_else(none_there)?.map(from_ms),
+        troubles: troubles(&conn)?,
         faults,
     })
+}
+
+fn none_there(error: rusqlite::Error) -> rusqlite::Result<Option<i64>> {
+    if error == rusqlite::Error::QueryReturnedNoRows { Ok(None) } else { Err(error) }
+}
+
+fn troubles(conn: &Connection) -> Result<Vec<Trouble>, Error> {
+    let mut rows = conn.prepare(TROUBLES)?;
+    let rows = rows.query_map([], |row| {
+        let count = |column| row.get::<_, i64>(column).map(|count| count.max(0).cast_unsigned());
+        Ok(Trouble { destination: row.get(0)?, dead: count(1)?, retrying: count(2)?, last_error: row.get(3)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What stands in the rows and was never written there: a page may be whole as a page, and hold something else.
+fn garbled(conn: &Connection) -> Result<Vec<String>, Error> {
+    let states: Vec<String> = State::ALL.iter().map(|state| format!("'{}'", state.name())).collect();
+    let looks = [
+        ("docs", "NOT json_valid(text)".to_owned()),
+        ("paces", "NOT json_valid(pace)".to_owned()),
+        ("deliveries", format!("state NOT IN ({})", states.join(", "))),
+    ];
+    let mut faults = Vec::new();
+    for (table, wrong) in looks {
+        let count: i64 =
+            conn.query_row(&format!("SELECT count(*) FROM {table} WHERE {wrong}"), [], |row| row.get(0))?;
+        if count > 0 {
+            faults.push(format!("{count} rows of `{table}` hold what was never written there"));
+        }
+    }
+    Ok(faults)
 }
 
 /// The places whose bodies aren't those that were verified.
@@ -83,7 +119,7 @@ fn changed_bodies(conn: &Connection) -> Result<Vec<Seq>, Error> {
 /// Reads some documents and the latest events, and leaves no trace: without a write-ahead log nobody has the file open,
 /// and it is read without the files beside it that SQLite would make.
 pub fn glance(address: &str, base: &Path, wanted: &Wanted<'_>) -> Result<Glance, Error> {
-    let place = Location::read(address, base)?;
+    let place = Location::read(address, base)?.itself()?;
     let conn = if place.beside("-wal").exists() { opened(&place, &place.path)? } else { opened_alone(&place)? };
     // A person waits for the answer, and can do without it.
     conn.busy_timeout(std::time::Duration::from_millis(200))?;
@@ -114,6 +150,7 @@ fn look_into(place: &Location) -> Result<Connection, Error> {
 /// A connection that can't write, to a database of ours.
 fn opened(place: &Location, name: &Path) -> Result<Connection, Error> {
     let shown = place.path.display();
+    place.check_files()?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_EXRESCODE

@@ -97,7 +97,9 @@ pub(super) struct Maintenance {
 impl Maintenance {
     /// Works until it is told to end.
     pub fn run(self, tasks: Receiver<Task>) {
-        super::reserve::make(&self.reserve);
+        if !self.is_full() {
+            super::reserve::make(&self.reserve);
+        }
         let mut newest = self.newest_table().unwrap_or(0);
         loop {
             match tasks.recv_timeout(TICK) {

@@ -70,13 +70,17 @@ pub(super) struct Sqlite {
 impl Sqlite {
     /// Opens `PATH` or `PATH?max_mib=N`, and makes it if it isn't there.
     pub fn open(address: &str, base: &Path) -> Result<Self, Error> {
-        let place = Location::read(address, base)?;
-        let (lock, conn) = connect::open(&place)?;
+        let place = Location::read(address, base)?.itself()?;
+        let (lock, conn) = connect::open(&place).or_else(|error| match reserve::gave_way(&place, &error) {
+            true => connect::open(&place),
+            false => Err(error),
+        })?;
         let state = WriterState::new(conn)?;
         let key = state.key;
         let (notifier, tasks) = Notifier::new();
         let (queue, jobs) = mpsc::channel(writer::QUEUE);
-        let reserve = Reserve::new(&place, &state.conn)?;
+        let reserve = Reserve::new(&place, &state.conn, state.next_seq > 1)?;
+        notifier.full.store(reserve.is_spent(), std::sync::atomic::Ordering::Relaxed);
         let reader = || connect::further(&place, Role::Reader);
         let threads = Threads::new();
         let (steps, mut handles) = Readers::start(STEPS, vec![reader()?], &threads)?;
@@ -157,7 +161,10 @@ impl Sqlite {
             // A thread that panicked has said so.
             let _ = thread.join();
         }
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(lock) = lock.filter(|_| !self.place.beside("-wal").exists()) {
+            connect::mark_closed(&lock);
+        }
     }
 }
 

@@ -29,10 +29,22 @@ pub(super) struct Reserve {
 }
 
 impl Reserve {
-    /// The reserve of the database at this place, not yet made; sets the limit.
-    pub fn new(place: &Location, conn: &Connection) -> Result<Self, Error> {
-        let reserve = Self { path: place.beside(".reserve"), max_pages: place.max_pages, spent: false, tried: None };
+    /// The reserve of the database at this place; sets the limit. Where the database was used before and the reserve is
+    /// gone, it was set free on a full disk: it is made again at once, or is spent from the start. Otherwise whoever
+    /// looks after the file makes it, since nobody need wait for that.
+    pub fn new(place: &Location, conn: &Connection, was_used: bool) -> Result<Self, Error> {
+        let path = place.beside(".reserve");
+        let mut reserve = Self { path, max_pages: place.max_pages, spent: false, tried: None };
         reserve.limit(conn, 0)?;
+        reserve.spent = was_used && !(reserve.has_pages(conn)? && make(&reserve.path));
+        if reserve.spent {
+            tracing::warn!(
+                reserve = %reserve.path.display(),
+                "the disk is full, and the reserve can't be made again: no event is taken in until there is room; what is \
+                 under way goes on as far as it can"
+            );
+            reserve.limit(conn, BYTES / PAGE_BYTES)?;
+        }
         Ok(reserve)
     }
 
@@ -77,6 +89,26 @@ impl Reserve {
         }
         Ok(())
     }
+}
+
+/// Sets the reserve of a database free that could not be opened, if that was for want of room: opening takes some, and
+/// what is under way is to be settled. `false` if there is nothing to be had by it.
+pub(super) fn gave_way(place: &Location, error: &Error) -> bool {
+    let is_full = match error {
+        Error::Full => true,
+        // What SQLite says where it can't make the files beside the database.
+        Error::Broken(_) => has_no_room(&place.beside(".room")),
+        _ => false,
+    };
+    is_full && std::fs::remove_file(place.beside(".reserve")).is_ok()
+}
+
+/// Whether a file of some pages can't be written for want of room.
+fn has_no_room(path: &std::path::Path) -> bool {
+    let written = private(path).and_then(|mut file| file.write_all(&[0; 64 << 10]).and_then(|()| file.sync_all()));
+    // It may never have come to be.
+    let _ = std::fs::remove_file(path);
+    written.is_err_and(|error| error.kind() == std::io::ErrorKind::StorageFull)
 }
 
 /// Writes the file, readable for nobody else, if it isn't there. `false`, and nothing is left of it, if there is no room.

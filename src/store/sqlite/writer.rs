@@ -13,7 +13,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::{mpsc, oneshot};
 
-use super::connect::{Location, checkpoint};
+use super::connect::{Identity, Location, checkpoint};
 use super::error::damaged;
 use super::ids::{Cold, Hot, IdKey};
 use super::inbox::Arrival;
@@ -265,9 +265,9 @@ pub(super) struct Writer {
     pub state: WriterState,
     pub notifier: Arc<Notifier>,
     pub reserve: Reserve,
-    /// Where the database is, and which file it was when it was opened.
+    /// Where the database is, and which files it was when it was opened.
     pub place: Location,
-    pub identity: Option<(u64, u64)>,
+    pub identity: Identity,
     /// Why nothing is written any more.
     pub stopped: Option<Error>,
 }
@@ -377,13 +377,21 @@ impl Writer {
         result
     }
 
-    /// A file that was deleted or replaced goes on taking commits, and nobody will find them again: nothing is answered
-    /// that stands only there.
+    /// Files that were deleted or replaced go on taking commits, and nobody will find them again: nothing is answered that
+    /// stands only there. What the lost log holds goes to the database once more, so that what was answered before stays.
     fn still_there(&self) -> Result<(), Error> {
-        if self.place.identity() == self.identity {
+        let now = self.place.identity();
+        if now == self.identity {
             return Ok(());
         }
-        Err(Error::Broken(format!("`{}` was deleted or replaced while it was in use", self.place.path.display())))
+        let mut lost = self.place.path.clone();
+        if now.database == self.identity.database {
+            lost = self.place.beside("-wal");
+            if let Err(error) = checkpoint(&self.state.conn, "FULL") {
+                tracing::error!(%error, "what the lost log held could not be copied to the database");
+            }
+        }
+        Err(Error::Broken(format!("`{}` was deleted or replaced while it was in use", lost.display())))
     }
 
     fn run_all(&mut self, jobs: &mut Vec<Job>, done: &mut Vec<Done>) -> Result<(), Error> {
