@@ -19,7 +19,9 @@ const RULE: &str = "rules:\n  - {name: r, events: release.live, actions: [{to: r
 fn loaded(at: &Path) -> Loaded {
     let (done, waited) = mpsc::channel();
     let file = at.canonicalize().unwrap().join("fanfare.yaml");
-    std::thread::spawn(move || done.send(load(&file, &NoEnvironment, now())));
+    std::thread::spawn(move || {
+        let _ = done.send(load(&file, &NoEnvironment, now()));
+    });
     waited.recv_timeout(Duration::from_secs(30)).expect("loading hangs")
 }
 
