@@ -17,6 +17,7 @@ mod engine;
 mod fit;
 mod growth;
 mod hostile;
+mod large;
 mod links;
 mod load;
 mod natives;

@@ -207,7 +207,10 @@ impl<'a> Checker<'a> {
     fn with_context(&mut self, name: &str, part: Part<'_>, context: &Context<'_>, found: &mut Vec<(Problem, bool)>) {
         let facts = Arc::new(Facts::marking(context.now, context.zone.clone()));
         let values = context.values(&facts);
-        let lenient = |template: &Template<'_, '_>| template.render_with_spans(engine::root(&values, &facts));
+        let lenient = |template: &Template<'_, '_>| {
+            let rendered = template.render_with_spans(engine::root(&values, &facts))?;
+            facts.check().map(|()| rendered)
+        };
         if let Some((output, spans)) = self.until_it_ends(&self.lenient.clone(), name, lenient, &values, found) {
             self.undefined(&spans, &output, &values, found);
             self.made(&Output::of(&output, &spans), part, found);

@@ -26,6 +26,7 @@ pub mod branches;
 mod check;
 pub mod context;
 mod default;
+mod document;
 pub(crate) mod engine;
 mod files;
 pub mod filters;
