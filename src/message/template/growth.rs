@@ -9,7 +9,8 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::message::template::scan::{Found, KEYWORDS, Token, Tokens};
+use crate::message::template::names::KEYWORDS;
+use crate::message::template::scan::{Found, Token, Tokens};
 
 /// Filters that give a number or a text, or fail.
 const SCALAR: [&str; 21] = [
