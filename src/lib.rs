@@ -21,7 +21,8 @@
 //! | 4 channels | [`channels`] | its `wire` only |
 //! | 5 config | [`config`] | files |
 //! | 6 steps | [`steps`] | yes |
-//! | 7 surfaces | [`admin`], [`cli`] | yes |
+//! | 7 rehearsals | [`rehearse`]: the steps on a store in memory, a clock that is moved, a wire that records | no |
+//! | 8 surfaces | [`admin`], [`cli`] | yes |
 
 // 0, words.
 pub mod clock;
@@ -56,6 +57,9 @@ pub mod config;
 // 6, the running parts.
 pub mod steps;
 
-// 7, what people and programs see.
+// 7, the running parts without the world.
+pub mod rehearse;
+
+// 8, what people and programs see.
 pub mod admin;
 pub mod cli;

@@ -29,6 +29,10 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("config", with(&["telemetry", "source", "rules", "message", "planner", "store", "channels"])),
         ("steps", with(&["telemetry", "source", "rules", "message", "planner", "store", "channels", "config"])),
         (
+            "rehearse",
+            with(&["telemetry", "source", "rules", "message", "planner", "store", "channels", "config", "steps"]),
+        ),
+        (
             "admin",
             with(&["telemetry", "source", "rules", "message", "planner", "store", "channels", "config", "steps"]),
         ),
@@ -44,6 +48,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
                 "channels",
                 "config",
                 "steps",
+                "rehearse",
                 "admin",
             ]),
         ),

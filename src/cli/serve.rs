@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -39,7 +40,11 @@ impl Serve {
         let Some(snapshot) = loaded.snapshot else {
             anyhow::bail!("`{}` is broken: nothing was started", config.display());
         };
-        runtime(true)?.block_on(serve(self.shadow, snapshot, stale))
+        let runtime = runtime(true)?;
+        let outcome = runtime.block_on(serve(self.shadow, snapshot, stale));
+        // A rendering that was given up may still be at it.
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        outcome
     }
 }
 

@@ -352,7 +352,18 @@ fn destination(name: &str, node: &Node, problems: &mut Problems) -> Option<(Dest
     };
     let name = name.to_owned();
     Some((
-        Destination { name, kind, channel: channel?, retry, limits, timeout, hours: None, fallback, mentions, place },
+        Destination {
+            name,
+            kind,
+            channel: Arc::from(channel?),
+            retry,
+            limits,
+            timeout,
+            hours: None,
+            fallback,
+            mentions,
+            place,
+        },
         hours,
     ))
 }

@@ -71,7 +71,7 @@ impl Announcement<'_> {
 }
 
 /// What an action says about one event.
-pub(crate) fn assignment(action: &Action, event: Seq, case: Option<CaseFacts>) -> Assignment {
+pub fn assignment(action: &Action, event: Seq, case: Option<CaseFacts>) -> Assignment {
     Assignment {
         say: action.say.value.clone(),
         severity: action.severity,

@@ -38,6 +38,7 @@ mod throttle;
 mod timer;
 pub mod why;
 
+pub use self::announce::assignment;
 pub use self::arm::{Orphan, arm, arm_keys, orphans};
 pub use self::case::Case;
 pub use self::inputs::{DestinationFacts, Destinations, Entered, Fired, Inputs, Judged, What, names_for, rule_named};

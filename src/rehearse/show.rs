@@ -1,25 +1,26 @@
 //! What one action says to one destination of one event, down to the bytes: found by rehearsing it.
 //!
-//! The event goes the way that it would go in a server, on a store and a clock of its own, until the message has been
-//! sent: at once, after two hours, in Friday's digest. Where the rule would never say it of this event, it is composed
-//! as if it did, and the answer says so.
+//! The event goes the way that it would go in a server, on a store and a clock of its own, after those that came before
+//! it, until the message has been sent: at once, after two hours, in Friday's digest, in the thread of the first. Where the
+//! rule would never say it of this event, it is prepared as if it did, and the answer says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::channels::{Form, Request, Sending};
+use crate::channels::Request;
 use crate::clock::plus;
+use crate::config::prepare::{Job, prepare};
 use crate::config::{Destination, Snapshot};
-use crate::delivery::{Act, CaseFacts, DeliveryId, Receipt, Say};
-use crate::event::{Event, MISSING};
-use crate::message::{Context, Rendered};
-use crate::rules::{Action, Rule, RuleSet};
-use crate::steps::dispatch::event_json;
-use crate::steps::rehearse::{Rehearsal, Sent, Stage, Stuck};
+use crate::delivery::{Act, Assignment, CaseFacts, Delivery, DeliveryId, NewDelivery, Say, State};
+use crate::event::{Event, MISSING, Seq};
+use crate::message::Rendered;
+use crate::planner;
+use crate::rehearse::{Rehearsal, Sent, Stage, Stuck};
+use crate::rules::{Action, Rule};
+use crate::store::Claim;
 
 /// Until then a message must have been sent, seen from its event: further and further on, so that what comes soon is
 /// found soon.
@@ -34,6 +35,8 @@ const UNTIL: [SignedDuration; 5] = [
 const TURNS_MAX: u64 = 5_000;
 /// All chance in it comes from here; nothing of a message depends on it.
 const SEED: u64 = 1;
+/// The event's place in the inbox of a message that no inbox has seen.
+const FIRST: Seq = 1;
 
 /// What is to be shown.
 #[derive(Debug, Clone)]
@@ -44,6 +47,8 @@ pub struct Wanted<'a> {
     pub action: Option<(&'a Rule, &'a Action)>,
     /// Where it goes.
     pub destination: Arc<Destination>,
+    /// The events that came before, such as the one that opened the case, each at the time that it was received.
+    pub before: &'a [Event],
     /// The event.
     pub event: &'a Event,
     /// When the event comes.
@@ -62,129 +67,125 @@ pub struct Shown {
 }
 
 /// Finds what would be sent. `Err` says what keeps the channel from composing it.
-pub async fn show(base: &Snapshot, wanted: &Wanted<'_>) -> Result<Shown, String> {
+pub async fn show(base: &Arc<Snapshot>, wanted: &Wanted<'_>) -> Result<Shown, String> {
     if let Some((rule, action)) = wanted.action
         && let Ok(Some(sent)) = rehearsed(base, wanted, rule, action).await
-        && let Some(request) = sent.request
     {
+        let request = sent.request.unwrap_or(Request::Nothing);
         return Ok(Shown { request, rendered: sent.rendered, at: Some(sent.at) });
     }
-    composed(base, wanted)
+    let prepared = prepare(&at_once(base, wanted)?);
+    Ok(Shown { request: prepared.request?, rendered: prepared.rendered, at: None })
 }
 
-/// Plays the event with this rule alone until the action has been sent.
+/// Plays the events with this rule alone until the action has been sent; where the event closes the case, and the action
+/// is none of its `on_close`, until what was shown of it has been changed.
 async fn rehearsed(base: &Snapshot, wanted: &Wanted<'_>, rule: &Rule, action: &Action) -> Result<Option<Sent>, Stuck> {
     let Some(rules) = &base.rules else { return Ok(None) };
     let mut only = rules.only(&BTreeSet::from([rule.name.value.clone()]));
     // A planned silence says nothing of how a message looks.
     only.mutes.clear();
+    let closes = rules.judge_rule(rule, wanted.event).closes.is_some();
+    let is_said_then = rule.on_close.iter().any(|known| known.id == action.id);
     let stage = Stage::of_one(base, wanted.destination.clone());
-    let mut rehearsal = stage.rehearse(Arc::new(only), wanted.now, SEED).await?;
+    let start = wanted.before.first().map_or(wanted.now, |first| first.received);
+    let mut rehearsal = stage.rehearse(Arc::new(only), start, SEED).await?;
     rehearsal.turns_max = TURNS_MAX;
+    for event in wanted.before {
+        rehearsal.wait_until(event.received).await?;
+        rehearsal.receive(event.clone()).await?;
+    }
+    rehearsal.wait_until(wanted.now).await?;
+    drop(rehearsal.take_sent());
     // What is said when nothing came is said of nothing.
     if rule.missing.is_none() {
         rehearsal.receive(wanted.event.clone()).await?;
     }
     for until in UNTIL {
         rehearsal.wait_until(plus(wanted.now, until)).await?;
-        if let Some(sent) = found(&mut rehearsal, action, &wanted.destination.name) {
+        if let Some(sent) = found(&mut rehearsal, action, closes && !is_said_then) {
             return Ok(Some(sent));
         }
     }
     Ok(None)
 }
 
-fn found(rehearsal: &mut Rehearsal, action: &Action, destination: &str) -> Option<Sent> {
-    let is_it = |sent: &Sent| sent.action == action.id && sent.destination == destination && sent.act != Act::Close;
+fn found(rehearsal: &mut Rehearsal, action: &Action, is_close: bool) -> Option<Sent> {
+    let is_it = |sent: &Sent| match is_close {
+        // The first message of the case is changed, whichever action said it.
+        true => sent.act == Act::Close,
+        false => sent.act != Act::Close && sent.action == action.id,
+    };
     rehearsal.take_sent().into_iter().find(is_it)
 }
 
 /// The message as if the rule said it at once.
-fn composed(base: &Snapshot, wanted: &Wanted<'_>) -> Result<Shown, String> {
-    let rendered = rendered(base, wanted);
-    let named = wanted.action.map_or(&[][..], |(_, action)| action.mention.as_slice());
-    let mentions: Vec<String> =
-        named.iter().filter_map(|name| wanted.destination.mentions.get(&name.value).cloned()).collect();
-    let how = How { act: Act::Open, mentions: &mentions, lane: None, receipt: None };
-    let request = compose(base, wanted, &rendered, &how)?;
-    Ok(Shown { request, rendered, at: None })
+pub(super) fn at_once(base: &Arc<Snapshot>, wanted: &Wanted<'_>) -> Result<Job, String> {
+    let Wanted { action, destination, event, now, .. } = wanted;
+    let case = action.and_then(|(rule, _)| case_of(base, rule, event, *now));
+    let mut assignment = match action {
+        Some((_, action)) => planner::assignment(action, FIRST, case),
+        None => unspoken(wanted.say),
+    };
+    if action.is_none_or(|(_, action)| action.digest.is_some()) {
+        assignment.events.push(FIRST);
+    }
+    let (rule, said) = action.map_or(("preview", "preview"), |(rule, action)| (&rule.name.value, &action.id));
+    let planned = NewDelivery {
+        id: DeliveryId::of(event.id.as_str(), rule, said, &destination.name, 0),
+        event: FIRST,
+        rule: rule.to_owned(),
+        action: said.to_owned(),
+        destination: destination.name.clone(),
+        act: Act::Open,
+        lane: None,
+        due: *now,
+        assignment,
+    };
+    let events = vec![(FIRST, (*event).clone())];
+    Job::new(base.clone(), destination.clone(), claim(planned, *now), events, *now)
 }
 
-/// What the message says, as if the rule said it at once.
-pub(super) fn rendered(base: &Snapshot, wanted: &Wanted<'_>) -> Rendered {
-    let no_rules = RuleSet::default();
-    let rules = base.rules.as_deref().unwrap_or(&no_rules);
-    let Wanted { say, action, destination, event, now } = wanted;
-    let context = Context {
-        event,
-        events: vec![event],
+/// A claim of a delivery that no store knows of.
+fn claim(planned: NewDelivery, now: Timestamp) -> Claim {
+    let delivery = Delivery {
+        planned,
+        state: State::Sending,
+        next: now,
+        attempts: 1,
+        first_attempt: Some(now),
+        counts_from: Some(now),
+        message: None,
+        plain: false,
+        last_error: None,
+        created: now,
+        finished: None,
+    };
+    Claim { delivery, token: 0, until: now, receipt: None, shown: false }
+}
+
+/// What is said by no rule.
+fn unspoken(say: &Say) -> Assignment {
+    Assignment {
+        say: say.clone(),
+        severity: None,
+        with: serde_json::Map::new(),
+        mention: Vec::new(),
+        event: FIRST,
+        events: Vec::new(),
         more: 0,
         suppressed: 0,
         parts: Vec::new(),
-        names: rules.names_in(event),
-        case: action.and_then(|(rule, _)| case_of(rules, rule, event, *now)),
-        rule: action.map_or("preview", |(rule, _)| &rule.name.value),
-        rule_description: action.and_then(|(rule, _)| rule.description.as_deref()),
-        with: action.map(|(_, action)| action.with.clone()).unwrap_or_default(),
-        severity: action.and_then(|(_, action)| action.severity),
+        case: None,
         died: None,
-        now: *now,
-        zone: base.settings.timezone.clone().unwrap_or(TimeZone::UTC),
-        admin_url: base.settings.admin_url.as_deref(),
-    };
-    let native = destination.kind.native.map(|ending| (destination.kind.name, ending));
-    base.templates.render(say, &context, native)
-}
-
-/// How a message goes to its channel.
-pub(super) struct How<'h> {
-    pub act: Act,
-    pub mentions: &'h [String],
-    pub lane: Option<&'h str>,
-    pub receipt: Option<&'h Receipt>,
-}
-
-/// What the channel makes of it.
-pub(super) fn compose(
-    base: &Snapshot,
-    wanted: &Wanted<'_>,
-    rendered: &Rendered,
-    how: &How<'_>,
-) -> Result<Request, String> {
-    let no_rules = RuleSet::default();
-    let rules = base.rules.as_deref().unwrap_or(&no_rules);
-    let Wanted { action, destination, event, now, .. } = wanted;
-    let rule = action.map_or("preview", |(rule, _)| &rule.name.value);
-    let with = action.map(|(_, action)| action.with.clone()).unwrap_or_default();
-    let case = action.and_then(|(rule, _)| case_of(rules, rule, event, *now));
-    let mut reads = rules.names_in(event);
-    let more = [("rule", json!({"name": rule})), ("with", json!(with)), ("data", event.data().clone())];
-    reads.extend(more.map(|(word, value)| (word.to_owned(), value)));
-    reads.insert("event".into(), event_json(event));
-    reads.extend(case.map(|case| ("case".to_owned(), json!(case))));
-    let said = action.map_or("preview", |(_, action)| &action.id);
-    destination.channel.compose(&Sending {
-        id: &DeliveryId::of(event.id.as_str(), rule, said, &destination.name, 0),
-        at: *now,
-        planned: *now,
-        act: how.act,
-        form: Form::Rich,
-        rendered,
-        rule,
-        event: &event_json(event),
-        root: &event.root(),
-        context: &reads,
-        mentions: how.mentions,
-        lane: how.lane,
-        receipt: how.receipt,
-    })
+    }
 }
 
 /// The case that the event would be about.
-fn case_of(rules: &RuleSet, rule: &Rule, event: &Event, now: Timestamp) -> Option<CaseFacts> {
+fn case_of(base: &Snapshot, rule: &Rule, event: &Event, now: Timestamp) -> Option<CaseFacts> {
     rule.case.as_ref()?;
-    let judged = rules.judge_rule(rule, event);
-    let key = judged.case.and_then(Result::ok).unwrap_or_else(|| "C1".into());
+    let judged = base.rules.as_deref().map(|rules| rules.judge_rule(rule, event));
+    let key = judged.and_then(|judged| judged.case?.ok()).unwrap_or_else(|| "C1".into());
     Some(CaseFacts { key, opened: now, count: 1, last: now, closed: false })
 }
 

@@ -30,8 +30,8 @@ pub mod dispatch;
 pub mod limit;
 pub mod plan;
 pub mod receive;
-pub mod rehearse;
 pub mod reload;
+pub mod render;
 pub mod retain;
 pub mod run;
 
@@ -112,6 +112,8 @@ pub struct Live {
     pub transport: Arc<dyn Transport>,
     /// Plans everything, sends nothing.
     pub shadow: bool,
+    /// Where messages are rendered.
+    pub renderer: render::Renderer,
     /// Where chance comes from.
     pub seed: u64,
     /// What the listeners bear with.
@@ -156,6 +158,7 @@ impl Live {
             telemetry: Arc::new(Telemetry::new()),
             transport,
             shadow: false,
+            renderer: render::Renderer::default(),
             seed,
             bounds: Bounds::default(),
             holder: format!("{}-{seed:016x}", std::process::id()),
