@@ -177,7 +177,8 @@ fn opening(
     now: Timestamp,
 ) -> anyhow::Result<Vec<Event>> {
     let (Some((rule, _)), Some(rules)) = (spoken, &snapshot.rules) else { return Ok(Vec::new()) };
-    let Some(Ok(key)) = rules.judge_rule(rule, event).closes else { return Ok(Vec::new()) };
+    let mut judged = rules.judge(event).into_iter().filter(|judgement| std::ptr::eq(judgement.rule, rule));
+    let Some(Ok(key)) = judged.find_map(|judgement| judgement.closes) else { return Ok(Vec::new()) };
     let earlier = plus(now, SignedDuration::ZERO - SignedDuration::from_mins(1));
     let opens = |event: &Event| {
         let judged = rules.judge_rule(rule, event);

@@ -85,7 +85,8 @@ async fn rehearsed(base: &Snapshot, wanted: &Wanted<'_>, rule: &Rule, action: &A
     let mut only = rules.only(&BTreeSet::from([rule.name.value.clone()]));
     // A planned silence says nothing of how a message looks.
     only.mutes.clear();
-    let closes = rules.judge_rule(rule, wanted.event).closes.is_some();
+    let mut judged = rules.judge(wanted.event).into_iter();
+    let closes = judged.any(|judgement| judgement.rule.name.value == rule.name.value && judgement.closes.is_some());
     let is_said_then = rule.on_close.iter().any(|known| known.id == action.id);
     let stage = Stage::of_one(base, wanted.destination.clone());
     let start = wanted.before.first().map_or(wanted.now, |first| first.received);

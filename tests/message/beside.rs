@@ -42,16 +42,17 @@ async fn webhooks_and_health_are_answered_while_the_hardest_templates_render() {
         let body = json!({"id": format!("evt_heavy_{nth}"), "type": "royalty.reported", "created": 1_767_607_200, "data": statement()});
         assert_eq!(app.send(&body.to_string()).await.status, 200);
     }
-    for nth in 0..100 {
-        let answer = soon("a webhook", app.send(&event(&format!("evt_{nth}"), "release.live"))).await;
-        assert_eq!(answer.status, 200);
-        if nth % 10 == 0 {
-            assert_eq!(soon("health", app.ask("GET", "/healthz")).await.status, 200);
-        }
-    }
     let states = vec![State::Due, State::Sending];
-    let waiting = app.live.store.list_deliveries(&DeliveryFilter { states, limit: 100, ..DeliveryFilter::default() });
-    assert!(!waiting.await.unwrap().is_empty(), "all was answered before the last statement was rendered");
+    let waiting = DeliveryFilter { states, limit: 100, ..DeliveryFilter::default() };
+    let mut meanwhile = 0;
+    while meanwhile < 100 && !app.live.store.list_deliveries(&waiting).await.unwrap().is_empty() {
+        let body = event(&format!("evt_{meanwhile}"), "release.live");
+        assert_eq!(soon("a webhook", app.send(&body)).await.status, 200);
+        assert_eq!(soon("health", app.ask("GET", "/healthz")).await.status, 200);
+        meanwhile += 1;
+    }
+    // On one thread that renders, too, it is one or two while each of the twelve is rendered.
+    assert!(meanwhile >= 30, "only {meanwhile} webhooks were answered while the statements were rendered");
     let sent = peer.received(12).await;
     assert!(String::from_utf8_lossy(&sent[0].body).contains("This stands in for a message that could not be made"));
     app.end().await;
@@ -82,7 +83,7 @@ async fn a_template_that_takes_too_long_three_times_is_left_alone_until_a_reload
     // What was given up may still be at it, so the fixed template may take its time.
     Arc::get_mut(&mut app.live).unwrap().renderer.limit = Duration::from_secs(60);
     app.clock.advance(jiff::SignedDuration::from_secs(1));
-    folder.write("templates/heavy.md", "---\ntitle: \"{{ data.list|length }} rows\"\n---\nSee there.\n");
+    folder.write("templates/heavy.md", "---\ntitle: \"{{ (data.list or [])|length }} rows\"\n---\nSee there.\n");
     reload::reload(&app.live).await;
     app.receive("evt_last", "royalty.reported", statement()).await;
     app.turn().await;

@@ -82,7 +82,7 @@ fn the_default_message_of_a_large_event_is_made_soon() {
         assert!(!rendered.message.title.is_empty(), "{what}");
         composed(what, &rendered, &event);
         let mut several = context(&event);
-        several.events = vec![&event; 20];
+        several.events = vec![&event; 5];
         soon(&format!("a summary of {what}"), || templates(&[]).render(&Say::Summary, &several, None));
     }
 }

@@ -94,11 +94,19 @@ fn masked(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut at = 0;
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        let signs = [("{{", "}}"), ("{%", "%}"), ("{#", "#}")];
-        let next = signs.iter().filter_map(|(open, close)| Some((rest.find(open)?, *close))).min();
-        let Some((open, close)) = next else {
+        let Some(open) = rest.find('{') else {
             masked.push_str(rest);
             break;
+        };
+        let close = match rest.as_bytes().get(open + 1) {
+            Some(b'{') => "}}",
+            Some(b'%') => "%}",
+            Some(b'#') => "#}",
+            _ => {
+                masked.push_str(rest.get(..=open).unwrap_or_default());
+                at += open + 1;
+                continue;
+            }
         };
         let inner = rest.get(open..).unwrap_or_default();
         let len = inner.find(close).map_or(inner.len(), |end| end + close.len());
