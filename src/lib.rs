@@ -22,7 +22,8 @@
 //! | 5 config | [`config`] | files |
 //! | 6 listeners | [`server`] | yes |
 //! | 7 steps | [`steps`] | yes |
-//! | 8 surfaces | [`admin`], [`cli`] | yes |
+//! | 8 rehearsals | [`rehearse`]: the steps on a store in memory, a clock that is moved, a wire that records | no |
+//! | 9 surfaces | [`admin`], [`cli`] | yes |
 
 // 0, words.
 pub mod clock;
@@ -60,6 +61,9 @@ pub mod server;
 // 7, the running parts.
 pub mod steps;
 
-// 8, what people and programs see.
+// 8, the running parts without the world.
+pub mod rehearse;
+
+// 9, what people and programs see.
 pub mod admin;
 pub mod cli;

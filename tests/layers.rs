@@ -33,6 +33,10 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
             with(&["telemetry", "source", "rules", "message", "planner", "store", "channels", "config", "server"]),
         ),
         (
+            "rehearse",
+            with(&["telemetry", "source", "rules", "message", "planner", "store", "channels", "config", "steps"]),
+        ),
+        (
             "admin",
             with(&[
                 "telemetry",
@@ -60,6 +64,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
                 "config",
                 "server",
                 "steps",
+                "rehearse",
                 "admin",
             ]),
         ),

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
+mod beside;
 mod check;
 mod cases;
 mod default;
@@ -17,6 +18,7 @@ mod engine;
 mod fit;
 mod growth;
 mod hostile;
+mod large;
 mod links;
 mod load;
 mod natives;

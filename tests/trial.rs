@@ -12,10 +12,10 @@ use fanfare::config::load::{self, Loaded};
 use fanfare::config::substitute::NoEnvironment;
 use fanfare::event::Event;
 use fanfare::problem::{File, Problems};
+use fanfare::rehearse::cover::Coverage;
+use fanfare::rehearse::play::{self, Played};
+use fanfare::rehearse::{Stage, Stuck};
 use fanfare::rules::trial::Test;
-use fanfare::steps::rehearse::cover::Coverage;
-use fanfare::steps::rehearse::play::{self, Played};
-use fanfare::steps::rehearse::{Stage, Stuck};
 use jiff::SignedDuration;
 use serde_json::json;
 
@@ -23,6 +23,7 @@ mod agreement;
 mod front;
 mod command;
 mod laws;
+mod shown;
 mod stores;
 mod watch;
 

@@ -77,6 +77,10 @@ username: Label news
     parse,
 };
 
+/// The message and the channel that a rehearsal answers with.
+const TAKEN_ID: &str = "1199887766554433221";
+const TAKEN_CHANNEL: &str = "1199887766554433220";
+
 #[derive(Debug)]
 struct Discord {
     webhook: Choice<Secret>,
@@ -173,8 +177,24 @@ impl Channel for Discord {
         }
     }
 
+    fn remembers(&self, _sending: &Sending<'_>) -> Option<Receipt> {
+        None
+    }
+
+    fn taken(&self, _request: &Request) -> Reply {
+        Reply::http(200, json!({"id": TAKEN_ID, "channel_id": TAKEN_CHANNEL}).to_string())
+    }
+
     fn closes(&self) -> bool {
         true
+    }
+
+    fn goes_alone(&self) -> bool {
+        false
+    }
+
+    fn stands_alone(&self) -> bool {
+        false
     }
 
     fn secrets(&self) -> Vec<Secret> {

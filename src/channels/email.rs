@@ -19,7 +19,7 @@ use crate::channels::verdict::{Family, shared};
 use crate::channels::wire::server::{Server, Tls, is_hello};
 use crate::channels::{
     Channel, Choice, Endpoint, Form, KeyDoc, Kind, MailRequest, MailServer, Reply, Request, Sending, Takes, Verdict,
-    endpoint, mark, words,
+    endpoint, mark, no_mention, words,
 };
 use crate::delivery::{Receipt, Severity};
 use crate::message::{Message, Native, fit, plain, text};
@@ -231,6 +231,26 @@ impl Channel for Email {
         Some(Receipt::from_iter([(SUBJECT.to_owned(), topic(sending).into())]))
     }
 
+    fn taken(&self, request: &Request) -> Reply {
+        let accepted = match request {
+            Request::Mail(mail) => mail.envelope_to.clone(),
+            Request::Http(_) | Request::Nothing => Vec::new(),
+        };
+        Reply::Mail { accepted, refused: Vec::new(), code: Some(250), text: "OK".into() }
+    }
+
+    fn closes(&self) -> bool {
+        false
+    }
+
+    fn goes_alone(&self) -> bool {
+        false
+    }
+
+    fn stands_alone(&self) -> bool {
+        false
+    }
+
     fn secrets(&self) -> Vec<Secret> {
         let password = self.server.login.iter().map(|(_, password)| password.clone());
         std::iter::once(self.smtp.clone()).chain(password).collect()
@@ -242,6 +262,10 @@ impl Channel for Email {
 
     fn endpoints(&self) -> Vec<Endpoint> {
         vec![Endpoint::Mail(self.mail_server())]
+    }
+
+    fn mention(&self, id: &str) -> Result<(), String> {
+        no_mention(id)
     }
 
     fn names(&self) -> Vec<(String, Location)> {

@@ -15,7 +15,9 @@ use sha2::Sha256;
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
     Channel, Choice, Endpoint, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Takes, Verdict, WebServer, endpoint,
+    no_mention,
 };
+use crate::delivery::Receipt;
 use crate::message::inline::UrlTemplate;
 use crate::message::{Native, plain};
 use crate::problem::{Location, Problem, Problems};
@@ -257,6 +259,26 @@ impl Channel for Http {
         shared(Family::Http, reply)
     }
 
+    fn remembers(&self, _sending: &Sending<'_>) -> Option<Receipt> {
+        None
+    }
+
+    fn taken(&self, _request: &Request) -> Reply {
+        Reply::http(200, "")
+    }
+
+    fn closes(&self) -> bool {
+        false
+    }
+
+    fn goes_alone(&self) -> bool {
+        false
+    }
+
+    fn stands_alone(&self) -> bool {
+        false
+    }
+
     fn secrets(&self) -> Vec<Secret> {
         let mut secrets: Vec<Secret> = self.url.all().into_iter().map(|target| target.written.clone()).collect();
         for (_, value) in self.headers.iter().filter(|(name, _)| !OPEN.contains(&name.as_str())) {
@@ -279,6 +301,10 @@ impl Channel for Http {
 
     fn endpoints(&self) -> Vec<Endpoint> {
         endpoint::endpoints(self.url.all().into_iter().map(|target| &target.written))
+    }
+
+    fn mention(&self, id: &str) -> Result<(), String> {
+        no_mention(id)
     }
 
     fn names(&self) -> Vec<(String, Location)> {

@@ -98,26 +98,22 @@ pub trait Channel: Send + Sync + std::fmt::Debug {
 
     /// What a delivered message is to be remembered by where the answer says nothing of that: for what follows in its
     /// lane. A receipt of the [`Verdict`] comes before it.
-    fn remembers(&self, _sending: &Sending<'_>) -> Option<Receipt> {
-        None
-    }
+    fn remembers(&self, sending: &Sending<'_>) -> Option<Receipt>;
+
+    /// What the service answers to a request that it takes, as far as [`verdict`](Self::verdict) reads it, with
+    /// placeholders for the ids that it gives: what a rehearsal answers.
+    fn taken(&self, request: &Request) -> Reply;
 
     /// Whether a close of a case changes what was sent, so that a `close` sending is planned at all.
-    fn closes(&self) -> bool {
-        false
-    }
+    fn closes(&self) -> bool;
 
     /// Whether each message goes by itself, where others go as one summary when quiet hours end: what it raises is about
     /// one case, and is resolved with it.
-    fn goes_alone(&self) -> bool {
-        false
-    }
+    fn goes_alone(&self) -> bool;
 
     /// Whether each further message of a case stands by itself where people read them one below the other, though other
     /// destinations of this kind thread.
-    fn stands_alone(&self) -> bool {
-        false
-    }
+    fn stands_alone(&self) -> bool;
 
     /// Every secret it holds, for redaction of whatever comes back and for the leak test.
     fn secrets(&self) -> Vec<Secret>;
@@ -126,20 +122,19 @@ pub trait Channel: Send + Sync + std::fmt::Debug {
     fn address(&self) -> String;
 
     /// Every place that it connects to, for those who only want to know whether that can be reached.
-    fn endpoints(&self) -> Vec<Endpoint> {
-        Vec::new()
-    }
+    fn endpoints(&self) -> Vec<Endpoint>;
 
     /// Whether an id of `mentions:` is one that the service knows; the words say what one looks like.
-    fn mention(&self, id: &str) -> Result<(), String> {
-        Err(format!("`{id}` can't be mentioned: this kind of destination knows no mentions"))
-    }
+    fn mention(&self, id: &str) -> Result<(), String>;
 
     /// The names (of the rules' `names:`) that its choices and templated URLs read, and where that stands: loading
     /// reports those that nobody defines, since a choice would quietly fall to its `else`.
-    fn names(&self) -> Vec<(String, Location)> {
-        Vec::new()
-    }
+    fn names(&self) -> Vec<(String, Location)>;
+}
+
+/// What a channel without mentions says of one.
+pub fn no_mention(id: &str) -> Result<(), String> {
+    Err(format!("`{id}` can't be mentioned: this kind of destination knows no mentions"))
 }
 
 /// A place that is connected to.
@@ -236,6 +231,16 @@ pub enum Request {
     Mail(Box<MailRequest>),
     /// Nothing needs sending (a close of what was never shown): delivered as it is.
     Nothing,
+}
+
+impl Request {
+    /// The body of an HTTP request.
+    pub fn body(&self) -> Option<&[u8]> {
+        match self {
+            Request::Http(http) => Some(&http.body),
+            Request::Mail(_) | Request::Nothing => None,
+        }
+    }
 }
 
 /// An HTTP request. The URL and some headers may hold secrets: neither is ever shown.

@@ -12,7 +12,7 @@ use url::Url;
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
     Channel, Choice, Endpoint, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Takes, Verdict, endpoint,
-    words,
+    no_mention, words,
 };
 use crate::delivery::{Act, Outcome, Receipt, Severity};
 use crate::message::{Message, fit, plain};
@@ -155,12 +155,25 @@ impl Channel for PagerDuty {
         }
     }
 
+    fn remembers(&self, _sending: &Sending<'_>) -> Option<Receipt> {
+        None
+    }
+
+    fn taken(&self, request: &Request) -> Reply {
+        let sent: Value = request.body().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
+        Reply::http(202, json!({"status": "success", "dedup_key": sent["dedup_key"]}).to_string())
+    }
+
     fn closes(&self) -> bool {
         true
     }
 
     fn goes_alone(&self) -> bool {
         true
+    }
+
+    fn stands_alone(&self) -> bool {
+        false
     }
 
     fn secrets(&self) -> Vec<Secret> {
@@ -174,6 +187,10 @@ impl Channel for PagerDuty {
 
     fn endpoints(&self) -> Vec<Endpoint> {
         endpoint::endpoints([&self.url])
+    }
+
+    fn mention(&self, id: &str) -> Result<(), String> {
+        no_mention(id)
     }
 
     fn names(&self) -> Vec<(String, Location)> {

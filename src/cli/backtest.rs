@@ -21,9 +21,9 @@ use crate::cli::{Format, Outcome, load_without_secrets, report, rule_named, runt
 use crate::clock::{Clock, RealClock, plus};
 use crate::config::Snapshot;
 use crate::event::{Event, EventId, MISSING, OWN_SOURCE, Seq};
+use crate::rehearse::Stage;
+use crate::rehearse::past::Past;
 use crate::rules::RuleSet;
-use crate::steps::rehearse::Stage;
-use crate::steps::rehearse::past::Past;
 
 mod compare;
 
@@ -106,7 +106,7 @@ struct Played {
     /// Up to when it was played.
     pub until: Timestamp,
     /// What would have been sent.
-    pub would: Vec<crate::steps::rehearse::past::Would>,
+    pub would: Vec<crate::rehearse::past::Would>,
     /// What was sent, where a server said so.
     pub was: Option<Was>,
 }

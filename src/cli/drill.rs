@@ -16,9 +16,9 @@ use crate::config::substitute::RealEnvironment;
 use crate::config::{Destination, Snapshot, load};
 use crate::delivery;
 use crate::event::{Event, EventId};
+use crate::rehearse::drill::{Drilled, drill};
+use crate::rehearse::show::Wanted;
 use crate::rules::{Action, Rule};
-use crate::steps::rehearse::drill::{Drilled, drill};
-use crate::steps::rehearse::show::Wanted;
 
 /// Needs no server, but the secrets. What it raises (an incident, a thread) is closed at once. Exits with 1 if one did not
 /// take it.
@@ -54,7 +54,7 @@ impl Drill {
         if loaded.problems.has_errors() && report(&loaded.problems) {
             return Ok(Outcome::Wrong);
         }
-        let snapshot = loaded.snapshot.context("nothing could be loaded")?;
+        let snapshot = Arc::new(loaded.snapshot.context("nothing could be loaded")?);
         let rules = snapshot.rules.clone().context("no rules could be loaded")?;
         let rule = rule_named(&rules, &self.rule)?;
         let stops = self.stops(&snapshot, rule)?;
@@ -97,7 +97,7 @@ impl Drill {
 type Answers<'s> = Vec<(&'s Stop<'s>, Drilled)>;
 
 async fn send<'s>(
-    snapshot: &Snapshot,
+    snapshot: &Arc<Snapshot>,
     rule: &Rule,
     stops: &'s [Stop<'s>],
     event: &Event,
@@ -113,6 +113,7 @@ async fn send<'s>(
             say: &stop.action.say.value,
             action: Some((rule, stop.action)),
             destination: stop.destination.clone(),
+            before: &[],
             event,
             now,
         };

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::cli::{Format, Outcome, load_without_secrets, pick, report, rule_named, term};
 use crate::clock::{Clock, RealClock};
+use crate::config::prepare::event_json;
 use crate::event::Event;
 use crate::rules::{ActionJudgement, Held, Judgement, Rule, RuleSet, Why};
-use crate::steps::dispatch::event_json;
 
 /// Needs no server and no secrets. Nearest misses come first.
 #[derive(Debug, clap::Args)]

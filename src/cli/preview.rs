@@ -13,16 +13,16 @@ use serde_json::Value;
 use crate::channels::{self, Kind, Request, redact};
 use crate::cli::picture::{self, Picture};
 use crate::cli::{Outcome, load_without_secrets, pick, report, rule_named, runtime, term};
-use crate::clock::{Clock, RealClock};
+use crate::clock::{Clock, RealClock, plus};
 use crate::config::{Destination, Snapshot};
 use crate::delivery::Say;
 use crate::event::Event;
 use crate::pace::{Limits, Retry};
 use crate::problem::{File, Location, nearest};
+use crate::rehearse::show::{self, Shown, Wanted};
 use crate::rules::{Action, Held, Rule};
 use crate::source::own;
 use crate::source::samples;
-use crate::steps::rehearse::show::{self, Shown, Wanted};
 
 mod page;
 
@@ -35,6 +35,10 @@ pub(crate) struct Preview {
     /// A sample, a file with a body, `-`, or an own event; by default the first sample that the rule acts on
     #[arg(long, value_name = "EVENT")]
     event: Option<String>,
+    /// What came before it, in its order: what opened the case, say. May stand several times; for an event that closes a
+    /// case, by default the first sample that opens it
+    #[arg(long, value_name = "EVENT")]
+    after: Vec<String>,
     /// A channel, or a destination of fanfare.yaml
     #[arg(long = "as", value_name = "CHANNEL", required_unless_present = "all")]
     place: Option<String>,
@@ -45,7 +49,7 @@ pub(crate) struct Preview {
     #[arg(long, conflicts_with = "all")]
     raw: bool,
     /// Write a page with every message in every channel
-    #[arg(long, conflicts_with_all = ["name", "event", "place", "rule"])]
+    #[arg(long, conflicts_with_all = ["name", "event", "after", "place", "rule"])]
     all: bool,
     /// Where the page is written; `-` for standard output
     #[arg(long, value_name = "FILE", default_value = "preview.html", requires = "all")]
@@ -61,7 +65,7 @@ impl Preview {
         if report(&loaded.problems) {
             return Ok(Outcome::Wrong);
         }
-        let snapshot = loaded.snapshot.context("nothing could be loaded")?;
+        let snapshot = Arc::new(loaded.snapshot.context("nothing could be loaded")?);
         if self.all {
             return page::write(&snapshot, &self.out);
         }
@@ -69,7 +73,7 @@ impl Preview {
         self.one(&snapshot, name, place)
     }
 
-    fn one(&self, snapshot: &Snapshot, name: &str, place: &str) -> anyhow::Result<Outcome> {
+    fn one(&self, snapshot: &Arc<Snapshot>, name: &str, place: &str) -> anyhow::Result<Outcome> {
         let now = RealClock.now();
         let spoken = self.spoken(snapshot, name)?;
         let event = match &self.event {
@@ -79,7 +83,11 @@ impl Preview {
         let action = best(snapshot, &spoken, &event, place);
         let destination = destination(snapshot, action, place)?;
         let say = action.map_or_else(|| say_of(name), |(_, action)| action.say.value.clone());
-        let wanted = Wanted { say: &say, action, destination, event: &event, now };
+        let before = match self.after.as_slice() {
+            [] => opening(snapshot, action, &event, now)?,
+            names => before(snapshot, names, now)?,
+        };
+        let wanted = Wanted { say: &say, action, destination, before: &before, event: &event, now };
         let shown = runtime(false)?.block_on(show::show(snapshot, &wanted)).map_err(anyhow::Error::msg)?;
         if self.raw {
             print_raw(&shown.request)?;
@@ -154,6 +162,32 @@ pub(crate) fn fitting(snapshot: &Snapshot, spoken: &[Spoken<'_>], now: Timestamp
     found.map(|(_, event)| event.clone()).context("there is no sample to show it with")
 }
 
+/// The events of these names, a minute apart, the last a minute ago.
+fn before(snapshot: &Snapshot, names: &[String], now: Timestamp) -> anyhow::Result<Vec<Event>> {
+    let minutes = (1..=i64::try_from(names.len()).unwrap_or(1)).rev();
+    let at = |minutes| plus(now, SignedDuration::ZERO - SignedDuration::from_mins(minutes));
+    names.iter().zip(minutes).map(|(name, minutes)| pick::named(snapshot, name, None, at(minutes))).collect()
+}
+
+/// What opened the case that this event closes: the first sample that the rule takes for that.
+fn opening(
+    snapshot: &Snapshot,
+    spoken: Option<Spoken<'_>>,
+    event: &Event,
+    now: Timestamp,
+) -> anyhow::Result<Vec<Event>> {
+    let (Some((rule, _)), Some(rules)) = (spoken, &snapshot.rules) else { return Ok(Vec::new()) };
+    let mut judged = rules.judge(event).into_iter().filter(|judgement| std::ptr::eq(judgement.rule, rule));
+    let Some(Ok(key)) = judged.find_map(|judgement| judgement.closes) else { return Ok(Vec::new()) };
+    let earlier = plus(now, SignedDuration::ZERO - SignedDuration::from_mins(1));
+    let opens = |event: &Event| {
+        let judged = rules.judge_rule(rule, event);
+        judged.held == Some(Held::Held) && judged.case == Some(Ok(key.clone()))
+    };
+    let found = events(snapshot, earlier)?.into_iter().map(|(_, event)| event).find(opens);
+    Ok(found.into_iter().collect())
+}
+
 fn hears(rule: &Rule, event: &Event) -> bool {
     rule.globs().any(|globs| globs.accept(&event.kind, event.is_own()))
 }
@@ -211,7 +245,9 @@ fn example(kind: &'static Kind, name: &str) -> anyhow::Result<Arc<Destination>> 
     Ok(Arc::new(Destination {
         name: name.to_owned(),
         kind,
-        channel: channels::example(&Kind { example: text, ..*kind }).context("the channel's example can't be read")?,
+        channel: channels::example(&Kind { example: text, ..*kind })
+            .context("the channel's example can't be read")?
+            .into(),
         retry: Retry::default(),
         limits: Limits { spacing: None, burst: 1, concurrency: 1 },
         timeout: SignedDuration::from_secs(10),
@@ -247,7 +283,8 @@ fn whence(wanted: &Wanted<'_>, shown: &Shown) -> String {
         (Some((rule, _)), Some(at)) => {
             let later = at.duration_since(wanted.now);
             let when = if later.is_zero() { String::new() } else { format!(", {} later", rounded(later)) };
-            format!("rule {}, to {}, of {kind}{when}", rule.name.value, wanted.destination.name)
+            let after = wanted.before.iter().map(|event| format!(", after {}", event.kind)).collect::<String>();
+            format!("rule {}, to {}, of {kind}{after}{when}", rule.name.value, wanted.destination.name)
         }
     }
 }

@@ -70,7 +70,7 @@ impl Serve {
         };
         let runtime = runtime(true)?;
         let outcome = runtime.block_on(serve(self.shadow, snapshot, stale, &said.log));
-        // What hangs, such as a file that doesn't answer, doesn't keep the process.
+        // What hangs, such as a file that doesn't answer or a rendering that was given up, doesn't keep the process.
         runtime.shutdown_timeout(LEFT_MAX);
         outcome
     }

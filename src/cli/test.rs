@@ -16,11 +16,11 @@ use crate::config::load::Loaded;
 use crate::config::substitute::NoEnvironment;
 use crate::message::template::branches::Branches;
 use crate::problem::{File, Gravity, Problem, Problems};
+use crate::rehearse::Stage;
+use crate::rehearse::cover::{Coverage, Reached};
+use crate::rehearse::play::{self, Played};
 use crate::rules::glob::Glob;
 use crate::rules::trial;
-use crate::steps::rehearse::Stage;
-use crate::steps::rehearse::cover::{Coverage, Reached};
-use crate::steps::rehearse::play::{self, Played};
 
 mod print;
 

@@ -8,13 +8,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
+use crate::config::prepare::{self, Spoken};
 use crate::config::settings::Broken;
 use crate::config::{Destination, HoursName, Settings};
-use crate::delivery::Say;
+use crate::delivery::{Assignment, CaseFacts, Say};
 use crate::event::{Event, OWN_SOURCE};
 use crate::message::{Context, Templates};
+use crate::planner;
 use crate::problem::{Location, Problem, Problems, nearest};
 use crate::rules::parse::times::hours_choice;
 use crate::rules::{Action, Held, Rule, RuleSet};
@@ -207,21 +208,20 @@ pub fn renderings(
 ) {
     let samples: Vec<Event> = samples.iter().map(|(_, event)| event.clone()).collect();
     let mut by_message: BTreeMap<&str, Vec<Context<'_>>> = BTreeMap::new();
-    for rule in &rules.rules {
-        let opening = opening(rules, rule, &samples);
-        let closing = samples.iter().filter(|event| closes(rule, event));
-        let closing: Vec<&Event> = closing.chain(opening.iter().copied()).collect();
-        let said = rule.actions.iter().map(|action| (action, &opening));
-        for (action, heard) in said.chain(rule.on_close.iter().map(|action| (action, &closing))) {
-            let contexts = heard.iter().map(|event| context(rules, rule, action, event, settings, now));
-            match &action.say.value {
-                Say::Message(name) => by_message.entry(name).or_default().extend(contexts),
-                Say::Text(text) => {
-                    let contexts: Vec<Context<'_>> = contexts.collect();
-                    templates.check_text(text, &action.say.place, &contexts, problems);
-                }
-                Say::Default | Say::Summary => {}
+    let said: Vec<Said<'_>> = rules.rules.iter().flat_map(|rule| said(rules, rule, &samples, now)).collect();
+    for Said { rule, action, assignment, heard } in &said {
+        let contexts = heard.iter().map(|event| {
+            let (name, description) = (rule.name.value.as_str(), rule.description.as_deref());
+            let spoken = Spoken { rule: name, description, assignment, event, events: vec![event] };
+            prepare::context(Some(rules), settings, spoken, now)
+        });
+        match &action.say.value {
+            Say::Message(name) => by_message.entry(name).or_default().extend(contexts),
+            Say::Text(text) => {
+                let contexts: Vec<Context<'_>> = contexts.collect();
+                templates.check_text(text, &action.say.place, &contexts, problems);
             }
+            Say::Default | Say::Summary => {}
         }
     }
     for (name, contexts) in by_message {
@@ -248,35 +248,24 @@ fn closes(rule: &Rule, event: &Event) -> bool {
     rule.closed_by.iter().any(|closer| closer.events.accept(&event.kind, event.is_own()))
 }
 
-fn context<'a>(
-    rules: &RuleSet,
-    rule: &'a Rule,
-    action: &Action,
-    event: &'a Event,
-    settings: &'a Settings,
-    now: Timestamp,
-) -> Context<'a> {
-    Context {
-        event,
-        events: vec![event],
-        more: 0,
-        suppressed: 0,
-        parts: Vec::new(),
-        names: rules.names_in(event),
-        case: rule.case.as_ref().map(|_| crate::delivery::CaseFacts {
-            key: "C1".into(),
-            opened: now,
-            count: 1,
-            last: now,
-            closed: false,
-        }),
-        rule: &rule.name.value,
-        rule_description: rule.description.as_deref(),
-        with: action.with.clone(),
-        severity: action.severity,
-        died: None,
-        now,
-        zone: settings.timezone.clone().unwrap_or(TimeZone::UTC),
-        admin_url: settings.admin_url.as_deref(),
-    }
+/// What an action says, and of which samples.
+struct Said<'r> {
+    rule: &'r Rule,
+    action: &'r Action,
+    assignment: Assignment,
+    heard: Vec<&'r Event>,
+}
+
+/// All that a rule says, as if it said it of the first event of a case.
+fn said<'r>(rules: &RuleSet, rule: &'r Rule, samples: &'r [Event], now: Timestamp) -> Vec<Said<'r>> {
+    let opening = opening(rules, rule, samples);
+    let closing: Vec<&Event> =
+        samples.iter().filter(|event| closes(rule, event)).chain(opening.iter().copied()).collect();
+    let case = |_: &_| CaseFacts { key: "C1".into(), opened: now, count: 1, last: now, closed: false };
+    let said = |action: &'r Action, heard: &Vec<&'r Event>| {
+        let assignment = planner::assignment(action, 0, rule.case.as_ref().map(case));
+        Said { rule, action, assignment, heard: heard.clone() }
+    };
+    let matched = rule.actions.iter().map(|action| said(action, &opening));
+    matched.chain(rule.on_close.iter().map(|action| said(action, &closing))).collect()
 }

@@ -31,6 +31,7 @@ pub mod open;
 pub mod schema;
 pub mod settings;
 mod placeholder;
+pub mod prepare;
 pub mod substitute;
 pub mod suspect;
 
@@ -107,7 +108,7 @@ pub struct Destination {
     /// Its kind of channel.
     pub kind: &'static Kind,
     /// The channel with its address and secrets.
-    pub channel: Box<dyn Channel>,
+    pub channel: Arc<dyn Channel>,
     /// When to try again.
     pub retry: Retry,
     /// How fast.

@@ -410,7 +410,18 @@ fn destination(key: &Key, node: &Node, problems: &mut Problems) -> Option<(Desti
     };
     let name = name.to_owned();
     Some((
-        Destination { name, kind, channel: channel?, retry, limits, timeout, hours: None, fallback, mentions, place },
+        Destination {
+            name,
+            kind,
+            channel: Arc::from(channel?),
+            retry,
+            limits,
+            timeout,
+            hours: None,
+            fallback,
+            mentions,
+            place,
+        },
         hours,
     ))
 }

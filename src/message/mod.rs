@@ -118,6 +118,21 @@ pub struct Rendered {
     pub undefined: u32,
 }
 
+impl Rendered {
+    /// What says nothing, where nothing can be said.
+    pub fn nothing() -> Self {
+        let message = Message {
+            title: String::new(),
+            severity: Severity::default(),
+            link: None,
+            fields: Vec::new(),
+            image: None,
+            body: Vec::new(),
+        };
+        Self { message, native: None, problem: None, undefined: 0 }
+    }
+}
+
 fn is_zero(count: &u32) -> bool {
     *count == 0
 }

@@ -25,7 +25,7 @@ pub(crate) fn words(say: Say, event: Seq) -> Assignment {
 }
 
 /// What an action says about one event.
-pub(crate) fn assignment(action: &Action, event: Seq, case: Option<CaseFacts>) -> Assignment {
+pub fn assignment(action: &Action, event: Seq, case: Option<CaseFacts>) -> Assignment {
     Assignment {
         severity: action.severity,
         with: action.with.clone(),

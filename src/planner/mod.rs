@@ -45,6 +45,7 @@ mod flow;
 mod pending;
 
 pub use self::case::Case;
+pub use self::draft::assignment;
 pub use self::flow::arm::{arm, arm_keys};
 pub use self::flow::load::keys;
 pub use self::flow::sweep::Sweep;

@@ -5,20 +5,21 @@
 //! under way.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::channels::{Form, Reply, Request, Sending, Verdict, account, mark};
+use crate::channels::{Reply, Request, Verdict, account, mark};
 use crate::clock::plus;
-use crate::config::{Destination, Snapshot};
-use crate::delivery::{Act, Assignment, Attempt, Outcome, State};
-use crate::event::{Event, HOP_HEADER, Seq};
-use crate::message::{Context, Rendered};
+use crate::config::Destination;
+use crate::config::prepare::Job;
+use crate::delivery::{Act, Attempt, Outcome, Receipt, State};
+use crate::event::{EventId, Seq};
+use crate::message::Rendered;
 use crate::pace::{Limits, Retry, Tried};
-use crate::secret::Secret;
 use crate::steps::Live;
 use crate::store;
 use crate::store::life::SETTLED;
@@ -63,6 +64,13 @@ pub async fn claim(live: &Live, under_way: &HashMap<String, u32>, now: Timestamp
     Ok(claimed)
 }
 
+/// What is said of the event in logs and signals.
+struct About {
+    id: EventId,
+    kind: Arc<str>,
+    is_echo: bool,
+}
+
 /// Carries out one claim, from rendering to settling.
 pub async fn carry_out(live: &Live, claim: Claim) -> Result<(), store::Error> {
     let began = live.clock.now();
@@ -71,32 +79,41 @@ pub async fn carry_out(live: &Live, claim: Claim) -> Result<(), store::Error> {
         return live.store.release(&claim, State::Cancelled, "nothing of the case was shown here", began).await;
     }
     let snapshot = live.snapshot.load_full();
-    let known = snapshot.destinations.get(&planned.destination);
-    if known.is_some_and(|destination| plus(began, destination.timeout) > claim.until) {
+    let known = snapshot.destinations.get(&planned.destination).cloned();
+    if known.as_ref().is_some_and(|destination| plus(began, destination.timeout) > claim.until) {
         // Held up since the claim was asked for: another may take it before this attempt is over.
         let state = if claim.delivery.attempts > 1 { State::Retrying } else { State::Due };
         return live.store.release(&claim, state, "its lease was nearly over", began).await;
     }
     let events = live.store.events(&wanted_events(&claim)).await?;
-    let event = find(&events, planned.assignment.event);
-    let ended = match (known, event) {
-        (None, _) => Ended::impossible(format!("there is no destination `{}` any more", planned.destination)),
-        (_, None) => Ended::impossible("the event was removed by retention before this could be sent".into()),
-        (Some(destination), Some(event)) => {
-            let rendered = match kept(&claim) {
-                Some(rendered) => rendered,
-                None => {
-                    let rendered = render(live, &snapshot, destination, &claim, event, &events, began);
-                    live.store.keep(&claim, with_settled(&rendered, &settled(&claim))).await?;
-                    rendered
-                }
-            };
-            let ended = attempt(live, &snapshot, destination, &claim, event, &rendered, began).await;
-            keep_settled(live, &claim, &rendered, &ended.verdict).await?;
-            ended
-        }
+    let event = events.iter().find(|(seq, _)| *seq == planned.assignment.event).map(|(_, event)| event);
+    let about = event.map(|event| About { id: event.id.clone(), kind: event.kind.clone(), is_echo: event.is_echo() });
+    let job = match known {
+        Some(destination) => Job::new(snapshot, destination, claim.clone(), events, began),
+        None => Err(format!("there is no destination `{}` any more", planned.destination)),
     };
-    settle(live, &claim, ended, began, event).await
+    let ended = match job {
+        Ok(job) => send(live, &Arc::new(job)).await?,
+        Err(reason) => Ended::impossible(reason),
+    };
+    settle(live, &claim, ended, began, about).await
+}
+
+/// Prepares, keeps what was rendered, sends, and asks the channel what the answer means.
+async fn send(live: &Live, job: &Arc<Job>) -> Result<Ended, store::Error> {
+    let prepared = live.renderer.prepare(job).await;
+    let rendered = &prepared.rendered;
+    if !prepared.was_kept {
+        let said = job.claim.delivery.planned.assignment.say.name();
+        live.telemetry.rendered(said, rendered.problem.as_deref(), rendered.undefined);
+        live.store.keep(&job.claim, with_settled(rendered, &job.settled())).await?;
+    }
+    let ended = match prepared.request {
+        Ok(request) => attempt(live, &job.destination, &request, prepared.remembers).await,
+        Err(reason) => Ended::impossible(reason),
+    };
+    keep_settled(live, job, &prepared.rendered, &ended.verdict).await?;
+    Ok(ended)
 }
 
 /// How an attempt ended, before it is recorded.
@@ -123,37 +140,23 @@ fn wanted_events(claim: &Claim) -> Vec<Seq> {
     wanted
 }
 
-fn find(events: &[(Seq, Event)], seq: Seq) -> Option<&Event> {
-    events.iter().find(|(at, _)| *at == seq).map(|(_, event)| event)
-}
-
-/// The message that an earlier attempt rendered.
-fn kept(claim: &Claim) -> Option<Rendered> {
-    claim.delivery.message.as_deref().and_then(|text| serde_json::from_str(text).ok())
-}
-
-/// The marks of the recipients that earlier attempts are done with.
-fn settled(claim: &Claim) -> Vec<String> {
-    let kept: Option<Value> = claim.delivery.message.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    kept.and_then(|mut kept| serde_json::from_value(kept.get_mut(SETTLED)?.take()).ok()).unwrap_or_default()
-}
-
 /// The message as it is kept, with the recipients that are done with.
 fn with_settled(rendered: &Rendered, settled: &[String]) -> String {
     let mut kept = serde_json::to_value(rendered).unwrap_or_default();
     if let Some(kept) = kept.as_object_mut().filter(|_| !settled.is_empty()) {
-        kept.insert(SETTLED.to_owned(), settled.into());
+        kept.insert(SETTLED.to_owned(), Value::from(settled));
     }
     kept.to_string()
 }
 
 /// Keeps which recipients this attempt is done with, before anything else: nobody gets it twice, should the process end
 /// now.
-async fn keep_settled(live: &Live, claim: &Claim, rendered: &Rendered, verdict: &Verdict) -> Result<(), store::Error> {
+async fn keep_settled(live: &Live, job: &Job, rendered: &Rendered, verdict: &Verdict) -> Result<(), store::Error> {
     if verdict.outcome == Outcome::Delivered || verdict.settled.is_empty() {
         return Ok(());
     }
-    let mut all = settled(claim);
+    let claim = &job.claim;
+    let mut all = job.settled();
     all.extend(verdict.settled.iter().map(|recipient| mark(&claim.delivery.planned.id, recipient)));
     let message = with_settled(rendered, &all);
     insist(live, claim, "keep", || live.store.keep(claim, message.clone())).await
@@ -178,102 +181,9 @@ async fn insist<'s>(
     }
 }
 
-/// Renders, once: every later attempt says the same.
-fn render(
-    live: &Live,
-    snapshot: &Snapshot,
-    destination: &Destination,
-    claim: &Claim,
-    event: &Event,
-    events: &[(Seq, Event)],
-    now: Timestamp,
-) -> Rendered {
-    let planned = &claim.delivery.planned;
-    let assignment = &planned.assignment;
-    let mut context = spoken_of(snapshot, &planned.rule, assignment, event, events, now);
-    let mut failed = None;
-    for part in &assignment.parts {
-        let Some(event) = find(events, part.assignment.event) else { continue };
-        let alone = spoken_of(snapshot, &part.rule, &part.assignment, event, events, now);
-        let (told, problem) = snapshot.templates.told(&part.assignment.say, &alone, part.reminder);
-        context.parts.push(told);
-        failed = failed.or(problem);
-    }
-    let native = destination.kind.native.map(|ending| (destination.kind.name, ending));
-    let mut rendered = snapshot.templates.render(&assignment.say, &context, native);
-    rendered.problem = rendered.problem.or(failed);
-    live.telemetry.rendered(assignment.say.name(), rendered.problem.as_deref(), rendered.undefined);
-    rendered
-}
-
-/// All that the message of this assignment may speak of.
-fn spoken_of<'a>(
-    snapshot: &'a Snapshot,
-    rule: &'a str,
-    assignment: &'a Assignment,
-    event: &'a Event,
-    events: &'a [(Seq, Event)],
-    now: Timestamp,
-) -> Context<'a> {
-    let rules = snapshot.rules.as_deref();
-    let found = rules.and_then(|rules| rules.rules.iter().find(|candidate| candidate.name.value == rule));
-    Context {
-        event,
-        events: assignment.events.iter().filter_map(|seq| find(events, *seq)).collect(),
-        more: assignment.more,
-        suppressed: assignment.suppressed,
-        parts: Vec::new(),
-        names: rules.map(|rules| rules.names_in(event)).unwrap_or_default(),
-        case: assignment.case.clone(),
-        rule,
-        rule_description: found.and_then(|rule| rule.description.as_deref()),
-        with: assignment.with.clone(),
-        severity: assignment.severity,
-        died: assignment.died.as_deref(),
-        now,
-        zone: snapshot.settings.timezone.clone().unwrap_or(jiff::tz::TimeZone::UTC),
-        admin_url: snapshot.settings.admin_url.as_deref(),
-    }
-}
-
-/// Composes, sends, and asks the channel what the answer means.
-async fn attempt(
-    live: &Live,
-    snapshot: &Snapshot,
-    destination: &Destination,
-    claim: &Claim,
-    event: &Event,
-    rendered: &Rendered,
-    at: Timestamp,
-) -> Ended {
-    let planned = &claim.delivery.planned;
-    let names = planned.assignment.mention.iter();
-    let mentions: Vec<String> = names.filter_map(|name| destination.mentions.get(name).cloned()).collect();
-    let sending = Sending {
-        id: &planned.id,
-        at,
-        planned: claim.delivery.created,
-        act: planned.act,
-        form: if claim.delivery.plain { Form::Plain } else { Form::Rich },
-        rendered,
-        rule: &planned.rule,
-        event: &event_json(event),
-        root: &event.root(),
-        context: &context(snapshot, claim, event),
-        mentions: &mentions,
-        lane: planned.lane.as_ref().map(|lane| lane.0.as_str()),
-        receipt: claim.receipt.as_ref(),
-        settled: &settled(claim),
-    };
-    let mut request = match destination.channel.compose(&sending) {
-        Ok(request) => request,
-        Err(reason) => return Ended::impossible(reason),
-    };
-    if let Request::Http(request) = &mut request {
-        // Should it come back to a Fanfare, by whatever ways, the circle ends there.
-        request.headers.push((HOP_HEADER.into(), Secret::new(event.hops().saturating_add(1).to_string())));
-    }
-    let reply = match &request {
+/// Sends, and asks the channel what the answer means. `remembers` is what it knows of its own of what was sent.
+async fn attempt(live: &Live, destination: &Destination, request: &Request, remembers: Option<Receipt>) -> Ended {
+    let reply = match request {
         Request::Nothing => Reply::Nothing,
         request => {
             let deadline = Duration::try_from(destination.timeout).unwrap_or(Duration::from_secs(10));
@@ -283,35 +193,9 @@ async fn attempt(
     let secrets = destination.channel.secrets();
     let mut verdict = destination.channel.verdict(&reply.redacted(&secrets).dated(live.clock.now()));
     if matches!(verdict.outcome, Outcome::Delivered | Outcome::Partial) && verdict.receipt.is_none() {
-        verdict.receipt = destination.channel.remembers(&sending);
+        verdict.receipt = remembers;
     }
-    Ended { verdict, sent: account(&request, &secrets), retry: destination.retry }
-}
-
-/// The event as channels send it on.
-pub fn event_json(event: &Event) -> Value {
-    json!({
-        "source": &*event.source,
-        "id": event.id,
-        "type": &*event.kind,
-        "created": event.created.to_string(),
-        "received": event.received.to_string(),
-        "body": event.body,
-    })
-}
-
-/// What templated addresses may name beyond the event.
-fn context(snapshot: &Snapshot, claim: &Claim, event: &Event) -> Map<String, Value> {
-    let mut context = snapshot.rules.as_deref().map(|rules| rules.names_in(event)).unwrap_or_default();
-    let planned = &claim.delivery.planned;
-    context.insert("rule".into(), json!({"name": planned.rule}));
-    context.insert("with".into(), Value::Object(planned.assignment.with.clone()));
-    context.insert("data".into(), event.data().clone());
-    context.insert("event".into(), event_json(event));
-    if let Some(case) = &planned.assignment.case {
-        context.insert("case".into(), serde_json::to_value(case).unwrap_or_default());
-    }
-    context
+    Ended { verdict, sent: account(request, &secrets), retry: destination.retry }
 }
 
 /// Records the attempt and what follows from it.
@@ -320,9 +204,9 @@ async fn settle(
     claim: &Claim,
     ended: Ended,
     began: Timestamp,
-    event: Option<&Event>,
+    about: Option<About>,
 ) -> Result<(), store::Error> {
-    let settlement = settlement(live, claim, ended, began, event.is_some_and(Event::is_echo));
+    let settlement = settlement(live, claim, ended, began, about.as_ref().is_some_and(|about| about.is_echo));
     insist(live, claim, "settle", || live.store.settle(claim, settlement.clone(), live.clock.now())).await?;
     let planned = &claim.delivery.planned;
     let Settlement { attempt, next, .. } = &settlement;
@@ -330,7 +214,7 @@ async fn settle(
         delivery: &planned.id,
         destination: &planned.destination,
         rule: &planned.rule,
-        event: event.map(|event| (&event.id, &*event.kind)),
+        event: about.as_ref().map(|about| (&about.id, &*about.kind)),
     };
     live.telemetry.attempted(of, attempt);
     if next.state.is_final() {

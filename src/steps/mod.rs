@@ -31,8 +31,8 @@ pub mod dispatch;
 pub mod plan;
 pub mod progress;
 pub mod receive;
-pub mod rehearse;
 pub mod reload;
+pub mod render;
 pub mod retain;
 pub mod run;
 pub mod watch;
@@ -72,6 +72,8 @@ pub struct Live {
     pub transport: Arc<dyn Transport>,
     /// Plans everything, sends nothing.
     pub shadow: bool,
+    /// Where messages are rendered.
+    pub renderer: render::Renderer,
     /// Where chance comes from.
     pub seed: u64,
     /// What the listeners bear with.
@@ -126,6 +128,7 @@ impl Live {
             telemetry: Arc::new(Telemetry::new()),
             transport,
             shadow: false,
+            renderer: render::Renderer::default(),
             seed,
             bounds: Bounds::default(),
             tasks: watch::Tasks::default(),

@@ -68,6 +68,31 @@ fn a_message_is_shown_as_its_rule_would_send_it() {
 }
 
 #[test]
+fn a_later_message_of_a_case_is_shown_as_what_came_before_makes_it() {
+    let folder = folder();
+    let config = format!("{CONFIG}  bot: {{type: slack, token: xoxb-1-FAKE, channel: \"#fraud\"}}\n");
+    let rules = "rules:
+  - name: fraud
+    events: fraud.action_required
+    case: $.data.case_id
+    closed_by: fraud.resolved
+    actions: {to: [bot, desk], text: 'Fraud case {{ case.key }}, for the {{ case.count }}. time'}
+";
+    fs::write(folder.path().join("fanfare.yaml"), config).unwrap();
+    fs::write(folder.path().join("rules/r.yaml"), rules).unwrap();
+    let shown = |to: &str, more: &[&str]| said(folder.path(), &[&["preview", "fraud", "--as", to], more].concat());
+    let again = ["--event", "fraud.action_required", "--after", "fraud.action_required"];
+    let out = shown("desk", &again);
+    assert!(out.contains("to desk, of fraud.action_required, after fraud.action_required"), "{out}");
+    assert!(out.contains("Re: Fraud case frc_7Kd2wQx8, for the 1. time"), "{out}");
+    assert!(shown("bot", &again).contains("\"thread_ts\""));
+    // What opened the case is found.
+    let out = shown("bot", &["--event", "fraud.resolved"]);
+    assert!(out.contains("of fraud.resolved, after fraud.action_required") && out.contains("Closed"), "{out}");
+    assert!(out.contains("\"ts\"") && !out.contains("thread_ts"), "{out}");
+}
+
+#[test]
 fn raw_is_nothing_but_the_bytes() {
     let folder = folder();
     let raw = said(folder.path(), &["preview", "booked", "--as", "ledger", "--raw"]);

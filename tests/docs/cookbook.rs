@@ -18,9 +18,9 @@ use fanfare::event::Event;
 use fanfare::message::template::context::Context;
 use fanfare::message::{Native, plain};
 use fanfare::problem::{File, Problems};
+use fanfare::rehearse::play::{self, Played};
+use fanfare::rehearse::{Sent, Stage};
 use fanfare::rules::trial::{Test, What};
-use fanfare::steps::rehearse::play::{self, Played};
-use fanfare::steps::rehearse::{Sent, Stage};
 use jiff::tz::TimeZone;
 use serde_json::json;
 

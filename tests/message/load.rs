@@ -14,7 +14,7 @@ fn found(of: &[(&str, &str)]) -> String {
 
 #[test]
 fn a_mistake_is_reported_at_its_line_and_column() {
-    let rows: [(&str, &str); 17] = [
+    let rows: [(&str, &str); 19] = [
         ("---\ntitel: x\n---\n", "2:1: error: the front matter has no key `titel` (did you mean `title`?)"),
         ("---\ntitle: a {{ b|uper }}\n---\n", "2:15: error: unknown filter `uper` (did you mean `upper`?)"),
         ("---\ntitle: \"a {{ b|uper }}\"\n---\n", "2:16: error: unknown filter `uper` (did you mean `upper`?)"),
@@ -25,6 +25,8 @@ fn a_mistake_is_reported_at_its_line_and_column() {
         ("---\ntitle: x\n---\n\nÄ {{ data.x|mony }}\n", "5:13: error: unknown filter `mony` (did you mean `money`?)"),
         ("{{ a }}\n{% if b is defned %}{% endif %}", "2:12: error: unknown test `defned` (did you mean `defined`?)"),
         ("{{ rnge(3) }}", "1:4: error: unknown function `rnge` (did you mean `range`?)"),
+        ("{{ x|uppercase }}", "1:6: error: unknown filter `uppercase` (did you mean `upper`?)"),
+        ("{{ x|number_format }}", "1:6: error: unknown filter `number_format` (did you mean `decimal`?)"),
         ("{{ x|safe }}", "1:6: error: unknown filter `safe` (leave it out: a value is always text)"),
         (
             "{% if false %}{{ x|e }}{% endif %}",
@@ -147,7 +149,7 @@ fn a_template_with_a_mistake_sends_the_default_message() {
 #[test]
 fn every_filter_test_and_function_that_is_known_is_there() {
     use fanfare::message::template::filters::FILTERS;
-    use fanfare::message::template::scan::{BUILTIN_FILTERS, TESTS};
+    use fanfare::message::template::names::{BUILTIN_FILTERS, TESTS};
     let mut template = String::from("---\ntitle: T\n---\n");
     for filter in FILTERS.iter().map(|filter| filter.name).chain(BUILTIN_FILTERS) {
         template.push_str(&format!("{{{{ '' if \"{filter}\" is filter else '{filter}' }}}}"));
@@ -178,4 +180,73 @@ fn windows_line_ends_and_a_byte_order_mark_make_no_difference() {
     assert_eq!(super::render("\u{feff}x", &event).message.title, "x");
     let found = found(&[("m.md", &template.replace("{{ x }}", "{{ x|uper }}").replace('\n', "\r\n"))]);
     assert!(found.starts_with("templates/m.md:9:8: error: unknown filter `uper`"), "{found}");
+}
+
+#[test]
+fn front_matter_is_read_after_empty_lines_and_a_byte_order_mark() {
+    for before in ["\n", "\n  \n\n", "\u{feff}", "\u{feff}\r\n", "\r\n"] {
+        let text = format!("{before}---\ntitle: Seen\nseverity: critical\n---\nBody.\n");
+        let event = super::event("release.live", serde_json::json!({}));
+        let rendered = super::render(&text, &event);
+        assert_eq!(rendered.message.title, "Seen", "{text:?}");
+        assert_eq!(rendered.message.severity.name(), "critical", "{text:?}");
+    }
+    let found = found(&[("m.md", "\n---\ntitel: x\n---\n")]);
+    assert!(found.starts_with("templates/m.md:3:1: error: the front matter has no key `titel`"), "{found}");
+}
+
+#[test]
+fn what_would_stand_in_a_message_as_it_is_written_is_a_warning() {
+    let top = "front matter stands between two lines `---` at the very top of the file";
+    let rows = [
+        (
+            "Hello\n\n---\ntitle: x\nseverity: critical\n---\n",
+            "3:1: warning: this looks like front matter, and would stand in the message",
+            top,
+        ),
+        (
+            "{# ours #}\n---\ntitle: x\n---\nBody",
+            "2:1: warning: this looks like front matter, and would stand in the message",
+            top,
+        ),
+        ("---\ntitle: x\n---\nBody\n\n---\nseverity: info\n---\n", "6:1: warning: this looks like front matter", top),
+        (
+            "title: x\nseverity: critical\n\nBody",
+            "1:1: warning: `title:` looks like front matter, and would stand in the message",
+            top,
+        ),
+        ("a <b>{{ data.x }}</b>", "1:3: warning: `<b>` would stand in the message as it is written", "write `**…**`"),
+        (
+            "{% if false %}<a href=\"{{ data.x }}\">x</a>{% endif %}",
+            "1:15: warning: `<a>` would stand",
+            "write `[text](https://…)`",
+        ),
+        ("<ul>\n<li>x</li></ul>", "1:1: warning: `<ul>` would stand", "write `- …`, one a line"),
+        (
+            "a ${title} b",
+            "1:3: warning: `${title}` would stand in the message as it is written",
+            "a value is written `{{ title }}`",
+        ),
+        (
+            "---\ntitle: \"x ${data.title}\"\n---\n",
+            "2:11: warning: `${data.title}` would stand",
+            "a value is written `{{ data.title }}`",
+        ),
+        ("${env:TOKEN}", "1:1: warning: `${env:TOKEN}` would stand", "a message can't read the environment"),
+    ];
+    for (text, said, hint) in rows {
+        let found = found(&[("m.md", text)]);
+        assert!(found.starts_with(&format!("templates/m.md:{said}")) && found.contains(hint), "{text}\n{found}");
+    }
+    let quiet = [
+        "costs ${{ data.x }}, or $5",
+        "`<b>` and\n\n```\n<ul>${x}\n```\n",
+        "a<br>b <https://a.example> <{{ data.x }}> a < b",
+        "Title: it begins so\n",
+        "one\n\n---\n\ntwo\n\n---\n",
+        "---\ntitle: x\n---\nHead\n---\ntext",
+    ];
+    for text in quiet {
+        assert_eq!(found(&[("m.md", text)]), "", "{text}");
+    }
 }

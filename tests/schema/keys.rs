@@ -101,9 +101,9 @@ fn the_schema_of_tests_has_the_keys_that_their_reader_takes() {
         fs::write(folder.path().join("rules/r.test.yaml"), &text).unwrap();
         let loaded = fanfare::config::load::load_rules_only(&folder.path().join("fanfare.yaml"), docs::loading::now());
         let mut problems = Problems::new();
-        let stage = fanfare::steps::rehearse::Stage::new(loaded.snapshot.unwrap());
+        let stage = fanfare::rehearse::Stage::new(loaded.snapshot.unwrap());
         let read = |_: &str, _: &str| Err("none".to_owned());
-        fanfare::steps::rehearse::play::read(&stage, &loaded.files, &loaded.files.tests, &read, &mut problems);
+        fanfare::rehearse::play::read(&stage, &loaded.files, &loaded.files.tests, &read, &mut problems);
         let mut known = properties(&schema, pointer);
         if pointer == "/$defs/step" {
             // A step with `send` takes what goes with it.

@@ -15,6 +15,7 @@ use fanfare::delivery::State;
 use fanfare::event::{Event, EventId};
 use fanfare::pace::{Limits, Pace};
 use fanfare::secret::Secret;
+use fanfare::steps::render::Renderer;
 use fanfare::steps::{Live, dispatch, plan};
 use fanfare::store;
 use fanfare::store::{Claim, Store};
@@ -52,7 +53,8 @@ impl Small {
         let clock = VirtualClock::new(from_ms(START_MS));
         let wire = Arc::new(Counts::default());
         let store = store::open(&Secret::new("memory:"), Path::new("")).await.unwrap();
-        let live = Live::new(store, versions()[0].snapshot.clone(), Arc::new(clock.clone()), wire.clone(), 1);
+        let mut live = Live::new(store, versions()[0].snapshot.clone(), Arc::new(clock.clone()), wire.clone(), 1);
+        live.renderer = Renderer::inline();
         Self { live, clock, wire }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use fanfare::clock::{Clock, from_ms};
 use fanfare::config::Snapshot;
 use fanfare::delivery::DeliveryId;
+use fanfare::steps::render::Renderer;
 use fanfare::steps::{Live, StepResult, dispatch, plan, receive, watch};
 use fanfare::store::Store;
 use jiff::{SignedDuration, Timestamp};
@@ -203,6 +204,7 @@ impl World {
             let shelf = Arc::new(Shelf { world: self.clone(), replica: replica.clone() });
             let post = Arc::new(Post { world: self.clone(), replica: replica.clone() });
             let mut live = Live::new(shelf, versions()[version].snapshot.clone(), clock, post, seed);
+            live.renderer = Renderer::inline();
             live.holder = format!("replica-{number}");
             let live = Arc::new(live);
             Replica {

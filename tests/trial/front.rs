@@ -10,11 +10,11 @@ use fanfare::channels::Request;
 use fanfare::clock::{Clock, VirtualClock};
 use fanfare::delivery::State;
 use fanfare::problem::File;
+use fanfare::rehearse::show::{Wanted, show};
 use fanfare::rules::Held;
 use fanfare::source::samples::{self, Sample};
 use fanfare::source::{self, Outgoing};
 use fanfare::steps::Bounds;
-use fanfare::steps::rehearse::show::{Wanted, show};
 use fanfare::store::DeliveryFilter;
 use serde_json::{Value, json};
 
@@ -162,7 +162,8 @@ impl Played {
                 for to in &action.to {
                     let destination = snapshot.destinations[&to.value].clone();
                     let spoken = Some((judgement.rule, action));
-                    let wanted = Wanted { say: &action.say.value, action: spoken, destination, event: &event, now };
+                    let say = &action.say.value;
+                    let wanted = Wanted { say, action: spoken, destination, before: &[], event: &event, now };
                     let one = show(&snapshot, &wanted).await.unwrap();
                     if one.at != Some(now) {
                         continue;

@@ -129,6 +129,9 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
     slack.map(|slack| Box::new(slack) as Box<dyn Channel>)
 }
 
+/// The message that a rehearsal answers with.
+const TAKEN_TS: &str = "1767607200.000100";
+
 /// The keys that go with `token`.
 struct BotKeys<'n> {
     channel: Option<&'n Node>,
@@ -235,8 +238,27 @@ impl Channel for Slack {
         }
     }
 
+    fn remembers(&self, _sending: &Sending<'_>) -> Option<Receipt> {
+        None
+    }
+
+    fn taken(&self, request: &Request) -> Reply {
+        match self {
+            Slack::Webhook(_) => Reply::http(200, "ok"),
+            Slack::Bot(_) => {
+                let sent: Value = request.body().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
+                let (channel, ts) = (&sent["channel"], sent.get("ts").and_then(Value::as_str).unwrap_or(TAKEN_TS));
+                Reply::http(200, json!({"ok": true, "channel": channel, "ts": ts}).to_string())
+            }
+        }
+    }
+
     fn closes(&self) -> bool {
         matches!(self, Slack::Bot(_))
+    }
+
+    fn goes_alone(&self) -> bool {
+        false
     }
 
     fn stands_alone(&self) -> bool {

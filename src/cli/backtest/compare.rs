@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::Played;
 use crate::cli::{Format, term};
 use crate::event::EventId;
-use crate::steps::rehearse::past::Would;
+use crate::rehearse::past::Would;
 
 /// How many columns a course over time has.
 const COLUMNS: usize = 30;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use jiff::Timestamp;
 
-use super::{Spoken, body, destination, fitting, rounded, say_of};
+use super::{Spoken, body, destination, fitting, opening, rounded, say_of};
 use crate::channels::{self, Kind, redact};
 use crate::cli::picture::{self, Picture};
 use crate::cli::{Outcome, runtime, term};
@@ -20,8 +20,8 @@ use crate::config::Snapshot;
 use crate::delivery::Say;
 use crate::event::Event;
 use crate::message::html::escape;
+use crate::rehearse::show::{self, Shown, Wanted};
 use crate::rules::{Action, Rule};
-use crate::steps::rehearse::show::{self, Shown, Wanted};
 
 /// Something that is said: a section of the page.
 struct Said<'s> {
@@ -29,11 +29,12 @@ struct Said<'s> {
     name: String,
     say: Say,
     spoken: Option<Spoken<'s>>,
+    before: Vec<Event>,
     event: Event,
 }
 
 /// Writes the page.
-pub(super) fn write(snapshot: &Snapshot, out: &Path) -> anyhow::Result<Outcome> {
+pub(super) fn write(snapshot: &Arc<Snapshot>, out: &Path) -> anyhow::Result<Outcome> {
     let now = RealClock.now();
     let said = all(snapshot, now)?;
     let page = runtime(false)?.block_on(page(snapshot, &said, now))?;
@@ -63,13 +64,15 @@ fn all(snapshot: &Snapshot, now: Timestamp) -> anyhow::Result<Vec<Said<'_>>> {
             }
             let event = fitting(snapshot, &[(rule, action)], now)?;
             let name = heading(rule, action, nth);
-            said.push(Said { name, say: action.say.value.clone(), spoken: Some((rule, action)), event });
+            let spoken = Some((rule, action));
+            let before = opening(snapshot, spoken, &event, now)?;
+            said.push(Said { name, say: action.say.value.clone(), spoken, before, event });
         }
     }
     for name in snapshot.templates.names() {
         if !said.iter().any(|known| known.say == say_of(name)) {
             let event = fitting(snapshot, &[], now)?;
-            said.push(Said { name: name.to_owned(), say: say_of(name), spoken: None, event });
+            said.push(Said { name: name.to_owned(), say: say_of(name), spoken: None, before: Vec::new(), event });
         }
     }
     said.sort_by_key(|one| one.event.is_own() && one.spoken.is_some_and(|(rule, _)| rule.missing.is_none()));
@@ -86,7 +89,7 @@ fn heading(rule: &Rule, action: &Action, nth: usize) -> String {
     }
 }
 
-async fn page(snapshot: &Snapshot, said: &[Said<'_>], now: Timestamp) -> anyhow::Result<String> {
+async fn page(snapshot: &Arc<Snapshot>, said: &[Said<'_>], now: Timestamp) -> anyhow::Result<String> {
     let mut page = String::from(HEAD);
     page.push_str("<nav><h1>Fanfare</h1><p>What people get</p><ul>");
     for (nth, one) in said.iter().enumerate() {
@@ -101,7 +104,7 @@ async fn page(snapshot: &Snapshot, said: &[Said<'_>], now: Timestamp) -> anyhow:
 }
 
 async fn section(
-    snapshot: &Snapshot,
+    snapshot: &Arc<Snapshot>,
     one: &Said<'_>,
     nth: usize,
     now: Timestamp,
@@ -111,7 +114,8 @@ async fn section(
     let mut later = None;
     for kind in channels::ALL {
         let destination = destination(snapshot, one.spoken, kind.name)?;
-        let wanted = Wanted { say: &one.say, action: one.spoken, destination, event: &one.event, now };
+        let wanted =
+            Wanted { say: &one.say, action: one.spoken, destination, before: &one.before, event: &one.event, now };
         let mut configured = snapshot.destinations.values();
         // Where no destination is configured, any may be meant.
         let meant = match configured.any(|known| Arc::ptr_eq(known, &wanted.destination)) {

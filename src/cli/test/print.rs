@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::term;
 use crate::cli::test::Outcomes;
+use crate::rehearse::cover::Reached;
+use crate::rehearse::play::Played;
 use crate::rules::trial::{Expectation, Failed, Field, Said, Test, Tone};
-use crate::steps::rehearse::cover::Reached;
-use crate::steps::rehearse::play::Played;
 
 /// A list of tests by file, what failed in full, and a last line with the counts.
 pub(super) fn text(outcomes: &Outcomes<'_>) -> String {

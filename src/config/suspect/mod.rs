@@ -279,6 +279,17 @@ pub static ELSEWHERE: &[(&str, &str, &str)] = &[
         "`$NAME` and `%NAME%` in `fanfare.yaml` are texts, as nothing but `${env:NAME}` is replaced",
         "Write `${env:NAME}`",
     ),
+    (
+        "html-tag",
+        "A message has an HTML tag, which people would see as it is written",
+        "Write Markdown: the warning says how",
+    ),
+    ("not-a-value", "A message has `${…}`, which people would see as it is written", "Write `{{ … }}`"),
+    (
+        "misplaced-front-matter",
+        "Lines that look like front matter stand in the body of a message",
+        "Put them between two lines `---` at the very top of the file",
+    ),
     ("secret-in-file", "A secret stands in `fanfare.yaml` itself", "Take it from the environment: `${env:NAME}`"),
     ("placeholder-secret", "A secret looks like one of an example", "Take the one that the sender shows"),
     ("short-secret", "A secret is so short that it can be guessed", "Make a longer one at the sender"),

@@ -1,8 +1,10 @@
-//! MiniJinja's text filters, for texts alone: each would write out a list of any size before it looks how large that is.
+//! MiniJinja's text filters and tests, for texts alone: each would write out a list of any size before it looks how large
+//! that is, and tests are free however long the text is.
 
 use minijinja::value::{Rest, Value, ValueKind};
-use minijinja::{Environment, Error, ErrorKind, State, filters};
+use minijinja::{Environment, Error, ErrorKind, State, filters, tests};
 
+use crate::message::template::engine::Facts;
 use crate::message::template::filters::Total;
 
 /// The most blanks that `indent` puts before each line.
@@ -22,18 +24,33 @@ pub(crate) fn add(env: &mut Environment<'_>) {
     for name in ["upper", "lower", "title", "capitalize", "trim", "split", "lines", "indent", "format"] {
         let own = format!("\0{name}");
         env.add_filter(name, move |state: &mut State<'_, '_>, args: Rest<Value>| -> Result<Value, Error> {
-            match args.iter().find(|arg| is_list(arg)) {
-                Some(list) => Err(Error::new(
-                    ErrorKind::InvalidOperation,
-                    format!("`{name}` needs a text, and this is a {}: use `join`, or a loop", list.kind()),
-                )),
-                None if name == "indent" && widens(&args) => {
-                    Err(Error::new(ErrorKind::InvalidOperation, format!("`indent` takes at most {INDENT_MAX} blanks")))
-                }
-                None => state.apply_filter(&own, &args),
+            texts_alone(name, &args)?;
+            if name == "indent" && widens(&args) {
+                let detail = format!("`indent` takes at most {INDENT_MAX} blanks");
+                return Err(Error::new(ErrorKind::InvalidOperation, detail));
             }
+            state.apply_filter(&own, &args)
         });
     }
+    env.add_test("\0startingwith", tests::is_startingwith);
+    env.add_test("\0endingwith", tests::is_endingwith);
+    env.add_test("\0lower", tests::is_lower);
+    env.add_test("\0upper", tests::is_upper);
+    for name in ["startingwith", "endingwith", "lower", "upper"] {
+        let own = format!("\0{name}");
+        env.add_test(name, move |state: &mut State<'_, '_>, args: Rest<Value>| -> Result<bool, Error> {
+            texts_alone(name, &args)?;
+            Facts::of(state)?.pay(args.iter().filter_map(Value::as_str).map(str::len).sum())?;
+            state.perform_test(&own, &args)
+        });
+    }
+}
+
+/// Refuses lists and mappings.
+fn texts_alone(name: &str, args: &[Value]) -> Result<(), Error> {
+    let Some(list) = args.iter().find(|arg| is_list(arg)) else { return Ok(()) };
+    let detail = format!("`{name}` needs a text, and this is a {}: use `join`, or a loop", list.kind());
+    Err(Error::new(ErrorKind::InvalidOperation, detail))
 }
 
 /// Whether it is a list or mapping; what keyword arguments are passed in is a mapping too, and never large.

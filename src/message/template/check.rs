@@ -16,9 +16,10 @@ use crate::message::pieces::{self, Kind, Masked, Piece};
 use crate::message::template::context::{Context, EVENT_KEYS, WORDS};
 use crate::message::template::engine::{self, Facts, MARK, Mode};
 use crate::message::template::files::{Folder, Written};
-use crate::message::template::scan::{self, FUNCTIONS, Partials};
+use crate::message::template::names::FUNCTIONS;
+use crate::message::template::scan::{self, Partials};
 use crate::message::template::source::{self, Source};
-use crate::message::template::{Templates, files, native};
+use crate::message::template::{Templates, files, misread, native};
 use crate::problem::{Location, Problem, Problems};
 
 /// What a template makes, which decides what can be wrong with it.
@@ -73,6 +74,7 @@ impl Templates {
     pub fn check_text(&self, text: &str, place: &Location, contexts: &[Context<'_>], problems: &mut Problems) {
         let source = Source::scalar(place, text);
         let mut found = Problems::new();
+        misread::body(&source, &mut found);
         let scan = scan::scan(text);
         let wrong = files::report(&scan, &source, Partials::Named(&self.folder.partials), &mut found);
         let mut env = self.folder.env.clone();
@@ -207,7 +209,10 @@ impl<'a> Checker<'a> {
     fn with_context(&mut self, name: &str, part: Part<'_>, context: &Context<'_>, found: &mut Vec<(Problem, bool)>) {
         let facts = Arc::new(Facts::marking(context.now, context.zone.clone()));
         let values = context.values(&facts);
-        let lenient = |template: &Template<'_, '_>| template.render_with_spans(engine::root(&values, &facts));
+        let lenient = |template: &Template<'_, '_>| {
+            let rendered = template.render_with_spans(engine::root(&values, &facts))?;
+            facts.check().map(|()| rendered)
+        };
         if let Some((output, spans)) = self.until_it_ends(&self.lenient.clone(), name, lenient, &values, found) {
             self.undefined(&spans, &output, &values, found);
             self.made(&Output::of(&output, &spans), part, found);

@@ -84,7 +84,7 @@ impl Context<'_> {
             ("event".to_owned(), Value::from_object(event)),
             ("data".to_owned(), data),
             ("rule".to_owned(), rule),
-            ("with".to_owned(), map(&self.with, facts)),
+            ("with".to_owned(), facts.mapping(&self.with)),
             ("events".to_owned(), Value::from(events)),
             ("more".to_owned(), Value::from(self.more)),
             ("suppressed".to_owned(), Value::from(self.suppressed)),
@@ -97,10 +97,6 @@ impl Context<'_> {
         }
         values
     }
-}
-
-fn map(map: &Map<String, serde_json::Value>, facts: &Facts) -> Value {
-    Value::from_pairs(map.iter().map(|(key, value)| (key.as_str(), facts.value(value))))
 }
 
 fn case_value(case: &CaseFacts) -> Value {

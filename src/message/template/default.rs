@@ -1,6 +1,8 @@
 //! The message for an event that nobody wrote one for: its type in words, the most telling of what it holds, short
 //! facts. Good for any event; a raw dump only where there is nothing else.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::{Map, Value};
 
 use crate::decimal::Decimal;
@@ -137,6 +139,8 @@ struct Told {
 #[derive(Default)]
 struct Found {
     facts: Vec<Fact>,
+    /// Where each fact stands, by its key.
+    known: HashMap<String, usize>,
     link: Option<String>,
     picture: Option<String>,
 }
@@ -153,17 +157,18 @@ impl Told {
         if let Value::Object(data) = event.data() {
             found.collect(data, true);
         }
-        let Found { facts, link, picture } = found;
-        let mut used: Vec<String> = Vec::new();
-        let mut pick = |keys: &[&str]| {
+        let Found { facts, known, link, picture } = found;
+        let (mut used, mut said) = (HashSet::<&str>::new(), HashSet::<String>::new());
+        let mut pick = |keys: &[&'static str]| {
             let found = keys.iter().find_map(|key| {
                 let named = names.get(*key).and_then(scalar).filter(|text| !text.is_empty());
-                named.or_else(|| facts.iter().find(|fact| fact.key == *key).map(|fact| fact.text.clone()))
+                named.or_else(|| Some(facts.get(*known.get(*key)?)?.text.clone()))
             })?;
-            used.extend(keys.iter().map(|key| (*key).to_owned()));
+            used.extend(keys);
+            let shown = fit::text(&found, SUBJECT_MAX, fit::chars);
             // Whatever else says the same is said already.
-            used.extend(facts.iter().filter(|fact| fact.text == found).map(|fact| fact.key.clone()));
-            Some(fit::text(&found, SUBJECT_MAX, fit::chars))
+            said.insert(found);
+            Some(shown)
         };
         let title = pick(&["title", "track_title", "release_title", "name", "subject"]);
         let artist = pick(&["artist", "artist_name", "artistName", "primary_artist"]);
@@ -179,7 +184,7 @@ impl Told {
         parts.extend(reason);
         let fields = facts
             .into_iter()
-            .filter(|fact| !used.contains(&fact.key))
+            .filter(|fact| !used.contains(fact.key.as_str()) && !said.contains(&fact.text))
             .map(|fact| Field { name: label(&fact.key), value: fit::text(&fact.text, FACT_MAX, fit::chars) })
             .take(FIELDS_MAX)
             .collect();
@@ -225,8 +230,8 @@ impl Found {
                 Value::Array(items) => listed(items),
                 other => scalar(other),
             };
-            let known = self.facts.iter().any(|fact| fact.key == *key);
-            if let Some(text) = text.filter(|text| !text.is_empty() && !known) {
+            if let Some(text) = text.filter(|text| !text.is_empty() && !self.known.contains_key(key)) {
+                self.known.insert(key.clone(), self.facts.len());
                 self.facts.push(Fact { key: key.clone(), text });
             }
         }

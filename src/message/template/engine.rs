@@ -3,7 +3,8 @@
 //! Every value that is printed reaches the output as a piece of its own ([`Piece::Value`]), apart from the template's
 //! text, so nothing is escaped here and nothing needs to be: Markdown, JSON and HTML each put the values in where
 //! their own grammar has a place for text. A value captured first (a macro, `{% set %}…{% endset %}`, `{% filter %}`) is a
-//! value when it is printed. Work and output are bounded; undefined values print nothing and are counted.
+//! value when it is printed. Work and output are bounded (`document` charges for what MiniJinja's fuel does not see);
+//! undefined values print nothing and are counted.
 
 use std::collections::HashMap;
 use std::io;
@@ -18,6 +19,7 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Templa
 
 use crate::decimal::Decimal;
 use crate::message::pieces::{Kind, Piece};
+use crate::message::template::document::{self, Meter, Names};
 use crate::message::template::{bounded, filters};
 
 /// The most that a template may print, in bytes.
@@ -99,6 +101,8 @@ pub(crate) struct Facts {
     printing: AtomicU8,
     /// The texts of the context's numbers that are not whole, by their bits.
     numbers: Mutex<HashMap<u64, Arc<str>>>,
+    /// What may still be walked through.
+    meter: Arc<Meter>,
 }
 
 impl Object for Facts {
@@ -120,6 +124,7 @@ impl Facts {
             undefined: AtomicU32::new(0),
             printing: AtomicU8::new(0),
             numbers: Mutex::default(),
+            meter: Arc::default(),
         }
     }
 
@@ -136,6 +141,22 @@ impl Facts {
     /// How many undefined values were printed so far.
     pub fn undefined(&self) -> u32 {
         self.undefined.load(Ordering::Relaxed)
+    }
+
+    /// Pays for a look at this many bytes.
+    ///
+    /// # Errors
+    /// The rendering has walked through all that it may.
+    pub fn pay(&self, bytes: usize) -> Result<(), Error> {
+        self.meter.pay(bytes)
+    }
+
+    /// Whether the rendering may go on.
+    ///
+    /// # Errors
+    /// It has walked through all that it may.
+    pub fn check(&self) -> Result<(), Error> {
+        self.meter.check()
     }
 
     /// The facts of the rendering that `state` belongs to.
@@ -189,12 +210,16 @@ impl Facts {
             serde_json::Value::Number(number) => self.number(&number.to_string()),
             serde_json::Value::String(text) => Value::from(text.as_str()),
             serde_json::Value::Array(items) => {
-                Value::from(items.iter().map(|item| self.value(item)).collect::<Vec<_>>())
+                document::list(items.iter().map(|item| self.value(item)).collect(), &self.meter)
             }
-            serde_json::Value::Object(map) => {
-                Value::from_pairs(map.iter().map(|(key, value)| (key.as_str(), self.value(value))))
-            }
+            serde_json::Value::Object(map) => self.mapping(map),
         }
+    }
+
+    /// A mapping of a document.
+    pub fn mapping(&self, map: &serde_json::Map<String, serde_json::Value>) -> Value {
+        let entries = map.iter().map(|(key, value)| (Arc::from(key.as_str()), self.value(value)));
+        document::mapping(entries.collect(), &self.meter)
     }
 
     /// What a value prints, and what it was.
@@ -233,6 +258,7 @@ impl Facts {
         if out.len() > OUTPUT_MAX {
             return Err(too_long());
         }
+        self.pay(value.as_str().map_or(0, str::len))?;
         let Some(depth) = depth.checked_sub(1) else {
             let detail = format!("a list or mapping nested deeper than {NESTING_MAX} levels can't be printed");
             return Err(Error::new(ErrorKind::InvalidOperation, detail));
@@ -315,7 +341,7 @@ pub(crate) fn render(
     let mut sink = Sink { facts, pieces: Vec::new(), room: OUTPUT_MAX };
     let rendered = template.render_captured_to(root(context, facts), &mut sink);
     match rendered {
-        Ok(_) => Ok(sink.pieces),
+        Ok(_) => facts.check().map(|()| sink.pieces),
         Err(error) if error.kind() == ErrorKind::WriteFailure => Err(too_long()),
         Err(error) => Err(error),
     }
@@ -323,8 +349,7 @@ pub(crate) fn render(
 
 /// The context as MiniJinja takes it.
 pub(crate) fn root(context: &[(String, Value)], facts: &Arc<Facts>) -> Value {
-    let pairs = context.iter().map(|(name, value)| (name.as_str(), value.clone()));
-    Value::from_pairs(pairs.chain([(FACTS, Value::from_dyn_object(facts.clone()))]))
+    Names::value(context, (FACTS, Value::from_dyn_object(facts.clone())), &facts.meter)
 }
 
 /// Takes the output in: each write while a value is being printed is that value, any other is the template's text.

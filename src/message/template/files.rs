@@ -7,6 +7,7 @@ use minijinja::Environment;
 
 use crate::delivery::Severity;
 use crate::message::template::engine::{self, Mode};
+use crate::message::template::misread;
 use crate::message::template::native::ROWS;
 use crate::message::template::scan::{self, Found, Partials, Scan};
 use crate::message::template::source::{self, Source};
@@ -222,6 +223,7 @@ impl Folder {
         for name in [format!("{stem}.md"), stem.to_owned()] {
             self.add(&name, Source::rest(file, 0), &mut own);
         }
+        misread::body(&Source::rest(file, 0), &mut own);
         own.sort();
         problems.extend(own);
     }
@@ -238,11 +240,15 @@ impl Folder {
             }
             None => {
                 never_ends(file, problems);
+                misread::first_line(file, &KEYS, problems);
                 file.text.len() - file.text.trim_start_matches('\u{feff}').len()
             }
         };
         written.body = format!("{name}.md");
-        self.add(&written.body, Source::rest(file, body), problems);
+        let source = Source::rest(file, body);
+        misread::fences(&source, &KEYS, problems);
+        misread::body(&source, problems);
+        self.add(&written.body, source, problems);
         written.broken = problems.count().0 > before;
         self.messages.insert(name.to_owned(), written);
     }
@@ -252,7 +258,9 @@ impl Folder {
         let mut scalar = |folder: &mut Self, key: &'static str, problems: &mut Problems| {
             let (text, node) = keys.text(key, problems)?;
             let template = format!("{name}.md {key}");
-            folder.add(&template, Source::scalar(&node.place, &text), problems);
+            let source = Source::scalar(&node.place, &text);
+            misread::dollars(&source, problems);
+            folder.add(&template, source, problems);
             Some(template)
         };
         let [title, severity, link, _, image] = KEYS;
@@ -364,28 +372,33 @@ fn literal_severity(source: &Source, problems: &mut Problems) -> bool {
 
 /// Reports a front matter that begins and never ends: all of it would stand in the message.
 fn never_ends(file: &Arc<File>, problems: &mut Problems) {
-    let bom = file.text.len() - file.text.trim_start_matches('\u{feff}').len();
-    let first = file.text.get(bom..).and_then(|text| text.lines().next()).unwrap_or_default();
-    if first.trim_end() == "---" {
+    if let Some(at) = fence(&file.text) {
         problems.push(
             Problem::error("front-matter", "the front matter is never closed")
-                .at(&Location::new(file, bom..bom + 3))
+                .at(&Location::new(file, at..at + 3))
                 .hint("end it with another line `---`; for a rule across the message write `***`"),
         );
     }
 }
 
-/// Where the front matter's YAML ends and where the body begins, if there is a front matter: a first line `---` and a later
-/// one.
-fn front_matter(text: &str) -> Option<(usize, usize)> {
-    let bom = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let mut at = bom;
-    for (nth, line) in text.get(bom..)?.split_inclusive('\n').enumerate() {
-        let fence = line.trim_end() == "---";
-        if nth == 0 && !fence {
-            return None;
+/// Where the text begins with a line `---`, empty lines and a byte order mark aside.
+fn fence(text: &str) -> Option<usize> {
+    let mut at = text.len() - text.trim_start_matches('\u{feff}').len();
+    for line in text.get(at..)?.split_inclusive('\n') {
+        match line.trim() {
+            "" => at += line.len(),
+            _ => return (line.trim_end() == "---").then_some(at),
         }
-        if nth > 0 && fence {
+    }
+    None
+}
+
+/// Where the front matter's YAML ends and where the body begins, if there is a front matter: a line `---` before all else,
+/// and a later one.
+fn front_matter(text: &str) -> Option<(usize, usize)> {
+    let mut at = fence(text)?;
+    for (nth, line) in text.get(at..)?.split_inclusive('\n').enumerate() {
+        if nth > 0 && line.trim_end() == "---" {
             return Some((at, at + line.len()));
         }
         at += line.len();

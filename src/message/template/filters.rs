@@ -449,7 +449,9 @@ fn join(
             Some(attribute) => item.get_attr(attribute)?,
             None => item,
         };
-        text.push_str(&facts.printed(&item)?.0);
+        let printed = facts.printed(&item)?.0;
+        facts.pay(printed.len())?;
+        text.push_str(&printed);
         if text.len() > OUTPUT_MAX || nth > OUTPUT_MAX {
             return Err(too_long());
         }
@@ -463,6 +465,7 @@ fn replace(state: &State<'_, '_>, value: &Value, from: &Value, to: &Value) -> Re
     }
     let facts = Facts::of(state)?;
     let (text, from, to) = (facts.printed(value)?.0, facts.printed(from)?.0, facts.printed(to)?.0);
+    facts.pay(text.len())?;
     let found = if from.is_empty() { text.chars().count() + 1 } else { text.matches(from.as_str()).count() };
     if found.saturating_mul(to.len()).saturating_add(text.len()) > OUTPUT_MAX {
         return Err(too_long());

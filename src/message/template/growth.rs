@@ -5,11 +5,15 @@
 //! event and of its own text, never what the template itself has built before; so it is no larger than the text that
 //! builds it times the event. `+` and `*` are taken where one side is plainly a number or a text, so that no list is
 //! joined with a list; `~`, which would write out a list of any size, is not taken at all.
+//!
+//! MiniJinja has no hook for it: nothing of ours runs where a list is written out or kept in a namespace, a comparison walks
+//! through what is nested without charging for it, and dropping a list that is nested deep enough overflows the stack.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::message::template::scan::{Found, KEYWORDS, Token, Tokens};
+use crate::message::template::names::KEYWORDS;
+use crate::message::template::scan::{Found, Token, Tokens};
 
 /// Filters that give a number or a text, or fail.
 const SCALAR: [&str; 21] = [

@@ -26,10 +26,13 @@ pub mod branches;
 mod check;
 pub mod context;
 mod default;
+mod document;
 pub(crate) mod engine;
 mod files;
 pub mod filters;
 mod growth;
+mod misread;
+pub mod names;
 pub mod native;
 pub mod scan;
 mod source;
@@ -114,22 +117,35 @@ impl Templates {
             Ok(made) => made,
             Err(reason) => (default::instead(context, &reason), Some(reason)),
         };
-        if let Some(severity) = context.severity {
-            // Each held message has said already how much it matters.
-            let least = if context.parts.is_empty() { severity } else { message.severity };
-            message.severity = severity.max(least);
-        }
+        finish(&mut message, context);
         let mut replaced = None;
-        match (context.died, say, native) {
-            // A format of the channel's own would not say that this stands in for another delivery.
-            (Some(died), ..) => message.body.insert(0, died_note(died)),
-            (None, Say::Message(name), Some((channel, ending))) => match run.native(name, channel, ending) {
+        // A format of the channel's own would not say that this stands in for another delivery.
+        if let (None, Say::Message(name), Some((channel, ending))) = (context.died, say, native) {
+            match run.native(name, channel, ending) {
                 Ok(native) => replaced = native,
                 Err(reason) => problem = problem.or(Some(reason)),
-            },
-            _ => {}
+            }
         }
         Rendered { message, native: replaced, problem, undefined: run.facts.undefined() }
+    }
+
+    /// The default message in the place of one that was not rendered, for this reason.
+    pub fn stand_in(&self, context: &Context<'_>, reason: &str) -> Rendered {
+        let mut message = default::instead(context, reason);
+        finish(&mut message, context);
+        Rendered { message, native: None, problem: Some(reason.to_owned()), undefined: 0 }
+    }
+}
+
+/// What the action and the delivery say of any message.
+fn finish(message: &mut Message, context: &Context<'_>) {
+    if let Some(severity) = context.severity {
+        // Each held message has said already how much it matters.
+        let least = if context.parts.is_empty() { severity } else { message.severity };
+        message.severity = severity.max(least);
+    }
+    if let Some(died) = context.died {
+        message.body.insert(0, died_note(died));
     }
 }
 

@@ -11,98 +11,12 @@ use minijinja::value::{Rest, Value};
 use crate::message::template::engine::REMOVED_FILTERS;
 use crate::message::template::filters::FILTERS;
 use crate::message::template::growth;
+use crate::message::template::names::{BUILTIN_FILTERS, FUNCTIONS, KEYWORDS, OTHERS_FILTERS, TESTS};
 use crate::message::text;
 use crate::problem::{Problem, nearest};
 
 /// The most mistakes of one kind that are told of one template.
 const TOLD_MAX: usize = 100;
-
-/// MiniJinja's own filters that templates have.
-pub const BUILTIN_FILTERS: [&str; 42] = [
-    "abs",
-    "attr",
-    "batch",
-    "bool",
-    "capitalize",
-    "count",
-    "d",
-    "default",
-    "dictsort",
-    "first",
-    "float",
-    "format",
-    "groupby",
-    "indent",
-    "int",
-    "items",
-    "join",
-    "last",
-    "length",
-    "lines",
-    "list",
-    "lower",
-    "map",
-    "max",
-    "min",
-    "reject",
-    "rejectattr",
-    "replace",
-    "reverse",
-    "round",
-    "select",
-    "selectattr",
-    "slice",
-    "sort",
-    "split",
-    "string",
-    "title",
-    "tojson",
-    "trim",
-    "unique",
-    "upper",
-    "zip",
-];
-
-/// MiniJinja's own tests that templates have, those with a name.
-pub const TESTS: [&str; 34] = [
-    "boolean",
-    "defined",
-    "divisibleby",
-    "endingwith",
-    "eq",
-    "equalto",
-    "even",
-    "false",
-    "filter",
-    "float",
-    "ge",
-    "greaterthan",
-    "gt",
-    "in",
-    "int",
-    "integer",
-    "iterable",
-    "le",
-    "lessthan",
-    "lower",
-    "lt",
-    "mapping",
-    "ne",
-    "none",
-    "number",
-    "odd",
-    "sameas",
-    "sequence",
-    "startingwith",
-    "string",
-    "test",
-    "true",
-    "undefined",
-    "upper",
-];
-
-/// MiniJinja's own functions that templates have.
-pub const FUNCTIONS: [&str; 6] = ["range", "dict", "namespace", "loop", "super", "caller"];
 
 /// A word at its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -280,32 +194,6 @@ fn string_len(text: &str, quote: char) -> usize {
 /// Tags that go on until a tag of their own ends them.
 const BLOCKS: [&str; 9] = ["if", "for", "with", "set", "filter", "macro", "call", "block", "autoescape"];
 
-/// Words of the language, no names.
-pub(super) const KEYWORDS: [&str; 22] = [
-    "and",
-    "or",
-    "not",
-    "in",
-    "is",
-    "if",
-    "else",
-    "elif",
-    "true",
-    "false",
-    "none",
-    "True",
-    "False",
-    "None",
-    "for",
-    "recursive",
-    "set",
-    "with",
-    "as",
-    "import",
-    "ignore",
-    "missing",
-];
-
 impl Scan {
     /// Remembers what begins and never ends; gives where the text goes on.
     fn never_closed(&mut self, sign: &str, at: usize, end: usize) -> usize {
@@ -471,9 +359,12 @@ impl Scan {
         }
         let filters: Vec<&str> = FILTERS.iter().map(|filter| filter.name).chain(BUILTIN_FILTERS).collect();
         for word in self.filters.iter().filter(|word| !filters.contains(&word.text.as_str())).take(TOLD_MAX) {
-            let removed = REMOVED_FILTERS.iter().find(|(name, _)| *name == word.text);
-            found.push(match removed {
-                Some((_, hint)) => Found { hint: Some((*hint).to_owned()), ..unknown("filter", word, &[]) },
+            let removed =
+                REMOVED_FILTERS.iter().find(|(name, _)| *name == word.text).map(|(_, hint)| (*hint).to_owned());
+            let others = OTHERS_FILTERS.iter().find(|(name, _)| word.text.eq_ignore_ascii_case(name));
+            let others = others.map(|(_, ours)| format!("did you mean `{ours}`?"));
+            found.push(match removed.or(others) {
+                Some(hint) => Found { hint: Some(hint), ..unknown("filter", word, &[]) },
                 None => unknown("filter", word, &filters),
             });
         }

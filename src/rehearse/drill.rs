@@ -3,14 +3,16 @@
 //! No store knows of it: it waits for no hours, no rate and no mute, is never sent again, and mentions nobody. What it
 //! raised where things are closed (an incident, a thread) is closed at once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::show::{self, How, Wanted};
 use crate::channels::wire::Transport;
 use crate::channels::{Request, Verdict};
 use crate::config::Snapshot;
-use crate::delivery::{Act, Outcome, Receipt};
+use crate::config::prepare::{Job, Prepared, prepare, prepare_with};
+use crate::delivery::{Act, Lane, Outcome};
 use crate::message::{Block, Inline, Rendered};
+use crate::rehearse::show::{self, Wanted};
 
 /// What a destination made of it.
 #[derive(Debug)]
@@ -24,14 +26,25 @@ pub struct Drilled {
 }
 
 /// Sends it. `wanted.event` should have an id of its own: what is raised is known by it.
-pub async fn drill(base: &Snapshot, wanted: &Wanted<'_>, wire: &dyn Transport) -> Drilled {
-    let rendered = marked(show::rendered(base, wanted), wanted);
-    let sent = attempt(base, wanted, &rendered, wire, Act::Open, None).await;
-    let closes = sent.outcome == Outcome::Delivered && wanted.destination.channel.closes();
-    let closed = match (closes, &sent.receipt) {
-        (true, receipt) => Some(attempt(base, wanted, &rendered, wire, Act::Close, receipt.as_ref()).await),
-        (false, _) => None,
+pub async fn drill(base: &Arc<Snapshot>, wanted: &Wanted<'_>, wire: &dyn Transport) -> Drilled {
+    let mut job = match show::at_once(base, wanted) {
+        Ok(job) => job,
+        Err(answer) => return Drilled { outcome: Outcome::Permanent, answer, closed: None },
     };
+    let planned = &mut job.claim.delivery.planned;
+    planned.assignment.mention.clear();
+    planned.lane = Some(Lane(format!("drill_{}", wanted.event.id)));
+    let prepared = prepare_with(&job, |rendered| marked(rendered, wanted));
+    let rendered = serde_json::to_string(&prepared.rendered).unwrap_or_default();
+    let sent = attempt(&job, prepared, wire).await;
+    let closes = sent.outcome == Outcome::Delivered && job.destination.channel.closes();
+    let mut closed = None;
+    if closes {
+        job.claim.receipt = sent.receipt;
+        job.claim.delivery.message = Some(rendered);
+        job.claim.delivery.planned.act = Act::Close;
+        closed = Some(attempt(&job, prepare(&job), wire).await);
+    }
     Drilled { outcome: sent.outcome, answer: sent.reason, closed }
 }
 
@@ -47,22 +60,13 @@ fn marked(rendered: Rendered, wanted: &Wanted<'_>) -> Rendered {
     Rendered { message, native: None, ..rendered }
 }
 
-async fn attempt(
-    base: &Snapshot,
-    wanted: &Wanted<'_>,
-    rendered: &Rendered,
-    wire: &dyn Transport,
-    act: Act,
-    receipt: Option<&Receipt>,
-) -> Verdict {
-    let destination = &wanted.destination;
-    let lane = format!("drill_{}", wanted.event.id);
-    let how = How { act, mentions: &[], lane: Some(&lane), receipt };
-    let request = match show::compose(base, wanted, rendered, &how) {
+async fn attempt(job: &Job, prepared: Prepared, wire: &dyn Transport) -> Verdict {
+    let request = match prepared.request {
         Ok(Request::Nothing) => return Verdict::new(Outcome::Delivered, "nothing needs sending"),
         Ok(request) => request,
         Err(reason) => return Verdict::new(Outcome::Permanent, reason),
     };
+    let destination = &job.destination;
     let deadline = Duration::try_from(destination.timeout).unwrap_or(Duration::from_secs(10));
     let reply = wire.send(&destination.name, &request, deadline).await;
     destination.channel.verdict(&reply.redacted(&destination.channel.secrets()))

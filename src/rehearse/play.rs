@@ -15,13 +15,13 @@ use crate::delivery::Act;
 use crate::event::Event;
 use crate::message::plain;
 use crate::problem::{File, Location, Problems};
+use crate::rehearse::cover::Coverage;
+use crate::rehearse::{Rehearsal, Sent, Stage, Stuck};
 use crate::rules::trial::{Body, Failed, Fault, Known, ReadFile, Said, Test, What, compare};
 use crate::rules::{RuleSet, trial};
 use crate::secret::Secret;
 use crate::source;
 use crate::source::{Outgoing, Request, Source, presets, samples};
-use crate::steps::rehearse::cover::Coverage;
-use crate::steps::rehearse::{Rehearsal, Sent, Stage, Stuck};
 
 /// What signs a test's events. Every scheme can use it, and it opens nothing.
 const SECRET: &str = "whsec_dGhpcyBzaWducyBldmVudHMgdGhhdCBuZXZlciBsZWF2ZSBoZXJl";

@@ -2,9 +2,10 @@
 //!
 //! What `test` and `backtest` believe in: there is no second evaluator. An event goes through its source's signature,
 //! the inbox, `plan::step` and `dispatch`, as it does in a server, and moving the clock stops at every moment at which a
-//! server would have woken up. Two things differ, since nobody is there to answer: whether a destination took a message
-//! is said by the rehearsal and not by its channel, and rates are left out, because they delay messages by seconds and
-//! change none, and what a test says would depend on them.
+//! server would have woken up. Two things differ. Nobody is there to answer: the wire answers as each channel says that its
+//! service does, or not at all where a destination is told to fail; so receipts, and with them threads, edits and closes,
+//! are those of the channel. And rates are left out, because they delay messages by seconds and change none, and what a
+//! test says would depend on them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::channels::wire::Transport;
-use crate::channels::{Channel, HttpRequest, Kind, Reply, Request, Sending, Verdict};
+use crate::channels::{Channel, Endpoint, HttpRequest, Kind, Reply, Request, Sending, Verdict, no_mention};
 use crate::clock::{Clock, VirtualClock, plus};
 use crate::config::{Destination, Snapshot};
 use crate::delivery::{Act, Delivery, DeliveryId, Outcome, Receipt, Say, State};
@@ -26,6 +27,7 @@ use crate::pace::{Limits, Retry};
 use crate::problem::{File, Location};
 use crate::rules::{Rule, RuleSet};
 use crate::secret::Secret;
+use crate::steps::render::Renderer;
 use crate::steps::{Live, StepResult, dispatch, plan};
 use crate::store::{DeliveryFilter, EventFilter};
 use crate::{channels, store};
@@ -43,6 +45,8 @@ const TURNS_MAX: u64 = 20_000;
 const PRUNE_EVERY: SignedDuration = SignedDuration::from_hours(24);
 /// How much is taken in one go.
 const PRUNE_STEP: usize = 500;
+/// All at once.
+const NO_LIMITS: Limits = Limits { spacing: None, burst: 1, concurrency: u32::MAX };
 
 /// What rehearsals share: a snapshot whose destinations record.
 #[derive(Debug)]
@@ -58,7 +62,7 @@ impl Stage {
     /// names becomes one that takes everything.
     pub fn new(base: Snapshot) -> Self {
         let mut destinations: BTreeMap<String, Arc<Destination>> =
-            base.destinations.values().map(|real| (real.name.clone(), Arc::new(recording(real.clone())))).collect();
+            base.destinations.values().map(|real| (real.name.clone(), Arc::new(unhurried(real)))).collect();
         if destinations.is_empty() {
             let named = base.rules.iter().flat_map(|rules| rules.destinations()).map(|to| to.value.clone());
             let named: BTreeSet<String> = named.collect();
@@ -111,8 +115,9 @@ impl Stage {
         };
         let store = store::open(&(self.store)(), Path::new("")).await?;
         let clock = VirtualClock::new(start);
-        let wire = Arc::new(Recorder::default());
-        let live = Live::new(store, Arc::new(snapshot), Arc::new(clock.clone()), wire.clone(), seed);
+        let wire = Arc::new(Recorder::new(self.destinations.clone()));
+        let mut live = Live::new(store, Arc::new(snapshot), Arc::new(clock.clone()), wire.clone(), seed);
+        live.renderer = Renderer::inline();
         Ok(Rehearsal {
             live,
             clock,
@@ -126,19 +131,19 @@ impl Stage {
     }
 }
 
-/// A destination that sends nothing, and composes what it would send all the same: what can't be composed is dead.
-fn recording(real: Arc<Destination>) -> Destination {
+/// A destination without a rate: only what is composed and answered counts.
+fn unhurried(real: &Destination) -> Destination {
     Destination {
         name: real.name.clone(),
         kind: real.kind,
         retry: real.retry,
-        limits: unhurried(),
+        limits: NO_LIMITS,
         timeout: real.timeout,
         hours: real.hours.clone(),
         fallback: real.fallback.clone(),
         mentions: real.mentions.clone(),
         place: real.place.clone(),
-        channel: Box::new(Recording(real)),
+        channel: real.channel.clone(),
     }
 }
 
@@ -148,53 +153,15 @@ fn neutral(name: String) -> Option<Destination> {
     Some(Destination {
         name,
         kind,
-        channel: Box::new(Neutral),
+        channel: Arc::new(Neutral),
         retry: Retry::default(),
-        limits: unhurried(),
+        limits: NO_LIMITS,
         timeout: SignedDuration::from_secs(10),
         hours: None,
         fallback: Vec::new(),
         mentions: BTreeMap::new(),
         place: Location::new(&File::new("fanfare.yaml", ""), 0..0),
     })
-}
-
-fn unhurried() -> Limits {
-    Limits { spacing: None, burst: 1, concurrency: u32::MAX }
-}
-
-/// A configured channel whose answers are the rehearsal's: it composes as ever.
-#[derive(Debug)]
-struct Recording(Arc<Destination>);
-
-impl Channel for Recording {
-    fn compose(&self, sending: &Sending<'_>) -> Result<Request, String> {
-        self.0.channel.compose(sending)
-    }
-
-    fn verdict(&self, reply: &Reply) -> Verdict {
-        said(reply)
-    }
-
-    fn closes(&self) -> bool {
-        self.0.channel.closes()
-    }
-
-    fn goes_alone(&self) -> bool {
-        self.0.channel.goes_alone()
-    }
-
-    fn secrets(&self) -> Vec<Secret> {
-        self.0.channel.secrets()
-    }
-
-    fn address(&self) -> String {
-        self.0.channel.address()
-    }
-
-    fn names(&self) -> Vec<(String, Location)> {
-        self.0.channel.names()
-    }
 }
 
 /// A channel of no kind, that can change what it sent.
@@ -212,11 +179,30 @@ impl Channel for Neutral {
     }
 
     fn verdict(&self, reply: &Reply) -> Verdict {
-        said(reply)
+        match reply {
+            Reply::NotSent(why) => Verdict::new(Outcome::Temporary, why.clone()),
+            _ => Verdict::new(Outcome::Delivered, "taken").receipt(Receipt::new()),
+        }
+    }
+
+    fn remembers(&self, _sending: &Sending<'_>) -> Option<Receipt> {
+        None
+    }
+
+    fn taken(&self, _request: &Request) -> Reply {
+        Reply::http(200, "")
     }
 
     fn closes(&self) -> bool {
         true
+    }
+
+    fn goes_alone(&self) -> bool {
+        false
+    }
+
+    fn stands_alone(&self) -> bool {
+        false
     }
 
     fn secrets(&self) -> Vec<Secret> {
@@ -226,24 +212,34 @@ impl Channel for Neutral {
     fn address(&self) -> String {
         "nowhere".into()
     }
-}
 
-/// What the rehearsal's own replies mean, whatever the channel.
-fn said(reply: &Reply) -> Verdict {
-    match reply {
-        Reply::NotSent(why) => Verdict::new(Outcome::Temporary, why.clone()),
-        _ => Verdict::new(Outcome::Delivered, "taken").receipt(Receipt::new()),
+    fn endpoints(&self) -> Vec<Endpoint> {
+        Vec::new()
+    }
+
+    fn mention(&self, id: &str) -> Result<(), String> {
+        no_mention(id)
+    }
+
+    fn names(&self) -> Vec<(String, Location)> {
+        Vec::new()
     }
 }
 
-/// The wire: takes everything, but for destinations that are told to fail, and remembers what it took last.
-#[derive(Debug, Default)]
+/// The wire: takes everything as the channel says that its service does, but for destinations that are told to fail, and
+/// remembers what it took last.
+#[derive(Debug)]
 struct Recorder {
+    destinations: BTreeMap<String, Arc<Destination>>,
     failing: Mutex<BTreeSet<String>>,
     last: Mutex<Option<Request>>,
 }
 
 impl Recorder {
+    fn new(destinations: BTreeMap<String, Arc<Destination>>) -> Self {
+        Self { destinations, failing: Mutex::default(), last: Mutex::default() }
+    }
+
     fn set(&self, destination: &str, fails: bool) {
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         if fails {
@@ -267,7 +263,10 @@ impl Transport for Recorder {
     ) -> Pin<Box<dyn Future<Output = Reply> + Send + 'a>> {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(request.clone());
         let fails = self.failing.lock().unwrap_or_else(PoisonError::into_inner).contains(destination);
-        let reply = if fails { Reply::NotSent("told to fail".into()) } else { Reply::http(200, "") };
+        let reply = match self.destinations.get(destination).filter(|_| !fails) {
+            Some(known) => known.channel.taken(request),
+            None => Reply::NotSent("told to fail".into()),
+        };
         Box::pin(std::future::ready(reply))
     }
 }

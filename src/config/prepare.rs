@@ -1,0 +1,261 @@
+//! From a planned delivery to the bytes: what is in force, applied to it. Nothing is sent.
+//!
+//! The one place where a message's context and a channel's [`Sending`] are put together. Dispatch, `preview`, `drill` and
+//! `test` come this way, and `check` takes its contexts from here, so what authors see is what is sent.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value, json};
+
+use crate::channels::{Form, Request, Sending};
+use crate::config::{Destination, Settings, Snapshot};
+use crate::delivery::{Assignment, Receipt, Say};
+use crate::event::{Event, HOP_HEADER, Seq};
+use crate::message::{Context, Rendered};
+use crate::rules::RuleSet;
+use crate::secret::Secret;
+use crate::store::Claim;
+use crate::store::life::SETTLED;
+
+/// One delivery, with all that decides what is sent.
+#[derive(Debug)]
+pub struct Job {
+    /// What is in force.
+    pub snapshot: Arc<Snapshot>,
+    /// Where it goes.
+    pub destination: Arc<Destination>,
+    /// The delivery, and what is remembered of its lane.
+    pub claim: Claim,
+    /// What it is about.
+    pub event: Event,
+    /// When this attempt begins.
+    pub at: Timestamp,
+    /// The other events that it tells of.
+    others: Vec<(Seq, Event)>,
+    /// How many of its held messages have been rendered.
+    done: AtomicUsize,
+}
+
+/// What would be sent.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The message.
+    pub rendered: Rendered,
+    /// Whether an earlier attempt rendered it.
+    pub was_kept: bool,
+    /// The bytes, and where to; `Err` says what keeps the channel from composing it, now and later.
+    pub request: Result<Request, String>,
+    /// What the channel remembers of it once it is delivered, where the answer says nothing of that.
+    pub remembers: Option<Receipt>,
+}
+
+impl Job {
+    /// The job of a claim. `events` are those that its assignment names, and maybe more.
+    ///
+    /// # Errors
+    /// The event that it is about is not among them: retention took it.
+    pub fn new(
+        snapshot: Arc<Snapshot>,
+        destination: Arc<Destination>,
+        claim: Claim,
+        mut events: Vec<(Seq, Event)>,
+        at: Timestamp,
+    ) -> Result<Self, String> {
+        let about = claim.delivery.planned.assignment.event;
+        let Some(found) = events.iter().position(|(seq, _)| *seq == about) else {
+            return Err("the event was removed by retention before this could be sent".into());
+        };
+        let (_, event) = events.swap_remove(found);
+        Ok(Self { snapshot, destination, claim, event, at, others: events, done: AtomicUsize::new(0) })
+    }
+
+    fn assignment(&self) -> &Assignment {
+        &self.claim.delivery.planned.assignment
+    }
+
+    /// Where the words come from: of each held message that it tells of, and its own.
+    pub fn says(&self) -> impl Iterator<Item = &Say> {
+        let parts = self.assignment().parts.iter().map(|part| &part.assignment.say);
+        parts.chain([&self.assignment().say])
+    }
+
+    /// Whose words are being rendered.
+    pub fn is_at(&self) -> &Say {
+        self.says().nth(self.done.load(Ordering::Relaxed)).unwrap_or(&self.assignment().say)
+    }
+
+    fn find(&self, seq: Seq) -> Option<&Event> {
+        if seq == self.assignment().event {
+            return Some(&self.event);
+        }
+        self.others.iter().find(|(at, _)| *at == seq).map(|(_, event)| event)
+    }
+
+    /// The context of an assignment of this job: its own, or of a message that it tells of.
+    fn context<'a>(&'a self, rule: &'a str, assignment: &'a Assignment, event: &'a Event) -> Context<'a> {
+        let events = assignment.events.iter().filter_map(|seq| self.find(*seq)).collect();
+        let rules = self.snapshot.rules.as_deref();
+        let found = rules.and_then(|rules| rules.rules.iter().find(|candidate| candidate.name.value == rule));
+        let description = found.and_then(|rule| rule.description.as_deref());
+        let spoken = Spoken { rule, description, assignment, event, events };
+        context(rules, &self.snapshot.settings, spoken, self.at)
+    }
+
+    fn own_context(&self) -> Context<'_> {
+        self.context(&self.claim.delivery.planned.rule, self.assignment(), &self.event)
+    }
+
+    /// The message as an earlier attempt rendered it: every attempt says the same.
+    fn kept(&self) -> Option<Rendered> {
+        self.claim.delivery.message.as_deref().and_then(|text| serde_json::from_str(text).ok())
+    }
+
+    /// The marks of the recipients that earlier attempts are done with.
+    pub fn settled(&self) -> Vec<String> {
+        let kept = self.claim.delivery.message.as_deref();
+        let kept: Option<Value> = kept.and_then(|text| serde_json::from_str(text).ok());
+        kept.and_then(|mut kept| serde_json::from_value(kept.get_mut(SETTLED)?.take()).ok()).unwrap_or_default()
+    }
+
+    fn render(&self) -> Rendered {
+        let templates = &self.snapshot.templates;
+        let mut context = self.own_context();
+        let mut failed = None;
+        for part in &self.assignment().parts {
+            if let Some(event) = self.find(part.assignment.event) {
+                let alone = self.context(&part.rule, &part.assignment, event);
+                let (told, problem) = templates.told(&part.assignment.say, &alone, part.reminder);
+                context.parts.push(told);
+                failed = failed.or(problem);
+            }
+            self.done.fetch_add(1, Ordering::Relaxed);
+        }
+        let kind = self.destination.kind;
+        let native = kind.native.map(|ending| (kind.name, ending));
+        let mut rendered = templates.render(&self.assignment().say, &context, native);
+        rendered.problem = rendered.problem.or(failed);
+        rendered
+    }
+
+    /// What would be sent with the default message, which says why, in place of the one that was asked for.
+    pub fn stand_in(&self, reason: &str) -> Prepared {
+        let rendered = self.snapshot.templates.stand_in(&self.own_context(), reason);
+        self.compose(rendered, false)
+    }
+
+    /// What the channel makes of a message.
+    fn compose(&self, rendered: Rendered, was_kept: bool) -> Prepared {
+        let Claim { delivery, receipt, .. } = &self.claim;
+        let planned = &delivery.planned;
+        let names = planned.assignment.mention.iter();
+        let mentions: Vec<String> = names.filter_map(|name| self.destination.mentions.get(name).cloned()).collect();
+        let sending = Sending {
+            id: &planned.id,
+            at: self.at,
+            planned: delivery.created,
+            act: planned.act,
+            form: if delivery.plain { Form::Plain } else { Form::Rich },
+            rendered: &rendered,
+            rule: &planned.rule,
+            event: &event_json(&self.event),
+            root: &self.event.root(),
+            context: &self.reads(),
+            mentions: &mentions,
+            lane: planned.lane.as_ref().map(|lane| lane.0.as_str()),
+            receipt: receipt.as_ref(),
+            settled: &self.settled(),
+        };
+        let mut request = self.destination.channel.compose(&sending);
+        if let Ok(Request::Http(request)) = &mut request {
+            // Should it come back to a Fanfare, by whatever ways, the circle ends there.
+            request.headers.push((HOP_HEADER.into(), Secret::new(self.event.hops().saturating_add(1).to_string())));
+        }
+        let remembers = self.destination.channel.remembers(&sending);
+        Prepared { request, remembers, was_kept, rendered }
+    }
+
+    /// What templated addresses may name beyond the event.
+    fn reads(&self) -> Map<String, Value> {
+        let planned = &self.claim.delivery.planned;
+        let rules = self.snapshot.rules.as_deref();
+        let mut reads = rules.map(|rules| rules.names_in(&self.event)).unwrap_or_default();
+        reads.insert("rule".into(), json!({"name": planned.rule}));
+        reads.insert("with".into(), Value::Object(planned.assignment.with.clone()));
+        reads.insert("data".into(), self.event.data().clone());
+        reads.insert("event".into(), event_json(&self.event));
+        if let Some(case) = &planned.assignment.case {
+            reads.insert("case".into(), serde_json::to_value(case).unwrap_or_default());
+        }
+        reads
+    }
+}
+
+/// Renders, unless an earlier attempt did, and composes.
+pub fn prepare(job: &Job) -> Prepared {
+    match job.kept() {
+        Some(rendered) => job.compose(rendered, true),
+        None => job.compose(job.render(), false),
+    }
+}
+
+/// The same with a change to the message between the two, such as a drill's mark.
+pub fn prepare_with(job: &Job, change: impl FnOnce(Rendered) -> Rendered) -> Prepared {
+    job.compose(change(job.render()), false)
+}
+
+/// What is said, by whom, of what.
+#[derive(Debug)]
+pub struct Spoken<'a> {
+    /// The rule's name.
+    pub rule: &'a str,
+    /// The rule's description.
+    pub description: Option<&'a str>,
+    /// What is to be said.
+    pub assignment: &'a Assignment,
+    /// What it is about.
+    pub event: &'a Event,
+    /// A digest's events, oldest first.
+    pub events: Vec<&'a Event>,
+}
+
+/// All that a message may speak of, but for the held messages that a summary tells of.
+pub fn context<'a>(
+    rules: Option<&'a RuleSet>,
+    settings: &'a Settings,
+    spoken: Spoken<'a>,
+    now: Timestamp,
+) -> Context<'a> {
+    let Spoken { rule, description, assignment, event, events } = spoken;
+    Context {
+        event,
+        events,
+        more: assignment.more,
+        suppressed: assignment.suppressed,
+        parts: Vec::new(),
+        names: rules.map(|rules| rules.names_in(event)).unwrap_or_default(),
+        case: assignment.case.clone(),
+        rule,
+        rule_description: description,
+        with: assignment.with.clone(),
+        severity: assignment.severity,
+        died: assignment.died.as_deref(),
+        now,
+        zone: settings.timezone.clone().unwrap_or(TimeZone::UTC),
+        admin_url: settings.admin_url.as_deref(),
+    }
+}
+
+/// The event as channels send it on.
+pub fn event_json(event: &Event) -> Value {
+    json!({
+        "source": &*event.source,
+        "id": event.id,
+        "type": &*event.kind,
+        "created": event.created.to_string(),
+        "received": event.received.to_string(),
+        "body": event.body,
+    })
+}
