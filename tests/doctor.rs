@@ -165,7 +165,7 @@ async fn the_doctor_finds_what_is_wrong_and_ends_with_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_doctor_tells_of_dead_deliveries_and_of_what_the_destination_answered() {
     let peer = HttpPeer::start().await;
-    peer.always(Answer::status(403));
+    peer.always(Answer::status(410));
     let folder = folder(&peer.url("/ledger"), "");
     let process = Process::start(folder.path()).await;
     assert_eq!(send(process.webhooks, "evt_1").await.status, 200);
@@ -177,7 +177,7 @@ async fn the_doctor_tells_of_dead_deliveries_and_of_what_the_destination_answere
     for is_running in [true, false] {
         let (code, findings) = doctor(folder.path(), &[]).await;
         let says = found(&findings, "deliveries ledger")["says"].as_str().unwrap().to_owned();
-        assert!(code == 1 && says.contains("dead") && says.contains("403"), "{is_running}: {says}");
+        assert!(code == 1 && says.contains("dead") && says.contains("410"), "{is_running}: {says}");
         if is_running {
             process.signal("TERM");
         }

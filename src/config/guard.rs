@@ -73,6 +73,7 @@ const DESTINATION: &[(&str, Show)] = &[
     ("thread_id", All),
     ("username", All),
     ("smtp", Nothing),
+    ("helo", All),
     ("from", All),
     ("to", All),
     ("cc", All),

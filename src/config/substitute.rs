@@ -85,11 +85,11 @@ pub fn substitute(
     found: &mut Found,
     problems: &mut Problems,
 ) -> Node {
-    if let Some(name) = node.scalar().and_then(shell_variable) {
+    if node.scalar().and_then(shell_variable).is_some() {
         problems.push(
             Problem::warning("looks-like-variable", "this is no reference to a variable here, and stays as it is")
                 .at(&node.place)
-                .hint(format!("write `${{env:{name}}}`")),
+                .hint("write `${env:NAME}`"),
         );
     }
     let kind = match &node.kind {

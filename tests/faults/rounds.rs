@@ -129,7 +129,7 @@ async fn what_the_process_dies_of_again_and_again_is_found_and_parked_and_all_ot
     assert_eq!(why[0].outcome, "parked", "{why:?}");
     assert!(why[0].note.contains("the process ended each time"), "{}", why[0].note);
     let own = store.list_events(&EventFilter { source: Some("fanfare".into()), limit: 10, ..EventFilter::default() });
-    assert!(own.await.unwrap().iter().any(|(_, event)| event.data()["entry"] == seq), "it is told");
+    assert!(own.await.unwrap().iter().any(|(_, event)| event.clone().read().data()["entry"] == seq), "it is told");
     assert_eq!(store.docs("planning", "", 1).await.unwrap(), [], "the mark is gone");
 }
 

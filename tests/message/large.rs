@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{context, event, templates};
 
 /// A debug build on a busy machine: many times what is promised.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs it, and says how long it took.
 fn soon<T>(what: &str, work: impl FnOnce() -> T) -> T {

@@ -163,7 +163,7 @@ impl Ledger {
 
     /// An event stands in the inbox.
     pub fn appended(&mut self, event: &Event, seq: Seq) {
-        let id = event.body["id"].as_str().unwrap_or_default().to_owned();
+        let id = event.clone().read().body["id"].as_str().unwrap_or_default().to_owned();
         if let Some(first) = self.inbox.insert(id.clone(), seq) {
             self.violate(format!("event {id} stands in the inbox twice, at {first} and {seq}"));
         }

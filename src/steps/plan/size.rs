@@ -3,8 +3,9 @@
 //! A process that dies while it plans leaves a mark: a document that is written before a round and deleted by its commit.
 //! That costs a commit, so it is written only for the first round under a lease, and after that until a round of full
 //! size came through. Whoever takes the lease next and finds a mark plans half of what it names; where that was one
-//! entry, and two processes died of it, each thing alone; and what a third died of alone is parked. A process that finds
-//! its own name in a mark lives: the store failed it, or it lost its lease.
+//! entry, and two processes died of it, each thing alone; and what [`PARKED_AFTER`] died of is parked. A process that finds
+//! its own name in a mark lives: the store failed it, or it lost its lease. One that was only held up beyond its lease
+//! leaves a mark too, so it takes that many: a few marks in a row may be chance.
 
 use std::sync::PoisonError;
 
@@ -22,6 +23,8 @@ use crate::store::PlannerLease;
 const BATCH: usize = 1024;
 /// So many deaths on one entry, and what came due with it, and each is planned alone.
 const DEATHS_MAX: usize = 2;
+/// This many deaths on one thing, the later ones while it was planned alone, and it is parked.
+const PARKED_AFTER: usize = 6;
 /// So often alone, and still at it when its lease was lost, and it is parked.
 const LOST_MAX: u32 = 2;
 /// A round that took longer, and failed, had too many timers if it had no more than one entry.
@@ -127,7 +130,7 @@ impl Size {
         let Some(mark) = mark else { return whole };
         let deaths = mark.by.iter().filter(|by| *by != holder).count();
         let (entries, alone) = ((mark.entries / 2).max(1), deaths >= DEATHS_MAX);
-        let culprit = (mark.alone && deaths > DEATHS_MAX).then(|| mark.first.clone());
+        let culprit = (mark.alone && deaths >= PARKED_AFTER).then(|| mark.first.clone());
         Self { entries, alone, culprit, died: Some(mark), ..whole }
     }
 
