@@ -288,7 +288,7 @@ fn piece(inner: &str) -> Result<Piece<'_>, Box<Problem>> {
     let problem =
         Problem::error("substitution", format!("`${{{inner}}}` is neither `${{env:NAME}}` nor `${{file:PATH}}`"));
     if !inner.is_empty() && inner.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_') {
-        return Err(Box::new(problem.hint(format!("write `${{env:{inner}}}`"))));
+        return Err(Box::new(problem.hint("a variable is written `${env:NAME}`")));
     }
     Err(Box::new(problem.hint("a plain `${` is written `$${`")))
 }

@@ -244,7 +244,7 @@ fn an_empty_file_is_a_new_database_and_a_folder_is_none() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join(NAME)).unwrap();
         match try_open(folder.path(), "").await {
-            Err(Error::Unavailable(why)) => assert!(why.contains(NAME), "{why}"),
+            Err(Error::Unusable(why)) => assert!(why.contains(NAME) && why.contains("no regular file"), "{why}"),
             other => panic!("{:?}", other.map(drop)),
         }
     });
