@@ -1,7 +1,7 @@
 //! Whether the parts fit together: names that rules, templates and destinations use of each other.
 //!
 //! Each part reports its own mistakes; here are those that only the whole can see. What is legal and surely not meant
-//! is [`suspect`](crate::config::suspect)'s to tell.
+//! is told a layer above.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

@@ -24,6 +24,7 @@ use crate::yaml::Node;
 
 pub mod certificate;
 pub mod check;
+pub mod evidence;
 pub mod files;
 pub mod guard;
 pub mod load;
@@ -33,7 +34,6 @@ pub mod settings;
 mod placeholder;
 pub mod prepare;
 pub mod substitute;
-pub mod suspect;
 
 /// Everything in force at a time.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::config::suspect::Whole;
-use crate::config::suspect::evidence::{Origin, Seen};
+use crate::config::evidence::{Origin, Seen};
+use crate::lint::Whole;
 use crate::path::STEPS;
 use crate::problem::{Location, Problem, Problems};
 use crate::rules::Held;

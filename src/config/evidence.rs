@@ -1,7 +1,4 @@
-//! What events look like: the built-in samples, what rule tests send, and events that a store has seen.
-//!
-//! Samples stand for what a rule hears only where every sender that it may hear of is known by its preset; for any
-//! other, only events that were really seen count.
+//! What events look like: the built-in samples, what rule tests send, and events that a store has seen. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,15 +6,24 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::config::suspect::{Hearing, Past, Whole};
 use crate::event::{Event, EventId};
+use crate::planner::Case;
 use crate::problem::{File, Problems};
 use crate::rules::trial::{self, Body, Known, What};
 use crate::rules::{Name, RuleSet};
-use crate::source::{Source, presets, samples};
+use crate::source::{Source, samples};
 
 /// The source, and the preset, that samples are taken to come from where none is configured.
 pub const DEFAULT_SOURCE: &str = "jewelmusic";
+
+/// What happened before, as far as a store tells: nothing where there is none.
+#[derive(Debug, Default)]
+pub struct Past {
+    /// Some of the latest events.
+    pub events: Vec<Event>,
+    /// The open cases.
+    pub cases: Vec<Case>,
+}
 
 /// One event that is known.
 #[derive(Debug)]
@@ -53,6 +59,11 @@ impl Evidence {
         let past = past.events.iter().map(|event| (Origin::Past, event.clone()));
         let seen = |(from, event): (Origin, Event)| Seen { from, root: event.root(), event };
         Self(samples.chain(tests).chain(past).map(seen).collect())
+    }
+
+    /// All that is known.
+    pub fn iter(&self) -> impl Iterator<Item = &Seen> {
+        self.0.iter()
     }
 }
 
@@ -114,42 +125,6 @@ pub fn of_tests(tests: &[Arc<File>], rules: &RuleSet, source: &Arc<str>, now: Ti
         Some(event(source, &kind, body, now))
     };
     sends.filter_map(read).collect()
-}
-
-impl Whole<'_> {
-    /// Whether every sender that this may hear of is one whose types are known, so that samples stand for them.
-    pub(super) fn knows_senders(&self, hearing: &Hearing<'_>) -> bool {
-        let heard = |source: &&Arc<Source>| hearing.source.is_none_or(|name| name == &*source.name);
-        self.sources.values().filter(heard).all(|source| !source.preset.types.is_empty())
-    }
-
-    /// The types that the configured senders are known to send; `None` where one may send anything.
-    pub(super) fn known_types(&self) -> Option<Vec<&'static str>> {
-        let presets: Vec<_> = self.sources.values().map(|source| source.preset).collect();
-        if presets.is_empty() {
-            return presets::named(DEFAULT_SOURCE).map(|preset| preset.types.to_vec());
-        }
-        let known = presets.iter().all(|preset| !preset.types.is_empty());
-        known.then(|| presets.iter().flat_map(|preset| preset.types.iter().copied()).collect())
-    }
-
-    /// The known events that this hears of.
-    pub(super) fn heard(&self, hearing: &Hearing<'_>) -> Vec<&Seen> {
-        let knows = self.knows_senders(hearing);
-        let stands = |seen: &&Seen| match seen.from {
-            Origin::Past => hearing.source.is_none_or(|name| name == &*seen.event.source),
-            Origin::Sample(_) | Origin::Test => knows || seen.event.is_own(),
-        };
-        let heard = |seen: &&Seen| hearing.accepts(&seen.event.kind, seen.event.is_own());
-        self.evidence.0.iter().filter(stands).filter(heard).collect()
-    }
-
-    /// Whether there is a known event for each type that this hears of, as far as types are known.
-    pub(super) fn knows_all(&self, hearing: &Hearing<'_>, heard: &[&Seen]) -> bool {
-        let Some(types) = self.known_types() else { return false };
-        let accepted = types.iter().filter(|kind| hearing.accepts(kind, false));
-        accepted.into_iter().all(|kind| heard.iter().any(|seen| &*seen.event.kind == *kind))
-    }
 }
 
 impl Seen {
