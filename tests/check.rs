@@ -20,6 +20,7 @@ mod files;
 mod lines;
 mod lint;
 mod past;
+mod samples;
 
 /// What a file by itself can't but have.
 const PARTIAL: [&str; 5] = ["unheard", "unused-destination", "unused-message", "unused-list", "unused-hours"];

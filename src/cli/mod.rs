@@ -36,6 +36,7 @@ mod pick;
 mod picture;
 mod preview;
 mod reload;
+mod samples;
 pub mod schema;
 mod send;
 mod serve;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::config::check::{Destinations, Known};
 use crate::config::evidence::{self, Evidence, Past};
 use crate::config::files::{self, Files, Seen};
+use crate::config::samples::Samples;
 use crate::config::settings::{self, Broken, Configured};
 use crate::config::substitute::{Environment, Found, NoEnvironment, substitute};
 use crate::config::{DEFAULT_PRESET, Settings, Snapshot, certificate, check, guard};
@@ -87,8 +88,9 @@ pub fn load_after(
     let configured = configured(file, environment, now, &mut files, &mut problems);
     let mut said = Problems::new();
     let folders = configured.as_ref().map(|Configured { settings, .. }| {
-        files.read_folders(&settings.rules, &settings.templates, &mut said);
-        (settings.rules.clone(), settings.templates.clone())
+        let folders = settings.folders();
+        files.read_folders(&folders, &mut said);
+        folders
     });
     let seen = Seen::of(file, folders, &files, problems.iter().chain(said.iter()), environment);
     let tls = configured.as_ref().and_then(|configured| configured.settings.tls.as_ref());
@@ -102,8 +104,9 @@ pub fn load_rules_only(file: &Path, now: Timestamp) -> Loaded {
     let settings = settings::defaults(file);
     let mut files = Files::default();
     let mut said = Problems::new();
-    files.read_folders(&settings.rules, &settings.templates, &mut said);
-    let folders = Some((settings.rules, settings.templates));
+    let folders = settings.folders();
+    files.read_folders(&folders, &mut said);
+    let folders = Some(folders);
     let seen = Seen::of(file, folders, &files, said.iter(), &NoEnvironment);
     let gathered = Gathered { configured: None, files, seen, problems: Problems::new(), said, past: Past::default() };
     finish(gathered, file, now)
@@ -204,11 +207,12 @@ fn finish(gathered: Gathered, file: &Path, now: Timestamp) -> Loaded {
         check::own_listeners(destinations, &settings, &mut said);
     }
     let source = evidence::sample_source(&sources);
-    let mut samples = evidence::sample_events(&source, now);
-    samples.extend(own::events(now));
-    check::renderings(&rules, &templates, &settings, &samples, now, &mut said);
-    let tests = evidence::of_tests(&files.tests, &rules, &source, now);
-    let evidence = Evidence::new(samples, tests, &past);
+    let samples = Samples::read(&files.samples, &sources, &mut said);
+    let mut known = evidence::sample_events(&samples, &source, now);
+    known.extend(own::events(now).into_iter().map(evidence::own));
+    let tests = evidence::of_tests(&files.tests, &rules, &samples, &source, now);
+    let evidence = Evidence::new(known, tests, &past);
+    check::renderings(&rules, &templates, &settings, &evidence.for_messages(), now, &mut said);
     let rules_are_broken = said.has_errors();
     problems.extend(said);
     let mut problems = guarded(problems, files.config.as_deref());
@@ -221,6 +225,7 @@ fn finish(gathered: Gathered, file: &Path, now: Timestamp) -> Loaded {
         destinations: destinations.clone().unwrap_or_default(),
         rules: (!rules_are_broken).then(|| rules.clone()),
         templates: templates.clone(),
+        samples: Arc::new(samples),
         since: now,
         seen: seen.clone(),
     });

@@ -1,7 +1,7 @@
 //! Which of the known events a rule, a closer or a mute listens to.
 //!
-//! Samples stand for what a rule hears only where every sender that it may hear of is known by its preset; for any
-//! other, only events that were really seen count.
+//! Built-in samples stand for what a rule hears only where every sender that it may hear of is known by its preset; for
+//! any other, only events that were really seen count, and the team's samples.
 
 use std::sync::Arc;
 
@@ -30,17 +30,19 @@ impl Whole<'_> {
     pub(super) fn heard(&self, hearing: &Hearing<'_>) -> Vec<&Seen> {
         let knows = self.knows_senders(hearing);
         let stands = |seen: &&Seen| match seen.from {
-            Origin::Past => hearing.source.is_none_or(|name| name == &*seen.event.source),
-            Origin::Sample(_) | Origin::Test => knows || seen.event.is_own(),
+            Origin::Past | Origin::Own => hearing.source.is_none_or(|name| name == &*seen.event.source),
+            Origin::Sample(_) | Origin::Fanfare | Origin::Test => knows || seen.event.is_own(),
         };
         let heard = |seen: &&Seen| hearing.accepts(&seen.event.kind, seen.event.is_own());
-        self.evidence.iter().filter(stands).filter(heard).collect()
+        let all: Vec<&Seen> = self.evidence.iter().filter(stands).filter(heard).collect();
+        // A shape that only the SDKs know may be the right one: alone it says nothing of what is wrong.
+        if all.iter().any(|seen| seen.is_evidence()) { all } else { Vec::new() }
     }
 
     /// Whether there is a known event for each type that this hears of, as far as types are known.
     pub(super) fn knows_all(&self, hearing: &Hearing<'_>, heard: &[&Seen]) -> bool {
         let Some(types) = self.known_types() else { return false };
         let accepted = types.iter().filter(|kind| hearing.accepts(kind, false));
-        accepted.into_iter().all(|kind| heard.iter().any(|seen| &*seen.event.kind == *kind))
+        accepted.into_iter().all(|kind| heard.iter().any(|seen| seen.is_evidence() && &*seen.event.kind == *kind))
     }
 }

@@ -96,7 +96,8 @@ pub static ALL: &[Lint] = &[
         paths::unknown,
         "No sample, no event of a test and no event in the store, of the types that the rule hears, has what a path or \
          name asks for",
-        "Take the path that is suggested. If the field is there in truth, send it in a test (`set:`): then it is known",
+        "Take the path that is suggested. If the field is there in truth, put an event that has it into `samples/`, or send it in a test (`set:`): then it is \
+         known",
     ),
     warning(
         "filter-over-mapping",
@@ -243,8 +244,29 @@ pub static ELSEWHERE: &[(&str, &str, &str)] = &[
     ),
     (
         "undefined",
-        "A template asks for what some of its samples lack",
-        "Ask first: `{% if data.reason %}`, or `|default('…')`",
+        "A template asks for what known events lack, or some of them",
+        "Ask first: `{% if data.reason %}`, or `|default('…')`. If the field is there in truth, put an event that has it \
+         into `samples/`",
+    ),
+    (
+        "template",
+        "A template can't be rendered with an event that is known",
+        "Take the filter that fits what the event has there; or put an event as it really is into `samples/`",
+    ),
+    (
+        "severity",
+        "A severity that is made of an event's value came out as none",
+        "Say which is meant: `{{ 'critical' if data.severity == 'high' else 'warning' }}`",
+    ),
+    (
+        "native-json",
+        "Where an event lacks a value, a message in a channel's own format is no JSON",
+        "Print it with `|tojson`, or ask first: `{% if data.reason %}`",
+    ),
+    (
+        "bad-sample",
+        "A file of `samples/` is no event, and is left out",
+        "Write the body as it was posted, or `{\"source\": …, \"type\": …, \"body\": …}`",
     ),
     (
         "dead-link",
@@ -253,7 +275,7 @@ pub static ELSEWHERE: &[(&str, &str, &str)] = &[
     ),
     (
         "not-read",
-        "A file in a folder of rules or templates is left out for its name",
+        "A file in a folder of rules, templates or samples is left out for its name",
         "End it with `.yaml`, `.yml`, `.md`, `.json` or `.html`, or move it elsewhere",
     ),
     (

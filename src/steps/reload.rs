@@ -326,9 +326,8 @@ impl Watched {
         }
         let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
         self.watch(parent.unwrap_or(Path::new(".")), RecursiveMode::NonRecursive);
-        if let Some((rules, templates)) = seen.folders() {
-            self.watch(rules, RecursiveMode::Recursive);
-            self.watch(templates, RecursiveMode::Recursive);
+        for folder in seen.folders() {
+            self.watch(folder, RecursiveMode::Recursive);
         }
     }
 

@@ -86,7 +86,7 @@ impl Case {
         let mut problems = Problems::new();
         let loaded = Templates::load(&files(&templates), &mut problems);
         if self.sections.last().is_some_and(|(name, _)| name == "problems") {
-            loaded.check_message("m", &[context], &mut problems);
+            loaded.check_message("m", Heard::of(&[context]), &mut problems);
             let shown: Vec<String> = problems.iter().map(|problem| problem.render(false) + "\n").collect();
             return shown.join("\n");
         }
