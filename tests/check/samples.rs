@@ -133,11 +133,11 @@ async fn what_came_becomes_samples_that_are_never_written_over_unasked() {
         assert_eq!(app.send(&body).await.status, 200);
     }
     let folder = app.folder.path().to_owned();
-    let server = app.admin_url();
+    let server = format!("http://{}", app.admin);
     let export = |more: &'static str| {
         let (folder, server) = (folder.clone(), server.clone());
         tokio::task::spawn_blocking(move || {
-            let mut arguments = vec!["events", "export", "--samples", "samples", "--url", &server];
+            let mut arguments = vec!["events", "export", "--samples", "samples", "--admin", &server];
             arguments.extend(Some(more).filter(|more| !more.is_empty()));
             fanfare(&folder, &arguments)
         })
