@@ -128,9 +128,9 @@ fn every_mistake_that_only_the_whole_shows_is_told_as_its_golden_says() {
             ("templates/_footer.md", "bye\n"),
         ]);
         let loaded = loaded(&folder);
-        assert!(loaded.problems.has_errors(), "{name}");
         if name.starts_with("five-") {
-            assert_eq!(loaded.problems.count().0, 5, "{}", report(&folder, &loaded, &PARTIAL));
+            let told = loaded.problems.iter().filter(|problem| !PARTIAL.contains(&problem.code)).count();
+            assert_eq!(told, 5, "{}", report(&folder, &loaded, &PARTIAL));
         }
         report(&folder, &loaded, &PARTIAL)
     });

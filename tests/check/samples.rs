@@ -15,15 +15,21 @@ const RULES: &str = "rules:
   - {name: own, events: label.signed, when: {$.data.advance: {gte: 1}}, actions: {to: oncall, message: signed}}
   - {name: live, events: release.live, actions: {to: oncall, message: live}}
 ";
-const SIGNED: &str = "---\ntitle: \"{{ data.band }}\"\n---\nSigned by {{ data.who.name }} for {{ data.advance|decimal }}.\n";
+const SIGNED: &str =
+    "---\ntitle: \"{{ data.band }}\"\n---\nSigned by {{ data.who.name }} for {{ data.advance|decimal }}.\n";
 /// Every field of the page's event.
-const LIVE: &str = "---\ntitle: \"{{ data.title }} by {{ data.artist }}, {{ data.release_id }} is {{ data.status }}\"\n---
+const LIVE: &str =
+    "---\ntitle: \"{{ data.title }} by {{ data.artist }}, {{ data.release_id }} is {{ data.status }}\"\n---
 {% for platform in data.platforms %}{{ platform.name }} {{ platform.status }}\n{% endfor %}
 {{ data.metadata.isrc }} {{ data.metadata.upc }} {{ data.metadata.release_date }}\n";
 
 fn with(more: &[(&str, &str)]) -> tempfile::TempDir {
-    let files =
-        [("fanfare.yaml", CONFIG), ("rules/r.yaml", RULES), ("templates/signed.md", SIGNED), ("templates/live.md", LIVE)];
+    let files = [
+        ("fanfare.yaml", CONFIG),
+        ("rules/r.yaml", RULES),
+        ("templates/signed.md", SIGNED),
+        ("templates/live.md", LIVE),
+    ];
     folder(&[&files[..], more].concat())
 }
 

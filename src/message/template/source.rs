@@ -200,6 +200,11 @@ pub(crate) fn problem(source: &Source, error: &Error) -> Problem {
 
 /// Whether a rendering fails so with any event: it has nothing to do with values.
 pub(crate) fn is_certain(error: &Error) -> bool {
+    let says = |what: &str| error.detail().is_some_and(|detail| detail.contains(what));
+    // Both are told with the kind that values that don't fit have, too.
+    if says("there is no time zone") || says("recursion limit exceeded") {
+        return true;
+    }
     matches!(
         error.kind(),
         ErrorKind::SyntaxError
