@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use fanfare::delivery::{CaseFacts, Say};
 use fanfare::event::Event;
+use fanfare::message::template::check::Heard;
 use fanfare::message::{Block, Context, Inline, Native, Rendered, Templates};
 use fanfare::problem::Problems;
 use serde_json::{Map, Value, json};

@@ -1,5 +1,6 @@
 //! What is reported before a template is needed, rendered with samples.
 
+use fanfare::message::template::check::Heard;
 use fanfare::message::{Context, Templates};
 use fanfare::problem::{File, Location, Problems};
 use serde_json::{Map, Value, json};
@@ -92,7 +93,7 @@ fn what_only_some_samples_have_is_a_warning_where_the_samples_fit() {
     let contexts = [context(&a), context(&b)];
     let mut found = Problems::new();
     let templates = Templates::load(&files(&[("m.md", "{{ data.title }} {{ data.none }}")]), &mut found);
-    templates.check_message("m", &contexts, &mut found);
+    templates.check_message("m", Heard::of(&contexts), &mut found);
     let expected = "templates/m.md:1:4: warning: `data.title` is undefined in an event `track.failed` (known: `reason`)\n\
         templates/m.md:1:21: warning: `data.none` is undefined (known: `title`)\n";
     assert_eq!(shown(&found), expected);
@@ -183,7 +184,12 @@ fn a_rules_text_is_checked_at_its_place_in_the_rules_file() {
         let scalar = yaml.find("text: ").unwrap() + 6;
         let end = yaml.find("\nend").unwrap_or(yaml.len());
         let mut found = Problems::new();
-        super::templates(&[("_p.md", "x")]).check_text(text, &Location::new(&file, scalar..end), &contexts, &mut found);
+        super::templates(&[("_p.md", "x")]).check_text(
+            text,
+            &Location::new(&file, scalar..end),
+            Heard::of(&contexts),
+            &mut found,
+        );
         shown(&found)
     };
     let undefined = "`data.titel` is undefined (did you mean `title`?)";
@@ -227,7 +233,7 @@ fn the_variables_of_a_message_can_be_asked_for() {
 fn without_a_sample_no_name_is_called_unknown() {
     let mut found = Problems::new();
     let templates = Templates::load(&files(&[("m.md", "{{ artist }} {{ data.anything }}")]), &mut found);
-    templates.check_message("m", &[], &mut found);
+    templates.check_message("m", Heard::default(), &mut found);
     templates.check(&[], &mut found);
     assert_eq!(shown(&found), "");
 }
