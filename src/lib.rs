@@ -20,10 +20,11 @@
 //! | 3 store | [`store`] | yes |
 //! | 4 channels | [`channels`] | its `wire` only |
 //! | 5 config | [`config`] | files |
-//! | 6 listeners | [`server`] | yes |
-//! | 7 steps | [`steps`] | yes |
-//! | 8 rehearsals | [`rehearse`]: the steps on a store in memory, a clock that is moved, a wire that records | no |
-//! | 9 surfaces | [`admin`], [`cli`] | yes |
+//! | 6 lints | [`lint`] | no |
+//! | 7 listeners | [`server`] | yes |
+//! | 8 steps | [`steps`] | yes |
+//! | 9 rehearsals | [`rehearse`]: the steps on a store in memory, a clock that is moved, a wire that records | no |
+//! | 10 surfaces | [`admin`], [`cli`] | yes |
 
 // 0, words.
 pub mod clock;
@@ -55,15 +56,18 @@ pub mod channels;
 // 5, what is in force.
 pub mod config;
 
-// 6, who gets in, for how long, and at what cost.
+// 6, what is legal and surely not meant.
+pub mod lint;
+
+// 7, who gets in, for how long, and at what cost.
 pub mod server;
 
-// 7, the running parts.
+// 8, the running parts.
 pub mod steps;
 
-// 8, the running parts without the world.
+// 9, the running parts without the world.
 pub mod rehearse;
 
-// 9, what people and programs see.
+// 10, what people and programs see.
 pub mod admin;
 pub mod cli;

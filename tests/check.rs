@@ -1,6 +1,6 @@
 //! `check`: what a person sees of each mistake, and of what is legal and surely not meant.
 //!
-//! Cases are files. `check/suspect` holds rules files, named by the code of the problem that each has (and no other);
+//! Cases are files. `check/lint` holds rules files, named by the code of the problem that each has (and no other);
 //! `check/whole` rules files with mistakes that only all files together show; `check/config` files that stand as `fanfare.yaml`; `check/template` messages, said by a rule of fraud cases. Beside
 //! each is the report. `UPDATE=1` writes what is said now. Mistakes of rules files are in `rules/error`, of test files
 //! in `trial/wrong`.
@@ -9,16 +9,18 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fanfare::config::load::{Loaded, load};
+use fanfare::config::load::Loaded;
 use fanfare::config::substitute::NoEnvironment;
+use fanfare::lint::load;
 use jiff::Timestamp;
 use tempfile::TempDir;
 
 mod bounds;
 mod files;
 mod lines;
+mod lint;
 mod past;
-mod suspect;
+mod samples;
 
 /// What a file by itself can't but have.
 const PARTIAL: [&str; 5] = ["unheard", "unused-destination", "unused-message", "unused-list", "unused-hours"];
@@ -126,9 +128,9 @@ fn every_mistake_that_only_the_whole_shows_is_told_as_its_golden_says() {
             ("templates/_footer.md", "bye\n"),
         ]);
         let loaded = loaded(&folder);
-        assert!(loaded.problems.has_errors(), "{name}");
         if name.starts_with("five-") {
-            assert_eq!(loaded.problems.count().0, 5, "{}", report(&folder, &loaded, &PARTIAL));
+            let told = loaded.problems.iter().filter(|problem| !PARTIAL.contains(&problem.code)).count();
+            assert_eq!(told, 5, "{}", report(&folder, &loaded, &PARTIAL));
         }
         report(&folder, &loaded, &PARTIAL)
     });

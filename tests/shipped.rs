@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use fanfare::delivery::{CaseFacts, Say};
 use fanfare::event::{Event, MISSING};
+use fanfare::message::template::check::Heard;
 use fanfare::message::template::context::Context;
 use fanfare::message::{Rendered, Templates};
 use fanfare::problem::{File, Problems};
@@ -186,9 +187,9 @@ fn the_shipped_rules_and_messages_have_no_mistake_and_no_warning() {
             match &action.say.value {
                 Say::Message(name) => {
                     assert!(templates.has(name), "{}: no template `{name}`", rule.name.value);
-                    templates.check_message(name, &contexts, &mut problems);
+                    templates.check_message(name, Heard::of(&contexts), &mut problems);
                 }
-                Say::Text(text) => templates.check_text(text, &action.say.place, &contexts, &mut problems),
+                Say::Text(text) => templates.check_text(text, &action.say.place, Heard::of(&contexts), &mut problems),
                 Say::Default | Say::Summary => {}
             }
         }

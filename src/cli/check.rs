@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use crate::cli::{Outcome, load_without_secrets, term, test};
 use crate::clock::{Clock, RealClock};
 use crate::config::Settings;
-use crate::config::load::{self, Loaded};
+use crate::config::evidence::Past;
+use crate::config::load::Loaded;
 use crate::config::substitute::RealEnvironment;
-use crate::config::suspect;
-use crate::config::suspect::Past;
+use crate::lint;
 use crate::problem::{Gravity, Location, Problem};
 use crate::store;
 use crate::store::{Glance, Wanted};
@@ -55,7 +55,7 @@ impl Check {
         let mut loaded = if self.rules_only {
             load_without_secrets(config)
         } else {
-            load::load_after(config, &RealEnvironment, RealClock.now(), past)
+            lint::load_after(config, &RealEnvironment, RealClock.now(), past)
         };
         test::check(&mut loaded);
         match self.format {
@@ -182,7 +182,7 @@ fn sarif(loaded: &Loaded) -> Value {
 /// What the codes that occur mean, where that can be said of each of them alike.
 fn sarif_rules(loaded: &Loaded) -> Vec<Value> {
     let codes: BTreeSet<&str> = loaded.problems.iter().map(|problem| problem.code).collect();
-    let told = suspect::ALL.iter().map(|one| (one.code, one.doc, one.mend)).chain(suspect::ELSEWHERE.iter().copied());
+    let told = lint::ALL.iter().map(|one| (one.code, one.doc, one.mend)).chain(lint::ELSEWHERE.iter().copied());
     told.filter(|(code, ..)| codes.contains(code))
         .map(|(code, doc, mend)| json!({"id": code, "shortDescription": {"text": doc}, "help": {"text": mend}}))
         .collect()

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::cli::client::{Client, PAGE, Server};
 use crate::cli::many::{Each, Many};
 use crate::cli::out::{self, Out};
+use crate::cli::samples::Samples;
 use crate::cli::{Format, Outcome, runtime, term};
 
 /// Where events are listed.
@@ -66,6 +67,12 @@ enum Verb {
         /// Where to; standard output, unless given
         #[arg(long, short, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// Write a sample of each type into this folder instead, the newest; several where their fields differ
+        #[arg(long, value_name = "DIR", conflicts_with = "out")]
+        samples: Option<PathBuf>,
+        /// Write over samples that are there
+        #[arg(long, requires = "samples")]
+        force: bool,
     },
     /// Plan events again with the rules in force; makes only what isn't there, and opens no case
     Replay(Replay),
@@ -122,12 +129,12 @@ impl Which {
 impl Events {
     pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
         let client = self.server.connect(config)?;
-        runtime(false)?.block_on(self.verb.run(&client, self.format))
+        runtime(false)?.block_on(self.verb.run(&client, self.format, config))
     }
 }
 
 impl Verb {
-    async fn run(self, client: &Client, format: Format) -> anyhow::Result<Outcome> {
+    async fn run(self, client: &Client, format: Format, config: &Path) -> anyhow::Result<Outcome> {
         match self {
             Verb::List { which, limit } => {
                 let list = client.list(EVENTS, which.query(), limit, ("before", "seq")).await?;
@@ -141,7 +148,17 @@ impl Verb {
                 let which = Which { kind, source, since: None, until: None };
                 follow(client, which.query(), last, format).await?;
             }
-            Verb::Export { which, out } => match out {
+            Verb::Export { which, samples: Some(folder), force, .. } => {
+                let mut samples = Samples::of(config);
+                each(client, which.query(), |item| {
+                    samples.add(item);
+                    Ok(())
+                })
+                .await?;
+                let count = samples.write(&folder, force)?;
+                eprintln!("{} in {}", term::count(count, "sample", "samples"), folder.display());
+            }
+            Verb::Export { which, out, .. } => match out {
                 Some(path) => {
                     let file = File::create(&path).with_context(|| format!("can't write `{}`", path.display()))?;
                     let count = export(client, which.query(), &mut BufWriter::new(file)).await?;
@@ -217,6 +234,17 @@ fn line(format: Format, item: &Value) {
 
 /// Writes events, a page at a time, and gives how many.
 async fn export(client: &Client, query: Vec<(&'static str, String)>, out: &mut impl Write) -> anyhow::Result<usize> {
+    let count = each(client, query, |item| Ok(writeln!(out, "{item}")?)).await?;
+    out.flush()?;
+    Ok(count)
+}
+
+/// Hands on all events that came until now with their bodies, oldest first, a page at a time, and gives how many.
+async fn each(
+    client: &Client,
+    query: Vec<(&'static str, String)>,
+    mut take: impl FnMut(&Value) -> anyhow::Result<()>,
+) -> anyhow::Result<usize> {
     let status = client.get(&["api", "v1", "status"], &[]).await?;
     let end = status["inbox"]["head"].as_i64().unwrap_or(0) + 1;
     let (mut after, mut count) = (0, 0);
@@ -229,11 +257,10 @@ async fn export(client: &Client, query: Vec<(&'static str, String)>, out: &mut i
         let Some(last) = page.last() else { break };
         after = last["seq"].as_i64().unwrap_or(end);
         for item in &page {
-            writeln!(out, "{item}")?;
+            take(item)?;
         }
         count += page.len();
     }
-    out.flush()?;
     Ok(count)
 }
 

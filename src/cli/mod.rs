@@ -36,6 +36,7 @@ mod pick;
 mod picture;
 mod preview;
 mod reload;
+mod samples;
 pub mod schema;
 mod send;
 mod serve;
@@ -196,13 +197,13 @@ pub(crate) fn runtime(threads: bool) -> std::io::Result<tokio::runtime::Runtime>
 /// Loads what authors need: no secrets, and no `fanfare.yaml` if there is none.
 pub(crate) fn load_without_secrets(config: &Path) -> crate::config::load::Loaded {
     use crate::clock::{Clock, RealClock};
-    use crate::config::load;
     use crate::config::substitute::NoEnvironment;
+    use crate::lint;
 
     if config.exists() {
-        load::load(config, &NoEnvironment, RealClock.now())
+        lint::load(config, &NoEnvironment, RealClock.now())
     } else {
-        load::load_rules_only(config, RealClock.now())
+        lint::load_rules_only(config, RealClock.now())
     }
 }
 

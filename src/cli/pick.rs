@@ -1,4 +1,4 @@
-//! Picks an event for commands that need one: a built-in sample by its name, a file, or standard input.
+//! Picks an event for commands that need one: a sample by its name, a file, or standard input.
 //!
 //! The event goes the way of every event: it is signed with a throw-away secret, verified, and normalised by the
 //! configured source, so that what authors see is what the server would see.
@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 
 use crate::cli::term::size;
+use crate::config::samples::{Sample, Samples};
 use crate::config::{DEFAULT_PRESET, Snapshot};
 use crate::event::Event;
 use crate::problem::nearest;
@@ -33,13 +34,14 @@ pub(crate) struct Picked {
     pub kind: String,
     /// The id, for senders that put it into a header.
     pub id: String,
+    /// Its source, if it says one.
+    pub source: Option<String>,
 }
 
 /// Finds what `name` means.
-pub(crate) fn pick(name: &str, now: Timestamp) -> anyhow::Result<Picked> {
-    if let Some(sample) = samples::named(name) {
-        let instance = sample.instance(&mut fastrand::Rng::new(), now);
-        return Ok(Picked { body: instance.raw(), kind: instance.kind, id: instance.id });
+pub(crate) fn pick(samples: &Samples, name: &str, now: Timestamp) -> anyhow::Result<Picked> {
+    if let Some(sample) = samples.named(name) {
+        return Ok(of_sample(sample, now));
     }
     let body = if name == "-" {
         let mut body = Vec::new();
@@ -55,8 +57,7 @@ pub(crate) fn pick(name: &str, now: Timestamp) -> anyhow::Result<Picked> {
             "`{name}` is no file; what became of an event that a server received, `fanfare events show {name}` tells"
         );
     } else {
-        let known = samples::ALL.iter().map(|sample| sample.name).chain(own::names());
-        match nearest(name, known) {
+        match nearest(name, samples.names().into_iter().chain(own::names())) {
             Some(near) => bail!("`{name}` is neither a file nor a sample; did you mean `{near}`?"),
             None => bail!("`{name}` is neither a file nor a sample; `fanfare send --list` names the samples"),
         }
@@ -66,7 +67,13 @@ pub(crate) fn pick(name: &str, now: Timestamp) -> anyhow::Result<Picked> {
     let (kind, id) = (text("type"), text("id"));
     // Some senders put the id into a header and sign it: it is never empty there.
     let id = if id.is_empty() { samples::fresh(document, &kind, &mut fastrand::Rng::new(), now).id } else { id };
-    Ok(Picked { kind, id, body })
+    Ok(Picked { kind, id, body, source: None })
+}
+
+/// A sample as it would be sent now.
+pub(crate) fn of_sample(sample: Sample, now: Timestamp) -> Picked {
+    let fresh = samples::fresh(sample.body, &sample.kind, &mut fastrand::Rng::new(), now);
+    Picked { body: fresh.raw(), kind: sample.kind, id: fresh.id, source: sample.source }
 }
 
 /// The source that an event is taken to come from: the named one, or the one of the sender that Fanfare is made for, or
@@ -94,8 +101,8 @@ pub(crate) fn named(snapshot: &Snapshot, name: &str, source: Option<&str>, now: 
     if let Some(own) = own::named(name, now) {
         return Ok(own);
     }
-    let picked = pick(name, now)?;
-    let source = source_of(snapshot, source)?;
+    let picked = pick(&snapshot.samples, name, now)?;
+    let source = source_of(snapshot, source.or(picked.source.as_deref()))?;
     if picked.body.len() > source.max_body {
         bail!(
             "`{name}` is longer than the {} that the source `{}` takes: a server refuses it (`max_body`)",

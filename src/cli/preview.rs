@@ -22,7 +22,6 @@ use crate::problem::{File, Location, nearest};
 use crate::rehearse::show::{self, Shown, Wanted};
 use crate::rules::{Action, Held, Rule};
 use crate::source::own;
-use crate::source::samples;
 
 mod page;
 
@@ -140,9 +139,15 @@ fn say_of(name: &str) -> Say {
 // --- which event, which action, which destination ---
 
 /// Every event that is at hand: the samples, as the default source takes them, and Fanfare's own.
-fn events(snapshot: &Snapshot, now: Timestamp) -> anyhow::Result<Vec<(&'static str, Event)>> {
-    let names = samples::ALL.iter().map(|sample| sample.name).chain(own::names());
-    names.map(|name| Ok((name, pick::named(snapshot, name, None, now)?))).collect()
+fn events(snapshot: &Snapshot, now: Timestamp) -> anyhow::Result<Vec<(String, Event)>> {
+    let samples = snapshot.samples.all().into_iter().map(|sample| {
+        let name = sample.name.clone();
+        let picked = pick::of_sample(sample, now);
+        let source = pick::source_of(snapshot, picked.source.as_deref())?;
+        Ok((name, pick::event(&picked, &source, now)?))
+    });
+    let own = own::events(now).into_iter().map(|(name, event)| Ok((name.to_owned(), event)));
+    samples.chain(own).collect()
 }
 
 /// The first event at hand that one of these acts on; else one whose type its rule names; else any.

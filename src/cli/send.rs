@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use crate::cli::{Outcome, pick, runtime, term};
+use crate::cli::{Outcome, load_without_secrets, pick, runtime, term};
 use crate::clock::{Clock, RealClock};
-use crate::config::load;
+use crate::config::load::{self, Loaded};
 use crate::config::substitute::RealEnvironment;
 use crate::secret::Secret;
 use crate::source::{Outgoing, Source, presets, samples};
@@ -55,12 +55,14 @@ pub(crate) struct Send {
 impl Send {
     pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
         if self.list {
-            for sample in samples::ALL {
-                println!("{:<34} {}", sample.name, term::dim(sample.about));
+            let loaded = config.exists().then(|| load_without_secrets(config));
+            let samples = loaded.and_then(|loaded| loaded.snapshot).map(|snapshot| snapshot.samples);
+            for sample in samples.unwrap_or_default().all() {
+                println!("{:<34} {}", sample.name, term::dim(&sample.about));
             }
             return Ok(Outcome::Good);
         }
-        let (source, url) = self.target(config)?;
+        let loaded = load::load(config, &RealEnvironment, RealClock.now());
         let what: Vec<String> = if self.all {
             samples::ALL[..samples::PAGE].iter().map(|sample| sample.name.to_owned()).collect()
         } else {
@@ -74,7 +76,10 @@ impl Send {
         runtime(false)?.block_on(async {
             let mut outcome = Outcome::Good;
             for name in &what {
-                if !self.deliver(&http, &source, &url, name).await? {
+                let samples = loaded.snapshot.as_ref().map(|snapshot| snapshot.samples.clone()).unwrap_or_default();
+                let picked = pick::pick(&samples, name, RealClock.now())?;
+                let (source, url) = self.target(config, &loaded, picked.source.as_deref())?;
+                if !self.deliver(&http, (&source, &url), name, &picked).await? {
                     outcome = Outcome::Wrong;
                 }
             }
@@ -83,15 +88,14 @@ impl Send {
     }
 
     /// Whom to speak as, and to which URL.
-    fn target(&self, config: &Path) -> anyhow::Result<(Source, String)> {
-        let loaded = load::load(config, &RealEnvironment, RealClock.now());
+    fn target(&self, config: &Path, loaded: &Loaded, of: Option<&str>) -> anyhow::Result<(Source, String)> {
         let secret = match &self.secret_env {
             Some(name) => Some(Secret::new(
                 std::env::var(name).with_context(|| format!("the environment has no variable `{name}`"))?,
             )),
             None => None,
         };
-        let Some(snapshot) = loaded.snapshot else {
+        let Some(snapshot) = &loaded.snapshot else {
             // Without a configuration, flags must say everything.
             let (Some(url), Some(secret)) = (&self.url, secret) else {
                 crate::cli::report(&loaded.problems);
@@ -100,7 +104,7 @@ impl Send {
             let preset = presets::named("jewelmusic").context("the preset `jewelmusic` is missing")?;
             return Ok((Source::of("jewelmusic", preset, vec![secret]), url.clone()));
         };
-        let source = pick::source_of(&snapshot, self.source.as_deref())?;
+        let source = pick::source_of(snapshot, self.source.as_deref().or(of))?;
         let source = match secret {
             Some(secret) => source.with_secrets(vec![secret]),
             None => source.with_secrets(source.secrets.clone()),
@@ -123,8 +127,13 @@ impl Send {
     }
 
     /// Posts one event until it is accepted or the schedule ends.
-    async fn deliver(&self, http: &reqwest::Client, source: &Source, url: &str, name: &str) -> anyhow::Result<bool> {
-        let picked = pick::pick(name, RealClock.now())?;
+    async fn deliver(
+        &self,
+        http: &reqwest::Client,
+        (source, url): (&Source, &str),
+        name: &str,
+        picked: &pick::Picked,
+    ) -> anyhow::Result<bool> {
         let waits: Vec<Duration> = match (self.retry, self.fast) {
             (false, _) => Vec::new(),
             (true, false) => WAITS.to_vec(),
@@ -132,7 +141,7 @@ impl Send {
         };
         let mut waits = waits.into_iter();
         loop {
-            let (accepted, said) = self.post(http, source, url, &picked).await?;
+            let (accepted, said) = self.post(http, source, url, picked).await?;
             let mark = if accepted { term::good("✓") } else { term::bad("✗") };
             println!("{mark} {name}  {said}");
             if accepted {

@@ -15,8 +15,8 @@ use tracing_subscriber::EnvFilter;
 use crate::channels::wire::{Guard, Wire};
 use crate::cli::{ENDED, Format, Outcome, runtime, term};
 use crate::clock::{AnchoredClock, Clock, RealClock};
-use crate::config::load;
 use crate::config::substitute::RealEnvironment;
+use crate::lint;
 use crate::problem::{Gravity, Problems};
 use crate::steps::{Live, reload, run};
 use crate::telemetry::Telemetry;
@@ -62,7 +62,7 @@ impl Serve {
     }
 
     fn start(self, config: &Path, said: &Said) -> anyhow::Result<Outcome> {
-        let loaded = load::load(config, &RealEnvironment, RealClock.now());
+        let loaded = lint::load(config, &RealEnvironment, RealClock.now());
         report(&loaded.problems, said);
         let stale = loaded.problems.has_errors().then(|| (loaded.problems.count().0, loaded.report()));
         let Some(snapshot) = loaded.snapshot else {

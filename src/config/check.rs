@@ -1,7 +1,7 @@
 //! Whether the parts fit together: names that rules, templates and destinations use of each other.
 //!
 //! Each part reports its own mistakes; here are those that only the whole can see. What is legal and surely not meant
-//! is [`suspect`](crate::config::suspect)'s to tell.
+//! is told a layer above.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -14,6 +14,7 @@ use crate::config::settings::Broken;
 use crate::config::{Destination, HoursName, Settings};
 use crate::delivery::{Assignment, CaseFacts, Say};
 use crate::event::{Event, OWN_SOURCE};
+use crate::message::template::check::Heard;
 use crate::message::{Context, Templates};
 use crate::planner;
 use crate::problem::{Location, Problem, Problems, nearest};
@@ -196,19 +197,20 @@ fn fallbacks(destinations: &Destinations, known: &Known<'_>, problems: &mut Prob
     }
 }
 
-/// Renders every message that a rule says with every sample that the rule accepts: what a template asks for and no
-/// such event has is reported where it stands.
+/// Renders every message that a rule says with every known event that the rule accepts: what a template asks for and no
+/// such event has is a warning where it stands. Where none is known, only names that can't be are told.
 pub fn renderings(
     rules: &RuleSet,
     templates: &Templates,
     settings: &Settings,
-    samples: &[(&'static str, Event)],
+    samples: &[Event],
     now: Timestamp,
     problems: &mut Problems,
 ) {
-    let samples: Vec<Event> = samples.iter().map(|(_, event)| event.clone()).collect();
+    let names: Vec<&str> = rules.names.keys().map(String::as_str).collect();
+    let names = Some(names.as_slice());
     let mut by_message: BTreeMap<&str, Vec<Context<'_>>> = BTreeMap::new();
-    let said: Vec<Said<'_>> = rules.rules.iter().flat_map(|rule| said(rules, rule, &samples, now)).collect();
+    let said: Vec<Said<'_>> = rules.rules.iter().flat_map(|rule| said(rules, rule, samples, now)).collect();
     for Said { rule, action, assignment, heard } in &said {
         let contexts = heard.iter().map(|event| {
             let (name, description) = (rule.name.value.as_str(), rule.description.as_deref());
@@ -219,18 +221,18 @@ pub fn renderings(
             Say::Message(name) => by_message.entry(name).or_default().extend(contexts),
             Say::Text(text) => {
                 let contexts: Vec<Context<'_>> = contexts.collect();
-                templates.check_text(text, &action.say.place, &contexts, problems);
+                templates.check_text(text, &action.say.place, Heard { contexts: &contexts, names }, problems);
             }
             Say::Default | Say::Summary => {}
         }
     }
     for (name, contexts) in by_message {
-        templates.check_message(name, &contexts, problems);
+        templates.check_message(name, Heard { contexts: &contexts, names }, problems);
     }
     // What such a rule's texts will know depends on what is to be mended: they are only read.
     for action in rules.unfinished.iter().flat_map(actions) {
         if let Say::Text(text) = &action.say.value {
-            templates.check_text(text, &action.say.place, &[], problems);
+            templates.check_text(text, &action.say.place, Heard::default(), problems);
         }
     }
 }

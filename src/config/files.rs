@@ -14,7 +14,7 @@ use crate::config::substitute::{Environment, secret_files};
 use crate::problem::{File, Location, Problem, Problems, nearest};
 use crate::yaml::{self, Kind, SIZE_MAX};
 
-/// The most files that a folder of rules or templates may have.
+/// The most files that a folder of rules, templates or samples may have.
 const FILES_MAX: usize = 5_000;
 /// The deepest folder.
 const DEPTH_MAX: usize = 16;
@@ -24,22 +24,41 @@ const UNREADABLE: &str = "unreadable";
 const NO_FOLDER: &str = "no-folder";
 /// The code of the problem that a link leads out of its folder.
 const LEADS_OUT: &str = "leads-out";
-/// The endings of files of rules and of templates.
+/// The endings of files of rules, of templates and of samples.
 const RULES: &[&str] = &["yaml", "yml"];
 const TEMPLATES: &[&str] = &["md", "json", "html"];
+const SAMPLES: &[&str] = &["json"];
 /// What an ending is that doesn't count: copies that editors and people leave beside a file.
 const COPIES: [&str; 8] = ["bak", "old", "orig", "new", "tmp", "swp", "save", "rej"];
+
+/// The folders that are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folders {
+    /// Of rules and their tests.
+    pub rules: PathBuf,
+    /// Of templates.
+    pub templates: PathBuf,
+    /// Of samples.
+    pub samples: PathBuf,
+}
+
+impl Folders {
+    /// Each with the endings of its files.
+    fn with_endings(&self) -> [(&Path, &'static [&'static str]); 3] {
+        [(&self.rules, RULES), (&self.templates, TEMPLATES), (&self.samples, SAMPLES)]
+    }
+}
 
 /// What was read, and where, as one can tell it apart from anything else: to know later whether there is anything new.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Seen {
     file: PathBuf,
-    folders: Option<(PathBuf, PathBuf)>,
+    folders: Option<Folders>,
     /// The certificate and its key.
     tls: Option<(PathBuf, PathBuf)>,
     /// The files that secrets are taken from.
     secrets: Vec<PathBuf>,
-    /// How many files of rules and templates there are.
+    /// How many files of rules, templates and samples there are.
     count: usize,
     print: String,
     has_empty: bool,
@@ -50,8 +69,8 @@ impl Seen {
     pub fn again(&self, environment: &dyn Environment) -> Self {
         let mut problems = Problems::new();
         let mut files = Files { config: read_guarded(&self.file, &mut problems), ..Files::default() };
-        if let Some((rules, templates)) = &self.folders {
-            files.read_folders(rules, templates, &mut problems);
+        if let Some(folders) = &self.folders {
+            files.read_folders(folders, &mut problems);
         }
         let seen = Self::of(&self.file, self.folders.clone(), &files, problems.iter(), environment);
         seen.with_tls(self.tls.clone(), environment)
@@ -75,7 +94,7 @@ impl Seen {
     /// `fanfare.yaml` takes secrets from count too, and are named in nothing that is shown.
     pub fn of<'p>(
         file: &Path,
-        folders: Option<(PathBuf, PathBuf)>,
+        folders: Option<Folders>,
         files: &Files,
         problems: impl Iterator<Item = &'p Problem>,
         environment: &dyn Environment,
@@ -91,9 +110,9 @@ impl Seen {
         for path in &secrets {
             hash_secret(&mut hash, path, environment);
         }
-        let mut all = files.config.iter().chain(&files.rules).chain(&files.templates);
+        let mut all = files.config.iter().chain(&files.rules).chain(&files.templates).chain(&files.samples);
         let has_empty = all.any(|file| file.text.is_empty());
-        let count = files.rules.len() + files.templates.len();
+        let count = files.rules.len() + files.templates.len() + files.samples.len();
         let print = hex::encode(hash.finalize());
         Self { file: file.to_owned(), folders, tls: None, secrets, count, print, has_empty }
     }
@@ -121,10 +140,10 @@ impl Seen {
     }
 
     /// Whether a change of this path may be a change of what is read. `path` is as a watcher of the configuration's own
-    /// folder or of the other two gives it.
+    /// folder or of the others gives it.
     pub fn concerns(&self, path: &Path) -> bool {
         let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
-        let folders = self.folders.iter().flat_map(|(rules, templates)| [(rules, RULES), (templates, TEMPLATES)]);
+        let folders = self.folders.iter().flat_map(Folders::with_endings);
         for (folder, endings) in folders.clone() {
             let Ok(below) = path.strip_prefix(folder) else { continue };
             let hidden = |part: &str| part.starts_with('.') && !part.starts_with("..");
@@ -134,16 +153,16 @@ impl Seen {
             return !is_hidden && ending.is_none_or(|ending| ending.is_empty() || endings.contains(&ending.as_str()));
         }
         let Some(changed) = name(path) else { return true };
-        let folders = folders.map(|(folder, _)| folder);
         let tls = self.tls.iter().flat_map(|(cert, key)| [cert, key]);
-        let mut known = folders.chain(&self.secrets).chain(tls).chain([&self.file]).filter_map(|path| name(path));
+        let files = self.secrets.iter().chain(tls).chain([&self.file]).map(PathBuf::as_path);
+        let mut known = folders.map(|(folder, _)| folder).chain(files).filter_map(name);
         // A ConfigMap is swapped by such a name.
         changed.starts_with("..") || known.any(|known| known == changed)
     }
 
-    /// The folders of rules and templates that were read.
-    pub fn folders(&self) -> Option<(&Path, &Path)> {
-        self.folders.as_ref().map(|(rules, templates)| (rules.as_path(), templates.as_path()))
+    /// The folders that were read.
+    pub fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.folders.iter().flat_map(Folders::with_endings).map(|(folder, _)| folder)
     }
 }
 
@@ -166,13 +185,15 @@ pub struct Files {
     pub tests: Vec<Arc<File>>,
     /// The files of the templates folder.
     pub templates: Vec<Arc<File>>,
+    /// The files of the samples folder.
+    pub samples: Vec<Arc<File>>,
 }
 
 impl Files {
     /// SHA-256 over all paths and texts, in hex.
     pub fn hash(&self) -> String {
         let mut hash = Sha256::new();
-        let all = self.config.iter().chain(&self.rules).chain(&self.tests).chain(&self.templates);
+        let all = self.config.iter().chain(&self.rules).chain(&self.tests).chain(&self.templates).chain(&self.samples);
         // Paths count from the configuration's folder, so that another working directory sees the same.
         let folder = self.config.as_deref().and_then(|config| config.path.rsplit_once('/')).map(|(folder, _)| folder);
         let within = |path: &str| {
@@ -197,9 +218,10 @@ impl Files {
         })
     }
 
-    /// Reads both folders. What can't be read is a problem, and so is a folder of rules that isn't there: it may be gone
+    /// Reads all folders. What can't be read is a problem, and so is a folder of rules that isn't there: it may be gone
     /// for a moment, or for good, and that nothing more is sent is not to be taken from it.
-    pub fn read_folders(&mut self, rules: &Path, templates: &Path, problems: &mut Problems) {
+    pub fn read_folders(&mut self, folders: &Folders, problems: &mut Problems) {
+        let Folders { rules, templates, samples } = folders;
         if std::fs::metadata(rules).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
             problems.push(
                 Problem::error(NO_FOLDER, format!("there is no folder `{}`", shown(rules)))
@@ -210,6 +232,7 @@ impl Files {
             if is_test(&file.path) { self.tests.push(file) } else { self.rules.push(file) }
         }
         self.templates = folder(templates, TEMPLATES, problems);
+        self.samples = folder(samples, SAMPLES, problems);
     }
 }
 

@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::config::check::Known;
+use crate::config::check::{Destinations, Known};
+use crate::config::evidence::{self, Evidence, Past};
 use crate::config::files::{self, Files, Seen};
+use crate::config::samples::Samples;
 use crate::config::settings::{self, Broken, Configured};
 use crate::config::substitute::{Environment, Found, NoEnvironment, substitute};
-use crate::config::suspect::evidence::{self, Evidence};
-use crate::config::suspect::{Past, Whole};
-use crate::config::{DEFAULT_PRESET, Settings, Snapshot, certificate, check, guard, suspect};
+use crate::config::{DEFAULT_PRESET, Settings, Snapshot, certificate, check, guard};
 use crate::message::Templates;
 use crate::problem::{DOTS, File, Problem, Problems};
-use crate::rules::Presets;
+use crate::rules::{Presets, RuleSet};
 use crate::source::presets::Preset;
 use crate::source::{Source, own, presets};
 use crate::{rules, yaml};
@@ -32,6 +32,29 @@ pub struct Loaded {
     pub files: Files,
     /// The same, to tell later whether there is anything new.
     pub seen: Seen,
+    /// What was made of it, also where something is wrong.
+    pub parts: Parts,
+}
+
+/// What was made of the files, as far as they could be read: for whoever looks at them as a whole.
+#[derive(Debug)]
+pub struct Parts {
+    /// The rules; one with a mistake is not among them.
+    pub rules: Arc<RuleSet>,
+    /// The templates.
+    pub templates: Arc<Templates>,
+    /// The sources; none where no `fanfare.yaml` could be read.
+    pub sources: BTreeMap<String, Arc<Source>>,
+    /// The destinations; `None` where none are known.
+    pub destinations: Option<Destinations>,
+    /// What events look like.
+    pub evidence: Evidence,
+    /// What happened before.
+    pub past: Past,
+    /// Whether every rules file was read without a mistake.
+    pub is_whole: bool,
+    /// When it was read.
+    pub now: Timestamp,
 }
 
 impl Loaded {
@@ -39,6 +62,12 @@ impl Loaded {
     pub fn report(&self) -> String {
         let problems: Vec<String> = self.problems.iter().map(|problem| problem.render(false)).collect();
         problems.join("\n\n")
+    }
+
+    /// Adds what else is to be said of the files, without the secrets that it may quote.
+    pub fn add(&mut self, problems: Problems) {
+        self.problems.extend(guarded(problems, self.files.config.as_deref()));
+        self.problems.sort();
     }
 }
 
@@ -59,8 +88,9 @@ pub fn load_after(
     let configured = configured(file, environment, now, &mut files, &mut problems);
     let mut said = Problems::new();
     let folders = configured.as_ref().map(|Configured { settings, .. }| {
-        files.read_folders(&settings.rules, &settings.templates, &mut said);
-        (settings.rules.clone(), settings.templates.clone())
+        let folders = settings.folders();
+        files.read_folders(&folders, &mut said);
+        folders
     });
     let seen = Seen::of(file, folders, &files, problems.iter().chain(said.iter()), environment);
     let tls = configured.as_ref().and_then(|configured| configured.settings.tls.as_ref());
@@ -74,8 +104,9 @@ pub fn load_rules_only(file: &Path, now: Timestamp) -> Loaded {
     let settings = settings::defaults(file);
     let mut files = Files::default();
     let mut said = Problems::new();
-    files.read_folders(&settings.rules, &settings.templates, &mut said);
-    let folders = Some((settings.rules, settings.templates));
+    let folders = settings.folders();
+    files.read_folders(&folders, &mut said);
+    let folders = Some(folders);
     let seen = Seen::of(file, folders, &files, said.iter(), &NoEnvironment);
     let gathered = Gathered { configured: None, files, seen, problems: Problems::new(), said, past: Past::default() };
     finish(gathered, file, now)
@@ -176,36 +207,30 @@ fn finish(gathered: Gathered, file: &Path, now: Timestamp) -> Loaded {
         check::own_listeners(destinations, &settings, &mut said);
     }
     let source = evidence::sample_source(&sources);
-    let mut samples = evidence::sample_events(&source, now);
-    samples.extend(own::events(now));
-    check::renderings(&rules, &templates, &settings, &samples, now, &mut said);
-    let tests = evidence::of_tests(&files.tests, &rules, &source, now);
-    let whole = Whole {
-        rules: &rules,
-        templates: &templates,
-        sources: &sources,
-        destinations: destinations.as_ref(),
-        evidence: Evidence::new(samples, tests, &past),
-        past: &past,
-        is_whole,
-        now,
-    };
-    suspect::all(&whole, &mut said);
+    let samples = Samples::read(&files.samples, &sources, &mut said);
+    let mut known = evidence::sample_events(&samples, &source, now);
+    known.extend(own::events(now).into_iter().map(evidence::own));
+    let tests = evidence::of_tests(&files.tests, &rules, &samples, &source, now);
+    let evidence = Evidence::new(known, tests, &past);
+    check::renderings(&rules, &templates, &settings, &evidence.for_messages(), now, &mut said);
     let rules_are_broken = said.has_errors();
     problems.extend(said);
     let mut problems = guarded(problems, files.config.as_deref());
     problems.sort();
+    let (rules, templates) = (Arc::new(rules), Arc::new(templates));
     let snapshot = (!config_is_broken).then(|| Snapshot {
         hash: files.hash()[..12].to_owned(),
         settings,
-        sources,
-        destinations: destinations.unwrap_or_default(),
-        rules: (!rules_are_broken).then(|| Arc::new(rules)),
-        templates: Arc::new(templates),
+        sources: sources.clone(),
+        destinations: destinations.clone().unwrap_or_default(),
+        rules: (!rules_are_broken).then(|| rules.clone()),
+        templates: templates.clone(),
+        samples: Arc::new(samples),
         since: now,
         seen: seen.clone(),
     });
-    Loaded { snapshot, problems, files, seen }
+    let parts = Parts { rules, templates, sources, destinations, evidence, past, is_whole, now };
+    Loaded { snapshot, problems, files, seen, parts }
 }
 
 /// The names that the sources' presets bring. Where no source is known, those of the sender that Fanfare is made for.

@@ -13,7 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::channels::{Channel, Kind};
 use crate::config::certificate::Tls;
-use crate::config::files::Seen;
+use crate::config::files::{Folders, Seen};
+use crate::config::samples::Samples;
 use crate::message::Templates;
 use crate::pace::{Limits, Retry};
 use crate::problem::Location;
@@ -24,16 +25,17 @@ use crate::yaml::Node;
 
 pub mod certificate;
 pub mod check;
+pub mod evidence;
 pub mod files;
 pub mod guard;
 pub mod load;
 pub mod open;
+pub mod samples;
 pub mod schema;
 pub mod settings;
 mod placeholder;
 pub mod prepare;
 pub mod substitute;
-pub mod suspect;
 
 /// Everything in force at a time.
 #[derive(Debug)]
@@ -48,6 +50,8 @@ pub struct Snapshot {
     pub rules: Option<Arc<RuleSet>>,
     /// The templates.
     pub templates: Arc<Templates>,
+    /// The team's own samples.
+    pub samples: Arc<Samples>,
     /// SHA-256 over all files that it was made from, in hex, the first 12 characters.
     pub hash: String,
     /// When it was loaded.
@@ -77,6 +81,8 @@ pub struct Settings {
     pub rules: PathBuf,
     /// The templates folder.
     pub templates: PathBuf,
+    /// The folder of the team's own samples.
+    pub samples: PathBuf,
     /// The default zone, if one is set.
     pub timezone: Option<TimeZone>,
     /// How long finished events and deliveries are kept.
@@ -89,6 +95,13 @@ pub struct Settings {
     pub egress_allow: Vec<ipnet::IpNet>,
     /// Who watches Fanfare, if anybody does.
     pub heartbeat: Option<Heartbeat>,
+}
+
+impl Settings {
+    /// The folders that are read.
+    pub fn folders(&self) -> Folders {
+        Folders { rules: self.rules.clone(), templates: self.templates.clone(), samples: self.samples.clone() }
+    }
 }
 
 /// What is called while all is well; silence is the alarm.

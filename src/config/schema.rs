@@ -12,13 +12,14 @@ use crate::yaml::schema::{
 };
 
 /// The keys of `fanfare.yaml`, with what each is for.
-pub const KEYS: [(&str, &str); 12] = [
+pub const KEYS: [(&str, &str); 13] = [
     ("listen", "Where webhooks are received, and nothing else answers: an address and a port"),
     ("tls", "Certificate and key, where no proxy speaks TLS in front"),
     ("admin", "The page, the API, metrics and health"),
     ("store", "Where everything is kept: `sqlite:PATH`, or `postgres://…` where several replicas share the work"),
     ("rules", "The folder of rules"),
     ("templates", "The folder of messages"),
+    ("samples", "The folder of your own samples: events as they came, a file each"),
     ("timezone", "The zone of hours and dates that say none: a name of the IANA database"),
     ("retention", "How long events are kept that nothing needs any more; at least a day"),
     ("sources", "Who sends, by name"),
@@ -76,6 +77,7 @@ fn takes(key: &str) -> Value {
         ),
         "rules" => with(text(), json!({"default": "rules/"})),
         "templates" => with(text(), json!({"default": "templates/"})),
+        "samples" => with(text(), json!({"default": "samples/"})),
         "timezone" => with(text(), json!({"examples": ["Europe/Berlin", "America/New_York", "UTC"]})),
         "retention" => with(or_placeholder(span()), json!({"default": "30d"})),
         "sources" => named(reference("source")),

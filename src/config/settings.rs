@@ -81,6 +81,7 @@ pub fn defaults(file: &Path) -> Settings {
         store: Secret::new("sqlite:data/fanfare.db"),
         rules: base.join("rules"),
         templates: base.join("templates"),
+        samples: base.join("samples"),
         timezone: None,
         retention: SignedDuration::from_hours(24 * 30),
         retention_dead: SignedDuration::from_hours(24 * 90),
@@ -115,7 +116,9 @@ pub fn configured(root: &Node, file: &Path, problems: &mut Problems) -> Option<C
             );
         }
     }
-    for (key, folder) in [("rules", &mut settings.rules), ("templates", &mut settings.templates)] {
+    let folders =
+        [("rules", &mut settings.rules), ("templates", &mut settings.templates), ("samples", &mut settings.samples)];
+    for (key, folder) in folders {
         if let Some((text, _)) = fields.text(key, problems) {
             *folder = base.join(text);
         }

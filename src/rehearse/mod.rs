@@ -104,6 +104,7 @@ impl Stage {
     /// A rehearsal with these rules. All chance in it comes from `seed`.
     pub async fn rehearse(&self, rules: Arc<RuleSet>, start: Timestamp, seed: u64) -> Result<Rehearsal, store::Error> {
         let snapshot = Snapshot {
+            samples: self.base.samples.clone(),
             settings: self.base.settings.clone(),
             sources: self.base.sources.clone(),
             destinations: self.destinations.clone(),

@@ -51,14 +51,14 @@ pub fn read(
     problems: &mut Problems,
 ) -> Vec<Test> {
     let Some(rules) = stage.snapshot().rules.clone() else { return Vec::new() };
-    let samples: Vec<&'static str> = samples::ALL.iter().map(|sample| sample.name).collect();
+    let samples = &stage.snapshot().samples;
     let known = Known {
         rules: &rules,
         files: &files.rules.iter().map(|file| file.path.clone()).collect(),
         destinations: &stage.destinations(),
         sources: &stage.snapshot().sources.keys().cloned().collect(),
-        samples: &samples,
-        sample: &|name| samples::named(name).map(samples::Sample::body),
+        samples: &samples.names(),
+        sample: &|name| samples.named(name).map(trial::Sample::from),
         read,
     };
     tests.iter().flat_map(|file| trial::parse(file, &known, problems)).collect()

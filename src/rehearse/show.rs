@@ -200,6 +200,7 @@ impl Stage {
     /// A stage on which this is the only destination.
     fn of_one(base: &Snapshot, destination: Arc<Destination>) -> Self {
         Self::new(Snapshot {
+            samples: base.samples.clone(),
             settings: base.settings.clone(),
             sources: base.sources.clone(),
             destinations: BTreeMap::from([(destination.name.clone(), destination)]),

@@ -92,6 +92,14 @@ fn proof(proven: &Proven<'_>) -> String {
     format!("{} secret {}{form}", proven.scheme, proven.secret + 1)
 }
 
+impl Source {
+    /// The event type that a body says, where this source reads it from the body alone.
+    pub fn kind_in(&self, body: &Value) -> Option<String> {
+        let kind = in_body(body, &self.kind).into_iter().filter_map(Value::as_str).find(|kind| !kind.is_empty())?;
+        is_kind(kind).then(|| kind.to_owned())
+    }
+}
+
 struct Finder<'a> {
     headers: &'a HeaderMap,
     proven: &'a Proven<'a>,
@@ -114,8 +122,7 @@ impl Finder<'_> {
                 self.values(location).into_iter().filter_map(Value::as_str).find(|kind| !kind.is_empty())?.to_owned()
             }
         };
-        let usable = short(&kind).is_some() && kind.len() <= TYPE_MAX && !kind.starts_with("fanfare.");
-        usable.then(|| kind.into())
+        is_kind(&kind).then(|| kind.into())
     }
 
     /// An id: short, printable text. A number is an id only where a path says that it is one: at the top of a body of
@@ -140,17 +147,26 @@ impl Finder<'_> {
         self.headers.get(name)?.to_str().ok().map(str::trim)
     }
 
-    /// What stands in the body there; a path that takes too many steps finds nothing.
     fn values(&self, location: &FieldLocation) -> Vec<&Value> {
-        match location {
-            FieldLocation::Keys(keys) => keys.iter().filter_map(|key| self.body.get(*key)).collect(),
-            FieldLocation::Path(path) => {
-                let mut steps = STEPS;
-                path.select(self.body, &mut steps).unwrap_or_default()
-            }
-            FieldLocation::Header(_) | FieldLocation::Signed | FieldLocation::Refined(..) => Vec::new(),
-        }
+        in_body(self.body, location)
     }
+}
+
+/// What stands in the body there; a path that takes too many steps finds nothing.
+fn in_body<'b>(body: &'b Value, location: &FieldLocation) -> Vec<&'b Value> {
+    match location {
+        FieldLocation::Keys(keys) => keys.iter().filter_map(|key| body.get(*key)).collect(),
+        FieldLocation::Path(path) => {
+            let mut steps = STEPS;
+            path.select(body, &mut steps).unwrap_or_default()
+        }
+        FieldLocation::Header(_) | FieldLocation::Signed | FieldLocation::Refined(..) => Vec::new(),
+    }
+}
+
+/// Whether a text can be a type: short, printable, and none of Fanfare's own.
+fn is_kind(kind: &str) -> bool {
+    short(kind).is_some() && kind.len() <= TYPE_MAX && !kind.starts_with("fanfare.")
 }
 
 /// Text of 1 to 256 bytes without control characters (not every store can keep a NUL).

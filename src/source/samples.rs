@@ -1,7 +1,8 @@
 //! Sample events: what `send`, `demo`, `preview`, `check` and rule tests use where no real event is at hand.
 //!
 //! The sixteen events of the webhook page from a label's year, each named by its type, and a few more: the SDKs'
-//! shapes, and one whose title and artist try everything that a title can try. All artists and labels are invented.
+//! shapes, and one whose title and artist try everything that a title can try. All artists and labels are invented, and
+//! so are the fields of all but `release.live`, which the page shows.
 //! The files are the bodies as JewelMusic would send them.
 
 use jiff::Timestamp;
@@ -18,11 +19,29 @@ pub struct Sample {
     pub about: &'static str,
     /// The body as it stands in its file.
     pub text: &'static str,
+    /// How much it says of real events.
+    pub basis: Basis,
+}
+
+/// How much a built-in sample says of real events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// It has the form of the one event that JewelMusic's page shows.
+    Page,
+    /// Its type stands on the page; its fields are invented.
+    Invented,
+    /// It has a form that only the SDKs know: no evidence of what is posted.
+    Sdk,
 }
 
 macro_rules! sample {
-    ($name:literal, $about:literal) => {
-        Sample { name: $name, about: $about, text: include_str!(concat!("samples/", $name, ".json")) }
+    ($basis:ident, $name:literal, $about:literal) => {
+        Sample {
+            name: $name,
+            about: $about,
+            text: include_str!(concat!("samples/", $name, ".json")),
+            basis: Basis::$basis,
+        }
     };
 }
 
@@ -31,33 +50,33 @@ pub const PAGE: usize = 16;
 
 /// All samples: those of the page's types in the page's order, then the others.
 pub static ALL: &[Sample] = &[
-    sample!("track.uploaded", "a master arrives"),
-    sample!("track.processed", "encoded, with a warning about its true peak"),
-    sample!("track.transcribed", "lyrics in Spanish, explicit"),
-    sample!("track.analyzed", "tempo, key and mood of a techno track"),
-    sample!("release.created", "an album is drafted"),
-    sample!("release.submitted", "a single goes to four platforms"),
-    sample!("release.live", "live on three platforms, the fourth to come"),
-    sample!("release.rejected", "rejected for its cover"),
-    sample!("royalty.reported", "a month's royalties, by platform"),
-    sample!("royalty.payment.pending", "a payment is on its way"),
-    sample!("royalty.payment.completed", "a payment arrived"),
-    sample!("royalty.threshold.reached", "an artist passed half a million yen"),
-    sample!("fraud.suspicious_activity", "plays from one city jump"),
-    sample!("fraud.bot_detection", "bots are found behind them"),
-    sample!("fraud.action_required", "a person must confirm or dispute"),
-    sample!("fraud.resolved", "the case is closed"),
-    sample!("release.live-two", "live on two platforms"),
-    sample!("release.live-sdk", "nested, camelCase, with a timestamp, as the SDKs read it"),
-    sample!("release.live-typescript", "`event`, `created` as text and `livemode`, as the TypeScript types say"),
-    sample!("release.live-hostile", "a title and an artist that try everything"),
-    sample!("track.failed", "a broken file"),
-    sample!("analysis.completed", "the SDKs' analysis, nested"),
-    sample!("transcription.completed", "the SDKs' transcription, nested"),
-    sample!("distribution.live", "live on one platform, as the SDKs say it"),
-    sample!("distribution.failed", "a platform refused"),
-    sample!("royalty.payment", "a payment, nested"),
-    sample!("webhook.test", "what JewelMusic's test button sends"),
+    sample!(Invented, "track.uploaded", "a master arrives"),
+    sample!(Invented, "track.processed", "encoded, with a warning about its true peak"),
+    sample!(Invented, "track.transcribed", "lyrics in Spanish, explicit"),
+    sample!(Invented, "track.analyzed", "tempo, key and mood of a techno track"),
+    sample!(Invented, "release.created", "an album is drafted"),
+    sample!(Invented, "release.submitted", "a single goes to four platforms"),
+    sample!(Page, "release.live", "live on three platforms, the fourth to come"),
+    sample!(Invented, "release.rejected", "rejected for its cover"),
+    sample!(Invented, "royalty.reported", "a month's royalties, by platform"),
+    sample!(Invented, "royalty.payment.pending", "a payment is on its way"),
+    sample!(Invented, "royalty.payment.completed", "a payment arrived"),
+    sample!(Invented, "royalty.threshold.reached", "an artist passed half a million yen"),
+    sample!(Invented, "fraud.suspicious_activity", "plays from one city jump"),
+    sample!(Invented, "fraud.bot_detection", "bots are found behind them"),
+    sample!(Invented, "fraud.action_required", "a person must confirm or dispute"),
+    sample!(Invented, "fraud.resolved", "the case is closed"),
+    sample!(Page, "release.live-two", "live on two platforms"),
+    sample!(Sdk, "release.live-sdk", "nested, camelCase, with a timestamp, as the SDKs read it"),
+    sample!(Sdk, "release.live-typescript", "`event`, `created` as text and `livemode`, as the TypeScript types say"),
+    sample!(Page, "release.live-hostile", "a title and an artist that try everything"),
+    sample!(Sdk, "track.failed", "a broken file"),
+    sample!(Sdk, "analysis.completed", "the SDKs' analysis, nested"),
+    sample!(Sdk, "transcription.completed", "the SDKs' transcription, nested"),
+    sample!(Sdk, "distribution.live", "live on one platform, as the SDKs say it"),
+    sample!(Sdk, "distribution.failed", "a platform refused"),
+    sample!(Sdk, "royalty.payment", "a payment, nested"),
+    sample!(Sdk, "webhook.test", "what JewelMusic's test button sends"),
 ];
 
 /// The sample with this name.

@@ -17,9 +17,10 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::config::files::{self, Seen};
-use crate::config::load::{self, Loaded};
+use crate::config::load::Loaded;
 use crate::config::{Settings, Snapshot};
 use crate::event::{Item, Signal};
+use crate::lint;
 use crate::planner;
 use crate::planner::{Case, Orphan};
 use crate::problem::{Gravity, Problem, Problems};
@@ -137,7 +138,7 @@ async fn load_and_swap(live: &Arc<Live>, wanted: impl FnOnce(&Seen) -> bool + Se
 
 fn load_and_apply(live: &Live, wanted: impl FnOnce(&Seen) -> bool) -> Option<(Reloaded, Option<Signal>)> {
     let before = live.snapshot.load_full();
-    let mut loaded = load::load(&before.settings.file, &*live.environment, live.clock.now());
+    let mut loaded = lint::load(&before.settings.file, &*live.environment, live.clock.now());
     if !wanted(&loaded.seen) {
         return None;
     }
@@ -325,9 +326,8 @@ impl Watched {
         }
         let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
         self.watch(parent.unwrap_or(Path::new(".")), RecursiveMode::NonRecursive);
-        if let Some((rules, templates)) = seen.folders() {
-            self.watch(rules, RecursiveMode::Recursive);
-            self.watch(templates, RecursiveMode::Recursive);
+        for folder in seen.folders() {
+            self.watch(folder, RecursiveMode::Recursive);
         }
     }
 

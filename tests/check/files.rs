@@ -8,8 +8,9 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use fanfare::config::load::{Loaded, load};
+use fanfare::config::load::Loaded;
 use fanfare::config::substitute::{Environment, NoEnvironment, RealEnvironment};
+use fanfare::lint::load;
 
 use super::{CONFIG, folder, now};
 

@@ -11,7 +11,7 @@ use crate::support::folder::{CONFIG, Folder};
 use crate::support::http_peer::HttpPeer;
 
 /// A rule with a reminder.
-const RULES: &str = "rules:
+pub const RULES: &str = "rules:
   - name: fraud
     events: fraud.action_required
     case: $.data.case_id

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use clap::{Arg, Command};
 use fanfare::channels::{self, KeyDoc, Kind};
 use fanfare::config::settings::DESTINATION_KEYS;
-use fanfare::config::suspect::{ALL, ELSEWHERE};
 use fanfare::delivery::{Attempt, DeliveryId, Outcome, State};
 use fanfare::event::EventId;
+use fanfare::lint::{ALL, ELSEWHERE};
 use fanfare::message::template::filters::FILTERS;
 use fanfare::rules::operator::{self, IGNORE_CASE};
 use fanfare::rules::{Held, keys};
@@ -35,7 +35,7 @@ pub fn section(name: &str) -> String {
             "metrics" => metrics(),
             "api" => api(),
             "commands" => commands(),
-            "suspicions" => suspicions(),
+            "lints" => lints(),
             "warnings" => pairs_and_mends(),
             _ => panic!("nothing is generated under `{name}`"),
         },
@@ -113,7 +113,7 @@ fn metrics() -> String {
     table(&["metric", "kind", "labels", "what it says"], rows)
 }
 
-fn suspicions() -> String {
+fn lints() -> String {
     let rows =
         ALL.iter().map(|one| vec![code(one.code), one.gravity.name().into(), sentence(one.doc), sentence(one.mend)]);
     table(&["identifier", "gravity", "what it is", "what to do"], rows)

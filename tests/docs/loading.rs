@@ -3,8 +3,9 @@
 use std::fs;
 
 use fanfare::channels;
-use fanfare::config::load::{Loaded, load};
+use fanfare::config::load::Loaded;
 use fanfare::config::substitute::NoEnvironment;
+use fanfare::lint::load;
 use fanfare::problem::Problem;
 use fanfare::source::presets::PRESETS;
 use jiff::Timestamp;

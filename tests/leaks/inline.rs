@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use fanfare::config::guard;
-use fanfare::config::load::{Loaded, load};
+use fanfare::config::load::Loaded;
 use fanfare::config::settings::DESTINATION_KEYS;
 use fanfare::config::substitute::RealEnvironment;
+use fanfare::lint::load;
 use fanfare::source::parse::{HMAC_KEYS, KEYS};
 use jiff::Timestamp;
 use tempfile::TempDir;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use fanfare::delivery::{CaseFacts, Say};
 use fanfare::event::Event;
+use fanfare::message::template::check::Heard;
 use fanfare::message::{Block, Context, Inline, Native, Rendered, Templates};
 use fanfare::problem::Problems;
 use serde_json::{Map, Value, json};
@@ -86,7 +87,7 @@ impl Case {
         let mut problems = Problems::new();
         let loaded = Templates::load(&files(&templates), &mut problems);
         if self.sections.last().is_some_and(|(name, _)| name == "problems") {
-            loaded.check_message("m", &[context], &mut problems);
+            loaded.check_message("m", Heard::of(&[context]), &mut problems);
             let shown: Vec<String> = problems.iter().map(|problem| problem.render(false) + "\n").collect();
             return shown.join("\n");
         }

@@ -1,5 +1,6 @@
 //! What is reported before a template is needed, rendered with samples.
 
+use fanfare::message::template::check::Heard;
 use fanfare::message::{Context, Templates};
 use fanfare::problem::{File, Location, Problems};
 use serde_json::{Map, Value, json};
@@ -15,23 +16,29 @@ fn an_undefined_value_is_an_error_at_its_place_with_the_nearest_name() {
     let event = event("release.live", json!({"title": "A", "release": {"label": "Warp"}, "list": [1]}));
     let context = Context { names: names(json!({"artist": "X", "amount": null})), ..context(&event) };
     let rows = [
-        ("{{ data.titel }}", "1:4: error: `data.titel` is undefined (did you mean `title`?)"),
-        ("a\n{{ data.release.lable|upper }}", "2:4: error: `data.release.lable` is undefined (did you mean `label`?)"),
+        ("{{ data.titel }}", "1:4: warning: `data.titel` is undefined (did you mean `title`?)"),
+        (
+            "a\n{{ data.release.lable|upper }}",
+            "2:4: warning: `data.release.lable` is undefined (did you mean `label`?)",
+        ),
         ("{{ evnt.id }}", "1:4: error: `evnt` is undefined (did you mean `event`?)"),
         ("{{ event.typ }}", "1:4: error: `event.typ` is undefined (did you mean `type`?)"),
         ("{{ artst }}", "1:4: error: `artst` is undefined (did you mean `artist`?)"),
         ("{% if false %}{{ artst }}{% endif %}", "1:18: error: `artst` is undefined (did you mean `artist`?)"),
-        ("{% for x in data.lst %}{{ x }}{% endfor %}", "1:13: error: `data.lst` is undefined (did you mean `list`?)"),
-        ("{{ data.nothing.at.all }}", "1:4: error: `data.nothing.at.all` is undefined"),
+        ("{% for x in data.lst %}{{ x }}{% endfor %}", "1:13: warning: `data.lst` is undefined (did you mean `list`?)"),
+        ("{{ data.nothing.at.all }}", "1:4: warning: `data.nothing.at.all` is undefined"),
         ("{{ case.key }}", "1:4: error: `case.key` is undefined"),
         ("{{ amount }}", "1:4: error: `amount` is undefined"),
-        ("---\ntitle: \"T {{ data.titel }}\"\n---\n", "2:14: error: `data.titel` is undefined (did you mean `title`?)"),
+        (
+            "---\ntitle: \"T {{ data.titel }}\"\n---\n",
+            "2:14: warning: `data.titel` is undefined (did you mean `title`?)",
+        ),
         (
             "---\nfields: {a: \"{{ data.titel }}\"}\n---\n",
-            "2:17: error: `data.titel` is undefined (did you mean `title`?)",
+            "2:17: warning: `data.titel` is undefined (did you mean `title`?)",
         ),
-        ("---\nlink: \"{{ data.urll }}\"\n---\n", "2:11: error: `data.urll` is undefined"),
-        ("---\nseverity: \"{{ data.sev }}\"\n---\n", "2:15: error: `data.sev` is undefined"),
+        ("---\nlink: \"{{ data.urll }}\"\n---\n", "2:11: warning: `data.urll` is undefined"),
+        ("---\nseverity: \"{{ data.sev }}\"\n---\n", "2:15: warning: `data.sev` is undefined"),
     ];
     for (template, expected) in rows {
         let found = problems(&[("m.md", template)], std::slice::from_ref(&context));
@@ -86,14 +93,14 @@ fn what_only_some_samples_have_is_a_warning_where_the_samples_fit() {
     let contexts = [context(&a), context(&b)];
     let mut found = Problems::new();
     let templates = Templates::load(&files(&[("m.md", "{{ data.title }} {{ data.none }}")]), &mut found);
-    templates.check_message("m", &contexts, &mut found);
+    templates.check_message("m", Heard::of(&contexts), &mut found);
     let expected = "templates/m.md:1:4: warning: `data.title` is undefined in an event `track.failed` (known: `reason`)\n\
-        templates/m.md:1:21: error: `data.none` is undefined (known: `title`)\n";
+        templates/m.md:1:21: warning: `data.none` is undefined (known: `title`)\n";
     assert_eq!(shown(&found), expected);
 
     let mut found = Problems::new();
     templates.check(&contexts, &mut found);
-    assert_eq!(shown(&found), "templates/m.md:1:21: error: `data.none` is undefined (known: `title`)\n");
+    assert_eq!(shown(&found), "templates/m.md:1:21: warning: `data.none` is undefined (known: `title`)\n");
 }
 
 #[test]
@@ -149,7 +156,7 @@ fn a_channels_own_format_is_parsed_with_the_samples() {
         (
             "m.slack.json",
             "{\"n\": \"{{ data.titel }}\"}",
-            "1:11: error: `data.titel` is undefined (did you mean `title`?)",
+            "1:11: warning: `data.titel` is undefined (did you mean `title`?)",
         ),
         ("m.email.html", "<p>{{ data.title }}</p>", ""),
         (
@@ -177,7 +184,12 @@ fn a_rules_text_is_checked_at_its_place_in_the_rules_file() {
         let scalar = yaml.find("text: ").unwrap() + 6;
         let end = yaml.find("\nend").unwrap_or(yaml.len());
         let mut found = Problems::new();
-        super::templates(&[("_p.md", "x")]).check_text(text, &Location::new(&file, scalar..end), &contexts, &mut found);
+        super::templates(&[("_p.md", "x")]).check_text(
+            text,
+            &Location::new(&file, scalar..end),
+            Heard::of(&contexts),
+            &mut found,
+        );
         shown(&found)
     };
     let undefined = "`data.titel` is undefined (did you mean `title`?)";
@@ -198,7 +210,7 @@ fn a_rules_text_is_checked_at_its_place_in_the_rules_file() {
         (3, 1)
     );
     assert_eq!(
-        (at("rules/a.yaml:4:31: error: `x` is undefined"), at("rules/a.yaml:4:12: error: `data.titel`")),
+        (at("rules/a.yaml:4:31: error: `x` is undefined"), at("rules/a.yaml:4:12: warning: `data.titel`")),
         (1, 1)
     );
     let block = "x:\n  - text: |\n      one\n      **{{ data.titel }}**\nend: 1";
@@ -221,7 +233,7 @@ fn the_variables_of_a_message_can_be_asked_for() {
 fn without_a_sample_no_name_is_called_unknown() {
     let mut found = Problems::new();
     let templates = Templates::load(&files(&[("m.md", "{{ artist }} {{ data.anything }}")]), &mut found);
-    templates.check_message("m", &[], &mut found);
+    templates.check_message("m", Heard::default(), &mut found);
     templates.check(&[], &mut found);
     assert_eq!(shown(&found), "");
 }

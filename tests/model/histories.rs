@@ -75,6 +75,7 @@ fn snapshot(specs: &[Spec], hash: String) -> Arc<Snapshot> {
         destinations: base.destinations.clone(),
         rules: Some(Arc::new(rules(specs))),
         templates: base.templates.clone(),
+        samples: base.samples.clone(),
         hash,
         since: base.since,
         seen: base.seen.clone(),

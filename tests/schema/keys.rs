@@ -1,8 +1,8 @@
 //! The keys that the readers take, against the keys that the schemas allow.
 
-use fanfare::config::load::load;
 use fanfare::config::settings::DESTINATION_KEYS;
 use fanfare::config::substitute::NoEnvironment;
+use fanfare::lint::load;
 use fanfare::rules::keys::{self, MapDoc};
 use fanfare::rules::operator::TABLE;
 use fanfare::source::parse::{HMAC_KEYS, KEYS};

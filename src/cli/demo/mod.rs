@@ -18,9 +18,9 @@ use crate::admin;
 use crate::channels::wire::{Guard, Wire};
 use crate::cli::{Outcome, report, runtime, starter, term};
 use crate::clock::{AnchoredClock, Clock, RealClock, plus};
-use crate::config::load;
 use crate::config::substitute::Environment;
 use crate::delivery::State;
+use crate::lint;
 use crate::problem::nearest;
 use crate::source::{Outgoing, Source, samples};
 use crate::steps::reload::{self, Reloaded};
@@ -140,7 +140,7 @@ impl Demo {
         starter::write_missing(folder).with_context(|| format!("`{}` can't be written", folder.display()))?;
         let config = folder.join("fanfare.yaml");
         std::fs::write(&config, starter::demo_config(page_address, post_address))?;
-        let loaded = load::load(&config, &DemoEnvironment, RealClock.now());
+        let loaded = lint::load(&config, &DemoEnvironment, RealClock.now());
         if report(&loaded.problems) {
             bail!("`{}` holds mistakes; mend them, or remove the folder to begin anew", folder.display());
         }

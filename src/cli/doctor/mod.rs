@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use crate::cli::{Format, Outcome, runtime, term};
 use crate::clock::{Clock, RealClock};
 use crate::config::Snapshot;
-use crate::config::load;
 use crate::config::substitute::RealEnvironment;
+use crate::lint;
 
 mod files;
 mod places;
@@ -148,7 +148,7 @@ impl Doctor {
 
 /// Loads what a server would load now, secrets and all.
 fn configuration(chart: &mut Chart, config: &Path) -> Option<Snapshot> {
-    let loaded = load::load(config, &RealEnvironment, RealClock.now());
+    let loaded = lint::load(config, &RealEnvironment, RealClock.now());
     let (errors, warnings) = loaded.problems.count();
     let shown = config.display();
     if errors > 0 {

@@ -1,7 +1,8 @@
-//! What can be seen to be wrong with a template before it is needed: rendered with samples, strictly.
+//! What can be seen to be wrong with a template before it is needed: rendered with known events, strictly.
 //!
-//! A value that no sample has is an error at its place, with the nearest name. One that only some samples have is a
-//! warning where the samples are those the template is really used with, and nothing where they are all there are.
+//! An error is what can't be, whatever comes: a name, a filter, a function or a key that doesn't exist. What known events
+//! lack or can't be read as is a warning at its place, with the nearest name: other events may have it. What only some
+//! of them lack is a warning where they are those the template is used with, and nothing where they are all there are.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +21,7 @@ use crate::message::template::names::FUNCTIONS;
 use crate::message::template::scan::{self, Partials};
 use crate::message::template::source::{self, Source};
 use crate::message::template::{Templates, files, misread, native};
-use crate::problem::{Location, Problem, Problems};
+use crate::problem::{Gravity, Location, Problem, Problems};
 
 /// What a template makes, which decides what can be wrong with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,9 @@ const WORK_MAX: usize = 1 << 22;
 /// How often a template is rendered anew without what failed.
 const FAILED_MAX: usize = 20;
 
+/// The words of templates that hold what Fanfare and the rules say, not what an event says.
+const OURS: [&str; 4] = ["event", "case", "rule", "with"];
+
 /// How a value that some contexts lack counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Samples {
@@ -54,24 +58,41 @@ enum Samples {
     Any,
 }
 
+/// What a template is checked with.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Heard<'a> {
+    /// One for each known event that it is used for.
+    pub contexts: &'a [Context<'a>],
+    /// The names that rules define, where they are known: what else a template names can't be, also where no event is
+    /// known.
+    pub names: Option<&'a [&'a str]>,
+}
+
+impl<'a> Heard<'a> {
+    /// These contexts, which have all the names there are.
+    pub fn of(contexts: &'a [Context<'a>]) -> Self {
+        Self { contexts, names: None }
+    }
+}
+
 impl Templates {
     /// What can be seen to be wrong with all messages, rendered with each context. A value is undefined, or a rendering fails,
     /// only if it does so in every context.
     pub fn check(&self, contexts: &[Context<'_>], problems: &mut Problems) {
         for written in self.folder.messages.values() {
-            self.folder.check(written, contexts, Samples::Any, problems);
+            self.folder.check(written, Heard::of(contexts), Samples::Any, problems);
         }
     }
 
     /// What can be seen to be wrong with one message when it is used with events such as these.
-    pub fn check_message(&self, name: &str, contexts: &[Context<'_>], problems: &mut Problems) {
+    pub fn check_message(&self, name: &str, heard: Heard<'_>, problems: &mut Problems) {
         if let Some(written) = self.folder.messages.get(name) {
-            self.folder.check(written, contexts, Samples::Fitting, problems);
+            self.folder.check(written, heard, Samples::Fitting, problems);
         }
     }
 
     /// What can be seen to be wrong with a `text:` that stands in a rule, at its place (the scalar's, quotes included).
-    pub fn check_text(&self, text: &str, place: &Location, contexts: &[Context<'_>], problems: &mut Problems) {
+    pub fn check_text(&self, text: &str, place: &Location, heard: Heard<'_>, problems: &mut Problems) {
         let source = Source::scalar(place, text);
         let mut found = Problems::new();
         misread::body(&source, &mut found);
@@ -83,7 +104,7 @@ impl Templates {
             Ok(()) => {
                 if let Some(unknown) = scan::only_unknown(text, &wrong) {
                     scan::placeholder(&mut env, &unknown);
-                    let mut checker = Checker::new(&self.folder, env, contexts, Samples::Fitting);
+                    let mut checker = Checker::new(&self.folder, env, heard, Samples::Fitting);
                     checker.own = Some(&source);
                     checker.template(super::TEXT, Part::Body, &mut found);
                 }
@@ -94,9 +115,9 @@ impl Templates {
 }
 
 impl Folder {
-    fn check(&self, written: &Written, contexts: &[Context<'_>], samples: Samples, problems: &mut Problems) {
+    fn check(&self, written: &Written, heard: Heard<'_>, samples: Samples, problems: &mut Problems) {
         let mut found = Problems::new();
-        let mut checker = Checker::new(self, self.env.clone(), contexts, samples);
+        let mut checker = Checker::new(self, self.env.clone(), heard, samples);
         let scalars = [
             (&written.title, Part::Line),
             (&written.severity, Part::Severity),
@@ -125,7 +146,7 @@ struct Checker<'a> {
     /// As for sending, with names for what is undefined.
     lenient: Environment<'static>,
     strict: Environment<'static>,
-    contexts: &'a [Context<'a>],
+    heard: Heard<'a>,
     samples: Samples,
     /// The source of a text that stands in a rule.
     own: Option<&'a Source>,
@@ -144,28 +165,28 @@ struct Sighting {
 }
 
 impl<'a> Checker<'a> {
-    fn new(folder: &'a Folder, mut env: Environment<'static>, contexts: &'a [Context<'a>], samples: Samples) -> Self {
+    fn new(folder: &'a Folder, mut env: Environment<'static>, heard: Heard<'a>, samples: Samples) -> Self {
         scan::placeholder(&mut env, &folder.unknown);
         let mut lenient = env.clone();
         engine::set_mode(&mut lenient, Mode::Send);
         lenient.set_debug(true);
         let mut strict = env;
         engine::set_mode(&mut strict, Mode::Check);
-        Self { folder, lenient, strict, contexts, samples, own: None, anew: 0 }
+        Self { folder, lenient, strict, heard, samples, own: None, anew: 0 }
     }
 
     fn source(&self, name: &str) -> Option<&'a Source> {
         if name == super::TEXT { self.own } else { self.folder.sources.get(name) }
     }
 
-    /// Checks one template with all contexts. Without any, nothing can be said: not even which names the rules have.
+    /// Checks one template with all contexts. Without any, only names can be looked at, where those of the rules are known.
     fn template(&mut self, name: &str, part: Part<'_>, problems: &mut Problems) {
-        if self.contexts.is_empty() {
+        if self.heard.contexts.is_empty() && self.heard.names.is_none() {
             return;
         }
         let mut sightings: Vec<Sighting> = Vec::new();
         // What is wrong with one was said when it was loaded; the names in it can be looked at all the same.
-        let contexts = if self.folder.is_sound(name) { self.contexts } else { &[] };
+        let contexts = if self.folder.is_sound(name) { self.heard.contexts } else { &[] };
         let len = self.source(name).map_or(1, |source| source.text.len()).max(1);
         let contexts = contexts.get(..(WORK_MAX / len).max(1)).unwrap_or(contexts);
         self.anew = WORK_MAX / len;
@@ -199,7 +220,7 @@ impl<'a> Checker<'a> {
                 (true, Samples::Any) => {}
                 (true, Samples::Fitting) => {
                     let message = format!("{} in an event `{}`", sighting.problem.message, sighting.with);
-                    problems.push(Problem { message, gravity: crate::problem::Gravity::Warning, ..sighting.problem });
+                    problems.push(Problem { message, gravity: Gravity::Warning, ..sighting.problem });
                 }
             }
         }
@@ -314,7 +335,8 @@ impl<'a> Checker<'a> {
                 let place = read.map_or_else(|| source.place_of(inner), |read| source.place(read));
                 undefined(&name, values).at(&place)
             }
-            None => source::problem(source, inner),
+            None if source::is_certain(inner) => source::problem(source, inner),
+            None => Problem { gravity: Gravity::Warning, ..source::problem(source, inner) },
         };
         Some((problem, true))
     }
@@ -328,7 +350,12 @@ impl<'a> Checker<'a> {
             Part::Severity => {
                 let word = pieces::one_line(&output.pieces);
                 if Severity::named(&word.to_lowercase()).is_none() && !output.undefined {
-                    let problem = Problem::error("severity", format!("`{word}` is no severity"));
+                    let message = format!("`{word}` is no severity");
+                    let is_authors = output.pieces.iter().all(|piece| matches!(piece, Piece::Raw(_)));
+                    let problem = match is_authors {
+                        true => Problem::error("severity", message),
+                        false => Problem::warning("severity", message),
+                    };
                     let problem = problem.suggest(&word, Severity::ALL.map(Severity::name));
                     found.extend(whole().map(|place| (problem.at(&place), true)));
                 }
@@ -354,7 +381,11 @@ impl<'a> Checker<'a> {
             }
             Part::Native(channel, "json") => {
                 if let Err(broken) = native::json(&output.pieces, channel) {
-                    let problem = Problem::error("native-json", broken.message);
+                    // Where a value is missing, that is what is wrong.
+                    let problem = match output.undefined {
+                        true => Problem::warning("native-json", broken.message),
+                        false => Problem::error("native-json", broken.message),
+                    };
                     let problem = problem.hint("a value stands in a string, or alone as a whole value");
                     found.extend(place(broken.at).map(|place| (problem.at(&place), true)));
                 }
@@ -387,7 +418,8 @@ impl<'a> Checker<'a> {
         let known: BTreeSet<&str> = WORDS
             .into_iter()
             .chain(FUNCTIONS)
-            .chain(self.contexts.iter().flat_map(|context| context.names.keys().map(String::as_str)))
+            .chain(self.heard.names.into_iter().flatten().copied())
+            .chain(self.heard.contexts.iter().flat_map(|context| context.names.keys().map(String::as_str)))
             .collect();
         let scan = scan::scan(&source.text);
         let mut names: Vec<String> =
@@ -446,7 +478,14 @@ fn leading_path(expression: &str) -> &str {
 
 /// The problem of an undefined path, with the nearest name that is there.
 fn undefined(path: &str, values: &[(String, Value)]) -> Problem {
-    let problem = Problem::error("undefined", format!("`{path}` is undefined"));
+    let message = format!("`{path}` is undefined");
+    let root = path.split('.').next().unwrap_or_default();
+    // What these have is known: what else is asked of them can't be.
+    let is_ours = OURS.contains(&root) && !path.starts_with("event.body") && !path.starts_with("event.data");
+    let problem = match is_ours {
+        true => Problem::error("undefined", message),
+        false => Problem::warning("undefined", message),
+    };
     let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
     let known: Vec<String> = if parent.is_empty() {
         values.iter().map(|(name, _)| name.clone()).collect()

@@ -23,7 +23,7 @@ use crate::problem::{File, Location, Problems};
 
 mod bounded;
 pub mod branches;
-mod check;
+pub mod check;
 pub mod context;
 mod default;
 mod document;

@@ -198,6 +198,27 @@ pub(crate) fn problem(source: &Source, error: &Error) -> Problem {
     }
 }
 
+/// Whether a rendering fails so with any event: it has nothing to do with values.
+pub(crate) fn is_certain(error: &Error) -> bool {
+    let says = |what: &str| error.detail().is_some_and(|detail| detail.contains(what));
+    // Both are told with the kind that values that don't fit have, too.
+    if says("there is no time zone") || says("recursion limit exceeded") {
+        return true;
+    }
+    matches!(
+        error.kind(),
+        ErrorKind::SyntaxError
+            | ErrorKind::OutOfFuel
+            | ErrorKind::UnknownFilter
+            | ErrorKind::UnknownFunction
+            | ErrorKind::UnknownMethod
+            | ErrorKind::UnknownTest
+            | ErrorKind::TemplateNotFound
+            | ErrorKind::MissingArgument
+            | ErrorKind::TooManyArguments
+    )
+}
+
 /// How to mend what can't be read from `at` on, where it is one of the usual slips.
 fn mend(text: &str, at: usize) -> Option<String> {
     let (before, rest) = (text.get(..at)?, text.get(at..)?);

@@ -38,6 +38,17 @@ pub const START_S: i64 = 1_767_607_200;
 /// Gives the bytes of a file by the path of the test file that names it and its path from there, or says why it can't.
 pub type ReadFile<'r> = dyn Fn(&str, &str) -> Result<Vec<u8>, String> + 'r;
 
+/// A sample that a test sends.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// Its body.
+    pub body: Value,
+    /// Its type.
+    pub kind: String,
+    /// Its source, if it says one.
+    pub source: Option<String>,
+}
+
 /// What a test may name, and what it can be told.
 #[derive(Clone, Copy)]
 pub struct Known<'k> {
@@ -50,9 +61,9 @@ pub struct Known<'k> {
     /// The names of the sources.
     pub sources: &'k BTreeSet<String>,
     /// The names of the samples.
-    pub samples: &'k [&'static str],
-    /// The body of the sample with this name.
-    pub sample: &'k dyn Fn(&str) -> Option<Value>,
+    pub samples: &'k [&'k str],
+    /// The sample with this name.
+    pub sample: &'k dyn Fn(&str) -> Option<Sample>,
     /// Reads what a test sends from a file.
     pub read: &'k ReadFile<'k>,
 }

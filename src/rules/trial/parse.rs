@@ -255,7 +255,7 @@ impl Reader<'_> {
             self.problems.push(problem.at(&node.place).suggest(name, known));
         }
         let mut send = self.event(what?)?;
-        send.source = source.map(|(name, _)| name);
+        send.source = source.map(|(name, _)| name).or(send.source);
         send.settings.extend(set);
         self.try_settings(&mut send, what?);
         Some(send)
@@ -289,8 +289,8 @@ impl Reader<'_> {
             self.problems.push(node.expected("a sample's name, a file, or an event `{type, data}`"));
             return None;
         };
-        if let Some(body) = (self.known.sample)(name) {
-            return Some(of(Body::Json(body), name.split('-').next().unwrap_or(name)));
+        if let Some(sample) = (self.known.sample)(name) {
+            return Some(Send { source: sample.source, ..of(Body::Json(sample.body), &sample.kind) });
         }
         if !name.contains('/') && !name.ends_with(".json") {
             let problem = Problem::error("no-sample", format!("there is no sample `{name}`")).at(&node.place);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::suspect::Whole;
+use crate::lint::Whole;
 use crate::problem::{Problem, Problems};
 use crate::rules::{Hours, HoursChoice};
 

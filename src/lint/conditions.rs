@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use crate::config::suspect::{Hearing, Whole};
+use crate::lint::{Hearing, Whole};
 use crate::path::STEPS;
 use crate::problem::{Location, Problem, Problems};
 use crate::rules::check::{Check, Look};

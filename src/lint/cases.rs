@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::suspect::Whole;
+use crate::lint::Whole;
 use crate::planner;
 use crate::problem::{Problem, Problems, nearest};
 use crate::rules::{Action, HoursChoice, KeySpec, Rule, Throttle};

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::config::suspect::Whole;
-use crate::config::suspect::evidence::{Origin, Seen};
+use crate::config::evidence::{Origin, Seen};
+use crate::lint::Whole;
 use crate::path::STEPS;
 use crate::problem::{Location, Problem, Problems};
 use crate::rules::Held;
@@ -94,7 +94,7 @@ pub(super) fn absent(whole: &Whole<'_>, problems: &mut Problems) {
 }
 
 fn sample_first<'s>(seen: &[&'s Seen]) -> Option<&'s Seen> {
-    seen.iter().find(|seen| matches!(seen.from, Origin::Sample(_))).or(seen.first()).copied()
+    seen.iter().find(|seen| matches!(seen.from, Origin::Own | Origin::Sample(_))).or(seen.first()).copied()
 }
 
 /// Every test of every condition, with its place and the known events that it would be asked of.

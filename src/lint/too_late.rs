@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use crate::config::suspect::Whole;
+use crate::lint::Whole;
 use crate::problem::{Problem, Problems};
 use crate::yaml::span_text;
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::config::suspect::evidence::{Origin, Seen};
-use crate::config::suspect::{Hearing, Whole};
+use crate::config::evidence::{Origin, Seen};
+use crate::lint::{Hearing, Whole};
 use crate::path::Gap;
 use crate::problem::{Problem, Problems, nearest};
 use crate::rules::{Name, Query};

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::config::suspect::Whole;
 use crate::delivery::Say;
+use crate::lint::Whole;
 use crate::problem::{Problem, Problems};
 use crate::rules::{Action, HoursChoice, RuleSet};
 

@@ -1,28 +1,30 @@
-//! What is legal and surely not meant: one list of suspicions, one small function each.
+//! What is legal and surely not meant: one list of lints, one small function each.
 //!
-//! Pure. A suspicion looks at the whole of what was read ([`Whole`]): rules, templates, destinations, and what events
-//! look like ([`evidence`]). It says where and how to mend it, and is silent where it can't be sure: a warning that is
+//! Pure, but for [`load`]. A lint looks at the whole of what was read ([`Whole`]): rules, templates, destinations, and what events
+//! look like ([`evidence`](crate::config::evidence)). It says where and how to mend it, and is silent where it can't be sure: a warning that is
 //! wrong once is not read again. Where a file could not be read whole, what would need all of them is not asked. To add
 //! one: its function in the file of its topic, and its row in [`ALL`]; documentation and tests find it by that.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::config::Settings;
 use crate::config::check::Destinations;
-use crate::config::suspect::evidence::Evidence;
-use crate::event::Event;
+use crate::config::evidence::{Evidence, Past};
+use crate::config::load::{self, Loaded};
+use crate::config::substitute::Environment;
 use crate::message::Templates;
-use crate::planner::Case;
 use crate::problem::{Gravity, Problems};
 use crate::rules::{Condition, Globs, Name, RuleSet};
 use crate::source::Source;
 
 mod cases;
 mod conditions;
-pub mod evidence;
+mod heard;
 mod hours;
 mod paths;
 mod too_late;
@@ -33,7 +35,7 @@ mod values;
 
 /// One thing that is legal and surely not meant.
 #[derive(Debug)]
-pub struct Suspicion {
+pub struct Lint {
     /// What its problems are called.
     pub code: &'static str,
     /// How much they matter.
@@ -52,8 +54,8 @@ const fn warning(
     find: fn(&Whole<'_>, &mut Problems),
     doc: &'static str,
     mend: &'static str,
-) -> Suspicion {
-    Suspicion { code, gravity: Gravity::Warning, doc, mend, needs_all: false, find }
+) -> Lint {
+    Lint { code, gravity: Gravity::Warning, doc, mend, needs_all: false, find }
 }
 
 const fn of_all(
@@ -61,21 +63,16 @@ const fn of_all(
     find: fn(&Whole<'_>, &mut Problems),
     doc: &'static str,
     mend: &'static str,
-) -> Suspicion {
-    Suspicion { needs_all: true, ..warning(code, find, doc, mend) }
+) -> Lint {
+    Lint { needs_all: true, ..warning(code, find, doc, mend) }
 }
 
-const fn note(
-    code: &'static str,
-    find: fn(&Whole<'_>, &mut Problems),
-    doc: &'static str,
-    mend: &'static str,
-) -> Suspicion {
-    Suspicion { gravity: Gravity::Note, ..warning(code, find, doc, mend) }
+const fn note(code: &'static str, find: fn(&Whole<'_>, &mut Problems), doc: &'static str, mend: &'static str) -> Lint {
+    Lint { gravity: Gravity::Note, ..warning(code, find, doc, mend) }
 }
 
 /// All of them, in the order of the documentation.
-pub static ALL: &[Suspicion] = &[
+pub static ALL: &[Lint] = &[
     warning(
         "unknown-type",
         types::unknown,
@@ -99,7 +96,8 @@ pub static ALL: &[Suspicion] = &[
         paths::unknown,
         "No sample, no event of a test and no event in the store, of the types that the rule hears, has what a path or \
          name asks for",
-        "Take the path that is suggested. If the field is there in truth, send it in a test (`set:`): then it is known",
+        "Take the path that is suggested. If the field is there in truth, put an event that has it into `samples/`, or send it in a test (`set:`): then it is \
+         known",
     ),
     warning(
         "filter-over-mapping",
@@ -246,8 +244,29 @@ pub static ELSEWHERE: &[(&str, &str, &str)] = &[
     ),
     (
         "undefined",
-        "A template asks for what some of its samples lack",
-        "Ask first: `{% if data.reason %}`, or `|default('…')`",
+        "A template asks for what known events lack, or some of them",
+        "Ask first: `{% if data.reason %}`, or `|default('…')`. If the field is there in truth, put an event that has it \
+         into `samples/`",
+    ),
+    (
+        "template",
+        "A template can't be rendered with an event that is known",
+        "Take the filter that fits what the event has there; or put an event as it really is into `samples/`",
+    ),
+    (
+        "severity",
+        "A severity that is made of an event's value came out as none",
+        "Say which is meant: `{{ 'critical' if data.severity == 'high' else 'warning' }}`",
+    ),
+    (
+        "native-json",
+        "Where an event lacks a value, a message in a channel's own format is no JSON",
+        "Print it with `|tojson`, or ask first: `{% if data.reason %}`",
+    ),
+    (
+        "bad-sample",
+        "A file of `samples/` is no event, and is left out",
+        "Write the body as it was posted, or `{\"source\": …, \"type\": …, \"body\": …}`",
     ),
     (
         "dead-link",
@@ -256,7 +275,7 @@ pub static ELSEWHERE: &[(&str, &str, &str)] = &[
     ),
     (
         "not-read",
-        "A file in a folder of rules or templates is left out for its name",
+        "A file in a folder of rules, templates or samples is left out for its name",
         "End it with `.yaml`, `.yml`, `.md`, `.json` or `.html`, or move it elsewhere",
     ),
     (
@@ -310,15 +329,6 @@ pub static ELSEWHERE: &[(&str, &str, &str)] = &[
     ("odd-routing-key", "A PagerDuty routing key doesn't look like one", "Copy the integration key of Events API v2"),
 ];
 
-/// What happened before, as far as a store tells: nothing where there is none.
-#[derive(Debug, Default)]
-pub struct Past {
-    /// Some of the latest events.
-    pub events: Vec<Event>,
-    /// The open cases.
-    pub cases: Vec<Case>,
-}
-
 /// Everything that was read, put together.
 #[derive(Debug)]
 pub struct Whole<'a> {
@@ -331,7 +341,7 @@ pub struct Whole<'a> {
     /// The destinations; `None` where none are known.
     pub destinations: Option<&'a Destinations>,
     /// What events look like.
-    pub evidence: Evidence,
+    pub evidence: &'a Evidence,
     /// What happened before.
     pub past: &'a Past,
     /// Whether every rules file was read without a mistake.
@@ -340,11 +350,45 @@ pub struct Whole<'a> {
     pub now: Timestamp,
 }
 
-/// Asks every suspicion.
-pub fn all(whole: &Whole<'_>, problems: &mut Problems) {
-    for suspicion in ALL.iter().filter(|suspicion| whole.is_whole || !suspicion.needs_all) {
-        (suspicion.find)(whole, problems);
+/// Loads `fanfare.yaml` and the folders it names, and says what is surely not meant too.
+pub fn load(file: &Path, environment: &dyn Environment, now: Timestamp) -> Loaded {
+    told(load::load(file, environment, now))
+}
+
+/// The same, held against what happened before, which `past` looks up once it is known where that is kept.
+pub fn load_after(
+    file: &Path,
+    environment: &dyn Environment,
+    now: Timestamp,
+    past: impl FnOnce(&Settings) -> Past,
+) -> Loaded {
+    told(load::load_after(file, environment, now, past))
+}
+
+/// Loads only the folders beside `file`: no secrets and no destinations are known.
+pub fn load_rules_only(file: &Path, now: Timestamp) -> Loaded {
+    told(load::load_rules_only(file, now))
+}
+
+/// Asks every lint of what was loaded.
+fn told(mut loaded: Loaded) -> Loaded {
+    let mut problems = Problems::new();
+    let parts = &loaded.parts;
+    let whole = Whole {
+        rules: &parts.rules,
+        templates: &parts.templates,
+        sources: &parts.sources,
+        destinations: parts.destinations.as_ref(),
+        evidence: &parts.evidence,
+        past: &parts.past,
+        is_whole: parts.is_whole,
+        now: parts.now,
+    };
+    for lint in ALL.iter().filter(|lint| whole.is_whole || !lint.needs_all) {
+        (lint.find)(&whole, &mut problems);
     }
+    loaded.add(problems);
+    loaded
 }
 
 /// What listens to some events, and what it asks of them.

@@ -1,6 +1,6 @@
 //! Event types: globs that match none, and `!` that take away too much or nothing.
 
-use crate::config::suspect::Whole;
+use crate::lint::Whole;
 use crate::problem::{Location, Problem, Problems, nearest};
 use crate::rules::Globs;
 use crate::rules::glob::{Glob, GlobText};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::suspect::Whole;
 use crate::delivery::Say;
+use crate::lint::Whole;
 use crate::problem::{Problem, Problems};
 use crate::rules::{Action, Condition, Rule};
 
