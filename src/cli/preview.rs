@@ -253,6 +253,7 @@ fn example(kind: &'static Kind, name: &str) -> anyhow::Result<Arc<Destination>> 
         timeout: SignedDuration::from_secs(10),
         hours: None,
         fallback: Vec::new(),
+        fallback_after: None,
         mentions: std::collections::BTreeMap::new(),
         place: Location::new(&File::new("example", ""), 0..0),
     }))

@@ -29,6 +29,10 @@ pub struct Case {
     pub event: Seq,
     /// When the opening was planned.
     pub opened: Timestamp,
+    /// From when on `after` and `repeat` count: when people could first be told, as its opening was planned; the opening, if it
+    /// told nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Timestamp>,
     /// The latest `created` among its matches: a close from before that doesn't end it.
     pub newest: Timestamp,
     /// How many matches it has had.
@@ -122,6 +126,9 @@ pub enum Ending {
     Forgotten,
 }
 
+/// What the key of a case begins with that only one event is about.
+pub(crate) const OWN_KEY: &str = "event";
+
 fn is_false(flag: &bool) -> bool {
     !flag
 }
@@ -154,6 +161,7 @@ impl Case {
             nth: u64::try_from(event).unwrap_or_default(),
             event,
             opened: now,
+            told: None,
             newest: created,
             count: 1,
             last: now,
@@ -191,8 +199,13 @@ impl Case {
         (lane, Act::Open)
     }
 
+    /// From when on its `after` and `repeat` count.
+    pub(crate) fn counts_from(&self) -> Timestamp {
+        self.told.unwrap_or(self.opened)
+    }
+
     /// Whether something of it was said at a destination: alone, or in a summary.
-    pub(crate) fn told(&self, destination: &str) -> bool {
+    pub(crate) fn was_told(&self, destination: &str) -> bool {
         self.lanes.contains_key(destination) || self.summed.contains(destination)
     }
 

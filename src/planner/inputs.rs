@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::event::{Command, Entry, Event, Item, MISSING, Seq, Signal};
@@ -54,8 +54,11 @@ pub struct DestinationFacts {
     pub closes: bool,
     /// Whether what waited for its hours goes message by message, never as a summary.
     pub goes_alone: bool,
-    /// Where a dead delivery's message goes.
+    /// Where a message goes that could not be delivered.
     pub fallback: Vec<String>,
+    /// So long after a message became due it goes there if it was not delivered by then; `None`: only once its delivery is
+    /// dead.
+    pub fallback_after: Option<SignedDuration>,
 }
 
 /// An event with what every rule makes of it.

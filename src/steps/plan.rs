@@ -156,6 +156,7 @@ pub fn places(live: &Live, snapshot: &Snapshot) -> Destinations {
             closes: destination.channel.closes(),
             goes_alone: destination.channel.goes_alone(),
             fallback: destination.fallback.iter().map(|(name, _)| name.clone()).collect(),
+            fallback_after: destination.fallback_after,
         };
         (destination.name.clone(), facts)
     });

@@ -23,6 +23,7 @@ use crate::source::Source;
 mod cases;
 mod conditions;
 pub mod evidence;
+mod fallbacks;
 mod hours;
 mod paths;
 mod too_late;
@@ -180,6 +181,12 @@ pub static ALL: &[Suspicion] = &[
         twins::said_twice,
         "Two rules tell one destination the same of the same events",
         "Leave one out, or make their `events` or `when` differ",
+    ),
+    warning(
+        "no-fallback",
+        fallbacks::missing,
+        "A destination that pages people, or an action of severity `critical`, has no `fallback`",
+        "Name a destination of another channel: `fallback: [finance]` in `fanfare.yaml`",
     ),
     of_all(
         "unused-destination",

@@ -1,7 +1,9 @@
 //! The way of an event: what each rule makes of it. Its case is closed, opened, or goes on, and each action acts at once,
 //! waits for its time, or stays out.
 
-use crate::planner::case::{Case, MISSING_KEY};
+use jiff::Timestamp;
+
+use crate::planner::case::{Case, MISSING_KEY, OWN_KEY};
 use crate::planner::closes::Closed;
 use crate::planner::effect::Now;
 use crate::planner::flow::announce::{Announcement, Occasion, announce};
@@ -137,24 +139,26 @@ fn matched(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
         Belongs::To { case, opened } => (Some(case), opened),
     };
     trace.accepted();
-    for acted in &judgement.actions {
-        if !acts(acted, opened, trace) {
-            continue;
-        }
-        if !acted.action.is_timed() {
-            let announcement = announcement(judged, judgement.rule, acted);
-            announce(work, &announcement, case.as_deref_mut(), trace);
+    let acting: Vec<&ActionJudgement<'_>> =
+        judgement.actions.iter().filter(|acted| acts(acted, opened, trace)).collect();
+    let mut told: Option<Timestamp> = None;
+    for acted in acting.iter().filter(|acted| !acted.action.is_timed()) {
+        let announcement = announcement(judged, judgement.rule, acted);
+        let first = announce(work, &announcement, case.as_deref_mut(), trace);
+        told = told.into_iter().chain(first).min();
+    }
+    if let Some(mut case) = case {
+        if opened {
+            case.told = told.filter(|told| *told > case.opened);
         }
         // Also of one that spoke just now: it may repeat.
-        if let Some(case) = case.as_deref_mut() {
+        for acted in acting {
             let by = Brought { event: judged.seq, created: Some(judged.event.created) };
-            match schedule(case, acted, by, work.now) {
+            match schedule(&mut case, acted, by, work.now) {
                 Ok(effects) => work.apply(effects, trace),
                 Err(reason) => trace.fail(reason),
             }
         }
-    }
-    if let Some(mut case) = case {
         let timer = schedule_end(&mut case, judgement.rule);
         work.act(timer);
         work.save_case(&case);
@@ -244,7 +248,7 @@ fn own_case(work: &Planning<'_>, judged: &Judged<'_>, rule: &Rule, keyed: bool) 
     if !keyed && rule.actions.iter().all(|action| action.spec().is_none()) {
         return Belongs::Nowhere;
     }
-    let mut case = open_case(work, judged, rule, &origin(judged, Some("event")));
+    let mut case = open_case(work, judged, rule, &origin(judged, Some(OWN_KEY)));
     case.own = true;
     Belongs::To { case: Box::new(case), opened: true }
 }

@@ -1,6 +1,6 @@
 //! The flow: the only code that knows all state machines. It loads their documents, asks them in order, and carries out the
 //! effects that they ask for. There are three ways through it, a file each: `event` (also an event that is planned again),
-//! `timer` and `command` (what people ask for and what Fanfare noticed). All of them end in `announce` or `close`. `arm` and
+//! `timer` and `command` (what people ask for and what Fanfare noticed). All of them end in `announce`, `close` or `lost`. `arm` and
 //! `sweep` are for rules that come into force, and `load` says what must be loaded before any of it.
 
 pub(crate) mod announce;
@@ -9,6 +9,7 @@ pub(crate) mod close;
 pub(crate) mod command;
 pub(crate) mod event;
 pub(crate) mod load;
+pub(crate) mod lost;
 pub(crate) mod sweep;
 pub(crate) mod timer;
 
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::delivery::{Act, NewDelivery};
+use crate::delivery::{Act, Delivery, DeliveryId, NewDelivery};
 use crate::event::{Event, Seq, Signal};
 use crate::planner::case::{Case, CaseRef};
 use crate::planner::closes::end_lanes;
@@ -40,6 +41,8 @@ pub(crate) struct Planning<'a> {
     pub rules: &'a RuleSet,
     pub destinations: &'a Destinations,
     pub state: State,
+    /// How the deliveries stand that were asked for.
+    pub deliveries: BTreeMap<DeliveryId, Delivery>,
     pub plan: Plan,
     /// Timers set, or with `None` taken away.
     pub timers: BTreeMap<String, Option<Timer>>,
@@ -47,12 +50,14 @@ pub(crate) struct Planning<'a> {
 }
 
 impl<'a> Planning<'a> {
-    pub fn new(rules: &'a RuleSet, destinations: &'a Destinations, ledger: Ledger, now: Timestamp) -> Self {
+    pub fn new(rules: &'a RuleSet, destinations: &'a Destinations, mut ledger: Ledger, now: Timestamp) -> Self {
+        let deliveries = std::mem::take(&mut ledger.deliveries);
         let mut planning = Self {
             now: Now { at: now, zone: &destinations.zone },
             rules,
             destinations,
             state: State::new(ledger),
+            deliveries,
             plan: Plan::default(),
             timers: BTreeMap::new(),
             mutes: Mutes::default(),

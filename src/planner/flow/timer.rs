@@ -11,6 +11,7 @@ use crate::planner::fallback::Fallen;
 use crate::planner::flow::Planning;
 use crate::planner::flow::announce::{Announcement, Draft, Occasion, announce, deliver, join, quiet, send};
 use crate::planner::flow::close::{say_ended, take_away};
+use crate::planner::flow::lost::late;
 use crate::planner::held::{Held, Opens, Rest, Waiting, opens, summarise};
 use crate::planner::inputs::{Carried, Fired};
 use crate::planner::missing::Awaited;
@@ -77,6 +78,7 @@ fn come_due(work: &mut Planning<'_>, meaning: &Meaning, carried: Option<&Carried
             let of = NoticedId { kind, rule, destination };
             work.due(&of.slot(), |noticed, now| noticed.due(&of, now.at));
         }
+        Meaning::Late { delivery, .. } => late(work, delivery),
         Meaning::Fallback { destination } => {
             let is_configured = work.facts(destination).is_some();
             work.due(&Fallen::slot(destination), |fallen, now| fallen.due(destination, is_configured, now.at));
