@@ -182,7 +182,7 @@ fn opening(
     let earlier = plus(now, SignedDuration::ZERO - SignedDuration::from_mins(1));
     let opens = |event: &Event| {
         let judged = rules.judge_rule(rule, event);
-        judged.held == Some(Held::Held) && judged.case == Some(Ok(key.clone()))
+        judged.accepts() && judged.case == Some(Ok(key.clone()))
     };
     let found = events(snapshot, earlier)?.into_iter().map(|(_, event)| event).find(opens);
     Ok(found.into_iter().collect())
@@ -196,7 +196,7 @@ fn hears(rule: &Rule, event: &Event) -> bool {
 fn acts(snapshot: &Snapshot, rule: &Rule, action: &Action, event: &Event) -> bool {
     let Some(rules) = &snapshot.rules else { return false };
     rules.judge(event).iter().filter(|judgement| std::ptr::eq(judgement.rule, rule)).any(|judgement| {
-        let matched = judgement.actions.iter().filter(|_| judgement.held == Some(Held::Held));
+        let matched = judgement.actions.iter().filter(|_| judgement.accepts());
         let closed = judgement.on_close.iter().filter(|_| judgement.closes.is_some());
         matched.chain(closed).any(|acted| std::ptr::eq(acted.action, action) && acted.held == Held::Held)
     })

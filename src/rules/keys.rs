@@ -47,6 +47,8 @@ pub enum Takes {
     Message,
     /// A severity.
     Severity,
+    /// `skip` or `act`.
+    IfFailed,
     /// Constants for templates.
     Constants,
     /// A condition.
@@ -114,6 +116,7 @@ impl Takes {
             Takes::Destinations => "one destination or a list",
             Takes::Message => "a message's name",
             Takes::Severity => "`info`, `success`, `warning` or `critical`",
+            Takes::IfFailed => "`skip` or `act`",
             Takes::Constants | Takes::Missing | Takes::Throttle | Takes::Digest => "a mapping",
             Takes::Condition => "a condition",
             Takes::CaseKey => "a path or name, or a list",
@@ -173,6 +176,7 @@ pub const RULE: MapDoc = MapDoc {
         key("events", Takes::Globs, "Which event types it hears of"),
         key("source", Takes::Source, "Only events of this source"),
         key("when", Takes::Condition, "What must hold"),
+        key("if_failed", Takes::IfFailed, "What becomes of an event that `when` can't read, else `skip`"),
         key("case", Takes::CaseKey, "What an event is about"),
         key("closed_by", Takes::Closers, "Which events close a case"),
         key("closes_after", Takes::Span, "When a forgotten case ends"),

@@ -159,11 +159,20 @@ impl Templates {
 
 /// Why a delivery died, before the message that its fallback gets.
 fn died_note(died: &str) -> Block {
-    let died = crate::message::text::one_line(died);
-    Block::Paragraph(vec![
-        Inline::Strong(vec![Inline::Text("This could not be delivered where it was meant to go".into())]),
-        Inline::Text(format!(": {died}")),
-    ])
+    note("This could not be delivered where it was meant to go", died)
+}
+
+/// What stands before a message: a few words, and why.
+fn note(words: &str, why: &str) -> Block {
+    let why = crate::message::text::one_line(why);
+    Block::Paragraph(vec![Inline::Strong(vec![Inline::Text(words.into())]), Inline::Text(format!(": {why}"))])
+}
+
+impl Rendered {
+    /// Puts a few words and their reason before the message.
+    pub fn says_first(&mut self, words: &str, why: &str) {
+        self.message.body.insert(0, note(words, why));
+    }
 }
 
 /// One rendering.

@@ -44,6 +44,8 @@ pub(crate) struct Announcement<'a> {
     pub occasion: Occasion,
     /// What to say of the case where none is open: a replay opens none.
     pub facts: Option<CaseFacts>,
+    /// What the rule could not read, and acts on all the same.
+    pub unread: Option<String>,
 }
 
 /// A delivery on its last stretch: hours, shadow, lane.
@@ -92,6 +94,7 @@ pub(crate) fn announce(
         let facts = case.as_ref().map(|case| case.facts(closed)).or_else(|| said.facts.clone());
         let mut told = assignment(action, said.seq, facts);
         told.suppressed = suppressed;
+        told.unread.clone_from(&said.unread);
         let route = Route { rule: &said.rule.name.value, action: &action.id, destination };
         let id = DeliveryId::of(&said.origin, work.identity(said.rule), &action.id, destination, said.again);
         let delivery = route.delivery(id, said.seq, told, work.now.at);

@@ -8,7 +8,7 @@ use crate::planner::closes::Closed;
 use crate::planner::effect::Now;
 use crate::planner::flow::announce::{Announcement, Occasion, announce};
 use crate::planner::flow::close::{Closing, end_case};
-use crate::planner::flow::{Planning, reasons};
+use crate::planner::flow::{Planning, reasons, unread};
 use crate::planner::inputs::Judged;
 use crate::planner::missing::Awaited;
 use crate::planner::names::present_name;
@@ -143,7 +143,7 @@ fn matched(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
         judgement.actions.iter().filter(|acted| acts(acted, opened, trace)).collect();
     let mut told: Option<Timestamp> = None;
     for acted in acting.iter().filter(|acted| !acted.action.is_timed()) {
-        let announcement = announcement(judged, judgement.rule, acted);
+        let announcement = announcement(judged, judgement, acted);
         let first = announce(work, &announcement, case.as_deref_mut(), trace);
         told = told.into_iter().chain(first).min();
     }
@@ -165,15 +165,15 @@ fn matched(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
     }
 }
 
-/// Whether a rule's condition holds; else why not.
+/// Whether a rule acts on an event; else why not. What could not be read is told in any case.
 fn holds(judgement: &Judgement<'_>, held: Held, trace: &mut Trace) -> bool {
     reasons(judgement, trace);
     match held {
-        Held::Held => return true,
+        Held::Held => {}
         Held::Missed => trace.rule(Outcome::Missed, because(judgement.why.as_ref())),
         Held::Failed => trace.fail(because(judgement.why.as_ref())),
     }
-    false
+    judgement.accepts()
 }
 
 /// Whether an action of a rule that holds acts; else why not.
@@ -318,7 +318,7 @@ fn matched_again(
             continue;
         }
         let facts = facts.clone();
-        let first = announcement(judged, rule, acted);
+        let first = announcement(judged, judgement, acted);
         announce(work, &Announcement { again, occasion: Occasion::Replay, facts, ..first }, case.as_mut(), trace);
     }
     if let Some(case) = case {
@@ -333,7 +333,12 @@ fn origin(judged: &Judged<'_>, what: Option<&str>) -> String {
 }
 
 /// What an action has to say at a match.
-fn announcement<'a>(judged: &'a Judged<'_>, rule: &'a Rule, acted: &'a ActionJudgement<'a>) -> Announcement<'a> {
+fn announcement<'a>(
+    judged: &'a Judged<'_>,
+    judgement: &'a Judgement<'_>,
+    acted: &'a ActionJudgement<'a>,
+) -> Announcement<'a> {
     let (seq, event, origin) = (judged.seq, judged.event, origin(judged, None));
-    Announcement { rule, acted, seq, event, origin, again: 0, occasion: Occasion::Match, facts: None }
+    let (rule, unread, occasion) = (judgement.rule, unread(judgement), Occasion::Match);
+    Announcement { rule, acted, seq, event, origin, again: 0, occasion, facts: None, unread }
 }

@@ -31,8 +31,8 @@ use crate::planner::own::{Failing, Noticed, NoticedId};
 use crate::planner::plan::{Cancel, Plan};
 use crate::planner::state::{Doc, Slot, State};
 use crate::planner::wanted::{Unwanted, unwanted};
-use crate::planner::why::{Outcome, Trace};
-use crate::rules::{Action, Judgement, Rule, RuleSet};
+use crate::planner::why::{Outcome, Trace, because};
+use crate::rules::{Action, Held, Judgement, Rule, RuleSet};
 
 /// The planning of one batch: what is known, and what was decided so far. What one entry changes is seen by those after it.
 #[derive(Debug)]
@@ -262,6 +262,11 @@ impl<'a> Planning<'a> {
         let data = [("reason", json!(reason)), ("entry", json!(seq))];
         self.signal_failed(&format!("parked/{seq}"), None, own, data);
     }
+}
+
+/// What a rule could not read and acts on all the same, in words.
+pub(crate) fn unread(judgement: &Judgement<'_>) -> Option<String> {
+    (judgement.held == Some(Held::Failed)).then(|| because(judgement.why.as_ref()))
 }
 
 /// The reasons of a judgement, for its row.
