@@ -46,6 +46,10 @@ pub struct Case {
     /// When they did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acked_at: Option<Timestamp>,
+    /// Since when it waits for a person: from its first message that is critical, or that is, or comes before, an `after` or
+    /// `repeat`. Until somebody acknowledges it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Timestamp>,
     /// Whether it was opened in shadow: then no reminder of it is ever sent, or leaving the shadow would begin with a
     /// flood.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -167,6 +171,7 @@ impl Case {
             last: now,
             acked: None,
             acked_at: None,
+            waits: None,
             shadow: false,
             own: false,
             lanes: BTreeMap::new(),
@@ -197,6 +202,16 @@ impl Case {
         let shown = Shown { lane: lane.clone(), action: action.into(), event };
         self.lanes.insert(destination.into(), shown);
         (lane, Act::Open)
+    }
+
+    /// Whether a person should look at it: nobody has said yet that they do.
+    pub fn waits_for_a_person(&self) -> bool {
+        self.waits.is_some() && self.acked.is_none()
+    }
+
+    /// A message of it was planned that asks for a person.
+    pub(crate) fn asks(&mut self, now: Timestamp) {
+        self.waits = self.waits.or((self.acked.is_none()).then_some(now));
     }
 
     /// From when on its `after` and `repeat` count.

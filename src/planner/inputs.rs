@@ -1,6 +1,6 @@
 //! What planning is told: the batch, judged, and the configuration as plain data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -33,6 +33,8 @@ pub struct Inputs<'a> {
 pub struct Destinations {
     /// The destinations, by name. What is not here is not configured.
     pub named: BTreeMap<String, DestinationFacts>,
+    /// The messages of the templates folder that say themselves, literally, that they are critical.
+    pub critical: BTreeSet<String>,
     /// Whether nothing at all is sent: `serve --shadow`.
     pub shadow: bool,
     /// The zone in which times are told to people.
@@ -41,7 +43,7 @@ pub struct Destinations {
 
 impl Default for Destinations {
     fn default() -> Self {
-        Self { named: BTreeMap::new(), shadow: false, zone: TimeZone::UTC }
+        Self { named: BTreeMap::new(), critical: BTreeSet::new(), shadow: false, zone: TimeZone::UTC }
     }
 }
 

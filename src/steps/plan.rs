@@ -17,6 +17,7 @@ use self::round::{Done, Round};
 pub(super) use self::size::Size;
 use crate::clock::plus;
 use crate::config::Snapshot;
+use crate::delivery::Severity;
 use crate::planner::{self, DestinationFacts, Destinations, Sweep};
 use crate::rules::RuleSet;
 use crate::steps::{Live, StepResult};
@@ -161,5 +162,6 @@ pub fn places(live: &Live, snapshot: &Snapshot) -> Destinations {
         (destination.name.clone(), facts)
     });
     let zone = snapshot.settings.timezone.clone().unwrap_or(jiff::tz::TimeZone::UTC);
-    Destinations { named: named.collect(), shadow: live.shadow, zone }
+    let critical = snapshot.templates.of_severity(Severity::Critical).map(str::to_owned).collect();
+    Destinations { named: named.collect(), critical, shadow: live.shadow, zone }
 }

@@ -457,6 +457,7 @@ impl World {
             "mention": said.mention,
             "with": said.with,
             "died": said.died,
+            "unread": said.unread,
             "lane": delivery.lane.is_some(),
         });
         let map = shown.as_object_mut().unwrap();

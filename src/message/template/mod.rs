@@ -86,6 +86,16 @@ impl Templates {
         self.folder.sources.get(&written.body).map(source::Source::start)
     }
 
+    /// The messages whose front matter says this severity literally.
+    pub fn of_severity(&self, severity: Severity) -> impl Iterator<Item = &str> {
+        let says = move |source: &str| Severity::named(&source.trim().to_lowercase()) == Some(severity);
+        let messages = self.folder.messages.iter();
+        let literal = messages.filter(move |(_, written)| {
+            written.severity.as_ref().and_then(|name| self.folder.sources.get(name)).is_some_and(|it| says(&it.text))
+        });
+        literal.map(|(name, _)| name.as_str())
+    }
+
     /// Whether there is a message with this name.
     pub fn has(&self, name: &str) -> bool {
         self.folder.messages.contains_key(name)

@@ -141,10 +141,11 @@ fn matched(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
     trace.accepted();
     let acting: Vec<&ActionJudgement<'_>> =
         judgement.actions.iter().filter(|acted| acts(acted, opened, trace)).collect();
-    let mut told: Option<Timestamp> = None;
+    let (mut told, mut is_critical): (Option<Timestamp>, bool) = (None, false);
     for acted in acting.iter().filter(|acted| !acted.action.is_timed()) {
         let announcement = announcement(judged, judgement, acted);
         let first = announce(work, &announcement, case.as_deref_mut(), trace);
+        is_critical |= first.is_some() && work.is_critical(acted.action);
         told = told.into_iter().chain(first).min();
     }
     if let Some(mut case) = case {
@@ -159,10 +160,19 @@ fn matched(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
                 Err(reason) => trace.fail(reason),
             }
         }
+        if is_critical || (told.is_some() && escalates(&case, judgement.rule)) {
+            case.asks(work.now.at);
+        }
         let timer = schedule_end(&mut case, judgement.rule);
         work.act(timer);
         work.save_case(&case);
     }
+}
+
+/// Whether an `after` or `repeat` is still to come of a case.
+fn escalates(case: &Case, rule: &Rule) -> bool {
+    let mut reminders = rule.actions.iter().filter(|action| action.at.is_none());
+    reminders.any(|action| case.timers.get(&action.id).is_some_and(|timer| timer.due.is_some()))
 }
 
 /// Whether a rule acts on an event; else why not. What could not be read is told in any case.

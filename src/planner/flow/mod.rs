@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::delivery::{Act, Delivery, DeliveryId, NewDelivery};
+use crate::delivery::{Act, Delivery, DeliveryId, NewDelivery, Say, Severity};
 use crate::event::{Event, Seq, Signal};
 use crate::planner::case::{Case, CaseRef};
 use crate::planner::closes::end_lanes;
@@ -184,6 +184,15 @@ impl<'a> Planning<'a> {
             self.signal_failed(&format!("{seq}"), Some(&rule.name.value), own, data);
         }
         self.decide(trace, seq, &rule.name.value);
+    }
+
+    /// Whether what an action says is critical, by the action or by the literal word of its message.
+    pub fn is_critical(&self, action: &Action) -> bool {
+        match (action.severity, &action.say.value) {
+            (Some(severity), _) => severity == Severity::Critical,
+            (None, Say::Message(name)) => self.destinations.critical.contains(name),
+            (None, _) => false,
+        }
     }
 
     /// What is known of a destination.

@@ -134,7 +134,10 @@ fn act_due(work: &mut Planning<'_>, mut case: Case, action: &str, carried: Optio
     let (rule, seq, event) = (judgement.rule, carried.seq, carried.event);
     let (again, occasion, facts, unread) = (0, Occasion::Reminder, None, unread(judgement));
     let announcement = Announcement { rule, acted, seq, event, origin, again, occasion, facts, unread };
-    announce(work, &announcement, Some(&mut case), &mut trace);
+    let is_told = announce(work, &announcement, Some(&mut case), &mut trace).is_some();
+    if is_told && (acted.action.at.is_none() || work.is_critical(acted.action)) {
+        case.asks(now);
+    }
     work.tell(trace, seq, Some(event), rule);
     work.save_case(&case);
 }
