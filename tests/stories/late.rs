@@ -49,7 +49,8 @@ fn folder(pager: &str, mail: &SmtpPeer) -> Folder {
 
 fn assert_tells(mails: &[Kept]) {
     let [mail] = mails else { panic!("{} mails", mails.len()) };
-    let text = mail.mime().part("text/plain").unwrap().text;
+    let mime = mail.mime();
+    let text = &mime.part("text/plain").unwrap().text;
     for said in ["could not be delivered", "`oncall`, case `C7`", "still trying", "needs you"] {
         assert!(text.contains(said), "no {said:?} in {text}");
     }
