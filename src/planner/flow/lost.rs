@@ -91,13 +91,12 @@ fn fall_back(work: &mut Planning<'_>, lost: Lost<'_>) -> bool {
 
 /// The open case that a message belongs to, if to any; or why that doesn't want it said any more.
 fn wanted_by(work: &mut Planning<'_>, lost: &NewDelivery) -> Result<Option<Case>, String> {
-    let Some(key) = lost.assignment.case.as_ref().map(|case| case.key.as_str()) else { return Ok(None) };
+    let Some(key) = key_of(lost) else { return Ok(None) };
     let is_of = |case: &Case| case.lanes.get(&lost.destination).map(|shown| &shown.lane) == lost.lane.as_ref();
-    let case = work.case(&names_for(work.rules, &lost.rule), key).filter(|case| lost.lane.is_some() && is_of(case));
-    match (&case, key_of(lost)) {
-        (None, Some(key)) => Err(format!("case `{key}` has closed")),
-        (Some(Case { acked: Some(by), .. }), _) => Err(format!("{by} took the case")),
-        _ => Ok(case),
+    match work.case(&names_for(work.rules, &lost.rule), key).filter(is_of) {
+        None => Err(format!("case `{key}` has closed")),
+        Some(Case { acked: Some(by), .. }) => Err(format!("{by} took the case")),
+        case => Ok(case),
     }
 }
 
