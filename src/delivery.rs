@@ -228,6 +228,9 @@ pub struct Assignment {
     /// Why the delivery whose fallback this is died.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub died: Option<String>,
+    /// What its rule could not read, and acts on all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
 }
 
 /// A held message that a summary tells of.

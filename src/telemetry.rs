@@ -112,6 +112,7 @@ pub struct Telemetry {
     deliveries: Family<StateLabels, Gauge>,
     oldest_due: Gauge<f64, AtomicU64>,
     bytes: Gauge,
+    cases_waiting: Gauge,
     failing: Family<NameLabels, Gauge>,
     loaded: Gauge<i64, AtomicI64>,
     absence: Gauge,
@@ -158,6 +159,7 @@ impl Telemetry {
             deliveries: Family::default(),
             oldest_due: Gauge::default(),
             bytes: Gauge::default(),
+            cases_waiting: Gauge::default(),
             failing: Family::default(),
             loaded: Gauge::default(),
             absence: Gauge::default(),
@@ -195,6 +197,7 @@ impl Telemetry {
             telemetry.oldest_due.clone(),
         );
         registry.register("store_bytes", "Size of the store on disk", telemetry.bytes.clone());
+        registry.register("cases_waiting", "Cases that wait for a person", telemetry.cases_waiting.clone());
         registry.register(
             "destination_failing",
             "1 while a destination is marked failing or its breaker is open",
@@ -399,6 +402,11 @@ impl Telemetry {
         }
         self.oldest_due.set(oldest_due_s);
         self.bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// How many cases wait for a person.
+    pub fn cases_waiting(&self, count: usize) {
+        self.cases_waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Until when the certificate in force is good.

@@ -23,7 +23,8 @@ mod past;
 mod samples;
 
 /// What a file by itself can't but have.
-const PARTIAL: [&str; 5] = ["unheard", "unused-destination", "unused-message", "unused-list", "unused-hours"];
+const PARTIAL: [&str; 7] =
+    ["unheard", "unused-destination", "unused-message", "unused-list", "unused-hours", "no-fallback", "may-fail"];
 
 /// The configuration of every case that is none itself.
 const CONFIG: &str = include_str!("check/fanfare.yaml");

@@ -6,13 +6,14 @@
 //! later), `wait`, `at`, `jump` (the clock moves on while nobody plans), `close`, `ack`, `mute`, `unmute`, `replay`, `die`,
 //! `notice`, `stick` and `unstick` (a destination takes nothing), `remove` (a destination), `hold_back` (nothing is planned for a while), `rules` (a reload), `shadow`;
 //! and what must be so then: `expect` (all that was sent since the last time, in any order), `own` (the own events), `why`
-//! (a row of an event and rule), `open` (the keys of open cases), `kept` (how many documents of a kind). Nothing may be
+//! (a row of an event and rule), `open` (the keys of open cases), `waiting` (of those that wait for a person), `kept` (how many documents of a kind). Nothing may be
 //! sent that no `expect` names.
 
 use std::fs;
 use std::path::Path;
 
 use fanfare::event::{Command, Item, Signal};
+use fanfare::planner::Case;
 use serde_json::{Value, json};
 
 use self::world::{World, places, rules_in, span};
@@ -214,6 +215,13 @@ impl Play {
                     .collect();
                 if !shown.iter().any(|row| meets(&wanted, row)) {
                     return Err(format!("{wanted} is not among {}", json!(shown)));
+                }
+            }
+            "waiting" => {
+                let waiting: Vec<String> =
+                    self.world.cases().into_iter().filter(Case::waits_for_a_person).map(|case| case.key).collect();
+                if json!(waiting) != *value {
+                    return Err(format!("waiting for a person are {waiting:?}, not {value}"));
                 }
             }
             "open" => {

@@ -4,6 +4,7 @@
 mod clocks;
 mod ends;
 mod kills;
+mod late;
 mod many;
 
 mod stage;

@@ -15,7 +15,7 @@ use crate::admin::cases::known_rule;
 use crate::delivery::{DeliveryId, State as DeliveryState};
 use crate::event::{Command, Event, OWN_SOURCE, Seq};
 use crate::planner::rule_named;
-use crate::rules::{Globs, Held, Rule, RuleSet};
+use crate::rules::{Globs, Rule, RuleSet};
 use crate::steps::Live;
 use crate::store::{DeliveryFilter, EventFilter, PAGE_BYTES_MAX};
 
@@ -159,7 +159,7 @@ fn is_meant(query: &ReplayQuery, rules: &RuleSet, rule: Option<&Rule>, event: Ev
     let Some(rule) = rule else { return true };
     let judged = rules.judge(&event.read());
     let judgement = judged.iter().find(|judgement| judgement.rule.name.value == rule.name.value);
-    judgement.is_some_and(|judgement| judgement.held == Some(Held::Held) || judgement.closes.is_some())
+    judgement.is_some_and(|judgement| judgement.accepts() || judgement.closes.is_some())
 }
 
 /// Which deliveries. All that is given must hold.

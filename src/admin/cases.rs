@@ -89,6 +89,8 @@ pub(crate) async fn find(live: &Live, query: &CaseQuery, limit: usize) -> Result
 pub(crate) struct Count {
     pub open: usize,
     pub untaken: usize,
+    /// Of those that wait for a person.
+    pub waiting: usize,
     /// There are more than were counted.
     pub more: bool,
 }
@@ -96,7 +98,7 @@ pub(crate) struct Count {
 impl Count {
     /// As JSON.
     pub fn view(self) -> Value {
-        json!({"open": self.open, "untaken": self.untaken, "more": self.more})
+        json!({"open": self.open, "untaken": self.untaken, "waiting": self.waiting, "more": self.more})
     }
 }
 
@@ -114,6 +116,7 @@ pub(crate) async fn count(live: &Live) -> Result<Count, Refused> {
         let cases: Vec<Case> = page.iter().filter_map(|(_, text)| serde_json::from_str(text).ok()).collect();
         count.open += cases.len();
         count.untaken += cases.iter().filter(|case| case.acked.is_none()).count();
+        count.waiting += cases.iter().filter(|case| case.waits_for_a_person()).count();
     }
 }
 
@@ -235,6 +238,7 @@ pub(crate) fn seen(id: &str, case: &Case, rules: Option<&RuleSet>) -> Value {
         "last": case.last.to_string(),
         "acked_by": case.acked,
         "acked_at": case.acked_at.map(|at| at.to_string()),
+        "waits_since": case.waits.filter(|_| case.waits_for_a_person()).map(|at| at.to_string()),
         "shadow": case.shadow,
         "destinations": case.lanes.keys().collect::<Vec<_>>(),
         "ends": case.ends().map(|at| at.to_string()),

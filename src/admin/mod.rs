@@ -127,6 +127,9 @@ async fn metrics(State(live): State<Arc<Live>>) -> Response {
             live.telemetry.failing(&standing.destination, standing.pace.is_failing());
         }
     }
+    if let Ok(count) = cases::count(&live).await {
+        live.telemetry.cases_waiting(count.waiting);
+    }
     let snapshot = live.snapshot.load();
     if let Some(certificate) = snapshot.settings.tls.as_ref().and_then(|tls| tls.certificate.as_ref()) {
         live.telemetry.certificate(certificate.expires);

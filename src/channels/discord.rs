@@ -72,6 +72,7 @@ username: Label news
         },
     ],
     threads: true,
+    pages: false,
     spacing: Some(SignedDuration::from_millis(500)),
     native: Some("json"),
     parse,

@@ -84,6 +84,7 @@ helo: fanfare.label.example
         },
     ],
     threads: true,
+    pages: false,
     spacing: None,
     native: Some("html"),
     parse,

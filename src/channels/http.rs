@@ -89,6 +89,7 @@ sign: {secret: whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz}
         },
     ],
     threads: false,
+    pages: false,
     spacing: None,
     native: Some("json"),
     parse,

@@ -53,6 +53,8 @@ pub struct Kind {
     pub keys: &'static [KeyDoc],
     /// Whether further messages of a case can stand with the first (a thread, an incident, an edit).
     pub threads: bool,
+    /// Whether it is there to wake people: a message that it can't take goes elsewhere soon.
+    pub pages: bool,
     /// The default rate, as the least time between two sends to one destination, if the service asks for one.
     pub spacing: Option<SignedDuration>,
     /// The ending of a native override's file: `json` or `html`; none if the channel takes no override.

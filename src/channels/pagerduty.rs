@@ -61,6 +61,7 @@ url: https://events.eu.pagerduty.com/v2/enqueue
         },
     ],
     threads: true,
+    pages: true,
     spacing: Some(SignedDuration::from_millis(500)),
     native: None,
     parse,

@@ -129,7 +129,7 @@ impl Answer<'_> {
         match self.judgement() {
             None => "missed",
             Some(judgement) => match judgement.held {
-                Some(Held::Held) => "matched",
+                _ if judgement.accepts() => "matched",
                 Some(Held::Failed) => "failed",
                 Some(Held::Missed) if judgement.closes.is_none() => "missed",
                 _ => "closes",
@@ -280,6 +280,9 @@ fn judged(answer: &Answer<'_>, judgement: &Judgement<'_>, out: &mut String) {
     head(answer, out);
     if let Some(why) = &judgement.why {
         tree(why, 1, out);
+    }
+    if judgement.accepts() && judgement.held == Some(Held::Failed) {
+        out.push_str("  it could not all be read, and acts all the same: `if_failed: act`\n");
     }
     for (what, key) in [("case", &judgement.case), ("closes case", &judgement.closes)] {
         match key {

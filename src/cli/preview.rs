@@ -187,7 +187,7 @@ fn opening(
     let earlier = plus(now, SignedDuration::ZERO - SignedDuration::from_mins(1));
     let opens = |event: &Event| {
         let mut judged = rules.judge(event).into_iter().filter(|judgement| std::ptr::eq(judgement.rule, rule));
-        judged.any(|judged| judged.held == Some(Held::Held) && judged.case == Some(Ok(key.clone())))
+        judged.any(|judged| judged.accepts() && judged.case == Some(Ok(key.clone())))
     };
     let found = events(snapshot, earlier)?.into_iter().map(|(_, event)| event).find(opens);
     Ok(found.into_iter().collect())
@@ -201,7 +201,7 @@ fn hears(rule: &Rule, event: &Event) -> bool {
 fn acts(snapshot: &Snapshot, rule: &Rule, action: &Action, event: &Event) -> bool {
     let Some(rules) = &snapshot.rules else { return false };
     rules.judge(event).iter().filter(|judgement| std::ptr::eq(judgement.rule, rule)).any(|judgement| {
-        let matched = judgement.actions.iter().filter(|_| judgement.held == Some(Held::Held));
+        let matched = judgement.actions.iter().filter(|_| judgement.accepts());
         let closed = judgement.on_close.iter().filter(|_| judgement.closes.is_some());
         matched.chain(closed).any(|acted| std::ptr::eq(acted.action, action) && acted.held == Held::Held)
     })
@@ -258,6 +258,7 @@ fn example(kind: &'static Kind, name: &str) -> anyhow::Result<Arc<Destination>> 
         timeout: SignedDuration::from_secs(10),
         hours: None,
         fallback: Vec::new(),
+        fallback_after: None,
         mentions: std::collections::BTreeMap::new(),
         place: Location::new(&File::new("example", ""), 0..0),
     }))

@@ -19,7 +19,7 @@ use crate::message::{Context, Templates};
 use crate::planner;
 use crate::problem::{Location, Problem, Problems, nearest};
 use crate::rules::parse::times::hours_choice;
-use crate::rules::{Action, Held, Rule, RuleSet};
+use crate::rules::{Action, Rule, RuleSet};
 use crate::source::Source;
 
 /// Destinations by name, as a snapshot holds them.
@@ -241,7 +241,7 @@ pub fn renderings(
 /// only examples, all whose type it names.
 fn opening<'e>(rules: &RuleSet, rule: &Rule, samples: &'e [Event]) -> Vec<&'e Event> {
     let named: Vec<&Event> = samples.iter().filter(|event| rule.events.accept(&event.kind, event.is_own())).collect();
-    let holds = |event: &&Event| rules.judge_rule(rule, event).held == Some(Held::Held);
+    let holds = |event: &&Event| rules.judge_rule(rule, event).accepts();
     let accepted: Vec<&Event> = named.iter().copied().filter(holds).collect();
     if accepted.is_empty() { named } else { accepted }
 }

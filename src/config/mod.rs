@@ -26,6 +26,7 @@ use crate::yaml::Node;
 pub mod certificate;
 pub mod check;
 pub mod evidence;
+mod fallback;
 pub mod files;
 pub mod guard;
 pub mod load;
@@ -130,8 +131,10 @@ pub struct Destination {
     pub timeout: SignedDuration,
     /// When it may be spoken to, unless an action says otherwise.
     pub hours: Option<HoursChoice>,
-    /// Where a dead delivery's message goes.
+    /// Where a message goes that could not be delivered.
     pub fallback: Vec<(String, Location)>,
+    /// So long after it became due, if it was not delivered by then; `None`: only once its delivery is dead.
+    pub fallback_after: Option<SignedDuration>,
     /// The ids of people and groups, by the names that rules use.
     pub mentions: BTreeMap<String, String>,
     /// Where it stands in the file.

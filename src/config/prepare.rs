@@ -134,8 +134,13 @@ impl Job {
             self.done.fetch_add(1, Ordering::Relaxed);
         }
         let kind = self.destination.kind;
-        let native = kind.native.map(|ending| (kind.name, ending));
+        // A format of the channel's own would not say what could not be read.
+        let unread = self.assignment().unread.as_deref();
+        let native = kind.native.map(|ending| (kind.name, ending)).filter(|_| unread.is_none());
         let mut rendered = templates.render(&self.assignment().say, &context, native);
+        if let Some(unread) = unread {
+            rendered.says_first("This could not all be read, so whether it matters is not known", unread);
+        }
         rendered.problem = rendered.problem.or(failed);
         rendered
     }

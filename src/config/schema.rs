@@ -145,7 +145,12 @@ fn shared(key: &str) -> Value {
         "burst" | "concurrency" => or_placeholder(whole(1)),
         "timeout" => with(or_placeholder(span()), json!({"default": "10s"})),
         "hours" => json!({"anyOf": [{"type": "string"}, reference("window")]}),
-        "fallback" => any_number(text()),
+        "fallback" => {
+            let after = with(or_placeholder(span()), json!({"default": "5m where the channel pages people"}));
+            let to = described(any_number(text()), "The destinations.");
+            let after = described(after, "So long after the message became due, if it was not delivered by then.");
+            json!({"anyOf": [any_number(text()), object([("to", to), ("after", after)], &["to"])]})
+        }
         "mentions" => mapping(json!({"type": ["string", "number"]})),
         _ => json!({"anyOf": [text(), truth(), one_or_more(text()), mapping(json!(true))]}),
     }

@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use crate::channels;
 use crate::channels::{Channel, WebServer};
 use crate::config::certificate::Tls;
-use crate::config::{Destination, Heartbeat, HoursName, Settings, placeholder};
+use crate::config::{Destination, Heartbeat, HoursName, Settings, fallback, placeholder};
 use crate::pace::{Limits, Retry};
 use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
@@ -64,7 +64,7 @@ pub const DESTINATION_KEYS: &[(&str, &str)] = &[
     ("concurrency", "how many sends may be under way at a time"),
     ("timeout", "one deadline for an attempt: connect, send, answer"),
     ("hours", "when it may be spoken to"),
-    ("fallback", "where a dead delivery's message goes"),
+    ("fallback", "where a message goes that can't be delivered: [finance], or {to: [finance], after: 5m}"),
     ("mentions", "people and groups by the names that rules use"),
 ];
 
@@ -399,8 +399,7 @@ fn destination(key: &Key, node: &Node, problems: &mut Problems) -> Option<(Desti
         );
     }
     let hours = fields.node("hours", problems).map(|node| HoursName { node: node.clone() });
-    let fallback =
-        fields.texts("fallback", problems).into_iter().map(|(text, node)| (text, node.place.clone())).collect();
+    let (fallback, fallback_after) = fallback::read(&mut fields, kind.pages, problems);
     let people = fields.node("mentions", problems);
     let channel = (kind.parse)(&mut fields, problems).or_else(|| placeholder::channel(kind, node));
     let mentions = people.map(|node| mentions(node, channel.as_deref(), problems)).unwrap_or_default();
@@ -412,21 +411,21 @@ fn destination(key: &Key, node: &Node, problems: &mut Problems) -> Option<(Desti
         concurrency: u32::try_from(concurrency.min(CONCURRENCY_MAX)).unwrap_or(CONCURRENCY),
     };
     let name = name.to_owned();
-    Some((
-        Destination {
-            name,
-            kind,
-            channel: Arc::from(channel?),
-            retry,
-            limits,
-            timeout,
-            hours: None,
-            fallback,
-            mentions,
-            place,
-        },
-        hours,
-    ))
+    let channel = Arc::from(channel?);
+    let destination = Destination {
+        name,
+        kind,
+        channel,
+        retry,
+        limits,
+        timeout,
+        hours: None,
+        fallback,
+        fallback_after,
+        mentions,
+        place,
+    };
+    Some((destination, hours))
 }
 
 fn retry(node: &Node, problems: &mut Problems) -> Retry {

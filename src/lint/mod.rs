@@ -26,6 +26,7 @@ mod cases;
 mod conditions;
 mod heard;
 mod hours;
+mod in_time;
 mod paths;
 mod too_late;
 mod twins;
@@ -178,6 +179,24 @@ pub static ALL: &[Lint] = &[
         twins::said_twice,
         "Two rules tell one destination the same of the same events",
         "Leave one out, or make their `events` or `when` differ",
+    ),
+    warning(
+        "no-fallback",
+        in_time::no_fallback,
+        "A destination that pages people, or an action of severity `critical`, has no `fallback`",
+        "Name a destination of another channel: `fallback: [finance]` in `fanfare.yaml`",
+    ),
+    warning(
+        "escalates-too-soon",
+        in_time::too_soon,
+        "At some hours a reminder (`after`, `repeat`) comes with or before a message of the opening that waits for its hours",
+        "Give both the same hours, or let the opening's message go at once: `hours: always`",
+    ),
+    note(
+        "may-fail",
+        in_time::may_fail,
+        "A rule that pages people has a condition that can fail on an odd value, and doesn't say what becomes of it then",
+        "Say `if_failed: act`, so that it pages all the same, or `if_failed: skip`",
     ),
     of_all(
         "unused-destination",

@@ -29,6 +29,10 @@ pub struct Case {
     pub event: Seq,
     /// When the opening was planned.
     pub opened: Timestamp,
+    /// From when on `after` and `repeat` count: when people could first be told, as its opening was planned; the opening, if it
+    /// told nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Timestamp>,
     /// The latest `created` among its matches: a close from before that doesn't end it.
     pub newest: Timestamp,
     /// How many matches it has had.
@@ -42,6 +46,10 @@ pub struct Case {
     /// When they did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acked_at: Option<Timestamp>,
+    /// Since when it waits for a person: from its first message that is critical, or that is, or comes before, an `after` or
+    /// `repeat`. Until somebody acknowledges it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Timestamp>,
     /// Whether it was opened in shadow: then no reminder of it is ever sent, or leaving the shadow would begin with a
     /// flood.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -122,6 +130,9 @@ pub enum Ending {
     Forgotten,
 }
 
+/// What the key of a case begins with that only one event is about.
+pub(crate) const OWN_KEY: &str = "event";
+
 fn is_false(flag: &bool) -> bool {
     !flag
 }
@@ -154,11 +165,13 @@ impl Case {
             nth: u64::try_from(event).unwrap_or_default(),
             event,
             opened: now,
+            told: None,
             newest: created,
             count: 1,
             last: now,
             acked: None,
             acked_at: None,
+            waits: None,
             shadow: false,
             own: false,
             lanes: BTreeMap::new(),
@@ -191,8 +204,23 @@ impl Case {
         (lane, Act::Open)
     }
 
+    /// Whether a person should look at it: nobody has said yet that they do.
+    pub fn waits_for_a_person(&self) -> bool {
+        self.waits.is_some() && self.acked.is_none()
+    }
+
+    /// A message of it was planned that asks for a person.
+    pub(crate) fn asks(&mut self, now: Timestamp) {
+        self.waits = self.waits.or((self.acked.is_none()).then_some(now));
+    }
+
+    /// From when on its `after` and `repeat` count.
+    pub(crate) fn counts_from(&self) -> Timestamp {
+        self.told.unwrap_or(self.opened)
+    }
+
     /// Whether something of it was said at a destination: alone, or in a summary.
-    pub(crate) fn told(&self, destination: &str) -> bool {
+    pub(crate) fn was_told(&self, destination: &str) -> bool {
         self.lanes.contains_key(destination) || self.summed.contains(destination)
     }
 

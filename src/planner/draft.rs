@@ -21,6 +21,7 @@ pub(crate) fn words(say: Say, event: Seq) -> Assignment {
         parts: Vec::new(),
         case: None,
         died: None,
+        unread: None,
     }
 }
 

@@ -1,12 +1,13 @@
-//! Fallbacks: a dead delivery's message goes to the destinations that its own names, at once; beyond ten a minute as one
-//! summary.
+//! Fallbacks: a message that did not arrive goes to the destinations that its own names, once: when it is late, or when its
+//! delivery is dead. Beyond ten a minute they go as one summary.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::plus;
-use crate::delivery::{Act, Assignment, DeliveryId, NewDelivery, Say, Severity};
+use crate::delivery::{Act, Assignment, Delivery, DeliveryId, NewDelivery, Say, Severity};
 use crate::event::{Seq, Signal};
+use crate::planner::case::{Case, OWN_KEY};
 use crate::planner::draft::{summary, words};
 use crate::planner::effect::{Effect, Next, Now};
 use crate::planner::state::{Doc, Slot, id};
@@ -54,26 +55,79 @@ impl Doc for Fallen {
     }
 }
 
-/// A delivery that died, as its fallbacks see it.
+/// That the fallbacks of a delivery were told of it while it was still tried: its death tells nobody again. Kept under its
+/// id until it is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Told {
+    /// When they were.
+    pub at: Timestamp,
+}
+
+impl Doc for Told {
+    const KIND: &'static str = "told";
+}
+
+impl Told {
+    /// Where that of a delivery is kept.
+    pub fn slot(delivery: &DeliveryId) -> Slot<Self> {
+        Slot::one(&[delivery.as_str()])
+    }
+}
+
+/// A message that did not arrive, as its fallbacks see it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Death<'a> {
-    /// Where it was noticed.
-    pub seq: Seq,
-    pub died: &'a NewDelivery,
+pub(crate) struct Lost<'a> {
+    /// What tells this loss of its delivery from another.
+    pub origin: &'a str,
+    pub delivery: &'a NewDelivery,
     /// Why, in words.
     pub reason: &'a str,
 }
 
-/// Whether a delivery that died goes to fallbacks: what was a fallback itself goes nowhere else, and an update of what was
-/// shown is no message.
-pub(crate) fn falls_back(died: &NewDelivery) -> bool {
-    died.assignment.died.is_none() && died.act != Act::Close
+/// Whether a delivery has fallbacks: what is a fallback itself goes nowhere else, and an update of what was shown is no
+/// message.
+pub(crate) fn falls_back(delivery: &NewDelivery) -> bool {
+    delivery.assignment.died.is_none() && delivery.act != Act::Close
 }
 
-/// Why it died, in words.
+/// The key of the case that a delivery speaks of while that is open, but for one that only one event is about: that ends by
+/// itself, which is no reason to say nothing.
+pub(crate) fn key_of(delivery: &NewDelivery) -> Option<&str> {
+    let case = delivery.assignment.case.as_ref().filter(|case| !case.closed && delivery.lane.is_some())?;
+    let is_own = case.key.strip_prefix(OWN_KEY).is_some_and(|rest| rest.starts_with('/'));
+    (!is_own).then_some(case.key.as_str())
+}
+
+/// Why a delivery died, in words.
 pub(crate) fn reason(died: &NewDelivery, signal: &Signal) -> String {
     let said = ["reason", "error", "last_error"].iter().find_map(|name| signal.data.get(*name)?.as_str());
-    format!("`{}`: {}", died.destination, said.unwrap_or("given up"))
+    format!("{}: {}", whose(died), said.unwrap_or("given up"))
+}
+
+/// Why the fallback is told of a delivery that is still tried, in words.
+pub(crate) fn lateness(late: &Delivery, now: Now<'_>) -> String {
+    let planned = &late.planned;
+    let since = now.said(planned.due);
+    let tried = match late.last_error.as_deref().filter(|_| late.attempts > 0) {
+        Some(last) => format!("; the last attempt: {last}"),
+        None => String::new(),
+    };
+    format!("{}: not delivered since {since}, still trying{tried}", whose(planned))
+}
+
+/// Where it was to go, and what it speaks of.
+fn whose(delivery: &NewDelivery) -> String {
+    match key_of(delivery) {
+        Some(key) => format!("`{}`, case `{key}`", delivery.destination),
+        None => format!("`{}`", delivery.destination),
+    }
+}
+
+/// The timer that looks whether a delivery arrived. One that is set again for another moment stands beside the first.
+pub(crate) fn looks_at(delivery: &NewDelivery, due: Timestamp) -> Effect {
+    let key = key_of(delivery).map(str::to_owned);
+    let meaning = Meaning::Late { delivery: delivery.id.clone(), rule: delivery.rule.clone(), key };
+    Effect::set_timer(id(&["late", delivery.id.as_str(), &due.as_millisecond().to_string()]), due, None, &meaning)
 }
 
 impl Fallen {
@@ -82,17 +136,23 @@ impl Fallen {
         Slot::one(&[destination])
     }
 
-    /// A message falls back to a destination.
-    pub fn take(known: Option<Self>, destination: &str, death: Death<'_>, now: Now<'_>) -> Next<Self> {
-        let Death { seq, died, reason } = death;
+    /// A message falls back to a destination, where it joins its case, if that is open.
+    pub fn take(
+        known: Option<Self>,
+        destination: &str,
+        lost: Lost<'_>,
+        case: Option<&mut Case>,
+        now: Now<'_>,
+    ) -> Next<Self> {
+        let Lost { origin, delivery: died, reason } = lost;
         let action = died.action.as_str();
         let (mut fallen, timer) = Self::within(known, destination, now.at);
         fallen.count = fallen.count.saturating_add(1);
-        // The death's own position is part of the id: one that was tried again by hand, and died again, is told again.
-        let origin = id(&["fallback", died.id.as_str(), &seq.to_string()]);
+        let origin = id(&["fallback", died.id.as_str(), origin]);
         let id = DeliveryId::of(&origin, &died.rule, action, destination, 0);
         let note = |note: String| Effect::action(Outcome::Fallback, action, Some(destination), note);
         if fallen.count > EACH_MAX {
+            case.into_iter().for_each(|case| _ = case.summed.insert(destination.into()));
             let (event, rule, severity) = (died.assignment.event, died.rule.clone(), died.assignment.severity);
             fallen.rest.push(Waits { id, event, rule, reason: reason.into(), severity });
             if fallen.rest.len() > SUMMARY_MAX {
@@ -107,8 +167,10 @@ impl Fallen {
         assignment.died = Some(reason.into());
         // Names from the mentions of another destination mean nothing here.
         assignment.mention.clear();
-        let (lane, due, destination) = (None, now.at, destination.into());
-        let delivery = NewDelivery { id, destination, act: Act::Open, lane, due, assignment, ..died.clone() };
+        let said = case.map(|case| case.announce(destination, action, died.event));
+        let (lane, act) = said.map_or((None, Act::Open), |(lane, act)| (Some(lane), act));
+        let (due, destination) = (now.at, destination.into());
+        let delivery = NewDelivery { id, destination, act, lane, due, assignment, ..died.clone() };
         (Some(fallen), timer.into_iter().chain([goes, Effect::Deliver(Box::new(delivery))]).collect())
     }
 
@@ -144,7 +206,7 @@ impl Fallen {
         let told = Assignment {
             severity: self.rest.iter().filter_map(|waits| waits.severity).max(),
             more: self.more,
-            died: Some(format!("{all} deliveries died, the last one for {}", last.reason)),
+            died: Some(format!("{all} messages, the last one for {}", last.reason)),
             ..words(Say::Summary, events.last().copied().unwrap_or(last.event))
         };
         let origin = id(&["fallbacks", last.id.as_str()]);

@@ -1,9 +1,9 @@
 //! What planning is told: the batch, judged, and the configuration as plain data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::event::{Command, Entry, Event, Item, MISSING, Seq, Signal};
@@ -33,6 +33,8 @@ pub struct Inputs<'a> {
 pub struct Destinations {
     /// The destinations, by name. What is not here is not configured.
     pub named: BTreeMap<String, DestinationFacts>,
+    /// The messages of the templates folder that say themselves, literally, that they are critical.
+    pub critical: BTreeSet<String>,
     /// Whether nothing at all is sent: `serve --shadow`.
     pub shadow: bool,
     /// The zone in which times are told to people.
@@ -41,7 +43,7 @@ pub struct Destinations {
 
 impl Default for Destinations {
     fn default() -> Self {
-        Self { named: BTreeMap::new(), shadow: false, zone: TimeZone::UTC }
+        Self { named: BTreeMap::new(), critical: BTreeSet::new(), shadow: false, zone: TimeZone::UTC }
     }
 }
 
@@ -54,8 +56,11 @@ pub struct DestinationFacts {
     pub closes: bool,
     /// Whether what waited for its hours goes message by message, never as a summary.
     pub goes_alone: bool,
-    /// Where a dead delivery's message goes.
+    /// Where a message goes that could not be delivered.
     pub fallback: Vec<String>,
+    /// So long after a message became due it goes there if it was not delivered by then; `None`: only once its delivery is
+    /// dead.
+    pub fallback_after: Option<SignedDuration>,
 }
 
 /// An event with what every rule makes of it.

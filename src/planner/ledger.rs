@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::delivery::{Delivery, DeliveryId};
 use crate::event::Seq;
 
 /// Where a document is kept.
@@ -26,13 +27,17 @@ pub struct Keys {
     pub one: BTreeSet<Key>,
     /// All documents of these kinds.
     pub all: BTreeSet<String>,
+    /// These deliveries, as they stand.
+    pub deliveries: BTreeSet<DeliveryId>,
 }
 
-/// What was loaded: the text of each document found.
+/// What was loaded: the text of each document found, and how deliveries stand.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Ledger {
     /// By key; what is absent does not exist.
     pub docs: BTreeMap<Key, String>,
+    /// By id, without their rendered messages; what is absent does not exist.
+    pub deliveries: BTreeMap<DeliveryId, Delivery>,
 }
 
 /// A document written, or (without text) deleted.

@@ -9,7 +9,8 @@
 //!   event ─▶ judged ─▶ close? ─▶ arrived? ─▶ late? ─▶ case ─▶ each action ─▶ timer, or announce:
 //!                                                              mute ─▶ throttle ─▶ digest ─▶ hours ─▶ delivery
 //!   timer ─▶ reminder, closes_after, digest, opening of hours, end of a mute … ─▶ the same announce
-//!   command, signal ─▶ close, ack, mute, replay; own events and fallbacks
+//!   command, signal ─▶ close, ack, mute, replay; own events
+//!   a delivery that died or is late ─▶ its fallbacks
 //! ```
 //!
 //! A state machine is a file with one small document kind and functions from state, input and the present moment to the next
@@ -49,7 +50,7 @@ pub use self::draft::assignment;
 pub use self::flow::arm::{arm, arm_keys};
 pub use self::flow::load::keys;
 pub use self::flow::sweep::Sweep;
-use self::flow::{Planning, command, event, timer as due};
+use self::flow::{Planning, command, event, lost, timer as due};
 pub use self::inputs::{DestinationFacts, Destinations, Entered, Fired, Inputs, Judged, What};
 pub use self::ledger::{DocChange, Key, Keys, Ledger, Timer};
 pub use self::mute::Muting;
@@ -83,5 +84,7 @@ pub fn plan(inputs: &Inputs<'_>, ledger: Ledger) -> Plan {
     for fired in &inputs.timers {
         due::timer(&mut work, fired);
     }
+    // Last, of what was not called off by then.
+    lost::watch(&mut work);
     work.into_plan()
 }

@@ -1,5 +1,5 @@
 //! What runs by the clock in a case: an action's `after`, `repeat` and `at`, and the case's own `closes_after`. Timers run
-//! from the opening, and later matches don't restart them.
+//! from when people could first be told of the opening, and later matches don't restart them.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -129,8 +129,8 @@ pub(crate) fn schedule(
     if case.acked.is_some() && action.at.is_none() {
         return Ok(Vec::new());
     }
-    let from_opening = || plus(case.opened, action.after.or(action.repeat).unwrap_or_default());
-    let first = date.map_or_else(from_opening, |(due, _)| due);
+    let from_telling = || plus(case.counts_from(), action.after.or(action.repeat).unwrap_or_default());
+    let first = date.map_or_else(from_telling, |(due, _)| due);
     let created = by.created.filter(|_| action.at.is_some());
     if let Some(old) = case.timers.get_mut(&action.id) {
         if old.created > created && created.is_some() {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::delivery::DeliveryId;
 use crate::planner::case::{Case, Ending};
 
 /// What a timer means. A variant that this program doesn't know makes the timer one that nothing comes of.
@@ -39,6 +40,14 @@ pub(crate) enum Meaning {
     Throttle { rule: String, action: String, key: String },
     /// A minute of own events of one kind is over.
     Signal { kind: String, rule: String, destination: String },
+    /// A message should have been delivered by now.
+    Late {
+        delivery: DeliveryId,
+        rule: String,
+        /// The key of its case.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+    },
     /// A minute of fallbacks to one destination is over.
     Fallback { destination: String },
     /// A mute ends.
@@ -79,6 +88,7 @@ impl Meaning {
             | Meaning::Forget { rule, .. }
             | Meaning::Digest { rule, .. }
             | Meaning::Throttle { rule, .. }
+            | Meaning::Late { rule, .. }
             | Meaning::Missing { rule } => Some(rule),
             Meaning::Opens { .. }
             | Meaning::Signal { .. }

@@ -142,6 +142,7 @@ fn unhurried(real: &Destination) -> Destination {
         timeout: real.timeout,
         hours: real.hours.clone(),
         fallback: real.fallback.clone(),
+        fallback_after: real.fallback_after,
         mentions: real.mentions.clone(),
         place: real.place.clone(),
         channel: real.channel.clone(),
@@ -160,6 +161,7 @@ fn neutral(name: String) -> Option<Destination> {
         timeout: SignedDuration::from_secs(10),
         hours: None,
         fallback: Vec::new(),
+        fallback_after: None,
         mentions: BTreeMap::new(),
         place: Location::new(&File::new("fanfare.yaml", ""), 0..0),
     })

@@ -287,6 +287,7 @@ fn open(source: &Source, outgoing: &Outgoing<'_>) -> Result<Event, String> {
 fn said(sent: &Sent) -> Said {
     let message = &sent.rendered.message;
     Said {
+        at: sent.at,
         update: sent.act == Act::Close,
         rule: sent.rule.clone(),
         to: sent.destination.clone(),

@@ -179,6 +179,7 @@ fn unspoken(say: &Say) -> Assignment {
         parts: Vec::new(),
         case: None,
         died: None,
+        unread: None,
     }
 }
 

@@ -47,6 +47,11 @@ impl Condition {
         self.tree.judge(reading, budget)
     }
 
+    /// Whether a value of a kind that a test of it can't read makes it fail.
+    pub fn can_fail(&self) -> bool {
+        self.tree.can_fail()
+    }
+
     /// The paths and names that it uses, in the order of the file.
     pub fn names(&self) -> Vec<&Name> {
         let mut names = Vec::new();
@@ -56,6 +61,14 @@ impl Condition {
 }
 
 impl Tree {
+    fn can_fail(&self) -> bool {
+        match self {
+            Tree::All(parts) | Tree::Any(parts) => parts.iter().any(Tree::can_fail),
+            Tree::Not(part) => part.can_fail(),
+            Tree::Test(test) => test.check.parts().iter().any(|(operator, _)| operator.can_fail()),
+        }
+    }
+
     fn judge(&self, reading: &mut Reading<'_>, budget: &mut Budget) -> Why {
         let mut judged =
             |parts: &[Tree]| -> Vec<Why> { parts.iter().map(|part| part.judge(reading, budget)).collect() };

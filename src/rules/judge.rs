@@ -10,7 +10,9 @@ use sha2::{Digest as _, Sha256};
 use super::index::Candidate;
 use super::reading::{Budget, Reading};
 use super::value::{comparable, kind_of, text_of, time_of};
-use super::{Action, ActionJudgement, AtDate, Condition, FileMute, Held, Judgement, KeySpec, Rule, RuleSet, Why};
+use super::{
+    Action, ActionJudgement, AtDate, Condition, FileMute, Held, IfFailed, Judgement, KeySpec, Rule, RuleSet, Why,
+};
 use crate::clock;
 use crate::event::{Event, MISSING};
 
@@ -110,10 +112,17 @@ impl Rule {
         let why = self.when.as_ref().map(|when| when.judge(reading, budget));
         let held = why.as_ref().map_or(Held::Held, Why::held);
         (judgement.held, judgement.why) = (Some(held), why);
-        if held == Held::Held {
-            judgement.case = self.case.as_ref().map(|case| case.key(reading, budget));
-            judgement.actions = judge_actions(&self.actions, reading, budget);
+        if !judgement.accepts() {
+            return;
         }
+        // A condition that failed may have used up all of its steps: what is done all the same has its own.
+        let mut anew = (held == Held::Failed).then(|| {
+            reading.done(budget);
+            reading.budget()
+        });
+        let budget = anew.as_mut().unwrap_or(budget);
+        judgement.case = self.case.as_ref().map(|case| case.key(reading, budget));
+        judgement.actions = judge_actions(&self.actions, reading, budget);
     }
 
     /// The first closer that accepts the event counts; where none does, the reasons are the first's.
@@ -143,6 +152,15 @@ impl Rule {
 }
 
 impl<'r> Judgement<'r> {
+    /// Whether the rule acts on the event: its condition held, or failed and the rule says `if_failed: act`.
+    pub fn accepts(&self) -> bool {
+        match self.held {
+            Some(Held::Held) => true,
+            Some(Held::Failed) => self.rule.if_failed == Some(IfFailed::Act),
+            Some(Held::Missed) | None => false,
+        }
+    }
+
     /// About how many bytes it takes, with the messages that it asks for.
     pub fn weight(&self) -> usize {
         let whys = self.why.iter().chain(&self.closes_why).map(Why::weight).sum::<usize>();

@@ -47,6 +47,8 @@ pub enum Takes {
     Message,
     /// A severity.
     Severity,
+    /// `skip` or `act`.
+    IfFailed,
     /// Constants for templates.
     Constants,
     /// A condition.
@@ -114,6 +116,7 @@ impl Takes {
             Takes::Destinations => "one destination or a list",
             Takes::Message => "a message's name",
             Takes::Severity => "`info`, `success`, `warning` or `critical`",
+            Takes::IfFailed => "`skip` or `act`",
             Takes::Constants | Takes::Missing | Takes::Throttle | Takes::Digest => "a mapping",
             Takes::Condition => "a condition",
             Takes::CaseKey => "a path or name, or a list",
@@ -173,6 +176,7 @@ pub const RULE: MapDoc = MapDoc {
         key("events", Takes::Globs, "Which event types it hears of"),
         key("source", Takes::Source, "Only events of this source"),
         key("when", Takes::Condition, "What must hold"),
+        key("if_failed", Takes::IfFailed, "What becomes of an event that `when` can't read, else `skip`"),
         key("case", Takes::CaseKey, "What an event is about"),
         key("closed_by", Takes::Closers, "Which events close a case"),
         key("closes_after", Takes::Span, "When a forgotten case ends"),
@@ -203,7 +207,11 @@ pub const ACTION: MapDoc = MapDoc {
         key("when", Takes::Condition, "The action's own condition"),
         key("otherwise", Takes::Truth, "Acts when no action of the rule with a `when` acted"),
         key("once", Takes::Truth, "Acts at the opening of a case only"),
-        key("after", Takes::Span, "So long after the opening, while the case is open and nobody took it"),
+        key(
+            "after",
+            Takes::Span,
+            "So long after people could first be told of the opening, while the case is open and nobody took it",
+        ),
         key("repeat", Takes::Repeat, "And again every so often"),
         key("at", Takes::Date, "At a date in the event"),
         key("throttle", Takes::Throttle, "At most so many messages in a time; overrides the rule's"),

@@ -124,6 +124,8 @@ pub struct Rule {
     pub source_place: Option<Location>,
     /// What must hold.
     pub when: Option<Condition>,
+    /// What becomes of an event that `when` can't read, where the rule says.
+    pub if_failed: Option<IfFailed>,
     /// What an event is about.
     pub case: Option<KeySpec>,
     /// What closes a case.
@@ -136,6 +138,15 @@ pub struct Rule {
     pub actions: Vec<Action>,
     /// What it asks for when a case closes.
     pub on_close: Vec<Action>,
+}
+
+/// What becomes of an event that a rule's `when` can't read: `if_failed`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfFailed {
+    /// Nothing.
+    Skip,
+    /// The same as if it had held.
+    Act,
 }
 
 /// What an action asks for.
@@ -356,7 +367,7 @@ pub struct Judgement<'r> {
     pub why: Option<Why>,
     /// The case it is about, where the rule has `case:` and the event was accepted. `Err` says what was absent.
     pub case: Option<Result<String, String>>,
-    /// What became of each action of the rule, in order; filled where `held` is `Held`.
+    /// What became of each action of the rule, in order; filled where [`Judgement::accepts`].
     pub actions: Vec<ActionJudgement<'r>>,
     /// The key of the case it closes, where a closer accepts it. `Err` says what was absent.
     pub closes: Option<Result<String, String>>,

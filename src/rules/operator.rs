@@ -52,6 +52,13 @@ pub enum Holds {
     Nodes(fn(&Operand, &[&Value], &mut Look<'_>) -> Outcome),
 }
 
+impl Operator {
+    /// Whether there are values that it can't read, as its examples show.
+    pub fn can_fail(&self) -> bool {
+        self.examples.iter().any(|example| example.held == Held::Failed)
+    }
+}
+
 /// The operator with this name.
 pub fn named(name: &str) -> Option<&'static Operator> {
     TABLE.iter().find(|operator| operator.name == name)

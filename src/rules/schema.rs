@@ -109,6 +109,7 @@ fn takes(takes: Takes) -> Value {
             json!({"anyOf": [text(), {"type": "array", "items": text(), "minItems": 1, "uniqueItems": true}]})
         }
         Takes::Severity => words(Severity::ALL.map(Severity::name)),
+        Takes::IfFailed => words(["skip", "act"]),
         Takes::Constants => json!({"type": "object"}),
         Takes::Condition => reference("condition"),
         Takes::CaseKey => one_or_more(reference("key_part")),

@@ -17,6 +17,7 @@ use self::round::{Done, Round};
 pub(super) use self::size::Size;
 use crate::clock::plus;
 use crate::config::Snapshot;
+use crate::delivery::Severity;
 use crate::planner::{self, DestinationFacts, Destinations, Sweep};
 use crate::rules::RuleSet;
 use crate::steps::{Live, StepResult};
@@ -156,9 +157,11 @@ pub fn places(live: &Live, snapshot: &Snapshot) -> Destinations {
             closes: destination.channel.closes(),
             goes_alone: destination.channel.goes_alone(),
             fallback: destination.fallback.iter().map(|(name, _)| name.clone()).collect(),
+            fallback_after: destination.fallback_after,
         };
         (destination.name.clone(), facts)
     });
     let zone = snapshot.settings.timezone.clone().unwrap_or(jiff::tz::TimeZone::UTC);
-    Destinations { named: named.collect(), shadow: live.shadow, zone }
+    let critical = snapshot.templates.of_severity(Severity::Critical).map(str::to_owned).collect();
+    Destinations { named: named.collect(), critical, shadow: live.shadow, zone }
 }

@@ -79,6 +79,7 @@ pub fn unsaid(event: Seq) -> Assignment {
         parts: Vec::new(),
         case: None,
         died: None,
+        unread: None,
     }
 }
 

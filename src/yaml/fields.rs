@@ -157,6 +157,11 @@ impl<'n> Fields<'n> {
         span
     }
 
+    /// The value of `key`, if it is there and nobody took it yet, and leaves it.
+    pub fn peek(&self, key: &str) -> Option<&'n Node> {
+        self.entries.iter().find(|(found, _)| found.text == key).map(|(_, node)| *node)
+    }
+
     /// Whether `key` is there and nobody took it yet.
     pub fn has(&self, key: &str) -> bool {
         self.entries.iter().any(|(found, _)| found.text == key)

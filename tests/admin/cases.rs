@@ -93,7 +93,10 @@ async fn cases_are_filtered_and_paged() {
         (wrong.status, wrong.json()["detail"].as_str()),
         (400, Some("there is no rule `frau`; did you mean `fraud`?"))
     );
-    assert_eq!(desk.app.json("/api/v1/status").await["cases"], json!({"open": 3, "untaken": 2, "more": false}));
+    assert_eq!(
+        desk.app.json("/api/v1/status").await["cases"],
+        json!({"open": 3, "untaken": 2, "waiting": 0, "more": false})
+    );
     desk.app.end().await;
 }
 

@@ -28,7 +28,8 @@ destinations:
 "##;
 
 /// What is no mistake of an example: it is not all there is.
-const PARTIAL: [&str; 5] = ["unheard", "unused-destination", "unused-message", "unused-list", "unused-hours"];
+const PARTIAL: [&str; 7] =
+    ["unheard", "unused-destination", "unused-message", "unused-list", "unused-hours", "no-fallback", "may-fail"];
 
 /// When everything is loaded.
 pub fn now() -> Timestamp {

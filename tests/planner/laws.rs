@@ -52,6 +52,7 @@ fn places_of(text: &str) -> Destinations {
         closes,
         goes_alone: closes,
         fallback: fallback.iter().map(|name| (*name).to_owned()).collect(),
+        fallback_after: closes.then(|| SignedDuration::from_mins(5)),
     };
     let mut places = Destinations::default();
     places.named.insert("chat".into(), facts(false, None, &["mail"]));
@@ -184,11 +185,11 @@ proptest! {
         };
         let wanted = keys(&inputs);
         let nonsense: BTreeMap<Key, String> = wanted.one.iter().cloned().zip(texts.iter().cycle().cloned()).collect();
-        let made = plan(&inputs, Ledger { docs: nonsense });
+        let made = plan(&inputs, Ledger { docs: nonsense, ..Ledger::default() });
         prop_assert!(made.deliveries.iter().any(|delivery| delivery.destination == "chat"));
         prop_assert!(made.timers.iter().any(|(id, set)| id == "t" && set.is_none()));
         let docs = texts.into_iter().enumerate().map(|(n, text)| (Key { kind: kind.into(), id: n.to_string() }, text));
-        let armed = arm(&rules, &places, Ledger { docs: docs.collect() }, world.now);
+        let armed = arm(&rules, &places, Ledger { docs: docs.collect(), ..Ledger::default() }, world.now);
         prop_assert_eq!(armed.deliveries.len(), 0);
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fanfare::clock::from_ms;
-use fanfare::delivery::{Act, DeliveryId, NewDelivery, Say};
+use fanfare::delivery::{Act, Delivery, DeliveryId, NewDelivery, Say, State};
 use fanfare::event::{Command, Entry, Event, EventId, Item, Mute, Seq, Signal};
 use fanfare::planner::ledger::DueTimer;
 use fanfare::planner::why::Decision;
@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 pub enum Fate {
     Due,
     Tried,
+    Dead,
     Cancelled,
 }
 
@@ -188,7 +189,36 @@ impl World {
 
     fn ledger(&self, keys: &Keys) -> Ledger {
         let wanted = self.docs.iter().filter(|(key, _)| keys.one.contains(key) || keys.all.contains(&key.kind));
-        Ledger { docs: wanted.map(|(key, (text, _))| (key.clone(), text.clone())).collect() }
+        let docs = wanted.map(|(key, (text, _))| (key.clone(), text.clone())).collect();
+        let stand = keys.deliveries.iter().filter_map(|id| Some((id.clone(), self.standing(id)?)));
+        Ledger { docs, deliveries: stand.collect() }
+    }
+
+    /// How a delivery stands. What was sent has arrived.
+    fn standing(&self, id: &DeliveryId) -> Option<Delivery> {
+        let (planned, fate) = self.deliveries.get(id)?;
+        let state = match fate {
+            Fate::Due => State::Due,
+            Fate::Tried => State::Delivered,
+            Fate::Dead => State::Dead,
+            Fate::Cancelled => State::Cancelled,
+        };
+        let (planned, next, created) = (planned.clone(), planned.due, planned.due);
+        let (attempts, first_attempt, counts_from, finished) = (0, None, None, None);
+        let (message, plain, last_error) = (None, false, None);
+        Some(Delivery {
+            planned,
+            state,
+            next,
+            attempts,
+            first_attempt,
+            counts_from,
+            message,
+            plain,
+            last_error,
+            created,
+            finished,
+        })
     }
 
     fn due(&self) -> Vec<DueTimer> {
@@ -217,7 +247,9 @@ impl World {
         let wanted = keys(&inputs);
         let made = plan(&inputs, self.ledger(&wanted));
         assert_eq!(made, plan(&inputs, self.ledger(&wanted)), "planning is not the same twice");
-        let all = Ledger { docs: self.docs.iter().map(|(key, (text, _))| (key.clone(), text.clone())).collect() };
+        let docs = self.docs.iter().map(|(key, (text, _))| (key.clone(), text.clone())).collect();
+        let stand = self.deliveries.keys().filter_map(|id| Some((id.clone(), self.standing(id)?)));
+        let all = Ledger { docs, deliveries: stand.collect() };
         assert_eq!(made, plan(&inputs, all), "the keys don't name all that planning touches");
         assert_eq!(made.upto, entries.last().map(|entry| entry.seq));
         for due in &due {
@@ -275,7 +307,8 @@ impl World {
 
     /// Sends what may go; an update of what was never shown goes nowhere.
     fn dispatch(&mut self) {
-        let tried: BTreeSet<_> = self.deliveries.values().filter(|(_, fate)| *fate == Fate::Tried).collect_lanes();
+        let tried: BTreeSet<_> =
+            self.deliveries.values().filter(|(_, fate)| matches!(fate, Fate::Tried | Fate::Dead)).collect_lanes();
         let mut due: Vec<&mut (NewDelivery, Fate)> =
             self.deliveries.values_mut().filter(|(_, fate)| *fate == Fate::Due).collect();
         due.sort_by_key(|(delivery, _)| (delivery.event, delivery.act == Act::Close));
@@ -370,7 +403,7 @@ impl World {
         self.sent.retain(|delivery| delivery.id != died.id);
         self.recall(&[&[died.event, died.assignment.event], &died.assignment.events[..]].concat());
         if let Some((_, fate)) = self.deliveries.get_mut(&died.id) {
-            *fate = Fate::Tried;
+            *fate = Fate::Dead;
         }
         let from_own = self.archive.get(&died.event).is_some_and(Event::is_echo);
         let data = json!({"reason": reason});
@@ -424,6 +457,7 @@ impl World {
             "mention": said.mention,
             "with": said.with,
             "died": said.died,
+            "unread": said.unread,
             "lane": delivery.lane.is_some(),
         });
         let map = shown.as_object_mut().unwrap();
@@ -468,6 +502,7 @@ pub fn places(value: &Value, rules: &RuleSet) -> Destinations {
             closes: value.get("closes").and_then(Value::as_bool).unwrap_or_default(),
             goes_alone: value.get("alone").and_then(Value::as_bool).unwrap_or_default(),
             fallback: value.get("fallback").and_then(Value::as_array).into_iter().flatten().map(texts).collect(),
+            fallback_after: value.get("fallback_after").and_then(Value::as_str).map(span),
         };
         places.named.insert(name.clone(), facts);
     }

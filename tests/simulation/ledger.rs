@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fanfare::delivery::{Act, DeliveryId, Lane, NewDelivery, Outcome, State};
 use fanfare::event::{Event, Item, Seq};
 use fanfare::planner::Plan;
+use fanfare::planner::why::Decision;
 use fanfare::store::{Claim, Settlement};
 use jiff::Timestamp;
 
@@ -49,7 +50,7 @@ struct Record {
     tried: Vec<Tried>,
     ended: Option<(State, String)>,
     called_off: bool,
-    /// It died, and its fallback was muted.
+    /// It died, and its fallback was muted or not wanted.
     hushed: bool,
     /// By the clocks: not tried again before this. `None` after they jumped.
     next_ms: Option<i64>,
@@ -194,14 +195,16 @@ impl Ledger {
         }
     }
 
-    /// Records the deaths whose fallback was muted when they were planned.
+    /// Records the deaths whose fallback was muted, or not wanted any more, when they were planned.
     fn hush(&mut self, planned: &Planned<'_>) {
         let Planned { now, waiting, plan, .. } = *planned;
         let entries = waiting.entries.iter().filter(|entry| plan.upto.is_some_and(|upto| entry.seq <= upto));
         for died in
             entries.filter_map(|entry| if let Item::Signal(signal) = &entry.item { signal.died.as_ref() } else { None })
         {
-            let hushed = self.against.is_muted(&died.rule, FALLBACK, now);
+            // Of a case that has closed, or that somebody took, nobody needs to be told.
+            let is_over = |row: &Decision| row.event == died.event && row.note.contains("goes to no fallback");
+            let hushed = self.against.is_muted(&died.rule, FALLBACK, now) || plan.whys.iter().any(is_over);
             if let Some(record) = self.deliveries.get_mut(&died.id) {
                 record.hushed |= hushed;
             }

@@ -223,6 +223,7 @@ pub fn delivery(id: &str) -> NewDelivery {
             parts: Vec::new(),
             case: None,
             died: None,
+            unread: None,
         },
     }
 }

@@ -138,6 +138,7 @@ pub async fn a_ledger_loads_what_its_keys_name_and_no_more(bench: Bench) {
     });
     bench.plan(Plan { docs: docs.into(), ..Plan::default() }).await;
     let keys = Keys {
+        deliveries: BTreeSet::new(),
         one: BTreeSet::from([key("case", "b"), key("case", "missing"), key("mute", "a")]),
         all: BTreeSet::from(["mute".to_owned(), "throttle".to_owned()]),
     };

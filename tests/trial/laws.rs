@@ -49,7 +49,8 @@ fn globs() -> impl Strategy<Value = Vec<&'static str>> {
 
 fn said(to: &str) -> Said {
     let text = String::new;
-    Said { update: false, rule: text(), to: to.into(), title: text(), text: text(), severity: text() }
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    Said { at, update: false, rule: text(), to: to.into(), title: text(), text: text(), severity: text() }
 }
 
 /// The most that can be matched, found by trying everything.

@@ -8,6 +8,7 @@ use axum::extract::{Query, State};
 use axum::http::header::{COOKIE, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use url::form_urlencoded;
@@ -16,6 +17,7 @@ use super::{page, with_frame};
 use crate::admin::api::{Id, LIMIT_MAX, Refused, Shared};
 use crate::admin::cases::{self, CaseQuery};
 use crate::admin::mutes;
+use crate::planner::Case;
 use crate::steps::Live;
 
 /// How many cases the page shows.
@@ -105,12 +107,17 @@ pub(crate) fn path(kind: &str, id: &str) -> String {
     url.map(|url| url.path().to_owned()).unwrap_or_default()
 }
 
+/// What waits for a person comes first, then what nobody took, the newest first.
+fn rank(case: &Case) -> (bool, bool, std::cmp::Reverse<Timestamp>) {
+    (!case.waits_for_a_person(), case.acked.is_some(), std::cmp::Reverse(case.opened))
+}
+
 async fn cases_values(live: &Arc<Live>, headers: &HeaderMap, query: CasesQuery) -> Result<Value, Refused> {
     let rule = query.rule.filter(|rule| !rule.is_empty());
     let wanted = CaseQuery { rule: rule.clone(), ..CaseQuery::default() };
     let mut found = cases::find(live, &wanted, LIMIT_MAX).await?;
     let many = found.len();
-    found.sort_by(|(_, a), (_, b)| (a.acked.is_some(), b.opened).cmp(&(b.acked.is_some(), a.opened)));
+    found.sort_by(|(_, a), (_, b)| rank(a).cmp(&rank(b)));
     found.truncate(SHOWN);
     let rules = live.snapshot.load_full().rules.clone();
     let rows = found.iter().map(|(id, case)| {

@@ -77,6 +77,7 @@ url: https://slack.com/api
         },
     ],
     threads: true,
+    pages: false,
     spacing: Some(SignedDuration::from_secs(1)),
     native: Some("json"),
     parse,

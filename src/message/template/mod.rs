@@ -86,6 +86,16 @@ impl Templates {
         self.folder.sources.get(&written.body).map(source::Source::start)
     }
 
+    /// The messages whose front matter says this severity literally.
+    pub fn of_severity(&self, severity: Severity) -> impl Iterator<Item = &str> {
+        let says = move |source: &str| Severity::named(&source.trim().to_lowercase()) == Some(severity);
+        let messages = self.folder.messages.iter();
+        let literal = messages.filter(move |(_, written)| {
+            written.severity.as_ref().and_then(|name| self.folder.sources.get(name)).is_some_and(|it| says(&it.text))
+        });
+        literal.map(|(name, _)| name.as_str())
+    }
+
     /// Whether there is a message with this name.
     pub fn has(&self, name: &str) -> bool {
         self.folder.messages.contains_key(name)
@@ -159,11 +169,20 @@ impl Templates {
 
 /// Why a delivery died, before the message that its fallback gets.
 fn died_note(died: &str) -> Block {
-    let died = crate::message::text::one_line(died);
-    Block::Paragraph(vec![
-        Inline::Strong(vec![Inline::Text("This could not be delivered where it was meant to go".into())]),
-        Inline::Text(format!(": {died}")),
-    ])
+    note("This could not be delivered where it was meant to go", died)
+}
+
+/// What stands before a message: a few words, and why.
+fn note(words: &str, why: &str) -> Block {
+    let why = crate::message::text::one_line(why);
+    Block::Paragraph(vec![Inline::Strong(vec![Inline::Text(words.into())]), Inline::Text(format!(": {why}"))])
+}
+
+impl Rendered {
+    /// Puts a few words and their reason before the message.
+    pub fn says_first(&mut self, words: &str, why: &str) {
+        self.message.body.insert(0, note(words, why));
+    }
 }
 
 /// One rendering.

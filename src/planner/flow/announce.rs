@@ -44,6 +44,8 @@ pub(crate) struct Announcement<'a> {
     pub occasion: Occasion,
     /// What to say of the case where none is open: a replay opens none.
     pub facts: Option<CaseFacts>,
+    /// What the rule could not read, and acts on all the same.
+    pub unread: Option<String>,
 }
 
 /// A delivery on its last stretch: hours, shadow, lane.
@@ -66,7 +68,7 @@ impl Announcement<'_> {
 }
 
 /// Takes an announcement through mute, throttle, digest and hours. `case` is the case that it belongs to; for one that has
-/// just closed, as it stood.
+/// just closed, as it stood. Gives when people are told first, as far as is known now, if any are.
 ///
 /// The order matters: what is muted counts in no throttle, what a throttle holds back is in no digest but that of its rest,
 /// and only what goes out by itself waits for hours. A digest passes hours when it goes out.
@@ -75,14 +77,16 @@ pub(crate) fn announce(
     said: &Announcement<'_>,
     mut case: Option<&mut Case>,
     trace: &mut Trace,
-) {
+) -> Option<Timestamp> {
     let to = audible(work, said, case.as_deref(), trace);
     if to.is_empty() {
-        return;
+        return None;
     }
-    let Some(suppressed) = admit(work, said, case.as_deref(), &to, trace) else { return };
+    let suppressed = admit(work, said, case.as_deref(), &to, trace)?;
+    let mut first: Option<Timestamp> = None;
     for destination in to {
-        if collect(work, said, case.as_deref(), (destination, suppressed), trace) {
+        if let Some(due) = collect(work, said, case.as_deref(), (destination, suppressed), trace) {
+            first = first.into_iter().chain([due]).min();
             continue;
         }
         let action = said.acted.action;
@@ -90,12 +94,15 @@ pub(crate) fn announce(
         let facts = case.as_ref().map(|case| case.facts(closed)).or_else(|| said.facts.clone());
         let mut told = assignment(action, said.seq, facts);
         told.suppressed = suppressed;
+        told.unread.clone_from(&said.unread);
         let route = Route { rule: &said.rule.name.value, action: &action.id, destination };
         let id = DeliveryId::of(&said.origin, work.identity(said.rule), &action.id, destination, said.again);
         let delivery = route.delivery(id, said.seq, told, work.now.at);
         let draft = Draft { rule: said.rule, action, occasion: said.occasion, delivery };
-        deliver(work, draft, case.as_deref_mut(), trace);
+        let due = deliver(work, draft, case.as_deref_mut(), trace);
+        first = first.into_iter().chain(due).min();
     }
+    first
 }
 
 /// The destinations of an announcement that are configured and that no mute covers; of a close's, those that know what has
@@ -166,24 +173,25 @@ fn admit(
     admitted
 }
 
-/// Puts an announcement into the action's digest, if it has one. Where the digest's key is absent it acts at once.
+/// Puts an announcement into the action's digest, if it has one, and gives when that goes out. Where the digest's key is absent
+/// it acts at once.
 fn collect(
     work: &mut Planning<'_>,
     said: &Announcement<'_>,
     case: Option<&Case>,
     (destination, suppressed): (&str, u64),
     trace: &mut Trace,
-) -> bool {
-    match DigestId::of(&said.rule.name.value, said.acted, destination) {
-        None => false,
-        Some((Err(reason), _)) => {
+) -> Option<Timestamp> {
+    match DigestId::of(&said.rule.name.value, said.acted, destination)? {
+        (Err(reason), _) => {
             trace.fail(format!("not in a digest: {reason}"));
-            false
+            None
         }
-        Some((Ok(of), digest)) => {
-            let share = share(said, case, first_due(digest, work.now.at), suppressed);
-            gather(work, said.rule, share, &of, trace);
-            true
+        (Ok(of), digest) => {
+            let due = first_due(digest, work.now.at);
+            gather(work, said.rule, share(said, case, due, suppressed), &of, trace);
+            let slot = of.slot(&work.names(said.rule));
+            Some(work.state.load(&slot).map_or(due, |collected| collected.due))
         }
     }
 }
@@ -202,7 +210,7 @@ fn gather(work: &mut Planning<'_>, rule: &Rule, share: Share, of: &DigestId<'_>,
 /// Whether this says at a destination the end of what was said there before: that passes mutes and hours, or people would go
 /// on with what is over.
 fn tells_the_end(occasion: Occasion, case: Option<&Case>, destination: &str) -> bool {
-    occasion == Occasion::Close && case.is_some_and(|case| case.told(destination))
+    occasion == Occasion::Close && case.is_some_and(|case| case.was_told(destination))
 }
 
 /// Whether what a rule says is planned, counted and shown, but not sent.
@@ -211,8 +219,13 @@ pub(crate) fn quiet(work: &Planning<'_>, rule: &Rule, occasion: Occasion, case: 
     work.destinations.shadow || rule.shadow || opened_in_shadow
 }
 
-/// The last stretch: waits for hours, or becomes a delivery.
-pub(crate) fn deliver(work: &mut Planning<'_>, draft: Draft<'_>, case: Option<&mut Case>, trace: &mut Trace) {
+/// The last stretch: waits for hours, or becomes a delivery. Gives when it goes, if it does.
+pub(crate) fn deliver(
+    work: &mut Planning<'_>,
+    draft: Draft<'_>,
+    case: Option<&mut Case>,
+    trace: &mut Trace,
+) -> Option<Timestamp> {
     let quiet = quiet(work, draft.rule, draft.occasion, case.as_deref());
     let (action, to) = (draft.action.id.as_str(), draft.delivery.destination.clone());
     let passes = tells_the_end(draft.occasion, case.as_deref(), &to);
@@ -221,23 +234,28 @@ pub(crate) fn deliver(work: &mut Planning<'_>, draft: Draft<'_>, case: Option<&m
         Opens::Never => trace.fail(format!("the hours for `{to}` never begin, so they are not kept")),
         Opens::Drop => {
             let note = format!("dropped for `{to}`: outside hours");
-            return trace.action(Outcome::Dropped, action, Some(&to), note);
+            trace.action(Outcome::Dropped, action, Some(&to), note);
+            return None;
         }
         Opens::At(opens) if quiet => {
             let note = format!("in shadow: would be held for `{to}` until {}", work.now.said(opens));
-            return trace.action(Outcome::Shadow, action, Some(&to), note);
+            trace.action(Outcome::Shadow, action, Some(&to), note);
+            return None;
         }
         Opens::At(opens) => {
             let note = format!("held until {} (hours of `{to}`)", work.now.said(opens));
             trace.action(Outcome::Held, action, Some(&to), note);
-            return hold(work, draft, case.as_deref(), opens);
+            hold(work, draft, case.as_deref(), opens);
+            return Some(opens);
         }
     }
     if quiet {
-        return trace.action(Outcome::Shadow, action, Some(&to), format!("in shadow: would go to `{to}`"));
+        trace.action(Outcome::Shadow, action, Some(&to), format!("in shadow: would go to `{to}`"));
+        return None;
     }
     trace.action(Outcome::Matched, action, Some(&to), format!("goes to `{to}`"));
     send(work, draft.delivery, draft.occasion, case);
+    Some(work.now.at)
 }
 
 /// Keeps a message until its window opens.

@@ -20,7 +20,8 @@ use crate::rules::RuleSet;
 /// What [`arm`] and [`Sweep::left`] need to know: of kinds of which there are few. Cases are not among them.
 pub fn arm_keys() -> Keys {
     let kinds = [Waiting::KIND, Awaited::KIND, Muting::KIND, Noticed::KIND];
-    Keys { all: kinds.into_iter().map(str::to_owned).collect(), one: BTreeSet::from([Sweep::key()]) }
+    let all = kinds.into_iter().map(str::to_owned).collect();
+    Keys { all, one: BTreeSet::from([Sweep::key()]), ..Keys::default() }
 }
 
 /// To be planned once whenever a planner begins with rules: at start, after a reload, and when the lease was another's.

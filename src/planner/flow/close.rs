@@ -124,7 +124,7 @@ fn say_on_close(
         }
         let origin = id(&["on_close", &closing.origin]);
         let (seq, again, occasion, facts) = (closing.seq, 0, Occasion::Close, None);
-        let announcement = Announcement { rule, acted, seq, event, origin, again, occasion, facts };
+        let announcement = Announcement { rule, acted, seq, event, origin, again, occasion, facts, unread: None };
         announce(work, &announcement, Some(&mut closed), said);
     }
 }

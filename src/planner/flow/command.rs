@@ -1,17 +1,16 @@
 //! The way of what people ask for (close, acknowledge, mute, unmute) and of what Fanfare noticed about itself. A replay comes
 //! with its event, and is planned like one.
 
-use crate::delivery::NewDelivery;
 use crate::event::{Command, Mute, Seq, Signal};
 use crate::planner::case::Case;
 use crate::planner::closes::by_hand;
-use crate::planner::fallback::{Death, Fallen, falls_back, reason};
 use crate::planner::flow::Planning;
 use crate::planner::flow::close::take_away;
-use crate::planner::mute::{Audible, Muting};
+use crate::planner::flow::lost;
+use crate::planner::mute::Muting;
 use crate::planner::names::{names_for, rule_named};
 use crate::planner::reminders;
-use crate::planner::why::{Outcome, Trace};
+use crate::planner::why::Trace;
 
 /// Does what was asked. What is not there any more is passed over: whoever asked was told what there was.
 pub(crate) fn command(work: &mut Planning<'_>, command: &Command) {
@@ -66,33 +65,7 @@ fn unmute(work: &mut Planning<'_>, mute: &str, by: &str) {
 /// Fanfare noticed something about itself: maybe a death, which falls back, and an own event in any case.
 pub(crate) fn noticed(work: &mut Planning<'_>, seq: Seq, signal: &Signal) {
     if let Some(died) = &signal.died {
-        fall_back(work, seq, died, signal);
+        lost::died(work, seq, died, signal);
     }
     work.signal(&seq.to_string(), signal);
-}
-
-/// A delivery died: its message goes to its destination's fallbacks.
-fn fall_back(work: &mut Planning<'_>, seq: Seq, died: &NewDelivery, signal: &Signal) {
-    if !falls_back(died) || work.destinations.shadow {
-        return;
-    }
-    let Some(facts) = work.facts(&died.destination) else { return };
-    let reason = reason(died, signal);
-    let mut trace = Trace::default();
-    for destination in facts.fallback.iter().filter(|name| **name != died.destination) {
-        fall_back_to(work, destination, Death { seq, died, reason: &reason }, &mut trace);
-    }
-    work.decide(trace, died.event, &died.rule);
-}
-
-fn fall_back_to(work: &mut Planning<'_>, destination: &str, death: Death<'_>, trace: &mut Trace) {
-    let (rule, action) = (death.died.rule.as_str(), death.died.action.as_str());
-    if work.facts(destination).is_none() {
-        let note = format!("fallback `{destination}` is not configured");
-        return trace.action(Outcome::Cancelled, action, Some(destination), note);
-    }
-    if let Some(note) = work.muted(Audible { rule, destination, event: None, at: work.now.at }) {
-        return trace.action(Outcome::Muted, action, Some(destination), format!("fallback {note}"));
-    }
-    work.turn_told(&Fallen::slot(destination), trace, |known, now| Fallen::take(known, destination, death, now));
 }

@@ -1,12 +1,14 @@
 //! The way of an event: what each rule makes of it. Its case is closed, opened, or goes on, and each action acts at once,
 //! waits for its time, or stays out.
 
-use crate::planner::case::{Case, MISSING_KEY};
+use jiff::Timestamp;
+
+use crate::planner::case::{Case, MISSING_KEY, OWN_KEY};
 use crate::planner::closes::Closed;
 use crate::planner::effect::Now;
 use crate::planner::flow::announce::{Announcement, Occasion, announce};
 use crate::planner::flow::close::{Closing, end_case};
-use crate::planner::flow::{Planning, reasons};
+use crate::planner::flow::{Planning, reasons, unread};
 use crate::planner::inputs::Judged;
 use crate::planner::missing::Awaited;
 use crate::planner::names::present_name;
@@ -137,39 +139,51 @@ fn matched(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
         Belongs::To { case, opened } => (Some(case), opened),
     };
     trace.accepted();
-    for acted in &judgement.actions {
-        if !acts(acted, opened, trace) {
-            continue;
-        }
-        if !acted.action.is_timed() {
-            let announcement = announcement(judged, judgement.rule, acted);
-            announce(work, &announcement, case.as_deref_mut(), trace);
+    let acting: Vec<&ActionJudgement<'_>> =
+        judgement.actions.iter().filter(|acted| acts(acted, opened, trace)).collect();
+    let (mut told, mut is_critical): (Option<Timestamp>, bool) = (None, false);
+    for acted in acting.iter().filter(|acted| !acted.action.is_timed()) {
+        let announcement = announcement(judged, judgement, acted);
+        let first = announce(work, &announcement, case.as_deref_mut(), trace);
+        is_critical |= first.is_some() && work.is_critical(acted.action);
+        told = told.into_iter().chain(first).min();
+    }
+    if let Some(mut case) = case {
+        if opened {
+            case.told = told.filter(|told| *told > case.opened);
         }
         // Also of one that spoke just now: it may repeat.
-        if let Some(case) = case.as_deref_mut() {
+        for acted in acting {
             let by = Brought { event: judged.seq, created: Some(judged.event.created) };
-            match schedule(case, acted, by, work.now) {
+            match schedule(&mut case, acted, by, work.now) {
                 Ok(effects) => work.apply(effects, trace),
                 Err(reason) => trace.fail(reason),
             }
         }
-    }
-    if let Some(mut case) = case {
+        if is_critical || (told.is_some() && escalates(&case, judgement.rule)) {
+            case.asks(work.now.at);
+        }
         let timer = schedule_end(&mut case, judgement.rule);
         work.act(timer);
         work.save_case(&case);
     }
 }
 
-/// Whether a rule's condition holds; else why not.
+/// Whether an `after` or `repeat` is still to come of a case.
+fn escalates(case: &Case, rule: &Rule) -> bool {
+    let mut reminders = rule.actions.iter().filter(|action| action.at.is_none());
+    reminders.any(|action| case.timers.get(&action.id).is_some_and(|timer| timer.due.is_some()))
+}
+
+/// Whether a rule acts on an event; else why not. What could not be read is told in any case.
 fn holds(judgement: &Judgement<'_>, held: Held, trace: &mut Trace) -> bool {
     reasons(judgement, trace);
     match held {
-        Held::Held => return true,
+        Held::Held => {}
         Held::Missed => trace.rule(Outcome::Missed, because(judgement.why.as_ref())),
         Held::Failed => trace.fail(because(judgement.why.as_ref())),
     }
-    false
+    judgement.accepts()
 }
 
 /// Whether an action of a rule that holds acts; else why not.
@@ -244,7 +258,7 @@ fn own_case(work: &Planning<'_>, judged: &Judged<'_>, rule: &Rule, keyed: bool) 
     if !keyed && rule.actions.iter().all(|action| action.spec().is_none()) {
         return Belongs::Nowhere;
     }
-    let mut case = open_case(work, judged, rule, &origin(judged, Some("event")));
+    let mut case = open_case(work, judged, rule, &origin(judged, Some(OWN_KEY)));
     case.own = true;
     Belongs::To { case: Box::new(case), opened: true }
 }
@@ -314,7 +328,7 @@ fn matched_again(
             continue;
         }
         let facts = facts.clone();
-        let first = announcement(judged, rule, acted);
+        let first = announcement(judged, judgement, acted);
         announce(work, &Announcement { again, occasion: Occasion::Replay, facts, ..first }, case.as_mut(), trace);
     }
     if let Some(case) = case {
@@ -329,7 +343,12 @@ fn origin(judged: &Judged<'_>, what: Option<&str>) -> String {
 }
 
 /// What an action has to say at a match.
-fn announcement<'a>(judged: &'a Judged<'_>, rule: &'a Rule, acted: &'a ActionJudgement<'a>) -> Announcement<'a> {
+fn announcement<'a>(
+    judged: &'a Judged<'_>,
+    judgement: &'a Judgement<'_>,
+    acted: &'a ActionJudgement<'a>,
+) -> Announcement<'a> {
     let (seq, event, origin) = (judged.seq, judged.event, origin(judged, None));
-    Announcement { rule, acted, seq, event, origin, again: 0, occasion: Occasion::Match, facts: None }
+    let (rule, unread, occasion) = (judgement.rule, unread(judgement), Occasion::Match);
+    Announcement { rule, acted, seq, event, origin, again: 0, occasion, facts: None, unread }
 }

@@ -1,11 +1,12 @@
 //! What must be loaded before a batch can be planned: the documents that its entries and timers can touch. The machines say
 //! where theirs stand, by the same slots that the flow then reads.
 
+use crate::delivery::DeliveryId;
 use crate::event::Command;
 use crate::planner::case::{Case, MISSING_KEY};
 use crate::planner::closes::Closed;
 use crate::planner::digest::DigestId;
-use crate::planner::fallback::Fallen;
+use crate::planner::fallback::{Fallen, Told, key_of};
 use crate::planner::held::{Opens, Waiting, opens};
 use crate::planner::inputs::{Fired, Inputs, Judged, What};
 use crate::planner::ledger::Keys;
@@ -29,7 +30,10 @@ pub fn keys(inputs: &Inputs<'_>) -> Keys {
             What::Command(Command::CloseCase { rule, key, .. } | Command::AckCase { rule, key, .. }) => {
                 wanted.case_of(rule, key);
             }
-            What::Signal(signal) => signal.destination.iter().for_each(|to| wanted.one(Failing::slot(to))),
+            What::Signal(signal) => {
+                signal.destination.iter().for_each(|to| wanted.one(Failing::slot(to)));
+                signal.died.iter().for_each(|died| wanted.lost(&died.id, &died.rule, key_of(died)));
+            }
             What::Command(_) | What::Replay { event: None, .. } | What::Parked { .. } => {}
         }
     }
@@ -75,6 +79,13 @@ impl Wanted<'_, '_> {
 
     fn case_of(&mut self, rule: &str, key: &str) {
         self.case(&names_for(self.inputs.rules, rule), key);
+    }
+
+    /// A delivery that did not arrive, whether that was told, and its case.
+    fn lost(&mut self, delivery: &DeliveryId, rule: &str, key: Option<&str>) {
+        self.keys.deliveries.insert(delivery.clone());
+        self.one(Told::slot(delivery));
+        key.iter().for_each(|key| self.case_of(rule, key));
     }
 
     fn judgement(&mut self, judgement: &Judgement<'_>) {
@@ -144,6 +155,7 @@ impl Wanted<'_, '_> {
             Meaning::Throttle { rule, action, key } => {
                 self.one(ThrottleId { rule, action, key }.slot(&names_for(self.inputs.rules, rule)));
             }
+            Meaning::Late { delivery, rule, key } => self.lost(delivery, rule, key.as_deref()),
             Meaning::Unmatched { kind } => self.one(Unmatched::slot(kind)),
             // Of kinds that are loaded whole.
             Meaning::Signal { .. } | Meaning::Fallback { .. } | Meaning::Mute { .. } => {}

@@ -1,6 +1,6 @@
 //! The flow: the only code that knows all state machines. It loads their documents, asks them in order, and carries out the
 //! effects that they ask for. There are three ways through it, a file each: `event` (also an event that is planned again),
-//! `timer` and `command` (what people ask for and what Fanfare noticed). All of them end in `announce` or `close`. `arm` and
+//! `timer` and `command` (what people ask for and what Fanfare noticed). All of them end in `announce`, `close` or `lost`. `arm` and
 //! `sweep` are for rules that come into force, and `load` says what must be loaded before any of it.
 
 pub(crate) mod announce;
@@ -9,6 +9,7 @@ pub(crate) mod close;
 pub(crate) mod command;
 pub(crate) mod event;
 pub(crate) mod load;
+pub(crate) mod lost;
 pub(crate) mod sweep;
 pub(crate) mod timer;
 
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::delivery::{Act, NewDelivery};
+use crate::delivery::{Act, Delivery, DeliveryId, NewDelivery, Say, Severity};
 use crate::event::{Event, Seq, Signal};
 use crate::planner::case::{Case, CaseRef};
 use crate::planner::closes::end_lanes;
@@ -30,8 +31,8 @@ use crate::planner::own::{Failing, Noticed, NoticedId};
 use crate::planner::plan::{Cancel, Plan};
 use crate::planner::state::{Doc, Slot, State};
 use crate::planner::wanted::{Unwanted, unwanted};
-use crate::planner::why::{Outcome, Trace};
-use crate::rules::{Action, Judgement, Rule, RuleSet};
+use crate::planner::why::{Outcome, Trace, because};
+use crate::rules::{Action, Held, Judgement, Rule, RuleSet};
 
 /// The planning of one batch: what is known, and what was decided so far. What one entry changes is seen by those after it.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub(crate) struct Planning<'a> {
     pub rules: &'a RuleSet,
     pub destinations: &'a Destinations,
     pub state: State,
+    /// How the deliveries stand that were asked for.
+    pub deliveries: BTreeMap<DeliveryId, Delivery>,
     pub plan: Plan,
     /// Timers set, or with `None` taken away.
     pub timers: BTreeMap<String, Option<Timer>>,
@@ -47,12 +50,14 @@ pub(crate) struct Planning<'a> {
 }
 
 impl<'a> Planning<'a> {
-    pub fn new(rules: &'a RuleSet, destinations: &'a Destinations, ledger: Ledger, now: Timestamp) -> Self {
+    pub fn new(rules: &'a RuleSet, destinations: &'a Destinations, mut ledger: Ledger, now: Timestamp) -> Self {
+        let deliveries = std::mem::take(&mut ledger.deliveries);
         let mut planning = Self {
             now: Now { at: now, zone: &destinations.zone },
             rules,
             destinations,
             state: State::new(ledger),
+            deliveries,
             plan: Plan::default(),
             timers: BTreeMap::new(),
             mutes: Mutes::default(),
@@ -181,6 +186,15 @@ impl<'a> Planning<'a> {
         self.decide(trace, seq, &rule.name.value);
     }
 
+    /// Whether what an action says is critical, by the action or by the literal word of its message.
+    pub fn is_critical(&self, action: &Action) -> bool {
+        match (action.severity, &action.say.value) {
+            (Some(severity), _) => severity == Severity::Critical,
+            (None, Say::Message(name)) => self.destinations.critical.contains(name),
+            (None, _) => false,
+        }
+    }
+
     /// What is known of a destination.
     pub fn facts(&self, destination: &str) -> Option<&'a DestinationFacts> {
         self.destinations.named.get(destination)
@@ -257,6 +271,11 @@ impl<'a> Planning<'a> {
         let data = [("reason", json!(reason)), ("entry", json!(seq))];
         self.signal_failed(&format!("parked/{seq}"), None, own, data);
     }
+}
+
+/// What a rule could not read and acts on all the same, in words.
+pub(crate) fn unread(judgement: &Judgement<'_>) -> Option<String> {
+    (judgement.held == Some(Held::Failed)).then(|| because(judgement.why.as_ref()))
 }
 
 /// The reasons of a judgement, for its row.

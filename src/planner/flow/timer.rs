@@ -8,9 +8,10 @@ use crate::planner::case::{Case, Ending};
 use crate::planner::closes::Closed;
 use crate::planner::digest::{Collected, DigestId};
 use crate::planner::fallback::Fallen;
-use crate::planner::flow::Planning;
 use crate::planner::flow::announce::{Announcement, Draft, Occasion, announce, deliver, join, quiet, send};
 use crate::planner::flow::close::{say_ended, take_away};
+use crate::planner::flow::lost::late;
+use crate::planner::flow::{Planning, unread};
 use crate::planner::held::{Held, Opens, Rest, Waiting, opens, summarise};
 use crate::planner::inputs::{Carried, Fired};
 use crate::planner::missing::Awaited;
@@ -77,6 +78,7 @@ fn come_due(work: &mut Planning<'_>, meaning: &Meaning, carried: Option<&Carried
             let of = NoticedId { kind, rule, destination };
             work.due(&of.slot(), |noticed, now| noticed.due(&of, now.at));
         }
+        Meaning::Late { delivery, .. } => late(work, delivery),
         Meaning::Fallback { destination } => {
             let is_configured = work.facts(destination).is_some();
             work.due(&Fallen::slot(destination), |fallen, now| fallen.due(destination, is_configured, now.at));
@@ -130,9 +132,12 @@ fn act_due(work: &mut Planning<'_>, mut case: Case, action: &str, carried: Optio
     work.act(next);
     let mut trace = Trace::default();
     let (rule, seq, event) = (judgement.rule, carried.seq, carried.event);
-    let (again, occasion, facts) = (0, Occasion::Reminder, None);
-    let announcement = Announcement { rule, acted, seq, event, origin, again, occasion, facts };
-    announce(work, &announcement, Some(&mut case), &mut trace);
+    let (again, occasion, facts, unread) = (0, Occasion::Reminder, None, unread(judgement));
+    let announcement = Announcement { rule, acted, seq, event, origin, again, occasion, facts, unread };
+    let is_told = announce(work, &announcement, Some(&mut case), &mut trace).is_some();
+    if is_told && (acted.action.at.is_none() || work.is_critical(acted.action)) {
+        case.asks(now);
+    }
     work.tell(trace, seq, Some(event), rule);
     work.save_case(&case);
 }

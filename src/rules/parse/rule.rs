@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{Action, At, Closer, Globs, KeySpec, Missing, Rule};
+use super::super::{Action, At, Closer, Globs, IfFailed, KeySpec, Missing, Rule};
 use super::action::{Belongs, Defaults};
 use super::{Reader, entry_of, not_cut, not_cut_within, slips};
 use crate::problem::{Location, Problem};
@@ -40,6 +40,7 @@ impl Reader<'_> {
         let events = self.some_texts(&mut fields, node, "events", "event type");
         let source = fields.text("source", self.problems);
         let when = fields.node("when", self.problems).and_then(|when| self.condition(when));
+        let if_failed = fields.text("if_failed", self.problems).and_then(|(word, node)| self.if_failed(&word, node));
         let case = fields.node("case", self.problems).and_then(|case| self.key_spec(case, "case"));
         let closed_by = fields.node("closed_by", self.problems).map(|closed_by| self.closers(closed_by));
         let closes_after = fields.span("closes_after", self.problems);
@@ -68,6 +69,7 @@ impl Reader<'_> {
             source: source.as_ref().map(|source| source.value.clone()),
             source_place: source.map(|source| source.place),
             when,
+            if_failed,
             case,
             closed_by: closed_by.unwrap_or_default(),
             closes_after,
@@ -77,6 +79,18 @@ impl Reader<'_> {
         };
         self.fits_together(node, &rule, meant);
         Some(rule)
+    }
+
+    fn if_failed(&mut self, word: &str, node: &Node) -> Option<IfFailed> {
+        match word {
+            "skip" => Some(IfFailed::Skip),
+            "act" => Some(IfFailed::Act),
+            _ => {
+                let problem = Problem::error("wrong-value", format!("`{word}` is no way to go on when `when` fails"));
+                self.problems.push(problem.at(&node.place).hint("write `if_failed: act` or `if_failed: skip`"));
+                None
+            }
+        }
     }
 
     /// A name as it may stand in a log line, a URL or a metric.
@@ -195,6 +209,9 @@ impl Reader<'_> {
             self.problems.push(Problem::error("does-not-fit", message).at(place).hint(hint));
         };
         let (case, missing) = (has("case"), has("missing"));
+        if let (Some(place), None) = (has("if_failed"), has("when")) {
+            wrong(&place, "`if_failed` without a `when` that could fail".into(), "leave it out: the rule always holds");
+        }
         match (has("events"), &missing) {
             (Some(place), Some(_)) => wrong(
                 &place,

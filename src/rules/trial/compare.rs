@@ -1,10 +1,14 @@
 //! What was sent, held against what was expected: one to one, in any order.
 
+use jiff::Timestamp;
+
 use super::{Expectation, Field};
 
 /// What was sent: a message, or an update of what was shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
+    /// When it was sent.
+    pub at: Timestamp,
     /// An update at a close, and not a message.
     pub update: bool,
     /// The rule.

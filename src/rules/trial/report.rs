@@ -105,7 +105,11 @@ impl Failed {
     pub fn render(&self, paint: Paint<'_>) -> String {
         let mut out = String::new();
         let place = format!("{}:{}:{}", self.place.file.path, self.place.line(), self.place.column());
-        let at = self.at.strftime("%a %Y-%m-%d %H:%M:%SZ").to_string();
+        let clock = |at: Timestamp| at.strftime("%a %Y-%m-%d %H:%M:%SZ").to_string();
+        let at = match self.fault.sent().filter(|sent| sent.at != self.at) {
+            Some(sent) => format!("{}; sent {}", clock(self.at), clock(sent.at)),
+            None => clock(self.at),
+        };
         // Writing to a String can't fail.
         let _ = writeln!(out, "    {place}: {} {}", self.fault.words(), paint(Tone::Dim, &format!("({at})")));
         let rows = self.rows();

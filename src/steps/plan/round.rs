@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use super::batch::Batch;
 use super::beside::Beside;
 use super::size::{Mark, Size, name_of_entry, name_of_timer};
+use crate::delivery::Delivery;
 use crate::event::{Command, Entry, Item, Seq};
 use crate::planner::ledger::{DocChange, DueTimer};
 use crate::planner::why::{Decision, Outcome};
-use crate::planner::{self, Destinations, Entered, Fired, Inputs, Plan, What};
+use crate::planner::{self, Destinations, Entered, Fired, Inputs, Keys, Ledger, Plan, What};
 use crate::rules::{Judgement, RuleSet};
 use crate::steps::Live;
 use crate::store;
@@ -197,13 +198,24 @@ impl Round<'_> {
     async fn decide(&self, inputs: Inputs<'_>) -> Result<Option<(usize, usize)>, store::Error> {
         let keys = || catch_unwind(AssertUnwindSafe(|| planner::keys(&inputs)));
         let Ok(keys) = self.beside.apart(keys) else { return Ok(None) };
-        let ledger = self.live.store.ledger(&keys).await?;
+        let ledger = self.known(&keys).await?;
         let plan = || catch_unwind(AssertUnwindSafe(|| planner::plan(&inputs, ledger)));
         let Ok(plan) = self.beside.apart(plan) else { return Ok(None) };
         let counts = (inputs.entries.len(), inputs.timers.len());
         drop(inputs);
         self.commit(plan, counts).await?;
         Ok(Some(counts))
+    }
+
+    /// What planning asks for.
+    async fn known(&self, keys: &Keys) -> Result<Ledger, store::Error> {
+        let mut ledger = self.live.store.ledger(keys).await?;
+        for id in &keys.deliveries {
+            if let Some((delivery, _)) = self.live.store.delivery(id).await? {
+                ledger.deliveries.insert(id.clone(), Delivery { message: None, ..delivery });
+            }
+        }
+        Ok(ledger)
     }
 
     async fn commit(&self, mut plan: Plan, (entries, timers): (usize, usize)) -> Result<(), store::Error> {
