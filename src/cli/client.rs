@@ -86,7 +86,8 @@ impl Client {
     }
 
     /// Asks for a list of up to `limit`, in as many pages as that takes. `cursor` is the parameter that the next page
-    /// begins with, and the member of a list's last item that it takes.
+    /// begins with, and the member of a list's last item that it takes. Where `query` has that parameter, it says where the
+    /// first page begins.
     pub(crate) async fn list(
         &self,
         path: &[&str],
@@ -99,7 +100,10 @@ impl Client {
         while all.len() < limit {
             let mut query = query.clone();
             query.push(("limit", (limit - all.len()).min(PAGE).to_string()));
-            query.extend(from.take().map(|from| (cursor.0, from)));
+            if let Some(from) = from.take() {
+                query.retain(|(name, _)| *name != cursor.0);
+                query.push((cursor.0, from));
+            }
             let Value::Array(page) = self.get(path, &query).await? else { bail!("the server answered no list") };
             // Pages may end early, where bodies are large.
             let Some(last) = page.last() else { break };

@@ -111,6 +111,59 @@ async fn deliveries_are_listed_and_filtered() {
     app.end().await;
 }
 
+/// A list, a page of three at a time, from the first to the one that is empty; `cursor` is the parameter of the next page,
+/// and the member of the last item that it takes. `first` is where the first page begins.
+async fn pages(app: &App, path: &str, first: &str, cursor: (&str, &str)) -> Vec<Vec<Value>> {
+    let mut pages: Vec<Vec<Value>> = Vec::new();
+    let mut from = first.to_owned();
+    loop {
+        let page = app.json(&format!("/api/v1/{path}?limit=3{from}")).await;
+        let page = page.as_array().unwrap().clone();
+        if let Some(last) = page.last() {
+            let last = last[cursor.1].as_str().map_or_else(|| last[cursor.1].to_string(), str::to_owned);
+            from = format!("&{}={}", cursor.0, last.replace('/', "%2F"));
+        }
+        pages.push(page);
+        if pages.last().is_some_and(Vec::is_empty) {
+            return pages;
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_list_is_read_to_its_end_page_by_page_however_long_it_is() {
+    let peer = HttpPeer::start().await;
+    let app = start_with_cases(&peer).await;
+    let lists = [
+        ("events", "", ("before", "seq")),
+        ("events", "&after=0", ("after", "seq")),
+        ("deliveries", "", ("before", "id")),
+        ("cases", "", ("after", "id")),
+    ];
+    for count in 0..=4 {
+        for (path, first, cursor) in lists {
+            let pages = pages(&app, path, first, cursor).await;
+            let all: Vec<String> = pages.iter().flatten().map(|item| item[cursor.1].to_string()).collect();
+            let distinct: std::collections::BTreeSet<&String> = all.iter().collect();
+            assert_eq!((all.len(), distinct.len()), (count, count), "{path} by {cursor:?}: {all:?}");
+            assert_eq!(pages.len(), count.div_ceil(3) + 1, "{path} by {cursor:?}");
+        }
+        let key = format!("c{count}");
+        case(&app, &key).await;
+        eventually("sent", async || {
+            let sent = app.json("/api/v1/deliveries?state=delivered").await;
+            (sent.as_array().unwrap().len() == count + 1).then_some(())
+        })
+        .await;
+        assert_eq!(app.ask("POST", &format!("/api/v1/cases/cases%2F{key}/ack?by=ana")).await.status, 200);
+        eventually("acknowledged", async || {
+            (app.json(&format!("/api/v1/cases/{key}")).await["acked_by"] == "ana").then_some(())
+        })
+        .await;
+    }
+    app.end().await;
+}
+
 async fn state(app: &App, id: &str) -> Value {
     app.json(&format!("/api/v1/deliveries/{id}")).await["state"].clone()
 }
