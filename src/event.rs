@@ -217,8 +217,11 @@ pub enum Command {
         key: String,
         /// Who asked.
         by: String,
+        /// What they leave for those who look later.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
     },
-    /// Someone took a case: `after` and `repeat` stop, the case stays open.
+    /// Someone acknowledges a case: `after` and `repeat` stop, the case stays open.
     AckCase {
         /// The rule that the case belongs to.
         rule: String,
@@ -226,6 +229,9 @@ pub enum Command {
         key: String,
         /// Who asked.
         by: String,
+        /// What they leave for those who look later.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
     },
     /// Mute something for a time.
     Mute(Mute),

@@ -1,7 +1,8 @@
-//! `fanfare cases`: what is open, who took it, what comes next; take it or close it.
+//! `fanfare cases`: what is open, who acknowledged it, what comes next; acknowledge or close it.
 
 use std::path::Path;
 
+use anyhow::bail;
 use clap::Subcommand;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -24,7 +25,7 @@ pub(crate) struct Cases {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// The open cases: who took them, and what comes next
+    /// The open cases: who acknowledged them, and what comes next
     List {
         /// Only of this rule
         #[arg(long)]
@@ -32,7 +33,7 @@ enum Verb {
         /// Only with this key
         #[arg(long)]
         key: Option<String>,
-        /// Only those that somebody took; `--acked=false`: only those that nobody took
+        /// Only those that somebody acknowledged; `--acked=false`: only those that nobody did
         #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
         acked: Option<bool>,
         /// Only those opened at this time or later, or within so long, such as `2h`
@@ -50,16 +51,27 @@ enum Verb {
         /// Its id, or its key where no other open case has it
         case: String,
     },
-    /// Take a case: reminders stop, the case stays open
-    Ack(One),
-    /// Close a case by hand: nothing more comes of it
-    Close(One),
+    /// Acknowledge cases: their reminders stop, they stay open
+    Ack(Named),
+    /// Close cases by hand: nothing more comes of them
+    Close(Named),
+    #[command(hide = true)]
+    Take {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
 }
 
 #[derive(Debug, clap::Args)]
-struct One {
-    /// Its id, or its key where no other open case has it
+struct Named {
+    /// A case's id, or a key: every open case that has it
     case: String,
+    /// Only the case of this rule
+    #[arg(long)]
+    rule: Option<String>,
+    /// A note for those who look later
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
     /// Who you are, for those who look later
     #[arg(long, value_name = "NAME", env = "USER")]
     by: Option<String>,
@@ -91,20 +103,28 @@ impl Verb {
                 let document = client.get(&["api", "v1", "cases", &case], &[]).await?;
                 print(format, &document, show_text);
             }
-            Verb::Ack(one) => one.ask(client, "ack", format).await?,
-            Verb::Close(one) => one.ask(client, "close", format).await?,
+            Verb::Ack(named) => named.ask(client, "ack", format).await?,
+            Verb::Close(named) => named.ask(client, "close", format).await?,
+            Verb::Take { .. } => bail!("`cases take` is `cases ack` now: it acknowledges"),
         }
         Ok(Outcome::Good)
     }
 }
 
-impl One {
+impl Named {
     async fn ask(self, client: &Client, verb: &str, format: Format) -> anyhow::Result<()> {
-        let query: Vec<(&str, String)> = self.by.map(|by| ("by", by)).into_iter().collect();
+        let given = [("by", self.by), ("note", self.note), ("rule", self.rule)];
+        let query: Vec<(&str, String)> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         let answer = client.post(&["api", "v1", "cases", &self.case, verb], &query).await?;
-        print(format, &answer, |answer| cell(answer, "note"));
+        print(format, &answer, told_text);
         Ok(())
     }
+}
+
+/// What was done to each case, a line a case.
+fn told_text(answer: &Value) -> String {
+    let cases = answer["cases"].as_array().into_iter().flatten();
+    cases.map(|case| cell(case, "told")).collect::<Vec<_>>().join("\n")
 }
 
 fn list_text(list: &Value) -> String {
@@ -115,7 +135,7 @@ fn list_text(list: &Value) -> String {
     let row = |item: &Value| {
         vec![
             term::state(&cell(item, "state")),
-            cell(item, "acked_by"),
+            acknowledged(item),
             cell(item, "rule"),
             cell(item, "key"),
             cell(item, "opened"),
@@ -126,6 +146,14 @@ fn list_text(list: &Value) -> String {
     };
     let heads = ["state", "by", "rule", "key", "opened", "matches", "next", "id"];
     term::table(&heads, &items.iter().map(row).collect::<Vec<_>>())
+}
+
+/// Who acknowledged a case, and their note.
+fn acknowledged(case: &Value) -> String {
+    match cell(case, "note") {
+        note if note.is_empty() => cell(case, "acked_by"),
+        note => format!("{}: {note}", cell(case, "acked_by")),
+    }
 }
 
 /// What comes next by the clock. What came due while no rule asked for it may never come.
@@ -142,12 +170,12 @@ fn next_text(timer: &Value) -> String {
 }
 
 fn show_text(case: &Value) -> String {
-    let taken = match case["acked_by"].as_str() {
-        Some(by) => format!("taken by {} {}", term::one_line(by), cell(case, "acked_at")),
-        None => term::warn("nobody took it"),
+    let acknowledged = match case["acked_by"].as_str() {
+        Some(by) => format!("acknowledged by {} {}", term::one_line(by), cell(case, "acked_at")),
+        None => term::warn("nobody acknowledged it"),
     };
     let mut lines = vec![
-        format!("{}  {taken}", term::bold(&cell(case, "id"))),
+        format!("{}  {acknowledged}", term::bold(&cell(case, "id"))),
         format!("rule {}, key {}", cell(case, "rule"), cell(case, "key")),
         format!(
             "opened {} by event {} ({}), {}, the last {}",
@@ -158,6 +186,9 @@ fn show_text(case: &Value) -> String {
             cell(case, "last"),
         ),
     ];
+    if !case["note"].is_null() {
+        lines.push(format!("note: {}", cell(case, "note")));
+    }
     if case["shadow"] == true {
         lines.push("opened in shadow: no reminder of it is sent".into());
     }

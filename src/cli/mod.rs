@@ -80,7 +80,7 @@ enum Command {
     Events(events::Events),
     /// List, show, retry, cancel deliveries of a running server
     Deliveries(deliveries::Deliveries),
-    /// List, show, take, close open cases of a running server
+    /// List, show, acknowledge, close open cases of a running server
     Cases(cases::Cases),
     /// Mute a rule, a destination, types or a condition of a running server for a time
     Mute(mute::Mute),

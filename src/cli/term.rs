@@ -81,7 +81,7 @@ pub(crate) fn bad(text: &str) -> String {
 /// A state or outcome in its colour.
 pub(crate) fn state(word: &str) -> String {
     match word {
-        "delivered" | "matched" | "taken" => good(word),
+        "delivered" | "matched" | "acknowledged" => good(word),
         "dead" | "failed" | "permanent" | "refused" | "parked" => bad(word),
         "retrying" | "limited" | "temporary" | "ambiguous" | "throttled" | "muted" | "held" | "late" | "open"
         | "active" => warn(word),

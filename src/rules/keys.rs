@@ -203,7 +203,7 @@ pub const ACTION: MapDoc = MapDoc {
         key("when", Takes::Condition, "The action's own condition"),
         key("otherwise", Takes::Truth, "Acts when no action of the rule with a `when` acted"),
         key("once", Takes::Truth, "Acts at the opening of a case only"),
-        key("after", Takes::Span, "So long after the opening, while the case is open and nobody took it"),
+        key("after", Takes::Span, "So long after the opening, while the case is open and nobody acknowledged it"),
         key("repeat", Takes::Repeat, "And again every so often"),
         key("at", Takes::Date, "At a date in the event"),
         key("throttle", Takes::Throttle, "At most so many messages in a time; overrides the rule's"),

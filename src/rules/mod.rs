@@ -161,7 +161,7 @@ pub struct Action {
     pub otherwise: bool,
     /// Acts at the opening of a case only.
     pub once: bool,
-    /// So long after the opening, while the case is open and nobody took it.
+    /// So long after the opening, while the case is open and nobody acknowledged it.
     pub after: Option<SignedDuration>,
     /// And again every so often.
     pub repeat: Option<SignedDuration>,

@@ -1,4 +1,4 @@
-//! The pages on which people act: open cases, with who took them and buttons to take and close them; what is muted, with
+//! The pages on which people act: open cases, with who acknowledged them and buttons to acknowledge and close them; what is muted, with
 //! a button to end that.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use url::form_urlencoded;
 
 use super::{page, with_frame};
 use crate::admin::api::{Id, LIMIT_MAX, Refused, Shared};
-use crate::admin::cases::{self, CaseQuery};
+use crate::admin::cases::{self, CaseQuery, Wish};
 use crate::admin::mutes;
 use crate::steps::Live;
 
@@ -30,7 +30,7 @@ pub(crate) struct CasesQuery {
     asked: Option<String>,
 }
 
-/// `/cases`: what is open, first what nobody took.
+/// `/cases`: what is open, first what nobody acknowledged.
 pub(crate) async fn cases(State(live): Shared, headers: HeaderMap, Query(query): Query<CasesQuery>) -> Response {
     page(cases_values(&live, &headers, query).await, "cases.html")
 }
@@ -45,17 +45,25 @@ pub(crate) async fn case(State(live): Shared, headers: HeaderMap, Id(id): Id) ->
 pub(crate) struct Who {
     #[serde(default)]
     by: String,
+    #[serde(default)]
+    note: String,
 }
 
-/// The button that takes a case.
+impl Who {
+    fn wish(&self) -> Wish {
+        Wish { by: Some(self.by.clone()), note: Some(self.note.clone()), rule: None }
+    }
+}
+
+/// The button that acknowledges a case.
 pub(crate) async fn ack(State(live): Shared, Id(id): Id, Form(who): Form<Who>) -> Response {
-    let answer = cases::take(&live, &id, Some(&who.by)).await;
+    let answer = cases::acknowledge(&live, &id, &who.wish()).await;
     asked(answer, "/cases?asked=ack", &who)
 }
 
 /// The button that closes a case.
 pub(crate) async fn close(State(live): Shared, Id(id): Id, Form(who): Form<Who>) -> Response {
-    let answer = cases::end(&live, &id, Some(&who.by)).await;
+    let answer = cases::end(&live, &id, &who.wish()).await;
     asked(answer, "/cases?asked=close", &who)
 }
 
