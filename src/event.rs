@@ -242,6 +242,8 @@ pub enum Command {
         /// Who asked.
         by: String,
     },
+    /// Write down what a person asked for, this or something that goes other ways: for the audit list.
+    Audit(Box<Audit>),
     /// Plan an event again with the rules in force.
     Replay {
         /// Its place in the inbox.
@@ -251,6 +253,24 @@ pub enum Command {
         /// Only this rule, if one is named.
         rule: Option<String>,
     },
+}
+
+/// What a person asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Audit {
+    /// When.
+    pub at: Timestamp,
+    /// Who, by their own word.
+    pub by: String,
+    /// What, in one word: `acknowledged`, `closed`, `muted`, `unmuted`, `retried`, `cancelled`, `replayed`, `reloaded`.
+    pub act: String,
+    /// To what, for people.
+    pub on: String,
+    /// What they left for those who look later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// From where: `page`, `command` or `api`.
+    pub from: String,
 }
 
 /// A mute made at run time. Those in files have the same fields.

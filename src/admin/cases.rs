@@ -12,14 +12,15 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::admin::api::{self, Answer, Id, LIMIT, LIMIT_MAX, Refused, Shared, ask, json_answer, person};
+use crate::admin::api::{self, Answer, Id, LIMIT, LIMIT_MAX, Moment, Refused, Shared, ask, json_answer, person};
+use crate::admin::audit::{self, Asking, Origin};
 use crate::admin::view;
 use crate::config::Snapshot;
 use crate::delivery::{Delivery, Lane};
 use crate::event::Command;
 use crate::planner::{Case, Keys, Pending, case_keys, names_for, rule_named};
 use crate::problem::Problem;
-use crate::rules::RuleSet;
+use crate::rules::{RuleSet, number_key};
 use crate::steps::{Live, plan};
 use crate::store::DeliveryFilter;
 
@@ -45,22 +46,25 @@ pub(crate) struct CaseQuery {
     /// Acknowledged by someone, or by nobody.
     pub acked: Option<bool>,
     /// Opened at or after.
-    pub since: Option<Timestamp>,
+    pub since: Option<Moment>,
     /// Opened before.
-    pub until: Option<Timestamp>,
+    pub until: Option<Moment>,
     /// After this id, for the next page.
     pub after: Option<String>,
     /// At most so many.
     pub limit: Option<usize>,
 }
 
+/// From when, and until when.
+type Span = (Option<Timestamp>, Option<Timestamp>);
+
 impl CaseQuery {
-    fn accepts(&self, case: &Case, names: &[String]) -> bool {
+    fn accepts(&self, case: &Case, names: &[String], (since, until): Span) -> bool {
         (self.rule.is_none() || names.contains(&case.rule))
-            && self.key.as_ref().is_none_or(|key| &case.key == key)
+            && self.key.as_ref().is_none_or(|key| &case.key == key || case.key == number_key(key))
             && self.acked.is_none_or(|acked| case.acked.is_some() == acked)
-            && self.since.is_none_or(|since| case.opened >= since)
-            && self.until.is_none_or(|until| case.opened < until)
+            && since.is_none_or(|since| case.opened >= since)
+            && until.is_none_or(|until| case.opened < until)
     }
 }
 
@@ -72,6 +76,7 @@ pub(crate) async fn find(live: &Live, query: &CaseQuery, limit: usize) -> Result
         (Some(rule), None) => vec![rule.clone()],
         (None, _) => Vec::new(),
     };
+    let span = (Moment::at(query.since.as_ref(), "since", live)?, Moment::at(query.until.as_ref(), "until", live)?);
     let mut found = Vec::new();
     let mut after = query.after.clone().unwrap_or_default();
     while found.len() < limit {
@@ -79,7 +84,7 @@ pub(crate) async fn find(live: &Live, query: &CaseQuery, limit: usize) -> Result
         let Some((last, _)) = page.last() else { break };
         after.clone_from(last);
         let cases = page.into_iter().filter_map(|(id, text)| Some((id, serde_json::from_str::<Case>(&text).ok()?)));
-        found.extend(cases.filter(|(_, case)| query.accepts(case, &names)));
+        found.extend(cases.filter(|(_, case)| query.accepts(case, &names, span)));
     }
     found.truncate(limit);
     Ok(found)
@@ -294,6 +299,17 @@ struct Person {
     note: Option<String>,
 }
 
+impl Person {
+    fn asking(&self, from: Origin) -> Asking<'_> {
+        Asking { by: &self.by, from, note: self.note.as_deref() }
+    }
+}
+
+/// A case as the audit list names it.
+fn name_of(case: &Case) -> String {
+    format!("case `{}` of rule `{}`", case.key, case.rule)
+}
+
 impl Wish {
     fn person(&self) -> Result<Person, Refused> {
         let by = person(self.by.as_deref())?;
@@ -306,25 +322,36 @@ impl Wish {
 }
 
 /// `POST /cases/{id}/ack`.
-pub(crate) async fn ack(State(live): Shared, Id(id): Id, query: Result<Query<Wish>, QueryRejection>) -> Answer {
+pub(crate) async fn ack(
+    State(live): Shared,
+    Id(id): Id,
+    from: Origin,
+    query: Result<Query<Wish>, QueryRejection>,
+) -> Answer {
     let Query(wish) = query?;
-    Ok(json_answer(&acknowledge(&live, &id, &wish).await?))
+    Ok(json_answer(&acknowledge(&live, &id, &wish, from).await?))
 }
 
 /// `POST /cases/{id}/close`.
-pub(crate) async fn close(State(live): Shared, Id(id): Id, query: Result<Query<Wish>, QueryRejection>) -> Answer {
+pub(crate) async fn close(
+    State(live): Shared,
+    Id(id): Id,
+    from: Origin,
+    query: Result<Query<Wish>, QueryRejection>,
+) -> Answer {
     let Query(wish) = query?;
-    Ok(json_answer(&end(&live, &id, &wish).await?))
+    Ok(json_answer(&end(&live, &id, &wish, from).await?))
 }
 
 /// Someone acknowledges every open case of that name: says what that does, once it is sure to be done.
-pub(crate) async fn acknowledge(live: &Arc<Live>, said: &str, wish: &Wish) -> Result<Value, Refused> {
+pub(crate) async fn acknowledge(live: &Arc<Live>, said: &str, wish: &Wish, from: Origin) -> Result<Value, Refused> {
     let who = wish.person()?;
     let found = all_named(live, said, wish.rule.as_deref()).await?;
     let snapshot = live.snapshot.load_full();
     let mut done = Vec::new();
     for (id, case) in &found {
         done.push(acknowledged(id, case, snapshot.rules.as_deref(), &who.by));
+        audit::record(live, who.asking(from), "acknowledged", name_of(case)).await?;
         let (rule, key) = (case.rule.clone(), case.key.clone());
         ask(live, Command::AckCase { rule, key, by: who.by.clone(), note: who.note.clone() }).await?;
     }
@@ -356,13 +383,14 @@ fn acknowledged(id: &str, case: &Case, rules: Option<&RuleSet>, by: &str) -> Val
 }
 
 /// Someone closes every open case of that name: says what that does, once it is sure to be done.
-pub(crate) async fn end(live: &Arc<Live>, said: &str, wish: &Wish) -> Result<Value, Refused> {
+pub(crate) async fn end(live: &Arc<Live>, said: &str, wish: &Wish, from: Origin) -> Result<Value, Refused> {
     let who = wish.person()?;
     let found = all_named(live, said, wish.rule.as_deref()).await?;
     let snapshot = live.snapshot.load_full();
     let mut done = Vec::new();
     for (id, case) in &found {
         done.push(closed(live, id, case, (&snapshot, &who.by)));
+        audit::record(live, who.asking(from), "closed", name_of(case)).await?;
         let (rule, key) = (case.rule.clone(), case.key.clone());
         ask(live, Command::CloseCase { rule, key, by: who.by.clone(), note: who.note.clone() }).await?;
     }

@@ -244,7 +244,8 @@ fn is_from_here(headers: &HeaderMap, host: &str, url: Option<&str>, is_local: bo
         let fetched = text(HeaderName::from_static(SEC_FETCH_SITE));
         return (here || there) && fetched.is_none_or(|site| site == "same-origin" || site == "none");
     }
-    let is_browser = headers.contains_key(SEC_FETCH_SITE) || headers.contains_key(COOKIE) || headers.contains_key(REFERER);
+    let is_browser =
+        headers.contains_key(SEC_FETCH_SITE) || headers.contains_key(COOKIE) || headers.contains_key(REFERER);
     headers.contains_key(OWN_HEADER) || headers.contains_key(AUTHORIZATION) || (is_local && !is_browser)
 }
 

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use anyhow::bail;
 use clap::Subcommand;
-use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::cli::client::{Client, Server};
-use crate::cli::events::{cell, print};
+use crate::cli::events::{cell, print, when};
+use crate::cli::term::Moment;
+use crate::cli::who::Who;
 use crate::cli::{Format, Outcome, deliveries, runtime, term};
 
 /// Speaks to the admin API of a running server.
@@ -38,10 +39,10 @@ enum Verb {
         acked: Option<bool>,
         /// Only those opened at this time or later, or within so long, such as `2h`
         #[arg(long, value_name = "TIME", value_parser = term::moment)]
-        since: Option<Timestamp>,
+        since: Option<Moment>,
         /// Only those opened before this time, or longer ago
         #[arg(long, value_name = "TIME", value_parser = term::moment)]
-        until: Option<Timestamp>,
+        until: Option<Moment>,
         /// At most so many
         #[arg(long, default_value_t = 50)]
         limit: usize,
@@ -72,9 +73,8 @@ struct Named {
     /// A note for those who look later
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
-    /// Who you are, for those who look later
-    #[arg(long, value_name = "NAME", env = "USER")]
-    by: Option<String>,
+    #[command(flatten)]
+    who: Who,
 }
 
 impl Cases {
@@ -92,8 +92,8 @@ impl Verb {
                     ("rule", rule),
                     ("key", key),
                     ("acked", acked.map(|acked| acked.to_string())),
-                    ("since", since.map(|at| at.to_string())),
-                    ("until", until.map(|at| at.to_string())),
+                    ("since", since.map(Moment::text)),
+                    ("until", until.map(Moment::text)),
                 ];
                 let query = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
                 let list = client.list(&["api", "v1", "cases"], query, limit, ("after", "id")).await?;
@@ -113,7 +113,7 @@ impl Verb {
 
 impl Named {
     async fn ask(self, client: &Client, verb: &str, format: Format) -> anyhow::Result<()> {
-        let given = [("by", self.by), ("note", self.note), ("rule", self.rule)];
+        let given = [("by", Some(self.who.name())), ("note", self.note), ("rule", self.rule)];
         let query: Vec<(&str, String)> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         let answer = client.post(&["api", "v1", "cases", &self.case, verb], &query).await?;
         print(format, &answer, told_text);
@@ -138,7 +138,7 @@ fn list_text(list: &Value) -> String {
             acknowledged(item),
             cell(item, "rule"),
             cell(item, "key"),
-            cell(item, "opened"),
+            when(item, "opened"),
             cell(item, "count"),
             coming(item).map(next_text).unwrap_or_default(),
             cell(item, "id"),
@@ -161,17 +161,17 @@ fn coming(case: &Value) -> Option<&Value> {
     case["timers"].as_array()?.iter().find(|timer| timer["waits"] != true)
 }
 
-/// `2026-01-05T12:00:00Z to label-heads, finance`.
+/// `2026-01-05 13:00:00 CET to label-heads, finance`.
 fn next_text(timer: &Value) -> String {
     let to: Vec<String> =
         timer["to"].as_array().into_iter().flatten().filter_map(Value::as_str).map(term::one_line).collect();
-    let next = cell(timer, "next");
+    let next = when(timer, "next");
     if to.is_empty() { format!("{next} (no longer in the rules)") } else { format!("{next} to {}", to.join(", ")) }
 }
 
 fn show_text(case: &Value) -> String {
     let acknowledged = match case["acked_by"].as_str() {
-        Some(by) => format!("acknowledged by {} {}", term::one_line(by), cell(case, "acked_at")),
+        Some(by) => format!("acknowledged by {} {}", term::one_line(by), when(case, "acked_at")),
         None => term::warn("nobody acknowledged it"),
     };
     let mut lines = vec![
@@ -179,11 +179,11 @@ fn show_text(case: &Value) -> String {
         format!("rule {}, key {}", cell(case, "rule"), cell(case, "key")),
         format!(
             "opened {} by event {} ({}), {}, the last {}",
-            cell(case, "opened"),
+            when(case, "opened"),
             cell(&case["opening"], "id"),
             cell(&case["opening"], "type"),
             term::count(case["count"].as_u64().and_then(|n| n.try_into().ok()).unwrap_or(0), "match", "matches"),
-            cell(case, "last"),
+            when(case, "last"),
         ),
     ];
     if !case["note"].is_null() {
@@ -193,7 +193,7 @@ fn show_text(case: &Value) -> String {
         lines.push("opened in shadow: no reminder of it is sent".into());
     }
     if !case["ends"].is_null() {
-        lines.push(format!("ends by itself {} if nothing more comes", cell(case, "ends")));
+        lines.push(format!("ends by itself {} if nothing more comes", when(case, "ends")));
     }
     match &case["orphaned"] {
         Value::Null => {}
@@ -208,7 +208,7 @@ fn show_text(case: &Value) -> String {
         lines.push("nothing more comes by the clock".into());
     }
     lines.extend(timers.iter().map(|timer| match timer["waits"] == true {
-        true => format!("not sent {}: it comes should the rules ask for it again", cell(timer, "next")),
+        true => format!("not sent {}: it comes should the rules ask for it again", when(timer, "next")),
         false => format!("next: {}", next_text(timer)),
     }));
     lines.push(String::new());

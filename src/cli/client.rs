@@ -5,9 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use crate::admin::ZONE_HEADER;
 use crate::admin::guard::OWN_HEADER;
+use crate::cli::term;
 use crate::config::load;
 use crate::config::substitute::RealEnvironment;
 use crate::secret::Secret;
@@ -153,6 +156,8 @@ impl Client {
             error.context(format!("no server answers at {}; is `fanfare serve` running?", self.base))
         })?;
         let status = answer.status();
+        let zone = answer.headers().get(ZONE_HEADER).and_then(|zone| TimeZone::get(zone.to_str().ok()?).ok());
+        zone.into_iter().for_each(term::show_times_in);
         let body = answer.bytes().await?;
         let document: Value = serde_json::from_slice(&body)
             .with_context(|| format!("{} answered {status} with something that is no JSON", self.base))?;

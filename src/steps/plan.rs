@@ -159,6 +159,6 @@ pub fn places(live: &Live, snapshot: &Snapshot) -> Destinations {
         };
         (destination.name.clone(), facts)
     });
-    let zone = snapshot.settings.timezone.clone().unwrap_or(jiff::tz::TimeZone::UTC);
+    let zone = snapshot.settings.zone();
     Destinations { named: named.collect(), shadow: live.shadow, zone }
 }

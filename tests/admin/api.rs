@@ -139,6 +139,7 @@ async fn every_list_is_read_to_its_end_page_by_page_however_long_it_is() {
         ("events", "&after=0", ("after", "seq")),
         ("deliveries", "", ("before", "id")),
         ("cases", "", ("after", "id")),
+        ("audit", "", ("before", "id")),
     ];
     for count in 0..=4 {
         for (path, first, cursor) in lists {
@@ -208,10 +209,10 @@ async fn a_replay_makes_what_is_missing_and_again_makes_it_anew() {
             .await;
     };
     assert_eq!(app.ask("POST", "/api/v1/events/evt_1/replay").await.json(), json!({"replayed": 1}));
-    planned(2).await;
+    planned(3).await;
     assert_eq!(ids(&app.json("/api/v1/deliveries").await), [first.as_str()], "it is there already");
     assert_eq!(app.ask("POST", "/api/v1/events/evt_1/replay?again=true").await.status, 200);
-    planned(3).await;
+    planned(5).await;
     let requests = soon("it is sent anew", peer.received(2)).await;
     assert_ne!(requests[0].header("idempotency-key"), requests[1].header("idempotency-key"));
     let other = app.ask("POST", "/api/v1/events/evt_1/replay?rule=everthing&again=true").await;

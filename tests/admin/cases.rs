@@ -102,8 +102,7 @@ async fn whoever_acknowledges_a_case_stops_its_reminders_and_not_its_dates() {
     let desk = start().await;
     open(&desk, "evt_1", "fraud.opened", "C1").await;
     let answer = desk.app.ask("POST", "/api/v1/cases/fraud%2FC1/ack?by=ana").await.json();
-    let note =
-        "ana acknowledges case `C1` of rule `fraud`; one reminder stops, what has a date still comes; the case stays open";
+    let note = "ana acknowledges case `C1` of rule `fraud`; one reminder stops, what has a date still comes; the case stays open";
     let answer = &answer["cases"][0];
     assert_eq!(answer["told"], note);
     assert_eq!((&answer["stops"][0]["action"], &answer["stays"][0]["action"]), (&"remind".into(), &"due".into()));
@@ -280,9 +279,9 @@ async fn the_command_line_lists_shows_acknowledges_and_closes() {
     open(&desk, "evt_2", "release.submitted", "C2").await;
     let list = desk.run(&["cases", "list"]).await.good();
     let expected = "\
-state  by  rule   key  opened                matches  next                                   id
-open       fraud  C1   2026-01-05T10:00:00Z  1        2026-01-05T12:00:00Z to heads, ledger  fraud/C1
-open       stuck  C2   2026-01-05T10:00:00Z  1        2026-01-12T10:00:00Z to ledger         stuck/C2
+state  by  rule   key  opened                   matches  next                                      id
+open       fraud  C1   2026-01-05 10:00:00 UTC  1        2026-01-05 12:00:00 UTC to heads, ledger  fraud/C1
+open       stuck  C2   2026-01-05 10:00:00 UTC  1        2026-01-12 10:00:00 UTC to ledger         stuck/C2
 ";
     assert_eq!(list, expected, "{list}");
     let told = desk.run(&["cases", "ack", "C1"]).await.good();
@@ -294,15 +293,15 @@ open       stuck  C2   2026-01-05T10:00:00Z  1        2026-01-12T10:00:00Z to le
     let id = desk.app.json("/api/v1/deliveries?rule=fraud").await[0]["id"].as_str().unwrap().to_owned();
     let expected = format!(
         "\
-fraud/C1  acknowledged by ana 2026-01-05T10:00:00Z
+fraud/C1  acknowledged by ana 2026-01-05 10:00:00 UTC
 rule fraud, key C1
-opened 2026-01-05T10:00:00Z by event evt_1 (fraud.opened), 1 match, the last 2026-01-05T10:00:00Z
-ends by itself 2026-04-05T10:00:00Z if nothing more comes
+opened 2026-01-05 10:00:00 UTC by event evt_1 (fraud.opened), 1 match, the last 2026-01-05 10:00:00 UTC
+ends by itself 2026-04-05 10:00:00 UTC if nothing more comes
 
-next: 2026-02-28T00:00:00Z to heads
+next: 2026-02-28 00:00:00 UTC to heads
 
-state      destination  rule   event  attempts  planned               id                              last error
-delivered  ledger       fraud  1      1         2026-01-05T10:00:00Z  {id}
+state      destination  rule   event  attempts  planned                  id                              last error
+delivered  ledger       fraud  1      1         2026-01-05 10:00:00 UTC  {id}
 "
     );
     assert_eq!(shown, expected, "{shown}");
@@ -369,5 +368,81 @@ async fn the_old_word_names_the_new_one() {
     let desk = start().await;
     let old = desk.run(&["cases", "take", "C1", "--by", "ana"]).await;
     assert_eq!((old.code, old.err.as_str()), (1, "error: `cases take` is `cases ack` now: it acknowledges\n"));
+    desk.app.end().await;
+}
+
+/// Sends an opening whose key is written so, quotes and all.
+async fn open_as(desk: &Desk, id: &str, key: &str) {
+    let created = desk.app.live.clock.now().as_second();
+    let body = format!(r#"{{"id":"{id}","type":"release.submitted","created":{created},"data":{{"case_id":{key}}}}}"#);
+    assert_eq!(desk.app.send(&body).await.status, 200);
+    desk.planned().await;
+}
+
+#[tokio::test]
+async fn a_number_is_one_key_however_the_sender_writes_it() {
+    let desk = start().await;
+    for (nth, key) in ["103", "103.0", "1.03e2", "\"103\"", "0", "-0", "0.00", "1e2", "100"].iter().enumerate() {
+        open_as(&desk, &format!("evt_{nth}"), key).await;
+    }
+    assert_eq!(cases(&desk, "").await, ["stuck/0", "stuck/100", "stuck/103"]);
+    assert_eq!(desk.app.json("/api/v1/cases/stuck%2F103").await["count"], 4);
+    // Texts are what they are: 1.10 is another version than 1.1.
+    open_as(&desk, "evt_10", "\"1.10\"").await;
+    open_as(&desk, "evt_11", "\"1.1\"").await;
+    assert_eq!(cases(&desk, "").await, ["stuck/0", "stuck/1.1", "stuck/1.10", "stuck/100", "stuck/103"]);
+    assert_eq!(cases(&desk, "?key=103.0").await, ["stuck/103"]);
+    desk.run(&["cases", "close", "103.00"]).await.good_with("closes case `103` of rule `stuck`");
+    desk.app.end().await;
+}
+
+#[tokio::test]
+async fn a_case_that_an_earlier_version_opened_under_the_sender_s_digits_goes_on_and_closes() {
+    let desk = start().await;
+    let send = async |id: &str, kind: &str, key: &str| {
+        let created = desk.app.live.clock.now().as_second();
+        let body = format!(r#"{{"id":"{id}","type":"{kind}","created":{created},"data":{{"case_id":{key}}}}}"#);
+        assert_eq!(desk.app.send(&body).await.status, 200);
+        desk.planned().await;
+    };
+    // What is kept of a text is what an earlier version kept of the number.
+    send("evt_1", "fraud.opened", "\"103.0\"").await;
+    send("evt_2", "fraud.opened", "103.0").await;
+    assert_eq!(cases(&desk, "").await, ["fraud/103.0"]);
+    assert_eq!(desk.app.json("/api/v1/cases/fraud%2F103.0").await["count"], 2);
+    send("evt_3", "fraud.resolved", "103.0").await;
+    assert!(cases(&desk, "").await.is_empty());
+    send("evt_4", "fraud.opened", "103.0").await;
+    assert_eq!(cases(&desk, "").await, ["fraud/103"]);
+    desk.app.end().await;
+}
+
+#[tokio::test]
+async fn people_read_and_write_times_of_their_own_zone_and_programs_read_utc() {
+    let desk = Desk::start_in("Europe/Berlin", RULES).await;
+    open(&desk, "evt_1", "fraud.opened", "C1").await;
+    let list = desk.run(&["cases", "list"]).await.good();
+    assert!(list.contains("2026-01-05 11:00:00 CET") && list.contains("2026-01-05 13:00:00 CET to heads"), "{list}");
+    let list = desk.run(&["cases", "list", "--format", "json"]).await.json();
+    assert_eq!(list[0]["opened"], "2026-01-05T10:00:00Z");
+    desk.run(&["events", "list"]).await.good_with("2026-01-05 11:00:00 CET");
+    desk.run(&["deliveries", "list"]).await.good_with("2026-01-05 11:00:00 CET");
+    let page = desk.app.ask("GET", "/cases").await.text();
+    assert!(page.contains("<time>2026-01-05 11:00:00 CET</time>"), "{page}");
+    for (since, until, count) in [
+        ("2026-01-05 11:00", "2026-01-05 11:01", 1),
+        ("2026-01-05 10:00", "2026-01-05 11:00", 0),
+        ("2026-01-05 11:00:01", "2026-01-06", 0),
+        ("2026-01-05", "2026-01-06", 1),
+        ("2026-01-05T10:00:00Z", "2026-01-05T10:00:01Z", 1),
+    ] {
+        for what in ["cases", "events"] {
+            let list = desk.run(&[what, "list", "--format", "json", "--since", since, "--until", until]).await.json();
+            assert_eq!(list.as_array().unwrap().len(), count, "{what} from {since} until {until}");
+        }
+    }
+    let muted = ["mute", "add", "--rule", "stuck", "--until", "2026-01-05 18:00", "--reason", "moving"];
+    desk.run(&muted).await.good_with("until 2026-01-05 18:00 CET, by ana");
+    assert_eq!(desk.app.ask("GET", "/api/v1/events?since=yesterday").await.status, 400);
     desk.app.end().await;
 }

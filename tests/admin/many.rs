@@ -307,6 +307,29 @@ async fn whoever_follows_a_new_install_sees_all_that_came_however_little() {
 }
 
 #[tokio::test]
+async fn without_a_user_in_the_environment_a_command_still_says_who_asks() {
+    let desk = Desk::start("rules: [{name: r, events: x.y, case: $.data.id, actions: {to: ledger}}]\n").await;
+    desk.send("evt_1", "x.y", json!({"id": "C1"})).await;
+    let url = format!("http://{}", desk.app.admin);
+    for user in ["", "  "] {
+        let variables = [("FANFARE_ADMIN_URL", url.as_str()), ("USER", user), ("LOGNAME", "")];
+        let told = run(&variables, &["cases", "ack", "C1"]).await.good();
+        assert!(told.contains(" acknowledges case `C1`") && !told.starts_with(' '), "{told}");
+    }
+    // Not even the commands that name the user are there.
+    let variables = [
+        ("FANFARE_ADMIN_URL", url.as_str()),
+        ("USER", ""),
+        ("LOGNAME", ""),
+        ("PATH", "/nowhere"),
+        ("HOSTNAME", "desk-7"),
+    ];
+    let told = run(&variables, &["cases", "ack", "C1"]).await.good();
+    assert!(told.starts_with("somebody on desk-7 acknowledges case `C1`"), "{told}");
+    desk.app.end().await;
+}
+
+#[tokio::test]
 async fn mistakes_are_told_with_the_way_out() {
     let desk = late_rules().await;
     for (arguments, said) in [

@@ -3,6 +3,7 @@
 
 use crate::delivery::NewDelivery;
 use crate::event::{Command, Mute, Seq, Signal};
+use crate::planner::audit::Audited;
 use crate::planner::case::Case;
 use crate::planner::closes::by_hand;
 use crate::planner::fallback::{Death, Fallen, falls_back, reason};
@@ -20,6 +21,7 @@ pub(crate) fn command(work: &mut Planning<'_>, command: &Command) {
         Command::AckCase { rule, key, by, note } => acknowledge(work, (rule, key), by, note.as_deref()),
         Command::Mute(mute) => self::mute(work, mute),
         Command::Unmute { id, by } => unmute(work, id, by),
+        Command::Audit(act) => work.turn(&Audited::slot(act.at), |known, _| Audited::note(known, act)),
         // Comes as `What::Replay`, with its event.
         Command::Replay { .. } => {}
     }
@@ -42,6 +44,7 @@ fn acknowledge(work: &mut Planning<'_>, named: (&str, &str), by: &str, note: Opt
     let Some(mut case) = case_of(work, named) else { return };
     let mut trace = Trace::default();
     let effects = reminders::acknowledge(&mut case, (by, note), rule_named(work.rules, named.0), work.now.at);
+    trace.detail("by_hand", format!("acknowledged by {by}").into());
     work.apply(effects, &mut trace);
     work.decide(trace, case.event, &case.rule);
     work.save_case(&case);

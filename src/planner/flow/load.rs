@@ -2,6 +2,7 @@
 //! where theirs stand, by the same slots that the flow then reads.
 
 use crate::event::Command;
+use crate::planner::audit::Audited;
 use crate::planner::case::{Case, MISSING_KEY};
 use crate::planner::closes::Closed;
 use crate::planner::digest::DigestId;
@@ -29,6 +30,7 @@ pub fn keys(inputs: &Inputs<'_>) -> Keys {
             What::Command(Command::CloseCase { rule, key, .. } | Command::AckCase { rule, key, .. }) => {
                 wanted.case_of(rule, key);
             }
+            What::Command(Command::Audit(act)) => wanted.one(Audited::slot(act.at)),
             What::Signal(signal) => signal.destination.iter().for_each(|to| wanted.one(Failing::slot(to))),
             What::Command(_) | What::Replay { event: None, .. } | What::Parked { .. } => {}
         }
@@ -61,6 +63,9 @@ impl Wanted<'_, '_> {
             }
             for key in [&judgement.case, &judgement.closes].into_iter().flatten().flatten() {
                 self.case(&names, key);
+            }
+            for written in [&judgement.case_written, &judgement.closes_written].into_iter().flatten() {
+                self.case(&names, written);
             }
             self.judgement(judgement);
         }
@@ -145,6 +150,7 @@ impl Wanted<'_, '_> {
                 self.one(ThrottleId { rule, action, key }.slot(&names_for(self.inputs.rules, rule)));
             }
             Meaning::Unmatched { kind } => self.one(Unmatched::slot(kind)),
+            Meaning::Audited { at } => self.one(Audited::slot(*at)),
             // Of kinds that are loaded whole.
             Meaning::Signal { .. } | Meaning::Fallback { .. } | Meaning::Mute { .. } => {}
         }
