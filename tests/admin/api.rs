@@ -133,7 +133,8 @@ async fn pages(app: &App, path: &str, first: &str, cursor: (&str, &str)) -> Vec<
 #[tokio::test]
 async fn every_list_is_read_to_its_end_page_by_page_however_long_it_is() {
     let peer = HttpPeer::start().await;
-    let app = start_with_cases(&peer).await;
+    let rules = "rules: [{name: cases, events: 'case.*', case: $.id, actions: {to: ledger}}]\n";
+    let app = App::start(Folder::new(CONFIG, &peer.url("/ledger"), rules)).await;
     let lists = [
         ("events", "", ("before", "seq")),
         ("events", "&after=0", ("after", "seq")),

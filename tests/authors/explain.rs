@@ -182,7 +182,7 @@ fn what_check_would_warn_of_is_one_line_and_the_answer_stands_alone() {
 #[test]
 fn the_address_that_a_choice_chose_is_named_and_no_placeholder_is() {
     let folder = folder();
-    let config = "sources: {jewelmusic: {preset: jewelmusic, secrets: \"${env:S}\"}}
+    let config = "sources: {jewelmusic: {preset: jewelmusic, secrets: \"${env:S}\"}, elsewhere: {preset: stripe, secrets: \"${env:S}\"}}
 destinations:
   t: {type: slack, token: \"${env:TOKEN}\", channel: {by: $.data.currency, map: {EUR: \"#euro\"}, else: \"#money\"}}
   u: {type: email, smtp: \"${env:SMTP}\", from: a@label.example, to: {by: $.data.label, map: {Warp: w@label.example}, else: all@label.example}}
