@@ -183,8 +183,8 @@ fn opening(
     let Some(Ok(key)) = judged.find_map(|judgement| judgement.closes) else { return Ok(Vec::new()) };
     let earlier = plus(now, SignedDuration::ZERO - SignedDuration::from_mins(1));
     let opens = |event: &Event| {
-        let judged = rules.judge_rule(rule, event);
-        judged.held == Some(Held::Held) && judged.case == Some(Ok(key.clone()))
+        let judged = rules.judge(event).into_iter().find(|judgement| std::ptr::eq(judgement.rule, rule));
+        judged.is_some_and(|judged| judged.held == Some(Held::Held) && judged.case == Some(Ok(key.clone())))
     };
     let found = events(snapshot, earlier)?.into_iter().map(|(_, event)| event).find(opens);
     Ok(found.into_iter().collect())

@@ -17,13 +17,16 @@ const EVENTS_MAX: usize = 2_000;
 
 /// Why messages of a rule about an event are not compared: to one destination, or to all of them.
 #[derive(Debug, Default)]
-pub(super) struct Reasons(BTreeMap<(EventId, String), Vec<(Option<String>, String)>>);
+pub(super) struct Reasons(BTreeMap<(EventId, String), Vec<Reason>>);
+
+/// Of one destination, or of all; and why.
+type Reason = (Option<String>, String);
 
 impl Reasons {
     /// Why a message is not compared, if it isn't.
     pub fn of(&self, key: &Key) -> Option<&str> {
         let all = self.0.get(&(key.event.clone()?, key.rule.clone()))?;
-        let here = |(to, _): &&(Option<String>, String)| to.as_ref().is_none_or(|to| *to == key.destination);
+        let here = |(to, _): &&Reason| to.as_ref().is_none_or(|to| *to == key.destination);
         all.iter().find(here).map(|(_, why)| why.as_str())
     }
 
@@ -31,8 +34,7 @@ impl Reasons {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let Some(rule) = text(&row["rule"]) else { return };
         let why = &row["why"];
-        let mut reasons: Vec<(Option<String>, String)> =
-            text(&why["by_hand"]).map(|said| (None, said)).into_iter().collect();
+        let mut reasons: Vec<Reason> = text(&why["by_hand"]).map(|said| (None, said)).into_iter().collect();
         for action in why["actions"].as_array().into_iter().flatten().filter(|action| action["outcome"] == "muted") {
             reasons.push((text(&action["to"]), text(&action["note"]).unwrap_or_else(|| "muted".to_owned())));
         }
