@@ -217,8 +217,11 @@ pub enum Command {
         key: String,
         /// Who asked.
         by: String,
+        /// What they leave for those who look later.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
     },
-    /// Someone took a case: `after` and `repeat` stop, the case stays open.
+    /// Someone acknowledges a case: `after` and `repeat` stop, the case stays open.
     AckCase {
         /// The rule that the case belongs to.
         rule: String,
@@ -226,6 +229,9 @@ pub enum Command {
         key: String,
         /// Who asked.
         by: String,
+        /// What they leave for those who look later.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
     },
     /// Mute something for a time.
     Mute(Mute),
@@ -236,6 +242,8 @@ pub enum Command {
         /// Who asked.
         by: String,
     },
+    /// Write down what a person asked for, this or something that goes other ways: for the audit list.
+    Audit(Box<Audit>),
     /// Plan an event again with the rules in force.
     Replay {
         /// Its place in the inbox.
@@ -245,6 +253,24 @@ pub enum Command {
         /// Only this rule, if one is named.
         rule: Option<String>,
     },
+}
+
+/// What a person asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Audit {
+    /// When.
+    pub at: Timestamp,
+    /// Who, by their own word.
+    pub by: String,
+    /// What, in one word: `acknowledged`, `closed`, `muted`, `unmuted`, `retried`, `cancelled`, `replayed`, `reloaded`.
+    pub act: String,
+    /// To what, for people.
+    pub on: String,
+    /// What they left for those who look later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// From where: `page`, `command` or `api`.
+    pub from: String,
 }
 
 /// A mute made at run time. Those in files have the same fields.

@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 
 use crate::support::process::BINARY;
 
+mod demo;
 mod explain;
 mod init;
 mod manual;

@@ -126,11 +126,19 @@ impl Play {
             }
             "wait" => self.world.wait(span(value.as_str().unwrap())),
             "at" => self.world.wait_until(value.as_str().unwrap().parse().unwrap()),
-            "close" => {
-                self.command(Command::CloseCase { rule: owned(value, "rule"), key: owned(value, "key"), by: by() })
-            }
+            "close" => self.command(Command::CloseCase {
+                rule: owned(value, "rule"),
+                key: owned(value, "key"),
+                by: by(),
+                note: None,
+            }),
             "ack" => {
-                self.command(Command::AckCase { rule: owned(value, "rule"), key: owned(value, "key"), by: by() });
+                self.command(Command::AckCase {
+                    rule: owned(value, "rule"),
+                    key: owned(value, "key"),
+                    by: by(),
+                    note: None,
+                });
             }
             "mute" => {
                 let mute = self.world.mute(value);

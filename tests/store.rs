@@ -154,6 +154,7 @@ macro_rules! suite {
                     a_digest_is_listed_under_each_of_its_events,
                     a_census_counts_what_there_is,
                     documents_are_paged_by_id,
+                    what_people_did_is_kept_whole_and_listed_newest_first,
                     destinations_wait_as_long_as_a_delivery_to_them_is_not_final,
                     a_probe_commits,
                     a_mark_of_life_gives_the_one_before,

@@ -14,10 +14,12 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::admin::{bulk, cases, mutes, view};
+use crate::admin::audit::{Asking, Origin};
+use crate::admin::{audit, bulk, cases, mutes, view};
 use crate::delivery::{DeliveryId, State as DeliveryState};
 use crate::event::{Command, Event, Item, Seq};
 use crate::planner::Orphan;
+use crate::rules::value::written_time;
 use crate::steps::Live;
 use crate::steps::reload::{self, Reloaded};
 use crate::store;
@@ -53,6 +55,7 @@ pub fn router() -> Router<Arc<Live>> {
         .route("/cases/{id}/close", post(cases::close))
         .route("/mutes", get(mutes::list).post(mutes::add))
         .route("/mutes/{id}/end", post(mutes::end))
+        .route("/audit", get(audit::list))
         .route("/destinations", get(destinations))
 }
 
@@ -75,6 +78,16 @@ pub enum Refused {
     Bad(String),
     /// The store failed.
     Store(store::Error),
+}
+
+impl Refused {
+    /// In words.
+    pub(crate) fn said(&self) -> String {
+        match self {
+            Self::NotFound(what) | Self::Bad(what) => what.clone(),
+            Self::Store(error) => error.to_string(),
+        }
+    }
 }
 
 impl From<store::Error> for Refused {
@@ -108,6 +121,20 @@ pub(crate) fn limit(asked: Option<usize>) -> Result<Option<usize>, Refused> {
             Err(Refused::Bad(format!("`limit` is at most {LIMIT_MAX}: ask for the next page with the last one's end")))
         }
         asked => Ok(asked),
+    }
+}
+
+/// A time in a query: RFC 3339, or, local to the default zone, `2026-01-05 11:00` or a date alone.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Moment(String);
+
+impl Moment {
+    /// The moment; `name` is the parameter's.
+    pub fn at(asked: Option<&Self>, name: &str, live: &Live) -> Result<Option<Timestamp>, Refused> {
+        let Some(Self(text)) = asked else { return Ok(None) };
+        let zone = live.snapshot.load().settings.zone();
+        written_time(text, &zone).map(Some).map_err(|note| Refused::Bad(format!("`{name}`: {note}")))
     }
 }
 
@@ -156,8 +183,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 struct EventQuery {
     source: Option<String>,
     r#type: Option<String>,
-    since: Option<Timestamp>,
-    until: Option<Timestamp>,
+    since: Option<Moment>,
+    until: Option<Moment>,
     before: Option<Seq>,
     after: Option<Seq>,
     limit: Option<usize>,
@@ -170,8 +197,8 @@ async fn events(State(live): Shared, query: Result<Query<EventQuery>, QueryRejec
     let filter = EventFilter {
         source: query.source,
         kind: None,
-        since: query.since,
-        until: query.until,
+        since: Moment::at(query.since.as_ref(), "since", &live)?,
+        until: Moment::at(query.until.as_ref(), "until", &live)?,
         before: query.before,
         after: query.after,
         limit: limit(query.limit)?.unwrap_or(LIMIT),
@@ -237,15 +264,25 @@ struct ReplayQuery {
     rule: Option<String>,
     #[serde(default)]
     again: bool,
+    by: Option<String>,
 }
 
-async fn replay(State(live): Shared, Id(id): Id, query: Result<Query<ReplayQuery>, QueryRejection>) -> Answer {
+async fn replay(
+    State(live): Shared,
+    Id(id): Id,
+    from: Origin,
+    query: Result<Query<ReplayQuery>, QueryRejection>,
+) -> Answer {
     let Query(query) = query?;
     let event = find_event(&live, &id).await?;
     if let (Some(rule), Some(rules)) = (&query.rule, &live.snapshot.load_full().rules) {
         cases::known_rule(rules, rule)?;
     }
+    let by = audit::by(query.by.as_deref())?;
     let again = bulk::round(&live, query.again);
+    let asking = Asking { by: &by, from, note: None };
+    audit::record(&live, asking, "replayed", bulk::planned_again(&format!("event `{id}`"), query.rule.as_deref()))
+        .await?;
     ask(&live, Command::Replay { event, again, rule: query.rule }).await?;
     Ok(json_answer(&json!({"replayed": 1})))
 }
@@ -257,7 +294,7 @@ struct DeliveryQuery {
     destination: Option<String>,
     rule: Option<String>,
     event: Option<String>,
-    since: Option<Timestamp>,
+    since: Option<Moment>,
     before: Option<String>,
     skip: Option<usize>,
     limit: Option<usize>,
@@ -275,7 +312,7 @@ async fn deliveries(State(live): Shared, query: Result<Query<DeliveryQuery>, Que
         destination: query.destination,
         rule: query.rule,
         event,
-        since: query.since,
+        since: Moment::at(query.since.as_ref(), "since", &live)?,
         before: query.before.map(DeliveryId),
         skip: query.skip.unwrap_or(0),
         limit: limit(query.limit)?.unwrap_or(LIMIT),
@@ -291,7 +328,9 @@ async fn delivery(State(live): Shared, Id(id): Id) -> Answer {
     Ok(json_answer(&view::delivery_whole(&delivery, &attempts)))
 }
 
-async fn retry(State(live): Shared, Id(id): Id) -> Answer {
+async fn retry(State(live): Shared, Id(id): Id, from: Origin, query: Result<Query<By>, QueryRejection>) -> Answer {
+    let Query(By { by }) = query?;
+    let by = audit::by(by.as_deref())?;
     let ids = [DeliveryId(id)];
     let count = live.store.revive(&ids, live.clock.now()).await?;
     if count == 0 && is_outdated(&live, &ids[0]).await? {
@@ -301,7 +340,7 @@ async fn retry(State(live): Shared, Id(id): Id) -> Answer {
         )));
     }
     live.to_dispatch.notify_one();
-    changed(count, &ids, "retried")
+    changed(&live, count, &ids, ("retried", Asking { by: &by, from, note: None })).await
 }
 
 /// Whether a delivery that could not be retried is over: then only the close of its case is in the way.
@@ -310,17 +349,20 @@ async fn is_outdated(live: &Live, id: &DeliveryId) -> Result<bool, Refused> {
     Ok(found.is_some_and(|(delivery, _)| matches!(delivery.state, DeliveryState::Dead | DeliveryState::Cancelled)))
 }
 
-async fn cancel(State(live): Shared, Id(id): Id) -> Answer {
+async fn cancel(State(live): Shared, Id(id): Id, from: Origin, query: Result<Query<By>, QueryRejection>) -> Answer {
+    let Query(By { by }) = query?;
+    let by = audit::by(by.as_deref())?;
     let ids = [DeliveryId(id)];
     let count = live.store.cancel(&ids, "cancelled by hand", live.clock.now()).await?;
-    changed(count, &ids, "cancelled")
+    changed(&live, count, &ids, ("cancelled", Asking { by: &by, from, note: None })).await
 }
 
-fn changed(count: u64, ids: &[DeliveryId], what: &str) -> Answer {
+async fn changed(live: &Live, count: u64, ids: &[DeliveryId], (what, asking): (&str, Asking<'_>)) -> Answer {
     if count == 0 {
         let id = ids.first().map(DeliveryId::as_str).unwrap_or_default();
         return Err(Refused::NotFound(format!("no delivery `{id}` that could be {what}")));
     }
+    audit::record(live, asking, what, bulk::named(ids)).await?;
     Ok(json_answer(&json!({what: count})))
 }
 
@@ -366,8 +408,23 @@ async fn status(State(live): Shared) -> Answer {
 }
 
 /// Reloads, and says what came of it: 200, or 422 with the whole report.
-pub async fn reload(State(live): Shared) -> Response {
-    match reload::reload(&live).await {
+pub(crate) async fn reload(State(live): Shared, from: Origin, query: Result<Query<By>, QueryRejection>) -> Response {
+    let by = match query.map_err(Refused::from).and_then(|Query(By { by })| audit::by(by.as_deref())) {
+        Ok(by) => by,
+        Err(refused) => return refused.into_response(),
+    };
+    let reloaded = reload::reload(&live).await;
+    let on = match &reloaded {
+        Some(Reloaded::Changed { hash, .. }) => format!("the files: `{hash}` is in force"),
+        Some(Reloaded::Same) => "the files: nothing had changed".to_owned(),
+        Some(Reloaded::Refused(_)) => "the files: they are broken, what was in force stays".to_owned(),
+        None => "the files: it failed".to_owned(),
+    };
+    // What was done is done, and answered: a list that can't be written is told in the log.
+    if let Err(refused) = audit::record(&live, Asking { by: &by, from, note: None }, "reloaded", on).await {
+        live.telemetry.store_failed("audit", &refused.said());
+    }
+    match reloaded {
         Some(Reloaded::Changed { hash, needs_restart, orphans }) => {
             let orphan = |orphan: &Orphan| json!({"rule": orphan.rule, "key": orphan.key, "actions": orphan.actions});
             let orphans: Vec<Value> = orphans.iter().take(LIMIT_MAX).map(orphan).collect();

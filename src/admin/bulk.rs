@@ -6,11 +6,11 @@
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::admin::api::{Answer, LIMIT_MAX, Refused, Shared, ask, find_event, json_answer, limit};
+use crate::admin::api::{Answer, LIMIT_MAX, Moment, Refused, Shared, ask, find_event, json_answer, limit};
+use crate::admin::audit::{self, Asking, Origin};
 use crate::admin::cases::known_rule;
 use crate::delivery::{DeliveryId, State as DeliveryState};
 use crate::event::{Command, Event, OWN_SOURCE, Seq};
@@ -75,8 +75,8 @@ pub(crate) async fn events(live: &Live, mut filter: EventFilter, types: &Types) 
 pub(crate) struct ReplayQuery {
     r#type: Option<String>,
     source: Option<String>,
-    since: Option<Timestamp>,
-    until: Option<Timestamp>,
+    since: Option<Moment>,
+    until: Option<Moment>,
     /// Only for this rule, and only events that it acts on.
     rule: Option<String>,
     /// Make deliveries anew.
@@ -90,14 +90,21 @@ pub(crate) struct ReplayQuery {
     /// Only count.
     #[serde(default)]
     count: bool,
+    /// Who asks.
+    by: Option<String>,
 }
 
 /// `POST /events/replay`: one batch, oldest first.
-pub(crate) async fn replay(State(live): Shared, query: Result<Query<ReplayQuery>, QueryRejection>) -> Answer {
+pub(crate) async fn replay(
+    State(live): Shared,
+    from: Origin,
+    query: Result<Query<ReplayQuery>, QueryRejection>,
+) -> Answer {
     let Query(query) = query?;
+    let by = audit::by(query.by.as_deref())?;
     let snapshot = live.snapshot.load_full();
     let Some(rules) = snapshot.rules.clone() else {
-        return Err(Refused::Bad("no rules are in force, so nothing can be planned; mend them first".into()));
+        return Err(Refused::Bad("no rules are in force, so nothing can be planned; fix them first".into()));
     };
     if let Some(rule) = &query.rule {
         known_rule(&rules, rule)?;
@@ -115,8 +122,8 @@ pub(crate) async fn replay(State(live): Shared, query: Result<Query<ReplayQuery>
     }
     let filter = EventFilter {
         source: query.source.clone(),
-        since: query.since,
-        until: query.until,
+        since: Moment::at(query.since.as_ref(), "since", &live)?,
+        until: Moment::at(query.until.as_ref(), "until", &live)?,
         after: Some(after),
         before: Some(upto.saturating_add(1)),
         limit: limit(query.limit)?.unwrap_or(REPLAYS_MAX).clamp(1, if query.count { LIMIT_MAX } else { REPLAYS_MAX }),
@@ -134,7 +141,10 @@ pub(crate) async fn replay(State(live): Shared, query: Result<Query<ReplayQuery>
         }
     }
     let mut replayed = 0;
-    if !query.count {
+    if !query.count && !wanted.is_empty() {
+        let on = format!("{} events from `{}` on", wanted.len(), wanted.first().copied().unwrap_or_default());
+        let asking = Asking { by: &by, from, note: None };
+        audit::record(&live, asking, "replayed", planned_again(&on, query.rule.as_deref())).await?;
         let again = round(&live, query.again);
         for seq in &wanted {
             ask(&live, Command::Replay { event: *seq, again, rule: query.rule.clone() }).await?;
@@ -170,13 +180,15 @@ pub(crate) struct DeliveriesQuery {
     destination: Option<String>,
     rule: Option<String>,
     event: Option<String>,
-    since: Option<Timestamp>,
+    since: Option<Moment>,
     /// Planned before this one, for the next batch.
     before: Option<DeliveryId>,
     limit: Option<usize>,
     /// Only count.
     #[serde(default)]
     count: bool,
+    /// Who asks.
+    by: Option<String>,
 }
 
 impl DeliveriesQuery {
@@ -199,7 +211,7 @@ impl DeliveriesQuery {
             destination: self.destination,
             rule: self.rule,
             event,
-            since: self.since,
+            since: Moment::at(self.since.as_ref(), "since", live)?,
             before: self.before,
             skip: 0,
             limit: limit(self.limit)?.unwrap_or(LIMIT_MAX).max(1),
@@ -221,22 +233,57 @@ pub(crate) fn states_of(names: &str) -> Result<Vec<DeliveryState>, Refused> {
 }
 
 /// `POST /deliveries/retry`: one batch, newest first.
-pub(crate) async fn retry(State(live): Shared, query: Result<Query<DeliveriesQuery>, QueryRejection>) -> Answer {
+pub(crate) async fn retry(
+    State(live): Shared,
+    from: Origin,
+    query: Result<Query<DeliveriesQuery>, QueryRejection>,
+) -> Answer {
     let Query(query) = query?;
     let count = query.count;
+    let by = audit::by(query.by.as_deref())?;
     let ids = batch(&live, query.filter(&live, &[DeliveryState::Dead]).await?).await?;
     let done = if count { 0 } else { live.store.revive(&ids, live.clock.now()).await? };
     live.to_dispatch.notify_one();
+    recorded(&live, Asking { by: &by, from, note: None }, ("retried", done), &ids).await?;
     Ok(json_answer(&json!({"found": ids.len(), "retried": done, "next": ids.last()})))
 }
 
 /// `POST /deliveries/cancel`: one batch, newest first.
-pub(crate) async fn cancel(State(live): Shared, query: Result<Query<DeliveriesQuery>, QueryRejection>) -> Answer {
+pub(crate) async fn cancel(
+    State(live): Shared,
+    from: Origin,
+    query: Result<Query<DeliveriesQuery>, QueryRejection>,
+) -> Answer {
     let Query(query) = query?;
     let count = query.count;
+    let by = audit::by(query.by.as_deref())?;
     let ids = batch(&live, query.filter(&live, &[DeliveryState::Due, DeliveryState::Retrying]).await?).await?;
     let done = if count { 0 } else { live.store.cancel(&ids, "cancelled by hand", live.clock.now()).await? };
+    recorded(&live, Asking { by: &by, from, note: None }, ("cancelled", done), &ids).await?;
     Ok(json_answer(&json!({"found": ids.len(), "cancelled": done, "next": ids.last()})))
+}
+
+async fn recorded(
+    live: &Live,
+    asking: Asking<'_>,
+    (act, done): (&str, u64),
+    ids: &[DeliveryId],
+) -> Result<(), Refused> {
+    if done > 0 { audit::record(live, asking, act, named(ids)).await } else { Ok(()) }
+}
+
+/// Deliveries as the audit list names them.
+pub(crate) fn named(ids: &[DeliveryId]) -> String {
+    match ids {
+        [] => "no delivery".to_owned(),
+        [id] => format!("delivery `{id}`"),
+        [first, .., last] => format!("{} deliveries, `{last}` to `{first}`", ids.len()),
+    }
+}
+
+/// Events that were planned again, as the audit list names them.
+pub(crate) fn planned_again(what: &str, rule: Option<&str>) -> String {
+    rule.map_or_else(|| what.to_owned(), |rule| format!("{what}, for rule `{rule}`"))
 }
 
 async fn batch(live: &Live, filter: DeliveryFilter) -> Result<Vec<DeliveryId>, Refused> {

@@ -1,4 +1,4 @@
-//! Open cases: what waits for a person, who took it, what comes next; taking and closing one by hand.
+//! Open cases: what waits for a person, who acknowledged it, what comes next; acknowledging and closing by hand.
 //!
 //! Reads the planner's documents; what a person asks goes through the inbox like everything else. Cases may be very
 //! many: they are read in pages, and never all at once.
@@ -8,19 +8,19 @@ use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::admin::api::{self, Answer, By, Id, LIMIT, LIMIT_MAX, Refused, Shared, ask, json_answer, person};
+use crate::admin::api::{self, Answer, Id, LIMIT, LIMIT_MAX, Moment, Refused, Shared, ask, json_answer, person};
+use crate::admin::audit::{self, Asking, Origin};
 use crate::admin::view;
 use crate::config::Snapshot;
 use crate::delivery::{Delivery, Lane};
 use crate::event::Command;
 use crate::planner::{Case, Keys, Pending, case_keys, names_for, rule_named};
 use crate::problem::Problem;
-use crate::rules::RuleSet;
+use crate::rules::{RuleSet, number_key};
 use crate::steps::{Live, plan};
 use crate::store::DeliveryFilter;
 
@@ -30,6 +30,8 @@ const KIND: &str = "case";
 const PAGE: usize = 500;
 /// Cases are counted up to so many.
 const COUNTED_MAX: usize = 10_000;
+/// The longest note of a person, in characters.
+const NOTE_MAX: usize = 500;
 /// So many of a case's deliveries are shown.
 const DELIVERIES_MAX: usize = 100;
 
@@ -41,25 +43,28 @@ pub(crate) struct CaseQuery {
     pub rule: Option<String>,
     /// With this key.
     pub key: Option<String>,
-    /// Taken by someone, or by nobody.
+    /// Acknowledged by someone, or by nobody.
     pub acked: Option<bool>,
     /// Opened at or after.
-    pub since: Option<Timestamp>,
+    pub since: Option<Moment>,
     /// Opened before.
-    pub until: Option<Timestamp>,
+    pub until: Option<Moment>,
     /// After this id, for the next page.
     pub after: Option<String>,
     /// At most so many.
     pub limit: Option<usize>,
 }
 
+/// From when, and until when.
+type Span = (Option<Timestamp>, Option<Timestamp>);
+
 impl CaseQuery {
-    fn accepts(&self, case: &Case, names: &[String]) -> bool {
+    fn accepts(&self, case: &Case, names: &[String], (since, until): Span) -> bool {
         (self.rule.is_none() || names.contains(&case.rule))
-            && self.key.as_ref().is_none_or(|key| &case.key == key)
+            && self.key.as_ref().is_none_or(|key| &case.key == key || case.key == number_key(key))
             && self.acked.is_none_or(|acked| case.acked.is_some() == acked)
-            && self.since.is_none_or(|since| case.opened >= since)
-            && self.until.is_none_or(|until| case.opened < until)
+            && since.is_none_or(|since| case.opened >= since)
+            && until.is_none_or(|until| case.opened < until)
     }
 }
 
@@ -71,6 +76,7 @@ pub(crate) async fn find(live: &Live, query: &CaseQuery, limit: usize) -> Result
         (Some(rule), None) => vec![rule.clone()],
         (None, _) => Vec::new(),
     };
+    let span = (Moment::at(query.since.as_ref(), "since", live)?, Moment::at(query.until.as_ref(), "until", live)?);
     let mut found = Vec::new();
     let mut after = query.after.clone().unwrap_or_default();
     while found.len() < limit {
@@ -78,17 +84,17 @@ pub(crate) async fn find(live: &Live, query: &CaseQuery, limit: usize) -> Result
         let Some((last, _)) = page.last() else { break };
         after.clone_from(last);
         let cases = page.into_iter().filter_map(|(id, text)| Some((id, serde_json::from_str::<Case>(&text).ok()?)));
-        found.extend(cases.filter(|(_, case)| query.accepts(case, &names)));
+        found.extend(cases.filter(|(_, case)| query.accepts(case, &names, span)));
     }
     found.truncate(limit);
     Ok(found)
 }
 
-/// How many cases are open, and how many of them nobody took.
+/// How many cases are open, and how many of them nobody acknowledged.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Count {
     pub open: usize,
-    pub untaken: usize,
+    pub unacknowledged: usize,
     /// Of those that wait for a person.
     pub waiting: usize,
     /// There are more than were counted.
@@ -98,7 +104,12 @@ pub(crate) struct Count {
 impl Count {
     /// As JSON.
     pub fn view(self) -> Value {
-        json!({"open": self.open, "untaken": self.untaken, "waiting": self.waiting, "more": self.more})
+        json!({
+            "open": self.open,
+            "unacknowledged": self.unacknowledged,
+            "waiting": self.waiting,
+            "more": self.more,
+        })
     }
 }
 
@@ -115,7 +126,7 @@ pub(crate) async fn count(live: &Live) -> Result<Count, Refused> {
         after.clone_from(last);
         let cases: Vec<Case> = page.iter().filter_map(|(_, text)| serde_json::from_str(text).ok()).collect();
         count.open += cases.len();
-        count.untaken += cases.iter().filter(|case| case.acked.is_none()).count();
+        count.unacknowledged += cases.iter().filter(|case| case.acked.is_none()).count();
         count.waiting += cases.iter().filter(|case| case.waits_for_a_person()).count();
     }
 }
@@ -170,26 +181,47 @@ async fn sent(live: &Live, snapshot: &Snapshot, case: &Case) -> Result<Vec<Deliv
 
 /// The case that somebody speaks of: by its id, or by its key where only one open case has that.
 pub(crate) async fn named(live: &Live, said: &str) -> Result<(String, Case), Refused> {
+    let mut found = all_named(live, said, None).await?;
+    if found.len() > 1 {
+        let ids: Vec<String> = found.iter().map(|(id, _)| format!("`{id}`")).collect();
+        return Err(Refused::Bad(format!("several open cases have the key `{said}`: {}", ids.join(", "))));
+    }
+    found.pop().ok_or_else(|| gone(said, None))
+}
+
+/// The cases that somebody speaks of, one at least: that with this id, or all that are open with this key, of every rule or
+/// of the one that is named.
+async fn all_named(live: &Live, said: &str, rule: Option<&str>) -> Result<Vec<(String, Case)>, Refused> {
     let snapshot = live.snapshot.load_full();
+    let names = match (rule, &snapshot.rules) {
+        (Some(rule), Some(rules)) => {
+            known_rule(rules, rule)?;
+            names_for(rules, rule)
+        }
+        (rule, _) => rule.into_iter().map(str::to_owned).collect(),
+    };
     let keys = case_keys(snapshot.rules.as_deref(), said);
     let wanted = Keys { one: keys.named.iter().chain(&keys.keyed).cloned().collect(), ..Keys::default() };
     let ledger = live.store.ledger(&wanted).await?;
     let read = |key: &crate::planner::Key| {
         let case = serde_json::from_str::<Case>(ledger.docs.get(key)?).ok()?;
-        Some((key.id.clone(), case))
+        (names.is_empty() || names.contains(&case.rule)).then(|| (key.id.clone(), case))
     };
     if let Some(found) = keys.named.iter().find_map(read) {
-        return Ok(found);
+        return Ok(vec![found]);
     }
-    let mut found: Vec<(String, Case)> = keys.keyed.iter().filter_map(read).collect();
-    if found.len() > 1 {
-        let ids: Vec<String> = found.iter().map(|(id, _)| format!("`{id}`")).collect();
-        return Err(Refused::Bad(format!("several open cases have the key `{said}`: {}", ids.join(", "))));
+    let found: Vec<(String, Case)> = keys.keyed.iter().filter_map(read).collect();
+    match (found.is_empty(), rule) {
+        (false, _) => Ok(found),
+        (true, Some(rule)) => Err(gone(said, Some(rule))),
+        (true, None) => Err(unknown(live, said).await?),
     }
-    match found.pop() {
-        Some(found) => Ok(found),
-        None => Err(unknown(live, said).await?),
-    }
+}
+
+/// That there is no such case, or none of this rule.
+fn gone(said: &str, rule: Option<&str>) -> Refused {
+    let of = rule.map(|rule| format!(" of rule `{rule}`")).unwrap_or_default();
+    Refused::NotFound(format!("there is no open case `{said}`{of}; it may have closed"))
 }
 
 /// That there is no such case, with the nearest of the first page.
@@ -229,7 +261,7 @@ pub(crate) fn seen(id: &str, case: &Case, rules: Option<&RuleSet>) -> Value {
     let orphan = rules.and_then(|rules| case.orphaned(rules));
     json!({
         "id": id,
-        "state": if case.acked.is_some() { "taken" } else { "open" },
+        "state": if case.acked.is_some() { "acknowledged" } else { "open" },
         "rule": rule.map_or(case.rule.as_str(), |rule| rule.name.value.as_str()),
         "key": case.key,
         "event": case.event,
@@ -239,6 +271,7 @@ pub(crate) fn seen(id: &str, case: &Case, rules: Option<&RuleSet>) -> Value {
         "acked_by": case.acked,
         "acked_at": case.acked_at.map(|at| at.to_string()),
         "waits_since": case.waits.filter(|_| case.waits_for_a_person()).map(|at| at.to_string()),
+        "note": case.acked_note,
         "shadow": case.shadow,
         "destinations": case.lanes.keys().collect::<Vec<_>>(),
         "ends": case.ends().map(|at| at.to_string()),
@@ -257,76 +290,149 @@ fn timer(pending: &Pending) -> Value {
     })
 }
 
+/// What a person asks about a case, beside its name.
+#[derive(Debug, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wish {
+    /// Who asks.
+    pub by: Option<String>,
+    /// What they leave for those who look later.
+    pub note: Option<String>,
+    /// Only the case of this rule.
+    pub rule: Option<String>,
+}
+
+/// Who asks, and the note that they leave.
+struct Person {
+    by: String,
+    note: Option<String>,
+}
+
+impl Person {
+    fn asking(&self, from: Origin) -> Asking<'_> {
+        Asking { by: &self.by, from, note: self.note.as_deref() }
+    }
+}
+
+/// A case as the audit list names it.
+fn name_of(case: &Case) -> String {
+    format!("case `{}` of rule `{}`", case.key, case.rule)
+}
+
+impl Wish {
+    fn person(&self) -> Result<Person, Refused> {
+        let by = person(self.by.as_deref())?;
+        let note = self.note.as_deref().map(str::trim).filter(|note| !note.is_empty());
+        if note.is_some_and(|note| note.chars().count() > NOTE_MAX || note.chars().any(char::is_control)) {
+            return Err(Refused::Bad(format!("`note` is one line of at most {NOTE_MAX} characters")));
+        }
+        Ok(Person { by, note: note.map(str::to_owned) })
+    }
+}
+
 /// `POST /cases/{id}/ack`.
-pub(crate) async fn ack(State(live): Shared, Id(id): Id, query: Result<Query<By>, QueryRejection>) -> Answer {
-    let Query(By { by }) = query?;
-    told(take(&live, &id, by.as_deref()).await)
+pub(crate) async fn ack(
+    State(live): Shared,
+    Id(id): Id,
+    from: Origin,
+    query: Result<Query<Wish>, QueryRejection>,
+) -> Answer {
+    let Query(wish) = query?;
+    Ok(json_answer(&acknowledge(&live, &id, &wish, from).await?))
 }
 
 /// `POST /cases/{id}/close`.
-pub(crate) async fn close(State(live): Shared, Id(id): Id, query: Result<Query<By>, QueryRejection>) -> Answer {
-    let Query(By { by }) = query?;
-    told(end(&live, &id, by.as_deref()).await)
+pub(crate) async fn close(
+    State(live): Shared,
+    Id(id): Id,
+    from: Origin,
+    query: Result<Query<Wish>, QueryRejection>,
+) -> Answer {
+    let Query(wish) = query?;
+    Ok(json_answer(&end(&live, &id, &wish, from).await?))
 }
 
-fn told(answer: Result<Value, Refused>) -> Answer {
-    answer.map(|answer| -> Response { json_answer(&answer) })
-}
-
-/// Someone takes a case: says what that does, once it is sure to be done.
-pub(crate) async fn take(live: &Arc<Live>, said: &str, by: Option<&str>) -> Result<Value, Refused> {
-    let by = person(by)?;
-    let (id, case) = named(live, said).await?;
+/// Someone acknowledges every open case of that name: says what that does, once it is sure to be done.
+pub(crate) async fn acknowledge(live: &Arc<Live>, said: &str, wish: &Wish, from: Origin) -> Result<Value, Refused> {
+    let who = wish.person()?;
+    let found = all_named(live, said, wish.rule.as_deref()).await?;
     let snapshot = live.snapshot.load_full();
-    let pending = snapshot.rules.as_ref().map(|rules| case.pending(rules)).unwrap_or_default();
-    let (stays, stops): (Vec<&Pending>, Vec<&Pending>) = pending.iter().partition(|pending| pending.stays);
-    let mut note = format!("{by} takes case `{}` of rule `{}`", case.key, case.rule);
-    if let Some(before) = case.acked.as_ref().filter(|before| **before != by) {
-        note.push_str(&format!(" from {before}"));
+    let mut done = Vec::new();
+    for (id, case) in &found {
+        done.push(acknowledged(id, case, snapshot.rules.as_deref(), &who.by));
+        audit::record(live, who.asking(from), "acknowledged", name_of(case)).await?;
+        let (rule, key) = (case.rule.clone(), case.key.clone());
+        ask(live, Command::AckCase { rule, key, by: who.by.clone(), note: who.note.clone() }).await?;
     }
-    note.push_str(&match stops.len() {
+    Ok(answer(who, done))
+}
+
+/// What acknowledging a case does.
+fn acknowledged(id: &str, case: &Case, rules: Option<&RuleSet>, by: &str) -> Value {
+    let pending = rules.map(|rules| case.pending(rules)).unwrap_or_default();
+    let (stays, stops): (Vec<&Pending>, Vec<&Pending>) = pending.iter().partition(|pending| pending.stays);
+    let mut told = format!("{by} acknowledges case `{}` of rule `{}`", case.key, case.rule);
+    if let Some(before) = case.acked.as_ref().filter(|before| *before != by) {
+        told.push_str(&format!(", as {before} did before"));
+    }
+    told.push_str(&match stops.len() {
         0 => "; no reminder was to come".to_owned(),
         1 => "; one reminder stops".to_owned(),
         many => format!("; {many} reminders stop"),
     });
     if !stays.is_empty() {
-        note.push_str(", what has a date still comes");
+        told.push_str(", what has a date still comes");
     }
-    note.push_str("; the case stays open");
-    ask(live, Command::AckCase { rule: case.rule.clone(), key: case.key.clone(), by: by.clone() }).await?;
-    Ok(json!({
-        "id": id, "by": by, "note": note, "taken_from": case.acked,
+    told.push_str("; the case stays open");
+    json!({
+        "id": id, "rule": case.rule, "key": case.key, "told": told, "acknowledged_before": case.acked,
         "stops": stops.into_iter().map(timer).collect::<Vec<_>>(),
         "stays": stays.into_iter().map(timer).collect::<Vec<_>>(),
-    }))
+    })
 }
 
-/// Someone closes a case: says what that does, once it is sure to be done.
-pub(crate) async fn end(live: &Arc<Live>, said: &str, by: Option<&str>) -> Result<Value, Refused> {
-    let by = person(by)?;
-    let (id, case) = named(live, said).await?;
+/// Someone closes every open case of that name: says what that does, once it is sure to be done.
+pub(crate) async fn end(live: &Arc<Live>, said: &str, wish: &Wish, from: Origin) -> Result<Value, Refused> {
+    let who = wish.person()?;
+    let found = all_named(live, said, wish.rule.as_deref()).await?;
     let snapshot = live.snapshot.load_full();
-    let places = plan::places(live, &snapshot);
+    let mut done = Vec::new();
+    for (id, case) in &found {
+        done.push(closed(live, id, case, (&snapshot, &who.by)));
+        audit::record(live, who.asking(from), "closed", name_of(case)).await?;
+        let (rule, key) = (case.rule.clone(), case.key.clone());
+        ask(live, Command::CloseCase { rule, key, by: who.by.clone(), note: who.note.clone() }).await?;
+    }
+    Ok(answer(who, done))
+}
+
+/// What closing a case does.
+fn closed(live: &Arc<Live>, id: &str, case: &Case, (snapshot, by): (&Arc<Snapshot>, &str)) -> Value {
+    let places = plan::places(live, snapshot);
     let rules = snapshot.rules.as_deref();
     let pending = rules.map(|rules| case.pending(rules)).unwrap_or_default();
     let farewell = rules.map(|rules| case.farewell(rules, &places)).unwrap_or_default();
-    let mut note = format!("{by} closes case `{}` of rule `{}`", case.key, case.rule);
+    let mut told = format!("{by} closes case `{}` of rule `{}`", case.key, case.rule);
     match pending.len() {
         0 => {}
-        1 => note.push_str("; what was still to come does not"),
-        many => note.push_str(&format!("; {many} messages that were to come do not")),
+        1 => told.push_str("; what was still to come does not"),
+        many => told.push_str(&format!("; {many} messages that were to come do not")),
     }
     if !farewell.updates.is_empty() {
-        note.push_str(&format!("; {} will show it closed", farewell.updates.join(", ")));
+        told.push_str(&format!("; {} will show it closed", farewell.updates.join(", ")));
     }
     if !farewell.says.is_empty() {
-        note.push_str(&format!("; `on_close` goes to {}", farewell.says.join(", ")));
+        told.push_str(&format!("; `on_close` goes to {}", farewell.says.join(", ")));
     }
-    ask(live, Command::CloseCase { rule: case.rule.clone(), key: case.key.clone(), by: by.clone() }).await?;
-    Ok(json!({
-        "id": id, "by": by, "note": note,
+    json!({
+        "id": id, "rule": case.rule, "key": case.key, "told": told,
         "stops": pending.iter().map(timer).collect::<Vec<_>>(),
         "updates": farewell.updates,
         "says": farewell.says,
-    }))
+    })
+}
+
+/// What was asked of which cases.
+fn answer(who: Person, cases: Vec<Value>) -> Value {
+    json!({"by": who.by, "note": who.note, "cases": cases})
 }

@@ -1,8 +1,9 @@
 //! Who may ask the admin surface for what.
 //!
 //! The threats are another site's page in an operator's browser (rebinding, cross-site requests, framing) and whoever
-//! reaches the port. Without a token only loopback names are answered; with one, it is what counts. A change needs
-//! either a header that other sites' pages can't send, or the browser's word that this very page sent it.
+//! reaches the port. Without a token only loopback names are answered; with one, it is what counts. A change that a browser
+//! sends needs the browser's word that this very page sent it. One that no browser sends (it names no origin) needs the token,
+//! a header that other sites' pages can't send, or to come from this machine where no token is set.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -12,7 +13,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{
     ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HOST, LOCATION, ORIGIN,
-    REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    REFERER, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -32,6 +33,8 @@ use crate::steps::Live;
 
 /// The header that Fanfare's own command line sends with every change.
 pub const OWN_HEADER: &str = "fanfare-request";
+/// The header in which a browser says how the page that asks is related to this one.
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
 /// The cookie that holds a session after logging in.
 const COOKIE_NAME: &str = "fanfare_session";
 /// After this many wrong tokens in a minute from one address, the next are told to wait.
@@ -42,6 +45,9 @@ const GUESSERS_MAX: usize = 10_000;
 const BODY_MAX: usize = 64 * 1024;
 /// The bytes of bodies in flight on the admin's listener.
 const BODIES_MAX: usize = 4 << 20;
+/// What is answered to a change that another site's page may have sent.
+const NOT_FROM_HERE: &str = "a change must come from this page, from the command line, or from a program that sends the \
+                             admin token (`Authorization: Bearer …`), or runs on this machine where no token is set";
 /// How long a session lasts.
 const SESSION: SignedDuration = SignedDuration::from_hours(24);
 
@@ -121,8 +127,9 @@ pub async fn guard(
         }
     }
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
-    if changes && !is_from_here(headers, host, snapshot.settings.admin_url.as_deref()) {
-        return problem(StatusCode::FORBIDDEN, "a change must come from this page or the command line");
+    let is_local = snapshot.settings.admin_token.is_none() && from.ip().to_canonical().is_loopback();
+    if changes && !is_from_here(headers, host, snapshot.settings.admin_url.as_deref(), is_local) {
+        return problem(StatusCode::FORBIDDEN, NOT_FROM_HERE);
     }
     next.run(request).await
 }
@@ -225,17 +232,21 @@ fn authority(url: &url::Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// Whether a change was sent by the command line, or by a page of this very origin.
-fn is_from_here(headers: &HeaderMap, host: &str, url: Option<&str>) -> bool {
+/// Whether a change was sent by a page of this very origin, by the command line, or by another program that may: one on this
+/// machine where `is_local`, which a browser never looks like. Every browser names the origin of a POST; a cookie, or a word
+/// on where the page came from, is a browser's too.
+fn is_from_here(headers: &HeaderMap, host: &str, url: Option<&str>, is_local: bool) -> bool {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     if let Some(origin) = text(ORIGIN) {
         let Ok(origin) = url::Url::parse(origin) else { return false };
         let here = authority(&origin).eq_ignore_ascii_case(host);
         let there = url.and_then(|url| url::Url::parse(url).ok()).is_some_and(|url| url.origin() == origin.origin());
-        let fetched = text(HeaderName::from_static("sec-fetch-site"));
+        let fetched = text(HeaderName::from_static(SEC_FETCH_SITE));
         return (here || there) && fetched.is_none_or(|site| site == "same-origin" || site == "none");
     }
-    headers.contains_key(OWN_HEADER) || headers.contains_key(AUTHORIZATION)
+    let is_browser =
+        headers.contains_key(SEC_FETCH_SITE) || headers.contains_key(COOKIE) || headers.contains_key(REFERER);
+    headers.contains_key(OWN_HEADER) || headers.contains_key(AUTHORIZATION) || (is_local && !is_browser)
 }
 
 fn wants_page(headers: &HeaderMap) -> bool {

@@ -6,9 +6,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router, middleware};
@@ -19,12 +20,16 @@ use crate::steps::Live;
 use crate::store;
 
 pub mod api;
+mod audit;
 mod bulk;
 mod cases;
 pub mod guard;
 mod mutes;
 pub mod page;
 pub mod view;
+
+/// The header of answers that names the zone in which people are told times, and in which times without a zone are read.
+pub(crate) const ZONE_HEADER: &str = "fanfare-timezone";
 
 /// What the admin listener serves.
 pub fn router(live: Arc<Live>) -> Router {
@@ -41,9 +46,10 @@ pub fn router(live: Arc<Live>) -> Router {
         .route("/cases/{id}/close", post(page::people::close))
         .route("/mutes", get(page::people::mutes))
         .route("/mutes/{id}/end", post(page::people::unmute))
+        .route("/audit", get(page::people::audit))
         .route("/metrics", get(metrics))
         .route("/-/reload", post(api::reload))
-        .nest("/api/v1", api::router())
+        .nest("/api/v1", api::router().layer(middleware::from_fn_with_state(live.clone(), zone)))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::from_fn_with_state(live.clone(), guard::whole))
@@ -57,6 +63,15 @@ pub fn router(live: Arc<Live>) -> Router {
         .layer(middleware::from_fn(guard::documents))
         .layer(middleware::from_fn(guard::headers))
         .with_state(live)
+}
+
+async fn zone(State(live): State<Arc<Live>>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let zone = live.snapshot.load().settings.zone();
+    if let Some(name) = zone.iana_name().and_then(|name| HeaderValue::from_str(name).ok()) {
+        response.headers_mut().insert(ZONE_HEADER, name);
+    }
+    response
 }
 
 async fn not_allowed() -> Response {

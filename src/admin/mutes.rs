@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::admin::api::{Answer, By, Id, Refused, Shared, ask, json_answer, person};
+use crate::admin::audit::{self, Asking, Origin};
 use crate::clock::plus;
 use crate::event::{Command, Mute};
 use crate::planner::Muting;
@@ -106,20 +107,20 @@ pub(crate) async fn list(State(live): Shared) -> Answer {
 }
 
 /// `POST /mutes`.
-pub(crate) async fn add(State(live): Shared, body: Bytes) -> Answer {
+pub(crate) async fn add(State(live): Shared, from: Origin, body: Bytes) -> Answer {
     let asked: Value = serde_json::from_slice(&body).map_err(|error| Refused::Bad(format!("no JSON: {error}")))?;
     let Value::Object(asked) = asked else { return Err(Refused::Bad("a mute is a JSON object".into())) };
-    Ok(json_answer(&begin(&live, asked).await?))
+    Ok(json_answer(&begin(&live, asked, from).await?))
 }
 
 /// Begins a mute: says what is silent from when to when, once it is sure to be.
-pub(crate) async fn begin(live: &Arc<Live>, mut asked: Map<String, Value>) -> Result<Value, Refused> {
+pub(crate) async fn begin(live: &Arc<Live>, mut asked: Map<String, Value>, from: Origin) -> Result<Value, Refused> {
     let now = live.clock.now();
     let by = person(asked.get("by").and_then(Value::as_str))?;
     let reason = reason(asked.get("reason"))?;
     let snapshot = live.snapshot.load_full();
     let Some(rules) = snapshot.rules.clone() else {
-        return Err(Refused::Bad("no rules are in force, so a mute can't be read; mend them first".into()));
+        return Err(Refused::Bad("no rules are in force, so a mute can't be read; fix them first".into()));
     };
     asked.insert("by".into(), by.into());
     asked.insert("reason".into(), reason.into());
@@ -140,8 +141,11 @@ pub(crate) async fn begin(live: &Arc<Live>, mut asked: Map<String, Value>) -> Re
         return Err(Refused::Bad(format!("this mute would be over already: it ends {}", mute.until)));
     }
     let mute = Mute { id: RuleSet::mute_id(&mute), ..mute };
-    let note = format!("{} until {}, by {}: {}", silenced(&mute), mute.until, mute.by, mute.reason);
+    let until = mute.until.to_zoned_datetime(snapshot.settings.zone()).strftime("%Y-%m-%d %H:%M %Z");
+    let note = format!("{} until {until}, by {}: {}", silenced(&mute), mute.by, mute.reason);
     let view = Known { muting: Muting::of(mute.clone()), place: None }.view(now);
+    let asking = Asking { by: &mute.by, from, note: Some(&mute.reason) };
+    audit::record(live, asking, "muted", format!("{} until {until}", what(&mute))).await?;
     ask(live, Command::Mute(mute)).await?;
     Ok(with_note(view, &note))
 }
@@ -197,8 +201,12 @@ fn report(problems: &Problems) -> String {
     all.join("\n\n")
 }
 
-/// What a mute silences, in words.
 fn silenced(mute: &Mute) -> String {
+    format!("muted: {}", what(mute))
+}
+
+/// What a mute silences, in words.
+fn what(mute: &Mute) -> String {
     let mut words = Vec::new();
     words.extend(mute.rule.as_ref().map(|rule| format!("rule `{rule}`")));
     words.extend(mute.destination.as_ref().map(|destination| format!("destination `{destination}`")));
@@ -206,17 +214,22 @@ fn silenced(mute: &Mute) -> String {
         words.push(format!("events `{}`", mute.events.join(", ")));
     }
     words.extend(mute.when.as_ref().map(|_| "events that its condition accepts".to_owned()));
-    format!("muted: {}", words.join(", "))
+    words.join(", ")
 }
 
 /// `POST /mutes/{id}/end`.
-pub(crate) async fn end(State(live): Shared, Id(id): Id, query: Result<Query<By>, QueryRejection>) -> Answer {
+pub(crate) async fn end(
+    State(live): Shared,
+    Id(id): Id,
+    from: Origin,
+    query: Result<Query<By>, QueryRejection>,
+) -> Answer {
     let Query(By { by }) = query?;
-    Ok(json_answer(&finish(&live, &id, by.as_deref()).await?))
+    Ok(json_answer(&finish(&live, &id, by.as_deref(), from).await?))
 }
 
 /// Ends a mute before its time: says what follows, once it is sure to be done.
-pub(crate) async fn finish(live: &Arc<Live>, said: &str, by: Option<&str>) -> Result<Value, Refused> {
+pub(crate) async fn finish(live: &Arc<Live>, said: &str, by: Option<&str>, from: Origin) -> Result<Value, Refused> {
     let by = person(by)?;
     let now = live.clock.now();
     let all = known(live).await?;
@@ -253,6 +266,8 @@ pub(crate) async fn finish(live: &Arc<Live>, said: &str, by: Option<&str>) -> Re
     if let Some(place) = &known.place {
         let _ = write!(note, "; it still stands in {place}: take it out there");
     }
+    let asking = Asking { by: &by, from, note: None };
+    audit::record(live, asking, "unmuted", format!("mute `{}`: {}", mute.id, what(mute))).await?;
     ask(live, Command::Unmute { id: mute.id.clone(), by }).await?;
     Ok(with_note(known.view(now), &note))
 }

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
 
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -17,7 +17,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::admin::api::{Id, Refused, event_document, find_event, head};
-use crate::admin::{cases, mutes, view};
+use crate::admin::audit::{Asking, Origin};
+use crate::admin::{audit, bulk, cases, mutes, view};
 use crate::delivery::{Delivery, DeliveryId, State as DeliveryState};
 use crate::event::{Event, Seq};
 use crate::message::{Rendered, plain};
@@ -48,6 +49,7 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
         ("case.html", include_str!("page/case.html")),
         ("mutes.html", include_str!("page/mutes.html")),
         ("muted.html", include_str!("page/muted.html")),
+        ("audit.html", include_str!("page/audit.html")),
         ("login.html", include_str!("page/login.html")),
         ("missing.html", include_str!("page/missing.html")),
     ];
@@ -98,9 +100,10 @@ pub(crate) async fn delivery(State(live): Shared, Id(id): Id) -> Response {
 }
 
 /// The button on a delivery's page.
-pub(crate) async fn retry(State(live): Shared, Id(id): Id) -> Response {
+pub(crate) async fn retry(State(live): Shared, headers: HeaderMap, Id(id): Id) -> Response {
     let ids = [DeliveryId(id.clone())];
-    match live.store.revive(&ids, live.clock.now()).await {
+    let by = people::remembered(&headers);
+    match retried(&live, &ids, &by).await {
         Ok(0) => Refused::NotFound(
             "it can't be sent again: it is under way, was delivered, or its case has closed since; \
              to tell of its event all the same, replay that"
@@ -111,8 +114,19 @@ pub(crate) async fn retry(State(live): Shared, Id(id): Id) -> Response {
             live.to_dispatch.notify_one();
             (StatusCode::SEE_OTHER, [(LOCATION, format!("/deliveries/{id}"))]).into_response()
         }
-        Err(error) => Refused::from(error).into_response(),
+        Err(refused) => refused.into_response(),
     }
+}
+
+/// By whoever gave a name in this browser last.
+async fn retried(live: &Live, ids: &[DeliveryId], by: &str) -> Result<u64, Refused> {
+    let by = audit::by(Some(by))?;
+    let count = live.store.revive(ids, live.clock.now()).await?;
+    if count > 0 {
+        let asking = Asking { by: &by, from: Origin::Page, note: None };
+        audit::record(live, asking, "retried", bulk::named(ids)).await?;
+    }
+    Ok(count)
 }
 
 async fn home_values(live: &Live, query: HomeQuery) -> Result<Value, Refused> {
@@ -275,7 +289,7 @@ fn shown(value: &Value) -> minijinja::Value {
     }
 }
 
-/// Shows times in the default zone, to the second.
+/// Shows times in the default zone, to the second, and says which that is.
 fn localise(values: &mut Value) {
     let zone = values["frame"]["zone"].as_str().and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
     for_each_time(values, &zone);
@@ -288,7 +302,7 @@ fn for_each_time(value: &mut Value, zone: &TimeZone) {
                 let is_time = TIMES.contains(&key.as_str());
                 match inner.as_str().filter(|_| is_time).and_then(|text| text.parse::<Timestamp>().ok()) {
                     Some(at) => {
-                        *inner = at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string().into()
+                        *inner = at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string().into()
                     }
                     // The body is the sender's: it is shown as it came.
                     None if key != "body" => for_each_time(inner, zone),

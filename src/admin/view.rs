@@ -53,6 +53,7 @@ pub fn delivery(delivery: &Delivery) -> Value {
         "destination": planned.destination,
         "event": planned.event,
         "act": planned.act,
+        "fallback": planned.assignment.died.is_some(),
         "case": planned.assignment.case.as_ref().map(|case| &case.key),
         "attempts": delivery.attempts,
         "last_error": delivery.last_error,

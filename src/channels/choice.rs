@@ -3,7 +3,7 @@
 //! Any address of any channel may be one. `by` is a path from the event's root or one of the rules' names, `map` goes
 //! from the texts it may select to addresses, and `else` must be there, so that no event is without an address. Pure.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::channels::Sending;
@@ -71,8 +71,36 @@ impl<T> Choice<T> {
             Self::One(value) => return Ok(value),
             Self::By { by, map, otherwise } => (by, map, otherwise),
         };
-        let found = by.texts(sending)?;
+        let found = by.texts(sending.root, sending.context)?;
         Ok(found.iter().find_map(|text| named(map, text)).unwrap_or(otherwise))
+    }
+
+    /// What it gives for an event and why, for people: `#warp, as $.data.label is Warp`. `root` is `$` of the event,
+    /// `names` what the rules' names select in it; `shown` shows a value, and is `None` for a secret. `None` where there is
+    /// nothing to choose.
+    pub fn chosen(
+        &self,
+        root: &Value,
+        names: &Map<String, Value>,
+        shown: impl Fn(&T) -> Option<String>,
+    ) -> Option<String> {
+        let Self::By { by, map, otherwise } = self else { return None };
+        let found = match by.texts(root, names) {
+            Ok(found) => found,
+            Err(problem) => return Some(problem),
+        };
+        let named = found.iter().find_map(|text| Some((text, named(map, text)?)));
+        let value = shown(named.map_or(otherwise, |(_, value)| value));
+        let why = match named {
+            Some((text, _)) => format!("as {} is {text}", by.text()),
+            None if found.is_empty() => format!("as {} selects nothing", by.text()),
+            None => format!("as its map has no {}", found.join(", ")),
+        };
+        let value = value.unwrap_or_else(|| match named {
+            Some((text, _)) => format!("the address of `{text}`"),
+            None => "the address of `else`".to_owned(),
+        });
+        Some(format!("{value}, {why}"))
     }
 
     /// Every value it may give.
@@ -140,12 +168,20 @@ impl By {
         }
     }
 
+    /// As it stands in the file.
+    fn text(&self) -> &str {
+        match self {
+            Self::Name(name, _) => name,
+            Self::Path(path) => path.text(),
+        }
+    }
+
     /// The texts there, in NFC: of texts, numbers (as written) and truth values.
-    fn texts(&self, sending: &Sending<'_>) -> Result<Vec<String>, String> {
+    fn texts(&self, root: &Value, names: &Map<String, Value>) -> Result<Vec<String>, String> {
         let values = match self {
-            Self::Name(name, _) => sending.context.get(name).into_iter().collect(),
+            Self::Name(name, _) => names.get(name).into_iter().collect(),
             Self::Path(path) => path
-                .select(sending.root, &mut STEPS.clone())
+                .select(root, &mut STEPS.clone())
                 .map_err(|_| format!("choosing the address by `{}` took too many steps", path.text()))?,
         };
         Ok(values.into_iter().filter_map(text_of).collect())

@@ -208,6 +208,14 @@ impl Channel for Discord {
         endpoint::hosts(self.webhook.all())
     }
 
+    fn chosen(&self, root: &Value, names: &Map<String, Value>) -> Option<String> {
+        let webhook = self.webhook.chosen(root, names, |_| None);
+        let thread =
+            self.thread.as_ref().and_then(|thread| thread.chosen(root, names, |id| Some(format!("thread {id}"))));
+        let all: Vec<String> = webhook.into_iter().chain(thread).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
     fn endpoints(&self) -> Vec<Endpoint> {
         endpoint::endpoints(self.webhook.all())
     }

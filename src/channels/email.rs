@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue, Headers, Sender};
 use lettre::message::{Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use url::Host;
 
@@ -259,6 +259,11 @@ impl Channel for Email {
 
     fn address(&self) -> String {
         self.server.to_string()
+    }
+
+    fn chosen(&self, root: &Value, names: &Map<String, Value>) -> Option<String> {
+        let shown = |to: &Vec<Mailbox>| to.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        self.to.chosen(root, names, |to| Some(shown(to)))
     }
 
     fn endpoints(&self) -> Vec<Endpoint> {

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use reqwest::header::HeaderName;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::Sha256;
 
 use crate::channels::verdict::{Family, shared};
@@ -298,6 +298,10 @@ impl Channel for Http {
         let mut hosts: Vec<String> = self.url.all().into_iter().map(|target| target.template.host()).collect();
         hosts.dedup();
         hosts.join(", ")
+    }
+
+    fn chosen(&self, root: &Value, names: &Map<String, Value>) -> Option<String> {
+        self.url.chosen(root, names, |_| None)
     }
 
     fn endpoints(&self) -> Vec<Endpoint> {

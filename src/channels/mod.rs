@@ -123,6 +123,10 @@ pub trait Channel: Send + Sync + std::fmt::Debug {
     /// Where it sends, without secrets, for people: `smtp.example.com:465`, `hooks.slack.com`.
     fn address(&self) -> String;
 
+    /// The address that its choices give for an event and why, without secrets, for people; `None` where there is nothing
+    /// to choose. `root` is `$` of the event, `names` what the rules' names select in it.
+    fn chosen(&self, root: &Value, names: &Map<String, Value>) -> Option<String>;
+
     /// Every place that it connects to, for those who only want to know whether that can be reached.
     fn endpoints(&self) -> Vec<Endpoint>;
 

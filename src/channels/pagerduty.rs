@@ -186,6 +186,10 @@ impl Channel for PagerDuty {
         self.host.clone()
     }
 
+    fn chosen(&self, root: &Value, names: &Map<String, Value>) -> Option<String> {
+        self.routing_key.chosen(root, names, |_| None)
+    }
+
     fn endpoints(&self) -> Vec<Endpoint> {
         endpoint::endpoints([&self.url])
     }

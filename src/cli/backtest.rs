@@ -25,6 +25,7 @@ use crate::rehearse::Stage;
 use crate::rehearse::past::Past;
 use crate::rules::RuleSet;
 
+mod apart;
 mod compare;
 
 use compare::{Key, Was, print};
@@ -41,10 +42,10 @@ pub(crate) struct Backtest {
     server: Server,
     /// Events received at this time or later, or within so long; 30d, unless they come from a file
     #[arg(long, value_name = "TIME", value_parser = term::moment)]
-    since: Option<Timestamp>,
+    since: Option<term::Moment>,
     /// Events received before this time, or longer ago
     #[arg(long, value_name = "TIME", value_parser = term::moment)]
-    until: Option<Timestamp>,
+    until: Option<term::Moment>,
     /// A file that `events export` wrote, in place of a running server; `-` is standard input
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
@@ -109,6 +110,8 @@ struct Played {
     pub would: Vec<crate::rehearse::past::Would>,
     /// What was sent, where a server said so.
     pub was: Option<Was>,
+    /// Why messages are not compared, by the server's word.
+    pub apart: apart::Reasons,
 }
 
 impl Backtest {
@@ -119,6 +122,7 @@ impl Backtest {
         }
         let snapshot = loaded.snapshot.context("no rules could be loaded")?;
         let rules = self.rules(&snapshot)?;
+        term::show_times_in(snapshot.settings.zone());
         let stage = Stage::new(snapshot);
         let Some(played) = runtime(false)?.block_on(self.play(config, &stage, rules))? else {
             eprintln!("no event was received in that time");
@@ -140,19 +144,25 @@ impl Backtest {
     }
 
     async fn play(&self, config: &Path, stage: &Stage, rules: RuleSet) -> anyhow::Result<Option<Played>> {
+        let zone = stage.snapshot().settings.zone();
+        let since = self.since.as_ref().map(|since| since.at(&zone));
+        let until = self.until.as_ref().map(|until| until.at(&zone));
         match &self.events {
             Some(path) => {
-                let mut run = Run::new(self, stage, rules, self.since);
+                let mut run = Run::new(stage, rules, (since, until));
                 run.file(path).await?;
                 run.end(RealClock.now(), None).await
             }
             None => {
-                let since = self.since.unwrap_or_else(|| plus(RealClock.now(), SignedDuration::ZERO - SINCE));
+                let since = since.unwrap_or_else(|| plus(RealClock.now(), SignedDuration::ZERO - SINCE));
                 let client = self.server.connect(config)?;
-                let mut run = Run::new(self, stage, rules, Some(since));
+                let mut run = Run::new(stage, rules, (Some(since), until));
                 run.server(&client).await?;
                 let was = run.was(&client, &self.rule).await?;
-                run.end(RealClock.now(), Some(was)).await
+                let places = std::mem::take(&mut run.came);
+                let Some(mut played) = run.end(RealClock.now(), Some(was)).await? else { return Ok(None) };
+                played.apart = apart::reasons(&client, &played, &places).await?;
+                Ok(Some(played))
             }
         }
     }
@@ -174,12 +184,12 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(asked: &Backtest, stage: &'a Stage, rules: RuleSet, since: Option<Timestamp>) -> Self {
+    fn new(stage: &'a Stage, rules: RuleSet, (since, until): (Option<Timestamp>, Option<Timestamp>)) -> Self {
         Self {
             stage,
             rules: Some(rules),
             since,
-            until: asked.until,
+            until,
             past: None,
             from: Timestamp::UNIX_EPOCH,
             last: Timestamp::UNIX_EPOCH,
@@ -264,7 +274,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What the server sent because of these events. Updates, own events and what was called off are left out.
+    /// What the server sent because of these events, and what it called off. Updates and own events are left out.
     async fn was(&self, client: &Client, rules: &[String]) -> anyhow::Result<Was> {
         let query = self.since.map(|since| ("since", since.to_string())).into_iter().collect();
         let list = client.list(&["api", "v1", "deliveries"], query, usize::MAX, ("before", "id")).await?;
@@ -273,15 +283,22 @@ impl<'a> Run<'a> {
             let text = |key: &str| item[key].as_str().unwrap_or_default().to_owned();
             let created: Timestamp = text("created").parse().unwrap_or(Timestamp::MAX);
             let rule = text("rule");
-            if text("state") == "cancelled"
-                || text("act") == "close"
+            if text("act") == "close"
                 || self.until.is_some_and(|until| created >= until)
                 || !(rules.is_empty() || rules.contains(&rule))
             {
                 continue;
             }
             match item["event"].as_i64().and_then(|seq| self.came.get(&seq)) {
-                Some(event) => was.add(Key { rule, destination: text("destination"), event: event.clone() }, created),
+                Some(event) => {
+                    let key = Key { rule, destination: text("destination"), event: event.clone() };
+                    match (text("state") == "cancelled", item["fallback"] == true) {
+                        (true, _) => was.called_off(key, text("last_error")),
+                        (false, true) => was.fell_back(key, created),
+                        (false, false) => was.add(key, created),
+                    }
+                }
+                None if text("state") == "cancelled" => {}
                 None => was.earlier += 1,
             }
         }
@@ -294,7 +311,8 @@ impl<'a> Run<'a> {
         let end = if was.is_some() { now } else { self.last };
         let until = self.until.map_or(end, |until| until.min(end.max(self.last)));
         let would = past.end(until).await?;
-        Ok(Some(Played { events: self.events, from: self.from, until, would, was }))
+        let apart = apart::Reasons::default();
+        Ok(Some(Played { events: self.events, from: self.from, until, would, was, apart }))
     }
 }
 

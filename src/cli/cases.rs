@@ -1,13 +1,15 @@
-//! `fanfare cases`: what is open, who took it, what comes next; take it or close it.
+//! `fanfare cases`: what is open, who acknowledged it, what comes next; acknowledge or close it.
 
 use std::path::Path;
 
+use anyhow::bail;
 use clap::Subcommand;
-use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::cli::client::{Client, Server};
-use crate::cli::events::{cell, print};
+use crate::cli::events::{cell, print, when};
+use crate::cli::term::Moment;
+use crate::cli::who::Who;
 use crate::cli::{Format, Outcome, deliveries, runtime, term};
 
 /// Speaks to the admin API of a running server.
@@ -24,7 +26,7 @@ pub(crate) struct Cases {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// The open cases: who took them, and what comes next
+    /// The open cases: who acknowledged them, and what comes next
     List {
         /// Only of this rule
         #[arg(long)]
@@ -32,15 +34,15 @@ enum Verb {
         /// Only with this key
         #[arg(long)]
         key: Option<String>,
-        /// Only those that somebody took; `--acked=false`: only those that nobody took
+        /// Only those that somebody acknowledged; `--acked=false`: only those that nobody did
         #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
         acked: Option<bool>,
         /// Only those opened at this time or later, or within so long, such as `2h`
         #[arg(long, value_name = "TIME", value_parser = term::moment)]
-        since: Option<Timestamp>,
+        since: Option<Moment>,
         /// Only those opened before this time, or longer ago
         #[arg(long, value_name = "TIME", value_parser = term::moment)]
-        until: Option<Timestamp>,
+        until: Option<Moment>,
         /// At most so many
         #[arg(long, default_value_t = 50)]
         limit: usize,
@@ -50,19 +52,29 @@ enum Verb {
         /// Its id, or its key where no other open case has it
         case: String,
     },
-    /// Take a case: reminders stop, the case stays open
-    Ack(One),
-    /// Close a case by hand: nothing more comes of it
-    Close(One),
+    /// Acknowledge cases: their reminders stop, they stay open
+    Ack(Named),
+    /// Close cases by hand: nothing more comes of them
+    Close(Named),
+    #[command(hide = true)]
+    Take {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
 }
 
 #[derive(Debug, clap::Args)]
-struct One {
-    /// Its id, or its key where no other open case has it
+struct Named {
+    /// A case's id, or a key: every open case that has it
     case: String,
-    /// Who you are, for those who look later
-    #[arg(long, value_name = "NAME", env = "USER")]
-    by: Option<String>,
+    /// Only the case of this rule
+    #[arg(long)]
+    rule: Option<String>,
+    /// A note for those who look later
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    #[command(flatten)]
+    who: Who,
 }
 
 impl Cases {
@@ -80,8 +92,8 @@ impl Verb {
                     ("rule", rule),
                     ("key", key),
                     ("acked", acked.map(|acked| acked.to_string())),
-                    ("since", since.map(|at| at.to_string())),
-                    ("until", until.map(|at| at.to_string())),
+                    ("since", since.map(Moment::text)),
+                    ("until", until.map(Moment::text)),
                 ];
                 let query = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
                 let list = client.list(&["api", "v1", "cases"], query, limit, ("after", "id")).await?;
@@ -91,20 +103,28 @@ impl Verb {
                 let document = client.get(&["api", "v1", "cases", &case], &[]).await?;
                 print(format, &document, show_text);
             }
-            Verb::Ack(one) => one.ask(client, "ack", format).await?,
-            Verb::Close(one) => one.ask(client, "close", format).await?,
+            Verb::Ack(named) => named.ask(client, "ack", format).await?,
+            Verb::Close(named) => named.ask(client, "close", format).await?,
+            Verb::Take { .. } => bail!("`cases take` is `cases ack` now: it acknowledges"),
         }
         Ok(Outcome::Good)
     }
 }
 
-impl One {
+impl Named {
     async fn ask(self, client: &Client, verb: &str, format: Format) -> anyhow::Result<()> {
-        let query: Vec<(&str, String)> = self.by.map(|by| ("by", by)).into_iter().collect();
+        let given = [("by", Some(self.who.name())), ("note", self.note), ("rule", self.rule)];
+        let query: Vec<(&str, String)> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         let answer = client.post(&["api", "v1", "cases", &self.case, verb], &query).await?;
-        print(format, &answer, |answer| cell(answer, "note"));
+        print(format, &answer, told_text);
         Ok(())
     }
+}
+
+/// What was done to each case, a line a case.
+fn told_text(answer: &Value) -> String {
+    let cases = answer["cases"].as_array().into_iter().flatten();
+    cases.map(|case| cell(case, "told")).collect::<Vec<_>>().join("\n")
 }
 
 fn list_text(list: &Value) -> String {
@@ -115,10 +135,10 @@ fn list_text(list: &Value) -> String {
     let row = |item: &Value| {
         vec![
             term::state(&cell(item, "state")),
-            cell(item, "acked_by"),
+            acknowledged(item),
             cell(item, "rule"),
             cell(item, "key"),
-            cell(item, "opened"),
+            when(item, "opened"),
             cell(item, "count"),
             coming(item).map(next_text).unwrap_or_default(),
             cell(item, "id"),
@@ -128,41 +148,52 @@ fn list_text(list: &Value) -> String {
     term::table(&heads, &items.iter().map(row).collect::<Vec<_>>())
 }
 
+/// Who acknowledged a case, and their note.
+fn acknowledged(case: &Value) -> String {
+    match cell(case, "note") {
+        note if note.is_empty() => cell(case, "acked_by"),
+        note => format!("{}: {note}", cell(case, "acked_by")),
+    }
+}
+
 /// What comes next by the clock. What came due while no rule asked for it may never come.
 fn coming(case: &Value) -> Option<&Value> {
     case["timers"].as_array()?.iter().find(|timer| timer["waits"] != true)
 }
 
-/// `2026-01-05T12:00:00Z to label-heads, finance`.
+/// `2026-01-05 13:00:00 CET to label-heads, finance`.
 fn next_text(timer: &Value) -> String {
     let to: Vec<String> =
         timer["to"].as_array().into_iter().flatten().filter_map(Value::as_str).map(term::one_line).collect();
-    let next = cell(timer, "next");
+    let next = when(timer, "next");
     if to.is_empty() { format!("{next} (no longer in the rules)") } else { format!("{next} to {}", to.join(", ")) }
 }
 
 fn show_text(case: &Value) -> String {
-    let taken = match case["acked_by"].as_str() {
-        Some(by) => format!("taken by {} {}", term::one_line(by), cell(case, "acked_at")),
-        None => term::warn("nobody took it"),
+    let acknowledged = match case["acked_by"].as_str() {
+        Some(by) => format!("acknowledged by {} {}", term::one_line(by), when(case, "acked_at")),
+        None => term::warn("nobody acknowledged it"),
     };
     let mut lines = vec![
-        format!("{}  {taken}", term::bold(&cell(case, "id"))),
+        format!("{}  {acknowledged}", term::bold(&cell(case, "id"))),
         format!("rule {}, key {}", cell(case, "rule"), cell(case, "key")),
         format!(
             "opened {} by event {} ({}), {}, the last {}",
-            cell(case, "opened"),
+            when(case, "opened"),
             cell(&case["opening"], "id"),
             cell(&case["opening"], "type"),
             term::count(case["count"].as_u64().and_then(|n| n.try_into().ok()).unwrap_or(0), "match", "matches"),
-            cell(case, "last"),
+            when(case, "last"),
         ),
     ];
+    if !case["note"].is_null() {
+        lines.push(format!("note: {}", cell(case, "note")));
+    }
     if case["shadow"] == true {
         lines.push("opened in shadow: no reminder of it is sent".into());
     }
     if !case["ends"].is_null() {
-        lines.push(format!("ends by itself {} if nothing more comes", cell(case, "ends")));
+        lines.push(format!("ends by itself {} if nothing more comes", when(case, "ends")));
     }
     match &case["orphaned"] {
         Value::Null => {}
@@ -177,7 +208,7 @@ fn show_text(case: &Value) -> String {
         lines.push("nothing more comes by the clock".into());
     }
     lines.extend(timers.iter().map(|timer| match timer["waits"] == true {
-        true => format!("not sent {}: it comes should the rules ask for it again", cell(timer, "next")),
+        true => format!("not sent {}: it comes should the rules ask for it again", when(timer, "next")),
         false => format!("next: {}", next_text(timer)),
     }));
     lines.push(String::new());

@@ -5,9 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use crate::admin::ZONE_HEADER;
 use crate::admin::guard::OWN_HEADER;
+use crate::cli::term;
 use crate::config::load;
 use crate::config::substitute::RealEnvironment;
 use crate::secret::Secret;
@@ -86,7 +89,8 @@ impl Client {
     }
 
     /// Asks for a list of up to `limit`, in as many pages as that takes. `cursor` is the parameter that the next page
-    /// begins with, and the member of a list's last item that it takes.
+    /// begins with, and the member of a list's last item that it takes. Where `query` has that parameter, it says where the
+    /// first page begins.
     pub(crate) async fn list(
         &self,
         path: &[&str],
@@ -99,7 +103,10 @@ impl Client {
         while all.len() < limit {
             let mut query = query.clone();
             query.push(("limit", (limit - all.len()).min(PAGE).to_string()));
-            query.extend(from.take().map(|from| (cursor.0, from)));
+            if let Some(from) = from.take() {
+                query.retain(|(name, _)| *name != cursor.0);
+                query.push((cursor.0, from));
+            }
             let Value::Array(page) = self.get(path, &query).await? else { bail!("the server answered no list") };
             // Pages may end early, where bodies are large.
             let Some(last) = page.last() else { break };
@@ -149,6 +156,8 @@ impl Client {
             error.context(format!("no server answers at {}; is `fanfare serve` running?", self.base))
         })?;
         let status = answer.status();
+        let zone = answer.headers().get(ZONE_HEADER).and_then(|zone| TimeZone::get(zone.to_str().ok()?).ok());
+        zone.into_iter().for_each(term::show_times_in);
         let body = answer.bytes().await?;
         let document: Value = serde_json::from_slice(&body)
             .with_context(|| format!("{} answered {status} with something that is no JSON", self.base))?;

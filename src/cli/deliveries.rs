@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use clap::Subcommand;
-use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::cli::client::{Client, Server};
-use crate::cli::events::{cell, print};
+use crate::cli::events::{cell, print, when};
 use crate::cli::many::{Each, Many};
+use crate::cli::term::Moment;
+use crate::cli::who::Who;
 use crate::cli::{Format, Outcome, runtime, term};
 
 /// Speaks to the admin API of a running server.
@@ -61,7 +62,7 @@ struct Which {
     event: Option<String>,
     /// Planned at this time or later, or within so long, such as `2h`
     #[arg(long, value_name = "TIME", value_parser = term::moment)]
-    since: Option<Timestamp>,
+    since: Option<Moment>,
 }
 
 /// One by id, or many by what they have in common.
@@ -75,6 +76,8 @@ struct Several {
     /// Do it; without this, several are only counted
     #[arg(long)]
     yes: bool,
+    #[command(flatten)]
+    who: Who,
 }
 
 impl Which {
@@ -84,7 +87,7 @@ impl Which {
             ("destination", self.destination),
             ("rule", self.rule),
             ("event", self.event),
-            ("since", self.since.map(|at| at.to_string())),
+            ("since", self.since.map(Moment::text)),
         ];
         all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
@@ -115,17 +118,19 @@ impl Deliveries {
 impl Several {
     /// Does `verb` to each, after saying how many there are.
     async fn each(self, client: &Client, verb: &str, done: &'static str, format: Format) -> anyhow::Result<Outcome> {
-        let query = self.which.query();
+        let mut query = self.which.query();
         if self.ids.is_empty() {
             if query.is_empty() {
                 anyhow::bail!("which? Name ids, or one of --state, --destination, --rule, --event, --since");
             }
+            query.push(("by", self.who.name()));
             let many = Many { path: &["api", "v1", "deliveries", verb], query, done, cursor: "before" };
             return many.run(client, self.yes, format, ("delivery", "deliveries"), verb).await;
         }
         if !query.is_empty() {
             anyhow::bail!("ids and --state, --destination, --rule, --event, --since don't go together");
         }
+        query.push(("by", self.who.name()));
         let each = Each { path: ("deliveries", verb), query, done };
         each.run(client, &self.ids, self.yes, format, ("delivery", "deliveries"), verb).await
     }
@@ -144,7 +149,7 @@ pub(crate) fn list_text(list: &Value) -> String {
             cell(item, "rule"),
             cell(item, "event"),
             cell(item, "attempts"),
-            cell(item, "created"),
+            when(item, "created"),
             cell(item, "id"),
             cell(item, "last_error"),
         ]
@@ -165,14 +170,15 @@ fn show_text(delivery: &Value) -> String {
             "rule {}, event {}, planned {}",
             cell(delivery, "rule"),
             cell(delivery, "event"),
-            cell(delivery, "created")
+            when(delivery, "created")
         ),
     ];
     for (key, what) in
         [("case", "case"), ("next", "next attempt"), ("finished", "finished"), ("last_error", "last error")]
     {
         if !delivery[key].is_null() {
-            lines.push(format!("{what}: {}", cell(delivery, key)));
+            let said = if matches!(key, "next" | "finished") { when(delivery, key) } else { cell(delivery, key) };
+            lines.push(format!("{what}: {said}"));
         }
     }
     for attempt in delivery["attempts_made"].as_array().into_iter().flatten() {
@@ -181,7 +187,7 @@ fn show_text(delivery: &Value) -> String {
             "attempt {}  {}  {}  {} ms",
             cell(attempt, "number"),
             term::state(&cell(attempt, "outcome")),
-            cell(attempt, "at"),
+            when(attempt, "at"),
             cell(attempt, "took_ms")
         ));
         for key in ["answer", "sent"] {

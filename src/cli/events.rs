@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::cli::client::{Client, PAGE, Server};
 use crate::cli::many::{Each, Many};
 use crate::cli::out::{self, Out};
 use crate::cli::samples::Samples;
+use crate::cli::term::Moment;
+use crate::cli::who::Who;
 use crate::cli::{Format, Outcome, runtime, term};
 
 /// Where events are listed.
@@ -89,10 +90,10 @@ struct Which {
     source: Option<String>,
     /// Only those received at this time or later, or within so long, such as `2h`
     #[arg(long, value_name = "TIME", value_parser = term::moment)]
-    since: Option<Timestamp>,
+    since: Option<Moment>,
     /// Only those received before this time, or longer ago
     #[arg(long, value_name = "TIME", value_parser = term::moment)]
-    until: Option<Timestamp>,
+    until: Option<Moment>,
 }
 
 /// Some by id, or many by what they have in common.
@@ -112,6 +113,8 @@ struct Replay {
     /// Do it; without this, several are only counted
     #[arg(long)]
     yes: bool,
+    #[command(flatten)]
+    who: Who,
 }
 
 impl Which {
@@ -119,8 +122,8 @@ impl Which {
         let all = [
             ("type", self.kind),
             ("source", self.source),
-            ("since", self.since.map(|at| at.to_string())),
-            ("until", self.until.map(|at| at.to_string())),
+            ("since", self.since.map(Moment::text)),
+            ("until", self.until.map(Moment::text)),
         ];
         all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
@@ -223,7 +226,7 @@ fn line(format: Format, item: &Value) {
         Format::Json => println!("{item}"),
         Format::Text => println!(
             "{}  {:28}  {}  {}",
-            cell(item, "received"),
+            when(item, "received"),
             cell(item, "type"),
             cell(item, "id"),
             term::dim(&cell(item, "source"))
@@ -273,12 +276,14 @@ impl Replay {
             if query.len() == 1 {
                 anyhow::bail!("which? Name ids, or one of --type, --source, --since, --until, --rule");
             }
+            query.push(("by", self.who.name()));
             let many = Many { path: &["api", "v1", "events", "replay"], query, done: "replayed", cursor: "after" };
             return many.run(client, self.yes, format, ("event", "events"), "plan again").await;
         }
         if !self.which.query().is_empty() {
             anyhow::bail!("ids and --type, --source, --since, --until don't go together");
         }
+        query.push(("by", self.who.name()));
         let each = Each { path: ("events", "replay"), query, done: "replayed" };
         each.run(client, &self.ids, self.yes, format, ("event", "events"), "plan again").await
     }
@@ -301,12 +306,20 @@ pub(crate) fn cell(item: &Value, key: &str) -> String {
     }
 }
 
+/// A time of a document as a cell, local.
+pub(crate) fn when(item: &Value, key: &str) -> String {
+    item[key].as_str().map(term::time_of).unwrap_or_default()
+}
+
 fn list_text(list: &Value) -> String {
     let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
     if items.is_empty() {
         return "no events".into();
     }
-    let row = |item: &Value| ["received", "type", "id", "source"].iter().map(|key| cell(item, key)).collect();
+    let row = |item: &Value| {
+        let rest = ["type", "id", "source"].iter().map(|key| cell(item, key));
+        std::iter::once(when(item, "received")).chain(rest).collect()
+    };
     term::table(&["received", "type", "id", "source"], &items.iter().map(row).collect::<Vec<_>>())
 }
 
@@ -316,8 +329,8 @@ fn show_text(event: &Value) -> String {
         format!(
             "source {}, created {}, received {}",
             cell(event, "source"),
-            cell(event, "created"),
-            cell(event, "received")
+            when(event, "created"),
+            when(event, "received")
         ),
         format!("verified by {}", cell(event, "proof")),
         String::new(),

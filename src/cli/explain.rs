@@ -1,13 +1,15 @@
 //! `fanfare explain EVENT`: what each rule makes of an event, and why.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::cli::{Format, Outcome, load_without_secrets, pick, report, rule_named, term};
+use crate::cli::{Format, Outcome, load_without_secrets, pick, rule_named, stops, term};
 use crate::clock::{Clock, RealClock};
+use crate::config::Snapshot;
 use crate::config::prepare::event_json;
 use crate::event::Event;
 use crate::rules::{ActionJudgement, Held, Judgement, Rule, RuleSet, Why};
@@ -63,11 +65,12 @@ enum Heard<'r> {
 impl Explain {
     pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
         let loaded = load_without_secrets(config);
-        if report(&loaded.problems) {
+        if stops(&loaded.problems) {
             return Ok(Outcome::Wrong);
         }
         let snapshot = loaded.snapshot.context("nothing could be loaded")?;
         let rules = snapshot.rules.clone().context("no rules could be loaded")?;
+        term::show_times_in(snapshot.settings.zone());
         let now = RealClock.now();
         let event = pick::named(&snapshot, &self.event, self.source.as_deref(), now)?;
         if let Some(name) = &self.rule {
@@ -75,11 +78,12 @@ impl Explain {
         }
         let mut answers = answers(&rules, &event);
         answers.retain(|answer| self.wants(answer));
+        let chosen = chosen(&snapshot, &rules, &event);
         match self.format {
-            Format::Json => println!("{:#}", document(&event, &answers)),
+            Format::Json => println!("{:#}", document(&event, &answers, &chosen)),
             Format::Text => {
                 let shown = if self.body { shown(&rules, &event) } else { String::new() };
-                print!("{}", text(&event, &answers, &shown, self.rule.is_some()));
+                print!("{}", text(&event, &answers, &Beside { shown, chosen, named: self.rule.is_some() }));
             }
         }
         Ok(Outcome::Good)
@@ -181,12 +185,32 @@ fn not_held(why: &Why) -> usize {
     }
 }
 
-fn document(event: &Event, answers: &[Answer<'_>]) -> Value {
+/// The addresses that choices give for an event, by destination.
+type Chosen = BTreeMap<String, String>;
+
+fn chosen(snapshot: &Snapshot, rules: &RuleSet, event: &Event) -> Chosen {
+    let (root, names) = (event.root(), rules.names_in(event));
+    let all = snapshot.destinations.values();
+    all.filter_map(|to| Some((to.name.clone(), term::one_line(&to.channel.chosen(&root, &names)?)))).collect()
+}
+
+/// What is shown beside the answers.
+struct Beside {
+    /// The event as rules see it, if that was asked for.
+    shown: String,
+    chosen: Chosen,
+    /// Whether one rule was asked about.
+    named: bool,
+}
+
+fn document(event: &Event, answers: &[Answer<'_>], chosen: &Chosen) -> Value {
     let rules: Vec<Value> = answers
         .iter()
         .map(|answer| {
             let judgement = answer.judgement();
-            let actions = |judgement: &Judgement<'_>| -> Vec<Value> { judgement.actions.iter().map(action).collect() };
+            let actions = |judgement: &Judgement<'_>| -> Vec<Value> {
+                judgement.actions.iter().map(|one| action(one, chosen)).collect()
+            };
             json!({
                 "rule": answer.rule.name.value,
                 "matched": answer.outcome() == "matched",
@@ -222,10 +246,11 @@ fn key(key: &Result<String, String>) -> Value {
     }
 }
 
-fn action(judgement: &ActionJudgement<'_>) -> Value {
+fn action(judgement: &ActionJudgement<'_>, chosen: &Chosen) -> Value {
     let to: Vec<&str> = judgement.action.to.iter().map(|to| to.value.as_str()).collect();
+    let chosen: BTreeMap<&str, &String> = to.iter().filter_map(|to| Some((*to, chosen.get(*to)?))).collect();
     let why = judgement.why.as_ref().map(why_json);
-    json!({"action": judgement.action.id, "to": to, "held": judgement.held, "why": why})
+    json!({"action": judgement.action.id, "to": to, "chosen": chosen, "held": judgement.held, "why": why})
 }
 
 /// The event as rules and templates see it: its body, and what each name selects.
@@ -239,20 +264,20 @@ fn shown(rules: &RuleSet, event: &Event) -> String {
     out
 }
 
-fn text(event: &Event, answers: &[Answer<'_>], shown: &str, named: bool) -> String {
+fn text(event: &Event, answers: &[Answer<'_>], beside: &Beside) -> String {
     let mut out = format!("{}  {}\n\n", term::bold(&term::one_line(&event.kind)), term::one_line(event.id.as_str()));
-    out.push_str(shown);
+    out.push_str(&beside.shown);
     for answer in answers {
         match answer.judgement() {
-            Some(judgement) => judged(answer, judgement, &mut out),
-            None if named => {
+            Some(judgement) => judged(answer, judgement, &beside.chosen, &mut out),
+            None if beside.named => {
                 head(answer, &mut out);
                 tree(&answer.why(event), 1, &mut out);
             }
             None => {}
         }
     }
-    if named {
+    if beside.named {
         return out;
     }
     let mut line = |what: &str, unheard: fn(&Heard<'_>) -> bool| {
@@ -276,7 +301,7 @@ fn head(answer: &Answer<'_>, out: &mut String) {
     out.push_str(&format!("{}  {}\n", term::state(answer.outcome()), term::bold(&answer.rule.name.value)));
 }
 
-fn judged(answer: &Answer<'_>, judgement: &Judgement<'_>, out: &mut String) {
+fn judged(answer: &Answer<'_>, judgement: &Judgement<'_>, chosen: &Chosen, out: &mut String) {
     head(answer, out);
     if let Some(why) = &judgement.why {
         tree(why, 1, out);
@@ -297,13 +322,14 @@ fn judged(answer: &Answer<'_>, judgement: &Judgement<'_>, out: &mut String) {
     if let Some(why) = &judgement.closes_why {
         tree(why, 1, out);
     }
-    judgement.actions.iter().chain(&judgement.on_close).for_each(|action| action_text(action, out));
+    judgement.actions.iter().chain(&judgement.on_close).for_each(|action| action_text(action, chosen, out));
     out.push('\n');
 }
 
-fn action_text(judgement: &ActionJudgement<'_>, out: &mut String) {
+fn action_text(judgement: &ActionJudgement<'_>, chosen: &Chosen, out: &mut String) {
     let action = judgement.action;
-    let to: Vec<&str> = action.to.iter().map(|to| to.value.as_str()).collect();
+    let named = |to: &String| chosen.get(to).map_or_else(|| to.clone(), |chosen| format!("{to} ({chosen})"));
+    let to: Vec<String> = action.to.iter().map(|to| named(&to.value)).collect();
     out.push_str(&format!("  {} to {}{}\n", mark(judgement.held), to.join(", "), when(judgement)));
     if let Some(why) = &judgement.why {
         tree(why, 2, out);
@@ -321,7 +347,7 @@ fn when(judgement: &ActionJudgement<'_>) -> String {
         when.push_str(&format!(", again every {repeat:#}"));
     }
     match &judgement.at {
-        Some(Ok(at)) => when.push_str(&format!(" at {at}")),
+        Some(Ok(at)) => when.push_str(&format!(" at {}", term::time(*at))),
         Some(Err(absent)) => when.push_str(&format!(" {} no date: {absent}", term::bad("✗"))),
         None => {}
     }

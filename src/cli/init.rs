@@ -1,4 +1,4 @@
-//! `fanfare init DIR`: a small folder to begin with. It passes `check` and `test` as it is, without any environment.
+//! `fanfare init [DIR]`: a small folder to begin with. It passes `check` and `test` as it is, without any environment.
 //!
 //! It is what a newcomer wants to edit: two kinds of rules, a case, a test for each, one template. The complete set that
 //! `demo` uses stands in the repository. Nothing that is there already is touched, and a folder that holds rules
@@ -39,6 +39,8 @@ pub const FILES: [(&str, &str); 11] = [
 
 /// Where the signing secret is kept.
 const SECRET: &str = "secrets/jewelmusic";
+/// The folder that is made where the present one has files of its own.
+const OWN_FOLDER: &str = "fanfare";
 /// What a folder with rules already has.
 const TAKEN: [&str; 3] = ["fanfare.yaml", "rules", "templates"];
 
@@ -46,9 +48,9 @@ const TAKEN: [&str; 3] = ["fanfare.yaml", "rules", "templates"];
 /// read. Overwrites nothing.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Init {
-    /// The folder; made if it isn't there
+    /// The folder; made if it isn't there. By default this one if it is empty, else `fanfare` in it
     #[arg(value_name = "DIR")]
-    folder: PathBuf,
+    folder: Option<PathBuf>,
 }
 
 /// What became of a file.
@@ -62,16 +64,20 @@ enum Written {
 
 impl Init {
     pub(crate) fn run(self) -> anyhow::Result<Outcome> {
-        if let Some(taken) = TAKEN.into_iter().find(|name| self.folder.join(name).symlink_metadata().is_ok()) {
+        let folder = match self.folder {
+            Some(folder) => folder,
+            None => folder_here()?,
+        };
+        if let Some(taken) = TAKEN.into_iter().find(|name| folder.join(name).symlink_metadata().is_ok()) {
             bail!(
                 "`{}` is there already, so nothing was written: name a new folder, or print what you miss with \
                  `fanfare schema`",
-                self.folder.join(taken).display()
+                folder.join(taken).display()
             );
         }
         let mut kept = Vec::new();
-        for (path, text) in self.texts()? {
-            let file = self.folder.join(path);
+        for (path, text) in texts()? {
+            let file = folder.join(path);
             let is_secret = path == SECRET;
             match write(&file, &text, is_secret).with_context(|| format!("`{}` can't be written", file.display()))? {
                 Written::New => println!("{} {}", term::good("wrote"), file.display()),
@@ -81,44 +87,56 @@ impl Init {
         for file in &kept {
             println!("{} {}, which was there", term::warn("kept"), file.display());
         }
-        println!("\n{}", self.next());
+        println!("\n{}", next(&folder));
         Ok(Outcome::Good)
     }
+}
 
-    /// Every file with its text.
-    fn texts(&self) -> anyhow::Result<Vec<(&'static str, String)>> {
-        let mut texts: Vec<(&'static str, String)> =
-            FILES.into_iter().map(|(path, text)| (path, text.to_owned())).collect();
-        for (path, of) in [
-            (".fanfare/config.schema.json", Of::Config),
-            (".fanfare/rules.schema.json", Of::Rules),
-            (".fanfare/tests.schema.json", Of::Tests),
-        ] {
-            texts.push((path, format!("{:#}\n", schema::of(of))));
-        }
-        // Left out by git even where the folder has a .gitignore of its own.
-        texts.push(("secrets/.gitignore", "*\n".to_owned()));
-        texts.push((SECRET, format!("{}\n", secret()?)));
-        Ok(texts)
+/// Where it goes if nobody says: here, or, so as not to mix with what is here, into a folder of its own.
+fn folder_here() -> anyhow::Result<PathBuf> {
+    let here = std::fs::read_dir(".").context("this folder can't be read")?;
+    let is_seen = |name: &std::ffi::OsStr| !name.to_string_lossy().starts_with('.');
+    if here.flatten().any(|entry| is_seen(&entry.file_name())) {
+        println!("this folder has files of its own, so everything goes to `{OWN_FOLDER}`");
+        return Ok(OWN_FOLDER.into());
     }
+    Ok(".".into())
+}
 
-    fn next(&self) -> String {
-        let lines = [
-            (format!("cd {}", quoted(&self.folder)), ""),
-            ("fanfare check".into(), "everything that is wrong, at once"),
-            ("fanfare test".into(), "plays the tests that stand beside the rules"),
-            ("fanfare explain release.live".into(), "which rules act on an event, and why the others don't"),
-            ("fanfare preview release-live --event release.live --as slack".into(), "how it will look"),
-        ];
-        let wide = lines.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
-        let mut next = String::from("next:\n");
-        for (command, does) in lines {
-            let line = format!("  {command:<wide$}  {}", term::dim(does));
-            next.push_str(line.trim_end());
-            next.push('\n');
-        }
-        next + "then edit rules/releases.yaml; fanfare.yaml says where your people are"
+/// Every file with its text.
+fn texts() -> anyhow::Result<Vec<(&'static str, String)>> {
+    let mut texts: Vec<(&'static str, String)> =
+        FILES.into_iter().map(|(path, text)| (path, text.to_owned())).collect();
+    for (path, of) in [
+        (".fanfare/config.schema.json", Of::Config),
+        (".fanfare/rules.schema.json", Of::Rules),
+        (".fanfare/tests.schema.json", Of::Tests),
+    ] {
+        texts.push((path, format!("{:#}\n", schema::of(of))));
     }
+    // Left out by git even where the folder has a .gitignore of its own.
+    texts.push(("secrets/.gitignore", "*\n".to_owned()));
+    texts.push((SECRET, format!("{}\n", secret()?)));
+    Ok(texts)
+}
+
+fn next(folder: &Path) -> String {
+    let enter = (folder != Path::new(".")).then(|| (format!("cd {}", quoted(folder)), ""));
+    let lines = [
+        ("fanfare check".into(), "everything that is wrong, at once"),
+        ("fanfare test".into(), "plays the tests that stand beside the rules"),
+        ("fanfare explain release.live".into(), "which rules act on an event, and why the others don't"),
+        ("fanfare preview release-live --event release.live --as slack".into(), "how it will look"),
+    ];
+    let lines: Vec<(String, &str)> = enter.into_iter().chain(lines).collect();
+    let wide = lines.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
+    let mut next = String::from("next:\n");
+    for (command, does) in lines {
+        let line = format!("  {command:<wide$}  {}", term::dim(does));
+        next.push_str(line.trim_end());
+        next.push('\n');
+    }
+    next + "then edit rules/releases.yaml; fanfare.yaml says where your people are"
 }
 
 /// A path as a shell takes it.

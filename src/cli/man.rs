@@ -38,5 +38,5 @@ impl Man {
 
 /// How many pages there are: one for a command and each of its own.
 fn pages(command: &Command) -> usize {
-    1 + command.get_subcommands().map(pages).sum::<usize>()
+    1 + command.get_subcommands().filter(|verb| !verb.is_hide_set()).map(pages).sum::<usize>()
 }

@@ -15,6 +15,7 @@ use crate::rules::{Rule, RuleSet};
 // First: the others print by its means.
 #[macro_use]
 mod out;
+mod audit;
 mod backtest;
 mod backup;
 mod cases;
@@ -43,6 +44,7 @@ mod serve;
 pub mod starter;
 mod term;
 mod test;
+mod who;
 
 /// The notification router for record labels: verifies webhooks, matches them against rules, tells the right people.
 #[derive(Debug, Parser)]
@@ -81,10 +83,12 @@ enum Command {
     Events(events::Events),
     /// List, show, retry, cancel deliveries of a running server
     Deliveries(deliveries::Deliveries),
-    /// List, show, take, close open cases of a running server
+    /// List, show, acknowledge, close open cases of a running server
     Cases(cases::Cases),
     /// Mute a rule, a destination, types or a condition of a running server for a time
     Mute(mute::Mute),
+    /// Who acknowledged, closed, muted, retried, cancelled, replayed or reloaded what at a running server
+    Audit(audit::Audit),
     /// Have a running server read its files again
     Reload(reload::Reload),
     /// Print the JSON Schema of rules, tests or the configuration, for editors
@@ -176,6 +180,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Deliveries(deliveries) => deliveries.run(config),
         Command::Cases(cases) => cases.run(config),
         Command::Mute(mute) => mute.run(config),
+        Command::Audit(audit) => audit.run(config),
         Command::Reload(reload) => reload.run(config),
         Command::Schema(schema) => schema.run(),
         Command::Backup(backup) => backup.run(config),
@@ -214,6 +219,20 @@ pub(crate) fn rule_named<'r>(rules: &'r RuleSet, name: &str) -> anyhow::Result<&
         let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         anyhow::anyhow!("there is no rule `{name}`{near}")
     })
+}
+
+/// Whether anything stops a command that is about something else: then that is printed, on standard error. Warnings are
+/// `check`'s to tell; that there are some is said in one line.
+pub(crate) fn stops(problems: &crate::problem::Problems) -> bool {
+    if problems.has_errors() {
+        return report(problems);
+    }
+    let (_, warnings) = problems.count();
+    if warnings > 0 {
+        let count = term::count(warnings, "warning", "warnings");
+        eprintln!("{}", term::dim_on_stderr(&format!("{count}: `fanfare check`")));
+    }
+    false
 }
 
 /// Prints what is wrong, on standard error, and says whether anything stops the command.

@@ -6,7 +6,8 @@ use clap::Subcommand;
 use serde_json::{Map, Value};
 
 use crate::cli::client::{Client, Server};
-use crate::cli::events::{cell, print};
+use crate::cli::events::{cell, print, when};
+use crate::cli::who::Who;
 use crate::cli::{Format, Outcome, runtime, term};
 
 /// Speaks to the admin API of a running server.
@@ -31,9 +32,8 @@ enum Verb {
     End {
         /// Its id, or the start of it
         mute: String,
-        /// Who you are
-        #[arg(long, value_name = "NAME", env = "USER")]
-        by: Option<String>,
+        #[command(flatten)]
+        who: Who,
     },
 }
 
@@ -54,7 +54,7 @@ struct Add {
     /// For so long, such as `2h`
     #[arg(long = "for", value_name = "SPAN", conflicts_with = "until")]
     span: Option<String>,
-    /// Until this time, such as `2026-12-24T18:00:00Z` or `2026-12-27`
+    /// Until this time, such as `2026-12-24 18:00`, `2026-12-24T18:00:00Z` or `2026-12-27`
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
     /// From this time on; now, unless given
@@ -63,9 +63,8 @@ struct Add {
     /// Why
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Who you are
-    #[arg(long, value_name = "NAME", env = "USER")]
-    by: Option<String>,
+    #[command(flatten)]
+    who: Who,
 }
 
 impl Mute {
@@ -87,9 +86,8 @@ impl Verb {
                 let list = client.get(&["api", "v1", "mutes"], &[]).await?;
                 print(format, &list, list_text);
             }
-            Verb::End { mute, by } => {
-                let query: Vec<(&str, String)> = by.map(|by| ("by", by)).into_iter().collect();
-                let answer = client.post(&["api", "v1", "mutes", &mute, "end"], &query).await?;
+            Verb::End { mute, who } => {
+                let answer = client.post(&["api", "v1", "mutes", &mute, "end"], &[("by", who.name())]).await?;
                 print(format, &answer, |answer| cell(answer, "note"));
             }
         }
@@ -107,7 +105,7 @@ impl Add {
             ("until", self.until),
             ("from", self.from),
             ("reason", self.reason),
-            ("by", self.by),
+            ("by", Some(self.who.name())),
         ];
         let given = all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.into())));
         let mut document: Map<String, Value> = given.collect();
@@ -127,7 +125,7 @@ fn list_text(list: &Value) -> String {
         vec![
             term::state(&cell(item, "state")),
             what_text(item),
-            cell(item, "until"),
+            when(item, "until"),
             cell(item, "by"),
             cell(item, "reason"),
             cell(item, "muted"),

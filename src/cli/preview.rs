@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::channels::{self, Kind, Request, redact};
 use crate::cli::picture::{self, Picture};
-use crate::cli::{Outcome, load_without_secrets, pick, report, rule_named, runtime, term};
+use crate::cli::{Outcome, load_without_secrets, pick, rule_named, runtime, stops, term};
 use crate::clock::{Clock, RealClock, plus};
+use crate::config::substitute::PLACEHOLDER_HOST;
 use crate::config::{Destination, Snapshot};
 use crate::delivery::Say;
 use crate::event::Event;
@@ -61,7 +62,7 @@ type Spoken<'s> = (&'s Rule, &'s Action);
 impl Preview {
     pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
         let loaded = load_without_secrets(config);
-        if report(&loaded.problems) {
+        if stops(&loaded.problems) {
             return Ok(Outcome::Wrong);
         }
         let snapshot = Arc::new(loaded.snapshot.context("nothing could be loaded")?);
@@ -91,7 +92,8 @@ impl Preview {
         if self.raw {
             print_raw(&shown.request)?;
         } else {
-            print(name, &wanted, &shown);
+            let names = snapshot.rules.as_ref().map(|rules| rules.names_in(&event)).unwrap_or_default();
+            print(name, &wanted, &names, &shown);
         }
         if let Some(problem) = &shown.rendered.problem {
             eprintln!("{} {problem}", term::bad("the template failed, the default message goes instead:"));
@@ -266,7 +268,7 @@ fn example(kind: &'static Kind, name: &str) -> anyhow::Result<Arc<Destination>> 
 
 // --- printing ---
 
-fn print(name: &str, wanted: &Wanted<'_>, shown: &Shown) {
+fn print(name: &str, wanted: &Wanted<'_>, names: &Map<String, Value>, shown: &Shown) {
     let destination = &wanted.destination;
     let channel = destination.kind.name;
     println!("{}", term::bold(&format!("{name} as {channel}")));
@@ -275,9 +277,22 @@ fn print(name: &str, wanted: &Wanted<'_>, shown: &Shown) {
         Some(picture) => likeness(&picture),
         None => println!("nothing needs sending"),
     }
-    println!("\n{}", term::dim(&format!("the bytes, for {}:", destination.channel.address())));
+    println!("\n{}", term::dim(&format!("the bytes, for {}:", address(wanted, names))));
     let text = redact::redact(&body(&shown.request), &destination.channel.secrets());
     println!("{}", term::safe(&text));
+}
+
+/// Where it goes, as far as that is known without the environment; with what a choice chose.
+fn address(wanted: &Wanted<'_>, names: &Map<String, Value>) -> String {
+    let channel = &wanted.destination.channel;
+    let address = match channel.address() {
+        address if address.contains(PLACEHOLDER_HOST) => "an address from the environment".to_owned(),
+        address => address,
+    };
+    match channel.chosen(&wanted.event.root(), names) {
+        Some(chosen) => format!("{address}, {}", term::one_line(&chosen)),
+        None => address,
+    }
 }
 
 /// Who says it, to whom, of what, and when.

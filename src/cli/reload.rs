@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::cli::client::Server;
+use crate::cli::who::Who;
 use crate::cli::{Outcome, runtime, term};
 
 /// Prints what came of it; a broken file changes nothing and is reported in full.
@@ -10,12 +11,14 @@ use crate::cli::{Outcome, runtime, term};
 pub(crate) struct Reload {
     #[command(flatten)]
     server: Server,
+    #[command(flatten)]
+    who: Who,
 }
 
 impl Reload {
     pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
         let client = self.server.connect(config)?;
-        let answer = runtime(false)?.block_on(client.post(&["-", "reload"], &[]))?;
+        let answer = runtime(false)?.block_on(client.post(&["-", "reload"], &[("by", self.who.name())]))?;
         let hash = answer["hash"].as_str().unwrap_or_default();
         if answer["reloaded"] == true {
             println!("{} {hash}", term::good("in force now:"));

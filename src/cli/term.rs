@@ -1,13 +1,13 @@
 //! What a terminal shows: colour where it wants it, tables, counts with the right plural.
 
 use std::io::IsTerminal;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::{Clock, RealClock, plus};
-use crate::rules::value::time_of_text;
+use crate::rules::value::written_time;
 use crate::yaml::span_of_time;
 
 static STDOUT: LazyLock<bool> = LazyLock::new(|| wants_colour(std::io::stdout().is_terminal()));
@@ -81,7 +81,7 @@ pub(crate) fn bad(text: &str) -> String {
 /// A state or outcome in its colour.
 pub(crate) fn state(word: &str) -> String {
     match word {
-        "delivered" | "matched" | "taken" => good(word),
+        "delivered" | "matched" | "acknowledged" => good(word),
         "dead" | "failed" | "permanent" | "refused" | "parked" => bad(word),
         "retrying" | "limited" | "temporary" | "ambiguous" | "throttled" | "muted" | "held" | "late" | "open"
         | "active" => warn(word),
@@ -116,13 +116,57 @@ pub(crate) fn count(n: usize, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
 }
 
-/// A time that somebody gives: `2026-01-05T10:00:00Z`, a date (in UTC), or a span such as `2h`, that long ago.
-pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
+/// A time that somebody gives: `2026-01-05T10:00:00Z`; `2026-01-05 11:00` or a date alone, in the zone of the server or the
+/// files; or a span such as `2h`, that long ago.
+#[derive(Debug, Clone)]
+pub(crate) struct Moment(String);
+
+/// Reads it.
+pub(crate) fn moment(text: &str) -> Result<Moment, String> {
     if let Some(span) = span_of_time(text) {
-        return Ok(plus(RealClock.now(), SignedDuration::ZERO - span));
+        return Ok(Moment(plus(RealClock.now(), SignedDuration::ZERO - span).to_string()));
     }
-    let hint = "write `2026-12-24T18:00:00Z`, a date alone, or a span such as `2h`";
-    time_of_text(text, &TimeZone::UTC).map_err(|note| format!("{note}; {hint}"))
+    let hint = "write `2026-12-24T18:00:00Z`, `2026-12-24 18:00`, a date alone, or a span such as `2h`";
+    match written_time(text, &TimeZone::UTC) {
+        Ok(_) => Ok(Moment(text.to_owned())),
+        Err(note) => Err(format!("{note}; {hint}")),
+    }
+}
+
+impl Moment {
+    /// As a server takes it: what has no zone is local to its own.
+    pub(crate) fn text(self) -> String {
+        self.0
+    }
+
+    /// The moment, what has no zone being local to this one.
+    pub(crate) fn at(&self, zone: &TimeZone) -> Timestamp {
+        // It was read once already; a time that this zone leaves out is taken as one of UTC.
+        written_time(&self.0, zone).or_else(|_| written_time(&self.0, &TimeZone::UTC)).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+}
+
+/// The zone that times are shown in: that of the server that is spoken to, or of the files.
+static ZONE: OnceLock<TimeZone> = OnceLock::new();
+
+/// Says in which zone times are shown. The first to say so is heard.
+pub(crate) fn show_times_in(zone: TimeZone) {
+    let _ = ZONE.set(zone);
+}
+
+/// A moment as people read it, with its zone: `2026-01-05 11:00:00 CET`.
+pub(crate) fn time(at: Timestamp) -> String {
+    time_as(at, "%Y-%m-%d %H:%M:%S %Z")
+}
+
+/// The same in a format of strftime.
+pub(crate) fn time_as(at: Timestamp, format: &str) -> String {
+    at.to_zoned_datetime(ZONE.get().cloned().unwrap_or(TimeZone::UTC)).strftime(format).to_string()
+}
+
+/// The same of an RFC 3339 text; another text as it is.
+pub(crate) fn time_of(text: &str) -> String {
+    text.parse().map_or_else(|_| one_line(text), time)
 }
 
 /// Columns under their heads, each as wide as its widest cell. Cells may be painted, so text from a sender must have been

@@ -151,6 +151,13 @@ pub struct HoursName {
 /// The sender that Fanfare is made for: meant where several could be, and where none is configured.
 pub const DEFAULT_PRESET: &str = "jewelmusic";
 
+impl Settings {
+    /// The zone in which people are told times, and in which a time without a zone is meant.
+    pub fn zone(&self) -> TimeZone {
+        self.timezone.clone().unwrap_or(TimeZone::UTC)
+    }
+}
+
 impl Snapshot {
     /// The source that an event comes from where nobody says which: the sender whose samples are built in, else the first.
     pub fn default_source(&self) -> Option<&Arc<Source>> {

@@ -10,6 +10,10 @@ use crate::config::open;
 use crate::problem::{Location, Problem, Problems};
 use crate::yaml::{Key, Kind, Node};
 
+/// Stands for a value that is wanted and not at hand, where it is the whole of its text: it can be read as an address.
+const PLACEHOLDER: &str = "https://placeholder.invalid/secret";
+/// Its host, which people are never shown.
+pub(crate) const PLACEHOLDER_HOST: &str = "placeholder.invalid";
 /// The largest file that a secret is taken from, in bytes.
 const SECRET_MAX: usize = 64 << 10;
 
@@ -150,7 +154,7 @@ fn scalar(
             }
             None => {
                 found.placeholders.push(place.clone());
-                out.push_str(if alone { "https://placeholder.invalid/secret" } else { "placeholder" });
+                out.push_str(if alone { PLACEHOLDER } else { "placeholder" });
             }
         }
     }

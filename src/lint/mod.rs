@@ -338,6 +338,16 @@ pub static ELSEWHERE: &[(&str, &str, &str)] = &[
         "An id is taken from a header that is not signed",
         "Leave it out: the body's hash tells duplicates",
     ),
+    (
+        "unsigned-type",
+        "The event type is taken from a header that is not signed: whoever has a signed body can send it as another type",
+        "Take it from the body, with a path",
+    ),
+    (
+        "unsigned-time",
+        "The time is taken from a header that is not signed: whoever has a signed body can send it with another time",
+        "Take it from the body, with a path, or have the sender sign it",
+    ),
     ("short-token", "The admin token is so short that it can be guessed", "Make one with `openssl rand -hex 32`"),
     (
         "tls-expires",

@@ -50,6 +50,9 @@ pub struct Case {
     /// `repeat`. Until somebody acknowledges it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<Timestamp>,
+    /// What they left for those who look later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acked_note: Option<String>,
     /// Whether it was opened in shadow: then no reminder of it is ever sent, or leaving the shadow would begin with a
     /// flood.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -124,7 +127,7 @@ pub(crate) struct CaseRef {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
-    /// A person closed it.
+    /// A person closed it: their name, and the note that they left.
     ByHand(String),
     /// Nothing came for `closes_after`.
     Forgotten,
@@ -172,6 +175,7 @@ impl Case {
             acked: None,
             acked_at: None,
             waits: None,
+            acked_note: None,
             shadow: false,
             own: false,
             lanes: BTreeMap::new(),

@@ -86,8 +86,8 @@ pub(crate) fn end_lanes(case: &Case, closed: bool) -> impl Iterator<Item = Effec
 }
 
 /// A case was closed by hand: what is said of that needs its opening event, which a timer that is due at once brings.
-pub(crate) fn by_hand(case: &Case, by: &str, now: Timestamp) -> Effect {
-    let ending = Ending::ByHand(by.into());
+pub(crate) fn by_hand(case: &Case, by: &str, note: Option<&str>, now: Timestamp) -> Effect {
+    let ending = Ending::ByHand(note.map_or_else(|| by.to_owned(), |note| format!("{by} ({note})")));
     let meaning = Meaning::Closing { rule: case.rule.clone(), case: Box::new(case.clone()), ending };
     Effect::set_timer(case.timer_id("closing"), now, Some(case.event), &meaning)
 }

@@ -30,6 +30,7 @@ mod effect;
 mod draft;
 mod inputs;
 
+mod audit;
 mod closes;
 mod digest;
 mod fallback;
@@ -45,6 +46,7 @@ mod wanted;
 mod flow;
 mod pending;
 
+pub use self::audit::Audited;
 pub use self::case::Case;
 pub use self::draft::assignment;
 pub use self::flow::arm::{arm, arm_keys};

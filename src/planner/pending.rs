@@ -12,7 +12,7 @@ use crate::planner::names::{names_of, rule_named};
 use crate::planner::reminders::stays_when_acknowledged;
 use crate::planner::renamed::renamed;
 use crate::planner::state::{Doc, id};
-use crate::rules::RuleSet;
+use crate::rules::{RuleSet, number_key};
 
 /// Something that a case does by the clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +112,11 @@ pub fn case_keys(rules: Option<&RuleSet>, said: &str) -> CaseKeys {
         }
         if rule.case.is_some() || (rule.missing.is_some() && said == MISSING_KEY) {
             keys.keyed.extend(under(said));
+            // As somebody writes a number that has several forms.
+            let number = number_key(said);
+            if number != said {
+                keys.keyed.extend(under(&number));
+            }
         }
     }
     keys

@@ -228,7 +228,12 @@ pub(crate) fn stays_when_acknowledged(timer: &Scheduled, action: Option<&Action>
 
 /// Someone acknowledged a case: `after` and `repeat` stop, and what of them was never tried is called off. A date (`at`)
 /// comes all the same, once.
-pub(crate) fn acknowledge(case: &mut Case, by: &str, rule: Option<&Rule>, now: Timestamp) -> Vec<Effect> {
+pub(crate) fn acknowledge(
+    case: &mut Case,
+    (by, note): (&str, Option<&str>),
+    rule: Option<&Rule>,
+    now: Timestamp,
+) -> Vec<Effect> {
     let mut effects = Vec::new();
     let (lanes, mut stopped) = (&case.lanes, Vec::new());
     for (action, timer) in &mut case.timers {
@@ -236,7 +241,7 @@ pub(crate) fn acknowledge(case: &mut Case, by: &str, rule: Option<&Rule>, now: T
         if !stays_when_acknowledged(timer, in_force) {
             timer.due = None;
             stopped.push(action);
-            let reason = format!("{by} took the case");
+            let reason = format!("{by} acknowledged the case");
             effects.extend(lanes.values().map(|shown| Effect::cancel(&shown.lane, Some(action), reason.as_str())));
         }
     }
@@ -244,7 +249,9 @@ pub(crate) fn acknowledge(case: &mut Case, by: &str, rule: Option<&Rule>, now: T
     effects.extend(stopped.iter().map(|action| Effect::DropTimer(case.act_id(action))));
     case.acked = Some(by.into());
     case.acked_at = Some(now);
-    let note = format!("{by} took case `{}`: no more reminders of it", case.key);
-    effects.push(Effect::rule(Outcome::Cancelled, note));
+    case.acked_note = note.map(str::to_owned);
+    let said = note.map(|note| format!(" ({note})")).unwrap_or_default();
+    let said = format!("{by} acknowledged case `{}`{said}: no more reminders of it", case.key);
+    effects.push(Effect::rule(Outcome::Cancelled, said));
     effects
 }

@@ -56,6 +56,8 @@ pub(crate) enum Meaning {
     Missing { rule: String },
     /// A type that no rule names may be told again.
     Unmatched { kind: String },
+    /// What people asked for around this time need not be known any more.
+    Audited { at: Timestamp },
 }
 
 /// What must be known when a held message may go: its rule and action for the hours, its case.
@@ -94,7 +96,8 @@ impl Meaning {
             | Meaning::Signal { .. }
             | Meaning::Fallback { .. }
             | Meaning::Mute { .. }
-            | Meaning::Unmatched { .. } => None,
+            | Meaning::Unmatched { .. }
+            | Meaning::Audited { .. } => None,
         }
     }
 }

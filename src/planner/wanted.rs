@@ -41,7 +41,7 @@ impl Unwanted {
     pub fn said(&self, belongs: &CaseRef) -> String {
         match self {
             Self::Closed => format!("case `{}` has closed", belongs.key),
-            Self::Acknowledged(by) => format!("{by} took the case"),
+            Self::Acknowledged(by) => format!("{by} acknowledged the case"),
         }
     }
 }

@@ -22,7 +22,8 @@ pub struct Decision {
     /// In a sentence, for people.
     pub note: String,
     /// The whole reasons, as JSON: `when` and `closes` (the conditions' trees), `case`, `actions` (a list of `action`,
-    /// `to`, `outcome`, `note`), and `failed` (a list of texts); each only where there is something to say.
+    /// `to`, `outcome`, `note`), `failed` (a list of texts) and `by_hand` (what a person did, in words); each only where
+    /// there is something to say.
     pub detail: Value,
 }
 

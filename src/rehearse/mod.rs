@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
 
 use crate::channels::wire::Transport;
 use crate::channels::{Channel, Endpoint, HttpRequest, Kind, Reply, Request, Sending, Verdict, no_mention};
@@ -214,6 +215,10 @@ impl Channel for Neutral {
 
     fn address(&self) -> String {
         "nowhere".into()
+    }
+
+    fn chosen(&self, _root: &Value, _names: &Map<String, Value>) -> Option<String> {
+        None
     }
 
     fn endpoints(&self) -> Vec<Endpoint> {

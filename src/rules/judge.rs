@@ -14,6 +14,7 @@ use super::{
     Action, ActionJudgement, AtDate, Condition, FileMute, Held, IfFailed, Judgement, KeySpec, Rule, RuleSet, Why,
 };
 use crate::clock;
+use crate::decimal::Decimal;
 use crate::event::{Event, MISSING};
 
 /// The longest key of a case, throttle or digest, in bytes; a longer one is cut and told apart by a hash.
@@ -121,7 +122,10 @@ impl Rule {
             reading.budget()
         });
         let budget = anew.as_mut().unwrap_or(budget);
-        judgement.case = self.case.as_ref().map(|case| case.key(reading, budget));
+        if let Some(case) = &self.case {
+            let (key, written) = split(case.keyed(reading, budget));
+            (judgement.case, judgement.case_written) = (Some(key), written);
+        }
         judgement.actions = judge_actions(&self.actions, reading, budget);
     }
 
@@ -140,7 +144,8 @@ impl Rule {
                 judgement.closes_why = why;
             }
             if held && let Some(case) = closer.case.as_ref().or(self.case.as_ref()) {
-                let key = case.key(reading, budget);
+                let (key, written) = split(case.keyed(reading, budget));
+                judgement.closes_written = written;
                 if key.is_ok() {
                     judgement.on_close = judge_actions(&self.on_close, reading, budget);
                 }
@@ -176,7 +181,9 @@ impl<'r> Judgement<'r> {
             why: None,
             case: None,
             actions: Vec::new(),
+            case_written: None,
             closes: None,
+            closes_written: None,
             closes_why: None,
             on_close: Vec::new(),
             arrived: false,
@@ -246,31 +253,60 @@ impl AtDate {
     }
 }
 
+/// A key, and how earlier versions wrote it where that differs.
+type Keyed = (String, Option<String>);
+
+fn split(keyed: Result<Keyed, String>) -> (Result<String, String>, Option<String>) {
+    match keyed {
+        Ok((key, written)) => (Ok(key), written),
+        Err(reason) => (Err(reason), None),
+    }
+}
+
 impl KeySpec {
-    /// The key in an event; `Err` says what is absent. 7 and "7" are one key.
+    /// The key in an event; `Err` says what is absent.
     fn key(&self, reading: &mut Reading<'_>, budget: &mut Budget) -> Result<String, String> {
-        let mut parts = Vec::with_capacity(self.0.len());
+        Ok(self.keyed(reading, budget)?.0)
+    }
+
+    /// The key in an event, and the numbers of it as they are written there, where that is another. Numbers of one value
+    /// are one key, and 7 and "7" are; two texts are one only if they are the same.
+    fn keyed(&self, reading: &mut Reading<'_>, budget: &mut Budget) -> Result<Keyed, String> {
+        let (mut parts, mut written) = (Vec::with_capacity(self.0.len()), Vec::with_capacity(self.0.len()));
         for name in &self.0 {
             let path = &name.text;
             let nodes = reading.select(name, budget).map_err(|_| format!("`{path}` takes too many steps"))?;
             let part = match &*nodes {
                 [] => return Err(format!("`{path}` selects nothing")),
-                [Value::Bool(truth)] => truth.to_string(),
+                [Value::Bool(truth)] => (truth.to_string(), None),
                 [value] => match text_of(value) {
                     Some(text) if budget.read(text).is_err() => return Err(format!("`{path}` is too long for a key")),
                     Some(text) if text.trim().is_empty() => return Err(format!("`{path}` is empty")),
-                    Some(text) => comparable(text, false).into_owned(),
+                    Some(text) if value.is_number() => (number_key(text), Some(text.to_owned())),
+                    Some(text) => (comparable(text, false).into_owned(), None),
                     None => return Err(format!("`{path}` is {}", kind_of(value))),
                 },
                 _ => return Err(format!("`{path}` selects {} values", nodes.len())),
             };
+            let (part, as_written) = part;
+            written.push(as_written.unwrap_or_else(|| part.clone()));
             parts.push(part);
         }
-        Ok(cut(match <[String; 1]>::try_from(parts) {
-            Ok([part]) => part,
-            Err(parts) => parts.iter().map(|part| escaped(part)).collect::<Vec<_>>().join(" / "),
-        }))
+        let written = (written != parts).then(|| joined(written));
+        Ok((joined(parts), written))
     }
+}
+
+/// A number as a key: of one value, one text.
+pub(crate) fn number_key(text: &str) -> String {
+    Decimal::parse(text).map_or_else(|| text.to_owned(), |number| number.to_string())
+}
+
+fn joined(parts: Vec<String>) -> String {
+    cut(match <[String; 1]>::try_from(parts) {
+        Ok([part]) => part,
+        Err(parts) => parts.iter().map(|part| escaped(part)).collect::<Vec<_>>().join(" / "),
+    })
 }
 
 /// Two parts joined are never the same as two others.

@@ -210,7 +210,7 @@ pub const ACTION: MapDoc = MapDoc {
         key(
             "after",
             Takes::Span,
-            "So long after people could first be told of the opening, while the case is open and nobody took it",
+            "So long after people could first be told of the opening, while the case is open and nobody acknowledged it",
         ),
         key("repeat", Takes::Repeat, "And again every so often"),
         key("at", Takes::Date, "At a date in the event"),

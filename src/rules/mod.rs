@@ -35,6 +35,7 @@ use serde_json::{Map, Value};
 pub use self::condition::Condition;
 pub use self::glob::Globs;
 pub use self::hours::Hours;
+pub(crate) use self::judge::number_key;
 pub use self::parse::parse;
 use self::value::Literal;
 use crate::delivery::{Say, Severity};
@@ -172,7 +173,7 @@ pub struct Action {
     pub otherwise: bool,
     /// Acts at the opening of a case only.
     pub once: bool,
-    /// So long after the opening, while the case is open and nobody took it.
+    /// So long after the opening, while the case is open and nobody acknowledged it.
     pub after: Option<SignedDuration>,
     /// And again every so often.
     pub repeat: Option<SignedDuration>,
@@ -367,10 +368,14 @@ pub struct Judgement<'r> {
     pub why: Option<Why>,
     /// The case it is about, where the rule has `case:` and the event was accepted. `Err` says what was absent.
     pub case: Option<Result<String, String>>,
+    /// The same with its numbers as the event writes them, where that is another: earlier versions kept cases under it.
+    pub case_written: Option<String>,
     /// What became of each action of the rule, in order; filled where [`Judgement::accepts`].
     pub actions: Vec<ActionJudgement<'r>>,
     /// The key of the case it closes, where a closer accepts it. `Err` says what was absent.
     pub closes: Option<Result<String, String>>,
+    /// The same with its numbers as the event writes them, where that is another.
+    pub closes_written: Option<String>,
     /// The reasons of the closer's condition, where it has one.
     pub closes_why: Option<Why>,
     /// What became of each of the rule's `on_close` actions, in order; filled where `closes` is `Some(Ok(…))`, and by

@@ -342,6 +342,19 @@ fn hmac(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Problems) {
                 .hint("take the id from the body, or leave `id` out: the body's hash tells duplicates"),
         );
     }
+    let unsigned =
+        |problem: Problem| problem.hint("take it from the body, with a path such as `$.type` or `$.created`");
+    // A header of the type is never signed; one of the time is where `signed` has it.
+    if let Some((FieldLocation::Header(_), node)) = &kind {
+        let said = "this header is not signed: whoever has a signed body can send it as another type";
+        problems.push(unsigned(Problem::warning("unsigned-type", said).at(&node.place)));
+    }
+    if let Some((FieldLocation::Header(_), node)) = &time
+        && !scheme.signs(&Piece::Time)
+    {
+        let said = "this header is not signed: whoever has a signed body can send it with another time";
+        problems.push(unsigned(Problem::warning("unsigned-time", said).at(&node.place)));
+    }
     for (place, found) in [(&mut source.id, id), (&mut source.kind, kind), (&mut source.time, time)] {
         if let Some((location, _)) = found {
             *place = location;

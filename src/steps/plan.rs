@@ -161,7 +161,7 @@ pub fn places(live: &Live, snapshot: &Snapshot) -> Destinations {
         };
         (destination.name.clone(), facts)
     });
-    let zone = snapshot.settings.timezone.clone().unwrap_or(jiff::tz::TimeZone::UTC);
+    let zone = snapshot.settings.zone();
     let critical = snapshot.templates.of_severity(Severity::Critical).map(str::to_owned).collect();
     Destinations { named: named.collect(), critical, shadow: live.shadow, zone }
 }

@@ -111,6 +111,61 @@ async fn deliveries_are_listed_and_filtered() {
     app.end().await;
 }
 
+/// A list, a page of three at a time, from the first to the one that is empty; `cursor` is the parameter of the next page,
+/// and the member of the last item that it takes. `first` is where the first page begins.
+async fn pages(app: &App, path: &str, first: &str, cursor: (&str, &str)) -> Vec<Vec<Value>> {
+    let mut pages: Vec<Vec<Value>> = Vec::new();
+    let mut from = first.to_owned();
+    loop {
+        let page = app.json(&format!("/api/v1/{path}?limit=3{from}")).await;
+        let page = page.as_array().unwrap().clone();
+        if let Some(last) = page.last() {
+            let last = last[cursor.1].as_str().map_or_else(|| last[cursor.1].to_string(), str::to_owned);
+            from = format!("&{}={}", cursor.0, last.replace('/', "%2F"));
+        }
+        pages.push(page);
+        if pages.last().is_some_and(Vec::is_empty) {
+            return pages;
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_list_is_read_to_its_end_page_by_page_however_long_it_is() {
+    let peer = HttpPeer::start().await;
+    let rules = "rules: [{name: cases, events: 'case.*', case: $.id, actions: {to: ledger}}]\n";
+    let app = App::start(Folder::new(CONFIG, &peer.url("/ledger"), rules)).await;
+    let lists = [
+        ("events", "", ("before", "seq")),
+        ("events", "&after=0", ("after", "seq")),
+        ("deliveries", "", ("before", "id")),
+        ("cases", "", ("after", "id")),
+        ("audit", "", ("before", "id")),
+    ];
+    for count in 0..=4 {
+        for (path, first, cursor) in lists {
+            let pages = pages(&app, path, first, cursor).await;
+            let all: Vec<String> = pages.iter().flatten().map(|item| item[cursor.1].to_string()).collect();
+            let distinct: std::collections::BTreeSet<&String> = all.iter().collect();
+            assert_eq!((all.len(), distinct.len()), (count, count), "{path} by {cursor:?}: {all:?}");
+            assert_eq!(pages.len(), count.div_ceil(3) + 1, "{path} by {cursor:?}");
+        }
+        let key = format!("c{count}");
+        case(&app, &key).await;
+        eventually("sent", async || {
+            let sent = app.json("/api/v1/deliveries?state=delivered").await;
+            (sent.as_array().unwrap().len() == count + 1).then_some(())
+        })
+        .await;
+        assert_eq!(app.ask("POST", &format!("/api/v1/cases/cases%2F{key}/ack?by=ana")).await.status, 200);
+        eventually("acknowledged", async || {
+            (app.json(&format!("/api/v1/cases/{key}")).await["acked_by"] == "ana").then_some(())
+        })
+        .await;
+    }
+    app.end().await;
+}
+
 async fn state(app: &App, id: &str) -> Value {
     app.json(&format!("/api/v1/deliveries/{id}")).await["state"].clone()
 }
@@ -155,10 +210,10 @@ async fn a_replay_makes_what_is_missing_and_again_makes_it_anew() {
             .await;
     };
     assert_eq!(app.ask("POST", "/api/v1/events/evt_1/replay").await.json(), json!({"replayed": 1}));
-    planned(2).await;
+    planned(3).await;
     assert_eq!(ids(&app.json("/api/v1/deliveries").await), [first.as_str()], "it is there already");
     assert_eq!(app.ask("POST", "/api/v1/events/evt_1/replay?again=true").await.status, 200);
-    planned(3).await;
+    planned(5).await;
     let requests = soon("it is sent anew", peer.received(2)).await;
     assert_ne!(requests[0].header("idempotency-key"), requests[1].header("idempotency-key"));
     let other = app.ask("POST", "/api/v1/events/evt_1/replay?rule=everthing&again=true").await;

@@ -26,10 +26,19 @@ impl Desk {
         Self::start_with(rules, "").await
     }
 
+    /// The same, where people live in this zone.
+    pub async fn start_in(zone: &str, rules: &str) -> Self {
+        Self::start_as(&format!("timezone: {zone}{CONFIG}"), rules, "").await
+    }
+
     /// The same, with more below `destinations:`.
     pub async fn start_with(rules: &str, more: &str) -> Self {
+        Self::start_as(CONFIG, rules, more).await
+    }
+
+    async fn start_as(config: &str, rules: &str, more: &str) -> Self {
         let peer = HttpPeer::start().await;
-        let config = format!("{CONFIG}  heads: {{type: http, url: \"PEER\", retry: {{first: 1s, max: 1s}}}}\n{more}");
+        let config = format!("{config}  heads: {{type: http, url: \"PEER\", retry: {{first: 1s, max: 1s}}}}\n{more}");
         let clock = VirtualClock::new("2026-01-05T10:00:00Z".parse().unwrap());
         let folder = Folder::new(&config, &peer.url("/ledger"), rules);
         let app = App::start_with(folder, Bounds::default(), Arc::new(clock.clone())).await;

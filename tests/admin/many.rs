@@ -165,7 +165,7 @@ async fn while_the_planner_is_behind_no_more_is_asked_of_it() {
         desk.app.live.store.tell(fanfare::event::Item::Command(own), now).await.unwrap();
     }
     let answer = desk.app.ask("POST", "/api/v1/events/replay?type=*&again=true&after=0").await.json();
-    assert_eq!(answer, json!({"found": 0, "replayed": 0, "next": 0, "upto": 507, "waits": true}));
+    assert_eq!(answer, json!({"found": 0, "replayed": 0, "next": 0, "upto": 513, "waits": true}));
     let counted = desk.app.ask("POST", "/api/v1/events/replay?type=*&count=true").await.json();
     assert_eq!((&counted["found"], &counted["waits"]), (&1.into(), &false.into()), "counting is always possible");
     desk.app.end().await;
@@ -233,41 +233,99 @@ async fn an_export_holds_every_event_as_it_came() {
     desk.app.end().await;
 }
 
+/// `fanfare events follow` as a process of its own, and the ids that it printed.
+struct Follower {
+    child: std::process::Child,
+    heard: std::sync::Arc<std::sync::Mutex<mpsc::Receiver<String>>>,
+    reader: std::thread::JoinHandle<()>,
+}
+
+impl Follower {
+    fn start(desk: &Desk, last: usize) -> Self {
+        let mut child = Command::new(BINARY)
+            .args(["events", "follow", "--type", "release.*", "--last", &last.to_string(), "--format", "json"])
+            .args(["--admin", &format!("http://{}", desk.app.admin)])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let (said, heard) = mpsc::channel();
+        let reader = std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines() {
+                let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
+                let _ = said.send(line["id"].as_str().unwrap().to_owned());
+            }
+        });
+        Self { child, heard: std::sync::Arc::new(std::sync::Mutex::new(heard)), reader }
+    }
+
+    /// What it prints next.
+    async fn next(&self) -> String {
+        let heard = self.heard.clone();
+        tokio::task::spawn_blocking(move || heard.lock().unwrap().recv_timeout(PATIENCE)).await.unwrap().unwrap()
+    }
+
+    fn end(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.reader.join().unwrap();
+        assert!(self.heard.lock().unwrap().try_recv().is_err(), "nothing twice");
+    }
+}
+
 #[tokio::test]
 async fn whoever_follows_sees_what_comes_once() {
     let desk = Desk::start(RULES).await;
     for n in 1..=3 {
         desk.send(&format!("evt_{n}"), "release.live", json!({})).await;
     }
-    let mut child = Command::new(BINARY)
-        .args(["events", "follow", "--type", "release.*", "--last", "2", "--format", "json"])
-        .args(["--admin", &format!("http://{}", desk.app.admin)])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let stdout = child.stdout.take().unwrap();
-    let (said, heard) = mpsc::channel();
-    let reader = std::thread::spawn(move || {
-        for line in BufReader::new(stdout).lines() {
-            let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
-            let _ = said.send(line["id"].as_str().unwrap().to_owned());
-        }
-    });
-    let heard = std::sync::Arc::new(std::sync::Mutex::new(heard));
-    let next = async || {
-        let heard = heard.clone();
-        tokio::task::spawn_blocking(move || heard.lock().unwrap().recv_timeout(PATIENCE)).await.unwrap().unwrap()
-    };
-    assert_eq!([next().await, next().await], ["evt_2", "evt_3"], "the last two, oldest first");
+    let follower = Follower::start(&desk, 2);
+    assert_eq!([follower.next().await, follower.next().await], ["evt_2", "evt_3"], "the last two, oldest first");
     desk.send("evt_4", "track.uploaded", json!({})).await;
     desk.send("evt_5", "release.live", json!({})).await;
     desk.send("evt_6", "release.rejected", json!({})).await;
-    assert_eq!([next().await, next().await], ["evt_5", "evt_6"]);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    reader.join().unwrap();
-    assert!(heard.lock().unwrap().try_recv().is_err(), "nothing twice");
+    assert_eq!([follower.next().await, follower.next().await], ["evt_5", "evt_6"]);
+    follower.end();
+    desk.app.end().await;
+}
+
+#[tokio::test]
+async fn whoever_follows_a_new_install_sees_all_that_came_however_little() {
+    let desk = Desk::start(RULES).await;
+    for count in 0..=4 {
+        let follower = Follower::start(&desk, 3);
+        let first = 1.max(count - 2);
+        for n in first..=count {
+            assert_eq!(follower.next().await, format!("evt_{n}"), "{count} came");
+        }
+        desk.send(&format!("evt_{}", count + 1), "release.live", json!({})).await;
+        assert_eq!(follower.next().await, format!("evt_{}", count + 1));
+        follower.end();
+    }
+    desk.app.end().await;
+}
+
+#[tokio::test]
+async fn without_a_user_in_the_environment_a_command_still_says_who_asks() {
+    let desk = Desk::start("rules: [{name: r, events: x.y, case: $.data.id, actions: {to: ledger}}]\n").await;
+    desk.send("evt_1", "x.y", json!({"id": "C1"})).await;
+    let url = format!("http://{}", desk.app.admin);
+    for user in ["", "  "] {
+        let variables = [("FANFARE_ADMIN_URL", url.as_str()), ("USER", user), ("LOGNAME", "")];
+        let told = run(&variables, &["cases", "ack", "C1"]).await.good();
+        assert!(told.contains(" acknowledges case `C1`") && !told.starts_with(' '), "{told}");
+    }
+    // Not even the commands that name the user are there.
+    let variables = [
+        ("FANFARE_ADMIN_URL", url.as_str()),
+        ("USER", ""),
+        ("LOGNAME", ""),
+        ("PATH", "/nowhere"),
+        ("HOSTNAME", "desk-7"),
+    ];
+    let told = run(&variables, &["cases", "ack", "C1"]).await.good();
+    assert!(told.starts_with("somebody on desk-7 acknowledges case `C1`"), "{told}");
     desk.app.end().await;
 }
 

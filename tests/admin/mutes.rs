@@ -44,7 +44,7 @@ async fn what_is_muted_is_silent_until_its_time_is_over() {
     let desk = Desk::start(RULES).await;
     let made = mute(&desk, json!({"rule": "fraud"})).await;
     assert_eq!(made["until"], "2026-01-05T12:00:00Z");
-    let note = "muted: rule `fraud` until 2026-01-05T12:00:00Z, by ana: takedown";
+    let note = "muted: rule `fraud` until 2026-01-05 12:00 UTC, by ana: takedown";
     assert_eq!((&made["note"], &made["state"]), (&note.into(), &"active".into()));
     assert!(heard(&desk, "evt_1", "fraud.opened", json!({})).await.is_empty());
     assert!(desk.peer.requests().is_empty());
@@ -188,13 +188,13 @@ async fn the_command_line_mutes_lists_and_ends() {
     let (id, note) = added.split_once("  ").unwrap();
     assert_eq!(
         note,
-        "muted: rule `fraud`, events that its condition accepts until 2026-01-05T12:00:00Z, by ana: takedown\n"
+        "muted: rule `fraud`, events that its condition accepts until 2026-01-05 12:00 UTC, by ana: takedown\n"
     );
     desk.planned().await;
     let expected = format!(
         "\
-state   what                                     until                 by   reason    held back  id                     file
-active  rule fraud, when {{\"$.data.n\":{{\"gte\":3}}}}  2026-01-05T12:00:00Z  ana  takedown  0          {id}
+state   what                                     until                    by   reason    held back  id                     file
+active  rule fraud, when {{\"$.data.n\":{{\"gte\":3}}}}  2026-01-05 12:00:00 UTC  ana  takedown  0          {id}
 "
     );
     let listed = desk.run(&["mute", "list"]).await.good();

@@ -129,7 +129,7 @@ async fn what_happens_later_is_told_at_its_event_too() {
     assert_eq!(desk.run(&["cases", "ack", "K"]).await.code, 0);
     desk.planned().await;
     let expected = "case matched goes to `ledger`; acts 12:00 if the case is still open then\n\
-                    case cancelled ana took case `K`: no more reminders of it";
+                    case cancelled ana acknowledged case `K`: no more reminders of it";
     assert_eq!(shown(&desk, "o1").await, expected);
     desk.passes(10);
     let whys = async |id: &str, count: usize| {

@@ -165,3 +165,39 @@ fn colour_shows_where_it_is_asked_for_and_nowhere_else() {
     assert!(run("CLICOLOR_FORCE").contains("\u{1b}[32m✓"));
     assert!(!run("NO_COLOR").contains('\u{1b}') && !run("TERM").contains('\u{1b}'));
 }
+
+#[test]
+fn what_check_would_warn_of_is_one_line_and_the_answer_stands_alone() {
+    let folder = folder();
+    fs::write(folder.path().join("rules/odd.yaml"), "lists: {unused: [a]}\n").unwrap();
+    let output = fanfare(folder.path(), &["explain", "event.json"]);
+    let talk = text(&output.stderr);
+    assert!(talk.lines().count() == 1 && talk.ends_with(": `fanfare check`\n"), "{talk}");
+    assert!(text(&output.stdout).starts_with("royalty.paid  evt_1\n\nmatched  acts\n"));
+    fs::write(folder.path().join("rules/odd.yaml"), "lists: [a]\n").unwrap();
+    let broken = fanfare(folder.path(), &["explain", "event.json"]);
+    assert!(broken.status.code() == Some(1) && text(&broken.stderr).contains("error["), "{broken:?}");
+}
+
+#[test]
+fn the_address_that_a_choice_chose_is_named_and_no_placeholder_is() {
+    let folder = folder();
+    let config = "sources: {jewelmusic: {preset: jewelmusic, secrets: \"${env:S}\"}, elsewhere: {preset: stripe, secrets: \"${env:S}\"}}
+destinations:
+  t: {type: slack, token: \"${env:TOKEN}\", channel: {by: $.data.currency, map: {EUR: \"#euro\"}, else: \"#money\"}}
+  u: {type: email, smtp: \"${env:SMTP}\", from: a@label.example, to: {by: $.data.label, map: {Warp: w@label.example}, else: all@label.example}}
+  v: {type: slack, webhook_url: \"${env:HOOK}\"}
+";
+    fs::write(folder.path().join("fanfare.yaml"), config).unwrap();
+    let out = said(folder.path(), &["explain", "event.json", "--rule", "acts"]);
+    assert!(out.contains("to t (#euro, as $.data.currency is EUR)"), "{out}");
+    assert!(out.contains("u (all@label.example, as $.data.label selects nothing), v after 2h"), "{out}");
+    let document: Value =
+        serde_json::from_str(&said(folder.path(), &["explain", "event.json", "--rule", "acts", "--format", "json"]))
+            .unwrap();
+    assert_eq!(document["rules"][0]["actions"][0]["chosen"], json!({"t": "#euro, as $.data.currency is EUR"}));
+    let out = said(folder.path(), &["preview", "acts", "--as", "t", "--event", "event.json"]);
+    assert!(out.contains("#euro, as $.data.currency is EUR:"), "{out}");
+    let out = said(folder.path(), &["preview", "acts", "--as", "v", "--event", "event.json"]);
+    assert!(out.contains("the bytes, for an address from the environment:") && !out.contains("placeholder"), "{out}");
+}

@@ -67,6 +67,24 @@ fn what_is_there_stays_as_it_is() {
 }
 
 #[test]
+fn without_a_name_it_goes_into_an_empty_folder_and_else_into_one_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join(".git")).unwrap();
+    let out = said(folder.path(), &["init"]);
+    assert!(out.contains("wrote ./fanfare.yaml") && !out.contains("cd "), "{out}");
+    said(folder.path(), &["check", "--strict"]);
+
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+    let out = said(folder.path(), &["init"]);
+    assert!(out.starts_with("this folder has files of its own, so everything goes to `fanfare`\n"), "{out}");
+    assert!(out.contains("  cd fanfare\n"), "{out}");
+    said(&folder.path().join("fanfare"), &["check", "--strict"]);
+    let again = fanfare(folder.path(), &["init"]);
+    assert!(text(&again.stderr).contains("`fanfare/fanfare.yaml` is there already"), "{}", text(&again.stderr));
+}
+
+#[test]
 fn a_folder_with_rules_is_left_alone() {
     for (taken, is_folder) in [("fanfare.yaml", false), ("rules", true), ("templates", true)] {
         let folder = tempfile::tempdir().unwrap();

@@ -8,7 +8,8 @@ use super::*;
 /// The name of every command's page.
 fn named(command: &clap::Command, name: &str, names: &mut BTreeSet<String>) {
     names.insert(format!("{name}.1"));
-    command.get_subcommands().for_each(|part| named(part, &format!("{name}-{}", part.get_name()), names));
+    let shown = command.get_subcommands().filter(|part| !part.is_hide_set());
+    shown.for_each(|part| named(part, &format!("{name}-{}", part.get_name()), names));
 }
 
 #[test]

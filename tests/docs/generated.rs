@@ -265,7 +265,8 @@ fn write_command(command: &Command, parent: &str, level: usize, text: &mut Strin
     if !rows.is_empty() {
         let _ = write!(text, "\n{}", table(&["argument", "what it says", "unless given"], rows));
     }
-    command.get_subcommands().for_each(|verb| write_command(verb, &name, level + 1, text));
+    let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
+    verbs.for_each(|verb| write_command(verb, &name, level + 1, text));
 }
 
 fn about_text(command: &Command) -> String {

@@ -115,7 +115,7 @@ impl Journey {
     /// The same whenever and wherever it is run.
     fn steady(&self, said: &str) -> String {
         let said = said.replace(&format!("{}/", self.here.display()), "");
-        let said = without_times(&without_ids(&said));
+        let said = without_local_times(&without_times(&without_ids(&said)));
         let said = after_each(&said, "dlv_", |c| c.is_ascii_hexdigit());
         let said = after_each(&said, "\"created\": ", |c| c.is_ascii_digit());
         let mut out = String::new();
@@ -128,6 +128,27 @@ impl Journey {
         let lines: Vec<String> = out.trim_end().lines().map(narrow).collect();
         lines.join("\n")
     }
+}
+
+/// The text with `…` in place of times as commands tell them: `2026-01-05 11:00:00 CET`.
+fn without_local_times(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, from) = rest.split_at(at);
+        out.push_str(before);
+        let shape: String = from.chars().take(20).map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        if shape == "0000-00-00 00:00:00 " {
+            let zone = from[20..].find(|c: char| !c.is_ascii_alphanumeric() && c != '+' && c != '-');
+            out.push('…');
+            rest = zone.map_or("", |end| &from[20 + end..]);
+        } else {
+            let end = from.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(from.len());
+            out.push_str(&from[..end]);
+            rest = &from[end..];
+        }
+    }
+    out + rest
 }
 
 /// The line with its columns two blanks apart.

@@ -152,7 +152,7 @@ impl Against {
                 until: ms(mute.until),
             }),
             Item::Command(Command::Unmute { id, .. }) => Entry::Unmute { id: id.clone() },
-            Item::Command(Command::Replay { .. }) | Item::Signal(_) => Entry::Other,
+            Item::Command(Command::Replay { .. } | Command::Audit(_)) | Item::Signal(_) => Entry::Other,
         }
     }
 

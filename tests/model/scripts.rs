@@ -244,12 +244,18 @@ fn steps(dice: &mut Dice) -> Vec<Step> {
             31 | 32 => Step::Restart,
             33 => Step::Lose,
             34 | 35 => Step::Plan,
-            36 => {
-                Step::Person(Command::CloseCase { rule: "case".into(), key: one(dice, &KEYS).into(), by: "ben".into() })
-            }
-            37 => {
-                Step::Person(Command::AckCase { rule: "case".into(), key: one(dice, &KEYS).into(), by: "cem".into() })
-            }
+            36 => Step::Person(Command::CloseCase {
+                rule: "case".into(),
+                key: one(dice, &KEYS).into(),
+                by: "ben".into(),
+                note: None,
+            }),
+            37 => Step::Person(Command::AckCase {
+                rule: "case".into(),
+                key: one(dice, &KEYS).into(),
+                by: "cem".into(),
+                note: None,
+            }),
             38 => Step::Hush {
                 id: format!("m{}", dice.u32(0..3)),
                 rule: maybe(dice, &["case", "plain"]),

@@ -103,8 +103,8 @@ fn take(world: &mut World, step: &Step, number: usize) {
             let event = world.event(kind, &format!("e{number}"), created, data);
             world.put(Item::Event(Box::new(event)));
         }
-        Step::Close(key) => command(world, Command::CloseCase { rule, key: key.to_string(), by }),
-        Step::Ack(key) => command(world, Command::AckCase { rule, key: key.to_string(), by }),
+        Step::Close(key) => command(world, Command::CloseCase { rule, key: key.to_string(), by, note: None }),
+        Step::Ack(key) => command(world, Command::AckCase { rule, key: key.to_string(), by, note: None }),
         Step::Mute(id, to) => {
             let mute = json!({"id": format!("m{id}"), "reason": "x", "by": "ana", "destination": to, "for": "3h"});
             let mute = world.mute(&mute);

@@ -144,8 +144,8 @@ async fn command(world: &World) {
         let case = (!open.is_empty()).then(|| open[dice.usize(0..open.len())].clone());
         let number = dice.u32(..);
         match (case, dice.u32(0..3)) {
-            (Some((rule, key)), 0) => Command::CloseCase { rule, key, by: "ana".into() },
-            (Some((rule, key)), 1) => Command::AckCase { rule, key, by: "ben".into() },
+            (Some((rule, key)), 0) => Command::CloseCase { rule, key, by: "ana".into(), note: None },
+            (Some((rule, key)), 1) => Command::AckCase { rule, key, by: "ben".into(), note: None },
             _ => {
                 let destination = DESTINATIONS[dice.usize(0..DESTINATIONS.len())].0;
                 Command::Mute(Mute {

@@ -130,7 +130,8 @@ pub async fn numbers_keep_their_text(bench: Bench) {
 }
 
 pub async fn commands_and_signals_stand_in_the_same_order(bench: Bench) {
-    let command = Item::Command(Command::CloseCase { rule: "r".into(), key: "C1".into(), by: "mia".into() });
+    let command =
+        Item::Command(Command::CloseCase { rule: "r".into(), key: "C1".into(), by: "mia".into(), note: None });
     let signal = Item::Signal(Signal {
         kind: "fanfare.reload.failed".into(),
         rule: None,

@@ -2,8 +2,8 @@
 
 use fanfare::clock::plus;
 use fanfare::delivery::{Attempt, DeliveryId, State};
-use fanfare::event::Event;
-use fanfare::planner::{DocChange, Key, Plan, Timer};
+use fanfare::event::{Audit, Command, Event, Item};
+use fanfare::planner::{Audited, DocChange, Key, Plan, Timer};
 use fanfare::store::{Appended, DeliveryFilter, EventFilter, Settlement};
 use jiff::SignedDuration;
 use serde_json::json;
@@ -182,6 +182,35 @@ pub async fn documents_are_paged_by_id(bench: Bench) {
     let page = bench.docs("case", "b", 2).await.unwrap();
     assert_eq!(page, [("c".to_owned(), "case/c".to_owned())]);
     assert!(bench.docs("case", "c", 2).await.unwrap().is_empty());
+}
+
+pub async fn what_people_did_is_kept_whole_and_listed_newest_first(bench: Bench) {
+    let act = |seconds: i64| Audit {
+        at: at(seconds),
+        by: "Ana Bé".into(),
+        act: "closed".into(),
+        on: "case `C/1` of rule `fraud`".into(),
+        note: Some("\"live\"".into()),
+        from: "page".into(),
+    };
+    for seconds in [0, 3600] {
+        let item = Item::Command(Command::Audit(Box::new(act(seconds))));
+        bench.tell(item.clone(), at(seconds)).await.unwrap();
+        assert_eq!(bench.waits().await.entries.last().unwrap().item, item);
+    }
+    let doc = |seconds: i64| DocChange {
+        key: Key { kind: "audit".into(), id: Audited::id(at(seconds)) },
+        text: Some(serde_json::to_string(&Audited { acts: vec![act(seconds)], more: 0 }).unwrap()),
+        events: Vec::new(),
+    };
+    bench.plan(Plan { docs: vec![doc(0), doc(3600), doc(600)], ..Plan::default() }).await;
+    let mut found = Vec::new();
+    let mut after = String::new();
+    while let [(id, text)] = bench.docs("audit", &after, 1).await.unwrap().as_slice() {
+        found.extend(serde_json::from_str::<Audited>(text).unwrap().acts);
+        after.clone_from(id);
+    }
+    assert_eq!(found, [act(3600), act(600), act(0)]);
 }
 
 pub async fn destinations_wait_as_long_as_a_delivery_to_them_is_not_final(bench: Bench) {

@@ -139,7 +139,7 @@ pub async fn pruning_is_done_in_pieces_and_ends(bench: Bench) {
         bench.event(&n.to_string()).await;
     }
     let by = || "mia".to_owned();
-    let close = Item::Command(Command::CloseCase { rule: "r".into(), key: "k".into(), by: by() });
+    let close = Item::Command(Command::CloseCase { rule: "r".into(), key: "k".into(), by: by(), note: None });
     bench.tell(close, start()).await.unwrap();
     bench.plan_all().await;
     let mut pieces = Vec::new();

@@ -151,7 +151,7 @@ impl Story {
 
     /// Someone took the case.
     pub async fn ack(&self, rule: &str, key: &str) {
-        self.command(Command::AckCase { rule: rule.into(), key: key.into(), by: "ana".into() }).await;
+        self.command(Command::AckCase { rule: rule.into(), key: key.into(), by: "ana".into(), note: None }).await;
     }
 
     /// Asks for something as a person does.

@@ -1,5 +1,5 @@
-//! The pages on which people act: open cases, with who took them and buttons to take and close them; what is muted, with
-//! a button to end that.
+//! The pages on which people act: open cases, with who acknowledged them and buttons to acknowledge and close them; what is muted, with
+//! a button to end that; and what people did.
 
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ use url::form_urlencoded;
 
 use super::{page, with_frame};
 use crate::admin::api::{Id, LIMIT_MAX, Refused, Shared};
-use crate::admin::cases::{self, CaseQuery};
+use crate::admin::audit::{self, Origin};
+use crate::admin::cases::{self, CaseQuery, Wish};
 use crate::admin::mutes;
 use crate::planner::Case;
 use crate::steps::Live;
@@ -32,7 +33,7 @@ pub(crate) struct CasesQuery {
     asked: Option<String>,
 }
 
-/// `/cases`: what is open, first what nobody took.
+/// `/cases`: what is open, first what nobody acknowledged.
 pub(crate) async fn cases(State(live): Shared, headers: HeaderMap, Query(query): Query<CasesQuery>) -> Response {
     page(cases_values(&live, &headers, query).await, "cases.html")
 }
@@ -47,17 +48,25 @@ pub(crate) async fn case(State(live): Shared, headers: HeaderMap, Id(id): Id) ->
 pub(crate) struct Who {
     #[serde(default)]
     by: String,
+    #[serde(default)]
+    note: String,
 }
 
-/// The button that takes a case.
+impl Who {
+    fn wish(&self) -> Wish {
+        Wish { by: Some(self.by.clone()), note: Some(self.note.clone()), rule: None }
+    }
+}
+
+/// The button that acknowledges a case.
 pub(crate) async fn ack(State(live): Shared, Id(id): Id, Form(who): Form<Who>) -> Response {
-    let answer = cases::take(&live, &id, Some(&who.by)).await;
+    let answer = cases::acknowledge(&live, &id, &who.wish(), Origin::Page).await;
     asked(answer, "/cases?asked=ack", &who)
 }
 
 /// The button that closes a case.
 pub(crate) async fn close(State(live): Shared, Id(id): Id, Form(who): Form<Who>) -> Response {
-    let answer = cases::end(&live, &id, Some(&who.by)).await;
+    let answer = cases::end(&live, &id, &who.wish(), Origin::Page).await;
     asked(answer, "/cases?asked=close", &who)
 }
 
@@ -72,9 +81,14 @@ pub(crate) async fn mutes(State(live): Shared, headers: HeaderMap, Query(query):
     page(mutes_values(&live, &headers, query).await, "mutes.html")
 }
 
+/// `/audit`: what people asked for.
+pub(crate) async fn audit(State(live): Shared) -> Response {
+    page(audit_values(&live).await, "audit.html")
+}
+
 /// The button that ends a mute.
 pub(crate) async fn unmute(State(live): Shared, Id(id): Id, Form(who): Form<Who>) -> Response {
-    let answer = mutes::finish(&live, &id, Some(&who.by)).await;
+    let answer = mutes::finish(&live, &id, Some(&who.by), Origin::Page).await;
     asked(answer, "/mutes?asked=end", &who)
 }
 
@@ -89,7 +103,7 @@ fn asked(answer: Result<Value, Refused>, back: &str, who: &Who) -> Response {
 }
 
 /// The name that was given last in this browser.
-fn remembered(headers: &HeaderMap) -> String {
+pub(super) fn remembered(headers: &HeaderMap) -> String {
     let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut named = all.flat_map(|cookies| cookies.split(';')).filter_map(|cookie| {
         let value = cookie.trim().strip_prefix(NAME_COOKIE)?.strip_prefix('=')?;
@@ -142,6 +156,13 @@ async fn case_values(live: &Arc<Live>, headers: &HeaderMap, id: &str) -> Result<
     let mut document = cases::document(live, id).await?;
     document["path"] = path("cases", document["id"].as_str().unwrap_or_default()).into();
     Ok(with_frame(live, json!({"case": document, "by": remembered(headers)})))
+}
+
+async fn audit_values(live: &Arc<Live>) -> Result<Value, Refused> {
+    let mut acts = audit::acts(live, None, SHOWN + 1).await?;
+    let more = acts.len() > SHOWN;
+    acts.truncate(SHOWN);
+    Ok(with_frame(live, json!({"acts": acts, "more": more, "shown": SHOWN})))
 }
 
 async fn mutes_values(live: &Arc<Live>, headers: &HeaderMap, query: MutesQuery) -> Result<Value, Refused> {

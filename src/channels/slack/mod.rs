@@ -286,6 +286,13 @@ impl Channel for Slack {
         }
     }
 
+    fn chosen(&self, root: &Value, names: &Map<String, Value>) -> Option<String> {
+        match self {
+            Slack::Webhook(webhook) => webhook.chosen(root, names, |_| None),
+            Slack::Bot(bot) => bot.channel.chosen(root, names, |channel| Some(channel.clone())),
+        }
+    }
+
     fn endpoints(&self) -> Vec<Endpoint> {
         match self {
             Slack::Webhook(webhook) => endpoint::endpoints(webhook.all()),

@@ -31,6 +31,10 @@ pub(super) struct Key {
 #[derive(Debug, Default)]
 pub(super) struct Was {
     sent: BTreeMap<Key, Vec<Timestamp>>,
+    /// What was planned and called off before it was sent, with the reasons.
+    called_off: BTreeMap<Key, Vec<String>>,
+    /// What was sent in place of what died.
+    fell_back: Vec<(Key, Timestamp)>,
     /// Of how many messages the event is from before, or Fanfare's own.
     pub earlier: usize,
 }
@@ -38,6 +42,14 @@ pub(super) struct Was {
 impl Was {
     pub fn add(&mut self, key: Key, at: Timestamp) {
         self.sent.entry(key).or_default().push(at);
+    }
+
+    pub fn called_off(&mut self, key: Key, why: String) {
+        self.called_off.entry(key).or_default().push(why);
+    }
+
+    pub fn fell_back(&mut self, key: Key, at: Timestamp) {
+        self.fell_back.push((key, at));
     }
 }
 
@@ -49,11 +61,23 @@ struct Row {
 }
 
 /// A message that only one side has.
-struct Differs<'p> {
+#[derive(Debug)]
+pub(super) struct Differs<'p> {
     at: Timestamp,
-    key: Key,
+    pub key: Key,
     /// What it would say; `None` for what was sent and would not be.
     title: Option<&'p str>,
+}
+
+/// The two sides beside each other.
+#[derive(Debug, Default)]
+pub(super) struct Compared<'p> {
+    /// What is compared, by rule and destination.
+    rows: BTreeMap<(String, String), Row>,
+    /// What only one side has, in order of time. With nothing to compare with: all that would have been sent.
+    pub differs: Vec<Differs<'p>>,
+    /// What only one side has because of something that can't be played again, with the reason.
+    apart: Vec<(Differs<'p>, String)>,
 }
 
 impl Would {
@@ -62,35 +86,60 @@ impl Would {
     }
 }
 
-/// What the two sides have, by rule and destination.
-fn rows(played: &Played) -> BTreeMap<(String, String), Row> {
-    let mut rows: BTreeMap<(String, String), Row> = BTreeMap::new();
-    for would in &played.would {
-        rows.entry((would.rule.clone(), would.destination.clone())).or_default().would.push(would.at);
-    }
-    for (key, times) in played.was.iter().flat_map(|was| &was.sent) {
-        rows.entry((key.rule.clone(), key.destination.clone())).or_default().was += times.len();
-    }
-    rows
-}
-
-/// What only one side has, in order of time. With nothing to compare with: all that would have been sent.
-fn differs(played: &Played) -> Vec<Differs<'_>> {
-    let mut left: BTreeMap<Key, Vec<Timestamp>> = played.was.as_ref().map(|was| was.sent.clone()).unwrap_or_default();
-    // The newest last, so that of several the first is met first.
-    left.values_mut().for_each(|times| times.sort_by(|a, b| b.cmp(a)));
-    let mut all: Vec<Differs<'_>> = Vec::new();
-    for would in &played.would {
-        let key = would.key();
-        if left.get_mut(&key).and_then(Vec::pop).is_none() {
-            all.push(Differs { at: would.at, key, title: Some(&would.title) });
+impl<'p> Compared<'p> {
+    /// A message that only one side has; it is set apart where there is a reason.
+    fn differ(&mut self, differs: Differs<'p>, why: Option<String>) {
+        match why {
+            Some(why) => self.apart.push((differs, why)),
+            None => {
+                let row = self.row(&differs.key);
+                match differs.title {
+                    Some(_) => row.would.push(differs.at),
+                    None => row.was += 1,
+                }
+                self.differs.push(differs);
+            }
         }
     }
-    for (key, times) in left {
-        all.extend(times.into_iter().map(|at| Differs { at, key: key.clone(), title: None }));
+
+    fn row(&mut self, key: &Key) -> &mut Row {
+        self.rows.entry((key.rule.clone(), key.destination.clone())).or_default()
     }
-    all.sort_by(|a, b| (a.at, &a.key).cmp(&(b.at, &b.key)));
-    all
+}
+
+/// Holds what would have been sent against what was.
+pub(super) fn compared(played: &Played) -> Compared<'_> {
+    let mut compared = Compared::default();
+    let nothing = Was::default();
+    let was = played.was.as_ref().unwrap_or(&nothing);
+    let (mut left, mut called_off) = (was.sent.clone(), was.called_off.clone());
+    // The newest last, so that of several the first is met first.
+    left.values_mut().for_each(|times| times.sort_by(|a, b| b.cmp(a)));
+    for would in &played.would {
+        let key = would.key();
+        if left.get_mut(&key).and_then(Vec::pop).is_some() {
+            let row = compared.row(&key);
+            row.would.push(would.at);
+            row.was += 1;
+            continue;
+        }
+        let why = called_off.get_mut(&key).and_then(Vec::pop).map(|why| format!("called off: {why}"));
+        let why = why.or_else(|| played.apart.of(&key).map(str::to_owned));
+        compared.differ(Differs { at: would.at, key, title: Some(&would.title) }, why);
+    }
+    for (key, times) in left {
+        let why = played.apart.of(&key).map(str::to_owned);
+        for at in times {
+            compared.differ(Differs { at, key: key.clone(), title: None }, why.clone());
+        }
+    }
+    for (key, at) in &was.fell_back {
+        let why = "in place of a message that could not be delivered".to_owned();
+        compared.differ(Differs { at: *at, key: key.clone(), title: None }, Some(why));
+    }
+    compared.differs.sort_by(|a, b| (a.at, &a.key).cmp(&(b.at, &b.key)));
+    compared.apart.sort_by(|(a, _), (b, _)| (a.at, &a.key).cmp(&(b.at, &b.key)));
+    compared
 }
 
 /// Prints it.
@@ -110,29 +159,38 @@ fn document(played: &Played) -> Value {
             "event": differs.key.event, "title": differs.title,
         })
     };
-    let (more, fewer): (Vec<_>, Vec<_>) = differs(played).into_iter().partition(|differs| differs.title.is_some());
+    let apart = |(differs, why): &(Differs<'_>, String)| {
+        let mut document = message(differs);
+        document["why"] = why.as_str().into();
+        document
+    };
+    let Compared { rows, differs, apart: set_apart } = compared(played);
+    let (more, fewer): (Vec<_>, Vec<_>) = differs.into_iter().partition(|differs| differs.title.is_some());
     json!({
         "events": played.events,
         "from": played.from.to_string(),
         "until": played.until.to_string(),
-        "rules": rows(played).iter().map(rule).collect::<Vec<_>>(),
+        "rules": rows.iter().map(rule).collect::<Vec<_>>(),
         "more": more.iter().map(message).collect::<Vec<_>>(),
         "fewer": is_compared.then(|| fewer.iter().map(message).collect::<Vec<_>>()),
+        "not_comparable": is_compared.then(|| set_apart.iter().map(apart).collect::<Vec<_>>()),
         "not_compared": played.was.as_ref().map(|was| was.earlier),
     })
 }
 
 fn text(played: &Played, show: usize) -> String {
-    let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
+    let day = |at: Timestamp| term::time_as(at, "%Y-%m-%d");
     let events = term::count(played.events, "event", "events");
-    let mut lines = vec![format!("{events}, {} to {} (UTC)", day(played.from), day(played.until)), String::new()];
-    let rows = rows(played);
-    if rows.is_empty() {
+    let mut lines = vec![
+        format!("{events}, {} to {}", day(played.from), term::time_as(played.until, "%Y-%m-%d %Z")),
+        String::new(),
+    ];
+    let Compared { rows, differs, apart } = compared(played);
+    if rows.is_empty() && apart.is_empty() {
         lines.push("nothing would have been sent".into());
         return lines.join("\n");
     }
     lines.push(table(played, &rows));
-    let differs = differs(played);
     match (played.was.is_some(), differs.is_empty()) {
         (true, true) => lines.extend([String::new(), term::good("the same people hear of the same events")]),
         _ => lines.push(String::new()),
@@ -143,11 +201,32 @@ fn text(played: &Played, show: usize) -> String {
     if let Some(rest) = differs.len().checked_sub(show).filter(|rest| *rest > 0) {
         lines.push(term::dim(&format!("and {rest} more; `--show {}` lists all", differs.len())));
     }
+    lines.extend(apart_lines(&apart, show));
     if let Some(was) = played.was.as_ref().filter(|was| was.earlier > 0) {
         let count = term::count(was.earlier, "message was", "messages were");
         lines.push(term::dim(&format!("{count} about events from before, or about Fanfare itself: not compared")));
     }
     lines.join("\n")
+}
+
+/// What is not comparable: how many, and each with its reason.
+fn apart_lines(apart: &[(Differs<'_>, String)], show: usize) -> Vec<String> {
+    if apart.is_empty() {
+        return Vec::new();
+    }
+    let count = term::count(apart.len(), "message is", "messages are");
+    let mut lines =
+        vec![String::new(), format!("{count} not comparable: what people did, and failures, are not played again")];
+    lines.extend(apart.iter().take(show).map(|(one, why)| {
+        let Key { rule, destination, event } = &one.key;
+        let at = term::time_as(one.at, "%Y-%m-%d %H:%M");
+        let event = event.as_ref().map_or("none came", EventId::as_str);
+        term::dim(&term::one_line(&format!("~ {at}  {rule} to {destination}  ({event}): {why}")))
+    }));
+    if let Some(rest) = apart.len().checked_sub(show).filter(|rest| *rest > 0) {
+        lines.push(term::dim(&format!("and {rest} more; `--show {}` lists all", apart.len())));
+    }
+    lines
 }
 
 fn table(played: &Played, rows: &BTreeMap<(String, String), Row>) -> String {
@@ -184,7 +263,7 @@ fn table(played: &Played, rows: &BTreeMap<(String, String), Row>) -> String {
 
 fn line(one: &Differs<'_>, is_compared: bool) -> String {
     let Key { rule, destination, event } = &one.key;
-    let at = one.at.strftime("%Y-%m-%d %H:%M");
+    let at = term::time_as(one.at, "%Y-%m-%d %H:%M");
     let event = event.as_ref().map_or("none came", EventId::as_str);
     let says = one.title.map(|title| format!(": {title}")).unwrap_or_default();
     let text = term::one_line(&format!("{at}  {rule} to {destination}{says}  ({event})"));

@@ -39,6 +39,8 @@ use self::inbox::Inbox;
 const SECRET: &str = "demo-secret-known-to-everyone";
 /// Everything must have arrived within this.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is looked whether a saved file was taken up.
+const LOOK_AT_FILES: Duration = Duration::from_millis(200);
 /// How often the demo looks whether it has.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
@@ -142,7 +144,7 @@ impl Demo {
         std::fs::write(&config, starter::demo_config(page_address, post_address))?;
         let loaded = lint::load(&config, &DemoEnvironment, RealClock.now());
         if report(&loaded.problems) {
-            bail!("`{}` holds mistakes; mend them, or remove the folder to begin anew", folder.display());
+            bail!("`{}` holds mistakes; fix them, or remove the folder to begin anew", folder.display());
         }
         let snapshot = loaded.snapshot.context("the demo's configuration can't be used")?;
         let source = snapshot.sources.values().next().cloned().context("the demo has no source")?;
@@ -160,24 +162,32 @@ impl Demo {
 
     /// Sends on, as the person at the terminal asks. Ends with the input, `q`, or ctrl-c.
     async fn talk(&self, stage: &Stage) -> anyhow::Result<()> {
-        println!("Edit a rule or a template, then press Enter to send another event; or type the name of one");
+        println!(
+            "Edit a rule or a template, and see here what that did. Enter sends another event, or type the name of one"
+        );
         println!("({}), or q to end.", term::dim("release.live, fraud.action_required, …"));
         let mut lines = lines_of_stdin();
         let mut next = samples::ALL.iter().cycle();
+        let mut told = Told::of(&stage.live);
+        let (mut look, mut is_typing) = (tokio::time::interval(LOOK_AT_FILES), true);
         loop {
             let line = tokio::select! {
-                line = lines.recv() => line,
+                line = lines.recv(), if is_typing => line,
+                _ = look.tick() => {
+                    told.tell(&stage.live);
+                    continue;
+                }
                 _ = tokio::signal::ctrl_c() => return Ok(()),
             };
             match line.as_deref().map(str::trim) {
                 Some("q" | "quit" | "exit") => return Ok(()),
-                Some("") if !stage.takes_up().await => {}
+                Some("") if !stage.takes_up(&mut told).await => {}
                 Some("") => {
                     let name = next.next().map_or("release.live", |sample| sample.name);
                     stage.send(name, None).await?;
                 }
                 Some(name) if samples::named(name).is_some() => {
-                    if stage.takes_up().await {
+                    if stage.takes_up(&mut told).await {
                         stage.send(name, None).await?;
                     }
                 }
@@ -186,10 +196,7 @@ impl Demo {
                     None => println!("there is no sample `{name}`"),
                 },
                 // No terminal: the server runs on until it is told to end.
-                None => {
-                    tokio::signal::ctrl_c().await?;
-                    return Ok(());
-                }
+                None => is_typing = false,
             }
         }
     }
@@ -219,21 +226,44 @@ fn lines_of_stdin() -> mpsc::Receiver<String> {
     receiver
 }
 
-impl Stage {
-    /// Takes up what was saved, so that the next event goes by it. `false` if that is broken, which is told: what was in
-    /// force stays.
-    async fn takes_up(&self) -> bool {
-        match reload::reload(&self.live).await {
-            Some(Reloaded::Refused(report)) => {
-                println!("{report}\n\n{}", term::bad("nothing was sent: fix this, and press Enter again"));
-                false
+/// What the person at the terminal knows of the files: which are in force, and what is wrong with those on disk.
+struct Told {
+    hash: String,
+    stale: Option<String>,
+}
+
+impl Told {
+    fn of(live: &Live) -> Self {
+        Self { hash: live.snapshot.load().hash.clone(), stale: (**live.stale.load()).clone() }
+    }
+
+    /// Tells what became of a saved file, once.
+    fn tell(&mut self, live: &Live) {
+        let now = Self::of(live);
+        match &now.stale {
+            Some(report) if now.stale != self.stale => {
+                println!("{report}\n\n{}", term::bad("what you saved is not in force: fix this"));
             }
-            Some(Reloaded::Changed { .. }) => {
-                println!("{}", term::dim("what you saved is in force"));
-                true
+            None if now.hash != self.hash || self.stale.is_some() => {
+                let rules = term::count(live.snapshot.load().rule_count(), "rule", "rules");
+                println!("{}", term::good(&format!("what you saved is in force: {rules}")));
             }
-            _ => true,
+            _ => {}
         }
+        crate::cli::out::flush();
+        *self = now;
+    }
+}
+
+impl Stage {
+    /// Takes up what was saved, so that the next event goes by it. `false` if that is broken: what was in force stays.
+    async fn takes_up(&self, told: &mut Told) -> bool {
+        let refused = matches!(reload::reload(&self.live).await, Some(Reloaded::Refused(_)));
+        told.tell(&self.live);
+        if refused {
+            println!("{}", term::bad("nothing was sent: fix the file, and press Enter again"));
+        }
+        !refused
     }
 
     /// Posts one sample, waits until it has been dealt with, and shows what came of it. Gives the number of messages.

@@ -63,6 +63,9 @@ fn rearm_missing(work: &mut Planning<'_>, rule: &str) {
 /// A case ends that no event closes: by hand, or forgotten.
 pub(crate) fn say_ended(work: &mut Planning<'_>, case: &Case, ending: &Ending, carried: Option<&Carried<'_>>) {
     let mut trace = Trace::default();
+    if let Ending::ByHand(by) = ending {
+        trace.detail("by_hand", format!("closed by {by}").into());
+    }
     trace.rule(
         Outcome::Closed,
         match ending {

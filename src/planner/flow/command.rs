@@ -2,6 +2,7 @@
 //! with its event, and is planned like one.
 
 use crate::event::{Command, Mute, Seq, Signal};
+use crate::planner::audit::Audited;
 use crate::planner::case::Case;
 use crate::planner::closes::by_hand;
 use crate::planner::flow::Planning;
@@ -15,32 +16,34 @@ use crate::planner::why::Trace;
 /// Does what was asked. What is not there any more is passed over: whoever asked was told what there was.
 pub(crate) fn command(work: &mut Planning<'_>, command: &Command) {
     match command {
-        Command::CloseCase { rule, key, by } => close(work, rule, key, by),
-        Command::AckCase { rule, key, by } => acknowledge(work, rule, key, by),
+        Command::CloseCase { rule, key, by, note } => close(work, (rule, key), by, note.as_deref()),
+        Command::AckCase { rule, key, by, note } => acknowledge(work, (rule, key), by, note.as_deref()),
         Command::Mute(mute) => self::mute(work, mute),
         Command::Unmute { id, by } => unmute(work, id, by),
+        Command::Audit(act) => work.turn(&Audited::slot(act.at), |known, _| Audited::note(known, act)),
         // Comes as `What::Replay`, with its event.
         Command::Replay { .. } => {}
     }
 }
 
-fn case_of(work: &mut Planning<'_>, rule: &str, key: &str) -> Option<Case> {
+fn case_of(work: &mut Planning<'_>, (rule, key): (&str, &str)) -> Option<Case> {
     let names = names_for(work.rules, rule);
     work.case(&names, key)
 }
 
 /// Closes a case that nobody's event closes. What is said of that is planned from its opening event, which a timer brings.
-fn close(work: &mut Planning<'_>, rule: &str, key: &str, by: &str) {
-    if let Some(case) = case_of(work, rule, key) {
+fn close(work: &mut Planning<'_>, named: (&str, &str), by: &str, note: Option<&str>) {
+    if let Some(case) = case_of(work, named) {
         take_away(work, &case);
-        work.act([by_hand(&case, by, work.now.at)]);
+        work.act([by_hand(&case, by, note, work.now.at)]);
     }
 }
 
-fn acknowledge(work: &mut Planning<'_>, rule: &str, key: &str, by: &str) {
-    let Some(mut case) = case_of(work, rule, key) else { return };
+fn acknowledge(work: &mut Planning<'_>, named: (&str, &str), by: &str, note: Option<&str>) {
+    let Some(mut case) = case_of(work, named) else { return };
     let mut trace = Trace::default();
-    let effects = reminders::acknowledge(&mut case, by, rule_named(work.rules, rule), work.now.at);
+    let effects = reminders::acknowledge(&mut case, (by, note), rule_named(work.rules, named.0), work.now.at);
+    trace.detail("by_hand", format!("acknowledged by {by}").into());
     work.apply(effects, &mut trace);
     work.decide(trace, case.event, &case.rule);
     work.save_case(&case);

@@ -89,6 +89,7 @@ fn closes(
     };
     let (rule, created) = (judgement.rule, judged.event.created);
     let names = work.names(rule);
+    let key = open_as(work, &names, key, judgement.closes_written.as_deref());
     // Also where no case is open: what it closes may come after it.
     work.turn_told(&Closed::slot(&names, key), trace, |known, now| {
         Closed::remember(known, (&rule.name.value, key), (created, judged.seq), now.at)
@@ -222,6 +223,7 @@ fn belongs(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
         (None, None, None) => return own_case(work, judged, rule, false),
     };
     let names = work.names(rule);
+    let key = open_as(work, &names, key, judgement.case_written.as_deref());
     let (now, created) = (work.now.at, judged.event.created);
     let closed = work.state.load(&Closed::slot(&names, key));
     if let Some(closed) = closed.filter(|closed| closed.came_before(created, now)) {
@@ -244,6 +246,13 @@ fn belongs(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
         }
         None => Belongs::To { case: Box::new(open_case(work, judged, rule, key)), opened: true },
     }
+}
+
+/// The key of a case: as it is, or with its numbers as they are written in the event, where a case is open under that only.
+/// Earlier versions kept cases so.
+fn open_as<'k>(work: &mut Planning<'_>, names: &[String], key: &'k str, written: Option<&'k str>) -> &'k str {
+    let written = written.filter(|written| work.case(names, key).is_none() && work.case(names, written).is_some());
+    written.unwrap_or(key)
 }
 
 fn open_case(work: &Planning<'_>, judged: &Judged<'_>, rule: &Rule, key: &str) -> Case {
@@ -288,6 +297,7 @@ pub(crate) fn replay(
             let before = if again == 0 { before } else { &[] };
             let names = work.names(judgement.rule);
             let before: Vec<&Decision> = before.iter().filter(|row| names.contains(&row.rule)).collect();
+            trace.detail("by_hand", "planned again by hand".into());
             matched_again(work, judged, judgement, (again, &before), &mut trace);
         }
         work.tell(trace, judged.seq, Some(judged.event), judgement.rule);
@@ -313,7 +323,9 @@ fn matched_again(
     };
     let (mut case, mut facts) = (None, None);
     if let Some(Ok(key)) = &judgement.case {
-        case = work.case(&work.names(rule), key);
+        let names = work.names(rule);
+        let key = open_as(work, &names, key, judgement.case_written.as_deref());
+        case = work.case(&names, key);
         facts = Some(open_case(work, judged, rule, key).facts(false));
     }
     for acted in judgement.actions.iter().filter(|acted| acted.held == Held::Held && !acted.action.is_timed()) {

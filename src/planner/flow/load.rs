@@ -3,6 +3,7 @@
 
 use crate::delivery::DeliveryId;
 use crate::event::Command;
+use crate::planner::audit::Audited;
 use crate::planner::case::{Case, MISSING_KEY};
 use crate::planner::closes::Closed;
 use crate::planner::digest::DigestId;
@@ -30,6 +31,7 @@ pub fn keys(inputs: &Inputs<'_>) -> Keys {
             What::Command(Command::CloseCase { rule, key, .. } | Command::AckCase { rule, key, .. }) => {
                 wanted.case_of(rule, key);
             }
+            What::Command(Command::Audit(act)) => wanted.one(Audited::slot(act.at)),
             What::Signal(signal) => {
                 signal.destination.iter().for_each(|to| wanted.one(Failing::slot(to)));
                 signal.died.iter().for_each(|died| wanted.lost(&died.id, &died.rule, key_of(died)));
@@ -65,6 +67,9 @@ impl Wanted<'_, '_> {
             }
             for key in [&judgement.case, &judgement.closes].into_iter().flatten().flatten() {
                 self.case(&names, key);
+            }
+            for written in [&judgement.case_written, &judgement.closes_written].into_iter().flatten() {
+                self.case(&names, written);
             }
             self.judgement(judgement);
         }
@@ -157,6 +162,7 @@ impl Wanted<'_, '_> {
             }
             Meaning::Late { delivery, rule, key } => self.lost(delivery, rule, key.as_deref()),
             Meaning::Unmatched { kind } => self.one(Unmatched::slot(kind)),
+            Meaning::Audited { at } => self.one(Audited::slot(*at)),
             // Of kinds that are loaded whole.
             Meaning::Signal { .. } | Meaning::Fallback { .. } | Meaning::Mute { .. } => {}
         }

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::planner::audit::Audited;
 use crate::planner::case::{Case, Ending};
 use crate::planner::closes::Closed;
 use crate::planner::digest::{Collected, DigestId};
@@ -88,6 +89,7 @@ fn come_due(work: &mut Planning<'_>, meaning: &Meaning, carried: Option<&Carried
             work.gather_mutes();
         }
         Meaning::Unmatched { kind } => work.due(&Unmatched::slot(kind), |told, now| told.due(now.at)),
+        Meaning::Audited { at } => work.due(&Audited::slot(*at), |_, _| (None, Vec::new())),
     }
 }
 

@@ -1,0 +1,155 @@
+//! The audit list: who asked for what, when, from where. What is asked goes through the inbox like everything else.
+
+use std::convert::Infallible;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Query, State};
+use axum::http::request::Parts;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::admin::api::{self, Answer, LIMIT, Refused, Shared, ask, json_answer, person};
+use crate::admin::guard::OWN_HEADER;
+use crate::event::{Audit, Command};
+use crate::planner::Audited;
+use crate::steps::Live;
+
+/// The kind of the planner's documents.
+const KIND: &str = "audit";
+/// So many documents are read at once.
+const PAGE: usize = 20;
+/// Who did what nobody put a name to.
+const NOBODY: &str = "somebody";
+
+/// Where something was asked from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The page.
+    Page,
+    /// The command line.
+    Command,
+    /// Another program.
+    Api,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Origin {
+    type Rejection = Infallible;
+
+    /// Where a request to the API comes from, by its own word.
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(if parts.headers.contains_key(OWN_HEADER) { Self::Command } else { Self::Api })
+    }
+}
+
+impl Origin {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Command => "command",
+            Self::Api => "api",
+        }
+    }
+}
+
+/// Who asks, where a name may be left out.
+pub(crate) fn by(given: Option<&str>) -> Result<String, Refused> {
+    match given.filter(|by| !by.trim().is_empty()) {
+        Some(by) => person(Some(by)),
+        None => Ok(NOBODY.to_owned()),
+    }
+}
+
+/// Who asks for something, from where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    pub by: &'a str,
+    pub from: Origin,
+    /// What they leave for those who look later.
+    pub note: Option<&'a str>,
+}
+
+/// Writes down what somebody asked for: `act` in one word, such as `closed`, `on` what it was done to.
+pub(crate) async fn record(live: &Live, asking: Asking<'_>, act: &str, on: String) -> Result<(), Refused> {
+    let Asking { by, from, note } = asking;
+    let audit = Audit {
+        at: live.clock.now(),
+        by: by.to_owned(),
+        act: act.to_owned(),
+        on,
+        note: note.map(str::to_owned),
+        from: from.name().to_owned(),
+    };
+    ask(live, Command::Audit(Box::new(audit))).await
+}
+
+/// Which of the list.
+#[derive(Debug, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AuditQuery {
+    before: Option<String>,
+    limit: Option<usize>,
+}
+
+/// `GET /audit`: newest first.
+pub(crate) async fn list(State(live): Shared, query: Result<Query<AuditQuery>, QueryRejection>) -> Answer {
+    let Query(query) = query?;
+    let limit = api::limit(query.limit)?.unwrap_or(LIMIT);
+    Ok(json_answer(&acts(&live, query.before.as_deref(), limit).await?.into()))
+}
+
+/// Acts, newest first, before the one with this id; none, if there is no such one.
+pub(crate) async fn acts(live: &Live, before: Option<&str>, limit: usize) -> Result<Vec<Value>, Refused> {
+    let before = match before.map(place) {
+        Some(None) => return Ok(Vec::new()),
+        Some(before) => before,
+        None => None,
+    };
+    let mut after = before.map(|(document, _)| format!("{:012}", document.saturating_sub(1))).unwrap_or_default();
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let page = live.store.docs(KIND, &after, PAGE).await?;
+        let Some((last, _)) = page.last() else { break };
+        after.clone_from(last);
+        for (id, text) in &page {
+            let Ok(audited) = serde_json::from_str::<Audited>(text) else { continue };
+            let upto = before.filter(|(document, _)| id.parse() == Ok(*document)).map(|(_, nth)| nth);
+            found.extend(rows(id, &audited).into_iter().filter(|(nth, _)| upto.is_none_or(|upto| *nth < upto)));
+        }
+    }
+    found.truncate(limit);
+    Ok(found.into_iter().map(|(_, row)| row).collect())
+}
+
+/// The acts of a document, newest first, each with its place in it.
+fn rows(id: &str, audited: &Audited) -> Vec<(usize, Value)> {
+    let acts = audited.acts.iter().enumerate().map(|(nth, act)| {
+        let row = json!({
+            "id": format!("{id}-{nth}"),
+            "at": act.at.to_string(),
+            "by": act.by,
+            "act": act.act,
+            "on": act.on,
+            "note": act.note,
+            "from": act.from,
+        });
+        (nth, row)
+    });
+    let last = audited.acts.last().filter(|_| audited.more > 0).map(|last| {
+        let nth = audited.acts.len();
+        let on = format!("{} more within ten minutes, which are not listed", audited.more);
+        let row = json!({
+            "id": format!("{id}-{nth}"), "at": last.at.to_string(), "by": NOBODY, "act": "asked", "on": on,
+            "note": null, "from": last.from,
+        });
+        (nth, row)
+    });
+    let mut all: Vec<(usize, Value)> = acts.chain(last).collect();
+    all.reverse();
+    all
+}
+
+/// The place that an id names.
+fn place(id: &str) -> Option<(i64, usize)> {
+    let (document, nth) = id.split_once('-')?;
+    Some((document.parse().ok()?, nth.parse().ok()?))
+}

@@ -1,0 +1,44 @@
+//! `fanfare audit`: who asked for what, when, from where.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::cli::client::Server;
+use crate::cli::events::{cell, print, when};
+use crate::cli::{Format, Outcome, runtime, term};
+
+/// Who acknowledged, closed, muted, retried, cancelled, replayed or reloaded what, newest first; of the last 90 days.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Audit {
+    #[command(flatten)]
+    server: Server,
+    /// At most so many
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+    /// How it is printed
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+impl Audit {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+        let client = self.server.connect(config)?;
+        let list = client.list(&["api", "v1", "audit"], Vec::new(), self.limit, ("before", "id"));
+        let list = runtime(false)?.block_on(list)?;
+        print(self.format, &list, list_text);
+        Ok(Outcome::Good)
+    }
+}
+
+fn list_text(list: &Value) -> String {
+    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    if items.is_empty() {
+        return "nobody has asked for anything yet".into();
+    }
+    let row = |item: &Value| {
+        let rest = ["by", "act", "on", "note", "from"].iter().map(|key| cell(item, key));
+        std::iter::once(when(item, "at")).chain(rest).collect()
+    };
+    term::table(&["when", "who", "did", "to what", "note", "from"], &items.iter().map(row).collect::<Vec<_>>())
+}
