@@ -1,7 +1,7 @@
 //! `backup` and `doctor` beside a running server and without one: what they say, and which code they end with.
 
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 
 use fanfare::channels::{self, Endpoint};
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::support::app::{eventually, soon};
 use crate::support::folder::{CONFIG, EVERYTHING, Folder};
 use crate::support::http_peer::{Answer, HttpPeer};
-use crate::support::load::send;
+use crate::support::load::{send, until_done};
 use crate::support::process::{Process, command};
 use crate::support::smtp_peer::{Setup, SmtpPeer};
 
@@ -190,6 +190,49 @@ async fn the_doctor_tells_of_dead_deliveries_and_of_what_the_destination_answere
     let (code, findings) = doctor(folder.path(), &[]).await;
     let says = found(&findings, "store")["says"].as_str().unwrap();
     assert!(code == 1 && says.contains("never written there"), "{says}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_tells_of_a_page_of_a_table_in_use_that_is_damaged_beside_a_server_and_without_one() {
+    let peer = HttpPeer::start().await;
+    let folder = folder(&peer.url("/ledger"), "");
+    let process = Process::start(folder.path()).await;
+    for number in 0..200 {
+        assert_eq!(send(process.webhooks, &format!("evt_{number}")).await.status, 200);
+    }
+    until_done(process.admin).await;
+    process.terminate().await;
+    let database = folder.file("data/fanfare.db");
+    let whole = std::fs::read(&database).unwrap();
+    let conn = rusqlite::Connection::open(&database).unwrap();
+    let number = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap() as usize;
+    let page = number("PRAGMA page_size");
+    let pages = ["inbox", "deliveries", "attempts", "whys"].map(|table| {
+        let root = number(&format!("SELECT rootpage FROM sqlite_master WHERE name = '{table}'"));
+        // A table of several pages has the number of one in the middle in its root's first cell.
+        let cell = usize::from(u16::from_be_bytes([whole[(root - 1) * page + 12], whole[(root - 1) * page + 13]]));
+        let child = &whole[(root - 1) * page + cell..][..4];
+        assert!(matches!(whole[(root - 1) * page], 2 | 5), "`{table}` has several pages");
+        (table, u32::from_be_bytes(child.try_into().unwrap()) as usize)
+    });
+    drop(conn);
+    for (table, nth) in pages {
+        for is_running in [false, true] {
+            std::fs::write(&database, &whole).unwrap();
+            let process = if is_running { Some(Process::start(folder.path()).await) } else { None };
+            let file = std::fs::OpenOptions::new().write(true).open(&database).unwrap();
+            file.write_all_at(&vec![0xa5; page / 2], ((nth - 1) * page) as u64).unwrap();
+            let (code, findings) = doctor(folder.path(), &[]).await;
+            let store = found(&findings, "store");
+            assert!(code == 1 && store["state"] == "wrong", "`{table}`, {is_running}: {store}");
+            if let Some(process) = process {
+                process.kill().await;
+            }
+            for beside in ["-wal", "-shm"] {
+                let _ = std::fs::remove_file(folder.file(&format!("data/fanfare.db{beside}")));
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -6,9 +6,10 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
+use crate::channels::redact::token_in_host;
 use crate::channels::wire::Guard;
 use crate::channels::{Endpoint, WebServer};
-use crate::problem::{Problem, Problems};
+use crate::problem::{DOTS, Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::Node;
 
@@ -55,12 +56,16 @@ pub fn holds_secret(url: &Url) -> bool {
     url.password().is_some() || url.query().is_some()
 }
 
-/// The host, with the port where it isn't the scheme's own.
+/// The host, with the port where it isn't the scheme's own; dots for what of it may be a token ([`token_in_host`]).
 pub fn host(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
+    let mut host = url.host_str().unwrap_or_default().to_owned();
+    if let Some(token) = token_in_host(url) {
+        host.truncate(host.len() - token.len());
+        host.push_str(DOTS);
+    }
     match url.port() {
         Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
+        None => host,
     }
 }
 

@@ -295,9 +295,7 @@ impl Channel for Http {
     }
 
     fn address(&self) -> String {
-        let mut hosts: Vec<String> = self.url.all().into_iter().map(|target| target.template.host()).collect();
-        hosts.dedup();
-        hosts.join(", ")
+        endpoint::hosts(self.url.all().into_iter().map(|target| &target.written))
     }
 
     fn chosen(&self, root: &Value, names: &Map<String, Value>) -> Option<String> {

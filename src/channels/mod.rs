@@ -340,6 +340,9 @@ impl Verdict {
     }
 }
 
+/// Of a longer body no more is read for its account, in bytes: many times what is kept.
+const ACCOUNT_READ: usize = 64 << 10;
+
 /// A short account of a request for the attempt's record, with the channel's secrets cut out.
 pub fn account(request: &Request, secrets: &[Secret]) -> String {
     let sent = match request {
@@ -348,7 +351,14 @@ pub fn account(request: &Request, secrets: &[Secret]) -> String {
         Request::Mail(mail) => String::from_utf8_lossy(&mail.message).replace("\r\n", "\n").into(),
         Request::Nothing => return String::new(),
     };
-    shortened(&redact::redact(&sent, secrets))
+    // Looking for secrets in all of a large body would hold up whoever waits for this thread.
+    let start = sent.get(..sent.floor_char_boundary(ACCOUNT_READ)).unwrap_or_default();
+    let clean = redact::redact(start, secrets);
+    // Where little is left of it, what is kept may reach to where it was cut, in the midst of a secret.
+    if start.len() < sent.len() && clean.len() < ACCOUNT_READ / 4 {
+        return shortened(&redact::redact(&sent, secrets));
+    }
+    shortened(&clean)
 }
 
 /// At most 2,048 characters: what is kept of a request or reply.

@@ -108,6 +108,21 @@ fn patterns(secret: &str) -> Vec<(String, bool)> {
     parts.iter().flat_map(|part| spellings(part)).collect()
 }
 
+/// The end of a URL's host that no domain has. Where the `/` behind a host is forgotten, the token that follows becomes part
+/// of its last label.
+pub(super) fn token_in_host(url: &Url) -> Option<&str> {
+    /// The longest top-level domain has 18 letters, and one with digits is longer only where a network gives its own names.
+    const LETTERS_MAX: usize = 18;
+    const WITH_DIGITS_MAX: usize = 8;
+    let name = url.domain()?.trim_end_matches('.');
+    let (is_alone, last) = name.rsplit_once('.').map_or((true, name), |(_, last)| (false, last));
+    let is_plain = last.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_long = last.len() > if is_plain { LETTERS_MAX } else { WITH_DIGITS_MAX };
+    // A machine on the own network may be called anything; where a path follows, no `/` was forgotten.
+    let is_a_name = last.starts_with("xn--") || (is_alone && (url.path().len() > 1 || url.query().is_some()));
+    (is_long && !is_a_name).then_some(last)
+}
+
 fn url_parts(url: &Url) -> Vec<String> {
     /// Segments of this length are tokens rather than words: Slack's have 24, Discord's 68 characters.
     const TOKEN_MIN: usize = 16;
@@ -120,6 +135,7 @@ fn url_parts(url: &Url) -> Vec<String> {
         parts.push(STANDARD.encode(format!("{user}:{}", percent_decoded(password))));
         parts.push(STANDARD.encode(format!("\0{user}\0{}", percent_decoded(password))));
     }
+    parts.extend(token_in_host(url).map(str::to_owned));
     if url.path().len() > TOKEN_MIN {
         parts.push(url.path().to_owned());
     }

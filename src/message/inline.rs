@@ -76,11 +76,6 @@ impl UrlTemplate {
         self.literal
     }
 
-    /// The host and port it goes to, for people.
-    pub fn host(&self) -> String {
-        self.origin.ascii_serialization().split("://").nth(1).unwrap_or_default().to_owned()
-    }
-
     /// The variables that it reads, such as `data.release_id`.
     pub fn variables(&self) -> Vec<String> {
         let template = self.env.get_template(NAME);

@@ -52,7 +52,7 @@ impl Default for Bounds {
             answer: Duration::from_secs(10),
             connections: 1024,
             admin_connections: 128,
-            body_bytes: 56 << 20,
+            body_bytes: 64 << 20,
         }
     }
 }

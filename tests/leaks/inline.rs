@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use fanfare::channels::redact::redact;
 use fanfare::config::guard;
 use fanfare::config::load::Loaded;
 use fanfare::config::settings::DESTINATION_KEYS;
@@ -98,6 +99,14 @@ fn said(loaded: &Loaded) -> String {
         said.extend(problem.also.iter().map(|(_, label)| label.as_str()));
     }
     said += &format!("\n{:?}", loaded.snapshot.as_ref().map(|snapshot| &snapshot.settings));
+    for destination in loaded.snapshot.iter().flat_map(|snapshot| snapshot.destinations.values()) {
+        let secrets = destination.channel.secrets();
+        said += &format!("\n{}", destination.channel.address());
+        for endpoint in destination.channel.endpoints() {
+            // As an attempt's account would name it.
+            said += &format!("\n{}", redact(&format!("`{endpoint:?}` has no address"), &secrets));
+        }
+    }
     said
 }
 

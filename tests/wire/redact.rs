@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use fanfare::channels::redact::redact;
+use fanfare::channels::{HttpRequest, Request, account};
 use fanfare::secret::Secret;
 use proptest::prelude::*;
 
@@ -34,6 +35,52 @@ fn a_secret_is_cut_out_in_every_spelling() {
             assert!(!clean.contains(tell), "{said}: {clean}");
         }
     }
+}
+
+#[test]
+fn a_token_that_became_part_of_the_host_for_want_of_a_slash_is_cut_out_and_other_hosts_stay() {
+    let hidden = [
+        ("https://l.exampleZG9jR2uWhX5t", "l.•••"),
+        ("https://hc-ping.com5f0e6a1c-77aa-4b5e-9d2c-0a1b2c3d4e5f/start", "hc-ping.•••"),
+        ("http://localhostZG9jR2uWhX5t", "•••"),
+        ("https://l.exampleabcdefghijklmnopqrst", "l.•••"),
+    ];
+    for (url, shown) in hidden {
+        let host = url::Url::parse(url).unwrap().host_str().unwrap().to_owned();
+        assert_eq!(
+            redact(&format!("`{host}` has no address"), &[Secret::new(url)]),
+            format!("`{shown}` has no address")
+        );
+    }
+    for url in [
+        "https://ledger.example/hook",
+        "https://a.travelersinsurance/",
+        "https://a.xn--vermgensberatung-pwb/",
+        "http://ledger-1:8080/",
+        "http://release-desk-12:8080/hook",
+        "http://192.168.100.200/",
+        "http://[fd00::1:2:3:4]/",
+        "http://alerts.team-2.svc.cluster.local/",
+    ] {
+        let said = format!("`{}` has no address", url::Url::parse(url).unwrap().host_str().unwrap());
+        assert_eq!(redact(&said, &[Secret::new(url)]), said);
+    }
+}
+
+#[test]
+fn the_account_of_a_large_request_shows_no_piece_of_a_secret_wherever_its_reading_ends() {
+    let secret = "tB7nQ1iVpD4w-kY3cO8lMfS6e-mJ5xA9eUgL2r";
+    for shift in 0..secret.len() {
+        let body = format!("{}{}", "x".repeat(shift), secret.repeat(5_000)).into_bytes();
+        let url = Secret::new("https://ledger.example/");
+        let request = Request::Http(HttpRequest { method: "POST", url, headers: Vec::new(), body });
+        let account = account(&request, &[Secret::new(secret)]);
+        assert!(account.chars().all(|c| "x•".contains(c)), "{shift}: {account}");
+    }
+    let long = format!("{}{secret}", "text ".repeat(100_000)).into_bytes();
+    let url = Secret::new("https://ledger.example/");
+    let request = Request::Http(HttpRequest { method: "POST", url, headers: Vec::new(), body: long });
+    assert_eq!(account(&request, &[Secret::new(secret)]).chars().count(), 2048);
 }
 
 /// Each says the token, in the encodings that pages, logs and headers use.
