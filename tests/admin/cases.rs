@@ -345,9 +345,11 @@ async fn a_key_that_two_rules_have_is_acknowledged_and_closed_in_both() {
     let told = desk.run(&["cases", "close", "C1", "--rule", "stuck", "--note", "live"]).await.good();
     assert!(told.starts_with("ana closes case `C1` of rule `stuck`") && told.lines().count() == 1, "{told}");
     eventually("closed", async || (cases(&desk, "").await == ["fraud/C1", "stuck/C2"]).then_some(())).await;
-    desk.planned().await;
-    let why = desk.app.json("/api/v1/events/evt_2").await["rules"].to_string();
-    assert!(why.contains("case `C1` closed by ana (live)"), "{why}");
+    eventually("told at its event", async || {
+        let why = desk.app.json("/api/v1/events/evt_2").await["rules"].to_string();
+        why.contains("case `C1` closed by ana (live)").then_some(())
+    })
+    .await;
     desk.run(&["cases", "close", "C1"]).await.good_with("of rule `fraud`");
     desk.app.end().await;
 }
