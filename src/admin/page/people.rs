@@ -131,7 +131,7 @@ async fn cases_values(live: &Arc<Live>, headers: &HeaderMap, query: CasesQuery) 
     let wanted = CaseQuery { rule: rule.clone(), ..CaseQuery::default() };
     let mut found = cases::find(live, &wanted, LIMIT_MAX).await?;
     let many = found.len();
-    found.sort_by(|(_, a), (_, b)| rank(a).cmp(&rank(b)));
+    found.sort_by_key(|(_, case)| rank(case));
     found.truncate(SHOWN);
     let rules = live.snapshot.load_full().rules.clone();
     let rows = found.iter().map(|(id, case)| {

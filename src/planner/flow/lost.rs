@@ -95,7 +95,7 @@ fn wanted_by(work: &mut Planning<'_>, lost: &NewDelivery) -> Result<Option<Case>
     let is_of = |case: &Case| case.lanes.get(&lost.destination).map(|shown| &shown.lane) == lost.lane.as_ref();
     match work.case(&names_for(work.rules, &lost.rule), key).filter(is_of) {
         None => Err(format!("case `{key}` has closed")),
-        Some(Case { acked: Some(by), .. }) => Err(format!("{by} took the case")),
+        Some(Case { acked: Some(by), .. }) => Err(format!("{by} acknowledged the case")),
         case => Ok(case),
     }
 }
