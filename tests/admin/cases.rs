@@ -48,7 +48,7 @@ async fn a_case_shows_what_it_is_about_and_what_comes_next() {
     let expected = json!([{
         "id": "fraud/C1", "state": "open", "rule": "fraud", "key": "C1", "event": 1,
         "opened": "2026-01-05T10:00:00Z", "count": 2, "last": "2026-01-05T10:00:00Z",
-        "acked_by": null, "acked_at": null, "note": null, "shadow": false, "destinations": ["ledger"],
+        "acked_by": null, "acked_at": null, "waits_since": "2026-01-05T10:00:00Z", "note": null, "shadow": false, "destinations": ["ledger"],
         "ends": "2026-04-05T10:00:00Z", "orphaned": null,
         "timers": [
             timer("remind", json!(["heads", "ledger"]), "2026-01-05T12:00:00Z"),
@@ -95,7 +95,7 @@ async fn cases_are_filtered_and_paged() {
     );
     assert_eq!(
         desk.app.json("/api/v1/status").await["cases"],
-        json!({"open": 3, "unacknowledged": 2, "waiting": 0, "more": false})
+        json!({"open": 3, "unacknowledged": 2, "waiting": 1, "more": false})
     );
     desk.app.end().await;
 }

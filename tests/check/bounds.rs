@@ -16,7 +16,7 @@ use crate::support::folder::{CONFIG as SERVER, Folder};
 use crate::support::http_peer::HttpPeer;
 
 /// Ten times what is promised of a release build.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(20);
 
 /// A rules file with one rule, and this `when`.
 fn when(condition: &str) -> String {
@@ -107,7 +107,6 @@ fn refused() -> Vec<(&'static str, String, &'static str)> {
         ("1,500 names", format!("names:\n{}", lines(1_500, |nth| format!("  n{nth}: $.a.b{nth}"))), "too-many"),
         ("3,000 rules with two mistakes", rules(3_000, |_| "evnts: a".into()), "unknown-key"),
         ("4,000 filters that are none", text(&"{{ title|xx }} ".repeat(4_000)), "unknown-filter"),
-        ("4,000 values that no event has", text(&"{{ data.x }} ".repeat(4_000)), "undefined"),
         (
             "a list that is put into itself",
             text("{% set ns = namespace(a=[1]) %}{% for i in range(90000) %}{% set ns.a = [ns.a] %}{% endfor %}"),
@@ -130,6 +129,7 @@ fn costly() -> Vec<(&'static str, String)> {
 /// Files that are right, and of which there is a lot to check.
 fn wide() -> Vec<(&'static str, String)> {
     vec![
+        ("4,000 values that no event has", text(&"{{ data.x }} ".repeat(4_000))),
         ("3,000 rules of the same words", rules(3_000, |nth| format!("events: a.b{nth}"))),
         ("2,000 globs that are alike", rules(2_000, |nth| format!("events: [\"*a*b*c*{nth}\", \"!*d*e*\"]"))),
         ("4,000 conditions in one", when(&format!("{{any: [{}]}}", vec!["{$.data.x: 1}"; 4_000].join(", ")))),

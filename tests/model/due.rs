@@ -4,9 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::reference::Event;
 use super::reference::{
-    Case, Collected, Due, HELD_BACK_KEPT, Held, Hold, How, Occasion, Reference, Said, Slot, Timer, Window,
+    Case, Collected, HELD_BACK_KEPT, Held, Hold, How, Occasion, Reference, Said, Slot, Timer, Window,
 };
 use super::spec::{Action, Ms, Spec};
+
+/// What comes due.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Due {
+    Act { at: (String, String), nth: i64, action: String, event: i64 },
+    Closing { line: String, nth: i64 },
+    End { at: (String, String), nth: i64 },
+    Rearm { at: (String, String), nth: i64 },
+    Forget((String, String)),
+    Digest(Slot),
+    Hold((String, Ms)),
+    Missing(String),
+    Mute(String),
+    Throttle((String, String, String)),
+}
 
 /// Starts an action's timer in a case, or moves it where its date or its words have changed. `kept` is the date that is
 /// known already, where the event's own doesn't count.
@@ -16,7 +31,7 @@ pub(super) fn schedule(case: &mut Case, action: &Action, event: &Event, kept: Op
     let first = match (action.before, date) {
         (Some(before), Some(date)) => date - before,
         (Some(_), None) => return,
-        (None, _) => case.opened + action.after.or(action.repeat).unwrap_or_default(),
+        (None, _) => case.told + action.after.or(action.repeat).unwrap_or_default(),
     };
     if case.acked && action.before.is_none() {
         return;
@@ -197,7 +212,7 @@ impl Reference {
         to: &str,
         (rest, due, limit): (bool, Ms, usize),
         (suppressed, of): (u64, Option<(String, i64)>),
-    ) {
+    ) -> Ms {
         let slot = (spec.line.to_owned(), action.name.to_owned(), event.key.clone(), to.to_owned(), rest);
         let fresh = Collected { due, events: Vec::new(), more: 0, suppressed: 0, reminders: BTreeMap::new() };
         let collected = self.digests.entry(slot).or_insert(fresh);
@@ -216,6 +231,7 @@ impl Reference {
             collected.more += 1;
         }
         collected.suppressed += suppressed;
+        collected.due
     }
 
     fn tell_digest(&mut self, specs: &[Spec], now: Ms, slot: &Slot) {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::due::{is_unheard, schedule, schedule_end, was_told};
+use super::due::{Due, is_unheard, schedule, schedule_end, was_told};
 use super::spec::{Action, DAY, Hours, Ms, Spec};
 
 /// What stands at one place of the inbox.
@@ -91,7 +91,8 @@ pub(super) struct Case {
     pub(super) key: String,
     pub(super) nth: i64,
     pub(super) opening: Event,
-    pub(super) opened: Ms,
+    /// When people could first be told of its opening; that, if it told nobody.
+    pub(super) told: Ms,
     pub(super) newest: Ms,
     pub(super) last: Ms,
     pub(super) count: u64,
@@ -167,21 +168,6 @@ pub(super) struct Awaited {
     pub(super) since: Ms,
     pub(super) told: bool,
     pub(super) due: Option<Ms>,
-}
-
-/// What comes due.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Due {
-    Act { at: (String, String), nth: i64, action: String, event: i64 },
-    Closing { line: String, nth: i64 },
-    End { at: (String, String), nth: i64 },
-    Rearm { at: (String, String), nth: i64 },
-    Forget((String, String)),
-    Digest(Slot),
-    Hold((String, Ms)),
-    Missing(String),
-    Mute(String),
-    Throttle((String, String, String)),
 }
 
 /// A digest: of which rule and action, for which key and destination, and whether it is a throttle's rest.
@@ -373,7 +359,7 @@ impl Reference {
                 key: at.1.clone(),
                 nth: event.seq,
                 opening: event.clone(),
-                opened: now,
+                told: now,
                 newest: event.created,
                 last: now,
                 count: 1,
@@ -386,12 +372,16 @@ impl Reference {
                 summed: BTreeSet::new(),
             },
         };
-        for action in spec.actions.iter().filter(|action| opened || !action.once) {
-            if !action.is_timed() {
-                self.announce(spec, action, event, Occasion::Match, Some(&mut case), now);
-            }
-            schedule(&mut case, action, event, None, now);
+        let acts = || spec.actions.iter().filter(|action| opened || !action.once);
+        let mut told = None::<Ms>;
+        for action in acts().filter(|action| !action.is_timed()) {
+            let first = self.announce(spec, action, event, Occasion::Match, Some(&mut case), now);
+            told = told.into_iter().chain(first).min();
         }
+        if opened {
+            case.told = told.unwrap_or(now);
+        }
+        acts().for_each(|action| schedule(&mut case, action, event, None, now));
         schedule_end(&mut case, spec);
         self.cases.insert(at, case);
     }
@@ -485,7 +475,7 @@ impl Reference {
         })
     }
 
-    /// Mute, throttle, digest, hours; then it is said.
+    /// Mute, throttle, digest, hours; then it is said. Gives when people are told first, if any are.
     pub(super) fn announce(
         &mut self,
         spec: &Spec,
@@ -494,7 +484,7 @@ impl Reference {
         occasion: Occasion,
         mut case: Option<&mut Case>,
         now: Ms,
-    ) {
+    ) -> Option<Ms> {
         let heard_at = if occasion == Occasion::Match { event.received } else { now };
         let knows =
             |to: &str| occasion != Occasion::Close || case.as_ref().is_none_or(|case| !is_unheard(spec, case, to));
@@ -502,15 +492,21 @@ impl Reference {
         let audible = |to: &&str| (ends(to) || !self.is_muted(spec.line, to, heard_at)) && knows(to);
         let to: Vec<&str> = action.to.iter().copied().filter(audible).collect();
         if to.is_empty() {
-            return;
+            return None;
         }
+        let mut told = None::<Ms>;
         let reminded =
             case.as_ref().filter(|_| occasion == Occasion::Reminder).map(|case| (case.key.clone(), case.nth));
-        let Some(suppressed) = self.admit(spec, action, event, &to, (now, &reminded)) else { return };
+        let suppressed = match self.admit(spec, action, event, &to, (now, &reminded)) {
+            Ok(suppressed) => suppressed,
+            Err(rest) => return rest,
+        };
         for to in to {
             if let Some(digest) = action.digest {
                 let of = reminded.clone();
-                self.collect(spec, action, event, to, (false, now + digest.every, digest.limit), (suppressed, of));
+                let due =
+                    self.collect(spec, action, event, to, (false, now + digest.every, digest.limit), (suppressed, of));
+                told = told.into_iter().chain([due]).min();
                 continue;
             }
             let said = Said {
@@ -523,10 +519,13 @@ impl Reference {
                 suppressed,
                 count: case.as_ref().map_or(0, |case| case.count),
             };
-            self.deliver(action.hours, said, occasion, case.as_deref_mut(), now);
+            let goes = self.deliver(action.hours, said, occasion, case.as_deref_mut(), now);
+            told = told.into_iter().chain(goes).min();
         }
+        told
     }
 
+    /// How many were held back before this one, which may go; else when the digest of the rest goes, if there is one.
     fn admit(
         &mut self,
         spec: &Spec,
@@ -534,8 +533,8 @@ impl Reference {
         event: &Event,
         to: &[&str],
         (now, of): (Ms, &Option<(String, i64)>),
-    ) -> Option<u64> {
-        let Some(throttle) = action.throttle else { return Some(0) };
+    ) -> Result<u64, Option<Ms>> {
+        let Some(throttle) = action.throttle else { return Ok(0) };
         let at = (spec.line.to_owned(), action.name.to_owned(), event.key.clone());
         let fresh = Window { look: now + throttle.every, ..Window::default() };
         let window = self.windows.entry(at).or_insert(fresh);
@@ -543,18 +542,20 @@ impl Reference {
         window.acted.retain(|acted| acted + throttle.every > now);
         if window.acted.len() < throttle.max {
             window.let_through(now);
-            return Some(std::mem::take(&mut window.held_back));
+            return Ok(std::mem::take(&mut window.held_back));
         }
+        let mut rest = None;
         if throttle.rest_digest {
             let frees = window.acted[window.acted.len() - throttle.max] + throttle.every;
             let limit = action.digest.map_or(50, |digest| digest.limit);
             for to in to {
-                self.collect(spec, action, event, to, (true, frees, limit), (0, of.clone()));
+                let due = self.collect(spec, action, event, to, (true, frees, limit), (0, of.clone()));
+                rest = rest.into_iter().chain([due]).min();
             }
         } else {
             window.held_back += 1;
         }
-        None
+        Err(rest)
     }
 
     pub(super) fn deliver(
@@ -564,14 +565,18 @@ impl Reference {
         occasion: Occasion,
         case: Option<&mut Case>,
         now: Ms,
-    ) {
+    ) -> Option<Ms> {
         let ends = occasion == Occasion::Close && case.as_ref().is_some_and(|case| was_told(case, &said.to));
         match hours.filter(|_| !ends).and_then(|hours| Some((hours, hours.closed_until(now)?))) {
-            None => self.say(said, occasion, case),
-            Some((hours, _)) if hours.drop => {}
+            None => {
+                self.say(said, occasion, case);
+                Some(now)
+            }
+            Some((hours, _)) if hours.drop => None,
             Some((_, opens)) => {
                 let case = case.filter(|_| occasion != Occasion::Close).map(|case| (case.key.clone(), case.nth));
                 self.hold(Held { said, case, reminder: occasion == Occasion::Reminder }, opens);
+                Some(opens)
             }
         }
     }

@@ -202,7 +202,7 @@ pub(crate) fn problem(source: &Source, error: &Error) -> Problem {
 pub(crate) fn is_certain(error: &Error) -> bool {
     let says = |what: &str| error.detail().is_some_and(|detail| detail.contains(what));
     // Both are told with the kind that values that don't fit have, too.
-    if says("there is no time zone") || says("recursion limit exceeded") {
+    if says("there is no time zone") || says("recursion limit exceeded") || says("takes at most") {
         return true;
     }
     matches!(
