@@ -498,8 +498,9 @@ impl Reference {
         let reminded =
             case.as_ref().filter(|_| occasion == Occasion::Reminder).map(|case| (case.key.clone(), case.nth));
         let suppressed = match self.admit(spec, action, event, &to, (now, &reminded)) {
-            Ok(suppressed) => suppressed,
-            Err(rest) => return rest,
+            Some(suppressed) => suppressed,
+            // What a throttle held back tells nobody now.
+            None => return None,
         };
         for to in to {
             if let Some(digest) = action.digest {
@@ -525,7 +526,7 @@ impl Reference {
         told
     }
 
-    /// How many were held back before this one, which may go; else when the digest of the rest goes, if there is one.
+    /// How many were held back before this one, if it may go.
     fn admit(
         &mut self,
         spec: &Spec,
@@ -533,8 +534,8 @@ impl Reference {
         event: &Event,
         to: &[&str],
         (now, of): (Ms, &Option<(String, i64)>),
-    ) -> Result<u64, Option<Ms>> {
-        let Some(throttle) = action.throttle else { return Ok(0) };
+    ) -> Option<u64> {
+        let Some(throttle) = action.throttle else { return Some(0) };
         let at = (spec.line.to_owned(), action.name.to_owned(), event.key.clone());
         let fresh = Window { look: now + throttle.every, ..Window::default() };
         let window = self.windows.entry(at).or_insert(fresh);
@@ -542,20 +543,18 @@ impl Reference {
         window.acted.retain(|acted| acted + throttle.every > now);
         if window.acted.len() < throttle.max {
             window.let_through(now);
-            return Ok(std::mem::take(&mut window.held_back));
+            return Some(std::mem::take(&mut window.held_back));
         }
-        let mut rest = None;
         if throttle.rest_digest {
             let frees = window.acted[window.acted.len() - throttle.max] + throttle.every;
             let limit = action.digest.map_or(50, |digest| digest.limit);
             for to in to {
-                let due = self.collect(spec, action, event, to, (true, frees, limit), (0, of.clone()));
-                rest = rest.into_iter().chain([due]).min();
+                self.collect(spec, action, event, to, (true, frees, limit), (0, of.clone()));
             }
         } else {
             window.held_back += 1;
         }
-        Err(rest)
+        None
     }
 
     pub(super) fn deliver(
