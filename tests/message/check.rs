@@ -214,7 +214,7 @@ fn a_rules_text_is_checked_at_its_place_in_the_rules_file() {
         (1, 1)
     );
     let block = "x:\n  - text: |\n      one\n      **{{ data.titel }}**\nend: 1";
-    assert_eq!(check(block, "one\n**{{ data.titel }}**\n"), format!("rules/a.yaml:4:12: error: {undefined}\n"));
+    assert_eq!(check(block, "one\n**{{ data.titel }}**\n"), format!("rules/a.yaml:4:12: warning: {undefined}\n"));
     assert_eq!(check("- text: '{{ data.title'", "{{ data.title").lines().count(), 1);
     assert!(check("- text: '[x](ftp://y)'", "[x](ftp://y)").contains("the link is dropped"));
     assert_eq!(check("- text: '{% include \"_p\" %}'", "{% include \"_p\" %}"), "");

@@ -497,11 +497,8 @@ impl Reference {
         let mut told = None::<Ms>;
         let reminded =
             case.as_ref().filter(|_| occasion == Occasion::Reminder).map(|case| (case.key.clone(), case.nth));
-        let suppressed = match self.admit(spec, action, event, &to, (now, &reminded)) {
-            Some(suppressed) => suppressed,
-            // What a throttle held back tells nobody now.
-            None => return None,
-        };
+        // What a throttle held back tells nobody now.
+        let suppressed = self.admit(spec, action, event, &to, (now, &reminded))?;
         for to in to {
             if let Some(digest) = action.digest {
                 let of = reminded.clone();
