@@ -522,7 +522,9 @@ impl Ledger {
                 }
                 _ => wrong.push(format!("{id} never came to an end: {:?}", record.planned)),
             }
-            if record.called_off && state != State::Cancelled {
+            // What was given up untried, since its destination was down, can't be called off any more.
+            let given_up = state == State::Dead && record.tried.is_empty();
+            if record.called_off && state != State::Cancelled && !given_up {
                 wrong.push(format!("{id} was called off, and is {state:?}"));
             }
             wrong.extend(self.no_fallback(id, record, state));
