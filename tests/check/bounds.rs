@@ -16,7 +16,7 @@ use crate::support::folder::{CONFIG as SERVER, Folder};
 use crate::support::http_peer::HttpPeer;
 
 /// Ten times what is promised of a release build.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(10);
 
 /// A rules file with one rule, and this `when`.
 fn when(condition: &str) -> String {
