@@ -103,7 +103,7 @@ fn the_cookbook_has_a_rule_a_test_and_a_page_for_every_wish() {
             format!("```yaml all of {FOLDER}/rules/{name}.yaml\n"),
             format!("```yaml all of {FOLDER}/rules/{name}.test.yaml\n"),
             "\n## What people see\n".to_owned(),
-            "\n## Take care\n".to_owned(),
+            "\n## Pitfalls\n".to_owned(),
         ] {
             assert!(text.contains(&shown), "{name}.md lacks `{}`", shown.trim());
         }
