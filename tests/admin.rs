@@ -3,6 +3,7 @@
 mod api;
 mod audit;
 mod backtest;
+mod browser;
 mod cases;
 mod clockwork;
 mod desk;

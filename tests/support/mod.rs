@@ -2,6 +2,7 @@
 // A receiver offers all that any test may want of it.
 #![allow(dead_code)]
 
+pub mod browser;
 pub mod by_hand;
 pub mod discord_peer;
 pub mod app;
