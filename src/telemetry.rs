@@ -171,24 +171,24 @@ impl Telemetry {
             beating: AtomicBool::new(true),
             registry: Registry::default(),
         };
-        registry.register("events", "Events with a right signature", telemetry.events.clone());
-        registry.register("refused", "Requests that were refused, by reason", telemetry.refused.clone());
-        registry.register("rules", "What rules did about events", telemetry.rules.clone());
+        registry.register("events", "Events with a valid signature", telemetry.events.clone());
+        registry.register("refused", "Refused requests, by reason", telemetry.refused.clone());
+        registry.register("rules", "Decisions of rules about events", telemetry.rules.clone());
         registry.register("deliveries_planned", "Deliveries planned", telemetry.planned.clone());
         registry.register("attempts", "Attempts by outcome", telemetry.attempts.clone());
-        registry.register("deliveries_finished", "Deliveries that became final", telemetry.finished.clone());
-        registry.register("attempt_seconds", "How long attempts took", telemetry.seconds.clone());
+        registry.register("deliveries_finished", "Finished deliveries", telemetry.finished.clone());
+        registry.register("attempt_seconds", "Duration of attempts", telemetry.seconds.clone());
         registry.register("template_failures", "Messages that fell back to the default", telemetry.renderings.clone());
-        registry.register("template_undefined", "Values a template asked for in vain", telemetry.undefined.clone());
+        registry.register("template_undefined", "Missing values that a template used", telemetry.undefined.clone());
         registry.register("reloads", "Reloads by result", telemetry.reloads.clone());
         registry.register(
             "rules_stale",
             "1 while files on disk are broken and older rules stay in force",
             telemetry.stale.clone(),
         );
-        registry.register("store_errors", "What the store could not do", telemetry.store_errors.clone());
+        registry.register("store_errors", "Failed operations of the store", telemetry.store_errors.clone());
         registry.register("events_parked", "Events that planning could not handle", telemetry.parked.clone());
-        registry.register("inbox_head", "The newest place of the inbox", telemetry.head.clone());
+        registry.register("inbox_head", "The newest position of the inbox", telemetry.head.clone());
         registry.register("inbox_lag", "Inbox entries not planned yet", telemetry.lag.clone());
         registry.register("deliveries", "Deliveries by state", telemetry.deliveries.clone());
         registry.register(
@@ -206,20 +206,20 @@ impl Telemetry {
         registry.register("loaded_timestamp_seconds", "When the rules in force were loaded", telemetry.loaded.clone());
         registry.register(
             "absence_seconds",
-            "How long nobody was there before this process, where that was longer than the sender's retries last",
+            "The downtime before this process, if longer than the sender's retries last",
             telemetry.absence.clone(),
         );
         registry.register("heartbeats", "Calls of the heartbeat's URL, by result", telemetry.heartbeats.clone());
-        registry.register("task_ends", "Main tasks that ended by themselves", telemetry.task_ends.clone());
+        registry.register("task_ends", "Main tasks that ended unexpectedly", telemetry.task_ends.clone());
         registry.register(
             "stalled",
-            "1 while planning or dispatching has made no step for a minute though something is due",
+            "1 while work is due and planning or dispatching has made no step for a minute",
             telemetry.stalled.clone(),
         );
         registry.register("log_lines_dropped", "Log lines that could not be written", log_dropped);
         registry.register(
             "tls_certificate_expires_timestamp_seconds",
-            "Until when the certificate in force is good",
+            "When the certificate in force expires",
             telemetry.certificate.clone(),
         );
         telemetry.registry = registry;
@@ -238,7 +238,7 @@ impl Telemetry {
     pub fn received(&self, source: &str, event: &EventId, kind: &str, outcome: &'static str) {
         self.events.get_or_create(&SourceLabels { source: source.to_owned(), outcome }).inc();
         match outcome {
-            "conflict" => warn!(source, %event, "a known id came with another body; kept, not acted on"),
+            "conflict" => warn!(source, %event, "a known id came with another body; kept, but no rule acts on it"),
             _ => debug!(source, %event, "type" = kind, outcome, "received"),
         }
     }
@@ -264,8 +264,8 @@ impl Telemetry {
     pub fn stalled(&self, step: &'static str, why: Option<&str>) {
         let was = self.stalled.get_or_create(&StepLabels { step }).set(i64::from(why.is_some())) == 1;
         match why {
-            Some(why) if !was => error!(step, why, "nothing moves any more"),
-            None if was => info!(step, "it moves again"),
+            Some(why) if !was => error!(step, why, "stalled: due work makes no progress"),
+            None if was => info!(step, "work makes progress again"),
             _ => {}
         }
     }
@@ -331,11 +331,11 @@ impl Telemetry {
         let labels = MessageLabels { message: message.to_owned() };
         if let Some(problem) = problem {
             self.renderings.get_or_create(&labels).inc();
-            error!(template = message, problem, "a template failed; the default message goes instead");
+            error!(template = message, problem, "a template failed; the default message is sent instead");
         }
         if undefined > 0 {
             self.undefined.get_or_create(&labels).inc_by(u64::from(undefined));
-            warn!(template = message, undefined, "a template asked for what the event does not have");
+            warn!(template = message, undefined, "a template used a value that the event does not have");
         }
     }
 
@@ -349,26 +349,26 @@ impl Telemetry {
 
     /// Files ask for something that only a restart gives.
     pub fn needs_restart(&self, keys: &[&str]) {
-        warn!(keys = keys.join(", "), "changed, and in force only after a restart");
+        warn!(keys = keys.join(", "), "changed; in force only after a restart");
     }
 
     /// New rules no longer speak of an open case, or have no more what it waits for.
     pub fn orphaned(&self, rule: &str, key: &str, actions: &[String]) {
-        warn!(rule, key, actions = actions.join(", "), "an open case is left behind by the new rules");
+        warn!(rule, key, actions = actions.join(", "), "the new rules orphan an open case");
     }
 
     /// Files are broken at the start: events are received and kept, and planned when the rules are right.
     pub fn start_failed(&self, errors: usize, report: &str) {
         self.reloads.get_or_create(&ResultLabels { result: "failed" }).inc();
         self.stale.set(1);
-        error!(errors, "no rules are in force: events are kept, and planned once these are right\n{report}");
+        error!(errors, "no rules are in force: events are kept, and planned when the files are correct\n{report}");
     }
 
     /// Files are broken; what was in force stays. `report` is every problem in full.
     pub fn reload_failed(&self, errors: usize, report: &str) {
         self.reloads.get_or_create(&ResultLabels { result: "failed" }).inc();
         self.stale.set(1);
-        error!(errors, "reload refused; what was in force stays\n{report}");
+        error!(errors, "reload refused; the old rules stay in force\n{report}");
     }
 
     /// Nobody was there to take events in, for longer than the sender goes on sending again.
@@ -376,7 +376,7 @@ impl Telemetry {
         self.absence.set(until.duration_since(from).as_secs());
         warn!(
             %from, %until, length,
-            "nobody was there to receive, for longer than the sender goes on sending again: have it send again what failed"
+            "no process received events for longer than the sender retries: ask the sender to resend what failed"
         );
     }
 

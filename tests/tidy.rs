@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+pub mod words;
+
 /// The most lines of a source file.
 const LINES_MAX: usize = 600;
 

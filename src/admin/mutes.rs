@@ -171,7 +171,7 @@ fn until(asked: &Map<String, Value>, span: &Value, now: Timestamp) -> Result<Tim
         return Err(Refused::Bad("`for` and `until` say the same in two ways: one of them is enough".into()));
     }
     let span = span.as_str().and_then(span_of_time).filter(|span| span.is_positive());
-    let span = span.ok_or_else(|| Refused::Bad("`for` is a span of time, such as `30m`, `2h` or `1h30m`".into()))?;
+    let span = span.ok_or_else(|| Refused::Bad("`for` is a time span, such as `30m`, `2h` or `1h30m`".into()))?;
     Ok(plus(now, span))
 }
 

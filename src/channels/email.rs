@@ -55,30 +55,25 @@ helo: fanfare.label.example
     keys: &[
         KeyDoc {
             name: "smtp",
-            doc: "The mail server: `smtps://user:password@host`, or `smtp://…` for STARTTLS, which is demanded unless \
-                  `?tls=none` (for a server on the same host) or `?tls=opportunistic` is added, which takes TLS where it is \
-                  offered and, unless there is a password, any certificate",
+            doc: "The mail server: `smtps://user:password@host`, or `smtp://…`, which requires STARTTLS. `?tls=none` sends \
+                  without TLS, for a server on the same host. `?tls=opportunistic` uses TLS if the server offers it and, \
+                  without a password, accepts any certificate",
             takes: Takes::Text,
             required: true,
         },
-        KeyDoc { name: "from", doc: "Who sends: an address, or `Name <address>`", takes: Takes::Text, required: true },
+        KeyDoc { name: "from", doc: "The sender: an address, or `Name <address>`", takes: Takes::Text, required: true },
         KeyDoc {
             name: "to",
-            doc: "Whom to: an address or a list of them; may be a choice",
+            doc: "The recipients: an address or a list; may be a choice",
             takes: Takes::Texts,
             required: true,
         },
-        KeyDoc {
-            name: "cc",
-            doc: "Who gets a copy: an address or a list of them",
-            takes: Takes::List,
-            required: false,
-        },
-        KeyDoc { name: "reply_to", doc: "Where answers go", takes: Takes::Text, required: false },
+        KeyDoc { name: "cc", doc: "Recipients of a copy: an address or a list", takes: Takes::List, required: false },
+        KeyDoc { name: "reply_to", doc: "The address for replies", takes: Takes::Text, required: false },
         KeyDoc {
             name: "helo",
-            doc: "The name that the mail server is greeted by; default: this host's full name, else the domain of `from`, \
-                  else this host's address",
+            doc: "The name in the greeting to the mail server; by default this host's full name, or the domain of `from`, \
+                  or this host's address",
             takes: Takes::Text,
             required: false,
         },

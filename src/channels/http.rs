@@ -64,7 +64,7 @@ sign: {secret: whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz}
     keys: &[
         KeyDoc {
             name: "url",
-            doc: "Where to; path and query may hold `{{ … }}`, each value percent-encoded; may be a choice",
+            doc: "The URL; path and query may contain `{{ … }}`, each value percent-encoded; may be a choice",
             takes: Takes::Choice,
             required: true,
         },
@@ -76,14 +76,14 @@ sign: {secret: whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz}
         },
         KeyDoc {
             name: "headers",
-            doc: "Further headers, by name; their values may be secrets",
+            doc: "Additional headers, by name; their values may be secrets",
             takes: Takes::Headers,
             required: false,
         },
         KeyDoc {
             name: "sign",
-            doc: "`{secret: whsec_…}`: signs each attempt as Standard Webhooks do; several secrets, while they are \
-                  changed, give several signatures",
+            doc: "`{secret: whsec_…}`: signs each attempt as Standard Webhooks do; several secrets, during a \
+                  rotation, give several signatures",
             takes: Takes::Sign,
             required: false,
         },

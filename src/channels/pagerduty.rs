@@ -55,7 +55,7 @@ url: https://events.eu.pagerduty.com/v2/enqueue
         },
         KeyDoc {
             name: "url",
-            doc: "Another endpoint; that of the EU region is `https://events.eu.pagerduty.com/v2/enqueue`",
+            doc: "Another endpoint; for the EU region `https://events.eu.pagerduty.com/v2/enqueue`",
             takes: Takes::Text,
             required: false,
         },

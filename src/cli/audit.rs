@@ -13,10 +13,10 @@ use crate::cli::{Format, Outcome, runtime, term};
 pub(crate) struct Audit {
     #[command(flatten)]
     server: Server,
-    /// At most so many
+    /// The maximum number of entries
     #[arg(long, default_value_t = 50)]
     limit: usize,
-    /// How it is printed
+    /// The output format
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }

@@ -40,22 +40,22 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Backtest {
     #[command(flatten)]
     server: Server,
-    /// Events received at this time or later, or within so long; 30d, unless they come from a file
+    /// Events received since this time, or within a time span; 30d by default, unless they come from a file
     #[arg(long, value_name = "TIME", value_parser = term::moment)]
     since: Option<term::Moment>,
-    /// Events received before this time, or longer ago
+    /// Events received before this time, or longer ago than a time span
     #[arg(long, value_name = "TIME", value_parser = term::moment)]
     until: Option<term::Moment>,
-    /// A file that `events export` wrote, in place of a running server; `-` is standard input
+    /// A file that `events export` wrote, instead of a running server; `-` is standard input
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
-    /// Only this rule; may stand several times
+    /// Only this rule; repeatable
     #[arg(long, value_name = "RULE")]
     rule: Vec<String>,
-    /// List at most so many messages
+    /// The maximum number of messages listed
     #[arg(long, default_value_t = 20, value_name = "N")]
     show: usize,
-    /// How it is printed
+    /// The output format
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }

@@ -12,7 +12,7 @@ use crate::store;
 /// The copy is a store by itself: to go back to it, put it where `store:` says, while nothing runs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Backup {
-    /// The copy: a file that isn't there yet; it bears this name once it is whole
+    /// The copy, a new file; it gets this name when it is complete
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }

@@ -12,12 +12,12 @@ use crate::cli::term::Moment;
 use crate::cli::who::Who;
 use crate::cli::{Format, Outcome, deliveries, runtime, term};
 
-/// Speaks to the admin API of a running server.
+/// Uses the admin API of a running server.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Cases {
     #[command(flatten)]
     server: Server,
-    /// How it is printed
+    /// The output format
     #[arg(long, value_enum, default_value = "text", global = true)]
     format: Format,
     #[command(subcommand)]
@@ -26,35 +26,35 @@ pub(crate) struct Cases {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// The open cases: who acknowledged them, and what comes next
+    /// List the open cases: who acknowledged them, and what comes next
     List {
-        /// Only of this rule
+        /// Only cases of this rule
         #[arg(long)]
         rule: Option<String>,
-        /// Only with this key
+        /// Only cases with this key
         #[arg(long)]
         key: Option<String>,
-        /// Only those that somebody acknowledged; `--acked=false`: only those that nobody did
+        /// Only acknowledged cases; `--acked=false`: only those that nobody acknowledged
         #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
         acked: Option<bool>,
-        /// Only those opened at this time or later, or within so long, such as `2h`
+        /// Only cases opened since this time, or within a time span such as `2h`
         #[arg(long, value_name = "TIME", value_parser = term::moment)]
         since: Option<Moment>,
-        /// Only those opened before this time, or longer ago
+        /// Only cases opened before this time, or longer ago than a time span
         #[arg(long, value_name = "TIME", value_parser = term::moment)]
         until: Option<Moment>,
-        /// At most so many
+        /// The maximum number of entries
         #[arg(long, default_value_t = 50)]
         limit: usize,
     },
-    /// One case: its facts, what comes next, what was sent where
+    /// Show one case: its facts, what comes next, what was sent where
     Show {
-        /// Its id, or its key where no other open case has it
+        /// Its id, or its key if no other open case has it
         case: String,
     },
     /// Acknowledge cases: their reminders stop, they stay open
     Ack(Named),
-    /// Close cases by hand: nothing more comes of them
+    /// Close cases by hand: they send nothing more
     Close(Named),
     #[command(hide = true)]
     Take {
@@ -70,7 +70,7 @@ struct Named {
     /// Only the case of this rule
     #[arg(long)]
     rule: Option<String>,
-    /// A note for those who look later
+    /// A note for others
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
     #[command(flatten)]

@@ -27,13 +27,13 @@ const EVENTS_MAX: usize = 1_000;
 /// Exits with 1 if there is an error, or with `--strict` a warning.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Check {
-    /// Leave secrets and destinations out: needs no environment, for authors and CI
+    /// Skip secrets and destinations: needs no environment; for authors and CI
     #[arg(long)]
     rules_only: bool,
-    /// Warnings fail too; notes don't
+    /// Fail on warnings too; notes never fail
     #[arg(long)]
     strict: bool,
-    /// How problems are printed
+    /// The output format of problems
     #[arg(long, value_enum, default_value = "text")]
     format: CheckFormat,
 }

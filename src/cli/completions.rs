@@ -5,7 +5,7 @@ use crate::cli::{Outcome, command};
 /// Prints the script; put it where your shell looks for completions.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Completions {
-    /// Which shell
+    /// The shell
     shell: clap_complete::Shell,
 }
 

@@ -12,12 +12,12 @@ use crate::cli::term::Moment;
 use crate::cli::who::Who;
 use crate::cli::{Format, Outcome, runtime, term};
 
-/// Speaks to the admin API of a running server.
+/// Uses the admin API of a running server.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Deliveries {
     #[command(flatten)]
     server: Server,
-    /// How it is printed
+    /// The output format
     #[arg(long, value_enum, default_value = "text", global = true)]
     format: Format,
     #[command(subcommand)]
@@ -26,29 +26,29 @@ pub(crate) struct Deliveries {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// The newest deliveries
+    /// List the newest deliveries
     List {
         #[command(flatten)]
         which: Which,
-        /// At most so many
+        /// The maximum number of entries
         #[arg(long, default_value_t = 50)]
         limit: usize,
     },
-    /// One delivery: its message and every attempt
+    /// Show one delivery: its message and every attempt
     Show {
         /// Its id
         delivery: String,
     },
-    /// Send again now, rendered anew; by what they have in common, the dead ones unless `--state` says otherwise
+    /// Send again now, rendered anew; without ids, the dead ones unless `--state` says otherwise
     Retry(Several),
-    /// Call off what was not sent yet; what is under way goes on
+    /// Cancel what was not sent yet; deliveries in progress continue
     Cancel(Several),
 }
 
 /// Which deliveries. All that is given must hold.
 #[derive(Debug, clap::Args)]
 struct Which {
-    /// In this state: due, sending, retrying, delivered, dead, cancelled; several with commas
+    /// In this state: due, sending, retrying, delivered, dead, cancelled; several separated by commas
     #[arg(long)]
     state: Option<String>,
     /// To this destination
@@ -60,7 +60,7 @@ struct Which {
     /// Of this event
     #[arg(long)]
     event: Option<String>,
-    /// Planned at this time or later, or within so long, such as `2h`
+    /// Planned since this time, or within a time span such as `2h`
     #[arg(long, value_name = "TIME", value_parser = term::moment)]
     since: Option<Moment>,
 }
@@ -73,7 +73,7 @@ struct Several {
     ids: Vec<String>,
     #[command(flatten)]
     which: Which,
-    /// Do it; without this, several are only counted
+    /// Do it; by default, the command only counts several
     #[arg(long)]
     yes: bool,
     #[command(flatten)]

@@ -27,16 +27,16 @@ pub(crate) struct Drill {
     /// The rule
     #[arg(value_name = "RULE")]
     rule: String,
-    /// A sample, a file with a body, `-`, or an own event; by default the first sample that the rule acts on
+    /// A sample, a file with a body, `-`, or an own event; by default the first sample on which the rule acts
     #[arg(long, value_name = "EVENT")]
     event: Option<String>,
-    /// Only to this destination; may stand several times
+    /// Only to this destination; repeatable
     #[arg(long, value_name = "DESTINATION")]
     to: Vec<String>,
-    /// Do it; without this, it is only said where it would go
+    /// Do it; by default, the command only says where it would send
     #[arg(long)]
     yes: bool,
-    /// How it is printed
+    /// The output format
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }

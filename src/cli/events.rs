@@ -22,12 +22,12 @@ const EVENTS: &[&str] = &["api", "v1", "events"];
 /// How often it is asked whether more has come.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 
-/// Speaks to the admin API of a running server.
+/// Uses the admin API of a running server.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Events {
     #[command(flatten)]
     server: Server,
-    /// How it is printed
+    /// The output format
     #[arg(long, value_enum, default_value = "text", global = true)]
     format: Format,
     #[command(subcommand)]
@@ -36,20 +36,20 @@ pub(crate) struct Events {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// The newest events
+    /// List the newest events
     List {
         #[command(flatten)]
         which: Which,
-        /// At most so many
+        /// The maximum number of entries
         #[arg(long, default_value_t = 50)]
         limit: usize,
     },
-    /// One event: its body, what each rule did and why, its deliveries
+    /// Show one event: its body, what each rule did and why, its deliveries
     Show {
-        /// Its id, or its place in the inbox
+        /// Its id, or its position in the inbox
         event: String,
     },
-    /// Print events as they come, until you end it
+    /// Print events as they arrive, until you stop it
     Follow {
         /// Only these types, as a glob
         #[arg(long = "type", value_name = "GLOB")]
@@ -57,25 +57,25 @@ enum Verb {
         /// Only this source
         #[arg(long)]
         source: Option<String>,
-        /// Begin with so many that came before
+        /// Begin with this number of earlier events
         #[arg(long, default_value_t = 10, value_name = "N")]
         last: usize,
     },
-    /// Write events with their bodies as they came, one JSON object a line, oldest first
+    /// Write events with their original bodies, one JSON object per line, oldest first
     Export {
         #[command(flatten)]
         which: Which,
-        /// Where to; standard output, unless given
+        /// The output file; by default standard output
         #[arg(long, short, value_name = "FILE")]
         out: Option<PathBuf>,
-        /// Write a sample of each type into this folder instead, the newest; several where their fields differ
+        /// Write the newest event of each type into this folder as a sample; several if their fields differ
         #[arg(long, value_name = "DIR", conflicts_with = "out")]
         samples: Option<PathBuf>,
-        /// Write over samples that are there
+        /// Overwrite existing samples
         #[arg(long, requires = "samples")]
         force: bool,
     },
-    /// Plan events again with the rules in force; makes only what isn't there, and opens no case
+    /// Plan events again with the rules in force; creates only missing messages, and opens no case
     Replay(Replay),
 }
 
@@ -88,10 +88,10 @@ struct Which {
     /// Only this source
     #[arg(long)]
     source: Option<String>,
-    /// Only those received at this time or later, or within so long, such as `2h`
+    /// Only events received since this time, or within a time span such as `2h`
     #[arg(long, value_name = "TIME", value_parser = term::moment)]
     since: Option<Moment>,
-    /// Only those received before this time, or longer ago
+    /// Only events received before this time, or longer ago than a time span
     #[arg(long, value_name = "TIME", value_parser = term::moment)]
     until: Option<Moment>,
 }
@@ -99,18 +99,18 @@ struct Which {
 /// Some by id, or many by what they have in common.
 #[derive(Debug, clap::Args)]
 struct Replay {
-    /// Their ids, or places in the inbox
+    /// Their ids, or positions in the inbox
     #[arg(value_name = "EVENT")]
     ids: Vec<String>,
     #[command(flatten)]
     which: Which,
-    /// Only for this rule, and without ids only events that it acts on
+    /// Only for this rule; without ids, only events on which it acts
     #[arg(long)]
     rule: Option<String>,
-    /// Make it anew, even what was sent
+    /// Create all messages anew, sent ones included
     #[arg(long)]
     again: bool,
-    /// Do it; without this, several are only counted
+    /// Do it; by default, the command only counts several
     #[arg(long)]
     yes: bool,
     #[command(flatten)]

@@ -22,16 +22,16 @@ pub(crate) struct Explain {
     /// Only this rule
     #[arg(long)]
     rule: Option<String>,
-    /// Only rules that came out so
+    /// Only rules with this result
     #[arg(long, value_enum)]
     only: Option<Only>,
-    /// Show the event too, and what each name selects in it
+    /// Also show the event, and what each name selects in it
     #[arg(long)]
     body: bool,
-    /// The source that it is taken to come from
+    /// The source of the event
     #[arg(long)]
     source: Option<String>,
-    /// How it is printed
+    /// The output format
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }

@@ -48,7 +48,7 @@ const TAKEN: [&str; 3] = ["fanfare.yaml", "rules", "templates"];
 /// read. Overwrites nothing.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Init {
-    /// The folder; made if it isn't there. By default this one if it is empty, else `fanfare` in it
+    /// The folder, created if needed. By default the current one if it is empty, else `fanfare` in it
     #[arg(value_name = "DIR")]
     folder: Option<PathBuf>,
 }

@@ -46,7 +46,7 @@ mod term;
 mod test;
 mod who;
 
-/// The notification router for record labels: verifies webhooks, matches them against rules, tells the right people.
+/// The notification router for record labels: verifies webhooks, matches them against rules, notifies the right people.
 #[derive(Debug, Parser)]
 #[command(name = "fanfare", version, propagate_version = true, disable_help_subcommand = true)]
 struct Arguments {
@@ -59,23 +59,23 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// See it work: a server, local inboxes for every channel, the 16 events, signed
+    /// See it work: a server, local inboxes for every channel, the 16 signed events
     Demo(demo::Demo),
-    /// Begin: a folder of rules with their tests, that passes `check` and `test` as it is
+    /// Create a folder of rules with tests, which passes `check` and `test`
     Init(init::Init),
-    /// Run: receive, plan, dispatch; reload on change
+    /// Run the server: receive, plan, dispatch; reload on change
     Serve(serve::Serve),
-    /// Say everything that is wrong with configuration, rules and templates
+    /// Report all mistakes in configuration, rules and templates
     Check(check::Check),
-    /// Play the tests of the rules
+    /// Run the tests of the rules
     Test(test::Test),
-    /// Say what each rule makes of an event, and why
+    /// Show what each rule does about an event, and why
     Explain(explain::Explain),
-    /// Show what a message would look like in a channel
+    /// Show how a message looks in a channel
     Preview(preview::Preview),
-    /// Try the rules of this folder on events that came: what they would have sent, beside what was sent
+    /// Run this folder's rules on received events, and compare with what was sent
     Backtest(backtest::Backtest),
-    /// Send a marked test message of a rule to its destinations, and say what each answered
+    /// Send a marked test message of a rule to its destinations, and print each answer
     Drill(drill::Drill),
     /// Sign an event as its sender would, and post it
     Send(send::Send),
@@ -85,21 +85,21 @@ enum Command {
     Deliveries(deliveries::Deliveries),
     /// List, show, acknowledge, close open cases of a running server
     Cases(cases::Cases),
-    /// Mute a rule, a destination, types or a condition of a running server for a time
+    /// Mute a rule, a destination, types or a condition on a running server for a time
     Mute(mute::Mute),
-    /// Who acknowledged, closed, muted, retried, cancelled, replayed or reloaded what at a running server
+    /// List who acknowledged, closed, muted, retried, cancelled, replayed or reloaded what on a running server
     Audit(audit::Audit),
-    /// Have a running server read its files again
+    /// Reload the files of a running server
     Reload(reload::Reload),
     /// Print the JSON Schema of rules, tests or the configuration, for editors
     Schema(schema::Schema),
     /// Copy the store while it is in use
     Backup(backup::Backup),
-    /// Look for what is wrong with store, disk, clock, server and destinations
+    /// Find problems of store, disk, clock, server and destinations
     Doctor(doctor::Doctor),
-    /// Print the manual page, or write one for each command
+    /// Print the manual page, or write one per command
     Man(man::Man),
-    /// Print the script that completes commands in your shell
+    /// Print the completion script for your shell
     Completions(completions::Completions),
 }
 
@@ -112,18 +112,18 @@ pub(crate) enum Format {
     Json,
 }
 
-/// What a command came to.
+/// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// All is well.
     Good,
-    /// It did what it was asked, and found something wrong; or it failed, and has said so.
+    /// It found something wrong, or failed and printed why.
     Wrong,
-    /// It could not go on, and is to be started again.
+    /// It could not continue; a supervisor restarts it.
     Ended,
 }
 
-/// The exit code of a process that could not go on: `EX_SOFTWARE` of sysexits.h.
+/// The exit code of a process that could not continue: `EX_SOFTWARE` of sysexits.h.
 const ENDED: u8 = 70;
 
 /// The whole command line, for documentation and completions.

@@ -10,12 +10,12 @@ use crate::cli::events::{cell, print, when};
 use crate::cli::who::Who;
 use crate::cli::{Format, Outcome, runtime, term};
 
-/// Speaks to the admin API of a running server.
+/// Uses the admin API of a running server.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Mute {
     #[command(flatten)]
     server: Server,
-    /// How it is printed
+    /// The output format
     #[arg(long, value_enum, default_value = "text", global = true)]
     format: Format,
     #[command(subcommand)]
@@ -24,13 +24,13 @@ pub(crate) struct Mute {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Mute a rule, a destination, types or a condition; what is given must all hold
+    /// Mute a rule, a destination, types or a condition; all given options must match
     Add(Add),
-    /// What is muted now or will be, those of files too
+    /// List current and future mutes, those in files included
     List,
     /// End a mute before its time
     End {
-        /// Its id, or the start of it
+        /// Its id, or the beginning of it
         mute: String,
         #[command(flatten)]
         who: Who,
@@ -39,28 +39,28 @@ enum Verb {
 
 #[derive(Debug, clap::Args)]
 struct Add {
-    /// What this rule says
+    /// Messages of this rule
     #[arg(long)]
     rule: Option<String>,
-    /// What goes to this destination
+    /// Messages to this destination
     #[arg(long)]
     destination: Option<String>,
-    /// What events of these types lead to; may be given several times
+    /// Messages about events of these types; repeatable
     #[arg(long, value_name = "GLOB")]
     events: Vec<String>,
-    /// What events lead to that this condition accepts, written as under `when:` in a rule
+    /// Messages about events that match this condition, in the syntax of a rule's `when:`
     #[arg(long, value_name = "YAML")]
     when: Option<String>,
-    /// For so long, such as `2h`
+    /// The duration, such as `2h`
     #[arg(long = "for", value_name = "SPAN", conflicts_with = "until")]
     span: Option<String>,
-    /// Until this time, such as `2026-12-24 18:00`, `2026-12-24T18:00:00Z` or `2026-12-27`
+    /// The end, such as `2026-12-24 18:00`, `2026-12-24T18:00:00Z` or `2026-12-27`
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// From this time on; now, unless given
+    /// The start; by default now
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
-    /// Why
+    /// The reason
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     #[command(flatten)]

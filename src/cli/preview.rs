@@ -29,10 +29,10 @@ mod page;
 /// Needs no server and no secrets.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Preview {
-    /// A message, by its file's name; a rule, for what it says without one; or `default`
+    /// A message, by its file's name; a rule, for its text or default message; or `default`
     #[arg(required_unless_present = "all", value_name = "NAME")]
     name: Option<String>,
-    /// A sample, a file with a body, `-`, or an own event; by default the first sample that the rule acts on
+    /// A sample, a file with a body, `-`, or an own event; by default the first sample on which the rule acts
     #[arg(long, value_name = "EVENT")]
     event: Option<String>,
     /// What came before it, in its order: what opened the case, say. May stand several times; for an event that closes a
@@ -42,16 +42,16 @@ pub(crate) struct Preview {
     /// A channel, or a destination of fanfare.yaml
     #[arg(long = "as", value_name = "CHANNEL", required_unless_present = "all")]
     place: Option<String>,
-    /// As this rule says it; by default as the first that would
+    /// As in this rule; by default the first that would send it
     #[arg(long, value_name = "RULE")]
     rule: Option<String>,
-    /// Only the bytes, as they are
+    /// Only the bytes
     #[arg(long, conflicts_with = "all")]
     raw: bool,
-    /// Write a page with every message in every channel
+    /// Write a page that shows every message in every channel
     #[arg(long, conflicts_with_all = ["name", "event", "after", "place", "rule"])]
     all: bool,
-    /// Where the page is written; `-` for standard output
+    /// The output file of the page; `-` for standard output
     #[arg(long, value_name = "FILE", default_value = "preview.html", requires = "all")]
     out: PathBuf,
 }

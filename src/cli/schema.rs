@@ -11,7 +11,7 @@ use crate::{config, rules};
 /// JSON Schema 2020-12. `fanfare init` writes all three, and a line in each file that names its own.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Schema {
-    /// Of which files
+    /// The kind of files
     #[arg(value_enum)]
     of: Of,
 }

@@ -26,28 +26,28 @@ pub(crate) struct Send {
     /// Samples such as `release.live`, files with a body, or `-`
     #[arg(value_name = "TYPE|FILE", required_unless_present_any = ["list", "all"])]
     what: Vec<String>,
-    /// The sixteen types of the sender's page, one after the other
+    /// The sixteen types that JewelMusic documents, one after the other
     #[arg(long, conflicts_with = "what")]
     all: bool,
-    /// Name the samples, and send nothing
+    /// List the samples, and send nothing
     #[arg(long)]
     list: bool,
-    /// The source to speak as
+    /// The source to imitate
     #[arg(long)]
     source: Option<String>,
-    /// Where to post; by default where the configuration listens
+    /// The URL to post to; by default the configured listening address
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// The environment variable that holds the secret; by default the configured one is used
+    /// The environment variable with the secret; by default the configured secret
     #[arg(long, value_name = "NAME")]
     secret_env: Option<String>,
-    /// Which of the sender's signature schemes; by default its first
+    /// The signature scheme; by default the sender's first
     #[arg(long)]
     scheme: Option<String>,
-    /// Without a 2xx, post again after 1 min, 5 min, 30 min and 2 h
+    /// Without a 2xx, retry after 1 min, 5 min, 30 min and 2 h
     #[arg(long)]
     retry: bool,
-    /// The same waits, 600 times shorter
+    /// Make the waits 600 times shorter
     #[arg(long, requires = "retry")]
     fast: bool,
 }

@@ -33,13 +33,13 @@ const LEFT_MAX: Duration = Duration::from_secs(1);
 /// Runs until SIGTERM or SIGINT. SIGHUP reloads.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Serve {
-    /// Plan everything, send nothing: what would go out is counted and shown
+    /// Plan everything, send nothing; count and show what would be sent
     #[arg(long)]
     shadow: bool,
-    /// What to log: `error`, `warn`, `info`, `debug`, or a filter such as `info,fanfare::steps=debug`
+    /// The log level (`error`, `warn`, `info`, `debug`), or a filter such as `info,fanfare::steps=debug`
     #[arg(long, value_name = "FILTER", env = "FANFARE_LOG", default_value = "info")]
     log: String,
-    /// The form of log lines; by default text on a terminal, JSON otherwise
+    /// The format of log lines; by default text on a terminal, JSON otherwise
     #[arg(long, value_enum, value_name = "FORM")]
     log_format: Option<Format>,
 }

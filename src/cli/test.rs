@@ -32,19 +32,19 @@ const EVENT_MAX: u64 = 4 << 20;
 /// Needs no server and no secrets. Exits with 1 if a test fails or can't be read.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Test {
-    /// Test files, or folders with some; by default the rules folder
+    /// Test files or folders; by default the rules folder
     #[arg(value_name = "PATH", value_parser = existing)]
     paths: Vec<PathBuf>,
-    /// Only tests with such a name: `*fraud*`
+    /// Only tests whose name matches: `*fraud*`
     #[arg(long, value_name = "GLOB", value_parser = filter)]
     filter: Option<Filter>,
-    /// How the outcome is printed
+    /// The output format
     #[arg(long, value_enum, default_value = "text")]
     format: TestFormat,
-    /// Say what of rules and templates no test reaches
+    /// List parts of rules and templates that no test covers
     #[arg(long)]
     coverage: bool,
-    /// Test again whenever a file changes
+    /// Repeat the tests whenever a file changes
     #[arg(long)]
     watch: bool,
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 /// Who asks something of a running server.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Who {
-    /// Who you are, for those who look later; by default the user of this machine
+    /// Your name, for the audit list; by default the user of this machine
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
 }

@@ -58,14 +58,17 @@ pub struct Broken {
 /// What every destination may say, whatever its channel: for docs, schema and nearest names.
 pub const DESTINATION_KEYS: &[(&str, &str)] = &[
     ("type", "the kind of channel"),
-    ("retry", "when to try again: {first: 5s, max: 15m, give_up: 24h}"),
-    ("rate", "the most sends on average: 1/s, 30/m"),
-    ("burst", "how many may go at once before the rate is kept"),
-    ("concurrency", "how many sends may be under way at a time"),
-    ("timeout", "one deadline for an attempt: connect, send, answer"),
-    ("hours", "when it may be spoken to"),
-    ("fallback", "where a message goes that can't be delivered: [finance], or {to: [finance], after: 5m}"),
-    ("mentions", "people and groups by the names that rules use"),
+    ("retry", "the retry schedule: {first: 5s, max: 15m, give_up: 24h}"),
+    ("rate", "the maximum average rate: 1/s, 30/m"),
+    ("burst", "the number of messages that may go at once, before `rate` applies"),
+    ("concurrency", "the maximum number of sends in progress"),
+    ("timeout", "the deadline of an attempt: connect, send, answer"),
+    ("hours", "when messages may go to it"),
+    (
+        "fallback",
+        "the destinations of a message that can't be delivered here: [finance], or {to: [finance], after: 5m}",
+    ),
+    ("mentions", "people and groups, by the names that rules use"),
 ];
 
 /// The settings of a folder without `fanfare.yaml`: what `check --rules-only` and the like go by.
@@ -150,7 +153,7 @@ pub fn zone(name: &str, node: &Node, problems: &mut Problems) -> Option<TimeZone
             problems.push(
                 Problem::error("timezone", format!("`{name}` is no time zone"))
                     .at(&node.place)
-                    .hint("use a name of the IANA database, such as `Europe/Berlin` or `UTC`"),
+                    .hint("use an IANA name, such as `Europe/Berlin` or `UTC`"),
             );
             None
         }
@@ -183,7 +186,7 @@ fn meant_address(text: &str) -> String {
             format!("every address of this machine is `0.0.0.0:{port}`, and with IPv6 `:{port}`")
         }
         Some((host, port)) if is_port(port) && host.parse::<Ipv6Addr>().is_ok() => {
-            format!("an IPv6 address stands in brackets: `[{host}]:{port}`")
+            format!("write an IPv6 address in brackets: `[{host}]:{port}`")
         }
         _ if text.parse::<IpAddr>().is_ok() => {
             format!(
@@ -220,7 +223,7 @@ fn admin(node: &Node, settings: &mut Settings, problems: &mut Problems) {
             problems.push(
                 Problem::warning("short-token", "the admin token has fewer than 16 characters")
                     .at(&node.place)
-                    .hint("make one with `openssl rand -hex 32`"),
+                    .hint("create one with `openssl rand -hex 32`"),
             );
         }
         settings.admin_token = Some(Secret::new(token)).filter(|token| !token.is_empty());
@@ -233,7 +236,7 @@ fn admin(node: &Node, settings: &mut Settings, problems: &mut Problems) {
             _ => problems.push(
                 Problem::error("url", format!("`{url}` is no http(s) URL"))
                     .at(&node.place)
-                    .hint("write how people reach the page: `https://fanfare.label.example`"),
+                    .hint("write the URL at which people open the page: `https://fanfare.label.example`"),
             ),
         }
     }
@@ -258,7 +261,9 @@ fn retention(node: &Node, settings: &mut Settings, problems: &mut Problems) {
             settings.retention_dead = settings.retention_dead.max(span);
         }
         None => problems.push(
-            Problem::error("retention", "`retention` is no span of at least a day").at(&node.place).hint("write `30d`"),
+            Problem::error("retention", "`retention` is no time span of at least a day")
+                .at(&node.place)
+                .hint("write `30d`"),
         ),
     }
 }
@@ -289,9 +294,9 @@ fn heartbeat(node: &Node, problems: &mut Problems) -> Option<Heartbeat> {
         let is_url = WebServer::of_url(&url).is_some();
         if !is_url {
             problems.push(
-                Problem::error("wrong-url", "this is no URL that can be called")
+                Problem::error("wrong-url", "this URL can't be called")
                     .at(&node.place)
-                    .hint("write all of what the watching service gave you: `https://host/path`"),
+                    .hint("write the complete URL that the monitoring service gave you: `https://host/path`"),
             );
         }
         is_url.then_some(url)
@@ -301,9 +306,9 @@ fn heartbeat(node: &Node, problems: &mut Problems) -> Option<Heartbeat> {
         match span_of_time(&text).filter(|span| (HEARTBEAT_MIN..=HEARTBEAT_MAX).contains(span)) {
             Some(span) => every = span,
             None => problems.push(
-                Problem::error("wrong-span", format!("`{text}` is no span from 10s to 1h"))
+                Problem::error("wrong-span", format!("`{text}` is no time span from 10s to 1h"))
                     .at(&node.place)
-                    .hint("the default is `1m`; let the watching service wait for two or three of them"),
+                    .hint("the default is `1m`; let the monitoring service wait for two or three of them"),
             ),
         }
     }
@@ -459,7 +464,7 @@ fn rate(text: &str, node: &Node, problems: &mut Problems) -> Option<SignedDurati
         problems.push(
             Problem::error("rate", format!("`{text}` is no rate"))
                 .at(&node.place)
-                .hint("write how many in which time: `1/s`, `30/m`, `100/h`"),
+                .hint("write a number per time: `1/s`, `30/m`, `100/h`"),
         );
     }
     spacing

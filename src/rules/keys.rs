@@ -57,7 +57,7 @@ pub enum Takes {
     CaseKey,
     /// What closes a case.
     Closers,
-    /// A span of time.
+    /// A time span.
     Span,
     /// How often something is said again.
     Repeat,
@@ -121,19 +121,19 @@ impl Takes {
             Takes::Condition => "a condition",
             Takes::CaseKey => "a path or name, or a list",
             Takes::Closers => "one glob or closer, or a list",
-            Takes::Span => "a span of time",
-            Takes::Repeat => "a span of time, at least `1m`",
+            Takes::Span => "a time span",
+            Takes::Repeat => "a time span, at least `1m`",
             Takes::Date => "`SPAN before PATH`, `SPAN after PATH`, or a path",
             Takes::Actions | Takes::Closing => "one action or a list",
             Takes::Hours => "hours",
-            Takes::Max => "a whole number, else 1",
-            Takes::Limit => "a whole number, else 50",
+            Takes::Max => "a whole number, by default 1",
+            Takes::Limit => "a whole number, by default 50",
             Takes::Rest => "`drop` or `digest`",
             Takes::Outside => "`hold` or `drop`",
             Takes::TimeOfDay | Takes::EndOfDay => "a time of day",
             Takes::Days => "days: `mon-fri`, `sat`, or a list",
             Takes::Dates => "one date or a list",
-            Takes::Zone => "a zone",
+            Takes::Zone => "a time zone",
             Takes::Moment => "a time or date",
         }
     }
@@ -156,10 +156,10 @@ const fn key(name: &'static str, takes: Takes, doc: &'static str) -> KeyDoc {
 pub const FILE: MapDoc = MapDoc {
     name: "file",
     keys: &[
-        key("rules", Takes::Rules, "What the team wants"),
-        key("names", Takes::Words, "Words for paths; the first path that selects something counts"),
-        key("lists", Takes::Lists, "Values that `in: WORD` reads"),
-        key("hours", Takes::Windows, "Windows that rules, actions and destinations name"),
+        key("rules", Takes::Rules, "The rules"),
+        key("names", Takes::Words, "Words for paths; the first path that selects something wins"),
+        key("lists", Takes::Lists, "Lists of values for `in: WORD`"),
+        key("hours", Takes::Windows, "Windows that rules, actions and destinations refer to"),
         key("mutes", Takes::Mutes, "Planned silence"),
     ],
 };
@@ -169,23 +169,23 @@ pub const RULE: MapDoc = MapDoc {
     name: "rule",
     keys: &[
         key("name", Takes::Name, "Unique; the rule's state belongs to it"),
-        key("formerly", Takes::Names, "Names that the rule had before: it takes over their state"),
-        key("description", Takes::Text, "For people"),
-        key("enabled", Takes::Truth, "With `false` the rule takes no part"),
-        key("shadow", Takes::Truth, "With `true` it is planned, counted and shown, and nothing is sent"),
-        key("events", Takes::Globs, "Which event types it hears of"),
+        key("formerly", Takes::Names, "Earlier names of the rule; it takes over their state"),
+        key("description", Takes::Text, "A description for people"),
+        key("enabled", Takes::Truth, "`false` switches the rule off"),
+        key("shadow", Takes::Truth, "`true` plans, counts and shows its messages, but sends nothing"),
+        key("events", Takes::Globs, "The event types that it receives"),
         key("source", Takes::Source, "Only events of this source"),
-        key("when", Takes::Condition, "What must hold"),
-        key("if_failed", Takes::IfFailed, "What becomes of an event that `when` can't read, else `skip`"),
+        key("when", Takes::Condition, "The condition that must hold"),
+        key("if_failed", Takes::IfFailed, "What to do if `when` can't read the event; `skip` by default"),
         key("case", Takes::CaseKey, "What an event is about"),
-        key("closed_by", Takes::Closers, "Which events close a case"),
-        key("closes_after", Takes::Span, "When a forgotten case ends"),
-        key("on_close", Takes::Closing, "What is said when a case closes"),
-        key("missing", Takes::Missing, "In place of `events`: opens a case when none came for a time"),
-        key("throttle", Takes::Throttle, "At most so many messages in a time, for actions without their own"),
-        key("digest", Takes::Digest, "Many events in one message, for actions without their own"),
-        key("hours", Takes::Hours, "When people may be told, for actions without their own"),
-        key("actions", Takes::Actions, "Whom to tell what"),
+        key("closed_by", Takes::Closers, "The events that close a case"),
+        key("closes_after", Takes::Span, "Closes a case after this long without an event"),
+        key("on_close", Takes::Closing, "What to send when a case closes"),
+        key("missing", Takes::Missing, "In place of `events`: opens a case if no such event came for a time"),
+        key("throttle", Takes::Throttle, "Limits the messages per time, for actions without their own"),
+        key("digest", Takes::Digest, "Collects events into one message, for actions without their own"),
+        key("hours", Takes::Hours, "When messages may go, for actions without their own"),
+        key("actions", Takes::Actions, "The messages to send"),
     ],
 };
 
@@ -193,30 +193,26 @@ pub const RULE: MapDoc = MapDoc {
 pub const ACTION: MapDoc = MapDoc {
     name: "action",
     keys: &[
-        key("name", Takes::Name, "Names the action, so that it stays itself when its words change"),
-        key("to", Takes::Destinations, "Whom to tell"),
-        key("message", Takes::Message, "A message of the templates folder"),
-        key(
-            "text",
-            Takes::Text,
-            "What to say, in Markdown with templates; without either a message that reads well for any event",
-        ),
-        key("severity", Takes::Severity, "How much it matters"),
+        key("name", Takes::Name, "Identifies the action, so that you can change its other keys"),
+        key("to", Takes::Destinations, "The destinations"),
+        key("message", Takes::Message, "A template of the templates folder"),
+        key("text", Takes::Text, "A short message in Markdown; without `text` and `message`, a default message"),
+        key("severity", Takes::Severity, "The severity; overrides the template's"),
         key("with", Takes::Constants, "Constants for the template"),
-        key("mention", Takes::Names, "Whom to mention, by the names of the destination's `mentions`"),
+        key("mention", Takes::Names, "The people to mention, by the names of the destination's `mentions`"),
         key("when", Takes::Condition, "The action's own condition"),
         key("otherwise", Takes::Truth, "Acts when no action of the rule with a `when` acted"),
-        key("once", Takes::Truth, "Acts at the opening of a case only"),
+        key("once", Takes::Truth, "Acts only when a case opens"),
         key(
             "after",
             Takes::Span,
-            "So long after people could first be told of the opening, while the case is open and nobody acknowledged it",
+            "Sends this long after people could first be notified of the opening, if the case is open and nobody acknowledged it",
         ),
-        key("repeat", Takes::Repeat, "And again every so often"),
-        key("at", Takes::Date, "At a date in the event"),
-        key("throttle", Takes::Throttle, "At most so many messages in a time; overrides the rule's"),
-        key("digest", Takes::Digest, "Many events in one message; overrides the rule's"),
-        key("hours", Takes::Hours, "When people may be told; overrides the rule's and the destination's"),
+        key("repeat", Takes::Repeat, "Repeats at this interval"),
+        key("at", Takes::Date, "Sends at a date in the event"),
+        key("throttle", Takes::Throttle, "Limits the messages per time; overrides the rule's"),
+        key("digest", Takes::Digest, "Collects events into one message; overrides the rule's"),
+        key("hours", Takes::Hours, "When messages may go; overrides the rule's and the destination's"),
     ],
 };
 
@@ -224,9 +220,9 @@ pub const ACTION: MapDoc = MapDoc {
 pub const CLOSER: MapDoc = MapDoc {
     name: "closed_by",
     keys: &[
-        key("events", Takes::Globs, "Which event types close"),
-        key("when", Takes::Condition, "What must hold"),
-        key("case", Takes::CaseKey, "The key in the closing event, where it stands elsewhere"),
+        key("events", Takes::Globs, "The event types that close"),
+        key("when", Takes::Condition, "The condition that must hold"),
+        key("case", Takes::CaseKey, "The key in the closing event, if its path differs"),
     ],
 };
 
@@ -234,9 +230,9 @@ pub const CLOSER: MapDoc = MapDoc {
 pub const MISSING: MapDoc = MapDoc {
     name: "missing",
     keys: &[
-        key("events", Takes::Globs, "What should come"),
-        key("when", Takes::Condition, "What must hold for it to count"),
-        key("for", Takes::Span, "For how long none may come"),
+        key("events", Takes::Globs, "The expected event types"),
+        key("when", Takes::Condition, "The condition for an event to count"),
+        key("for", Takes::Span, "Acts after this long without one"),
     ],
 };
 
@@ -244,10 +240,10 @@ pub const MISSING: MapDoc = MapDoc {
 pub const THROTTLE: MapDoc = MapDoc {
     name: "throttle",
     keys: &[
-        key("per", Takes::CaseKey, "Counted apart by this"),
-        key("max", Takes::Max, "How many within the window"),
+        key("per", Takes::CaseKey, "Counts separately per value"),
+        key("max", Takes::Max, "The number of messages per window"),
         key("every", Takes::Span, "The sliding window"),
-        key("rest", Takes::Rest, "What becomes of the others"),
+        key("rest", Takes::Rest, "What to do with the excess"),
     ],
 };
 
@@ -255,12 +251,12 @@ pub const THROTTLE: MapDoc = MapDoc {
 pub const DIGEST: MapDoc = MapDoc {
     name: "digest",
     keys: &[
-        key("per", Takes::CaseKey, "Collected apart by this"),
-        key("every", Takes::Span, "Goes out so long after its first event"),
-        key("at", Takes::TimeOfDay, "Or at this time"),
-        key("days", Takes::Days, "On these days only"),
-        key("timezone", Takes::Zone, "Whose time `at` is, else the default's"),
-        key("limit", Takes::Limit, "The most events that it shows"),
+        key("per", Takes::CaseKey, "Collects separately per value"),
+        key("every", Takes::Span, "Sends this long after the first event"),
+        key("at", Takes::TimeOfDay, "Or sends at this time of day"),
+        key("days", Takes::Days, "Only on these days"),
+        key("timezone", Takes::Zone, "The time zone of `at`; by default the configured one"),
+        key("limit", Takes::Limit, "The maximum number of events shown"),
     ],
 };
 
@@ -268,12 +264,12 @@ pub const DIGEST: MapDoc = MapDoc {
 pub const HOURS: MapDoc = MapDoc {
     name: "hours",
     keys: &[
-        key("days", Takes::Days, "On which the window starts, else on all"),
-        key("from", Takes::TimeOfDay, "When it opens"),
-        key("to", Takes::EndOfDay, "When it closes; before `from`: on the next day"),
-        key("except", Takes::Dates, "On which it doesn't open"),
-        key("timezone", Takes::Zone, "Whose time it is, else the default's"),
-        key("outside", Takes::Outside, "What becomes of messages outside the window"),
+        key("days", Takes::Days, "The days on which the window starts; all by default"),
+        key("from", Takes::TimeOfDay, "The time at which it opens"),
+        key("to", Takes::EndOfDay, "The time at which it closes; on the next day if before `from`"),
+        key("except", Takes::Dates, "Dates on which it doesn't open"),
+        key("timezone", Takes::Zone, "The time zone; by default the configured one"),
+        key("outside", Takes::Outside, "What to do with messages outside the window"),
     ],
 };
 
@@ -281,14 +277,14 @@ pub const HOURS: MapDoc = MapDoc {
 pub const MUTE: MapDoc = MapDoc {
     name: "mute",
     keys: &[
-        key("reason", Takes::Text, "Why"),
-        key("by", Takes::Text, "Who says so, else the file"),
+        key("reason", Takes::Text, "The reason"),
+        key("by", Takes::Text, "The person responsible; by default the file"),
         key("events", Takes::Globs, "Only these event types"),
         key("rule", Takes::Rule, "Only this rule"),
         key("destination", Takes::Destination, "Only this destination"),
-        key("when", Takes::Condition, "Only events for which it holds"),
-        key("from", Takes::Moment, "From when on, else from ever"),
-        key("until", Takes::Moment, "Until when"),
+        key("when", Takes::Condition, "Only events that match this condition"),
+        key("from", Takes::Moment, "The start; by default at once"),
+        key("until", Takes::Moment, "The end"),
     ],
 };
 

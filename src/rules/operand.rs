@@ -32,7 +32,7 @@ pub enum OperandKind {
     Scalar,
     /// A test on a number.
     Size,
-    /// A span of time.
+    /// A time span.
     Span,
     /// `true` or `false`.
     Truth,
@@ -52,7 +52,7 @@ impl OperandKind {
             OperandKind::Text => "a text",
             OperandKind::Scalar => "a text, a number or a truth value",
             OperandKind::Size => "a number, or a test on a number such as `{gte: 2}`",
-            OperandKind::Span => "a span of time such as `7d`",
+            OperandKind::Span => "a time span such as `7d`",
             OperandKind::Truth => "`true` or `false`",
             OperandKind::Test => "a test",
         }
@@ -78,7 +78,7 @@ pub enum Operand {
     Text(Text),
     /// What `contains` looks for: as a text and as an element.
     Part(Text, Literal),
-    /// A span of time.
+    /// A time span.
     Span(SignedDuration),
     /// A truth value.
     Truth(bool),

@@ -99,7 +99,7 @@ pub static TABLE: &[Operator] = &[
     Operator {
         name: "ne",
         operand: OperandKind::Value,
-        doc: "The node is there and does not equal the value",
+        doc: "The node exists and does not equal the value",
         phrase: "is not {}",
         ignores_case: false,
         examples: &[
@@ -128,7 +128,7 @@ pub static TABLE: &[Operator] = &[
     Operator {
         name: "not_in",
         operand: OperandKind::Values,
-        doc: "The node is there and equals none of the values",
+        doc: "The node exists and equals none of the values",
         phrase: "is none of {}",
         ignores_case: false,
         examples: &[held("{not_in: [low]}", r#"["high"]"#), missed("{not_in: [low]}", r#"["low"]"#)],
@@ -149,7 +149,7 @@ pub static TABLE: &[Operator] = &[
     Operator {
         name: "gte",
         operand: OperandKind::Bound,
-        doc: "The node is the same number or a larger one, or the same time or a later one",
+        doc: "The node is an equal or larger number, or the same or a later time",
         phrase: "is at least {}",
         ignores_case: false,
         examples: &[
@@ -176,7 +176,7 @@ pub static TABLE: &[Operator] = &[
     Operator {
         name: "lte",
         operand: OperandKind::Bound,
-        doc: "The node is the same number or a smaller one, or the same time or an earlier one",
+        doc: "The node is an equal or smaller number, or the same or an earlier time",
         phrase: "is at most {}",
         ignores_case: false,
         examples: &[held("{lte: 5}", "[5.000]"), missed("{lte: 5}", "[5.001]"), failed("{lte: 5}", "[true]")],
@@ -185,7 +185,7 @@ pub static TABLE: &[Operator] = &[
     Operator {
         name: "matches",
         operand: OperandKind::Regex,
-        doc: "The regular expression is found anywhere in the text; it takes linear time",
+        doc: "The regular expression matches anywhere in the text, in linear time",
         phrase: "matches {}",
         ignores_case: true,
         examples: &[
@@ -201,7 +201,7 @@ pub static TABLE: &[Operator] = &[
     Operator {
         name: "glob",
         operand: OperandKind::Glob,
-        doc: "The whole text is as the glob says: `*` any run of characters, `?` one, `{a,b}` either",
+        doc: "The glob matches the whole text: `*` any run of characters, `?` one, `{a,b}` either",
         phrase: "is like {}",
         ignores_case: true,
         examples: &[
@@ -250,7 +250,7 @@ pub static TABLE: &[Operator] = &[
     Operator {
         name: "contains",
         operand: OperandKind::Scalar,
-        doc: "The text has the other as a part, the list as an element, or the mapping as a key",
+        doc: "The text contains the other text, the list the element, or the mapping the key",
         phrase: "contains {}",
         ignores_case: true,
         examples: &[
@@ -279,7 +279,7 @@ pub static TABLE: &[Operator] = &[
     Operator {
         name: "newer_than",
         operand: OperandKind::Span,
-        doc: "The time is after the event's receipt less the span",
+        doc: "The time is later than the span before the event's receipt",
         phrase: "is newer than {}",
         ignores_case: false,
         examples: &[
@@ -292,7 +292,7 @@ pub static TABLE: &[Operator] = &[
     Operator {
         name: "older_than",
         operand: OperandKind::Span,
-        doc: "The time is before the event's receipt less the span",
+        doc: "The time is earlier than the span before the event's receipt",
         phrase: "is older than {}",
         ignores_case: false,
         examples: &[
@@ -305,7 +305,7 @@ pub static TABLE: &[Operator] = &[
     Operator {
         name: "exists",
         operand: OperandKind::Truth,
-        doc: "The path selects something, be it null; with `false`: it selects nothing",
+        doc: "The path selects something, also null; with `false`, it selects nothing",
         phrase: "is {}",
         ignores_case: false,
         examples: &[held("{exists: true}", "[null]"), held("{exists: false}", "[]"), missed("{exists: false}", "[0]")],
@@ -329,7 +329,7 @@ pub static TABLE: &[Operator] = &[
     Operator {
         name: "none",
         operand: OperandKind::Test,
-        doc: "No node passes the test; also where the path selects nothing",
+        doc: "No node passes the test, also if the path selects nothing",
         phrase: "none {}",
         ignores_case: false,
         examples: &[
@@ -343,7 +343,7 @@ pub static TABLE: &[Operator] = &[
         name: "count",
         operand: OperandKind::Size,
         doc: "The number of nodes passes a test",
-        phrase: "there are as many that it {}",
+        phrase: "their number {}",
         ignores_case: false,
         examples: &[
             held("{count: 0}", "[]"),

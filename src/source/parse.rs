@@ -21,11 +21,11 @@ use crate::yaml::{Fields, Node, span_of_time};
 
 /// The keys of a source, with a description each, for docs and schema.
 pub const KEYS: &[(&str, &str)] = &[
-    ("preset", "who sends: `jewelmusic`, `standard-webhooks`, `github`, `stripe`, or `hmac` for anyone else"),
-    ("path", "where it posts to; by default `/webhooks/` and the source's name"),
-    ("secrets", "one secret or several; any of them verifies, empty ones are left out"),
-    ("tolerance", "how old a signed time may be, 3h by default; 5m ahead are always allowed"),
-    ("accept", "`raw` (the default), and `json_stringify` where the sender signs a re-serialised body"),
+    ("preset", "the sender: `jewelmusic`, `standard-webhooks`, `github`, `stripe`, or `hmac` for any other"),
+    ("path", "the path that receives its requests; by default `/webhooks/` and the source's name"),
+    ("secrets", "one secret or several; any of them verifies, empty ones are ignored"),
+    ("tolerance", "the maximum age of a signed time, 3h by default; 5m ahead are always allowed"),
+    ("accept", "`raw` (the default), and `json_stringify` if the sender signs a re-serialised body"),
     ("max_body", "the largest body, 1MiB by default"),
 ];
 
@@ -34,11 +34,11 @@ pub const HMAC_KEYS: &[(&str, &str)] = &[
     ("header", "the header with the signature, `X-Signature` by default"),
     ("algorithm", "`sha256` (the default), `sha512` or `sha1`"),
     ("encoding", "`hex` (the default) or `base64`"),
-    ("prefix", "what stands before the signature in its header, such as `sha256=`"),
-    ("signed", "`body` (the default), or what is signed with `{body}`, `{id}` and `{timestamp}` in it"),
-    ("id", "where the event's id stands: a path, or a header"),
-    ("type", "where the event type stands: a path, or a header"),
-    ("time", "where the time stands: a path, or a header"),
+    ("prefix", "the text before the signature in its header, such as `sha256=`"),
+    ("signed", "`body` (the default), or the signed text with `{body}`, `{id}` and `{timestamp}`"),
+    ("id", "the location of the event's id: a path, or a header"),
+    ("type", "the location of the event type: a path, or a header"),
+    ("time", "the location of the time: a path, or a header"),
 ];
 
 /// The shortest secret that isn't warned of, in bytes.
@@ -91,7 +91,7 @@ fn check_name(name: &str, place: &Location, problems: &mut Problems) {
                 "a source cannot be called `fanfare`: Fanfare's own events have that source",
             )
             .at(place)
-            .hint("call it after who sends"),
+            .hint("name it after the sender"),
         );
     } else if !plain || name.len() > 64 {
         problems.push(
@@ -146,7 +146,7 @@ fn secrets(name: &str, preset: &Preset, fields: &mut Fields<'_>, problems: &mut 
         problems.push(
             Problem::error("no-secret", format!("source `{name}` has no secret: all of `secrets` are empty"))
                 .at(&node.place.first_line())
-                .hint("set the environment variable or file that it names"),
+                .hint("set its environment variable or file"),
         );
     }
     if secrets.len() > SECRETS_MAX {
@@ -169,19 +169,19 @@ fn secret(name: &str, preset: &Preset, nth: usize, text: &str, node: &Node, prob
     let reference = node.place.text().contains("${");
     let mut say = |problem: Problem| problems.push(problem.at(&node.place));
     if !reference {
-        say(Problem::warning("secret-in-file", format!("{which} stands in the file itself"))
-            .hint("take it from the environment or a file: \"${env:NAME}\""));
+        say(Problem::warning("secret-in-file", format!("the file itself contains {which}"))
+            .hint("use the environment or a file: \"${env:NAME}\""));
     }
     if is_placeholder(bare) {
         say(Problem::warning("placeholder-secret", format!("{which} looks like a placeholder"))
             .hint("use the secret that the sender shows"));
     } else if bare.len() < SECRET_MIN {
         say(Problem::warning("short-secret", format!("{which} is shorter than {SECRET_MIN} bytes and can be guessed"))
-            .hint("have the sender make a longer one"));
+            .hint("let the sender create a longer one"));
     }
     if bare.trim() != bare {
-        say(Problem::warning("blank-in-secret", format!("{which} begins or ends with white space"))
-            .hint("white space counts; take it away if it isn't meant"));
+        say(Problem::warning("blank-in-secret", format!("{which} begins or ends with whitespace"))
+            .hint("whitespace counts; remove it if you don't mean it"));
     }
     if !preset.schemes.iter().any(|scheme| scheme.key.takes(&secret)) {
         say(Problem::error("wrong-secret", format!("{which} is not what `preset: {}` needs", preset.name))
@@ -222,21 +222,21 @@ fn tolerance(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Proble
     let Some((text, node)) = fields.text("tolerance", problems) else { return };
     match span_of_time(&text) {
         None => problems.push(
-            Problem::error("wrong-span", format!("`{text}` is no span of time"))
+            Problem::error("wrong-span", format!("`{text}` is no time span"))
                 .at(&node.place)
                 .hint("write a number and a unit: `5m`, `3h`"),
         ),
         Some(span) if span.is_zero() || span > TOLERANCE_MAX => problems.push(
-            Problem::error("wrong-tolerance", format!("a tolerance of `{text}` can't be kept"))
+            Problem::error("wrong-tolerance", format!("a tolerance of `{text}` is out of bounds"))
                 .at(&node.place)
-                .hint("more than nothing, at most `30d`: ids must be remembered for longer than that"),
+                .hint("write more than zero, at most `30d`: Fanfare must remember ids for longer than that"),
         ),
         Some(span) => {
             if span < RETRIES_LAST && source.preset.name == "jewelmusic" {
                 problems.push(
                     Problem::warning("short-tolerance", format!("with a tolerance of `{text}` events can be lost"))
                         .at(&node.place)
-                        .hint("JewelMusic sends again for 2h36m, perhaps with the first time: keep it above that"),
+                        .hint("JewelMusic retries for 2h36m, possibly with the first time: use more than that"),
                 );
             }
             source.tolerance = span;
@@ -263,7 +263,7 @@ fn max_body(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Problem
     match size(&text) {
         Some(bytes) if (BODY_MIN..=BODY_MAX).contains(&bytes) => source.max_body = bytes,
         Some(_) => problems.push(
-            Problem::error("wrong-size", format!("a largest body of `{text}` is out of bounds"))
+            Problem::error("wrong-size", format!("a `max_body` of `{text}` is out of bounds"))
                 .at(&node.place)
                 .hint("from `1KiB` to `16MiB`"),
         ),
@@ -300,7 +300,7 @@ fn foreign_keys(preset: &Preset, fields: &mut Fields<'_>, problems: &mut Problem
             problems.push(
                 Problem::error("foreign-key", format!("`{key}` is a key of `preset: hmac`, not of `{}`", preset.name))
                     .at(&found.place)
-                    .hint("leave it out: the preset knows"),
+                    .hint("remove it: the preset defines it"),
             );
         }
     }
@@ -337,9 +337,12 @@ fn hmac(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Problems) {
         && !scheme.signs(&Piece::Id)
     {
         problems.push(
-            Problem::warning("unsigned-id", "this header is not signed, so anyone could change it: it names no event")
-                .at(&node.place)
-                .hint("take the id from the body, or leave `id` out: the body's hash tells duplicates"),
+            Problem::warning(
+                "unsigned-id",
+                "this header is not signed, so anyone could change it: Fanfare uses no id from it",
+            )
+            .at(&node.place)
+            .hint("take the id from the body, or remove `id`: the body's hash identifies duplicates"),
         );
     }
     let unsigned =
@@ -423,7 +426,7 @@ fn pieces(text: &str, node: &Node, problems: &mut Problems) -> Option<Vec<Piece>
             }
         };
         if pieces.contains(&piece) {
-            wrong(format!("`{{{name}}}` stands twice in `signed`"));
+            wrong(format!("`signed` has `{{{name}}}` twice"));
             return None;
         }
         pieces.push(piece);
@@ -479,7 +482,7 @@ fn signed_header(
     }
     if let Some(template) = template {
         problems.push(
-            Problem::error("missing-key", format!("`signed` needs to know the header: `{key}` must name it"))
+            Problem::error("missing-key", format!("`signed` uses `{key}`, so `{key}` must name a header"))
                 .at(&template.place)
                 .hint(format!("add `{key}: X-…`")),
         );

@@ -36,7 +36,7 @@ const TIME: FieldLocation = FieldLocation::Keys(&["created", "timestamp"]);
 pub static PRESETS: &[Preset] = &[
     Preset {
         name: "jewelmusic",
-        doc: "JewelMusic, as its webhook page and its SDKs sign and write; which of the two is seen from the request",
+        doc: "JewelMusic, in the form of its webhook page or of its SDKs; Fanfare detects which",
         schemes: &[&scheme::JEWELMUSIC_BODY, &scheme::JEWELMUSIC_TIMED],
         kind: TYPE,
         id: ID,
@@ -46,7 +46,7 @@ pub static PRESETS: &[Preset] = &[
     },
     Preset {
         name: "standard-webhooks",
-        doc: "any sender that keeps to the Standard Webhooks specification, Svix among them",
+        doc: "any sender that follows the Standard Webhooks specification, such as Svix",
         schemes: &[&scheme::STANDARD_WEBHOOKS],
         kind: TYPE,
         id: FieldLocation::Signed,

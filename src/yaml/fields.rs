@@ -143,13 +143,13 @@ impl<'n> Fields<'n> {
         texts
     }
 
-    /// Takes a span of time, see [`span_of_time`].
+    /// Takes a time span, see [`span_of_time`].
     pub fn span(&mut self, key: &'static str, problems: &mut Problems) -> Option<jiff::SignedDuration> {
         let (text, node) = self.text(key, problems)?;
         let span = span_of_time(&text);
         if span.is_none() {
             problems.push(
-                Problem::error("wrong-span", format!("`{text}` is no span of time"))
+                Problem::error("wrong-span", format!("`{text}` is no time span"))
                     .at(&node.place)
                     .hint(span_hint(&text)),
             );
@@ -194,7 +194,7 @@ impl<'n> Fields<'n> {
     }
 }
 
-/// How to write what is no span of time: `2 hours` is `2h`.
+/// How to write what is no time span: `2 hours` is `2h`.
 pub fn span_hint(text: &str) -> String {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, word) = text.split_at(digits);
@@ -219,7 +219,7 @@ pub fn span_hint(text: &str) -> String {
     }
 }
 
-/// A span of time: a whole number and a unit, such as `500ms`, `10s`, `5m`, `2h`, `7d`, or several: `1h30m`. 1d is 24 h.
+/// A time span: a whole number and a unit, such as `500ms`, `10s`, `5m`, `2h`, `7d`, or several: `1h30m`. 1d is 24 h.
 pub fn span_of_time(text: &str) -> Option<jiff::SignedDuration> {
     let mut rest = text.trim();
     let mut total_ms: i64 = 0;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 /// The dialect that all schemas are written in.
 pub const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// A span of time, as [`span_of_time`](super::span_of_time) reads it.
+/// A time span, as [`span_of_time`](super::span_of_time) reads it.
 pub const SPAN: &str = r"^\s*([0-9]+(ms|s|m|h|d|w))+\s*$";
 
 /// A date (`2026-03-27`), or a moment with its zone, as times are written in rules.
@@ -47,7 +47,7 @@ pub fn whole(least: u64) -> Value {
     json!({"anyOf": [{"type": "integer", "minimum": least}, pattern("^[0-9]+$")]})
 }
 
-/// A span of time.
+/// A time span.
 pub fn span() -> Value {
     pattern(SPAN)
 }

@@ -16,15 +16,17 @@ use fanfare::source::{parse, samples, scheme};
 use fanfare::telemetry::{Of, Telemetry};
 use serde_json::Value;
 
+use crate::tidy::words;
+
 /// What stands between `<!-- generated: NAME -->` and its end.
 pub fn section(name: &str) -> String {
     let text = match name.split_once(' ') {
         None => match name {
             "operators" => operators(),
             "operator-examples" => operator_examples(),
-            "destination-keys" => pairs(&["key", "what it says"], DESTINATION_KEYS),
-            "source-keys" => pairs(&["key", "what it says"], parse::KEYS),
-            "hmac-keys" => pairs(&["key", "what it says"], parse::HMAC_KEYS),
+            "destination-keys" => pairs(&["key", "meaning"], DESTINATION_KEYS),
+            "source-keys" => pairs(&["key", "meaning"], parse::KEYS),
+            "hmac-keys" => pairs(&["key", "meaning"], parse::HMAC_KEYS),
             "channels" => channel_table(),
             "presets" => presets(),
             "schemes" => schemes(),
@@ -37,12 +39,16 @@ pub fn section(name: &str) -> String {
             "commands" => commands(),
             "lints" => lints(),
             "warnings" => pairs_and_mends(),
+            "refused" => table(
+                &["refused", "write"],
+                words::REFUSED.iter().map(|(word, instead)| vec![(*word).into(), (*instead).into()]),
+            ),
             _ => panic!("nothing is generated under `{name}`"),
         },
         Some(("keys", of)) => {
             let map = keys::ALL.iter().find(|map| map.name == of).unwrap_or_else(|| panic!("no keys of `{of}`"));
             let rows = map.keys.iter().map(|key| vec![code(key.name), key.takes.words().into(), sentence(key.doc)]);
-            table(&["key", "takes", "what it is for"], rows)
+            table(&["key", "value", "meaning"], rows)
         }
         Some(("channel", of)) => channel(channels::named(of).unwrap_or_else(|| panic!("no channel `{of}`"))),
         Some(other) => panic!("nothing is generated under `{other:?}`"),
@@ -110,18 +116,18 @@ fn metrics() -> String {
     }
     let registered = std::fs::read_to_string("src/telemetry.rs").unwrap().matches("registry.register(").count();
     assert_eq!(rows.len(), registered, "a metric is registered that nothing here sets off");
-    table(&["metric", "kind", "labels", "what it says"], rows)
+    table(&["metric", "kind", "labels", "meaning"], rows)
 }
 
 fn lints() -> String {
     let rows =
         ALL.iter().map(|one| vec![code(one.code), one.gravity.name().into(), sentence(one.doc), sentence(one.mend)]);
-    table(&["identifier", "gravity", "what it is", "what to do"], rows)
+    table(&["identifier", "kind", "meaning", "what to do"], rows)
 }
 
 fn pairs_and_mends() -> String {
     let rows = ELSEWHERE.iter().map(|(name, doc, mend)| vec![code(name), sentence(doc), sentence(mend)]);
-    table(&["identifier", "what it is", "what to do"], rows)
+    table(&["identifier", "meaning", "what to do"], rows)
 }
 
 fn operators() -> String {
@@ -130,7 +136,7 @@ fn operators() -> String {
         vec![code(row.name), row.operand.words().into(), sentence(row.doc), case.into()]
     });
     let (key, doc) = IGNORE_CASE;
-    format!("{}\n`{key}`: {doc}.", table(&["operator", "takes", "holds when", "`ignore_case`"], rows))
+    format!("{}\n`{key}`: {doc}.", table(&["operator", "operand", "holds when", "`ignore_case`"], rows))
 }
 
 fn operator_examples() -> String {
@@ -159,7 +165,7 @@ fn channel_table() -> String {
         let native = kind.native.map_or_else(String::new, |ending| code(&format!("NAME.{}.{ending}", kind.name)));
         vec![format!("[`{0}`](#{0})", kind.name), format!("{}.", kind.summary), yes(kind.threads), spacing, native]
     });
-    table(&["`type`", "what arrives", "keeps a case together", "rate, unless set", "own format"], rows)
+    table(&["`type`", "what arrives", "keeps a case together", "default rate", "own format"], rows)
 }
 
 fn channel(kind: &Kind) -> String {
@@ -168,7 +174,7 @@ fn channel(kind: &Kind) -> String {
     format!(
         "{}.\n\n{}\n```yaml config\ndestinations:\n  example:\n{example}```",
         kind.summary,
-        table(&["key", "required", "what it says"], kind.keys.iter().map(row))
+        table(&["key", "required", "meaning"], kind.keys.iter().map(row))
     )
 }
 
@@ -177,7 +183,7 @@ fn presets() -> String {
         let schemes: Vec<String> = preset.schemes.iter().map(|scheme| code(scheme.name)).collect();
         vec![code(preset.name), sentence(preset.doc), schemes.join(", ")]
     });
-    table(&["`preset`", "who sends", "schemes"], rows)
+    table(&["`preset`", "sender", "schemes"], rows)
 }
 
 fn schemes() -> String {
@@ -205,10 +211,7 @@ fn types() -> String {
 }
 
 fn sample_table() -> String {
-    table(
-        &["sample", "what happened"],
-        samples::ALL.iter().map(|sample| vec![code(sample.name), sentence(sample.about)]),
-    )
+    table(&["sample", "content"], samples::ALL.iter().map(|sample| vec![code(sample.name), sentence(sample.about)]))
 }
 
 fn filters() -> String {
@@ -263,7 +266,7 @@ fn write_command(command: &Command, parent: &str, level: usize, text: &mut Strin
     };
     let rows: Vec<Vec<String>> = command.get_arguments().filter(shown).map(argument).collect();
     if !rows.is_empty() {
-        let _ = write!(text, "\n{}", table(&["argument", "what it says", "unless given"], rows));
+        let _ = write!(text, "\n{}", table(&["argument", "meaning", "default"], rows));
     }
     let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
     verbs.for_each(|verb| write_command(verb, &name, level + 1, text));
@@ -291,7 +294,7 @@ fn argument(arg: &Arg) -> Vec<String> {
     if takes {
         otherwise.extend(arg.get_default_values().iter().map(|value| code(&value.to_string_lossy())));
     }
-    vec![code(&call), says, otherwise.join(", else ")]
+    vec![code(&call), says, otherwise.join(", or ")]
 }
 
 // --- Markdown ---

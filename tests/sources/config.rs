@@ -59,8 +59,8 @@ fn mistakes_are_told_with_the_way_out() {
         ("path: /", "no path"),
         ("path: /a?b", "no path"),
         ("path:", "`path` has no value"),
-        ("tolerance: 3", "`3` is no span of time"),
-        ("tolerance: 0s", "can't be kept"),
+        ("tolerance: 3", "`3` is no time span"),
+        ("tolerance: 0s", "is out of bounds"),
         ("tolerance: 60d", "at most `30d`"),
         ("tolerance: 5m", "warning: with a tolerance of `5m` events can be lost"),
         ("accept: [json]", "`accept` knows no `json`"),
@@ -86,7 +86,7 @@ fn mistakes_of_hmac_are_told_with_the_way_out() {
         ("encoding: base46", "did you mean `base64`?"),
         ("signed: \"{time}.{body}\"", "`signed` knows no `{time}`"),
         ("signed: \"{timestamp}\"", "proves nothing"),
-        ("signed: \"{body}{body}\"", "stands twice"),
+        ("signed: \"{body}{body}\"", "has `{body}` twice"),
         ("signed: \"{body\"", "a `{` has no `}`"),
         ("signed: \"{timestamp}.{body}\"", "`time` must name it (add `time: X-…`)"),
         ("signed: \"{id}.{body}\"\nid: $.id", "`id` must name it"),
@@ -141,8 +141,8 @@ fn weak_secrets_are_warned_of_and_never_quoted() {
         ("please-change-me-0123456789", "looks like a placeholder"),
         ("your_webhook_secret", "looks like a placeholder"),
         ("XXXXXXXXXXXXXXXXXXXX", "looks like a placeholder"),
-        ("\" 0123456789abcdefgh\"", "white space"),
-        ("0123456789abcdefgh", "stands in the file itself"),
+        ("\" 0123456789abcdefgh\"", "whitespace"),
+        ("0123456789abcdefgh", "the file itself contains"),
     ] {
         let yaml = format!("{{preset: stripe, secrets: [{secret}]}}");
         let mut problems = fanfare::problem::Problems::new();

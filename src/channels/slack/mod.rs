@@ -34,7 +34,7 @@ const TEXT_MAX: usize = 3800;
 /// Slack.
 pub const KIND: Kind = Kind {
     name: "slack",
-    summary: "A message in a Slack channel, by a webhook; or by a bot, which also uses threads and marks closed cases",
+    summary: "A message in a Slack channel, by a webhook or by a bot; a bot also uses threads and marks closed cases",
     example: "\
 type: slack
 token: xoxb-000000000000-FAKE-q7ZkT4mW9sB2xN6vC1
@@ -65,7 +65,7 @@ url: https://slack.com/api
         },
         KeyDoc {
             name: "broadcast",
-            doc: "With `token`: whether what is said in a case's thread is also shown in the channel; default `false`",
+            doc: "With `token`: whether the channel also shows messages of a case's thread; `false` by default",
             takes: Takes::Truth,
             required: false,
         },

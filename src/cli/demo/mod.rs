@@ -47,13 +47,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(25);
 /// Needs nothing: no configuration, no account, no network.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Demo {
-    /// Send the events, print a summary, and end; 0 only if everything arrived
+    /// Send the events, print a summary, and exit; with 0 only if everything arrived
     #[arg(long)]
     once: bool,
-    /// The folder for rules and templates to edit; made if it isn't there
+    /// The folder for rules and templates to edit, created if needed
     #[arg(long, value_name = "DIR", default_value = "fanfare-demo")]
     dir: PathBuf,
-    /// The port of the page with the inboxes; any free one if it is taken
+    /// The port of the page with the inboxes; any free port if it is in use
     #[arg(long, default_value_t = 8090)]
     port: u16,
 }

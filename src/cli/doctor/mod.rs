@@ -22,10 +22,10 @@ mod server;
 /// sender sees them, and whether each destination can be reached; sends nothing.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Doctor {
-    /// How senders reach this Fanfare, `https://hooks.label.example`: by default the address it listens on is tried
+    /// The URL at which senders reach Fanfare, such as `https://hooks.label.example`; by default the listening address
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// Text, or an array of findings
+    /// The output format: text, or an array of findings
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }

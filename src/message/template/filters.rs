@@ -33,27 +33,27 @@ pub const FILTERS: [FilterDoc; 5] = [
     FilterDoc {
         name: "decimal",
         example: "{{ data.streams|decimal }}, {{ data.share|decimal(2) }}",
-        doc: "The number with its thousands grouped, `1,250,000`; with `decimal(2)`, rounded half to even to two decimals",
+        doc: "The number with grouped thousands: `1,250,000`. `decimal(2)` rounds half to even, to two decimals",
     },
     FilterDoc {
         name: "money",
         example: "{{ amount|money(currency) }}",
-        doc: "The amount with its thousands grouped, at least the currency's decimals, and the code: `1,234.50 EUR`, `1,500 JPY`. Never rounded",
+        doc: "The amount with grouped thousands, at least the currency's decimals, and the code: `1,234.50 EUR`, `1,500 JPY`. Never rounded",
     },
     FilterDoc {
         name: "total",
         example: "{{ events|total(\"$.data.amount\", by=\"currency\") }}",
-        doc: "The exact sum of what a path selects in each event, one for each value of the field `by` beside it: `1,250.00 EUR + 90.00 USD`. A list of `{amount, by}` for loops",
+        doc: "The exact sum of what a path selects in each event, per value of the field `by` beside it: `1,250.00 EUR + 90.00 USD`. In a loop, a list of `{amount, by}`",
     },
     FilterDoc {
         name: "date",
         example: "{{ event.created|date(\"%d.%m.%Y %H:%M\", \"Europe/Berlin\") }}",
-        doc: "A time (RFC 3339, or unix seconds) or a date in the format of strftime, in a zone; `%Y-%m-%d %H:%M %Z` in the default zone, if not said",
+        doc: "A time (RFC 3339, or unix seconds) or a date in a strftime format and a time zone; by default `%Y-%m-%d %H:%M %Z` in the configured zone",
     },
     FilterDoc {
         name: "ago",
         example: "{{ case.opened|ago }}",
-        doc: "How long a time is past, or to come: `3 hours ago`, `in 2 days`",
+        doc: "The distance of a time from now: `3 hours ago`, `in 2 days`",
     },
 ];
 

@@ -196,7 +196,7 @@ impl Reader<'_> {
                 Problem::error("wrong-span", format!("`{key}: {text}` is too short"))
                     .hint(format!("at least `{least}`"))
             }
-            None => Problem::error("wrong-span", format!("`{text}` is no span of time"))
+            None => Problem::error("wrong-span", format!("`{text}` is no time span"))
                 .hint("write a number and a unit: `30s`, `10m`, `2h`, `7d`"),
         };
         self.problems.push(problem.at(&node.place));
