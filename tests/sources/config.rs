@@ -88,8 +88,8 @@ fn mistakes_of_hmac_are_told_with_the_way_out() {
         ("signed: \"{timestamp}\"", "proves nothing"),
         ("signed: \"{body}{body}\"", "has `{body}` twice"),
         ("signed: \"{body\"", "a `{` has no `}`"),
-        ("signed: \"{timestamp}.{body}\"", "`time` must name it (add `time: X-…`)"),
-        ("signed: \"{id}.{body}\"\nid: $.id", "`id` must name it"),
+        ("signed: \"{timestamp}.{body}\"", "`time` must name a header (add `time: X-…`)"),
+        ("signed: \"{id}.{body}\"\nid: $.id", "`id` must name a header"),
         ("id: X-Id", "warning: this header is not signed"),
         ("type: a b", "cannot be the name of a header"),
     ] {

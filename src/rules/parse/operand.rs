@@ -242,9 +242,9 @@ fn span(node: &Node, problems: &mut Problems) -> Option<Operand> {
     let span = node.scalar().and_then(span_of_time);
     if span.is_none() {
         problems.push(match node.scalar() {
-            Some(text) => Problem::error("wrong-span", format!("`{text}` is no time span"))
-                .at(&node.place)
-                .hint(span_hint(text)),
+            Some(text) => {
+                Problem::error("wrong-span", format!("`{text}` is no time span")).at(&node.place).hint(span_hint(text))
+            }
             None => node.expected(OperandKind::Span.words()),
         });
     }
