@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 
 use fanfare::event::{Command, Item, Signal};
-use fanfare::planner::Case;
+use fanfare::planner::{self, Case};
 use serde_json::{Value, json};
 
 use self::world::{World, places, rules_in, span};
@@ -211,7 +211,9 @@ impl Play {
             "why" => {
                 let event = self.world.seq_of(text(value, "event"));
                 let rule = maybe(value, "rule");
-                let rows = self.world.whys.iter().filter(|row| row.event == event);
+                let misses = planner::misses(&self.world.rules, event, &self.world.events[&event]);
+                let missed: Vec<_> = misses.into_iter().filter_map(|(_, row)| row).collect();
+                let rows = self.world.whys.iter().filter(|row| row.event == event).chain(&missed);
                 let rows = rows.filter(|row| rule.as_ref().is_none_or(|rule| *rule == row.rule));
                 let shown: Vec<Value> = rows.map(|row| json!(row)).collect();
                 let wanted: Value = value

@@ -2,6 +2,7 @@
 
 mod broken;
 mod hanging;
+mod judged;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;

@@ -20,8 +20,8 @@ use crate::delivery::{DeliveryId, State as DeliveryState};
 use crate::event::{Command, Event, Item, Seq};
 use crate::planner::Orphan;
 use crate::rules::value::written_time;
-use crate::steps::Live;
 use crate::steps::reload::{self, Reloaded};
+use crate::steps::{Live, judged};
 use crate::store;
 use crate::store::{DeliveryFilter, EventFilter};
 
@@ -247,7 +247,7 @@ pub async fn event_document(live: &Live, seq: Seq) -> Result<Value, Refused> {
     };
     let filter = DeliveryFilter { event: Some(seq), limit: LIMIT_MAX, ..DeliveryFilter::default() };
     let deliveries = live.store.list_deliveries(&filter).await?;
-    let whys = live.store.whys(seq).await?;
+    let whys = judged::decisions(live, seq, event).await?;
     let conflicts = live.store.conflicts(seq).await?;
     let conflict = |conflict: &store::Conflict| json!({"received": conflict.received.to_string(), "raw": String::from_utf8_lossy(&conflict.raw)});
     let mut document = view::event_whole(seq, event);

@@ -11,7 +11,7 @@ use crate::planner::ledger::DueTimer;
 use crate::planner::names::rule_named;
 use crate::planner::timer::Meaning;
 use crate::planner::why::Decision;
-use crate::rules::{HoursChoice, Judgement, Rule, RuleSet};
+use crate::rules::{HoursChoice, Judgement, Matches, Rule, RuleSet};
 
 /// All that [`super::plan()`] goes by, but for what is kept.
 #[derive(Debug)]
@@ -70,8 +70,12 @@ pub struct Judged<'a> {
     pub seq: Seq,
     /// The event.
     pub event: &'a Event,
-    /// The judgements of the rules that take part and whose globs accept it.
+    /// The judgements of the rules that take part and whose globs accept it, but for those that just miss.
     pub judgements: Vec<Judgement<'a>>,
+    /// The rules that just miss: nothing comes of that, and [`super::misses`] says why when somebody asks.
+    pub missed: Vec<&'a Rule>,
+    /// The steps that those took.
+    pub steps: u64,
     /// Whether any rule at all names its type.
     pub named: bool,
 }
@@ -79,15 +83,30 @@ pub struct Judged<'a> {
 impl<'a> Judged<'a> {
     /// Judges an event by the rules in force. The event that opens a `missing` case is put before its rule alone.
     pub fn new(rules: &'a RuleSet, seq: Seq, event: &'a Event) -> Self {
-        if event.is_own() && &*event.kind == MISSING {
-            let rule = event.data().get("rule").and_then(Value::as_str).and_then(|name| rule_named(rules, name));
-            let judgements = rule.filter(|rule| rule.enabled).map(|rule| rules.judge_rule(rule, event));
-            return Self { seq, event, judgements: judgements.into_iter().collect(), named: true };
+        Self::alone(rules, seq, event).unwrap_or_else(|| {
+            let Matches { judgements, missed, steps } = rules.matches(event);
+            let named = !judgements.is_empty() || !missed.is_empty() || names_any(rules, event);
+            Self { seq, event, judgements, missed, steps, named }
+        })
+    }
+
+    /// The same with the reasons of all rules, also of those that miss.
+    pub(crate) fn whole(rules: &'a RuleSet, seq: Seq, event: &'a Event) -> Self {
+        Self::alone(rules, seq, event).unwrap_or_else(|| {
+            let judgements = rules.judge(event);
+            let named = !judgements.is_empty() || names_any(rules, event);
+            Self { seq, event, judgements, missed: Vec::new(), steps: 0, named }
+        })
+    }
+
+    fn alone(rules: &'a RuleSet, seq: Seq, event: &'a Event) -> Option<Self> {
+        if !event.is_own() || &*event.kind != MISSING {
+            return None;
         }
-        let mut judgements = rules.judge(event);
-        let named = !judgements.is_empty() || rules.rules.iter().any(|rule| !rule.enabled && names_type(rule, event));
-        judgements.retain(|judgement| judgement.rule.enabled);
-        Self { seq, event, judgements, named }
+        let rule = event.data().get("rule").and_then(Value::as_str).and_then(|name| rule_named(rules, name));
+        let judgements = rule.filter(|rule| rule.enabled).map(|rule| rules.judge_rule(rule, event));
+        let judgements = judgements.into_iter().collect();
+        Some(Self { seq, event, judgements, missed: Vec::new(), steps: 0, named: true })
     }
 }
 
@@ -137,7 +156,7 @@ impl<'a> Entered<'a> {
             Item::Command(Command::Replay { again, rule, .. }) => What::Replay {
                 again: *again,
                 rule: rule.as_deref(),
-                event: replayed.map(|(seq, event)| Judged::new(rules, seq, event)),
+                event: replayed.map(|(seq, event)| Judged::whole(rules, seq, event)),
                 before: Vec::new(),
             },
             Item::Command(command) => What::Command(command),
@@ -205,6 +224,11 @@ impl<'a> Fired<'a> {
     pub fn parked(due: &'a DueTimer, reason: impl Into<String>) -> Self {
         Self { due, meaning: Meaning::parse(&due.timer.text), carried: None, parked: Some(reason.into()) }
     }
+}
+
+/// Whether any rule that takes no part names an event's type.
+fn names_any(rules: &RuleSet, event: &Event) -> bool {
+    rules.rules.iter().any(|rule| !rule.enabled && names_type(rule, event))
 }
 
 /// Whether a rule that takes no part names an event's type.

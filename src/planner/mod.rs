@@ -50,6 +50,7 @@ pub use self::audit::Audited;
 pub use self::case::Case;
 pub use self::draft::assignment;
 pub use self::flow::arm::{arm, arm_keys};
+pub use self::flow::event::misses;
 pub use self::flow::load::keys;
 pub use self::flow::sweep::Sweep;
 use self::flow::{Planning, command, event, lost, timer as due};

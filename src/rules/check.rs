@@ -52,6 +52,14 @@ impl Outcome {
     pub fn failed(note: impl Into<String>) -> Self {
         Self { held: Held::Failed, note: Some(note.into()) }
     }
+
+    /// Both must hold; the note is that of the first that decides.
+    fn and(self, other: Self) -> Self {
+        let held = Held::all([self.held, other.held]);
+        let note = if self.held == held { self.note } else { None };
+        let note = note.or(if other.held == held { other.note } else { None });
+        Self { held, note }
+    }
 }
 
 /// What a test may know beside the values, and what it may still spend.
@@ -131,22 +139,22 @@ impl Check {
 
     /// On all that a path selected.
     pub fn on_nodes(&self, nodes: &[&Value], look: &mut Look<'_>) -> Outcome {
-        let mut outcomes = Vec::new();
+        let mut all = Outcome::of(true);
         for (operator, operand) in &self.parts {
             if let Holds::Nodes(holds) = operator.holds {
-                outcomes.push(holds(operand, nodes, look));
+                all = all.and(holds(operand, nodes, look));
             }
         }
         if self.parts.iter().any(|(operator, _)| matches!(operator.holds, Holds::Node(_))) {
-            outcomes.push(self.on_one_of(nodes, look));
+            all = all.and(self.on_one_of(nodes, look));
         }
-        together(outcomes)
+        all
     }
 
     /// One node must pass the whole test.
     fn on_one_of(&self, nodes: &[&Value], look: &mut Look<'_>) -> Outcome {
         match nodes {
-            [] => Outcome::missed("selects nothing".to_owned()),
+            [] => Outcome::missed(look.hints.then(|| "selects nothing".to_owned())),
             [node] => self.on_node(node, look),
             // Why one of several missed says little about the others.
             nodes => look.without_hints(|look| self.on_one_of_several(nodes, look)),
@@ -168,23 +176,16 @@ impl Check {
 
     /// On one node: all operators must hold.
     pub fn on_node(&self, node: &Value, look: &mut Look<'_>) -> Outcome {
-        let mut outcomes = Vec::with_capacity(self.parts.len());
+        let mut all = Outcome::of(true);
         for (operator, operand) in &self.parts {
-            outcomes.push(match operator.holds {
+            all = all.and(match operator.holds {
                 Holds::Node(holds) if *look.steps > 0 && look.spend(cost(node, operand)) => holds(operand, node, look),
                 Holds::Node(_) => Outcome::failed(EXCEEDED),
                 Holds::Nodes(holds) => holds(operand, &[node], look),
             });
         }
-        together(outcomes)
+        all
     }
-}
-
-/// All of them hold; the note is that of the first that decides.
-fn together(outcomes: Vec<Outcome>) -> Outcome {
-    let held = Held::all(outcomes.iter().map(|outcome| outcome.held));
-    let decisive = outcomes.into_iter().filter(|outcome| outcome.held == held).find(|outcome| outcome.note.is_some());
-    Outcome { held, note: decisive.and_then(|outcome| outcome.note) }
 }
 
 /// What it costs to run an operator on a value: steps by what it may walk at worst. One takes less than a microsecond.

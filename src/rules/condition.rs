@@ -47,6 +47,11 @@ impl Condition {
         self.tree.judge(reading, budget)
     }
 
+    /// How it comes out, by the same steps, without the reasons: they cost many times what the tests do.
+    pub(crate) fn held(&self, reading: &mut Reading<'_>, budget: &mut Budget) -> Held {
+        self.tree.held(reading, budget)
+    }
+
     /// Whether a value of a kind that a test of it can't read makes it fail.
     pub fn can_fail(&self) -> bool {
         self.tree.can_fail()
@@ -89,6 +94,15 @@ impl Tree {
         }
     }
 
+    fn held(&self, reading: &mut Reading<'_>, budget: &mut Budget) -> Held {
+        match self {
+            Tree::All(parts) => Held::all(parts.iter().map(|part| part.held(reading, budget))),
+            Tree::Any(parts) => Held::any(parts.iter().map(|part| part.held(reading, budget))),
+            Tree::Not(part) => part.held(reading, budget).inverted(),
+            Tree::Test(test) => test.held(reading, budget),
+        }
+    }
+
     /// The same for two conditions that ask the same, wherever they stand.
     pub(crate) fn signature(&self) -> String {
         let all = |parts: &[Tree]| -> String { parts.iter().map(|part| part.signature() + "; ").collect() };
@@ -119,9 +133,16 @@ impl Tree {
 }
 
 impl Test {
+    fn held(&self, reading: &mut Reading<'_>, budget: &mut Budget) -> Held {
+        match reading.select(&self.on, budget) {
+            Ok(nodes) => self.check.on_nodes(&nodes, &mut reading.look(budget, false)).held,
+            Err(_) => Held::Failed,
+        }
+    }
+
     fn judge(&self, reading: &mut Reading<'_>, budget: &mut Budget) -> Why {
         let (values, mut outcome) = match reading.select(&self.on, budget) {
-            Ok(nodes) => (reading.shown(&nodes), self.check.on_nodes(&nodes, &mut reading.look(budget))),
+            Ok(nodes) => (reading.shown(&nodes), self.check.on_nodes(&nodes, &mut reading.look(budget, true))),
             Err(_) => (Vec::new(), Outcome::failed(EXCEEDED)),
         };
         if values.is_empty()

@@ -11,7 +11,8 @@ use super::index::Candidate;
 use super::reading::{Budget, Reading};
 use super::value::{comparable, kind_of, text_of, time_of};
 use super::{
-    Action, ActionJudgement, AtDate, Condition, FileMute, Held, IfFailed, Judgement, KeySpec, Rule, RuleSet, Why,
+    Action, ActionJudgement, AtDate, Condition, FileMute, Held, IfFailed, Judgement, KeySpec, Matches, Rule, RuleSet,
+    Why,
 };
 use crate::clock;
 use crate::decimal::Decimal;
@@ -25,21 +26,48 @@ const MESSAGE_BYTES: usize = 512;
 impl RuleSet {
     /// What each rule that listens to this event makes of it; rules whose globs don't accept it are left out.
     pub fn judge(&self, event: &Event) -> Vec<Judgement<'_>> {
+        let mut judgements = Vec::new();
+        self.each(event, |rule, candidate, reading| {
+            judgements.push(rule.judge(candidate, reading, reading.budget()));
+        });
+        judgements
+    }
+
+    /// What comes of this event: the judgements of [`RuleSet::judge`], but for the rules that just missed, which are named
+    /// only. Most rules miss most events, and nobody asks why but now and then: [`RuleSet::judge`] says it then.
+    pub fn matches(&self, event: &Event) -> Matches<'_> {
+        let mut matches = Matches::default();
+        self.each(event, |rule, candidate, reading| {
+            let mut budget = reading.budget();
+            if rule.misses(candidate, reading, &mut budget) {
+                matches.missed.push(rule);
+                matches.steps += reading.done(&budget);
+            } else {
+                matches.judgements.push(rule.judge(candidate, reading, budget.anew()));
+            }
+        });
+        matches
+    }
+
+    /// Puts an event before each rule whose globs accept it.
+    fn each<'r>(&'r self, event: &Event, mut judge: impl FnMut(&'r Rule, &Candidate, &mut Reading<'_>)) {
         // It opens the case of one rule, which the planner puts it before.
         if event.is_own() && &*event.kind == MISSING {
-            return Vec::new();
+            return;
         }
         let candidates = self.index.of(&self.rules, &event.kind, event.is_own());
         if candidates.is_empty() {
-            return Vec::new();
+            return;
         }
         let (root, zone) = (event.root(), self.zone());
         let mut reading = Reading::new(event, &root, &zone);
-        let heard = candidates.iter().filter_map(|candidate| Some((candidate, self.rules.get(candidate.rule)?)));
-        heard
-            .filter(|(_, rule)| rule.source.as_ref().is_none_or(|source| **source == *event.source))
-            .map(|(candidate, rule)| rule.judge(candidate, &mut reading))
-            .collect()
+        for candidate in candidates.iter() {
+            let rule = self.rules.get(candidate.rule);
+            if let Some(rule) = rule.filter(|rule| rule.source.as_ref().is_none_or(|source| **source == *event.source))
+            {
+                judge(rule, candidate, &mut reading);
+            }
+        }
     }
 
     /// What one rule makes of an event that is put before it whatever its globs say: of the own event that opens a
@@ -93,8 +121,17 @@ impl RuleSet {
 }
 
 impl Rule {
-    fn judge(&self, candidate: &Candidate, reading: &mut Reading<'_>) -> Judgement<'_> {
-        let mut budget = reading.budget();
+    /// Whether nothing comes of it: each of its conditions that counts for this event misses.
+    fn misses(&self, candidate: &Candidate, reading: &mut Reading<'_>, budget: &mut Budget) -> bool {
+        let mut miss = |when: Option<&Condition>| when.is_some_and(|when| when.held(reading, budget) == Held::Missed);
+        let missing = self.missing.as_ref().filter(|_| candidate.missing);
+        let mut closers = candidate.closers.iter().filter_map(|at| self.closed_by.get(*at));
+        (!candidate.events || miss(self.when.as_ref()))
+            && missing.is_none_or(|missing| miss(missing.when.as_ref()))
+            && closers.all(|closer| miss(closer.when.as_ref()))
+    }
+
+    fn judge(&self, candidate: &Candidate, reading: &mut Reading<'_>, mut budget: Budget) -> Judgement<'_> {
         let mut judgement = Judgement::of(self);
         if candidate.events {
             self.judge_event(reading, &mut budget, &mut judgement);

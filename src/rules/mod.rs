@@ -38,6 +38,7 @@ pub use self::hours::Hours;
 pub(crate) use self::judge::number_key;
 pub use self::parse::parse;
 use self::value::Literal;
+pub use self::version::Version;
 use crate::delivery::{Say, Severity};
 use crate::event::Mute;
 use crate::path::Path;
@@ -58,6 +59,7 @@ mod reading;
 pub mod schema;
 pub mod trial;
 pub mod value;
+pub mod version;
 
 /// Everything that stands in the rules folder, compiled.
 #[derive(Debug, Default)]
@@ -79,6 +81,8 @@ pub struct RuleSet {
     pub mutes: Vec<FileMute>,
     /// The default zone, if one is set.
     pub zone: Option<TimeZone>,
+    /// What all of this was read from.
+    pub version: Version,
     /// Which rules a type reaches.
     pub(crate) index: index::Index,
 }
@@ -384,6 +388,29 @@ pub struct Judgement<'r> {
     /// Whether it counts as what a `missing` rule waits for.
     pub arrived: bool,
     /// The steps that it took, those that it shared with rules before it left out.
+    pub steps: u64,
+}
+
+impl Judgement<'_> {
+    /// Whether nothing comes of the event: the rule's own condition missed, and it closes and awaits nothing.
+    pub fn is_miss(&self) -> bool {
+        let missed = |why: Option<&Why>| why.is_none_or(|why| why.held() == Held::Missed);
+        let own = match self.held {
+            Some(held) => held == Held::Missed,
+            None => self.rule.missing.is_none() || (!self.arrived && missed(self.why.as_ref())),
+        };
+        own && self.closes.is_none() && missed(self.closes_why.as_ref())
+    }
+}
+
+/// What comes of one event.
+#[derive(Debug, Default)]
+pub struct Matches<'r> {
+    /// What the rules make of it that don't just miss.
+    pub judgements: Vec<Judgement<'r>>,
+    /// The rules whose globs accept it and whose conditions miss.
+    pub missed: Vec<&'r Rule>,
+    /// The steps that those took, without what they shared with rules before them.
     pub steps: u64,
 }
 

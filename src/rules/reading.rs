@@ -65,11 +65,20 @@ pub(crate) struct Budget {
     given: u64,
     /// What it was charged for, and others had paid for already.
     shared: u64,
+    /// What was found for it first.
+    found: u64,
+    /// What was found for it when the same rule was judged without reasons: it shares that with itself only.
+    before: u64,
 }
 
 impl Budget {
     fn of(given: u64) -> Self {
-        Self { left: given, given, shared: 0 }
+        Self { left: given, given, shared: 0, found: 0, before: 0 }
+    }
+
+    /// The same rule begins anew, with all its steps: what it found before is its own, not another's.
+    pub(crate) fn anew(&self) -> Self {
+        Self { before: self.found, ..Self::of(self.given) }
     }
 
     /// Spends what reading a text costs.
@@ -85,7 +94,7 @@ impl Budget {
 
     /// The steps that were taken for it alone.
     pub(crate) fn taken(&self) -> u64 {
-        self.given.saturating_sub(self.left).saturating_sub(self.shared)
+        self.given.saturating_sub(self.left).saturating_sub(self.shared.saturating_sub(self.before))
     }
 }
 
@@ -126,24 +135,26 @@ impl<'e> Reading<'e> {
     }
 
     /// What tests may know and spend.
-    pub(crate) fn look<'b>(&self, budget: &'b mut Budget) -> Look<'b>
+    pub(crate) fn look<'b>(&self, budget: &'b mut Budget, hints: bool) -> Look<'b>
     where
         'e: 'b,
     {
         let received: Timestamp = self.event.received;
-        Look { zone: self.zone, received, steps: &mut budget.left, hints: true }
+        Look { zone: self.zone, received, steps: &mut budget.left, hints }
     }
 
     /// What the first of a name's paths that selects something selects.
     pub(crate) fn select(&mut self, name: &Name, budget: &mut Budget) -> Result<Nodes<'e>, Exceeded> {
-        let mut nodes = Nodes::from([]);
+        let mut nodes = None;
         for query in name.queries(&self.event.source) {
-            nodes = self.query(query, budget)?;
-            if !nodes.is_empty() {
+            let found = self.query(query, budget)?;
+            let is_done = !found.is_empty();
+            nodes = Some(found);
+            if is_done {
                 break;
             }
         }
-        Ok(nodes)
+        Ok(nodes.unwrap_or_default())
     }
 
     fn query(&mut self, query: &Query, budget: &mut Budget) -> Result<Nodes<'e>, Exceeded> {
@@ -162,6 +173,7 @@ impl<'e> Reading<'e> {
             self.kept += count;
             *place = Some(found.clone());
         }
+        budget.found += found.cost.min(budget.left);
         budget.spend(found.cost)?;
         found.nodes
     }

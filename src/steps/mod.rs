@@ -28,6 +28,7 @@ use crate::telemetry::Telemetry;
 
 pub mod alive;
 pub mod dispatch;
+pub mod judged;
 pub mod plan;
 pub mod progress;
 pub mod receive;

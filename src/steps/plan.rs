@@ -20,7 +20,7 @@ use crate::config::Snapshot;
 use crate::delivery::Severity;
 use crate::planner::{self, DestinationFacts, Destinations, Sweep};
 use crate::rules::RuleSet;
-use crate::steps::{Live, StepResult};
+use crate::steps::{Live, StepResult, judged};
 use crate::store;
 use crate::store::PlannerLease;
 
@@ -110,14 +110,16 @@ async fn arm(
             Some(left) => sweep(live, lease, snapshot, rules, left, now).await?,
         },
         None => {
+            let judges = judged::record(live, rules, live.store.census().await?.planned + 1).await?;
             let ledger = live.store.ledger(&planner::arm_keys()).await?;
             let places = places(live, snapshot);
             // Another program may ask otherwise of the same rules.
             let left = Sweep::left(&ledger, &format!("{} {}", snapshot.hash, env!("CARGO_PKG_VERSION")));
             // Should it panic, planning goes on by the timers that are set.
-            if let Ok(plan) = catch_unwind(AssertUnwindSafe(|| planner::arm(rules, &places, ledger, now))) {
-                live.store.commit(lease, plan, now).await?;
-            }
+            let plan = catch_unwind(AssertUnwindSafe(|| planner::arm(rules, &places, ledger, now)));
+            let mut plan = plan.unwrap_or_default();
+            plan.docs.extend(judges);
+            live.store.commit(lease, plan, now).await?;
             match left {
                 None => None,
                 Some(left) => sweep(live, lease, snapshot, rules, left, now).await?,

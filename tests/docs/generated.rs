@@ -82,7 +82,7 @@ fn exposition() -> String {
     telemetry.received("jewelmusic", &event, "release.live", "accepted");
     telemetry.refused("jewelmusic", "signature", "");
     telemetry.store_failed("append", "");
-    telemetry.rule("release-live", "matched");
+    telemetry.rule("release-live", "matched", 1);
     telemetry.planned(1, 0, 1);
     telemetry.parked(&event, "");
     let of = Of { delivery: &delivery, destination: "oncall", rule: "release-live", event: None };

@@ -18,8 +18,9 @@ pub(super) async fn event(live: &Live, name: &str, about: &str, id: &str, arrive
     for why in whys.iter().filter(|why| why.outcome != "missed") {
         println!("  {} {}  {}", term::state(&why.outcome), why.rule, term::dim(&why.note));
     }
-    if whys.is_empty() {
-        println!("  {}", term::dim("no rule listens to this type"));
+    if whys.iter().all(|why| why.outcome == "missed") {
+        let is_named = !whys.iter().any(|why| why.rule.is_empty());
+        println!("  {}", term::dim(if is_named { "no rule matches it" } else { "no rule listens to this type" }));
     }
     for one in arrived {
         message(one);

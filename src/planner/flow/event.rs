@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use crate::event::{Event, Seq};
 use crate::planner::case::{Case, MISSING_KEY, OWN_KEY};
 use crate::planner::closes::Closed;
 use crate::planner::effect::Now;
@@ -16,7 +17,7 @@ use crate::planner::own::Unmatched;
 use crate::planner::reminders::{Brought, schedule, schedule_end};
 use crate::planner::state::id;
 use crate::planner::why::{Decision, Outcome, Trace, because};
-use crate::rules::{ActionJudgement, Held, Judgement, Rule, Why};
+use crate::rules::{ActionJudgement, Held, Judgement, Rule, RuleSet, Why};
 
 /// Why an action that acts once did not.
 const OPEN_ALREADY: &str = "`once`: the case was open already";
@@ -48,6 +49,28 @@ pub(crate) fn event(work: &mut Planning<'_>, judged: &Judged<'_>) {
         }
         work.tell(trace, judged.seq, Some(judged.event), judgement.rule);
     }
+}
+
+/// What [`event`] leaves out: for each rule whose globs accept the event, in their order, its name, and why it misses if it
+/// just misses. Nothing that is kept has a part in that.
+pub fn misses(rules: &RuleSet, seq: Seq, event: &Event) -> Vec<(String, Option<Decision>)> {
+    let judged = Judged::whole(rules, seq, event);
+    let missed = |judgement: &Judgement<'_>| {
+        let mut trace = Trace::default();
+        not_closed(judgement, &mut trace);
+        if judgement.rule.missing.is_some() && judgement.held.is_none() {
+            not_awaited(judgement, &mut trace);
+        }
+        if let Some(held) = judgement.held {
+            holds(judgement, held, &mut trace);
+        }
+        trace.row(seq, &judgement.rule.name.value)
+    };
+    let of = |judgement: &Judgement<'_>| {
+        let why = if judgement.is_miss() { missed(judgement) } else { None };
+        (judgement.rule.name.value.clone(), why)
+    };
+    judged.judgements.iter().map(of).collect()
 }
 
 /// A type that no rule names is told.
@@ -108,15 +131,11 @@ fn closes(
 
 /// Something came that may be what a `missing` rule waits for.
 fn awaited(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'_>, trace: &mut Trace) {
+    if !judgement.arrived {
+        return not_awaited(judgement, trace);
+    }
     reasons(judgement, trace);
     let rule = judgement.rule;
-    if !judgement.arrived {
-        let why = because(judgement.why.as_ref());
-        return match judgement.why.as_ref().map(Why::held) {
-            Some(Held::Failed) => trace.fail(format!("`missing`: {why}")),
-            _ => trace.rule(Outcome::Missed, format!("not what is awaited: {why}")),
-        };
-    }
     let names = work.names(rule);
     if let Some(case) = work.case(&names, MISSING_KEY) {
         trace.rule(Outcome::Closed, "it came: closed the case");
@@ -127,6 +146,16 @@ fn awaited(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
     let Some(missing) = &rule.missing else { return };
     let came = |known, now: Now<'_>| Awaited::came(known, &rule.name.value, missing, now.at);
     work.turn_told(&Awaited::slot(&names), trace, came);
+}
+
+/// It is not what a `missing` rule waits for.
+fn not_awaited(judgement: &Judgement<'_>, trace: &mut Trace) {
+    reasons(judgement, trace);
+    let why = because(judgement.why.as_ref());
+    match judgement.why.as_ref().map(Why::held) {
+        Some(Held::Failed) => trace.fail(format!("`missing`: {why}")),
+        _ => trace.rule(Outcome::Missed, format!("not what is awaited: {why}")),
+    }
 }
 
 /// What comes of an event that a rule's globs accept.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::reading::Paths;
-use super::{At, Condition, FileMute, Globs, Hours, List, Name, Presets, Rule, RuleSet};
+use super::{At, Condition, FileMute, Globs, Hours, List, Name, Presets, Rule, RuleSet, Version};
 use crate::event::Mute;
 use crate::problem::{File, Location, Problem, Problems};
 use crate::yaml::{self, Fields, Kind, Node, span_of_time};
@@ -78,6 +78,7 @@ pub fn parse(files: &[Arc<File>], presets: &Presets, zone: Option<TimeZone>, pro
         lists: shared.lists,
         hours: shared.hours,
         mutes,
+        version: Version::of(files, presets, shared.zone.as_ref()),
         zone: shared.zone,
         ..RuleSet::default()
     }

@@ -1,5 +1,6 @@
 //! One round of planning: its batch is judged, planned and committed, or, where that can't be, piece by piece.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -169,6 +170,7 @@ impl Round<'_> {
             let one = self.entered(entry);
             if let What::Event(judged) | What::Replay { event: Some(judged), .. } = &one.what {
                 room.take(&judged.judgements);
+                room.steps = room.steps.saturating_sub(judged.steps);
             }
             entered.push(one);
         }
@@ -202,8 +204,12 @@ impl Round<'_> {
         let plan = || catch_unwind(AssertUnwindSafe(|| planner::plan(&inputs, ledger)));
         let Ok(plan) = self.beside.apart(plan) else { return Ok(None) };
         let counts = (inputs.entries.len(), inputs.timers.len());
+        let missed = missed(&inputs);
         drop(inputs);
         self.commit(plan, counts).await?;
+        for (rule, events) in missed {
+            self.live.telemetry.rule(rule, Outcome::Missed.name(), events);
+        }
         Ok(Some(counts))
     }
 
@@ -225,7 +231,7 @@ impl Round<'_> {
         }
         let made = self.live.store.commit(&self.lease, plan, self.now).await?;
         for (rule, outcome) in outcomes {
-            self.live.telemetry.rule(&rule, &outcome);
+            self.live.telemetry.rule(&rule, &outcome, 1);
         }
         self.live.telemetry.planned(entries, timers, made);
         if made > 0 {
@@ -233,6 +239,16 @@ impl Round<'_> {
         }
         Ok(())
     }
+}
+
+/// How many events each rule just missed.
+fn missed<'r>(inputs: &Inputs<'r>) -> BTreeMap<&'r str, u64> {
+    let mut missed = BTreeMap::new();
+    for entered in &inputs.entries {
+        let What::Event(judged) = &entered.what else { continue };
+        judged.missed.iter().for_each(|rule| *missed.entry(rule.name.value.as_str()).or_default() += 1);
+    }
+    missed
 }
 
 /// What a row is counted as: its word, and as failed too where a rule did something and failed in part.

@@ -9,6 +9,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::damaged;
@@ -276,6 +277,8 @@ fn bare(place: &Location, role: Role) -> Result<Connection, Error> {
     let conn = Connection::open_with_flags(&place.path, flags)
         .map_err(|error| Error::Unavailable(format!("can't open the database `{}`: {error}", place.path.display())))?;
     conn.busy_timeout(Duration::from_secs(10))?;
+    // Plans never depend on bound values, or statements are prepared anew whenever those change.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.set_prepared_statement_cache_capacity(if role == Role::Writer { 128 } else { 32 });
     Ok(conn)
 }
