@@ -211,8 +211,9 @@ impl Play {
             "why" => {
                 let event = self.world.seq_of(text(value, "event"));
                 let rule = maybe(value, "rule");
-                let misses = planner::misses(&self.world.rules, event, &self.world.events[&event]);
-                let missed: Vec<_> = misses.into_iter().filter_map(|(_, row)| row).collect();
+                let judged = self.world.archive.get(&event);
+                let misses = judged.map(|judged| planner::misses(&self.world.rules, event, judged));
+                let missed: Vec<_> = misses.into_iter().flatten().filter_map(|(_, row)| row).collect();
                 let rows = self.world.whys.iter().filter(|row| row.event == event).chain(&missed);
                 let rows = rows.filter(|row| rule.as_ref().is_none_or(|rule| *rule == row.rule));
                 let shown: Vec<Value> = rows.map(|row| json!(row)).collect();

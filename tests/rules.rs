@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use fanfare::event::{Event, EventId};
 use fanfare::problem::{File, Problems};
-use fanfare::rules::{DigestTime, Held, HoursChoice, Judgement, Presets, RuleSet, Why, parse};
+use fanfare::rules::{DigestTime, Held, HoursChoice, Judgement, Presets, Rule, RuleSet, Why, parse};
 use fanfare::yaml;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -121,6 +121,24 @@ fn outcome(held: Held) -> &'static str {
     }
 }
 
+/// What planning asks for comes to the same as judging with all reasons: the same rules miss, the others come out the
+/// same, and all take the same steps.
+fn assert_matches_agree(set: &RuleSet, event: &Event) {
+    let (whole, matches) = (set.judge(event), set.matches(event));
+    let (missed, others): (Vec<_>, Vec<_>) = whole.iter().partition(|judgement| judgement.is_miss());
+    let names = |rules: &[&Rule]| rules.iter().map(|rule| rule.name.value.clone()).collect::<Vec<_>>();
+    let missed: Vec<&Rule> = missed.iter().map(|judgement| judgement.rule).collect();
+    assert_eq!(names(&matches.missed), names(&missed));
+    let told = |judgement: &Judgement<'_>| {
+        let Judgement { rule, held, why, case, closes, closes_why, arrived, steps, .. } = judgement;
+        format!("{} {held:?} {why:?} {case:?} {closes:?} {closes_why:?} {arrived} {steps}", rule.name.value)
+    };
+    let others: Vec<String> = others.iter().map(|judgement| told(judgement)).collect();
+    assert_eq!(matches.judgements.iter().map(told).collect::<Vec<_>>(), others);
+    let steps = |judgements: &[Judgement<'_>]| judgements.iter().map(|judgement| judgement.steps).sum::<u64>();
+    assert_eq!(steps(&matches.judgements) + matches.steps, steps(&whole));
+}
+
 // --- cases in files ---
 
 #[test]
@@ -144,6 +162,7 @@ fn every_condition_comes_out_as_its_case_says() {
             let body = case.get("body").cloned().unwrap_or_else(|| json!({ "data": case["data"] }));
             let event = event("release.live", "jewelmusic", body);
             let judgements = set.judge(&event);
+            assert_matches_agree(&set, &event);
             let why = why(&judgements[0]);
             let shown = serde_json::to_string(why).unwrap();
             let note = case.get("note").and_then(Value::as_str).unwrap_or_default();

@@ -4,8 +4,12 @@ use crate::rules::{Action, Rule, RuleSet};
 
 /// The rule with this name, else the one that had it before.
 pub fn rule_named<'a>(rules: &'a RuleSet, name: &str) -> Option<&'a Rule> {
-    let called = rules.rules.iter().find(|rule| rule.name.value == name);
-    called.or_else(|| rules.rules.iter().find(|rule| rule.formerly.iter().any(|former| former == name)))
+    rules.named(name)
+}
+
+/// Whether a rule bears this name now.
+fn is_borne(rules: &RuleSet, name: &str) -> bool {
+    rules.named(name).is_some_and(|rule| rule.name.value == name)
 }
 
 /// The present name of a rule, or the same name where no rule in force bears it.
@@ -15,7 +19,7 @@ pub(crate) fn present_name<'a>(rules: &'a RuleSet, name: &'a str) -> &'a str {
 
 /// The names under which a rule's state may stand: its own first, then former ones that no other rule bears now.
 pub(crate) fn names_of(rules: &RuleSet, rule: &Rule) -> Vec<String> {
-    let former = rule.formerly.iter().filter(|former| !rules.rules.iter().any(|other| &other.name.value == *former));
+    let former = rule.formerly.iter().filter(|former| !is_borne(rules, former));
     std::iter::once(&rule.name.value).chain(former).cloned().collect()
 }
 
@@ -27,7 +31,7 @@ pub fn names_for(rules: &RuleSet, name: &str) -> Vec<String> {
 /// The name of a rule that ids of deliveries are made from: its first, so that one that was renamed makes no second
 /// delivery of an event that is planned again.
 pub(crate) fn identity<'r>(rules: &RuleSet, rule: &'r Rule) -> &'r str {
-    let first = rule.formerly.first().filter(|first| !rules.rules.iter().any(|r| &r.name.value == *first));
+    let first = rule.formerly.first().filter(|first| !is_borne(rules, first));
     first.unwrap_or(&rule.name.value)
 }
 

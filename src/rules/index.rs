@@ -1,4 +1,4 @@
-//! Which rules an event type reaches, found once per type and kept.
+//! Which rules an event type reaches, found once per type and kept; and rules by their names.
 //!
 //! Pure but for what it remembers. Rules that name their types are found by name; only those with wildcards are gone
 //! through, and only when a type is seen for the first time.
@@ -22,7 +22,8 @@ const CANDIDATES_MAX: usize = 1 << 17;
 /// planner alone asks.
 #[derive(Default)]
 pub(crate) struct Index {
-    by_name: OnceLock<ByName>,
+    by_type: OnceLock<ByType>,
+    by_name: OnceLock<HashMap<String, usize>>,
     foreign: RwLock<Known>,
     own: RwLock<Known>,
 }
@@ -35,7 +36,7 @@ struct Known {
 
 /// The enabled rules, by their places in the set.
 #[derive(Default)]
-struct ByName {
+struct ByType {
     /// Those that name all their types, by type.
     exact: HashMap<String, Vec<usize>>,
     /// The others.
@@ -72,31 +73,46 @@ impl Index {
         candidates
     }
 
+    /// The place of the rule with this name, else of the one that had it before.
+    pub(crate) fn named(&self, rules: &[Rule], name: &str) -> Option<usize> {
+        let by_name = self.by_name.get_or_init(|| {
+            let mut by_name = HashMap::new();
+            for (place, rule) in rules.iter().enumerate() {
+                by_name.entry(rule.name.value.clone()).or_insert(place);
+            }
+            for (place, rule) in rules.iter().enumerate() {
+                rule.formerly.iter().for_each(|former| _ = by_name.entry(former.clone()).or_insert(place));
+            }
+            by_name
+        });
+        by_name.get(name).copied()
+    }
+
     fn find(&self, rules: &[Rule], kind: &str, own: bool) -> Arc<[Candidate]> {
-        let by_name = self.by_name.get_or_init(|| ByName::of(rules));
-        let mut places: Vec<usize> = by_name.exact.get(kind).into_iter().flatten().copied().collect();
-        places.extend(&by_name.wild);
+        let by_type = self.by_type.get_or_init(|| ByType::of(rules));
+        let mut places: Vec<usize> = by_type.exact.get(kind).into_iter().flatten().copied().collect();
+        places.extend(&by_type.wild);
         places.sort_unstable();
         places.into_iter().filter_map(|place| rules.get(place)?.candidate(place, kind, own)).collect()
     }
 }
 
-impl ByName {
+impl ByType {
     fn of(rules: &[Rule]) -> Self {
-        let mut by_name = Self::default();
+        let mut by_type = Self::default();
         for (place, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.enabled) {
             let Some(exact) = rule.globs().map(|globs| globs.exact()).collect::<Option<Vec<_>>>() else {
-                by_name.wild.push(place);
+                by_type.wild.push(place);
                 continue;
             };
             for kind in exact.into_iter().flatten() {
-                let places = by_name.exact.entry(kind.to_owned()).or_default();
+                let places = by_type.exact.entry(kind.to_owned()).or_default();
                 if places.last() != Some(&place) {
                     places.push(place);
                 }
             }
         }
-        by_name
+        by_type
     }
 }
 

@@ -70,6 +70,11 @@ impl RuleSet {
         }
     }
 
+    /// The rule with this name, else the one that had it before.
+    pub fn named(&self, name: &str) -> Option<&Rule> {
+        self.rules.get(self.index.named(&self.rules, name)?)
+    }
+
     /// What one rule makes of an event that is put before it whatever its globs say: of the own event that opens a
     /// `missing` case, of the opening event of a case whose timer came due or that was closed by hand. `held` and
     /// `actions` as if the globs had accepted it, `on_close` always filled, `closes` and `arrived` left out.

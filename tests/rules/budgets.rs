@@ -88,6 +88,7 @@ fn all_rules_together_have_a_budget_and_those_that_ask_little_still_come_out() {
     let judged = rules.judge(&event);
     assert!(began.elapsed() < 2 * BEARABLE, "{:?}", began.elapsed());
     assert_eq!(judged.len(), 301);
+    super::assert_matches_agree(&rules, &event);
     assert_eq!(judged.last().unwrap().held, Some(Held::Held));
     assert_eq!((judged[0].held, judged[299].held), (Some(Held::Missed), Some(Held::Failed)));
 }

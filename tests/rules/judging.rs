@@ -8,6 +8,7 @@ use fanfare::rules::operator::TABLE;
 use super::*;
 
 fn judged<'r>(rules: &'r RuleSet, event: &Event) -> Vec<Judgement<'r>> {
+    assert_matches_agree(rules, event);
     rules.judge(event)
 }
 
