@@ -247,11 +247,13 @@ pub async fn event_document(live: &Live, seq: Seq) -> Result<Value, Refused> {
     };
     let filter = DeliveryFilter { event: Some(seq), limit: LIMIT_MAX, ..DeliveryFilter::default() };
     let deliveries = live.store.list_deliveries(&filter).await?;
+    // Before its rules are read, or it might seem that they made nothing of it.
+    let planned = live.store.census().await?.planned >= seq;
     let whys = judged::decisions(live, seq, event).await?;
     let conflicts = live.store.conflicts(seq).await?;
     let conflict = |conflict: &store::Conflict| json!({"received": conflict.received.to_string(), "raw": String::from_utf8_lossy(&conflict.raw)});
     let mut document = view::event_whole(seq, event);
-    document["planned"] = (live.store.census().await?.planned >= seq).into();
+    document["planned"] = planned.into();
     document["rules"] = whys.iter().map(view::why).collect();
     document["deliveries"] = deliveries.iter().map(view::delivery).collect();
     document["conflicts"] = conflicts.iter().map(conflict).collect();

@@ -83,6 +83,14 @@ impl Look<'_> {
         left.is_some()
     }
 
+    /// Looks once more at what was paid for: whether anybody reads hints changes no budget.
+    pub fn for_nothing<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let before = *self.steps;
+        let done = work(self);
+        *self.steps = before;
+        done
+    }
+
     /// Does something whose hints nobody reads.
     pub fn without_hints<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         let hints = std::mem::replace(&mut self.hints, false);

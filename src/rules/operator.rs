@@ -471,7 +471,7 @@ fn unless_one(against: Held, operand: &Operand, nodes: &[&Value], look: &mut Loo
         let outcome = look.without_hints(|look| check.on_node(node, look));
         if outcome.held == against {
             // Of this one it is told why.
-            let note = if look.hints { check.on_node(node, look).note } else { None };
+            let note = look.hints.then(|| look.for_nothing(|look| check.on_node(node, look).note)).flatten();
             return Outcome::missed(note.unwrap_or_else(|| format!("{} is among them", shown(node))));
         }
         if outcome.held == Held::Failed && all.held == Held::Held {

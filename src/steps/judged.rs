@@ -98,9 +98,11 @@ async fn text(live: &Live, kind: &str, id: &str) -> Result<Option<String>, store
 /// # Errors
 /// As the store's.
 pub async fn decisions(live: &Live, seq: Seq, event: &Event) -> Result<Vec<Decision>, store::Error> {
+    // In this order: what is planned meanwhile is not taken for judged, and missed by all.
+    let is_planned = live.store.census().await?.planned >= seq;
     let kept = live.store.whys(seq).await?;
     let was_parked = kept.iter().any(|row| row.outcome == Outcome::Parked.name() && row.rule.is_empty());
-    if was_parked || live.store.census().await?.planned < seq {
+    if was_parked || !is_planned {
         return Ok(kept);
     }
     let before = from_id(seq.saturating_add(1));
