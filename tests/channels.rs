@@ -1,4 +1,5 @@
-//! Every channel and every message: golden files, hostile values, verdicts, leaks, and whole cases over the wire.
+//! Every channel against its judge, and every message: golden files, hostile values, verdicts, leaks, and whole cases over
+//! the wire.
 //!
 //! What is under test is every row of `channels::ALL`, built from its own example, and every further destination in
 //! `channels/destinations/`. A new kind or a new message file is picked up by itself; its goldens are then missing, and
@@ -10,8 +11,10 @@ mod destinations;
 mod discord;
 mod golden;
 mod hostile;
+pub mod judges;
 mod leaks;
 mod pagerduty;
 mod peers;
 mod slack;
+mod suite;
 mod verdicts;

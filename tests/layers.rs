@@ -230,3 +230,32 @@ fn secrets_are_opened_in_few_places() {
     }
     assert!(wrong.is_empty(), "a secret is opened in {wrong:?}");
 }
+
+/// Where a channel may be named outside of its folder, and why.
+const NAMES_CHANNELS: [(&str, &str); 4] = [
+    ("src/source/", "a service may also be a sender: its preset has the service's name"),
+    ("src/rules/", "fields and values of events, such as an artist's email, are named in samples and hints"),
+    ("src/cli/starter.rs", "the starter set's own configuration"),
+    ("src/cli/init", "a new folder's configuration, and what to try with it"),
+];
+
+#[test]
+fn nothing_outside_of_the_channels_names_one() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources().into_iter().filter(|(path, _)| module_of(path) != "channels") {
+        if NAMES_CHANNELS.iter().any(|(known, _)| path.to_str().unwrap().starts_with(known)) {
+            continue;
+        }
+        for (number, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            for name in fanfare::channels::ALL.iter().map(|kind| kind.name) {
+                // A scheme of URLs is no channel.
+                let quoted = name != "http" && code.contains(&format!("\"{name}\""));
+                if quoted || code.contains(&format!("channels::{name}")) || code.contains(&format!("of_{name}")) {
+                    wrong.push(format!("{}:{}: `{name}`: read `channels::Kind` instead", path.display(), number + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}

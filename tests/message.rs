@@ -75,7 +75,7 @@ pub fn files(files: &[(&str, &str)]) -> Vec<Arc<File>> {
 /// Templates that are right.
 pub fn templates(of: &[(&str, &str)]) -> Templates {
     let mut problems = Problems::new();
-    let templates = Templates::load(&files(of), &mut problems);
+    let templates = Templates::load(&files(of), fanfare::channels::formats(), &mut problems);
     assert!(problems.is_empty(), "{}", shown(&problems));
     templates
 }
@@ -83,7 +83,7 @@ pub fn templates(of: &[(&str, &str)]) -> Templates {
 /// The problems that loading and checking with this context report, a line each.
 pub fn problems(of: &[(&str, &str)], contexts: &[Context<'_>]) -> String {
     let mut problems = Problems::new();
-    let templates = Templates::load(&files(of), &mut problems);
+    let templates = Templates::load(&files(of), fanfare::channels::formats(), &mut problems);
     templates.check(contexts, &mut problems);
     shown(&problems)
 }

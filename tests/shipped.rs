@@ -54,7 +54,7 @@ fn rules() -> RuleSet {
 
 fn templates() -> Templates {
     let mut problems = Problems::new();
-    let templates = Templates::load(&files("templates", |_| true), &mut problems);
+    let templates = Templates::load(&files("templates", |_| true), fanfare::channels::formats(), &mut problems);
     none(&problems);
     templates
 }
@@ -153,6 +153,11 @@ fn context<'a>(rules: &RuleSet, rule: &'a str, action: &Action, event: &'a Event
         zone: TimeZone::UTC,
         admin_url: Some("https://fanfare.label.example"),
     }
+}
+
+/// Whatever the starter set says of any event.
+pub fn said() -> Vec<Rendered> {
+    all_said(&rules(), &templates()).into_iter().map(|(.., rendered)| rendered).collect()
 }
 
 /// Whatever any rule says of any event: the rule, the event's name, the message.

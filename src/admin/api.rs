@@ -379,7 +379,7 @@ async fn destinations(State(live): Shared) -> Answer {
             json!({
                 "id": destination.name,
                 "type": destination.kind.name,
-                "address": destination.channel.address(),
+                "address": &destination.channel.facts().address,
                 "failing": pace.is_some_and(|standing| standing.pace.is_failing()),
                 "failures": pace.map_or(0, |standing| standing.pace.failures),
             })

@@ -164,7 +164,7 @@ async fn home_values(live: &Live, query: HomeQuery) -> Result<Value, Refused> {
             json!({
                 "name": destination.name,
                 "type": destination.kind.name,
-                "address": destination.channel.address(),
+                "address": &destination.channel.facts().address,
                 "failing": pace.is_some_and(|standing| standing.pace.failing || standing.pace.failures > 0),
             })
         })

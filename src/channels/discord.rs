@@ -11,33 +11,21 @@ use url::Url;
 
 use crate::channels::verdict::{Family, seconds, shared};
 use crate::channels::{
-    Channel, Choice, Endpoint, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Takes, Verdict, endpoint,
-    words,
+    Can, Channel, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Kind, Likeness, Limit, Mentions, Reply,
+    Request, Sending, Takes, Verdict, endpoint, words,
 };
-use crate::delivery::{Act, Outcome, Receipt, Severity};
-use crate::message::{Field, Native, fit, text};
-use crate::problem::{Location, Problem, Problems};
+use crate::delivery::{Act, Outcome, Receipt};
+use crate::message::template::native::Format;
+use crate::message::{Native, fit};
+use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::{Fields, Node};
 
+mod embed;
+mod likeness;
 mod markdown;
 
-/// Of `content`.
-const CONTENT_MAX: usize = 2000;
-/// Of an embed.
-const TITLE_MAX: usize = 256;
-const DESCRIPTION_MAX: usize = 4096;
-const FIELDS_MAX: usize = 25;
-const NAME_MAX: usize = 256;
-const VALUE_MAX: usize = 1024;
-const FOOTER_MAX: usize = 2048;
-const URL_MAX: usize = 2048;
-/// Of all texts of all embeds together.
-const SUM_MAX: usize = 6000;
-/// What many fields leave to the description at least.
-const DESCRIPTION_MIN: usize = 2000;
-/// Short values stand side by side.
-const INLINE_MAX: usize = 40;
+const CONTENT: Limit = Limit::characters("`content`", 2000);
 /// `SUPPRESS_EMBEDS`: a plain message shows no previews of links.
 const SUPPRESS_EMBEDS: u64 = 4;
 
@@ -52,29 +40,48 @@ thread_id: \"234567890123456789\"
 username: Label news
 ",
     keys: &[
-        KeyDoc {
-            name: "webhook_url",
-            doc: "The webhook's URL, from the channel's settings, Integrations; may be a choice",
-            takes: Takes::Choice,
-            required: true,
-        },
-        KeyDoc {
-            name: "thread_id",
-            doc: "The thread of that channel to post to, quoted; a forum channel needs one; may be a choice",
-            takes: Takes::Choice,
-            required: false,
-        },
-        KeyDoc {
-            name: "username",
-            doc: "The name to post under, instead of the webhook's own",
-            takes: Takes::Text,
-            required: false,
-        },
+        KeyDoc::new(
+            "webhook_url",
+            Takes::Choice,
+            "The webhook's URL, from the channel's settings, Integrations; may be a choice",
+        )
+        .required()
+        .secret(),
+        KeyDoc::new(
+            "thread_id",
+            Takes::Choice,
+            "The thread of that channel to post to, quoted; a forum channel needs one; may be a choice",
+        ),
+        KeyDoc::new("username", Takes::Text, "The name to post under, instead of the webhook's own"),
     ],
-    threads: true,
+    can: Can { threads: false, edits: true, resolves: false },
     pages: false,
     spacing: Some(SignedDuration::from_millis(500)),
-    native: Some("json"),
+    limits: &[
+        CONTENT,
+        embed::TITLE,
+        embed::DESCRIPTION,
+        embed::FIELDS,
+        embed::NAME,
+        embed::VALUE,
+        embed::FOOTER,
+        embed::URL,
+        embed::SUM,
+    ],
+    native: Some(Format::Json(Some(markdown::escape_value))),
+    likeness: Likeness { dress: Dress::DarkChat, draw: likeness::draw },
+    mentions: Some(Mentions {
+        is: |id| Mention::of(id).is_some(),
+        words: "is nobody in Discord; write a user's id, `&` and a role's id, `here` or `everyone`",
+    }),
+    credentials: &[Credential {
+        // What ends with `/slack` speaks Slack's language, for whoever knows that only.
+        is: |text| text.starts_with("https://discord") && text.contains("/api/webhooks/") && !text.ends_with("/slack"),
+        what: "the URL of a Discord webhook",
+        key: Some("webhook_url"),
+        hint: "`type: discord` takes it as `webhook_url`",
+    }],
+    warnings: &[],
     parse,
 };
 
@@ -84,6 +91,7 @@ const TAKEN_CHANNEL: &str = "1199887766554433220";
 
 #[derive(Debug)]
 struct Discord {
+    facts: Facts,
     webhook: Choice<Secret>,
     thread: Option<Choice<String>>,
     username: Option<String>,
@@ -100,7 +108,17 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
     if has_thread && thread.is_none() {
         return None;
     }
-    Some(Box::new(Discord { webhook: webhook?, thread, username }))
+    let webhook = webhook?;
+    // The token alone: the rest of the URL, with the webhook's id, is in what Discord answers, and in receipts.
+    let token = |webhook: &Secret| webhook.open().trim_end_matches('/').rsplit('/').next().map(Secret::new);
+    let facts = Facts {
+        can: KIND.can,
+        secrets: webhook.all().into_iter().filter_map(token).collect(),
+        address: endpoint::hosts(webhook.all()),
+        endpoints: endpoint::endpoints(webhook.all()),
+        names: webhook.name().into_iter().chain(thread.as_ref().and_then(Choice::name)).collect(),
+    };
+    Some(Box::new(Discord { facts, webhook, thread, username }))
 }
 
 /// `https://discord.com/api/webhooks/ID/TOKEN`, whatever the host.
@@ -156,12 +174,8 @@ impl Channel for Discord {
             },
             _ => None,
         };
-        Ok(Request::Http(HttpRequest {
-            method: if edited.is_some() { "PATCH" } else { "POST" },
-            url: self.url(sending, edited)?,
-            headers: vec![("content-type".into(), Secret::new("application/json"))],
-            body: Value::Object(body).to_string().into_bytes(),
-        }))
+        let method = if edited.is_some() { "PATCH" } else { "POST" };
+        Ok(Request::Http(HttpRequest::json(method, self.url(sending, edited)?, &Value::Object(body))))
     }
 
     fn verdict(&self, reply: &Reply) -> Verdict {
@@ -186,28 +200,6 @@ impl Channel for Discord {
         Reply::http(200, json!({"id": TAKEN_ID, "channel_id": TAKEN_CHANNEL}).to_string())
     }
 
-    fn closes(&self) -> bool {
-        true
-    }
-
-    fn goes_alone(&self) -> bool {
-        false
-    }
-
-    fn stands_alone(&self) -> bool {
-        false
-    }
-
-    fn secrets(&self) -> Vec<Secret> {
-        // The token alone: the rest of the URL, with the webhook's id, is in what Discord answers, and in receipts.
-        let token = |webhook: &Secret| webhook.open().trim_end_matches('/').rsplit('/').next().map(Secret::new);
-        self.webhook.all().into_iter().filter_map(token).collect()
-    }
-
-    fn address(&self) -> String {
-        endpoint::hosts(self.webhook.all())
-    }
-
     fn chosen(&self, root: &Value, names: &Map<String, Value>) -> Option<String> {
         let webhook = self.webhook.chosen(root, names, |_| None);
         let thread =
@@ -216,21 +208,8 @@ impl Channel for Discord {
         (!all.is_empty()).then(|| all.join("; "))
     }
 
-    fn endpoints(&self) -> Vec<Endpoint> {
-        endpoint::endpoints(self.webhook.all())
-    }
-
-    fn names(&self) -> Vec<(String, Location)> {
-        self.webhook.name().into_iter().chain(self.thread.as_ref().and_then(Choice::name)).collect()
-    }
-
-    fn mention(&self, id: &str) -> Result<(), String> {
-        match Mention::of(id) {
-            Some(_) => Ok(()),
-            None => Err(format!(
-                "`{id}` is nobody in Discord; write a user's id, `&` and a role's id, `here` or `everyone`"
-            )),
-        }
+    fn facts(&self) -> &Facts {
+        &self.facts
     }
 }
 
@@ -316,7 +295,7 @@ impl Discord {
         if !content.is_empty() {
             body.insert("content".into(), content.into());
         }
-        body.insert("embeds".into(), json!([embed(sending)]));
+        body.insert("embeds".into(), json!([embed::of(sending)]));
         body
     }
 
@@ -327,9 +306,9 @@ impl Discord {
         if !content.is_empty() {
             content.push('\n');
         }
-        let link = sending.rendered.message.link.as_ref().filter(|link| fit::utf16(link) <= CONTENT_MAX / 4);
+        let link = sending.rendered.message.link.as_ref().filter(|link| fit::utf16(link) <= CONTENT.max / 4);
         let tail = link.map(|link| format!("\n<{}>", link.replace('@', "%40"))).unwrap_or_default();
-        let room = CONTENT_MAX.saturating_sub(fit::utf16(&content) + fit::utf16(&tail));
+        let room = CONTENT.max.saturating_sub(fit::utf16(&content) + fit::utf16(&tail));
         content.push_str(&markdown::escape_within(&quiet(&words::plain(sending)), room));
         content.push_str(&tail);
         body.insert("content".into(), content.into());
@@ -419,77 +398,4 @@ fn pings(sending: &Sending<'_>) -> (String, Value) {
 /// backslashes and all, and finds them where the action's own mention lets it look.
 fn quiet(text: &str) -> String {
     text.replace("@everyone", "@\u{200b}everyone").replace("@here", "@\u{200b}here")
-}
-
-/// The message as an embed. Title, footer and fields come first, and the description has the rest.
-fn embed(sending: &Sending<'_>) -> Value {
-    let message = &sending.rendered.message;
-    let mut embed = Map::new();
-    let title = markdown::escape_within(&words::title(sending), TITLE_MAX);
-    let footer = words::short(&words::origin(sending), FOOTER_MAX.min(500));
-    let mut room = SUM_MAX.saturating_sub(fit::utf16(&title) + fit::utf16(&footer));
-    let body_wants = fit::utf16(&markdown::render(&message.body)).min(DESCRIPTION_MIN);
-    let (fields, taken) = fields(&message.fields, room.saturating_sub(body_wants));
-    room = room.saturating_sub(taken);
-    let description = markdown::render_within(&message.body, room.min(DESCRIPTION_MAX));
-
-    embed.insert("title".into(), title.into());
-    if let Some(link) = usable(&message.link) {
-        embed.insert("url".into(), link.into());
-    }
-    if !description.is_empty() {
-        embed.insert("description".into(), description.into());
-    }
-    embed.insert("color".into(), colour(sending).into());
-    if !fields.is_empty() {
-        embed.insert("fields".into(), fields.into());
-    }
-    if let Some(image) = usable(&message.image) {
-        embed.insert("image".into(), json!({"url": image}));
-    }
-    embed.insert("footer".into(), json!({"text": footer}));
-    embed.insert("timestamp".into(), sending.planned.to_string().into());
-    Value::Object(embed)
-}
-
-fn usable(url: &Option<String>) -> Option<&str> {
-    url.as_deref().filter(|url| fit::utf16(url) <= URL_MAX)
-}
-
-/// As many fields as there is room for, and what they take of it. Discord refuses an empty name or value.
-fn fields(fields: &[Field], room: usize) -> (Vec<Value>, usize) {
-    const MORE: &str = "…";
-    let shown = |text: &str, max| match markdown::escape_within(text.trim(), max) {
-        text if text.is_empty() => "–".to_owned(),
-        text => text,
-    };
-    let mut taken = 0;
-    let mut all = Vec::new();
-    for (nth, field) in fields.iter().enumerate() {
-        let name = shown(&text::one_line(&field.name), NAME_MAX);
-        let value = shown(&field.value, VALUE_MAX);
-        let size = fit::utf16(&name) + fit::utf16(&value);
-        let left = fields.len() - nth;
-        let more = format!("and {left} more");
-        if (all.len() + 1 == FIELDS_MAX && left > 1) || taken + size + MORE.len() + more.len() > room {
-            taken += fit::utf16(MORE) + more.len();
-            all.push(json!({"name": MORE, "value": more, "inline": false}));
-            break;
-        }
-        taken += size;
-        let is_short = fit::utf16(&value) <= INLINE_MAX && !value.contains('\n');
-        all.push(json!({"name": name, "value": value, "inline": is_short}));
-    }
-    (all, taken)
-}
-
-/// The stripe at the embed's side, as 0xRRGGBB.
-fn colour(sending: &Sending<'_>) -> u32 {
-    match sending.rendered.message.severity {
-        _ if sending.act == Act::Close => 0x6B_7280,
-        Severity::Info => 0x3B_82F6,
-        Severity::Success => 0x22_C55E,
-        Severity::Warning => 0xF5_9E0B,
-        Severity::Critical => 0xDC_2626,
-    }
 }

@@ -18,17 +18,21 @@ use url::Host;
 use crate::channels::verdict::{Family, shared};
 use crate::channels::wire::server::{Server, Tls, is_hello};
 use crate::channels::{
-    Channel, Choice, Endpoint, Form, KeyDoc, Kind, MailRequest, MailServer, Reply, Request, Sending, Takes, Verdict,
-    endpoint, mark, no_mention, words,
+    Can, Channel, Choice, Credential, Dress, Endpoint, Facts, Form, KeyDoc, Kind, Likeness, Limit, MailRequest,
+    MailServer, Reply, Request, Sending, Takes, Verdict, endpoint, mark, words,
 };
 use crate::delivery::{Receipt, Severity};
+use crate::message::template::native::Format;
 use crate::message::{Message, Native, fit, plain, text};
-use crate::problem::{Location, Problem, Problems};
+use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::{Fields, Node};
 
+mod likeness;
 mod page;
 
+/// RFC 5322, section 2.1.1.
+const LINE: Limit = Limit::bytes("a line", 998);
 /// A subject's length in characters; what is longer is cut off by every reader anyway, and a header's line must stay
 /// below 998 (RFC 5322, section 2.1.1).
 const SUBJECT_MAX: usize = 200;
@@ -53,43 +57,41 @@ reply_to: desk@label.example
 helo: fanfare.label.example
 ",
     keys: &[
-        KeyDoc {
-            name: "smtp",
-            doc: "The mail server: `smtps://user:password@host`, or `smtp://…`, which requires STARTTLS. `?tls=none` sends \
+        KeyDoc::new("smtp", Takes::Text, "The mail server: `smtps://user:password@host`, or `smtp://…`, which requires STARTTLS. `?tls=none` sends \
                   without TLS, for a server on the same host. `?tls=opportunistic` uses TLS if the server offers it and, \
-                  without a password, accepts any certificate",
-            takes: Takes::Text,
-            required: true,
-        },
-        KeyDoc { name: "from", doc: "The sender: an address, or `Name <address>`", takes: Takes::Text, required: true },
-        KeyDoc {
-            name: "to",
-            doc: "The recipients: an address or a list; may be a choice",
-            takes: Takes::Texts,
-            required: true,
-        },
-        KeyDoc { name: "cc", doc: "Recipients of a copy: an address or a list", takes: Takes::List, required: false },
-        KeyDoc { name: "reply_to", doc: "The address for replies", takes: Takes::Text, required: false },
-        KeyDoc {
-            name: "helo",
-            doc: "The name in the greeting to the mail server; by default this host's full name, or the domain of `from`, \
-                  or this host's address",
-            takes: Takes::Text,
-            required: false,
-        },
+                  without a password, accepts any certificate").required().secret(),
+        KeyDoc::new("from", Takes::Text, "The sender: an address, or `Name <address>`").required(),
+        KeyDoc::new("to", Takes::Texts, "The recipients: an address or a list; may be a choice").required(),
+        KeyDoc::new("cc", Takes::List, "Recipients of a copy: an address or a list"),
+        KeyDoc::new("reply_to", Takes::Text, "The address for replies"),
+        KeyDoc::new("helo", Takes::Text, "The name in the greeting to the mail server; by default this host's full name, or the domain of `from`, \
+                  or this host's address"),
     ],
-    threads: true,
+    can: Can { threads: true, edits: false, resolves: false },
     pages: false,
     spacing: None,
-    native: Some("html"),
+    limits: &[LINE],
+    native: Some(Format::Html),
+    likeness: Likeness { dress: Dress::Mail, draw: likeness::draw },
+    mentions: None,
+    credentials: &[Credential {
+        is: |text| text.starts_with("smtp://") || text.starts_with("smtps://"),
+        what: "a mail server",
+        key: Some("smtp"),
+        hint: "`type: email` takes it as `smtp`",
+    }],
+    warnings: &[(
+        "clear-password",
+        "A mail password crosses the network unencrypted",
+        "Write `smtps://`",
+    )],
     parse,
 };
 
 #[derive(Debug)]
 struct Email {
-    smtp: Secret,
-    server: Server,
-    helo: Option<String>,
+    facts: Facts,
+    server: MailServer,
     from: Mailbox,
     to: Choice<Vec<Mailbox>>,
     cc: Vec<Mailbox>,
@@ -117,7 +119,14 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
         Some(found) => Some(found?),
         None => None,
     };
-    Some(Box::new(Email { smtp, server, helo, from: from?, to: to?, cc: cc?, reply_to }))
+    let (from, to) = (from?, to?);
+    let password = server.login.iter().map(|(_, password)| password.clone());
+    let secrets = std::iter::once(smtp.clone()).chain(password).collect();
+    let address = server.to_string();
+    let server = MailServer { url: smtp, helo, from: from.email.to_string() };
+    let endpoints = vec![Endpoint::Mail(server.clone())];
+    let facts = Facts { can: KIND.can, secrets, address, endpoints, names: to.name().into_iter().collect() };
+    Some(Box::new(Email { facts, server, from, to, cc: cc?, reply_to }))
 }
 
 fn server(text: &str, node: &Node, problems: &mut Problems) -> Option<Server> {
@@ -213,7 +222,7 @@ impl Channel for Email {
             return Ok(Request::Nothing);
         }
         Ok(Request::Mail(Box::new(MailRequest {
-            server: self.mail_server(),
+            server: self.server.clone(),
             envelope_to,
             message: self.letter(to, sending).map_err(|error| format!("the mail can't be made: {error}"))?,
         })))
@@ -235,50 +244,17 @@ impl Channel for Email {
         Reply::Mail { accepted, refused: Vec::new(), code: Some(250), text: "OK".into() }
     }
 
-    fn closes(&self) -> bool {
-        false
-    }
-
-    fn goes_alone(&self) -> bool {
-        false
-    }
-
-    fn stands_alone(&self) -> bool {
-        false
-    }
-
-    fn secrets(&self) -> Vec<Secret> {
-        let password = self.server.login.iter().map(|(_, password)| password.clone());
-        std::iter::once(self.smtp.clone()).chain(password).collect()
-    }
-
-    fn address(&self) -> String {
-        self.server.to_string()
-    }
-
     fn chosen(&self, root: &Value, names: &Map<String, Value>) -> Option<String> {
         let shown = |to: &Vec<Mailbox>| to.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         self.to.chosen(root, names, |to| Some(shown(to)))
     }
 
-    fn endpoints(&self) -> Vec<Endpoint> {
-        vec![Endpoint::Mail(self.mail_server())]
-    }
-
-    fn mention(&self, id: &str) -> Result<(), String> {
-        no_mention(id)
-    }
-
-    fn names(&self) -> Vec<(String, Location)> {
-        self.to.name().into_iter().collect()
+    fn facts(&self) -> &Facts {
+        &self.facts
     }
 }
 
 impl Email {
-    fn mail_server(&self) -> MailServer {
-        MailServer { url: self.smtp.clone(), helo: self.helo.clone(), from: self.from.email.to_string() }
-    }
-
     /// The whole message as it goes on the wire.
     fn letter(&self, to: &[Mailbox], sending: &Sending<'_>) -> Result<Vec<u8>, lettre::error::Error> {
         let letter = self.head(to, sending);

@@ -14,13 +14,14 @@ use sha2::Sha256;
 
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
-    Channel, Choice, Endpoint, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Takes, Verdict, WebServer, endpoint,
-    no_mention,
+    Can, Channel, Choice, Dress, Facts, HttpRequest, KeyDoc, Kind, Likeness, Picture, Reply, Request, Sending, Takes,
+    Verdict, WebServer, endpoint, picture,
 };
 use crate::delivery::Receipt;
 use crate::message::inline::UrlTemplate;
+use crate::message::template::native::Format;
 use crate::message::{Native, plain};
-use crate::problem::{Location, Problem, Problems};
+use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::{Fields, Node};
 
@@ -55,48 +56,45 @@ pub const KIND: Kind = Kind {
     summary: "An HTTP request with the event and the message as JSON, signed if wanted",
     example: "\
 type: http
-url: https://ledger.label.example/releases/{{ data.release_id }}
+url: https://ledger.label.example/events/{{ event.id }}
 method: PUT
 headers:
   Authorization: Bearer 0123456789abcdef
 sign: {secret: whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz}
 ",
     keys: &[
-        KeyDoc {
-            name: "url",
-            doc: "The URL; path and query may contain `{{ … }}`, each value percent-encoded; may be a choice",
-            takes: Takes::Choice,
-            required: true,
-        },
-        KeyDoc {
-            name: "method",
-            doc: "`POST` (the default), `PUT` or `PATCH`",
-            takes: Takes::Word(&METHODS),
-            required: false,
-        },
-        KeyDoc {
-            name: "headers",
-            doc: "Additional headers, by name; their values may be secrets",
-            takes: Takes::Headers,
-            required: false,
-        },
-        KeyDoc {
-            name: "sign",
-            doc: "`{secret: whsec_…}`: signs each attempt as Standard Webhooks do; several secrets, during a \
+        KeyDoc::new(
+            "url",
+            Takes::Choice,
+            "The URL; path and query may contain `{{ … }}`, each value percent-encoded; may be a choice",
+        )
+        .required()
+        .secret(),
+        KeyDoc::new("method", Takes::Word(&METHODS), "`POST` (the default), `PUT` or `PATCH`"),
+        KeyDoc::new("headers", Takes::Headers, "Additional headers, by name; their values may be secrets").secret(),
+        KeyDoc::new(
+            "sign",
+            Takes::Sign,
+            "`{secret: whsec_…}`: signs each attempt as Standard Webhooks do; several secrets, during a \
                   rotation, give several signatures",
-            takes: Takes::Sign,
-            required: false,
-        },
+        )
+        .secret(),
     ],
-    threads: false,
+    can: Can::NOTHING,
     pages: false,
     spacing: None,
-    native: Some("json"),
+    limits: &[],
+    native: Some(Format::Json(None)),
+    likeness: Likeness { dress: Dress::Call, draw },
+    mentions: None,
+    credentials: &[],
+    warnings: &[],
     parse,
 };
 
 #[derive(Debug)]
 struct Http {
+    facts: Facts,
     url: Choice<Target>,
     method: &'static str,
     headers: Vec<(String, Secret)>,
@@ -139,7 +137,30 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
         Some(node) => keys(node, problems),
         None => Some(Vec::new()),
     };
-    Some(Box::new(Http { url: url?, method: method?, headers: headers?, keys: keys? }))
+    let (url, headers, keys) = (url?, headers?, keys?);
+    let written = || url.all().into_iter().map(|target| &target.written);
+    let facts = Facts {
+        can: KIND.can,
+        secrets: secrets(written(), &headers, &keys),
+        address: endpoint::hosts(written()),
+        endpoints: endpoint::endpoints(written()),
+        names: url.name().into_iter().collect(),
+    };
+    Some(Box::new(Http { facts, url, method: method?, headers, keys }))
+}
+
+fn secrets<'s>(urls: impl Iterator<Item = &'s Secret>, headers: &[(String, Secret)], keys: &[Key]) -> Vec<Secret> {
+    let mut secrets: Vec<Secret> = urls.cloned().collect();
+    for (_, value) in headers.iter().filter(|(name, _)| !OPEN.contains(&name.as_str())) {
+        secrets.push(value.clone());
+        // Without its scheme: `Bearer …`.
+        secrets.extend(value.open().split_once(' ').map(|(_, token)| Secret::new(token)));
+    }
+    for key in keys {
+        secrets.push(key.written.clone());
+        secrets.extend(key.written.open().strip_prefix("whsec_").map(Secret::new));
+    }
+    secrets
 }
 
 fn target(node: &Node, problems: &mut Problems) -> Option<Target> {
@@ -268,50 +289,12 @@ impl Channel for Http {
         Reply::http(200, "")
     }
 
-    fn closes(&self) -> bool {
-        false
-    }
-
-    fn goes_alone(&self) -> bool {
-        false
-    }
-
-    fn stands_alone(&self) -> bool {
-        false
-    }
-
-    fn secrets(&self) -> Vec<Secret> {
-        let mut secrets: Vec<Secret> = self.url.all().into_iter().map(|target| target.written.clone()).collect();
-        for (_, value) in self.headers.iter().filter(|(name, _)| !OPEN.contains(&name.as_str())) {
-            secrets.push(value.clone());
-            // Without its scheme: `Bearer …`.
-            secrets.extend(value.open().split_once(' ').map(|(_, token)| Secret::new(token)));
-        }
-        for key in &self.keys {
-            secrets.push(key.written.clone());
-            secrets.extend(key.written.open().strip_prefix("whsec_").map(Secret::new));
-        }
-        secrets
-    }
-
-    fn address(&self) -> String {
-        endpoint::hosts(self.url.all().into_iter().map(|target| &target.written))
-    }
-
     fn chosen(&self, root: &Value, names: &Map<String, Value>) -> Option<String> {
         self.url.chosen(root, names, |_| None)
     }
 
-    fn endpoints(&self) -> Vec<Endpoint> {
-        endpoint::endpoints(self.url.all().into_iter().map(|target| &target.written))
-    }
-
-    fn mention(&self, id: &str) -> Result<(), String> {
-        no_mention(id)
-    }
-
-    fn names(&self) -> Vec<(String, Location)> {
-        self.url.name().into_iter().collect()
+    fn facts(&self) -> &Facts {
+        &self.facts
     }
 }
 
@@ -348,4 +331,19 @@ fn body(sending: &Sending<'_>) -> Value {
             "fields": message.fields,
         },
     })
+}
+
+/// The default body, or whatever else a template makes of it.
+fn draw(request: &Request) -> Picture {
+    let document = &picture::document(request);
+    let message = &document["message"];
+    let method = if let Request::Http(http) = request { http.method } else { "call" };
+    let title = message["title"].as_str().unwrap_or(method).to_owned();
+    let mut drawn = Picture { title, ..Picture::default() };
+    drawn.plain(picture::text_of(message, "text"));
+    drawn.fact("call", method);
+    if let Some(kind) = document["event"]["type"].as_str() {
+        drawn.fact("event", kind);
+    }
+    drawn
 }

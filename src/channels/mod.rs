@@ -1,8 +1,8 @@
 //! The channels: each turns a [`Sending`] into a [`Request`] and a [`Reply`] into a [`Verdict`], and does nothing else.
 //!
 //! Pure but for `wire.rs`, the one careful sender that all of them share. A channel is one file with a [`Kind`] and one
-//! row in [`ALL`]; docs, schema, suggestions, `preview --as`, the golden files, the leak test and the verdict test
-//! read that row. Channels know messages, and nothing of rules, events or the store.
+//! row in [`ALL`]; whatever treats channels apart reads that row, and nothing outside of this folder names a channel.
+//! Channels know messages, and nothing of rules, events or the store.
 //!
 //! Whoever sends does three things in a row, and the second is not left out: [`wire::Transport::send`], then
 //! [`Reply::redacted`] with the channel's secrets, then [`Channel::verdict`]. So no verdict, no record and no log can
@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::delivery::{Act, DeliveryId, Outcome, Receipt};
 use crate::message::Rendered;
+use crate::message::template::native::Format;
 use crate::problem::{File, Location, Problems};
 use crate::secret::Secret;
 use crate::yaml;
@@ -24,7 +25,9 @@ mod discord;
 mod email;
 mod endpoint;
 mod http;
+mod kind;
 mod pagerduty;
+mod picture;
 pub mod redact;
 mod reply;
 pub mod schema;
@@ -34,58 +37,29 @@ pub mod wire;
 mod words;
 
 pub use self::choice::Choice;
+pub use self::kind::{Can, Credential, KeyDoc, Kind, Limit, Mentions, Unit};
+pub use self::picture::{Dress, Likeness, Picture};
 pub use self::reply::Reply;
 pub use self::schema::Takes;
 
 /// Every channel there is. To add one: its file, its `mod` line, its row here.
 pub const ALL: &[Kind] = &[slack::KIND, discord::KIND, email::KIND, http::KIND, pagerduty::KIND];
 
-/// Everything about one kind of destination.
-#[derive(Debug, Clone, Copy)]
-pub struct Kind {
-    /// Its name in `type:`, and its template suffix.
-    pub name: &'static str,
-    /// One sentence for docs and completions.
-    pub summary: &'static str,
-    /// A destination of this kind in YAML, all keys shown, without the keys that every destination has.
-    pub example: &'static str,
-    /// The keys that `parse` takes, with a description each, for docs and schema.
-    pub keys: &'static [KeyDoc],
-    /// Whether further messages of a case can stand with the first (a thread, an incident, an edit).
-    pub threads: bool,
-    /// Whether it is there to wake people: a message that it can't take goes elsewhere soon.
-    pub pages: bool,
-    /// The default rate, as the least time between two sends to one destination, if the service asks for one.
-    pub spacing: Option<SignedDuration>,
-    /// The ending of a native override's file: `json` or `html`; none if the channel takes no override.
-    pub native: Option<&'static str>,
-    /// Reads a destination's own keys. Whatever is wrong goes to the problems; `None` if it can't be used.
-    pub parse: fn(&mut Fields<'_>, &mut Problems) -> Option<Box<dyn Channel>>,
-}
-
-/// A key of a destination.
-#[derive(Debug, Clone, Copy)]
-pub struct KeyDoc {
-    /// Its name.
-    pub name: &'static str,
-    /// What it is for.
-    pub doc: &'static str,
-    /// What it takes.
-    pub takes: Takes,
-    /// Whether it must be there.
-    pub required: bool,
-}
-
 /// The kind with this name.
 pub fn named(name: &str) -> Option<&'static Kind> {
     ALL.iter().find(|kind| kind.name == name)
+}
+
+/// The format of own templates of each kind that takes some.
+pub fn formats() -> Vec<(&'static str, Format)> {
+    ALL.iter().filter_map(|kind| Some((kind.name, kind.native?))).collect()
 }
 
 /// The channel that a kind's example describes: for looking at messages where no destination is configured.
 pub fn example(kind: &Kind) -> Option<Box<dyn Channel>> {
     let mut problems = Problems::new();
     let tree = yaml::read(&File::new("example", kind.example), &mut problems)?;
-    (kind.parse)(&mut Fields::of(&tree, "the example", &mut problems)?, &mut problems)
+    kind.read(&mut Fields::of(&tree, "the example", &mut problems)?, &mut problems)
 }
 
 /// One configured destination's channel.
@@ -106,41 +80,28 @@ pub trait Channel: Send + Sync + std::fmt::Debug {
     /// placeholders for the ids that it gives: what a rehearsal answers.
     fn taken(&self, request: &Request) -> Reply;
 
-    /// Whether a close of a case changes what was sent, so that a `close` sending is planned at all.
-    fn closes(&self) -> bool;
-
-    /// Whether each message goes by itself, where others go as one summary when quiet hours end: what it raises is about
-    /// one case, and is resolved with it.
-    fn goes_alone(&self) -> bool;
-
-    /// Whether each further message of a case stands by itself where people read them one below the other, though other
-    /// destinations of this kind thread.
-    fn stands_alone(&self) -> bool;
-
-    /// Every secret it holds, for redaction of whatever comes back and for the leak test.
-    fn secrets(&self) -> Vec<Secret>;
-
-    /// Where it sends, without secrets, for people: `smtp.example.com:465`, `hooks.slack.com`.
-    fn address(&self) -> String;
-
     /// The address that its choices give for an event and why, without secrets, for people; `None` where there is nothing
     /// to choose. `root` is `$` of the event, `names` what the rules' names select in it.
     fn chosen(&self, root: &Value, names: &Map<String, Value>) -> Option<String>;
 
-    /// Every place that it connects to, for those who only want to know whether that can be reached.
-    fn endpoints(&self) -> Vec<Endpoint>;
-
-    /// Whether an id of `mentions:` is one that the service knows; the words say what one looks like.
-    fn mention(&self, id: &str) -> Result<(), String>;
-
-    /// The names (of the rules' `names:`) that its choices and templated URLs read, and where that stands: loading
-    /// reports those that nobody defines, since a choice would quietly fall to its `else`.
-    fn names(&self) -> Vec<(String, Location)>;
+    /// What is known of it since it was read.
+    fn facts(&self) -> &Facts;
 }
 
-/// What a channel without mentions says of one.
-pub fn no_mention(id: &str) -> Result<(), String> {
-    Err(format!("`{id}` can't be mentioned: this kind of destination knows no mentions"))
+/// What is known of a configured destination's channel, whatever it sends.
+#[derive(Debug)]
+pub struct Facts {
+    /// What it can do with the later messages of a case.
+    pub can: Can,
+    /// Every secret it holds, for redaction of whatever comes back and for the leak test.
+    pub secrets: Vec<Secret>,
+    /// Where it sends, without secrets, for people: `smtp.example.com:465`, `hooks.slack.com`.
+    pub address: String,
+    /// Every place that it connects to, for those who only want to know whether that can be reached.
+    pub endpoints: Vec<Endpoint>,
+    /// The names (of the rules' `names:`) that its choices and templated URLs read, and where that stands: loading
+    /// reports those that nobody defines, since a choice would quietly fall to its `else`.
+    pub names: Vec<(String, Location)>,
 }
 
 /// A place that is connected to.
@@ -260,6 +221,14 @@ pub struct HttpRequest {
     pub headers: Vec<(String, Secret)>,
     /// The body.
     pub body: Vec<u8>,
+}
+
+impl HttpRequest {
+    /// One with this document as its body.
+    pub fn json(method: &'static str, url: Secret, document: &Value) -> Self {
+        let headers = vec![("content-type".to_owned(), Secret::new("application/json"))];
+        Self { method, url, headers, body: document.to_string().into_bytes() }
+    }
 }
 
 /// A mail server, and who we are to it.

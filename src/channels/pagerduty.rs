@@ -11,21 +11,20 @@ use url::Url;
 
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
-    Channel, Choice, Endpoint, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Takes, Verdict, endpoint,
-    no_mention, words,
+    Can, Channel, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Kind, Likeness, Limit, Picture, Reply,
+    Request, Sending, Takes, Verdict, endpoint, picture, words,
 };
 use crate::delivery::{Act, Outcome, Receipt, Severity};
 use crate::message::{Message, fit, plain};
-use crate::problem::{Location, Problem, Problems};
+use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::{Fields, Node};
 
 /// Where events go unless `url:` says otherwise.
 const URL: &str = "https://events.pagerduty.com/v2/enqueue";
-/// Characters, of a `payload.summary`.
-const SUMMARY_MAX: usize = 1024;
-/// Characters, of a `dedup_key`.
-const KEY_MAX: usize = 255;
+const SUMMARY: Limit = Limit::characters("`payload.summary`", 1024);
+const KEY: Limit = Limit::characters("`dedup_key`", 255);
+const BODY: Limit = Limit::bytes("the whole event", 512 * 1024);
 /// An integration's key has exactly so many characters.
 const ROUTING_KEY_LEN: usize = 32;
 /// Ours, so that the whole body stays far below 512 KB however its characters are encoded: fields, characters of
@@ -47,32 +46,46 @@ routing_key: 0123456789abcdef0123456789abcdef
 url: https://events.eu.pagerduty.com/v2/enqueue
 ",
     keys: &[
-        KeyDoc {
-            name: "routing_key",
-            doc: "The integration key of a service, from its integration of the type `Events API V2`; may be a choice",
-            takes: Takes::Choice,
-            required: true,
-        },
-        KeyDoc {
-            name: "url",
-            doc: "Another endpoint; for the EU region `https://events.eu.pagerduty.com/v2/enqueue`",
-            takes: Takes::Text,
-            required: false,
-        },
+        KeyDoc::new(
+            "routing_key",
+            Takes::Choice,
+            "The integration key of a service, from its integration of the type `Events API V2`; may be a choice",
+        )
+        .required()
+        .secret(),
+        KeyDoc::new(
+            "url",
+            Takes::Text,
+            "Another endpoint; for the EU region `https://events.eu.pagerduty.com/v2/enqueue`",
+        )
+        .secret(),
     ],
-    threads: true,
+    can: Can { threads: true, edits: false, resolves: true },
     pages: true,
     spacing: Some(SignedDuration::from_millis(500)),
+    limits: &[SUMMARY, KEY, BODY],
     native: None,
+    likeness: Likeness { dress: Dress::Incident, draw },
+    mentions: None,
+    credentials: &[Credential {
+        is: |text| text.starts_with("https://events.") && text.contains("pagerduty.com/"),
+        what: "the address of PagerDuty's Events API",
+        key: Some("url"),
+        hint: "`type: pagerduty` takes it as `url`, beside the `routing_key`",
+    }],
+    warnings: &[(
+        "odd-routing-key",
+        "A PagerDuty routing key has the wrong form",
+        "Copy the integration key of Events API v2",
+    )],
     parse,
 };
 
 #[derive(Debug)]
 struct PagerDuty {
+    facts: Facts,
     routing_key: Choice<Secret>,
     url: Secret,
-    host: String,
-    holds_secret: bool,
 }
 
 fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Channel>> {
@@ -87,13 +100,21 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
     let routing_key = fields.node("routing_key", problems).and_then(|node| {
         Choice::parse(node, problems, &mut |node, problems| routing_key(node, is_elsewhere, problems))
     });
-    let url = url?;
-    Some(Box::new(PagerDuty {
-        routing_key: routing_key?,
-        host: endpoint::host(&url),
-        holds_secret: endpoint::holds_secret(&url),
-        url: Secret::new(url),
-    }))
+    let (parsed, routing_key) = (url?, routing_key?);
+    let url = Secret::new(parsed.as_str());
+    let facts = Facts {
+        can: KIND.can,
+        secrets: routing_key
+            .all()
+            .into_iter()
+            .chain(endpoint::holds_secret(&parsed).then_some(&url))
+            .cloned()
+            .collect(),
+        address: endpoint::host(&parsed),
+        endpoints: endpoint::endpoints([&url]),
+        names: routing_key.name().into_iter().collect(),
+    };
+    Some(Box::new(PagerDuty { facts, routing_key, url }))
 }
 
 fn routing_key(node: &Node, is_elsewhere: bool, problems: &mut Problems) -> Option<Secret> {
@@ -127,12 +148,7 @@ impl Channel for PagerDuty {
             event.insert("event_action".into(), "trigger".into());
             event.extend(trigger(sending));
         }
-        Ok(Request::Http(HttpRequest {
-            method: "POST",
-            url: self.url.clone(),
-            headers: vec![("content-type".into(), Secret::new("application/json"))],
-            body: Value::Object(event).to_string().into_bytes(),
-        }))
+        Ok(Request::Http(HttpRequest::json("POST", self.url.clone(), &Value::Object(event))))
     }
 
     fn verdict(&self, reply: &Reply) -> Verdict {
@@ -165,41 +181,12 @@ impl Channel for PagerDuty {
         Reply::http(202, json!({"status": "success", "dedup_key": sent["dedup_key"]}).to_string())
     }
 
-    fn closes(&self) -> bool {
-        true
-    }
-
-    fn goes_alone(&self) -> bool {
-        true
-    }
-
-    fn stands_alone(&self) -> bool {
-        false
-    }
-
-    fn secrets(&self) -> Vec<Secret> {
-        let url = self.holds_secret.then_some(&self.url);
-        self.routing_key.all().into_iter().chain(url).cloned().collect()
-    }
-
-    fn address(&self) -> String {
-        self.host.clone()
-    }
-
     fn chosen(&self, root: &Value, names: &Map<String, Value>) -> Option<String> {
         self.routing_key.chosen(root, names, |_| None)
     }
 
-    fn endpoints(&self) -> Vec<Endpoint> {
-        endpoint::endpoints([&self.url])
-    }
-
-    fn mention(&self, id: &str) -> Result<(), String> {
-        no_mention(id)
-    }
-
-    fn names(&self) -> Vec<(String, Location)> {
-        self.routing_key.name().into_iter().collect()
+    fn facts(&self) -> &Facts {
+        &self.facts
     }
 }
 
@@ -215,7 +202,7 @@ impl PagerDuty {
         let routing_key = self.routing_key.pick(sending)?;
         let case = sending.lane.unwrap_or(sending.id.as_str());
         let mark = if matches!(self.routing_key, Choice::By { .. }) { mark(routing_key) } else { String::new() };
-        if fit::utf16(case) + mark.len() > KEY_MAX {
+        if fit::utf16(case) + mark.len() > KEY.max {
             return Ok((routing_key, format!("sha256:{}{mark}", hex::encode(Sha256::digest(case)))));
         }
         Ok((routing_key, format!("{case}{mark}")))
@@ -234,7 +221,7 @@ fn trigger(sending: &Sending<'_>) -> Map<String, Value> {
     let message = &sending.rendered.message;
     let is_rich = sending.form == Form::Rich;
     let mut payload = Map::new();
-    payload.insert("summary".into(), words::short(&words::title(sending), SUMMARY_MAX).into());
+    payload.insert("summary".into(), words::short(&words::title(sending), SUMMARY.max).into());
     payload.insert("severity".into(), severity(message.severity).into());
     let source = words::event_text(sending, "source");
     payload.insert("source".into(), if source.is_empty() { "fanfare" } else { source }.into());
@@ -315,4 +302,29 @@ fn delivered(reply: &Reply, dedup_key: Option<&str>) -> Verdict {
 fn blames_the_key(answer: &Value) -> bool {
     let errors = answer.get("errors").and_then(Value::as_array).into_iter().flatten();
     errors.filter_map(Value::as_str).any(|error| error.to_lowercase().replace([' ', '_'], "").contains("routingkey"))
+}
+
+/// An Events v2 event.
+fn draw(request: &Request) -> Picture {
+    let document = &picture::document(request);
+    let payload = &document["payload"];
+    let action = picture::text_of(document, "event_action");
+    let mut drawn = Picture {
+        title: format!("{action}: {}", payload["summary"].as_str().unwrap_or("the incident")),
+        accent: if action == "resolve" { "#1a7f4b" } else { "#b3261e" }.into(),
+        ..Picture::default()
+    };
+    for key in ["severity", "source", "component", "class"] {
+        if let Some(value) = payload[key].as_str() {
+            drawn.fact(key, value);
+        }
+    }
+    for (name, value) in payload["custom_details"].as_object().into_iter().flatten() {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        drawn.fact(name, &value);
+    }
+    picture::items(document, "links")
+        .for_each(|link| drawn.link(picture::text_of(link, "text"), picture::text_of(link, "href")));
+    drawn.fact("incident", picture::text_of(document, "dedup_key"));
+    drawn
 }

@@ -124,7 +124,7 @@ async fn send<'s>(
 
 fn place(stop: &Stop<'_>) -> Value {
     let Destination { name, kind, channel, .. } = &*stop.destination;
-    json!({"destination": name, "type": kind.name, "address": channel.address()})
+    json!({"destination": name, "type": kind.name, "address": channel.facts().address})
 }
 
 fn planned(stops: &[Stop<'_>]) -> Value {
@@ -134,7 +134,7 @@ fn planned(stops: &[Stop<'_>]) -> Value {
 fn plan(rule: &Rule, stops: &[Stop<'_>]) -> String {
     let row = |stop: &Stop<'_>| {
         let Destination { name, kind, channel, .. } = &*stop.destination;
-        vec![term::safe(name), kind.name.to_owned(), term::safe(&channel.address())]
+        vec![term::safe(name), kind.name.to_owned(), term::safe(&channel.facts().address)]
     };
     let rows: Vec<Vec<String>> = stops.iter().map(row).collect();
     let count = term::count(stops.len(), "destination", "destinations");

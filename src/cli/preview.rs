@@ -10,8 +10,7 @@ use anyhow::{Context as _, bail};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-use crate::channels::{self, Kind, Request, redact};
-use crate::cli::picture::{self, Picture};
+use crate::channels::{self, Kind, Picture, Request, redact};
 use crate::cli::{Outcome, load_without_secrets, pick, rule_named, runtime, stops, term};
 use crate::clock::{Clock, RealClock, plus};
 use crate::config::substitute::PLACEHOLDER_HOST;
@@ -243,18 +242,12 @@ fn destination(snapshot: &Snapshot, spoken: Option<Spoken<'_>>, place: &str) -> 
     }
 }
 
-/// What an HTTP destination is shown as: its example's path needs a release.
-const PLAIN_HTTP: &str = "type: http\nurl: https://receiver.example/events\n";
-
 /// A destination of this name as the channel's example has it.
 fn example(kind: &'static Kind, name: &str) -> anyhow::Result<Arc<Destination>> {
-    let text = if kind.name == "http" { PLAIN_HTTP } else { kind.example };
     Ok(Arc::new(Destination {
         name: name.to_owned(),
         kind,
-        channel: channels::example(&Kind { example: text, ..*kind })
-            .context("the channel's example can't be read")?
-            .into(),
+        channel: channels::example(kind).context("the channel's example can't be read")?.into(),
         retry: Retry::default(),
         limits: Limits { spacing: None, burst: 1, concurrency: 1 },
         timeout: SignedDuration::from_secs(10),
@@ -270,28 +263,27 @@ fn example(kind: &'static Kind, name: &str) -> anyhow::Result<Arc<Destination>> 
 
 fn print(name: &str, wanted: &Wanted<'_>, names: &Map<String, Value>, shown: &Shown) {
     let destination = &wanted.destination;
-    let channel = destination.kind.name;
-    println!("{}", term::bold(&format!("{name} as {channel}")));
+    println!("{}", term::bold(&format!("{name} as {}", destination.kind.name)));
     println!("{}\n", term::dim(&whence(wanted, shown)));
-    match picture::of_request(channel, &shown.request) {
+    match destination.kind.picture(&shown.request) {
         Some(picture) => likeness(&picture),
         None => println!("nothing needs sending"),
     }
     println!("\n{}", term::dim(&format!("the bytes, for {}:", address(wanted, names))));
-    let text = redact::redact(&body(&shown.request), &destination.channel.secrets());
+    let text = redact::redact(&body(&shown.request), &destination.channel.facts().secrets);
     println!("{}", term::safe(&text));
 }
 
 /// Where it goes, as far as that is known without the environment; with what a choice chose.
 fn address(wanted: &Wanted<'_>, names: &Map<String, Value>) -> String {
     let channel = &wanted.destination.channel;
-    let address = match channel.address() {
-        address if address.contains(PLACEHOLDER_HOST) => "an address from the environment".to_owned(),
+    let address = match channel.facts().address.as_str() {
+        address if address.contains(PLACEHOLDER_HOST) => "an address from the environment",
         address => address,
     };
     match channel.chosen(&wanted.event.root(), names) {
         Some(chosen) => format!("{address}, {}", term::one_line(&chosen)),
-        None => address,
+        None => address.to_owned(),
     }
 }
 

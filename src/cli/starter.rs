@@ -77,12 +77,12 @@ sources:
 destinations:
   release-team:
     type: slack
-    webhook_url: http://{inboxes}/slack/release-team
+    webhook_url: http://{inboxes}/release-team
     rate: 50/s
     mentions: {{lead: U024BE7LH}}
   fans:
     type: discord
-    webhook_url: http://{inboxes}/discord/api/webhooks/1199887766554433221/fans
+    webhook_url: http://{inboxes}/fans/api/webhooks/1199887766554433221/demo
   label-heads:
     type: email
     smtp: smtp://{mail}?tls=none
@@ -96,11 +96,11 @@ destinations:
   oncall:
     type: pagerduty
     routing_key: R0123456789ABCDEF0123456789ABCDE
-    url: http://{inboxes}/pagerduty/oncall
+    url: http://{inboxes}/oncall
     fallback: [label-heads]
   ledger:
     type: http
-    url: "http://{inboxes}/http/ledger/{{{{ event.id }}}}"
+    url: "http://{inboxes}/ledger/{{{{ event.id }}}}"
     method: PUT
 "##
     )

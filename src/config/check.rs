@@ -150,12 +150,12 @@ fn places(action: &Action, known: &Known<'_>, problems: &mut Problems) {
 /// Reports names in a destination's address that nobody defines: a choice would quietly fall to its `else`.
 fn address_names(rules: &RuleSet, destinations: &Destinations, problems: &mut Problems) {
     for destination in destinations.values() {
-        for (name, place) in destination.channel.names() {
-            if !rules.names.contains_key(&name) {
+        for (name, place) in &destination.channel.facts().names {
+            if !rules.names.contains_key(name) {
                 problems.push(
                     Problem::error("no-name", format!("there is no name `{name}` in `names:`"))
-                        .at(&place)
-                        .suggest(&name, rules.names.keys().map(String::as_str)),
+                        .at(place)
+                        .suggest(name, rules.names.keys().map(String::as_str)),
                 );
             }
         }
@@ -165,7 +165,7 @@ fn address_names(rules: &RuleSet, destinations: &Destinations, problems: &mut Pr
 /// Reports a destination that is Fanfare itself: every delivery would be an event, for ever.
 pub fn own_listeners(destinations: &Destinations, settings: &Settings, problems: &mut Problems) {
     for destination in destinations.values() {
-        let Ok(address) = destination.channel.address().parse::<SocketAddr>() else { continue };
+        let Ok(address) = destination.channel.facts().address.parse::<SocketAddr>() else { continue };
         let here = [settings.listen, settings.admin].into_iter().find(|own| {
             own.port() != 0 && own.port() == address.port() && (own.ip() == address.ip() || address.ip().is_loopback())
         });

@@ -6,7 +6,10 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::LazyLock;
 
+use crate::channels::{self, Takes};
+use crate::config::settings::DESTINATION_KEYS;
 use crate::problem::{DOTS, File, Problem};
 use crate::yaml::{Key, Kind, Node};
 
@@ -27,20 +30,35 @@ enum Show {
 
 use Show::{All, Keys, Named, Nothing};
 
-const ROOT: &[(&str, Show)] = &[
-    ("listen", All),
-    ("tls", Keys(&[("cert", All), ("key", All)])),
-    ("admin", Keys(&[("listen", All), ("token", Nothing), ("url", All)])),
-    ("store", Show::Store),
-    ("rules", All),
-    ("templates", All),
-    ("timezone", All),
-    ("retention", All),
-    ("egress", Keys(&[("deny", All), ("allow", All)])),
-    ("heartbeat", Keys(&[("url", Nothing), ("every", All)])),
-    ("sources", Named(SOURCE)),
-    ("destinations", Named(DESTINATION)),
-];
+/// The keys of fanfare.yaml.
+static ROOT: LazyLock<Vec<(&'static str, Show)>> = LazyLock::new(|| {
+    vec![
+        ("listen", All),
+        ("tls", Keys(&[("cert", All), ("key", All)])),
+        ("admin", Keys(&[("listen", All), ("token", Nothing), ("url", All)])),
+        ("store", Show::Store),
+        ("rules", All),
+        ("templates", All),
+        ("timezone", All),
+        ("retention", All),
+        ("egress", Keys(&[("deny", All), ("allow", All)])),
+        ("heartbeat", Keys(&[("url", Nothing), ("every", All)])),
+        ("sources", Named(SOURCE)),
+        ("destinations", Named(&DESTINATION)),
+    ]
+});
+
+/// Those of a destination, and of its channel, whichever it is. What may be a secret in one channel is hidden in all.
+static DESTINATION: LazyLock<Vec<(&'static str, Show)>> = LazyLock::new(|| {
+    let keys = channels::ALL.iter().flat_map(|kind| kind.keys);
+    let hidden: BTreeSet<&str> = keys.clone().filter(|key| key.secret).map(|key| key.name).collect();
+    let of_channels = keys.map(|key| match key.takes {
+        Takes::Sign => (key.name, Keys(&[("secret", Nothing)])),
+        _ if hidden.contains(key.name) => (key.name, Nothing),
+        _ => (key.name, All),
+    });
+    DESTINATION_KEYS.iter().map(|(name, _)| (*name, All)).chain(of_channels).collect()
+});
 
 const SOURCE: &[(&str, Show)] = &[
     ("preset", All),
@@ -59,38 +77,9 @@ const SOURCE: &[(&str, Show)] = &[
     ("time", All),
 ];
 
-const DESTINATION: &[(&str, Show)] = &[
-    ("type", All),
-    ("retry", All),
-    ("rate", All),
-    ("burst", All),
-    ("concurrency", All),
-    ("timeout", All),
-    ("hours", All),
-    ("fallback", All),
-    ("mentions", All),
-    ("webhook_url", Nothing),
-    ("thread_id", All),
-    ("username", All),
-    ("smtp", Nothing),
-    ("helo", All),
-    ("from", All),
-    ("to", All),
-    ("cc", All),
-    ("reply_to", All),
-    ("url", Nothing),
-    ("method", All),
-    ("headers", Nothing),
-    ("sign", Keys(&[("secret", Nothing)])),
-    ("routing_key", Nothing),
-    ("token", Nothing),
-    ("channel", All),
-    ("broadcast", All),
-];
-
 /// Whether something was decided for this key of a destination or a source.
 pub fn is_decided(key: &str) -> bool {
-    SOURCE.iter().chain(DESTINATION).any(|(known, _)| *known == key)
+    SOURCE.iter().chain(&*DESTINATION).any(|(known, _)| *known == key)
 }
 
 /// A longer value is no name, address or span.
@@ -99,7 +88,7 @@ const VALUE_MAX: usize = 200;
 const KEY_MAX: usize = 24;
 
 /// Words of addresses that are no secret by themselves.
-const COMMON: [&str; 21] = [
+const COMMON: [&str; 19] = [
     "http",
     "https",
     "smtp",
@@ -107,10 +96,8 @@ const COMMON: [&str; 21] = [
     "postgres",
     "postgresql",
     "hooks",
-    "slack",
     "services",
     "webhooks",
-    "discord",
     "events",
     "enqueue",
     "label",
@@ -130,7 +117,7 @@ pub(super) fn show(file: &File, tree: Option<&Node>) {
     let mut shown = match tree {
         Some(tree) => {
             let mut seen = Seen::default();
-            seen.node(tree, Keys(ROOT));
+            seen.node(tree, Keys(&ROOT));
             seen.with_signs(&file.text)
         }
         None => first_words(&file.text),
@@ -294,7 +281,7 @@ fn known_keys() -> BTreeSet<&'static str> {
         }
     }
     let mut keys = BTreeSet::new();
-    of(Keys(ROOT), &mut keys);
+    of(Keys(&ROOT), &mut keys);
     keys
 }
 
@@ -321,7 +308,8 @@ impl Hidden {
                 in_comment &= !line.ends_with('\n');
             }
         }
-        hidden.shown.extend(known_keys().into_iter().chain(COMMON).map(str::to_lowercase));
+        let channels = channels::ALL.iter().map(|kind| kind.name);
+        hidden.shown.extend(known_keys().into_iter().chain(COMMON).chain(channels).map(str::to_lowercase));
         hidden.words = &hidden.words - &hidden.shown;
         hidden
     }

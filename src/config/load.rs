@@ -18,7 +18,7 @@ use crate::problem::{DOTS, File, Problem, Problems};
 use crate::rules::{Presets, RuleSet};
 use crate::source::presets::Preset;
 use crate::source::{Source, own, presets};
-use crate::{rules, yaml};
+use crate::{channels, rules, yaml};
 
 /// What loading came to.
 #[derive(Debug)]
@@ -198,7 +198,7 @@ fn finish(gathered: Gathered, file: &Path, now: Timestamp) -> Loaded {
     };
     let rules = rules::parse(&files.rules, &preset_names(&sources), settings.timezone.clone(), &mut said);
     let is_whole = !said.has_errors();
-    let templates = Templates::load(&files.templates, &mut said);
+    let templates = Templates::load(&files.templates, channels::formats(), &mut said);
     let destinations = destinations.map(|destinations| check::hours(destinations, &rules, &settings, &mut said));
     let known =
         Known { templates: &templates, sources: &sources, destinations: destinations.as_ref(), broken: &broken };

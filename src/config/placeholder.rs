@@ -17,7 +17,7 @@ const SECRETS: &str = "secrets: whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz";
 pub(super) fn channel(kind: &ChannelKind, node: &Node) -> Option<Box<dyn Channel>> {
     let node = filled(node, &example(kind.example)?)?;
     let mut unheard = Problems::new();
-    (kind.parse)(&mut Fields::of(&node, "a destination", &mut unheard)?, &mut unheard)
+    kind.read(&mut Fields::of(&node, "a destination", &mut unheard)?, &mut unheard)
 }
 
 /// The source with this mapping. `None` where nothing in it is a secret.

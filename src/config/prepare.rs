@@ -136,7 +136,7 @@ impl Job {
         let kind = self.destination.kind;
         // A format of the channel's own would not say what could not be read.
         let unread = self.assignment().unread.as_deref();
-        let native = kind.native.map(|ending| (kind.name, ending)).filter(|_| unread.is_none());
+        let native = kind.native.map(|own| (kind.name, own.ending())).filter(|_| unread.is_none());
         let mut rendered = templates.render(&self.assignment().say, &context, native);
         if let Some(unread) = unread {
             rendered.says_first("This could not all be read, so whether it matters is not known", unread);

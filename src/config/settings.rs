@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use crate::channels;
-use crate::channels::{Channel, WebServer};
+use crate::channels::WebServer;
 use crate::config::certificate::Tls;
 use crate::config::{Destination, Heartbeat, HoursName, Settings, fallback, placeholder};
 use crate::pace::{Limits, Retry};
@@ -406,8 +406,8 @@ fn destination(key: &Key, node: &Node, problems: &mut Problems) -> Option<(Desti
     let hours = fields.node("hours", problems).map(|node| HoursName { node: node.clone() });
     let (fallback, fallback_after) = fallback::read(&mut fields, kind.pages, problems);
     let people = fields.node("mentions", problems);
-    let channel = (kind.parse)(&mut fields, problems).or_else(|| placeholder::channel(kind, node));
-    let mentions = people.map(|node| mentions(node, channel.as_deref(), problems)).unwrap_or_default();
+    let channel = kind.read(&mut fields, problems).or_else(|| placeholder::channel(kind, node));
+    let mentions = people.map(|node| mentions(node, kind, problems)).unwrap_or_default();
     fields.finish(problems);
     let place = key.place.clone();
     let limits = Limits {
@@ -471,13 +471,13 @@ fn rate(text: &str, node: &Node, problems: &mut Problems) -> Option<SignedDurati
 }
 
 /// Ids by name. One that the service doesn't know would be left out of every message without a word.
-fn mentions(node: &Node, channel: Option<&dyn Channel>, problems: &mut Problems) -> BTreeMap<String, String> {
+fn mentions(node: &Node, of: &channels::Kind, problems: &mut Problems) -> BTreeMap<String, String> {
     let mut mentions = BTreeMap::new();
     let Some(mut fields) = Fields::of(node, "`mentions`", problems) else { return mentions };
     for (key, node) in fields.rest() {
         match (&node.kind, node.scalar()) {
             (Kind::Text(_) | Kind::Number(_), Some(id)) => {
-                if let Some(Err(why)) = channel.map(|channel| channel.mention(id)) {
+                if let Err(why) = of.mention(id) {
                     problems.push(Problem::error("mention", why).at(&node.place));
                 }
                 mentions.insert(key.text.clone(), id.to_owned());

@@ -37,7 +37,10 @@ pub(super) fn cannot_thread(whole: &Whole<'_>, problems: &mut Problems) {
             continue;
         }
         for to in rule.actions.iter().filter(|action| action.digest.is_none()).flat_map(|action| &action.to) {
-            if destinations.get(&to.value).is_some_and(|destination| destination.channel.stands_alone()) {
+            if destinations
+                .get(&to.value)
+                .is_some_and(|to| to.kind.can.keeps_together() && !to.channel.facts().can.keeps_together())
+            {
                 let message = format!("`{}` can't thread: each message of a case stands alone there", to.value);
                 problems.push(
                     Problem::note("cannot-thread", message)

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::channels;
 use crate::config::Settings;
 use crate::config::check::Destinations;
 use crate::config::evidence::{Evidence, Past};
@@ -224,7 +225,7 @@ pub static ALL: &[Lint] = &[
 ];
 
 /// What is reported elsewhere, where it is read: what it is called, what it is, and what to do.
-pub static ELSEWHERE: &[(&str, &str, &str)] = &[
+static ELSEWHERE: &[(&str, &str, &str)] = &[
     ("looks-like-truth", "`yes`, `no`, `on` or `off` in a test is text", "Write `true` or `false`, or quote it"),
     ("looks-like-operator", "A test compares with the text `>= 5`", "Write `{gte: 5}`"),
     (
@@ -329,9 +330,12 @@ pub static ELSEWHERE: &[(&str, &str, &str)] = &[
         "The certificate of `tls` has expired, or will within 14 days",
         "Renew it, and find out why it was not renewed. Fanfare serves a renewed one without a restart",
     ),
-    ("clear-password", "A mail password crosses the network unencrypted", "Write `smtps://`"),
-    ("odd-routing-key", "A PagerDuty routing key has the wrong form", "Copy the integration key of Events API v2"),
 ];
+
+/// All that is reported elsewhere; the channels have warnings of their own.
+pub fn elsewhere() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    ELSEWHERE.iter().chain(channels::ALL.iter().flat_map(|kind| kind.warnings)).copied()
+}
 
 /// Everything that was read, put together.
 #[derive(Debug)]

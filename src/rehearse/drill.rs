@@ -37,7 +37,7 @@ pub async fn drill(base: &Arc<Snapshot>, wanted: &Wanted<'_>, wire: &dyn Transpo
     let prepared = prepare_with(&job, |rendered| marked(rendered, wanted));
     let rendered = serde_json::to_string(&prepared.rendered).unwrap_or_default();
     let sent = attempt(&job, prepared, wire).await;
-    let closes = sent.outcome == Outcome::Delivered && job.destination.channel.closes();
+    let closes = sent.outcome == Outcome::Delivered && job.destination.channel.facts().can.closes();
     let mut closed = None;
     if closes {
         job.claim.receipt = sent.receipt;
@@ -69,5 +69,5 @@ async fn attempt(job: &Job, prepared: Prepared, wire: &dyn Transport) -> Verdict
     let destination = &job.destination;
     let deadline = Duration::try_from(destination.timeout).unwrap_or(Duration::from_secs(10));
     let reply = wire.send(&destination.name, &request, deadline).await;
-    destination.channel.verdict(&reply.redacted(&destination.channel.secrets()))
+    destination.channel.verdict(&reply.redacted(&destination.channel.facts().secrets))
 }

@@ -18,7 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::channels::wire::Transport;
-use crate::channels::{Channel, Endpoint, HttpRequest, Kind, Reply, Request, Sending, Verdict, no_mention};
+use crate::channels::{Can, Channel, Facts, HttpRequest, Kind, Reply, Request, Sending, Verdict};
 use crate::clock::{Clock, VirtualClock, plus};
 use crate::config::{Destination, Snapshot};
 use crate::delivery::{Act, Delivery, DeliveryId, Outcome, Receipt, Say, State};
@@ -197,40 +197,19 @@ impl Channel for Neutral {
         Reply::http(200, "")
     }
 
-    fn closes(&self) -> bool {
-        true
-    }
-
-    fn goes_alone(&self) -> bool {
-        false
-    }
-
-    fn stands_alone(&self) -> bool {
-        false
-    }
-
-    fn secrets(&self) -> Vec<Secret> {
-        Vec::new()
-    }
-
-    fn address(&self) -> String {
-        "nowhere".into()
-    }
-
     fn chosen(&self, _root: &Value, _names: &Map<String, Value>) -> Option<String> {
         None
     }
 
-    fn endpoints(&self) -> Vec<Endpoint> {
-        Vec::new()
-    }
-
-    fn mention(&self, id: &str) -> Result<(), String> {
-        no_mention(id)
-    }
-
-    fn names(&self) -> Vec<(String, Location)> {
-        Vec::new()
+    fn facts(&self) -> &Facts {
+        static FACTS: Facts = Facts {
+            can: Can { threads: false, edits: true, resolves: false },
+            secrets: Vec::new(),
+            address: String::new(),
+            endpoints: Vec::new(),
+            names: Vec::new(),
+        };
+        &FACTS
     }
 }
 

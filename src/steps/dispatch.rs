@@ -190,12 +190,12 @@ async fn attempt(live: &Live, destination: &Destination, request: &Request, reme
             live.transport.send(&destination.name, request, deadline).await
         }
     };
-    let secrets = destination.channel.secrets();
-    let mut verdict = destination.channel.verdict(&reply.redacted(&secrets).dated(live.clock.now()));
+    let secrets = &destination.channel.facts().secrets;
+    let mut verdict = destination.channel.verdict(&reply.redacted(secrets).dated(live.clock.now()));
     if matches!(verdict.outcome, Outcome::Delivered | Outcome::Partial) && verdict.receipt.is_none() {
         verdict.receipt = remembers;
     }
-    Ended { verdict, sent: account(request, &secrets), retry: destination.retry }
+    Ended { verdict, sent: account(request, secrets), retry: destination.retry }
 }
 
 /// Records the attempt and what follows from it.

@@ -156,8 +156,8 @@ pub fn places(live: &Live, snapshot: &Snapshot) -> Destinations {
     let named = snapshot.destinations.values().map(|destination| {
         let facts = DestinationFacts {
             hours: destination.hours.clone(),
-            closes: destination.channel.closes(),
-            goes_alone: destination.channel.goes_alone(),
+            closes: destination.channel.facts().can.closes(),
+            goes_alone: destination.channel.facts().can.resolves,
             fallback: destination.fallback.iter().map(|(name, _)| name.clone()).collect(),
             fallback_after: destination.fallback_after,
         };

@@ -8,7 +8,8 @@ use fanfare::message::{Block, Field, Inline, Message};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::destinations::{self, Judge};
+use super::destinations;
+use super::judges::{self, accept};
 use crate::support::sending::Given;
 
 /// What templates make of a value: any text that is fit to be seen, short or longer than any limit.
@@ -92,7 +93,7 @@ proptest! {
     fn every_service_takes_any_message_at_once_and_pings_nobody(message in message()) {
         for destination in destinations::kinds() {
             let channel = &destination.channel;
-            let mut judge = Judge::of(destination.kind.name);
+            let mut judge = judges::of(destination.kind.name);
             let mut given = Given { lane: Some("case_1".into()), ..Given::message(message.clone()) };
             for (act, form) in [
                 (Act::Open, Form::Rich), (Act::Again, Form::Rich), (Act::Close, Form::Rich),
@@ -101,7 +102,7 @@ proptest! {
                 (given.act, given.form) = (act, form);
                 let request = channel.compose(&given.sending());
                 let request = request.map_err(|why| TestCaseError::fail(format!("{}: {why}", destination.name)))?;
-                let verdict = channel.verdict(&judge.answer(&request).redacted(&channel.secrets()));
+                let verdict = channel.verdict(&accept(judge.as_mut(), &request).redacted(&channel.facts().secrets));
                 prop_assert_eq!(verdict.outcome, Outcome::Delivered, "{}: {:?}", destination.name, verdict);
                 given.receipt = given.receipt.or(verdict.receipt);
             }

@@ -1,18 +1,11 @@
-//! The destinations under test, and for each a service that checks what it is sent and answers.
+//! The destinations under test.
 
 use std::fs;
 use std::path::PathBuf;
 
-use fanfare::channels::{ALL, Channel, Kind, Reply, Request, named};
+use fanfare::channels::{ALL, Channel, Kind, named};
 use fanfare::problem::{File, Problems};
 use fanfare::yaml::{self, Fields};
-use serde_json::Value;
-
-use crate::support::discord_peer::Discord;
-use crate::support::http_peer::Recorded;
-use crate::support::mime::Mime;
-use crate::support::pagerduty_peer::PagerDuty;
-use crate::support::slack_peer::Slack;
 
 /// Where this suite's files are.
 pub fn folder(name: &str) -> PathBuf {
@@ -76,83 +69,8 @@ fn read(name: &str, yaml: &str) -> (Option<Destination>, Problems) {
     let mut fields = Fields::of(&node, "the destination", &mut problems).unwrap();
     let kind = fields.text("type", &mut problems).map_or_else(|| name.to_owned(), |(kind, _)| kind);
     let kind = named(&kind).unwrap_or_else(|| panic!("no kind `{kind}`"));
-    let channel = (kind.parse)(&mut fields, &mut problems);
+    let channel = kind.read(&mut fields, &mut problems);
     fields.finish(&mut problems);
     let built = channel.map(|channel| Destination { name: name.to_owned(), kind, yaml: yaml.to_owned(), channel });
     (built, problems)
-}
-
-/// Stands for the service of a kind: strict about every request.
-pub enum Judge {
-    Slack(Slack),
-    Discord(Discord),
-    PagerDuty(PagerDuty),
-    /// Somebody's endpoint, or a mail server: only what holds for all of them.
-    Other,
-}
-
-impl Judge {
-    pub fn of(kind: &str) -> Self {
-        match kind {
-            "slack" => Self::Slack(Slack::default()),
-            "discord" => Self::Discord(Discord::default()),
-            "pagerduty" => Self::PagerDuty(PagerDuty::default()),
-            _ => Self::Other,
-        }
-    }
-
-    /// The service's answer to a request that is in order; a panic for one that is not.
-    pub fn answer(&mut self, request: &Request) -> Reply {
-        match request {
-            Request::Nothing => Reply::Nothing,
-            Request::Mail(mail) => {
-                Mime::parse(&mail.message);
-                assert!(!mail.envelope_to.is_empty(), "a mail to nobody");
-                Reply::Mail { accepted: mail.envelope_to.clone(), refused: vec![], code: Some(250), text: "ok".into() }
-            }
-            Request::Http(request) => {
-                for (name, value) in &request.headers {
-                    let value = value.open();
-                    let is_clean = value.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-                    assert!(is_clean && value.trim() == value, "header `{name}` can't be sent: {value:?}");
-                }
-                let recorded = Recorded::of(request);
-                let reply = self.http(&recorded);
-                assert!(self.refusals().is_empty(), "refused: {:#?}\n{}", self.refusals(), recorded.text());
-                reply
-            }
-        }
-    }
-
-    fn http(&mut self, recorded: &Recorded) -> Reply {
-        match self {
-            Self::Slack(slack) => slack.answer(recorded).reply(),
-            Self::Discord(discord) => discord.answer(recorded).reply(),
-            Self::PagerDuty(pagerduty) => pagerduty.answer(recorded).reply(),
-            Self::Other => {
-                if recorded.header("content-type").is_some_and(|kind| kind.contains("json")) {
-                    let _: Value = recorded.json();
-                }
-                Reply::http(200, "ok")
-            }
-        }
-    }
-
-    fn refusals(&self) -> &[String] {
-        match self {
-            Self::Slack(slack) => &slack.refusals,
-            Self::Discord(discord) => &discord.refusals,
-            Self::PagerDuty(pagerduty) => &pagerduty.refusals,
-            Self::Other => &[],
-        }
-    }
-
-    /// Everybody who was pinged, in the service's notation.
-    pub fn pings(&self) -> Vec<String> {
-        match self {
-            Self::Slack(slack) => slack.posts.iter().flat_map(|post| post.pings.clone()).collect(),
-            Self::Discord(discord) => discord.messages.iter().flat_map(|message| message.pings.clone()).collect(),
-            Self::PagerDuty(_) | Self::Other => Vec::new(),
-        }
-    }
 }

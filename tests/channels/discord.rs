@@ -163,9 +163,9 @@ fn what_is_wrong_with_a_destination_is_said() {
 fn an_id_that_cannot_be_mentioned_is_told_apart() {
     let discord = destinations::one("discord");
     for id in ["223456789012345678", "&323456789012345678", "here", "everyone"] {
-        assert_eq!(discord.channel.mention(id), Ok(()), "{id}");
+        assert_eq!(discord.kind.mention(id), Ok(()), "{id}");
     }
     for id in ["", "&", "lead", "channel", "@223456789012345678", "223456789012345678> @everyone", "1"] {
-        assert!(discord.channel.mention(id).is_err(), "{id}");
+        assert!(discord.kind.mention(id).is_err(), "{id}");
     }
 }

@@ -12,7 +12,8 @@ use fanfare::delivery::{Act, Outcome};
 use serde_json::Value;
 
 use super::cases::{self, Case};
-use super::destinations::{self, Destination, Judge};
+use super::destinations::{self, Destination};
+use super::judges::{self, accept};
 
 #[test]
 fn every_channel_says_every_message_as_its_golden_file_does() {
@@ -32,14 +33,14 @@ fn every_channel_says_every_message_as_its_golden_file_does() {
 /// The request in words, after the service took it on the first try, pinged whom it should, and was understood.
 fn say(destination: &Destination, case: &Case) -> String {
     let channel = &destination.channel;
-    let mut judge = Judge::of(destination.kind.name);
+    let mut judge = judges::of(destination.kind.name);
     let mut given = case.given(destination.kind.name);
     if given.act != Act::Open {
         // What the case began with.
         let mut first = given.clone();
         (first.act, first.form, first.mentions) = (Act::Open, Form::Rich, Vec::new());
         let request = channel.compose(&first.sending()).unwrap();
-        let reply = judge.answer(&request).redacted(&channel.secrets());
+        let reply = accept(judge.as_mut(), &request).redacted(&channel.facts().secrets);
         given.receipt = channel.verdict(&reply).receipt.or_else(|| channel.remembers(&first.sending()));
     }
     let request = match channel.compose(&given.sending()) {
@@ -49,15 +50,15 @@ fn say(destination: &Destination, case: &Case) -> String {
     let again = channel.compose(&given.sending()).unwrap();
     assert_eq!(describe(&request), describe(&again), "composing twice gives two requests");
 
-    let reply = judge.answer(&request).redacted(&channel.secrets());
+    let reply = accept(judge.as_mut(), &request).redacted(&channel.facts().secrets);
     let verdict = channel.verdict(&reply);
     assert_eq!(verdict.outcome, Outcome::Delivered, "{} {}: {verdict:?}", destination.name, case.name);
-    if matches!(destination.kind.name, "slack" | "discord") {
+    if destination.kind.mentions.is_some() {
         let expected = if given.act == Act::Close { 0 } else { given.mentions.len() };
         assert_eq!(judge.pings().len(), expected, "{} {} pings {:?}", destination.name, case.name, judge.pings());
     }
     let receipt = verdict.receipt.map(|receipt| format!("receipt: {}\n", Value::Object(receipt))).unwrap_or_default();
-    format!("{}\n{receipt}", redact(&describe(&request), &channel.secrets()))
+    format!("{}\n{receipt}", redact(&describe(&request), &channel.facts().secrets))
 }
 
 fn describe(request: &Request) -> String {

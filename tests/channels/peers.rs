@@ -5,6 +5,7 @@ use fanfare::channels::HttpRequest;
 use fanfare::secret::Secret;
 use serde_json::{Value, json};
 
+use super::judges::Service;
 use crate::support::discord_peer::{self, Discord};
 use crate::support::http_peer::Recorded;
 use crate::support::pagerduty_peer::{self, PagerDuty, ROUTING_KEY};
@@ -49,7 +50,7 @@ fn slack_refuses_what_slack_refuses() {
     ];
     for more in fine {
         let mut slack = Slack::default();
-        slack.answer(&request(slack_peer::WEBHOOK, &with(&base, more.clone())));
+        slack.serve(&request(slack_peer::WEBHOOK, &with(&base, more.clone())));
         assert_eq!(slack.refusals, Vec::<String>::new(), "{more}");
     }
     for (word, more) in [
@@ -77,7 +78,7 @@ fn slack_refuses_what_slack_refuses() {
         ("msg_blocks_too_long", json!({"blocks": vec![section(&long(2500)); 4]})),
     ] {
         let mut slack = Slack::default();
-        slack.answer(&request(slack_peer::WEBHOOK, &with(&base, more.clone())));
+        slack.serve(&request(slack_peer::WEBHOOK, &with(&base, more.clone())));
         assert!(slack.posts.is_empty() && slack.refusals[0].starts_with(word), "{more}: {:?}", slack.refusals);
     }
 }
@@ -94,7 +95,7 @@ fn slack_sees_every_mention() {
         rich(json!({"type": "user", "user_id": "U024BE7LH"})),
     ] {
         let mut slack = Slack::default();
-        slack.answer(&request(slack_peer::WEBHOOK, &with(&base, more.clone())));
+        slack.serve(&request(slack_peer::WEBHOOK, &with(&base, more.clone())));
         assert_eq!(slack.posts[0].pings.len(), 1, "{more}");
     }
 }
@@ -125,14 +126,14 @@ fn discord_refuses_what_discord_refuses_and_sees_who_is_pinged() {
         ("50035", json!({"embeds": vec![json!({"description": long(3001)}); 2]})),
     ] {
         let mut discord = Discord::default();
-        discord.answer(&request(discord_peer::WEBHOOK, &with(&base, more.clone())));
+        discord.serve(&request(discord_peer::WEBHOOK, &with(&base, more.clone())));
         let refusal = discord.refusals.first().map(String::as_str).unwrap_or_default();
         assert!(refusal.starts_with(code) && refusal.is_empty() == code.is_empty(), "{more}: {refusal}");
     }
     let all = json!({"content": "@everyone <@223456789012345678> <@323456789012345678>",
         "allowed_mentions": {"parse": ["everyone"], "users": ["223456789012345678"]}});
     let mut discord = Discord::default();
-    discord.answer(&request(discord_peer::WEBHOOK, &all));
+    discord.serve(&request(discord_peer::WEBHOOK, &all));
     assert_eq!(discord.messages[0].pings, ["@everyone", "<@223456789012345678>"]);
 }
 
@@ -158,7 +159,7 @@ fn pagerduty_refuses_what_pagerduty_refuses() {
         ("the event has", json!({"client": long(512 * 1024)})),
     ] {
         let mut pagerduty = PagerDuty::default();
-        pagerduty.answer(&request(pagerduty_peer::PATH, &with(&base, more.clone())));
+        pagerduty.serve(&request(pagerduty_peer::PATH, &with(&base, more.clone())));
         let refusal = pagerduty.refusals.first().map(String::as_str).unwrap_or_default();
         let start: String = more.to_string().chars().take(200).collect();
         assert!(refusal.starts_with(word) && refusal.is_empty() == word.is_empty(), "{start}: {refusal}");

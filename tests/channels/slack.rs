@@ -21,7 +21,7 @@ pub async fn deliver(destination: &Destination, given: &Given) -> Verdict {
     let channel = &destination.channel;
     let request = channel.compose(&given.sending()).unwrap();
     let reply = Wire::new(Guard::default()).unwrap().send(&request, AMPLE).await;
-    channel.verdict(&reply.redacted(&channel.secrets()))
+    channel.verdict(&reply.redacted(&channel.facts().secrets))
 }
 
 /// A message of a case.
@@ -93,8 +93,8 @@ async fn a_close_of_what_was_never_shown_sends_nothing() {
         assert_eq!(verdict.outcome, Outcome::Delivered);
     }
     assert!(peer.http.requests().is_empty());
-    assert!(bot.channel.closes());
-    assert!(!webhook.channel.closes());
+    assert!(bot.channel.facts().can.closes());
+    assert!(!webhook.channel.facts().can.closes());
 }
 
 #[tokio::test]
@@ -179,10 +179,10 @@ fn what_is_wrong_with_a_destination_is_said() {
 fn an_id_that_cannot_be_mentioned_is_told_apart() {
     let slack = destinations::one("slack");
     for id in ["U024BE7LH", "W012A3CDE", "S0614TZR7", "here", "channel", "everyone"] {
-        assert_eq!(slack.channel.mention(id), Ok(()), "{id}");
+        assert_eq!(slack.kind.mention(id), Ok(()), "{id}");
     }
     for id in ["", "U", "@lead", "u024be7lh", "lead", "C024BE7LR", "U024BE7LH> <!channel", "<@U024BE7LH>"] {
-        assert!(slack.channel.mention(id).is_err(), "{id}");
+        assert!(slack.kind.mention(id).is_err(), "{id}");
     }
 }
 

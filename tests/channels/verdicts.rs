@@ -9,7 +9,7 @@ use super::destinations;
 
 /// The outcome, `failing` where the destination is marked so, and the wait in seconds.
 fn judged(destination: &destinations::Destination, reply: &Reply) -> String {
-    let verdict = destination.channel.verdict(&reply.clone().redacted(&destination.channel.secrets()));
+    let verdict = destination.channel.verdict(&reply.clone().redacted(&destination.channel.facts().secrets));
     assert!(!verdict.reason.is_empty(), "{}: no reason for {reply:?}", destination.name);
     let failing = if verdict.failing { " failing" } else { "" };
     let wait = verdict.wait.map(|wait| format!(" wait={}", wait.as_secs_f64())).unwrap_or_default();

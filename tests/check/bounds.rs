@@ -240,7 +240,7 @@ fn at_run_time_a_template_ends_by_its_fuel_or_is_not_run() {
     let event = message::event("release.live", heavy()["data"].clone());
     let templates_of = |text: &str| {
         let mut problems = Problems::new();
-        Templates::load(&message::files(&[("m.md", text)]), &mut problems)
+        Templates::load(&message::files(&[("m.md", text)]), fanfare::channels::formats(), &mut problems)
     };
     let bombs = [
         "{% for a in data.list %}{% for b in data.list %}{% for c in data.list %}{{ a }}{% endfor %}{% endfor %}{% endfor %}",

@@ -180,7 +180,7 @@ fn a_byte_order_mark_is_left_out_of_a_secret_and_quotes_around_one_are_told() {
     assert!(codes.contains(&"byte-order-mark") && codes.contains(&"quoted-variable"), "{}", loaded.report());
     let snapshot = loaded.snapshot.unwrap();
     assert_eq!(snapshot.sources["jewelmusic"].secrets[0].open(), "\"a-secret-of-more-than-16\"");
-    let secrets = snapshot.destinations["team"].channel.secrets();
+    let secrets = &snapshot.destinations["team"].channel.facts().secrets;
     assert!(secrets.iter().any(|secret| secret.open() == "xoxb-a-token-from-windows"));
 }
 

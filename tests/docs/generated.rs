@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use clap::{Arg, Command};
-use fanfare::channels::{self, KeyDoc, Kind};
+use fanfare::channels::{self, KeyDoc, Kind, Unit};
 use fanfare::config::settings::DESTINATION_KEYS;
 use fanfare::delivery::{Attempt, DeliveryId, Outcome, State};
 use fanfare::event::EventId;
-use fanfare::lint::{ALL, ELSEWHERE};
+use fanfare::lint::{self, ALL};
 use fanfare::message::template::filters::FILTERS;
 use fanfare::rules::operator::{self, IGNORE_CASE};
 use fanfare::rules::{Held, keys};
@@ -126,7 +126,7 @@ fn lints() -> String {
 }
 
 fn pairs_and_mends() -> String {
-    let rows = ELSEWHERE.iter().map(|(name, doc, mend)| vec![code(name), sentence(doc), sentence(mend)]);
+    let rows = lint::elsewhere().map(|(name, doc, mend)| vec![code(name), sentence(doc), sentence(mend)]);
     table(&["identifier", "meaning", "what to do"], rows)
 }
 
@@ -162,17 +162,35 @@ fn channel_table() -> String {
             1000 => "1/s".into(),
             ms => format!("{}/s", 1000 / ms),
         });
-        let native = kind.native.map_or_else(String::new, |ending| code(&format!("NAME.{}.{ending}", kind.name)));
-        vec![format!("[`{0}`](#{0})", kind.name), format!("{}.", kind.summary), yes(kind.threads), spacing, native]
+        let native = kind.native.map_or_else(String::new, |own| code(&format!("NAME.{}.{}", kind.name, own.ending())));
+        vec![
+            format!("[`{0}`](#{0})", kind.name),
+            format!("{}.", kind.summary),
+            yes(kind.can.keeps_together()),
+            spacing,
+            native,
+        ]
     });
     table(&["`type`", "what arrives", "keeps a case together", "default rate", "own format"], rows)
 }
 
 fn channel(kind: &Kind) -> String {
     let row = |key: &KeyDoc| vec![code(key.name), if key.required { "yes" } else { "" }.into(), sentence(key.doc)];
+    let limits = kind.limits.iter().map(|limit| {
+        let unit = match limit.unit {
+            Unit::Characters => "characters",
+            Unit::Bytes => "bytes",
+            Unit::Items => "items",
+        };
+        vec![sentence(limit.of).trim_end_matches('.').into(), format!("{} {unit}", limit.max)]
+    });
+    let limits = match kind.limits {
+        [] => String::new(),
+        _ => format!("\n\n{}", table(&["what its service takes", "at most"], limits).trim_end()),
+    };
     let example: String = kind.example.lines().map(|line| format!("    {line}\n")).collect();
     format!(
-        "{}.\n\n{}\n```yaml config\ndestinations:\n  example:\n{example}```",
+        "{}.\n\n{}\n```yaml config\ndestinations:\n  example:\n{example}```{limits}",
         kind.summary,
         table(&["key", "required", "meaning"], kind.keys.iter().map(row))
     )

@@ -59,7 +59,7 @@ pub fn render(written: &Written<'_>) -> Rendered {
         files.push(File::new(format!("templates/example.{channel}.{ending}"), text));
     }
     let mut problems = Problems::new();
-    let templates = Templates::load(&files, &mut problems);
+    let templates = Templates::load(&files, fanfare::channels::formats(), &mut problems);
     let problems: Vec<String> = problems.iter().map(|problem| problem.render(false)).collect();
     assert!(problems.is_empty(), "{}", problems.join("\n\n"));
 

@@ -143,7 +143,7 @@ fn bad(place: &str, report: String) -> String {
 fn rendered(message: &Block, native: Option<&Block>, partials: &[(String, String)]) -> String {
     let samples = native.unwrap_or(message).info.split(' ').skip(if native.is_some() { 3 } else { 2 }).collect();
     let channel = native.and_then(|native| native.info.split(' ').nth(2));
-    let ending = channel.and_then(channels::named).and_then(|kind| kind.native);
+    let ending = channel.and_then(channels::named).and_then(|kind| kind.native).map(|own| own.ending());
     let native = match (channel, ending, native) {
         (Some(channel), Some(ending), Some(native)) => Some((channel, ending, native.text.as_str())),
         _ => None,

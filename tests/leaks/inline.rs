@@ -100,9 +100,9 @@ fn said(loaded: &Loaded) -> String {
     }
     said += &format!("\n{:?}", loaded.snapshot.as_ref().map(|snapshot| &snapshot.settings));
     for destination in loaded.snapshot.iter().flat_map(|snapshot| snapshot.destinations.values()) {
-        let secrets = destination.channel.secrets();
-        said += &format!("\n{}", destination.channel.address());
-        for endpoint in destination.channel.endpoints() {
+        let secrets = &destination.channel.facts().secrets;
+        said += &format!("\n{}", destination.channel.facts().address);
+        for endpoint in &destination.channel.facts().endpoints {
             // As an attempt's account would name it.
             said += &format!("\n{}", redact(&format!("`{endpoint:?}` has no address"), &secrets));
         }

@@ -85,7 +85,7 @@ impl Case {
             ..context(newest)
         };
         let mut problems = Problems::new();
-        let loaded = Templates::load(&files(&templates), &mut problems);
+        let loaded = Templates::load(&files(&templates), fanfare::channels::formats(), &mut problems);
         if self.sections.last().is_some_and(|(name, _)| name == "problems") {
             loaded.check_message("m", Heard::of(&[context]), &mut problems);
             let shown: Vec<String> = problems.iter().map(|problem| problem.render(false) + "\n").collect();

@@ -92,7 +92,11 @@ fn what_only_some_samples_have_is_a_warning_where_the_samples_fit() {
     let (a, b) = (event("release.live", json!({"title": "A"})), event("track.failed", json!({"reason": "x"})));
     let contexts = [context(&a), context(&b)];
     let mut found = Problems::new();
-    let templates = Templates::load(&files(&[("m.md", "{{ data.title }} {{ data.none }}")]), &mut found);
+    let templates = Templates::load(
+        &files(&[("m.md", "{{ data.title }} {{ data.none }}")]),
+        fanfare::channels::formats(),
+        &mut found,
+    );
     templates.check_message("m", Heard::of(&contexts), &mut found);
     let expected = "templates/m.md:1:4: warning: `data.title` is undefined in an event `track.failed` (known: `reason`)\n\
         templates/m.md:1:21: warning: `data.none` is undefined (known: `title`)\n";
@@ -232,7 +236,11 @@ fn the_variables_of_a_message_can_be_asked_for() {
 #[test]
 fn without_a_sample_no_name_is_called_unknown() {
     let mut found = Problems::new();
-    let templates = Templates::load(&files(&[("m.md", "{{ artist }} {{ data.anything }}")]), &mut found);
+    let templates = Templates::load(
+        &files(&[("m.md", "{{ artist }} {{ data.anything }}")]),
+        fanfare::channels::formats(),
+        &mut found,
+    );
     templates.check_message("m", Heard::default(), &mut found);
     templates.check(&[], &mut found);
     assert_eq!(shown(&found), "");

@@ -345,7 +345,7 @@ fn bombs_are_stopped_within_a_second_each() {
     let mut problems = fanfare::problem::Problems::new();
     for bomb in bombs {
         let files = super::files(&[("m.md", bomb), ("_loop.md", "{% if data %}{% include '_loop.md' %}{% endif %}")]);
-        let templates = fanfare::message::Templates::load(&files, &mut problems);
+        let templates = fanfare::message::Templates::load(&files, fanfare::channels::formats(), &mut problems);
         let started = Instant::now();
         let rendered = templates.render(&Say::Message("m".into()), &context(&event), None);
         let took = started.elapsed();

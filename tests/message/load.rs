@@ -8,7 +8,7 @@ use super::{files, shown};
 /// The problems that loading reports, a line each.
 fn found(of: &[(&str, &str)]) -> String {
     let mut problems = Problems::new();
-    Templates::load(&files(of), &mut problems);
+    Templates::load(&files(of), fanfare::channels::formats(), &mut problems);
     shown(&problems)
 }
 
@@ -139,7 +139,8 @@ fn what_a_template_gives_a_name_to_is_known_to_it() {
 #[test]
 fn a_template_with_a_mistake_sends_the_default_message() {
     let mut problems = Problems::new();
-    let templates = Templates::load(&files(&[("m.md", "{{ data.x|mony }}")]), &mut problems);
+    let templates =
+        Templates::load(&files(&[("m.md", "{{ data.x|mony }}")]), fanfare::channels::formats(), &mut problems);
     let event = super::event("release.live", serde_json::json!({"title": "My Album"}));
     let rendered = templates.render(&fanfare::delivery::Say::Message("m".into()), &super::context(&event), None);
     assert_eq!(rendered.message.title, "Release live: My Album");

@@ -9,16 +9,16 @@ use fanfare::secret::Secret;
 /// Fails if a verdict, an account or a debug form of `request` and its replies holds one of the channel's secrets, or
 /// one of `canaries`: pieces of the secrets that must not be seen either, such as the password within a URL.
 pub fn assert_no_leak(channel: &dyn Channel, request: &Request, canaries: &[&str]) {
-    let secrets = channel.secrets();
+    let secrets = &channel.facts().secrets;
     assert!(!secrets.is_empty(), "a channel without secrets can't be tested for leaks");
     let mut said = vec![
         ("debug of the channel".to_owned(), format!("{channel:?}")),
-        ("address".to_owned(), channel.address()),
+        ("address".to_owned(), channel.facts().address.clone()),
         ("debug of the request".to_owned(), format!("{:?}", without_content(request))),
-        ("account of the request".to_owned(), account(request, &secrets)),
+        ("account of the request".to_owned(), account(request, secrets)),
     ];
-    for reply in replies(request, &secrets) {
-        let reply = reply.redacted(&secrets);
+    for reply in replies(request, secrets) {
+        let reply = reply.redacted(secrets);
         let verdict = channel.verdict(&reply);
         said.push((format!("verdict on {reply:?}"), format!("{verdict:?}")));
         said.push(("account of a reply".to_owned(), reply.account()));

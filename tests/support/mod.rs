@@ -4,7 +4,8 @@
 
 pub mod browser;
 pub mod by_hand;
-pub mod discord_peer;
+pub use crate::channels::judges::{discord as discord_peer, pagerduty as pagerduty_peer, slack as slack_peer};
+
 pub mod app;
 pub mod cli;
 pub mod fault;
@@ -15,12 +16,10 @@ pub mod leak;
 pub mod load;
 pub mod mime;
 pub mod parsing;
-pub mod pagerduty_peer;
 pub mod postgres;
 pub mod process;
 pub mod raw;
 pub mod sending;
-pub mod slack_peer;
 pub mod smtp_peer;
 pub mod tls;
 pub mod trap;

@@ -44,7 +44,7 @@ impl Default for Given {
                 "body": body,
             }),
             root: body,
-            context: Map::new(),
+            context: Map::from_iter([("event".to_owned(), json!({"id": "evt_1", "type": "release.live"}))]),
             mentions: Vec::new(),
             lane: None,
             receipt: None,

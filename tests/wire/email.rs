@@ -318,7 +318,7 @@ fn nothing_of_the_password_is_ever_said() {
     let channel = channel(FINANCE);
     let request = channel.compose(&Given::default().sending()).unwrap();
     assert_no_leak(&*channel, &request, &["s3cret"]);
-    assert_eq!(channel.address(), "smtp.example.com:465");
+    assert_eq!(channel.facts().address, "smtp.example.com:465");
 }
 
 #[test]

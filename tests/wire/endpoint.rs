@@ -162,7 +162,7 @@ fn a_choice_decides_where_it_goes() {
     assert_eq!(compose(destination, &Given::default()).url.open(), "https://warp.example/");
     let given = Given { root: json!({}), ..Given::default() };
     assert_eq!(compose(destination, &given).url.open(), "https://all.example/");
-    assert_eq!(channel(destination).address(), "warp.example, all.example");
+    assert_eq!(channel(destination).facts().address, "warp.example, all.example");
 }
 
 #[tokio::test]
@@ -188,7 +188,7 @@ fn nothing_secret_is_ever_said() {
     ));
     let request = channel.compose(&Given::default().sending()).unwrap();
     assert_no_leak(&*channel, &request, &["CANARY", KEY]);
-    assert_eq!(channel.address(), "ledger.example");
+    assert_eq!(channel.facts().address, "ledger.example");
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //! Pure. Discord takes a backslash before any sign that is neither letter, digit nor white space for the sign itself,
 //! so the escaped text reads, and copies, exactly as the value was.
 
-use crate::message::{Block, Inline, fit, plain};
+use crate::message::template::native::Spot;
+use crate::message::{Block, Inline, fit, plain, text};
 
 /// Signs that can begin or end markup anywhere: emphasis, code, spoilers, links, mentions (`<@1>`), emoji (`:x:`), and
 /// the colon without which no URL is a link. The `@` keeps `@everyone` from being drawn as if it had pinged.
@@ -162,4 +163,28 @@ fn link(target: &str, text: &str) -> String {
     let text = text.replace('\n', " ");
     let text = if text.trim().is_empty() { escape(&target) } else { text };
     format!("[{text}]({target})")
+}
+
+/// A value in an author's own JSON. Discord reads Markdown in some of its texts, with a backslash before what is meant as itself.
+pub fn escape_value(spot: Spot<'_>, text: &str) -> String {
+    let markdown = match spot.key {
+        "content" | "description" | "value" | "title" => true,
+        // A field's name is Markdown, an author's is not.
+        "name" => spot.parent == "fields",
+        _ => false,
+    };
+    let mut out = String::with_capacity(text.len());
+    for c in text::clean(text).chars() {
+        if markdown
+            && c.is_ascii_punctuation()
+            && !matches!(c, '.' | ',' | ';' | '\'' | '"' | '&' | '/' | '?' | '=' | '%')
+        {
+            out.push('\\');
+        }
+        out.push(c);
+        if c == '@' {
+            out.push('\u{200b}');
+        }
+    }
+    out
 }

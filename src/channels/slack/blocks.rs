@@ -10,26 +10,24 @@
 use serde_json::{Map, Value, json};
 
 use crate::channels::slack::mrkdwn;
-use crate::channels::{Sending, words};
+use crate::channels::{Limit, Sending, words};
 use crate::delivery::{Act, Severity};
 use crate::message::{Block, Field, Inline, fit, plain};
 
-/// Blocks in a message.
-const BLOCKS_MAX: usize = 50;
+pub const BLOCKS: Limit = Limit::items("blocks", 50);
 /// Of them, for the body.
 const BODY_BLOCKS_MAX: usize = 40;
-/// A header's text.
-const HEADER_MAX: usize = 150;
+pub const HEADER: Limit = Limit::characters("a `header`", 150);
 /// A title that is too long for a header stands in bold, and may be so long.
 const TITLE_MAX: usize = 1000;
-/// Text in one block, as for a `section`; Slack gives no limit of its own for `rich_text`.
-const TEXT_MAX: usize = 3000;
-/// A URL.
-const URL_MAX: usize = 3000;
-/// An image's `alt_text`.
-const ALT_MAX: usize = 2000;
-/// All text of all blocks. Slack gives no number; it refused 11,300 characters and took 9,600.
-const SUM_MAX: usize = 9000;
+/// As for a `section`; Slack gives no limit of its own for `rich_text`.
+pub const BLOCK_TEXT: Limit = Limit::characters("the text of another block", 3000);
+pub const URL: Limit = Limit::characters("a URL", 3000);
+pub const ALT: Limit = Limit::characters("an image's `alt_text`", 2000);
+/// Slack gives no number; it refused 11,300 characters and took 9,600.
+pub const SUM: Limit = Limit::characters("all text of all blocks", 9600);
+/// What is left of it by ours.
+const SUM_MAX: usize = SUM.max - 600;
 /// Ours: fields, their names, their values.
 const FIELDS_MAX: usize = 30;
 const NAME_MAX: usize = 100;
@@ -56,7 +54,7 @@ pub fn of(sending: &Sending<'_>) -> Vec<Value> {
     let mut blocks = around;
     blocks.extend(body(&message.body, room));
     blocks.extend(tail);
-    blocks.truncate(BLOCKS_MAX);
+    blocks.truncate(BLOCKS.max);
     blocks
 }
 
@@ -87,7 +85,7 @@ pub fn closed() -> Value {
 
 fn title(sending: &Sending<'_>) -> Value {
     let title = format!("{} {}", sign(sending), words::title(sending));
-    if fit::utf16(&title) <= HEADER_MAX {
+    if fit::utf16(&title) <= HEADER.max {
         return json!({"type": "header", "text": {"type": "plain_text", "text": title, "emoji": false}});
     }
     rich(vec![section(vec![text(&words::short(&title, TITLE_MAX), Style::BOLD)])])
@@ -109,7 +107,7 @@ fn fields(fields: &[Field]) -> Option<Value> {
         let value = words::short(&words::or_dash(&field.value), VALUE_MAX);
         taken += fit::utf16(&name) + fit::utf16(&value) + 3;
         let newline = if elements.is_empty() { "" } else { "\n" };
-        if nth == FIELDS_MAX || taken > TEXT_MAX - 30 {
+        if nth == FIELDS_MAX || taken > BLOCK_TEXT.max - 30 {
             elements.push(text(&format!("{newline}… and {} more", fields.len() - nth), Style::NONE));
             break;
         }
@@ -120,8 +118,8 @@ fn fields(fields: &[Field]) -> Option<Value> {
 }
 
 fn image(sending: &Sending<'_>) -> Option<Value> {
-    let image = sending.rendered.message.image.as_deref().filter(|image| fit::utf16(image) <= URL_MAX)?;
-    let alt = words::short(&words::title(sending), ALT_MAX);
+    let image = sending.rendered.message.image.as_deref().filter(|image| fit::utf16(image) <= URL.max)?;
+    let alt = words::short(&words::title(sending), ALT.max);
     Some(json!({"type": "image", "image_url": image, "alt_text": alt}))
 }
 
@@ -132,7 +130,7 @@ fn link(link: &str) -> Option<Value> {
 
 /// As many of the blocks as fit into `room` units, each one as a block of its own, so that Slack spaces them.
 fn body(blocks: &[Block], room: usize) -> Vec<Value> {
-    let one = |block| fit::blocks(std::slice::from_ref(block), TEXT_MAX, &|block| size(&render(block))).blocks;
+    let one = |block| fit::blocks(std::slice::from_ref(block), BLOCK_TEXT.max, &|block| size(&render(block))).blocks;
     let each: Vec<Block> = blocks.iter().flat_map(one).collect();
     let measure = |blocks: &[Block]| {
         let rendered = render(blocks);
@@ -275,7 +273,7 @@ fn flow(inlines: &[Inline], style: Style) -> Vec<Value> {
 
 fn anchor(target: &str, said: &str, style: Style) -> Option<Value> {
     let is_web = target.starts_with("https://") || target.starts_with("http://");
-    if !is_web || fit::utf16(target) > URL_MAX {
+    if !is_web || fit::utf16(target) > URL.max {
         return None;
     }
     let mut link = Map::new();

@@ -10,18 +10,22 @@ use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::channels::verdict::{Family, retry_after, shared};
+use self::answer::{Answer, answer, by_word};
+use crate::channels::verdict::{Family, shared};
 use crate::channels::{
-    Channel, Choice, Endpoint, Form, HttpRequest, KeyDoc, Kind, Reply, Request, Sending, Takes, Verdict, endpoint,
-    words,
+    Can, Channel, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Kind, Likeness, Limit, Mentions, Reply,
+    Request, Sending, Takes, Verdict, endpoint, words,
 };
 use crate::delivery::{Act, Outcome, Receipt};
+use crate::message::template::native::Format;
 use crate::message::{Native, fit};
-use crate::problem::{Location, Problem, Problems};
+use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::{Fields, Node};
 
+mod answer;
 mod blocks;
+mod likeness;
 mod mrkdwn;
 
 /// The Web API, unless `url:` says otherwise.
@@ -29,7 +33,9 @@ const API: &str = "https://slack.com/api";
 /// Where Slack's own webhooks are.
 const SLACK: [&str; 2] = ["slack.com", "slack-gov.com"];
 /// Slack cuts a longer `text` into several messages.
-const TEXT_MAX: usize = 3800;
+const TEXT: Limit = Limit::characters("`text`", 4000);
+/// What is left of it by ours.
+const TEXT_MAX: usize = TEXT.max - 200;
 
 /// Slack.
 pub const KIND: Kind = Kind {
@@ -45,48 +51,70 @@ url: https://slack.com/api
 # webhook_url: https://hooks.slack.com/services/T0000FAKE/B0000FAKE/q7ZkT4mW9sB2xN6vC1aaaaaa
 ",
     keys: &[
-        KeyDoc {
-            name: "webhook_url",
-            doc: "An incoming webhook's URL, which posts to its one channel; may be a choice. Either this or `token`",
-            takes: Takes::Choice,
-            required: false,
-        },
-        KeyDoc {
-            name: "token",
-            doc: "A bot's token (`xoxb-…`) with the scope `chat:write`, and the bot invited to its channels",
-            takes: Takes::Text,
-            required: false,
-        },
-        KeyDoc {
-            name: "channel",
-            doc: "With `token`: a channel's id or #name; may be a choice",
-            takes: Takes::Choice,
-            required: false,
-        },
-        KeyDoc {
-            name: "broadcast",
-            doc: "With `token`: whether the channel also shows messages of a case's thread; `false` by default",
-            takes: Takes::Truth,
-            required: false,
-        },
-        KeyDoc {
-            name: "url",
-            doc: "With `token`: another address of the Web API",
-            takes: Takes::Text,
-            required: false,
-        },
+        KeyDoc::new(
+            "webhook_url",
+            Takes::Choice,
+            "An incoming webhook's URL, which posts to its one channel; may be a choice. Either this or `token`",
+        )
+        .secret(),
+        KeyDoc::new(
+            "token",
+            Takes::Text,
+            "A bot's token (`xoxb-…`) with the scope `chat:write`, and the bot invited to its channels",
+        )
+        .secret(),
+        KeyDoc::new("channel", Takes::Choice, "With `token`: a channel's id or #name; may be a choice"),
+        KeyDoc::new(
+            "broadcast",
+            Takes::Truth,
+            "With `token`: whether the channel also shows messages of a case's thread; `false` by default",
+        ),
+        KeyDoc::new("url", Takes::Text, "With `token`: another address of the Web API").secret(),
     ],
-    threads: true,
+    can: Can { threads: true, edits: true, resolves: false },
     pages: false,
     spacing: Some(SignedDuration::from_secs(1)),
-    native: Some("json"),
+    limits: &[TEXT, blocks::BLOCKS, blocks::HEADER, blocks::BLOCK_TEXT, blocks::URL, blocks::ALT, blocks::SUM],
+    native: Some(Format::Json(Some(mrkdwn::escape_value))),
+    likeness: Likeness { dress: Dress::Chat, draw: likeness::draw },
+    mentions: Some(Mentions {
+        is: |id| mrkdwn::mention(id).is_some(),
+        words: "is nobody in Slack; write a person's id (`U…`), a group's (`S…`), `here`, `channel` or `everyone`",
+    }),
+    credentials: &[
+        Credential {
+            is: |text| text.starts_with("https://hooks.slack"),
+            what: "the URL of a Slack webhook",
+            key: Some("webhook_url"),
+            hint: "`type: slack` takes it as `webhook_url`",
+        },
+        Credential {
+            is: |text| text.starts_with("xoxb-"),
+            what: "the token of a Slack bot",
+            key: Some("token"),
+            hint: "`type: slack` takes it as `token`, with a `channel`",
+        },
+        Credential {
+            is: |text| text.starts_with("xapp-"),
+            what: "the app-level token of a Slack app, which can't post",
+            key: None,
+            hint: "take the bot's token, which begins with `xoxb-`",
+        },
+    ],
+    warnings: &[],
     parse,
 };
 
 #[derive(Debug)]
-enum Slack {
+struct Slack {
+    facts: Facts,
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
     Webhook(Choice<Secret>),
-    Bot(Box<Bot>),
+    Bot(Bot),
 }
 
 #[derive(Debug)]
@@ -95,8 +123,6 @@ struct Bot {
     channel: Choice<String>,
     broadcast: bool,
     api: Secret,
-    host: String,
-    holds_secret: bool,
 }
 
 fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Channel>> {
@@ -148,7 +174,15 @@ fn read_webhook(node: &Node, keys: &BotKeys<'_>, problems: &mut Problems) -> Opt
                 .hint("a webhook posts to the one channel it was made for; leave this out, or use a bot's `token`"),
         );
     }
-    Choice::parse(node, problems, &mut endpoint::read_secret).map(Slack::Webhook)
+    let webhook = Choice::parse(node, problems, &mut endpoint::read_secret)?;
+    let facts = Facts {
+        can: Can::NOTHING,
+        secrets: webhook.all().into_iter().cloned().collect(),
+        address: endpoint::hosts(webhook.all()),
+        endpoints: endpoint::endpoints(webhook.all()),
+        names: webhook.name().into_iter().collect(),
+    };
+    Some(Slack { facts, way: Way::Webhook(webhook) })
 }
 
 fn read_bot(
@@ -178,17 +212,18 @@ fn read_bot(
         );
     }
     let channel = keys.channel.and_then(|node| Choice::parse(node, problems, &mut channel_name));
-    let (api, channel) = (api?, channel?);
-    is_token.then(|| {
-        Slack::Bot(Box::new(Bot {
-            token: Secret::new(token),
-            channel,
-            broadcast: keys.broadcast.unwrap_or(false),
-            host: endpoint::host(&api),
-            holds_secret: endpoint::holds_secret(&api),
-            api: Secret::new(api),
-        }))
-    })
+    let (url, channel) = (api?, channel?);
+    let (api, token) = (Secret::new(url.as_str()), Secret::new(token));
+    let channels: Vec<&str> = channel.all().into_iter().map(String::as_str).collect();
+    let facts = Facts {
+        can: KIND.can,
+        secrets: std::iter::once(&token).chain(endpoint::holds_secret(&url).then_some(&api)).cloned().collect(),
+        address: format!("{} {}", endpoint::host(&url), channels.join(", ")),
+        endpoints: endpoint::endpoints([&api]),
+        names: channel.name().into_iter().collect(),
+    };
+    let bot = Bot { token, channel, broadcast: keys.broadcast.unwrap_or(false), api };
+    is_token.then_some(Slack { facts, way: Way::Bot(bot) })
 }
 
 /// Whether Slack itself answers at a webhook's URL.
@@ -210,11 +245,11 @@ fn channel_name(node: &Node, problems: &mut Problems) -> Option<String> {
 
 impl Channel for Slack {
     fn compose(&self, sending: &Sending<'_>) -> Result<Request, String> {
-        match self {
+        match &self.way {
             // A webhook tells nothing about what it posted, so there is nothing to change.
-            Slack::Webhook(_) if sending.act == Act::Close => Ok(Request::Nothing),
-            Slack::Webhook(webhook) => Ok(post(webhook.pick(sending)?.clone(), None, content(sending))),
-            Slack::Bot(bot) => bot.compose(sending),
+            Way::Webhook(_) if sending.act == Act::Close => Ok(Request::Nothing),
+            Way::Webhook(webhook) => Ok(post(webhook.pick(sending)?.clone(), None, content(sending))),
+            Way::Bot(bot) => bot.compose(sending),
         }
     }
 
@@ -226,13 +261,13 @@ impl Channel for Slack {
         }
         let said = String::from_utf8_lossy(body);
         let is_taken = (200..300).contains(status);
-        match (self, answer(if *whole { &said } else { "" })) {
+        match (&self.way, answer(if *whole { &said } else { "" })) {
             (_, Answer::Ok(receipt)) if is_taken => Verdict { receipt, ..by_status },
-            (Slack::Webhook(_), Answer::Word("ok")) if is_taken => by_status,
+            (Way::Webhook(_), Answer::Word("ok")) if is_taken => by_status,
             (_, Answer::Error(word)) => by_word(&word, by_status, reply),
             // What only speaks Slack's language, such as Mattermost or a gateway, has its own words for a yes.
-            (Slack::Webhook(webhook), _) if is_taken && !webhook.all().into_iter().any(is_slacks) => by_status,
-            (Slack::Webhook(_), Answer::Word(word)) => by_word(word, by_status, reply),
+            (Way::Webhook(webhook), _) if is_taken && !webhook.all().into_iter().any(is_slacks) => by_status,
+            (Way::Webhook(_), Answer::Word(word)) => by_word(word, by_status, reply),
             // Neither `ok` nor a reason: a portal or a proxy answered, or the answer broke off.
             _ if is_taken => Verdict::new(Outcome::Ambiguous, format!("answered {status}, and not as Slack does")),
             _ => by_status,
@@ -244,9 +279,9 @@ impl Channel for Slack {
     }
 
     fn taken(&self, request: &Request) -> Reply {
-        match self {
-            Slack::Webhook(_) => Reply::http(200, "ok"),
-            Slack::Bot(_) => {
+        match &self.way {
+            Way::Webhook(_) => Reply::http(200, "ok"),
+            Way::Bot(_) => {
                 let sent: Value = request.body().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
                 let (channel, ts) = (&sent["channel"], sent.get("ts").and_then(Value::as_str).unwrap_or(TAKEN_TS));
                 Reply::http(200, json!({"ok": true, "channel": channel, "ts": ts}).to_string())
@@ -254,68 +289,15 @@ impl Channel for Slack {
         }
     }
 
-    fn closes(&self) -> bool {
-        matches!(self, Slack::Bot(_))
-    }
-
-    fn goes_alone(&self) -> bool {
-        false
-    }
-
-    fn stands_alone(&self) -> bool {
-        matches!(self, Slack::Webhook(_))
-    }
-
-    fn secrets(&self) -> Vec<Secret> {
-        match self {
-            Slack::Webhook(webhook) => webhook.all().into_iter().cloned().collect(),
-            Slack::Bot(bot) => {
-                let api = bot.holds_secret.then(|| bot.api.clone());
-                std::iter::once(bot.token.clone()).chain(api).collect()
-            }
-        }
-    }
-
-    fn address(&self) -> String {
-        match self {
-            Slack::Webhook(webhook) => endpoint::hosts(webhook.all()),
-            Slack::Bot(bot) => {
-                let channels: Vec<&str> = bot.channel.all().into_iter().map(String::as_str).collect();
-                format!("{} {}", bot.host, channels.join(", "))
-            }
-        }
-    }
-
     fn chosen(&self, root: &Value, names: &Map<String, Value>) -> Option<String> {
-        match self {
-            Slack::Webhook(webhook) => webhook.chosen(root, names, |_| None),
-            Slack::Bot(bot) => bot.channel.chosen(root, names, |channel| Some(channel.clone())),
+        match &self.way {
+            Way::Webhook(webhook) => webhook.chosen(root, names, |_| None),
+            Way::Bot(bot) => bot.channel.chosen(root, names, |channel| Some(channel.clone())),
         }
     }
 
-    fn endpoints(&self) -> Vec<Endpoint> {
-        match self {
-            Slack::Webhook(webhook) => endpoint::endpoints(webhook.all()),
-            Slack::Bot(bot) => endpoint::endpoints([&bot.api]),
-        }
-    }
-
-    fn names(&self) -> Vec<(String, Location)> {
-        match self {
-            Slack::Webhook(webhook) => webhook.name(),
-            Slack::Bot(bot) => bot.channel.name(),
-        }
-        .into_iter()
-        .collect()
-    }
-
-    fn mention(&self, id: &str) -> Result<(), String> {
-        match mrkdwn::mention(id) {
-            Some(_) => Ok(()),
-            None => Err(format!(
-                "`{id}` is nobody in Slack; write a person's id (`U…`), a group's (`S…`), `here`, `channel` or `everyone`"
-            )),
-        }
+    fn facts(&self) -> &Facts {
+        &self.facts
     }
 }
 
@@ -431,92 +413,4 @@ fn own(sending: &Sending<'_>, mut native: Value, content: &mut Map<String, Value
         first.extend(blocks.iter().cloned());
     }
     content.insert("blocks".into(), first.into());
-}
-
-/// What an answer's body says.
-enum Answer<'a> {
-    /// `{"ok": true, …}`, and where the message is.
-    Ok(Option<Receipt>),
-    /// `{"ok": false, "error": "…"}`.
-    Error(String),
-    /// A short word.
-    Word(&'a str),
-    /// Anything else.
-    Other,
-}
-
-fn answer(said: &str) -> Answer<'_> {
-    let word = said.trim();
-    if !word.is_empty() && word.len() <= 60 && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
-        return Answer::Word(word);
-    }
-    let Ok(Value::Object(answer)) = serde_json::from_str(word) else { return Answer::Other };
-    let text = |key: &str| answer.get(key).and_then(Value::as_str);
-    match answer.get("ok").and_then(Value::as_bool) {
-        Some(true) => Answer::Ok(text("channel").zip(text("ts")).map(|(channel, ts)| {
-            Receipt::from_iter([("channel".to_owned(), channel.into()), ("ts".to_owned(), ts.into())])
-        })),
-        Some(false) => Answer::Error(text("error").unwrap_or("unknown_error").to_owned()),
-        None => Answer::Other,
-    }
-}
-
-/// Slack's words, of its webhooks and of `chat.postMessage` and `chat.update` (docs.slack.dev). A word that isn't here
-/// is judged by its status, and by itself where that is 200, as all are by the Web API.
-fn by_word(word: &str, by_status: Verdict, reply: &Reply) -> Verdict {
-    let outcome = |outcome| Verdict { outcome, reason: format!("Slack says `{word}`"), ..by_status.clone() };
-    match word {
-        "invalid_blocks"
-        | "invalid_blocks_format"
-        | "msg_blocks_too_long"
-        | "msg_too_long"
-        | "invalid_payload"
-        | "invalid_attachments"
-        | "too_many_attachments"
-        | "no_text"
-        | "invalid_arguments"
-        | "invalid_json"
-        | "invalid_array_arg"
-        | "invalid_form_data"
-        | "cant_update_message"
-        | "edit_window_closed" => Verdict { failing: false, ..outcome(Outcome::Refused) },
-        // Only an update can meet this: somebody deleted what was to be marked as closed.
-        "message_not_found" => Verdict { failing: false, ..outcome(Outcome::Delivered) },
-        "ratelimited" | "rate_limited" | "message_limit_exceeded" => {
-            Verdict { failing: false, wait: retry_after(reply), ..outcome(Outcome::Limited) }
-        }
-        "internal_error"
-        | "fatal_error"
-        | "service_unavailable"
-        | "request_timeout"
-        | "rollup_error"
-        | "team_added_to_org" => Verdict { failing: false, ..outcome(Outcome::Temporary) },
-        "channel_not_found"
-        | "not_in_channel"
-        | "channel_is_archived"
-        | "is_archived"
-        | "no_service"
-        | "no_service_id"
-        | "no_active_hooks"
-        | "no_team"
-        | "team_disabled"
-        | "action_prohibited"
-        | "posting_to_general_channel_denied"
-        | "restricted_action"
-        | "user_not_found"
-        | "invalid_token"
-        | "invalid_auth"
-        | "not_authed"
-        | "token_revoked"
-        | "token_expired"
-        | "account_inactive"
-        | "missing_scope"
-        | "no_permission"
-        | "access_denied"
-        | "ekm_access_denied"
-        | "org_login_required"
-        | "not_allowed_token_type" => outcome(Outcome::Permanent).failing(),
-        _ if by_status.outcome == Outcome::Delivered => outcome(Outcome::Permanent),
-        _ => outcome(by_status.outcome),
-    }
 }

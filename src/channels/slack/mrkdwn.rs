@@ -5,7 +5,8 @@
 
 use serde_json::{Value, json};
 
-use crate::message::fit;
+use crate::message::template::native::Spot;
+use crate::message::{fit, text};
 
 /// Escaped as docs.slack.dev, "Formatting message text" asks: these three signs and no others. Without a `<`, nothing
 /// is a link or a mention.
@@ -68,4 +69,29 @@ fn inert(text: &str) -> String {
         }
     }
     inert
+}
+
+/// A value in an author's own JSON. Slack reads entities, and markup within `*`, `_`, `~` and backticks, but for `plain_text` and the text of `rich_text`. An
+/// invisible space undoes markup; within a word there is none to undo, and an id can be copied.
+pub fn escape_value(spot: Spot<'_>, value: &str) -> String {
+    let text = text::clean(value);
+    if matches!(spot.kind, "plain_text" | "text") {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut before = None;
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '*' | '_' | '~' if word(before) && word(rest.peek().copied()) => out.push(c),
+            '*' | '_' | '~' | '`' => out.extend(['\u{200b}', c, '\u{200b}']),
+            c => out.push(c),
+        }
+        before = Some(c);
+    }
+    out
 }

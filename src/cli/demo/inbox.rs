@@ -2,19 +2,21 @@
 //!
 //! They answer as the real services do when all is well, so that the demo sends exactly what it would send there.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use axum::http::{StatusCode, Uri};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
-use serde_json::{Value, json};
+use axum::routing::{any, get};
 
+use crate::channels::{Endpoint, HttpRequest, MailRequest, Picture, Reply, Request};
 use crate::cli::demo::page;
-use crate::cli::picture::{self, Picture};
+use crate::config::Destination;
+use crate::secret::Secret;
 
 /// The most that are kept.
 const KEPT_MAX: usize = 500;
@@ -41,20 +43,13 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    fn keep(&self, channel: &'static str, destination: &str, picture: Picture, raw: String) -> usize {
+    fn keep(&self, channel: &'static str, destination: &str, picture: Picture, raw: String) {
         let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
         let number = arrived.last().map_or(1, |last| last.number + 1);
         if arrived.len() >= KEPT_MAX {
             arrived.remove(0);
         }
         arrived.push(Arrived { number, channel, destination: destination.to_owned(), picture, raw });
-        number
-    }
-
-    /// Keeps a mail.
-    pub(super) fn mail(&self, to: &[String], mail: &[u8]) {
-        let raw = String::from_utf8_lossy(mail).replace('\r', "");
-        self.keep("email", &to.join(", "), picture::of_mail(&raw), raw);
     }
 
     /// What arrived after `number`, oldest first.
@@ -64,96 +59,69 @@ impl Inbox {
     }
 }
 
+/// What the servers know.
+#[derive(Debug, Clone)]
+pub(super) struct Desk {
+    /// Where it is kept.
+    pub inbox: Arc<Inbox>,
+    /// Whose inboxes they are, by name: the first part of a path.
+    pub destinations: Arc<BTreeMap<String, Arc<Destination>>>,
+}
+
+impl Desk {
+    /// Keeps what came for a destination, and answers as its service does.
+    fn take(&self, to: &str, destination: &Destination, request: &Request) -> Reply {
+        if let Some(picture) = destination.kind.picture(request) {
+            let body = match request {
+                Request::Http(http) => &http.body,
+                Request::Mail(mail) => &mail.message,
+                Request::Nothing => &Vec::new(),
+            };
+            self.inbox.keep(destination.kind.name, to, picture, String::from_utf8_lossy(body).replace('\r', ""));
+        }
+        destination.channel.taken(request)
+    }
+
+    /// Keeps a mail, whoever it is for: a mail server knows people, not destinations.
+    pub(super) fn mail(&self, to: Vec<String>, message: Vec<u8>) {
+        let server = |destination: &Destination| {
+            let mut endpoints = destination.channel.facts().endpoints.iter();
+            endpoints.find_map(|endpoint| match endpoint {
+                Endpoint::Mail(server) => Some(server.clone()),
+                Endpoint::Web(_) => None,
+            })
+        };
+        let found = self.destinations.values().find_map(|destination| Some((destination, server(destination)?)));
+        if let Some((destination, server)) = found {
+            let people = to.join(", ");
+            let mail = MailRequest { server, envelope_to: to, message };
+            self.take(&people, destination, &Request::Mail(Box::new(mail)));
+        }
+    }
+}
+
 /// The servers of all channels that speak HTTP, and the page.
-pub(super) fn router(inbox: Arc<Inbox>) -> Router {
-    Router::new()
-        .route("/", get(page))
-        .route("/slack/{destination}", post(slack))
-        .route("/discord/api/webhooks/1199887766554433221/{destination}", post(discord))
-        .route(
-            "/discord/api/webhooks/1199887766554433221/{destination}/messages/{message}",
-            axum::routing::patch(discord_edit),
-        )
-        .route("/pagerduty/{destination}", post(pagerduty))
-        .route("/http/{destination}", any(http))
-        .route("/http/{destination}/{*rest}", any(http))
-        .with_state(inbox)
+pub(super) fn router(desk: Desk) -> Router {
+    Router::new().route("/", get(page)).fallback(any(post)).with_state(desk)
 }
 
-type Shared = State<Arc<Inbox>>;
-
-fn parse(body: &Bytes) -> Result<(Value, String), Box<Response>> {
-    let raw = String::from_utf8_lossy(body).into_owned();
-    match serde_json::from_str(&raw) {
-        Ok(document) => Ok((document, raw)),
-        Err(_) => Err(Box::new((StatusCode::BAD_REQUEST, "invalid_payload").into_response())),
-    }
-}
-
-async fn slack(State(inbox): Shared, Path(destination): Path<String>, body: Bytes) -> Response {
-    match parse(&body) {
-        Ok((document, raw)) => {
-            inbox.keep("slack", &destination, picture::of_slack(&document), raw);
-            "ok".into_response()
+async fn post(State(desk): State<Desk>, method: Method, uri: Uri, body: Bytes) -> Response {
+    let name = uri.path().trim_start_matches('/').split('/').next().unwrap_or_default();
+    let Some(destination) = desk.destinations.get(name) else { return StatusCode::NOT_FOUND.into_response() };
+    let method = ["PUT", "PATCH"].into_iter().find(|known| *known == method.as_str()).unwrap_or("POST");
+    let (url, headers) = (Secret::new(uri.to_string()), Vec::new());
+    let request = Request::Http(HttpRequest { method, url, headers, body: body.into() });
+    match desk.take(name, destination, &request) {
+        Reply::Http { status, body, .. } => {
+            (StatusCode::from_u16(status).unwrap_or(StatusCode::OK), [(CONTENT_TYPE, "application/json")], body)
+                .into_response()
         }
-        Err(refusal) => *refusal,
+        _ => StatusCode::NO_CONTENT.into_response(),
     }
 }
 
-async fn discord(State(inbox): Shared, Path(destination): Path<String>, body: Bytes) -> Response {
-    match parse(&body) {
-        Ok((document, raw)) => {
-            let number = inbox.keep("discord", &destination, picture::of_discord(&document), raw);
-            json_answer(
-                StatusCode::OK,
-                &json!({"id": format!("12{number:017}"), "channel_id": "1199887766554433222", "type": 0}),
-            )
-        }
-        Err(refusal) => *refusal,
-    }
-}
-
-async fn discord_edit(
-    State(inbox): Shared,
-    Path((destination, message)): Path<(String, String)>,
-    body: Bytes,
-) -> Response {
-    match parse(&body) {
-        Ok((document, raw)) => {
-            inbox.keep("discord", &format!("{destination}, edit of {message}"), picture::of_discord(&document), raw);
-            json_answer(StatusCode::OK, &json!({"id": message, "channel_id": "1199887766554433222", "type": 0}))
-        }
-        Err(refusal) => *refusal,
-    }
-}
-
-async fn pagerduty(State(inbox): Shared, Path(destination): Path<String>, body: Bytes) -> Response {
-    match parse(&body) {
-        Ok((document, raw)) => {
-            let key = document["dedup_key"].clone();
-            inbox.keep("pagerduty", &destination, picture::of_pagerduty(&document), raw);
-            let answer = json!({"status": "success", "message": "Event processed", "dedup_key": key});
-            json_answer(StatusCode::ACCEPTED, &answer)
-        }
-        Err(refusal) => *refusal,
-    }
-}
-
-async fn http(State(inbox): Shared, uri: Uri, body: Bytes) -> Response {
-    let path = uri.path().trim_start_matches("/http/");
-    let destination = path.split('/').next().unwrap_or_default();
-    let raw = String::from_utf8_lossy(&body).into_owned();
-    let document = serde_json::from_str(&raw).unwrap_or_default();
-    inbox.keep("http", destination, picture::of_http(&document, uri.path()), raw);
-    StatusCode::NO_CONTENT.into_response()
-}
-
-fn json_answer(status: StatusCode, document: &Value) -> Response {
-    (status, [(CONTENT_TYPE, "application/json")], document.to_string()).into_response()
-}
-
-async fn page(State(inbox): Shared) -> Response {
+async fn page(State(desk): State<Desk>) -> Response {
     let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
     let headers = [(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, policy)];
-    (headers, page::page(&inbox.after(0))).into_response()
+    (headers, page::page(&desk.inbox.after(0))).into_response()
 }

@@ -1,29 +1,27 @@
 //! A mail server for the demo: takes every mail and keeps it in the inbox. Loopback only; no TLS, no relaying.
 
-use std::sync::Arc;
-
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::cli::demo::inbox::Inbox;
+use crate::cli::demo::inbox::Desk;
 
 /// The longest line and the largest mail that it takes.
 const LINE_MAX: u64 = 2_000;
 const MAIL_MAX: usize = 4 << 20;
 
 /// Takes mail until the process ends.
-pub(super) async fn serve(listener: TcpListener, inbox: Arc<Inbox>) {
+pub(super) async fn serve(listener: TcpListener, desk: Desk) {
     while let Ok((stream, _)) = listener.accept().await {
-        let inbox = inbox.clone();
+        let desk = desk.clone();
         tokio::spawn(async move {
             // Whoever breaks off has sent nothing.
-            let _ = session(stream, &inbox).await;
+            let _ = session(stream, &desk).await;
         });
     }
 }
 
 /// One connection (RFC 5321, as much as a client needs).
-async fn session(stream: TcpStream, inbox: &Inbox) -> std::io::Result<()> {
+async fn session(stream: TcpStream, desk: &Desk) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read);
     let mut to: Vec<String> = Vec::new();
@@ -46,7 +44,7 @@ async fn session(stream: TcpStream, inbox: &Inbox) -> std::io::Result<()> {
             "DATA" => {
                 write.write_all(b"354 go on\r\n").await?;
                 let Some(mail) = data(&mut lines).await? else { return Ok(()) };
-                inbox.mail(&to, &mail);
+                desk.mail(std::mem::take(&mut to), mail);
                 "250 kept\r\n"
             }
             "QUIT" => {

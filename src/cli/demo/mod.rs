@@ -33,7 +33,7 @@ mod mail;
 mod page;
 mod show;
 
-use self::inbox::Inbox;
+use self::inbox::{Desk, Inbox};
 
 /// The demo's signing secret. It guards nothing: the server listens on loopback and dies with the demo.
 const SECRET: &str = "demo-secret-known-to-everyone";
@@ -136,8 +136,6 @@ impl Demo {
         };
         let post = TcpListener::bind("127.0.0.1:0").await?;
         let (page_address, post_address) = (page.local_addr()?, post.local_addr()?);
-        tokio::spawn(mail::serve(post, inbox.clone()));
-        tokio::spawn(std::future::IntoFuture::into_future(axum::serve(page, inbox::router(inbox.clone()))));
 
         starter::write_missing(folder).with_context(|| format!("`{}` can't be written", folder.display()))?;
         let config = folder.join("fanfare.yaml");
@@ -147,6 +145,9 @@ impl Demo {
             bail!("`{}` holds mistakes; fix them, or remove the folder to begin anew", folder.display());
         }
         let snapshot = loaded.snapshot.context("the demo's configuration can't be used")?;
+        let desk = Desk { inbox: inbox.clone(), destinations: Arc::new(snapshot.destinations.clone()) };
+        tokio::spawn(mail::serve(post, desk.clone()));
+        tokio::spawn(std::future::IntoFuture::into_future(axum::serve(page, inbox::router(desk))));
         let source = snapshot.sources.values().next().cloned().context("the demo has no source")?;
         let store = store::open(&snapshot.settings.store, folder).await?;
         let wire = Wire::new(Guard::new(Vec::new(), Vec::new())).map_err(anyhow::Error::msg)?;

@@ -1,13 +1,17 @@
-//! The demo's page: what each channel's inbox got. All that came over the wire is escaped before it stands there.
+//! The demo's page: what each channel's inbox got, as far as it got anything. All that came over the wire is escaped before it stands there.
 
+use crate::channels;
 use crate::cli::demo::inbox::Arrived;
 use crate::message::html::escape;
 
 /// The page: newest first, under one heading a channel.
 pub(super) fn page(arrived: &[Arrived]) -> String {
     let mut page = String::from(HEAD);
-    for channel in ["slack", "discord", "email", "pagerduty", "http"] {
+    for channel in channels::ALL.iter().map(|kind| kind.name) {
         let of_channel: Vec<&Arrived> = arrived.iter().filter(|one| one.channel == channel).collect();
+        if of_channel.is_empty() {
+            continue;
+        }
         page.push_str(&format!("<section><h2>{channel} <span>{}</span></h2>", of_channel.len()));
         of_channel.into_iter().rev().for_each(|one| page.push_str(&card(one)));
         page.push_str("</section>");

@@ -62,12 +62,12 @@ pub(super) async fn look(chart: &mut Chart, snapshot: &Arc<Snapshot>) {
 fn places(snapshot: &Snapshot) -> Vec<Target> {
     let mut places = Vec::new();
     for destination in snapshot.destinations.values() {
-        for endpoint in destination.channel.endpoints() {
+        for endpoint in &destination.channel.facts().endpoints {
             places.push(Target {
                 look: format!("destination {}", destination.name),
-                address: destination.channel.address(),
-                endpoint,
-                secrets: destination.channel.secrets(),
+                address: destination.channel.facts().address.clone(),
+                endpoint: endpoint.clone(),
+                secrets: destination.channel.facts().secrets.clone(),
             });
         }
     }

@@ -13,7 +13,6 @@ use jiff::Timestamp;
 
 use super::{Spoken, body, destination, fitting, opening, rounded, say_of};
 use crate::channels::{self, Kind, redact};
-use crate::cli::picture::{self, Picture};
 use crate::cli::{Outcome, runtime, term};
 use crate::clock::{Clock, RealClock};
 use crate::config::Snapshot;
@@ -165,13 +164,13 @@ enum Meant {
 }
 
 fn card(kind: &Kind, wanted: &Wanted<'_>, shown: &Shown, meant: Meant, page: &mut String) {
-    let Some(picture) = picture::of_request(kind.name, &shown.request) else { return };
+    let Some(picture) = kind.picture(&shown.request) else { return };
     let (class, to) = match meant {
         Meant::Yes => ("meant", format!("<b>{}</b>", escape(&wanted.destination.name))),
         Meant::No => ("other", "not sent here".into()),
         Meant::Perhaps => ("", String::new()),
     };
-    let raw = redact::redact(&body(&shown.request), &wanted.destination.channel.secrets());
+    let raw = redact::redact(&body(&shown.request), &wanted.destination.channel.facts().secrets);
     let note = shown.rendered.problem.as_ref().map(|problem| {
         format!(
             "<p class=\"problem\">the template failed, and the default message goes instead: {}</p>",
@@ -184,27 +183,9 @@ fn card(kind: &Kind, wanted: &Wanted<'_>, shown: &Shown, meant: Meant, page: &mu
          <pre>{}</pre></details></article>",
         kind.name,
         note.unwrap_or_default(),
-        likeness(kind.name, &picture),
+        kind.dressed(&picture),
         escape(&raw),
     );
-}
-
-/// The picture in the dress of its channel.
-fn likeness(channel: &str, picture: &Picture) -> String {
-    let accent = picture.colour().unwrap_or("#8a8a99");
-    let title = escape(&picture.title);
-    let html = &picture.html;
-    match channel {
-        "slack" | "discord" => format!(
-            "<div class=\"chat {channel}\"><i>F</i><div><p class=\"who\"><b>Fanfare</b><small>APP</small></p>\
-             <div class=\"embed\" style=\"border-left-color:{accent}\"><h3>{title}</h3>{html}</div></div></div>"
-        ),
-        "email" => format!("<div class=\"mail\"><p class=\"who\"><b>Fanfare</b></p><h3>{title}</h3>{html}</div>"),
-        "pagerduty" => {
-            format!("<div class=\"incident\" style=\"border-top-color:{accent}\"><h3>{title}</h3>{html}</div>")
-        }
-        _ => format!("<div class=\"call\"><h3>{title}</h3>{html}</div>"),
-    }
 }
 
 const HEAD: &str = include_str!("head.html");

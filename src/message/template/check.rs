@@ -380,7 +380,7 @@ impl<'a> Checker<'a> {
                 }
             }
             Part::Native(channel, "json") => {
-                if let Err(broken) = native::json(&output.pieces, channel) {
+                if let Err(broken) = native::json(&output.pieces, self.folder.escape(channel)) {
                     // Where a value is missing, that is what is wrong.
                     let problem = match output.undefined {
                         true => Problem::warning("native-json", broken.message),

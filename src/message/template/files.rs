@@ -8,7 +8,7 @@ use minijinja::Environment;
 use crate::delivery::Severity;
 use crate::message::template::engine::{self, Mode};
 use crate::message::template::misread;
-use crate::message::template::native::ROWS;
+use crate::message::template::native::{Escape, Format};
 use crate::message::template::scan::{self, Found, Partials, Scan};
 use crate::message::template::source::{self, Source};
 use crate::problem::{File, Location, Problem, Problems, nearest};
@@ -36,6 +36,8 @@ pub(crate) struct Written {
 /// What a folder holds.
 #[derive(Debug)]
 pub(crate) struct Folder {
+    /// The channels that take a format of their own.
+    pub formats: Vec<(&'static str, Format)>,
     pub env: Environment<'static>,
     pub messages: BTreeMap<String, Written>,
     /// By the name of the template in the environment.
@@ -55,6 +57,7 @@ pub(crate) struct Folder {
 impl Default for Folder {
     fn default() -> Self {
         Self {
+            formats: Vec::new(),
             env: engine::environment(Mode::Send),
             messages: BTreeMap::new(),
             sources: BTreeMap::new(),
@@ -75,8 +78,8 @@ enum Role<'a> {
 }
 
 /// Reads all files.
-pub(crate) fn load(files: &[Arc<File>], problems: &mut Problems) -> Folder {
-    let mut folder = Folder::default();
+pub(crate) fn load(files: &[Arc<File>], formats: Vec<(&'static str, Format)>, problems: &mut Problems) -> Folder {
+    let mut folder = Folder { formats, ..Folder::default() };
     let mut roles = Vec::new();
     let mut seen: BTreeMap<String, &Arc<File>> = BTreeMap::new();
     for file in files {
@@ -84,7 +87,7 @@ pub(crate) fn load(files: &[Arc<File>], problems: &mut Problems) -> Folder {
         if name.starts_with('.') {
             continue;
         }
-        let Some(role) = role(file, name, problems) else { continue };
+        let Some(role) = role(file, name, &folder.formats, problems) else { continue };
         if yaml::is_too_large(file, problems) {
             continue;
         }
@@ -129,7 +132,12 @@ fn start(file: &Arc<File>) -> Location {
     Location::new(file, 0..0)
 }
 
-fn role<'a>(file: &Arc<File>, name: &'a str, problems: &mut Problems) -> Option<Role<'a>> {
+fn role<'a>(
+    file: &Arc<File>,
+    name: &'a str,
+    formats: &[(&'static str, Format)],
+    problems: &mut Problems,
+) -> Option<Role<'a>> {
     let mut wrong = |code, message: String, hint: String| {
         problems.push(Problem::error(code, message).at(&start(file)).hint(hint));
         None
@@ -138,17 +146,19 @@ fn role<'a>(file: &Arc<File>, name: &'a str, problems: &mut Problems) -> Option<
     let role = match parts.as_slice() {
         [stem, "md"] if stem.starts_with('_') => Role::Partial(stem),
         [stem, "md"] => Role::Message(stem),
-        [stem, channel, ending @ ("json" | "html")] => match ROWS.iter().find(|row| row.channel == *channel) {
-            Some(row) if row.ending == *ending => Role::Native(stem, channel, ending),
-            Some(row) => {
-                let hint = format!("name it `{stem}.{channel}.{}`", row.ending);
+        [stem, channel, ending @ ("json" | "html")] => match formats.iter().find(|(known, _)| known == channel) {
+            Some((_, format)) if format.ending() == *ending => Role::Native(stem, channel, ending),
+            Some((_, format)) => {
+                let hint = format!("name it `{stem}.{channel}.{}`", format.ending());
                 return wrong("template-name", format!("`{channel}` takes no `.{ending}`"), hint);
             }
             None => {
-                let known = ROWS.map(|row| row.channel);
-                let hint = match nearest(channel, known) {
+                let known = || formats.iter().map(|(name, _)| *name);
+                let hint = match nearest(channel, known()) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("known: {}", known.map(|name| format!("`{name}`")).join(", ")),
+                    None => {
+                        format!("known: {}", known().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
+                    }
                 };
                 return wrong("template-name", format!("no channel `{channel}` takes a template of its own"), hint);
             }
@@ -169,6 +179,14 @@ fn role<'a>(file: &Arc<File>, name: &'a str, problems: &mut Problems) -> Option<
 }
 
 impl Folder {
+    /// What a value becomes in a channel's own JSON.
+    pub fn escape(&self, channel: &str) -> Option<Escape> {
+        match self.formats.iter().find(|(known, _)| *known == channel)?.1 {
+            Format::Json(escape) => escape,
+            Format::Html => None,
+        }
+    }
+
     /// Adds a template to the environment; whether it is right.
     fn add(&mut self, name: &str, source: Source, problems: &mut Problems) -> bool {
         let scan = scan::scan(&source.text);

@@ -17,6 +17,7 @@ use crate::message::template::branches::Branches;
 use crate::message::template::context::{Context, Told};
 use crate::message::template::engine::Facts;
 use crate::message::template::files::{Folder, Written};
+use crate::message::template::native::Format;
 use crate::message::template::source::Source;
 use crate::message::{Block, Field, Inline, Message, Native, Rendered, markdown, plain};
 use crate::problem::{File, Location, Problems};
@@ -58,10 +59,10 @@ const TEXT: &str = "text";
 type Made = Result<(Message, Option<String>), String>;
 
 impl Templates {
-    /// Compiles all files of the folder (`NAME.md`, `_NAME.md`, `NAME.CHANNEL.json|html`), by their file names. A message with
-    /// a mistake is known by its name all the same.
-    pub fn load(files: &[Arc<File>], problems: &mut Problems) -> Self {
-        Self { folder: Arc::new(files::load(files, problems)), watched: None }
+    /// Compiles all files of the folder (`NAME.md`, `_NAME.md`, `NAME.CHANNEL.json|html`), by their file names; `formats` are
+    /// those of the channels by their names. A message with a mistake is known by its name all the same.
+    pub fn load(files: &[Arc<File>], formats: Vec<(&'static str, Format)>, problems: &mut Problems) -> Self {
+        Self { folder: Arc::new(files::load(files, formats, problems)), watched: None }
     }
 
     /// The same, and it is noted which branches are taken, also those of the rules' own `texts`, which have their places.
@@ -251,7 +252,7 @@ impl Run<'_> {
         let pieces = self.pieces(template)?;
         let made = match ending {
             "html" => native::html(&pieces).map(|(html, _)| Native::Html(html)),
-            _ => native::json(&pieces, channel).map(Native::Json),
+            _ => native::json(&pieces, self.folder.escape(channel)).map(Native::Json),
         };
         made.map(Some).map_err(|broken| format!("`{template}`: {}", broken.message))
     }

@@ -14,35 +14,38 @@ use crate::message::link::{self, Part};
 use crate::message::pieces::{Kind, Masked, Piece};
 use crate::message::{html, text};
 
-/// One row a channel that takes a format of its own.
-pub struct Row {
-    /// The channel's name.
-    pub channel: &'static str,
+/// The format of a channel's own files.
+#[derive(Debug, Clone, Copy)]
+pub enum Format {
+    /// JSON. With an escape where the service reads markup in its texts; its URLs are then http(s) or empty.
+    Json(Option<Escape>),
+    /// HTML.
+    Html,
+}
+
+/// What a value becomes within a JSON string.
+pub type Escape = fn(Spot<'_>, &str) -> String;
+
+impl Format {
     /// The ending of its files.
-    pub ending: &'static str,
-    /// What a value becomes within a JSON string, where the service reads markup in its texts; its URLs are then
-    /// http(s) or empty.
-    escape: Option<fn(Spot<'_>, &str) -> String>,
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Json(_) => "json",
+            Self::Html => "html",
+        }
+    }
 }
 
 /// Where in a JSON document a string stands.
 #[derive(Debug, Clone, Copy)]
-struct Spot<'a> {
+pub struct Spot<'a> {
     /// Its key, or that of the list it is in.
-    key: &'a str,
+    pub key: &'a str,
     /// The key of the object that it is in.
-    parent: &'a str,
+    pub parent: &'a str,
     /// What that object says as its `type`.
-    kind: &'a str,
+    pub kind: &'a str,
 }
-
-/// The channels that take one.
-pub const ROWS: [Row; 4] = [
-    Row { channel: "slack", ending: "json", escape: Some(slack) },
-    Row { channel: "discord", ending: "json", escape: Some(discord) },
-    Row { channel: "email", ending: "html", escape: None },
-    Row { channel: "http", ending: "json", escape: None },
-];
 
 /// Why a rendering is no document of its format: in words, and where in the masked text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,62 +56,13 @@ pub struct Broken {
     pub at: usize,
 }
 
-/// Slack reads entities, and markup within `*`, `_`, `~` and backticks, but for `plain_text` and the text of `rich_text`. An
-/// invisible space undoes markup; within a word there is none to undo, and an id can be copied.
-fn slack(spot: Spot<'_>, text: &str) -> String {
-    let text = text::clean(text);
-    if matches!(spot.kind, "plain_text" | "text") {
-        return text;
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut before = None;
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '*' | '_' | '~' if word(before) && word(rest.peek().copied()) => out.push(c),
-            '*' | '_' | '~' | '`' => out.extend(['\u{200b}', c, '\u{200b}']),
-            c => out.push(c),
-        }
-        before = Some(c);
-    }
-    out
-}
-
-/// Discord reads Markdown in some of its texts, with a backslash before what is meant as itself.
-fn discord(spot: Spot<'_>, text: &str) -> String {
-    let markdown = match spot.key {
-        "content" | "description" | "value" | "title" => true,
-        // A field's name is Markdown, an author's is not.
-        "name" => spot.parent == "fields",
-        _ => false,
-    };
-    let mut out = String::with_capacity(text.len());
-    for c in text::clean(text).chars() {
-        if markdown
-            && c.is_ascii_punctuation()
-            && !matches!(c, '.' | ',' | ';' | '\'' | '"' | '&' | '/' | '?' | '=' | '%')
-        {
-            out.push('\\');
-        }
-        out.push(c);
-        if c == '@' {
-            out.push('\u{200b}');
-        }
-    }
-    out
-}
-
 /// Whether a JSON key's text is a URL, not words.
 fn is_url_key(key: &str) -> bool {
     key == "url" || key.ends_with("_url") || key.ends_with("_link")
 }
 
-/// The JSON document that a rendering is, for `channel`.
-pub(crate) fn json(pieces: &[Piece], channel: &str) -> Result<Value, Broken> {
+/// The JSON document that a rendering is.
+pub(crate) fn json(pieces: &[Piece], escape: Option<Escape>) -> Result<Value, Broken> {
     let masked =
         Masked::of(pieces).map_err(|_| Broken { message: "more than 65,000 values are printed".into(), at: 0 })?;
     let (quoted, bare) = quote_bare(&masked);
@@ -121,7 +75,6 @@ pub(crate) fn json(pieces: &[Piece], channel: &str) -> Result<Value, Broken> {
         let words = words.split(" at line ").next().unwrap_or_default().to_owned();
         Broken { message: format!("this is no JSON: {words}"), at }
     })?;
-    let escape = ROWS.iter().find(|row| row.channel == channel).and_then(|row| row.escape);
     Ok(Filler { masked: &masked, bare, escape }.fill(document, Spot { key: "", parent: "", kind: "" }))
 }
 
@@ -156,7 +109,7 @@ fn quote_bare(masked: &Masked<'_>) -> (String, HashSet<char>) {
 struct Filler<'m, 'p> {
     masked: &'m Masked<'p>,
     bare: HashSet<char>,
-    escape: Option<fn(Spot<'_>, &str) -> String>,
+    escape: Option<Escape>,
 }
 
 impl Filler<'_, '_> {

@@ -8,15 +8,14 @@
 //! assert_eq!(peer.pagerduty().open(), ["case_1"]);
 //! peer.assert_clean();                                 // nothing was refused
 //! ```
-//!
-//! [`PagerDuty`] is the service without the server, for tests of values: a request in, an answer out.
 
-use std::sync::{Arc, Mutex};
-
+use fanfare::channels::{HttpRequest, Reply, Request};
+use fanfare::secret::Secret;
+use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
-use super::http_peer::{Answer, HttpPeer, Recorded};
-use super::slack_peer::units;
+use super::{Judge, Peer, Service, long, skeleton, texts, units};
+use crate::support::http_peer::{Answer, Recorded};
 
 /// The keys that the service knows.
 pub const ROUTING_KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -25,21 +24,9 @@ pub const SECOND_ROUTING_KEY: &str = "fedcba9876543210fedcba9876543210";
 pub const PATH: &str = "/v2/enqueue";
 
 /// The service behind a server.
-pub struct PagerDutyPeer {
-    /// The server, to make it misbehave.
-    pub http: HttpPeer,
-    pagerduty: Arc<Mutex<PagerDuty>>,
-}
+pub type PagerDutyPeer = Peer<PagerDuty>;
 
 impl PagerDutyPeer {
-    /// Starts one.
-    pub async fn start() -> Self {
-        let pagerduty = Arc::new(Mutex::new(PagerDuty::default()));
-        let answering = pagerduty.clone();
-        let http = HttpPeer::serving(move |request| answering.lock().unwrap().answer(request)).await;
-        Self { http, pagerduty }
-    }
-
     /// Where events go.
     pub fn url(&self) -> String {
         self.http.url(PATH)
@@ -47,12 +34,7 @@ impl PagerDutyPeer {
 
     /// The service as it stands.
     pub fn pagerduty(&self) -> PagerDuty {
-        self.pagerduty.lock().unwrap().clone()
-    }
-
-    /// Fails if anything was refused.
-    pub fn assert_clean(&self) {
-        assert!(self.pagerduty().refusals.is_empty(), "PagerDuty refused: {:#?}", self.pagerduty().refusals);
+        self.service()
     }
 }
 
@@ -84,25 +66,6 @@ impl PagerDuty {
     /// The keys of the open incidents.
     pub fn open(&self) -> Vec<&str> {
         self.incidents.iter().filter(|incident| incident.is_open).map(|incident| incident.dedup_key.as_str()).collect()
-    }
-
-    /// Answers as PagerDuty does.
-    pub fn answer(&mut self, request: &Recorded) -> Answer {
-        if request.target != PATH || request.method != "POST" {
-            self.refusals.push(format!("{} {}", request.method, request.target));
-            return Answer::status(404);
-        }
-        match self.take(request) {
-            Ok(key) => {
-                Answer::status(202).json(&json!({"status": "success", "message": "Event processed", "dedup_key": key}))
-            }
-            Err(why) => {
-                self.refusals.push(why.clone());
-                Answer::status(400).json(&json!({
-                    "status": "invalid event", "message": "Event object is invalid", "errors": [why],
-                }))
-            }
-        }
     }
 
     fn take(&mut self, request: &Recorded) -> Result<String, String> {
@@ -202,5 +165,74 @@ fn keys(map: &Map<String, Value>, known: &[&str]) -> Result<(), String> {
     match map.keys().find(|key| !known.contains(&key.as_str())) {
         Some(key) => Err(format!("unknown key '{key}'")),
         None => Ok(()),
+    }
+}
+
+impl Service for PagerDuty {
+    fn serve(&mut self, request: &Recorded) -> Answer {
+        if request.target != PATH || request.method != "POST" {
+            self.refusals.push(format!("{} {}", request.method, request.target));
+            return Answer::status(404);
+        }
+        match self.take(request) {
+            Ok(key) => {
+                Answer::status(202).json(&json!({"status": "success", "message": "Event processed", "dedup_key": key}))
+            }
+            Err(why) => {
+                self.refusals.push(why.clone());
+                Answer::status(400).json(&json!({
+                    "status": "invalid event", "message": "Event object is invalid", "errors": [why],
+                }))
+            }
+        }
+    }
+
+    fn refused(&self) -> &[String] {
+        &self.refusals
+    }
+}
+
+impl Judge for PagerDuty {
+    fn answer(&mut self, request: &Request) -> Reply {
+        self.judge(request)
+    }
+
+    fn refusals(&self) -> &[String] {
+        &self.refusals
+    }
+
+    fn pings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn limited(&self, _wait: SignedDuration) -> (Reply, SignedDuration) {
+        // It asks to wait a while, and doesn't say how long.
+        (Answer::status(429).reply(), SignedDuration::from_mins(1))
+    }
+
+    fn sized(&self, of: &str, size: usize) -> Request {
+        let mut event = json!({
+            "routing_key": ROUTING_KEY, "dedup_key": "k", "event_action": "trigger",
+            "payload": {"summary": "s", "severity": "info", "source": "here", "custom_details": {"message": ""}},
+        });
+        match of {
+            "`payload.summary`" => event["payload"]["summary"] = long(size).into(),
+            "`dedup_key`" => event["dedup_key"] = long(size).into(),
+            "the whole event" => {
+                let rest = size - event.to_string().len();
+                event["payload"]["custom_details"]["message"] = long(rest).into();
+            }
+            other => panic!("`{other}` has no limit here"),
+        }
+        Request::Http(HttpRequest::json("POST", Secret::new(format!("https://events.example{PATH}")), &event))
+    }
+
+    fn shown(&self, request: &Request) -> String {
+        texts(request, |spot| Some(spot.text.to_owned()))
+    }
+
+    fn form(&self, request: &Request) -> Value {
+        // PagerDuty shows all texts as they are.
+        skeleton(request, &|_| "text".into())
     }
 }

@@ -7,16 +7,17 @@
 //! assert_eq!(peer.discord().messages[0].pings, ["<@123456789012345678>"]);
 //! peer.assert_clean();                                 // nothing was refused
 //! ```
-//!
-//! [`Discord`] is the server without the network, for tests of values: a request in, an answer out.
 
-use std::sync::{Arc, Mutex};
-
+use fanfare::channels::{HttpRequest, Reply, Request};
+use fanfare::secret::Secret;
+use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::http_peer::{Answer, HttpPeer, Recorded};
-use super::slack_peer::units;
+use super::{Judge, Peer, Service, long, skeleton, texts, units};
+use crate::support::http_peer::{Answer, Recorded};
+
+mod markup;
 
 /// The webhook's id.
 pub const WEBHOOK_ID: &str = "123456789012345678";
@@ -26,21 +27,9 @@ pub const WEBHOOK: &str = "/api/webhooks/123456789012345678/FAKE-xJ3vQ0yT8wRkN5b
 pub const CHANNEL: &str = "345678901234567890";
 
 /// The service behind a server.
-pub struct DiscordPeer {
-    /// The server, to make it misbehave.
-    pub http: HttpPeer,
-    discord: Arc<Mutex<Discord>>,
-}
+pub type DiscordPeer = Peer<Discord>;
 
 impl DiscordPeer {
-    /// Starts one with one webhook.
-    pub async fn start() -> Self {
-        let discord = Arc::new(Mutex::new(Discord::default()));
-        let answering = discord.clone();
-        let http = HttpPeer::serving(move |request| answering.lock().unwrap().answer(request)).await;
-        Self { http, discord }
-    }
-
     /// The webhook's URL.
     pub fn webhook_url(&self) -> String {
         self.http.url(WEBHOOK)
@@ -48,19 +37,15 @@ impl DiscordPeer {
 
     /// The service as it stands.
     pub fn discord(&self) -> Discord {
-        self.discord.lock().unwrap().clone()
+        self.service()
     }
 
     /// Somebody deletes all messages.
     pub fn forget(&self) {
-        let mut discord = self.discord.lock().unwrap();
-        discord.deleted += discord.messages.len();
-        discord.messages.clear();
-    }
-
-    /// Fails if anything was refused.
-    pub fn assert_clean(&self) {
-        assert!(self.discord().refusals.is_empty(), "Discord refused: {:#?}", self.discord().refusals);
+        self.change(|discord| {
+            discord.deleted += discord.messages.len();
+            discord.messages.clear();
+        });
     }
 }
 
@@ -114,26 +99,6 @@ fn malformed<T>(why: impl Into<String>) -> Checked<T> {
 }
 
 impl Discord {
-    /// Answers as Discord does.
-    pub fn answer(&mut self, request: &Recorded) -> Answer {
-        let done = self.route(request);
-        match done {
-            Ok(Some(message)) => Answer::status(200)
-                .header("X-RateLimit-Limit", "5")
-                .header("X-RateLimit-Remaining", "4")
-                .header("X-RateLimit-Reset-After", "0.4")
-                .json(&json!({
-                    "id": message.id, "type": 0, "channel_id": message.channel, "webhook_id": WEBHOOK_ID,
-                    "content": message.content, "embeds": message.embeds,
-                })),
-            Ok(None) => Answer::status(204),
-            Err(Refusal(status, code, why)) => {
-                self.refusals.push(format!("{code}: {why}"));
-                Answer::status(status).json(&json!({"message": why, "code": code}))
-            }
-        }
-    }
-
     fn route(&mut self, request: &Recorded) -> Checked<Option<Message>> {
         let url = Url::parse(&format!("http://peer{}", request.target)).expect("the target is a path and a query");
         let query: Vec<(String, String)> = url.query_pairs().into_owned().collect();
@@ -330,4 +295,77 @@ fn keys(map: &Map<String, Value>, known: &[&str]) -> Checked {
 
 fn is_snowflake(id: &str) -> bool {
     (15..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+impl Service for Discord {
+    fn serve(&mut self, request: &Recorded) -> Answer {
+        let done = self.route(request);
+        match done {
+            Ok(Some(message)) => Answer::status(200)
+                .header("X-RateLimit-Limit", "5")
+                .header("X-RateLimit-Remaining", "4")
+                .header("X-RateLimit-Reset-After", "0.4")
+                .json(&json!({
+                    "id": message.id, "type": 0, "channel_id": message.channel, "webhook_id": WEBHOOK_ID,
+                    "content": message.content, "embeds": message.embeds,
+                })),
+            Ok(None) => Answer::status(204),
+            Err(Refusal(status, code, why)) => {
+                self.refusals.push(format!("{code}: {why}"));
+                Answer::status(status).json(&json!({"message": why, "code": code}))
+            }
+        }
+    }
+
+    fn refused(&self) -> &[String] {
+        &self.refusals
+    }
+}
+
+impl Judge for Discord {
+    fn answer(&mut self, request: &Request) -> Reply {
+        self.judge(request)
+    }
+
+    fn refusals(&self) -> &[String] {
+        &self.refusals
+    }
+
+    fn pings(&self) -> Vec<String> {
+        self.messages.iter().flat_map(|message| message.pings.clone()).collect()
+    }
+
+    fn limited(&self, wait: SignedDuration) -> (Reply, SignedDuration) {
+        // The header rounds up what the body says.
+        (limited(wait.as_secs_f64() - 0.35).reply(), wait)
+    }
+
+    fn sized(&self, of: &str, size: usize) -> Request {
+        let embed = |more: Value| json!({"embeds": [more]});
+        let fields = |name: String, value: String| json!({"fields": [{"name": name, "value": value}]});
+        let mut body = match of {
+            "`content`" => json!({"content": long(size)}),
+            "an embed's `title`" => embed(json!({"title": long(size)})),
+            "an embed's `description`" => embed(json!({"description": long(size)})),
+            "an embed's `fields`" => embed(json!({"fields": vec![json!({"name": "n", "value": "v"}); size]})),
+            "a field's `name`" => embed(fields(long(size), "v".into())),
+            "a field's `value`" => embed(fields("n".into(), long(size))),
+            "an embed's footer" => embed(json!({"footer": {"text": long(size)}})),
+            "a URL" => embed(json!({"title": "t", "url": format!("https://a.example/{}", long(size - 18))})),
+            "all texts of all embeds" => {
+                json!({"embeds": [{"description": long(size / 2)}, {"description": long(size - size / 2)}]})
+            }
+            other => panic!("`{other}` has no limit here"),
+        };
+        body["allowed_mentions"] = json!({"parse": []});
+        Request::Http(HttpRequest::json("POST", Secret::new(format!("https://discord.example{WEBHOOK}")), &body))
+    }
+
+    fn shown(&self, request: &Request) -> String {
+        texts(request, |spot| Some(markup::shown(spot.text)))
+    }
+
+    fn form(&self, request: &Request) -> Value {
+        skeleton(request, &|spot| markup::signs(spot.text).into())
+    }
 }

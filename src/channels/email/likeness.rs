@@ -1,18 +1,38 @@
-//! Reads a mail that Fanfare made, to show how it looks: subject, text and HTML of a multipart/alternative.
+//! What a mail looks like: subject, text and HTML of the multipart that Fanfare made, read back. Pure.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::channels::Request;
+use crate::channels::picture::Picture;
+use crate::message::html::escape;
+
+/// A mail: its subject, its text, and its HTML in a frame of its own.
+pub fn draw(request: &Request) -> Picture {
+    let raw = match request {
+        Request::Mail(mail) => String::from_utf8_lossy(&mail.message).replace('\r', ""),
+        Request::Http(_) | Request::Nothing => String::new(),
+    };
+    let mail = read(&raw);
+    let mut picture = Picture { title: mail.subject, ..Picture::default() };
+    picture.text = mail.text.lines().map(str::to_owned).collect();
+    picture.html = match mail.html {
+        Some(html) => format!("<iframe sandbox srcdoc=\"{}\"></iframe>", escape(&html)),
+        None => format!("<pre>{}</pre>", escape(&mail.text)),
+    };
+    picture
+}
+
 /// A mail, as far as it is shown.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Mail {
+struct Mail {
     pub subject: String,
     pub text: String,
     pub html: Option<String>,
 }
 
 /// Reads a mail with `\n` line ends. What can't be read is shown as it is.
-pub(crate) fn read(raw: &str) -> Mail {
+fn read(raw: &str) -> Mail {
     let (headers, body) = split(raw);
     let mut mail = Mail { subject: words(&header(&headers, "subject")), ..Mail::default() };
     part(&headers, body, &mut mail, 0);

@@ -1,0 +1,94 @@
+//! A message as one embed of Discord. Pure. Limits after discord.com/developers/docs, "Message".
+
+use serde_json::{Map, Value, json};
+
+use crate::channels::discord::markdown;
+use crate::channels::{Limit, Sending, words};
+use crate::delivery::{Act, Severity};
+use crate::message::{Field, fit, text};
+
+pub const TITLE: Limit = Limit::characters("an embed's `title`", 256);
+pub const DESCRIPTION: Limit = Limit::characters("an embed's `description`", 4096);
+pub const FIELDS: Limit = Limit::items("an embed's `fields`", 25);
+pub const NAME: Limit = Limit::characters("a field's `name`", 256);
+pub const VALUE: Limit = Limit::characters("a field's `value`", 1024);
+pub const FOOTER: Limit = Limit::characters("an embed's footer", 2048);
+pub const URL: Limit = Limit::characters("a URL", 2048);
+pub const SUM: Limit = Limit::characters("all texts of all embeds", 6000);
+/// What many fields leave to the description at least.
+const DESCRIPTION_MIN: usize = 2000;
+/// Short values stand side by side.
+const INLINE_MAX: usize = 40;
+
+/// The message as an embed. Title, footer and fields come first, and the description has the rest.
+pub fn of(sending: &Sending<'_>) -> Value {
+    let message = &sending.rendered.message;
+    let mut embed = Map::new();
+    let title = markdown::escape_within(&words::title(sending), TITLE.max);
+    let footer = words::short(&words::origin(sending), FOOTER.max.min(500));
+    let mut room = SUM.max.saturating_sub(fit::utf16(&title) + fit::utf16(&footer));
+    let body_wants = fit::utf16(&markdown::render(&message.body)).min(DESCRIPTION_MIN);
+    let (fields, taken) = fields(&message.fields, room.saturating_sub(body_wants));
+    room = room.saturating_sub(taken);
+    let description = markdown::render_within(&message.body, room.min(DESCRIPTION.max));
+
+    embed.insert("title".into(), title.into());
+    if let Some(link) = usable(&message.link) {
+        embed.insert("url".into(), link.into());
+    }
+    if !description.is_empty() {
+        embed.insert("description".into(), description.into());
+    }
+    embed.insert("color".into(), colour(sending).into());
+    if !fields.is_empty() {
+        embed.insert("fields".into(), fields.into());
+    }
+    if let Some(image) = usable(&message.image) {
+        embed.insert("image".into(), json!({"url": image}));
+    }
+    embed.insert("footer".into(), json!({"text": footer}));
+    embed.insert("timestamp".into(), sending.planned.to_string().into());
+    Value::Object(embed)
+}
+
+fn usable(url: &Option<String>) -> Option<&str> {
+    url.as_deref().filter(|url| fit::utf16(url) <= URL.max)
+}
+
+/// As many fields as there is room for, and what they take of it. Discord refuses an empty name or value.
+fn fields(fields: &[Field], room: usize) -> (Vec<Value>, usize) {
+    const MORE: &str = "…";
+    let shown = |text: &str, max| match markdown::escape_within(text.trim(), max) {
+        text if text.is_empty() => "–".to_owned(),
+        text => text,
+    };
+    let mut taken = 0;
+    let mut all = Vec::new();
+    for (nth, field) in fields.iter().enumerate() {
+        let name = shown(&text::one_line(&field.name), NAME.max);
+        let value = shown(&field.value, VALUE.max);
+        let size = fit::utf16(&name) + fit::utf16(&value);
+        let left = fields.len() - nth;
+        let more = format!("and {left} more");
+        if (all.len() + 1 == FIELDS.max && left > 1) || taken + size + MORE.len() + more.len() > room {
+            taken += fit::utf16(MORE) + more.len();
+            all.push(json!({"name": MORE, "value": more, "inline": false}));
+            break;
+        }
+        taken += size;
+        let is_short = fit::utf16(&value) <= INLINE_MAX && !value.contains('\n');
+        all.push(json!({"name": name, "value": value, "inline": is_short}));
+    }
+    (all, taken)
+}
+
+/// The stripe at the embed's side, as 0xRRGGBB.
+fn colour(sending: &Sending<'_>) -> u32 {
+    match sending.rendered.message.severity {
+        _ if sending.act == Act::Close => 0x6B_7280,
+        Severity::Info => 0x3B_82F6,
+        Severity::Success => 0x22_C55E,
+        Severity::Warning => 0xF5_9E0B,
+        Severity::Critical => 0xDC_2626,
+    }
+}

@@ -1,0 +1,203 @@
+//! Every channel against its judge: what a person may be sent, the service takes at the first try, and what it refuses, the
+//! channel doesn't send.
+
+use std::collections::BTreeSet;
+
+use fanfare::channels::{ALL, Form, Request};
+use fanfare::delivery::{Act, Outcome};
+use fanfare::message::{Block, Field, Inline, Message};
+use jiff::SignedDuration;
+
+use super::destinations::{self, Destination};
+use super::judges::{self, Judge, accept};
+use crate::shipped;
+use crate::support::sending::{Given, message};
+
+/// The verdict on what the service answers to a request that must be in order.
+fn delivered(destination: &Destination, judge: &mut dyn Judge, given: &mut Given) -> Request {
+    let channel = &destination.channel;
+    let request = channel.compose(&given.sending()).unwrap();
+    let reply = accept(judge, &request).redacted(&channel.facts().secrets);
+    let verdict = channel.verdict(&reply);
+    assert_eq!(verdict.outcome, Outcome::Delivered, "{}: {verdict:?}", destination.name);
+    let remembers = channel.remembers(&given.sending());
+    given.receipt = given.receipt.take().or(verdict.receipt).or(remembers);
+    request
+}
+
+/// The same for a message of no case, in both forms. Gives what people read.
+fn read(destination: &Destination, message: &Message) -> Vec<String> {
+    let forms = [Form::Rich, Form::Plain].into_iter();
+    let read = forms.map(|form| {
+        let mut judge = judges::of(destination.kind.name);
+        let mut given = Given { form, ..Given::message(message.clone()) };
+        let request = delivered(destination, judge.as_mut(), &mut given);
+        assert!(judge.pings().is_empty(), "{} pings {:?}", destination.name, judge.pings());
+        judge.shown(&request)
+    });
+    read.collect()
+}
+
+#[test]
+fn every_kind_of_channel_has_a_judge_and_no_judge_is_left_over() {
+    let kinds: BTreeSet<&str> = ALL.iter().map(|kind| kind.name).collect();
+    let judges: BTreeSet<&str> = judges::ALL.iter().map(|(name, _)| *name).collect();
+    let without: Vec<_> = kinds.difference(&judges).collect();
+    assert!(without.is_empty(), "no judge for {without:?}: write tests/channels/judges/NAME.rs, and its row in mod.rs");
+    assert_eq!(kinds, judges);
+}
+
+#[test]
+fn a_service_takes_what_its_kind_says_and_not_one_more() {
+    for kind in ALL {
+        for limit in kind.limits {
+            for (size, is_taken) in [(limit.max, true), (limit.max + 1, false)] {
+                let mut judge = judges::of(kind.name);
+                let request = judge.sized(limit.of, size);
+                judge.answer(&request);
+                let refusals = judge.refusals();
+                assert_eq!(refusals.is_empty(), is_taken, "{}: {} of {size}: {refusals:?}", kind.name, limit.of);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_message_of_the_starter_set_is_taken_at_the_first_try_by_every_service() {
+    let said = shipped::said();
+    assert!(said.len() > 30, "only {} messages", said.len());
+    for destination in destinations::kinds() {
+        for rendered in &said {
+            let mut judge = judges::of(destination.kind.name);
+            let mut given = Given { rendered: rendered.clone(), ..Given::default() };
+            delivered(&destination, judge.as_mut(), &mut given);
+        }
+    }
+}
+
+/// A message in which this text stands everywhere.
+fn everywhere(text: &str) -> Message {
+    let plain = || vec![Inline::Text(text.to_owned())];
+    let paragraph = || Block::Paragraph(plain());
+    Message {
+        title: text.replace('\n', " "),
+        fields: vec![Field { name: text.to_owned(), value: text.to_owned() }; 3],
+        body: vec![
+            Block::Heading(2, plain()),
+            paragraph(),
+            Block::Bullets(vec![vec![paragraph()]]),
+            Block::Quote(vec![paragraph()]),
+            Block::Table(vec![plain(), plain()], vec![vec![plain(), plain()]]),
+            Block::Code(String::new(), text.to_owned()),
+        ],
+        ..message()
+    }
+}
+
+#[test]
+fn an_empty_message_and_one_of_100_kilobytes_in_each_part_are_taken_at_the_first_try() {
+    let empty = Message { link: None, image: None, body: vec![], fields: vec![], ..everywhere("") };
+    for destination in destinations::kinds() {
+        read(&destination, &empty);
+        read(&destination, &everywhere(""));
+        for sign in ["x", "word ", "line\n", "<", "*", "&", "ä", "発", "\u{1F600}"] {
+            read(&destination, &everywhere(&sign.repeat(100_000 / sign.len())));
+        }
+    }
+}
+
+#[test]
+fn text_from_right_to_left_is_read_as_it_was_written() {
+    let text = "שירים חדשים – أغنية جديدة";
+    for destination in destinations::kinds() {
+        for read in read(&destination, &everywhere(text)) {
+            assert!(read.contains(text), "{}:\n{read}", destination.name);
+        }
+    }
+}
+
+#[test]
+fn no_emoji_is_cut_in_two_wherever_a_text_has_to_end() {
+    const FAMILY: &str = "👨‍👩‍👧‍👦";
+    for destination in destinations::kinds() {
+        // As many units before the first as one has, so that an end falls on each of them.
+        for before in 0..=11 {
+            let text = format!("{}{}", "x".repeat(before), FAMILY.repeat(3000));
+            for read in read(&destination, &everywhere(&text)) {
+                let rest = read.replace(FAMILY, "");
+                let part = rest.chars().find(|c| FAMILY.contains(*c));
+                assert_eq!(part, None, "{}: a part of an emoji with {before} before it", destination.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_case_goes_its_whole_way_in_every_channel() {
+    for destination in destinations::all() {
+        let can = destination.channel.facts().can;
+        let mut judge = judges::of(destination.kind.name);
+        let mut given = Given { lane: Some("case_1".into()), ..Given::default() };
+        // Opened, told again, reminded of, closed.
+        for act in [Act::Open, Act::Again, Act::Again, Act::Close] {
+            given.act = act;
+            given.id.0 = format!("dlv_{act:?}");
+            let request = delivered(&destination, judge.as_mut(), &mut given);
+            if act != Act::Close {
+                assert!(!matches!(request, Request::Nothing), "{}: {act:?} sends nothing", destination.name);
+            } else if can.closes() {
+                assert!(!matches!(request, Request::Nothing), "{}: a close changes nothing", destination.name);
+            }
+        }
+        // An edit or a thread needs to find what was sent.
+        if can.keeps_together() {
+            assert!(given.receipt.is_some(), "{} remembers nothing of a case", destination.name);
+        }
+    }
+}
+
+#[test]
+fn what_an_example_can_do_is_what_its_kind_can() {
+    for destination in destinations::kinds() {
+        assert_eq!(destination.channel.facts().can, destination.kind.can, "{}", destination.name);
+    }
+}
+
+#[test]
+fn who_is_told_to_come_later_waits_as_long_as_the_service_says() {
+    for destination in destinations::all() {
+        let channel = &destination.channel;
+        let (reply, asked) = judges::of(destination.kind.name).limited(SignedDuration::from_secs(17));
+        let verdict = channel.verdict(&reply.redacted(&channel.facts().secrets));
+        // A mail server has no other word for it than "later".
+        let outcomes = [Outcome::Limited, Outcome::Temporary];
+        assert!(outcomes.contains(&verdict.outcome) && !verdict.failing, "{}: {verdict:?}", destination.name);
+        assert_eq!(verdict.wait.unwrap_or_default(), asked, "{}: {verdict:?}", destination.name);
+    }
+}
+
+#[test]
+fn a_url_or_token_that_belongs_elsewhere_is_called_what_it_is() {
+    let dead = "type: slack\nwebhook_url: xapp-1-A0FAKE\n";
+    let hook = "https://hooks.slack.com/services/T0000FAKE/B0000FAKE/x";
+    let discord = "https://discord.com/api/webhooks/123456789012345678/FAKE";
+    for (yaml, said) in [
+        ("type: slack\nwebhook_url: xoxb-1-FAKE\n".to_owned(), "`webhook_url` is the token of a Slack bot"),
+        (dead.to_owned(), "the app-level token of a Slack app, which can't post"),
+        (format!("type: slack\ntoken: {hook}\nchannel: a\n"), "`token` is the URL of a Slack webhook"),
+        (format!("type: slack\nwebhook_url: {discord}\n"), "`webhook_url` is the URL of a Discord webhook"),
+        (
+            format!("type: discord\nwebhook_url: {{by: label, map: {{a: {discord}}}, else: {hook}}}\n"),
+            "a Slack webhook",
+        ),
+        (format!("type: pagerduty\nrouting_key: {hook}\n"), "`routing_key` is the URL of a Slack webhook"),
+    ] {
+        let found = destinations::problems(&yaml);
+        assert!(found.len() == 1 && found[0].contains(said), "{yaml}: {found:#?}");
+        assert!(!found[0].contains("FAKE"), "{found:?}");
+    }
+    // Anybody's endpoint may be theirs; and Discord speaks Slack's language at an address of its own.
+    for yaml in [format!("type: http\nurl: {hook}\n"), format!("type: slack\nwebhook_url: {discord}/slack\n")] {
+        assert_eq!(destinations::problems(&yaml), Vec::<String>::new(), "{yaml}");
+    }
+}
