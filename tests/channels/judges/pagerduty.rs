@@ -45,7 +45,6 @@ pub struct Incident {
     pub dedup_key: String,
     /// Of the trigger that opened it.
     pub summary: String,
-    pub severity: String,
     /// How many triggers came while it was open, the first among them.
     pub triggers: u32,
     pub is_open: bool,
@@ -94,14 +93,13 @@ impl PagerDuty {
             ("resolve", Some(incident)) => incident.is_open = false,
             ("resolve", None) => self.dropped += 1,
             ("trigger", found) => {
-                let (summary, severity) = trigger(&event)?;
+                let summary = trigger(&event)?;
                 match found {
                     Some(incident) => incident.triggers += 1,
                     None => self.incidents.push(Incident {
                         routing_key,
                         dedup_key: dedup_key.clone(),
                         summary,
-                        severity,
                         triggers: 1,
                         is_open: true,
                     }),
@@ -113,8 +111,8 @@ impl PagerDuty {
     }
 }
 
-/// Summary and severity of a trigger, after its whole syntax was checked.
-fn trigger(event: &Map<String, Value>) -> Result<(String, String), String> {
+/// The summary of a trigger, after its whole syntax was checked.
+fn trigger(event: &Map<String, Value>) -> Result<String, String> {
     const PAYLOAD: [&str; 8] =
         ["summary", "severity", "source", "timestamp", "component", "class", "group", "custom_details"];
     let Some(payload) = event.get("payload").and_then(Value::as_object) else { return Err("no 'payload'".into()) };
@@ -150,7 +148,7 @@ fn trigger(event: &Map<String, Value>) -> Result<(String, String), String> {
             return Err("an image that isn't https".into());
         }
     }
-    Ok((summary, severity))
+    Ok(summary)
 }
 
 fn text(map: &Map<String, Value>, key: &str, max: usize) -> Result<String, String> {
