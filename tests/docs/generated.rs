@@ -186,7 +186,7 @@ fn channel(kind: &Kind) -> String {
     });
     let limits = match kind.limits {
         [] => String::new(),
-        _ => format!("\n\n{}", table(&["what its service takes", "at most"], limits).trim_end()),
+        _ => format!("\n\n{}", table(&["limit of the service", "at most"], limits).trim_end()),
     };
     let example: String = kind.example.lines().map(|line| format!("    {line}\n")).collect();
     format!(
