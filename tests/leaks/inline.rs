@@ -104,7 +104,7 @@ fn said(loaded: &Loaded) -> String {
         said += &format!("\n{}", destination.channel.facts().address);
         for endpoint in &destination.channel.facts().endpoints {
             // As an attempt's account would name it.
-            said += &format!("\n{}", redact(&format!("`{endpoint:?}` has no address"), &secrets));
+            said += &format!("\n{}", redact(&format!("`{endpoint:?}` has no address"), secrets));
         }
     }
     said

@@ -1,5 +1,5 @@
 //! A judge for each kind of channel: it stands for the service, enforces its syntax and limits, answers as the service does
-//! (429 in its own form), and tells what people would read, and whom it would ping.
+//! (429 in its own form), and reports what people would read and whom it would ping.
 //!
 //! To add one: its file, its `mod` line, its row in [`ALL`]. The suite (`suite.rs`) demands a judge for every kind, and drives
 //! the channel against it. Where a test needs the service behind a socket, [`Peer`] serves a judge's [`Service`].
@@ -19,8 +19,11 @@ mod http;
 pub mod pagerduty;
 pub mod slack;
 
+/// Makes a judge.
+pub type New = fn() -> Box<dyn Judge>;
+
 /// Every judge, by the name of its kind.
-pub const ALL: &[(&str, fn() -> Box<dyn Judge>)] = &[
+pub const ALL: &[(&str, New)] = &[
     ("slack", || Box::new(slack::Slack::default())),
     ("discord", || Box::new(discord::Discord::default())),
     ("email", || Box::new(email::Email::default())),
