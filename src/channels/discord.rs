@@ -73,6 +73,8 @@ username: Label news
     ],
     threads: true,
     pages: false,
+    shows_links: true,
+    reports: false,
     spacing: Some(SignedDuration::from_millis(500)),
     native: Some("json"),
     parse,

@@ -80,6 +80,8 @@ helo: fanfare.label.example
     ],
     threads: true,
     pages: false,
+    shows_links: true,
+    reports: false,
     spacing: None,
     native: Some("html"),
     parse,

@@ -90,6 +90,8 @@ sign: {secret: whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz}
     ],
     threads: false,
     pages: false,
+    shows_links: false,
+    reports: false,
     spacing: None,
     native: Some("json"),
     parse,
@@ -336,7 +338,7 @@ fn body(sending: &Sending<'_>) -> Value {
         return native.clone();
     }
     let message = &sending.rendered.message;
-    json!({
+    let mut body = json!({
         "id": sending.id,
         "rule": sending.rule,
         "event": sending.event,
@@ -347,5 +349,10 @@ fn body(sending: &Sending<'_>) -> Value {
             "link": message.link,
             "fields": message.fields,
         },
-    })
+    });
+    if !sending.links.is_empty() {
+        let links = sending.links.iter().map(|link| json!({"does": link.does.word(), "url": link.url}));
+        body["links"] = links.collect();
+    }
+    body
 }

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::delivery::{Act, DeliveryId, Outcome, Receipt};
+use crate::delivery::{Act, DeliveryId, LinkOp, Outcome, Receipt};
 use crate::message::Rendered;
 use crate::problem::{File, Location, Problems};
 use crate::secret::Secret;
@@ -55,6 +55,10 @@ pub struct Kind {
     pub threads: bool,
     /// Whether it is there to wake people: a message that it can't take goes elsewhere soon.
     pub pages: bool,
+    /// Whether its messages carry the links of their cases without being asked: people read them.
+    pub shows_links: bool,
+    /// Whether its service can tell what people do there to what was raised, by the lane.
+    pub reports: bool,
     /// The default rate, as the least time between two sends to one destination, if the service asks for one.
     pub spacing: Option<SignedDuration>,
     /// The ending of a native override's file: `json` or `html`; none if the channel takes no override.
@@ -208,6 +212,17 @@ pub struct Sending<'a> {
     pub receipt: Option<&'a Receipt>,
     /// Recipients that earlier attempts are done with, each by its [`mark`].
     pub settled: &'a [String],
+    /// What people can do about its case from it.
+    pub links: &'a [Button],
+}
+
+/// A link by which a person does something about a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Button {
+    /// What it does.
+    pub does: LinkOp,
+    /// Where it leads: visible ASCII, but for the dots that stand for a token where people look at what would be sent.
+    pub url: String,
 }
 
 /// What a recipient of a delivery is remembered by: the store keeps no address that it need not.

@@ -62,6 +62,8 @@ url: https://events.eu.pagerduty.com/v2/enqueue
     ],
     threads: true,
     pages: true,
+    shows_links: true,
+    reports: true,
     spacing: Some(SignedDuration::from_millis(500)),
     native: None,
     parse,

@@ -78,6 +78,8 @@ url: https://slack.com/api
     ],
     threads: true,
     pages: false,
+    shows_links: true,
+    reports: false,
     spacing: Some(SignedDuration::from_secs(1)),
     native: Some("json"),
     parse,
