@@ -26,7 +26,7 @@ pub const KEYS: [(&str, &str); 14] = [
     ("destinations", "Where messages go, by the names that rules use"),
     ("egress", "Networks that destinations may be in, or not"),
     ("heartbeat", "A URL that is called while all is well; silence is the alarm"),
-    ("links", "Links in messages, by which people acknowledge, close or mute a case; without it there are none"),
+    ("links", "Links in messages, by which people acknowledge, close or mute a case; none by default"),
 ];
 
 /// The keys of `admin`.

@@ -21,7 +21,10 @@ use crate::yaml::{Fields, Node, span_of_time};
 
 /// The keys of a source, with a description each, for docs and schema.
 pub const KEYS: &[(&str, &str)] = &[
-    ("preset", "the sender: `jewelmusic`, `standard-webhooks`, `github`, `stripe`, `pagerduty`, or `hmac` for any other"),
+    (
+        "preset",
+        "the sender: `jewelmusic`, `standard-webhooks`, `github`, `stripe`, `pagerduty`, or `hmac` for any other",
+    ),
     ("path", "the path that receives its requests; by default `/webhooks/` and the source's name"),
     ("secrets", "one secret or several; any of them verifies, empty ones are ignored"),
     ("tolerance", "the maximum age of a signed time, 3h by default; 5m ahead are always allowed"),
