@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::delivery::LinkOp;
 use crate::json;
 
 /// The source name of Fanfare's own events.
@@ -244,6 +245,20 @@ pub enum Command {
     },
     /// Write down what a person asked for, this or something that goes other ways: for the audit list.
     Audit(Box<Audit>),
+    /// Someone confirms what a link of a message does, for one opening only. What is done already, or over, stays as it is.
+    ByLink {
+        /// Which opening.
+        of: Opening,
+        /// What the link does.
+        does: LinkOp,
+        /// Who confirmed, by their own word, which nobody checks.
+        by: String,
+    },
+    /// End all links: those that come after are made with another key.
+    RotateLinks {
+        /// Who asked.
+        by: String,
+    },
     /// Plan an event again with the rules in force.
     Replay {
         /// Its place in the inbox.
@@ -255,6 +270,45 @@ pub enum Command {
     },
 }
 
+/// One of the cases that had a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    /// The rule that it belongs to.
+    pub rule: String,
+    /// The case's key.
+    pub key: String,
+    /// Which case with this key: the position of its opening event.
+    pub nth: u64,
+}
+
+/// What another service says that became of something that Fanfare raised there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The service, for people.
+    pub service: &'static str,
+    /// The key under which Fanfare raised it: the lane of a case.
+    pub raised: String,
+    /// What the service calls it, for people.
+    pub name: String,
+    /// Who did it there.
+    pub by: String,
+    /// What was done.
+    pub does: Reported,
+}
+
+/// What was done in another service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reported {
+    /// A person acknowledged it.
+    Acknowledged,
+    /// A person resolved it.
+    Closed,
+    /// It is no longer acknowledged.
+    Unacknowledged,
+    /// Something that changes nothing here: what, in words.
+    Nothing(String),
+}
+
 /// What a person asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Audit {
@@ -262,14 +316,15 @@ pub struct Audit {
     pub at: Timestamp,
     /// Who, by their own word.
     pub by: String,
-    /// What, in one word: `acknowledged`, `closed`, `muted`, `unmuted`, `retried`, `cancelled`, `replayed`, `reloaded`.
+    /// What, in one word: `acknowledged`, `unacknowledged`, `closed`, `muted`, `unmuted`, `retried`, `cancelled`, `replayed`,
+    /// `reloaded`, `rotated`; `reported` where a service told something that changed nothing.
     pub act: String,
     /// To what, for people.
     pub on: String,
     /// What they left for those who look later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// From where: `page`, `command` or `api`.
+    /// From where: `page`, `command`, `api`, `link`, or the name of a service.
     pub from: String,
 }
 

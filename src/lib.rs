@@ -16,7 +16,7 @@
 //! |---|---|---|
 //! | 0 words | `clock` … `pace`, `telemetry` | `telemetry` logs |
 //! | 1 languages | [`source`], [`rules`], [`message`] | no |
-//! | 2 planner | [`planner`] | no |
+//! | 2 planner | [`planner`], [`links`] | no |
 //! | 3 store | [`store`] | yes |
 //! | 4 channels | [`channels`] | its `wire` only |
 //! | 5 config | [`config`] | files |
@@ -46,6 +46,9 @@ pub mod message;
 
 // 2, what is known in, what to do out.
 pub mod planner;
+
+// 2, how people answer a message.
+pub mod links;
 
 // 3, where everything durable is.
 pub mod store;

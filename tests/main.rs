@@ -29,6 +29,7 @@ mod faults;
 mod idle;
 mod ingest;
 mod leaks;
+mod links;
 mod reload;
 mod replicas;
 mod stories;

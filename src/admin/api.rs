@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::admin::audit::{Asking, Origin};
-use crate::admin::{audit, bulk, cases, mutes, view};
+use crate::admin::{audit, bulk, cases, links, mutes, view};
 use crate::delivery::{DeliveryId, State as DeliveryState};
 use crate::event::{Command, Event, Item, Seq};
 use crate::planner::Orphan;
@@ -55,6 +55,7 @@ pub fn router() -> Router<Arc<Live>> {
         .route("/cases/{id}/close", post(cases::close))
         .route("/mutes", get(mutes::list).post(mutes::add))
         .route("/mutes/{id}/end", post(mutes::end))
+        .route("/links/rotate", post(links::rotate))
         .route("/audit", get(audit::list))
         .route("/destinations", get(destinations))
 }

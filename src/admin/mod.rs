@@ -24,6 +24,7 @@ mod audit;
 mod bulk;
 mod cases;
 pub mod guard;
+mod links;
 mod mutes;
 pub mod page;
 pub mod view;

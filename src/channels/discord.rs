@@ -56,6 +56,8 @@ username: Label news
     ],
     can: Can { threads: false, edits: true, resolves: false },
     pages: false,
+    shows_links: true,
+    reports: false,
     spacing: Some(SignedDuration::from_millis(500)),
     limits: &[
         CONTENT,

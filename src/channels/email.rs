@@ -69,6 +69,8 @@ helo: fanfare.label.example
     ],
     can: Can { threads: true, edits: false, resolves: false },
     pages: false,
+    shows_links: true,
+    reports: false,
     spacing: None,
     limits: &[LINE],
     native: Some(Format::Html),

@@ -82,6 +82,8 @@ sign: {secret: whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz}
     ],
     can: Can::NOTHING,
     pages: false,
+    shows_links: false,
+    reports: false,
     spacing: None,
     limits: &[],
     native: Some(Format::Json(None)),
@@ -319,7 +321,7 @@ fn body(sending: &Sending<'_>) -> Value {
         return native.clone();
     }
     let message = &sending.rendered.message;
-    json!({
+    let mut body = json!({
         "id": sending.id,
         "rule": sending.rule,
         "event": sending.event,
@@ -330,7 +332,12 @@ fn body(sending: &Sending<'_>) -> Value {
             "link": message.link,
             "fields": message.fields,
         },
-    })
+    });
+    if !sending.links.is_empty() {
+        let links = sending.links.iter().map(|link| json!({"does": link.does.word(), "url": link.url}));
+        body["links"] = links.collect();
+    }
+    body
 }
 
 /// The default body, or whatever else a template makes of it.

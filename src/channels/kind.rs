@@ -27,6 +27,10 @@ pub struct Kind {
     pub can: Can,
     /// Whether it is there to wake people: a message that it can't take goes elsewhere soon.
     pub pages: bool,
+    /// Whether its messages carry the links of their cases without being asked: people read them.
+    pub shows_links: bool,
+    /// Whether its service can tell what people do there to what was raised, by the lane.
+    pub reports: bool,
     /// The default rate, as the least time between two sends to one destination, if the service asks for one.
     pub spacing: Option<SignedDuration>,
     /// What its service refuses beyond: docs print it, and its judge in the tests holds it.

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::delivery::{Act, DeliveryId, Outcome, Receipt};
+use crate::delivery::{Act, DeliveryId, LinkOp, Outcome, Receipt};
 use crate::message::Rendered;
 use crate::message::template::native::Format;
 use crate::problem::{File, Location, Problems};
@@ -169,6 +169,17 @@ pub struct Sending<'a> {
     pub receipt: Option<&'a Receipt>,
     /// Recipients that earlier attempts are done with, each by its [`mark`].
     pub settled: &'a [String],
+    /// What people can do about its case from it.
+    pub links: &'a [Button],
+}
+
+/// A link by which a person does something about a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Button {
+    /// What it does.
+    pub does: LinkOp,
+    /// Where it leads: visible ASCII, but for the dots that stand for a token where people look at what would be sent.
+    pub url: String,
 }
 
 /// What a recipient of a delivery is remembered by: the store keeps no address that it need not.

@@ -62,6 +62,8 @@ url: https://events.eu.pagerduty.com/v2/enqueue
     ],
     can: Can { threads: true, edits: false, resolves: true },
     pages: true,
+    shows_links: true,
+    reports: true,
     spacing: Some(SignedDuration::from_millis(500)),
     limits: &[SUMMARY, KEY, BODY],
     native: None,

@@ -28,6 +28,7 @@ mod doctor;
 mod drill;
 mod events;
 mod explain;
+mod links;
 mod many;
 mod mute;
 pub mod init;
@@ -85,6 +86,8 @@ enum Command {
     Cases(cases::Cases),
     /// Mute a rule, a destination, types or a condition on a running server for a time
     Mute(mute::Mute),
+    /// End the links in messages, by which people acknowledge, close or mute a case
+    Links(links::Links),
     /// List who acknowledged, closed, muted, retried, cancelled, replayed or reloaded what on a running server
     Audit(audit::Audit),
     /// Reload the files of a running server
@@ -179,6 +182,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Cases(cases) => cases.run(config),
         Command::Mute(mute) => mute.run(config),
         Command::Audit(audit) => audit.run(config),
+        Command::Links(links) => links.run(config),
         Command::Reload(reload) => reload.run(config),
         Command::Schema(schema) => schema.run(),
         Command::Backup(backup) => backup.run(config),

@@ -255,6 +255,7 @@ fn example(kind: &'static Kind, name: &str) -> anyhow::Result<Arc<Destination>> 
         fallback: Vec::new(),
         fallback_after: None,
         mentions: std::collections::BTreeMap::new(),
+        external: false,
         place: Location::new(&File::new("example", ""), 0..0),
     }))
 }

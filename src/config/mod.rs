@@ -27,6 +27,7 @@ pub mod certificate;
 pub mod check;
 pub mod evidence;
 mod fallback;
+mod links;
 pub mod files;
 pub mod guard;
 pub mod load;
@@ -96,6 +97,8 @@ pub struct Settings {
     pub egress_allow: Vec<ipnet::IpNet>,
     /// Who watches Fanfare, if anybody does.
     pub heartbeat: Option<Heartbeat>,
+    /// Where links of messages lead, if they carry any.
+    pub links: Option<Links>,
 }
 
 impl Settings {
@@ -112,6 +115,15 @@ pub struct Heartbeat {
     pub url: Secret,
     /// How often.
     pub every: SignedDuration,
+}
+
+/// Links in messages, by which people act on a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Links {
+    /// How people reach the webhooks' listener, without a slash at its end.
+    pub url: String,
+    /// How long a link works after its message.
+    pub expires: SignedDuration,
 }
 
 /// A configured place.
@@ -137,6 +149,8 @@ pub struct Destination {
     pub fallback_after: Option<SignedDuration>,
     /// The ids of people and groups, by the names that rules use.
     pub mentions: BTreeMap<String, String>,
+    /// Whether people outside the team read it: links by which they could act are not for them.
+    pub external: bool,
     /// Where it stands in the file.
     pub place: Location,
 }

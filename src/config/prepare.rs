@@ -10,11 +10,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
-use crate::channels::{Form, Request, Sending};
+use crate::channels::{Button, Form, Request, Sending};
 use crate::config::{Destination, Settings, Snapshot};
 use crate::delivery::{Assignment, Receipt, Say};
 use crate::event::{Event, HOP_HEADER, Seq};
+use crate::links::{HIDDEN, Token, url};
 use crate::message::{Context, Rendered};
+use crate::planner::links::LinkKeys;
 use crate::rules::RuleSet;
 use crate::secret::Secret;
 use crate::store::Claim;
@@ -37,6 +39,30 @@ pub struct Job {
     others: Vec<(Seq, Event)>,
     /// How many of its held messages have been rendered.
     done: AtomicUsize,
+    /// What its links are made with.
+    tokens: Tokens,
+}
+
+/// What the links of a message are made with.
+#[derive(Debug, Clone)]
+pub enum Tokens {
+    /// With nothing: people look at what would be sent, and see that there is a link.
+    Hidden,
+    /// There are no keys: the message has no links.
+    None,
+    /// With the key in use of these.
+    By(Arc<LinkKeys>),
+}
+
+impl Tokens {
+    /// The token of the link with this id.
+    fn of(&self, id: &str) -> Option<String> {
+        match self {
+            Tokens::Hidden => Some(HIDDEN.to_owned()),
+            Tokens::None => None,
+            Tokens::By(keys) => Token::make(id, keys.current()?),
+        }
+    }
 }
 
 /// What would be sent.
@@ -50,6 +76,8 @@ pub struct Prepared {
     pub request: Result<Request, String>,
     /// What the channel remembers of it once it is delivered, where the answer says nothing of that.
     pub remembers: Option<Receipt>,
+    /// The tokens of its links: no record and no log shows them.
+    pub tokens: Vec<Secret>,
 }
 
 impl Job {
@@ -69,7 +97,34 @@ impl Job {
             return Err("the event was removed by retention before this could be sent".into());
         };
         let (_, event) = events.swap_remove(found);
-        Ok(Self { snapshot, destination, claim, event, at, others: events, done: AtomicUsize::new(0) })
+        Ok(Self {
+            snapshot,
+            destination,
+            claim,
+            event,
+            at,
+            others: events,
+            done: AtomicUsize::new(0),
+            tokens: Tokens::Hidden,
+        })
+    }
+
+    /// The same, with links that work.
+    #[must_use]
+    pub fn with_tokens(self, tokens: Tokens) -> Self {
+        Self { tokens, ..self }
+    }
+
+    /// The links of its message, and the tokens in them.
+    fn links(&self) -> (Vec<Button>, Vec<Secret>) {
+        let Some(links) = &self.snapshot.settings.links else { return (Vec::new(), Vec::new()) };
+        let made = self.assignment().links.iter().filter_map(|link| {
+            let token = self.tokens.of(&link.id)?;
+            let button = Button { does: link.does, url: url(&links.url, &token) };
+            Some((button, Secret::new(token)))
+        });
+        let (buttons, tokens): (Vec<Button>, Vec<Secret>) = made.unzip();
+        (buttons, if matches!(self.tokens, Tokens::Hidden) { Vec::new() } else { tokens })
     }
 
     fn assignment(&self) -> &Assignment {
@@ -157,6 +212,7 @@ impl Job {
         let planned = &delivery.planned;
         let names = planned.assignment.mention.iter();
         let mentions: Vec<String> = names.filter_map(|name| self.destination.mentions.get(name).cloned()).collect();
+        let (links, tokens) = self.links();
         let sending = Sending {
             id: &planned.id,
             at: self.at,
@@ -172,6 +228,7 @@ impl Job {
             lane: planned.lane.as_ref().map(|lane| lane.0.as_str()),
             receipt: receipt.as_ref(),
             settled: &self.settled(),
+            links: &links,
         };
         let mut request = self.destination.channel.compose(&sending);
         if let Ok(Request::Http(request)) = &mut request {
@@ -179,7 +236,7 @@ impl Job {
             request.headers.push((HOP_HEADER.into(), Secret::new(self.event.hops().saturating_add(1).to_string())));
         }
         let remembers = self.destination.channel.remembers(&sending);
-        Prepared { request, remembers, was_kept, rendered }
+        Prepared { request, remembers, was_kept, rendered, tokens }
     }
 
     /// What templated addresses may name beyond the event.

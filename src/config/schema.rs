@@ -12,7 +12,7 @@ use crate::yaml::schema::{
 };
 
 /// The keys of `fanfare.yaml`, with what each is for.
-pub const KEYS: [(&str, &str); 13] = [
+pub const KEYS: [(&str, &str); 14] = [
     ("listen", "Where webhooks are received, and nothing else answers: an address and a port"),
     ("tls", "Certificate and key, where no proxy speaks TLS in front"),
     ("admin", "The page, the API, metrics and health"),
@@ -26,6 +26,7 @@ pub const KEYS: [(&str, &str); 13] = [
     ("destinations", "Where messages go, by the names that rules use"),
     ("egress", "Networks that destinations may be in, or not"),
     ("heartbeat", "A URL that is called while all is well; silence is the alarm"),
+    ("links", "Links in messages, by which people acknowledge, close or mute a case; none by default"),
 ];
 
 /// The keys of `admin`.
@@ -92,6 +93,19 @@ fn takes(key: &str) -> Value {
             ],
             &["url"],
         ),
+        "links" => object(
+            [
+                ("url", described(or_placeholder(pattern("^https?://")), "How people reach the address of `listen`.")),
+                (
+                    "expires",
+                    described(
+                        with(or_placeholder(span()), json!({"default": "7d"})),
+                        "How long a link works after its message: from 1h to 90d.",
+                    ),
+                ),
+            ],
+            &["url"],
+        ),
         _ => object(
             [
                 ("deny", described(any_number(text()), "No destination may be in these networks.")),
@@ -152,6 +166,7 @@ fn shared(key: &str) -> Value {
             json!({"anyOf": [any_number(text()), object([("to", to), ("after", after)], &["to"])]})
         }
         "mentions" => mapping(json!({"type": ["string", "number"]})),
+        "external" => truth(),
         _ => json!({"anyOf": [text(), truth(), one_or_more(text()), mapping(json!(true))]}),
     }
 }

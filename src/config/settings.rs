@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use crate::channels;
 use crate::channels::WebServer;
 use crate::config::certificate::Tls;
-use crate::config::{Destination, Heartbeat, HoursName, Settings, fallback, placeholder};
+use crate::config::{Destination, Heartbeat, HoursName, Settings, fallback, links, placeholder};
 use crate::pace::{Limits, Retry};
 use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
@@ -69,6 +69,7 @@ pub const DESTINATION_KEYS: &[(&str, &str)] = &[
         "the destinations of a message that can't be delivered here: [finance], or {to: [finance], after: 5m}",
     ),
     ("mentions", "people and groups, by the names that rules use"),
+    ("external", "`true` if people outside the team read it: its messages carry links only if an action asks for them"),
 ];
 
 /// The settings of a folder without `fanfare.yaml`: what `check --rules-only` and the like go by.
@@ -91,6 +92,7 @@ pub fn defaults(file: &Path) -> Settings {
         egress_deny: Vec::new(),
         egress_allow: Vec::new(),
         heartbeat: None,
+        links: None,
     }
 }
 
@@ -137,6 +139,9 @@ pub fn configured(root: &Node, file: &Path, problems: &mut Problems) -> Option<C
     }
     if let Some(node) = fields.node("heartbeat", problems) {
         settings.heartbeat = heartbeat(node, problems);
+    }
+    if let Some(node) = fields.node("links", problems) {
+        settings.links = links::read(node, problems);
     }
     let mut broken = Broken::default();
     let sources = sources(&mut fields, &mut broken, problems);
@@ -405,6 +410,7 @@ fn destination(key: &Key, node: &Node, problems: &mut Problems) -> Option<(Desti
     }
     let hours = fields.node("hours", problems).map(|node| HoursName { node: node.clone() });
     let (fallback, fallback_after) = fallback::read(&mut fields, kind.pages, problems);
+    let external = fields.truth("external", problems).unwrap_or(false);
     let people = fields.node("mentions", problems);
     let channel = kind.read(&mut fields, problems).or_else(|| placeholder::channel(kind, node));
     let mentions = people.map(|node| mentions(node, kind, problems)).unwrap_or_default();
@@ -428,6 +434,7 @@ fn destination(key: &Key, node: &Node, problems: &mut Problems) -> Option<(Desti
         fallback,
         fallback_after,
         mentions,
+        external,
         place,
     };
     Some((destination, hours))

@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::plus;
 use crate::delivery::{Act, CaseFacts, Lane};
-use crate::event::Seq;
+use crate::event::{Opening, Seq};
+use crate::planner::ledger::Key;
+use crate::planner::names::names_for;
 use crate::planner::state::{Doc, Slot, id};
+use crate::rules::RuleSet;
 
 /// The key of the one case that a `missing` rule has.
 pub(crate) const MISSING_KEY: &str = "missing";
@@ -72,6 +75,12 @@ pub struct Case {
     /// The `closes_after` that its end was set by, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_s: Option<i64>,
+    /// The silence that a person asked for last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence: Option<Silence>,
+    /// When the newest thing happened that a service reported of it: what comes later and happened before changes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Timestamp>,
 }
 
 /// The first announcement at a destination.
@@ -83,6 +92,20 @@ pub struct Shown {
     pub action: String,
     /// The event that it was about.
     pub event: Seq,
+    /// Whether it is remembered by which key the destination's service speaks of it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub raised: bool,
+}
+
+/// Silence that a person asked for, of this opening only.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Silence {
+    /// Who asked.
+    pub by: String,
+    /// From when on.
+    pub from: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
 }
 
 /// A timed action of a case.
@@ -182,6 +205,8 @@ impl Case {
             summed: BTreeSet::new(),
             timers: BTreeMap::new(),
             ends_s: None,
+            silence: None,
+            reported: None,
         }
     }
 
@@ -203,7 +228,7 @@ impl Case {
             return (shown.lane.clone(), Act::Again);
         }
         let lane = Lane::of(&self.root, &self.key, self.nth, destination);
-        let shown = Shown { lane: lane.clone(), action: action.into(), event };
+        let shown = Shown { lane: lane.clone(), action: action.into(), event, raised: false };
         self.lanes.insert(destination.into(), shown);
         (lane, Act::Open)
     }
@@ -242,6 +267,27 @@ impl Case {
     /// When it ends by itself, should no further match come.
     pub fn ends(&self) -> Option<Timestamp> {
         Some(plus(self.last, SignedDuration::from_secs(self.ends_s?)))
+    }
+
+    /// Where the case of an opening is kept, while it is open.
+    pub fn places(rules: Option<&RuleSet>, of: &Opening) -> Vec<Key> {
+        let names = rules.map_or_else(|| vec![of.rule.clone()], |rules| names_for(rules, &of.rule));
+        Self::slot(&names, &of.key).keys().collect()
+    }
+
+    /// Which case it is.
+    pub fn opening(&self) -> Opening {
+        Opening { rule: self.rule.clone(), key: self.key.clone(), nth: self.nth }
+    }
+
+    /// As people are told of it.
+    pub fn said(&self) -> String {
+        format!("case `{}` of rule `{}`", self.key, self.rule)
+    }
+
+    /// The silence that holds at a moment, if one does.
+    pub fn silenced(&self, at: Timestamp) -> Option<&Silence> {
+        self.silence.as_ref().filter(|silence| silence.from <= at && at < silence.until)
     }
 
     /// The id under which people speak of it: rule and key.

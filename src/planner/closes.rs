@@ -82,7 +82,10 @@ pub(crate) fn call_off(case: &Case) -> Vec<Effect> {
 
 /// Says that nothing more comes in the lanes of a case: it was closed, or just ended.
 pub(crate) fn end_lanes(case: &Case, closed: bool) -> impl Iterator<Item = Effect> {
-    case.lanes.values().map(move |shown| Effect::EndLane(End { lane: shown.lane.clone(), closed }))
+    case.lanes.values().flat_map(move |shown| {
+        let forgets = shown.raised.then(|| Effect::ForgetRaised(shown.lane.clone()));
+        [Effect::EndLane(End { lane: shown.lane.clone(), closed })].into_iter().chain(forgets)
+    })
 }
 
 /// A case was closed by hand: what is said of that needs its opening event, which a timer that is due at once brings.

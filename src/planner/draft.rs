@@ -22,6 +22,7 @@ pub(crate) fn words(say: Say, event: Seq) -> Assignment {
         case: None,
         died: None,
         unread: None,
+        links: Vec::new(),
     }
 }
 

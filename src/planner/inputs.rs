@@ -6,8 +6,9 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::event::{Command, Entry, Event, Item, MISSING, Seq, Signal};
+use crate::event::{Command, Entry, Event, Item, MISSING, Opening, Report, Seq, Signal};
 use crate::planner::ledger::DueTimer;
+use crate::planner::links::Linking;
 use crate::planner::names::rule_named;
 use crate::planner::timer::Meaning;
 use crate::planner::why::Decision;
@@ -39,11 +40,13 @@ pub struct Destinations {
     pub shadow: bool,
     /// The zone in which times are told to people.
     pub zone: TimeZone,
+    /// What links are made of, where messages carry any.
+    pub links: Option<Linking>,
 }
 
 impl Default for Destinations {
     fn default() -> Self {
-        Self { named: BTreeMap::new(), critical: BTreeSet::new(), shadow: false, zone: TimeZone::UTC }
+        Self { named: BTreeMap::new(), critical: BTreeSet::new(), shadow: false, zone: TimeZone::UTC, links: None }
     }
 }
 
@@ -56,6 +59,10 @@ pub struct DestinationFacts {
     pub closes: bool,
     /// Whether what waited for its hours goes message by message, never as a summary.
     pub goes_alone: bool,
+    /// Whether its messages carry links without being asked for by an action.
+    pub shows_links: bool,
+    /// Whether its service tells what people do there to what was raised.
+    pub reports: bool,
     /// Where a message goes that could not be delivered.
     pub fallback: Vec<String>,
     /// So long after a message became due it goes there if it was not delivered by then; `None`: only once its delivery is
@@ -76,8 +83,10 @@ pub struct Judged<'a> {
     pub missed: Vec<&'a Rule>,
     /// The steps that those took.
     pub steps: u64,
-    /// Whether any rule at all names its type.
+    /// Whether any rule at all names its type, or it is a report.
     pub named: bool,
+    /// What it says that became of something that Fanfare raised, and the opening that this means, if that is known.
+    pub report: Option<(Report, Option<Opening>)>,
 }
 
 impl<'a> Judged<'a> {
@@ -86,7 +95,7 @@ impl<'a> Judged<'a> {
         Self::alone(rules, seq, event).unwrap_or_else(|| {
             let Matches { judgements, missed, steps } = rules.matches(event);
             let named = !judgements.is_empty() || !missed.is_empty() || names_any(rules, event);
-            Self { seq, event, judgements, missed, steps, named }
+            Self { seq, event, judgements, missed, steps, named, report: None }
         })
     }
 
@@ -95,7 +104,7 @@ impl<'a> Judged<'a> {
         Self::alone(rules, seq, event).unwrap_or_else(|| {
             let judgements = rules.judge(event);
             let named = !judgements.is_empty() || names_any(rules, event);
-            Self { seq, event, judgements, missed: Vec::new(), steps: 0, named }
+            Self { seq, event, judgements, missed: Vec::new(), steps: 0, named, report: None }
         })
     }
 
@@ -106,7 +115,7 @@ impl<'a> Judged<'a> {
         let rule = event.data().get("rule").and_then(Value::as_str).and_then(|name| rule_named(rules, name));
         let judgements = rule.filter(|rule| rule.enabled).map(|rule| rules.judge_rule(rule, event));
         let judgements = judgements.into_iter().collect();
-        Some(Self { seq, event, judgements, missed: Vec::new(), steps: 0, named: true })
+        Some(Self { seq, event, judgements, missed: Vec::new(), steps: 0, named: true, report: None })
     }
 }
 
@@ -170,6 +179,16 @@ impl<'a> Entered<'a> {
     pub fn knowing(mut self, rows: Vec<Decision>) -> Self {
         if let What::Replay { before, .. } = &mut self.what {
             *before = rows;
+        }
+        self
+    }
+
+    /// The same, with what an event reports of which opening. What is planned again reports nothing.
+    #[must_use]
+    pub fn reporting(mut self, report: Option<(Report, Option<Opening>)>) -> Self {
+        if let (What::Event(judged), Some(report)) = (&mut self.what, report) {
+            judged.named = true;
+            judged.report = Some(report);
         }
         self
     }

@@ -35,6 +35,7 @@ mod closes;
 mod digest;
 mod fallback;
 mod held;
+pub mod links;
 mod missing;
 mod mute;
 mod own;
@@ -51,7 +52,9 @@ pub use self::case::Case;
 pub use self::draft::assignment;
 pub use self::flow::arm::{arm, arm_keys};
 pub use self::flow::event::misses;
+use self::flow::links::offer;
 pub use self::flow::load::keys;
+use self::flow::report::reported;
 pub use self::flow::sweep::Sweep;
 use self::flow::{Planning, command, event, lost, timer as due};
 pub use self::inputs::{DestinationFacts, Destinations, Entered, Fired, Inputs, Judged, What};
@@ -71,7 +74,10 @@ pub fn plan(inputs: &Inputs<'_>, ledger: Ledger) -> Plan {
     let mut work = Planning::new(inputs.rules, inputs.destinations, ledger, inputs.now);
     for entered in &inputs.entries {
         match &entered.what {
-            What::Event(judged) => event::event(&mut work, judged),
+            What::Event(judged) => {
+                reported(&mut work, judged);
+                event::event(&mut work, judged);
+            }
             What::Signal(signal) => command::noticed(&mut work, entered.seq, signal),
             What::Command(command) => command::command(&mut work, command),
             What::Replay { again, rule, event: Some(judged), before } => {
@@ -81,11 +87,13 @@ pub fn plan(inputs: &Inputs<'_>, ledger: Ledger) -> Plan {
             What::Replay { event: None, .. } => {}
             What::Parked { own, reason } => work.park(entered.seq, *own, reason),
         }
+        offer(&mut work);
         work.plan.upto = Some(entered.seq);
     }
     // Entries first: a close that came in time is not overtaken by the reminder that it ends.
     for fired in &inputs.timers {
         due::timer(&mut work, fired);
+        offer(&mut work);
     }
     // Last, of what was not called off by then.
     lost::watch(&mut work);

@@ -255,3 +255,27 @@ pub(crate) fn acknowledge(
     effects.push(Effect::rule(Outcome::Cancelled, said));
     effects
 }
+
+/// An acknowledgement is taken back: `after` and `repeat` go on. What would have come meanwhile comes once, at once.
+pub(crate) fn unacknowledge(case: &mut Case, by: &str, rule: Option<&Rule>, now: Now<'_>) -> Vec<Effect> {
+    (case.acked, case.acked_at, case.acked_note) = (None, None, None);
+    let said = format!("case `{}` is no longer acknowledged: {by}", case.key);
+    let mut effects = vec![Effect::rule(Outcome::Matched, said)];
+    let ids: Vec<String> = case.timers.keys().cloned().collect();
+    for id in ids {
+        let action = rule.and_then(|rule| rule.actions.iter().find(|action| action.id == id));
+        let Some(timer) = case.timers.get_mut(&id).filter(|timer| timer.due.is_none()) else { continue };
+        let every = action.and_then(|action| action.repeat);
+        timer.due = match timer.fired {
+            0 => Some(timer.first.max(now.at)),
+            _ => every.and_then(|every| next_of(timer.first, every, now.at)),
+        };
+        let (event, Some(due)) = (timer.event, timer.due) else { continue };
+        effects.push(act_timer(case, &id, event, due));
+        let note = format!("acts {} if the case is still open then", now.said(due));
+        effects.push(Effect::action(Outcome::Matched, &id, None, note));
+    }
+    // What an earlier match asked for while it was acknowledged was not set at all.
+    effects.push(realign(case, now.at));
+    effects
+}

@@ -114,6 +114,12 @@ impl State {
         self.is.insert(slot.key.clone(), written);
     }
 
+    /// Deletes a document that was not loaded, if it is there.
+    pub fn forget<D: Doc>(&mut self, slot: &Slot<D>) {
+        self.was.entry(slot.key.clone()).or_default();
+        self.save(slot, None);
+    }
+
     /// All documents of a kind that are there and can be read, by id.
     pub fn all<D: Doc>(&self) -> Vec<D> {
         let keys = self.was.keys().chain(self.is.keys()).filter(|key| key.kind == D::KIND);

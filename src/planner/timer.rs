@@ -58,6 +58,8 @@ pub(crate) enum Meaning {
     Unmatched { kind: String },
     /// What people asked for around this time need not be known any more.
     Audited { at: Timestamp },
+    /// A link of messages expires.
+    Link { id: String },
 }
 
 /// What must be known when a held message may go: its rule and action for the hours, its case.
@@ -97,7 +99,8 @@ impl Meaning {
             | Meaning::Fallback { .. }
             | Meaning::Mute { .. }
             | Meaning::Unmatched { .. }
-            | Meaning::Audited { .. } => None,
+            | Meaning::Audited { .. }
+            | Meaning::Link { .. } => None,
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::pace::{Limits, Retry};
 use crate::problem::{File, Location};
 use crate::rules::{Rule, RuleSet};
 use crate::secret::Secret;
+use crate::steps::links::Ring;
 use crate::steps::render::Renderer;
 use crate::steps::{Live, StepResult, dispatch, plan};
 use crate::store::{DeliveryFilter, EventFilter};
@@ -120,6 +121,7 @@ impl Stage {
         let wire = Arc::new(Recorder::new(self.destinations.clone()));
         let mut live = Live::new(store, Arc::new(snapshot), Arc::new(clock.clone()), wire.clone(), seed);
         live.renderer = Renderer::inline();
+        live.links = Ring::hidden();
         Ok(Rehearsal {
             live,
             clock,
@@ -145,6 +147,7 @@ fn unhurried(real: &Destination) -> Destination {
         fallback: real.fallback.clone(),
         fallback_after: real.fallback_after,
         mentions: real.mentions.clone(),
+        external: real.external,
         place: real.place.clone(),
         channel: real.channel.clone(),
     }
@@ -164,6 +167,7 @@ fn neutral(name: String) -> Option<Destination> {
         fallback: Vec::new(),
         fallback_after: None,
         mentions: BTreeMap::new(),
+        external: false,
         place: Location::new(&File::new("fanfare.yaml", ""), 0..0),
     })
 }

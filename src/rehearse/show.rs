@@ -180,6 +180,7 @@ fn unspoken(say: &Say) -> Assignment {
         case: None,
         died: None,
         unread: None,
+        links: Vec::new(),
     }
 }
 

@@ -49,6 +49,8 @@ pub enum Takes {
     Severity,
     /// `skip` or `act`.
     IfFailed,
+    /// What people can do from a message.
+    Links,
     /// Constants for templates.
     Constants,
     /// A condition.
@@ -117,6 +119,7 @@ impl Takes {
             Takes::Message => "a message's name",
             Takes::Severity => "`info`, `success`, `warning` or `critical`",
             Takes::IfFailed => "`skip` or `act`",
+            Takes::Links => "`none`, or a list of `acknowledge`, `close` and `mute SPAN`",
             Takes::Constants | Takes::Missing | Takes::Throttle | Takes::Digest => "a mapping",
             Takes::Condition => "a condition",
             Takes::CaseKey => "a path or name, or a list",
@@ -185,6 +188,7 @@ pub const RULE: MapDoc = MapDoc {
         key("throttle", Takes::Throttle, "Limits the messages per time, for actions without their own"),
         key("digest", Takes::Digest, "Collects events into one message, for actions without their own"),
         key("hours", Takes::Hours, "When messages may go, for actions without their own"),
+        key("links", Takes::Links, "The links in its messages; by default `acknowledge`, if a reminder is pending"),
         key("actions", Takes::Actions, "The messages to send"),
     ],
 };
@@ -213,6 +217,7 @@ pub const ACTION: MapDoc = MapDoc {
         key("throttle", Takes::Throttle, "Limits the messages per time; overrides the rule's"),
         key("digest", Takes::Digest, "Collects events into one message; overrides the rule's"),
         key("hours", Takes::Hours, "When messages may go; overrides the rule's and the destination's"),
+        key("links", Takes::Links, "The links in the message; overrides the rule's and the destination's"),
     ],
 };
 

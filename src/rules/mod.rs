@@ -10,7 +10,7 @@
 //! rule      = {name, events: GLOB|[GLOB] or missing: {events, when?, for: SPAN}, source?, when?: condition,
 //!              case?: key, closed_by?: closer|[closer], closes_after?: SPAN, on_close?: action|[action],
 //!              throttle?, digest?, hours?, actions: action|[action],
-//!              formerly?, description?, enabled?, shadow?}
+//!              formerly?, description?, enabled?, shadow?, links?}
 //! condition = on | [condition] | {on: test, any: conditions, all: conditions, not: condition}
 //! on        = PATH | WORD
 //! test      = value | [value] | {OPERATOR: operand, …, ignore_case?}
@@ -19,7 +19,8 @@
 //! action    = {to: DESTINATION|[DESTINATION], message: NAME or text: TEXT, severity?, with?, mention?, name?,
 //!              when?: condition, otherwise?, once?, after?: SPAN, repeat?: SPAN, at?: "SPAN before on",
 //!              throttle?: {per?: key, max?, every: SPAN, rest?}, digest?: {per?: key, every: SPAN or at: TIME, …},
-//!              hours?: always | WORD | {days?, from?, to?, except?, timezone?, outside?}}
+//!              hours?: always | WORD | {days?, from?, to?, except?, timezone?, outside?},
+//!              links?: none | LINK | [LINK]}
 //! ```
 //!
 //! The keys are listed with what they are for in [`keys`], the operators in [`operator::TABLE`].
@@ -39,7 +40,7 @@ pub(crate) use self::judge::number_key;
 pub use self::parse::parse;
 use self::value::Literal;
 pub use self::version::Version;
-use crate::delivery::{Say, Severity};
+use crate::delivery::{LinkOp, Say, Severity};
 use crate::event::Mute;
 use crate::path::Path;
 use crate::problem::Location;
@@ -143,6 +144,8 @@ pub struct Rule {
     pub actions: Vec<Action>,
     /// What it asks for when a case closes.
     pub on_close: Vec<Action>,
+    /// What people can do from its messages, where destinations show that; `None`: acknowledge, while a reminder is to come.
+    pub links: Option<Vec<LinkOp>>,
 }
 
 /// What becomes of an event that a rule's `when` can't read: `if_failed`.
@@ -189,6 +192,8 @@ pub struct Action {
     pub digest: Option<Digest>,
     /// The action's own, else the rule's; `None`: the destination's decide.
     pub hours: Option<HoursChoice>,
+    /// What people can do from the message, wherever it goes; `None`: the rule's.
+    pub links: Option<Vec<LinkOp>>,
 }
 
 /// `at: 3d before $.data.metadata.release_date`.

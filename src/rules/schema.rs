@@ -110,6 +110,7 @@ fn takes(takes: Takes) -> Value {
         }
         Takes::Severity => words(Severity::ALL.map(Severity::name)),
         Takes::IfFailed => words(["skip", "act"]),
+        Takes::Links => links(),
         Takes::Constants => json!({"type": "object"}),
         Takes::Condition => reference("condition"),
         Takes::CaseKey => one_or_more(reference("key_part")),
@@ -135,6 +136,16 @@ fn takes(takes: Takes) -> Value {
         Takes::Zone => with(text(), json!({"examples": ["Europe/Berlin", "America/New_York", "UTC"]})),
         Takes::Moment => pattern(crate::yaml::schema::MOMENT),
     }
+}
+
+/// `none`, or each kind of link at most once.
+fn links() -> Value {
+    let link = with(
+        pattern(r"^(acknowledge|close|mute\s*([0-9]+(ms|s|m|h|d|w))+)$"),
+        json!({"examples": ["acknowledge", "close", "mute 1h"]}),
+    );
+    let list = json!({"type": "array", "items": link.clone(), "uniqueItems": true, "maxItems": 3});
+    json!({"anyOf": [words(["none"]), link, list]})
 }
 
 fn nullable(values: Value) -> Value {
@@ -374,12 +385,12 @@ fn action(place: SchemaPosition) -> Value {
     let (doc, forbidden): (&str, &[&str]) = match place {
         SchemaPosition::Anywhere => ("Whom to tell what, and when.", &[]),
         SchemaPosition::NoCase => {
-            ("Whom to tell what. Without a `case` nothing is said later.", &["once", "after", "repeat", "at"])
+            ("Whom to tell what. Without a `case` nothing is said later.", &["once", "after", "repeat", "at", "links"])
         }
         SchemaPosition::Missing => ("Whom to tell what when nothing came.", &["when", "otherwise", "at"]),
         SchemaPosition::Closing => (
             "Whom to tell what at a close; it goes at once.",
-            &["once", "after", "repeat", "at", "throttle", "digest", "hours"],
+            &["once", "after", "repeat", "at", "throttle", "digest", "hours", "links"],
         ),
     };
     // `false` says the same as nothing.

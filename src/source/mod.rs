@@ -18,6 +18,7 @@ use crate::source::scheme::Scheme;
 
 pub mod normalise;
 pub mod own;
+mod pagerduty;
 pub mod parse;
 pub mod presets;
 pub mod samples;

@@ -36,6 +36,8 @@ pub enum FieldLocation {
     Header(Arc<str>),
     /// In the header that the scheme signs as id.
     Signed,
+    /// In the second of these keys, within the first of the body.
+    Within(&'static str, &'static str),
     /// In this header, and more precisely in this key of the body: `release` and `published` make `release.published`.
     Refined(&'static str, &'static str),
 }
@@ -78,7 +80,7 @@ fn wanted(source: &Source) -> Option<Vec<&'static str>> {
     for location in [&source.kind, &source.id, &source.time] {
         match location {
             FieldLocation::Keys(more) => keys.extend(*more),
-            FieldLocation::Refined(_, key) => keys.push(key),
+            FieldLocation::Refined(_, key) | FieldLocation::Within(key, _) => keys.push(key),
             FieldLocation::Header(_) | FieldLocation::Signed => {}
             FieldLocation::Path(_) => return None,
         }
@@ -118,7 +120,7 @@ impl Finder<'_> {
                 }
             }
             FieldLocation::Header(header) => self.header(header)?.to_owned(),
-            FieldLocation::Keys(_) | FieldLocation::Path(_) | FieldLocation::Signed => {
+            FieldLocation::Keys(_) | FieldLocation::Within(..) | FieldLocation::Path(_) | FieldLocation::Signed => {
                 self.values(location).into_iter().filter_map(Value::as_str).find(|kind| !kind.is_empty())?.to_owned()
             }
         };
@@ -159,6 +161,9 @@ fn in_body<'b>(body: &'b Value, location: &FieldLocation) -> Vec<&'b Value> {
         FieldLocation::Path(path) => {
             let mut steps = STEPS;
             path.select(body, &mut steps).unwrap_or_default()
+        }
+        FieldLocation::Within(outer, inner) => {
+            body.get(*outer).and_then(|outer| outer.get(*inner)).into_iter().collect()
         }
         FieldLocation::Header(_) | FieldLocation::Signed | FieldLocation::Refined(..) => Vec::new(),
     }

@@ -21,7 +21,10 @@ use crate::yaml::{Fields, Node, span_of_time};
 
 /// The keys of a source, with a description each, for docs and schema.
 pub const KEYS: &[(&str, &str)] = &[
-    ("preset", "the sender: `jewelmusic`, `standard-webhooks`, `github`, `stripe`, or `hmac` for any other"),
+    (
+        "preset",
+        "the sender: `jewelmusic`, `standard-webhooks`, `github`, `stripe`, `pagerduty`, or `hmac` for any other",
+    ),
     ("path", "the path that receives its requests; by default `/webhooks/` and the source's name"),
     ("secrets", "one secret or several; any of them verifies, empty ones are ignored"),
     ("tolerance", "the maximum age of a signed time, 3h by default; 5m ahead are always allowed"),
@@ -41,6 +44,8 @@ pub const HMAC_KEYS: &[(&str, &str)] = &[
     ("time", "the location of the time: a path, or a header"),
 ];
 
+/// What no path begins with: links lead there.
+const RESERVED: &str = "/act/";
 /// The shortest secret that isn't warned of, in bytes.
 const SECRET_MIN: usize = 16;
 /// The most secrets: each is tried on every request.
@@ -208,6 +213,14 @@ fn path(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Problems) {
             && segment != ".."
             && segment.chars().all(|c| c.is_ascii_alphanumeric() || "-._~".contains(c))
     };
+    if format!("{text}/").starts_with(RESERVED) {
+        problems.push(
+            Problem::error("wrong-path", format!("`{text}` begins with `/act`, where the links of messages lead"))
+                .at(&node.place)
+                .hint("write another path, such as `/webhooks/NAME`"),
+        );
+        return;
+    }
     match text.strip_prefix('/') {
         Some(rest) if rest.split('/').all(segment) => source.path = text,
         _ => problems.push(

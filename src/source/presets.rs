@@ -3,7 +3,9 @@
 //! A row says by which schemes the sender signs, where type, id and time stand in its requests, what its fields are
 //! called in rules and templates, and which event types it is known to send. Data only.
 
+use crate::event::{Event, Report};
 use crate::source::normalise::FieldLocation;
+use crate::source::pagerduty;
 use crate::source::scheme::{self, Scheme};
 
 /// A known sender.
@@ -26,6 +28,8 @@ pub struct Preset {
     pub names: &'static [(&'static str, &'static [&'static str])],
     /// The event types it is known to send; others are events like any other.
     pub types: &'static [&'static str],
+    /// What its events report of what Fanfare raised there, where it is such a service.
+    pub reports: Option<fn(&Event) -> Option<Report>>,
 }
 
 const TYPE: FieldLocation = FieldLocation::Keys(&["type", "event"]);
@@ -43,6 +47,7 @@ pub static PRESETS: &[Preset] = &[
         time: TIME,
         names: JEWELMUSIC_NAMES,
         types: JEWELMUSIC_TYPES,
+        reports: None,
     },
     Preset {
         name: "standard-webhooks",
@@ -53,6 +58,7 @@ pub static PRESETS: &[Preset] = &[
         time: FieldLocation::Keys(&["timestamp", "created"]),
         names: &[],
         types: &[],
+        reports: None,
     },
     Preset {
         name: "github",
@@ -64,6 +70,7 @@ pub static PRESETS: &[Preset] = &[
         time: FieldLocation::Keys(&[]),
         names: &[],
         types: &[],
+        reports: None,
     },
     Preset {
         name: "stripe",
@@ -74,6 +81,18 @@ pub static PRESETS: &[Preset] = &[
         time: FieldLocation::Keys(&["created"]),
         names: &[],
         types: &[],
+        reports: None,
+    },
+    Preset {
+        name: "pagerduty",
+        doc: "PagerDuty (webhooks v3): what a person acknowledges or resolves there is acknowledged or closed here",
+        schemes: &[&scheme::PAGERDUTY],
+        kind: FieldLocation::Within("event", "event_type"),
+        id: FieldLocation::Within("event", "id"),
+        time: FieldLocation::Within("event", "occurred_at"),
+        names: &[],
+        types: PAGERDUTY_TYPES,
+        reports: Some(pagerduty::report),
     },
     Preset {
         name: "hmac",
@@ -85,6 +104,7 @@ pub static PRESETS: &[Preset] = &[
         time: TIME,
         names: &[],
         types: &[],
+        reports: None,
     },
 ];
 
@@ -242,4 +262,20 @@ const JEWELMUSIC_TYPES: &[&str] = &[
     "user.quota.exceeded",
     "analytics.milestone",
     "webhook.test",
+];
+
+const PAGERDUTY_TYPES: &[&str] = &[
+    "incident.acknowledged",
+    "incident.annotated",
+    "incident.delegated",
+    "incident.escalated",
+    "incident.priority_updated",
+    "incident.reassigned",
+    "incident.reopened",
+    "incident.resolved",
+    "incident.responder.added",
+    "incident.responder.replied",
+    "incident.status_update_published",
+    "incident.triggered",
+    "incident.unacknowledged",
 ];

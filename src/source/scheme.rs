@@ -60,7 +60,7 @@ pub type Names = Cow<'static, [Cow<'static, str>]>;
 pub enum Form {
     /// A prefix and the code: `sha256=5f3a…`.
     Prefixed(Cow<'static, str>),
-    /// The time and codes: `t=1693526400,v1=5f3a…`. Other keys are left alone.
+    /// Codes, and the time where it is signed: `t=1693526400,v1=5f3a…`. Other keys are left alone.
     Pairs,
     /// Codes of version 1, separated by blanks: `v1,K5oZ… v1,iN3t…`. Other versions are left alone.
     Listed,
@@ -269,6 +269,21 @@ pub static STRIPE: Scheme = Scheme {
     beside: &[],
 };
 
+/// <https://developer.pagerduty.com/docs/verifying-webhook-signatures>
+pub static PAGERDUTY: Scheme = Scheme {
+    name: "pagerduty",
+    doc: "PagerDuty (webhooks v3): `X-PagerDuty-Signature: v1=<hex>,v1=<hex>`, HMAC-SHA256 of the body",
+    headers: Cow::Borrowed(&[name("x-pagerduty-signature")]),
+    form: Form::Pairs,
+    algorithm: Algorithm::Sha256,
+    encoding: Encoding::Hex,
+    signed: BODY,
+    key: Key::Text,
+    id: NONE,
+    time: NONE,
+    beside: &[],
+};
+
 /// Any other sender that sends an HMAC of the body; `preset: hmac` says where and how.
 pub static HMAC: Scheme = Scheme {
     name: "hmac",
@@ -285,7 +300,8 @@ pub static HMAC: Scheme = Scheme {
 };
 
 /// Every scheme there is. To add one: its row, its place here, and a preset that names it.
-pub static SCHEMES: &[&Scheme] = &[&JEWELMUSIC_BODY, &JEWELMUSIC_TIMED, &STANDARD_WEBHOOKS, &GITHUB, &STRIPE, &HMAC];
+pub static SCHEMES: &[&Scheme] =
+    &[&JEWELMUSIC_BODY, &JEWELMUSIC_TIMED, &STANDARD_WEBHOOKS, &GITHUB, &STRIPE, &PAGERDUTY, &HMAC];
 
 /// The scheme with this name.
 pub fn named(name: &str) -> Option<&'static Scheme> {
@@ -522,7 +538,8 @@ pub fn sign(scheme: &Scheme, secret: &Secret, outgoing: &Outgoing<'_>) -> Option
     let code = scheme.encoding.write(&scheme.algorithm.code(&scheme.key.bytes(secret)?, &parts));
     let signature = match &scheme.form {
         Form::Prefixed(prefix) => format!("{prefix}{code}"),
-        Form::Pairs => format!("t={seconds},v1={code}"),
+        Form::Pairs if scheme.signs(&Piece::Time) => format!("t={seconds},v1={code}"),
+        Form::Pairs => format!("v1={code}"),
         Form::Listed => format!("v1,{code}"),
     };
     let mut headers = Vec::new();

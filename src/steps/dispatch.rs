@@ -15,12 +15,13 @@ use sha2::{Digest, Sha256};
 use crate::channels::{Reply, Request, Verdict, account, mark};
 use crate::clock::plus;
 use crate::config::Destination;
-use crate::config::prepare::Job;
+use crate::config::prepare::{Job, Tokens};
 use crate::delivery::{Act, Attempt, Outcome, Receipt, State};
 use crate::event::{EventId, Seq};
 use crate::message::Rendered;
 use crate::pace::{Limits, Retry, Tried};
-use crate::steps::Live;
+use crate::secret::Secret;
+use crate::steps::{Live, links};
 use crate::store;
 use crate::store::life::SETTLED;
 use crate::store::{Claim, Claimed, Room, Settlement, signals};
@@ -93,7 +94,11 @@ pub async fn carry_out(live: &Live, claim: Claim) -> Result<(), store::Error> {
         None => Err(format!("there is no destination `{}` any more", planned.destination)),
     };
     let ended = match job {
-        Ok(job) => send(live, &Arc::new(job)).await?,
+        Ok(job) => {
+            let has_links = !claim.delivery.planned.assignment.links.is_empty();
+            let tokens = if has_links { links::tokens(live, began).await? } else { Tokens::None };
+            send(live, &Arc::new(job.with_tokens(tokens))).await?
+        }
         Err(reason) => Ended::impossible(reason),
     };
     settle(live, &claim, ended, began, about).await
@@ -109,7 +114,7 @@ async fn send(live: &Live, job: &Arc<Job>) -> Result<Ended, store::Error> {
         live.store.keep(&job.claim, with_settled(rendered, &job.settled())).await?;
     }
     let ended = match prepared.request {
-        Ok(request) => attempt(live, &job.destination, &request, prepared.remembers).await,
+        Ok(request) => attempt(live, &job.destination, &request, (prepared.remembers, &prepared.tokens)).await,
         Err(reason) => Ended::impossible(reason),
     };
     keep_settled(live, job, &prepared.rendered, &ended.verdict).await?;
@@ -182,7 +187,12 @@ async fn insist<'s>(
 }
 
 /// Sends, and asks the channel what the answer means. `remembers` is what it knows of its own of what was sent.
-async fn attempt(live: &Live, destination: &Destination, request: &Request, remembers: Option<Receipt>) -> Ended {
+async fn attempt(
+    live: &Live,
+    destination: &Destination,
+    request: &Request,
+    (remembers, tokens): (Option<Receipt>, &[Secret]),
+) -> Ended {
     let reply = match request {
         Request::Nothing => Reply::Nothing,
         request => {
@@ -190,12 +200,13 @@ async fn attempt(live: &Live, destination: &Destination, request: &Request, reme
             live.transport.send(&destination.name, request, deadline).await
         }
     };
-    let secrets = &destination.channel.facts().secrets;
-    let mut verdict = destination.channel.verdict(&reply.redacted(secrets).dated(live.clock.now()));
+    let mut secrets = destination.channel.facts().secrets.clone();
+    secrets.extend_from_slice(tokens);
+    let mut verdict = destination.channel.verdict(&reply.redacted(&secrets).dated(live.clock.now()));
     if matches!(verdict.outcome, Outcome::Delivered | Outcome::Partial) && verdict.receipt.is_none() {
         verdict.receipt = remembers;
     }
-    Ended { verdict, sent: account(request, secrets), retry: destination.retry }
+    Ended { verdict, sent: account(request, &secrets), retry: destination.retry }
 }
 
 /// Records the attempt and what follows from it.

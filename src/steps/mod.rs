@@ -26,9 +26,11 @@ use crate::store;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
 
+mod act;
 pub mod alive;
 pub mod dispatch;
 pub mod judged;
+pub mod links;
 pub mod plan;
 pub mod progress;
 pub mod receive;
@@ -75,6 +77,8 @@ pub struct Live {
     pub shadow: bool,
     /// Where messages are rendered.
     pub renderer: render::Renderer,
+    /// The keys of links.
+    pub links: links::Ring,
     /// Where chance comes from.
     pub seed: u64,
     /// What the listeners bear with.
@@ -130,6 +134,7 @@ impl Live {
             transport,
             shadow: false,
             renderer: render::Renderer::default(),
+            links: links::Ring::default(),
             seed,
             bounds: Bounds::default(),
             tasks: watch::Tasks::default(),

@@ -20,7 +20,7 @@ use crate::config::Snapshot;
 use crate::delivery::Severity;
 use crate::planner::{self, DestinationFacts, Destinations, Sweep};
 use crate::rules::RuleSet;
-use crate::steps::{Live, StepResult, judged};
+use crate::steps::{Live, StepResult, judged, links};
 use crate::store;
 use crate::store::PlannerLease;
 
@@ -50,6 +50,7 @@ pub async fn step(live: &Live, now: Timestamp) -> Result<StepResult, store::Erro
         return Ok(StepResult::Idle(Some(plus(now, ASK_AGAIN))));
     };
     let is_armed = arm(live, &lease, &snapshot, &rules, now).await?;
+    links::keep(live, &lease, &snapshot, now).await?;
     let mut size = Size::under(live, &lease).await?;
     let batch = Batch::load(live, &mut size, now).await?;
     if batch.is_empty() {
@@ -158,6 +159,8 @@ pub fn places(live: &Live, snapshot: &Snapshot) -> Destinations {
             hours: destination.hours.clone(),
             closes: destination.channel.facts().can.closes(),
             goes_alone: destination.channel.facts().can.resolves,
+            shows_links: destination.kind.shows_links && !destination.external,
+            reports: destination.kind.reports,
             fallback: destination.fallback.iter().map(|(name, _)| name.clone()).collect(),
             fallback_after: destination.fallback_after,
         };
@@ -165,5 +168,5 @@ pub fn places(live: &Live, snapshot: &Snapshot) -> Destinations {
     });
     let zone = snapshot.settings.zone();
     let critical = snapshot.templates.of_severity(Severity::Critical).map(str::to_owned).collect();
-    Destinations { named: named.collect(), critical, shadow: live.shadow, zone }
+    Destinations { named: named.collect(), critical, shadow: live.shadow, zone, links: links::linking(live, snapshot) }
 }

@@ -11,6 +11,7 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::routing::any;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
@@ -20,6 +21,7 @@ use crate::server::problem;
 use crate::source;
 use crate::source::{Refusal, Source};
 use crate::steps::Live;
+use crate::steps::act::{self, Actor};
 use crate::store::Appended;
 
 /// What stands for a source where a request has none.
@@ -34,8 +36,10 @@ const OPENED_AT_ONCE: usize = 2;
 /// The service behind the webhooks' listener.
 pub fn router(live: Arc<Live>) -> axum::Router {
     let budget = Budget::new(live.bounds.body_bytes);
+    let actor = Actor { live: live.clone(), budget: budget.clone() };
     let receiver = Receiver { live, budget, large: Semaphore::new(OPENED_AT_ONCE) };
-    axum::Router::new().fallback(webhook).with_state(Arc::new(receiver))
+    let links = axum::Router::new().route("/act/{*token}", any(act::answer)).with_state(Arc::new(actor));
+    axum::Router::new().fallback(webhook).with_state(Arc::new(receiver)).merge(links)
 }
 
 struct Receiver {
@@ -211,7 +215,7 @@ fn reject(live: &Live, source: &Source, rejection: Rejection) -> Response {
 }
 
 /// 503: the sender comes again, at a time of its own so that not all come at once.
-fn come_again(live: &Live) -> Response {
+pub(super) fn come_again(live: &Live) -> Response {
     let now_ms = live.clock.now().as_millisecond();
     let seconds = 30 + fastrand::Rng::with_seed(live.seed ^ now_ms.unsigned_abs()).u64(0..=60);
     let mut response = problem(StatusCode::SERVICE_UNAVAILABLE);

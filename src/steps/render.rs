@@ -127,6 +127,7 @@ async fn stand_in(job: &Arc<Job>, reason: String) -> Prepared {
         was_kept: true,
         request: Err::<Request, String>("making the default message failed within Fanfare".into()),
         remembers: None,
+        tokens: Vec::new(),
     })
 }
 

@@ -80,6 +80,7 @@ pub fn unsaid(event: Seq) -> Assignment {
         case: None,
         died: None,
         unread: None,
+        links: Vec::new(),
     }
 }
 

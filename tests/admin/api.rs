@@ -238,6 +238,7 @@ async fn destinations_are_shown_without_their_secrets() {
 /// A program on which everything that the API tells of is there: [`EVERYTHING`], and a rule with cases.
 async fn start_with_cases(peer: &HttpPeer) -> App {
     let config = CONFIG.replace("{first: 1s, max: 1s}", "{first: 1h, max: 1h}");
+    let config = format!("links: {{url: \"https://hooks.label.example\"}}{config}");
     let rules = format!("{EVERYTHING}  - {{name: cases, events: 'case.*', case: $.id, actions: {{to: ledger}}}}\n");
     App::start(Folder::new(&config, &peer.url("/ledger"), &rules)).await
 }

@@ -191,6 +191,7 @@ fn channel_of(snapshot: &Snapshot, label: &str) -> String {
         lane: None,
         receipt: None,
         settled: &[],
+        links: &[],
     };
     let Request::Http(request) = snapshot.destinations["imprints"].channel.compose(&sending).unwrap() else {
         panic!("Slack speaks HTTP")

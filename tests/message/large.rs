@@ -70,6 +70,7 @@ fn composed(what: &str, rendered: &Rendered, event: &Event) {
                 lane: None,
                 receipt: None,
                 settled: &[],
+                links: &[],
             };
             drop(channel.compose(&sending));
         });

@@ -152,7 +152,10 @@ impl Against {
                 until: ms(mute.until),
             }),
             Item::Command(Command::Unmute { id, .. }) => Entry::Unmute { id: id.clone() },
-            Item::Command(Command::Replay { .. } | Command::Audit(_)) | Item::Signal(_) => Entry::Other,
+            Item::Command(
+                Command::Replay { .. } | Command::Audit(_) | Command::ByLink { .. } | Command::RotateLinks { .. },
+            )
+            | Item::Signal(_) => Entry::Other,
         }
     }
 

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use fanfare::delivery::LinkOp;
 use fanfare::event::{Command, Entry, Event, Item, Seq};
 use fanfare::planner::ledger::DueTimer;
+use fanfare::planner::links::{Linking, Unguessable};
 use fanfare::planner::{
     Case, DestinationFacts, Destinations, Entered, Fired, Inputs, Key, Ledger, Orphan, Timer, arm, arm_keys, keys,
     orphans, plan,
@@ -51,10 +53,14 @@ fn places_of(text: &str) -> Destinations {
         hours: hours.and_then(|name| rules.hours.get(name)).cloned().map(fanfare::rules::HoursChoice::Within),
         closes,
         goes_alone: closes,
+        shows_links: true,
+        reports: closes,
         fallback: fallback.iter().map(|name| (*name).to_owned()).collect(),
         fallback_after: closes.then(|| SignedDuration::from_mins(5)),
     };
-    let mut places = Destinations::default();
+    let (seed, fresh) = (Unguessable([1; 32]), Unguessable([2; 32]));
+    let links = Some(Linking { seed, expires: SignedDuration::from_hours(48), fresh });
+    let mut places = Destinations { links, ..Destinations::default() };
     places.named.insert("chat".into(), facts(false, None, &["mail"]));
     places.named.insert("pager".into(), facts(true, None, &["chat", "mail"]));
     places.named.insert("mail".into(), facts(false, None, &[]));
@@ -72,12 +78,14 @@ enum Step {
     Die(&'static str),
     Stick(&'static str),
     Unstick(&'static str),
+    Link(u8, LinkOp),
     Wait(i64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let kinds = prop::sample::select(vec!["opened", "closed", "both", "plain", "odd"]);
     let places = || prop::sample::select(vec!["chat", "pager", "mail", "night"]);
+    let does = prop::sample::select(vec![LinkOp::Acknowledge, LinkOp::Close, LinkOp::Mute(5400)]);
     prop_oneof![
         8 => (kinds, prop::option::weighted(0.9, 1..4u8), 0..6u8, 0..3i64)
             .prop_map(|(kind, id, n, ago)| Step::Send { kind, id, n, ago }),
@@ -88,6 +96,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => places().prop_map(Step::Die),
         1 => places().prop_map(Step::Stick),
         1 => places().prop_map(Step::Unstick),
+        1 => (1..4u8, does).prop_map(|(key, does)| Step::Link(key, does)),
         3 => (1..400i64).prop_map(Step::Wait),
     ]
 }
@@ -124,6 +133,14 @@ fn take(world: &mut World, step: &Step, number: usize) {
         Step::Unstick(to) => {
             world.drain();
             world.stuck.remove(*to);
+        }
+        Step::Link(key, does) => {
+            // Whoever follows a link has had its message.
+            world.drain();
+            let case = world.cases().into_iter().find(|case| case.rule == rule && case.key == key.to_string());
+            if let Some(case) = case {
+                command(world, Command::ByLink { of: case.opening(), does: *does, by });
+            }
         }
         Step::Wait(minutes) => world.wait(SignedDuration::from_mins(*minutes)),
     }

@@ -501,6 +501,8 @@ pub fn places(value: &Value, rules: &RuleSet) -> Destinations {
             }),
             closes: value.get("closes").and_then(Value::as_bool).unwrap_or_default(),
             goes_alone: value.get("alone").and_then(Value::as_bool).unwrap_or_default(),
+            shows_links: false,
+            reports: false,
             fallback: value.get("fallback").and_then(Value::as_array).into_iter().flatten().map(texts).collect(),
             fallback_after: value.get("fallback_after").and_then(Value::as_str).map(span),
         };

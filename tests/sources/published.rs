@@ -56,6 +56,25 @@ fn the_vector_of_stripe_s_libraries_verifies() {
     assert_eq!(event.created, at(1_533_204_620));
 }
 
+/// The vector of the tests of PagerDuty's own Go library; while a secret is rotated, another code stands beside it.
+#[test]
+fn the_vector_of_pagerduty_s_library_verifies() {
+    let pagerduty = source("pagerduty", "lDQHScfUeXUKaQRNF+8XIiDKZ7XX3itBAYzwU0TARw8lJqRnkKl2iB1anSb0Z+IK");
+    let body = include_bytes!("pagerduty.json");
+    let code = "v1=0c0b9495b893a39e70d1fea2fe11fbe0a825f88b9f67846f6cc07dd2bc5476cd";
+    let other = "v1=7020c8a7ec668a9b7012bc3dd82e483394b038f4230acc6785efbf2a7d8bcaf5";
+    for value in [code.to_owned(), format!("{other},{code}"), format!("{code}, {other}")] {
+        let headers = headers(&[("X-PagerDuty-Signature", value.as_str())]);
+        let event = open(&pagerduty, &Request { headers: &headers, body }, at(1_619_458_600)).unwrap();
+        assert_eq!((event.id.as_str(), &*event.kind), ("01BWDWL3NYY7LUFPZCC28QUCMK", "incident.priority_updated"));
+        assert_eq!(event.created.to_string(), "2021-04-26T17:36:27.458Z");
+    }
+    let forged = headers(&[("X-PagerDuty-Signature", other)]);
+    assert!(open(&pagerduty, &Request { headers: &forged, body }, at(1_619_458_600)).is_err());
+    let outgoing = Outgoing { id: "", kind: "incident.priority_updated", body, at: at(0) };
+    assert_eq!(pagerduty.sign(None, &outgoing).unwrap(), [("x-pagerduty-signature".to_owned(), code.to_owned())]);
+}
+
 /// The verifying functions of JewelMusic's JavaScript, Python and Java SDKs all accept this one.
 #[test]
 fn what_the_sdks_verify_verifies() {

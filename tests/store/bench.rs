@@ -224,6 +224,7 @@ pub fn delivery(id: &str) -> NewDelivery {
             case: None,
             died: None,
             unread: None,
+            links: Vec::new(),
         },
     }
 }

@@ -80,6 +80,7 @@ impl Given {
             lane: self.lane.as_deref(),
             receipt: self.receipt.as_ref(),
             settled: &[],
+            links: &[],
         }
     }
 }

@@ -73,6 +73,8 @@ url: https://slack.com/api
     ],
     can: Can { threads: true, edits: true, resolves: false },
     pages: false,
+    shows_links: true,
+    reports: false,
     spacing: Some(SignedDuration::from_secs(1)),
     limits: &[TEXT, blocks::BLOCKS, blocks::HEADER, blocks::BLOCK_TEXT, blocks::URL, blocks::ALT, blocks::SUM],
     native: Some(Format::Json(Some(mrkdwn::escape_value))),

@@ -121,7 +121,7 @@ fn audible<'s>(
         if work.facts(destination).is_none() {
             trace.fail(format!("destination `{destination}` is not configured"));
         } else if !tells_the_end(said.occasion, case, destination)
-            && let Some(note) = work.muted(message)
+            && let Some(note) = silenced(work, case, at).or_else(|| work.muted(message))
         {
             trace.action(Outcome::Muted, &action.id, Some(destination), note);
         } else if said.occasion == Occasion::Close
@@ -135,6 +135,12 @@ fn audible<'s>(
         }
     }
     audible
+}
+
+/// Why a person keeps the messages of an opening back at a moment, in words.
+pub(crate) fn silenced(work: &Planning<'_>, case: Option<&Case>, at: Timestamp) -> Option<String> {
+    let silence = case?.silenced(at)?;
+    Some(format!("muted until {} by {}: only this case", work.now.said(silence.until), silence.by))
 }
 
 /// Whether the action's throttle lets an announcement through; if so, how many it held back before. The rest goes nowhere, or

@@ -200,7 +200,7 @@ fn matched(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
 }
 
 /// Whether an `after` or `repeat` is still to come of a case.
-fn escalates(case: &Case, rule: &Rule) -> bool {
+pub(crate) fn escalates(case: &Case, rule: &Rule) -> bool {
     let mut reminders = rule.actions.iter().filter(|action| action.at.is_none());
     reminders.any(|action| case.timers.get(&action.id).is_some_and(|timer| timer.due.is_some()))
 }

@@ -11,6 +11,7 @@ use crate::planner::fallback::{Fallen, Told, key_of};
 use crate::planner::held::{Opens, Waiting, opens};
 use crate::planner::inputs::{Fired, Inputs, Judged, What};
 use crate::planner::ledger::Keys;
+use crate::planner::links::{LinkKeys, Linked};
 use crate::planner::missing::Awaited;
 use crate::planner::mute::Muting;
 use crate::planner::names::{action_named, names_for, names_of};
@@ -27,7 +28,16 @@ pub fn keys(inputs: &Inputs<'_>) -> Keys {
     wanted.keys.all.extend([Muting::KIND, Noticed::KIND, Fallen::KIND].map(str::to_owned));
     for entered in &inputs.entries {
         match &entered.what {
-            What::Event(judged) | What::Replay { event: Some(judged), .. } => wanted.event(judged),
+            What::Event(judged) => {
+                wanted.event(judged);
+                wanted.reported(judged);
+            }
+            What::Replay { event: Some(judged), .. } => wanted.event(judged),
+            What::Command(Command::ByLink { of, .. }) => {
+                wanted.case_of(&of.rule, &of.key);
+                wanted.one(Audited::slot(inputs.now));
+            }
+            What::Command(Command::RotateLinks { .. }) => wanted.one(LinkKeys::slot()),
             What::Command(Command::CloseCase { rule, key, .. } | Command::AckCase { rule, key, .. }) => {
                 wanted.case_of(rule, key);
             }
@@ -80,6 +90,13 @@ impl Wanted<'_, '_> {
         self.one(Case::slot(names, key));
         self.one(Closed::slot(names, key));
         self.one(Awaited::slot(names));
+    }
+
+    /// The case that a report means, and the audit list.
+    fn reported(&mut self, judged: &Judged<'_>) {
+        let Some((_, of)) = &judged.report else { return };
+        of.iter().for_each(|of| self.case_of(&of.rule, &of.key));
+        self.one(Audited::slot(self.inputs.now));
     }
 
     fn case_of(&mut self, rule: &str, key: &str) {
@@ -163,6 +180,7 @@ impl Wanted<'_, '_> {
             Meaning::Late { delivery, rule, key } => self.lost(delivery, rule, key.as_deref()),
             Meaning::Unmatched { kind } => self.one(Unmatched::slot(kind)),
             Meaning::Audited { at } => self.one(Audited::slot(*at)),
+            Meaning::Link { id } => self.one(Linked::slot(id)),
             // Of kinds that are loaded whole.
             Meaning::Signal { .. } | Meaning::Fallback { .. } | Meaning::Mute { .. } => {}
         }

@@ -9,6 +9,7 @@ use crate::event::{Seq, Signal};
 use crate::planner::case::Case;
 use crate::planner::fallback::{Fallen, Lost, Told, falls_back, key_of, lateness, looks_at, reason};
 use crate::planner::flow::Planning;
+use crate::planner::flow::announce::silenced;
 use crate::planner::mute::Audible;
 use crate::planner::names::names_for;
 use crate::planner::why::{Outcome, Trace};
@@ -113,7 +114,8 @@ fn fall_back_to(
         trace.action(Outcome::Cancelled, action, Some(destination), note);
         return false;
     }
-    if let Some(note) = work.muted(Audible { rule, destination, event: None, at: work.now.at }) {
+    let message = Audible { rule, destination, event: None, at: work.now.at };
+    if let Some(note) = silenced(work, case.as_deref(), work.now.at).or_else(|| work.muted(message)) {
         trace.action(Outcome::Muted, action, Some(destination), format!("fallback {note}"));
         return false;
     }

@@ -8,8 +8,11 @@ pub(crate) mod arm;
 pub(crate) mod close;
 pub(crate) mod command;
 pub(crate) mod event;
+pub(crate) mod links;
 pub(crate) mod load;
 pub(crate) mod lost;
+pub(crate) mod people;
+pub(crate) mod report;
 pub(crate) mod sweep;
 pub(crate) mod timer;
 
@@ -25,6 +28,7 @@ use crate::planner::closes::end_lanes;
 use crate::planner::effect::{Effect, Next, Now, noticed};
 use crate::planner::inputs::{DestinationFacts, Destinations};
 use crate::planner::ledger::{Ledger, Timer};
+use crate::planner::links::Raised;
 use crate::planner::mute::{Audible, Mutes, Muting};
 use crate::planner::names::{identity, names_for, names_of, present_name};
 use crate::planner::own::{Failing, Noticed, NoticedId};
@@ -46,6 +50,8 @@ pub(crate) struct Planning<'a> {
     pub plan: Plan,
     /// Timers set, or with `None` taken away.
     pub timers: BTreeMap<String, Option<Timer>>,
+    /// So many of the deliveries planned so far have been given their links.
+    pub offered: usize,
     mutes: Mutes<'a>,
 }
 
@@ -60,6 +66,7 @@ impl<'a> Planning<'a> {
             deliveries,
             plan: Plan::default(),
             timers: BTreeMap::new(),
+            offered: 0,
             mutes: Mutes::default(),
         };
         planning.gather_mutes();
@@ -77,6 +84,7 @@ impl<'a> Planning<'a> {
                 Effect::Deliver(delivery) => self.plan.deliveries.push(*delivery),
                 Effect::Cancel(cancel) => self.cancel(cancel),
                 Effect::EndLane(end) => self.plan.ended.push(end),
+                Effect::ForgetRaised(lane) => self.state.forget(&Raised::slot(&lane)),
                 Effect::SetTimer(id, timer) => _ = self.timers.insert(id, Some(timer)),
                 Effect::DropTimer(id) => _ = self.timers.insert(id, None),
                 Effect::OwnEvent(event) => self.plan.events.push(*event),
@@ -128,7 +136,9 @@ impl<'a> Planning<'a> {
                 && delivery.lane.as_ref() == Some(&cancel.lane)
                 && cancel.action.as_ref().is_none_or(|action| delivery.action == *action)
         };
+        let before = self.plan.deliveries.iter().take(self.offered).filter(|delivery| is_meant(delivery)).count();
         self.plan.deliveries.retain(|delivery| !is_meant(delivery));
+        self.offered = self.offered.saturating_sub(before);
         if !self.plan.cancel.contains(&cancel) {
             self.plan.cancel.push(cancel);
         }

@@ -9,12 +9,13 @@ use crate::planner::case::{Case, Ending};
 use crate::planner::closes::Closed;
 use crate::planner::digest::{Collected, DigestId};
 use crate::planner::fallback::Fallen;
-use crate::planner::flow::announce::{Announcement, Draft, Occasion, announce, deliver, join, quiet, send};
+use crate::planner::flow::announce::{Announcement, Draft, Occasion, announce, deliver, join, quiet, send, silenced};
 use crate::planner::flow::close::{say_ended, take_away};
 use crate::planner::flow::lost::late;
 use crate::planner::flow::{Planning, unread};
 use crate::planner::held::{Held, Opens, Rest, Waiting, opens, summarise};
 use crate::planner::inputs::{Carried, Fired};
+use crate::planner::links::Linked;
 use crate::planner::missing::Awaited;
 use crate::planner::mute::{Audible, Muting};
 use crate::planner::names::{action_named, names_for, present_name, rule_named};
@@ -90,6 +91,7 @@ fn come_due(work: &mut Planning<'_>, meaning: &Meaning, carried: Option<&Carried
         }
         Meaning::Unmatched { kind } => work.due(&Unmatched::slot(kind), |told, now| told.due(now.at)),
         Meaning::Audited { at } => work.due(&Audited::slot(*at), |_, _| (None, Vec::new())),
+        Meaning::Link { id } => work.due(&Linked::slot(id), |linked, now| linked.due(id, now.at)),
     }
 }
 
@@ -351,7 +353,8 @@ fn may_go(work: &mut Planning<'_>, mut held: Held, opened: Timestamp, trace: &mu
         return comes_to(Goes::Never, why.outcome(), format!("held, and then not sent: {}", why.said(belongs)));
     }
     let message = Audible { rule: &delivery.rule, destination: &to, event: None, at: work.now.at };
-    if let Some(note) = work.muted(message) {
+    let case = held.case.as_ref().and_then(|belongs| work.case(&names_for(work.rules, &rule.name.value), &belongs.key));
+    if let Some(note) = silenced(work, case.as_ref(), work.now.at).or_else(|| work.muted(message)) {
         return comes_to(Goes::Never, Outcome::Muted, note);
     }
     match opens(action, work.facts(&to), work.now.at) {

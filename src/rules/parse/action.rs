@@ -264,6 +264,7 @@ impl Reader<'_> {
         let repeat = self.positive_span(&mut fields, "repeat", REPEAT_MIN);
         let at = fields.text("at", self.problems).and_then(|(text, node)| self.at_date(&text, node));
         let own = self.defaults(&mut fields, belongs);
+        let links = self.links(&mut fields);
         fields.finish(self.problems);
         self.keys_fit(node, defaults.is_none(), belongs);
 
@@ -297,6 +298,7 @@ impl Reader<'_> {
             throttle: own.throttle.or_else(|| defaults?.throttle.clone()),
             digest: own.digest.or_else(|| defaults?.digest.clone()),
             hours: own.hours.or_else(|| defaults?.hours.clone()),
+            links,
         };
         self.rest_and_digest(&action);
         Some(Nameless { action, name, said })
@@ -397,11 +399,11 @@ impl Reader<'_> {
         };
         let has = |key: &str| entry_of(node, key).is_some();
         if on_close {
-            for key in ["once", "after", "repeat", "at", "throttle", "digest", "hours"] {
+            for key in ["once", "after", "repeat", "at", "throttle", "digest", "hours", "links"] {
                 wrong(key, format!("`{key}` has no place in `on_close`"), "what is said at a close goes at once");
             }
         } else if !belongs.case && !belongs.missing {
-            for key in ["once", "after", "repeat", "at"] {
+            for key in ["once", "after", "repeat", "at", "links"] {
                 wrong(key, format!("`{key}` needs a `case`"), "say what an event is about: `case: $.data.release_id`");
             }
         }

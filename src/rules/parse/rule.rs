@@ -48,6 +48,7 @@ impl Reader<'_> {
 
         let belongs = Belongs { case: entry_of(node, "case").is_some(), missing: entry_of(node, "missing").is_some() };
         let defaults = self.defaults(&mut fields, belongs);
+        let links = self.links(&mut fields);
         let meant = Meant { events: fields.is_misspelt("events"), actions: fields.is_misspelt("actions") };
         let actions = fields.take("actions").map(|(_, node)| node);
         let on_close = fields.node("on_close", self.problems);
@@ -76,6 +77,7 @@ impl Reader<'_> {
             missing,
             actions,
             on_close,
+            links,
         };
         self.fits_together(node, &rule, meant);
         Some(rule)
@@ -242,6 +244,9 @@ impl Reader<'_> {
                 let Some(place) = has(key) else { continue };
                 let hint = "say what an event is about: `case: $.data.release_id`";
                 wrong(&place, format!("`{key}` needs a `case` to close"), hint);
+            }
+            if let Some(place) = has("links") {
+                wrong(&place, "`links` needs a `case`".into(), "say what an event is about: `case: $.data.release_id`");
             }
         }
         if let (Some(place), Some(span)) = (has("closes_after"), rule.closes_after)

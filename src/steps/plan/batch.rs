@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::size::Size;
-use crate::event::{Command, Entry, Event, Item, Seq};
+use crate::event::{Command, Entry, Event, Item, Opening, Report, Seq};
 use crate::json::weight_read;
+use crate::planner::Keys;
 use crate::planner::ledger::DueTimer;
+use crate::planner::links::Raised;
 use crate::planner::why::Decision;
 use crate::steps::Live;
 use crate::store;
@@ -35,6 +37,8 @@ pub(super) struct Batch {
     pub carried: BTreeMap<Seq, Event>,
     /// What came so far of the events that are planned again, but not anew.
     pub before: BTreeMap<Seq, Vec<Decision>>,
+    /// What events report of what Fanfare raised in the service that sent them, with the opening that each means.
+    pub reports: BTreeMap<Seq, (Report, Option<Opening>)>,
     /// Timers that go without entries came due until then.
     until: Timestamp,
 }
@@ -66,7 +70,32 @@ impl Batch {
         let loaded = batch.carry(live, &wanted, &mut room).await?;
         batch.has_more_timers |= loaded < batch.timers.len();
         batch.timers.truncate(loaded);
+        batch.load_reports(live).await?;
         Ok(batch)
+    }
+
+    /// Reads what events report, and which openings they mean.
+    async fn load_reports(&mut self, live: &Live) -> Result<(), store::Error> {
+        let snapshot = live.snapshot.load_full();
+        let reports = |entry: &Entry| match &entry.item {
+            Item::Event(event) => {
+                let report = snapshot.sources.get(&*event.source)?.preset.reports?(event)?;
+                Some((entry.seq, report))
+            }
+            _ => None,
+        };
+        let reports: Vec<(Seq, Report)> = self.entries.iter().filter_map(reports).collect();
+        if reports.is_empty() {
+            return Ok(());
+        }
+        let one = reports.iter().map(|(_, report)| Raised::key(&report.raised)).collect();
+        let ledger = live.store.ledger(&Keys { one, ..Keys::default() }).await?;
+        for (seq, report) in reports {
+            let raised = ledger.docs.get(&Raised::key(&report.raised));
+            let raised = raised.and_then(|text| serde_json::from_str::<Raised>(text).ok());
+            self.reports.insert(seq, (report, raised.map(|raised| raised.of)));
+        }
+        Ok(())
     }
 
     /// Whether there is nothing to plan.

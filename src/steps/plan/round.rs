@@ -194,7 +194,8 @@ impl Round<'_> {
             _ => None,
         };
         let before = replayed.and_then(|(seq, _)| self.batch.before.get(seq)).cloned().unwrap_or_default();
-        Entered::new(self.rules, entry, replayed.map(|(seq, event)| (*seq, event))).knowing(before)
+        let entered = Entered::new(self.rules, entry, replayed.map(|(seq, event)| (*seq, event))).knowing(before);
+        entered.reporting(self.batch.reports.get(&entry.seq).cloned())
     }
 
     async fn decide(&self, inputs: Inputs<'_>) -> Result<Option<(usize, usize)>, store::Error> {

@@ -1,0 +1,7 @@
+//! Links of messages, and what PagerDuty tells: people act on a case from where they are.
+
+mod desk;
+mod follow;
+mod guesses;
+mod offers;
+mod pagerduty;
