@@ -239,6 +239,22 @@ fn every_event_of_the_page_is_told_to_someone() {
 }
 
 #[test]
+fn every_event_of_fanfares_own_is_told_to_someone_and_the_rules_page_says_to_whom() {
+    let (rules, page) = (rules(), std::fs::read_to_string("docs/RULES.md").unwrap());
+    for name in fanfare::source::own::names() {
+        let accepts = |globs: &fanfare::rules::Globs| globs.accept(name, true);
+        let starter = rules.rules.iter().any(|rule| rule.globs().any(accepts));
+        assert!(starter, "no rule of the starter hears of {name}");
+        let rows = page.lines().filter(|line| line.starts_with("| `fanfare.") && line.contains(&format!("`{name}`")));
+        let told: Vec<_> = rows.filter(|row| row.trim_matches('|').split('|').count() == 3).collect();
+        assert_eq!(told.len(), 1, "the rules' page says of {name} whom it is for");
+        let example = page.lines().any(|line| line.trim_start().starts_with("events: ") && line.contains(name));
+        let closes = page.lines().any(|line| line.trim_start() == format!("closed_by: {name}"));
+        assert!(example || closes, "the rules' page has an example for {name}");
+    }
+}
+
+#[test]
 fn the_shipped_rules_tell_the_six_destinations_and_no_other() {
     let rules = rules();
     let told: BTreeSet<&str> = rules.destinations().map(|to| to.value.as_str()).collect();
@@ -279,8 +295,8 @@ fn every_rule_has_a_test_and_every_test_speaks_of_what_there_is() {
             }
         }
     }
-    // No step can bring a mute to its end, or keep Fanfare from being there.
-    tested.extend(["own-mutes", "own-absence"].map(str::to_owned));
+    // No step can bring a mute to its end, keep Fanfare from being there, or make a part of it fail.
+    tested.extend(["own-mutes", "own-absence", "own-task-failed"].map(str::to_owned));
     let untested: Vec<_> =
         rules.rules.iter().filter(|rule| !tested.contains(&rule.name.value)).map(|rule| &rule.name.value).collect();
     assert!(untested.is_empty(), "no test of {untested:?}");

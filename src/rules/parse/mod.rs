@@ -24,6 +24,9 @@ mod slips;
 pub(super) mod shared;
 pub mod times;
 
+/// Of an `if_failed` that is about nothing.
+const IF_FAILED_ALONE: &str = "`if_failed` without a `when` that could fail";
+
 /// What is read of a file for the second pass.
 struct Later<'n> {
     rules: Vec<&'n Node>,
