@@ -91,29 +91,9 @@ fn events() -> Vec<(String, Event)> {
     ] {
         events.push((name.to_owned(), event(body.as_bytes())));
     }
-    for (kind, data) in [
-        ("fanfare.delivery.dead", json!({"destination": "fans", "rule": "release-live", "count": 1})),
-        ("fanfare.destination.failing", json!({"destination": "fans", "count": 1})),
-        ("fanfare.destination.recovered", json!({"destination": "fans", "count": 1})),
-        ("fanfare.rule.failed", json!({"rule": "release-live", "count": 1})),
-        ("fanfare.reload.failed", json!({"count": 1})),
-        (
-            "fanfare.absence",
-            json!({
-                "from": "2026-01-05T02:00:00Z", "until": "2026-01-05T07:12:00Z", "length": "5h 12m",
-                "advice": "have it send again what failed", "count": 1,
-            }),
-        ),
-        (
-            "fanfare.task.failed",
-            json!({"task": "plan", "reason": "it panicked: no message", "then": "started anew", "count": 1}),
-        ),
-        ("fanfare.mute.ended", json!({"mute": "m1", "reason": "tour", "by": "noor", "muted": 7, "count": 1})),
-        ("fanfare.event.unmatched", json!({"type": "vinyl.pressed", "source": "jewelmusic", "count": 1})),
-        ("fanfare.missing", json!({"rule": "royalty-missing", "for": "35d"})),
-    ] {
-        events.push((kind.to_owned(), Event::own(kind, kind, now(), data)));
-    }
+    events.extend(fanfare::source::own::events(now()).into_iter().map(|(kind, event)| (kind.to_owned(), event)));
+    let missing = Event::own(MISSING, MISSING, now(), json!({"rule": "royalty-missing", "for": "35d"}));
+    events.push((MISSING.to_owned(), missing));
     events
 }
 
@@ -295,8 +275,8 @@ fn every_rule_has_a_test_and_every_test_speaks_of_what_there_is() {
             }
         }
     }
-    // No step can bring a mute to its end, keep Fanfare from being there, or make a part of it fail.
-    tested.extend(["own-mutes", "own-absence", "own-task-failed"].map(str::to_owned));
+    // No step can bring a mute to its end, keep Fanfare from being there, make a part of it fail, or break files.
+    tested.extend(["own-mutes", "own-absence", "own-task-failed", "own-reload-failed"].map(str::to_owned));
     let untested: Vec<_> =
         rules.rules.iter().filter(|rule| !tested.contains(&rule.name.value)).map(|rule| &rule.name.value).collect();
     assert!(untested.is_empty(), "no test of {untested:?}");
