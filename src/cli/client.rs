@@ -54,7 +54,7 @@ impl Server {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => {
                 let settings = load::settings_only(config, &RealEnvironment)
-                    .with_context(|| format!("no `--admin` was given, and `{}` does not say", config.display()))?;
+                    .with_context(|| format!("which server? `{}` does not say: give `--config` or `--admin`", config.display()))?;
                 token = token.or(settings.admin_token);
                 format!("http://{}", from_here(settings.admin))
             }

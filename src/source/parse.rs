@@ -17,7 +17,7 @@ use crate::source::Source;
 use crate::source::normalise::FieldLocation;
 use crate::source::presets::{self, PRESETS, Preset};
 use crate::source::scheme::{Algorithm, Encoding, Form, Names, Piece, Scheme};
-use crate::yaml::{Fields, Node, span_of_time};
+use crate::yaml::{Fields, Node, span_hint, span_of_time};
 
 /// The keys of a source, with a description each, for docs and schema.
 pub const KEYS: &[(&str, &str)] = &[
@@ -224,7 +224,7 @@ fn tolerance(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Proble
         None => problems.push(
             Problem::error("wrong-span", format!("`{text}` is no time span"))
                 .at(&node.place)
-                .hint("write a number and a unit: `5m`, `3h`"),
+                .hint(span_hint(&text)),
         ),
         Some(span) if span.is_zero() || span > TOLERANCE_MAX => problems.push(
             Problem::error("wrong-tolerance", format!("a tolerance of `{text}` is out of bounds"))

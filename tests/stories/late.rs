@@ -47,7 +47,7 @@ const FRAUD: &str = r#"{"id":"evt_1","type":"fraud.action_required","created":17
 
 /// A store of each kind, empty.
 fn stores() -> [String; 3] {
-    ["memory:".to_owned(), "sqlite:data/fanfare.db".to_owned(), postgres::fresh()]
+    ["\"memory:\"".to_owned(), "sqlite:data/fanfare.db".to_owned(), postgres::fresh()]
 }
 
 fn folder(pager: &str, mail: &SmtpPeer) -> Folder {
@@ -135,7 +135,7 @@ const WAYS: [(&str, fn() -> Answer); 3] = [
 
 #[tokio::test]
 async fn without_a_word_in_the_configuration_a_page_falls_back_five_minutes_after_it_was_due_and_once() {
-    for (store, (way, answer)) in ["memory:", "sqlite:data/fanfare.db"].into_iter().cycle().zip(WAYS) {
+    for (store, (way, answer)) in ["\"memory:\"", "sqlite:data/fanfare.db"].into_iter().cycle().zip(WAYS) {
         let (mail, peer) = (SmtpPeer::start(Setup::default()).await, HttpPeer::start().await);
         peer.always(answer());
         let folder = folder_on(store, &peer.url("/"), &mail);

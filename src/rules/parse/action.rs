@@ -13,7 +13,7 @@ use super::super::{Action, At, AtDate, Digest, DigestTime, HoursChoice, Throttle
 use super::{IF_FAILED_ALONE, Reader, entry_of, not_cut, not_cut_within, slips, times};
 use crate::delivery::{Say, Severity};
 use crate::problem::{Location, Problem};
-use crate::yaml::{Fields, Kind, Node, span_of_time};
+use crate::yaml::{Fields, Kind, Node, span_hint, span_of_time};
 
 /// The shortest `repeat`: people are no faster.
 const REPEAT_MIN: SignedDuration = SignedDuration::from_mins(1);
@@ -196,8 +196,7 @@ impl Reader<'_> {
                 Problem::error("wrong-span", format!("`{key}: {text}` is too short"))
                     .hint(format!("at least `{least}`"))
             }
-            None => Problem::error("wrong-span", format!("`{text}` is no time span"))
-                .hint("write a number and a unit: `30s`, `10m`, `2h`, `7d`"),
+            None => Problem::error("wrong-span", format!("`{text}` is no time span")).hint(span_hint(&text)),
         };
         self.problems.push(problem.at(&node.place));
         None
