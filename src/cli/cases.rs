@@ -161,7 +161,8 @@ fn due(case: &Value) -> (bool, String, String) {
 
 /// The case with this id, or all that have this key: one as it is, several as a list.
 async fn shown(client: &Client, said: &str) -> anyhow::Result<Value> {
-    let same = client.list(&["api", "v1", "cases"], vec![("key", said.to_owned())], SORTED_MAX, ("after", "id")).await?;
+    let same =
+        client.list(&["api", "v1", "cases"], vec![("key", said.to_owned())], SORTED_MAX, ("after", "id")).await?;
     let ids: Vec<&str> = same.as_array().into_iter().flatten().filter_map(|case| case["id"].as_str()).collect();
     if ids.len() < 2 {
         return client.get(&["api", "v1", "cases", said], &[]).await;

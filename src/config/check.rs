@@ -143,7 +143,9 @@ fn places(action: &Action, known: &Known<'_>, problems: &mut Problems) {
         let message = format!("none of this action's destinations knows whom `{}` is", name.value);
         let problem = Problem::error("no-mention", message).at(&name.place);
         problems.push(match known.is_empty() {
-            true => problem.hint(format!("say at the destination in `fanfare.yaml` who that is: `mentions: {{{bare}: …}}`")),
+            true => {
+                problem.hint(format!("say at the destination in `fanfare.yaml` who that is: `mentions: {{{bare}: …}}`"))
+            }
             false => problem.suggest(bare, known.iter().copied()),
         });
     }

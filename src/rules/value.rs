@@ -226,11 +226,14 @@ pub fn coming_time(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timest
     let today = zone.to_datetime(now).date();
     let is_meant = |date: Date| {
         let name = date.strftime("%A").to_string().to_lowercase();
-        day.is_empty() || (day.len() >= 3 && name.starts_with(&day)) || (day == "tomorrow" && Some(date) == today.tomorrow().ok())
+        day.is_empty()
+            || (day.len() >= 3 && name.starts_with(&day))
+            || (day == "tomorrow" && Some(date) == today.tomorrow().ok())
     };
     // Eight days: the same day of next week, where today's time is past.
     let dates = (0..=7).filter_map(|days| today.checked_add(Span::new().days(days)).ok());
-    let moments = dates.filter(|date| is_meant(*date)).filter_map(|date| zone.to_timestamp(date.to_datetime(time)).ok());
+    let moments =
+        dates.filter(|date| is_meant(*date)).filter_map(|date| zone.to_timestamp(date.to_datetime(time)).ok());
     moments.into_iter().find(|at| *at > now)
 }
 

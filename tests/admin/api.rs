@@ -347,7 +347,8 @@ fn references(value: &Value, document: &Value) {
 #[tokio::test]
 async fn a_mail_that_was_sent_is_shown_line_by_line_with_no_stray_character() {
     let mail = SmtpPeer::start(Setup::default()).await;
-    let more = format!("  office: {{type: email, smtp: \"{}\", from: f@label.example, to: o@label.example}}\n", mail.url());
+    let more =
+        format!("  office: {{type: email, smtp: \"{}\", from: f@label.example, to: o@label.example}}\n", mail.url());
     let rules = "rules:\n  - {name: r, events: x, actions: {to: office, text: \"Ólöf Brim\\n\\nis **live**\"}}\n";
     let desk = Desk::start_with(rules, &more).await;
     desk.send("evt_1", "x", json!({})).await;

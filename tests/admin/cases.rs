@@ -408,7 +408,8 @@ async fn a_key_that_several_cases_have_shows_them_all() {
     let desk = Desk::start(MANY).await;
     desk.send("evt_1", "live", json!({"id": "A"})).await;
     let shown = desk.run(&["cases", "show", "A"]).await.good();
-    for part in ["kept/A  nobody acknowledged it, and it waits for nobody", "urgent/A  waits for a person, and nobody"] {
+    for part in ["kept/A  nobody acknowledged it, and it waits for nobody", "urgent/A  waits for a person, and nobody"]
+    {
         assert!(shown.contains(part), "{shown}");
     }
     let shown = desk.run(&["cases", "show", "A", "--format", "json"]).await.json();

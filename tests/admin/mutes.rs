@@ -172,7 +172,11 @@ async fn a_mute_ends_at_the_next_time_that_somebody_means_by_a_day_and_an_hour()
     for said in ["friday", "25:00", "noon", "fr 09:00", "someday 09:00", "18"] {
         let refused = desk.run(&["mute", "add", "--rule", "live", "--reason", "moving", "--until", said]).await;
         assert_eq!(refused.code, 1, "{said}");
-        assert!(refused.err.contains("is no time") && refused.err.contains("2026-12-24 18:00"), "{said}: {}", refused.err);
+        assert!(
+            refused.err.contains("is no time") && refused.err.contains("2026-12-24 18:00"),
+            "{said}: {}",
+            refused.err
+        );
     }
     desk.run(&["mute", "list"]).await.good_with("2026-01-09 09:00:00 CET");
     desk.app.end().await;

@@ -145,7 +145,9 @@ async fn what_happens_later_is_told_at_its_event_too() {
                     held matched held, and now goes to `ledger`";
     assert_eq!(shown(&desk, "h1").await, expected);
     assert!(
-        shown(&desk, "d1").await.starts_with("collects digest in the digest of 12:00 UTC for `ledger`\ncollects matched ")
+        shown(&desk, "d1")
+            .await
+            .starts_with("collects digest in the digest of 12:00 UTC for `ledger`\ncollects matched ")
     );
     desk.send("x1", "dies", json!({})).await;
     whys("x1", 2).await;

@@ -216,9 +216,10 @@ fn what_people_write_who_know_other_programs_gets_the_right_spelling() {
         let report = loaded(folder.path()).report();
         assert!(report.contains(said), "{line}: {report}");
     }
-    for (secret, said) in
-        [("$SLACK_WEBHOOK", "write `${env:SLACK_WEBHOOK}`"), ("${SLACK_WEBHOOK}", "a variable is written `${env:NAME}`")]
-    {
+    for (secret, said) in [
+        ("$SLACK_WEBHOOK", "write `${env:SLACK_WEBHOOK}`"),
+        ("${SLACK_WEBHOOK}", "a variable is written `${env:NAME}`"),
+    ] {
         let config = format!("destinations:\n  a: {{type: slack, webhook_url: \"{secret}\"}}\n");
         let folder = folder(&[("fanfare.yaml", &config)]);
         let report = loaded(folder.path()).report();

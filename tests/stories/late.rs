@@ -151,7 +151,12 @@ async fn without_a_word_in_the_configuration_a_page_falls_back_five_minutes_afte
         };
         passes(SignedDuration::from_secs(299));
         // What is planned in answer to a question shows that the round before it is over.
-        assert_eq!(app.send(&FRAUD.replace("evt_1", "evt_2").replace("C7", "C8").replace("action_required", "none")).await.status, 200);
+        assert_eq!(
+            app.send(&FRAUD.replace("evt_1", "evt_2").replace("C7", "C8").replace("action_required", "none"))
+                .await
+                .status,
+            200
+        );
         eventually("planned", async || {
             let status = app.json("/api/v1/status").await;
             (status["inbox"]["head"] == status["inbox"]["planned"]).then_some(())

@@ -11,7 +11,8 @@ fn a_test_says_times_as_the_clock_on_the_wall_shows_them_and_so_does_what_failed
         std::fs::write(path, text).unwrap();
     };
     let run = || {
-        let output = Command::new(env!("CARGO_BIN_EXE_fanfare")).arg("test").current_dir(folder.path()).output().unwrap();
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_fanfare")).arg("test").current_dir(folder.path()).output().unwrap();
         let said = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         (output.status.code(), said(&output.stdout) + &said(&output.stderr))
     };
@@ -40,7 +41,10 @@ fn a_test_says_times_as_the_clock_on_the_wall_shows_them_and_so_does_what_failed
     assert!(said.contains("expected, and not sent (Mon 2026-07-06 08:59:59 EDT)"), "{said}");
     write("rules/r.test.yaml", &test("2026-07-06 03:00"));
     let (_, said) = run();
-    assert!(said.contains("the clock doesn't go back") && said.contains("it shows 2026-07-06 08:59:59 EDT here"), "{said}");
+    assert!(
+        said.contains("the clock doesn't go back") && said.contains("it shows 2026-07-06 08:59:59 EDT here"),
+        "{said}"
+    );
     write("rules/r.test.yaml", &test("nine o'clock"));
     let (_, said) = run();
     assert!(said.contains("`nine o'clock` is no time") && said.contains("`2026-03-27 18:59`"), "{said}");

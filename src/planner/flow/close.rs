@@ -3,8 +3,8 @@
 use crate::event::{Event, Seq};
 use crate::planner::case::{Case, Ending};
 use crate::planner::closes::{Update, call_off, update};
-use crate::planner::flow::{Planning, unread};
 use crate::planner::flow::announce::{Announcement, Occasion, announce};
+use crate::planner::flow::{Planning, unread};
 use crate::planner::inputs::{Carried, Judged};
 use crate::planner::missing::Awaited;
 use crate::planner::names::{names_of, rule_named};

@@ -465,9 +465,10 @@ impl Reader<'_> {
         };
         if at < self.now && !first {
             self.problems.push(
-                Problem::error("wrong-time", "the clock doesn't go back")
-                    .at(&node.place)
-                    .hint(format!("it shows {} here", self.now.to_zoned_datetime(zone).strftime("%Y-%m-%d %H:%M:%S %Z"))),
+                Problem::error("wrong-time", "the clock doesn't go back").at(&node.place).hint(format!(
+                    "it shows {} here",
+                    self.now.to_zoned_datetime(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+                )),
             );
             return None;
         }
