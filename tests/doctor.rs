@@ -60,7 +60,8 @@ async fn beside_a_healthy_server_the_doctor_finds_nothing_wrong() {
     let peer = HttpPeer::start().await;
     let mail = SmtpPeer::start(Setup::default()).await;
     let more = format!(
-        "  letters: {{type: email, smtp: \"{}\", from: a@label.example, to: b@label.example}}\nheartbeat: {{url: \"{}\"}}\n",
+        "  letters: {{type: email, smtp: \"{}\", from: a@label.example, to: b@label.example}}\nheartbeat: {{url: \"{}\"}}\n\
+         timezone: Africa/Nairobi\n",
         mail.url(),
         peer.url("/alive/token-4711"),
     );
@@ -84,6 +85,8 @@ async fn beside_a_healthy_server_the_doctor_finds_nothing_wrong() {
         assert_eq!(found(&findings, look)["state"], "good", "{look}");
     }
     assert!(found(&findings, "store")["says"].as_str().unwrap().contains("SQLite 3."));
+    let rules = found(&findings, "rules")["says"].as_str().unwrap();
+    assert!(rules.ends_with(" EAT"), "times are local, with their zone: {rules}");
     assert!(found(&findings, "destination letters")["says"].as_str().unwrap().contains("answers"));
     assert!(!format!("{findings:?}").contains("token-4711"), "the heartbeat's URL is a secret");
     // Nobody was sent anything.

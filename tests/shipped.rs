@@ -91,29 +91,9 @@ fn events() -> Vec<(String, Event)> {
     ] {
         events.push((name.to_owned(), event(body.as_bytes())));
     }
-    for (kind, data) in [
-        ("fanfare.delivery.dead", json!({"destination": "fans", "rule": "release-live", "count": 1})),
-        ("fanfare.destination.failing", json!({"destination": "fans", "count": 1})),
-        ("fanfare.destination.recovered", json!({"destination": "fans", "count": 1})),
-        ("fanfare.rule.failed", json!({"rule": "release-live", "count": 1})),
-        ("fanfare.reload.failed", json!({"count": 1})),
-        (
-            "fanfare.absence",
-            json!({
-                "from": "2026-01-05T02:00:00Z", "until": "2026-01-05T07:12:00Z", "length": "5h 12m",
-                "advice": "have it send again what failed", "count": 1,
-            }),
-        ),
-        (
-            "fanfare.task.failed",
-            json!({"task": "plan", "reason": "it panicked: no message", "then": "started anew", "count": 1}),
-        ),
-        ("fanfare.mute.ended", json!({"mute": "m1", "reason": "tour", "by": "noor", "muted": 7, "count": 1})),
-        ("fanfare.event.unmatched", json!({"type": "vinyl.pressed", "source": "jewelmusic", "count": 1})),
-        ("fanfare.missing", json!({"rule": "royalty-missing", "for": "35d"})),
-    ] {
-        events.push((kind.to_owned(), Event::own(kind, kind, now(), data)));
-    }
+    events.extend(fanfare::source::own::events(now()).into_iter().map(|(kind, event)| (kind.to_owned(), event)));
+    let missing = Event::own(MISSING, MISSING, now(), json!({"rule": "royalty-missing", "for": "35d"}));
+    events.push((MISSING.to_owned(), missing));
     events
 }
 
@@ -244,6 +224,22 @@ fn every_event_of_the_page_is_told_to_someone() {
 }
 
 #[test]
+fn every_event_of_fanfares_own_is_told_to_someone_and_the_rules_page_says_to_whom() {
+    let (rules, page) = (rules(), std::fs::read_to_string("docs/RULES.md").unwrap());
+    for name in fanfare::source::own::names() {
+        let accepts = |globs: &fanfare::rules::Globs| globs.accept(name, true);
+        let starter = rules.rules.iter().any(|rule| rule.globs().any(accepts));
+        assert!(starter, "no rule of the starter hears of {name}");
+        let rows = page.lines().filter(|line| line.starts_with("| `fanfare.") && line.contains(&format!("`{name}`")));
+        let told: Vec<_> = rows.filter(|row| row.trim_matches('|').split('|').count() == 3).collect();
+        assert_eq!(told.len(), 1, "the rules' page says of {name} whom it is for");
+        let example = page.lines().any(|line| line.trim_start().starts_with("events: ") && line.contains(name));
+        let closes = page.lines().any(|line| line.trim_start() == format!("closed_by: {name}"));
+        assert!(example || closes, "the rules' page has an example for {name}");
+    }
+}
+
+#[test]
 fn the_shipped_rules_tell_the_six_destinations_and_no_other() {
     let rules = rules();
     let told: BTreeSet<&str> = rules.destinations().map(|to| to.value.as_str()).collect();
@@ -284,8 +280,8 @@ fn every_rule_has_a_test_and_every_test_speaks_of_what_there_is() {
             }
         }
     }
-    // No step can bring a mute to its end, or keep Fanfare from being there.
-    tested.extend(["own-mutes", "own-absence"].map(str::to_owned));
+    // No step can bring a mute to its end, keep Fanfare from being there, make a part of it fail, or break files.
+    tested.extend(["own-mutes", "own-absence", "own-task-failed", "own-reload-failed"].map(str::to_owned));
     let untested: Vec<_> =
         rules.rules.iter().filter(|rule| !tested.contains(&rule.name.value)).map(|rule| &rule.name.value).collect();
     assert!(untested.is_empty(), "no test of {untested:?}");

@@ -23,6 +23,7 @@ mod agreement;
 mod front;
 mod command;
 mod laws;
+mod local;
 mod shown;
 mod stores;
 mod watch;
@@ -87,7 +88,7 @@ fn report(tests: &[Test], played: &[Played]) -> String {
             out.push_str(&format!("{}\n", test.name.value));
         }
         for failed in &played.failed {
-            out.push_str(&failed.render(&|_, text| text.to_owned()));
+            out.push_str(&failed.render(&jiff::tz::TimeZone::UTC, &|_, text| text.to_owned()));
         }
     }
     out

@@ -45,6 +45,8 @@ pub(crate) struct CaseQuery {
     pub key: Option<String>,
     /// Acknowledged by someone, or by nobody.
     pub acked: Option<bool>,
+    /// Waiting for a person, or only kept: for its thread, for `once`, or acknowledged.
+    pub waiting: Option<bool>,
     /// Opened at or after.
     pub since: Option<Moment>,
     /// Opened before.
@@ -63,6 +65,7 @@ impl CaseQuery {
         (self.rule.is_none() || names.contains(&case.rule))
             && self.key.as_ref().is_none_or(|key| &case.key == key || case.key == number_key(key))
             && self.acked.is_none_or(|acked| case.acked.is_some() == acked)
+            && self.waiting.is_none_or(|waiting| case.waits_for_a_person() == waiting)
             && since.is_none_or(|since| case.opened >= since)
             && until.is_none_or(|until| case.opened < until)
     }
@@ -262,6 +265,7 @@ pub(crate) fn seen(id: &str, case: &Case, rules: Option<&RuleSet>) -> Value {
     json!({
         "id": id,
         "state": if case.acked.is_some() { "acknowledged" } else { "open" },
+        "waiting": case.waits_for_a_person(),
         "rule": rule.map_or(case.rule.as_str(), |rule| rule.name.value.as_str()),
         "key": case.key,
         "event": case.event,

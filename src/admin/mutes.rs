@@ -18,6 +18,7 @@ use crate::clock::plus;
 use crate::event::{Command, Mute};
 use crate::planner::Muting;
 use crate::problem::{Problem, Problems, nearest};
+use crate::rules::value::coming_time;
 use crate::rules::{FileMute, RuleSet};
 use crate::steps::Live;
 use crate::yaml::span_of_time;
@@ -122,6 +123,12 @@ pub(crate) async fn begin(live: &Arc<Live>, mut asked: Map<String, Value>, from:
     let Some(rules) = snapshot.rules.clone() else {
         return Err(Refused::Bad("no rules are in force, so a mute can't be read; fix them first".into()));
     };
+    for key in ["from", "until"] {
+        let text = asked.get(key).and_then(Value::as_str);
+        if let Some(at) = text.and_then(|text| coming_time(text, now, &snapshot.settings.zone())) {
+            asked.insert(key.into(), at.to_string().into());
+        }
+    }
     asked.insert("by".into(), by.into());
     asked.insert("reason".into(), reason.into());
     if let Some(span) = asked.remove("for").filter(|span| !span.is_null()) {
@@ -138,7 +145,8 @@ pub(crate) async fn begin(live: &Arc<Live>, mut asked: Map<String, Value>, from:
     }
     let mute = Mute { from: read.mute.from.max(now), ..read.mute };
     if mute.until <= now {
-        return Err(Refused::Bad(format!("this mute would be over already: it ends {}", mute.until)));
+        let ended = mute.until.to_zoned_datetime(snapshot.settings.zone()).strftime("%Y-%m-%d %H:%M %Z");
+        return Err(Refused::Bad(format!("this mute would be over already: it ends {ended}")));
     }
     let mute = Mute { id: RuleSet::mute_id(&mute), ..mute };
     let until = mute.until.to_zoned_datetime(snapshot.settings.zone()).strftime("%Y-%m-%d %H:%M %Z");

@@ -12,6 +12,9 @@ use crate::cli::term::Moment;
 use crate::cli::who::Who;
 use crate::cli::{Format, Outcome, deliveries, runtime, term};
 
+/// So many cases of a kind are sorted; of more, the first by id.
+const SORTED_MAX: usize = 2_000;
+
 /// Uses the admin API of a running server.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Cases {
@@ -26,7 +29,7 @@ pub(crate) struct Cases {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// List the open cases: who acknowledged them, and what comes next
+    /// List the open cases, those that wait for a person first: who acknowledged them, and what comes next
     List {
         /// Only cases of this rule
         #[arg(long)]
@@ -37,6 +40,10 @@ enum Verb {
         /// Only acknowledged cases; `--acked=false`: only those that nobody acknowledged
         #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
         acked: Option<bool>,
+        /// Only cases that wait for a person; `--waiting=false`: only those that are acknowledged, or kept for their threads
+        /// and for `once`
+        #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+        waiting: Option<bool>,
         /// Only cases opened since this time, or within a time span such as `2h`
         #[arg(long, value_name = "TIME", value_parser = term::moment)]
         since: Option<Moment>,
@@ -47,9 +54,9 @@ enum Verb {
         #[arg(long, default_value_t = 50)]
         limit: usize,
     },
-    /// Show one case: its facts, what comes next, what was sent where
+    /// Show a case: its facts, what comes next, what was sent where
     Show {
-        /// Its id, or its key if no other open case has it
+        /// Its id, or a key: every open case that has it
         case: String,
     },
     /// Acknowledge cases: their reminders stop, they stay open
@@ -87,7 +94,7 @@ impl Cases {
 impl Verb {
     async fn run(self, client: &Client, format: Format) -> anyhow::Result<Outcome> {
         match self {
-            Verb::List { rule, key, acked, since, until, limit } => {
+            Verb::List { rule, key, acked, waiting, since, until, limit } => {
                 let given = [
                     ("rule", rule),
                     ("key", key),
@@ -95,14 +102,10 @@ impl Verb {
                     ("since", since.map(Moment::text)),
                     ("until", until.map(Moment::text)),
                 ];
-                let query = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-                let list = client.list(&["api", "v1", "cases"], query, limit, ("after", "id")).await?;
-                print(format, &list, list_text);
+                let query: Vec<_> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+                print(format, &listed(client, &query, waiting, limit).await?, list_text);
             }
-            Verb::Show { case } => {
-                let document = client.get(&["api", "v1", "cases", &case], &[]).await?;
-                print(format, &document, show_text);
-            }
+            Verb::Show { case } => print(format, &shown(client, &case).await?, shows_text),
             Verb::Ack(named) => named.ask(client, "ack", format).await?,
             Verb::Close(named) => named.ask(client, "close", format).await?,
             Verb::Take { .. } => bail!("`cases take` is `cases ack` now: it acknowledges"),
@@ -127,25 +130,79 @@ fn told_text(answer: &Value) -> String {
     cases.map(|case| cell(case, "told")).collect::<Vec<_>>().join("\n")
 }
 
+/// At most so many cases: first those that wait for a person, the next to come due first.
+async fn listed(
+    client: &Client,
+    query: &[(&'static str, String)],
+    waiting: Option<bool>,
+    limit: usize,
+) -> anyhow::Result<Value> {
+    let mut all: Vec<Value> = Vec::new();
+    for waits in [true, false].into_iter().filter(|waits| waiting.is_none_or(|wanted| wanted == *waits)) {
+        if all.len() >= limit {
+            break;
+        }
+        let mut query = query.to_vec();
+        query.push(("waiting", waits.to_string()));
+        // Pages come by id, and what is due first may be on the last.
+        let found = client.list(&["api", "v1", "cases"], query, limit.max(SORTED_MAX), ("after", "id")).await?;
+        let Value::Array(mut found) = found else { bail!("the server answered no list") };
+        found.sort_by_key(due);
+        all.extend(found.into_iter().take(limit.saturating_sub(all.len())));
+    }
+    Ok(all.into())
+}
+
+/// What a case is sorted by: its next time, if it has one, then since when it is open.
+fn due(case: &Value) -> (bool, String, String) {
+    let next = coming(case).map(|timer| timer["next"].as_str().unwrap_or_default().to_owned());
+    (next.is_none(), next.unwrap_or_default(), case["opened"].as_str().unwrap_or_default().to_owned())
+}
+
+/// The case with this id, or all that have this key: one as it is, several as a list.
+async fn shown(client: &Client, said: &str) -> anyhow::Result<Value> {
+    let same =
+        client.list(&["api", "v1", "cases"], vec![("key", said.to_owned())], SORTED_MAX, ("after", "id")).await?;
+    let ids: Vec<&str> = same.as_array().into_iter().flatten().filter_map(|case| case["id"].as_str()).collect();
+    if ids.len() < 2 {
+        return client.get(&["api", "v1", "cases", said], &[]).await;
+    }
+    let mut all = Vec::new();
+    for id in ids {
+        all.push(client.get(&["api", "v1", "cases", id], &[]).await?);
+    }
+    Ok(all.into())
+}
+
 fn list_text(list: &Value) -> String {
     let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
     if items.is_empty() {
         return "no open cases".into();
     }
-    let row = |item: &Value| {
-        vec![
-            term::state(&cell(item, "state")),
-            acknowledged(item),
-            cell(item, "rule"),
-            cell(item, "key"),
-            when(item, "opened"),
-            cell(item, "count"),
-            coming(item).map(next_text).unwrap_or_default(),
-            cell(item, "id"),
-        ]
-    };
-    let heads = ["state", "by", "rule", "key", "opened", "matches", "next", "id"];
-    term::table(&heads, &items.iter().map(row).collect::<Vec<_>>())
+    let rows: Vec<Vec<String>> = items.iter().map(row).collect();
+    term::table(&["state", "by", "rule", "key", "opened", "matches", "next", "id"], &rows)
+}
+
+fn row(item: &Value) -> Vec<String> {
+    vec![
+        term::state(state(item)),
+        acknowledged(item),
+        cell(item, "rule"),
+        cell(item, "key"),
+        when(item, "opened"),
+        cell(item, "count"),
+        coming(item).map(next_text).unwrap_or_default(),
+        cell(item, "id"),
+    ]
+}
+
+/// How a case stands: it waits for a person, somebody acknowledged it, or it is only kept: for its thread and for `once`.
+fn state(case: &Value) -> &'static str {
+    match (case["waiting"] == true, case["acked_by"].is_null()) {
+        (true, _) => "waiting",
+        (false, false) => "acknowledged",
+        (false, true) => "kept",
+    }
 }
 
 /// Who acknowledged a case, and their note.
@@ -169,10 +226,19 @@ fn next_text(timer: &Value) -> String {
     if to.is_empty() { format!("{next} (no longer in the rules)") } else { format!("{next} to {}", to.join(", ")) }
 }
 
+/// One case, or several.
+fn shows_text(shown: &Value) -> String {
+    match shown.as_array() {
+        Some(several) => several.iter().map(show_text).collect::<Vec<_>>().join("\n\n\n"),
+        None => show_text(shown),
+    }
+}
+
 fn show_text(case: &Value) -> String {
     let acknowledged = match case["acked_by"].as_str() {
         Some(by) => format!("acknowledged by {} {}", term::one_line(by), when(case, "acked_at")),
-        None => term::warn("nobody acknowledged it"),
+        None if case["waiting"] == true => term::warn("waits for a person, and nobody acknowledged it"),
+        None => "nobody acknowledged it, and it waits for nobody".to_owned(),
     };
     let mut lines = vec![
         format!("{}  {acknowledged}", term::bold(&cell(case, "id"))),

@@ -53,8 +53,9 @@ impl Server {
         let base = match &self.admin {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => {
-                let settings = load::settings_only(config, &RealEnvironment)
-                    .with_context(|| format!("no `--admin` was given, and `{}` does not say", config.display()))?;
+                let settings = load::settings_only(config, &RealEnvironment).with_context(|| {
+                    format!("which server? `{}` does not say: give `--config` or `--admin`", config.display())
+                })?;
                 token = token.or(settings.admin_token);
                 format!("http://{}", from_here(settings.admin))
             }

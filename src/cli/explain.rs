@@ -301,13 +301,16 @@ fn head(answer: &Answer<'_>, out: &mut String) {
     out.push_str(&format!("{}  {}\n", term::state(answer.outcome()), term::bold(&answer.rule.name.value)));
 }
 
+/// What is said below a condition that failed, where `if_failed` says so.
+const ACTS_ALL_THE_SAME: &str = "it could not all be read, and acts all the same: `if_failed: act`";
+
 fn judged(answer: &Answer<'_>, judgement: &Judgement<'_>, chosen: &Chosen, out: &mut String) {
     head(answer, out);
     if let Some(why) = &judgement.why {
         tree(why, 1, out);
     }
     if judgement.accepts() && judgement.held == Some(Held::Failed) {
-        out.push_str("  it could not all be read, and acts all the same: `if_failed: act`\n");
+        out.push_str(&format!("  {ACTS_ALL_THE_SAME}\n"));
     }
     for (what, key) in [("case", &judgement.case), ("closes case", &judgement.closes)] {
         match key {
@@ -333,6 +336,9 @@ fn action_text(judgement: &ActionJudgement<'_>, chosen: &Chosen, out: &mut Strin
     out.push_str(&format!("  {} to {}{}\n", mark(judgement.held), to.join(", "), when(judgement)));
     if let Some(why) = &judgement.why {
         tree(why, 2, out);
+    }
+    if judgement.accepts() && judgement.held == Held::Failed {
+        out.push_str(&format!("    {ACTS_ALL_THE_SAME}\n"));
     }
 }
 

@@ -54,7 +54,7 @@ struct Add {
     /// The duration, such as `2h`
     #[arg(long = "for", value_name = "SPAN", conflicts_with = "until")]
     span: Option<String>,
-    /// The end, such as `2026-12-24 18:00`, `2026-12-24T18:00:00Z` or `2026-12-27`
+    /// The end, such as `18:00`, `"friday 09:00"`, `"2026-12-24 18:00"` or `2026-12-24T18:00:00Z`
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
     /// The start; by default now

@@ -20,7 +20,7 @@ use crate::event::Event;
 use crate::pace::{Limits, Retry};
 use crate::problem::{File, Location, nearest};
 use crate::rehearse::show::{self, Shown, Wanted};
-use crate::rules::{Action, Held, Rule};
+use crate::rules::{Action, Rule};
 use crate::source::own;
 
 mod page;
@@ -204,7 +204,7 @@ fn acts(snapshot: &Snapshot, rule: &Rule, action: &Action, event: &Event) -> boo
     rules.judge(event).iter().filter(|judgement| std::ptr::eq(judgement.rule, rule)).any(|judgement| {
         let matched = judgement.actions.iter().filter(|_| judgement.accepts());
         let closed = judgement.on_close.iter().filter(|_| judgement.closes.is_some());
-        matched.chain(closed).any(|acted| std::ptr::eq(acted.action, action) && acted.held == Held::Held)
+        matched.chain(closed).any(|acted| std::ptr::eq(acted.action, action) && acted.accepts())
     })
 }
 

@@ -84,7 +84,7 @@ pub(crate) fn state(word: &str) -> String {
         "delivered" | "matched" | "acknowledged" => good(word),
         "dead" | "failed" | "permanent" | "refused" | "parked" => bad(word),
         "retrying" | "limited" | "temporary" | "ambiguous" | "throttled" | "muted" | "held" | "late" | "open"
-        | "active" => warn(word),
+        | "active" | "waiting" => warn(word),
         _ => word.to_owned(),
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use jiff::tz::TimeZone;
 
 use crate::cli::{Outcome, load_without_secrets, term};
 use crate::config::Snapshot;
@@ -80,6 +81,8 @@ fn filter(text: &str) -> Result<Filter, String> {
 /// A test and what came of it.
 struct Outcomes<'t> {
     tests: Vec<(&'t trial::Test, Played)>,
+    /// The zone that times are told in.
+    zone: TimeZone,
     coverage: Option<Reached>,
     took: Duration,
 }
@@ -153,7 +156,8 @@ impl Test {
             reached.add_branches(stage.snapshot().templates.branches().map(Branches::taken).unwrap_or_default());
             reached
         });
-        Outcomes { tests: tests.iter().copied().zip(played).collect(), coverage, took }
+        let zone = stage.snapshot().settings.zone();
+        Outcomes { tests: tests.iter().copied().zip(played).collect(), zone, coverage, took }
     }
 
     /// No test was chosen: wrong where some were asked for.

@@ -139,11 +139,15 @@ fn places(action: &Action, known: &Known<'_>, problems: &mut Problems) {
         .flat_map(|destination| destination.mentions.keys().map(String::as_str))
         .collect();
     for name in action.mention.iter().filter(|name| !known.contains(name.value.as_str())) {
-        problems.push(
-            Problem::error("no-mention", format!("none of this action's destinations knows whom `{}` is", name.value))
-                .at(&name.place)
-                .suggest(&name.value, known.iter().copied()),
-        );
+        let bare = name.value.trim_start_matches(['@', '#', '<']);
+        let message = format!("none of this action's destinations knows whom `{}` is", name.value);
+        let problem = Problem::error("no-mention", message).at(&name.place);
+        problems.push(match known.is_empty() {
+            true => {
+                problem.hint(format!("say at the destination in `fanfare.yaml` who that is: `mentions: {{{bare}: …}}`"))
+            }
+            false => problem.suggest(bare, known.iter().copied()),
+        });
     }
 }
 

@@ -223,10 +223,9 @@ impl Files {
     pub fn read_folders(&mut self, folders: &Folders, problems: &mut Problems) {
         let Folders { rules, templates, samples } = folders;
         if std::fs::metadata(rules).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
-            problems.push(
-                Problem::error(NO_FOLDER, format!("there is no folder `{}`", shown(rules)))
-                    .hint("make it and put your rules there, or name another with `rules:` in `fanfare.yaml`"),
-            );
+            problems.push(Problem::error(NO_FOLDER, format!("there is no folder `{}`", shown(rules))).hint(
+                "put your rules there, or name another with `rules:` in `fanfare.yaml`; `fanfare init` makes one",
+            ));
         }
         for file in folder(rules, RULES, problems) {
             if is_test(&file.path) { self.tests.push(file) } else { self.rules.push(file) }
@@ -259,6 +258,12 @@ pub fn read(path: &Path, shown: &str, problems: &mut Problems) -> Option<Arc<Fil
 /// Reads `fanfare.yaml`, of which nothing is shown as yet: it may hold secrets.
 pub fn read_guarded(path: &Path, problems: &mut Problems) -> Option<Arc<File>> {
     let (shown, read) = (shown(path), open::read(path, SIZE_MAX).map_err(Refusal::Unreadable));
+    if read.is_err() && !path.exists() {
+        let problem = Problem::error(UNREADABLE, format!("there is no `{shown}` here"));
+        problems
+            .push(problem.hint("`fanfare init FOLDER` makes a folder with one; another is named by `--config PATH`"));
+        return None;
+    }
     text(read, &shown, |text| File::guarded(&shown, text), problems)
 }
 

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 
 use crate::channels::{self, Takes};
 use crate::config::settings::DESTINATION_KEYS;
+use crate::config::substitute::shell_variable;
 use crate::problem::{DOTS, File, Problem};
 use crate::yaml::{Key, Kind, Node};
 
@@ -88,7 +89,7 @@ const VALUE_MAX: usize = 200;
 const KEY_MAX: usize = 24;
 
 /// Words of addresses that are no secret by themselves.
-const COMMON: [&str; 19] = [
+const COMMON: [&str; 22] = [
     "http",
     "https",
     "smtp",
@@ -108,6 +109,9 @@ const COMMON: [&str; 19] = [
     "whsec_",
     "xoxb-",
     "none",
+    "env",
+    "file",
+    "NAME",
 ];
 /// How many letters of a hidden word in a row give it away.
 const WINDOW: usize = 5;
@@ -238,9 +242,11 @@ fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.len() <= 64 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
-/// Where `${env:NAME}` and `${file:PATH}` stand in a text; one with a default of its own is none.
+/// Where `${env:NAME}`, `$NAME` alone and `${file:PATH}` stand in a text; one with a default of its own is none.
 fn references(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
+    // The name of one, where the form is another program's.
+    found.extend(shell_variable(text).map(|_| 0..text.len()));
     for (at, _) in text.match_indices("${") {
         let inner = text.get(at + 2..).and_then(|rest| rest.split_once('}')).map(|(inner, _)| inner);
         let name = inner.and_then(|inner| inner.strip_prefix("env:").or_else(|| inner.strip_prefix("file:")));

@@ -16,6 +16,7 @@ use crate::config::certificate::Tls;
 use crate::config::{Destination, Heartbeat, HoursName, Settings, fallback, links, placeholder};
 use crate::pace::{Limits, Retry};
 use crate::problem::{Problem, Problems};
+use crate::rules::parse::times::zone_hint;
 use crate::secret::Secret;
 use crate::source::Source;
 use crate::store;
@@ -156,9 +157,7 @@ pub fn zone(name: &str, node: &Node, problems: &mut Problems) -> Option<TimeZone
         Ok(zone) => Some(zone),
         Err(_) => {
             problems.push(
-                Problem::error("timezone", format!("`{name}` is no time zone"))
-                    .at(&node.place)
-                    .hint("use an IANA name, such as `Europe/Berlin` or `UTC`"),
+                Problem::error("timezone", format!("`{name}` is no time zone")).at(&node.place).hint(zone_hint(name)),
             );
             None
         }

@@ -89,11 +89,11 @@ pub fn substitute(
     found: &mut Found,
     problems: &mut Problems,
 ) -> Node {
-    if node.scalar().and_then(shell_variable).is_some() {
+    if let Some(name) = node.scalar().and_then(shell_variable) {
         problems.push(
             Problem::warning("looks-like-variable", "this is no reference to a variable here, and stays as it is")
                 .at(&node.place)
-                .hint("write `${env:NAME}`"),
+                .hint(format!("write `${{env:{name}}}`")),
         );
     }
     let kind = match &node.kind {
@@ -261,7 +261,7 @@ pub fn secret_files(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The name in `$NAME` and `%NAME%`, as shells write variables.
-fn shell_variable(text: &str) -> Option<&str> {
+pub(super) fn shell_variable(text: &str) -> Option<&str> {
     let name = match text.strip_prefix('%') {
         Some(rest) => rest.strip_suffix('%')?,
         None => text.strip_prefix('$')?,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::delivery::{Say, Severity};
 use crate::lint::Whole;
 use crate::planner;
 use crate::problem::{Problem, Problems, nearest};
@@ -48,6 +49,28 @@ pub(super) fn cannot_thread(whole: &Whole<'_>, problems: &mut Problems) {
                         .hint("`once: true` tells only of the opening; a bot's `token:` in `fanfare.yaml` threads"),
                 );
             }
+        }
+    }
+}
+
+/// Cases that only the template of a severity would make wait for a person: what it comes to is not known when they open.
+pub(super) fn severity_by_template(whole: &Whole<'_>, problems: &mut Problems) {
+    for rule in active(whole).filter(|rule| rule.case.is_some()) {
+        let asks =
+            |action: &Action| action.severity == Some(Severity::Critical) || action.after.or(action.repeat).is_some();
+        if rule.actions.iter().any(asks) {
+            continue;
+        }
+        for action in rule.actions.iter().filter(|action| action.severity.is_none()) {
+            let Say::Message(name) = &action.say.value else { continue };
+            let Some(place) = whole.templates.may_be_critical(name) else { continue };
+            let message = format!(
+                "cases of `{}` don't wait for a person: a template says whether this is critical",
+                rule.name.value
+            );
+            problems.push(Problem::note("severity-by-template", message).at(&action.say.place).also(&place, "here").hint(
+                "where somebody must look, write `severity: critical` on an action, with a `when` if need be, or remind: `after: 2h`",
+            ));
         }
     }
 }

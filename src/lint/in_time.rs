@@ -9,7 +9,7 @@ use crate::clock::plus;
 use crate::delivery::Severity;
 use crate::lint::Whole;
 use crate::problem::{Problem, Problems};
-use crate::rules::{Action, Condition, HoursChoice, Rule};
+use crate::rules::{Action, Condition, HoursChoice};
 
 /// A week is looked through in steps of this.
 const STEP: SignedDuration = SignedDuration::from_mins(30);
@@ -52,8 +52,9 @@ pub(super) fn too_soon(whole: &Whole<'_>, problems: &mut Problems) {
         }
         for action in &rule.actions {
             let Some(after) = action.after.or(action.repeat.filter(|_| action.at.is_none())) else { continue };
-            let Some((to, first)) = places(action).find_map(|(to, _)| overtaken(whole, &told, (to, action), after))
-            else {
+            let told = escalated(&told, action);
+            let overtaken = |(to, _)| overtaken(whole, &told, (to, action), after);
+            let Some((to, first)) = places(action).find_map(overtaken) else {
                 continue;
             };
             let message = format!("of a case that opens at a time such as {first}, this comes before `{to}` is told");
@@ -64,6 +65,14 @@ pub(super) fn too_soon(whole: &Whole<'_>, problems: &mut Problems) {
             );
         }
     }
+}
+
+/// What a reminder escalates: the messages of the opening that have its own condition, where it has one; else all.
+fn escalated<'t>(told: &[(&'t str, &'t Action)], reminder: &Action) -> Vec<(&'t str, &'t Action)> {
+    let condition = |action: &Action| action.when.as_ref().map(|when| when.tree.signature());
+    let own = condition(reminder);
+    let same: Vec<_> = told.iter().copied().filter(|(_, action)| own.is_some() && condition(action) == own).collect();
+    if same.is_empty() { told.to_vec() } else { same }
 }
 
 fn places(action: &Action) -> impl Iterator<Item = (&str, &Action)> {
@@ -103,15 +112,18 @@ fn overtaken<'t>(
     })
 }
 
-/// Rules that page people and don't say what becomes of an event that their condition can't read.
+/// Rules and actions that page people and don't say what becomes of an event that their condition can't read.
 pub(super) fn may_fail(whole: &Whole<'_>, problems: &mut Problems) {
     let Some(destinations) = whole.destinations else { return };
-    let pages = |rule: &Rule| {
-        let mut to = rule.actions.iter().flat_map(|action| &action.to);
-        to.any(|to| destinations.get(&to.value).is_some_and(|destination| destination.kind.pages))
+    let pages = |action: &&Action| {
+        action.to.iter().any(|to| destinations.get(&to.value).is_some_and(|destination| destination.kind.pages))
     };
-    for rule in whole.rules.rules.iter().filter(|rule| rule.enabled && rule.if_failed.is_none() && pages(rule)) {
-        let Some(when) = rule.when.as_ref().filter(|when| Condition::can_fail(when)) else { continue };
+    for rule in whole.rules.rules.iter().filter(|rule| rule.enabled) {
+        let of_rule = rule.actions.iter().find(pages).and(rule.when.as_ref()).filter(|_| rule.if_failed.is_none());
+        let silent = rule.actions.iter().filter(pages).filter(|action| action.if_failed.is_none());
+        let of_actions = silent.filter_map(|action| action.when.as_ref());
+        let can_fail = |when: &&Condition| when.can_fail();
+        let Some(when) = of_rule.into_iter().chain(of_actions).find(can_fail) else { continue };
         let message = format!("`{}` pages, and an event that this can't read pages nobody", rule.name.value);
         problems.push(
             Problem::note("may-fail", message)

@@ -154,6 +154,12 @@ pub static ALL: &[Lint] = &[
         "Further messages of a case appear separately, because their destination can't thread",
         "Write `once: true` to announce only the opening, or use a bot (`token:`), which threads",
     ),
+    note(
+        "severity-by-template",
+        cases::severity_by_template,
+        "A template says whether a message of a case is critical, and nothing else makes its cases wait for a person",
+        "Write `severity: critical` on an action, with a `when` of its own if need be, or remind: `after: 2h`",
+    ),
     warning(
         "swallowed-escalation",
         cases::swallowed,
@@ -299,6 +305,11 @@ static ELSEWHERE: &[(&str, &str, &str)] = &[
     ),
     ("html-tag", "A message has an HTML tag, which people would see as text", "Write Markdown; the warning says how"),
     ("not-a-value", "A message has `${…}`, which people would see as text", "Write `{{ … }}`"),
+    (
+        "not-a-mention",
+        "A message says `@channel`, `@here` or `@everyone`, which mentions nobody",
+        "Put it beside the text: `mention: [NAME]`, a name of the destination's `mentions`",
+    ),
     (
         "misplaced-front-matter",
         "The body of a message has lines that look like front matter",

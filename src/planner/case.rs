@@ -116,6 +116,10 @@ pub struct Scheduled {
     pub event: Seq,
     /// When it would be due first.
     pub first: Timestamp,
+    /// From when on it counts, where its action's `when` held first at a later match than the opening: when people could first
+    /// be told of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
     /// When it is due next; `None`: no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,

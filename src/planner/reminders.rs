@@ -10,7 +10,7 @@ use crate::planner::effect::{Effect, Now};
 use crate::planner::state::id;
 use crate::planner::timer::Meaning;
 use crate::planner::why::Outcome;
-use crate::rules::{Action, ActionJudgement, Held, Rule};
+use crate::rules::{Action, ActionJudgement, Rule};
 
 /// What a match brings to its case's timers.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +19,8 @@ pub(crate) struct Brought {
     pub event: Seq,
     /// Its `created`, where that is known: of two dates that of the later one holds.
     pub created: Option<Timestamp>,
+    /// From when on an action counts whose condition holds first at this match, which the case was open for already.
+    pub from: Option<Timestamp>,
 }
 
 impl Action {
@@ -129,8 +131,10 @@ pub(crate) fn schedule(
     if case.acked.is_some() && action.at.is_none() {
         return Ok(Vec::new());
     }
-    let from_telling = || plus(case.counts_from(), action.after.or(action.repeat).unwrap_or_default());
-    let first = date.map_or_else(from_telling, |(due, _)| due);
+    let known = case.timers.get(&action.id);
+    let from = known.map_or(by.from.filter(|_| action.when.is_some()), |known| known.from);
+    let span = action.after.or(action.repeat).unwrap_or_default();
+    let first = date.map_or_else(|| plus(from.unwrap_or_else(|| case.counts_from()), span), |(due, _)| due);
     let created = by.created.filter(|_| action.at.is_some());
     if let Some(old) = case.timers.get_mut(&action.id) {
         if old.created > created && created.is_some() {
@@ -154,7 +158,8 @@ pub(crate) fn schedule(
     // What speaks of a date speaks of the one that holds.
     let event = old.filter(|old| old.date == date).map_or(by.event, |old| old.event);
     let (waits, to) = (false, action.destinations());
-    case.timers.insert(action.id.clone(), Scheduled { event, first, due, fired, spec, date, created, waits, to });
+    let scheduled = Scheduled { event, first, from, due, fired, spec, date, created, waits, to };
+    case.timers.insert(action.id.clone(), scheduled);
     let Some(due) = due else { return Ok(vec![Effect::DropTimer(case.act_id(&action.id))]) };
     let note = format!("acts {} if the case is still open then", now.said(due));
     let outcome = if case.shadow { Outcome::Shadow } else { Outcome::Matched };
@@ -199,7 +204,7 @@ pub(crate) fn align(
         let brings = (by.event == opening).then(|| realign_by(case, &id(&["rearm", &action.id]), wanted, now.at));
         return Ok(brings.into_iter().collect());
     }
-    if acted.held != Held::Held && known.is_none() {
+    if !acted.accepts() && known.is_none() {
         return Ok(Vec::new());
     }
     let kept = known.as_ref().filter(|_| elsewhere.is_none()).and_then(|timer| timer.date);
@@ -208,7 +213,7 @@ pub(crate) fn align(
     let created = if kept.is_some() { said } else { said.max(by.created) };
     let (why, throttle, digest, at) = (None, None, None, at.or_else(|| acted.at.clone()));
     let acted = ActionJudgement { action, held: acted.held, why, throttle, digest, at };
-    schedule(case, &acted, Brought { event: wanted, created }, now)
+    schedule(case, &acted, Brought { event: wanted, created, from: None }, now)
 }
 
 /// Whether a case's timers are not those that its rule asks for now.

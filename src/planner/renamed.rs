@@ -4,7 +4,7 @@
 use crate::planner::case::Case;
 use crate::planner::effect::Effect;
 use crate::planner::reminders::act_timer;
-use crate::rules::{Action, Held, Judgement, Rule};
+use crate::rules::{Action, Judgement, Rule};
 
 /// The action that a case's timer belongs to now, where the rule no longer has the one that set it: the only new one that
 /// goes to the same destinations at the same time. What waits already in the case under its own id is not new.
@@ -28,7 +28,7 @@ pub(crate) fn inherit(case: &mut Case, judgement: &Judgement<'_>) -> Vec<Effect>
     gone.sort_by(|a, b| b.cmp(a));
     for (_, old) in gone {
         let Some(heir) = renamed(rule, case, &old) else { continue };
-        let holds = judgement.actions.iter().any(|acted| acted.action.id == heir.id && acted.held == Held::Held);
+        let holds = judgement.actions.iter().any(|acted| acted.action.id == heir.id && acted.accepts());
         let Some(timer) = case.timers.get(&old) else { continue };
         if !holds && timer.event == case.event {
             // It asks for something else of the event: another action, which happens to go there at that time.

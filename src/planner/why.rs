@@ -228,15 +228,15 @@ fn test_said(why: &Why) -> Option<String> {
     })
 }
 
-/// A moment as people say it: `18:00` on the same day, `Mon 09:00` within the week, else with the date.
+/// A moment as people say it, with its zone: `18:00 CET` on the same day, `Mon 09:00 CET` within the week, else with the date.
 pub(crate) fn moment(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
-    let (there, here) = (zone.to_datetime(at), zone.to_datetime(now));
+    let (there, here) = (at.to_zoned_datetime(zone.clone()), now.to_zoned_datetime(zone.clone()));
     let format = if there.date() == here.date() {
-        "%H:%M"
+        "%H:%M %Z"
     } else if at > now && at < plus(now, jiff::SignedDuration::from_hours(6 * 24)) {
-        "%a %H:%M"
+        "%a %H:%M %Z"
     } else {
-        "%Y-%m-%d %H:%M"
+        "%Y-%m-%d %H:%M %Z"
     };
-    jiff::fmt::strtime::format(format, there).unwrap_or_else(|_| at.to_string())
+    jiff::fmt::strtime::format(format, &there).unwrap_or_else(|_| at.to_string())
 }

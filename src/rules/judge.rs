@@ -158,11 +158,7 @@ impl Rule {
         if !judgement.accepts() {
             return;
         }
-        // A condition that failed may have used up all of its steps: what is done all the same has its own.
-        let mut anew = (held == Held::Failed).then(|| {
-            reading.done(budget);
-            reading.budget()
-        });
+        let mut anew = renewed(held, reading, budget);
         let budget = anew.as_mut().unwrap_or(budget);
         if let Some(case) = &self.case {
             let (key, written) = split(case.keyed(reading, budget));
@@ -201,11 +197,7 @@ impl Rule {
 impl<'r> Judgement<'r> {
     /// Whether the rule acts on the event: its condition held, or failed and the rule says `if_failed: act`.
     pub fn accepts(&self) -> bool {
-        match self.held {
-            Some(Held::Held) => true,
-            Some(Held::Failed) => self.rule.if_failed == Some(IfFailed::Act),
-            Some(Held::Missed) | None => false,
-        }
+        self.held.is_some_and(|held| accepts(held, self.rule.if_failed))
     }
 
     /// About how many bytes it takes, with the messages that it asks for.
@@ -248,13 +240,29 @@ impl FileMute {
     }
 }
 
+fn accepts(held: Held, if_failed: Option<IfFailed>) -> bool {
+    match held {
+        Held::Held => true,
+        Held::Failed => if_failed == Some(IfFailed::Act),
+        Held::Missed => false,
+    }
+}
+
+/// A condition that failed may have used up all of its steps: what is done all the same has its own.
+fn renewed(held: Held, reading: &mut Reading<'_>, budget: &Budget) -> Option<Budget> {
+    (held == Held::Failed).then(|| {
+        reading.done(budget);
+        reading.budget()
+    })
+}
+
 fn judge_actions<'r>(
     actions: &'r [Action],
     reading: &mut Reading<'_>,
     budget: &mut Budget,
 ) -> Vec<ActionJudgement<'r>> {
     let mut judged: Vec<ActionJudgement<'r>> = actions.iter().map(|action| action.judge(reading, budget)).collect();
-    let acted = judged.iter().any(|one| one.action.when.is_some() && one.held == Held::Held);
+    let acted = judged.iter().any(|one| one.action.when.is_some() && one.accepts());
     for one in judged.iter_mut().filter(|one| one.action.otherwise && acted) {
         one.held = Held::Missed;
     }
@@ -262,8 +270,13 @@ fn judge_actions<'r>(
 }
 
 impl ActionJudgement<'_> {
+    /// Whether the action acts on the event: its condition held, or failed and the action says `if_failed: act`.
+    pub fn accepts(&self) -> bool {
+        accepts(self.held, self.action.if_failed)
+    }
+
     fn weight(&self) -> usize {
-        let asked = if self.held == Held::Held { self.action.to.len() * MESSAGE_BYTES } else { 0 };
+        let asked = if self.accepts() { self.action.to.len() * MESSAGE_BYTES } else { 0 };
         size_of::<Self>() + self.why.as_ref().map_or(0, Why::weight) + asked
     }
 }
@@ -271,11 +284,14 @@ impl ActionJudgement<'_> {
 impl Action {
     fn judge(&self, reading: &mut Reading<'_>, budget: &mut Budget) -> ActionJudgement<'_> {
         let why = self.when.as_ref().map(|when| when.judge(reading, budget));
+        let held = why.as_ref().map_or(Held::Held, Why::held);
+        let mut anew = renewed(held, reading, budget);
+        let budget = anew.as_mut().unwrap_or(budget);
         let throttle = self.throttle.as_ref().and_then(|throttle| throttle.per.as_ref());
         let digest = self.digest.as_ref().and_then(|digest| digest.per.as_ref());
         ActionJudgement {
             action: self,
-            held: why.as_ref().map_or(Held::Held, Why::held),
+            held,
             why,
             throttle: throttle.map(|per| per.key(reading, budget)),
             digest: digest.map(|per| per.key(reading, budget)),

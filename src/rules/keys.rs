@@ -205,6 +205,7 @@ pub const ACTION: MapDoc = MapDoc {
         key("with", Takes::Constants, "Constants for the template"),
         key("mention", Takes::Names, "The people to mention, by the names of the destination's `mentions`"),
         key("when", Takes::Condition, "The action's own condition"),
+        key("if_failed", Takes::IfFailed, "What becomes of an event that the action's `when` can't read, else `skip`"),
         key("otherwise", Takes::Truth, "Acts when no action of the rule with a `when` acted"),
         key("once", Takes::Truth, "Acts only when a case opens"),
         key(

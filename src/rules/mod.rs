@@ -148,7 +148,7 @@ pub struct Rule {
     pub links: Option<Vec<LinkOp>>,
 }
 
-/// What becomes of an event that a rule's `when` can't read: `if_failed`.
+/// What becomes of an event that the `when` of a rule or an action can't read: `if_failed`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfFailed {
     /// Nothing.
@@ -176,6 +176,8 @@ pub struct Action {
     pub mention: Vec<At<String>>,
     /// Its own condition.
     pub when: Option<Condition>,
+    /// What becomes of an event that `when` can't read, where the action says.
+    pub if_failed: Option<IfFailed>,
     /// Acts when no action of the rule with a `when` acted.
     pub otherwise: bool,
     /// Acts at the opening of a case only.
@@ -424,7 +426,7 @@ pub struct Matches<'r> {
 pub struct ActionJudgement<'r> {
     /// The action.
     pub action: &'r Action,
-    /// Whether it acts: its `when`, or `otherwise`.
+    /// How its `when` came out, or `otherwise`.
     pub held: Held,
     /// The reasons, where it has a `when`.
     pub why: Option<Why>,

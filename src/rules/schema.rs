@@ -401,6 +401,7 @@ fn action(place: SchemaPosition) -> Value {
         json!({"dependentSchemas": {"at": none_of(&["after", "repeat"])}}),
         json!({"not": both_rest_and_digest()}),
         json!({"not": {"properties": {"otherwise": {"const": true}}, "required": ["otherwise", "when"]}}),
+        json!({"dependentRequired": {"if_failed": ["when"]}}),
         json!({"properties": here}),
     ];
     with(mapping_of(&keys::ACTION, &["to"]), json!({"description": doc, "allOf": all}))

@@ -7,9 +7,9 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Span, Timestamp};
 use serde_json::Value;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
@@ -214,6 +214,27 @@ pub fn written_time(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
         Some(at) => Ok(at),
         None => time_of_text(text, zone),
     }
+}
+
+/// The next moment after `now` that somebody means by `18:00`, `fri 09:00`, `friday 09:00` or `tomorrow 09:00`, local to
+/// `zone`. Nothing where it is none of these.
+pub fn coming_time(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    let (day, clock) = text.trim().rsplit_once(char::is_whitespace).unwrap_or(("", text.trim()));
+    let day = day.trim().to_lowercase();
+    let shape: String = clock.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let time: Time = matches!(shape.as_str(), "00:00" | "0:00").then(|| format!("{clock:0>5}").parse().ok())??;
+    let today = zone.to_datetime(now).date();
+    let is_meant = |date: Date| {
+        let name = date.strftime("%A").to_string().to_lowercase();
+        day.is_empty()
+            || (day.len() >= 3 && name.starts_with(&day))
+            || (day == "tomorrow" && Some(date) == today.tomorrow().ok())
+    };
+    // Eight days: the same day of next week, where today's time is past.
+    let dates = (0..=7).filter_map(|days| today.checked_add(Span::new().days(days)).ok());
+    let moments =
+        dates.filter(|date| is_meant(*date)).filter_map(|date| zone.to_timestamp(date.to_datetime(time)).ok());
+    moments.into_iter().find(|at| *at > now)
 }
 
 /// The time that a text is: RFC 3339, or a date alone, midnight in `zone`.

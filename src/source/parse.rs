@@ -17,7 +17,7 @@ use crate::source::Source;
 use crate::source::normalise::FieldLocation;
 use crate::source::presets::{self, PRESETS, Preset};
 use crate::source::scheme::{Algorithm, Encoding, Form, Names, Piece, Scheme};
-use crate::yaml::{Fields, Node, span_of_time};
+use crate::yaml::{Fields, Node, span_hint, span_of_time};
 
 /// The keys of a source, with a description each, for docs and schema.
 pub const KEYS: &[(&str, &str)] = &[
@@ -235,9 +235,7 @@ fn tolerance(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Proble
     let Some((text, node)) = fields.text("tolerance", problems) else { return };
     match span_of_time(&text) {
         None => problems.push(
-            Problem::error("wrong-span", format!("`{text}` is no time span"))
-                .at(&node.place)
-                .hint("write a number and a unit: `5m`, `3h`"),
+            Problem::error("wrong-span", format!("`{text}` is no time span")).at(&node.place).hint(span_hint(&text)),
         ),
         Some(span) if span.is_zero() || span > TOLERANCE_MAX => problems.push(
             Problem::error("wrong-tolerance", format!("a tolerance of `{text}` is out of bounds"))

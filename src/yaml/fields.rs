@@ -207,6 +207,10 @@ pub fn span_hint(text: &str) -> String {
         ("d", "d day days"),
         ("w", "w wk week weeks"),
     ];
+    let every = [("hourly", "1h"), ("daily", "1d"), ("weekly", "7d")];
+    if let Some((_, span)) = every.iter().find(|(known, _)| *known == word && number.is_empty()) {
+        return format!("did you mean `{span}`?");
+    }
     let unit = units.iter().find(|(_, words)| words.split(' ').any(|known| known == word));
     match unit {
         _ if number.is_empty() => "write a number and a unit: `30s`, `10m`, `2h`, `7d`".into(),

@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::desk::Desk;
 use super::{delivery, start};
 use crate::support::app::{App, event, eventually, soon};
 use crate::support::folder::{CONFIG, EVERYTHING, Folder};
 use crate::support::http_peer::{Answer, HttpPeer};
+use crate::support::smtp_peer::{Setup, SmtpPeer};
 
 fn ids(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect()
@@ -341,4 +343,21 @@ fn references(value: &Value, document: &Value) {
         Value::Array(items) => items.iter().for_each(|item| references(item, document)),
         _ => {}
     }
+}
+
+#[tokio::test]
+async fn a_mail_that_was_sent_is_shown_line_by_line_with_no_stray_character() {
+    let mail = SmtpPeer::start(Setup::default()).await;
+    let more =
+        format!("  office: {{type: email, smtp: \"{}\", from: f@label.example, to: o@label.example}}\n", mail.url());
+    let rules = "rules:\n  - {name: r, events: x, actions: {to: office, text: \"Ólöf Brim\\n\\nis **live**\"}}\n";
+    let desk = Desk::start_with(rules, &more).await;
+    desk.send("evt_1", "x", json!({})).await;
+    soon("the mail", mail.received(1)).await;
+    desk.planned().await;
+    let id = desk.each("/api/v1/deliveries?rule=r", "id").await.remove(0);
+    let shown = desk.run(&["deliveries", "show", &id]).await.good();
+    assert!(!shown.contains(['\u{fffd}', '\r']), "{shown:?}");
+    assert!(shown.contains("\n    Subject: ") && shown.contains("\n    MIME-Version: 1.0\n"), "{shown}");
+    desk.app.end().await;
 }

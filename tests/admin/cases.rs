@@ -48,7 +48,7 @@ async fn a_case_shows_what_it_is_about_and_what_comes_next() {
     let expected = json!([{
         "id": "fraud/C1", "state": "open", "rule": "fraud", "key": "C1", "event": 1,
         "opened": "2026-01-05T10:00:00Z", "count": 2, "last": "2026-01-05T10:00:00Z",
-        "acked_by": null, "acked_at": null, "waits_since": "2026-01-05T10:00:00Z", "note": null, "shadow": false, "destinations": ["ledger"],
+        "waiting": true, "acked_by": null, "acked_at": null, "waits_since": "2026-01-05T10:00:00Z", "note": null, "shadow": false, "destinations": ["ledger"],
         "ends": "2026-04-05T10:00:00Z", "orphaned": null,
         "timers": [
             timer("remind", json!(["heads", "ledger"]), "2026-01-05T12:00:00Z"),
@@ -80,6 +80,8 @@ async fn cases_are_filtered_and_paged() {
         ("?key=a/b%20c", vec!["fraud/a%2Fb c"]),
         ("?acked=true", vec!["fraud/C1"]),
         ("?acked=false", vec!["fraud/a%2Fb c", "stuck/C1"]),
+        ("?waiting=true", vec!["fraud/a%2Fb c"]),
+        ("?waiting=false", vec!["fraud/C1", "stuck/C1"]),
         ("?since=2026-01-05T10:30:00Z", vec!["fraud/a%2Fb c", "stuck/C1"]),
         ("?until=2026-01-05T10:30:00Z", vec!["fraud/C1"]),
         ("?limit=1", vec!["fraud/C1"]),
@@ -282,9 +284,9 @@ async fn the_command_line_lists_shows_acknowledges_and_closes() {
     open(&desk, "evt_2", "release.submitted", "C2").await;
     let list = desk.run(&["cases", "list"]).await.good();
     let expected = "\
-state  by  rule   key  opened                   matches  next                                      id
-open       fraud  C1   2026-01-05 10:00:00 UTC  1        2026-01-05 12:00:00 UTC to heads, ledger  fraud/C1
-open       stuck  C2   2026-01-05 10:00:00 UTC  1        2026-01-12 10:00:00 UTC to ledger         stuck/C2
+state    by  rule   key  opened                   matches  next                                      id
+waiting      fraud  C1   2026-01-05 10:00:00 UTC  1        2026-01-05 12:00:00 UTC to heads, ledger  fraud/C1
+kept         stuck  C2   2026-01-05 10:00:00 UTC  1        2026-01-12 10:00:00 UTC to ledger         stuck/C2
 ";
     assert_eq!(list, expected, "{list}");
     let told = desk.run(&["cases", "ack", "C1"]).await.good();
@@ -351,6 +353,71 @@ async fn a_key_that_two_rules_have_is_acknowledged_and_closed_in_both() {
     })
     .await;
     desk.run(&["cases", "close", "C1"]).await.good_with("of rule `fraud`");
+    desk.app.end().await;
+}
+
+const MANY: &str = r#"
+rules:
+  - name: kept
+    events: live
+    case: $.data.id
+    closes_after: 90d
+    actions: [{to: ledger, text: live, once: true}]
+  - name: slow
+    events: slow
+    case: $.data.id
+    closes_after: 90d
+    actions: [{to: ledger, text: slow}, {to: heads, text: late, after: 5h}]
+  - name: urgent
+    events: [urgent, live]
+    case: $.data.id
+    closes_after: 90d
+    actions: [{to: ledger, text: urgent}, {to: heads, text: late, after: 1h}]
+"#;
+
+#[tokio::test]
+async fn the_list_begins_with_what_waits_for_somebody_and_is_due_first() {
+    let desk = Desk::start(MANY).await;
+    for (n, (kind, id)) in
+        [("live", "A"), ("slow", "B"), ("urgent", "C"), ("urgent", "D"), ("slow", "A")].into_iter().enumerate()
+    {
+        desk.send(&format!("evt_{n}"), kind, json!({"id": id})).await;
+        desk.clock.advance(jiff::SignedDuration::from_mins(1));
+    }
+    assert_eq!(desk.app.ask("POST", "/api/v1/cases/urgent%2FD/ack?by=ana").await.status, 200);
+    desk.planned().await;
+    let seen = |list: &Value| -> Vec<String> {
+        list.as_array().unwrap().iter().map(|case| format!("{} {}", case["id"], case["waiting"])).collect()
+    };
+    let all = desk.run(&["cases", "list", "--format", "json"]).await.json();
+    let expected = ["urgent/A", "urgent/C", "slow/B", "slow/A"].map(|id| format!("\"{id}\" true"));
+    let kept = ["kept/A", "urgent/D"].map(|id| format!("\"{id}\" false"));
+    assert_eq!(seen(&all), [&expected[..], &kept[..]].concat());
+    let two = desk.run(&["cases", "list", "--limit", "2", "--format", "json"]).await.json();
+    assert_eq!(seen(&two), expected[..2]);
+    let waiting = desk.run(&["cases", "list", "--waiting", "--format", "json"]).await.json();
+    assert_eq!(seen(&waiting), expected);
+    let rest = desk.run(&["cases", "list", "--waiting=false"]).await.good();
+    let states: Vec<&str> = rest.lines().skip(1).filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(states, ["kept", "acknowledged"], "{rest}");
+    desk.app.end().await;
+}
+
+#[tokio::test]
+async fn a_key_that_several_cases_have_shows_them_all() {
+    let desk = Desk::start(MANY).await;
+    desk.send("evt_1", "live", json!({"id": "A"})).await;
+    let shown = desk.run(&["cases", "show", "A"]).await.good();
+    for part in ["kept/A  nobody acknowledged it, and it waits for nobody", "urgent/A  waits for a person, and nobody"]
+    {
+        assert!(shown.contains(part), "{shown}");
+    }
+    let shown = desk.run(&["cases", "show", "A", "--format", "json"]).await.json();
+    let ids: Vec<&Value> = shown.as_array().unwrap().iter().map(|case| &case["id"]).collect();
+    assert_eq!(ids, ["kept/A", "urgent/A"]);
+    assert_eq!(shown[1]["deliveries"][0]["destination"], "ledger");
+    let one = desk.run(&["cases", "show", "urgent/A", "--format", "json"]).await.json();
+    assert_eq!((&one["id"], &one["opening"]["id"]), (&"urgent/A".into(), &"evt_1".into()));
     desk.app.end().await;
 }
 

@@ -49,7 +49,7 @@ async fn what_is_muted_is_silent_until_its_time_is_over() {
     assert!(heard(&desk, "evt_1", "fraud.opened", json!({})).await.is_empty());
     assert!(desk.peer.requests().is_empty());
     let why = &desk.app.json("/api/v1/events/evt_1").await["rules"][0];
-    assert_eq!((&why["outcome"], &why["note"]), (&"muted".into(), &"muted until 12:00 by ana: takedown".into()));
+    assert_eq!((&why["outcome"], &why["note"]), (&"muted".into(), &"muted until 12:00 UTC by ana: takedown".into()));
     let listed = desk.app.json("/api/v1/mutes").await;
     assert_eq!(
         (&listed[0]["id"], &listed[0]["muted"], &listed[0]["rules"]),
@@ -117,7 +117,7 @@ async fn a_mute_with_a_mistake_is_refused_with_its_place_and_the_way_out() {
         (json!({}), &["this mute would silence everything", "`events: \"*\"` if all is meant"]),
         (
             json!({"rule": "live", "for": null, "until": "2026-01-05T09:00:00Z"}),
-            &["would be over already: it ends 2026-01-05T09:00:00Z"],
+            &["would be over already: it ends 2026-01-05 09:00 UTC"],
         ),
         (json!({"rule": "live", "for": null, "until": "tomorrow"}), &["tomorrow", "2026-12-24T18:00:00Z"]),
         (json!({"rule": "live", "for": "2 hours"}), &["`for` is a time span, such as `30m`"]),
@@ -148,6 +148,37 @@ async fn a_mute_with_a_mistake_is_refused_with_its_place_and_the_way_out() {
         assert_eq!(crate::support::raw::exchange(desk.app.admin, request.as_bytes()).await.status, 400, "{body}");
     }
     assert_eq!(desk.app.head().await, 0, "nothing was asked of the planner");
+    desk.app.end().await;
+}
+
+#[tokio::test]
+async fn a_mute_ends_at_the_next_time_that_somebody_means_by_a_day_and_an_hour() {
+    // A Monday, at eleven.
+    let desk = Desk::start_in("Europe/Berlin", RULES).await;
+    for (said, until) in [
+        ("18:00", "2026-01-05 18:00 CET"),
+        ("11:00", "2026-01-06 11:00 CET"),
+        ("9:30", "2026-01-06 09:30 CET"),
+        ("friday 09:00", "2026-01-09 09:00 CET"),
+        ("Fri 09:00", "2026-01-09 09:00 CET"),
+        ("mon 10:00", "2026-01-12 10:00 CET"),
+        ("monday 12:00", "2026-01-05 12:00 CET"),
+        ("tomorrow 09:00", "2026-01-06 09:00 CET"),
+        ("2026-03-29 09:00", "2026-03-29 09:00 CEST"),
+    ] {
+        let told = desk.run(&["mute", "add", "--rule", "live", "--reason", "moving", "--until", said]).await.good();
+        assert!(told.contains(&format!("until {until}, by")), "{said}: {told}");
+    }
+    for said in ["friday", "25:00", "noon", "fr 09:00", "someday 09:00", "18"] {
+        let refused = desk.run(&["mute", "add", "--rule", "live", "--reason", "moving", "--until", said]).await;
+        assert_eq!(refused.code, 1, "{said}");
+        assert!(
+            refused.err.contains("is no time") && refused.err.contains("2026-12-24 18:00"),
+            "{said}: {}",
+            refused.err
+        );
+    }
+    desk.run(&["mute", "list"]).await.good_with("2026-01-09 09:00:00 CET");
     desk.app.end().await;
 }
 

@@ -73,26 +73,26 @@ async fn each_rule_says_why_it_did_or_did_not_act() {
              fails-in-part matched goes to `ledger`; no case: `$.data.absent` selects nothing",
         ),
         ("t1", "throttled", json!({}), "throttled matched goes to `ledger`"),
-        ("t2", "throttled", json!({}), "throttled throttled more than 1 within the throttle's window, until 11:00"),
+        ("t2", "throttled", json!({}), "throttled throttled more than 1 within the throttle's window, until 11:00 UTC"),
         (
             "q1",
             "muted.one",
             json!({}),
-            "misses missed not so: `$.data.label` is \"Warp\" (nothing is there), not so: `$.data.n` is at least 10 (nothing is there)\nmuted muted muted until Wed 00:00 by ops: stock-taking",
+            "misses missed not so: `$.data.label` is \"Warp\" (nothing is there), not so: `$.data.n` is at least 10 (nothing is there)\nmuted muted muted until Wed 00:00 UTC by ops: stock-taking",
         ),
         (
             "h1",
             "held",
             json!({}),
-            "held held held until 20:00 (hours of `ledger`)\ndropped dropped dropped for `ledger`: outside hours",
+            "held held held until 20:00 UTC (hours of `ledger`)\ndropped dropped dropped for `ledger`: outside hours",
         ),
-        ("d1", "digest", json!({}), "collects digest in the digest of 12:00 for `ledger`"),
+        ("d1", "digest", json!({}), "collects digest in the digest of 12:00 UTC for `ledger`"),
         ("s1", "shadow", json!({}), "shadow shadow in shadow: would go to `ledger`"),
         (
             "o1",
             "opened",
             json!({"key": "K"}),
-            "case matched goes to `ledger`; acts 12:00 if the case is still open then",
+            "case matched goes to `ledger`; acts 12:00 UTC if the case is still open then",
         ),
         (
             "o2",
@@ -116,7 +116,7 @@ async fn each_rule_says_why_it_did_or_did_not_act() {
     // An opening that was created before the close that came already.
     let created = desk.app.live.clock.now().as_second() - 60;
     desk.send_as(json!({"id": "l1", "type": "opened", "created": created, "data": {"key": "K"}})).await;
-    assert_eq!(shown(&desk, "l1").await, "case late late: case `K` was closed by an event of 10:00");
+    assert_eq!(shown(&desk, "l1").await, "case late late: case `K` was closed by an event of 10:00 UTC");
     desk.app.end().await;
 }
 
@@ -128,7 +128,7 @@ async fn what_happens_later_is_told_at_its_event_too() {
     desk.send("d1", "digest", json!({})).await;
     assert_eq!(desk.run(&["cases", "ack", "K"]).await.code, 0);
     desk.planned().await;
-    let expected = "case matched goes to `ledger`; acts 12:00 if the case is still open then\n\
+    let expected = "case matched goes to `ledger`; acts 12:00 UTC if the case is still open then\n\
                     case cancelled ana acknowledged case `K`: no more reminders of it";
     assert_eq!(shown(&desk, "o1").await, expected);
     desk.passes(10);
@@ -141,11 +141,13 @@ async fn what_happens_later_is_told_at_its_event_too() {
     };
     whys("h1", 3).await;
     whys("d1", 2).await;
-    let expected = "held held held until 20:00 (hours of `ledger`)\ndropped dropped dropped for `ledger`: outside hours\n\
+    let expected = "held held held until 20:00 UTC (hours of `ledger`)\ndropped dropped dropped for `ledger`: outside hours\n\
                     held matched held, and now goes to `ledger`";
     assert_eq!(shown(&desk, "h1").await, expected);
     assert!(
-        shown(&desk, "d1").await.starts_with("collects digest in the digest of 12:00 for `ledger`\ncollects matched ")
+        shown(&desk, "d1")
+            .await
+            .starts_with("collects digest in the digest of 12:00 UTC for `ledger`\ncollects matched ")
     );
     desk.send("x1", "dies", json!({})).await;
     whys("x1", 2).await;

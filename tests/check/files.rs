@@ -197,6 +197,14 @@ fn what_people_write_who_know_other_programs_gets_the_right_spelling() {
         ("defaults: {throttle: 5/10m}", "`throttle: {max: 5, every: 10m}`"),
         ("defaults:\n      mention: @nadia", "leave it out: `nadia`"),
         ("when: {title: {matches: \"\\bHalogen\\b\"}}", "is a backspace"),
+        ("when: {title: {matches: \"(live\"}}", "has a backslash before it"),
+        ("when: data.title == 'Kein Empfang'", "a test stands below its path: `{$.data.title: Kein Empfang}`"),
+        ("when: $.data.amount >= 1000", "write the test beside the path, `$.data.amount: …`"),
+        ("when: amount > 1000", "`{amount: {gt: 1000}}`"),
+        ("hours: {days: fri, from: \"09:00\", to: \"18:00\", timezone: Berlin}", "did you mean `Europe/Berlin`?"),
+        ("timezone: Europe/Berlin", "it belongs to `hours` or `digest`"),
+        ("throttle: {every: 2 hours}", "did you mean `2h`?"),
+        ("throttle: {every: daily}", "did you mean `1d`?"),
     ] {
         let line = line.strip_prefix("defaults: {throttle").map_or(line.to_owned(), |rest| {
             let rest = rest.strip_suffix('}').unwrap();
@@ -208,13 +216,31 @@ fn what_people_write_who_know_other_programs_gets_the_right_spelling() {
         let report = loaded(folder.path()).report();
         assert!(report.contains(said), "{line}: {report}");
     }
-    for (secret, said) in
-        [("$SLACK_WEBHOOK", "write `${env:NAME}`"), ("${SLACK_WEBHOOK}", "a variable is written `${env:NAME}`")]
-    {
+    for (secret, said) in [
+        ("$SLACK_WEBHOOK", "write `${env:SLACK_WEBHOOK}`"),
+        ("${SLACK_WEBHOOK}", "a variable is written `${env:NAME}`"),
+    ] {
         let config = format!("destinations:\n  a: {{type: slack, webhook_url: \"{secret}\"}}\n");
         let folder = folder(&[("fanfare.yaml", &config)]);
         let report = loaded(folder.path()).report();
         assert!(report.contains(said), "{report}");
+    }
+}
+
+#[test]
+fn in_an_empty_folder_every_command_says_how_to_begin() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, said) in [
+        (&["check"][..], "`fanfare init FOLDER` makes a folder with one"),
+        (&["serve"], "`fanfare init FOLDER` makes a folder with one"),
+        (&["test"], "`fanfare init` makes one"),
+        (&["explain", "release.live"], "`fanfare init` makes one"),
+        (&["cases", "list"], "give `--config` or `--admin`"),
+    ] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fanfare"));
+        let output = command.args(arguments).current_dir(folder.path()).env_remove("FANFARE_CONFIG").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && text.contains(said), "{arguments:?}: {text}");
     }
 }
 

@@ -22,6 +22,12 @@ fn every_lint_is_told_as_its_golden_says() {
         if code == "unused-message" {
             files.extend([("templates/said.md", "x\n"), ("templates/unsaid.md", "x\n")]);
         }
+        if code == "severity-by-template" {
+            files.push((
+                "templates/graded.md",
+                "---\nseverity: \"{{ 'critical' if data.streams_flagged > 9 else 'info' }}\"\n---\nx\n",
+            ));
+        }
         let folder = folder(&files);
         let loaded = loaded(&folder);
         let without: Vec<&str> = PARTIAL.into_iter().filter(|partial| *partial != code).collect();

@@ -126,7 +126,11 @@ fn every_recipe_is_proved_by_tests_that_pass_and_say_what_must_not_happen() {
         }
         played.notes.iter().for_each(|note| failed.push_str(&format!("{}: {note}\n", test.name.value)));
         for one in &played.failed {
-            failed.push_str(&format!("{}\n{}", test.name.value, one.render(&|_, text| text.to_owned())));
+            failed.push_str(&format!(
+                "{}\n{}",
+                test.name.value,
+                one.render(&jiff::tz::TimeZone::UTC, &|_, text| text.to_owned())
+            ));
         }
     }
     assert!(failed.is_empty(), "\n{failed}");

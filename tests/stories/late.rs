@@ -3,15 +3,17 @@
 
 use std::sync::Arc;
 
-use fanfare::clock::RealClock;
-use fanfare::delivery::State;
+use fanfare::clock::{RealClock, VirtualClock};
+use fanfare::delivery::{Act, Delivery, State};
 use fanfare::steps::Bounds;
 use fanfare::store::DeliveryFilter;
+use jiff::SignedDuration;
 
-use crate::support::app::{App, soon};
+use crate::support::app::{App, eventually, soon};
 use crate::support::folder::Folder;
 use crate::support::http_peer::{Answer, HttpPeer};
 use crate::support::pagerduty_peer::ROUTING_KEY;
+use crate::support::postgres;
 use crate::support::smtp_peer::{Kept, Setup, SmtpPeer};
 
 const CONFIG: &str = r#"
@@ -43,8 +45,18 @@ const RULES: &str = r#"rules:
 
 const FRAUD: &str = r#"{"id":"evt_1","type":"fraud.action_required","created":1767607200,"data":{"case_id":"C7"}}"#;
 
+/// A store of each kind, empty.
+fn stores() -> [String; 3] {
+    ["\"memory:\"".to_owned(), "sqlite:data/fanfare.db".to_owned(), postgres::fresh()]
+}
+
 fn folder(pager: &str, mail: &SmtpPeer) -> Folder {
-    Folder::new(&CONFIG.replace("KEY", ROUTING_KEY).replace("SMTP", &mail.url()), pager, RULES)
+    folder_on("sqlite:data/fanfare.db", pager, mail)
+}
+
+fn folder_on(store: &str, pager: &str, mail: &SmtpPeer) -> Folder {
+    let config = CONFIG.replace("sqlite:data/fanfare.db", store).replace("KEY", ROUTING_KEY);
+    Folder::new(&config.replace("SMTP", &mail.url()), pager, RULES)
 }
 
 fn assert_tells(mails: &[Kept]) {
@@ -56,46 +68,114 @@ fn assert_tells(mails: &[Kept]) {
     }
 }
 
-/// Finance hears of a page that this pager doesn't take, once; the page is tried on.
-async fn falls_back(pager: &str) {
-    let mail = SmtpPeer::start(Setup::default()).await;
-    let app = App::start(folder(pager, &mail)).await;
-    assert_eq!(app.send(FRAUD).await.status, 200);
-    assert_tells(&soon("the fallback", mail.received(1)).await);
-    let deliveries = app.live.store.list_deliveries(&DeliveryFilter { limit: 10, ..DeliveryFilter::default() });
-    let deliveries = deliveries.await.unwrap();
-    let page = deliveries.iter().find(|delivery| delivery.planned.destination == "oncall").unwrap();
-    assert!(matches!(page.state, State::Due | State::Retrying | State::Sending), "{page:?}");
-    app.end().await;
-    assert_eq!(mail.mails().len(), 1, "once");
+async fn page(app: &App) -> Delivery {
+    let filter = DeliveryFilter { destination: Some("oncall".into()), limit: 10, ..DeliveryFilter::default() };
+    let mut pages = app.live.store.list_deliveries(&filter).await.unwrap();
+    pages.retain(|page| page.planned.act != Act::Close);
+    assert_eq!(pages.len(), 1, "{pages:?}");
+    pages.remove(0)
+}
+
+/// Finance is told of a page that this pager doesn't take, once, on every store; the page is tried on. What heals is
+/// delivered, and nobody is told again.
+async fn falls_back(pager: &str, heals: Option<&HttpPeer>) {
+    for store in stores() {
+        let mail = SmtpPeer::start(Setup::default()).await;
+        let app = App::start(folder_on(&store, pager, &mail)).await;
+        assert_eq!(app.send(FRAUD).await.status, 200);
+        assert_tells(&soon("the fallback", mail.received(1)).await);
+        let state = page(&app).await.state;
+        assert!(matches!(state, State::Due | State::Retrying | State::Sending), "{store}: {state:?}");
+        if let Some(peer) = heals {
+            let ill = peer.requests().len();
+            peer.always(Answer::status(202).json(&serde_json::json!({"status": "success", "dedup_key": "a"})));
+            eventually("the page", async || (page(&app).await.state == State::Delivered).then_some(())).await;
+            assert!(peer.requests().len() > ill, "{store}");
+            peer.always(Answer::status(500));
+        }
+        app.end().await;
+        assert_eq!(mail.mails().len(), 1, "{store}: once");
+    }
 }
 
 #[tokio::test]
 async fn a_pager_that_refuses_connections_is_told_of_while_it_is_tried() {
     // Nobody listens there any more.
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    falls_back(&format!("http://{address}/")).await;
+    falls_back(&format!("http://{address}/"), None).await;
 }
 
 #[tokio::test]
-async fn a_pager_that_answers_with_errors_is_told_of_while_its_breaker_is_open() {
+async fn a_pager_that_answers_with_errors_is_told_of_while_its_breaker_is_open_and_pages_when_it_is_well() {
     let peer = HttpPeer::start().await;
     peer.always(Answer::status(500));
-    falls_back(&peer.url("/")).await;
+    falls_back(&peer.url("/"), Some(&peer)).await;
 }
 
 #[tokio::test]
 async fn a_pager_that_hangs_is_told_of_before_its_attempt_ends() {
     let peer = HttpPeer::start().await;
     peer.always(Answer::hang());
-    falls_back(&peer.url("/")).await;
+    falls_back(&peer.url("/"), None).await;
 }
 
 #[tokio::test]
 async fn a_pager_that_asks_for_an_hour_is_told_of_meanwhile() {
     let peer = HttpPeer::start().await;
     peer.always(Answer::status(429).header("Retry-After", "3600"));
-    falls_back(&peer.url("/")).await;
+    falls_back(&peer.url("/"), None).await;
+}
+
+/// How a pager fails.
+const WAYS: [(&str, fn() -> Answer); 3] = [
+    ("500", || Answer::status(500)),
+    ("hangs", Answer::hang),
+    ("429", || Answer::status(429).header("Retry-After", "3600")),
+];
+
+#[tokio::test]
+async fn without_a_word_in_the_configuration_a_page_falls_back_five_minutes_after_it_was_due_and_once() {
+    for (store, (way, answer)) in ["\"memory:\"", "sqlite:data/fanfare.db"].into_iter().cycle().zip(WAYS) {
+        let (mail, peer) = (SmtpPeer::start(Setup::default()).await, HttpPeer::start().await);
+        peer.always(answer());
+        let folder = folder_on(store, &peer.url("/"), &mail);
+        let config = std::fs::read_to_string(folder.file("fanfare.yaml")).unwrap();
+        folder.write("fanfare.yaml", &config.replace("{to: [finance], after: 2s}", "[finance]\n    timeout: 1s"));
+        let clock = VirtualClock::new("2026-01-05T10:00:00Z".parse().unwrap());
+        let app = App::start_with(folder, Bounds::default(), Arc::new(clock.clone())).await;
+        assert_eq!(app.send(FRAUD).await.status, 200);
+        soon("an attempt", peer.received(1)).await;
+        let passes = |span: SignedDuration| {
+            clock.advance(span);
+            app.live.to_plan.notify_one();
+        };
+        passes(SignedDuration::from_secs(299));
+        // What is planned in answer to a question shows that the round before it is over.
+        assert_eq!(
+            app.send(&FRAUD.replace("evt_1", "evt_2").replace("C7", "C8").replace("action_required", "none"))
+                .await
+                .status,
+            200
+        );
+        eventually("planned", async || {
+            let status = app.json("/api/v1/status").await;
+            (status["inbox"]["head"] == status["inbox"]["planned"]).then_some(())
+        })
+        .await;
+        assert!(mail.mails().is_empty(), "{store}, {way}: too soon");
+        passes(SignedDuration::from_secs(1));
+        assert_tells(&soon("the fallback", mail.received(1)).await);
+        peer.always(Answer::status(202).json(&serde_json::json!({"status": "success", "dedup_key": "a"})));
+        passes(SignedDuration::from_hours(2));
+        eventually("the page", async || {
+            passes(SignedDuration::from_mins(1));
+            (page(&app).await.state == State::Delivered).then_some(())
+        })
+        .await;
+        passes(SignedDuration::from_hours(48));
+        app.end().await;
+        assert_eq!(mail.mails().len(), 1, "{store}, {way}: once");
+    }
 }
 
 #[tokio::test]

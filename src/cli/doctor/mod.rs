@@ -137,6 +137,7 @@ impl Doctor {
     pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
         let mut chart = Chart { format: self.format, findings: Vec::new() };
         let Some(snapshot) = configuration(&mut chart, config) else { return Ok(chart.end()) };
+        term::show_times_in(snapshot.settings.zone());
         runtime(false)?.block_on(async {
             let alive = files::look(&mut chart, &snapshot).await;
             server::look(&mut chart, &snapshot, alive, self.url.as_deref()).await;

@@ -28,7 +28,7 @@ pub(super) async fn look(chart: &mut Chart, snapshot: &Snapshot, alive: Option<T
             match alive.filter(|at| RealClock.now().duration_since(*at) < ALIVE) {
                 Some(at) => chart.add(Finding::wrong(
                     "server",
-                    format!("{says}; one was there at {at}"),
+                    format!("{says}; one was there at {}", term::time(at)),
                     "look whether it runs, on this configuration, and in its log",
                 )),
                 None => chart.add(Finding::note("server", says, "start it: `fanfare serve`")),
@@ -60,7 +60,8 @@ async fn ready(chart: &mut Chart, snapshot: &Snapshot, admin: &str, answer: reqw
     }
     if let Some(absence) = body["absence"].as_object() {
         let of = |name: &str| absence.get(name).and_then(Value::as_str).unwrap_or_default();
-        let says = format!("nobody was there to receive from {} until {}", of("from"), of("until"));
+        let time = |name: &str| term::time_of(of(name));
+        let says = format!("nobody was there to receive from {} until {}", time("from"), time("until"));
         chart.add(Finding::note("absence", says, of("advice")));
     }
     rules(chart, snapshot, &body["rules"]);
@@ -69,7 +70,7 @@ async fn ready(chart: &mut Chart, snapshot: &Snapshot, admin: &str, answer: reqw
 /// Whether what is in force is what stands on disk.
 fn rules(chart: &mut Chart, snapshot: &Snapshot, rules: &Value) {
     let count = rules["count"].as_u64().map_or(0, |count| usize::try_from(count).unwrap_or(usize::MAX));
-    let since = rules["since"].as_str().unwrap_or_default();
+    let since = rules["since"].as_str().map(term::time_of).unwrap_or_default();
     if rules["in_force"] == false {
         let says = "no rules are in force: events are kept, and nothing is planned";
         chart.add(Finding::wrong("rules", says, "mend them: `fanfare check`"));

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use crate::cli::term;
@@ -27,7 +28,7 @@ pub(super) fn text(outcomes: &Outcomes<'_>) -> String {
             let _ = writeln!(out, "    {} {}", term::warn("note:"), term::safe(note));
         }
         for failed in &played.failed {
-            out.push_str(&failed.render(&painted));
+            out.push_str(&failed.render(&outcomes.zone, &painted));
         }
     }
     if let Some(reached) = &outcomes.coverage {
@@ -139,7 +140,7 @@ pub(super) fn junit(outcomes: &Outcomes<'_>) -> String {
         let failed = suite.iter().filter(|(_, played)| !played.failed.is_empty()).count();
         let _ = writeln!(out, "  <testsuite name=\"{name}\" tests=\"{}\" failures=\"{failed}\">", suite.len());
         for (test, played) in suite {
-            case(&name, test, played, &mut out);
+            case((&name, &outcomes.zone), test, played, &mut out);
         }
         out.push_str("  </testsuite>\n");
     }
@@ -147,7 +148,7 @@ pub(super) fn junit(outcomes: &Outcomes<'_>) -> String {
     out
 }
 
-fn case(file: &str, test: &Test, played: &Played, out: &mut String) {
+fn case((file, zone): (&str, &TimeZone), test: &Test, played: &Played, out: &mut String) {
     let (name, line) = (escaped(&test.name.value), test.name.place.line());
     let _ = write!(out, "    <testcase name=\"{name}\" classname=\"{file}\" file=\"{file}\" line=\"{line}\"");
     if played.failed.is_empty() {
@@ -157,7 +158,7 @@ fn case(file: &str, test: &Test, played: &Played, out: &mut String) {
     out.push_str(">\n");
     for failed in &played.failed {
         let words = escaped(failed.fault.words());
-        let shown = escaped(&failed.render(&|_, text| text.to_owned()));
+        let shown = escaped(&failed.render(zone, &|_, text| text.to_owned()));
         let _ = writeln!(out, "      <failure message=\"{words}\">{shown}</failure>");
     }
     out.push_str("    </testcase>\n");

@@ -351,7 +351,10 @@ impl<'a> Checker<'a> {
                 let word = pieces::one_line(&output.pieces);
                 if Severity::named(&word.to_lowercase()).is_none() && !output.undefined {
                     let message = format!("`{word}` is no severity");
-                    let is_authors = output.pieces.iter().all(|piece| matches!(piece, Piece::Raw(_)));
+                    let written =
+                        |quote: char| whole().is_some_and(|at| at.file.text.contains(&format!("{quote}{word}{quote}")));
+                    let is_raw = output.pieces.iter().all(|piece| matches!(piece, Piece::Raw(_)));
+                    let is_authors = is_raw || written('\'') || written('"');
                     let problem = match is_authors {
                         true => Problem::error("severity", message),
                         false => Problem::warning("severity", message),

@@ -14,7 +14,7 @@ use crate::problem::{File, Location, Problem, Problems};
 const AT_THE_TOP: &str = "front matter stands between two lines `---` at the very top of the file";
 
 /// What HTML is in Markdown: its tags, and what to write.
-const TAGS: [(&[&str], &str); 13] = [
+const TAGS: [(&[&str], &str); 14] = [
     (&["b", "strong"], "write `**…**`"),
     (&["i", "em"], "write `*…*`"),
     (&["s", "del", "strike"], "write `~~…~~`"),
@@ -25,6 +25,7 @@ const TAGS: [(&[&str], &str); 13] = [
     (&["h1", "h2", "h3", "h4", "h5", "h6"], "write `# …`"),
     (&["ul", "ol", "li"], "write `- …`, one a line"),
     (&["p", "div", "section"], "leave an empty line between paragraphs"),
+    (&["br"], "begin a new line: it is one in the message too"),
     (&["blockquote"], "write `> …`"),
     (&["table", "tr", "td", "th"], "write the cells between `|`, with a line `|---|` below the first"),
     (&["u", "span", "font", "center", "small", "big", "mark", "sub", "sup", "script", "style"], "leave it out"),
@@ -49,6 +50,24 @@ pub(super) fn body(source: &Source, problems: &mut Problems) {
         }
     }
     found_dollars(source, &masked, &code, problems);
+    calls(source, &masked, &code, problems);
+}
+
+/// `@channel` and its like, which mention nobody.
+fn calls(source: &Source, masked: &str, code: &[Range<usize>], problems: &mut Problems) {
+    for (at, _) in masked.match_indices('@') {
+        let word = masked.get(at + 1..).unwrap_or_default();
+        let word = word.get(..word.find(|c: char| !c.is_alphanumeric()).unwrap_or(word.len())).unwrap_or_default();
+        let begins = masked.get(..at).is_none_or(|before| !before.ends_with(|c: char| c.is_alphanumeric() || c == '.'));
+        if begins && ["channel", "here", "everyone"].contains(&word) && !code.iter().any(|code| code.contains(&at)) {
+            let message = format!("`@{word}` would stand in the message as it is written, and mentions nobody");
+            problems.push(
+                Problem::warning("not-a-mention", message)
+                    .at(&source.place(at..at + word.len() + 1))
+                    .hint("put it beside the text: `mention: [NAME]`, a name of the destination's `mentions`"),
+            );
+        }
+    }
 }
 
 /// `${…}` in a line of the front matter.

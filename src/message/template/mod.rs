@@ -97,6 +97,14 @@ impl Templates {
         literal.map(|(name, _)| name.as_str())
     }
 
+    /// Where the severity of a message stands, if it is a template that may come to `critical`.
+    pub fn may_be_critical(&self, name: &str) -> Option<Location> {
+        let written = self.folder.messages.get(name)?;
+        let source = self.folder.sources.get(written.severity.as_ref()?)?;
+        let is_template = source.text.contains("{{") || source.text.contains("{%");
+        (is_template && source.text.contains("critical")).then(|| source.place(0..source.text.len()))
+    }
+
     /// Whether there is a message with this name.
     pub fn has(&self, name: &str) -> bool {
         self.folder.messages.contains_key(name)

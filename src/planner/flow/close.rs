@@ -3,8 +3,8 @@
 use crate::event::{Event, Seq};
 use crate::planner::case::{Case, Ending};
 use crate::planner::closes::{Update, call_off, update};
-use crate::planner::flow::Planning;
 use crate::planner::flow::announce::{Announcement, Occasion, announce};
+use crate::planner::flow::{Planning, unread};
 use crate::planner::inputs::{Carried, Judged};
 use crate::planner::missing::Awaited;
 use crate::planner::names::{names_of, rule_named};
@@ -122,12 +122,13 @@ fn say_on_close(
             let why = because(acted.why.as_ref());
             said.fail(format!("action `{}` of `on_close`: {why}", acted.action.id));
         }
-        if acted.held != Held::Held {
+        if !acted.accepts() {
             continue;
         }
         let origin = id(&["on_close", &closing.origin]);
         let (seq, again, occasion, facts) = (closing.seq, 0, Occasion::Close, None);
-        let announcement = Announcement { rule, acted, seq, event, origin, again, occasion, facts, unread: None };
+        let unread = unread(acted.held, acted.why.as_ref());
+        let announcement = Announcement { rule, acted, seq, event, origin, again, occasion, facts, unread };
         announce(work, &announcement, Some(&mut closed), said);
     }
 }

@@ -9,7 +9,7 @@ use crate::planner::closes::Closed;
 use crate::planner::effect::Now;
 use crate::planner::flow::announce::{Announcement, Occasion, announce};
 use crate::planner::flow::close::{Closing, end_case};
-use crate::planner::flow::{Planning, reasons, unread};
+use crate::planner::flow::{Planning, reasons, unread_of};
 use crate::planner::inputs::Judged;
 use crate::planner::missing::Awaited;
 use crate::planner::names::present_name;
@@ -182,9 +182,10 @@ fn matched(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
         if opened {
             case.told = told.filter(|told| *told > case.opened);
         }
+        let from = (!opened).then(|| told.unwrap_or(work.now.at));
         // Also of one that spoke just now: it may repeat.
         for acted in acting {
-            let by = Brought { event: judged.seq, created: Some(judged.event.created) };
+            let by = Brought { event: judged.seq, created: Some(judged.event.created), from };
             match schedule(&mut case, acted, by, work.now) {
                 Ok(effects) => work.apply(effects, trace),
                 Err(reason) => trace.fail(reason),
@@ -227,12 +228,13 @@ fn acts(acted: &ActionJudgement<'_>, opened: bool, trace: &mut Trace) -> bool {
             trace.action(Outcome::Missed, &action.id, None, because(acted.why.as_ref()));
         }
         Held::Failed => trace.fail(format!("action `{}`: {}", action.id, because(acted.why.as_ref()))),
-        Held::Held if action.once && !opened => {
-            trace.action(Outcome::Missed, &action.id, None, OPEN_ALREADY);
-        }
-        Held::Held => return true,
+        Held::Held => {}
     }
-    false
+    let too_late = acted.accepts() && action.once && !opened;
+    if too_late {
+        trace.action(Outcome::Missed, &action.id, None, OPEN_ALREADY);
+    }
+    acted.accepts() && !too_late
 }
 
 /// Finds or opens the case of a match.
@@ -357,7 +359,7 @@ fn matched_again(
         case = work.case(&names, key);
         facts = Some(open_case(work, judged, rule, key).facts(false));
     }
-    for acted in judgement.actions.iter().filter(|acted| acted.held == Held::Held && !acted.action.is_timed()) {
+    for acted in judgement.actions.iter().filter(|acted| acted.accepts() && !acted.action.is_timed()) {
         let id = acted.action.id.as_str();
         let is_later = case.as_ref().is_some_and(|case| case.event != judged.seq);
         if acted.action.once && (is_later || was(id, Outcome::Missed, Some(OPEN_ALREADY))) {
@@ -390,6 +392,6 @@ fn announcement<'a>(
     acted: &'a ActionJudgement<'a>,
 ) -> Announcement<'a> {
     let (seq, event, origin) = (judged.seq, judged.event, origin(judged, None));
-    let (rule, unread, occasion) = (judgement.rule, unread(judgement), Occasion::Match);
+    let (rule, unread, occasion) = (judgement.rule, unread_of(judgement, acted), Occasion::Match);
     Announcement { rule, acted, seq, event, origin, again: 0, occasion, facts: None, unread }
 }

@@ -36,7 +36,7 @@ use crate::planner::plan::{Cancel, Plan};
 use crate::planner::state::{Doc, Slot, State};
 use crate::planner::wanted::{Unwanted, unwanted};
 use crate::planner::why::{Outcome, Trace, because};
-use crate::rules::{Action, Held, Judgement, Rule, RuleSet};
+use crate::rules::{Action, ActionJudgement, Held, Judgement, Rule, RuleSet, Why};
 
 /// The planning of one batch: what is known, and what was decided so far. What one entry changes is seen by those after it.
 #[derive(Debug)]
@@ -283,9 +283,15 @@ impl<'a> Planning<'a> {
     }
 }
 
-/// What a rule could not read and acts on all the same, in words.
-pub(crate) fn unread(judgement: &Judgement<'_>) -> Option<String> {
-    (judgement.held == Some(Held::Failed)).then(|| because(judgement.why.as_ref()))
+/// What a condition could not read, in words, for a message that goes all the same.
+pub(crate) fn unread(held: Held, why: Option<&Why>) -> Option<String> {
+    (held == Held::Failed).then(|| because(why))
+}
+
+/// What a rule or its action could not read and acts on all the same, in words.
+pub(crate) fn unread_of(judgement: &Judgement<'_>, acted: &ActionJudgement<'_>) -> Option<String> {
+    let by_rule = judgement.held.and_then(|held| unread(held, judgement.why.as_ref()));
+    by_rule.or_else(|| unread(acted.held, acted.why.as_ref()))
 }
 
 /// The reasons of a judgement, for its row.

@@ -12,7 +12,7 @@ use crate::planner::fallback::Fallen;
 use crate::planner::flow::announce::{Announcement, Draft, Occasion, announce, deliver, join, quiet, send, silenced};
 use crate::planner::flow::close::{say_ended, take_away};
 use crate::planner::flow::lost::late;
-use crate::planner::flow::{Planning, unread};
+use crate::planner::flow::{Planning, unread_of};
 use crate::planner::held::{Held, Opens, Rest, Waiting, opens, summarise};
 use crate::planner::inputs::{Carried, Fired};
 use crate::planner::links::Linked;
@@ -26,7 +26,7 @@ use crate::planner::state::Slot;
 use crate::planner::throttle::ThrottleId;
 use crate::planner::timer::Meaning;
 use crate::planner::why::{Decision, Outcome, Trace};
-use crate::rules::{ActionJudgement, Held as Holds, Judgement};
+use crate::rules::{ActionJudgement, Judgement};
 
 /// Plans one due timer. It is spent, unless planning it, or an entry before it, set it anew.
 pub(crate) fn timer(work: &mut Planning<'_>, fired: &Fired<'_>) {
@@ -136,7 +136,7 @@ fn act_due(work: &mut Planning<'_>, mut case: Case, action: &str, carried: Optio
     work.act(next);
     let mut trace = Trace::default();
     let (rule, seq, event) = (judgement.rule, carried.seq, carried.event);
-    let (again, occasion, facts, unread) = (0, Occasion::Reminder, None, unread(judgement));
+    let (again, occasion, facts, unread) = (0, Occasion::Reminder, None, unread_of(judgement, acted));
     let announcement = Announcement { rule, acted, seq, event, origin, again, occasion, facts, unread };
     let is_told = announce(work, &announcement, Some(&mut case), &mut trace).is_some();
     if is_told && (acted.action.at.is_none() || work.is_critical(acted.action)) {
@@ -154,7 +154,7 @@ fn asked_for<'c, 'a>(
     let carried = carried?;
     let judgement = carried.judgement.as_ref().filter(|judgement| judgement.rule.enabled)?;
     let acted = judgement.actions.iter().find(|acted| acted.action.id == action)?;
-    (acted.held == Holds::Held).then_some((carried, judgement, acted))
+    acted.accepts().then_some((carried, judgement, acted))
 }
 
 /// A timer's rule or action is gone, takes no part, or no longer means this event: nothing is sent, and it fires should they
@@ -186,7 +186,7 @@ fn realign_due(work: &mut Planning<'_>, mut case: Case, carried: Option<&Carried
         work.act(effects);
     }
     for acted in &judgement.actions {
-        let by = Brought { event: carried.seq, created: Some(carried.event.created) };
+        let by = Brought { event: carried.seq, created: Some(carried.event.created), from: None };
         match align(&mut case, acted, by, work.now) {
             Ok(effects) => work.apply(effects, &mut trace),
             Err(reason) => trace.fail(reason),

@@ -10,10 +10,10 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::super::{Action, At, AtDate, Digest, DigestTime, HoursChoice, Throttle};
-use super::{Reader, entry_of, not_cut, not_cut_within, slips, times};
+use super::{IF_FAILED_ALONE, Reader, entry_of, not_cut, not_cut_within, slips, times};
 use crate::delivery::{Say, Severity};
 use crate::problem::{Location, Problem};
-use crate::yaml::{Fields, Kind, Node, span_of_time};
+use crate::yaml::{Fields, Kind, Node, span_hint, span_of_time};
 
 /// The shortest `repeat`: people are no faster.
 const REPEAT_MIN: SignedDuration = SignedDuration::from_mins(1);
@@ -196,8 +196,7 @@ impl Reader<'_> {
                 Problem::error("wrong-span", format!("`{key}: {text}` is too short"))
                     .hint(format!("at least `{least}`"))
             }
-            None => Problem::error("wrong-span", format!("`{text}` is no time span"))
-                .hint("write a number and a unit: `30s`, `10m`, `2h`, `7d`"),
+            None => Problem::error("wrong-span", format!("`{text}` is no time span")).hint(span_hint(&text)),
         };
         self.problems.push(problem.at(&node.place));
         None
@@ -258,6 +257,7 @@ impl Reader<'_> {
         let mention = fields.texts("mention", self.problems);
         let when_node = fields.node("when", self.problems);
         let when = when_node.and_then(|when| self.condition(when));
+        let if_failed = self.if_failed(&mut fields);
         let otherwise = fields.truth("otherwise", self.problems).unwrap_or(false);
         let once = fields.truth("once", self.problems).unwrap_or(false);
         let after = self.positive_span(&mut fields, "after", SignedDuration::from_millis(1));
@@ -290,6 +290,7 @@ impl Reader<'_> {
             with,
             mention: mention.into_iter().map(|(value, node)| At { value, place: node.place.clone() }).collect(),
             when,
+            if_failed,
             otherwise,
             once,
             after,
@@ -414,6 +415,9 @@ impl Reader<'_> {
         }
         if has("when") {
             wrong("otherwise", "an action has a `when` or `otherwise`, not both".into(), "leave one of them out");
+        }
+        if !has("when") {
+            wrong("if_failed", IF_FAILED_ALONE.into(), "leave it out: the action always acts");
         }
         for key in ["after", "repeat"] {
             if has("at") {

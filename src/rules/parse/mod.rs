@@ -25,6 +25,26 @@ mod slips;
 pub(super) mod shared;
 pub mod times;
 
+/// Of an `if_failed` that is about nothing.
+const IF_FAILED_ALONE: &str = "`if_failed` without a `when` that could fail";
+
+/// A comparison as other programs write it, `data.title == 'x'`, as a condition.
+fn test_of(text: &str) -> Option<String> {
+    let signs = [("==", ""), ("!=", "ne"), (">=", "gte"), ("<=", "lte"), (">", "gt"), ("<", "lt"), (" = ", "")];
+    let (sign, operator) = signs.into_iter().find(|(sign, _)| text.contains(sign))?;
+    let (path, value) = text.split_once(sign)?;
+    let (path, value) = (path.trim().trim_start_matches("$."), value.trim().trim_matches(['\'', '"']));
+    let is_plain = |text: &str| !text.is_empty() && !text.contains(['&', '|', '(', '`', '{', ',', ':', '#']);
+    if !is_plain(path) || !is_plain(value) || path.contains(' ') {
+        return None;
+    }
+    let path = if path.contains('.') { format!("$.{path}") } else { path.to_owned() };
+    Some(match operator {
+        "" => format!("{{{path}: {value}}}"),
+        _ => format!("{{{path}: {{{operator}: {value}}}}}"),
+    })
+}
+
 /// What is read of a file for the second pass.
 struct Later<'n> {
     rules: Vec<&'n Node>,
@@ -195,6 +215,9 @@ impl Reader<'_> {
         let problem = Problem::error("unknown-name", format!("`{text}` is neither a path nor one of `names:`"));
         if let Some(span) = Some(text).filter(|text| span_of_time(text).is_some()) {
             return problem.hint(format!("a time stands at `every`: `every: {span}`"));
+        }
+        if let Some(test) = test_of(text) {
+            return problem.hint(format!("a test stands below its path: `{test}`"));
         }
         let rooted = text.starts_with(['.', '[', '@']) || text.contains('.');
         if rooted {

@@ -284,10 +284,12 @@ fn regex(node: &Node, name: &str, folded: bool, left: &mut usize, problems: &mut
             let said = other.to_string();
             let last = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
             let looks_around = ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|sign| pattern.contains(sign));
-            problems.push(wrong(format!("this is no regular expression: {last}")).hint(match looks_around {
-                true => "it takes linear time, so there is no looking around and no back-reference",
-                false => "in single quotes, backslashes stay as they are: '\\bremix\\b'",
-            }));
+            let problem = wrong(format!("this is no regular expression: {last}"));
+            problems.push(match (looks_around, pattern.contains('\\')) {
+                (true, _) => problem.hint("it takes linear time, so there is no looking around and no back-reference"),
+                (false, true) => problem.hint("in single quotes, backslashes stay as they are: '\\bremix\\b'"),
+                (false, false) => problem.hint("a sign that stands for itself has a backslash before it: '\\(live\\)'"),
+            });
         }
     }
     None

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::super::{Action, At, Closer, Globs, IfFailed, KeySpec, Missing, Rule};
 use super::action::{Belongs, Defaults};
-use super::{Reader, entry_of, not_cut, not_cut_within, slips};
+use super::{IF_FAILED_ALONE, Reader, entry_of, not_cut, not_cut_within, slips};
 use crate::problem::{Location, Problem};
 use crate::yaml::{Fields, Kind, Node};
 
@@ -40,7 +40,7 @@ impl Reader<'_> {
         let events = self.some_texts(&mut fields, node, "events", "event type");
         let source = fields.text("source", self.problems);
         let when = fields.node("when", self.problems).and_then(|when| self.condition(when));
-        let if_failed = fields.text("if_failed", self.problems).and_then(|(word, node)| self.if_failed(&word, node));
+        let if_failed = self.if_failed(&mut fields);
         let case = fields.node("case", self.problems).and_then(|case| self.key_spec(case, "case"));
         let closed_by = fields.node("closed_by", self.problems).map(|closed_by| self.closers(closed_by));
         let closes_after = fields.span("closes_after", self.problems);
@@ -83,8 +83,10 @@ impl Reader<'_> {
         Some(rule)
     }
 
-    fn if_failed(&mut self, word: &str, node: &Node) -> Option<IfFailed> {
-        match word {
+    /// `if_failed`, of a rule or an action.
+    pub(super) fn if_failed(&mut self, fields: &mut Fields<'_>) -> Option<IfFailed> {
+        let (word, node) = fields.text("if_failed", self.problems)?;
+        match word.as_str() {
             "skip" => Some(IfFailed::Skip),
             "act" => Some(IfFailed::Act),
             _ => {
@@ -212,7 +214,7 @@ impl Reader<'_> {
         };
         let (case, missing) = (has("case"), has("missing"));
         if let (Some(place), None) = (has("if_failed"), has("when")) {
-            wrong(&place, "`if_failed` without a `when` that could fail".into(), "leave it out: the rule always holds");
+            wrong(&place, IF_FAILED_ALONE.into(), "leave it out: the rule always holds");
         }
         match (has("events"), &missing) {
             (Some(place), Some(_)) => wrong(

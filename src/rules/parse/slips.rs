@@ -40,6 +40,7 @@ pub(super) const RULE: &[(&str, Slip)] = &[
     ("id", Key("name")),
     ("title", Key("name")),
     ("key", Key("case")),
+    ("timezone", Words("it belongs to `hours` or `digest`; the default for all stands in `fanfare.yaml`")),
     ("group_by", Key("case")),
     ("to", OF_AN_ACTION),
     ("message", OF_AN_ACTION),

@@ -235,14 +235,21 @@ fn zone(fields: &mut Fields<'_>, needs: &str, default: Option<&TimeZone>, proble
     match TimeZone::get(&name) {
         Ok(zone) => Some(zone),
         Err(_) => {
-            let known: Vec<String> = jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
             let problem = Problem::error("unknown-zone", format!("there is no zone `{name}`")).at(&node.place);
-            problems.push(match nearest(&name, known.iter().map(String::as_str)) {
-                Some(near) => problem.hint(format!("did you mean `{near}`?")),
-                None => problem.hint("write a name of the IANA database: `Europe/Berlin`, `America/New_York`, `UTC`"),
-            });
+            problems.push(problem.hint(zone_hint(&name)));
             None
         }
+    }
+}
+
+/// How to write what is no zone: `Berlin` is `Europe/Berlin`.
+pub fn zone_hint(name: &str) -> String {
+    let known: Vec<String> = jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
+    let place = format!("/{}", name.trim().replace(' ', "_")).to_lowercase();
+    let there = known.iter().find(|zone| zone.to_lowercase().ends_with(&place)).map(String::as_str);
+    match there.or_else(|| nearest(name, known.iter().map(String::as_str))) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "write a name of the IANA database: `Europe/Berlin`, `America/New_York`, `UTC`".into(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::set::Setting;
@@ -15,6 +16,7 @@ use crate::problem::{File, Location, Problem, Problems};
 use crate::rules::At;
 use crate::rules::glob::{Glob, inner};
 use crate::rules::parse::not_cut;
+use crate::rules::value::written_time;
 use crate::yaml::{self, Fields, Kind, Node, Slip};
 
 /// What a step can be, in the order of the documentation.
@@ -452,19 +454,21 @@ impl Reader<'_> {
 
     fn at(&mut self, fields: &mut Fields<'_>, first: bool) -> Option<What> {
         let (text, node) = fields.text("at", self.problems)?;
-        let Ok(at) = text.parse::<Timestamp>() else {
+        let zone = self.known.rules.zone.clone().unwrap_or(TimeZone::UTC);
+        let Ok(at) = text.parse::<Timestamp>().or_else(|_| written_time(&text, &zone)) else {
             self.problems.push(
                 Problem::error("wrong-time", format!("`{text}` is no time"))
                     .at(&node.place)
-                    .hint("write date, time and zone: `2026-03-27T17:59:00Z`, `2026-03-27T18:59:00+01:00`"),
+                    .hint("write date and time, `2026-03-27 18:59`, or with a zone, `2026-03-27T17:59:00Z`"),
             );
             return None;
         };
         if at < self.now && !first {
             self.problems.push(
-                Problem::error("wrong-time", "the clock doesn't go back")
-                    .at(&node.place)
-                    .hint(format!("it shows {} here", self.now)),
+                Problem::error("wrong-time", "the clock doesn't go back").at(&node.place).hint(format!(
+                    "it shows {} here",
+                    self.now.to_zoned_datetime(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+                )),
             );
             return None;
         }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::{Expectation, Field, Said};
 use crate::problem::Location;
@@ -101,11 +102,11 @@ impl Fault {
 }
 
 impl Failed {
-    /// The failure for people, each line indented by four; ends with a line break.
-    pub fn render(&self, paint: Paint<'_>) -> String {
+    /// The failure for people, its times in this zone, each line indented by four; ends with a line break.
+    pub fn render(&self, zone: &TimeZone, paint: Paint<'_>) -> String {
         let mut out = String::new();
         let place = format!("{}:{}:{}", self.place.file.path, self.place.line(), self.place.column());
-        let clock = |at: Timestamp| at.strftime("%a %Y-%m-%d %H:%M:%SZ").to_string();
+        let clock = |at: Timestamp| at.to_zoned_datetime(zone.clone()).strftime("%a %Y-%m-%d %H:%M:%S %Z").to_string();
         let at = match self.fault.sent().filter(|sent| sent.at != self.at) {
             Some(sent) => format!("{}; sent {}", clock(self.at), clock(sent.at)),
             None => clock(self.at),
