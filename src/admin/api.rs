@@ -5,14 +5,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query, State};
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, LINK};
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use url::form_urlencoded;
 
 use crate::admin::audit::{Asking, Origin};
 use crate::admin::{audit, bulk, cases, mutes, view};
@@ -23,7 +24,7 @@ use crate::rules::value::written_time;
 use crate::steps::reload::{self, Reloaded};
 use crate::steps::{Live, judged};
 use crate::store;
-use crate::store::{DeliveryFilter, EventFilter};
+use crate::store::{DeliveryFilter, EventFilter, PAGE_BYTES_MAX};
 
 /// The longest list.
 pub(crate) const LIMIT_MAX: usize = 1_000;
@@ -68,6 +69,22 @@ pub fn problem(status: StatusCode, detail: &str) -> Response {
 
 pub(crate) fn json_answer(document: &Value) -> Response {
     ([(CONTENT_TYPE, "application/json")], document.to_string() + "\n").into_response()
+}
+
+/// A page of a list, as asked for at `uri`; where there may be more, with the address of the next page, which begins after
+/// what `cursor` names.
+pub(crate) fn page_answer(list: Vec<Value>, uri: &Uri, (cursor, next): (&str, Option<String>)) -> Response {
+    let mut response = json_answer(&list.into());
+    if let Some(next) = next {
+        let asked = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(asked.filter(|(name, _)| name != cursor)).append_pair(cursor, &next);
+        let link = format!("</api/v1{}?{}>; rel=\"next\"", uri.path(), query.finish());
+        if let Ok(link) = HeaderValue::from_str(&link) {
+            response.headers_mut().insert(LINK, link);
+        }
+    }
+    response
 }
 
 /// Why an answer is none.
@@ -130,6 +147,16 @@ pub(crate) fn limit(asked: Option<usize>) -> Result<Option<usize>, Refused> {
 pub(crate) struct Moment(String);
 
 impl Moment {
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a form left it empty.
+    pub fn is_empty(&self) -> bool {
+        self.0.trim().is_empty()
+    }
+
     /// The moment; `name` is the parameter's.
     pub fn at(asked: Option<&Self>, name: &str, live: &Live) -> Result<Option<Timestamp>, Refused> {
         let Some(Self(text)) = asked else { return Ok(None) };
@@ -192,8 +219,9 @@ struct EventQuery {
     raw: bool,
 }
 
-async fn events(State(live): Shared, query: Result<Query<EventQuery>, QueryRejection>) -> Answer {
+async fn events(State(live): Shared, uri: Uri, query: Result<Query<EventQuery>, QueryRejection>) -> Answer {
     let Query(query) = query?;
+    let cursor = if query.after.is_some() { "after" } else { "before" };
     let filter = EventFilter {
         source: query.source,
         kind: None,
@@ -204,10 +232,15 @@ async fn events(State(live): Shared, query: Result<Query<EventQuery>, QueryRejec
         limit: limit(query.limit)?.unwrap_or(LIMIT),
     };
     let types = bulk::Types::read(query.r#type.as_deref())?;
+    let wanted = filter.limit;
     let events = bulk::events(&live, filter, &types).await?;
     let view = if query.raw { view::event_raw } else { view::event };
     let list: Vec<Value> = events.iter().map(|(seq, event)| view(*seq, event)).collect();
-    Ok(json_answer(&list.into()))
+    // Large bodies end a page early, so that only an empty one says that there are no more.
+    let bytes: usize = events.iter().map(|(_, event)| event.raw.len()).sum();
+    let is_full = list.len() >= wanted || bytes >= PAGE_BYTES_MAX;
+    let next = events.last().filter(|_| is_full).map(|(seq, _)| seq.to_string());
+    Ok(page_answer(list, &uri, (cursor, next)))
 }
 
 /// The event at this place of the inbox, its body not read: for what shows only its type and times.
@@ -302,7 +335,7 @@ struct DeliveryQuery {
     limit: Option<usize>,
 }
 
-async fn deliveries(State(live): Shared, query: Result<Query<DeliveryQuery>, QueryRejection>) -> Answer {
+async fn deliveries(State(live): Shared, uri: Uri, query: Result<Query<DeliveryQuery>, QueryRejection>) -> Answer {
     let Query(query) = query?;
     let states = query.state.as_deref().map(bulk::states_of).transpose()?.unwrap_or_default();
     let event = match &query.event {
@@ -321,7 +354,9 @@ async fn deliveries(State(live): Shared, query: Result<Query<DeliveryQuery>, Que
     };
     let deliveries = live.store.list_deliveries(&filter).await?;
     let list: Vec<Value> = deliveries.iter().map(view::delivery).collect();
-    Ok(json_answer(&list.into()))
+    let last = deliveries.last().filter(|_| list.len() >= filter.limit && filter.skip == 0);
+    let next = last.map(|last| last.planned.id.to_string());
+    Ok(page_answer(list, &uri, ("before", next)))
 }
 
 async fn delivery(State(live): Shared, Id(id): Id) -> Answer {

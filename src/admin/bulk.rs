@@ -44,7 +44,13 @@ impl Types {
         Ok(Self { globs: Some(globs), kind: Some(kind) })
     }
 
-    fn accept(&self, event: &Event) -> bool {
+    /// What the store can narrow by.
+    pub fn kind(&self) -> Option<&str> {
+        self.kind.as_deref()
+    }
+
+    /// Whether it accepts the type of an event.
+    pub fn accept(&self, event: &Event) -> bool {
         self.globs.as_ref().is_none_or(|globs| globs.accept(&event.kind, event.is_own()))
     }
 }

@@ -12,6 +12,7 @@ use crate::event::Seq;
 use crate::pace::Pace;
 use crate::planner::{Cancel, End};
 use crate::store::life::{LaneState, OVERDUE_MAX, Row, Taken, whole};
+use crate::store::look::COUNTED_MAX;
 use crate::store::{Census, Claim, DeliveryFilter, Error, Room, Standing};
 
 /// Deliveries by when they are next looked at, and in the order of planning.
@@ -64,6 +65,12 @@ impl Deliveries {
         self.rows.insert(self.last, Row::new(planned, now));
         self.file(self.last, true);
         true
+    }
+
+    /// The newest deliveries that were planned since.
+    pub fn planned_since(&self, since: Timestamp) -> impl Iterator<Item = &Delivery> {
+        let newest = self.rows.values().rev().take(usize::try_from(COUNTED_MAX).unwrap_or(usize::MAX));
+        newest.map(|row| &row.delivery).filter(move |delivery| delivery.created >= since)
     }
 
     /// Takes a delivery out, with all that belongs to it.
