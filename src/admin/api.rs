@@ -5,17 +5,17 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query, State};
-use axum::http::header::{CONTENT_TYPE, LINK};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use url::form_urlencoded;
 
 use crate::admin::audit::{Asking, Origin};
+pub(crate) use crate::admin::paging::{LIMIT, LIMIT_MAX, limit, page_answer};
 use crate::admin::{audit, bulk, cases, mutes, view};
 use crate::delivery::{DeliveryId, State as DeliveryState};
 use crate::event::{Command, Event, Item, Seq};
@@ -26,10 +26,6 @@ use crate::steps::{Live, judged};
 use crate::store;
 use crate::store::{DeliveryFilter, EventFilter, PAGE_BYTES_MAX};
 
-/// The longest list.
-pub(crate) const LIMIT_MAX: usize = 1_000;
-/// A list's length when nobody asks.
-pub(crate) const LIMIT: usize = 50;
 /// The longest name of a person, in characters.
 const NAME_MAX: usize = 100;
 
@@ -69,22 +65,6 @@ pub fn problem(status: StatusCode, detail: &str) -> Response {
 
 pub(crate) fn json_answer(document: &Value) -> Response {
     ([(CONTENT_TYPE, "application/json")], document.to_string() + "\n").into_response()
-}
-
-/// A page of a list, as asked for at `uri`; where there may be more, with the address of the next page, which begins after
-/// what `cursor` names.
-pub(crate) fn page_answer(list: Vec<Value>, uri: &Uri, (cursor, next): (&str, Option<String>)) -> Response {
-    let mut response = json_answer(&list.into());
-    if let Some(next) = next {
-        let asked = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(asked.filter(|(name, _)| name != cursor)).append_pair(cursor, &next);
-        let link = format!("</api/v1{}?{}>; rel=\"next\"", uri.path(), query.finish());
-        if let Ok(link) = HeaderValue::from_str(&link) {
-            response.headers_mut().insert(LINK, link);
-        }
-    }
-    response
 }
 
 /// Why an answer is none.
@@ -130,16 +110,6 @@ impl IntoResponse for Refused {
 }
 
 pub(crate) type Answer = Result<Response, Refused>;
-
-/// How long a list may be, as asked for: more than there can be is said, not cut off in silence.
-pub(crate) fn limit(asked: Option<usize>) -> Result<Option<usize>, Refused> {
-    match asked {
-        Some(asked) if asked > LIMIT_MAX => {
-            Err(Refused::Bad(format!("`limit` is at most {LIMIT_MAX}: ask for the next page with the last one's end")))
-        }
-        asked => Ok(asked),
-    }
-}
 
 /// A time in a query: RFC 3339, or, local to the default zone, `2026-01-05 11:00` or a date alone.
 #[derive(Debug, Clone, Deserialize)]
@@ -349,6 +319,7 @@ async fn deliveries(State(live): Shared, uri: Uri, query: Result<Query<DeliveryQ
         event,
         since: Moment::at(query.since.as_ref(), "since", &live)?,
         before: query.before.map(DeliveryId),
+        within: None,
         skip: query.skip.unwrap_or(0),
         limit: limit(query.limit)?.unwrap_or(LIMIT),
     };

@@ -219,6 +219,7 @@ impl DeliveriesQuery {
             event,
             since: Moment::at(self.since.as_ref(), "since", live)?,
             before: self.before,
+            within: None,
             skip: 0,
             limit: limit(self.limit)?.unwrap_or(LIMIT_MAX).max(1),
         })

@@ -27,6 +27,7 @@ pub mod guard;
 mod live;
 mod mutes;
 pub mod page;
+mod paging;
 pub mod view;
 
 /// The header of answers that names the zone in which people are told times, and in which times without a zone are read.

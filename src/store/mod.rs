@@ -354,6 +354,8 @@ pub struct DeliveryFilter {
     /// Planned before this one, whatever becomes of either meanwhile: for whoever changes what is listed page by page.
     /// None are, if it is not there.
     pub before: Option<DeliveryId>,
+    /// Among the newest so many, whatever else is asked of them: for whoever needs an answer soon. All, if `None`.
+    pub within: Option<usize>,
     /// Skip so many, for the next page.
     pub skip: usize,
     /// At most so many.

@@ -99,7 +99,7 @@ async fn a_dead_delivery_is_sent_again_from_the_page_and_arrives() {
     page.fill("form[action='/deliveries/retry'] [name=by]", "Ben").await;
     page.click("form[action='/deliveries/retry'] button").await;
     page.sees("2 deliveries will be sent again").await;
-    page.wait("document.querySelectorAll('td .state.delivered').length === 2").await;
+    page.wait("document.querySelectorAll('#deliveries .line .state.delivered').length === 2").await;
     let acts = app.json("/api/v1/audit").await;
     assert_eq!((&acts[0]["by"], &acts[0]["act"], &acts[0]["from"]), (&"Ben".into(), &"retried".into(), &"page".into()));
     assert_calm(&app, &page);
@@ -229,7 +229,7 @@ async fn whatever_senders_write_makes_no_element_and_runs_no_script() {
     let browser = Browser::start();
     let page = browser.page(Screen::DESKTOP).await;
     let id = app.json("/api/v1/deliveries?state=dead").await[0]["id"].as_str().unwrap().to_owned();
-    let events = app.json("/api/v1/events?type=release*").await;
+    let events = app.json("/api/v1/events?source=jewelmusic").await;
     let mut paths: Vec<String> =
         events.as_array().unwrap().iter().map(|event| format!("/events/{}", event["seq"])).collect();
     assert_eq!(paths.len(), corpus.len());

@@ -11,6 +11,7 @@
     for (const e of document.querySelectorAll('a, button, input, select, summary, textarea')) {
       // Links within a sentence are as high as its line.
       if (e.matches('.skip, [type=hidden], [type=checkbox]') || e.closest('.words, dd') || e.parentElement.matches('p:not(.links, .more)')) continue;
+      if (!e.checkVisibility()) continue;
       const box = e.getBoundingClientRect();
       if (box.width && (box.height < 43.5 || box.width < 43.5)) wrong.push(`small: ${name(e)} ${box.width.toFixed()}x${box.height.toFixed()}`);
     }

@@ -9,11 +9,13 @@ use serde_json::{Value, json};
 use super::{page, with_frame};
 use crate::admin::api::{Refused, Shared};
 use crate::config::Destination;
-use crate::delivery::State as DeliveryState;
+use crate::delivery::{DeliveryId, State as DeliveryState};
 use crate::pace::Pace;
 use crate::steps::Live;
 use crate::store::DeliveryFilter;
 
+/// Among how many of the newest deliveries the last of each are looked for.
+const NEWEST: usize = 400;
 /// How many of the last deliveries are shown of each.
 const LAST: usize = 3;
 /// The most dead or waiting deliveries that are counted of one.
@@ -26,18 +28,27 @@ pub(crate) async fn list(State(live): Shared) -> Response {
 
 async fn values(live: &Arc<Live>) -> Result<Value, Refused> {
     let standings = live.store.standings().await?;
+    let newest = DeliveryFilter { limit: NEWEST, ..DeliveryFilter::default() };
+    let newest = live.store.list_deliveries(&newest).await?;
     let snapshot = live.snapshot.load_full();
     let mut rows = Vec::new();
     for destination in snapshot.destinations.values() {
         let pace = standings.iter().find(|standing| standing.destination == destination.name);
-        rows.push(row(live, destination, pace.map(|standing| &standing.pace)).await?);
+        let last = newest.iter().filter(|delivery| delivery.planned.destination == destination.name).take(LAST);
+        let ids: Vec<&DeliveryId> = last.map(|delivery| &delivery.planned.id).collect();
+        rows.push(row(live, destination, pace.map(|standing| &standing.pace), &ids).await?);
     }
     // What fails comes first.
     rows.sort_by_key(|row| row["failing"] != true);
     Ok(with_frame(live, json!({"destinations": rows})))
 }
 
-async fn row(live: &Live, destination: &Destination, pace: Option<&Pace>) -> Result<Value, Refused> {
+async fn row(
+    live: &Live,
+    destination: &Destination,
+    pace: Option<&Pace>,
+    newest: &[&DeliveryId],
+) -> Result<Value, Refused> {
     let of = |states: Vec<DeliveryState>, limit| DeliveryFilter {
         states,
         destination: Some(destination.name.clone()),
@@ -48,8 +59,8 @@ async fn row(live: &Live, destination: &Destination, pace: Option<&Pace>) -> Res
     let waiting = vec![DeliveryState::Due, DeliveryState::Sending, DeliveryState::Retrying];
     let waiting = live.store.list_deliveries(&of(waiting, COUNTED)).await?.len();
     let mut last = Vec::new();
-    for delivery in live.store.list_deliveries(&of(Vec::new(), LAST)).await? {
-        let Some((delivery, attempts)) = live.store.delivery(&delivery.planned.id).await? else { continue };
+    for id in newest {
+        let Some((delivery, attempts)) = live.store.delivery(id).await? else { continue };
         let answer = attempts.last().map(|attempt| json!({"at": attempt.at.to_string(), "took_ms": attempt.took_ms, "outcome": attempt.outcome, "answer": attempt.answer}));
         last.push(json!({"id": delivery.planned.id, "state": delivery.state, "answer": answer}));
     }

@@ -32,6 +32,8 @@ const SHOWN: usize = 60;
 const PAGE: usize = 40;
 /// How far back it is looked what a mute would have silenced.
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Among how many of the newest deliveries.
+const LOOKED_AT: usize = 20_000;
 /// How many of what it would have silenced are named.
 const NAMED: usize = 8;
 /// Remembers a person's name from one form to the next, in their browser alone.
@@ -339,6 +341,7 @@ async fn would_silence(live: &Live, wish: &MuteWish) -> Result<Value, Refused> {
         rule: wish.rule.clone(),
         destination: wish.destination.clone(),
         since: Some(since),
+        within: Some(LOOKED_AT),
         limit: LIMIT_MAX,
         ..DeliveryFilter::default()
     };

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use super::rules::near;
 use super::{filled, likeness, page, why, with_frame};
 use crate::admin::api::{Refused, Shared, find_event};
 use crate::channels::Request;
@@ -22,7 +23,7 @@ use crate::config::load::{Loaded, load_edited};
 use crate::config::{Destination, Snapshot};
 use crate::delivery::Say;
 use crate::event::Event;
-use crate::problem::File;
+use crate::problem::{File, Gravity, Problem};
 use crate::rehearse::show::{self, Wanted};
 use crate::rules::{Action, Judgement, Rule, RuleSet};
 use crate::steps::Live;
@@ -133,20 +134,24 @@ fn is_of(file: &File, message: &str) -> bool {
     file.path.rsplit('/').next() == Some(&format!("{message}.md"))
 }
 
-async fn found(live: &Live, asked: Try, stored: Option<Event>) -> Result<Value, Refused> {
-    let snapshot = live.snapshot.load_full();
-    let Some(rules) = snapshot.rules.as_deref() else {
-        return Err(Refused::Bad("no rules are in force; fix them first".into()));
-    };
-    let named = filled(asked.rule.clone());
-    let rule = match &named {
+/// The rule that is named, or the first.
+fn meant<'r>(rules: &'r RuleSet, name: Option<&str>) -> Result<&'r Rule, Refused> {
+    let rule = match name.map(str::trim).filter(|name| !name.is_empty()) {
         Some(name) => {
             crate::admin::cases::known_rule(rules, name)?;
             crate::planner::rule_named(rules, name)
         }
         None => rules.rules.iter().min_by_key(|rule| (rule.name.place.file.path.clone(), rule.name.place.line())),
     };
-    let Some(rule) = rule else { return Err(Refused::Bad("there is no rule to try".into())) };
+    rule.ok_or_else(|| Refused::Bad("there is no rule to try".into()))
+}
+
+async fn found(live: &Live, asked: Try, stored: Option<Event>) -> Result<Value, Refused> {
+    let snapshot = live.snapshot.load_full();
+    let Some(rules) = snapshot.rules.as_deref() else {
+        return Err(Refused::Bad("no rules are in force; fix them first".into()));
+    };
+    let rule = meant(rules, asked.rule.as_deref())?;
     let written = Written::of(rule);
     let text = asked.text.as_deref().map(|text| text.replace("\r\n", "\n"));
     let text = text.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| written.text());
@@ -170,14 +175,14 @@ async fn found(live: &Live, asked: Try, stored: Option<Event>) -> Result<Value, 
     let event = stored.or_else(|| events.1.clone());
     let mut values = json!({
         "rule": rule.name.value,
-        "place": rule.name.place.to_string(),
+        "place": near(&snapshot.settings.file, &rule.name.place.to_string()),
         "rules": rules.rules.iter().map(|rule| &rule.name.value).collect::<Vec<_>>(),
         "text": text,
         "message": message,
         "words": words,
         "event": filled(asked.event).unwrap_or_else(|| EVENT.to_owned()),
         "samples": events.0,
-        "problems": loaded.problems.iter().take(PROBLEMS).map(|problem| problem.render(false)).collect::<Vec<_>>(),
+        "problems": problems(&loaded, &written.file.path, message.as_deref()),
         "broken": loaded.problems.has_errors(),
     });
     let last = written.lines.0 + text.lines().count();
@@ -196,6 +201,15 @@ async fn found(live: &Live, asked: Try, stored: Option<Event>) -> Result<Value, 
         values["previews"] = previews(&snapshot, rule, &event, now).await.into();
     }
     Ok(values)
+}
+
+/// What is wrong, and what is warned of in what is tried.
+fn problems(loaded: &Loaded, rule: &str, message: Option<&str>) -> Vec<String> {
+    let is_tried = |file: &File| file.path == rule || message.is_some_and(|message| is_of(file, message));
+    let told = |problem: &&Problem| {
+        problem.gravity == Gravity::Error || problem.place.as_ref().is_some_and(|place| is_tried(&place.file))
+    };
+    loaded.problems.iter().filter(told).take(PROBLEMS).map(|problem| problem.render(false)).collect()
 }
 
 /// The names of the samples, and the one that is meant.

@@ -22,6 +22,7 @@ pub(super) fn event(rules: Option<&RuleSet>, seq: Seq, event: Event) -> Value {
     row["kind"] = kind.into();
     row["subject"] = subject.into();
     row["due"] = due(&event);
+    row["severity"] = event.data().get("severity").filter(|severity| severity.is_string()).cloned().unwrap_or_default();
     row
 }
 

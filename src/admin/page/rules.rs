@@ -1,6 +1,7 @@
 //! `/rules`: what the team asked for, where it stands, when it last matched, and how much it says a day.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -34,13 +35,22 @@ async fn values(live: &Arc<Live>) -> Result<Value, Refused> {
     let tally = live.store.tally(plus(now, SignedDuration::from_hours(-24 * DAYS))).await?;
     let mut rules: Vec<&Rule> = snapshot.rules.iter().flat_map(|rules| &rules.rules).collect();
     rules.sort_by_key(|rule| (rule.name.place.file.path.clone(), rule.name.place.line()));
+    let folder = &snapshot.settings.file;
     let mut files: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for rule in rules {
-        let file = rule.name.place.file.path.to_string();
-        files.entry(file).or_default().push(row(rule, &tally, now));
+        let mut row = row(rule, &tally, now);
+        row["place"] = near(folder, &rule.name.place.to_string()).into();
+        files.entry(near(folder, &rule.name.place.file.path)).or_default().push(row);
     }
     let files: Vec<Value> = files.into_iter().map(|(file, rules)| json!({"file": file, "rules": rules})).collect();
     Ok(with_frame(live, json!({"files": files, "days": DAYS, "counted_from": tally.from})))
+}
+
+/// A place as people say it: seen from the folder of `fanfare.yaml`.
+pub(super) fn near(config: &Path, place: &str) -> String {
+    let folder = config.parent().map(|folder| folder.to_string_lossy()).unwrap_or_default();
+    let within = place.strip_prefix(&*folder).map(|rest| rest.trim_start_matches('/'));
+    within.unwrap_or(place).to_owned()
 }
 
 fn row(rule: &Rule, tally: &Tally, now: Timestamp) -> Value {
@@ -67,7 +77,6 @@ fn row(rule: &Rule, tally: &Tally, now: Timestamp) -> Value {
     json!({
         "name": name,
         "description": rule.description,
-        "place": rule.name.place.to_string(),
         "enabled": rule.enabled,
         "shadow": rule.shadow,
         "missing": rule.missing.as_ref().map(|missing| format!("{:#}", missing.span)),

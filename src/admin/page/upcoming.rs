@@ -108,10 +108,10 @@ async fn told(live: &Arc<Live>, rules: Option<&RuleSet>, timer: DueTimer) -> Res
         Meaning::Opens { destination, opens, .. } => held(live, rules, &destination, opens).await?,
         Meaning::Mute { id } => Some(json!({"what": "mute ends", "words": id, "path": "/mutes"})),
         Meaning::Missing { rule } => Some(json!({
-            "what": "deadline", "words": format!("if nothing comes, {rule} acts"), "rule": rule,
+            "what": "deadline", "words": format!("{rule} acts, if nothing comes"), "rule": rule,
         })),
         Meaning::Late { delivery, rule, .. } => Some(json!({
-            "what": "late", "words": "if it is not delivered by then, its fallback is told", "rule": rule,
+            "what": "late", "words": "Its fallback is told, if it is not delivered by then", "rule": rule,
             "path": people::path("deliveries", delivery.as_str()),
         })),
         Meaning::Rearm { .. }

@@ -296,7 +296,9 @@ impl Deliveries {
     /// Lists deliveries, newest first.
     pub fn list(&self, filter: &DeliveryFilter) -> Vec<Delivery> {
         let before = filter.before.as_ref().map_or(u64::MAX, |id| self.by_id.get(id).copied().unwrap_or(0));
-        let rows = self.rows.range(..before).rev();
+        let within = filter.within.and_then(|newest| u64::try_from(newest).ok());
+        let after = within.map_or(0, |newest| self.last.saturating_sub(newest));
+        let rows = self.rows.range(after.saturating_add(1).min(before)..before).rev();
         let accepted = rows.map(|(_, row)| &row.delivery).filter(|delivery| {
             let planned = &delivery.planned;
             (filter.states.is_empty() || filter.states.contains(&delivery.state))
