@@ -75,6 +75,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
                 "lint",
                 "server",
                 "steps",
+                "rehearse",
             ]),
         ),
         (

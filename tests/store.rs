@@ -8,6 +8,7 @@ mod claims;
 mod commits;
 mod inbox;
 mod lanes;
+mod look;
 mod pace;
 mod paces;
 mod patience;
@@ -60,6 +61,12 @@ macro_rules! suite {
                     a_page_ends_when_its_bodies_are_large,
                     events_are_found_by_place_and_missing_ones_left_out,
                     a_closed_store_answers_unavailable;
+                look:
+                    words_are_found_whatever_their_case_accents_and_escapes,
+                    looking_page_by_page_neither_skips_nor_repeats_while_events_arrive,
+                    what_rules_did_is_listed_by_rule_and_outcome_in_pages,
+                    what_came_is_counted_by_the_hour,
+                    timers_are_listed_by_time_in_pages;
                 commits:
                     one_holder_plans_at_a_time,
                     a_holder_keeps_its_token,

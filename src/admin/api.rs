@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query, State};
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::admin::audit::{Asking, Origin};
+pub(crate) use crate::admin::paging::{LIMIT, LIMIT_MAX, limit, page_answer};
 use crate::admin::{audit, bulk, cases, links, mutes, view};
 use crate::delivery::{DeliveryId, State as DeliveryState};
 use crate::event::{Command, Event, Item, Seq};
@@ -23,12 +24,8 @@ use crate::rules::value::written_time;
 use crate::steps::reload::{self, Reloaded};
 use crate::steps::{Live, judged};
 use crate::store;
-use crate::store::{DeliveryFilter, EventFilter};
+use crate::store::{DeliveryFilter, EventFilter, PAGE_BYTES_MAX};
 
-/// The longest list.
-pub(crate) const LIMIT_MAX: usize = 1_000;
-/// A list's length when nobody asks.
-pub(crate) const LIMIT: usize = 50;
 /// The longest name of a person, in characters.
 const NAME_MAX: usize = 100;
 
@@ -115,22 +112,22 @@ impl IntoResponse for Refused {
 
 pub(crate) type Answer = Result<Response, Refused>;
 
-/// How long a list may be, as asked for: more than there can be is said, not cut off in silence.
-pub(crate) fn limit(asked: Option<usize>) -> Result<Option<usize>, Refused> {
-    match asked {
-        Some(asked) if asked > LIMIT_MAX => {
-            Err(Refused::Bad(format!("`limit` is at most {LIMIT_MAX}: ask for the next page with the last one's end")))
-        }
-        asked => Ok(asked),
-    }
-}
-
 /// A time in a query: RFC 3339, or, local to the default zone, `2026-01-05 11:00` or a date alone.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Moment(String);
 
 impl Moment {
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a form left it empty.
+    pub fn is_empty(&self) -> bool {
+        self.0.trim().is_empty()
+    }
+
     /// The moment; `name` is the parameter's.
     pub fn at(asked: Option<&Self>, name: &str, live: &Live) -> Result<Option<Timestamp>, Refused> {
         let Some(Self(text)) = asked else { return Ok(None) };
@@ -193,8 +190,9 @@ struct EventQuery {
     raw: bool,
 }
 
-async fn events(State(live): Shared, query: Result<Query<EventQuery>, QueryRejection>) -> Answer {
+async fn events(State(live): Shared, uri: Uri, query: Result<Query<EventQuery>, QueryRejection>) -> Answer {
     let Query(query) = query?;
+    let cursor = if query.after.is_some() { "after" } else { "before" };
     let filter = EventFilter {
         source: query.source,
         kind: None,
@@ -205,10 +203,15 @@ async fn events(State(live): Shared, query: Result<Query<EventQuery>, QueryRejec
         limit: limit(query.limit)?.unwrap_or(LIMIT),
     };
     let types = bulk::Types::read(query.r#type.as_deref())?;
+    let wanted = filter.limit;
     let events = bulk::events(&live, filter, &types).await?;
     let view = if query.raw { view::event_raw } else { view::event };
     let list: Vec<Value> = events.iter().map(|(seq, event)| view(*seq, event)).collect();
-    Ok(json_answer(&list.into()))
+    // Large bodies end a page early, so that only an empty one says that there are no more.
+    let bytes: usize = events.iter().map(|(_, event)| event.raw.len()).sum();
+    let is_full = list.len() >= wanted || bytes >= PAGE_BYTES_MAX;
+    let next = events.last().filter(|_| is_full).map(|(seq, _)| seq.to_string());
+    Ok(page_answer(list, &uri, (cursor, next)))
 }
 
 /// The event at this place of the inbox, its body not read: for what shows only its type and times.
@@ -303,7 +306,7 @@ struct DeliveryQuery {
     limit: Option<usize>,
 }
 
-async fn deliveries(State(live): Shared, query: Result<Query<DeliveryQuery>, QueryRejection>) -> Answer {
+async fn deliveries(State(live): Shared, uri: Uri, query: Result<Query<DeliveryQuery>, QueryRejection>) -> Answer {
     let Query(query) = query?;
     let states = query.state.as_deref().map(bulk::states_of).transpose()?.unwrap_or_default();
     let event = match &query.event {
@@ -317,12 +320,15 @@ async fn deliveries(State(live): Shared, query: Result<Query<DeliveryQuery>, Que
         event,
         since: Moment::at(query.since.as_ref(), "since", &live)?,
         before: query.before.map(DeliveryId),
+        within: None,
         skip: query.skip.unwrap_or(0),
         limit: limit(query.limit)?.unwrap_or(LIMIT),
     };
     let deliveries = live.store.list_deliveries(&filter).await?;
     let list: Vec<Value> = deliveries.iter().map(view::delivery).collect();
-    Ok(json_answer(&list.into()))
+    let last = deliveries.last().filter(|_| list.len() >= filter.limit && filter.skip == 0);
+    let next = last.map(|last| last.planned.id.to_string());
+    Ok(page_answer(list, &uri, ("before", next)))
 }
 
 async fn delivery(State(live): Shared, Id(id): Id) -> Answer {

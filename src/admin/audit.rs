@@ -4,11 +4,12 @@ use std::convert::Infallible;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query, State};
+use axum::http::Uri;
 use axum::http::request::Parts;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::admin::api::{self, Answer, LIMIT, Refused, Shared, ask, json_answer, person};
+use crate::admin::api::{self, Answer, LIMIT, Refused, Shared, ask, page_answer, person};
 use crate::admin::guard::OWN_HEADER;
 use crate::event::{Audit, Command};
 use crate::planner::Audited;
@@ -91,10 +92,13 @@ pub(crate) struct AuditQuery {
 }
 
 /// `GET /audit`: newest first.
-pub(crate) async fn list(State(live): Shared, query: Result<Query<AuditQuery>, QueryRejection>) -> Answer {
+pub(crate) async fn list(State(live): Shared, uri: Uri, query: Result<Query<AuditQuery>, QueryRejection>) -> Answer {
     let Query(query) = query?;
     let limit = api::limit(query.limit)?.unwrap_or(LIMIT);
-    Ok(json_answer(&acts(&live, query.before.as_deref(), limit).await?.into()))
+    let list = acts(&live, query.before.as_deref(), limit).await?;
+    let last = list.last().filter(|_| list.len() >= limit).and_then(|act| act["id"].as_str());
+    let next = last.map(str::to_owned);
+    Ok(page_answer(list, &uri, ("before", next)))
 }
 
 /// Acts, newest first, before the one with this id; none, if there is no such one.

@@ -44,7 +44,13 @@ impl Types {
         Ok(Self { globs: Some(globs), kind: Some(kind) })
     }
 
-    fn accept(&self, event: &Event) -> bool {
+    /// What the store can narrow by.
+    pub fn kind(&self) -> Option<&str> {
+        self.kind.as_deref()
+    }
+
+    /// Whether it accepts the type of an event.
+    pub fn accept(&self, event: &Event) -> bool {
         self.globs.as_ref().is_none_or(|globs| globs.accept(&event.kind, event.is_own()))
     }
 }
@@ -213,6 +219,7 @@ impl DeliveriesQuery {
             event,
             since: Moment::at(self.since.as_ref(), "since", live)?,
             before: self.before,
+            within: None,
             skip: 0,
             limit: limit(self.limit)?.unwrap_or(LIMIT_MAX).max(1),
         })

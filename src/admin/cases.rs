@@ -8,11 +8,14 @@ use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use axum::http::Uri;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::admin::api::{self, Answer, Id, LIMIT, LIMIT_MAX, Moment, Refused, Shared, ask, json_answer, person};
+use crate::admin::api::{
+    self, Answer, Id, LIMIT, LIMIT_MAX, Moment, Refused, Shared, ask, json_answer, page_answer, person,
+};
 use crate::admin::audit::{self, Asking, Origin};
 use crate::admin::view;
 use crate::config::Snapshot;
@@ -135,7 +138,7 @@ pub(crate) async fn count(live: &Live) -> Result<Count, Refused> {
 }
 
 /// `GET /cases`.
-pub(crate) async fn list(State(live): Shared, query: Result<Query<CaseQuery>, QueryRejection>) -> Answer {
+pub(crate) async fn list(State(live): Shared, uri: Uri, query: Result<Query<CaseQuery>, QueryRejection>) -> Answer {
     let Query(query) = query?;
     let limit = api::limit(query.limit)?.unwrap_or(LIMIT);
     let found = find(&live, &query, limit).await?;
@@ -144,7 +147,8 @@ pub(crate) async fn list(State(live): Shared, query: Result<Query<CaseQuery>, Qu
         known_rule(rules, rule)?;
     }
     let list: Vec<Value> = found.iter().map(|(id, case)| seen(id, case, snapshot.rules.as_deref())).collect();
-    Ok(json_answer(&list.into()))
+    let next = found.last().filter(|_| list.len() >= limit).map(|(id, _)| id.clone());
+    Ok(page_answer(list, &uri, ("after", next)))
 }
 
 /// `GET /cases/{id}`.

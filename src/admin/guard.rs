@@ -115,7 +115,7 @@ pub async fn guard(
     if token.is_none() && !is_known_host(host, snapshot.settings.admin_url.as_deref()) {
         return problem(StatusCode::MISDIRECTED_REQUEST, "this Host is not known here");
     }
-    let is_public = matches!(request.uri().path(), "/login" | "/style.css");
+    let is_public = matches!(request.uri().path(), "/login" | "/style.css" | "/app.js");
     if let Some(token) = token.filter(|_| !is_public) {
         match admitted(headers, &token, &asking) {
             Admitted::Yes => {}
@@ -195,8 +195,8 @@ pub fn may_see(live: &Live, headers: &HeaderMap, asking: &Asking<'_>) -> bool {
 /// What every answer carries.
 pub async fn headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    let policy = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
-                  frame-ancestors 'none'; base-uri 'none'";
+    let policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; \
+                  form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
     let all: [(HeaderName, &'static str); 5] = [
         (CONTENT_SECURITY_POLICY, policy),
         (X_FRAME_OPTIONS, "DENY"),

@@ -25,8 +25,10 @@ mod bulk;
 mod cases;
 pub mod guard;
 mod links;
+mod live;
 mod mutes;
 pub mod page;
+mod paging;
 pub mod view;
 
 /// The header of answers that names the zone in which people are told times, and in which times without a zone are read.
@@ -35,17 +37,28 @@ pub(crate) const ZONE_HEADER: &str = "fanfare-timezone";
 /// What the admin listener serves.
 pub fn router(live: Arc<Live>) -> Router {
     let guarded = Router::new()
-        .route("/", get(page::home))
+        .route("/", get(page::now::now))
         .route("/login", get(page::login).post(guard::log_in))
         .route("/style.css", get(page::style))
-        .route("/events/{seq}", get(page::event))
-        .route("/deliveries/{id}", get(page::delivery))
-        .route("/deliveries/{id}/retry", post(page::retry))
+        .route("/app.js", get(page::script))
+        .route("/live", get(live::stream))
+        .route("/events", get(page::events::list))
+        .route("/events/{seq}", get(page::events::one))
+        .route("/events/{seq}/replay", post(page::events::replay))
+        .route("/deliveries", get(page::deliveries::list))
+        .route("/deliveries/retry", post(page::deliveries::retry_all))
+        .route("/deliveries/{id}", get(page::deliveries::one))
+        .route("/deliveries/{id}/retry", post(page::deliveries::retry))
+        .route("/deliveries/{id}/cancel", post(page::deliveries::cancel))
+        .route("/upcoming", get(page::upcoming::list))
+        .route("/rules", get(page::rules::list))
+        .route("/playground", get(page::playground::look).post(page::playground::attempt))
+        .route("/destinations", get(page::destinations::list))
         .route("/cases", get(page::people::cases))
         .route("/cases/{id}", get(page::people::case))
         .route("/cases/{id}/ack", post(page::people::ack))
         .route("/cases/{id}/close", post(page::people::close))
-        .route("/mutes", get(page::people::mutes))
+        .route("/mutes", get(page::people::mutes).post(page::people::mute))
         .route("/mutes/{id}/end", post(page::people::unmute))
         .route("/audit", get(page::people::audit))
         .route("/metrics", get(metrics))
@@ -55,6 +68,7 @@ pub fn router(live: Arc<Live>) -> Router {
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::from_fn_with_state(live.clone(), guard::whole))
         .layer(Extension(guard::budget()))
+        .layer(Extension(Arc::new(live::Pulse::default())))
         .layer(middleware::from_fn_with_state(live.clone(), guard::guard));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))

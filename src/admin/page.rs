@@ -1,59 +1,74 @@
-//! The page: what came, what it led to, and what needs a person. Rendered here, read-only but for retrying.
+//! The page: what waits for a person, what came and what it led to, and what comes next. Rendered here.
 //!
-//! Plain HTML and one style sheet, no script: the policy in `guard` forbids it. Every value goes through the template
-//! engine's HTML escaping.
+//! HTML, one style sheet and one script, all from here; it reads without the script, which only keeps it up to date. The policy
+//! in `guard` forbids whatever else. Every value goes through the template engine's HTML escaping.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, LazyLock};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use axum::extract::{Query, State};
+use axum::extract::Query;
+use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, LOCATION};
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use minijinja::Environment;
+use minijinja::{Environment, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use url::form_urlencoded;
 
-use crate::admin::api::{Id, Refused, event_document, find_event, head};
-use crate::admin::audit::{Asking, Origin};
-use crate::admin::{audit, bulk, cases, mutes, view};
-use crate::delivery::{Delivery, DeliveryId, State as DeliveryState};
-use crate::event::{Event, Seq};
-use crate::message::{Rendered, plain};
+use crate::admin::api::Refused;
+use crate::message::html::escape;
 use crate::steps::Live;
-use crate::steps::alive::Absence;
-use crate::store::{DeliveryFilter, EventFilter};
 
+mod chart;
+pub mod deliveries;
+pub mod destinations;
+pub mod events;
+mod likeness;
+pub mod now;
 pub mod people;
+pub mod playground;
+mod row;
+pub mod rules;
+pub mod upcoming;
+mod why;
 
-/// How many events and deliveries the first page shows.
-const SHOWN: usize = 40;
-
-/// The members of values that are times.
-const TIMES: &[&str] = &[
-    "created", "received", "next", "finished", "since", "now", "at", "opened", "last", "acked_at", "ends", "from",
-    "until",
+/// The templates: part of the program, so that a mistake in one shows in the first test. Each with the place in the
+/// navigation that it belongs to.
+const FILES: [(&str, &str, &str); 25] = [
+    ("base.html", include_str!("page/base.html"), ""),
+    ("card.html", include_str!("page/card.html"), ""),
+    ("line.html", include_str!("page/line.html"), ""),
+    ("rows.html", include_str!("page/rows.html"), ""),
+    ("now.html", include_str!("page/now.html"), "now"),
+    ("events.html", include_str!("page/events.html"), "events"),
+    ("event.html", include_str!("page/event.html"), "events"),
+    ("deliveries.html", include_str!("page/deliveries.html"), "deliveries"),
+    ("delivery.html", include_str!("page/delivery.html"), "deliveries"),
+    ("sent.html", include_str!("page/sent.html"), ""),
+    ("cases.html", include_str!("page/cases.html"), "cases"),
+    ("case.html", include_str!("page/case.html"), "cases"),
+    ("upcoming.html", include_str!("page/upcoming.html"), "upcoming"),
+    ("rules.html", include_str!("page/rules.html"), "rules"),
+    ("playground.html", include_str!("page/playground.html"), "rules"),
+    ("message.html", include_str!("page/message.html"), ""),
+    ("destinations.html", include_str!("page/destinations.html"), "destinations"),
+    ("mutes.html", include_str!("page/mutes.html"), "mutes"),
+    ("muted.html", include_str!("page/muted.html"), ""),
+    ("audit.html", include_str!("page/audit.html"), "audit"),
+    ("tree.html", include_str!("page/tree.html"), ""),
+    ("who.html", include_str!("page/who.html"), ""),
+    ("comes.html", include_str!("page/comes.html"), ""),
+    ("login.html", include_str!("page/login.html"), ""),
+    ("missing.html", include_str!("page/missing.html"), ""),
 ];
 
-/// The templates: part of the program, so that a mistake in one shows in the first test.
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
-    let files = [
-        ("base.html", include_str!("page/base.html")),
-        ("home.html", include_str!("page/home.html")),
-        ("event.html", include_str!("page/event.html")),
-        ("delivery.html", include_str!("page/delivery.html")),
-        ("cases.html", include_str!("page/cases.html")),
-        ("case.html", include_str!("page/case.html")),
-        ("mutes.html", include_str!("page/mutes.html")),
-        ("muted.html", include_str!("page/muted.html")),
-        ("audit.html", include_str!("page/audit.html")),
-        ("login.html", include_str!("page/login.html")),
-        ("missing.html", include_str!("page/missing.html")),
-    ];
-    for (name, text) in files {
+    environment.add_filter("time", time);
+    environment.add_filter("ago", ago);
+    for (name, text, _) in FILES {
         if let Err(error) = environment.add_template(name, text) {
             tracing::error!(name, %error, "a page template is broken");
         }
@@ -61,11 +76,14 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment
 });
 
-type Shared = State<Arc<Live>>;
-
 /// `/style.css`.
 pub async fn style() -> Response {
     ([(CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("page/style.css")).into_response()
+}
+
+/// `/app.js`.
+pub async fn script() -> Response {
+    ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("page/app.js")).into_response()
 }
 
 #[derive(Deserialize)]
@@ -78,157 +96,8 @@ pub(crate) async fn login(Query(query): Query<LoginQuery>) -> Response {
     html(StatusCode::OK, "login.html", json!({"wrong": query.wrong.is_some()}))
 }
 
-#[derive(Deserialize, Default)]
-pub(crate) struct HomeQuery {
-    state: Option<String>,
-    r#type: Option<String>,
-}
-
-/// `/`: how things stand, what needs a person, what came, what went.
-pub(crate) async fn home(State(live): Shared, Query(query): Query<HomeQuery>) -> Response {
-    page(home_values(&live, query).await, "home.html")
-}
-
-/// `/events/SEQ`: one event, what every rule did about it, and what went. Links are to places; an id will do too.
-pub(crate) async fn event(State(live): Shared, Id(id): Id) -> Response {
-    page(event_values(&live, &id).await, "event.html")
-}
-
-/// `/deliveries/ID`: one delivery, its message, its attempts.
-pub(crate) async fn delivery(State(live): Shared, Id(id): Id) -> Response {
-    page(delivery_values(&live, &id).await, "delivery.html")
-}
-
-/// The button on a delivery's page.
-pub(crate) async fn retry(State(live): Shared, headers: HeaderMap, Id(id): Id) -> Response {
-    let ids = [DeliveryId(id.clone())];
-    let by = people::remembered(&headers);
-    match retried(&live, &ids, &by).await {
-        Ok(0) => Refused::NotFound(
-            "it can't be sent again: it is under way, was delivered, or its case has closed since; \
-             to tell of its event all the same, replay that"
-                .into(),
-        )
-        .into_response(),
-        Ok(_) => {
-            live.to_dispatch.notify_one();
-            (StatusCode::SEE_OTHER, [(LOCATION, format!("/deliveries/{id}"))]).into_response()
-        }
-        Err(refused) => refused.into_response(),
-    }
-}
-
-/// By whoever gave a name in this browser last.
-async fn retried(live: &Live, ids: &[DeliveryId], by: &str) -> Result<u64, Refused> {
-    let by = audit::by(Some(by))?;
-    let count = live.store.revive(ids, live.clock.now()).await?;
-    if count > 0 {
-        let asking = Asking { by: &by, from: Origin::Page, note: None };
-        audit::record(live, asking, "retried", bulk::named(ids)).await?;
-    }
-    Ok(count)
-}
-
-async fn home_values(live: &Live, query: HomeQuery) -> Result<Value, Refused> {
-    let states = query.state.as_deref().and_then(DeliveryState::named).into_iter().collect();
-    let filter = DeliveryFilter { states, limit: SHOWN, ..DeliveryFilter::default() };
-    let deliveries = live.store.list_deliveries(&filter).await?;
-    let dead = DeliveryFilter { states: vec![DeliveryState::Dead], limit: SHOWN, ..DeliveryFilter::default() };
-    let dead = live.store.list_deliveries(&dead).await?;
-    let filter = EventFilter { kind: query.r#type.clone(), limit: SHOWN, ..EventFilter::default() };
-    let events = live.store.list_events(&filter).await?;
-    let types = types(live, &events, deliveries.iter().map(|delivery| delivery.planned.event)).await?;
-    let census = live.store.census().await?;
-    let standings = live.store.standings().await?;
-    let now = live.clock.now();
-    let muted = mutes::known(live).await?;
-    let muted: Vec<_> = muted.iter().filter(|known| known.is_active(now)).collect();
-    let snapshot = live.snapshot.load();
-    let row = |delivery: &Delivery| {
-        let mut row = view::delivery(delivery);
-        row["event_type"] = types.get(&delivery.planned.event).map(|kind| &**kind).into();
-        row
-    };
-    let counts: Vec<Value> = DeliveryState::ALL
-        .iter()
-        .map(|state| {
-            let count = census.deliveries.iter().find(|(of, _)| of == state).map_or(0, |(_, count)| *count);
-            json!({"state": state, "count": count})
-        })
-        .collect();
-    let destinations: Vec<Value> = snapshot
-        .destinations
-        .values()
-        .map(|destination| {
-            let pace = standings.iter().find(|standing| standing.destination == destination.name);
-            json!({
-                "name": destination.name,
-                "type": destination.kind.name,
-                "address": &destination.channel.facts().address,
-                "failing": pace.is_some_and(|standing| standing.pace.failing || standing.pace.failures > 0),
-            })
-        })
-        .collect();
-    Ok(with_frame(
-        live,
-        json!({
-            "events": events.iter().map(|(seq, event)| view::event(*seq, event)).collect::<Vec<_>>(),
-            "deliveries": deliveries.iter().map(row).collect::<Vec<_>>(),
-            "dead": dead.iter().map(view::delivery).collect::<Vec<_>>(),
-            "total": census.deliveries.iter().map(|(_, count)| count).sum::<u64>(),
-            "counts": counts,
-            "destinations": destinations,
-            "cases": cases::count(live).await?.view(),
-            "mutes": muted.iter().map(|known| known.view(now)).collect::<Vec<_>>(),
-            "lag": census.head - census.planned,
-            "absence": live.absence.load().as_ref().as_ref().map(Absence::json),
-            "state": query.state,
-            "type": query.r#type,
-        }),
-    ))
-}
-
-/// The types of these events, most of which are listed already. No body is read for it.
-async fn types(
-    live: &Live,
-    listed: &[(Seq, Event)],
-    asked: impl Iterator<Item = Seq>,
-) -> Result<HashMap<Seq, Arc<str>>, Refused> {
-    let mut types: HashMap<Seq, Arc<str>> = listed.iter().map(|(seq, event)| (*seq, event.kind.clone())).collect();
-    for seq in asked {
-        if !types.contains_key(&seq)
-            && let Some(event) = head(live, seq).await?
-        {
-            types.insert(seq, event.kind);
-        }
-    }
-    Ok(types)
-}
-
-async fn event_values(live: &Live, id: &str) -> Result<Value, Refused> {
-    let place = match id.parse() {
-        Ok(seq) => event_document(live, seq).await.ok(),
-        Err(_) => None,
-    };
-    let document = match place {
-        Some(document) => document,
-        None => event_document(live, find_event(live, id).await?).await?,
-    };
-    let body = serde_json::to_string_pretty(document.get("body").unwrap_or(&Value::Null)).unwrap_or_default();
-    Ok(with_frame(live, json!({"event": document, "body": body})))
-}
-
-async fn delivery_values(live: &Live, id: &str) -> Result<Value, Refused> {
-    let found = live.store.delivery(&DeliveryId(id.to_owned())).await?;
-    let (delivery, attempts) = found.ok_or_else(|| Refused::NotFound(format!("there is no delivery `{id}`")))?;
-    let rendered: Option<Rendered> = delivery.message.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    let text = rendered.as_ref().map(|rendered| plain::message(&rendered.message));
-    let view = view::delivery_whole(&delivery, &attempts);
-    Ok(with_frame(live, json!({"delivery": view, "text": text})))
-}
-
 /// Adds what every page shows: which rules are in force, and whether files on disk are broken.
-fn with_frame(live: &Live, mut values: Value) -> Value {
+pub(super) fn with_frame(live: &Live, mut values: Value) -> Value {
     let snapshot = live.snapshot.load();
     values["frame"] = json!({
         "rules": snapshot.rule_count(),
@@ -242,7 +111,7 @@ fn with_frame(live: &Live, mut values: Value) -> Value {
     values
 }
 
-fn page(values: Result<Value, Refused>, template: &str) -> Response {
+pub(super) fn page(values: Result<Value, Refused>, template: &str) -> Response {
     match values {
         Ok(values) => html(StatusCode::OK, template, values),
         Err(refusal) => refused(refusal),
@@ -250,7 +119,7 @@ fn page(values: Result<Value, Refused>, template: &str) -> Response {
 }
 
 /// A refusal, for someone who looks at a page.
-fn refused(refusal: Refused) -> Response {
+pub(super) fn refused(refusal: Refused) -> Response {
     let (status, title, what) = match refusal {
         Refused::NotFound(what) => (StatusCode::NOT_FOUND, "Not found", what),
         Refused::Bad(what) => (StatusCode::BAD_REQUEST, "That can't be done", what),
@@ -259,8 +128,30 @@ fn refused(refusal: Refused) -> Response {
     html(status, "missing.html", json!({"title": title, "what": what}))
 }
 
+/// Sends the browser on, to a path of this page.
+pub(super) fn redirect(path: &str) -> Response {
+    (StatusCode::SEE_OTHER, [(LOCATION, path)]).into_response()
+}
+
+/// What a field of a form holds; nothing, if it was left empty.
+pub(super) fn filled(field: Option<String>) -> Option<String> {
+    field.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// A path with those of these parameters that are there.
+pub(super) fn link(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in parameters {
+        if let Some(value) = value {
+            query.append_pair(name, value);
+        }
+    }
+    let query = query.finish();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
 fn html(status: StatusCode, template: &str, mut values: Value) -> Response {
-    localise(&mut values);
+    values["here"] = FILES.iter().find(|(name, ..)| *name == template).map_or("", |(.., here)| here).into();
     let rendered = TEMPLATES.get_template(template).and_then(|template| template.render(shown(&values)));
     match rendered {
         Ok(text) => (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response(),
@@ -269,6 +160,14 @@ fn html(status: StatusCode, template: &str, mut values: Value) -> Response {
             (StatusCode::INTERNAL_SERVER_ERROR, "this page could not be rendered; the log says why\n").into_response()
         }
     }
+}
+
+/// Marks what is HTML already, made here and escaped where it was made: an object with this one member.
+const MARKUP: &str = "\u{0}markup";
+
+/// HTML that was made here, for a template to print as it is.
+pub(super) fn markup(html: String) -> Value {
+    json!({MARKUP: html})
 }
 
 /// The values as templates take them: a number as its own text, since none is reckoned with here.
@@ -282,35 +181,59 @@ fn shown(value: &Value) -> minijinja::Value {
         },
         Value::String(text) => minijinja::Value::from(text.as_str()),
         Value::Array(items) => items.iter().map(shown).collect(),
-        // Collected as a map: pairs by themselves would make a list.
-        Value::Object(map) => {
-            map.iter().map(|(key, value)| (key.clone(), shown(value))).collect::<BTreeMap<_, _>>().into()
-        }
+        Value::Object(map) => match map.get(MARKUP).and_then(Value::as_str) {
+            Some(html) => minijinja::Value::from_safe_string(html.to_owned()),
+            // Collected as a map: pairs by themselves would make a list.
+            None => map.iter().map(|(key, value)| (key.clone(), shown(value))).collect::<BTreeMap<_, _>>().into(),
+        },
     }
 }
 
-/// Shows times in the default zone, to the second, and says which that is.
-fn localise(values: &mut Value) {
-    let zone = values["frame"]["zone"].as_str().and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
-    for_each_time(values, &zone);
+/// A time as people say it, in the zone of the page: `10:00`, `Mon 10:00`, `5 Jan 10:00`.
+fn time(state: &State<'_, '_>, at: minijinja::Value) -> minijinja::Value {
+    written(state, &at, |at, now, zone| {
+        let (there, here) = (at.to_zoned_datetime(zone.clone()), now.to_zoned_datetime(zone.clone()));
+        let days = at.duration_since(now).as_hours().abs() / 24;
+        let format = match () {
+            () if there.date() == here.date() => "%H:%M",
+            () if days < 6 => "%a %H:%M",
+            () if there.year() == here.year() => "%-d %b %H:%M",
+            () => "%-d %b %Y",
+        };
+        there.strftime(format).to_string()
+    })
 }
 
-fn for_each_time(value: &mut Value, zone: &TimeZone) {
-    match value {
-        Value::Object(map) => {
-            for (key, inner) in map.iter_mut() {
-                let is_time = TIMES.contains(&key.as_str());
-                match inner.as_str().filter(|_| is_time).and_then(|text| text.parse::<Timestamp>().ok()) {
-                    Some(at) => {
-                        *inner = at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string().into()
-                    }
-                    // The body is the sender's: it is shown as it came.
-                    None if key != "body" => for_each_time(inner, zone),
-                    None => {}
-                }
-            }
+/// How long ago a time is, or in how long it comes: `5 min ago`, `in 3 h`.
+fn ago(state: &State<'_, '_>, at: minijinja::Value) -> minijinja::Value {
+    written(state, &at, |at, now, _| {
+        let seconds = at.duration_since(now).as_secs();
+        let span = match seconds.abs() {
+            less if less < 60 => format!("{less} s"),
+            less if less < 3_600 => format!("{} min", less / 60),
+            less if less < 48 * 3_600 => format!("{} h", less / 3_600),
+            more => format!("{} days", more / 86_400),
+        };
+        match seconds {
+            -4..=0 => "just now".to_owned(),
+            less if less < 0 => format!("{span} ago"),
+            _ => format!("in {span}"),
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| for_each_time(item, zone)),
-        _ => {}
-    }
+    })
+}
+
+/// A time in words, with the whole of it for whoever points at it, and for programs.
+fn written(
+    state: &State<'_, '_>,
+    at: &minijinja::Value,
+    say: fn(Timestamp, Timestamp, &TimeZone) -> String,
+) -> minijinja::Value {
+    let Some(at) = at.as_str().and_then(|text| text.parse::<Timestamp>().ok()) else { return at.clone() };
+    let frame = |name: &str| state.lookup("frame")?.get_attr(name).ok()?.as_str().map(str::to_owned);
+    let zone = frame("zone").and_then(|name| TimeZone::get(&name).ok()).unwrap_or(TimeZone::UTC);
+    let now = frame("now").and_then(|text| text.parse().ok()).unwrap_or(at);
+    let whole = at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
+    let words = escape(&say(at, now, &zone));
+    let html = format!("<time datetime=\"{}\" title=\"{}\">{words}</time>", escape(&at.to_string()), escape(&whole));
+    minijinja::Value::from_safe_string(html)
 }

@@ -83,6 +83,25 @@ pub fn load_after(
     now: Timestamp,
     past: impl FnOnce(&Settings) -> Past,
 ) -> Loaded {
+    load_with(file, environment, now, (|_| (), past))
+}
+
+/// The same with changes to rules and templates that nobody has saved: for whoever tries them.
+pub fn load_edited(
+    file: &Path,
+    environment: &dyn Environment,
+    now: Timestamp,
+    edit: impl FnOnce(&mut Files),
+) -> Loaded {
+    load_with(file, environment, now, (edit, |_: &Settings| Past::default()))
+}
+
+fn load_with(
+    file: &Path,
+    environment: &dyn Environment,
+    now: Timestamp,
+    (edit, past): (impl FnOnce(&mut Files), impl FnOnce(&Settings) -> Past),
+) -> Loaded {
     let mut problems = Problems::new();
     let mut files = Files::default();
     let configured = configured(file, environment, now, &mut files, &mut problems);
@@ -90,6 +109,7 @@ pub fn load_after(
     let folders = configured.as_ref().map(|Configured { settings, .. }| {
         let folders = settings.folders();
         files.read_folders(&folders, &mut said);
+        edit(&mut files);
         folders
     });
     let seen = Seen::of(file, folders, &files, problems.iter().chain(said.iter()), environment);

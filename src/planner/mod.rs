@@ -49,6 +49,7 @@ mod pending;
 
 pub use self::audit::Audited;
 pub use self::case::Case;
+pub(crate) use self::digest::{Collected, DigestId};
 pub use self::draft::assignment;
 pub use self::flow::arm::{arm, arm_keys};
 pub use self::flow::event::misses;
@@ -57,12 +58,14 @@ pub use self::flow::load::keys;
 use self::flow::report::reported;
 pub use self::flow::sweep::Sweep;
 use self::flow::{Planning, command, event, lost, timer as due};
+pub(crate) use self::held::Waiting;
 pub use self::inputs::{DestinationFacts, Destinations, Entered, Fired, Inputs, Judged, What};
 pub use self::ledger::{DocChange, Key, Keys, Ledger, Timer};
 pub use self::mute::Muting;
 pub use self::names::{names_for, rule_named};
 pub use self::pending::{CaseKeys, Farewell, Orphan, Pending, case_keys, orphans};
 pub use self::plan::{Cancel, End, Plan};
+pub(crate) use self::timer::Meaning;
 
 /// Plans a batch: the entries in inbox order, then the timers in the order given. Total: whatever stands in an event,
 /// a document or a timer, there is a plan. What an entry changes is seen by those after it, so planning a batch and

@@ -6,6 +6,7 @@
 //! commits a plan, only a [`Claim`]'s token settles a delivery.
 
 pub mod life;
+pub mod look;
 mod memory;
 mod postgres;
 mod rows;
@@ -27,6 +28,7 @@ use crate::planner::ledger::DueTimer;
 use crate::planner::why::Decision;
 use crate::planner::{Keys, Ledger, Plan};
 use crate::secret::Secret;
+use crate::store::look::{DecisionFilter, Decisions, Found, Tally, Words};
 
 /// So many different bodies are kept that came with the id of one event.
 pub const CONFLICTS_MAX: usize = 8;
@@ -352,6 +354,8 @@ pub struct DeliveryFilter {
     /// Planned before this one, whatever becomes of either meanwhile: for whoever changes what is listed page by page.
     /// None are, if it is not there.
     pub before: Option<DeliveryId>,
+    /// Among the newest so many, whatever else is asked of them: for whoever needs an answer soon. All, if `None`.
+    pub within: Option<usize>,
     /// Skip so many, for the next page.
     pub skip: usize,
     /// At most so many.
@@ -461,6 +465,19 @@ pub trait Store: Send + Sync {
     /// Lists events. Their bodies are not read: most lists show none, and read they take many times the room. Who needs one
     /// calls [`Event::read`].
     fn list_events(&self, filter: &EventFilter) -> Answer<'_, Vec<(Seq, Event)>>;
+
+    /// Looks for events, the newest first, that a filter and words accept. What the filter says of `after` does not count. Reads
+    /// no more than [`look::PLACES_MAX`] places and about [`look::BYTES_MAX`] bytes of bodies, and says where to go on.
+    fn search(&self, filter: &EventFilter, words: Option<&Words>) -> Answer<'_, Found>;
+
+    /// Counts what came since, what rules did about it and what was planned, at the newest [`look::COUNTED_MAX`] places.
+    fn tally(&self, since: Timestamp) -> Answer<'_, Tally>;
+
+    /// Lists what rules did, on the newest events first, on those at no more than [`look::PLACES_MAX`] places.
+    fn decisions(&self, filter: &DecisionFilter) -> Answer<'_, Decisions>;
+
+    /// Timers that are set, by due time and id, after this one.
+    fn timers(&self, after: (Timestamp, &str), limit: usize) -> Answer<'_, Vec<DueTimer>>;
 
     /// The places of an event id, newest first, of whichever source.
     fn find_event(&self, id: &str) -> Answer<'_, Vec<Seq>>;

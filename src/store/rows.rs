@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::Error;
+use super::{Error, EventFilter};
 use crate::delivery::{Assignment, Say};
 use crate::event::{Event, EventId, OWN_SOURCE, Seq, Signal, UNPARSED};
 
@@ -96,5 +96,16 @@ pub fn damaged(seq: Seq, row: Event) -> Event {
         proof: "none: the body was changed on disk after it was verified".into(),
         body: Value::Null,
         ..row
+    }
+}
+
+/// What a filter says of types: exactly this one, or those that begin so.
+pub fn kinds(filter: &EventFilter) -> (Option<&str>, Option<&str>) {
+    match filter.kind.as_deref() {
+        Some(kind) => match kind.strip_suffix('*') {
+            Some(prefix) => (None, Some(prefix)),
+            None => (Some(kind), None),
+        },
+        None => (None, None),
     }
 }

@@ -361,3 +361,41 @@ async fn a_mail_that_was_sent_is_shown_line_by_line_with_no_stray_character() {
     assert!(shown.contains("\n    Subject: ") && shown.contains("\n    MIME-Version: 1.0\n"), "{shown}");
     desk.app.end().await;
 }
+
+#[tokio::test]
+async fn a_list_names_its_next_page_and_the_pages_neither_skip_nor_repeat() {
+    let peer = HttpPeer::start().await;
+    let app = start(&peer).await;
+    for n in 0..7 {
+        delivery(&app, &peer, &format!("evt_{n}"), "delivered").await;
+    }
+    for (list, member, count) in
+        [("events", "id", 7), ("deliveries", "event", 7), ("audit", "id", 0), ("cases", "id", 0)]
+    {
+        let mut next = Some(format!("/api/v1/{list}?limit=3"));
+        let (mut seen, mut pages) = (Vec::new(), 0);
+        while let Some(path) = next {
+            let answer = app.ask("GET", &path).await;
+            assert_eq!(answer.status, 200, "{path}");
+            seen.extend(answer.json().as_array().unwrap().iter().map(|one| one[member].to_string()));
+            // What arrives meanwhile is on no later page.
+            assert_eq!(app.send(&event(&format!("{list}_{pages}"), "release.late")).await.status, 200);
+            pages += 1;
+            next = answer.header("link").map(|link| {
+                let (path, rel) = link.strip_prefix('<').unwrap().split_once('>').unwrap();
+                assert_eq!(rel, "; rel=\"next\"");
+                path.to_owned()
+            });
+        }
+        if list == "events" {
+            let expected: Vec<String> = (0..7).rev().map(|n| format!("\"evt_{n}\"")).collect();
+            assert_eq!((&seen, pages), (&expected, 3), "{list}");
+        }
+        let mut once = seen.clone();
+        once.sort();
+        once.dedup();
+        assert_eq!(once.len(), seen.len(), "{list} repeats: {seen:?}");
+        assert!(seen.len() >= count, "{list} skips: {seen:?}");
+    }
+    app.end().await;
+}

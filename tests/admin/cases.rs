@@ -224,7 +224,7 @@ async fn the_page_has_buttons_that_acknowledge_and_close() {
     open(&desk, "evt_1", "fraud.opened", "C1").await;
     open(&desk, "evt_2", "fraud.opened", "<b>x</b>/../é").await;
     let home = desk.app.ask("GET", "/").await.text();
-    assert!(home.contains("<b>2</b> open cases, 2 not acknowledged"), "{home}");
+    assert!(home.contains("Waits for a person") && home.contains(">C1</a>"), "{home}");
     let page = desk.app.ask("GET", "/cases").await.text();
     assert!(!page.contains("<b>x</b>") && page.contains("&lt;b&gt;x"), "{page}");
     let path = "/cases/fraud%2F%3Cb%3Ex%3C%252Fb%3E%252F..%252F%C3%A9";
@@ -238,7 +238,7 @@ async fn the_page_has_buttons_that_acknowledge_and_close() {
     assert!(cookie.starts_with("fanfare_by=ana+b%C3%A9; HttpOnly; SameSite=Strict"), "{cookie}");
     desk.planned().await;
     let page = desk.app.ask("GET", "/cases").await.text();
-    assert!(page.contains("by ana bé: calling &lt;them&gt;"), "{page}");
+    assert!(page.contains("<b>ana bé</b>") && page.contains(": calling &lt;them&gt;"), "{page}");
     let closed = desk.submit("/cases/fraud%2FC1/close", "by=ana").await;
     assert_eq!((closed.status, closed.header("location")), (303, Some("/cases?asked=close")));
     eventually("closed", async || (cases(&desk, "").await.len() == 1).then_some(())).await;
@@ -500,7 +500,7 @@ async fn people_read_and_write_times_of_their_own_zone_and_programs_read_utc() {
     desk.run(&["events", "list"]).await.good_with("2026-01-05 11:00:00 CET");
     desk.run(&["deliveries", "list"]).await.good_with("2026-01-05 11:00:00 CET");
     let page = desk.app.ask("GET", "/cases").await.text();
-    assert!(page.contains("<time>2026-01-05 11:00:00 CET</time>"), "{page}");
+    assert!(page.contains("title=\"2026-01-05 11:00:00 CET\">11:00</time>"), "{page}");
     for (since, until, count) in [
         ("2026-01-05 11:00", "2026-01-05 11:01", 1),
         ("2026-01-05 10:00", "2026-01-05 11:00", 0),

@@ -11,8 +11,10 @@ use std::time::Duration;
 use fanfare::clock::from_ms;
 use fanfare::delivery::{Attempt, Delivery, DeliveryId, State};
 use fanfare::event::{Event, EventId, Item, Seq};
+use fanfare::planner::ledger::DueTimer;
 use fanfare::planner::why::Decision;
 use fanfare::planner::{Keys, Ledger, Plan, Sweep};
+use fanfare::store::look::{DecisionFilter, Decisions, Found, Tally, Words};
 use fanfare::store::{
     Answer, Appended, Census, Claim, Claimed, Conflict, DeliveryFilter, Error, EventFilter, PlannerLease, Room,
     Settlement, Standing, Store, Waiting,
@@ -364,6 +366,22 @@ impl Store for Shelf {
 
     fn list_events(&self, filter: &EventFilter) -> Answer<'_, Vec<(Seq, Event)>> {
         self.world.raw.list_events(filter)
+    }
+
+    fn search(&self, filter: &EventFilter, words: Option<&Words>) -> Answer<'_, Found> {
+        self.world.raw.search(filter, words)
+    }
+
+    fn decisions(&self, filter: &DecisionFilter) -> Answer<'_, Decisions> {
+        self.world.raw.decisions(filter)
+    }
+
+    fn tally(&self, since: Timestamp) -> Answer<'_, Tally> {
+        self.world.raw.tally(since)
+    }
+
+    fn timers(&self, after: (Timestamp, &str), limit: usize) -> Answer<'_, Vec<DueTimer>> {
+        self.world.raw.timers(after, limit)
     }
 
     fn find_event(&self, id: &str) -> Answer<'_, Vec<Seq>> {

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use fanfare::delivery::{Attempt, Delivery, DeliveryId, State};
 use fanfare::event::{Event, Item, Seq};
+use fanfare::planner::ledger::DueTimer;
 use fanfare::planner::why::Decision;
 use fanfare::planner::{Keys, Ledger, Plan};
+use fanfare::store::look::{DecisionFilter, Decisions, Found, Tally, Words};
 use fanfare::store::{
     Answer, Appended, Census, Claim, Claimed, Conflict, DeliveryFilter, Error, EventFilter, PlannerLease, Room,
     Settlement, Standing, Store, Waiting,
@@ -127,6 +129,22 @@ impl Store for Flawed {
 
     fn list_events(&self, filter: &EventFilter) -> Answer<'_, Vec<(Seq, Event)>> {
         self.store.list_events(filter)
+    }
+
+    fn search(&self, filter: &EventFilter, words: Option<&Words>) -> Answer<'_, Found> {
+        self.store.search(filter, words)
+    }
+
+    fn decisions(&self, filter: &DecisionFilter) -> Answer<'_, Decisions> {
+        self.store.decisions(filter)
+    }
+
+    fn tally(&self, since: Timestamp) -> Answer<'_, Tally> {
+        self.store.tally(since)
+    }
+
+    fn timers(&self, after: (Timestamp, &str), limit: usize) -> Answer<'_, Vec<DueTimer>> {
+        self.store.timers(after, limit)
     }
 
     fn find_event(&self, id: &str) -> Answer<'_, Vec<Seq>> {

@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex};
 
 use fanfare::delivery::{Attempt, Delivery, DeliveryId, State};
 use fanfare::event::{Event, Item, Seq};
+use fanfare::planner::ledger::DueTimer;
 use fanfare::planner::why::Decision;
 use fanfare::planner::{Keys, Ledger, Plan};
 use fanfare::steps::Live;
+use fanfare::store::look::{DecisionFilter, Decisions, Found, Tally, Words};
 use fanfare::store::{
     Answer, Appended, Census, Claim, Claimed, Conflict, DeliveryFilter, Error, EventFilter, Hint, PlannerLease, Room,
     Settlement, Standing, Store, Waiting,
@@ -147,6 +149,22 @@ impl Store for Trap {
 
     fn list_events(&self, filter: &EventFilter) -> Answer<'_, Vec<(Seq, Event)>> {
         self.inner.list_events(filter)
+    }
+
+    fn search(&self, filter: &EventFilter, words: Option<&Words>) -> Answer<'_, Found> {
+        self.inner.search(filter, words)
+    }
+
+    fn decisions(&self, filter: &DecisionFilter) -> Answer<'_, Decisions> {
+        self.inner.decisions(filter)
+    }
+
+    fn tally(&self, since: Timestamp) -> Answer<'_, Tally> {
+        self.inner.tally(since)
+    }
+
+    fn timers(&self, after: (Timestamp, &str), limit: usize) -> Answer<'_, Vec<DueTimer>> {
+        self.inner.timers(after, limit)
     }
 
     fn find_event(&self, id: &str) -> Answer<'_, Vec<Seq>> {

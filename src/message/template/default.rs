@@ -122,6 +122,12 @@ pub(crate) fn title(context: &Context<'_>) -> String {
     Told::of(context.event, &context.names).title()
 }
 
+/// An event for a list: its type in words, and what it is about, such as `Lanterns by Ólöf Brim`, if it names that.
+pub(crate) fn subject(event: &Event, names: &Map<String, Value>) -> (String, Option<String>) {
+    let Told { kind, subject, .. } = Told::of(event, names);
+    (kind, subject)
+}
+
 /// What an event tells of itself.
 struct Told {
     /// The type in words.

@@ -38,6 +38,8 @@ pub mod native;
 pub mod scan;
 mod source;
 
+pub(crate) use self::default::subject;
+
 /// The templates folder, compiled.
 #[derive(Default)]
 pub struct Templates {

@@ -12,6 +12,7 @@ use crate::event::Seq;
 use crate::pace::Pace;
 use crate::planner::{Cancel, End};
 use crate::store::life::{LaneState, OVERDUE_MAX, Row, Taken, whole};
+use crate::store::look::COUNTED_MAX;
 use crate::store::{Census, Claim, DeliveryFilter, Error, Room, Standing};
 
 /// Deliveries by when they are next looked at, and in the order of planning.
@@ -64,6 +65,12 @@ impl Deliveries {
         self.rows.insert(self.last, Row::new(planned, now));
         self.file(self.last, true);
         true
+    }
+
+    /// The newest deliveries that were planned since.
+    pub fn planned_since(&self, since: Timestamp) -> impl Iterator<Item = &Delivery> {
+        let newest = self.rows.values().rev().take(usize::try_from(COUNTED_MAX).unwrap_or(usize::MAX));
+        newest.map(|row| &row.delivery).filter(move |delivery| delivery.created >= since)
     }
 
     /// Takes a delivery out, with all that belongs to it.
@@ -289,7 +296,9 @@ impl Deliveries {
     /// Lists deliveries, newest first.
     pub fn list(&self, filter: &DeliveryFilter) -> Vec<Delivery> {
         let before = filter.before.as_ref().map_or(u64::MAX, |id| self.by_id.get(id).copied().unwrap_or(0));
-        let rows = self.rows.range(..before).rev();
+        let within = filter.within.and_then(|newest| u64::try_from(newest).ok());
+        let after = within.map_or(0, |newest| self.last.saturating_sub(newest));
+        let rows = self.rows.range(after.saturating_add(1).min(before)..before).rev();
         let accepted = rows.map(|(_, row)| &row.delivery).filter(|delivery| {
             let planned = &delivery.planned;
             (filter.states.is_empty() || filter.states.contains(&delivery.state))

@@ -160,7 +160,7 @@ fn page<'i, T: 'i>(items: impl Iterator<Item = (&'i Seq, &'i (T, Item))>, filter
 }
 
 /// An event as a list has it: as if it were kept as bytes alone.
-fn unread(event: &Event) -> Event {
+pub(super) fn unread(event: &Event) -> Event {
     Event {
         source: event.source.clone(),
         id: event.id.clone(),
@@ -180,7 +180,7 @@ fn size(item: &Item) -> usize {
     }
 }
 
-fn accepts(filter: &EventFilter, event: &Event) -> bool {
+pub(super) fn accepts(filter: &EventFilter, event: &Event) -> bool {
     let kind = match filter.kind.as_deref() {
         None => true,
         Some(kind) => match kind.strip_suffix('*') {

@@ -4,6 +4,7 @@
 
 mod deliveries;
 mod inbox;
+mod look;
 mod planning;
 mod prune;
 
@@ -21,8 +22,10 @@ use super::{
 };
 use crate::delivery::{Attempt, Delivery, DeliveryId, State};
 use crate::event::{Event, Item, Seq, Signal};
+use crate::planner::ledger::DueTimer;
 use crate::planner::why::Decision;
 use crate::planner::{Keys, Ledger, Plan};
+use crate::store::look::{DecisionFilter, Decisions, Found, Tally, Words};
 
 /// A store that forgets.
 #[derive(Debug, Default)]
@@ -137,6 +140,22 @@ impl Store for Memory {
 
     fn list_events(&self, filter: &EventFilter) -> Answer<'_, Vec<(Seq, Event)>> {
         self.with(|world| Ok(world.inbox.list(filter)))
+    }
+
+    fn search(&self, filter: &EventFilter, words: Option<&Words>) -> Answer<'_, Found> {
+        self.with(|world| Ok(world.inbox.search(filter, words)))
+    }
+
+    fn decisions(&self, filter: &DecisionFilter) -> Answer<'_, Decisions> {
+        self.with(|world| Ok(world.decisions(filter)))
+    }
+
+    fn tally(&self, since: Timestamp) -> Answer<'_, Tally> {
+        self.with(|world| Ok(world.tally(since)))
+    }
+
+    fn timers(&self, after: (Timestamp, &str), limit: usize) -> Answer<'_, Vec<DueTimer>> {
+        self.with(|world| Ok(world.planning.timers_after(after, limit)))
     }
 
     fn find_event(&self, id: &str) -> Answer<'_, Vec<Seq>> {

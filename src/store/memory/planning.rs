@@ -19,7 +19,7 @@ pub(super) struct Planning {
     pub planned: Seq,
     pub whys: ByEvent<Decision>,
     pub timers: BTreeMap<String, Timer>,
-    by_due: BTreeSet<(Timestamp, String)>,
+    pub by_due: BTreeSet<(Timestamp, String)>,
     docs: BTreeMap<Key, (String, Vec<Seq>)>,
     /// How many documents and timers need an event.
     needs: HashMap<Seq, usize>,

@@ -18,7 +18,7 @@ use crate::store::rows::{self, COMMAND, EVENT, SIGNAL, damaged};
 use crate::store::{Appended, CONFLICTS_MAX, Conflict, Error, EventFilter, PAGE_BYTES_MAX, WAITING_BYTES_MAX, Waiting};
 
 /// The columns of an entry, in the order that [`entry`] reads them.
-const COLUMNS: &str = "seq, what, source, id, type, created, received, proof, body, raw";
+pub(super) const COLUMNS: &str = "seq, what, source, id, type, created, received, proof, body, raw";
 
 /// Something on its way in, with its hashes, which its caller computes so that nobody waits for them.
 pub(super) struct Arrival {
@@ -288,7 +288,7 @@ pub(super) async fn events(link: &Link, seqs: &[Seq]) -> Result<Vec<(Seq, Event)
     Ok(all.collect())
 }
 
-fn only_events(rows: Vec<Row>) -> Result<Vec<(Seq, Event)>, Error> {
+pub(super) fn only_events(rows: Vec<Row>) -> Result<Vec<(Seq, Event)>, Error> {
     let mut found = Vec::with_capacity(rows.len());
     for row in &rows {
         if let Entry { seq, item: Item::Event(event) } = entry(row)? {
@@ -300,13 +300,8 @@ fn only_events(rows: Vec<Row>) -> Result<Vec<(Seq, Event)>, Error> {
 
 /// Lists events.
 pub(super) async fn list(link: &Link, filter: &EventFilter) -> Result<Vec<(Seq, Event)>, Error> {
-    let (exact, prefix) = match filter.kind.as_deref() {
-        Some(kind) => match kind.strip_suffix('*') {
-            Some(prefix) => (None, Some(held(prefix))),
-            None => (Some(held(kind)), None),
-        },
-        None => (None, None),
-    };
+    let (exact, prefix) = rows::kinds(filter);
+    let (exact, prefix) = (exact.map(held), prefix.map(held));
     let order = if filter.after.is_some() { "ASC" } else { "DESC" };
     let sql = format!(
         "SELECT {COLUMNS} FROM (

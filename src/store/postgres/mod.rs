@@ -15,6 +15,7 @@ mod hints;
 mod inbox;
 mod intake;
 mod link;
+mod look;
 mod patience;
 mod planning;
 mod prune;
@@ -44,8 +45,10 @@ use super::{
 use crate::clock::from_ms;
 use crate::delivery::{Attempt, Delivery, DeliveryId, State};
 use crate::event::{Event, Item, Seq};
+use crate::planner::ledger::DueTimer;
 use crate::planner::why::Decision;
 use crate::planner::{Keys, Ledger, Plan};
+use crate::store::look::{DecisionFilter, Decisions, Found, Tally, Words};
 use crate::store::rows::probe;
 use crate::store::threads::Threads;
 use jiff::Timestamp;
@@ -236,6 +239,25 @@ impl Store for Postgres {
     fn list_events(&self, filter: &EventFilter) -> Answer<'_, Vec<(Seq, Event)>> {
         let filter = filter.clone();
         look!(self, |link| inbox::list(&link, &filter))
+    }
+
+    fn search(&self, filter: &EventFilter, words: Option<&Words>) -> Answer<'_, Found> {
+        let (filter, words) = (filter.clone(), words.cloned());
+        look!(self, |link| look::search(&link, &filter, words.as_ref()))
+    }
+
+    fn decisions(&self, filter: &DecisionFilter) -> Answer<'_, Decisions> {
+        let filter = filter.clone();
+        look!(self, |link| look::decisions(&link, &filter))
+    }
+
+    fn tally(&self, since: Timestamp) -> Answer<'_, Tally> {
+        look!(self, |link| look::tally(&link, since))
+    }
+
+    fn timers(&self, after: (Timestamp, &str), limit: usize) -> Answer<'_, Vec<DueTimer>> {
+        let (due, id) = (after.0, after.1.to_owned());
+        look!(self, |link| look::timers(&link, (due, &id), limit))
     }
 
     fn find_event(&self, id: &str) -> Answer<'_, Vec<Seq>> {

@@ -233,9 +233,17 @@ pub(super) fn list(conn: &Connection, filter: &DeliveryFilter) -> Result<Vec<Del
     if let Some(before) = &filter.before {
         and("d.n < (SELECT n FROM deliveries WHERE id = ?)", before.0.clone().into());
     }
+    if let Some(within) = filter.within {
+        let within = i64::try_from(within).unwrap_or(i64::MAX);
+        and("d.n > (SELECT max(n) FROM deliveries) - ?", within.into());
+    }
     if !filter.states.is_empty() {
         let words: Vec<String> = filter.states.iter().map(|state| format!("'{state}'")).collect();
-        let _ = write!(sql, " AND d.state IN ({})", words.join(", "));
+        let _ = match filter.states.iter().all(|state| !matches!(state, State::Delivered | State::Cancelled)) {
+            // Few among many: found by the indexes that hold only such.
+            true => write!(sql, " AND d.n IN ({})", rare(&filter.states)),
+            false => write!(sql, " AND d.state IN ({})", words.join(", ")),
+        };
     }
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     let _ = write!(sql, " ORDER BY d.n DESC LIMIT {} OFFSET {}", count(filter.limit), count(filter.skip));
@@ -246,6 +254,19 @@ pub(super) fn list(conn: &Connection, filter: &DeliveryFilter) -> Result<Vec<Del
         found.push(stored(row)?.row.delivery);
     }
     Ok(found)
+}
+
+/// Finds deliveries in states that few are in, each by the index that knows it.
+fn rare(states: &[State]) -> String {
+    let found = states.iter().map(|state| {
+        let index = match state {
+            State::Due | State::Retrying => "state IN ('due', 'retrying')",
+            State::Sending => "state = 'sending'",
+            State::Delivered | State::Dead | State::Cancelled => "state IN ('delivered', 'dead', 'cancelled')",
+        };
+        format!("SELECT n FROM deliveries WHERE {index} AND state = '{state}'")
+    });
+    found.collect::<Vec<_>>().join(" UNION ALL ")
 }
 
 /// The destinations for which deliveries wait or are under way.

@@ -10,14 +10,14 @@ use crate::clock::from_ms;
 use crate::event::{Command, Entry, Event, EventId, Item, MISSING, OWN_SOURCE, Seq, Signal, body_hash};
 use crate::json::weight_read;
 use crate::planner::ledger::{DueTimer, Timer};
-use crate::store::rows::{COMMAND, EVENT, SET_BACK, SIGNAL, damaged, text, unreadable};
+use crate::store::rows::{COMMAND, EVENT, SET_BACK, SIGNAL, damaged, kinds, text, unreadable};
 use crate::store::{Appended, CONFLICTS_MAX, Conflict, Error, EventFilter, PAGE_BYTES_MAX, WAITING_BYTES_MAX, Waiting};
 
 /// The columns of an entry, in the order that [`entry`] reads them.
-const COLUMNS: &str = "seq, what, source, id, type, created, received, proof, body, raw";
+pub(super) const COLUMNS: &str = "seq, what, source, id, type, created, received, proof, body, raw";
 
 /// How many places a listing looks at within one read transaction.
-const WINDOW: i64 = 4096;
+pub(super) const WINDOW: i64 = 4096;
 
 /// An event on its way in, with its hashes, which its caller computes so that the writer need not.
 pub(super) struct Arrival {
@@ -193,13 +193,7 @@ pub(super) fn list(conn: &Connection, filter: &EventFilter) -> Result<Vec<(Seq, 
     // The places that are left to look at, `to` not among them.
     let mut from = filter.after.map_or(oldest, |after| after.saturating_add(1)).max(oldest);
     let mut to = filter.before.unwrap_or(Seq::MAX).min(newest.saturating_add(1));
-    let (exact, prefix) = match filter.kind.as_deref() {
-        Some(kind) => match kind.strip_suffix('*') {
-            Some(prefix) => (None, Some(prefix)),
-            None => (Some(kind), None),
-        },
-        None => (None, None),
-    };
+    let (exact, prefix) = kinds(filter);
     let order = if filter.after.is_some() { "ASC" } else { "DESC" };
     let mut page = conn.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM inbox WHERE seq >= ?1 AND seq < ?2 AND what = 0
@@ -252,7 +246,7 @@ pub(super) fn is_echo(conn: &Connection, seq: Seq) -> Result<bool, Error> {
 }
 
 /// One row of the inbox, its body not read, and how long that is. A row that isn't what was written is not passed off as it.
-fn entry(row: &Row<'_>) -> Result<(Entry, usize), Error> {
+pub(super) fn entry(row: &Row<'_>) -> Result<(Entry, usize), Error> {
     let seq: Seq = row.get(0)?;
     let what: i64 = row.get(1)?;
     let raw = row.get_ref(9)?.as_bytes().unwrap_or_default();

@@ -11,6 +11,7 @@ mod error;
 mod examine;
 mod ids;
 mod inbox;
+mod look;
 mod maintenance;
 mod planning;
 mod prune;
@@ -43,8 +44,10 @@ use super::{
 };
 use crate::delivery::{Attempt, Delivery, DeliveryId, State};
 use crate::event::{Event, EventId, Item, Seq};
+use crate::planner::ledger::DueTimer;
 use crate::planner::why::Decision;
 use crate::planner::{Keys, Ledger, Plan};
+use crate::store::look::{DecisionFilter, Decisions, Found, Tally, Words};
 
 /// Reads an address without going there.
 pub(super) fn check(address: &str, base: &Path) -> Result<(), Error> {
@@ -268,6 +271,25 @@ impl Store for Sqlite {
     fn list_events(&self, filter: &EventFilter) -> Answer<'_, Vec<(Seq, Event)>> {
         let filter = filter.clone();
         Box::pin(self.people.read(move |conn| inbox::list(conn, &filter)))
+    }
+
+    fn search(&self, filter: &EventFilter, words: Option<&Words>) -> Answer<'_, Found> {
+        let (filter, words) = (filter.clone(), words.cloned());
+        Box::pin(self.people.read(move |conn| look::search(conn, &filter, words.as_ref())))
+    }
+
+    fn decisions(&self, filter: &DecisionFilter) -> Answer<'_, Decisions> {
+        let filter = filter.clone();
+        Box::pin(self.people.read(move |conn| look::decisions(conn, &filter)))
+    }
+
+    fn tally(&self, since: Timestamp) -> Answer<'_, Tally> {
+        Box::pin(self.people.read(move |conn| look::tally(conn, since)))
+    }
+
+    fn timers(&self, after: (Timestamp, &str), limit: usize) -> Answer<'_, Vec<DueTimer>> {
+        let (due, id) = (after.0, after.1.to_owned());
+        Box::pin(self.people.read(move |conn| look::timers(conn, (due, &id), limit)))
     }
 
     fn find_event(&self, id: &str) -> Answer<'_, Vec<Seq>> {

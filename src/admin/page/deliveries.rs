@@ -1,0 +1,219 @@
+//! `/deliveries`: what was sent or could not be, the dead first; one of them; retrying and cancelling.
+
+use std::sync::Arc;
+
+use axum::Form;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{filled, link, now, page, redirect, refused, row, with_frame};
+use crate::admin::api::{Id, LIMIT_MAX, Refused, Shared};
+use crate::admin::audit::{self, Asking, Origin};
+use crate::admin::page::people::{remembered, safe};
+use crate::admin::{bulk, view};
+use crate::delivery::{Attempt, Delivery, DeliveryId, State as DeliveryState};
+use crate::steps::Live;
+use crate::store::DeliveryFilter;
+
+/// How many deliveries a page has.
+const SHOWN: usize = 40;
+/// How many batches one press of the button retries.
+const BATCHES: usize = 10;
+
+/// Which deliveries. Empty fields of the form mean nothing.
+#[derive(Deserialize, Default)]
+pub(crate) struct DeliveriesQuery {
+    state: Option<String>,
+    destination: Option<String>,
+    rule: Option<String>,
+    before: Option<String>,
+    asked: Option<String>,
+    count: Option<u64>,
+}
+
+/// `/deliveries`.
+pub(crate) async fn list(State(live): Shared, headers: HeaderMap, Query(query): Query<DeliveriesQuery>) -> Response {
+    page(values(&live, &headers, query).await, "deliveries.html")
+}
+
+async fn values(live: &Arc<Live>, headers: &HeaderMap, query: DeliveriesQuery) -> Result<Value, Refused> {
+    let (destination, rule) = (filled(query.destination), filled(query.rule));
+    let state = filled(query.state).and_then(|state| DeliveryState::named(&state));
+    let before = filled(query.before);
+    let snapshot = live.snapshot.load_full();
+    let census = live.store.census().await?;
+    let filter = DeliveryFilter {
+        states: state.into_iter().collect(),
+        destination: destination.clone(),
+        rule: rule.clone(),
+        before: before.clone().map(DeliveryId),
+        limit: SHOWN,
+        ..DeliveryFilter::default()
+    };
+    let found = live.store.list_deliveries(&filter).await?;
+    let next = found.last().filter(|_| found.len() == SHOWN).map(|last| last.planned.id.0.clone());
+    // The dead stand before the first page of all.
+    let dead = DeliveryFilter { states: vec![DeliveryState::Dead], before: None, limit: LIMIT_MAX, ..filter.clone() };
+    let dead = if before.is_none() { live.store.list_deliveries(&dead).await? } else { Vec::new() };
+    let path = |state: Option<&str>, before: Option<&str>| {
+        let parameters = [("destination", destination.as_deref()), ("rule", rule.as_deref()), ("before", before)];
+        link("/deliveries", &[&[("state", state)], &parameters[..]].concat())
+    };
+    let states: Vec<Value> = DeliveryState::ALL
+        .iter()
+        .map(|of| {
+            let count = census.deliveries.iter().find(|(state, _)| state == of).map_or(0, |(_, count)| *count);
+            json!({"state": of, "count": count, "path": path(Some(of.name()), None), "here": state == Some(*of)})
+        })
+        .collect();
+    let rules = snapshot.rules.as_deref();
+    let first_dead = if state.is_none() { dead.get(..dead.len().min(5)).unwrap_or_default() } else { &[] };
+    Ok(with_frame(
+        live,
+        json!({
+            "deliveries": now::with_events(live, rules, &found).await?,
+            "dead": now::with_events(live, rules, first_dead).await?,
+            "dead_count": dead.len(),
+            "dead_more": dead.len() == LIMIT_MAX,
+            "retried": query.asked.is_some().then(|| row::count(query.count.unwrap_or(0), "delivery", "deliveries")),
+            "states": states,
+            "all": path(None, None),
+            "dead_path": path(Some("dead"), None),
+            "state": state,
+            "destination": destination,
+            "rule": rule,
+            "destinations": snapshot.destinations.keys().collect::<Vec<_>>(),
+            "next": next.map(|next| path(state.map(DeliveryState::name), Some(&next))),
+            "is_first": before.is_none(),
+            "by": remembered(headers),
+        }),
+    ))
+}
+
+/// `/deliveries/ID`: one delivery, its message, its attempts.
+pub(crate) async fn one(State(live): Shared, headers: HeaderMap, Id(id): Id) -> Response {
+    page(delivery_values(&live, &headers, &id).await, "delivery.html")
+}
+
+async fn delivery_values(live: &Live, headers: &HeaderMap, id: &str) -> Result<Value, Refused> {
+    let found = live.store.delivery(&DeliveryId(id.to_owned())).await?;
+    let (delivery, attempts) = found.ok_or_else(|| Refused::NotFound(format!("there is no delivery `{id}`")))?;
+    let rules = live.snapshot.load_full().rules.clone();
+    let about = now::about(live, rules.as_deref(), &[delivery.planned.event]).await?;
+    let about = about.into_values().next().unwrap_or_default();
+    Ok(with_frame(
+        live,
+        json!({"delivery": whole(live, &delivery, &attempts), "about": about, "by": remembered(headers)}),
+    ))
+}
+
+/// A delivery with its message as it looks, and its attempts.
+pub(super) fn whole(live: &Live, delivery: &Delivery, attempts: &[Attempt]) -> Value {
+    let mut view = view::delivery_whole(delivery, attempts);
+    let snapshot = live.snapshot.load();
+    let channel = snapshot.destinations.get(&delivery.planned.destination).map(|destination| destination.kind.name);
+    view["channel"] = channel.into();
+    view["likeness"] = super::events::likeness(delivery.message.as_deref());
+    view["waits"] = matches!(delivery.state, DeliveryState::Due | DeliveryState::Retrying).into();
+    view["can_retry"] = (!matches!(delivery.state, DeliveryState::Delivered | DeliveryState::Sending)).into();
+    view
+}
+
+/// Who presses a button, and where they were.
+#[derive(Deserialize)]
+pub(crate) struct Pressed {
+    #[serde(default)]
+    by: String,
+    back: Option<String>,
+}
+
+impl Pressed {
+    fn by(&self, headers: &HeaderMap) -> String {
+        if self.by.trim().is_empty() { remembered(headers) } else { self.by.clone() }
+    }
+}
+
+/// The button that sends a delivery again, now.
+pub(crate) async fn retry(State(live): Shared, headers: HeaderMap, Id(id): Id, Form(form): Form<Pressed>) -> Response {
+    let ids = [DeliveryId(id.clone())];
+    match retried(&live, &ids, &form.by(&headers)).await {
+        Ok(0) => Refused::NotFound(
+            "it can't be sent again: it is under way, was delivered, or its case has closed since; \
+             to tell of its event all the same, replay that"
+                .into(),
+        )
+        .into_response(),
+        Ok(_) => redirect(&safe(form.back, &format!("/deliveries/{id}"))),
+        Err(refused) => refused.into_response(),
+    }
+}
+
+/// The button that calls a delivery off.
+pub(crate) async fn cancel(State(live): Shared, headers: HeaderMap, Id(id): Id, Form(form): Form<Pressed>) -> Response {
+    match cancelled(&live, &DeliveryId(id.clone()), &form.by(&headers)).await {
+        Ok(()) => redirect(&safe(form.back, &format!("/deliveries/{id}"))),
+        Err(refusal) => refused(refusal),
+    }
+}
+
+async fn cancelled(live: &Live, id: &DeliveryId, by: &str) -> Result<(), Refused> {
+    let by = audit::by(Some(by))?;
+    let ids = [id.clone()];
+    if live.store.cancel(&ids, &format!("cancelled by {by}"), live.clock.now()).await? == 0 {
+        return Err(Refused::Bad("it can't be cancelled: it is under way, or it is over".into()));
+    }
+    audit::record(live, Asking { by: &by, from: Origin::Page, note: None }, "cancelled", bulk::named(&ids)).await
+}
+
+/// Makes deliveries due now.
+async fn retried(live: &Live, ids: &[DeliveryId], by: &str) -> Result<u64, Refused> {
+    let by = audit::by(Some(by))?;
+    let count = live.store.revive(ids, live.clock.now()).await?;
+    if count > 0 {
+        live.to_dispatch.notify_one();
+        let asking = Asking { by: &by, from: Origin::Page, note: None };
+        audit::record(live, asking, "retried", bulk::named(ids)).await?;
+    }
+    Ok(count)
+}
+
+/// Which of the dead are sent again.
+#[derive(Deserialize)]
+pub(crate) struct RetryAll {
+    #[serde(default)]
+    by: String,
+    destination: Option<String>,
+    rule: Option<String>,
+}
+
+/// The button that sends all dead deliveries again, or those of a destination or rule.
+pub(crate) async fn retry_all(State(live): Shared, headers: HeaderMap, Form(form): Form<RetryAll>) -> Response {
+    match all_retried(&live, &headers, form).await {
+        Ok(count) => redirect(&format!("/deliveries?asked=retry&count={count}")),
+        Err(refusal) => refused(refusal),
+    }
+}
+
+async fn all_retried(live: &Live, headers: &HeaderMap, form: RetryAll) -> Result<u64, Refused> {
+    let by = if form.by.trim().is_empty() { remembered(headers) } else { form.by };
+    let mut filter = DeliveryFilter {
+        states: vec![DeliveryState::Dead],
+        destination: filled(form.destination),
+        rule: filled(form.rule),
+        limit: LIMIT_MAX,
+        ..DeliveryFilter::default()
+    };
+    let mut count = 0;
+    for _ in 0..BATCHES {
+        let found = live.store.list_deliveries(&filter).await?;
+        let ids: Vec<DeliveryId> = found.into_iter().map(|delivery| delivery.planned.id).collect();
+        let Some(last) = ids.last() else { break };
+        // What could not be revived is passed over.
+        filter.before = Some(last.clone());
+        count += retried(live, &ids, &by).await?;
+    }
+    Ok(count)
+}

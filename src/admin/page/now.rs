@@ -1,0 +1,171 @@
+//! `/`: what waits for a person, what fails, what came and what became of it, and what nobody was bothered with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::{chart, page, row, upcoming, with_frame};
+use crate::admin::api::{LIMIT_MAX, Refused, Shared};
+use crate::admin::cases::{self, CaseQuery};
+use crate::admin::page::people::{self, remembered};
+use crate::admin::{mutes, view};
+use crate::clock::plus;
+use crate::delivery::{Delivery, State as DeliveryState};
+use crate::event::Seq;
+use crate::planner::Case;
+use crate::planner::why::Decision;
+use crate::rules::RuleSet;
+use crate::steps::Live;
+use crate::steps::alive::Absence;
+use crate::store::look::Tally;
+use crate::store::{DeliveryFilter, EventFilter};
+
+/// How many cases, dead deliveries and coming things are shown.
+const FEW: usize = 8;
+/// How many events are shown.
+const EVENTS: usize = 20;
+/// How many of an event's deliveries are shown in its line.
+const CHIPS: usize = 4;
+/// What happened without bothering anybody: the outcome's word, and what it is called.
+const QUIET: [(&str, &str); 6] = [
+    ("digest", "collected for a digest"),
+    ("held", "held until hours begin"),
+    ("throttled", "throttled"),
+    ("muted", "muted"),
+    ("dropped", "dropped outside hours"),
+    ("shadow", "in shadow"),
+];
+
+/// `/`.
+pub(crate) async fn now(State(live): Shared, headers: HeaderMap) -> Response {
+    page(values(&live, &headers).await, "now.html")
+}
+
+async fn values(live: &Arc<Live>, headers: &HeaderMap) -> Result<Value, Refused> {
+    let snapshot = live.snapshot.load_full();
+    let rules = snapshot.rules.as_deref();
+    let at = live.clock.now();
+    let census = live.store.census().await?;
+    let count = |state| census.deliveries.iter().find(|(of, _)| *of == state).map_or(0, |(_, count)| *count);
+    let dead = DeliveryFilter { states: vec![DeliveryState::Dead], limit: FEW, ..DeliveryFilter::default() };
+    let dead = live.store.list_deliveries(&dead).await?;
+    let failing: Vec<String> = live
+        .store
+        .standings()
+        .await?
+        .into_iter()
+        .filter(|one| one.pace.is_failing())
+        .map(|one| one.destination)
+        .collect();
+    let muted = mutes::known(live).await?;
+    let muted: Vec<Value> = muted.iter().filter(|known| known.is_active(at)).map(|known| known.view(at)).collect();
+    let tally = live.store.tally(plus(at, SignedDuration::from_hours(-chart::HOURS))).await?;
+    let (open, acknowledged) = open_cases(live, rules).await?;
+    Ok(with_frame(
+        live,
+        json!({
+            "waiting": open,
+            "acknowledged": acknowledged,
+            "cases": cases::count(live).await?.view(),
+            "dead": with_events(live, rules, &dead).await?,
+            "dead_count": count(DeliveryState::Dead),
+            "retrying": count(DeliveryState::Retrying),
+            "failing": failing,
+            "mutes": muted,
+            "comes": upcoming::soonest(live, FEW).await?,
+            "events": stream(live, rules).await?,
+            "chart": chart::hours(&tally, at),
+            "quiet": quiet(&tally),
+            "lag": census.head - census.planned,
+            "absence": live.absence.load().as_ref().as_ref().map(Absence::json),
+            "by": remembered(headers),
+            "back": "/",
+        }),
+    ))
+}
+
+/// Open cases, those that nobody acknowledged and those that somebody did, the most pressing first.
+async fn open_cases(live: &Arc<Live>, rules: Option<&RuleSet>) -> Result<(Vec<Value>, Vec<Value>), Refused> {
+    let mut found = cases::find(live, &CaseQuery::default(), LIMIT_MAX).await?;
+    found.sort_by_key(|(_, case)| people::rank(case));
+    let (acknowledged, waiting): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, case)| case.acked.is_some());
+    // A case that asked nobody for anything need not be looked at in the night.
+    let waiting: Vec<(String, Case)> =
+        waiting.into_iter().filter(|(_, case)| case.waits_for_a_person()).take(FEW).collect();
+    let acknowledged: Vec<(String, Case)> = acknowledged.into_iter().take(FEW).collect();
+    Ok((people::rows(live, rules, &waiting).await?, people::rows(live, rules, &acknowledged).await?))
+}
+
+/// Deliveries, each with what its event is about.
+pub(super) async fn with_events(
+    live: &Live,
+    rules: Option<&RuleSet>,
+    deliveries: &[Delivery],
+) -> Result<Vec<Value>, Refused> {
+    let mut seqs: Vec<Seq> = deliveries.iter().map(|delivery| delivery.planned.event).collect();
+    seqs.sort_unstable();
+    seqs.dedup();
+    let about = about(live, rules, &seqs).await?;
+    let row = |delivery: &Delivery| {
+        let mut row = view::delivery(delivery);
+        row["about"] = about.get(&delivery.planned.event).cloned().unwrap_or_default();
+        row
+    };
+    Ok(deliveries.iter().map(row).collect())
+}
+
+/// What these events are about, by their places. One at a time is read.
+pub(super) async fn about(live: &Live, rules: Option<&RuleSet>, seqs: &[Seq]) -> Result<BTreeMap<Seq, Value>, Refused> {
+    let mut about = BTreeMap::new();
+    for seq in seqs {
+        if let Some(event) = crate::admin::api::head(live, *seq).await? {
+            about.insert(*seq, row::event(rules, *seq, event));
+        }
+    }
+    Ok(about)
+}
+
+/// The newest events, each with what became of it.
+async fn stream(live: &Live, rules: Option<&RuleSet>) -> Result<Vec<Value>, Refused> {
+    let filter = EventFilter { limit: EVENTS, ..EventFilter::default() };
+    let mut rows = Vec::new();
+    for (seq, event) in live.store.list_events(&filter).await? {
+        let mut row = row::event(rules, seq, event);
+        row["became"] = became(live, seq).await?;
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+/// What became of an event, in a few chips.
+pub(super) async fn became(live: &Live, seq: Seq) -> Result<Value, Refused> {
+    let filter = DeliveryFilter { event: Some(seq), limit: CHIPS + 1, ..DeliveryFilter::default() };
+    let deliveries = live.store.list_deliveries(&filter).await?;
+    let whys = live.store.whys(seq).await?;
+    let sent = deliveries.iter().take(CHIPS).map(|delivery| {
+        json!({"word": delivery.planned.destination, "state": delivery.state, "delivery": delivery.planned.id})
+    });
+    let mut chips: Vec<Value> = sent.collect();
+    let told = ["matched", "missed"];
+    let quiet = whys.iter().filter(|why| !told.contains(&why.outcome.as_str()));
+    let quiet: std::collections::BTreeSet<&str> = quiet.map(|why| why.outcome.as_str()).collect();
+    chips.extend(quiet.iter().map(|outcome| json!({"word": outcome, "state": outcome})));
+    let missed = whys.iter().filter(|why: &&Decision| why.outcome == "missed").count();
+    Ok(json!({"chips": chips, "more": deliveries.len() > CHIPS, "missed": missed, "rules": whys.len()}))
+}
+
+/// How often nobody was bothered, by why.
+fn quiet(tally: &Tally) -> Vec<Value> {
+    let of =
+        |outcome: &str| tally.decisions.iter().filter(|did| did.outcome == outcome).map(|did| did.count).sum::<u64>();
+    let counted = QUIET.iter().map(|(outcome, words)| (outcome, words, of(outcome)));
+    counted
+        .filter(|(.., count)| *count > 0)
+        .map(|(outcome, words, count)| json!({"outcome": outcome, "words": words, "count": count}))
+        .collect()
+}
