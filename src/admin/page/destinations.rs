@@ -68,7 +68,7 @@ async fn row(
     Ok(json!({
         "name": destination.name,
         "type": destination.kind.name,
-        "address": destination.channel.address(),
+        "address": &destination.channel.facts().address,
         "failing": pace.is_some_and(Pace::is_failing),
         "failures": pace.map_or(0, |pace| pace.failures),
         "spacing": limits.spacing.map(|spacing| format!("{spacing:#}")),

@@ -121,7 +121,8 @@ async fn told(live: &Arc<Live>, rules: Option<&RuleSet>, timer: DueTimer) -> Res
         | Meaning::Signal { .. }
         | Meaning::Fallback { .. }
         | Meaning::Unmatched { .. }
-        | Meaning::Audited { .. } => None,
+        | Meaning::Audited { .. }
+        | Meaning::Link { .. } => None,
     };
     if let Some(told) = &mut told {
         told["due"] = timer.timer.due.to_string().into();
