@@ -126,18 +126,13 @@ async fn a_pager_that_asks_for_an_hour_is_told_of_meanwhile() {
     falls_back(&peer.url("/"), None).await;
 }
 
-/// How a pager fails.
-const WAYS: [(&str, fn() -> Answer); 3] = [
-    ("500", || Answer::status(500)),
-    ("hangs", Answer::hang),
-    ("429", || Answer::status(429).header("Retry-After", "3600")),
-];
-
 #[tokio::test]
 async fn without_a_word_in_the_configuration_a_page_falls_back_five_minutes_after_it_was_due_and_once() {
-    for (store, (way, answer)) in ["\"memory:\"", "sqlite:data/fanfare.db"].into_iter().cycle().zip(WAYS) {
+    let asks = || Answer::status(429).header("Retry-After", "3600");
+    let ways = [("500", Answer::status(500)), ("hangs", Answer::hang()), ("429", asks())];
+    for (store, (way, answer)) in ["\"memory:\"", "sqlite:data/fanfare.db"].into_iter().cycle().zip(ways) {
         let (mail, peer) = (SmtpPeer::start(Setup::default()).await, HttpPeer::start().await);
-        peer.always(answer());
+        peer.always(answer);
         let folder = folder_on(store, &peer.url("/"), &mail);
         let config = std::fs::read_to_string(folder.file("fanfare.yaml")).unwrap();
         folder.write("fanfare.yaml", &config.replace("{to: [finance], after: 2s}", "[finance]\n    timeout: 1s"));
