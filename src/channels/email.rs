@@ -18,7 +18,7 @@ use url::Host;
 use crate::channels::verdict::{Family, shared};
 use crate::channels::wire::server::{Server, Tls, is_hello};
 use crate::channels::{
-    Can, Channel, Choice, Credential, Dress, Endpoint, Facts, Form, KeyDoc, Kind, Likeness, Limit, MailRequest,
+    Can, Channel, Choice, Credential, Dress, Endpoint, Facts, Footer, Form, KeyDoc, Kind, Likeness, Limit, MailRequest,
     MailServer, Reply, Request, Sending, Takes, Verdict, endpoint, mark, words,
 };
 use crate::delivery::{Receipt, Severity};
@@ -261,13 +261,14 @@ impl Email {
     fn letter(&self, to: &[Mailbox], sending: &Sending<'_>) -> Result<Vec<u8>, lettre::error::Error> {
         let letter = self.head(to, sending);
         let message = &sending.rendered.message;
-        let text = part(ContentType::TEXT_PLAIN, plain_text(message, sending));
+        let footer = self.footer(to, sending);
+        let text = part(ContentType::TEXT_PLAIN, plain_text(message, footer.as_deref()));
         let letter = match sending.form {
             Form::Plain => letter.singlepart(text)?,
             Form::Rich => {
                 let html = match &sending.rendered.native {
                     Some(Native::Html(html)) => html.clone(),
-                    Some(Native::Json(_)) | None => page::write(sending),
+                    Some(Native::Json(_)) | None => page::write(sending, footer.as_deref()),
                 };
                 // The plainest first (RFC 2046, section 5.1.4).
                 let parts = MultiPart::alternative().boundary(boundary(sending)).singlepart(text);
@@ -275,6 +276,18 @@ impl Email {
             }
         };
         Ok(letter.formatted())
+    }
+
+    /// What stands below. People outside of the sender's domain are no team.
+    fn footer(&self, to: &[Mailbox], sending: &Sending<'_>) -> Option<String> {
+        let own = self.from.email.domain().to_ascii_lowercase();
+        let is_own = |mailbox: &Mailbox| {
+            let domain = mailbox.email.domain().to_ascii_lowercase();
+            domain == own || domain.ends_with(&format!(".{own}")) || own.ends_with(&format!(".{domain}"))
+        };
+        let is_team = to.iter().chain(&self.cc).all(is_own);
+        let footer = words::footer(sending, is_team)?;
+        Some(if *sending.footer == Footer::Usual { format!("Sent by Fanfare: {footer}") } else { footer })
     }
 
     fn head(&self, to: &[Mailbox], sending: &Sending<'_>) -> MessageBuilder {
@@ -413,13 +426,9 @@ fn part(kind: ContentType, content: String) -> SinglePart {
     SinglePart::builder().header(kind).body(body)
 }
 
-fn plain_text(message: &Message, sending: &Sending<'_>) -> String {
+fn plain_text(message: &Message, footer: Option<&str>) -> String {
     let said = fit::text(&plain::message(message), PLAIN_MAX, fit::bytes);
     // Behind `-- ` mail programs show a signature (RFC 3676, section 4.3).
-    format!("{said}\n\n-- \n{}\n", footer(sending))
-}
-
-/// Where it comes from and how to ask about it.
-fn footer(sending: &Sending<'_>) -> String {
-    format!("Sent by Fanfare: {} ({})", words::origin(sending), sending.id)
+    let footer = footer.map(|footer| format!("\n-- \n{footer}\n")).unwrap_or_default();
+    format!("{said}\n{footer}")
 }

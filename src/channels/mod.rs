@@ -167,6 +167,8 @@ pub struct Sending<'a> {
     pub lane: Option<&'a str>,
     /// What the first delivered message of the lane gave back.
     pub receipt: Option<&'a Receipt>,
+    /// What stands below it.
+    pub footer: &'a Footer,
     /// Recipients that earlier attempts are done with, each by its [`mark`].
     pub settled: &'a [String],
     /// What people can do about its case from it.
@@ -180,6 +182,18 @@ pub struct Button {
     pub does: LinkOp,
     /// Where it leads: visible ASCII, but for the dots that stand for a token where people look at what would be sent.
     pub url: String,
+}
+
+/// What stands below each message of a destination.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Footer {
+    /// Severity, rule and type, where a team reads it.
+    #[default]
+    Usual,
+    /// Nothing.
+    None,
+    /// This text.
+    Text(String),
 }
 
 /// What a recipient of a delivery is remembered by: the store keeps no address that it need not.

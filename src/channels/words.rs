@@ -6,7 +6,7 @@
 use serde_json::Value;
 use url::Url;
 
-use crate::channels::Sending;
+use crate::channels::{Footer, Sending};
 use crate::delivery::Act;
 use crate::message::{Field, fit, plain, text};
 
@@ -33,13 +33,22 @@ pub fn facts(fields: &[Field]) -> String {
     fields.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Where the message comes from: `critical · fraud-needs-a-person · fraud.action_required`.
-pub fn origin(sending: &Sending<'_>) -> String {
+/// Where it comes from: `critical · fraud-needs-a-person · fraud.action_required`.
+fn origin(sending: &Sending<'_>) -> String {
     let severity = sending.rendered.message.severity.name();
     let kind = event_text(sending, "type");
     let parts = [severity, sending.rule, kind];
     let parts: Vec<String> = parts.iter().map(|part| text::one_line(part)).filter(|part| !part.is_empty()).collect();
     parts.join(" · ")
+}
+
+/// What stands below the message, in one line; by default where it comes from, for a team, and nothing for others.
+pub fn footer(sending: &Sending<'_>, is_team: bool) -> Option<String> {
+    match sending.footer {
+        Footer::Usual => is_team.then(|| origin(sending)),
+        Footer::None => None,
+        Footer::Text(footer) => Some(text::one_line(footer)).filter(|footer| !footer.is_empty()),
+    }
 }
 
 /// A text of the event: `source`, `type`, `created`; empty if it isn't there.

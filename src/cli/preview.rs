@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-use crate::channels::{self, Kind, Picture, Request, redact};
+use crate::channels::{self, Footer, Kind, Picture, Request, redact};
 use crate::cli::{Outcome, load_without_secrets, pick, rule_named, runtime, stops, term};
 use crate::clock::{Clock, RealClock, plus};
 use crate::config::substitute::PLACEHOLDER_HOST;
@@ -254,6 +254,7 @@ fn example(kind: &'static Kind, name: &str) -> anyhow::Result<Arc<Destination>> 
         hours: None,
         fallback: Vec::new(),
         fallback_after: None,
+        footer: Footer::Usual,
         mentions: std::collections::BTreeMap::new(),
         external: false,
         place: Location::new(&File::new("example", ""), 0..0),

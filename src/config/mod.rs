@@ -151,6 +151,8 @@ pub struct Destination {
     pub mentions: BTreeMap<String, String>,
     /// Whether people outside the team read it: links by which they could act are not for them.
     pub external: bool,
+    /// What stands below its messages.
+    pub footer: Footer,
     /// Where it stands in the file.
     pub place: Location,
 }

@@ -227,6 +227,7 @@ impl Job {
             mentions: &mentions,
             lane: planned.lane.as_ref().map(|lane| lane.0.as_str()),
             receipt: receipt.as_ref(),
+            footer: &self.destination.footer,
             settled: &self.settled(),
             links: &links,
         };

@@ -165,6 +165,7 @@ fn shared(key: &str) -> Value {
             let after = described(after, "So long after the message became due, if it was not delivered by then.");
             json!({"anyOf": [any_number(text()), object([("to", to), ("after", after)], &["to"])]})
         }
+        "footer" => with(text(), json!({"examples": ["none"]})),
         "mentions" => mapping(json!({"type": ["string", "number"]})),
         "external" => truth(),
         _ => json!({"anyOf": [text(), truth(), one_or_more(text()), mapping(json!(true))]}),

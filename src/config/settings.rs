@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use crate::channels;
-use crate::channels::WebServer;
+use crate::channels::{Footer, WebServer};
 use crate::config::certificate::Tls;
 use crate::config::{Destination, Heartbeat, HoursName, Settings, fallback, links, placeholder};
 use crate::pace::{Limits, Retry};
@@ -71,6 +71,7 @@ pub const DESTINATION_KEYS: &[(&str, &str)] = &[
     ),
     ("mentions", "people and groups, by the names that rules use"),
     ("external", "`true` if people outside the team read it: its messages carry links only if an action asks for them"),
+    ("footer", "the text below each message, or `none`; by default severity, rule and type, where a team reads them"),
 ];
 
 /// The settings of a folder without `fanfare.yaml`: what `check --rules-only` and the like go by.
@@ -411,6 +412,12 @@ fn destination(key: &Key, node: &Node, problems: &mut Problems) -> Option<(Desti
     let (fallback, fallback_after) = fallback::read(&mut fields, kind.pages, problems);
     let external = fields.truth("external", problems).unwrap_or(false);
     let people = fields.node("mentions", problems);
+    let footer = match fields.text("footer", problems) {
+        None if external => Footer::None,
+        None => Footer::Usual,
+        Some((text, _)) if text == "none" => Footer::None,
+        Some((text, _)) => Footer::Text(text),
+    };
     let channel = kind.read(&mut fields, problems).or_else(|| placeholder::channel(kind, node));
     let mentions = people.map(|node| mentions(node, kind, problems)).unwrap_or_default();
     fields.finish(problems);
@@ -432,6 +439,7 @@ fn destination(key: &Key, node: &Node, problems: &mut Problems) -> Option<(Desti
         hours: None,
         fallback,
         fallback_after,
+        footer,
         mentions,
         external,
         place,

@@ -18,7 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::channels::wire::Transport;
-use crate::channels::{Can, Channel, Facts, HttpRequest, Kind, Reply, Request, Sending, Verdict};
+use crate::channels::{Can, Channel, Facts, Footer, HttpRequest, Kind, Reply, Request, Sending, Verdict};
 use crate::clock::{Clock, VirtualClock, plus};
 use crate::config::{Destination, Snapshot};
 use crate::delivery::{Act, Delivery, DeliveryId, Outcome, Receipt, Say, State};
@@ -146,6 +146,7 @@ fn unhurried(real: &Destination) -> Destination {
         hours: real.hours.clone(),
         fallback: real.fallback.clone(),
         fallback_after: real.fallback_after,
+        footer: real.footer.clone(),
         mentions: real.mentions.clone(),
         external: real.external,
         place: real.place.clone(),
@@ -166,6 +167,7 @@ fn neutral(name: String) -> Option<Destination> {
         hours: None,
         fallback: Vec::new(),
         fallback_after: None,
+        footer: Footer::Usual,
         mentions: BTreeMap::new(),
         external: false,
         place: Location::new(&File::new("fanfare.yaml", ""), 0..0),

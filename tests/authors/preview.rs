@@ -93,6 +93,20 @@ fn a_later_message_of_a_case_is_shown_as_what_came_before_makes_it() {
 }
 
 #[test]
+fn a_footer_is_shown_as_the_destination_says() {
+    let folder = folder();
+    let more = "  quiet: {type: slack, webhook_url: \"${env:HOOK}\", footer: none}
+  fans: {type: slack, webhook_url: \"${env:HOOK}\", footer: Halide Records}
+";
+    fs::write(folder.path().join("fanfare.yaml"), format!("{CONFIG}{more}")).unwrap();
+    for (to, shown) in [("team", " · strange · release.live"), ("fans", "Halide Records")] {
+        let out = said(folder.path(), &["preview", "live", "--as", to]);
+        assert!(out.contains(shown), "{to}: {out}");
+    }
+    assert!(!said(folder.path(), &["preview", "live", "--as", "quiet"]).contains("· strange ·"));
+}
+
+#[test]
 fn raw_is_nothing_but_the_bytes() {
     let folder = folder();
     let raw = said(folder.path(), &["preview", "booked", "--as", "ledger", "--raw"]);

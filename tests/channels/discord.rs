@@ -1,6 +1,6 @@
 //! Whole cases in Discord, over the wire, and what is wrong with a destination.
 
-use fanfare::channels::{Form, Reply};
+use fanfare::channels::{Form, Reply, Request};
 use fanfare::delivery::{Act, Outcome};
 use fanfare::message::Native;
 use fanfare::pace::{Limits, Pace};
@@ -29,7 +29,7 @@ async fn a_case_is_told_again_and_its_first_message_marked_when_it_closes() {
     assert_eq!(discord.messages.len(), 2);
     assert_eq!(discord.messages[0].edits, 1);
     assert_eq!(discord.messages[0].channel, CHANNEL);
-    assert_eq!(discord.messages[0].embeds[0]["title"], "Closed\\: Midnight City is live");
+    assert_eq!(discord.messages[0].embeds[0]["title"], "Closed: Midnight City is live");
     assert_eq!(discord.messages[1].edits, 0);
     peer.assert_clean();
 }
@@ -75,7 +75,7 @@ async fn a_close_is_said_anew_where_an_edit_is_refused_and_not_at_all_where_noth
     peer.http.answer(Answer::status(429).json(&json!({"message": "Maximum number of edits", "code": 30046})));
     assert_eq!(deliver(&webhook, &close).await.outcome, Outcome::Refused);
     assert_eq!(deliver(&webhook, &Given { form: Form::Plain, ..close.clone() }).await.outcome, Outcome::Delivered);
-    assert!(peer.discord().messages[1].content.starts_with("Closed\\: Midnight City is live"));
+    assert!(peer.discord().messages[1].content.starts_with("Closed: Midnight City is live"));
 
     peer.forget();
     let verdict = deliver(&webhook, &close).await;
@@ -167,5 +167,49 @@ fn an_id_that_cannot_be_mentioned_is_told_apart() {
     }
     for id in ["", "&", "lead", "channel", "@223456789012345678", "223456789012345678> @everyone", "1"] {
         assert!(discord.kind.mention(id).is_err(), "{id}");
+    }
+}
+
+#[test]
+fn what_people_write_has_no_backslash_where_nothing_is_markup() {
+    let discord = destinations::one("discord");
+    let title = |value: &str| {
+        let mut given = Given::default();
+        given.rendered.message.title = value.into();
+        let Request::Http(request) = discord.channel.compose(&given.sending()).unwrap() else { panic!("no request") };
+        let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+        body["embeds"][0]["title"].as_str().unwrap().to_owned()
+    };
+    for plain in [
+        "Invoice paid: 12.00",
+        "Lanterns (Sped Up) [Remix]",
+        "Beyoncé - Halo",
+        "A#1, C#",
+        "5 * 3 * 2",
+        "snake_case_name",
+        "12:30:45",
+        "a | b",
+        "ann@label.example",
+        "<3",
+        "2024.5",
+        "-5 degrees",
+        "1,200.50 EUR",
+        "a > b",
+    ] {
+        assert_eq!(title(plain), plain);
+    }
+    for (markup, escaped) in [
+        ("**bold**", "\\*\\*bold\\*\\*"),
+        ("https://evil.example", "https\\://evil.example"),
+        ("[a](https://evil.example)", "[a]\\(https\\://evil.example)"),
+        (":tada:", "\\:tada:"),
+        ("# heading", "\\# heading"),
+        ("- item", "\\- item"),
+        ("1. item", "1\\. item"),
+        ("||spoiler||", "\\|\\|spoiler\\|\\|"),
+        ("<@223456789012345678>", "\\<@223456789012345678>"),
+        ("a\\*", "a\\\\\\*"),
+    ] {
+        assert_eq!(title(markup), escaped);
     }
 }

@@ -1,6 +1,6 @@
 //! What a channel is given, with everything filled in: a test says only what it is about.
 
-use fanfare::channels::{Form, Sending};
+use fanfare::channels::{Footer, Form, Sending};
 use fanfare::delivery::{Act, DeliveryId, Receipt, Severity};
 use fanfare::message::{Block, Field, Inline, Message, Native, Rendered};
 use jiff::Timestamp;
@@ -22,6 +22,7 @@ pub struct Given {
     pub mentions: Vec<String>,
     pub lane: Option<String>,
     pub receipt: Option<Receipt>,
+    pub footer: Footer,
 }
 
 impl Default for Given {
@@ -48,6 +49,7 @@ impl Default for Given {
             mentions: Vec::new(),
             lane: None,
             receipt: None,
+            footer: Footer::Usual,
         }
     }
 }
@@ -79,6 +81,7 @@ impl Given {
             mentions: &self.mentions,
             lane: self.lane.as_deref(),
             receipt: self.receipt.as_ref(),
+            footer: &self.footer,
             settled: &[],
             links: &[],
         }

@@ -25,8 +25,9 @@ pub fn of(sending: &Sending<'_>) -> Value {
     let message = &sending.rendered.message;
     let mut embed = Map::new();
     let title = markdown::escape_within(&words::title(sending), TITLE.max);
-    let footer = words::short(&words::origin(sending), FOOTER.max.min(500));
-    let mut room = SUM.max.saturating_sub(fit::utf16(&title) + fit::utf16(&footer));
+    // Fans read there as well as a team.
+    let footer = words::footer(sending, false).map(|footer| words::short(&footer, FOOTER.max));
+    let mut room = SUM.max.saturating_sub(fit::utf16(&title) + footer.as_deref().map_or(0, fit::utf16));
     let body_wants = fit::utf16(&markdown::render(&message.body)).min(DESCRIPTION_MIN);
     let (fields, taken) = fields(&message.fields, room.saturating_sub(body_wants));
     room = room.saturating_sub(taken);
@@ -46,7 +47,9 @@ pub fn of(sending: &Sending<'_>) -> Value {
     if let Some(image) = usable(&message.image) {
         embed.insert("image".into(), json!({"url": image}));
     }
-    embed.insert("footer".into(), json!({"text": footer}));
+    if let Some(footer) = footer {
+        embed.insert("footer".into(), json!({"text": footer}));
+    }
     embed.insert("timestamp".into(), sending.planned.to_string().into());
     Value::Object(embed)
 }

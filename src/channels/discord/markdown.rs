@@ -6,21 +6,24 @@
 use crate::message::template::native::Spot;
 use crate::message::{Block, Inline, fit, plain, text};
 
-/// Signs that can begin or end markup anywhere: emphasis, code, spoilers, links, mentions (`<@1>`), emoji (`:x:`), and
-/// the colon without which no URL is a link. The `@` keeps `@everyone` from being drawn as if it had pinged.
+/// Signs that can begin or end markup in the midst of a line: emphasis, code, spoilers, links, mentions (`<@1>`), emoji
+/// (`:x:`), and the colon without which no URL is a link. The `@` keeps `@everyone` from being drawn as if it had pinged.
 const ANYWHERE: &str = "\\*_~`|<>[]():@#";
 /// Signs that can begin a list at the start of a line.
 const AT_LINE_START: &str = "-+";
 
-/// The same text, of which nothing is markup.
+/// The same text, of which nothing is markup, wherever it goes on. Only what would be markup where it stands gets its
+/// backslash: notifications, and some clients, show them.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + text.len() / 8);
     // What stands in the line so far: nothing but white space, nothing but digits after it, or more. A text may go on
     // where another ended, so at its start both can be.
     let (mut is_start, mut is_number) = (true, true);
-    for c in text.chars() {
-        let opens_list = (is_start && AT_LINE_START.contains(c)) || (is_number && c == '.');
-        if ANYWHERE.contains(c) || opens_list {
+    let mut before = None;
+    for (at, c) in text.char_indices() {
+        let rest = text.get(at + c.len_utf8()..).unwrap_or_default();
+        let around = Around { before, rest, is_start, is_number };
+        if around.is_markup(c) {
             escaped.push('\\');
         }
         escaped.push(c);
@@ -30,13 +33,69 @@ pub fn escape(text: &str) -> String {
             _ if c.is_whitespace() => is_number = false,
             _ => (is_start, is_number) = (false, false),
         }
+        before = Some(c);
+    }
+    escaped
+}
+
+/// What a sign stands in. At the ends of the text, anything may be beside it.
+struct Around<'t> {
+    before: Option<char>,
+    rest: &'t str,
+    is_start: bool,
+    is_number: bool,
+}
+
+impl Around<'_> {
+    /// Whether Discord may take the sign for markup.
+    fn is_markup(&self, c: char) -> bool {
+        let (before, after) = (self.before, self.rest.chars().next());
+        let blank = |c: Option<char>| c.is_some_and(char::is_whitespace);
+        let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let ends = blank(after) || after.is_none();
+        match c {
+            '\\' | '`' => true,
+            '*' => self.is_start || !(blank(before) && blank(after)),
+            '_' => !(word(before) && word(after)),
+            // One alone is no markup, but the end of the text may be beside another.
+            '~' | '|' => [before, after].into_iter().any(|beside| beside.is_none_or(|beside| beside == c)),
+            // What begins a mention, an emoji, a time, a link begins with none of these.
+            '<' => !(blank(after) || after.is_some_and(|c| c.is_ascii_digit())),
+            '#' => self.is_start && (ends || after == Some('#')),
+            '>' => self.is_start && (ends || after == Some('>')),
+            '-' | '+' => self.is_start && (ends || after == Some('#')),
+            '.' => self.is_number && ends,
+            '(' => before == Some(']'),
+            '@' => self.rest.starts_with("everyone") || self.rest.starts_with("here"),
+            ':' => self.rest.starts_with("//") || self.begins_emoji(),
+            _ => false,
+        }
+    }
+
+    /// Whether a colon begins the name of an emoji: `:tada:`, but not the minutes of `12:30:45`.
+    fn begins_emoji(&self) -> bool {
+        let Some((name, _)) = self.rest.split_once(':') else { return false };
+        let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_+-".contains(c));
+        let is_time = name.len() == 2 && name.bytes().all(|byte| byte.is_ascii_digit());
+        is_name && !(is_time && self.before.is_some_and(|c| c.is_ascii_digit()))
+    }
+}
+
+/// The same within a link's text, where every bracket counts: whatever can be markup anywhere has its backslash.
+fn escape_in_link(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if ANYWHERE.contains(c) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
     }
     escaped
 }
 
 /// As much of the text as is at most `max` units long when it is escaped.
 pub fn escape_within(text: &str, max: usize) -> String {
-    // A dot is counted with the backslash that it has only behind a line's first number.
+    // Each sign is counted with its backslash, which it has in some places only.
     let cost = |part: &str| part.chars().map(|c| c.len_utf16() + usize::from(is_sign(c))).sum();
     escape(&fit::text(text, max, cost))
 }
@@ -114,19 +173,32 @@ fn one_line(inlines: &[Inline]) -> String {
     line(inlines).replace('\n', " ")
 }
 
-/// Each piece is escaped as if a line began with it: an escape too many is invisible.
+/// Each piece is escaped as if a line began with it; texts that follow each other are one.
 fn line(inlines: &[Inline]) -> String {
-    inlines.iter().map(inline).collect()
+    written(inlines, escape)
 }
 
-fn inline(inline: &Inline) -> String {
+fn written(inlines: &[Inline], escape: fn(&str) -> String) -> String {
+    let (mut line, mut said) = (String::new(), String::new());
+    for piece in inlines {
+        if let Inline::Text(text) = piece {
+            said.push_str(text);
+            continue;
+        }
+        line.push_str(&escape(&std::mem::take(&mut said)));
+        line.push_str(&inline(piece, escape));
+    }
+    line + &escape(&said)
+}
+
+fn inline(inline: &Inline, escape: fn(&str) -> String) -> String {
     match inline {
         Inline::Text(text) => escape(text),
-        Inline::Emphasis(inner) => around("*", &line(inner)),
-        Inline::Strong(inner) => around("**", &line(inner)),
-        Inline::Strike(inner) => around("~~", &line(inner)),
+        Inline::Emphasis(inner) => around("*", &written(inner, escape)),
+        Inline::Strong(inner) => around("**", &written(inner, escape)),
+        Inline::Strike(inner) => around("~~", &written(inner, escape)),
         Inline::Code(text) => code(text),
-        Inline::Link(target, inner) => link(target, &line(inner)),
+        Inline::Link(target, inner) => link(target, &written(inner, escape_in_link)),
         Inline::Break => "\n".to_owned(),
     }
 }
@@ -161,7 +233,7 @@ fn link(target: &str, text: &str) -> String {
         return text.to_owned();
     }
     let text = text.replace('\n', " ");
-    let text = if text.trim().is_empty() { escape(&target) } else { text };
+    let text = if text.trim().is_empty() { escape_in_link(&target) } else { text };
     format!("[{text}]({target})")
 }
 

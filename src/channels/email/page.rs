@@ -20,7 +20,7 @@ const PREVIEW_MAX: usize = 140;
 const FONT: &str = "font-family:-apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,Helvetica,Arial,sans-serif";
 
 /// The whole document.
-pub(super) fn write(sending: &Sending<'_>) -> String {
+pub(super) fn write(sending: &Sending<'_>, footer: Option<&str>) -> String {
     let message = &sending.rendered.message;
     let title = escape(&words::title(sending));
     let colour = colour(message.severity);
@@ -43,8 +43,7 @@ pub(super) fn write(sending: &Sending<'_>) -> String {
 <p style=\"margin:0 0 4px;font-size:12px;font-weight:600;letter-spacing:.06em;text-transform:uppercase;color:{colour}\">{severity}</p>
 <h1 style=\"margin:0 0 16px;font-size:21px;line-height:1.3;color:#111827\">{title}</h1>
 {body}{fields}{image}{button}</td></tr>
-<tr><td style=\"padding:14px 28px;border-top:1px solid #e5e7eb;font-size:12px;color:#6b7280\">{footer}</td></tr>
-</table>
+{footer}</table>
 </td></tr>
 </table>
 </body>
@@ -55,7 +54,14 @@ pub(super) fn write(sending: &Sending<'_>) -> String {
         fields = fields(message),
         image = image(message),
         button = button(message, colour),
-        footer = escape(&super::footer(sending)),
+        footer = footer.map(below).unwrap_or_default(),
+    )
+}
+
+fn below(footer: &str) -> String {
+    format!(
+        "<tr><td style=\"padding:14px 28px;border-top:1px solid #e5e7eb;font-size:12px;color:#6b7280\">{}</td></tr>\n",
+        escape(footer)
     )
 }
 

@@ -47,7 +47,7 @@ pub fn of(sending: &Sending<'_>) -> Vec<Value> {
     around.extend(fields(&message.fields));
     around.extend(image(sending));
     around.extend(message.link.as_deref().and_then(link));
-    around.push(origin(sending));
+    around.extend(words::footer(sending, true).map(|footer| context(&words::short(&footer, 500))));
     let tail = around.split_off(head);
 
     let room = SUM_MAX.saturating_sub(size(&around) + size(&tail));
@@ -89,10 +89,6 @@ fn title(sending: &Sending<'_>) -> Value {
         return json!({"type": "header", "text": {"type": "plain_text", "text": title, "emoji": false}});
     }
     rich(vec![section(vec![text(&words::short(&title, TITLE_MAX), Style::BOLD)])])
-}
-
-fn origin(sending: &Sending<'_>) -> Value {
-    context(&words::short(&words::origin(sending), 500))
 }
 
 fn context(text: &str) -> Value {

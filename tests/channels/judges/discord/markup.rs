@@ -1,23 +1,60 @@
-//! What Discord takes for markup, and what people read.
+//! What Discord takes for markup, and what people read: as its client reads Markdown, and in doubt for markup.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// What stands in angle brackets and is no text: mentions, emoji, times, commands, links.
+static ANGLE: LazyLock<Regex> = LazyLock::new(|| {
+    let inner =
+        r"@[!&]?\d+|#\d+|a?:\w+:\d+|t:-?\d+(:\w)?|/[^>]+:\d+|id:\w+|sound:\d+:\d+|\w+:[^>\s]+|\+\d+|[^>\s]+@[^>\s]+";
+    Regex::new(&format!("^<({inner})>")).unwrap()
+});
+/// A bare link, and an emoji by its name.
+static BARE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^((https?|steam|discord)://[^\s<]+|:([\w+-]*[A-Za-z][\w+-]*|100|1234|[+-]1)(::skin-tone-\d)?:)")
+        .unwrap()
+});
+/// What makes a block at the start of a line.
+static BLOCK: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^[ \t]*(#{1,3}\s|-#\s|>>>\s|>\s|[-*+]\s|\d+\.\s)").unwrap());
 
 /// The text as people read it.
 pub fn shown(text: &str) -> String {
     unescaped(text).iter().map(|(c, _)| *c).collect()
 }
 
-/// The signs that Discord would take for markup: those that no backslash stands before, outside of code.
+/// Everything in a text that Discord would take for markup, in order.
 pub fn signs(text: &str) -> String {
-    let mut signs = String::new();
-    let mut line = String::new();
-    for (c, escaped) in unescaped(text) {
-        let opens_list = line.trim().is_empty() && "-+".contains(c)
-            || c == '.' && !line.trim().is_empty() && line.trim_start().chars().all(|c| c.is_ascii_digit());
-        if !escaped && ("*_~`|<>[]()#:@".contains(c) || opens_list) {
-            signs.push(c);
+    let read = unescaped(text);
+    // What a backslash, code or a link's target made text is a letter now, so that no pattern meets it.
+    let plain: Vec<char> = read.iter().map(|(c, escaped)| if *escaped && *c != '\n' { 'x' } else { *c }).collect();
+    let mut signs = Vec::new();
+    for at in 0..plain.len() {
+        let rest: String = plain[at..].iter().take(200).collect();
+        let (before, after) = (at.checked_sub(1).map(|at| plain[at]), plain.get(at + 1).copied());
+        let is_start = before.is_none_or(|c| c == '\n');
+        if is_start && let Some(found) = BLOCK.find(&rest) {
+            signs.push(found.as_str().trim().chars().filter(|c| !c.is_ascii_digit()).collect());
         }
-        if c == '\n' { line.clear() } else { line.push(c) }
+        let blank = |c: Option<char>| c.is_none_or(char::is_whitespace);
+        let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let twice = |sign: char| before == Some(sign) || after == Some(sign);
+        let sign = match plain[at] {
+            '`' => Some("`"),
+            '*' if !(blank(before) && blank(after)) => Some("*"),
+            '_' if !(word(before) && word(after)) => Some("_"),
+            '~' if twice('~') => Some("~"),
+            '|' if twice('|') => Some("|"),
+            ']' if after == Some('(') => Some("]("),
+            '@' if rest.starts_with("@everyone") || rest.starts_with("@here") => Some("@"),
+            '<' if ANGLE.is_match(&rest) => Some("<>"),
+            ':' | 'h' | 's' | 'd' if BARE.is_match(&rest) && !word(before) => Some("://"),
+            _ => None,
+        };
+        signs.extend(sign.map(str::to_owned));
     }
-    signs
+    signs.join(" ")
 }
 
 /// Characters, and whether a backslash made them text. In code, nothing is markup: what stands there is skipped but for
