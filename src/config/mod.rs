@@ -11,7 +11,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::channels::{Channel, Kind};
+use crate::channels::{Channel, Footer, Kind};
 use crate::config::certificate::Tls;
 use crate::config::files::{Folders, Seen};
 use crate::config::samples::Samples;

@@ -194,6 +194,7 @@ fn channel_of(snapshot: &Snapshot, label: &str) -> String {
         mentions: &[],
         lane: None,
         receipt: None,
+        footer: &fanfare::channels::Footer::Usual,
         settled: &[],
         links: &[],
     };

@@ -69,6 +69,7 @@ fn composed(what: &str, rendered: &Rendered, event: &Event) {
                 mentions: &[],
                 lane: None,
                 receipt: None,
+                footer: &fanfare::channels::Footer::Usual,
                 settled: &[],
                 links: &[],
             };

@@ -15,10 +15,15 @@ const AT_LINE_START: &str = "-+";
 /// The same text, of which nothing is markup, wherever it goes on. Only what would be markup where it stands gets its
 /// backslash: notifications, and some clients, show them.
 pub fn escape(text: &str) -> String {
+    escape_from(text, true)
+}
+
+/// The same for a text that goes on in a line, or begins one.
+fn escape_from(text: &str, begins: bool) -> String {
     let mut escaped = String::with_capacity(text.len() + text.len() / 8);
-    // What stands in the line so far: nothing but white space, nothing but digits after it, or more. A text may go on
-    // where another ended, so at its start both can be.
-    let (mut is_start, mut is_number) = (true, true);
+    // What stands in the line so far: nothing but white space, nothing but digits after it, or more. A text that begins a
+    // line may have its number before it, so at its start both can be.
+    let (mut is_start, mut is_number) = (begins, begins);
     let mut before = None;
     for (at, c) in text.char_indices() {
         let rest = text.get(at + c.len_utf8()..).unwrap_or_default();
@@ -82,7 +87,7 @@ impl Around<'_> {
 }
 
 /// The same within a link's text, where every bracket counts: whatever can be markup anywhere has its backslash.
-fn escape_in_link(text: &str) -> String {
+fn escape_in_link(text: &str, _begins: bool) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         if ANYWHERE.contains(c) {
@@ -175,25 +180,30 @@ fn one_line(inlines: &[Inline]) -> String {
 
 /// Each piece is escaped as if a line began with it; texts that follow each other are one.
 fn line(inlines: &[Inline]) -> String {
-    written(inlines, escape)
+    written(inlines, escape_from)
 }
 
-fn written(inlines: &[Inline], escape: fn(&str) -> String) -> String {
+fn written(inlines: &[Inline], escape: fn(&str, bool) -> String) -> String {
     let (mut line, mut said) = (String::new(), String::new());
     for piece in inlines {
         if let Inline::Text(text) = piece {
             said.push_str(text);
             continue;
         }
-        line.push_str(&escape(&std::mem::take(&mut said)));
+        line.push_str(&escape(&std::mem::take(&mut said), begins(&line)));
         line.push_str(&inline(piece, escape));
     }
-    line + &escape(&said)
+    let rest = escape(&said, begins(&line));
+    line + &rest
 }
 
-fn inline(inline: &Inline, escape: fn(&str) -> String) -> String {
+fn begins(line: &str) -> bool {
+    line.is_empty() || line.ends_with('\n')
+}
+
+fn inline(inline: &Inline, escape: fn(&str, bool) -> String) -> String {
     match inline {
-        Inline::Text(text) => escape(text),
+        Inline::Text(text) => escape(text, true),
         Inline::Emphasis(inner) => around("*", &written(inner, escape)),
         Inline::Strong(inner) => around("**", &written(inner, escape)),
         Inline::Strike(inner) => around("~~", &written(inner, escape)),
@@ -233,7 +243,7 @@ fn link(target: &str, text: &str) -> String {
         return text.to_owned();
     }
     let text = text.replace('\n', " ");
-    let text = if text.trim().is_empty() { escape_in_link(&target) } else { text };
+    let text = if text.trim().is_empty() { escape_in_link(&target, true) } else { text };
     format!("[{text}]({target})")
 }
 
