@@ -214,6 +214,7 @@ impl Channel for Neutral {
             address: String::new(),
             endpoints: Vec::new(),
             names: Vec::new(),
+            by_event: false,
         };
         &FACTS
     }
