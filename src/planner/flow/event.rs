@@ -14,10 +14,13 @@ use crate::planner::inputs::Judged;
 use crate::planner::missing::Awaited;
 use crate::planner::names::present_name;
 use crate::planner::own::Unmatched;
-use crate::planner::reminders::{Brought, schedule, schedule_end};
+use crate::planner::reminders::{Brought, schedule, schedule_end, unacknowledge};
 use crate::planner::state::id;
 use crate::planner::why::{Decision, Outcome, Trace, because};
-use crate::rules::{ActionJudgement, Held, Judgement, Rule, RuleSet, Why};
+use crate::rules::{Action, ActionJudgement, Held, Judgement, Rule, RuleSet, Why};
+
+/// Why a case is no longer acknowledged that nobody took back.
+const GROWN: &str = "a reminder's own condition holds first at this match";
 
 /// Why an action that acts once did not.
 const OPEN_ALREADY: &str = "`once`: the case was open already";
@@ -183,6 +186,10 @@ fn matched(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
             case.told = told.filter(|told| *told > case.opened);
         }
         let from = (!opened).then(|| told.unwrap_or(work.now.at));
+        if from.is_some() && case.acked.is_some() && grows(&case, &acting) {
+            let effects = unacknowledge(&mut case, GROWN, Some(judgement.rule), work.now);
+            work.apply(effects, trace);
+        }
         // Also of one that spoke just now: it may repeat.
         for acted in acting {
             let by = Brought { event: judged.seq, created: Some(judged.event.created), from };
@@ -198,6 +205,13 @@ fn matched(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
         work.act(timer);
         work.save_case(&case);
     }
+}
+
+/// Whether a reminder with a condition of its own acts for the first time in a case: what was acknowledged was less.
+fn grows(case: &Case, acting: &[&ActionJudgement<'_>]) -> bool {
+    let reminds = |action: &Action| action.at.is_none() && action.after.or(action.repeat).is_some();
+    let mut conditional = acting.iter().map(|acted| acted.action).filter(|action| action.when.is_some());
+    conditional.any(|action| reminds(action) && !case.timers.contains_key(&action.id))
 }
 
 /// Whether an `after` or `repeat` is still to come of a case.
