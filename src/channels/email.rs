@@ -415,8 +415,9 @@ fn part(kind: ContentType, content: String) -> SinglePart {
 
 fn plain_text(message: &Message, sending: &Sending<'_>) -> String {
     let said = fit::text(&plain::message(message), PLAIN_MAX, fit::bytes);
+    let links: String = words::links(sending).map(|line| format!("\n\n{line}")).collect();
     // Behind `-- ` mail programs show a signature (RFC 3676, section 4.3).
-    format!("{said}\n\n-- \n{}\n", footer(sending))
+    format!("{said}{links}\n\n-- \n{}\n", footer(sending))
 }
 
 /// Where it comes from and how to ask about it.
