@@ -1,5 +1,6 @@
 //! Links of messages, and what PagerDuty tells: people act on a case from where they are.
 
+mod channels;
 mod desk;
 mod follow;
 mod guesses;

@@ -310,7 +310,8 @@ impl Discord {
             content.push('\n');
         }
         let link = sending.rendered.message.link.as_ref().filter(|link| fit::utf16(link) <= CONTENT.max / 4);
-        let tail = link.map(|link| format!("\n<{}>", link.replace('@', "%40"))).unwrap_or_default();
+        let mut tail = link.map(|link| format!("\n<{}>", link.replace('@', "%40"))).unwrap_or_default();
+        tail.extend(sending.links.iter().map(|button| format!("\n{}: <{}>", button.does.label(), button.url)));
         let room = CONTENT.max.saturating_sub(fit::utf16(&content) + fit::utf16(&tail));
         content.push_str(&markdown::escape_within(&quiet(&words::plain(sending)), room));
         content.push_str(&tail);

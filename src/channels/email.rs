@@ -263,7 +263,7 @@ impl Email {
         let letter = self.head(to, sending);
         let message = &sending.rendered.message;
         let footer = self.footer(to, sending);
-        let text = part(ContentType::TEXT_PLAIN, plain_text(message, footer.as_deref()));
+        let text = part(ContentType::TEXT_PLAIN, plain_text(sending, message, footer.as_deref()));
         let letter = match sending.form {
             Form::Plain => letter.singlepart(text)?,
             Form::Rich => {
@@ -427,9 +427,10 @@ fn part(kind: ContentType, content: String) -> SinglePart {
     SinglePart::builder().header(kind).body(body)
 }
 
-fn plain_text(message: &Message, footer: Option<&str>) -> String {
+fn plain_text(sending: &Sending<'_>, message: &Message, footer: Option<&str>) -> String {
     let said = fit::text(&plain::message(message), PLAIN_MAX, fit::bytes);
+    let links: String = words::links(sending).map(|line| format!("\n\n{line}")).collect();
     // Behind `-- ` mail programs show a signature (RFC 3676, section 4.3).
     let footer = footer.map(|footer| format!("\n-- \n{footer}\n")).unwrap_or_default();
-    format!("{said}\n{footer}")
+    format!("{said}{links}\n{footer}")
 }

@@ -236,7 +236,13 @@ fn trigger(sending: &Sending<'_>) -> Map<String, Value> {
         event.insert("client".into(), "Fanfare".into());
         if let Some(link) = &message.link {
             event.insert("client_url".into(), link.as_str().into());
-            event.insert("links".into(), json!([{"href": link, "text": words::link_text(link)}]));
+        }
+        let more = message.link.iter().map(|link| json!({"href": link, "text": words::link_text(link)}));
+        let own = sending.links.iter().map(|button| json!({"href": button.url, "text": button.does.label()}));
+        // First what a person at night is to do.
+        let links: Vec<Value> = own.chain(more).collect();
+        if !links.is_empty() {
+            event.insert("links".into(), links.into());
         }
         // PagerDuty shows an image by https only.
         if let Some(image) = message.image.as_ref().filter(|image| image.starts_with("https://")) {

@@ -76,3 +76,8 @@ pub fn or_dash(text: &str) -> String {
 pub fn short(text: &str, max: usize) -> String {
     fit::text(text, max, fit::utf16)
 }
+
+/// What people can do about the case, a line each, as plain text.
+pub fn links(sending: &Sending<'_>) -> impl Iterator<Item = String> {
+    sending.links.iter().map(|button| format!("{}: {}", button.does.label(), button.url))
+}

@@ -32,7 +32,7 @@ pub(super) fn report(event: &Event) -> Option<Report> {
     };
     Some(Report {
         service: SERVICE,
-        raised: text(data, "incident_key").to_owned(),
+        raised: lane(text(data, "incident_key")).to_owned(),
         name: format!("{} ({})", incident(data), event.kind),
         by: agent
             .map(|agent| plain(text(agent, "summary")))
@@ -40,6 +40,15 @@ pub(super) fn report(event: &Event) -> Option<Report> {
             .unwrap_or_else(|| SERVICE.into()),
         does,
     })
+}
+
+/// The lane under which an incident was raised: where several integrations share a destination, a mark of the integration's
+/// key stands behind it.
+fn lane(key: &str) -> &str {
+    match key.rsplit_once('-') {
+        Some((lane, mark)) if mark.len() == 8 && mark.bytes().all(|byte| byte.is_ascii_hexdigit()) => lane,
+        _ => key,
+    }
 }
 
 /// The number of the incident that something is about, else its title, else its id.

@@ -61,6 +61,10 @@ impl Desk {
     pub async fn start_with(rules: &str, more: &str) -> Self {
         let peer = HttpPeer::serving(|request| match request.target.as_str() {
             "/pager" => Answers::status(202).json(&json!({"status": "success", "message": "Event processed"})),
+            "/slack" | "/guests" => Answers::status(200).body("ok"),
+            target if target.starts_with("/discord") => {
+                Answers::status(200).json(&json!({"id": "1", "channel_id": "2"}))
+            }
             _ => Answers::status(200),
         })
         .await;

@@ -31,7 +31,11 @@ pub fn of(sending: &Sending<'_>) -> Value {
     let body_wants = fit::utf16(&markdown::render(&message.body)).min(DESCRIPTION_MIN);
     let (fields, taken) = fields(&message.fields, room.saturating_sub(body_wants));
     room = room.saturating_sub(taken);
-    let description = markdown::render_within(&message.body, room.min(DESCRIPTION.max));
+    let links = links(sending);
+    let room = room.min(DESCRIPTION.max).saturating_sub(fit::utf16(&links));
+    let mut description = markdown::render_within(&message.body, room);
+    // At the end, where the body's own markup can't reach it.
+    description.push_str(if description.is_empty() { links.trim_start() } else { &links });
 
     embed.insert("title".into(), title.into());
     if let Some(link) = usable(&message.link) {
@@ -52,6 +56,13 @@ pub fn of(sending: &Sending<'_>) -> Value {
     }
     embed.insert("timestamp".into(), sending.planned.to_string().into());
     Value::Object(embed)
+}
+
+/// What people can do about the case, in a paragraph of its own.
+fn links(sending: &Sending<'_>) -> String {
+    let all: Vec<String> =
+        sending.links.iter().map(|button| format!("[{}]({})", button.does.label(), button.url)).collect();
+    if all.is_empty() { String::new() } else { format!("\n\n{}", all.join(" · ")) }
 }
 
 fn usable(url: &Option<String>) -> Option<&str> {

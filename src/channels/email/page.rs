@@ -3,7 +3,7 @@
 //! Pure. Every text is escaped; what is too long is shortened at block borders, so that no mail program clips the mail
 //! and with it the link.
 
-use crate::channels::{Sending, words};
+use crate::channels::{Button, Sending, words};
 use crate::delivery::Severity;
 use crate::message::html::{self, escape};
 use crate::message::{Message, fit, plain};
@@ -42,7 +42,7 @@ pub(super) fn write(sending: &Sending<'_>, footer: Option<&str>) -> String {
 <tr><td style=\"padding:24px 28px\">
 <p style=\"margin:0 0 4px;font-size:12px;font-weight:600;letter-spacing:.06em;text-transform:uppercase;color:{colour}\">{severity}</p>
 <h1 style=\"margin:0 0 16px;font-size:21px;line-height:1.3;color:#111827\">{title}</h1>
-{body}{fields}{image}{button}</td></tr>
+{body}{fields}{image}{button}{links}</td></tr>
 {footer}</table>
 </td></tr>
 </table>
@@ -54,6 +54,7 @@ pub(super) fn write(sending: &Sending<'_>, footer: Option<&str>) -> String {
         fields = fields(message),
         image = image(message),
         button = button(message, colour),
+        links = links(sending, colour),
         footer = footer.map(below).unwrap_or_default(),
     )
 }
@@ -120,4 +121,18 @@ fn button(message: &Message, colour: &str) -> String {
         ),
         None => String::new(),
     }
+}
+
+/// What people can do about the case: outlined, beside what leads further.
+fn links(sending: &Sending<'_>, colour: &str) -> String {
+    let link = |button: &Button| {
+        format!(
+            "<a href=\"{}\" style=\"display:inline-block;margin:0 8px 8px 0;padding:9px 17px;border:1px solid {colour};\
+             border-radius:5px;color:{colour};font-weight:600;text-decoration:none\">{}</a>\n",
+            escape(&button.url),
+            escape(&button.does.label()),
+        )
+    };
+    let all: String = sending.links.iter().map(link).collect();
+    if all.is_empty() { String::new() } else { format!("<p style=\"margin:20px 0 4px\">{all}</p>\n") }
 }

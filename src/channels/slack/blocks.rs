@@ -47,6 +47,7 @@ pub fn of(sending: &Sending<'_>) -> Vec<Value> {
     around.extend(fields(&message.fields));
     around.extend(image(sending));
     around.extend(message.link.as_deref().and_then(link));
+    around.extend(links(sending));
     around.extend(words::footer(sending, true).map(|footer| context(&words::short(&footer, 500))));
     let tail = around.split_off(head);
 
@@ -122,6 +123,20 @@ fn image(sending: &Sending<'_>) -> Option<Value> {
 fn link(link: &str) -> Option<Value> {
     let element = anchor(link, &words::link_text(link), Style::NONE)?;
     Some(rich(vec![section(vec![element])]))
+}
+
+/// What people can do about the case, in one line. Links and no buttons: a click on a button goes to Slack, which shows an
+/// error where the app answers no interactions.
+pub fn links(sending: &Sending<'_>) -> Option<Value> {
+    let mut elements = Vec::new();
+    for button in sending.links {
+        let Some(anchor) = anchor(&button.url, &button.does.label(), Style::BOLD) else { continue };
+        if !elements.is_empty() {
+            elements.push(text(" · ", Style::NONE));
+        }
+        elements.push(anchor);
+    }
+    (!elements.is_empty()).then(|| rich(vec![section(elements)]))
 }
 
 /// As many of the blocks as fit into `room` units, each one as a block of its own, so that Slack spaces them.

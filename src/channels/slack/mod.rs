@@ -385,7 +385,11 @@ fn text(sending: &Sending<'_>) -> String {
         }
     }
     let link = message.link.as_ref().map(|link| format!("\n{}", mrkdwn::escape(link)));
-    let link = link.filter(|link| fit::utf16(link) <= TEXT_MAX / 2).unwrap_or_default();
+    let mut link = link.filter(|link| fit::utf16(link) <= TEXT_MAX / 2).unwrap_or_default();
+    // Where there are blocks, they show them; this is what phones announce then.
+    if sending.form == Form::Plain {
+        link.extend(words::links(sending).map(|line| format!("\n{}", mrkdwn::escape(&line))));
+    }
     let said = format!("{} {}", blocks::sign(sending), words::plain(sending));
     let room = TEXT_MAX.saturating_sub(fit::utf16(&text) + fit::utf16(&link));
     text.push_str(&mrkdwn::escape_within(&said, room));
