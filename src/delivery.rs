@@ -280,8 +280,29 @@ impl LinkOp {
 /// A span in its largest whole unit: `1h`, `90m`.
 fn span(seconds: u32) -> String {
     let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
-    let whole = units.into_iter().find(|(unit, _)| seconds >= *unit && seconds % unit == 0);
+    let whole = units.into_iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
     whole.map_or_else(|| format!("{seconds}s"), |(unit, letter)| format!("{}{letter}", seconds / unit))
+}
+
+impl Assignment {
+    /// Words about one event, and nothing else.
+    pub fn saying(say: Say, event: Seq) -> Self {
+        Self {
+            say,
+            severity: None,
+            with: Map::new(),
+            mention: Vec::new(),
+            event,
+            events: Vec::new(),
+            more: 0,
+            suppressed: 0,
+            parts: Vec::new(),
+            case: None,
+            died: None,
+            unread: None,
+            links: Vec::new(),
+        }
+    }
 }
 
 /// A held message that a summary tells of.

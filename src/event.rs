@@ -14,6 +14,8 @@ use sha2::{Digest, Sha256};
 use crate::delivery::LinkOp;
 use crate::json;
 
+pub mod own;
+
 /// The source name of Fanfare's own events.
 pub const OWN_SOURCE: &str = "fanfare";
 
@@ -382,4 +384,16 @@ pub struct Signal {
     /// The delivery that died, if this says so: its fallbacks are planned from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub died: Option<Box<crate::delivery::NewDelivery>>,
+}
+
+impl Signal {
+    /// About no rule and no destination; `data` is an object, of which what has no value is left out.
+    pub fn new(kind: &str, data: Value, at: Timestamp) -> Self {
+        let mut data = match data {
+            Value::Object(data) => data,
+            _ => Map::new(),
+        };
+        data.retain(|_, value| !value.is_null());
+        Self { kind: kind.into(), rule: None, destination: None, at, data, from_own: false, died: None }
+    }
 }

@@ -93,6 +93,7 @@ impl Play {
         self.world.drain();
     }
 
+    #[expect(clippy::too_many_lines, reason = "an arm for each verb of the sequences")]
     fn step(&mut self, step: &Value) -> Result<(), String> {
         let (verb, value) = step.as_object().and_then(|map| map.iter().next()).expect("a step is a mapping");
         let by = || maybe(value, "by").unwrap_or_else(|| "ana".to_owned());

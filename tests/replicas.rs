@@ -13,9 +13,10 @@ use jiff::SignedDuration;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::support::app::{App, event, eventually, json, page_signature, soon};
+use crate::support::app::{App, event, eventually, eventually_within, json, page_signature, soon};
 use crate::support::folder::{CONFIG, EVERYTHING, Folder, SECRET};
 use crate::support::http_peer::{HttpPeer, Recorded};
+use crate::support::load::waiting;
 use crate::support::postgres::{self, Server};
 use crate::support::process::Process;
 use crate::support::raw::{Connection, post};
@@ -56,6 +57,10 @@ impl Sent {
         self.accepted.lock().unwrap().len()
     }
 
+    fn refused(&self) -> usize {
+        self.refused.lock().unwrap().values().sum()
+    }
+
     async fn reaches(self: &Arc<Self>, count: usize) {
         eventually("events are accepted", async || (self.count() >= count).then_some(())).await;
     }
@@ -76,22 +81,22 @@ async fn send(replicas: &[SocketAddr], nth: usize, body: &str) -> Option<(u16, S
 /// Sends events, each again until it is accepted, as senders do.
 async fn sender(replicas: Vec<SocketAddr>, name: String, sent: Arc<Sent>) {
     let mut tries = 0;
+    let mut turns = tokio::time::interval(Duration::from_millis(20));
     for number in 0.. {
         let id = format!("evt_{name}_{number}");
         loop {
             if sent.stop.load(Ordering::SeqCst) {
                 return;
             }
+            turns.tick().await;
             tries += 1;
             match send(&replicas, tries, &event(&id, "release.live")).await {
                 Some((200, _)) => break,
                 Some((status, _)) => *sent.refused.lock().unwrap().entry(status).or_default() += 1,
                 None => {}
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         sent.accepted.lock().unwrap().insert(id);
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
@@ -104,17 +109,11 @@ const CLAIMS_STAND: Duration = Duration::from_secs(120);
 
 /// Waits until everything is planned and delivered, also what a process had under way that is gone.
 async fn until_done(process: &Process) {
-    let began = Instant::now();
-    loop {
+    eventually_within(CLAIMS_STAND, "all is delivered", async || {
         let status = status(process).await;
-        let waiting: u64 =
-            ["due", "sending", "retrying"].iter().filter_map(|state| status["deliveries"][state].as_u64()).sum();
-        if status["inbox"]["head"] == status["inbox"]["planned"] && waiting == 0 {
-            return;
-        }
-        assert!(began.elapsed() < CLAIMS_STAND, "not in time: all is delivered; {status}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+        (status["inbox"]["head"] == status["inbox"]["planned"] && waiting(&status) == 0).then_some(())
+    })
+    .await;
 }
 
 /// How often each text came out, each under one key only.
@@ -170,20 +169,20 @@ async fn one_is_killed_and_postgres_crashes_and_nothing_accepted_is_lost() {
     assert!(!log.contains("panicked"), "{log}");
     soon("events after one was killed", sent.reaches(sent.count() + 100)).await;
 
+    let refused = sent.refused();
     server.down("immediate");
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    eventually("events are refused", async || (sent.refused() > refused).then_some(())).await;
     server.up();
     soon("events after PostgreSQL came back", sent.reaches(sent.count() + 100)).await;
 
     sent.stop.store(true, Ordering::SeqCst);
     senders.join_all().await;
     // What the killed one had begun stands until its claims run out, and what follows in its case waits for that.
-    let began = Instant::now();
-    let insisted = |texts: BTreeMap<String, usize>| cases.iter().all(|id| texts.contains_key(&format!("insist {id}")));
-    while !insisted(told(&peer.requests())) {
-        assert!(began.elapsed() < CLAIMS_STAND, "not in time: each case is insisted on");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    eventually_within(CLAIMS_STAND, "each case is insisted on", async || {
+        let texts = told(&peer.requests());
+        cases.iter().all(|id| texts.contains_key(&format!("insist {id}"))).then_some(())
+    })
+    .await;
     until_done(&replicas[0]).await;
     let dead = json(replicas[0].admin, "/api/v1/deliveries?state=dead").await;
     assert_eq!(dead, serde_json::json!([]), "nobody refused anything");

@@ -91,7 +91,7 @@ fn events() -> Vec<(String, Event)> {
     ] {
         events.push((name.to_owned(), event(body.as_bytes())));
     }
-    events.extend(fanfare::source::own::events(now()).into_iter().map(|(kind, event)| (kind.to_owned(), event)));
+    events.extend(fanfare::event::own::ALL.iter().map(|own| (own.kind.to_owned(), own.event(now()))));
     let missing = Event::own(MISSING, MISSING, now(), json!({"rule": "royalty-missing", "for": "35d"}));
     events.push((MISSING.to_owned(), missing));
     events
@@ -226,7 +226,7 @@ fn every_event_of_the_page_is_told_to_someone() {
 #[test]
 fn every_event_of_fanfares_own_is_told_to_someone_and_the_rules_page_says_to_whom() {
     let (rules, page) = (rules(), std::fs::read_to_string("docs/RULES.md").unwrap());
-    for name in fanfare::source::own::names() {
+    for name in fanfare::event::own::names() {
         let accepts = |globs: &fanfare::rules::Globs| globs.accept(name, true);
         let starter = rules.rules.iter().any(|rule| rule.globs().any(accepts));
         assert!(starter, "no rule of the starter hears of {name}");

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 pub mod words;
 
-/// The most lines of a source file.
-const LINES_MAX: usize = 600;
+/// The most lines of a file, by where it is: the first that fits.
+const LINES_MAX: &[(&str, usize)] =
+    &[("src/admin/api.rs", 452), ("src/message/template/files.rs", 455), ("src", 450), ("tests", 600)];
 
 fn files(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
     fn walk(folder: &Path, ending: &str, found: &mut Vec<(PathBuf, String)>) {
@@ -41,9 +42,9 @@ fn no_file_is_longer_than_one_reads_at_a_sitting() {
     let long: Vec<_> = code()
         .into_iter()
         .map(|(path, text)| (text.lines().count(), path))
-        .filter(|(lines, _)| *lines > LINES_MAX)
+        .filter(|(lines, path)| LINES_MAX.iter().find(|(folder, _)| path.starts_with(folder)).unwrap().1 < *lines)
         .collect();
-    assert!(long.is_empty(), "more than {LINES_MAX} lines: {long:?}");
+    assert!(long.is_empty(), "too many lines: {long:?}");
 }
 
 #[test]
@@ -81,10 +82,19 @@ fn nothing_is_left_for_later() {
     }
 }
 
+/// Where time is waited for, and why that makes no test slow or chancy.
+const WAITS: &[(&str, &str)] = &[
+    ("tests/simulation", "on virtual time"),
+    ("tests/support/flawed.rs", "on the simulation's virtual time"),
+    ("tests/support/http_peer.rs", "a server that sends a byte a second; no test waits for its end"),
+];
+
 #[test]
 fn no_test_waits_for_time_to_pass() {
-    let sleep = ["thread::", "sleep("].concat();
+    let sleep = ["sleep", "("].concat();
+    let until = ["sleep_until", "("].concat();
     for (path, text) in files("tests", ".rs") {
-        assert!(!text.contains(&sleep), "{} sleeps", path.display());
+        let is_meant = WAITS.iter().any(|(start, _)| path.to_str().unwrap().starts_with(start));
+        assert!(is_meant || !(text.contains(&sleep) || text.contains(&until)), "{} sleeps", path.display());
     }
 }

@@ -148,7 +148,8 @@ async fn metrics(State(live): State<Arc<Live>>) -> Response {
     match live.store.census().await {
         Ok(census) => {
             let waited = census.oldest_due.map_or(0.0, |due| age_s(live.clock.now(), due));
-            live.telemetry.census(census.head, census.planned, &census.deliveries, waited, census.bytes);
+            live.telemetry.inbox(census.head, census.planned);
+            live.telemetry.census(&census.deliveries, waited, census.bytes);
         }
         Err(error) => live.telemetry.store_failed("census", &error.to_string()),
     }

@@ -29,6 +29,7 @@ pub(crate) struct Many<'a> {
 
 impl Many<'_> {
     /// Counts, and with `yes` or for one alone, acts. `what` is what is acted on, `verb` what is done.
+    #[expect(clippy::too_many_arguments, reason = "what was asked, and how to say it")]
     pub async fn run(
         self,
         client: &Client,
@@ -124,6 +125,7 @@ pub(crate) struct Each<'a> {
 
 impl Each<'_> {
     /// Acts on each of `ids`; several want `yes`. What fails is told, and the others are done.
+    #[expect(clippy::too_many_arguments, reason = "what was asked, and how to say it")]
     pub async fn run(
         self,
         client: &Client,

@@ -14,10 +14,9 @@ use jiff::Timestamp;
 use crate::cli::term::size;
 use crate::config::samples::{Sample, Samples};
 use crate::config::{DEFAULT_PRESET, Snapshot};
-use crate::event::Event;
+use crate::event::{Event, own};
 use crate::problem::nearest;
 use crate::secret::Secret;
-use crate::source::own;
 use crate::source::{self, Outgoing, Request, Source, presets, samples};
 
 /// What signs an event that never leaves this process. Every scheme can use it.
@@ -98,8 +97,8 @@ pub(crate) fn source_of(snapshot: &Snapshot, name: Option<&str>) -> anyhow::Resu
 /// The event that `name` means, as the server would see it: one of Fanfare's own by its type, or what [`pick`] finds, as
 /// its source takes it.
 pub(crate) fn named(snapshot: &Snapshot, name: &str, source: Option<&str>, now: Timestamp) -> anyhow::Result<Event> {
-    if let Some(own) = own::named(name, now) {
-        return Ok(own);
+    if let Some(own) = own::ALL.iter().find(|own| own.kind == name) {
+        return Ok(own.event(now));
     }
     let picked = pick(&snapshot.samples, name, now)?;
     let source = source_of(snapshot, source.or(picked.source.as_deref()))?;

@@ -16,12 +16,11 @@ use crate::clock::{Clock, RealClock, plus};
 use crate::config::substitute::PLACEHOLDER_HOST;
 use crate::config::{Destination, Snapshot};
 use crate::delivery::Say;
-use crate::event::Event;
+use crate::event::{Event, own};
 use crate::pace::{Limits, Retry};
 use crate::problem::{File, Location, nearest};
 use crate::rehearse::show::{self, Shown, Wanted};
 use crate::rules::{Action, Rule};
-use crate::source::own;
 
 mod page;
 
@@ -147,7 +146,7 @@ fn events(snapshot: &Snapshot, now: Timestamp) -> anyhow::Result<Vec<(String, Ev
         let source = pick::source_of(snapshot, picked.source.as_deref())?;
         Ok((name, pick::event(&picked, &source, now)?))
     });
-    let own = own::events(now).into_iter().map(|(name, event)| Ok((name.to_owned(), event)));
+    let own = own::ALL.iter().map(|own| Ok((own.kind.to_owned(), own.event(now))));
     samples.chain(own).collect()
 }
 

@@ -209,8 +209,8 @@ pub fn renderings(
     settings: &Settings,
     samples: &[Event],
     now: Timestamp,
-    problems: &mut Problems,
-) {
+) -> Problems {
+    let mut problems = Problems::new();
     let names: Vec<&str> = rules.names.keys().map(String::as_str).collect();
     let names = Some(names.as_slice());
     let mut by_message: BTreeMap<&str, Vec<Context<'_>>> = BTreeMap::new();
@@ -225,20 +225,21 @@ pub fn renderings(
             Say::Message(name) => by_message.entry(name).or_default().extend(contexts),
             Say::Text(text) => {
                 let contexts: Vec<Context<'_>> = contexts.collect();
-                templates.check_text(text, &action.say.place, Heard { contexts: &contexts, names }, problems);
+                templates.check_text(text, &action.say.place, Heard { contexts: &contexts, names }, &mut problems);
             }
             Say::Default | Say::Summary => {}
         }
     }
     for (name, contexts) in by_message {
-        templates.check_message(name, Heard { contexts: &contexts, names }, problems);
+        templates.check_message(name, Heard { contexts: &contexts, names }, &mut problems);
     }
     // What such a rule's texts will know depends on what is to be mended: they are only read.
     for action in rules.unfinished.iter().flat_map(actions) {
         if let Say::Text(text) = &action.say.value {
-            templates.check_text(text, &action.say.place, Heard::default(), problems);
+            templates.check_text(text, &action.say.place, Heard::default(), &mut problems);
         }
     }
+    problems
 }
 
 /// The samples that a rule would speak of: those that it accepts; where it accepts none, since a sample's values are

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::config::samples::{Sample, Samples};
+use crate::event::own::Own;
 use crate::event::{Event, EventId};
 use crate::planner::Case;
 use crate::problem::{File, Problems};
@@ -121,8 +122,8 @@ pub fn sample_events(samples: &Samples, source: &Arc<str>, now: Timestamp) -> Ve
 }
 
 /// One of Fanfare's own events, by its name.
-pub fn own((name, event): (&'static str, Event)) -> Seen {
-    Seen::new(Origin::Fanfare, name.to_owned(), event)
+pub fn own(own: &Own, now: Timestamp) -> Seen {
+    Seen::new(Origin::Fanfare, own.kind.to_owned(), own.event(now))
 }
 
 fn event(source: &Arc<str>, kind: &str, body: Value, now: Timestamp) -> Event {

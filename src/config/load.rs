@@ -13,11 +13,12 @@ use crate::config::samples::Samples;
 use crate::config::settings::{self, Broken, Configured};
 use crate::config::substitute::{Environment, Found, NoEnvironment, substitute};
 use crate::config::{DEFAULT_PRESET, Settings, Snapshot, certificate, check, guard};
+use crate::event::own;
 use crate::message::Templates;
 use crate::problem::{DOTS, File, Problem, Problems};
 use crate::rules::{Presets, RuleSet};
 use crate::source::presets::Preset;
-use crate::source::{Source, own, presets};
+use crate::source::{Source, presets};
 use crate::{channels, rules, yaml};
 
 /// What loading came to.
@@ -33,12 +34,12 @@ pub struct Loaded {
     /// The same, to tell later whether there is anything new.
     pub seen: Seen,
     /// What was made of it, also where something is wrong.
-    pub parts: Parts,
+    pub whole: Whole,
 }
 
 /// What was made of the files, as far as they could be read: for whoever looks at them as a whole.
 #[derive(Debug)]
-pub struct Parts {
+pub struct Whole {
     /// The rules; one with a mistake is not among them.
     pub rules: Arc<RuleSet>,
     /// The templates.
@@ -229,10 +230,10 @@ fn finish(gathered: Gathered, file: &Path, now: Timestamp) -> Loaded {
     let source = evidence::sample_source(&sources);
     let samples = Samples::read(&files.samples, &sources, &mut said);
     let mut known = evidence::sample_events(&samples, &source, now);
-    known.extend(own::events(now).into_iter().map(evidence::own));
+    known.extend(own::ALL.iter().map(|own| evidence::own(own, now)));
     let tests = evidence::of_tests(&files.tests, &rules, &samples, &source, now);
     let evidence = Evidence::new(known, tests, &past);
-    check::renderings(&rules, &templates, &settings, &evidence.for_messages(), now, &mut said);
+    said.extend(check::renderings(&rules, &templates, &settings, &evidence.for_messages(), now));
     let rules_are_broken = said.has_errors();
     problems.extend(said);
     let mut problems = guarded(problems, files.config.as_deref());
@@ -249,8 +250,8 @@ fn finish(gathered: Gathered, file: &Path, now: Timestamp) -> Loaded {
         since: now,
         seen: seen.clone(),
     });
-    let parts = Parts { rules, templates, sources, destinations, evidence, past, is_whole, now };
-    Loaded { snapshot, problems, files, seen, parts }
+    let whole = Whole { rules, templates, sources, destinations, evidence, past, is_whole, now };
+    Loaded { snapshot, problems, files, seen, whole }
 }
 
 /// The names that the sources' presets bring. Where no source is known, those of the sender that Fanfare is made for.

@@ -39,6 +39,10 @@ pub struct Job {
     event: Event,
     /// When this attempt begins.
     pub at: Timestamp,
+    /// The marks of the recipients that earlier attempts are done with.
+    pub settled: Vec<String>,
+    /// The message as an earlier attempt rendered it: every attempt says the same.
+    kept: Option<Rendered>,
     /// The other events that it tells of.
     others: Vec<(Seq, Event)>,
     /// How many of its held messages have been rendered.
@@ -110,16 +114,9 @@ impl Job {
             return Err("the event was removed by retention before this could be sent".into());
         };
         let (_, event) = events.swap_remove(found);
-        Ok(Self {
-            snapshot,
-            destination,
-            claim,
-            event,
-            at,
-            others: events,
-            done: AtomicUsize::new(0),
-            tokens: Tokens::Hidden,
-        })
+        let (kept, settled) = claim.delivery.message.as_deref().map(read_kept).unwrap_or_default();
+        let (done, tokens) = (AtomicUsize::new(0), Tokens::Hidden);
+        Ok(Self { snapshot, destination, claim, event, at, settled, kept, others: events, done, tokens })
     }
 
     /// The same, with links that work.
@@ -198,18 +195,6 @@ impl Job {
         context
     }
 
-    /// The message as an earlier attempt rendered it: every attempt says the same.
-    fn kept(&self) -> Option<Rendered> {
-        self.claim.delivery.message.as_deref().and_then(|text| serde_json::from_str(text).ok())
-    }
-
-    /// The marks of the recipients that earlier attempts are done with.
-    pub fn settled(&self) -> Vec<String> {
-        let kept = self.claim.delivery.message.as_deref();
-        let kept: Option<Value> = kept.and_then(|text| serde_json::from_str(text).ok());
-        kept.and_then(|mut kept| serde_json::from_value(kept.get_mut(SETTLED)?.take()).ok()).unwrap_or_default()
-    }
-
     fn render(&self) -> Rendered {
         let templates = &self.snapshot.templates;
         let read = self.read(self.assignment(), &self.event);
@@ -270,7 +255,7 @@ impl Job {
             lane: planned.lane.as_ref().map(|lane| lane.0.as_str()),
             receipt: receipt.as_ref(),
             footer: &self.destination.footer,
-            settled: &self.settled(),
+            settled: &self.settled,
             links: &links,
         };
         let mut request = self.destination.channel.compose(&sending);
@@ -298,9 +283,29 @@ impl Job {
     }
 }
 
+/// The message as it is kept, with the marks of the recipients that are done with.
+pub fn to_keep(rendered: &Rendered, settled: &[String]) -> String {
+    let mut kept = serde_json::to_value(rendered).unwrap_or_default();
+    if let Some(kept) = kept.as_object_mut().filter(|_| !settled.is_empty()) {
+        kept.insert(SETTLED.to_owned(), Value::from(settled));
+    }
+    kept.to_string()
+}
+
+/// Reads what [`to_keep`] wrote. The message is missing where it is to be rendered anew.
+fn read_kept(text: &str) -> (Option<Rendered>, Vec<String>) {
+    let mut kept: Value = serde_json::from_str(text).unwrap_or_default();
+    let settled = kept.get_mut(SETTLED).map(Value::take);
+    let settled = settled.and_then(|settled| serde_json::from_value(settled).ok()).unwrap_or_default();
+    (serde_json::from_value(kept).ok(), settled)
+}
+
 /// Renders, unless an earlier attempt did, and composes.
 pub fn prepare(job: &Job) -> Prepared {
-    let (rendered, was_kept) = job.kept().map_or_else(|| (job.render(), false), |kept| (kept, true));
+    let (rendered, was_kept) = match &job.kept {
+        Some(rendered) => (rendered.clone(), true),
+        None => (job.render(), false),
+    };
     job.compose(&read(&job.event), rendered, was_kept)
 }
 

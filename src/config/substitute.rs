@@ -97,9 +97,7 @@ pub fn substitute(
         );
     }
     let kind = match &node.kind {
-        Kind::Text(text) if text.contains("${") => {
-            Kind::Text(scalar(text, &node.place, base, environment, found, problems))
-        }
+        Kind::Text(text) if text.contains("${") => Kind::Text(scalar(node, base, environment, found, problems)),
         Kind::List(items) => {
             Kind::List(items.iter().map(|item| substitute(item, base, environment, found, problems)).collect())
         }
@@ -118,14 +116,14 @@ pub fn substitute(
 }
 
 fn scalar(
-    text: &str,
-    place: &Location,
+    node: &Node,
     base: &Path,
     environment: &dyn Environment,
     found: &mut Found,
     problems: &mut Problems,
 ) -> String {
-    let pieces = match pieces(text) {
+    let place = &node.place;
+    let pieces = match pieces(node.scalar().unwrap_or_default()) {
         Ok(pieces) => pieces,
         Err(problem) => {
             problems.push(problem.at(place));

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::load::Whole;
 use crate::delivery::{Say, Severity};
-use crate::lint::Whole;
 use crate::planner;
 use crate::problem::{Problem, Problems, nearest};
 use crate::rules::{Action, HoursChoice, KeySpec, Rule, Throttle};
@@ -12,7 +12,7 @@ use crate::rules::{Action, HoursChoice, KeySpec, Rule, Throttle};
 const KEYS_MAX: usize = 5;
 
 /// Cases that repeat their reminders and that nothing closes.
-pub(super) fn never_closes(whole: &Whole<'_>, problems: &mut Problems) {
+pub(super) fn never_closes(whole: &Whole, problems: &mut Problems) {
     for rule in active(whole).filter(|rule| rule.case.is_some()) {
         if !rule.closed_by.is_empty() || rule.closes_after.is_some() {
             continue;
@@ -30,8 +30,8 @@ pub(super) fn never_closes(whole: &Whole<'_>, problems: &mut Problems) {
 }
 
 /// Cases whose further messages stand alone, where nothing else asks for a case.
-pub(super) fn cannot_thread(whole: &Whole<'_>, problems: &mut Problems) {
-    let Some(destinations) = whole.destinations else { return };
+pub(super) fn cannot_thread(whole: &Whole, problems: &mut Problems) {
+    let Some(destinations) = &whole.destinations else { return };
     for rule in active(whole).filter(|rule| rule.case.is_some() && rule.on_close.is_empty()) {
         let needs_case = |action: &Action| action.once || is_timed(action);
         if rule.actions.iter().any(needs_case) {
@@ -54,7 +54,7 @@ pub(super) fn cannot_thread(whole: &Whole<'_>, problems: &mut Problems) {
 }
 
 /// Cases that only the template of a severity would make wait for a person: what it comes to is not known when they open.
-pub(super) fn severity_by_template(whole: &Whole<'_>, problems: &mut Problems) {
+pub(super) fn severity_by_template(whole: &Whole, problems: &mut Problems) {
     for rule in active(whole).filter(|rule| rule.case.is_some()) {
         let asks =
             |action: &Action| action.severity == Some(Severity::Critical) || action.after.or(action.repeat).is_some();
@@ -76,7 +76,7 @@ pub(super) fn severity_by_template(whole: &Whole<'_>, problems: &mut Problems) {
 }
 
 /// Reminders that hours or a throttle drop for good.
-pub(super) fn swallowed(whole: &Whole<'_>, problems: &mut Problems) {
+pub(super) fn swallowed(whole: &Whole, problems: &mut Problems) {
     for rule in active(whole) {
         for action in rule.actions.iter().filter(|action| is_timed(action)) {
             let mut said = |message: String, hint: &str| {
@@ -99,9 +99,9 @@ pub(super) fn swallowed(whole: &Whole<'_>, problems: &mut Problems) {
 }
 
 /// Open cases that the rules no longer speak of.
-pub(super) fn orphaned(whole: &Whole<'_>, problems: &mut Problems) {
+pub(super) fn orphaned(whole: &Whole, problems: &mut Problems) {
     let mut by_rule: BTreeMap<(String, bool), Vec<String>> = BTreeMap::new();
-    for orphan in planner::orphans(whole.rules, &whole.past.cases) {
+    for orphan in planner::orphans(&whole.rules, &whole.past.cases) {
         by_rule.entry((orphan.rule, orphan.actions.is_empty())).or_default().push(orphan.key);
     }
     for ((name, is_gone), keys) in by_rule {
@@ -141,7 +141,7 @@ fn cases_words(keys: &[String]) -> String {
     }
 }
 
-fn active<'a>(whole: &Whole<'a>) -> impl Iterator<Item = &'a Rule> {
+fn active(whole: &Whole) -> impl Iterator<Item = &Rule> {
     whole.rules.rules.iter().filter(|rule| rule.enabled)
 }
 
@@ -150,12 +150,12 @@ fn is_timed(action: &Action) -> bool {
 }
 
 /// Whose hours drop what comes outside of them.
-fn dropping(whole: &Whole<'_>, action: &Action) -> Option<String> {
+fn dropping(whole: &Whole, action: &Action) -> Option<String> {
     let drops = |hours: &HoursChoice| matches!(hours, HoursChoice::Within(window) if window.drop);
     if let Some(hours) = &action.hours {
         return drops(hours).then(|| "the action or its rule".to_owned());
     }
-    let mut places = action.to.iter().filter_map(|to| whole.destinations?.get(&to.value));
+    let mut places = action.to.iter().filter_map(|to| whole.destinations.as_ref()?.get(&to.value));
     let dropping = places.find(|destination| destination.hours.as_ref().is_some_and(drops))?;
     Some(format!("`{}`", dropping.name))
 }

@@ -6,7 +6,8 @@
 
 use serde_json::Value;
 
-use crate::lint::{Hearing, Whole};
+use crate::config::load::Whole;
+use crate::lint::heard::Hearing;
 use crate::path::STEPS;
 use crate::problem::{Location, Problem, Problems};
 use crate::rules::check::{Check, Look};
@@ -25,7 +26,7 @@ const ALWAYS_THERE: [&str; 5] = ["$", "$.id", "$.type", "$.created", "$.source"]
 const TRIED_MAX: usize = 1_000;
 
 /// Conditions that can never hold.
-pub(super) fn never(whole: &Whole<'_>, problems: &mut Problems) {
+pub(super) fn never(whole: &Whole, problems: &mut Problems) {
     for hearing in whole.hearings() {
         for (condition, under) in &hearing.conditions {
             for test in condition.tree.tests() {
@@ -37,7 +38,7 @@ pub(super) fn never(whole: &Whole<'_>, problems: &mut Problems) {
 }
 
 /// Tests that hold whatever the event says.
-pub(super) fn always(whole: &Whole<'_>, problems: &mut Problems) {
+pub(super) fn always(whole: &Whole, problems: &mut Problems) {
     for hearing in whole.hearings() {
         for (condition, _) in &hearing.conditions {
             for test in condition.tree.tests() {
@@ -60,7 +61,7 @@ pub(super) fn always(whole: &Whole<'_>, problems: &mut Problems) {
 }
 
 /// Two tests of one mapping on elements of one list.
-pub(super) fn different_elements(whole: &Whole<'_>, problems: &mut Problems) {
+pub(super) fn different_elements(whole: &Whole, problems: &mut Problems) {
     for hearing in whole.hearings() {
         for (condition, _) in &hearing.conditions {
             each_group(&condition.tree, &mut |tree| {
@@ -90,10 +91,9 @@ pub(super) fn different_elements(whole: &Whole<'_>, problems: &mut Problems) {
 // --- never ---
 
 /// One test that contradicts itself, or its rule's types.
-fn alone(whole: &Whole<'_>, hearing: &Hearing<'_>, test: &Test, problems: &mut Problems) {
+fn alone(whole: &Whole, hearing: &Hearing<'_>, test: &Test, problems: &mut Problems) {
     let Some(place) = &test.on.place else { return };
-    let parts: Vec<Part<'_>> = test.check.parts().iter().map(|(row, operand)| (*row, operand)).collect();
-    let why = if contradict(whole, &parts, false) {
+    let why = if contradicts_itself(whole, &test.check, false) {
         impossible(whole, test)
     } else if &*test.path == "$.type" && no_type(whole, hearing, &test.check) {
         format!("the rule hears of {} only", hearing.types())
@@ -110,7 +110,7 @@ fn alone(whole: &Whole<'_>, hearing: &Hearing<'_>, test: &Test, problems: &mut P
 }
 
 /// What can't be, in words.
-fn impossible(whole: &Whole<'_>, test: &Test) -> String {
+fn impossible(whole: &Whole, test: &Test) -> String {
     let inner = test.check.parts().iter().find_map(|(row, operand)| match operand {
         Operand::Test(check) if contradicts_itself(whole, check, row.name != "every") => Some((row.name, check)),
         _ => None,
@@ -123,7 +123,7 @@ fn impossible(whole: &Whole<'_>, test: &Test) -> String {
 }
 
 /// Tests that hold together and contradict each other, those of the rule that stand before included.
-fn together(whole: &Whole<'_>, condition: &Condition, under: Option<&Condition>, problems: &mut Problems) {
+fn together(whole: &Whole, condition: &Condition, under: Option<&Condition>, problems: &mut Problems) {
     let mut before: Vec<&Tree> = Vec::new();
     if let Some(under) = under {
         flatten(&under.tree, &mut before);
@@ -149,7 +149,7 @@ fn together(whole: &Whole<'_>, condition: &Condition, under: Option<&Condition>,
 }
 
 /// Reports the first contradiction of tests from `from` on with any before them.
-fn contradictory_group(whole: &Whole<'_>, group: &[&Tree], from: usize, problems: &mut Problems) {
+fn contradictory_group(whole: &Whole, group: &[&Tree], from: usize, problems: &mut Problems) {
     for (nth, tree) in group.iter().enumerate().skip(from) {
         let earlier = group.iter().take(nth);
         let Some((first, second)) = earlier.into_iter().find_map(|other| clash(whole, other, tree)) else { continue };
@@ -166,7 +166,7 @@ fn contradictory_group(whole: &Whole<'_>, group: &[&Tree], from: usize, problems
 }
 
 /// The tests of two conditions that can't both hold.
-fn clash<'t>(whole: &Whole<'_>, one: &'t Tree, other: &'t Tree) -> Option<(&'t Test, &'t Test)> {
+fn clash<'t>(whole: &Whole, one: &'t Tree, other: &'t Tree) -> Option<(&'t Test, &'t Test)> {
     match (one, other) {
         (Tree::Not(not), tree) | (tree, Tree::Not(not)) => {
             let Tree::Test(inner) = &**not else { return None };
@@ -178,10 +178,7 @@ fn clash<'t>(whole: &Whole<'_>, one: &'t Tree, other: &'t Tree) -> Option<(&'t T
             let parts = one.check.parts().iter().chain(other.check.parts());
             let parts: Vec<Part<'_>> = parts.map(|(row, operand)| (*row, operand)).collect();
             let absent = (asks_absent(one) && needs_node(other)) || (asks_absent(other) && needs_node(one));
-            let each_alone = [one, other].iter().any(|test| {
-                let parts: Vec<Part<'_>> = test.check.parts().iter().map(|(row, operand)| (*row, operand)).collect();
-                contradict(whole, &parts, false)
-            });
+            let each_alone = [one, other].iter().any(|test| contradicts_itself(whole, &test.check, false));
             (!each_alone && (absent || contradict(whole, &parts, false))).then_some((one, other))
         }
         _ => None,
@@ -196,7 +193,7 @@ fn flatten<'t>(tree: &'t Tree, out: &mut Vec<&'t Tree>) {
 }
 
 /// Whether no value passes all of these. `is_size`: the value is a number of things, never negative.
-fn contradict(whole: &Whole<'_>, parts: &[Part<'_>], is_size: bool) -> bool {
+fn contradict(whole: &Whole, parts: &[Part<'_>], is_size: bool) -> bool {
     let inner = |(row, operand): &Part<'_>| match (row.name, operand) {
         ("length" | "count", Operand::Test(check)) => contradicts_itself(whole, check, true),
         ("every", Operand::Test(check)) => contradicts_itself(whole, check, false),
@@ -205,13 +202,13 @@ fn contradict(whole: &Whole<'_>, parts: &[Part<'_>], is_size: bool) -> bool {
     parts.iter().any(inner) || empty_range(parts, is_size) || none_of_finite(whole, parts)
 }
 
-fn contradicts_itself(whole: &Whole<'_>, check: &Check, is_size: bool) -> bool {
+fn contradicts_itself(whole: &Whole, check: &Check, is_size: bool) -> bool {
     let parts: Vec<Part<'_>> = check.parts().iter().map(|(row, operand)| (*row, operand)).collect();
     contradict(whole, &parts, is_size)
 }
 
 /// Whether of the values that an `eq` or `in` names none passes the others.
-fn none_of_finite(whole: &Whole<'_>, parts: &[Part<'_>]) -> bool {
+fn none_of_finite(whole: &Whole, parts: &[Part<'_>]) -> bool {
     let zone = whole.zone();
     let finite = parts.iter().enumerate().find_map(|(nth, (row, operand))| match (row.name, operand) {
         ("eq", Operand::Value(literal)) => Some((nth, vec![literal.clone()])),
@@ -299,7 +296,7 @@ fn bounds<T: Ord>(parts: &[Part<'_>], read: impl Fn(&Operand) -> Option<T>) -> B
 }
 
 /// Whether the test passes none of the types that the rule hears of.
-fn no_type(whole: &Whole<'_>, hearing: &Hearing<'_>, check: &Check) -> bool {
+fn no_type(whole: &Whole, hearing: &Hearing<'_>, check: &Check) -> bool {
     let passes = |kind: &str| on_type(whole, check, kind) == Held::Held;
     match exact_types(hearing) {
         Some(types) if !types.is_empty() => !types.into_iter().any(passes),
@@ -327,7 +324,7 @@ fn exact_types<'h>(hearing: &'h Hearing<'_>) -> Option<Vec<&'h str>> {
     Some(all.into_iter().flatten().collect())
 }
 
-fn on_type(whole: &Whole<'_>, check: &Check, kind: &str) -> Held {
+fn on_type(whole: &Whole, check: &Check, kind: &str) -> Held {
     let zone = whole.zone();
     let mut look = Look { zone: &zone, received: whole.now, steps: &mut { STEPS }, hints: true };
     check.on_nodes(&[&Value::from(kind)], &mut look).held
@@ -336,7 +333,7 @@ fn on_type(whole: &Whole<'_>, check: &Check, kind: &str) -> Held {
 // --- always ---
 
 /// Why a test always holds.
-fn always_holds(whole: &Whole<'_>, hearing: &Hearing<'_>, test: &Test) -> Option<String> {
+fn always_holds(whole: &Whole, hearing: &Hearing<'_>, test: &Test) -> Option<String> {
     if ALWAYS_THERE.contains(&&*test.path) && test.check.parts().iter().all(|part| is_exists(part, true)) {
         return Some(format!("`{}` is always there", test.path));
     }
@@ -353,7 +350,9 @@ fn always_holds(whole: &Whole<'_>, hearing: &Hearing<'_>, test: &Test) -> Option
         Operand::Test(check) if row.name == "none" && contradicts_itself(whole, check, false) => {
             Some(format!("nothing {}", check.words()))
         }
-        Operand::Regex(regex) if finds_anything(&regex.regex) => Some("the pattern is found in every text".to_owned()),
+        Operand::Regex(regex) if PROBES.iter().all(|probe| regex.regex.is_match(probe)) => {
+            Some("the pattern is found in every text".to_owned())
+        }
         Operand::Glob(glob, _) if PROBES.iter().all(|probe| glob.matches(probe)) => {
             Some("the glob is like every text".to_owned())
         }
@@ -371,10 +370,6 @@ fn phrase(row: &Operator) -> String {
 
 /// Texts that have nothing in common.
 const PROBES: [&str; 4] = ["", "\u{10FFFF}", "q7 Z\n", "Ünder-\u{1F3B5}_#"];
-
-fn finds_anything(regex: &regex::Regex) -> bool {
-    PROBES.iter().all(|probe| regex.is_match(probe))
-}
 
 /// Whether every number of things passes.
 fn is_any_size(check: &Check) -> bool {
@@ -406,8 +401,6 @@ fn opposites(parts: &[Tree]) -> Option<Location> {
         _ => None,
     })
 }
-
-// --- shared ---
 
 fn is_exists((row, operand): &(&'static Operator, Operand), truth: bool) -> bool {
     row.name == "exists" && matches!(operand, Operand::Truth(found) if *found == truth)

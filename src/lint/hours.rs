@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use crate::lint::Whole;
+use crate::config::load::Whole;
 use crate::problem::{Problem, Problems};
 use crate::rules::{Hours, HoursChoice};
 
 /// Windows on some days that go on past midnight.
-pub(super) fn across_midnight(whole: &Whole<'_>, problems: &mut Problems) {
+pub(super) fn across_midnight(whole: &Whole, problems: &mut Problems) {
     let chosen = |choice: &'_ HoursChoice| match choice {
         HoursChoice::Within(hours) => Some(hours.clone()),
         HoursChoice::Always => None,
     };
     let of_rules = whole.rules.rules.iter().flat_map(|rule| &rule.actions).filter_map(|action| action.hours.as_ref());
-    let of_destinations = whole.destinations.into_iter().flatten();
+    let of_destinations = whole.destinations.iter().flatten();
     let of_destinations = of_destinations.filter_map(|(_, destination)| destination.hours.as_ref());
     let chosen = of_rules.chain(of_destinations).filter_map(chosen);
     let mut told: Vec<Arc<Hours>> = Vec::new();

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::plus;
+use crate::config::load::Whole;
 use crate::delivery::Severity;
-use crate::lint::Whole;
 use crate::problem::{Problem, Problems};
 use crate::rules::{Action, Condition, HoursChoice};
 
@@ -18,8 +18,8 @@ const STEPS: i32 = 7 * 24 * 2;
 const HINT: &str = "name another destination, best of another channel: `fallback: [finance]`";
 
 /// Destinations that page people and have no fallback, and critical actions none of whose destinations has one.
-pub(super) fn no_fallback(whole: &Whole<'_>, problems: &mut Problems) {
-    let Some(destinations) = whole.destinations else { return };
+pub(super) fn no_fallback(whole: &Whole, problems: &mut Problems) {
+    let Some(destinations) = &whole.destinations else { return };
     let has = |name: &str| destinations.get(name).is_none_or(|destination| !destination.fallback.is_empty());
     let mut told = BTreeSet::new();
     for destination in destinations.values().filter(|destination| destination.kind.pages && !has(&destination.name)) {
@@ -43,7 +43,7 @@ pub(super) fn no_fallback(whole: &Whole<'_>, problems: &mut Problems) {
 
 /// Reminders that at some hours come with or before a message of the opening that waits for its hours: `after` counts from
 /// the first message, and another may wait longer.
-pub(super) fn too_soon(whole: &Whole<'_>, problems: &mut Problems) {
+pub(super) fn too_soon(whole: &Whole, problems: &mut Problems) {
     for rule in whole.rules.rules.iter().filter(|rule| rule.enabled) {
         let opening = |action: &&Action| action.after.is_none() && action.at.is_none() && action.digest.is_none();
         let told: Vec<(&str, &Action)> = rule.actions.iter().filter(opening).flat_map(places).collect();
@@ -80,8 +80,8 @@ fn places(action: &Action) -> impl Iterator<Item = (&str, &Action)> {
 }
 
 /// The window that a message of an action waits for at a destination.
-fn window<'w>(whole: &'w Whole<'_>, to: &str, action: &'w Action) -> Option<&'w crate::rules::Hours> {
-    let of_destination = || whole.destinations?.get(to)?.hours.as_ref();
+fn window<'w>(whole: &'w Whole, to: &str, action: &'w Action) -> Option<&'w crate::rules::Hours> {
+    let of_destination = || whole.destinations.as_ref()?.get(to)?.hours.as_ref();
     match action.hours.as_ref().or_else(of_destination)? {
         HoursChoice::Within(hours) if !hours.drop => Some(hours),
         _ => None,
@@ -90,7 +90,7 @@ fn window<'w>(whole: &'w Whole<'_>, to: &str, action: &'w Action) -> Option<&'w 
 
 /// A destination that is told of an opening no sooner than the reminder, and a moment of such an opening, in words.
 fn overtaken<'t>(
-    whole: &Whole<'_>,
+    whole: &Whole,
     told: &[(&'t str, &Action)],
     (to, reminder): (&str, &Action),
     after: SignedDuration,
@@ -113,8 +113,8 @@ fn overtaken<'t>(
 }
 
 /// Rules and actions that page people and don't say what becomes of an event that their condition can't read.
-pub(super) fn may_fail(whole: &Whole<'_>, problems: &mut Problems) {
-    let Some(destinations) = whole.destinations else { return };
+pub(super) fn may_fail(whole: &Whole, problems: &mut Problems) {
+    let Some(destinations) = &whole.destinations else { return };
     let pages = |action: &&Action| {
         action.to.iter().any(|to| destinations.get(&to.value).is_some_and(|destination| destination.kind.pages))
     };

@@ -5,23 +5,16 @@
 //! wrong once is not read again. Where a file could not be read whole, what would need all of them is not asked. To add
 //! one: its function in the file of its topic, and its row in [`ALL`]; documentation and tests find it by that.
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use crate::channels;
 use crate::config::Settings;
-use crate::config::check::Destinations;
-use crate::config::evidence::{Evidence, Past};
-use crate::config::load::{self, Loaded};
+use crate::config::evidence::Past;
+use crate::config::load::{self, Loaded, Whole};
 use crate::config::substitute::Environment;
-use crate::message::Templates;
 use crate::problem::{Gravity, Problems};
-use crate::rules::{Condition, Globs, Name, RuleSet};
-use crate::source::Source;
 
 mod cases;
 mod conditions;
@@ -48,28 +41,18 @@ pub struct Lint {
     pub mend: &'static str,
     /// Whether it can be told only once every rules file was read whole.
     needs_all: bool,
-    find: fn(&Whole<'_>, &mut Problems),
+    find: fn(&Whole, &mut Problems),
 }
 
-const fn warning(
-    code: &'static str,
-    find: fn(&Whole<'_>, &mut Problems),
-    doc: &'static str,
-    mend: &'static str,
-) -> Lint {
+const fn warning(code: &'static str, find: fn(&Whole, &mut Problems), doc: &'static str, mend: &'static str) -> Lint {
     Lint { code, gravity: Gravity::Warning, doc, mend, needs_all: false, find }
 }
 
-const fn of_all(
-    code: &'static str,
-    find: fn(&Whole<'_>, &mut Problems),
-    doc: &'static str,
-    mend: &'static str,
-) -> Lint {
+const fn of_all(code: &'static str, find: fn(&Whole, &mut Problems), doc: &'static str, mend: &'static str) -> Lint {
     Lint { needs_all: true, ..warning(code, find, doc, mend) }
 }
 
-const fn note(code: &'static str, find: fn(&Whole<'_>, &mut Problems), doc: &'static str, mend: &'static str) -> Lint {
+const fn note(code: &'static str, find: fn(&Whole, &mut Problems), doc: &'static str, mend: &'static str) -> Lint {
     Lint { gravity: Gravity::Note, ..warning(code, find, doc, mend) }
 }
 
@@ -348,27 +331,6 @@ pub fn elsewhere() -> impl Iterator<Item = (&'static str, &'static str, &'static
     ELSEWHERE.iter().chain(channels::ALL.iter().flat_map(|kind| kind.warnings)).copied()
 }
 
-/// Everything that was read, put together.
-#[derive(Debug)]
-pub struct Whole<'a> {
-    /// The rules; one with a mistake is not among them.
-    pub rules: &'a RuleSet,
-    /// The templates.
-    pub templates: &'a Templates,
-    /// The sources; none where no `fanfare.yaml` could be read.
-    pub sources: &'a BTreeMap<String, Arc<Source>>,
-    /// The destinations; `None` where none are known.
-    pub destinations: Option<&'a Destinations>,
-    /// What events look like.
-    pub evidence: &'a Evidence,
-    /// What happened before.
-    pub past: &'a Past,
-    /// Whether every rules file was read without a mistake.
-    pub is_whole: bool,
-    /// When it was read.
-    pub now: Timestamp,
-}
-
 /// Loads `fanfare.yaml` and the folders it names, and says what is surely not meant too.
 pub fn load(file: &Path, environment: &dyn Environment, now: Timestamp) -> Loaded {
     told(load::load(file, environment, now))
@@ -392,105 +354,10 @@ pub fn load_rules_only(file: &Path, now: Timestamp) -> Loaded {
 /// Asks every lint of what was loaded.
 fn told(mut loaded: Loaded) -> Loaded {
     let mut problems = Problems::new();
-    let parts = &loaded.parts;
-    let whole = Whole {
-        rules: &parts.rules,
-        templates: &parts.templates,
-        sources: &parts.sources,
-        destinations: parts.destinations.as_ref(),
-        evidence: &parts.evidence,
-        past: &parts.past,
-        is_whole: parts.is_whole,
-        now: parts.now,
-    };
+    let whole = &loaded.whole;
     for lint in ALL.iter().filter(|lint| whole.is_whole || !lint.needs_all) {
-        (lint.find)(&whole, &mut problems);
+        (lint.find)(whole, &mut problems);
     }
     loaded.add(problems);
     loaded
-}
-
-/// What listens to some events, and what it asks of them.
-struct Hearing<'a> {
-    /// Which types.
-    globs: Vec<&'a Globs>,
-    /// Only of this source.
-    source: Option<&'a str>,
-    /// Every path and name that it uses.
-    names: Vec<&'a Name>,
-    /// Its conditions, each with the one that must hold before it.
-    conditions: Vec<(&'a Condition, Option<&'a Condition>)>,
-}
-
-impl<'a> Whole<'a> {
-    /// The zone of dates without one.
-    fn zone(&self) -> TimeZone {
-        self.rules.zone.clone().unwrap_or(TimeZone::UTC)
-    }
-
-    /// Everything in force that listens: each rule's opening and closing, what `missing` waits for, mutes.
-    fn hearings(&self) -> Vec<Hearing<'a>> {
-        let mut all = Vec::new();
-        for rule in self.rules.rules.iter().filter(|rule| rule.enabled) {
-            let source = rule.source.as_deref();
-            let under = rule.when.as_ref();
-            let of_actions = rule.actions.iter().filter_map(|action| Some((action.when.as_ref()?, under)));
-            all.push(Hearing {
-                globs: vec![&rule.events],
-                source,
-                names: rule.names(),
-                conditions: under.map(|when| (when, None)).into_iter().chain(of_actions).collect(),
-            });
-            for closer in &rule.closed_by {
-                let when = closer.when.as_ref();
-                let case = closer.case.as_ref().or(rule.case.as_ref());
-                let names = when.into_iter().flat_map(Condition::names);
-                all.push(Hearing {
-                    globs: vec![&closer.events],
-                    source,
-                    names: names.chain(case.into_iter().flat_map(|case| case.names())).collect(),
-                    conditions: when.map(|when| (when, None)).into_iter().collect(),
-                });
-            }
-            all.push(Hearing {
-                globs: rule.closed_by.iter().map(|closer| &closer.events).collect(),
-                source,
-                names: rule.on_close.iter().flat_map(|action| action.names()).collect(),
-                conditions: rule.on_close.iter().filter_map(|action| Some((action.when.as_ref()?, None))).collect(),
-            });
-            all.extend(rule.missing.as_ref().map(|missing| Hearing {
-                globs: vec![&missing.events],
-                source,
-                names: rule.missing_names(),
-                conditions: missing.when.iter().map(|when| (when, None)).collect(),
-            }));
-        }
-        for mute in &self.rules.mutes {
-            all.push(Hearing {
-                globs: mute.events.iter().collect(),
-                source: None,
-                names: mute.when.iter().flat_map(Condition::names).collect(),
-                conditions: mute.when.iter().map(|when| (when, None)).collect(),
-            });
-        }
-        all
-    }
-}
-
-impl Hearing<'_> {
-    /// Whether it hears of this type.
-    fn accepts(&self, kind: &str, own: bool) -> bool {
-        self.globs.iter().any(|globs| globs.accept(kind, own))
-    }
-
-    /// Its types as they were written, for a sentence.
-    fn types(&self) -> String {
-        let mut texts: Vec<String> =
-            self.globs.iter().flat_map(|globs| globs.texts()).map(|glob| format!("`{}`", glob.text)).collect();
-        texts.dedup();
-        match texts.as_slice() {
-            [first, second, third, _, ..] => format!("{first}, {second}, {third}, …"),
-            _ => texts.join(", "),
-        }
-    }
 }

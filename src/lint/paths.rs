@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::config::evidence::{Origin, Seen};
-use crate::lint::{Hearing, Whole};
+use crate::config::load::Whole;
+use crate::lint::heard::Hearing;
 use crate::path::Gap;
 use crate::problem::{Problem, Problems, nearest};
 use crate::rules::{Name, Query};
@@ -17,7 +18,7 @@ const LOOKS_MAX: usize = 100_000;
 
 /// Paths and names that select nothing in any known event of their types. Where not every type has a known event, only
 /// what has a near name is told.
-pub(super) fn unknown(whole: &Whole<'_>, problems: &mut Problems) {
+pub(super) fn unknown(whole: &Whole, problems: &mut Problems) {
     // A `case` is asked of the events that open it and of those that close it.
     let mut told: BTreeSet<(&str, usize)> = BTreeSet::new();
     let mut looks = 0;
@@ -54,7 +55,7 @@ pub(super) fn unknown(whole: &Whole<'_>, problems: &mut Problems) {
 }
 
 /// Filters that are asked of a mapping's members.
-pub(super) fn filter_over_mapping(whole: &Whole<'_>, problems: &mut Problems) {
+pub(super) fn filter_over_mapping(whole: &Whole, problems: &mut Problems) {
     let mut looks = 0;
     for hearing in whole.hearings() {
         let heard = whole.heard(&hearing);

@@ -2,13 +2,13 @@
 
 use jiff::SignedDuration;
 
-use crate::lint::Whole;
+use crate::config::load::Whole;
 use crate::problem::{Problem, Problems};
 use crate::yaml::span_text;
 
 /// Reminders whose first time is not before the rule's `closes_after`: only further matches, each of which puts the end off,
 /// let them come.
-pub(super) fn after_the_end(whole: &Whole<'_>, problems: &mut Problems) {
+pub(super) fn after_the_end(whole: &Whole, problems: &mut Problems) {
     for rule in whole.rules.rules.iter().filter(|rule| rule.enabled) {
         let Some(ends) = rule.closes_after else { continue };
         for action in &rule.actions {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::load::Whole;
 use crate::delivery::Say;
-use crate::lint::Whole;
 use crate::problem::{Problem, Problems};
 use crate::rules::{Action, Condition, Rule};
 
@@ -23,7 +23,7 @@ struct Side<'a> {
 type Said<'a> = (&'a Side<'a>, &'a Action);
 
 /// Actions of two rules that say the same to one destination, of the same events, under the same condition.
-pub(super) fn said_twice(whole: &Whole<'_>, problems: &mut Problems) {
+pub(super) fn said_twice(whole: &Whole, problems: &mut Problems) {
     let types = whole.known_types().unwrap_or_default();
     let rules = whole.rules.rules.iter();
     let rules = rules.filter(|rule| rule.enabled && !rule.shadow && rule.missing.is_none());

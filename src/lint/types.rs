@@ -1,13 +1,13 @@
 //! Event types: globs that match none, and `!` that take away too much or nothing.
 
-use crate::lint::Whole;
+use crate::config::load::Whole;
+use crate::event::{MISSING, UNPARSED, own};
 use crate::problem::{Location, Problem, Problems, nearest};
 use crate::rules::Globs;
 use crate::rules::glob::{Glob, GlobText};
-use crate::source::own;
 
 /// Globs that match no type that any source is known to send: never an error, since senders add types.
-pub(super) fn unknown(whole: &Whole<'_>, problems: &mut Problems) {
+pub(super) fn unknown(whole: &Whole, problems: &mut Problems) {
     let Some(known) = whole.known_types() else { return };
     for globs in lists(whole) {
         for glob in globs.texts() {
@@ -31,7 +31,7 @@ pub(super) fn unknown(whole: &Whole<'_>, problems: &mut Problems) {
 
 /// A glob that begins with `fanfare.`, and matches none of Fanfare's own types: of those, all are known.
 fn own(text: &str, glob: &GlobText, problems: &mut Problems) {
-    let known: Vec<&str> = own::names().into_iter().chain(["fanfare.unparsed", "fanfare.missing"]).collect();
+    let known: Vec<&str> = own::names().into_iter().chain([UNPARSED, MISSING]).collect();
     if matched(text, &known).next().is_none() {
         let problem = Problem::warning("unknown-type", format!("no event of Fanfare's own matches `{text}`"));
         problems.push(at(problem, glob).suggest(text, known.iter().copied()));
@@ -53,7 +53,7 @@ fn near_type(text: &str, known: &[&str]) -> Option<String> {
 }
 
 /// Globs of which a `!` in the same list leaves nothing.
-pub(super) fn hidden(whole: &Whole<'_>, problems: &mut Problems) {
+pub(super) fn hidden(whole: &Whole, problems: &mut Problems) {
     let known = whole.known_types();
     for globs in lists(whole) {
         let hiding = |kind: &str| leaving(globs).find(|glob| matches(glob.text.trim_start_matches('!'), kind));
@@ -79,7 +79,7 @@ pub(super) fn hidden(whole: &Whole<'_>, problems: &mut Problems) {
 }
 
 /// `!` that take away what no other glob of the list names.
-pub(super) fn idle(whole: &Whole<'_>, problems: &mut Problems) {
+pub(super) fn idle(whole: &Whole, problems: &mut Problems) {
     for globs in lists(whole) {
         for glob in globs.texts().iter().filter(|glob| is_idle(glob, globs)) {
             let text = glob.text.trim_start_matches('!');
@@ -98,7 +98,7 @@ fn is_idle(glob: &GlobText, globs: &Globs) -> bool {
 }
 
 /// Every list of globs that stands in the rules.
-fn lists<'a>(whole: &Whole<'a>) -> Vec<&'a Globs> {
+fn lists(whole: &Whole) -> Vec<&Globs> {
     let rules = whole.rules.rules.iter().flat_map(|rule| rule.globs());
     rules.chain(whole.rules.mutes.iter().filter_map(|mute| mute.events.as_ref())).collect()
 }

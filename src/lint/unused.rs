@@ -3,16 +3,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::config::load::Whole;
 use crate::delivery::Say;
-use crate::lint::Whole;
+use crate::event::own;
 use crate::problem::{Problem, Problems};
 use crate::rules::{Action, HoursChoice, RuleSet};
 
 /// Destinations that no rule and no fallback speaks to.
-pub(super) fn destinations(whole: &Whole<'_>, problems: &mut Problems) {
-    let Some(destinations) = whole.destinations else { return };
+pub(super) fn destinations(whole: &Whole, problems: &mut Problems) {
+    let Some(destinations) = &whole.destinations else { return };
     let fallbacks = destinations.values().flat_map(|destination| destination.fallback.iter().map(|(name, _)| name));
-    let told = actions(whole.rules).flat_map(|action| action.to.iter().map(|to| &to.value));
+    let told = actions(&whole.rules).flat_map(|action| action.to.iter().map(|to| &to.value));
     let spoken_to: BTreeSet<&str> = told.chain(fallbacks).map(String::as_str).collect();
     for destination in destinations.values().filter(|destination| !spoken_to.contains(destination.name.as_str())) {
         problems.push(
@@ -24,8 +25,8 @@ pub(super) fn destinations(whole: &Whole<'_>, problems: &mut Problems) {
 }
 
 /// Messages that no rule says.
-pub(super) fn templates(whole: &Whole<'_>, problems: &mut Problems) {
-    let said: BTreeSet<&str> = actions(whole.rules)
+pub(super) fn templates(whole: &Whole, problems: &mut Problems) {
+    let said: BTreeSet<&str> = actions(&whole.rules)
         .filter_map(|action| match &action.say.value {
             Say::Message(name) => Some(name.as_str()),
             Say::Text(_) | Say::Default | Say::Summary => None,
@@ -42,7 +43,7 @@ pub(super) fn templates(whole: &Whole<'_>, problems: &mut Problems) {
 }
 
 /// Lists that no condition reads.
-pub(super) fn lists(whole: &Whole<'_>, problems: &mut Problems) {
+pub(super) fn lists(whole: &Whole, problems: &mut Problems) {
     for (_, word) in whole.rules.unused.iter().filter(|(section, _)| *section == "lists") {
         problems.push(
             Problem::warning("unused-list", format!("no condition reads the list `{}`", word.value))
@@ -53,8 +54,8 @@ pub(super) fn lists(whole: &Whole<'_>, problems: &mut Problems) {
 }
 
 /// Hours that no rule, no action and no destination keeps.
-pub(super) fn hours(whole: &Whole<'_>, problems: &mut Problems) {
-    let Some(destinations) = whole.destinations else { return };
+pub(super) fn hours(whole: &Whole, problems: &mut Problems) {
+    let Some(destinations) = &whole.destinations else { return };
     let kept = |word: &str| {
         let Some(hours) = whole.rules.hours.get(word) else { return true };
         let mut all = destinations.values().filter_map(|destination| destination.hours.as_ref());
@@ -70,14 +71,12 @@ pub(super) fn hours(whole: &Whole<'_>, problems: &mut Problems) {
 }
 
 /// What Fanfare can't do, and nobody would hear of.
-pub(super) fn unheard(whole: &Whole<'_>, problems: &mut Problems) {
+pub(super) fn unheard(whole: &Whole, problems: &mut Problems) {
     let rules = &whole.rules.rules;
     if rules.is_empty() {
         return;
     }
-    for (kind, what) in
-        [("fanfare.delivery.dead", "a delivery that died"), ("fanfare.rule.failed", "a rule that failed")]
-    {
+    for (kind, what) in [(own::DEAD, "a delivery that died"), (own::RULE_FAILED, "a rule that failed")] {
         if !rules.iter().any(|rule| rule.enabled && rule.events.accept(kind, true)) {
             problems.push(
                 Problem::warning("unheard", format!("no rule listens to `{kind}`: nobody would hear of {what}"))

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::config::evidence::{Origin, Seen};
-use crate::lint::Whole;
+use crate::config::load::Whole;
 use crate::path::STEPS;
 use crate::problem::{Location, Problem, Problems};
 use crate::rules::Held;
@@ -14,7 +14,7 @@ use crate::rules::operator::Holds;
 use crate::rules::value::Literal;
 
 /// Tests of one value on what is a list in every known event.
-pub(super) fn list(whole: &Whole<'_>, problems: &mut Problems) {
+pub(super) fn list(whole: &Whole, problems: &mut Problems) {
     each_test(whole, |test, place, heard| {
         let Some(operator) = of_one_value(test) else { return };
         let nodes: Vec<&Value> = heard.iter().flat_map(|seen| seen.nodes(&test.on)).collect();
@@ -32,7 +32,7 @@ pub(super) fn list(whole: &Whole<'_>, problems: &mut Problems) {
 }
 
 /// Tests that fail on every known event that has something for them.
-pub(super) fn unreadable(whole: &Whole<'_>, problems: &mut Problems) {
+pub(super) fn unreadable(whole: &Whole, problems: &mut Problems) {
     let zone = whole.zone();
     each_test(whole, |test, place, heard| {
         let mut last = None;
@@ -62,7 +62,7 @@ pub(super) fn unreadable(whole: &Whole<'_>, problems: &mut Problems) {
 }
 
 /// `ne` and `not_in` on what some samples lack.
-pub(super) fn absent(whole: &Whole<'_>, problems: &mut Problems) {
+pub(super) fn absent(whole: &Whole, problems: &mut Problems) {
     for hearing in whole.hearings() {
         let heard: Vec<&Seen> = whole.heard(&hearing).into_iter().filter(|seen| seen.is_real()).collect();
         for (condition, _) in &hearing.conditions {
@@ -98,7 +98,7 @@ fn sample_first<'s>(seen: &[&'s Seen]) -> Option<&'s Seen> {
 }
 
 /// Every test of every condition, with its place and the known events that it would be asked of.
-fn each_test(whole: &Whole<'_>, mut look: impl FnMut(&Test, &Location, &[&Seen])) {
+fn each_test(whole: &Whole, mut look: impl FnMut(&Test, &Location, &[&Seen])) {
     for hearing in whole.hearings() {
         let heard = whole.heard(&hearing);
         for test in hearing.conditions.iter().flat_map(|(condition, _)| condition.tree.tests()) {

@@ -28,8 +28,6 @@ const NAME: &str = "url";
 pub struct UrlTemplate {
     env: Arc<Environment<'static>>,
     origin: Origin,
-    /// Whether there is any value or tag in it.
-    literal: bool,
 }
 
 impl fmt::Debug for UrlTemplate {
@@ -68,12 +66,7 @@ impl UrlTemplate {
             let detail = error.detail().unwrap_or("it can't be read").to_owned();
             problems.push(wrong(format!("the template in this URL has a mistake: {detail}")));
         }
-        (problems.count().0 == before).then(|| Self { env: Arc::new(env), origin, literal: literal_end == text.len() })
-    }
-
-    /// Whether it is a plain URL, the same for every message.
-    pub fn is_literal(&self) -> bool {
-        self.literal
+        (problems.count().0 == before).then(|| Self { env: Arc::new(env), origin })
     }
 
     /// The variables that it reads, such as `data.release_id`.

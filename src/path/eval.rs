@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use super::functions::{FOREIGN_LEN_MAX, compile_foreign, foreign_steps};
-use super::plan::{Comparison, Filter, From, Literal, Operand, Pattern, Query, Segment, Selector};
+use super::plan::{Comparison, Filter, From, Literal, Operand, Pattern, Query, Segment, Selector, Slice};
 use super::{BYTES_A_STEP, Exceeded};
 use crate::decimal::Decimal;
 
@@ -128,7 +128,7 @@ impl<'v> Eval<'v, '_> {
                     self.spend(1)?;
                     out.extend(one(selector, node));
                 }
-                Selector::Slice { start, end, step } => self.slice(*start, *end, *step, node, out)?,
+                Selector::Slice(slice) => self.slice(slice, node, out)?,
                 Selector::Wildcard => match node {
                     Value::Array(items) => {
                         self.spend(items.len())?;
@@ -166,15 +166,9 @@ impl<'v> Eval<'v, '_> {
     }
 
     /// Section 2.3.4.2.2, in its own words: bounds are normalised, then clamped; a step of 0 selects nothing.
-    fn slice(
-        &mut self,
-        start: Option<i64>,
-        end: Option<i64>,
-        step: i64,
-        node: &'v Value,
-        out: &mut Vec<&'v Value>,
-    ) -> Result<(), Exceeded> {
+    fn slice(&mut self, slice: &Slice, node: &'v Value, out: &mut Vec<&'v Value>) -> Result<(), Exceeded> {
         self.spend(1)?;
+        let Slice { start, end, step } = *slice;
         let Value::Array(items) = node else { return Ok(()) };
         let len = i64::try_from(items.len()).unwrap_or(i64::MAX);
         let normal = |index: i64| if index >= 0 { index } else { len.saturating_add(index) };

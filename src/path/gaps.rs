@@ -74,7 +74,7 @@ impl<'v> Walk<'_, 'v> {
                     found.extend(children);
                 }
                 Selector::Wildcard => found.extend(nodes.iter().flat_map(|node| children(node))),
-                Selector::Index(_) | Selector::Slice { .. } => {
+                Selector::Index(_) | Selector::Slice(_) => {
                     found.extend(nodes.iter().filter_map(|node| node.as_array()).flatten());
                 }
             }

@@ -39,8 +39,16 @@ pub(super) enum Selector {
     Name(String),
     Index(i64),
     Wildcard,
-    Slice { start: Option<i64>, end: Option<i64>, step: i64 },
+    Slice(Slice),
     Filter(Filter),
+}
+
+/// Every `step`th element from `start` to before `end`.
+#[derive(Debug)]
+pub(super) struct Slice {
+    pub start: Option<i64>,
+    pub end: Option<i64>,
+    pub step: i64,
 }
 
 /// A logical expression.
@@ -204,7 +212,7 @@ impl Planner<'_> {
             model::Selector::Slice(start, end, step) => {
                 let mut part = |part: &Option<i64>| part.map(|_| self.index()).transpose();
                 let (start, end, step) = (part(start)?, part(end)?, part(step)?);
-                Selector::Slice { start, end, step: step.unwrap_or(1) }
+                Selector::Slice(Slice { start, end, step: step.unwrap_or(1) })
             }
             model::Selector::Filter(filter) => Selector::Filter(self.filter(filter)?),
         })

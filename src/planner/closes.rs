@@ -7,7 +7,7 @@ use crate::clock::plus;
 use crate::delivery::{Act, Assignment, DeliveryId, NewDelivery, Say};
 use crate::event::Seq;
 use crate::planner::case::{Case, Ending};
-use crate::planner::draft::{Route, assignment, words};
+use crate::planner::draft::{Route, assignment};
 use crate::planner::effect::{Effect, Next};
 use crate::planner::plan::End;
 use crate::planner::state::{Doc, Slot, id};
@@ -113,7 +113,8 @@ pub(crate) fn update(case: &Case, destination: &str, by: Update<'_>, now: Timest
     let shown = case.lanes.get(destination)?;
     let is_shown = |action: &&Action| action.id == shown.action;
     let action = by.rule.and_then(|rule| rule.actions.iter().find(is_shown));
-    let told = action.map_or_else(|| words(Say::Default, shown.event), |action| assignment(action, shown.event, None));
+    let plain = || Assignment::saying(Say::Default, shown.event);
+    let told = action.map_or_else(plain, |action| assignment(action, shown.event, None));
     let told = Assignment { mention: Vec::new(), case: Some(case.facts(true)), ..told };
     let id = DeliveryId::of(&id(&["close", by.origin]), by.identity, &shown.action, destination, case.nth);
     let route = Route { rule: &case.rule, action: &shown.action, destination };

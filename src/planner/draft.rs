@@ -1,30 +1,10 @@
 //! The deliveries that the planner makes, before a case gives them a lane.
 
 use jiff::Timestamp;
-use serde_json::Map;
 
-use crate::delivery::{Act, Assignment, CaseFacts, DeliveryId, NewDelivery, Say};
+use crate::delivery::{Act, Assignment, CaseFacts, DeliveryId, NewDelivery};
 use crate::event::Seq;
 use crate::rules::Action;
-
-/// Words about one event, and nothing else.
-pub(crate) fn words(say: Say, event: Seq) -> Assignment {
-    Assignment {
-        say,
-        severity: None,
-        with: Map::new(),
-        mention: Vec::new(),
-        event,
-        events: Vec::new(),
-        more: 0,
-        suppressed: 0,
-        parts: Vec::new(),
-        case: None,
-        died: None,
-        unread: None,
-        links: Vec::new(),
-    }
-}
 
 /// What an action says about one event.
 pub fn assignment(action: &Action, event: Seq, case: Option<CaseFacts>) -> Assignment {
@@ -33,7 +13,7 @@ pub fn assignment(action: &Action, event: Seq, case: Option<CaseFacts>) -> Assig
         with: action.with.clone(),
         mention: action.mention.iter().map(|name| name.value.clone()).collect(),
         case,
-        ..words(action.say.value.clone(), event)
+        ..Assignment::saying(action.say.value.clone(), event)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::Value;
 
 use crate::delivery::{Lane, NewDelivery};
 use crate::event::{Event, Seq, Signal};
@@ -69,20 +68,5 @@ impl Effect {
     /// What came of one action, perhaps at one destination.
     pub fn action(outcome: Outcome, action: &str, to: Option<&str>, note: impl Into<String>) -> Self {
         Self::Trace { outcome, action: Some(action.into()), to: to.map(str::to_owned), note: note.into() }
-    }
-}
-
-/// Something that the planner noticed, about no rule or destination, to be told as an own event. Data without a
-/// value is left out.
-pub(crate) fn noticed<const N: usize>(kind: &str, data: [(&str, Value); N], now: Timestamp) -> Signal {
-    let data = data.into_iter().filter(|(_, value)| !value.is_null());
-    Signal {
-        kind: kind.into(),
-        rule: None,
-        destination: None,
-        at: now,
-        data: data.map(|(name, value)| (name.to_owned(), value)).collect(),
-        from_own: false,
-        died: None,
     }
 }

@@ -8,7 +8,7 @@ use crate::clock::plus;
 use crate::delivery::{Act, Assignment, Delivery, DeliveryId, NewDelivery, Say, Severity};
 use crate::event::{Seq, Signal};
 use crate::planner::case::{Case, OWN_KEY};
-use crate::planner::draft::{summary, words};
+use crate::planner::draft::summary;
 use crate::planner::effect::{Effect, Next, Now};
 use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::Meaning;
@@ -208,7 +208,7 @@ impl Fallen {
             severity: self.rest.iter().filter_map(|waits| waits.severity).max(),
             more: self.more,
             died: Some(format!("{all} messages, the last one for {}", last.reason)),
-            ..words(Say::Summary, events.last().copied().unwrap_or(last.event))
+            ..Assignment::saying(Say::Summary, events.last().copied().unwrap_or(last.event))
         };
         let origin = id(&["fallbacks", last.id.as_str()]);
         summary(&origin, (&last.rule, destination), last.event, Assignment { events, ..told }, now)

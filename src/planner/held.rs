@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::delivery::{Assignment, DeliveryId, NewDelivery, Part, Say, Severity};
 use crate::event::Seq;
 use crate::planner::case::CaseRef;
-use crate::planner::draft::{summary, words};
+use crate::planner::draft::summary;
 use crate::planner::effect::{Effect, Next};
 use crate::planner::inputs::DestinationFacts;
 use crate::planner::state::{Doc, Slot, id};
@@ -189,7 +189,7 @@ pub(crate) fn summarise(
         more: more.saturating_add(u64::try_from(left_out).unwrap_or_default()),
         suppressed: going.iter().map(|held| held.delivery.assignment.suppressed).sum(),
         parts,
-        ..words(Say::Summary, events.last().copied().unwrap_or(event))
+        ..Assignment::saying(Say::Summary, events.last().copied().unwrap_or(event))
     };
     let origin = id(&["hold", destination, newest.as_str()]);
     Some(summary(&origin, (rule, destination), event, Assignment { events, ..told }, now))

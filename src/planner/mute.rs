@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::event::{Event, Mute, Signal};
-use crate::planner::effect::{Effect, Next, Now, noticed};
+use crate::event::{Event, Mute, Signal, own};
+use crate::planner::effect::{Effect, Next, Now};
 use crate::planner::names::present_name;
 use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::Meaning;
@@ -224,18 +224,10 @@ impl Muting {
         if mute.from > now.at {
             return Vec::new();
         }
-        let data = [
-            ("mute", json!(mute.id)),
-            ("reason", json!(mute.reason)),
-            ("by", json!(mute.by)),
-            ("ended", json!(ended)),
-            ("from", json!(mute.from)),
-            ("until", json!(mute.until)),
-            ("muted", json!(self.counts.values().sum::<u64>())),
-            ("rules", json!(self.counts)),
-        ];
+        let data = json!({"mute": mute.id, "reason": mute.reason, "by": mute.by, "ended": ended, "from": mute.from,
+            "until": mute.until, "muted": self.counts.values().sum::<u64>(), "rules": self.counts});
         let (rule, destination) = (mute.rule.clone(), mute.destination.clone());
-        let signal = Signal { rule, destination, ..noticed("fanfare.mute.ended", data, now.at) };
+        let signal = Signal { rule, destination, ..Signal::new(own::MUTE_ENDED, data, now.at) };
         vec![Effect::Signal(mute.id.clone(), Box::new(signal))]
     }
 }

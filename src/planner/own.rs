@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::clock::plus;
-use crate::event::{Event, Signal};
-use crate::planner::effect::{Effect, Next, noticed};
+use crate::event::{Event, Signal, own};
+use crate::planner::effect::{Effect, Next};
 use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::Meaning;
 
@@ -112,8 +112,8 @@ impl Noticed {
         if !self.others.is_empty() {
             data.insert("others".into(), self.others.into());
         }
-        let own = id(&["own", kind, rule, destination, origin, &now.to_string()]);
-        let event = Event::own(kind, &own, now, Value::Object(data));
+        let name = id(&["own", kind, rule, destination, origin, &now.to_string()]);
+        let event = Event::own(kind, &name, now, Value::Object(data));
         let until = plus(now, MINUTE);
         let timer = id(&["signal", kind, rule, destination]);
         let meaning = Meaning::Signal { kind: kind.into(), rule: rule.into(), destination: destination.into() };
@@ -139,14 +139,14 @@ impl Failing {
 
     /// Whether this is the beginning or the end of such a failure.
     pub fn is_about(signal: &Signal) -> bool {
-        matches!(signal.kind.as_str(), "fanfare.destination.failing" | "fanfare.destination.recovered")
+        matches!(signal.kind.as_str(), own::FAILING | own::RECOVERED)
     }
 
     /// Keeps that a destination's failing was told, until it is well again. And whether this is that end.
     pub fn pair(known: Option<Self>, signal: &Signal) -> (Option<Self>, bool) {
         match signal.kind.as_str() {
-            "fanfare.destination.failing" if !signal.from_own => (Some(Self { since: signal.at }), false),
-            "fanfare.destination.recovered" => (None, known.is_some()),
+            own::FAILING if !signal.from_own => (Some(Self { since: signal.at }), false),
+            own::RECOVERED => (None, known.is_some()),
             _ => (known, false),
         }
     }
@@ -166,8 +166,8 @@ impl Unmatched {
         let (kind, until) = (&*event.kind, plus(now, DAY));
         let meaning = Meaning::Unmatched { kind: kind.into() };
         let timer = Effect::set_timer(id(&["unmatched", kind]), until, None, &meaning);
-        let data = [("type", json!(kind)), ("source", json!(&*event.source)), ("event", json!(event.id.as_str()))];
-        let signal = noticed("fanfare.event.unmatched", data, now);
+        let data = json!({"type": kind, "source": &*event.source, "event": event.id});
+        let signal = Signal::new(own::UNMATCHED, data, now);
         (Some(Self { until }), vec![timer, Effect::Signal(origin.into(), Box::new(signal))])
     }
 

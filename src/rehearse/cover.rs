@@ -63,7 +63,7 @@ impl Coverage {
                 continue;
             }
             if rule.events.accept(&event.kind, own) {
-                let held = rule.when.as_ref().is_none_or(|when| self.test(rules, rule, "when", when, event));
+                let held = rule.when.as_ref().is_none_or(|when| self.test(rules, spot(rule, "when"), when, event));
                 if held {
                     self.matched.insert(rule.name.value.clone());
                     self.actions(rules, rule, event, false);
@@ -73,14 +73,14 @@ impl Coverage {
                 if !closer.events.accept(&event.kind, own) {
                     continue;
                 }
-                let spot = format!("closed_by {nth}");
-                if closer.when.as_ref().is_none_or(|when| self.test(rules, rule, &spot, when, event)) {
+                let spot = || spot(rule, &format!("closed_by {nth}"));
+                if closer.when.as_ref().is_none_or(|when| self.test(rules, spot(), when, event)) {
                     self.actions(rules, rule, event, true);
                 }
             }
             let missing = rule.missing.as_ref().filter(|missing| missing.events.accept(&event.kind, own));
             if let Some(when) = missing.and_then(|missing| missing.when.as_ref()) {
-                self.test(rules, rule, "missing", when, event);
+                self.test(rules, spot(rule, "missing"), when, event);
             }
         }
     }
@@ -108,15 +108,15 @@ impl Coverage {
         let actions = if close { &rule.on_close } else { &rule.actions };
         for action in actions {
             if let Some(when) = &action.when {
-                self.test(rules, rule, &format!("action {}", action.id), when, event);
+                self.test(rules, spot(rule, &format!("action {}", action.id)), when, event);
             }
         }
     }
 
     /// Judges one condition, and notes how each of its tests came out.
-    fn test(&mut self, rules: &RuleSet, rule: &Rule, spot: &str, when: &Condition, event: &Event) -> bool {
+    fn test(&mut self, rules: &RuleSet, spot: Spot, when: &Condition, event: &Event) -> bool {
         let (held, why) = rules.holds(when, event);
-        let known = self.tests.entry((rule.name.value.clone(), spot.to_owned())).or_default();
+        let known = self.tests.entry(spot).or_default();
         let mut at = 0;
         note(&why, known, &mut at);
         held == Held::Held
@@ -132,8 +132,8 @@ impl Coverage {
             if !matched {
                 reached.gap(rule, &rule.name.place, "no test makes it match");
             }
-            for (spot, when) in conditions(rule) {
-                self.condition(rule, &spot, when, matched, &mut reached);
+            for (name, when) in conditions(rule) {
+                self.condition(rule, &name, when, &mut reached);
             }
             for action in rule.all_actions() {
                 let acted = self.acted.contains(&(rule.name.value.clone(), action.id.clone()));
@@ -148,8 +148,9 @@ impl Coverage {
         reached
     }
 
-    fn condition(&self, rule: &Rule, spot: &str, when: &Condition, matched: bool, reached: &mut Reached) {
-        let known = self.tests.get(&(rule.name.value.clone(), spot.to_owned()));
+    fn condition(&self, rule: &Rule, name: &str, when: &Condition, reached: &mut Reached) {
+        let known = self.tests.get(&spot(rule, name));
+        let matched = self.matched.contains(&rule.name.value);
         for (nth, name) in when.names().into_iter().enumerate() {
             let (held, missed) = known.and_then(|known| known.get(nth)).copied().unwrap_or_default();
             reached.conditions.0 += usize::from(held) + usize::from(missed);
@@ -182,6 +183,11 @@ impl Reached {
         let (file, line) = (place.file.path.clone(), place.line());
         self.gaps.push(Gap { rule: Some(rule.name.value.clone()), what: what.to_owned(), file, line });
     }
+}
+
+/// Where the tests of a rule's condition are noted.
+fn spot(rule: &Rule, name: &str) -> Spot {
+    (rule.name.value.clone(), name.to_owned())
 }
 
 /// Every condition of a rule, with the name of its spot.

@@ -126,7 +126,7 @@ pub(super) fn at_once(base: &Arc<Snapshot>, wanted: &Wanted<'_>) -> Result<Job, 
     let case = action.and_then(|(rule, _)| case_of(base, rule, event, *now));
     let mut assignment = match action {
         Some((_, action)) => planner::assignment(action, FIRST, case),
-        None => unspoken(wanted.say),
+        None => Assignment::saying(wanted.say.clone(), FIRST),
     };
     if action.is_none_or(|(_, action)| action.digest.is_some()) {
         assignment.events.push(FIRST);
@@ -163,25 +163,6 @@ fn claim(planned: NewDelivery, now: Timestamp) -> Claim {
         finished: None,
     };
     Claim { delivery, token: 0, until: now, receipt: None, shown: false }
-}
-
-/// What is said by no rule.
-fn unspoken(say: &Say) -> Assignment {
-    Assignment {
-        say: say.clone(),
-        severity: None,
-        with: serde_json::Map::new(),
-        mention: Vec::new(),
-        event: FIRST,
-        events: Vec::new(),
-        more: 0,
-        suppressed: 0,
-        parts: Vec::new(),
-        case: None,
-        died: None,
-        unread: None,
-        links: Vec::new(),
-    }
 }
 
 /// The case that the event would be about.

@@ -1,7 +1,6 @@
 //! What can be known of rules without any event: the paths, globs, destinations and messages that they name, with
 //! their places, for `check` to hold against samples and the configuration.
 
-use super::glob::GlobText;
 use super::{Action, At, Condition, Globs, KeySpec, Name, Query, Rule, RuleSet};
 
 impl Name {
@@ -23,20 +22,6 @@ impl Rule {
         names.extend(self.when.iter().flat_map(Condition::names));
         names.extend(self.case.iter().flat_map(KeySpec::names));
         for action in &self.actions {
-            names.extend(action.names());
-        }
-        names
-    }
-
-    /// Every path and name that the rule uses on the events that close its cases. A closer without a `case` of its own
-    /// uses the rule's.
-    pub fn closing_names(&self) -> Vec<&Name> {
-        let mut names = Vec::new();
-        for closer in &self.closed_by {
-            names.extend(closer.when.iter().flat_map(Condition::names));
-            names.extend(closer.case.as_ref().or(self.case.as_ref()).into_iter().flat_map(KeySpec::names));
-        }
-        for action in &self.on_close {
             names.extend(action.names());
         }
         names
@@ -77,12 +62,6 @@ impl RuleSet {
     /// The rule with this name.
     pub fn rule(&self, name: &str) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.name.value == name)
-    }
-
-    /// All globs as written, with places: of rules and of mutes.
-    pub fn glob_texts(&self) -> impl Iterator<Item = &GlobText> {
-        let rules = self.rules.iter().flat_map(Rule::globs);
-        rules.chain(self.mutes.iter().filter_map(|mute| mute.events.as_ref())).flat_map(Globs::texts)
     }
 
     /// All destinations that rules and mutes name, with places.

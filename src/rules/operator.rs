@@ -6,12 +6,15 @@
 use std::cmp::Ordering;
 
 use serde_json::Value;
-use unicode_normalization::UnicodeNormalization;
 
 use super::Held;
 use super::check::{Look, Outcome};
 use super::operand::{Operand, OperandKind};
-use super::value::{LIST_HINT, comparable, distance, kind_of, number_of, shown, span_words, text_of, time_of};
+use super::value::comparable;
+
+mod holds;
+
+use self::holds::{aged, contains, equals, every, is_in, length, none, on_text, ordered, sized};
 
 /// Everything about one operator.
 #[derive(Debug)]
@@ -353,139 +356,3 @@ pub static TABLE: &[Operator] = &[
         holds: Holds::Nodes(|operand, nodes, look| sized(operand, nodes.len(), look, "selected")),
     },
 ];
-
-fn equals(operand: &Operand, value: &Value, look: &mut Look<'_>) -> Outcome {
-    let Operand::Value(literal) = operand else { return Outcome::of(false) };
-    if !look.hints {
-        return Outcome::of(literal.is(value, look.zone));
-    }
-    match literal.equals(value, look.zone) {
-        Ok(()) => Outcome::of(true),
-        Err(note) => Outcome::missed(note),
-    }
-}
-
-fn is_in(operand: &Operand, value: &Value, look: &mut Look<'_>) -> Outcome {
-    let Operand::Values(values) = operand else { return Outcome::of(false) };
-    match values.contain(value, look) {
-        true => Outcome::of(true),
-        false if look.hints => Outcome::missed(values.surprise(value)),
-        false => Outcome::of(false),
-    }
-}
-
-fn ordered(operand: &Operand, value: &Value, look: &mut Look<'_>, accept: fn(Ordering) -> bool) -> Outcome {
-    match operand {
-        Operand::Number(bound, bound_text) => match number_of(value) {
-            Some((number, _)) if accept(number.cmp(bound)) => Outcome::of(true),
-            Some(_) if !look.hints => Outcome::of(false),
-            Some((number, text)) => Outcome::missed(distance((bound, bound_text), (&number, text))),
-            None => Outcome::failed(unreadable(value, "number")),
-        },
-        Operand::Time(bound) => match time_of(value, look.zone) {
-            Ok(time) if accept(time.cmp(bound)) => Outcome::of(true),
-            Ok(_) if !look.hints => Outcome::of(false),
-            Ok(time) => Outcome::missed(match time.cmp(bound) {
-                Ordering::Less => Some(format!("{} too early", span_words(bound.duration_since(time)))),
-                Ordering::Greater => Some(format!("{} too late", span_words(time.duration_since(*bound)))),
-                Ordering::Equal => None,
-            }),
-            Err(note) => Outcome::failed(note),
-        },
-        _ => Outcome::of(false),
-    }
-}
-
-/// `accept` is told how the age of the time compares with the span.
-fn aged(operand: &Operand, value: &Value, look: &mut Look<'_>, accept: fn(Ordering) -> bool) -> Outcome {
-    let Operand::Span(span) = operand else { return Outcome::of(false) };
-    match time_of(value, look.zone) {
-        Ok(time) => {
-            let age = look.received.duration_since(time);
-            if !look.hints {
-                return Outcome::of(accept(age.cmp(span)));
-            }
-            let note = match age.is_negative() {
-                true => format!("{} after the receipt", span_words(age)),
-                false => format!("{} old at the receipt", span_words(age)),
-            };
-            let held = if accept(age.cmp(span)) { Held::Held } else { Held::Missed };
-            Outcome { held, note: (held == Held::Missed).then_some(note) }
-        }
-        Err(note) => Outcome::failed(note),
-    }
-}
-
-fn on_text(value: &Value, holds: impl FnOnce(&str) -> bool) -> Outcome {
-    match text_of(value) {
-        Some(text) => Outcome::of(holds(text)),
-        None => Outcome::failed(unreadable(value, "text")),
-    }
-}
-
-fn contains(operand: &Operand, value: &Value, look: &mut Look<'_>) -> Outcome {
-    let Operand::Part(part, element) = operand else { return Outcome::of(false) };
-    match value {
-        Value::Array(items) => Outcome::of(items.iter().any(|item| element.is(item, look.zone))),
-        Value::Object(members) => Outcome::of(members.keys().any(|key| part.same(key))),
-        _ => on_text(value, |text| part.alike(text).contains(part.form.as_str())),
-    }
-}
-
-fn length(operand: &Operand, value: &Value, look: &mut Look<'_>) -> Outcome {
-    let length = match value {
-        Value::Array(items) => items.len(),
-        Value::Object(members) => members.len(),
-        _ => match text_of(value) {
-            Some(text) if text.is_ascii() => text.len(),
-            Some(text) => text.nfc().count(),
-            None => return Outcome::failed(format!("{} has no length", kind_of(value))),
-        },
-    };
-    sized(operand, length, look, "long")
-}
-
-fn sized(operand: &Operand, size: usize, look: &mut Look<'_>, word: &str) -> Outcome {
-    let Operand::Test(check) = operand else { return Outcome::of(false) };
-    let outcome = check.on_node(&Value::from(size), look);
-    let note = (outcome.held != Held::Held).then(|| format!("{size} {word}"));
-    Outcome { held: outcome.held, note }
-}
-
-fn every(operand: &Operand, nodes: &[&Value], look: &mut Look<'_>) -> Outcome {
-    if nodes.is_empty() {
-        return Outcome::missed("selects nothing".to_owned());
-    }
-    unless_one(Held::Missed, operand, nodes, look)
-}
-
-fn none(operand: &Operand, nodes: &[&Value], look: &mut Look<'_>) -> Outcome {
-    unless_one(Held::Held, operand, nodes, look)
-}
-
-/// Holds unless the test comes out as `against` on one node; failed where that can't be told of one.
-fn unless_one(against: Held, operand: &Operand, nodes: &[&Value], look: &mut Look<'_>) -> Outcome {
-    let Operand::Test(check) = operand else { return Outcome::of(false) };
-    let mut all = Outcome::of(true);
-    for node in nodes {
-        let outcome = look.without_hints(|look| check.on_node(node, look));
-        if outcome.held == against {
-            // Of this one it is told why.
-            let note = look.hints.then(|| look.for_nothing(|look| check.on_node(node, look).note)).flatten();
-            return Outcome::missed(note.unwrap_or_else(|| format!("{} is among them", shown(node))));
-        }
-        if outcome.held == Held::Failed && all.held == Held::Held {
-            all = outcome;
-        }
-    }
-    all
-}
-
-/// What is said of a value that an operator can't read.
-fn unreadable(value: &Value, wanted: &str) -> String {
-    match value {
-        Value::Array(_) => LIST_HINT.into(),
-        Value::String(_) => format!("{} is no {wanted}", shown(value)),
-        _ => format!("{}, not a {wanted}", kind_of(value)).replace("a text", "text"),
-    }
-}

@@ -17,7 +17,6 @@ pub use crate::source::scheme::Outgoing;
 use crate::source::scheme::Scheme;
 
 pub mod normalise;
-pub mod own;
 mod pagerduty;
 pub mod parse;
 pub mod presets;

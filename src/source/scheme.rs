@@ -2,23 +2,23 @@
 //!
 //! Every scheme here is an HMAC over a few pieces, of which the raw body is one; they differ in where the parts stand
 //! and how they are written. Works on the bytes as they came. Opens secrets, and shows none: neither a secret nor a
-//! computed code leaves this file but for [`sign`]'s headers.
+//! computed code leaves this folder but for [`sign()`]'s headers.
 
 use std::borrow::Cow;
 
 use axum::http::HeaderMap;
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
-use sha1::Sha1;
-use sha2::{Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
 use crate::json;
 use crate::secret::Secret;
 use crate::source::{Refusal, Request, normalise};
+
+mod code;
+mod sign;
+
+pub use self::code::{Algorithm, Encoding, Key};
+pub use self::sign::{Outgoing, sign};
 
 /// The longest value of a header that takes part, in bytes.
 pub const HEADER_MAX: usize = 8 * 1024;
@@ -32,7 +32,7 @@ pub struct Scheme {
     pub name: &'static str,
     /// One sentence for docs.
     pub doc: &'static str,
-    /// The headers that carry the signature, in lower case. Any of them; the first is what [`sign`] writes.
+    /// The headers that carry the signature, in lower case. Any of them; the first is what [`sign()`] writes.
     pub headers: Names,
     /// How its value is written.
     pub form: Form,
@@ -48,7 +48,7 @@ pub struct Scheme {
     pub id: Names,
     /// The headers with the time, where it is signed and stands in a header.
     pub time: Names,
-    /// What the sender's requests carry beside the signature, unsigned: for [`sign`] only.
+    /// What the sender's requests carry beside the signature, unsigned: for [`sign()`] only.
     pub beside: &'static [(&'static str, Beside)],
 }
 
@@ -66,73 +66,6 @@ pub enum Form {
     Listed,
 }
 
-/// A hash function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
-    /// HMAC-SHA1, for senders that have nothing better.
-    Sha1,
-    /// HMAC-SHA256.
-    Sha256,
-    /// HMAC-SHA512.
-    Sha512,
-}
-
-impl Algorithm {
-    /// All, by their names in files.
-    pub const ALL: [(&'static str, Algorithm); 3] =
-        [("sha256", Algorithm::Sha256), ("sha1", Algorithm::Sha1), ("sha512", Algorithm::Sha512)];
-
-    fn code(self, key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-        match self {
-            Algorithm::Sha1 => code_of::<Hmac<Sha1>>(key, parts),
-            Algorithm::Sha256 => code_of::<Hmac<Sha256>>(key, parts),
-            Algorithm::Sha512 => code_of::<Hmac<Sha512>>(key, parts),
-        }
-    }
-}
-
-fn code_of<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-    // HMAC takes keys of every length; were that to change, an empty code matches nothing.
-    let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else { return Vec::new() };
-    for part in parts {
-        mac.update(part);
-    }
-    mac.finalize().into_bytes().to_vec()
-}
-
-/// How the bytes of a code are written as text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encoding {
-    /// Hexadecimal; read in either case, written in lower case.
-    Hex,
-    /// Base64 with the standard alphabet; read with or without padding.
-    Base64,
-}
-
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
-impl Encoding {
-    /// All, by their names in files.
-    pub const ALL: [(&'static str, Encoding); 2] = [("hex", Encoding::Hex), ("base64", Encoding::Base64)];
-
-    fn read(self, text: &str) -> Option<Vec<u8>> {
-        match self {
-            Encoding::Hex => hex::decode(text).ok(),
-            Encoding::Base64 => BASE64.decode(text).ok(),
-        }
-    }
-
-    fn write(self, code: &[u8]) -> String {
-        match self {
-            Encoding::Hex => hex::encode(code),
-            Encoding::Base64 => BASE64.encode(code),
-        }
-    }
-}
-
 /// A piece of what is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
@@ -144,31 +77,6 @@ pub enum Piece {
     Time,
     /// Literal text.
     Text(Cow<'static, str>),
-}
-
-/// How a secret becomes a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Key {
-    /// Its UTF-8 bytes, undecoded.
-    Text,
-    /// What its Base64 stands for, after an optional `whsec_` (Standard Webhooks).
-    Whsec,
-}
-
-impl Key {
-    /// The key's bytes; `None` where the secret isn't written as it must be.
-    fn bytes(self, secret: &Secret) -> Option<Vec<u8>> {
-        let text = secret.open();
-        match self {
-            Key::Text => Some(text.as_bytes().to_vec()),
-            Key::Whsec => BASE64.decode(text.strip_prefix("whsec_").unwrap_or(text)).ok().filter(|key| !key.is_empty()),
-        }
-    }
-
-    /// Whether the secret can be a key at all.
-    pub fn takes(self, secret: &Secret) -> bool {
-        self.bytes(secret).is_some()
-    }
 }
 
 /// A header that a sender adds and doesn't sign.
@@ -515,52 +423,4 @@ fn one_of_joined<'a>(value: &'a str, prefix: &str) -> Result<&'a str, Refusal> {
 fn unix_seconds(text: &str) -> Option<Timestamp> {
     let plain = (1..=12).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     if plain { Timestamp::from_second(text.parse().ok()?).ok() } else { None }
-}
-
-/// What is to be signed.
-#[derive(Debug, Clone, Copy)]
-pub struct Outgoing<'a> {
-    /// The event's id.
-    pub id: &'a str,
-    /// The event's type.
-    pub kind: &'a str,
-    /// The body, as it will be sent.
-    pub body: &'a [u8],
-    /// The moment to sign.
-    pub at: Timestamp,
-}
-
-/// The headers that a sender by this scheme sends with a body: the signature, what is signed beside the body, and what
-/// it adds unsigned. `None` where the secret can't be a key (see [`Key`]).
-pub fn sign(scheme: &Scheme, secret: &Secret, outgoing: &Outgoing<'_>) -> Option<Vec<(String, String)>> {
-    let seconds = outgoing.at.as_second().to_string();
-    let parts = scheme.parts(Some(outgoing.id), Some(&seconds), outgoing.body);
-    let code = scheme.encoding.write(&scheme.algorithm.code(&scheme.key.bytes(secret)?, &parts));
-    let signature = match &scheme.form {
-        Form::Prefixed(prefix) => format!("{prefix}{code}"),
-        Form::Pairs if scheme.signs(&Piece::Time) => format!("t={seconds},v1={code}"),
-        Form::Pairs => format!("v1={code}"),
-        Form::Listed => format!("v1,{code}"),
-    };
-    let mut headers = Vec::new();
-    let mut add = |name: Option<&str>, value: &str| {
-        headers.extend(name.map(|name| (name.to_owned(), value.to_owned())));
-    };
-    add(first(&scheme.headers), &signature);
-    add(first(&scheme.id).filter(|_| scheme.signs(&Piece::Id)), outgoing.id);
-    add(first(&scheme.time).filter(|_| scheme.signs(&Piece::Time)), &seconds);
-    for (name, what) in scheme.beside {
-        let value = match what {
-            Beside::Kind => outgoing.kind,
-            Beside::KindHead => outgoing.kind.split('.').next().unwrap_or_default(),
-            Beside::Id => outgoing.id,
-            Beside::Seconds => &seconds,
-        };
-        add(Some(name), value);
-    }
-    Some(headers)
-}
-
-fn first(names: &Names) -> Option<&str> {
-    names.first().map(Cow::as_ref)
 }

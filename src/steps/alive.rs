@@ -10,7 +10,7 @@ use jiff::{SignedDuration, SignedDurationRound, Timestamp, Unit};
 use serde_json::{Value, json};
 
 use crate::channels::{HttpRequest, Reply, Request};
-use crate::event::{Item, Seq, Signal};
+use crate::event::{Item, Seq, Signal, own};
 use crate::source::parse::RETRIES_LAST;
 use crate::steps::Live;
 use crate::store;
@@ -59,12 +59,7 @@ pub async fn mark(live: &Live, now: Timestamp) -> Result<Option<Timestamp>, stor
     let absence = Absence { from, until: now };
     live.telemetry.absent(absence.from, absence.until, &absence.length());
     live.absence.store(std::sync::Arc::new(Some(absence)));
-    let data = match absence.json() {
-        Value::Object(data) => data,
-        _ => serde_json::Map::new(),
-    };
-    let kind = "fanfare.absence".into();
-    let signal = Signal { kind, rule: None, destination: None, at: now, data, from_own: false, died: None };
+    let signal = Signal::new(own::ABSENCE, absence.json(), now);
     live.store.tell(Item::Signal(signal), now).await?;
     live.to_plan.notify_one();
     Ok(before)

@@ -9,13 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::channels::{Reply, Request, Verdict, account, mark};
 use crate::clock::plus;
 use crate::config::Destination;
-use crate::config::prepare::{Job, Tokens};
+use crate::config::prepare::{Job, Tokens, to_keep};
 use crate::delivery::{Act, Attempt, Outcome, Receipt, State};
 use crate::event::{EventId, Seq};
 use crate::message::Rendered;
@@ -23,7 +22,6 @@ use crate::pace::{Limits, Retry, Tried};
 use crate::secret::Secret;
 use crate::steps::{Live, links};
 use crate::store;
-use crate::store::life::SETTLED;
 use crate::store::{Claim, Claimed, Room, Settlement, signals};
 use crate::telemetry::Of;
 
@@ -123,7 +121,7 @@ async fn send(live: &Live, job: &Arc<Job>) -> Result<Option<Ended>, store::Error
     if !prepared.was_kept {
         let said = job.claim.delivery.planned.assignment.say.name();
         live.telemetry.rendered(said, rendered.problem.as_deref(), rendered.undefined);
-        live.store.keep(&job.claim, with_settled(rendered, &job.settled())).await?;
+        live.store.keep(&job.claim, to_keep(rendered, &job.settled)).await?;
     }
     let ended = match prepared.request {
         Ok(request) => attempt(live, &job.destination, &request, (prepared.remembers, &prepared.tokens)).await,
@@ -157,15 +155,6 @@ fn wanted_events(claim: &Claim) -> Vec<Seq> {
     wanted
 }
 
-/// The message as it is kept, with the recipients that are done with.
-fn with_settled(rendered: &Rendered, settled: &[String]) -> String {
-    let mut kept = serde_json::to_value(rendered).unwrap_or_default();
-    if let Some(kept) = kept.as_object_mut().filter(|_| !settled.is_empty()) {
-        kept.insert(SETTLED.to_owned(), Value::from(settled));
-    }
-    kept.to_string()
-}
-
 /// Keeps which recipients this attempt is done with, before anything else: nobody gets it twice, should the process end
 /// now.
 async fn keep_settled(live: &Live, job: &Job, rendered: &Rendered, verdict: &Verdict) -> Result<(), store::Error> {
@@ -173,9 +162,9 @@ async fn keep_settled(live: &Live, job: &Job, rendered: &Rendered, verdict: &Ver
         return Ok(());
     }
     let claim = &job.claim;
-    let mut all = job.settled();
+    let mut all = job.settled.clone();
     all.extend(verdict.settled.iter().map(|recipient| mark(&claim.delivery.planned.id, recipient)));
-    let message = with_settled(rendered, &all);
+    let message = to_keep(rendered, &all);
     insist(live, claim, "keep", || live.store.keep(claim, message.clone())).await
 }
 

@@ -49,7 +49,7 @@ pub async fn step(live: &Live, now: Timestamp) -> Result<StepResult, store::Erro
     let Some(lease) = live.store.lease(&live.holder, now, plus(now, LEASE)).await? else {
         return Ok(StepResult::Idle(Some(plus(now, ASK_AGAIN))));
     };
-    let is_armed = arm(live, &lease, &snapshot, &rules, now).await?;
+    let is_armed = Arming { live, lease: &lease, snapshot: &snapshot, rules: &rules, now }.arm().await?;
     links::keep(live, &lease, &snapshot, now).await?;
     let mut size = Size::under(live, &lease).await?;
     let batch = Batch::load(live, &mut size, now).await?;
@@ -102,62 +102,61 @@ async fn rest(live: &Live, snapshot: &Arc<Snapshot>, now: Timestamp) -> Result<O
     Ok(is_empty.then_some(StepResult::Idle(waiting.next_timer)))
 }
 
-/// Brings what runs by the clock in line with the rules: once for each snapshot and lease, and then the open cases, a
-/// page at each call. Whether that is all.
-async fn arm(
-    live: &Live,
-    lease: &PlannerLease,
-    snapshot: &Arc<Snapshot>,
-    rules: &RuleSet,
+/// Brings what runs by the clock in line with the rules.
+struct Arming<'a> {
+    live: &'a Live,
+    lease: &'a PlannerLease,
+    snapshot: &'a Arc<Snapshot>,
+    rules: &'a RuleSet,
     now: Timestamp,
-) -> Result<bool, store::Error> {
-    let armed = live.armed.load_full();
-    let same = |armed: &&Armed| armed.token == lease.token && Arc::ptr_eq(&armed.snapshot, snapshot);
-    let left = match Option::as_ref(&armed).filter(same) {
-        Some(armed) => match armed.left.clone() {
-            None => return Ok(true),
-            Some(left) => sweep(live, lease, snapshot, rules, left, now).await?,
-        },
-        None => {
-            let judges = judged::record(live, rules, live.store.census().await?.planned + 1).await?;
-            let ledger = live.store.ledger(&planner::arm_keys()).await?;
-            let places = places(live, snapshot);
-            // Another program may ask otherwise of the same rules.
-            let left = Sweep::left(&ledger, &format!("{} {}", snapshot.hash, env!("CARGO_PKG_VERSION")));
-            // Should it panic, planning goes on by the timers that are set.
-            let plan = catch_unwind(AssertUnwindSafe(|| planner::arm(rules, &places, ledger, now)));
-            let mut plan = plan.unwrap_or_default();
-            plan.docs.extend(judges);
-            live.store.commit(lease, plan, now).await?;
-            match left {
-                None => None,
-                Some(left) => sweep(live, lease, snapshot, rules, left, now).await?,
-            }
-        }
-    };
-    let is_all = left.is_none();
-    live.armed.store(Arc::new(Some(Armed { token: lease.token, snapshot: snapshot.clone(), left })));
-    Ok(is_all)
 }
 
-/// Brings one page of open cases in line with the rules. Gives what is left.
-async fn sweep(
-    live: &Live,
-    lease: &PlannerLease,
-    snapshot: &Snapshot,
-    rules: &RuleSet,
-    left: Sweep,
-    now: Timestamp,
-) -> Result<Option<Sweep>, store::Error> {
-    let page = live.store.docs(Sweep::CASES, left.after(), PAGE).await?;
-    let places = places(live, snapshot);
-    let is_last = page.len() < PAGE;
-    // The same.
-    let Ok((plan, left)) = catch_unwind(AssertUnwindSafe(|| left.page(rules, &places, &page, is_last, now))) else {
-        return Ok(None);
-    };
-    live.store.commit(lease, plan, now).await?;
-    Ok(left)
+impl Arming<'_> {
+    /// Once for each snapshot and lease, and then the open cases, a page at each call. Whether that is all.
+    async fn arm(&self) -> Result<bool, store::Error> {
+        let Self { live, lease, snapshot, rules, now } = *self;
+        let armed = live.armed.load_full();
+        let same = |armed: &&Armed| armed.token == lease.token && Arc::ptr_eq(&armed.snapshot, snapshot);
+        let left = match Option::as_ref(&armed).filter(same) {
+            Some(armed) => match armed.left.clone() {
+                None => return Ok(true),
+                Some(left) => self.sweep(left).await?,
+            },
+            None => {
+                let judges = judged::record(live, rules, live.store.census().await?.planned + 1).await?;
+                let ledger = live.store.ledger(&planner::arm_keys()).await?;
+                let places = places(live, snapshot);
+                // Another program may ask otherwise of the same rules.
+                let left = Sweep::left(&ledger, &format!("{} {}", snapshot.hash, env!("CARGO_PKG_VERSION")));
+                // Should it panic, planning goes on by the timers that are set.
+                let plan = catch_unwind(AssertUnwindSafe(|| planner::arm(rules, &places, ledger, now)));
+                let mut plan = plan.unwrap_or_default();
+                plan.docs.extend(judges);
+                live.store.commit(lease, plan, now).await?;
+                match left {
+                    None => None,
+                    Some(left) => self.sweep(left).await?,
+                }
+            }
+        };
+        let is_all = left.is_none();
+        live.armed.store(Arc::new(Some(Armed { token: lease.token, snapshot: snapshot.clone(), left })));
+        Ok(is_all)
+    }
+
+    /// Brings one page of open cases in line with the rules. Gives what is left.
+    async fn sweep(&self, left: Sweep) -> Result<Option<Sweep>, store::Error> {
+        let Self { live, lease, snapshot, rules, now } = *self;
+        let page = live.store.docs(Sweep::CASES, left.after(), PAGE).await?;
+        let places = places(live, snapshot);
+        let is_last = page.len() < PAGE;
+        // The same.
+        let Ok((plan, left)) = catch_unwind(AssertUnwindSafe(|| left.page(rules, &places, &page, is_last, now))) else {
+            return Ok(None);
+        };
+        live.store.commit(lease, plan, now).await?;
+        Ok(left)
+    }
 }
 
 /// The configuration as the planner wants it.

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use crate::config::files::{self, Seen};
 use crate::config::load::Loaded;
 use crate::config::{Settings, Snapshot};
-use crate::event::{Item, Signal};
+use crate::event::{Item, Signal, own};
 use crate::lint;
 use crate::planner;
 use crate::planner::{Case, Orphan};
@@ -209,15 +209,7 @@ fn swap(live: &Live, before: &Snapshot, snapshot: Snapshot) -> Reloaded {
 fn failed(live: &Live, loaded: &Loaded, errors: usize) -> Signal {
     let first = loaded.problems.iter().find(|problem| problem.gravity == Gravity::Error);
     let data = json!({"errors": errors, "reason": first.map(ToString::to_string)});
-    Signal {
-        kind: "fanfare.reload.failed".into(),
-        rule: None,
-        destination: None,
-        at: live.clock.now(),
-        data: data.as_object().cloned().unwrap_or_default(),
-        from_own: false,
-        died: None,
-    }
+    Signal::new(own::RELOAD_FAILED, data, live.clock.now())
 }
 
 async fn tell(live: &Live, signal: Signal) {

@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::task::{AbortHandle, JoinError};
 use tokio::time::Instant;
 
-use crate::event::{Item, Signal};
+use crate::event::{Item, Signal, own};
 use crate::steps::Live;
 
 /// So often a task starts anew at most …
@@ -177,15 +177,7 @@ async fn end(live: &Live, name: &'static str, how: &str, reason: &str) {
 async fn tell(live: &Live, name: &'static str, how: &str, again: bool) {
     let data = json!({"task": name, "reason": how, "then": if again { "started anew" } else { "the process ended" }});
     let at = live.clock.now();
-    let signal = Signal {
-        kind: "fanfare.task.failed".into(),
-        rule: None,
-        destination: None,
-        at,
-        data: data.as_object().cloned().unwrap_or_default(),
-        from_own: false,
-        died: None,
-    };
+    let signal = Signal::new(own::TASK_FAILED, data, at);
     match tokio::time::timeout(TELL_MAX, live.store.tell(Item::Signal(signal), at)).await {
         Ok(Ok(_)) => live.to_plan.notify_one(),
         Ok(Err(error)) => live.telemetry.store_failed("tell", &error.to_string()),

@@ -70,16 +70,6 @@ impl Row {
         Self { delivery, token: 0, started: None, lost: 0 }
     }
 
-    /// Whether a claim could take it now, as far as it alone says: it waits and is due, or its lease has run out.
-    pub fn is_due(&self, now: Timestamp) -> bool {
-        !self.delivery.state.is_final() && self.delivery.next <= now
-    }
-
-    /// Whether a claim on it is alive.
-    pub fn is_under_way(&self, now: Timestamp) -> bool {
-        self.delivery.state == State::Sending && self.delivery.next > now
-    }
-
     /// Looks at a due row before it is taken. If its last attempt never ended, that one is lost: it is to be recorded,
     /// and after [`LOST_MAX`] of them the delivery is dead.
     pub fn recover(&mut self, now: Timestamp) -> Taken {

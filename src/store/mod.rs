@@ -5,29 +5,29 @@
 //! the planner's. It never asks for the time; it is told. Guards stand in the signatures: only a [`PlannerLease`]
 //! commits a plan, only a [`Claim`]'s token settles a delivery.
 
+mod address;
 pub mod life;
 pub mod look;
 mod memory;
 mod postgres;
+mod room;
 mod rows;
 pub mod signals;
 mod sqlite;
 mod threads;
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+pub use self::address::{Examination, Glance, Trouble, Wanted, backup, check, examine, files, glance, open, remembers};
 use crate::delivery::{Attempt, Delivery, DeliveryId, Receipt, State};
 use crate::event::{Entry, Event, Item, Seq, Signal};
 use crate::pace::{Limits, Next, Pace};
 use crate::planner::ledger::DueTimer;
 use crate::planner::why::Decision;
 use crate::planner::{Keys, Ledger, Plan};
-use crate::secret::Secret;
 use crate::store::look::{DecisionFilter, Decisions, Found, Tally, Words};
 
 /// So many different bodies are kept that came with the id of one event.
@@ -42,167 +42,6 @@ pub const WAITING_BYTES_MAX: usize = 24 << 20;
 /// How much longer than a dead delivery the lane of a case is remembered that hasn't ended: one that stays open for a
 /// year still finds what it announced.
 pub const LANE_KEPT: SignedDuration = SignedDuration::from_hours(365 * 24);
-
-/// Opens the store at an address: `sqlite:PATH` (relative to `base`; made if it isn't there; `?max_mib=N` limits its
-/// size), `postgres://USER:PASSWORD@HOST:PORT/DATABASE` (or `postgresql://`), which several processes may share, or
-/// `memory:`, which forgets everything. A store is used on the runtime that it was opened on.
-///
-/// # Errors
-/// [`Error::Unusable`] with what to do where the address or what is found there is wrong; [`Error::Unavailable`] where
-/// the files can't be opened.
-pub async fn open(address: &Secret, base: &Path) -> Result<Arc<dyn Store>, Error> {
-    match address.open().split_once(':') {
-        Some(("sqlite", path)) => Ok(Arc::new(sqlite::Sqlite::open(path, base)?)),
-        Some(("postgres" | "postgresql", _)) => Ok(Arc::new(postgres::Postgres::open(address.open(), base).await?)),
-        Some(("memory", "")) => Ok(Arc::new(memory::Memory::default())),
-        _ => Err(unknown()),
-    }
-}
-
-/// Reads an address without going there: relative paths in it are relative to `base`.
-///
-/// # Errors
-/// [`Error::Unusable`] with what to do, where [`open`] would refuse it as written.
-pub fn check(address: &Secret, base: &Path) -> Result<(), Error> {
-    match address.open().split_once(':') {
-        Some(("sqlite", path)) => sqlite::check(path, base),
-        Some(("postgres" | "postgresql", _)) => postgres::check(address.open(), base),
-        Some(("memory", "")) => Ok(()),
-        _ => Err(unknown()),
-    }
-}
-
-/// An address may hold a password, so it is not repeated.
-fn unknown() -> Error {
-    Error::Unusable(
-        "unknown kind of store: write `sqlite:PATH`, such as `sqlite:data/fanfare.db`, or `postgres://USER@HOST/DATABASE`"
-            .into(),
-    )
-}
-
-/// Writes a whole copy of the store at an address to the file `to`, as it is at one moment, whether a process has it open
-/// or not. Gives its size in bytes.
-///
-/// # Errors
-/// As [`open`]; and where `to` exists or can't be written.
-pub async fn backup(address: &Secret, base: &Path, to: &Path) -> Result<u64, Error> {
-    match address.open().split_once(':') {
-        Some(("sqlite", path)) => sqlite::backup(path, base, to),
-        Some(("postgres" | "postgresql", _)) => Err(Error::Unusable(
-            "a PostgreSQL store is copied by PostgreSQL's own means: `pg_dump --format=custom --file=FILE DATABASE`"
-                .into(),
-        )),
-        _ => Err(Error::Unusable("only a `sqlite:` store has a file to copy".into())),
-    }
-}
-
-/// Reads all of the store at an address, and says what is wrong with it. Nothing is changed.
-///
-/// # Errors
-/// As [`open`]; [`Error::Unusable`] if it is damaged so much that it can't be read.
-pub async fn examine(address: &Secret, base: &Path) -> Result<Examination, Error> {
-    match address.open().split_once(':') {
-        Some(("sqlite", path)) => sqlite::examine(path, base),
-        Some(("postgres" | "postgresql", _)) => postgres::examine(address.open(), base).await,
-        _ => Err(Error::Unusable("a `memory:` store holds nothing to look into".into())),
-    }
-}
-
-/// Whether the store at an address remembers anything when the process ends.
-pub fn remembers(address: &Secret) -> bool {
-    !address.open().starts_with("memory:")
-}
-
-/// The files that the store at an address may have, the database first; none where it keeps none itself.
-///
-/// # Errors
-/// [`Error::Unusable`] where the address is wrong.
-pub fn files(address: &Secret, base: &Path) -> Result<Vec<PathBuf>, Error> {
-    match address.open().split_once(':') {
-        Some(("sqlite", path)) => sqlite::files(path, base),
-        _ => Ok(Vec::new()),
-    }
-}
-
-/// Looks into the store at an address, if that can be done without any trace: nothing is made, changed or waited for,
-/// whether a process has it open or not.
-///
-/// # Errors
-/// [`Error::Unusable`] for a store that can't be looked into so, and whatever reading it ran into.
-pub fn glance(address: &Secret, base: &Path, wanted: &Wanted<'_>) -> Result<Glance, Error> {
-    match address.open().split_once(':') {
-        Some(("sqlite", path)) => sqlite::glance(path, base, wanted),
-        _ => Err(Error::Unusable("only a `sqlite:` store has a file to look into".into())),
-    }
-}
-
-/// What a glance is for.
-#[derive(Debug, Clone, Copy)]
-pub struct Wanted<'w> {
-    /// Documents of this kind.
-    pub kind: &'w str,
-    /// At most so many of them.
-    pub docs: usize,
-    /// At most so many events, the latest.
-    pub events: usize,
-}
-
-/// What a glance saw.
-#[derive(Debug, Default)]
-pub struct Glance {
-    /// Documents.
-    pub docs: Vec<String>,
-    /// Events, newest first.
-    pub events: Vec<Event>,
-}
-
-/// What an examination found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Examination {
-    /// The number of its schema.
-    pub schema: i64,
-    /// The number of the newest schema that this program knows.
-    pub schema_known: i64,
-    /// The database engine, with its version.
-    pub engine: String,
-    /// How many events it holds.
-    pub events: u64,
-    /// Bytes on disk, write-ahead log included.
-    pub bytes: u64,
-    /// When somebody was there last to take events in; none if that was never noted.
-    pub alive: Option<Timestamp>,
-    /// When its newest entry came.
-    pub newest: Option<Timestamp>,
-    /// By how much the youngest of the last hundred events was older than its arrival, going by what its sender said:
-    /// less than nothing if that clock is ahead of this one.
-    pub youngest: Option<SignedDuration>,
-    /// When its oldest entry came.
-    pub oldest: Option<Timestamp>,
-    /// The destinations whose deliveries don't arrive, by name.
-    pub troubles: Vec<Trouble>,
-    /// What is wrong, in words; nothing if it is empty.
-    pub faults: Vec<String>,
-}
-
-/// What does not arrive at a destination.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
-    /// The destination.
-    pub destination: String,
-    /// How many deliveries are dead.
-    pub dead: u64,
-    /// How many are tried again.
-    pub retrying: u64,
-    /// What the last of them met, in words without secrets.
-    pub last_error: Option<String>,
-}
-
-/// What does not arrive, a row a destination: its name, dead, tried again, and what the last of them met.
-const TROUBLES: &str = "SELECT d.destination, sum(CASE WHEN d.state = 'dead' THEN 1 ELSE 0 END),
-       sum(CASE WHEN d.state = 'retrying' THEN 1 ELSE 0 END),
-       (SELECT e.last_error FROM deliveries AS e WHERE e.destination = d.destination AND e.state IN ('dead', 'retrying')
-           AND e.last_error IS NOT NULL ORDER BY e.n DESC LIMIT 1)
-  FROM deliveries AS d WHERE d.state IN ('dead', 'retrying') GROUP BY d.destination ORDER BY d.destination";
 
 /// An answer to come.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;

@@ -1,6 +1,7 @@
 //! How values stand in the rows of a database, whichever it is: as JSON, as single words; and what stands for words that
 //! were damaged there. Pure.
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -24,17 +25,30 @@ pub const SET_BACK: &str = "UPDATE deliveries SET next = $1 WHERE next > $1 AND 
     OR (state = 'retrying' AND EXISTS (SELECT 1 FROM attempts AS a WHERE a.n = deliveries.n AND a.at > $1)))
     AND state IN ('due', 'sending', 'retrying')";
 
+/// What does not arrive, a row a destination: its name, dead, tried again, and what the last of them met.
+pub const TROUBLES: &str = "SELECT d.destination, sum(CASE WHEN d.state = 'dead' THEN 1 ELSE 0 END),
+       sum(CASE WHEN d.state = 'retrying' THEN 1 ELSE 0 END),
+       (SELECT e.last_error FROM deliveries AS e WHERE e.destination = d.destination AND e.state IN ('dead', 'retrying')
+           AND e.last_error IS NOT NULL ORDER BY e.n DESC LIMIT 1)
+  FROM deliveries AS d WHERE d.state IN ('dead', 'retrying') GROUP BY d.destination ORDER BY d.destination";
+
+/// A command or signal, as JSON, in the shape of an inbox row.
+pub fn note(kind: &str, json: String, now: Timestamp) -> Event {
+    Event {
+        source: "".into(),
+        id: EventId("".into()),
+        kind: kind.into(),
+        created: now,
+        received: now,
+        body: Value::Null,
+        raw: json.into_bytes().into(),
+        proof: "".into(),
+    }
+}
+
 /// What a probe appends, and takes back.
 pub fn probe() -> Signal {
-    Signal {
-        kind: "fanfare.probe".into(),
-        rule: None,
-        destination: None,
-        at: jiff::Timestamp::UNIX_EPOCH,
-        data: serde_json::Map::new(),
-        from_own: false,
-        died: None,
-    }
+    Signal::new("fanfare.probe", Value::Null, Timestamp::UNIX_EPOCH)
 }
 
 /// One row can't be read; the others can.
@@ -67,21 +81,8 @@ pub fn of_word<T: DeserializeOwned>(word: String) -> Result<T, Error> {
 
 /// What a delivery says whose words were changed on disk: somebody should know that there was something.
 pub fn unsaid(event: Seq) -> Assignment {
-    Assignment {
-        say: Say::Text("What this message was to say was lost: its row in the store is damaged.".into()),
-        severity: None,
-        with: serde_json::Map::new(),
-        mention: Vec::new(),
-        event,
-        events: Vec::new(),
-        more: 0,
-        suppressed: 0,
-        parts: Vec::new(),
-        case: None,
-        died: None,
-        unread: None,
-        links: Vec::new(),
-    }
+    let say = "What this message was to say was lost: its row in the store is damaged.";
+    Assignment::saying(Say::Text(say.into()), event)
 }
 
 /// What is left of an inbox row that was changed on disk: an unparsed event that says so, which people see and rules may

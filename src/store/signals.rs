@@ -4,59 +4,45 @@
 //! changed, and changed once. What an own event set off is marked so, and the planner makes nothing of it: no loop.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::json;
 
-use crate::delivery::NewDelivery;
-use crate::event::Signal;
-use crate::pace::{Change, Pace};
+use crate::clock::from_ms;
+use crate::delivery::{Delivery, NewDelivery};
+use crate::event::{Signal, own};
+use crate::pace::Change;
+use crate::store::Standing;
 
-/// A delivery is dead.
-pub const DEAD: &str = "fanfare.delivery.dead";
-/// A destination is marked failing, or its breaker has opened.
-pub const FAILING: &str = "fanfare.destination.failing";
-/// A destination that was failing has accepted something.
-pub const RECOVERED: &str = "fanfare.destination.recovered";
-
-/// Says that `delivery` died, for its fallbacks and whoever listens. `own`: one of Fanfare's own events set it off.
-pub fn died(delivery: &NewDelivery, attempts: u32, reason: &str, own: bool, at: Timestamp) -> Signal {
-    let mut data = Map::new();
-    data.insert("delivery".into(), delivery.id.as_str().into());
-    data.insert("rule".into(), delivery.rule.as_str().into());
-    data.insert("destination".into(), delivery.destination.as_str().into());
-    data.insert("attempts".into(), attempts.into());
-    data.insert("reason".into(), reason.into());
+/// Says that `delivery` died, for its fallbacks and whoever listens. `is_own`: one of Fanfare's own events set it off.
+pub fn died(delivery: &NewDelivery, attempts: u32, reason: &str, is_own: bool, at: Timestamp) -> Signal {
+    let data = json!({"delivery": delivery.id.as_str(), "rule": delivery.rule, "destination": delivery.destination,
+        "attempts": attempts, "reason": reason});
     Signal {
-        kind: DEAD.into(),
         rule: Some(delivery.rule.clone()),
         destination: Some(delivery.destination.clone()),
-        at,
-        data,
-        from_own: own,
+        from_own: is_own,
         died: Some(Box::new(delivery.clone())),
+        ..Signal::new(own::DEAD, data, at)
     }
 }
 
+/// The same of one that was lost too often or given up.
+pub(super) fn buried(dead: &Delivery, own: bool, at: Timestamp) -> Signal {
+    died(&dead.planned, dead.attempts, dead.last_error.as_deref().unwrap_or_default(), own, at)
+}
+
 /// Says that a destination changed, by an attempt that ended with these words.
-pub fn changed(destination: &str, change: Change, pace: &Pace, reason: &str, own: bool, at: Timestamp) -> Signal {
-    let mut data = Map::new();
-    data.insert("destination".into(), destination.into());
-    if change == Change::Failing {
-        data.insert("reason".into(), reason.into());
-        data.insert("failures".into(), pace.failures.into());
-        if pace.open_ms != 0 {
-            data.insert("paused_until".into(), Value::from(crate::clock::from_ms(pace.open_ms).to_string()));
+pub fn changed(standing: Standing, change: Change, reason: &str, is_own: bool, at: Timestamp) -> Signal {
+    let Standing { destination, pace } = standing;
+    let (kind, data) = match change {
+        Change::Failing => {
+            let paused_until = (pace.open_ms != 0).then(|| from_ms(pace.open_ms).to_string());
+            (
+                own::FAILING,
+                json!({"destination": destination, "reason": reason, "failures": pace.failures,
+                "paused_until": paused_until}),
+            )
         }
-    }
-    Signal {
-        kind: match change {
-            Change::Failing => FAILING.into(),
-            Change::Recovered => RECOVERED.into(),
-        },
-        rule: None,
-        destination: Some(destination.to_owned()),
-        at,
-        data,
-        from_own: own,
-        died: None,
-    }
+        Change::Recovered => (own::RECOVERED, json!({"destination": destination})),
+    };
+    Signal { destination: Some(destination), from_own: is_own, ..Signal::new(kind, data, at) }
 }

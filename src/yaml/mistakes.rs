@@ -11,6 +11,9 @@ use serde_yaml::granit_parser::ErrorKind;
 
 use crate::problem::{File, Location, Problem};
 
+mod brackets;
+mod quotes;
+
 /// What is known where the syntax broke.
 pub(super) struct Broken<'a> {
     pub file: &'a Arc<File>,
@@ -33,7 +36,30 @@ pub(super) fn syntax(broken: &Broken<'_>, kind: &ErrorKind) -> Problem {
     if let Some(odd) = broken.odd_blank() {
         return odd;
     }
-    match kind {
+    let problem = in_quotes(broken, kind).or_else(|| in_flow(broken, kind)).or_else(|| in_block(broken, kind));
+    problem.unwrap_or_else(|| match kind {
+        E::MissingTagUri
+        | E::UnclosedVerbatimTag
+        | E::InvalidTagTerminator
+        | E::ExpectedTagBang
+        | E::InvalidTagEscape
+        | E::UndeclaredTagHandle
+        | E::InvalidGlobalTagCharacter => broken.quote("`!` begins a tag in YAML"),
+        E::RecursionLimitExceeded => Problem::error("too-deep", "nested too deep").at(&broken.place(broken.at)),
+        E::DirectiveDisallowed => Problem::error("syntax", "a line that begins with `%` is a directive in YAML")
+            .at(&broken.place(broken.at))
+            .hint("leave it out; files are read as YAML 1.2"),
+        E::BomInsideDocument => Problem::error("syntax", "a byte order mark stands within the file")
+            .at(&broken.place(broken.at))
+            .hint("it can only stand at the very beginning; delete it"),
+        other => Problem::error("syntax", format!("this is no YAML: {}", said(other))).at(&broken.place(broken.at)),
+    })
+}
+
+/// What is wrong with a quoted text, or with a sign that needs quotes.
+fn in_quotes(broken: &Broken<'_>, kind: &ErrorKind) -> Option<Problem> {
+    use ErrorKind as E;
+    Some(match kind {
         E::InvalidTrailingDoubleQuotedScalar | E::InvalidTrailingSingleQuotedScalar => broken.goes_on_after_quote(),
         E::UnclosedQuotedScalar | E::InvalidQuotedScalarIndent | E::DocumentIndicatorInQuotedScalar => {
             broken.unclosed_quote()
@@ -51,6 +77,14 @@ pub(super) fn syntax(broken: &Broken<'_>, kind: &ErrorKind) -> Problem {
             if broken.sign_before() == '*' { "an alias" } else { "an anchor" }
         )),
         E::UnexpectedCharacter { character } => broken.character(*character),
+        _ => return None,
+    })
+}
+
+/// What is wrong with brackets or braces.
+fn in_flow(broken: &Broken<'_>, kind: &ErrorKind) -> Option<Problem> {
+    use ErrorKind as E;
+    Some(match kind {
         E::UnclosedFlowCollection { open } => {
             Problem::error("syntax", format!("the `{open}` is never closed")).at(&broken.place(broken.at))
         }
@@ -75,6 +109,14 @@ pub(super) fn syntax(broken: &Broken<'_>, kind: &ErrorKind) -> Problem {
         {
             broken.in_brackets()
         }
+        _ => return None,
+    })
+}
+
+/// What is wrong with keys, entries, indentation or a block of text.
+fn in_block(broken: &Broken<'_>, kind: &ErrorKind) -> Option<Problem> {
+    use ErrorKind as E;
+    Some(match kind {
         E::MappingValueNotAllowed | E::InvalidColonPlacement => broken.second_colon(),
         E::SimpleKeyExpected | E::InvalidSimpleKey => broken.no_key(),
         E::ExpectedBlockMappingKey | E::ExpectedBlockSequenceEntry | E::InvalidIndentation => broken.misplaced(),
@@ -98,22 +140,8 @@ pub(super) fn syntax(broken: &Broken<'_>, kind: &ErrorKind) -> Problem {
         E::InvalidBlockScalarHeader | E::ZeroBlockScalarIndent => {
             broken.quote(&format!("`{}` begins a block of text in YAML", broken.block_sign()))
         }
-        E::MissingTagUri
-        | E::UnclosedVerbatimTag
-        | E::InvalidTagTerminator
-        | E::ExpectedTagBang
-        | E::InvalidTagEscape
-        | E::UndeclaredTagHandle
-        | E::InvalidGlobalTagCharacter => broken.quote("`!` begins a tag in YAML"),
-        E::RecursionLimitExceeded => Problem::error("too-deep", "nested too deep").at(&broken.place(broken.at)),
-        E::DirectiveDisallowed => Problem::error("syntax", "a line that begins with `%` is a directive in YAML")
-            .at(&broken.place(broken.at))
-            .hint("leave it out; files are read as YAML 1.2"),
-        E::BomInsideDocument => Problem::error("syntax", "a byte order mark stands within the file")
-            .at(&broken.place(broken.at))
-            .hint("it can only stand at the very beginning; delete it"),
-        other => Problem::error("syntax", format!("this is no YAML: {}", said(other))).at(&broken.place(broken.at)),
-    }
+        _ => return None,
+    })
 }
 
 /// The parser's own words, less the context that the place gives.
@@ -212,217 +240,6 @@ impl Broken<'_> {
         }
         let place = if self.bracket.is_some() { Location::new(self.file, value) } else { self.place(self.at) };
         problem.at(&place).hint(format!("quote it: \"{}\"", shortened(text)))
-    }
-
-    /// Where the value that the mistake is in begins and ends, within the bracket at `open`: up to the comma or the
-    /// closing bracket that is not its own, and no further than its line.
-    fn value_within(&self, open: usize) -> Range<usize> {
-        let before = self.text().get(open..self.at).unwrap_or_default();
-        let start = [", ", ": ", "\n"].iter().filter_map(|sign| before.rfind(sign).map(|at| at + sign.len())).max();
-        let start = open + start.unwrap_or(1).min(before.len());
-        let start = start + self.rest(start).len() - self.rest(start).trim_start_matches(' ').len();
-        let mut depth = 0usize;
-        let ends = |c: char| {
-            match c {
-                '[' | '{' => depth += 1,
-                ']' | '}' if depth > 0 => depth -= 1,
-                ']' | '}' | '\n' => return true,
-                ',' => return depth == 0,
-                _ => {}
-            }
-            false
-        };
-        let len = self.rest(start).find(ends).unwrap_or(self.rest(start).len());
-        start..start + self.rest(start).get(..len).unwrap_or_default().trim_end().len()
-    }
-
-    /// Where the innermost bracket that is open stands: the reader knows it, or the parser was not yet sure of it, since
-    /// it could have begun a key.
-    fn bracket(&self) -> Option<usize> {
-        let unread = self.text().get(self.read_to..self.at)?;
-        let mut open = Vec::new();
-        let mut before = ' ';
-        for (at, c) in unread.char_indices() {
-            match c {
-                '[' | '{' => {
-                    // Elsewhere it is part of a text, and so is the one that closes it.
-                    let begins = matches!(before, ' ' | '\n' | '\t' | ',' | '[' | '{');
-                    open.push(begins.then_some(self.read_to + at));
-                }
-                ']' | '}' => drop(open.pop()),
-                _ => {}
-            }
-            before = c;
-        }
-        open.into_iter().rev().find_map(|open| open).or(self.bracket)
-    }
-
-    /// With the bracket that is open, where that stands on another line.
-    fn bracketed(&self, problem: Problem) -> Problem {
-        let problem = problem.at(&self.place(self.at));
-        match self.bracket() {
-            Some(open) if self.line_start(open) != self.line_start(self.at) => {
-                problem.also(&self.place(open), "opened here")
-            }
-            _ => problem,
-        }
-    }
-
-    /// Something that can't stand between brackets, or a bracket that was not closed on its line.
-    fn in_brackets(&self) -> Problem {
-        let open = self.bracket().unwrap_or(self.at);
-        let sign = self.rest(open).chars().next().unwrap_or('[');
-        if !self.is_continued(open) {
-            return Problem::error("syntax", format!("the `{sign}` is never closed"))
-                .at(&self.place(open))
-                .also(&self.place(self.at), "this can't stand within it");
-        }
-        match self.sign() {
-            '{' | '[' | '"' | '\'' | '*' | '?' => {
-                self.quote(&format!("`{}` can't stand in an unquoted text within brackets", self.sign()))
-            }
-            ':' => self
-                .bracketed(Problem::error("quote-it", "a second `:` within brackets"))
-                .hint("a text with `: ` in it must be quoted: \"…\""),
-            '-' => self
-                .bracketed(Problem::error("syntax", "`- ` can't stand within brackets"))
-                .hint("leave the `- ` out, or the brackets"),
-            _ => self.bracketed(Problem::error("syntax", "a comma or a closing bracket is missing before this")),
-        }
-    }
-
-    /// Whether the mistake is on the bracket's line, or what the bracket holds goes on below it: the line ends with the bracket or a comma, and the line
-    /// of the mistake is indented further.
-    fn is_continued(&self, open: usize) -> bool {
-        let line = self.rest(open).lines().next().unwrap_or_default();
-        let line = line.split(" #").next().unwrap_or_default().trim_end();
-        self.line_start(open) == self.line_start(self.at)
-            || (line.ends_with(['[', '{', ',']) && indent(self.line(self.at)) > indent(self.line(open)))
-    }
-
-    /// Where the quoted text that was being read begins: behind the last event, blanks, comments and signs.
-    fn quote_start(&self) -> Option<usize> {
-        let end = self.text().len().min(self.at.saturating_add(1));
-        let mut at = self.read_to;
-        while at < end {
-            let rest = self.rest(at);
-            let first = rest.chars().next()?;
-            match first {
-                '"' | '\'' => return Some(at),
-                '#' => at += rest.find('\n').unwrap_or(rest.len()),
-                '&' | '!' => at += rest.find(char::is_whitespace).unwrap_or(rest.len()),
-                first => at += first.len_utf8(),
-            }
-        }
-        None
-    }
-
-    /// `'it's'`, `"{{ title }}" is out`, or a quotation mark that an earlier line left open.
-    fn goes_on_after_quote(&self) -> Problem {
-        let Some(start) = self.quote_start() else { return self.quote("text stands behind a quoted text") };
-        if self.line_start(start) != self.line_start(self.at) {
-            return self.unclosed_quote().also(&self.place(self.at), "it ends here, and this can't follow");
-        }
-        let problem =
-            Problem::error("syntax", "text goes on behind the closing quotation mark").at(&self.place(self.at));
-        match self.requoted(start) {
-            Some(text) => problem.hint(format!("quote all of it: \"{}\"", shortened(&text))),
-            None => problem.hint("quote all of it, and double the quotation marks within '…'"),
-        }
-    }
-
-    /// The value that begins with the quotation mark at `start`, without its quotation marks; `None` if it could not be
-    /// put in double ones as it is, or isn't all that stands on the rest of its line.
-    fn requoted(&self, start: usize) -> Option<String> {
-        if self.bracket.is_some() {
-            return None;
-        }
-        let line = self.rest(start).lines().next()?.trim_end();
-        let quote = line.chars().next()?;
-        let text = line.get(1..)?;
-        let text = match quote {
-            '\'' => text.strip_suffix('\'').unwrap_or(text).to_owned(),
-            _ => text.replacen('"', "", 1),
-        };
-        (!text.contains(['"', '\\', '#'])).then_some(text)
-    }
-
-    fn unclosed_quote(&self) -> Problem {
-        let start = self.quote_start().unwrap_or(self.at);
-        let sign = self.rest(start).chars().next().unwrap_or('"');
-        let problem =
-            Problem::error("syntax", format!("the quotation mark `{sign}` is not closed")).at(&self.place(start));
-        match sign {
-            '\'' => problem.hint("within '…' an apostrophe is written twice: ''"),
-            _ => problem,
-        }
-    }
-
-    /// A `\` that means nothing within double quotes.
-    fn escape(&self) -> Problem {
-        let start = self.quote_start().unwrap_or(self.at);
-        let mut rest = self.rest(start).char_indices();
-        while let Some((offset, c)) = rest.next() {
-            if c != '\\' {
-                continue;
-            }
-            let Some((_, escaped)) = rest.next() else { break };
-            let needed = match escaped {
-                'x' => 2,
-                'u' => 4,
-                'U' => 8,
-                c if "0abtnvfre \"/\\N_LP\t\n\r".contains(c) => continue,
-                _ => 0,
-            };
-            let at = start + offset;
-            let digits: String = self.rest(at + 2).chars().take_while(char::is_ascii_hexdigit).take(needed).collect();
-            let character = u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32);
-            if needed > 0 && digits.len() == needed && character.is_some() {
-                continue;
-            }
-            let end = at + 1 + escaped.len_utf8() + digits.len();
-            let sign = self.text().get(at..end).unwrap_or_default();
-            return Problem::error("syntax", format!("`{sign}` is no escape within \"…\""))
-                .at(&Location::new(self.file, at..end))
-                .hint("for a backslash write two, or put '…' round the text");
-        }
-        Problem::error("syntax", "an escape within \"…\" is broken").at(&self.place(start))
-    }
-
-    /// `@name`, `` `name` ``, `%name`, or a control character.
-    fn character(&self, character: char) -> Problem {
-        if character.is_control() {
-            return Problem::error(
-                "syntax",
-                format!("the control character U+{:04X} can't stand here", character as u32),
-            )
-            .at(&self.place(self.at));
-        }
-        if self.bracket().is_some_and(|open| !self.is_continued(open)) {
-            return self.in_brackets();
-        }
-        if character == '@' {
-            return self.at_sign();
-        }
-        match character {
-            // Between backticks it could not be read.
-            '`' => self.quote("a backtick can't begin an unquoted text"),
-            _ => self.quote(&format!("`{character}` can't begin an unquoted text")),
-        }
-    }
-
-    /// `@name`, as people are called in chats.
-    fn at_sign(&self) -> Problem {
-        let is_name = |c: char| c.is_alphanumeric() || c == '-' || c == '_' || c == '.';
-        let rest = self.rest(self.at);
-        let len = rest.find(|c| c != '@' && !is_name(c)).unwrap_or(rest.len());
-        let name = rest.get(..len).unwrap_or_default();
-        let problem = Problem::error("quote-it", "`@` can't begin an unquoted text")
-            .at(&Location::new(self.file, self.at..self.at + len));
-        match shortened(name.trim_start_matches('@')).as_str() {
-            "" => problem.hint(QUOTE_ALL),
-            bare => problem.hint(format!("to name somebody, leave it out: `{bare}`; in a text, quote it: \"@{bare}\"")),
-        }
     }
 
     /// A `:` where none can be: `a: b: c`, a key below a value, or a colon further up that no blank follows.

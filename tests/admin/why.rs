@@ -43,6 +43,7 @@ async fn shown(desk: &Desk, id: &str) -> String {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn each_rule_says_why_it_did_or_did_not_act() {
     let desk = Desk::start_with(RULES, BROKEN).await;
     let mut wrong = Vec::new();

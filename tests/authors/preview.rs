@@ -153,17 +153,3 @@ fn the_page_shows_every_message_in_every_channel_and_fetches_nothing() {
     assert_eq!(page.matches("<iframe sandbox srcdoc=").count(), 6);
     assert_eq!(said(folder.path(), &["preview", "--all", "--out", "-"]).matches("<section id=").count(), 6);
 }
-
-#[test]
-fn every_own_event_that_is_documented_can_be_shown() {
-    let page = fs::read_to_string("docs/RULES.md").unwrap();
-    let part = page.split("## Fanfare's own events").nth(1).unwrap().split("\n## ").next().unwrap();
-    let rows = part.lines().filter(|line| line.starts_with("| `fanfare."));
-    let named =
-        rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`').filter(|word| word.starts_with("fanfare.")));
-    let mut documented: Vec<&str> = named.filter(|name| *name != "fanfare.unparsed").collect();
-    let mut known = fanfare::source::own::names();
-    documented.sort_unstable();
-    known.sort_unstable();
-    assert_eq!(known, documented);
-}

@@ -40,6 +40,7 @@ fn rules(count: usize, keys: impl Fn(usize) -> String) -> String {
 }
 
 /// Files that are refused: what they are, the rules file, and the code of the problem.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn refused() -> Vec<(&'static str, String, &'static str)> {
     let mut bomb = String::from("lists:\n  a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
     for level in 1..30 {

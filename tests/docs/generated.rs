@@ -6,7 +6,8 @@ use clap::{Arg, Command};
 use fanfare::channels::{self, KeyDoc, Kind, Unit};
 use fanfare::config::settings::DESTINATION_KEYS;
 use fanfare::delivery::{Attempt, DeliveryId, Outcome, State};
-use fanfare::event::EventId;
+use fanfare::event::own::{self, Own};
+use fanfare::event::{EventId, UNPARSED};
 use fanfare::lint::{self, ALL};
 use fanfare::message::template::filters::FILTERS;
 use fanfare::rules::operator::{self, IGNORE_CASE};
@@ -37,6 +38,7 @@ pub fn section(name: &str) -> String {
             "metrics" => metrics(),
             "api" => api(),
             "commands" => commands(),
+            "own-events" => own_events(),
             "lints" => lints(),
             "warnings" => pairs_and_mends(),
             "refused" => table(
@@ -91,7 +93,8 @@ fn exposition() -> String {
     telemetry.rendered("release-live", Some(""), 1);
     telemetry.loaded("", 1, 0);
     telemetry.reload_failed(1, "");
-    telemetry.census(1, 1, &[], 0.0, 0);
+    telemetry.inbox(1, 1);
+    telemetry.census(&[], 0.0, 0);
     telemetry.failing("oncall", true);
     telemetry.absent(jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::UNIX_EPOCH, "");
     telemetry.heartbeat("called", "");
@@ -114,9 +117,25 @@ fn metrics() -> String {
         let labels: Vec<String> = labels.into_iter().filter(|label| label != "`le`").collect();
         rows.push(vec![code(&metric_of(sample)), kind.into(), labels.join(", "), help.trim_end_matches('.').into()]);
     }
-    let registered = std::fs::read_to_string("src/telemetry.rs").unwrap().matches("registry.register(").count();
+    let source = std::fs::read_to_string("src/telemetry.rs").unwrap();
+    let registered = source.matches(".metric(").count() + source.matches("all.register(").count();
     assert_eq!(rows.len(), registered, "a metric is registered that nothing here sets off");
     table(&["metric", "kind", "labels", "meaning"], rows)
+}
+
+fn own_events() -> String {
+    let row = |own: &Own| {
+        let keys = own.event(jiff::Timestamp::UNIX_EPOCH).data().as_object().unwrap().clone();
+        vec![
+            code(own.kind),
+            own.doc.into(),
+            own.reader.into(),
+            keys.keys().map(|key| code(key)).collect::<Vec<_>>().join(", "),
+        ]
+    };
+    let unparsed = "a signed request that is no event; keeps its sender as source, and `*` also matches it";
+    let unparsed = vec![code(UNPARSED), unparsed.into(), "the operators".into(), String::new()];
+    table(&["type", "meaning", "who needs it", "in `$.data`"], own::ALL.iter().map(row).chain([unparsed]))
 }
 
 fn lints() -> String {

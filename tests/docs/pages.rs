@@ -58,6 +58,7 @@ fn tables(text: &str) -> String {
 }
 
 /// The text with every example's output as it comes; examples that have none are tried.
+#[expect(clippy::too_many_lines, reason = "an arm for each kind of block")]
 fn outputs(page: &Page, wrong: &mut Vec<String>) -> String {
     let all = blocks(&page.text);
     let of = |kind: Kind| all.iter().filter(move |block| block.kind(page) == kind);

@@ -126,11 +126,6 @@ mutes: [{destination: v, until: 2026-12-24}]",
     let names: Vec<String> =
         rule.names().iter().map(|name| format!("{} {}", name.text, at(name.place.as_ref().unwrap()))).collect();
     assert_eq!(names, ["who 5:12", "$.data.n 5:20", "$.data.id 6:11", "who 8:21"]);
-    let closing: Vec<&str> = rule.closing_names().iter().map(|name| name.text.as_str()).collect();
-    assert_eq!(closing, ["$.data.final", "$.data.id"]);
-    let globs: Vec<String> =
-        rules.glob_texts().map(|glob| format!("{} {}", glob.text, at(glob.place.as_ref().unwrap()))).collect();
-    assert_eq!(globs, ["a.* 4:14", "!a.b 4:19", "c 7:25"]);
     let to: Vec<&str> = rules.destinations().map(|to| to.value.as_str()).collect();
     assert_eq!(to, ["t", "u", "v"]);
 }

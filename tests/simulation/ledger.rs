@@ -272,6 +272,7 @@ impl Ledger {
     }
 
     /// A delivery was claimed. `ahead` are those before it in its lane that are not final.
+    #[expect(clippy::too_many_arguments, reason = "what is known of a claim")]
     pub fn claimed(&mut self, claim: &Claim, replica: i64, now: Timestamp, true_ms: Ms, ahead: &[DeliveryId]) {
         let id = claim.delivery.planned.id.clone();
         let destination = claim.delivery.planned.destination.clone();
@@ -393,6 +394,7 @@ impl Ledger {
     }
 
     /// An attempt ended, or would have.
+    #[expect(clippy::too_many_arguments, reason = "what is known of an end")]
     pub fn settled(&mut self, claim: &Claim, by: i64, settlement: &Settlement, done: bool, now_ms: i64) {
         let (id, token) = (claim.delivery.planned.id.clone(), claim.token);
         let newest = self.newest_token(&id);

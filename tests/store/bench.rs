@@ -221,19 +221,8 @@ pub fn delivery(id: &str) -> NewDelivery {
         lane: None,
         due: start(),
         assignment: Assignment {
-            say: Say::Text("**{{ data.title }}** is live".into()),
-            severity: None,
-            with: serde_json::Map::new(),
             mention: vec!["lead".into()],
-            event: 1,
-            events: Vec::new(),
-            more: 0,
-            suppressed: 0,
-            parts: Vec::new(),
-            case: None,
-            died: None,
-            unread: None,
-            links: Vec::new(),
+            ..Assignment::saying(Say::Text("**{{ data.title }}** is live".into()), 1)
         },
     }
 }

@@ -1,8 +1,9 @@
 //! Claiming: what, how much, in which order, and when to look again.
 
 use fanfare::delivery::{Outcome, State};
+use fanfare::event::own;
 use fanfare::pace::Limits;
-use fanfare::store::{Claimed, Room, signals};
+use fanfare::store::{Claimed, Room};
 use jiff::SignedDuration;
 
 use super::bench::{Bench, LEASE, at, delivered, delivery, due, id_of, is_lost, retry, room, start, to};
@@ -129,7 +130,7 @@ pub async fn a_delivery_set_aside_is_told_with_its_reason(bench: Bench) {
     assert_eq!(bench.claim(at(300)).await, Claimed { told: true, ..Claimed::default() });
     let told = bench.signals().await;
     assert_eq!(told.len(), 1);
-    assert_eq!((told[0].kind.as_str(), told[0].rule.as_deref()), (signals::DEAD, Some("live")));
+    assert_eq!((told[0].kind.as_str(), told[0].rule.as_deref()), (own::DEAD, Some("live")));
     assert_eq!(told[0].died.as_deref(), Some(&delivery("dlv_1")));
     assert!(!told[0].from_own);
     assert!(bench.claim(at(400)).await.claims.is_empty());

@@ -1,9 +1,9 @@
 //! What a destination is spared: the rate, the breaker, the pause it asked for.
 
 use fanfare::delivery::{Outcome, State};
-use fanfare::event::Event;
+use fanfare::event::{Event, own};
 use fanfare::pace::Limits;
-use fanfare::store::{Room, Settlement, signals};
+use fanfare::store::{Room, Settlement};
 use jiff::SignedDuration;
 use serde_json::json;
 
@@ -83,13 +83,13 @@ pub async fn a_destination_that_fails_is_told_once_and_its_recovery_once(bench: 
     }
     let told = bench.signals().await;
     assert_eq!(told.len(), 1);
-    assert_eq!((told[0].kind.as_str(), told[0].destination.as_deref()), (signals::FAILING, Some("slack")));
+    assert_eq!((told[0].kind.as_str(), told[0].destination.as_deref()), (own::FAILING, Some("slack")));
     assert_eq!(told[0].data["reason"], "answer: permanent");
     for claim in &claims[3..5] {
         bench.end(claim, delivered(), at(2)).await;
     }
     let kinds: Vec<String> = bench.signals().await.into_iter().map(|signal| signal.kind).collect();
-    assert_eq!(kinds, [signals::FAILING, signals::RECOVERED]);
+    assert_eq!(kinds, [own::FAILING, own::RECOVERED]);
     let standing = bench.standings().await.unwrap().remove(0);
     assert!(!standing.pace.is_failing());
 }

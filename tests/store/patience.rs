@@ -1,8 +1,9 @@
 //! How long a delivery is waited for: since it was due, but for what it waited for a rate.
 
 use fanfare::delivery::{Outcome, State};
+use fanfare::event::own;
 use fanfare::pace::Limits;
-use fanfare::store::{Room, Settlement, signals};
+use fanfare::store::{Room, Settlement};
 use jiff::SignedDuration;
 
 use super::bench::{Bench, at, delivered, delivery, due, id_of, in_lane, retry, room, settlement, start};
@@ -34,7 +35,7 @@ pub async fn what_waits_too_long_for_a_destination_that_is_down_is_given_up_untr
     let told = bench.signals().await;
     let died: Vec<&str> = told.iter().filter_map(|told| Some(told.died.as_ref()?.id.as_str())).collect();
     assert!(died.contains(&"dlv_late"), "{died:?}");
-    assert_eq!(told.iter().filter(|told| told.kind == signals::DEAD).count(), 6, "each once");
+    assert_eq!(told.iter().filter(|told| told.kind == own::DEAD).count(), 6, "each once");
     bench.claim_in(at(16), &[impatient()]).await;
     assert_eq!(bench.signals().await.len(), told.len(), "and once only");
 }

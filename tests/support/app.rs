@@ -162,7 +162,16 @@ pub fn now_s() -> i64 {
 }
 
 /// Asks again and again until the answer is one, and gives it; fails with `what` if that takes too long.
-pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, look: impl FnMut() -> F) -> T {
+    eventually_within(PATIENCE, what, look).await
+}
+
+/// The same, of what may take so long.
+pub async fn eventually_within<T, F: Future<Output = Option<T>>>(
+    most: Duration,
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> T {
     let mut ticks = tokio::time::interval(Duration::from_millis(20));
     let looked = async {
         loop {
@@ -172,7 +181,7 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: 
             }
         }
     };
-    tokio::time::timeout(PATIENCE, looked).await.unwrap_or_else(|_| panic!("not in time: {what}"))
+    tokio::time::timeout(most, looked).await.unwrap_or_else(|_| panic!("not in time: {what}"))
 }
 
 /// What must come within a bearable time.

@@ -215,7 +215,7 @@ fn problems(loaded: &Loaded, rule: &str, message: Option<&str>) -> Vec<String> {
 /// The names of the samples, and the one that is meant.
 fn events(loaded: &Loaded, meant: Option<&str>) -> (BTreeSet<String>, Option<Event>) {
     let meant = meant.map(str::trim).filter(|name| !name.is_empty()).unwrap_or(EVENT);
-    let known = || loaded.parts.evidence.iter();
+    let known = || loaded.whole.evidence.iter();
     let event = known().find(|seen| seen.name == meant).map(|seen| seen.event.clone());
     (known().map(|seen| seen.name.clone()).collect(), event)
 }

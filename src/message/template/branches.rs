@@ -13,7 +13,7 @@ use crate::delivery::Say;
 use crate::message::template::context::Context;
 use crate::message::template::engine::{self, FUEL, Facts, Mode};
 use crate::message::template::files::Folder;
-use crate::message::template::scan::{Token, end_of_raw, tokens};
+use crate::message::template::scan::{Part, Token, scan};
 use crate::message::template::source::Source;
 use crate::problem::Location;
 
@@ -257,28 +257,11 @@ enum Block {
 fn find(source: &str) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     let mut open: Vec<Block> = Vec::new();
-    let mut at = 0;
-    while let Some(start) = source.get(at..).and_then(|rest| rest.find('{')).map(|brace| brace + at) {
-        let inner = start + 2;
-        at = match source.get(start..inner) {
-            Some("{#") => {
-                source.get(inner..).and_then(|rest| rest.find("#}")).map_or(source.len(), |end| inner + end + 2)
-            }
-            Some("{{") => {
-                let (tokens, end) = tokens(source, inner, "}}");
-                inline(&tokens, &mut found);
-                end
-            }
-            Some("{%") => {
-                let (tokens, end) = tokens(source, inner, "%}");
-                tag(&tokens, end, &mut open, &mut found);
-                match tokens.first() {
-                    Some((Token::Name(name), _)) if name == "raw" => end_of_raw(source, end),
-                    _ => end,
-                }
-            }
-            _ => start + 1,
-        };
+    for Part { is_tag, tokens, end } in scan(source).parts {
+        match is_tag {
+            true => tag(&tokens, end, &mut open, &mut found),
+            false => inline(&tokens, &mut found),
+        }
     }
     found
 }

@@ -4,24 +4,28 @@
 //! lack or can't be read as is a warning at its place, with the nearest name: other events may have it. What only some
 //! of them lack is a warning where they are those the template is used with, and nothing where they are all there are.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use minijinja::{Environment, OutputSpan, OutputSpanKind, Template, Value};
+use minijinja::{Environment, Value};
 
 use crate::delivery::Severity;
 use crate::message::markdown;
-use crate::message::pieces::{self, Kind, Masked, Piece};
-use crate::message::template::context::{Context, EVENT_KEYS, WORDS};
+use crate::message::pieces::{self, Masked, Piece};
+use crate::message::template::context::Context;
 use crate::message::template::engine::{self, Facts, MARK, Mode};
 use crate::message::template::files::{Folder, Written};
-use crate::message::template::names::FUNCTIONS;
 use crate::message::template::scan::{self, Partials};
 use crate::message::template::source::{self, Source};
 use crate::message::template::{Templates, files, misread, native};
 use crate::problem::{Gravity, Location, Problem, Problems};
+
+mod output;
+mod undefined;
+
+use self::output::Output;
+use self::undefined::undefined;
 
 /// What a template makes, which decides what can be wrong with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,11 +234,11 @@ impl<'a> Checker<'a> {
     fn with_context(&mut self, name: &str, part: Part<'_>, context: &Context<'_>, found: &mut Vec<(Problem, bool)>) {
         let facts = Arc::new(Facts::marking(context.now, context.zone.clone()));
         let values = context.values(&facts);
-        let lenient = |template: &Template<'_, '_>| {
-            let rendered = template.render_with_spans(engine::root(&values, &facts))?;
+        let lenient = |env: &Environment<'_>| {
+            let rendered = env.get_template(name)?.render_with_spans(engine::root(&values, &facts))?;
             facts.check().map(|()| rendered)
         };
-        if let Some((output, spans)) = self.until_it_ends(&self.lenient.clone(), name, lenient, &values, found) {
+        if let Some((output, spans)) = self.until_it_ends(self.lenient.clone(), lenient, &values, found) {
             self.undefined(&spans, &output, &values, found);
             self.made(&Output::of(&output, &spans), part, found);
         }
@@ -242,24 +246,22 @@ impl<'a> Checker<'a> {
             return;
         }
         let facts = Arc::new(Facts::new(context.now, context.zone.clone()));
-        let strict = |template: &Template<'_, '_>| engine::render(template, &values, &facts);
-        self.until_it_ends(&self.strict.clone(), name, strict, &values, found);
+        let strict = |env: &Environment<'_>| engine::render(&env.get_template(name)?, &values, &facts);
+        self.until_it_ends(self.strict.clone(), strict, &values, found);
     }
 
     /// Renders until nothing fails: each time without the expressions that failed before, so that all of them are told at
     /// once. Nothing where what failed is no expression of its own, such as a loop.
     fn until_it_ends<T>(
         &mut self,
-        env: &Environment<'static>,
-        name: &str,
-        render: impl Fn(&Template<'_, '_>) -> Result<T, minijinja::Error>,
+        mut env: Environment<'static>,
+        render: impl Fn(&Environment<'_>) -> Result<T, minijinja::Error>,
         values: &[(String, Value)],
         found: &mut Vec<(Problem, bool)>,
     ) -> Option<T> {
-        let mut env = Cow::Borrowed(env);
         let mut texts = BTreeMap::new();
         for _ in 0..FAILED_MAX {
-            let error = match render(&env.get_template(name).ok()?) {
+            let error = match render(&env) {
                 Ok(rendered) => return Some(rendered),
                 Err(error) => error,
             };
@@ -272,7 +274,7 @@ impl<'a> Checker<'a> {
             }
             self.anew = self.anew.checked_sub(1)?;
             let (name, text) = self.without(&error, &mut texts)?;
-            env.to_mut().add_template_owned(name, text).ok()?;
+            env.add_template_owned(name, text).ok()?;
         }
         None
     }
@@ -296,33 +298,6 @@ impl<'a> Checker<'a> {
         let without = format!("{}{blank}{}", text.get(..start)?, text.get(end..)?);
         texts.insert(name.clone(), without.clone());
         Some((name, without))
-    }
-
-    /// What was undefined where it was printed.
-    fn undefined(
-        &self,
-        spans: &[OutputSpan],
-        output: &str,
-        values: &[(String, Value)],
-        found: &mut Vec<(Problem, bool)>,
-    ) {
-        for span in spans.iter().filter(|span| span.kind() == OutputSpanKind::Expression) {
-            let printed = output.get(span.output_range()).unwrap_or_default();
-            let Some(source) = self.source(span.name()).filter(|_| printed.contains(MARK)) else { continue };
-            let range = span.source_range();
-            let expression = source.text.get(range.clone()).unwrap_or_default();
-            let path = leading_path(expression);
-            let len = if path.is_empty() { range.len() } else { path.len() };
-            let place = source.place(range.start..range.start + len);
-            if found.len() >= TOLD_MAX {
-                return;
-            }
-            // A loop prints it again and again.
-            if found.iter().any(|(known, _)| known.code == "undefined" && known.place.as_ref() == Some(&place)) {
-                continue;
-            }
-            found.push((undefined(if path.is_empty() { expression } else { path }, values).at(&place), true));
-        }
     }
 
     fn failed(&self, error: &minijinja::Error, values: &[(String, Value)]) -> Option<(Problem, bool)> {
@@ -412,41 +387,6 @@ impl<'a> Checker<'a> {
         let end = last.map_or(first.1.end, |(_, last)| last.end);
         Some(source.place(first.1.start..end.max(first.1.start)))
     }
-
-    /// Names that no context has, also in branches that none takes.
-    fn unknown_names(&self, name: &str) -> Vec<Problem> {
-        let (Ok(template), Some(source)) = (self.lenient.get_template(name), self.source(name)) else {
-            return Vec::new();
-        };
-        let known: BTreeSet<&str> = WORDS
-            .into_iter()
-            .chain(FUNCTIONS)
-            .chain(self.heard.names.into_iter().flatten().copied())
-            .chain(self.heard.contexts.iter().flat_map(|context| context.names.keys().map(String::as_str)))
-            .collect();
-        let scan = scan::scan(&source.text);
-        let mut names: Vec<String> =
-            undeclared(&template).into_iter().filter(|name| !known.contains(name.as_str())).collect();
-        names.sort();
-        let mut problems = Vec::new();
-        for unknown in names {
-            if let Some(range) = scan.place_of(&source.text, &unknown, 0) {
-                let problem = Problem::error("undefined", format!("`{unknown}` is undefined"));
-                let problem = problem.at(&source.place(range));
-                // The language's own functions are no values to choose from.
-                let values = known.iter().copied().filter(|name| !FUNCTIONS.contains(name));
-                problems.push(match crate::problem::nearest(&unknown, known.iter().copied()) {
-                    Some(_) => problem.suggest(&unknown, known.iter().copied()),
-                    None => problem.suggest(&unknown, values),
-                });
-            }
-        }
-        problems
-    }
-}
-
-fn undeclared(template: &Template<'_, '_>) -> Vec<String> {
-    template.undeclared_variables(false).into_iter().collect()
 }
 
 /// The same mistake, whatever the event.
@@ -468,111 +408,4 @@ fn dead_link(dead: crate::message::link::Dead) -> Problem {
     } else {
         Problem::warning("dead-link", message)
     }
-}
-
-/// The path that an expression begins with: `data.title` of `data.title|upper`.
-fn leading_path(expression: &str) -> &str {
-    let end = expression.find(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '.')).unwrap_or(expression.len());
-    let path = expression.get(..end).unwrap_or_default().trim_end_matches('.');
-    let rest = expression.get(path.len()..).unwrap_or_default().trim_start();
-    // `data["x"]`, `f(x)` and the like are shown whole.
-    if rest.starts_with(['[', '(']) { "" } else { path }
-}
-
-/// The problem of an undefined path, with the nearest name that is there.
-fn undefined(path: &str, values: &[(String, Value)]) -> Problem {
-    let message = format!("`{path}` is undefined");
-    let root = path.split('.').next().unwrap_or_default();
-    // What these have is known: what else is asked of them can't be.
-    let is_ours = OURS.contains(&root) && !path.starts_with("event.body") && !path.starts_with("event.data");
-    let problem = match is_ours {
-        true => Problem::error("undefined", message),
-        false => Problem::warning("undefined", message),
-    };
-    let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
-    let known: Vec<String> = if parent.is_empty() {
-        values.iter().map(|(name, _)| name.clone()).collect()
-    } else {
-        let mut steps = parent.split('.');
-        let root = steps.next().unwrap_or_default();
-        let mut value = values.iter().find(|(name, _)| name == root).map(|(_, value)| value.clone());
-        for step in steps {
-            value = value.and_then(|value| value.get_attr(step).ok());
-        }
-        let is_text = value.as_ref().is_some_and(|value| value.kind() == minijinja::value::ValueKind::String);
-        if is_text && !parent.is_empty() {
-            return problem.hint(format!("`{parent}` is a text, with nothing in it: print it as it is"));
-        }
-        match value.map(|value| (value.clone(), value.try_iter())) {
-            Some((value, Ok(keys))) if value.kind() == minijinja::value::ValueKind::Map => {
-                keys.take(200).map(|key| key.to_string()).collect()
-            }
-            _ => EVENT_KEYS.iter().filter(|_| parent == "event").map(|key| (*key).to_owned()).collect(),
-        }
-    };
-    problem.suggest(name, known.iter().map(String::as_str))
-}
-
-/// A rendering with where each piece comes from.
-struct Output {
-    pieces: Vec<Piece>,
-    /// For each piece: its start in the masked text, its template, its range there.
-    origins: Vec<(usize, String, Range<usize>)>,
-    undefined: bool,
-}
-
-impl Output {
-    fn of(output: &str, spans: &[OutputSpan]) -> Self {
-        let mut pieces = Vec::new();
-        let mut origins = Vec::new();
-        let mut at = 0;
-        let mut undefined = false;
-        for span in spans {
-            let text = output.get(span.output_range()).unwrap_or_default();
-            origins.push((at, span.name().to_owned(), span.source_range()));
-            if span.kind() == OutputSpanKind::Raw {
-                at += text.len();
-                pieces.push(Piece::Raw(text.to_owned()));
-            } else {
-                undefined |= text.contains(MARK);
-                // A placeholder is four bytes long.
-                at += 4;
-                let kind = if text.contains(MARK) { Kind::Nothing } else { kind_of(text) };
-                pieces.push(Piece::Value(text.to_owned(), kind));
-            }
-        }
-        Self { pieces, origins, undefined }
-    }
-
-    /// The length of the masked text.
-    fn len(&self) -> usize {
-        self.origins.last().zip(self.pieces.last()).map_or(0, |((start, ..), piece)| match piece {
-            Piece::Raw(text) => start + text.len(),
-            Piece::Value(..) => start + 4,
-        })
-    }
-
-    /// The template and the range there that a byte of the masked text comes from.
-    fn origin(&self, at: usize) -> Option<(&str, Range<usize>)> {
-        let index = self.origins.iter().rposition(|(start, ..)| *start <= at)?;
-        let (start, name, range) = self.origins.get(index)?;
-        match self.pieces.get(index)? {
-            Piece::Raw(_) => {
-                let from = (range.start + at - start).min(range.end);
-                Some((name, from..(from + 1).min(range.end)))
-            }
-            Piece::Value(..) => Some((name, range.clone())),
-        }
-    }
-
-    fn pieces_in(&self, range: Range<usize>) -> Vec<&Piece> {
-        let within = self.origins.iter().zip(&self.pieces).filter(|((start, ..), _)| range.contains(start));
-        within.map(|(_, piece)| piece).collect()
-    }
-}
-
-/// What a printed text was most likely: `check` renders without knowing. Where it matters (outside of quotes in JSON) text
-/// that reads as JSON would be taken for JSON, which makes no difference for whether the document can be parsed.
-fn kind_of(text: &str) -> Kind {
-    if serde_json::from_str::<serde_json::Value>(text).is_ok() { Kind::Json } else { Kind::Text }
 }

@@ -165,6 +165,22 @@ impl Filler<'_, '_> {
     }
 }
 
+/// The attributes that hold a URL.
+const URLS: [&str; 12] = [
+    "href",
+    "src",
+    "action",
+    "formaction",
+    "background",
+    "poster",
+    "cite",
+    "data",
+    "srcset",
+    "xlink:href",
+    "ping",
+    "longdesc",
+];
+
 /// Where in HTML something stands.
 #[derive(Debug, Clone, PartialEq)]
 enum At {
@@ -250,8 +266,42 @@ impl HtmlWriter<'_, '_> {
                 At::TagName(String::new())
             }
             At::Text => At::Text,
+            At::Comment if c == '>' && self.out.ends_with("--") => At::Text,
+            At::Comment => At::Comment,
+            At::Raw(name) => {
+                let closes = rest
+                    .get(2..)
+                    .is_some_and(|rest| rest.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(&name)));
+                if c == '<' && rest.starts_with("</") && closes { At::TagName(String::new()) } else { At::Raw(name) }
+            }
+            At::Quoted(_, quote) if c == quote => {
+                if let Some(url) = self.url.take() {
+                    self.end_of_url(&url);
+                }
+                At::Tag
+            }
+            At::Quoted(name, quote) => {
+                if let Some(url) = &mut self.url {
+                    url.push(c);
+                    self.at = At::Quoted(name, quote);
+                    return;
+                }
+                At::Quoted(name, quote)
+            }
+            in_tag => self.raw_in_tag(in_tag, c),
+        };
+        self.out.push(c);
+    }
+
+    /// A character of a tag, outside of quotes.
+    fn raw_in_tag(&mut self, at: At, c: char) -> At {
+        match at {
+            At::TagName(name) if c == '>' => self.end_of_tag(&name),
+            _ if c == '>' => {
+                let tag = std::mem::take(&mut self.tag);
+                self.end_of_tag(&tag)
+            }
             At::TagName(mut name) => match c {
-                '>' => self.end_of_tag(&name),
                 c if c.is_whitespace() => {
                     self.tag = name;
                     At::Tag
@@ -262,19 +312,11 @@ impl HtmlWriter<'_, '_> {
                 }
             },
             At::Tag => match c {
-                '>' => {
-                    let tag = std::mem::take(&mut self.tag);
-                    self.end_of_tag(&tag)
-                }
                 c if c.is_whitespace() || c == '/' => At::Tag,
                 c => At::Name(c.to_ascii_lowercase().to_string()),
             },
             At::Name(mut name) => match c {
                 '=' => At::Equals(name),
-                '>' => {
-                    let tag = std::mem::take(&mut self.tag);
-                    self.end_of_tag(&tag)
-                }
                 c if c.is_whitespace() => At::Tag,
                 c => {
                     name.push(c.to_ascii_lowercase());
@@ -283,64 +325,15 @@ impl HtmlWriter<'_, '_> {
             },
             At::Equals(name) => match c {
                 '"' | '\'' => {
-                    let is_url = matches!(
-                        name.as_str(),
-                        "href"
-                            | "src"
-                            | "action"
-                            | "formaction"
-                            | "background"
-                            | "poster"
-                            | "cite"
-                            | "data"
-                            | "srcset"
-                            | "xlink:href"
-                            | "ping"
-                            | "longdesc"
-                    );
-                    self.url = is_url.then(String::new);
+                    self.url = URLS.contains(&name.as_str()).then(String::new);
                     At::Quoted(name, c)
-                }
-                '>' => {
-                    let tag = std::mem::take(&mut self.tag);
-                    self.end_of_tag(&tag)
                 }
                 c if c.is_whitespace() => At::Equals(name),
                 _ => At::Unquoted,
             },
-            At::Quoted(name, quote) => {
-                if c == quote {
-                    if let Some(url) = self.url.take() {
-                        self.end_of_url(&url);
-                    }
-                    At::Tag
-                } else {
-                    if let Some(url) = &mut self.url {
-                        url.push(c);
-                        self.at = At::Quoted(name, quote);
-                        return;
-                    }
-                    At::Quoted(name, quote)
-                }
-            }
-            At::Unquoted => match c {
-                '>' => {
-                    let tag = std::mem::take(&mut self.tag);
-                    self.end_of_tag(&tag)
-                }
-                c if c.is_whitespace() => At::Tag,
-                _ => At::Unquoted,
-            },
-            At::Comment if c == '>' && self.out.ends_with("--") => At::Text,
-            At::Comment => At::Comment,
-            At::Raw(name) => {
-                let closes = rest
-                    .get(2..)
-                    .is_some_and(|rest| rest.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(&name)));
-                if c == '<' && rest.starts_with("</") && closes { At::TagName(String::new()) } else { At::Raw(name) }
-            }
-        };
-        self.out.push(c);
+            At::Unquoted if c.is_whitespace() => At::Tag,
+            other => other,
+        }
     }
 
     fn end_of_tag(&mut self, name: &str) -> At {

@@ -39,10 +39,8 @@ pub(crate) struct Scan {
     pub names: Vec<Word>,
     /// Names that the template gives a value itself.
     given: Vec<String>,
-    /// A list that is multiplied: the work of printing it can't be bounded.
-    repeated: Vec<Range<usize>>,
     /// Every tag and expression.
-    parts: Vec<Tokens>,
+    pub(super) parts: Vec<Part>,
     /// The tags, comments and expressions that are still open, outermost first: what they begin with, and where.
     open: Vec<Word>,
     /// Characters that rendering takes for itself.
@@ -83,6 +81,15 @@ pub(super) enum Token {
 /// Tokens with where each stands.
 pub(super) type Tokens = Vec<(Token, Range<usize>)>;
 
+/// A tag, its word first, or an expression.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub is_tag: bool,
+    pub tokens: Tokens,
+    /// Where the text goes on behind it.
+    pub end: usize,
+}
+
 /// Reads a template.
 pub(crate) fn scan(source: &str) -> Scan {
     let mut scan = Scan::default();
@@ -100,7 +107,7 @@ pub(crate) fn scan(source: &str) -> Scan {
             Some("{{") => {
                 let (tokens, end) = tokens(source, inner, "}}");
                 scan.expression(&tokens);
-                scan.parts.push(tokens);
+                scan.parts.push(Part { is_tag: false, tokens, end });
                 if source.get(..end).is_some_and(|read| read.ends_with("}}")) {
                     end
                 } else {
@@ -112,7 +119,7 @@ pub(crate) fn scan(source: &str) -> Scan {
                 scan.tag(&tokens);
                 scan.nests(&tokens, open..end);
                 let is_raw = matches!(tokens.first(), Some((Token::Name(name), _)) if name == "raw");
-                scan.parts.push(tokens);
+                scan.parts.push(Part { is_tag: true, tokens, end });
                 if is_raw { end_of_raw(source, end) } else { end }
             }
             _ => open + 1,
@@ -122,7 +129,7 @@ pub(crate) fn scan(source: &str) -> Scan {
 }
 
 /// Where the text goes on behind what must not be read.
-pub(super) fn end_of_raw(source: &str, from: usize) -> usize {
+fn end_of_raw(source: &str, from: usize) -> usize {
     let rest = source.get(from..).unwrap_or_default();
     let end = rest.match_indices("endraw").find(|(at, _)| {
         let before = rest.get(..*at).unwrap_or_default().trim_end().trim_end_matches(['-', '+']);
@@ -133,7 +140,7 @@ pub(super) fn end_of_raw(source: &str, from: usize) -> usize {
 
 /// The tokens up to `close`, and where the text goes on behind it. A `-` or `+` at either end only says what becomes of
 /// the white space there.
-pub(super) fn tokens(source: &str, from: usize, close: &str) -> (Tokens, usize) {
+fn tokens(source: &str, from: usize, close: &str) -> (Tokens, usize) {
     let mut tokens = Tokens::new();
     let is_sign = source.get(from..).is_some_and(|rest| rest.starts_with(['-', '+']));
     let mut at = from + usize::from(is_sign);
@@ -291,29 +298,21 @@ impl Scan {
             let before = nth.checked_sub(1).and_then(|at| tokens.get(at)).map(|(token, _)| token);
             let after = tokens.get(nth + 1).map(|(token, _)| token);
             let word = |text: &str| Word { text: text.to_owned(), span: span.clone() };
-            match token {
-                Token::Name(name) => match before {
-                    Some(Token::Sign('.')) => {}
-                    Some(Token::Sign('|')) => self.filters.push(word(name)),
-                    Some(Token::Name(is)) if is == "is" && name != "not" => self.tests.push(word(name)),
-                    Some(Token::Name(not))
-                        if not == "not"
-                            && nth >= 2
-                            && tokens.get(nth - 2).is_some_and(|(is, _)| *is == Token::Name("is".into())) =>
-                    {
-                        self.tests.push(word(name));
-                    }
-                    _ if KEYWORDS.contains(&name.as_str()) => {}
-                    _ if after == Some(&Token::Sign('(')) => self.calls.push(word(name)),
-                    _ => self.names.push(word(name)),
-                },
-                Token::Sign('*') => {
-                    let list = before == Some(&Token::Sign(']')) || after == Some(&Token::Sign('['));
-                    if list {
-                        self.repeated.push(span.clone());
-                    }
+            let Token::Name(name) = token else { continue };
+            match before {
+                Some(Token::Sign('.')) => {}
+                Some(Token::Sign('|')) => self.filters.push(word(name)),
+                Some(Token::Name(is)) if is == "is" && name != "not" => self.tests.push(word(name)),
+                Some(Token::Name(not))
+                    if not == "not"
+                        && nth >= 2
+                        && tokens.get(nth - 2).is_some_and(|(is, _)| *is == Token::Name("is".into())) =>
+                {
+                    self.tests.push(word(name));
                 }
-                _ => {}
+                _ if KEYWORDS.contains(&name.as_str()) => {}
+                _ if after == Some(&Token::Sign('(')) => self.calls.push(word(name)),
+                _ => self.names.push(word(name)),
             }
         }
     }
@@ -341,15 +340,7 @@ impl Scan {
                 span: span.clone(),
             });
         }
-        for span in &self.repeated {
-            found.push(Found {
-                code: "repeated-list",
-                message: "a list can't be multiplied".into(),
-                hint: Some("use a loop over `range(…)`".into()),
-                span: span.clone(),
-            });
-        }
-        for (format, span) in self.parts.iter().filter_map(|tokens| odd_format(tokens)) {
+        for (format, span) in self.parts.iter().filter_map(|part| odd_format(&part.tokens)) {
             found.push(Found {
                 code: "date-format",
                 message: format!("`{format}` prints itself: a format for dates has a `%` before each letter"),

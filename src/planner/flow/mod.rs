@@ -22,10 +22,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::delivery::{Act, Delivery, DeliveryId, NewDelivery, Say, Severity};
-use crate::event::{Event, Seq, Signal};
+use crate::event::{Event, Seq, Signal, own};
 use crate::planner::case::{Case, CaseRef};
 use crate::planner::closes::end_lanes;
-use crate::planner::effect::{Effect, Next, Now, noticed};
+use crate::planner::effect::{Effect, Next, Now};
 use crate::planner::inputs::{DestinationFacts, Destinations};
 use crate::planner::ledger::{Ledger, Timer};
 use crate::planner::links::Raised;
@@ -168,14 +168,8 @@ impl<'a> Planning<'a> {
     }
 
     /// A rule, or the planning of something, failed: told as `fanfare.rule.failed`.
-    pub fn signal_failed<const N: usize>(
-        &mut self,
-        origin: &str,
-        rule: Option<&str>,
-        from_own: bool,
-        data: [(&str, Value); N],
-    ) {
-        let signal = noticed("fanfare.rule.failed", data, self.now.at);
+    pub fn signal_failed(&mut self, origin: &str, rule: Option<&str>, from_own: bool, data: Value) {
+        let signal = Signal::new(own::RULE_FAILED, data, self.now.at);
         self.signal(origin, &Signal { rule: rule.map(str::to_owned), from_own, ..signal });
     }
 
@@ -188,8 +182,8 @@ impl<'a> Planning<'a> {
     /// event sets off is not told.
     pub fn tell(&mut self, trace: Trace, seq: Seq, event: Option<&Event>, rule: &Rule) {
         if let Some(first) = trace.failures().first() {
-            let (id, kind) = event.map_or((Value::Null, Value::Null), |e| (json!(e.id.as_str()), json!(&*e.kind)));
-            let data = [("reason", json!(first)), ("reasons", json!(trace.failures())), ("event", id), ("type", kind)];
+            let (id, kind) = (event.map(|event| &event.id), event.map(|event| &*event.kind));
+            let data = json!({"reason": first, "reasons": trace.failures(), "event": id, "type": kind});
             let own = event.is_some_and(Event::is_echo);
             self.signal_failed(&format!("{seq}"), Some(&rule.name.value), own, data);
         }
@@ -278,7 +272,7 @@ impl<'a> Planning<'a> {
         let mut trace = Trace::default();
         trace.rule(Outcome::Parked, format!("could not be planned: {reason}"));
         self.decide(trace, seq, "");
-        let data = [("reason", json!(reason)), ("entry", json!(seq))];
+        let data = json!({"reason": reason, "entry": seq});
         self.signal_failed(&format!("parked/{seq}"), None, own, data);
     }
 }

@@ -57,6 +57,7 @@ impl Sweep {
     /// Plans one page of open cases, as the store keeps them, by id; `is_last` if no more come after it. Those whose
     /// rule's timed actions have changed get a timer that is due at once and brings their opening event: an `after`
     /// edited to a time already past fires once, what is gone fires nothing. Gives the plan, and what is left then.
+    #[expect(clippy::too_many_arguments, reason = "what a page is planned by")]
     pub fn page(
         self,
         rules: &RuleSet,

@@ -111,7 +111,7 @@ fn park(work: &mut Planning<'_>, fired: &Fired<'_>, reason: &str) {
         trace.rule(Outcome::Parked, format!("a timer could not be planned: {reason}"));
         work.decide(trace, event, rule.unwrap_or_default());
     }
-    let data = [("reason", json!(reason)), ("timer", json!(fired.due.id))];
+    let data = json!({"reason": reason, "timer": fired.due.id});
     work.signal_failed(&format!("parked/{}", fired.due.id), rule, false, data);
 }
 

@@ -6,6 +6,7 @@ use super::super::check::Check;
 use super::super::operand::{Operand, OperandKind};
 use super::super::operator::{self, Holds, IGNORE_CASE, Operator, TABLE};
 use super::Reader;
+use super::operand::Written;
 use crate::problem::{Problem, nearest};
 use crate::yaml::{Key, Kind, Node};
 
@@ -60,7 +61,7 @@ impl Reader<'_> {
             Kind::List(_) => ("in", operator::named("in")?),
             _ => ("eq", operator::named("eq")?),
         };
-        let operand = self.operand(operator, name, node, on, false)?;
+        let operand = self.operand(Written { row: operator, name, folded: false }, node, on)?;
         let words = phrase(operator, node, &operand);
         Some(Check::new(vec![(operator, operand)], words))
     }
@@ -73,7 +74,8 @@ impl Reader<'_> {
         for (key, operand_node) in entries.iter().filter(|(key, _)| key.text != IGNORE_CASE.0) {
             let part = self.operator(key, on).and_then(|operator| {
                 let folded = operator.ignores_case && folded == Some(true);
-                let operand = self.operand(operator, &key.text, operand_node, on, folded)?;
+                let written = Written { row: operator, name: &key.text, folded };
+                let operand = self.operand(written, operand_node, on)?;
                 let phrase = phrase(operator, operand_node, &operand);
                 words.push(if folded { format!("{phrase} in any case") } else { phrase });
                 Some((operator, operand))

@@ -18,6 +18,7 @@ use crate::yaml::{self, Fields, Kind, Node, span_of_time};
 mod action;
 mod check;
 mod condition;
+mod defaults;
 mod links;
 mod operand;
 mod rule;

@@ -28,15 +28,22 @@ const REGEX_LEAST: usize = 1 << 14;
 /// What all of them may take together, in bytes.
 pub(super) const REGEX_ALL: usize = 1 << 25;
 
+/// An operator as it is written.
+#[derive(Clone, Copy)]
+pub(super) struct Written<'w> {
+    pub row: &'static Operator,
+    pub name: &'w str,
+    /// In any case.
+    pub folded: bool,
+}
+
 impl Reader<'_> {
     /// The operand of an operator that is written as `name`.
     pub(super) fn operand(
         &mut self,
-        row: &'static Operator,
-        name: &str,
+        Written { row, name, folded }: Written<'_>,
         node: &Node,
         on: On,
-        folded: bool,
     ) -> Option<Operand> {
         let written_out = !node.place.text().trim().is_empty();
         if node.kind == Kind::Null && !(written_out && row.operand == OperandKind::Value) {

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{Action, At, Closer, Globs, IfFailed, KeySpec, Missing, Rule};
-use super::action::{Belongs, Defaults};
+use super::super::{At, Closer, Globs, IfFailed, KeySpec, Missing, Rule};
+use super::defaults::Belongs;
 use super::{IF_FAILED_ALONE, Reader, entry_of, not_cut, not_cut_within, slips};
 use crate::problem::{Location, Problem};
 use crate::yaml::{Fields, Kind, Node};
@@ -52,7 +52,8 @@ impl Reader<'_> {
         let meant = Meant { events: fields.is_misspelt("events"), actions: fields.is_misspelt("actions") };
         let actions = fields.take("actions").map(|(_, node)| node);
         let on_close = fields.node("on_close", self.problems);
-        let (actions, on_close) = self.rule_actions((&fields.place, meant), actions, on_close, &defaults, belongs);
+        self.some_actions(&fields.place, meant, actions);
+        let (actions, on_close) = self.actions(actions, on_close, &defaults, belongs);
         fields.finish(self.problems);
 
         for (old, node) in &formerly {
@@ -322,15 +323,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The actions, and those at the close, with an id each.
-    fn rule_actions(
-        &mut self,
-        (rule, meant): (&Location, Meant),
-        actions: Option<&Node>,
-        on_close: Option<&Node>,
-        defaults: &Defaults,
-        belongs: Belongs,
-    ) -> (Vec<Action>, Vec<Action>) {
+    /// Reports a rule that has no actions.
+    fn some_actions(&mut self, rule: &Location, meant: Meant, actions: Option<&Node>) {
         if actions.map_or(!meant.actions, |actions| actions.one_or_more().is_empty()) {
             self.problems.push(
                 Problem::error("missing-key", "a rule without `actions` tells nobody")
@@ -338,7 +332,6 @@ impl Reader<'_> {
                     .hint("write `actions: {to: DESTINATION, text: \"…\"}`"),
             );
         }
-        self.actions(actions, on_close, defaults, belongs)
     }
 }
 

@@ -173,15 +173,8 @@ impl Deliveries {
     }
 
     /// Ends a claim without an attempt.
-    pub fn release(
-        &mut self,
-        id: &DeliveryId,
-        token: u64,
-        state: State,
-        reason: &str,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let n = self.guarded(id, token)?;
+    pub fn release(&mut self, claim: &Claim, state: State, reason: &str, now: Timestamp) -> Result<(), Error> {
+        let n = self.guarded(&claim.delivery.planned.id, claim.token)?;
         let destination = self.change(n, |row| {
             row.release(state, reason, now);
             row.delivery.planned.destination.clone()
@@ -289,7 +282,7 @@ impl Deliveries {
             .into_iter()
             .filter_map(|queue| queue.get(&room.destination)?.range((now, u64::MAX)..).next().map(|(next, _)| *next));
         let has_place = places > 0 && room.limits.concurrency as usize > self.under_way(&room.destination, now);
-        let now = (has_place && !self.due(&room.destination, now, 1).is_empty()).then(|| free_at.max(now));
+        let now = (has_place && !self.due(&room.destination, now, 1).is_empty()).then_some(free_at);
         later.chain(now).min()
     }
 

@@ -127,7 +127,7 @@ impl Store for Memory {
     }
 
     fn release(&self, claim: &Claim, state: State, reason: &str, now: Timestamp) -> Answer<'_, ()> {
-        self.with(|world| world.deliveries.release(&claim.delivery.planned.id, claim.token, state, reason, now))
+        self.with(|world| world.deliveries.release(claim, state, reason, now))
     }
 
     fn revive(&self, ids: &[DeliveryId], now: Timestamp) -> Answer<'_, u64> {

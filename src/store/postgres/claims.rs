@@ -13,11 +13,12 @@ use jiff::Timestamp;
 use super::deliveries::{COLUMNS, OPEN, Stored, read};
 use super::inbox::{Arrival, is_echo};
 use super::link::{Lines, Link, STEP_MAX, Tx, get, given, held, maybe_text, text, within};
-use crate::clock::{from_ms, plus};
+use crate::clock::from_ms;
 use crate::delivery::{DeliveryId, Lane};
 use crate::event::Signal;
 use crate::pace::Pace;
 use crate::store::life::{LaneState, Taken, whole};
+use crate::store::room::{admit, earlier};
 use crate::store::rows::{self, json};
 use crate::store::{Claim, Claimed, Error, Room, signals};
 
@@ -113,11 +114,6 @@ pub(super) async fn claim(lines: &Lines, now: Timestamp, rooms: &[Room]) -> Resu
     Ok(Claimed { next: earlier(next, taken.next), ..taken })
 }
 
-/// The earlier of two moments, as far as they are known.
-pub(super) fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
-    a.into_iter().chain(b).min()
-}
-
 /// A message to be kept, with the claim that rendered it.
 pub(super) struct Kept {
     pub id: DeliveryId,
@@ -181,25 +177,21 @@ struct Take {
 impl Take {
     /// Takes of what is ready for a room as much as its pace allows.
     fn of(&mut self, place: &Permit<'_>, ready: Ready, now: Timestamp) -> Vec<(Stored, Taken)> {
-        let until = plus(now, place.room.lease);
-        let Permit { room, places, pace: before } = place;
-        let wanted = u32::try_from(ready.all.len()).unwrap_or(u32::MAX);
-        let mut pace = before.unwrap_or_default();
-        let admitted = if wanted > 0 { pace.admit(&room.limits, wanted, now, until) } else { 0 };
-        if wanted > 0 && *before != Some(pace) {
-            self.paces.push((room.destination.clone(), pace));
+        let Permit { room, places, pace } = place;
+        let admitted = admit(room, *pace, ready.all.len(), now);
+        if admitted.is_new {
+            self.paces.push((room.destination.clone(), admitted.pace));
         }
         // Where all places are taken, the end of a lease is all that there is to wait for.
-        if *places > admitted && (ready.more || wanted > admitted) {
-            let free_at = if admitted < wanted { pace.free_at(&room.limits) } else { now };
-            self.next = earlier(self.next, Some(free_at.max(now)));
+        if *places as usize > admitted.count && (ready.more || ready.all.len() > admitted.count) {
+            self.next = earlier(self.next, Some(admitted.free_at));
         }
-        if admitted > 0 {
-            self.next = earlier(self.next, Some(whole(until)));
+        if admitted.count > 0 {
+            self.next = earlier(self.next, Some(whole(admitted.until)));
         }
-        let mut taken: Vec<(Stored, Taken)> = ready.all.into_iter().take(admitted as usize).collect();
+        let mut taken: Vec<(Stored, Taken)> = ready.all.into_iter().take(admitted.count).collect();
         for (stored, _) in &mut taken {
-            stored.row.take(now, until, stored.used, &pace);
+            stored.row.take(now, admitted.until, stored.used, &admitted.pace);
         }
         taken
     }
@@ -375,8 +367,7 @@ impl Tx {
         self.update_deliveries(&[stored]).await?;
         let delivery = &stored.row.delivery;
         let own = is_echo(self, delivery.planned.event).await?;
-        let reason = delivery.last_error.as_deref().unwrap_or_default();
-        Ok(signals::died(&delivery.planned, delivery.attempts, reason, own, now))
+        Ok(signals::buried(delivery, own, now))
     }
 
     /// Puts what was noticed into the inbox: the last thing that a transaction does.

@@ -14,7 +14,7 @@ use crate::delivery::{Attempt, DeliveryId, Lane, State};
 use crate::event::Signal;
 use crate::pace::{Change, Pace};
 use crate::store::life::{LaneState, Row, capped_attempt};
-use crate::store::{Claim, Error, Settlement, signals};
+use crate::store::{Claim, Error, Settlement, Standing, signals};
 
 /// A claim that ended.
 pub(super) struct End {
@@ -235,7 +235,8 @@ impl Tx {
         for (end, change, pace) in told {
             let own = is_echo(self, end.row.delivery.planned.event).await?;
             let reason = end.attempted.as_ref().map_or("", |(attempt, _)| &attempt.answer);
-            signals.push(signals::changed(end.destination(), change, &pace, reason, own, end.now));
+            let standing = Standing { destination: end.destination().to_owned(), pace };
+            signals.push(signals::changed(standing, change, reason, own, end.now));
         }
         Ok(signals)
     }

@@ -10,7 +10,8 @@ use super::link::{Link, PEOPLE_MAX, get, given, text, within};
 use super::schema;
 use crate::clock::from_ms;
 use crate::event::{Seq, body_hash};
-use crate::store::{Error, Examination, TROUBLES, Trouble};
+use crate::store::rows::TROUBLES;
+use crate::store::{Error, Examination, Trouble};
 
 /// How many faults are told of each kind.
 const FAULTS_MAX: usize = 20;

@@ -53,19 +53,8 @@ impl Arrival {
     }
 
     fn note(what: i64, kind: &str, json: String, now: Timestamp) -> Self {
-        let raw: std::sync::Arc<[u8]> = json.into_bytes().into();
-        let body = body_hash(&raw).cast_signed();
-        let event = Event {
-            source: "".into(),
-            id: EventId("".into()),
-            kind: kind.into(),
-            created: now,
-            received: now,
-            body: Value::Null,
-            raw,
-            proof: "".into(),
-        };
-        Self { what, event, hash: None, body }
+        let event = rows::note(kind, json, now);
+        Self { what, hash: None, body: event.body_hash().cast_signed(), event }
     }
 
     /// About how large it is.

@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::claims::{Permit, earlier};
+use super::claims::Permit;
 use super::deliveries::{COLUMNS, OPEN, Stored, read};
 use super::link::{Tx, given, held};
 use crate::event::Signal;
 use crate::store::Error;
 use crate::store::life::OVERDUE_MAX;
+use crate::store::room::{Patience, earlier};
 
 impl Tx {
     /// Takes nothing for a destination that is known to be down, of whose deliveries these are due, and gives up what has
@@ -36,28 +37,19 @@ impl Tx {
         now: Timestamp,
         told: &mut Vec<Signal>,
     ) -> Result<Option<Timestamp>, Error> {
-        let (room, pace) = (place.room, place.pace.unwrap_or_default());
+        let room = place.room;
         let sql = format!(
             "SELECT {COLUMNS} WHERE d.destination = $1 AND d.{OPEN} AND d.next <= $2
               ORDER BY d.next, d.n LIMIT $3 FOR UPDATE OF d SKIP LOCKED"
         );
         let (name, now_ms) = (held(&room.destination), now.as_millisecond());
         let overdue = read(self.rows(&sql, given![name, now_ms, i64::from(OVERDUE_MAX)]).await?)?;
-        let (mut next, mut ended, count) = (None, 0, overdue.len());
+        let mut patience = Patience::new(room, place.pace.unwrap_or_default(), now);
         for mut stored in overdue {
-            let ends = stored.row.ends(stored.used, &pace, room.give_up, now);
-            if ends > now {
-                next = earlier(next, Some(ends));
-                continue;
+            if let Some(taken) = patience.judge(&mut stored.row, stored.used) {
+                told.push(self.bury(&stored, &taken, now).await?);
             }
-            let taken = stored.row.recover(now);
-            if taken.alive {
-                stored.row.give_up(room.give_up, now);
-            }
-            told.push(self.bury(&stored, &taken, now).await?);
-            ended += 1;
         }
-        // Where all that were looked at have ended, others may be overdue too.
-        Ok(if ended > 0 && ended == count { Some(now) } else { next })
+        Ok(patience.look_again())
     }
 }

@@ -7,13 +7,14 @@ use rusqlite::OptionalExtension as _;
 use super::deliveries::Stored;
 use super::inbox::is_echo;
 use super::writer::WriterState;
-use crate::clock::{from_ms, plus};
+use crate::clock::from_ms;
 use crate::delivery::{Attempt, DeliveryId, Lane, NewDelivery, Outcome, Receipt, State};
 use crate::pace::Pace;
 use crate::planner::End;
 use crate::store::life::{CLOSED, ENDED, LaneState, OVERDUE_MAX, Taken, capped_attempt};
+use crate::store::room::{Patience, admit, earlier};
 use crate::store::rows::{json, text};
-use crate::store::{Claim, Claimed, Error, Room, Settlement, signals};
+use crate::store::{Claim, Claimed, Error, Room, Settlement, Standing, signals};
 
 /// Due deliveries of a destination, oldest first, whose lane is free; `STATE` is the partial index's own term.
 const DUE: &str = "SELECT n, next FROM deliveries AS d WHERE destination = ?1 AND STATE AND next <= ?2
@@ -31,79 +32,53 @@ impl WriterState {
         let mut claimed = Claimed::default();
         for room in rooms.iter().filter(|room| room.wanted > 0) {
             let next = self.claim_room(now, room, &mut claimed)?;
-            claimed.next = [claimed.next, next].into_iter().flatten().min();
+            claimed.next = earlier(claimed.next, next);
         }
         Ok(claimed)
     }
 
     /// Takes what one room has place for. Gives when to look again.
     fn claim_room(&mut self, now: Timestamp, room: &Room, claimed: &mut Claimed) -> Result<Option<Timestamp>, Error> {
-        let until = plus(now, room.lease);
         let pace = self.pace(&room.destination)?;
         let given_up = match pace.filter(|pace| pace.shuts_out(now)) {
-            Some(pace) => self.give_up(room, &pace, now, &mut claimed.told)?,
+            Some(pace) => self.give_up(room, pace, now, &mut claimed.told)?,
             None => None,
         };
-        let under_way: u32 = self
-            .conn
-            .prepare_cached(
-                "SELECT count(*) FROM deliveries WHERE destination = ?1 AND state = 'sending' AND next > ?2",
-            )?
-            .query_row((&room.destination, now.as_millisecond()), |row| row.get(0))?;
-        let places = room.limits.concurrency.saturating_sub(under_way);
+        let places = room.limits.concurrency.saturating_sub(self.under_way(&room.destination, now)?);
         let most = room.wanted.min(places);
         let ready = self.ready(&room.destination, now, most, &mut claimed.told)?;
-        let mut free_at = now;
-        if !ready.is_empty() {
-            let mut admitting = pace.unwrap_or_default();
-            let wanted = u32::try_from(ready.len()).unwrap_or(u32::MAX);
-            let admitted = admitting.admit(&room.limits, wanted, now, until);
-            if pace != Some(admitting) {
-                self.set_pace(&room.destination, &admitting)?;
-            }
-            if admitted < wanted {
-                free_at = admitting.free_at(&room.limits);
-            }
-            for (mut row, taken) in ready.into_iter().take(admitted as usize) {
-                let used = self.lane_used(&row)?;
-                self.record_lost(&row, &taken, now)?;
-                row.row.take(now, until, used, &admitting);
-                self.update_delivery(&row)?;
-                claimed.claims.push(self.claim_of(row, until)?);
-            }
+        let admitted = admit(room, pace, ready.len(), now);
+        if admitted.is_new {
+            self.set_pace(&room.destination, &admitted.pace)?;
         }
-        let next = self.look_again(room, now, places, free_at)?;
-        Ok([given_up, next].into_iter().flatten().min())
+        for (mut row, taken) in ready.into_iter().take(admitted.count) {
+            let used = self.lane_used(&row)?;
+            self.record_lost(&row, &taken, now)?;
+            row.row.take(now, admitted.until, used, &admitted.pace);
+            self.update_delivery(&row)?;
+            claimed.claims.push(self.claim_of(row, admitted.until)?);
+        }
+        Ok(earlier(given_up, self.look_again(room, now, places, admitted.free_at)?))
     }
 
     /// Gives up what has waited too long for a destination that is known to be down. Gives when to look again.
     fn give_up(
         &mut self,
         room: &Room,
-        pace: &Pace,
+        pace: Pace,
         now: Timestamp,
         told: &mut bool,
     ) -> Result<Option<Timestamp>, Error> {
-        let mut next: Option<Timestamp> = None;
-        let overdue = self.overdue(&room.destination, now)?;
-        let mut ended = 0;
-        for n in overdue.iter().copied() {
+        let mut patience = Patience::new(room, pace, now);
+        for n in self.overdue(&room.destination, now)? {
             let Some(mut stored) = self.delivery_at(n)? else { continue };
-            let ends = stored.row.ends(self.lane_used(&stored)?, pace, room.give_up, now);
-            if ends > now {
-                next = Some(next.map_or(ends, |next| next.min(ends)));
-                continue;
+            let used = self.lane_used(&stored)?;
+            if let Some(taken) = patience.judge(&mut stored.row, used) {
+                self.bury(&stored, &taken, now)?;
             }
-            let taken = stored.row.recover(now);
-            if taken.alive {
-                stored.row.give_up(room.give_up, now);
-            }
-            self.bury(&stored, &taken, now)?;
-            ended += 1;
         }
-        *told |= ended > 0;
-        // Where all that were looked at have ended, others may be overdue too.
-        Ok(if ended > 0 && ended == overdue.len() { Some(now) } else { next })
+        *told |= patience.has_ended_any();
+        Ok(patience.look_again())
     }
 
     /// The deliveries of a destination that have been due the longest, whether their lane is free or not.
@@ -197,7 +172,7 @@ impl WriterState {
             && places > 0
             && !self.due(&room.destination, now, 1)?.is_empty()
         {
-            consider(free_at.max(now));
+            consider(free_at);
         }
         Ok(next)
     }
@@ -236,9 +211,7 @@ impl WriterState {
         self.update_delivery(stored)?;
         let delivery = &stored.row.delivery;
         let own = is_echo(&self.conn, delivery.planned.event)?;
-        let reason = delivery.last_error.as_deref().unwrap_or_default();
-        let signal = signals::died(&delivery.planned, delivery.attempts, reason, own, now);
-        self.signal(&signal, now).map(drop)
+        self.signal(&signals::buried(delivery, own, now), now).map(drop)
     }
 
     /// Keeps the rendered message.
@@ -272,15 +245,7 @@ impl WriterState {
     }
 
     /// Ends a claim without an attempt.
-    pub fn release(
-        &mut self,
-        id: &DeliveryId,
-        token: u64,
-        state: State,
-        reason: &str,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let mut stored = self.guarded(id, token)?;
+    pub fn release(&mut self, mut stored: Stored, state: State, reason: &str, now: Timestamp) -> Result<(), Error> {
         stored.row.release(state, reason, now);
         self.update_delivery(&stored)?;
         let destination = &stored.row.delivery.planned.destination;
@@ -293,7 +258,8 @@ impl WriterState {
         Ok(())
     }
 
-    fn guarded(&self, id: &DeliveryId, token: u64) -> Result<Stored, Error> {
+    /// The row of a live claim.
+    pub fn guarded(&self, id: &DeliveryId, token: u64) -> Result<Stored, Error> {
         let stored = self.delivery_named(id)?.ok_or(Error::Lost)?;
         stored.row.guard(token)?;
         Ok(stored)
@@ -314,7 +280,8 @@ impl WriterState {
         }
         if let Some(change) = change {
             let own = is_echo(&self.conn, planned.event)?;
-            self.signal(&signals::changed(&planned.destination, change, &pace, reason, own, now), now)?;
+            let standing = Standing { destination: planned.destination.clone(), pace };
+            self.signal(&signals::changed(standing, change, reason, own, now), now)?;
         }
         Ok(())
     }

@@ -11,7 +11,8 @@ use super::{inbox, planning};
 use crate::clock::from_ms;
 use crate::delivery::State;
 use crate::event::{Seq, body_hash};
-use crate::store::{Error, EventFilter, Examination, Glance, TROUBLES, Trouble, Wanted};
+use crate::store::rows::TROUBLES;
+use crate::store::{Error, EventFilter, Examination, Glance, Trouble, Wanted};
 
 /// How many faults are told of each kind.
 const FAULTS_MAX: usize = 20;

@@ -10,7 +10,7 @@ use crate::clock::from_ms;
 use crate::event::{Command, Entry, Event, EventId, Item, MISSING, OWN_SOURCE, Seq, Signal, body_hash};
 use crate::json::weight_read;
 use crate::planner::ledger::{DueTimer, Timer};
-use crate::store::rows::{COMMAND, EVENT, SET_BACK, SIGNAL, damaged, kinds, text, unreadable};
+use crate::store::rows::{self, COMMAND, EVENT, SET_BACK, SIGNAL, damaged, kinds, text, unreadable};
 use crate::store::{Appended, CONFLICTS_MAX, Conflict, Error, EventFilter, PAGE_BYTES_MAX, WAITING_BYTES_MAX, Waiting};
 
 /// The columns of an entry, in the order that [`entry`] reads them.
@@ -88,16 +88,7 @@ impl WriterState {
     }
 
     fn note(&mut self, what: i64, kind: &str, json: String, now: Timestamp) -> Result<Seq, Error> {
-        let event = Event {
-            source: "".into(),
-            id: EventId("".into()),
-            kind: kind.into(),
-            created: now,
-            received: now,
-            body: Value::Null,
-            raw: json.into_bytes().into(),
-            proof: "".into(),
-        };
+        let event = rows::note(kind, json, now);
         let seq = self.next_seq;
         self.insert(seq, what, &event, event.body_hash().cast_signed())?;
         Ok(seq)

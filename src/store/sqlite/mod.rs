@@ -255,7 +255,7 @@ impl Store for Sqlite {
 
     fn release(&self, claim: &Claim, state: State, reason: &str, now: Timestamp) -> Answer<'_, ()> {
         let (id, token, reason) = (claim.delivery.planned.id.clone(), claim.token, reason.to_owned());
-        Box::pin(self.write(move |writer| writer.release(&id, token, state, &reason, now)))
+        Box::pin(self.write(move |writer| writer.release(writer.guarded(&id, token)?, state, &reason, now)))
     }
 
     fn revive(&self, ids: &[DeliveryId], now: Timestamp) -> Answer<'_, u64> {

@@ -11,17 +11,21 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::connect::{Identity, Location, Lost, checkpoint};
 use super::error::damaged;
 use super::ids::{Cold, Hot, IdKey};
-use super::inbox::Arrival;
 use super::maintenance::Notifier;
 use super::reserve::Reserve;
 use crate::event::Seq;
+use crate::store::Error;
 use crate::store::rows::probe;
-use crate::store::{Appended, Error};
+
+mod job;
+
+pub(super) use self::job::{Asked, Job};
+use self::job::{Done, Task};
 
 /// How many jobs wait for the writer at most; more wait to be queued.
 pub(super) const QUEUE: usize = 1024;
@@ -44,92 +48,6 @@ const LOOK_BYTES: u64 = 1 << 20;
 
 /// How often a full disk is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// Something to do for a caller who waits.
-pub(super) enum Job {
-    /// Append an event: the common one, so it has no box and no savepoint.
-    Append(Box<Arrival>, oneshot::Sender<Result<Appended, Error>>),
-    /// Anything else.
-    Task(Box<dyn Task>),
-    /// The end: answered when the file is closed.
-    Close(oneshot::Sender<()>),
-}
-
-/// A piece of work within a transaction. It may be run again, if the transaction it was run in was rolled back.
-pub(super) trait Task: Send {
-    /// Does it. An error undoes it, and only it.
-    fn run(&mut self, state: &mut WriterState) -> Result<(), Error>;
-    /// Answers, when it is known what became of the transaction.
-    fn answer(self: Box<Self>, fate: Result<(), Error>);
-    /// Whether it takes something in, or asks whether that can be done: what a full disk refuses.
-    fn takes_in(&self) -> bool;
-}
-
-impl Job {
-    fn takes_in(&self) -> bool {
-        match self {
-            Job::Append(..) => true,
-            Job::Task(task) => task.takes_in(),
-            Job::Close(_) => false,
-        }
-    }
-}
-
-/// A closure as a task.
-pub(super) struct Asked<T, F> {
-    work: F,
-    takes_in: bool,
-    outcome: Option<Result<T, Error>>,
-    reply: oneshot::Sender<Result<T, Error>>,
-}
-
-impl<T, F> Asked<T, F>
-where
-    T: Send + 'static,
-    F: FnMut(&mut WriterState) -> Result<T, Error> + Send + 'static,
-{
-    /// The job, and where its answer comes.
-    pub fn job(work: F) -> (Job, oneshot::Receiver<Result<T, Error>>) {
-        Self::asked(false, work)
-    }
-
-    /// The same, for work that a full disk refuses.
-    pub fn taking_in(work: F) -> (Job, oneshot::Receiver<Result<T, Error>>) {
-        Self::asked(true, work)
-    }
-
-    fn asked(takes_in: bool, work: F) -> (Job, oneshot::Receiver<Result<T, Error>>) {
-        let (reply, answer) = oneshot::channel();
-        (Job::Task(Box::new(Self { work, takes_in, outcome: None, reply })), answer)
-    }
-}
-
-impl<T, F> Task for Asked<T, F>
-where
-    T: Send,
-    F: FnMut(&mut WriterState) -> Result<T, Error> + Send,
-{
-    fn run(&mut self, state: &mut WriterState) -> Result<(), Error> {
-        let outcome = (self.work)(state);
-        let result = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
-        self.outcome = Some(outcome);
-        result
-    }
-
-    fn answer(self: Box<Self>, fate: Result<(), Error>) {
-        let answer = match (self.outcome, fate) {
-            (Some(outcome), Ok(())) => outcome,
-            // Whoever asked may be gone: nobody is left to tell.
-            (_, Err(error)) => Err(error),
-            (None, Ok(())) => Err(Error::Unavailable("not done".into())),
-        };
-        let _ = self.reply.send(answer);
-    }
-
-    fn takes_in(&self) -> bool {
-        self.takes_in
-    }
-}
 
 /// Something to do once a transaction is committed, and only then.
 type AfterCommit = Box<dyn FnOnce(&mut WriterState) + Send>;
@@ -270,22 +188,6 @@ pub(super) struct Writer {
     pub identity: Identity,
     /// Why nothing is written any more.
     pub stopped: Option<Error>,
-}
-
-/// What a job came to within the transaction; who is answered waits for the commit.
-enum Done {
-    Append(oneshot::Sender<Result<Appended, Error>>, Result<Appended, Error>),
-    Task(Box<dyn Task>, Result<(), Error>),
-}
-
-impl Done {
-    fn answer(self, fate: &Result<(), Error>) {
-        match self {
-            // Whoever asked may be gone: nobody is left to tell.
-            Done::Append(reply, result) => drop(reply.send(fate.clone().and(result))),
-            Done::Task(task, own) => task.answer(own.and_then(|()| fate.clone())),
-        }
-    }
 }
 
 impl Writer {
