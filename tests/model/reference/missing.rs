@@ -32,7 +32,7 @@ impl Reference {
         self.waits.retain(|line, _| lines.contains(line));
         for line in lines {
             let wait = self.waits.entry(line).or_insert(Wait { since: now, not_before: now, missed: false });
-            wait.not_before = now;
+            wait.not_before = wait.since;
         }
     }
 
