@@ -60,7 +60,7 @@ pub struct DeliveryId(pub String);
 
 impl DeliveryId {
     /// The id of what `origin` (an event or a timer's firing), `rule`, `action` and `destination` make together.
-    /// `again` is 0 but for a replay that was asked to make it anew.
+    /// `again` is 0 except for a replay that was asked to make it anew.
     pub fn of(origin: &str, rule: &str, action: &str, destination: &str, again: u64) -> Self {
         let mut hash = Sha256::new();
         for part in [origin, rule, action, destination] {
@@ -219,7 +219,7 @@ pub struct Assignment {
     /// How many a throttle held back since the last.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub suppressed: u64,
-    /// The held messages that a summary tells of, oldest first.
+    /// The held messages that a summary reports, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,
     /// The case as it stood.
@@ -284,7 +284,7 @@ fn span(seconds: u32) -> String {
     whole.map_or_else(|| format!("{seconds}s"), |(unit, letter)| format!("{}{letter}", seconds / unit))
 }
 
-/// A held message that a summary tells of.
+/// A held message that a summary reports.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Part {
     /// Its rule.

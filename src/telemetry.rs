@@ -326,7 +326,7 @@ impl Telemetry {
         }
     }
 
-    /// A message could not be rendered and the default went instead, or a value was asked for in vain.
+    /// A message could not be rendered and the default went instead, or a template used a missing value.
     pub fn rendered(&self, message: &str, problem: Option<&str>, undefined: u32) {
         let labels = MessageLabels { message: message.to_owned() };
         if let Some(problem) = problem {
@@ -380,7 +380,7 @@ impl Telemetry {
         );
     }
 
-    /// Whoever watches was called, or wasn't because all is not well.
+    /// Anyone who watches was called, or wasn't because all is not well.
     pub fn heartbeat(&self, result: &'static str, why: &str) {
         self.heartbeats.get_or_create(&ResultLabels { result }).inc();
         let is_called = result == "called";

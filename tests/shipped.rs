@@ -214,12 +214,12 @@ fn every_message_is_well_said_for_every_sample_that_it_is_for() {
 }
 
 #[test]
-fn every_event_of_the_page_is_told_to_someone() {
+fn every_event_of_the_page_reaches_someone() {
     let rules = rules();
     for sample in samples::ALL.iter().take(samples::PAGE) {
         let event = event(sample.text.as_bytes());
         let heard = rules.judge(&event).iter().any(|judgement| judgement.held.is_some() || judgement.closes.is_some());
-        assert!(heard, "no rule hears of {}", sample.name);
+        assert!(heard, "no rule receives {}", sample.name);
     }
 }
 

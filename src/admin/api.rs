@@ -143,7 +143,7 @@ pub(crate) fn person(by: Option<&str>) -> Result<String, Refused> {
         return Err(Refused::Bad("say who asks: `by`".into()));
     }
     if by.chars().count() > NAME_MAX || by.chars().any(char::is_control) {
-        return Err(Refused::Bad(format!("`by` is no name: at most {NAME_MAX} characters, all of them visible")));
+        return Err(Refused::Bad(format!("`by` is not a name: at most {NAME_MAX} characters, all of them visible")));
     }
     Ok(by.to_owned())
 }

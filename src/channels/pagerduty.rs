@@ -132,7 +132,7 @@ fn routing_key(node: &Node, is_elsewhere: bool, problems: &mut Problems) -> Opti
                 format!("a routing key has {ROUTING_KEY_LEN} characters, and this one has {length}"),
             )
             .at(&node.place)
-            .hint("take the integration key of an integration of the type `Events API V2`"),
+            .hint("use the integration key of an integration of the type `Events API V2`"),
         );
     }
     Some(Secret::new(key))

@@ -184,6 +184,6 @@ fn sarif_rules(loaded: &Loaded) -> Vec<Value> {
     let codes: BTreeSet<&str> = loaded.problems.iter().map(|problem| problem.code).collect();
     let told = lint::ALL.iter().map(|one| (one.code, one.doc, one.mend)).chain(lint::elsewhere());
     told.filter(|(code, ..)| codes.contains(code))
-        .map(|(code, doc, mend)| json!({"id": code, "shortDescription": {"text": doc}, "help": {"text": mend}}))
+        .map(|(code, doc, fix)| json!({"id": code, "shortDescription": {"text": doc}, "help": {"text": fix}}))
         .collect()
 }

@@ -36,7 +36,7 @@ pub struct Loaded {
     pub parts: Parts,
 }
 
-/// What was made of the files, as far as they could be read: for whoever looks at them as a whole.
+/// What was made of the files, as far as they could be read: for anyone who looks at them as a whole.
 #[derive(Debug)]
 pub struct Parts {
     /// The rules; one with a mistake is not among them.

@@ -20,7 +20,7 @@ use crate::planner::links::LinkKeys;
 use crate::rules::RuleSet;
 use crate::secret::Secret;
 use crate::store::Claim;
-use crate::store::life::SETTLED;
+use crate::store::transitions::SETTLED;
 
 /// One delivery, with all that decides what is sent.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub struct Job {
     pub event: Event,
     /// When this attempt begins.
     pub at: Timestamp,
-    /// The other events that it tells of.
+    /// The other events that it reports.
     others: Vec<(Seq, Event)>,
     /// How many of its held messages have been rendered.
     done: AtomicUsize,
@@ -131,7 +131,7 @@ impl Job {
         &self.claim.delivery.planned.assignment
     }
 
-    /// Where the words come from: of each held message that it tells of, and its own.
+    /// Where the words come from: of each held message that it reports, and its own.
     pub fn says(&self) -> impl Iterator<Item = &Say> {
         let parts = self.assignment().parts.iter().map(|part| &part.assignment.say);
         parts.chain([&self.assignment().say])
@@ -149,7 +149,7 @@ impl Job {
         self.others.iter().find(|(at, _)| *at == seq).map(|(_, event)| event)
     }
 
-    /// The context of an assignment of this job: its own, or of a message that it tells of.
+    /// The context of an assignment of this job: its own, or of a message that it reports.
     fn context<'a>(&'a self, rule: &'a str, assignment: &'a Assignment, event: &'a Event) -> Context<'a> {
         let events = assignment.events.iter().filter_map(|seq| self.find(*seq)).collect();
         let rules = self.snapshot.rules.as_deref();
@@ -194,7 +194,7 @@ impl Job {
         let native = kind.native.map(|own| (kind.name, own.ending())).filter(|_| unread.is_none());
         let mut rendered = templates.render(&self.assignment().say, &context, native);
         if let Some(unread) = unread {
-            rendered.says_first("This could not all be read, so whether it matters is not known", unread);
+            rendered.says_first("Fanfare could not read all of this event, so it may or may not matter", unread);
         }
         rendered.problem = rendered.problem.or(failed);
         rendered
@@ -283,7 +283,7 @@ pub struct Spoken<'a> {
     pub events: Vec<&'a Event>,
 }
 
-/// All that a message may speak of, but for the held messages that a summary tells of.
+/// All that a message may speak of, except for the held messages that a summary reports.
 pub fn context<'a>(
     rules: Option<&'a RuleSet>,
     settings: &'a Settings,

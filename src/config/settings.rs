@@ -171,7 +171,7 @@ fn address(fields: &mut Fields<'_>, key: &'static str, problems: &mut Problems) 
     let address = spelled.parse().ok().or_else(|| format!("[::]{spelled}").parse().ok());
     if address.is_none() {
         problems.push(
-            Problem::error("address", format!("`{text}` is no address to listen on"))
+            Problem::error("address", format!("`{text}` is not an address to listen on"))
                 .at(&node.place)
                 .hint(meant_address(&text)),
         );
@@ -238,7 +238,7 @@ fn admin(node: &Node, settings: &mut Settings, problems: &mut Problems) {
                 settings.admin_url = Some(url.trim_end_matches('/').to_owned());
             }
             _ => problems.push(
-                Problem::error("url", format!("`{url}` is no http(s) URL"))
+                Problem::error("url", format!("`{url}` is not an http(s) URL"))
                     .at(&node.place)
                     .hint("write the URL at which people open the page: `https://fanfare.label.example`"),
             ),
@@ -265,7 +265,7 @@ fn retention(node: &Node, settings: &mut Settings, problems: &mut Problems) {
             settings.retention_dead = settings.retention_dead.max(span);
         }
         None => problems.push(
-            Problem::error("retention", "`retention` is no time span of at least a day")
+            Problem::error("retention", "`retention` is not a time span of at least a day")
                 .at(&node.place)
                 .hint("write `30d`"),
         ),
@@ -281,7 +281,7 @@ fn egress(node: &Node, settings: &mut Settings, problems: &mut Problems) {
             match net {
                 Some(net) => nets.push(net),
                 None => problems.push(
-                    Problem::error("network", format!("`{text}` is no network"))
+                    Problem::error("network", format!("`{text}` is not a network"))
                         .at(&node.place)
                         .hint("write it as address and prefix: `10.0.0.0/8`"),
                 ),
@@ -310,7 +310,7 @@ fn heartbeat(node: &Node, problems: &mut Problems) -> Option<Heartbeat> {
         match span_of_time(&text).filter(|span| (HEARTBEAT_MIN..=HEARTBEAT_MAX).contains(span)) {
             Some(span) => every = span,
             None => problems.push(
-                Problem::error("wrong-span", format!("`{text}` is no time span from 10s to 1h"))
+                Problem::error("wrong-span", format!("`{text}` is not a time span from 10s to 1h"))
                     .at(&node.place)
                     .hint("the default is `1m`; let the monitoring service wait for two or three of them"),
             ),
@@ -372,7 +372,7 @@ fn named<'n>(node: &'n Node, what: &str, problems: &mut Problems) -> Vec<(&'n Ke
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if key.text.is_empty() || !key.text.chars().all(plain) || key.text.len() > 64 {
             problems.push(
-                Problem::error("name", format!("`{}` is no name", key.text))
+                Problem::error("name", format!("`{}` is not a name", key.text))
                     .at(&key.place)
                     .hint("use letters, digits, `-` and `_`, at most 64"),
             );
@@ -468,7 +468,7 @@ fn rate(text: &str, node: &Node, problems: &mut Problems) -> Option<SignedDurati
     });
     if spacing.is_none() {
         problems.push(
-            Problem::error("rate", format!("`{text}` is no rate"))
+            Problem::error("rate", format!("`{text}` is not a rate"))
                 .at(&node.place)
                 .hint("write a number per time: `1/s`, `30/m`, `100/h`"),
         );

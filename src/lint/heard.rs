@@ -1,6 +1,6 @@
 //! Which of the known events a rule, a closer or a mute listens to.
 //!
-//! Built-in samples stand for what a rule hears only where every sender that it may hear of is known by its preset; for
+//! Built-in samples stand for what a rule receives only where every sender that it may receive from is known by its preset; for
 //! any other, only events that were really seen count, and the team's samples.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::lint::{Hearing, Whole};
 use crate::source::{Source, presets};
 
 impl Whole<'_> {
-    /// Whether every sender that this may hear of is one whose types are known, so that samples stand for them.
+    /// Whether every sender that this may receive from is one whose types are known, so that samples stand for them.
     pub(super) fn knows_senders(&self, hearing: &Hearing<'_>) -> bool {
         let heard = |source: &&Arc<Source>| hearing.source.is_none_or(|name| name == &*source.name);
         self.sources.values().filter(heard).all(|source| !source.preset.types.is_empty())
@@ -26,7 +26,7 @@ impl Whole<'_> {
         known.then(|| presets.iter().flat_map(|preset| preset.types.iter().copied()).collect())
     }
 
-    /// The known events that this hears of.
+    /// The known events that this receives.
     pub(super) fn heard(&self, hearing: &Hearing<'_>) -> Vec<&Seen> {
         let knows = self.knows_senders(hearing);
         let stands = |seen: &&Seen| match seen.from {
@@ -39,7 +39,7 @@ impl Whole<'_> {
         if all.iter().any(|seen| seen.is_evidence()) { all } else { Vec::new() }
     }
 
-    /// Whether there is a known event for each type that this hears of, as far as types are known.
+    /// Whether there is a known event for each type that this receives, as far as types are known.
     pub(super) fn knows_all(&self, hearing: &Hearing<'_>, heard: &[&Seen]) -> bool {
         let Some(types) = self.known_types() else { return false };
         let accepted = types.iter().filter(|kind| hearing.accepts(kind, false));

@@ -1,4 +1,4 @@
-//! What nobody uses, and what nobody hears of.
+//! What nobody uses, and what nobody receives.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ pub(super) fn destinations(whole: &Whole<'_>, problems: &mut Problems) {
     let spoken_to: BTreeSet<&str> = told.chain(fallbacks).map(String::as_str).collect();
     for destination in destinations.values().filter(|destination| !spoken_to.contains(destination.name.as_str())) {
         problems.push(
-            Problem::warning("unused-destination", format!("no rule speaks to `{}`", destination.name))
+            Problem::warning("unused-destination", format!("no rule sends to `{}`", destination.name))
                 .at(&destination.place)
-                .hint("leave it out, or name it in a rule's `to:`"),
+                .hint("remove it, or name it in a rule's `to:`"),
         );
     }
 }
@@ -32,8 +32,8 @@ pub(super) fn templates(whole: &Whole<'_>, problems: &mut Problems) {
         })
         .collect();
     for name in whole.templates.names().into_iter().filter(|name| !said.contains(name)) {
-        let problem = Problem::warning("unused-message", format!("no rule says the message `{name}`"))
-            .hint("leave the template out, or name it in a rule: `message: …`");
+        let problem = Problem::warning("unused-message", format!("no rule uses the message `{name}`"))
+            .hint("remove the template, or name it in a rule: `message: …`");
         problems.push(match whole.templates.place(name) {
             Some(place) => problem.at(&place),
             None => problem,
@@ -45,9 +45,9 @@ pub(super) fn templates(whole: &Whole<'_>, problems: &mut Problems) {
 pub(super) fn lists(whole: &Whole<'_>, problems: &mut Problems) {
     for (_, word) in whole.rules.unused.iter().filter(|(section, _)| *section == "lists") {
         problems.push(
-            Problem::warning("unused-list", format!("no condition reads the list `{}`", word.value))
+            Problem::warning("unused-list", format!("no condition uses the list `{}`", word.value))
                 .at(&word.place)
-                .hint(format!("leave it out, or read it: `{{in: {}}}`", word.value)),
+                .hint(format!("remove it, or use it: `{{in: {}}}`", word.value)),
         );
     }
 }
@@ -62,14 +62,14 @@ pub(super) fn hours(whole: &Whole<'_>, problems: &mut Problems) {
     };
     for (_, word) in whole.rules.unused.iter().filter(|(section, word)| *section == "hours" && !kept(&word.value)) {
         problems.push(
-            Problem::warning("unused-hours", format!("nothing keeps the hours `{}`", word.value)).at(&word.place).hint(
-                format!("leave them out, or keep them: `hours: {}` in a rule, an action or a destination", word.value),
+            Problem::warning("unused-hours", format!("nothing uses the hours `{}`", word.value)).at(&word.place).hint(
+                format!("remove them, or use them: `hours: {}` in a rule, an action or a destination", word.value),
             ),
         );
     }
 }
 
-/// What Fanfare can't do, and nobody would hear of.
+/// What Fanfare can't do, and nobody would receive.
 pub(super) fn unheard(whole: &Whole<'_>, problems: &mut Problems) {
     let rules = &whole.rules.rules;
     if rules.is_empty() {
@@ -80,7 +80,7 @@ pub(super) fn unheard(whole: &Whole<'_>, problems: &mut Problems) {
     {
         if !rules.iter().any(|rule| rule.enabled && rule.events.accept(kind, true)) {
             problems.push(
-                Problem::warning("unheard", format!("no rule listens to `{kind}`: nobody would hear of {what}"))
+                Problem::warning("unheard", format!("no rule handles `{kind}`: nobody would notice {what}"))
                     .hint(format!("add a rule with `events: {kind}`, or `events: \"fanfare.*\"`")),
             );
         }

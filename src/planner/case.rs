@@ -150,7 +150,7 @@ pub(crate) struct CaseRef {
     pub nth: u64,
 }
 
-/// How a case came to its end, but for an event that closed it.
+/// How a case came to its end, except for an event that closed it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
@@ -253,7 +253,7 @@ impl Case {
     }
 
     /// Whether something of it was said at a destination: alone, or in a summary.
-    pub(crate) fn was_told(&self, destination: &str) -> bool {
+    pub(crate) fn was_notified(&self, destination: &str) -> bool {
         self.lanes.contains_key(destination) || self.summed.contains(destination)
     }
 

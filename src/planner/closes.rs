@@ -127,6 +127,6 @@ pub(crate) fn untold(rule: &Rule, case: &Case, destination: &str) -> bool {
     let mut speaking =
         rule.actions.iter().filter(|action| action.to.iter().any(|to| to.value == destination)).peekable();
     speaking.peek().is_some()
-        && !case.was_told(destination)
+        && !case.was_notified(destination)
         && speaking.all(|action| action.digest.is_none() && !rests_in_digest(action))
 }

@@ -1,4 +1,4 @@
-//! Judging: from an event to what each rule that hears of it makes of it.
+//! Judging: from an event to what each rule that receives it makes of it.
 //!
 //! Pure, and total: an odd value is a reason, never an error.
 

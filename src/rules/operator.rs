@@ -396,7 +396,7 @@ fn ordered(operand: &Operand, value: &Value, look: &mut Look<'_>, accept: fn(Ord
     }
 }
 
-/// `accept` is told how the age of the time compares with the span.
+/// `accept` receives how the age of the time compares with the span.
 fn aged(operand: &Operand, value: &Value, look: &mut Look<'_>, accept: fn(Ordering) -> bool) -> Outcome {
     let Operand::Span(span) = operand else { return Outcome::of(false) };
     match time_of(value, look.zone) {
@@ -463,7 +463,7 @@ fn none(operand: &Operand, nodes: &[&Value], look: &mut Look<'_>) -> Outcome {
     unless_one(Held::Held, operand, nodes, look)
 }
 
-/// Holds unless the test comes out as `against` on one node; failed where that can't be told of one.
+/// Holds unless the test comes out as `against` on one node; failed where one can't be read.
 fn unless_one(against: Held, operand: &Operand, nodes: &[&Value], look: &mut Look<'_>) -> Outcome {
     let Operand::Test(check) = operand else { return Outcome::of(false) };
     let mut all = Outcome::of(true);
@@ -485,7 +485,7 @@ fn unless_one(against: Held, operand: &Operand, nodes: &[&Value], look: &mut Loo
 fn unreadable(value: &Value, wanted: &str) -> String {
     match value {
         Value::Array(_) => LIST_HINT.into(),
-        Value::String(_) => format!("{} is no {wanted}", shown(value)),
+        Value::String(_) => format!("{} is not a {wanted}", shown(value)),
         _ => format!("{}, not a {wanted}", kind_of(value)).replace("a text", "text"),
     }
 }

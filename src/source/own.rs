@@ -34,7 +34,7 @@ fn all(now: Timestamp) -> Vec<(&'static str, Value)> {
         ),
         (
             "fanfare.mute.ended",
-            json!({"mute": "mute_sample", "reason": "a planned silence", "by": "a person", "ended": "its time is over",
+            json!({"mute": "mute_sample", "reason": "a planned silence", "by": "a person", "ended": "its time has ended",
                 "from": earlier, "until": now.to_string(), "muted": 7, "rules": {"a-rule": 7}, "count": 1}),
         ),
         (

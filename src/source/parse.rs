@@ -224,7 +224,7 @@ fn path(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Problems) {
     match text.strip_prefix('/') {
         Some(rest) if rest.split('/').all(segment) => source.path = text,
         _ => problems.push(
-            Problem::error("wrong-path", format!("`{text}` is no path to receive at"))
+            Problem::error("wrong-path", format!("`{text}` is not a path to receive at"))
                 .at(&node.place)
                 .hint("begin with `/`; letters, digits, `-`, `.`, `_` and `~` between slashes, none at the end"),
         ),
@@ -279,7 +279,7 @@ fn max_body(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Problem
                 .hint("from `1KiB` to `16MiB`"),
         ),
         None => problems.push(
-            Problem::error("wrong-size", format!("`{text}` is no size"))
+            Problem::error("wrong-size", format!("`{text}` is not a size"))
                 .at(&node.place)
                 .hint("write a number and a unit: `500KiB`, `1MiB`"),
         ),
@@ -360,13 +360,13 @@ fn hmac(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Problems) {
         |problem: Problem| problem.hint("take it from the body, with a path such as `$.type` or `$.created`");
     // A header of the type is never signed; one of the time is where `signed` has it.
     if let Some((FieldLocation::Header(_), node)) = &kind {
-        let said = "this header is not signed: whoever has a signed body can send it as another type";
+        let said = "this header is not signed: anyone who has a signed body can send it as another type";
         problems.push(unsigned(Problem::warning("unsigned-type", said).at(&node.place)));
     }
     if let Some((FieldLocation::Header(_), node)) = &time
         && !scheme.signs(&Piece::Time)
     {
-        let said = "this header is not signed: whoever has a signed body can send it with another time";
+        let said = "this header is not signed: anyone who has a signed body can send it with another time";
         problems.push(unsigned(Problem::warning("unsigned-time", said).at(&node.place)));
     }
     for (place, found) in [(&mut source.id, id), (&mut source.kind, kind), (&mut source.time, time)] {
@@ -476,7 +476,7 @@ fn location<'n>(
     }
 }
 
-/// The header of a piece that is signed; an error where `signed` names the piece and no header is told for it.
+/// The header of a piece that is signed; an error where `signed` names the piece and no header is reported for it.
 fn signed_header(
     scheme: &Scheme,
     piece: &Piece,

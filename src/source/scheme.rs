@@ -2,7 +2,7 @@
 //!
 //! Every scheme here is an HMAC over a few pieces, of which the raw body is one; they differ in where the parts stand
 //! and how they are written. Works on the bytes as they came. Opens secrets, and shows none: neither a secret nor a
-//! computed code leaves this file but for [`sign`]'s headers.
+//! computed code leaves this file except for [`sign`]'s headers.
 
 use std::borrow::Cow;
 
@@ -359,7 +359,7 @@ pub fn verify<'a>(
 }
 
 /// The one value of these headers, blanks around it left out. Several that say the same are one; several that differ
-/// are refused, since whoever reads the first and whoever reads the last would disagree.
+/// are refused, since anyone who reads the first and anyone who reads the last would disagree.
 fn carried<'h>(headers: &'h HeaderMap, names: &Names) -> Result<Option<&'h str>, Refusal> {
     let mut found: Option<&[u8]> = None;
     for value in names.iter().flat_map(|name| headers.get_all(name.as_ref())) {

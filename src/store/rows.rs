@@ -56,7 +56,7 @@ pub fn text<T: Serialize>(value: &T) -> Result<String, Error> {
 pub fn word<T: Serialize>(value: &T) -> Result<String, Error> {
     match serde_json::to_value(value) {
         Ok(Value::String(word)) => Ok(word),
-        other => Err(Error::Unavailable(format!("{other:?} is no word"))),
+        other => Err(Error::Unavailable(format!("{other:?} is not a word"))),
     }
 }
 
@@ -68,7 +68,7 @@ pub fn of_word<T: DeserializeOwned>(word: String) -> Result<T, Error> {
 /// What a delivery says whose words were changed on disk: somebody should know that there was something.
 pub fn unsaid(event: Seq) -> Assignment {
     Assignment {
-        say: Say::Text("What this message was to say was lost: its row in the store is damaged.".into()),
+        say: Say::Text("The text of this message is lost: its row in the store is damaged.".into()),
         severity: None,
         with: serde_json::Map::new(),
         mention: Vec::new(),

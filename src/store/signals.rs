@@ -17,7 +17,7 @@ pub const FAILING: &str = "fanfare.destination.failing";
 /// A destination that was failing has accepted something.
 pub const RECOVERED: &str = "fanfare.destination.recovered";
 
-/// Says that `delivery` died, for its fallbacks and whoever listens. `own`: one of Fanfare's own events set it off.
+/// Says that `delivery` died, for its fallbacks and anyone who listens. `own`: one of Fanfare's own events set it off.
 pub fn died(delivery: &NewDelivery, attempts: u32, reason: &str, own: bool, at: Timestamp) -> Signal {
     let mut data = Map::new();
     data.insert("delivery".into(), delivery.id.as_str().into());

@@ -38,7 +38,7 @@ pub fn section(name: &str) -> String {
             "api" => api(),
             "commands" => commands(),
             "lints" => lints(),
-            "warnings" => pairs_and_mends(),
+            "warnings" => pairs_and_fixes(),
             "refused" => table(
                 &["refused", "write"],
                 words::REFUSED.iter().map(|(word, instead)| vec![(*word).into(), (*instead).into()]),
@@ -121,7 +121,7 @@ fn metrics() -> String {
 
 fn lints() -> String {
     let rows =
-        ALL.iter().map(|one| vec![code(one.code), one.gravity.name().into(), sentence(one.doc), sentence(one.mend)]);
+        ALL.iter().map(|one| vec![code(one.code), one.gravity.name().into(), sentence(one.doc), sentence(one.fix)]);
     table(&["identifier", "kind", "meaning", "what to do"], rows)
 }
 

@@ -364,16 +364,16 @@ fn leak(name: &str) -> &'static str {
     Box::leak(name.to_owned().into_boxed_str())
 }
 
-/// Whether a destination was told of a case, alone or in a summary.
-pub(super) fn was_told(case: &Case, to: &str) -> bool {
+/// Whether a destination was notified of a case, alone or in a summary.
+pub(super) fn was_notified(case: &Case, to: &str) -> bool {
     case.shown.contains_key(to) || case.summed.contains(to)
 }
 
-/// Whether the rule speaks to a destination, and never did in this case: it need not hear of its close.
+/// Whether the rule speaks to a destination, and never did in this case: it needs no message at its close.
 pub(super) fn is_unheard(spec: &Spec, case: &Case, to: &str) -> bool {
     let speaking: Vec<&Action> = spec.actions.iter().filter(|action| action.to.contains(&to)).collect();
     let sums_up =
         |action: &&Action| action.digest.is_some() || action.throttle.is_some_and(|throttle| throttle.rest_digest);
-    let heard = was_told(case, to) || speaking.iter().any(sums_up);
+    let heard = was_notified(case, to) || speaking.iter().any(sums_up);
     !speaking.is_empty() && !heard
 }

@@ -20,7 +20,7 @@ fn reminded(action: Action) -> Script {
 }
 
 #[test]
-fn each_digest_of_a_case_s_reminders_is_made_though_all_tell_of_the_same_event() {
+fn each_digest_of_a_case_s_reminders_is_made_though_all_speak_about_the_same_event() {
     let digest = Some(Digest { every: DAY, limit: 5 });
     let (wrong, said) = play(Kind::Memory, &reminded(Action { digest, ..Action::new("sum", &["mail"]) }));
     assert_eq!(wrong, Vec::<String>::new());
@@ -35,7 +35,7 @@ fn each_digest_of_a_case_s_reminders_is_made_though_all_tell_of_the_same_event()
 }
 
 #[test]
-fn a_date_that_another_event_brings_in_time_is_told_with_that_event() {
+fn a_date_that_another_event_brings_in_time_is_reported_with_that_event() {
     let spec = Spec {
         line: "dated",
         name: "dated",
@@ -45,7 +45,7 @@ fn a_date_that_another_event_brings_in_time_is_told_with_that_event() {
         ..Spec::default()
     };
     let opened = |number, date| Step::Send { number, kind: "opened", key: "K1", late: 0, date };
-    // The date is past when the second event comes, with another that is past too; neither was told of yet.
+    // The date is past when the second event comes, with another that is past too; neither was notified of yet.
     let steps = vec![opened(1, -HOUR), Step::Plan, opened(2, -2 * HOUR)];
     let (wrong, said) = play(Kind::Memory, &Script { versions: vec![vec![spec]], steps });
     assert_eq!((wrong, said), (Vec::new(), 1));

@@ -1,11 +1,11 @@
 //! The reference: a naive reading of what the rules' language says about cases, throttles, digests, hours, mutes and
 //! `missing`, for rules of the form of [`Spec`].
 //! It holds everything in plain maps, looks at all of it at every tick, and knows nothing of stores, documents or ids.
-//! It is told at which moments the planner planned, and with which entries; it says what had to come of that.
+//! It is reported at which moments the planner planned, and with which entries; it says what had to come of that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::due::{Due, is_unheard, schedule, schedule_end, was_told};
+use super::due::{Due, is_unheard, schedule, schedule_end, was_notified};
 use super::spec::{Action, DAY, Hours, Ms, Spec};
 
 /// What stands at one place of the inbox.
@@ -64,7 +64,7 @@ pub struct Said {
     pub action: String,
     pub to: String,
     pub how: How,
-    /// The events that it tells of, by their places.
+    /// The events that it reports, by their places.
     pub events: BTreeSet<i64>,
     pub more: u64,
     pub suppressed: u64,
@@ -91,7 +91,7 @@ pub(super) struct Case {
     pub(super) key: String,
     pub(super) nth: i64,
     pub(super) opening: Event,
-    /// When people could first be told of its opening; that, if it told nobody.
+    /// When people could first be notified of its opening; that, if it told nobody.
     pub(super) told: Ms,
     pub(super) newest: Ms,
     pub(super) last: Ms,
@@ -103,7 +103,7 @@ pub(super) struct Case {
     pub(super) timers: BTreeMap<String, Timer>,
     /// By destination: the action and event that were shown first.
     pub(super) shown: BTreeMap<String, (String, i64)>,
-    /// Destinations that heard of it in a summary.
+    /// Destinations that got it in a summary.
     pub(super) summed: BTreeSet<String>,
 }
 
@@ -145,7 +145,7 @@ pub(super) struct Collected {
     pub(super) events: Vec<i64>,
     pub(super) more: u64,
     pub(super) suppressed: u64,
-    /// The events that only a reminder told of, with the key and number of their case.
+    /// The events that only a reminder notified of, with the key and number of their case.
     pub(super) reminders: BTreeMap<i64, (String, i64)>,
 }
 
@@ -475,7 +475,7 @@ impl Reference {
         })
     }
 
-    /// Mute, throttle, digest, hours; then it is said. Gives when people are told first, if any are.
+    /// Mute, throttle, digest, hours; then it is said. Gives when people are notified first, if any are.
     pub(super) fn announce(
         &mut self,
         spec: &Spec,
@@ -488,7 +488,7 @@ impl Reference {
         let heard_at = if occasion == Occasion::Match { event.received } else { now };
         let knows =
             |to: &str| occasion != Occasion::Close || case.as_ref().is_none_or(|case| !is_unheard(spec, case, to));
-        let ends = |to: &str| occasion == Occasion::Close && case.as_ref().is_some_and(|case| was_told(case, to));
+        let ends = |to: &str| occasion == Occasion::Close && case.as_ref().is_some_and(|case| was_notified(case, to));
         let audible = |to: &&str| (ends(to) || !self.is_muted(spec.line, to, heard_at)) && knows(to);
         let to: Vec<&str> = action.to.iter().copied().filter(audible).collect();
         if to.is_empty() {
@@ -562,7 +562,7 @@ impl Reference {
         case: Option<&mut Case>,
         now: Ms,
     ) -> Option<Ms> {
-        let ends = occasion == Occasion::Close && case.as_ref().is_some_and(|case| was_told(case, &said.to));
+        let ends = occasion == Occasion::Close && case.as_ref().is_some_and(|case| was_notified(case, &said.to));
         match hours.filter(|_| !ends).and_then(|hours| Some((hours, hours.closed_until(now)?))) {
             None => {
                 self.say(said, occasion, case);

@@ -176,7 +176,7 @@ impl Ledger {
         self.follow(plan, now);
         let own = |item: &Item| match item {
             Item::Event(event) => event.is_echo(),
-            // That something is well again is told where its failing was, whatever found out.
+            // That something is well again is reported where its failing was, whatever found out.
             Item::Signal(signal) => signal.from_own && signal.kind != "fanfare.destination.recovered",
             Item::Command(_) => false,
         };
@@ -352,7 +352,7 @@ impl Ledger {
         }
     }
 
-    /// A destination answers that it wants to be left alone for so many seconds, of which an hour is believed.
+    /// A destination answers that it wants to be left alone for this many seconds, of which an hour is believed.
     pub fn asked(&mut self, id: &DeliveryId, seconds: &str) {
         if let Some(record) = self.deliveries.get_mut(id) {
             record.asked_ms = seconds.parse::<i64>().unwrap_or(0).clamp(0, 3600) * 1000;
@@ -535,7 +535,7 @@ impl Ledger {
     /// A dead message goes to its destination's fallbacks.
     fn no_fallback(&self, id: &DeliveryId, dead: &Record, state: State) -> Option<String> {
         let planned = &dead.planned;
-        // An update of what was shown is no message, and nobody wants to hear of its end elsewhere.
+        // An update of what was shown is no message, and nobody needs its end elsewhere.
         let is_message = planned.act != Act::Close && planned.assignment.died.is_none();
         if state != State::Dead || planned.destination != "pager" || !is_message || dead.hushed {
             return None;
@@ -545,7 +545,7 @@ impl Ledger {
             let same = said.event == planned.assignment.event || said.events.contains(&planned.assignment.event);
             record.planned.destination == FALLBACK && said.died.is_some() && same
         });
-        (!told).then(|| format!("{id} died, and no fallback was told"))
+        (!told).then(|| format!("{id} died, and no fallback was notified"))
     }
 
     /// How many documents of each kind there must be.

@@ -1,4 +1,4 @@
-//! A store in which a verb panics, hangs or fails when it is told to: between the program and its real one.
+//! A store in which a verb panics, hangs or fails when it is asked to: between the program and its real one.
 
 use std::collections::BTreeMap;
 use std::future::Future;

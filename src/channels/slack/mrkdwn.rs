@@ -54,7 +54,7 @@ pub fn without_mentions(value: &mut Value) {
     }
 }
 
-/// The text with `<!…>` and `<@…>` escaped, but for dates, which ping nobody.
+/// The text with `<!…>` and `<@…>` escaped, except for dates, which ping nobody.
 fn inert(text: &str) -> String {
     let mut parts = text.split('<');
     let mut inert = parts.next().unwrap_or_default().to_owned();

@@ -203,7 +203,7 @@ fn money(state: &State<'_, '_>, value: &Value, args: Rest<Value>) -> Result<Valu
         return Err(Error::from(ErrorKind::TooManyArguments));
     }
     let currency = match args.first() {
-        // At `check` what is surely a mistake is told; a message goes out without the currency all the same.
+        // At `check` what is surely a mistake is reported; a message goes out without the currency all the same.
         Some(currency) if currency.is_undefined() && facts.marks() => {
             return Err(wrong("the currency of `money` is undefined"));
         }
@@ -259,7 +259,7 @@ impl Object for Total {
 /// `$.data.NAME` for a plain word, else the path itself.
 fn path_of(text: &str) -> Result<Path, Error> {
     let whole = if text.starts_with('$') { text.to_owned() } else { format!("$.data.{text}") };
-    Path::parse(&whole).map_err(|error| wrong(format!("`{text}` is no path: {}", error.message)))
+    Path::parse(&whole).map_err(|error| wrong(format!("`{text}` is not a path: {}", error.message)))
 }
 
 /// Where `by` is looked for: beside what the path selects, in `$.data`, at the top.
@@ -385,11 +385,11 @@ fn date(state: &State<'_, '_>, value: &Value, format: Option<&str>, zone: Option
     // A width of many digits would be filled with as many zeros.
     let wide = format.as_bytes().windows(4).any(|four| four.iter().all(u8::is_ascii_digit));
     if wide || format.len() > 200 {
-        return Err(wrong(format!("`{}` is no format for a date", short(format))));
+        return Err(wrong(format!("`{}` is not a format for a date", short(format))));
     }
     let zoned: ZonedDateTime = at.to_zoned_datetime(zone);
     let text = strtime::format(format, &zoned);
-    text.map(Value::from).map_err(|error| wrong(format!("`{}` is no format for a date: {error}", short(format))))
+    text.map(Value::from).map_err(|error| wrong(format!("`{}` is not a format for a date: {error}", short(format))))
 }
 
 fn ago(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {

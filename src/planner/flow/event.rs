@@ -206,7 +206,7 @@ pub(crate) fn escalates(case: &Case, rule: &Rule) -> bool {
     reminders.any(|action| case.timers.get(&action.id).is_some_and(|timer| timer.due.is_some()))
 }
 
-/// Whether a rule acts on an event; else why not. What could not be read is told in any case.
+/// Whether a rule acts on an event; else why not. What could not be read is reported in any case.
 fn holds(judgement: &Judgement<'_>, held: Held, trace: &mut Trace) -> bool {
     reasons(judgement, trace);
     match held {
@@ -266,7 +266,7 @@ fn belongs(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
         // It may have come between the own event that told the absence and this.
         let known = work.state.load(&Awaited::slot(&names));
         if !Awaited::is_absent(known.as_ref(), judged.event) {
-            trace.rule(Outcome::Late, "it came after all");
+            trace.rule(Outcome::Late, "the event came");
             return Belongs::Late;
         }
     }

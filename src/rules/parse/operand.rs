@@ -242,9 +242,9 @@ fn span(node: &Node, problems: &mut Problems) -> Option<Operand> {
     let span = node.scalar().and_then(span_of_time);
     if span.is_none() {
         problems.push(match node.scalar() {
-            Some(text) => {
-                Problem::error("wrong-span", format!("`{text}` is no time span")).at(&node.place).hint(span_hint(text))
-            }
+            Some(text) => Problem::error("wrong-span", format!("`{text}` is not a time span"))
+                .at(&node.place)
+                .hint(span_hint(text)),
             None => node.expected(OperandKind::Span.words()),
         });
     }
@@ -300,7 +300,7 @@ fn glob(node: &Node, name: &str, folded: bool, problems: &mut Problems) -> Optio
     let problem = match text.strip_prefix('!') {
         Some(bare) => Problem::error("wrong-glob", "`!` takes away only in a list of event globs")
             .at(&node.place)
-            .hint(format!("put `not:` round the condition, with `glob: \"{bare}\"`")),
+            .hint(format!("put `not:` around the condition, with `glob: \"{bare}\"`")),
         None => match Glob::parse(&comparable(text, folded)) {
             Ok(glob) => return Some(glob),
             Err(error) => {

@@ -2,7 +2,7 @@
 //!
 //! A process that dies while it plans leaves a mark: a document that is written before a round and deleted by its commit.
 //! That costs a commit, so it is written only for the first round under a lease, and after that until a round of full
-//! size came through. Whoever takes the lease next and finds a mark plans half of what it names; where that was one
+//! size came through. Anyone who takes the lease next and finds a mark plans half of what it names; where that was one
 //! entry, and two processes died of it, each thing alone; and what [`PARKED_AFTER`] died of is parked. A process that finds
 //! its own name in a mark lives: the store failed it, or it lost its lease. One that was only held up beyond its lease
 //! leaves a mark too, so it takes that many: a few marks in a row may be chance.
@@ -21,7 +21,7 @@ use crate::store::PlannerLease;
 
 /// The most entries, and the most timers, of one round.
 const BATCH: usize = 1024;
-/// So many deaths on one entry, and what came due with it, and each is planned alone.
+/// How many deaths on one entry, and what came due with it, and each is planned alone.
 const DEATHS_MAX: usize = 2;
 /// This many deaths on one thing, the later ones while it was planned alone, and it is parked.
 const PARKED_AFTER: usize = 6;
@@ -30,7 +30,7 @@ const LOST_MAX: u32 = 2;
 /// A round that took longer, and failed, had too many timers if it had no more than one entry.
 const LONG: SignedDuration = SignedDuration::from_secs(2);
 
-/// What is being planned, for whoever comes after a death.
+/// What is being planned, for anyone who comes after a death.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Mark {
     /// How many entries.

@@ -6,7 +6,7 @@ use super::super::World;
 use crate::clock::plus;
 use crate::delivery::{Attempt, DeliveryId};
 use crate::pace::Pace;
-use crate::store::life::{Row, Taken, capped_attempt};
+use crate::store::transitions::{Row, Taken, capped_attempt};
 use crate::store::{Claimed, Error, Room, Settlement, signals};
 
 impl World {

@@ -24,7 +24,7 @@ pub(super) struct Broken<'a> {
     pub bracket: Option<usize>,
 }
 
-const QUOTE_ALL: &str = "quote it: put \"…\" round the whole text";
+const QUOTE_ALL: &str = "quote it: put \"…\" around the whole text";
 const SPACES: &str = "indent with spaces";
 
 /// The problem where the syntax broke.
@@ -55,7 +55,7 @@ pub(super) fn syntax(broken: &Broken<'_>, kind: &ErrorKind) -> Problem {
             Problem::error("syntax", format!("the `{open}` is never closed")).at(&broken.place(broken.at))
         }
         E::MismatchedFlowCollectionEnd { open, close } => {
-            broken.bracketed(Problem::error("syntax", format!("`{close}` stands where the `{open}` should be closed")))
+            broken.bracketed(Problem::error("syntax", format!("`{close}` is where the `{open}` should be closed")))
         }
         E::MisplacedFlowCollectionEnd => {
             Problem::error("syntax", format!("`{}` closes nothing that is open", broken.sign()))
@@ -108,11 +108,11 @@ pub(super) fn syntax(broken: &Broken<'_>, kind: &ErrorKind) -> Problem {
         E::RecursionLimitExceeded => Problem::error("too-deep", "nested too deep").at(&broken.place(broken.at)),
         E::DirectiveDisallowed => Problem::error("syntax", "a line that begins with `%` is a directive in YAML")
             .at(&broken.place(broken.at))
-            .hint("leave it out; files are read as YAML 1.2"),
-        E::BomInsideDocument => Problem::error("syntax", "a byte order mark stands within the file")
+            .hint("remove it; files are read as YAML 1.2"),
+        E::BomInsideDocument => Problem::error("syntax", "the file contains a byte order mark")
             .at(&broken.place(broken.at))
-            .hint("it can only stand at the very beginning; delete it"),
-        other => Problem::error("syntax", format!("this is no YAML: {}", said(other))).at(&broken.place(broken.at)),
+            .hint("only the beginning of a file may have one; delete it"),
+        other => Problem::error("syntax", format!("this is not YAML: {}", said(other))).at(&broken.place(broken.at)),
     }
 }
 
@@ -275,18 +275,18 @@ impl Broken<'_> {
         if !self.is_continued(open) {
             return Problem::error("syntax", format!("the `{sign}` is never closed"))
                 .at(&self.place(open))
-                .also(&self.place(self.at), "this can't stand within it");
+                .also(&self.place(self.at), "this can't appear within it");
         }
         match self.sign() {
             '{' | '[' | '"' | '\'' | '*' | '?' => {
-                self.quote(&format!("`{}` can't stand in an unquoted text within brackets", self.sign()))
+                self.quote(&format!("`{}` can't appear in an unquoted text within brackets", self.sign()))
             }
             ':' => self
                 .bracketed(Problem::error("quote-it", "a second `:` within brackets"))
                 .hint("a text with `: ` in it must be quoted: \"…\""),
             '-' => self
-                .bracketed(Problem::error("syntax", "`- ` can't stand within brackets"))
-                .hint("leave the `- ` out, or the brackets"),
+                .bracketed(Problem::error("syntax", "`- ` can't appear within brackets"))
+                .hint("remove the `- `, or the brackets"),
             _ => self.bracketed(Problem::error("syntax", "a comma or a closing bracket is missing before this")),
         }
     }
@@ -319,12 +319,11 @@ impl Broken<'_> {
 
     /// `'it's'`, `"{{ title }}" is out`, or a quotation mark that an earlier line left open.
     fn goes_on_after_quote(&self) -> Problem {
-        let Some(start) = self.quote_start() else { return self.quote("text stands behind a quoted text") };
+        let Some(start) = self.quote_start() else { return self.quote("text follows a quoted text") };
         if self.line_start(start) != self.line_start(self.at) {
             return self.unclosed_quote().also(&self.place(self.at), "it ends here, and this can't follow");
         }
-        let problem =
-            Problem::error("syntax", "text goes on behind the closing quotation mark").at(&self.place(self.at));
+        let problem = Problem::error("syntax", "text follows the closing quotation mark").at(&self.place(self.at));
         match self.requoted(start) {
             Some(text) => problem.hint(format!("quote all of it: \"{}\"", shortened(&text))),
             None => problem.hint("quote all of it, and double the quotation marks within '…'"),
@@ -382,9 +381,9 @@ impl Broken<'_> {
             }
             let end = at + 1 + escaped.len_utf8() + digits.len();
             let sign = self.text().get(at..end).unwrap_or_default();
-            return Problem::error("syntax", format!("`{sign}` is no escape within \"…\""))
+            return Problem::error("syntax", format!("`{sign}` is not an escape within \"…\""))
                 .at(&Location::new(self.file, at..end))
-                .hint("for a backslash write two, or put '…' round the text");
+                .hint("for a backslash write two, or put '…' around the text");
         }
         Problem::error("syntax", "an escape within \"…\" is broken").at(&self.place(start))
     }
@@ -394,7 +393,7 @@ impl Broken<'_> {
         if character.is_control() {
             return Problem::error(
                 "syntax",
-                format!("the control character U+{:04X} can't stand here", character as u32),
+                format!("the control character U+{:04X} can't appear here", character as u32),
             )
             .at(&self.place(self.at));
         }
@@ -421,7 +420,7 @@ impl Broken<'_> {
             .at(&Location::new(self.file, self.at..self.at + len));
         match shortened(name.trim_start_matches('@')).as_str() {
             "" => problem.hint(QUOTE_ALL),
-            bare => problem.hint(format!("to name somebody, leave it out: `{bare}`; in a text, quote it: \"@{bare}\"")),
+            bare => problem.hint(format!("to name somebody, remove it: `{bare}`; in a text, quote it: \"@{bare}\"")),
         }
     }
 
@@ -442,7 +441,7 @@ impl Broken<'_> {
     fn below_plain(&self, plain: &Range<usize>, last_line: usize) -> Problem {
         let first_line = self.rest(plain.start).lines().next().unwrap_or_default().trim_end();
         if let Some((key, value)) = first_line.split_once(':') {
-            return Problem::error("syntax", "a blank is missing behind the `:`")
+            return Problem::error("syntax", "a space is missing behind the `:`")
                 .at(&self.place(plain.start + key.len()))
                 .hint(format!("write `{}: {}`", shortened(key), shortened(value)));
         }
@@ -450,7 +449,7 @@ impl Broken<'_> {
             return self.no_key_at(plain.start);
         }
         let key = last_line + indent(self.rest(last_line));
-        Problem::error("syntax", "a key stands below a value, as if it belonged to it")
+        Problem::error("syntax", "a key is below a value, as if it belonged to it")
             .at(&Location::new(self.file, key..self.at + 1))
             .also(&Location::new(self.file, plain.start..plain.start + first_line.len()), "the value")
             .hint("is it indented too far?")
@@ -464,7 +463,7 @@ impl Broken<'_> {
     /// The same, whose text begins at `start`.
     fn no_key_at(&self, start: usize) -> Problem {
         let text = self.rest(start).lines().next().unwrap_or_default().trim_end();
-        let problem = Problem::error("syntax", "this line has no key: a `:` and a blank are missing")
+        let problem = Problem::error("syntax", "this line has no key: a `:` and a space are missing")
             .at(&Location::new(self.file, start..start + text.len()));
         match text.split_once(':') {
             Some((key, value)) if !key.is_empty() && !value.is_empty() && !value.starts_with(' ') => {
@@ -482,8 +481,8 @@ impl Broken<'_> {
         let (start, line) = (self.line_start(self.at), self.line(self.at));
         let blanks = |indent: usize| match indent {
             0 => "not at all".to_owned(),
-            1 => "by 1 blank".to_owned(),
-            blanks => format!("by {blanks} blanks"),
+            1 => "by 1 space".to_owned(),
+            blanks => format!("by {blanks} spaces"),
         };
         let place = Location::new(self.file, start + indent(line)..start + line.trim_end().len());
         let problem = Problem::error(
@@ -515,7 +514,7 @@ impl Broken<'_> {
             Some(next) => {
                 let line = self.rest(next).lines().next().unwrap_or_default();
                 let below = Location::new(self.file, next + indent(line)..next + line.trim_end().len());
-                problem.also(&below, "so it can't go on here")
+                problem.also(&below, "so it can't continue here")
             }
             None => problem,
         }
@@ -542,7 +541,7 @@ impl Broken<'_> {
                 return Some(
                     Problem::error(
                         "syntax",
-                        format!("a blank that is no space (U+{:04X}) stands in the indentation", odd as u32),
+                        format!("a space that is not a space (U+{:04X}) is in the indentation", odd as u32),
                     )
                     .at(&Location::new(self.file, at..at + odd.len_utf8()))
                     .hint(SPACES),
@@ -557,7 +556,7 @@ impl Broken<'_> {
     fn tab(&self) -> Problem {
         let from = self.line_start(self.at);
         let tab = self.rest(from).find('\t').map_or(self.at, |at| from + at);
-        Problem::error("syntax", "a tab stands where YAML wants spaces")
+        Problem::error("syntax", "YAML needs spaces here, not a tab")
             .at(&Location::new(self.file, tab..tab + 1))
             .hint(SPACES)
     }
