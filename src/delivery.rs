@@ -253,7 +253,7 @@ pub enum LinkOp {
     Acknowledge,
     /// Closes the case.
     Close,
-    /// Silences the messages of this opening, for so many seconds.
+    /// Silences the messages of this opening, for this many seconds.
     Mute(u32),
 }
 

@@ -276,7 +276,7 @@ impl Telemetry {
         error!(doing, error = said, "the store failed");
     }
 
-    /// A rule did something about so many events.
+    /// A rule did something about this many events.
     pub fn rule(&self, rule: &str, outcome: &str, events: u64) {
         self.rules.get_or_create(&RuleLabels { rule: rule.to_owned(), outcome: outcome.to_owned() }).inc_by(events);
     }

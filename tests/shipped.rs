@@ -224,12 +224,12 @@ fn every_event_of_the_page_reaches_someone() {
 }
 
 #[test]
-fn every_event_of_fanfares_own_is_told_to_someone_and_the_rules_page_says_to_whom() {
+fn every_event_of_fanfares_own_reaches_someone_and_the_rules_page_says_to_whom() {
     let (rules, page) = (rules(), std::fs::read_to_string("docs/RULES.md").unwrap());
     for name in fanfare::source::own::names() {
         let accepts = |globs: &fanfare::rules::Globs| globs.accept(name, true);
         let starter = rules.rules.iter().any(|rule| rule.globs().any(accepts));
-        assert!(starter, "no rule of the starter hears of {name}");
+        assert!(starter, "no rule of the starter receives {name}");
         let rows = page.lines().filter(|line| line.starts_with("| `fanfare.") && line.contains(&format!("`{name}`")));
         let told: Vec<_> = rows.filter(|row| row.trim_matches('|').split('|').count() == 3).collect();
         assert_eq!(told.len(), 1, "the rules' page says of {name} whom it is for");

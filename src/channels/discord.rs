@@ -77,7 +77,7 @@ username: Label news
         words: "is nobody in Discord; write a user's id, `&` and a role's id, `here` or `everyone`",
     }),
     credentials: &[Credential {
-        // What ends with `/slack` speaks Slack's language, for whoever knows that only.
+        // What ends with `/slack` speaks Slack's language, for anyone who knows that only.
         is: |text| text.starts_with("https://discord") && text.contains("/api/webhooks/") && !text.ends_with("/slack"),
         what: "the URL of a Discord webhook",
         key: Some("webhook_url"),

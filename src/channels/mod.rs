@@ -1,6 +1,6 @@
 //! The channels: each turns a [`Sending`] into a [`Request`] and a [`Reply`] into a [`Verdict`], and does nothing else.
 //!
-//! Pure but for `wire.rs`, the one careful sender that all of them share. A channel is one file with a [`Kind`] and one
+//! Pure except for `wire.rs`, the one careful sender that all of them share. A channel is one file with a [`Kind`] and one
 //! row in [`ALL`]; whatever treats channels apart reads that row, and nothing outside of this folder names a channel.
 //! Channels know messages, and nothing of rules, events or the store.
 //!
@@ -178,7 +178,7 @@ pub struct Sending<'a> {
 pub struct Button {
     /// What it does.
     pub does: LinkOp,
-    /// Where it leads: visible ASCII, but for the dots that stand for a token where people look at what would be sent.
+    /// Where it leads: visible ASCII, except for the dots that stand for a token where people look at what would be sent.
     pub url: String,
 }
 

@@ -12,7 +12,7 @@ use crate::cli::term::Moment;
 use crate::cli::who::Who;
 use crate::cli::{Format, Outcome, deliveries, runtime, term};
 
-/// So many cases of a kind are sorted; of more, the first by id.
+/// How many cases of a kind are sorted; of more, the first by id.
 const SORTED_MAX: usize = 2_000;
 
 /// Uses the admin API of a running server.
@@ -130,7 +130,7 @@ fn told_text(answer: &Value) -> String {
     cases.map(|case| cell(case, "told")).collect::<Vec<_>>().join("\n")
 }
 
-/// At most so many cases: first those that wait for a person, the next to come due first.
+/// At most this many cases: first those that wait for a person, the next to come due first.
 async fn listed(
     client: &Client,
     query: &[(&'static str, String)],

@@ -302,7 +302,7 @@ fn head(answer: &Answer<'_>, out: &mut String) {
 }
 
 /// What is said below a condition that failed, where `if_failed` says so.
-const ACTS_ALL_THE_SAME: &str = "it could not all be read, and acts all the same: `if_failed: act`";
+const ACTS_ALL_THE_SAME: &str = "Fanfare could not read all of it, and acts anyway: `if_failed: act`";
 
 fn judged(answer: &Answer<'_>, judgement: &Judgement<'_>, chosen: &Chosen, out: &mut String) {
     head(answer, out);

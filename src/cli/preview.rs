@@ -265,7 +265,7 @@ fn example(kind: &'static Kind, name: &str) -> anyhow::Result<Arc<Destination>> 
 fn print(name: &str, wanted: &Wanted<'_>, names: &Map<String, Value>, shown: &Shown) {
     let destination = &wanted.destination;
     println!("{}", term::bold(&format!("{name} as {}", destination.kind.name)));
-    println!("{}\n", term::dim(&whence(wanted, shown)));
+    println!("{}\n", term::dim(&origin(wanted, shown)));
     match destination.kind.picture(&shown.request) {
         Some(picture) => likeness(&picture),
         None => println!("nothing needs sending"),

@@ -81,7 +81,7 @@ fn filter(text: &str) -> Result<Filter, String> {
 /// A test and what came of it.
 struct Outcomes<'t> {
     tests: Vec<(&'t trial::Test, Played)>,
-    /// The zone that times are told in.
+    /// The zone that times are reported in.
     zone: TimeZone,
     coverage: Option<Reached>,
     took: Duration,

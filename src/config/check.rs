@@ -140,7 +140,7 @@ fn places(action: &Action, known: &Known<'_>, problems: &mut Problems) {
         .collect();
     for name in action.mention.iter().filter(|name| !known.contains(name.value.as_str())) {
         let bare = name.value.trim_start_matches(['@', '#', '<']);
-        let message = format!("none of this action's destinations knows whom `{}` is", name.value);
+        let message = format!("none of this action's destinations has `{}` in its `mentions:`", name.value);
         let problem = Problem::error("no-mention", message).at(&name.place);
         problems.push(match known.is_empty() {
             true => {

@@ -86,7 +86,7 @@ pub fn load_after(
     load_with(file, environment, now, (|_| (), past))
 }
 
-/// The same with changes to rules and templates that nobody has saved: for whoever tries them.
+/// The same with changes to rules and templates that nobody has saved: for anyone who tries them.
 pub fn load_edited(
     file: &Path,
     environment: &dyn Environment,

@@ -13,8 +13,8 @@ use crate::yaml::schema::{
 
 /// The keys of `fanfare.yaml`, with what each is for.
 pub const KEYS: [(&str, &str); 14] = [
-    ("listen", "Where webhooks are received, and nothing else answers: an address and a port"),
-    ("tls", "Certificate and key, where no proxy speaks TLS in front"),
+    ("listen", "The address and port for webhooks; nothing else answers there"),
+    ("tls", "Certificate and key, if no TLS proxy is in front"),
     ("admin", "The page, the API, metrics and health"),
     ("store", "The database: `sqlite:PATH`, or `postgres://…` for several replicas"),
     ("rules", "The folder of rules"),
@@ -25,7 +25,7 @@ pub const KEYS: [(&str, &str); 14] = [
     ("sources", "The senders, by name"),
     ("destinations", "The destinations, by the names that rules use"),
     ("egress", "Networks that destinations may be in, or not"),
-    ("heartbeat", "A URL that is called while all is well; silence is the alarm"),
+    ("heartbeat", "A URL to call while everything works; silence is the alarm"),
     ("links", "Links in messages, by which people acknowledge, close or mute a case; none by default"),
 ];
 

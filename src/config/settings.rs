@@ -157,7 +157,9 @@ pub fn zone(name: &str, node: &Node, problems: &mut Problems) -> Option<TimeZone
         Ok(zone) => Some(zone),
         Err(_) => {
             problems.push(
-                Problem::error("timezone", format!("`{name}` is no time zone")).at(&node.place).hint(zone_hint(name)),
+                Problem::error("timezone", format!("`{name}` is not a time zone"))
+                    .at(&node.place)
+                    .hint(zone_hint(name)),
             );
             None
         }

@@ -42,7 +42,7 @@ pub(super) fn cannot_thread(whole: &Whole<'_>, problems: &mut Problems) {
                 .get(&to.value)
                 .is_some_and(|to| to.kind.can.keeps_together() && !to.channel.facts().can.keeps_together())
             {
-                let message = format!("`{}` can't thread: each message of a case stands alone there", to.value);
+                let message = format!("`{}` can't thread: each message of a case appears separately there", to.value);
                 problems.push(
                     Problem::note("cannot-thread", message)
                         .at(&to.place)

@@ -117,7 +117,7 @@ pub struct Scheduled {
     /// When it would be due first.
     pub first: Timestamp,
     /// From when on it counts, where its action's `when` held first at a later match than the opening: when people could first
-    /// be told of that.
+    /// be notified of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
     /// When it is due next; `None`: no more.
@@ -284,7 +284,7 @@ impl Case {
         Opening { rule: self.rule.clone(), key: self.key.clone(), nth: self.nth }
     }
 
-    /// As people are told of it.
+    /// As people are notified of it.
     pub fn said(&self) -> String {
         format!("case `{}` of rule `{}`", self.key, self.rule)
     }

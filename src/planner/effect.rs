@@ -37,7 +37,7 @@ pub(crate) enum Effect {
     Cancel(Cancel),
     /// Nothing will be said in a lane again.
     EndLane(End),
-    /// A service that was told in a lane need not be understood any more when it speaks of that.
+    /// A service that was reported in a lane need not be understood any more when it speaks of that.
     ForgetRaised(Lane),
     /// A timer is set, in place of one with the same id.
     SetTimer(String, Timer),

@@ -77,7 +77,7 @@ pub struct Judged<'a> {
     pub seq: Seq,
     /// The event.
     pub event: &'a Event,
-    /// The judgements of the rules that take part and whose globs accept it, but for those that just miss.
+    /// The judgements of the rules that take part and whose globs accept it, except for those that just miss.
     pub judgements: Vec<Judgement<'a>>,
     /// The rules that just miss: nothing comes of that, and [`super::misses`] says why when somebody asks.
     pub missed: Vec<&'a Rule>,

@@ -470,7 +470,7 @@ fn unless_one(against: Held, operand: &Operand, nodes: &[&Value], look: &mut Loo
     for node in nodes {
         let outcome = look.without_hints(|look| check.on_node(node, look));
         if outcome.held == against {
-            // Of this one it is told why.
+            // Report the reason for this one.
             let note = look.hints.then(|| look.for_nothing(|look| check.on_node(node, look).note)).flatten();
             return Outcome::missed(note.unwrap_or_else(|| format!("{} is among them", shown(node))));
         }

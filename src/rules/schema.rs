@@ -385,11 +385,11 @@ fn action(place: SchemaPosition) -> Value {
     let (doc, forbidden): (&str, &[&str]) = match place {
         SchemaPosition::Anywhere => ("A message: what to send, to which destinations, and when.", &[]),
         SchemaPosition::NoCase => {
-            ("Whom to tell what. Without a `case` nothing is said later.", &["once", "after", "repeat", "at", "links"])
+            ("A message to send. Without a `case` nothing is sent later.", &["once", "after", "repeat", "at", "links"])
         }
         SchemaPosition::Missing => ("A message to send when no event came.", &["when", "otherwise", "at"]),
         SchemaPosition::Closing => (
-            "Whom to tell what at a close; it goes at once.",
+            "A message to send when a case closes; it goes at once.",
             &["once", "after", "repeat", "at", "throttle", "digest", "hours", "links"],
         ),
     };

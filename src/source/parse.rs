@@ -235,7 +235,7 @@ fn tolerance(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Proble
     let Some((text, node)) = fields.text("tolerance", problems) else { return };
     match span_of_time(&text) {
         None => problems.push(
-            Problem::error("wrong-span", format!("`{text}` is no time span")).at(&node.place).hint(span_hint(&text)),
+            Problem::error("wrong-span", format!("`{text}` is not a time span")).at(&node.place).hint(span_hint(&text)),
         ),
         Some(span) if span.is_zero() || span > TOLERANCE_MAX => problems.push(
             Problem::error("wrong-tolerance", format!("a tolerance of `{text}` is out of bounds"))

@@ -5,7 +5,7 @@
 //! the planner's. It never reads the clock; callers pass the time. Guards stand in the signatures: only a [`PlannerLease`]
 //! commits a plan, only a [`Claim`]'s token settles a delivery.
 
-pub mod life;
+pub mod transitions;
 pub mod look;
 mod memory;
 mod postgres;
@@ -354,9 +354,9 @@ pub struct DeliveryFilter {
     /// Planned before this one, whatever becomes of either meanwhile: for anyone who changes what is listed page by page.
     /// None are, if it is not there.
     pub before: Option<DeliveryId>,
-    /// Among the newest so many, whatever else is asked of them: for whoever needs an answer soon. All, if `None`.
+    /// Among the newest this many, whatever else is asked of them: for anyone who needs an answer soon. All, if `None`.
     pub within: Option<usize>,
-    /// Skip so many, for the next page.
+    /// Skip this many, for the next page.
     pub skip: usize,
     /// At most this many.
     pub limit: usize,

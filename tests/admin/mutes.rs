@@ -173,7 +173,7 @@ async fn a_mute_ends_at_the_next_time_that_somebody_means_by_a_day_and_an_hour()
         let refused = desk.run(&["mute", "add", "--rule", "live", "--reason", "moving", "--until", said]).await;
         assert_eq!(refused.code, 1, "{said}");
         assert!(
-            refused.err.contains("is no time") && refused.err.contains("2026-12-24 18:00"),
+            refused.err.contains("is not a time") && refused.err.contains("2026-12-24 18:00"),
             "{said}: {}",
             refused.err
         );

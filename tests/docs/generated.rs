@@ -125,8 +125,8 @@ fn lints() -> String {
     table(&["identifier", "kind", "meaning", "what to do"], rows)
 }
 
-fn pairs_and_mends() -> String {
-    let rows = lint::elsewhere().map(|(name, doc, mend)| vec![code(name), sentence(doc), sentence(mend)]);
+fn pairs_and_fixes() -> String {
+    let rows = lint::elsewhere().map(|(name, doc, fix)| vec![code(name), sentence(doc), sentence(fix)]);
     table(&["identifier", "meaning", "what to do"], rows)
 }
 

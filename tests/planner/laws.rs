@@ -135,7 +135,7 @@ fn take(world: &mut World, step: &Step, number: usize) {
             world.stuck.remove(*to);
         }
         Step::Link(key, does) => {
-            // Whoever follows a link has had its message.
+            // Anyone who follows a link has had its message.
             world.drain();
             let case = world.cases().into_iter().find(|case| case.rule == rule && case.key == key.to_string());
             if let Some(case) = case {

@@ -76,8 +76,8 @@ async fn page(app: &App) -> Delivery {
     pages.remove(0)
 }
 
-/// Finance is told of a page that this pager doesn't take, once, on every store; the page is tried on. What heals is
-/// delivered, and nobody is told again.
+/// Finance is notified of a page that this pager doesn't take, once, on every store; the page is tried on. What heals is
+/// delivered, and nobody is notified again.
 async fn falls_back(pager: &str, heals: Option<&HttpPeer>) {
     for store in stores() {
         let mail = SmtpPeer::start(Setup::default()).await;
@@ -106,7 +106,7 @@ async fn a_pager_that_refuses_connections_is_reported_while_it_is_tried() {
 }
 
 #[tokio::test]
-async fn a_pager_that_answers_with_errors_is_told_of_while_its_breaker_is_open_and_pages_when_it_is_well() {
+async fn a_pager_that_answers_with_errors_is_reported_while_its_breaker_is_open_and_pages_when_it_is_well() {
     let peer = HttpPeer::start().await;
     peer.always(Answer::status(500));
     falls_back(&peer.url("/"), Some(&peer)).await;

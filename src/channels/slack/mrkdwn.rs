@@ -71,7 +71,7 @@ fn inert(text: &str) -> String {
     inert
 }
 
-/// A value in an author's own JSON. Slack reads entities, and markup within `*`, `_`, `~` and backticks, but for `plain_text` and the text of `rich_text`. An
+/// A value in an author's own JSON. Slack reads entities, and markup within `*`, `_`, `~` and backticks, except for `plain_text` and the text of `rich_text`. An
 /// invisible space undoes markup; within a word there is none to undo, and an id can be copied.
 pub fn escape_value(spot: Spot<'_>, value: &str) -> String {
     let text = text::clean(value);

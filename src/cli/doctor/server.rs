@@ -29,7 +29,7 @@ pub(super) async fn look(chart: &mut Chart, snapshot: &Snapshot, alive: Option<T
                 Some(at) => chart.add(Finding::wrong(
                     "server",
                     format!("{says}; one was there at {}", term::time(at)),
-                    "look whether it runs, on this configuration, and in its log",
+                    "check that it runs on this configuration, and read its log",
                 )),
                 None => chart.add(Finding::note("server", says, "start it: `fanfare serve`")),
             }
@@ -61,7 +61,7 @@ async fn ready(chart: &mut Chart, snapshot: &Snapshot, admin: &str, answer: reqw
     if let Some(absence) = body["absence"].as_object() {
         let of = |name: &str| absence.get(name).and_then(Value::as_str).unwrap_or_default();
         let time = |name: &str| term::time_of(of(name));
-        let says = format!("nobody was there to receive from {} until {}", time("from"), time("until"));
+        let says = format!("no process received events from {} until {}", time("from"), time("until"));
         chart.add(Finding::note("absence", says, of("advice")));
     }
     rules(chart, snapshot, &body["rules"]);

@@ -350,7 +350,7 @@ impl<'a> Checker<'a> {
             Part::Severity => {
                 let word = pieces::one_line(&output.pieces);
                 if Severity::named(&word.to_lowercase()).is_none() && !output.undefined {
-                    let message = format!("`{word}` is no severity");
+                    let message = format!("`{word}` is not a severity");
                     let written =
                         |quote: char| whole().is_some_and(|at| at.file.text.contains(&format!("{quote}{word}{quote}")));
                     let is_raw = output.pieces.iter().all(|piece| matches!(piece, Piece::Raw(_)));

@@ -128,7 +128,7 @@ pub(crate) fn subject(event: &Event, names: &Map<String, Value>) -> (String, Opt
     (kind, subject)
 }
 
-/// What an event tells of itself.
+/// What an event reports itself.
 struct Told {
     /// The type in words.
     kind: String,

@@ -60,7 +60,7 @@ fn calls(source: &Source, masked: &str, code: &[Range<usize>], problems: &mut Pr
         let word = word.get(..word.find(|c: char| !c.is_alphanumeric()).unwrap_or(word.len())).unwrap_or_default();
         let begins = masked.get(..at).is_none_or(|before| !before.ends_with(|c: char| c.is_alphanumeric() || c == '.'));
         if begins && ["channel", "here", "everyone"].contains(&word) && !code.iter().any(|code| code.contains(&at)) {
-            let message = format!("`@{word}` would stand in the message as it is written, and mentions nobody");
+            let message = format!("`@{word}` would appear in the message as text, and mentions nobody");
             problems.push(
                 Problem::warning("not-a-mention", message)
                     .at(&source.place(at..at + word.len() + 1))

@@ -73,7 +73,7 @@ pub fn misses(rules: &RuleSet, seq: Seq, event: &Event) -> Vec<(String, Option<D
     judged.judgements.iter().map(of).collect()
 }
 
-/// A type that no rule names is told.
+/// A type that no rule names is reported.
 fn unmatched(work: &mut Planning<'_>, judged: &Judged<'_>) {
     if judged.named || judged.event.is_own() {
         return;
@@ -154,7 +154,7 @@ fn not_awaited(judgement: &Judgement<'_>, trace: &mut Trace) {
     let why = because(judgement.why.as_ref());
     match judgement.why.as_ref().map(Why::held) {
         Some(Held::Failed) => trace.fail(format!("`missing`: {why}")),
-        _ => trace.rule(Outcome::Missed, format!("not what is awaited: {why}")),
+        _ => trace.rule(Outcome::Missed, format!("not the expected event: {why}")),
     }
 }
 

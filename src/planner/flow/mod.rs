@@ -50,7 +50,7 @@ pub(crate) struct Planning<'a> {
     pub plan: Plan,
     /// Timers set, or with `None` taken away.
     pub timers: BTreeMap<String, Option<Timer>>,
-    /// So many of the deliveries planned so far have been given their links.
+    /// How many of the deliveries planned so far have been given their links.
     pub offered: usize,
     mutes: Mutes<'a>,
 }

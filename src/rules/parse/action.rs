@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::super::{Action, At, AtDate, Digest, DigestTime, HoursChoice, Throttle};
-use super::{IF_FAILED_ALONE, Reader, entry_of, not_cut, not_cut_within, slips, times};
+use super::{IF_FAILED_ALONE, Reader, entry_of, key_hints, not_cut, not_cut_within, times};
 use crate::delivery::{Say, Severity};
 use crate::problem::{Location, Problem};
 use crate::yaml::{Fields, Kind, Node, span_hint, span_of_time};
@@ -196,7 +196,7 @@ impl Reader<'_> {
                 Problem::error("wrong-span", format!("`{key}: {text}` is too short"))
                     .hint(format!("at least `{least}`"))
             }
-            None => Problem::error("wrong-span", format!("`{text}` is no time span")).hint(span_hint(&text)),
+            None => Problem::error("wrong-span", format!("`{text}` is not a time span")).hint(span_hint(&text)),
         };
         self.problems.push(problem.at(&node.place));
         None
@@ -417,7 +417,7 @@ impl Reader<'_> {
             wrong("otherwise", "an action has a `when` or `otherwise`, not both".into(), "remove one of them");
         }
         if !has("when") {
-            wrong("if_failed", IF_FAILED_ALONE.into(), "leave it out: the action always acts");
+            wrong("if_failed", IF_FAILED_ALONE.into(), "remove it: the action always acts");
         }
         for key in ["after", "repeat"] {
             if has("at") {

@@ -284,7 +284,7 @@ fn regex(node: &Node, name: &str, folded: bool, left: &mut usize, problems: &mut
             let said = other.to_string();
             let last = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
             let looks_around = ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|sign| pattern.contains(sign));
-            let problem = wrong(format!("this is no regular expression: {last}"));
+            let problem = wrong(format!("this is not a regular expression: {last}"));
             problems.push(match (looks_around, pattern.contains('\\')) {
                 (true, _) => problem.hint("it takes linear time, so there is no looking around and no back-reference"),
                 (false, true) => problem.hint("in single quotes, backslashes stay as they are: '\\bremix\\b'"),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::super::{Action, At, Closer, Globs, IfFailed, KeySpec, Missing, Rule};
 use super::action::{Belongs, Defaults};
-use super::{IF_FAILED_ALONE, Reader, entry_of, not_cut, not_cut_within, slips};
+use super::{IF_FAILED_ALONE, Reader, entry_of, key_hints, not_cut, not_cut_within};
 use crate::problem::{Location, Problem};
 use crate::yaml::{Fields, Kind, Node};
 
@@ -214,7 +214,7 @@ impl Reader<'_> {
         };
         let (case, missing) = (has("case"), has("missing"));
         if let (Some(place), None) = (has("if_failed"), has("when")) {
-            wrong(&place, IF_FAILED_ALONE.into(), "leave it out: the rule always holds");
+            wrong(&place, IF_FAILED_ALONE.into(), "remove it: the rule always holds");
         }
         match (has("events"), &missing) {
             (Some(place), Some(_)) => wrong(

@@ -17,7 +17,7 @@ use crate::rules::At;
 use crate::rules::glob::{Glob, inner};
 use crate::rules::parse::not_cut;
 use crate::rules::value::written_time;
-use crate::yaml::{self, Fields, Kind, Node, Slip};
+use crate::yaml::{self, Fields, KeyHint, Kind, Node};
 
 /// What a step can be, in the order of the documentation.
 pub(super) const ACTS: [&str; 6] = ["send", "expect", "wait", "at", "fail", "heal"];

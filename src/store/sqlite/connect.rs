@@ -188,8 +188,8 @@ fn warn_of_lost_log(lock: &File, place: &Location) {
     if read.is_ok() && mark(place) == Some(left) && !place.beside("-wal").exists() {
         tracing::error!(
             database = %place.path.display(),
-            "the last process ended without closing the store, and the log that it left (`-wal`) is gone: unless another \
-             program has copied it into the database, what was answered last is lost"
+            "the last process ended without closing the store, and the log that it left (`-wal`) is gone. Unless another \
+             program copied it into the database, the last acknowledged events are lost"
         );
     }
 }
