@@ -1,6 +1,6 @@
 //! The only way that time enters.
 //!
-//! Everything else is told `now`. The real clock reads the system's; the virtual one stands still until it is moved,
+//! Everything else receives `now`. The real clock reads the system's; the virtual one stands still until it is moved,
 //! so that a test of a year takes no time. Nothing here waits: waiting is the business of the outermost loop.
 
 use std::sync::Arc;

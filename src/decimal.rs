@@ -152,7 +152,7 @@ impl Decimal {
         Some(digits)
     }
 
-    /// Rounded half to even to `places` decimal places, written out with exactly so many: `1250.00` with two, `1250`
+    /// Rounded half to even to `places` decimal places, written out with exactly this many: `1250.00` with two, `1250`
     /// with none. A value that rounds to zero has no sign. `None` when that would take more than [`DIGITS_MAX`] digits
     /// on either side of the point.
     pub fn fixed(&self, places: usize) -> Option<String> {

@@ -60,7 +60,7 @@ pub struct DeliveryId(pub String);
 
 impl DeliveryId {
     /// The id of what `origin` (an event or a timer's firing), `rule`, `action` and `destination` make together.
-    /// `again` is 0 but for a replay that was asked to make it anew.
+    /// `again` is 0 except for a replay that was asked to make it anew.
     pub fn of(origin: &str, rule: &str, action: &str, destination: &str, again: u64) -> Self {
         let mut hash = Sha256::new();
         for part in [origin, rule, action, destination] {
@@ -219,7 +219,7 @@ pub struct Assignment {
     /// How many a throttle held back since the last.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub suppressed: u64,
-    /// The held messages that a summary tells of, oldest first.
+    /// The held messages that a summary reports, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,
     /// The case as it stood.
@@ -253,7 +253,7 @@ pub enum LinkOp {
     Acknowledge,
     /// Closes the case.
     Close,
-    /// Silences the messages of this opening, for so many seconds.
+    /// Silences the messages of this opening, for this many seconds.
     Mute(u32),
 }
 

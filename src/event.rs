@@ -22,7 +22,7 @@ pub const OWN_SOURCE: &str = "fanfare";
 /// The type of a signed body that is no JSON object with a type.
 pub const UNPARSED: &str = "fanfare.unparsed";
 
-/// The type of the own event that opens the case of a `missing` rule. Only that rule hears it.
+/// The type of the own event that opens the case of a `missing` rule. Only that rule receives it.
 pub const MISSING: &str = "fanfare.missing";
 
 /// What stands in a proof before how often an event was sent on.
@@ -155,7 +155,7 @@ impl Event {
         self.is_own() && &*self.kind != MISSING
     }
 
-    /// One of Fanfare's own events. `id` must be the same for the same happening, so that it is told once.
+    /// One of Fanfare's own events. `id` must be the same for the same happening, so that it is notified once.
     pub fn own(kind: &str, id: &str, at: Timestamp, data: Value) -> Self {
         let mut body = Map::new();
         body.insert("id".into(), id.into());
@@ -377,7 +377,7 @@ pub struct Signal {
     pub destination: Option<String>,
     /// When it was noticed.
     pub at: Timestamp,
-    /// What the own event's `data` shall say.
+    /// The contents of the own event's `data`.
     pub data: Map<String, Value>,
     /// Whether an own event set this off: then nothing is made of it, so that no loop can arise.
     pub from_own: bool,

@@ -1,8 +1,8 @@
 //! JSON as senders write it, read in one way wherever a body is read.
 //!
-//! Numbers keep their text. Keys that stand twice at the top are told, since readers disagree on which one counts. A
+//! Numbers keep their text. Keys that stand twice at the top are reported, since readers disagree on which one counts. A
 //! lone surrogate escape (half of an emoji, left by a sender that cuts titles at a length) becomes U+FFFD instead of
-//! making the whole event unreadable: whoever types a title must not be able to hide an event. Also the other way
+//! making the whole event unreadable: anyone who types a title must not be able to hide an event. Also the other way
 //! round, as `JSON.stringify` prints. Pure; nesting is limited to 128 levels.
 
 use std::fmt;
@@ -154,7 +154,7 @@ impl<'de> Visitor<'de> for Skim<'_, '_> {
     }
 }
 
-/// What a key is to whoever skims.
+/// What a key is to anyone who skims.
 enum KeySeen {
     Number,
     Private,
@@ -309,7 +309,7 @@ fn without_lone_surrogates(text: &str) -> Option<String> {
         let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
         u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
     };
-    let mut mended = String::new();
+    let mut fixed = String::new();
     let mut kept = 0;
     let mut at = 0;
     while let Some(next) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b'\\')) {
@@ -317,8 +317,8 @@ fn without_lone_surrogates(text: &str) -> Option<String> {
         at += match unit_at(at) {
             Some(0xD800..0xDC00) if matches!(unit_at(at + 6), Some(0xDC00..0xE000)) => 12,
             Some(0xD800..0xE000) => {
-                mended.push_str(text.get(kept..at)?);
-                mended.push_str("\\ufffd");
+                fixed.push_str(text.get(kept..at)?);
+                fixed.push_str("\\ufffd");
                 kept = at + 6;
                 6
             }
@@ -329,12 +329,12 @@ fn without_lone_surrogates(text: &str) -> Option<String> {
     if kept == 0 {
         return None;
     }
-    mended.push_str(text.get(kept..)?);
-    Some(mended)
+    fixed.push_str(text.get(kept..)?);
+    Some(fixed)
 }
 
 /// A value as JavaScript's `JSON.stringify` prints it (ECMA-262, sections 25.5.2 and 6.1.6.1.20): compact, keys in
-/// their order but for array indices, which come first and ascend, numbers as the shortest text of the double.
+/// their order except for array indices, which come first and ascend, numbers as the shortest text of the double.
 pub fn stringify(value: &Value) -> String {
     let mut text = String::new();
     print(value, &mut text);

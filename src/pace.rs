@@ -20,14 +20,14 @@ pub use self::outages::Outages;
 /// The longest that a Retry-After is believed.
 pub const RETRY_AFTER_MAX: SignedDuration = SignedDuration::from_hours(1);
 
-/// So many failures in a row open the breaker.
+/// How many failures in a row open the breaker.
 const BREAKER_FAILURES: u32 = 5;
 /// The breaker's first pause; it doubles with each failed probe.
 const BREAKER_FIRST: SignedDuration = SignedDuration::from_secs(30);
 /// The breaker's longest pause.
 const BREAKER_MAX: SignedDuration = SignedDuration::from_mins(15);
 /// By so much the time that one caller has asked by may lie before another's that asked earlier: a call that is slow to
-/// reach the store is overtaken. Only what is older tells of a clock that was set back.
+/// reach the store is overtaken. Only an older time shows that the clock was set back.
 const OVERTAKEN_MAX: SignedDuration = SignedDuration::from_secs(10);
 /// A probe's place is never held for longer, whatever its lease says.
 const PROBE_MAX: SignedDuration = SignedDuration::from_hours(1);
@@ -193,7 +193,7 @@ pub struct Pace {
     pub outages: Outages,
 }
 
-/// What people are told about a destination when it changes.
+/// What people are notified about a destination when it changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// It was well, and now it is marked failing or its breaker is open.

@@ -184,7 +184,7 @@ impl Telemetry {
         error!(doing, error = said, "the store failed");
     }
 
-    /// A rule did something about so many events.
+    /// A rule did something about this many events.
     pub fn rule(&self, rule: &str, outcome: &str, events: u64) {
         labelled(&self.rules, [("rule", rule), ("outcome", outcome)]).inc_by(events);
     }
@@ -230,7 +230,7 @@ impl Telemetry {
         }
     }
 
-    /// A message could not be rendered and the default went instead, or a value was asked for in vain.
+    /// A message could not be rendered and the default went instead, or a template used a missing value.
     pub fn rendered(&self, message: &str, problem: Option<&str>, undefined: u32) {
         if let Some(problem) = problem {
             labelled(&self.renderings, [("message", message)]).inc();
@@ -283,7 +283,7 @@ impl Telemetry {
         );
     }
 
-    /// Whoever watches was called, or wasn't because all is not well.
+    /// Anyone who watches was called, or wasn't because all is not well.
     pub fn heartbeat(&self, result: &'static str, why: &str) {
         labelled(&self.heartbeats, [("result", result)]).inc();
         let is_called = result == "called";

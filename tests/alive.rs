@@ -1,4 +1,4 @@
-//! Signs of life: the heartbeat stays away when something is wrong, and an absence is told with its hours.
+//! Signs of life: the heartbeat stays away when something is wrong, and an absence is reported with its hours.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ async fn while_all_is_well_the_heartbeat_is_called() {
     let mut pulse = Pulse::default();
     pulse.beat(&app.live).await;
     assert_eq!(beats(&peer), 2);
-    // That nobody takes the call is told once, without its URL, and harms nothing.
+    // That nobody takes the call is reported once, without its URL, and harms nothing.
     peer.answer(Answer::status(500));
     pulse.beat(&app.live).await;
     let metrics = app.live.telemetry.metrics();
@@ -51,7 +51,7 @@ async fn without_rules_or_unable_to_commit_it_is_silent() {
     assert_eq!(beats(&peer), 0);
     assert_eq!(app.send(&event("evt_1", "release.live")).await.status, 200);
 
-    // Once they are mended, and the event is planned, all is well.
+    // Once they are fixed, and the event is planned, all is well.
     app.folder.write("rules/main.yaml", EVERYTHING);
     eventually("planned", async || (app.live.store.census().await.unwrap().planned > 0).then_some(())).await;
     assert_eq!(pulse.unwell(&app.live).await, None);
@@ -84,7 +84,7 @@ async fn an_inbox_that_no_longer_moves_is_not_well() {
 }
 
 #[tokio::test]
-async fn after_an_absence_beyond_the_senders_patience_its_hours_are_told() {
+async fn after_an_absence_beyond_the_senders_patience_its_hours_are_reported() {
     let peer = HttpPeer::start().await;
     let rules =
         "rules:\n  - {name: absence, events: fanfare.absence, actions: [{to: ledger, text: '{{ data.length }}'}]}\n";
@@ -111,7 +111,7 @@ async fn after_an_absence_beyond_the_senders_patience_its_hours_are_told() {
     let ready = app.json("/readyz").await;
     assert_eq!(ready["absence"]["from"], now.to_string());
     assert_eq!(ready["absence"]["length"], "5h");
-    assert!(ready["absence"]["advice"].as_str().unwrap().contains("send again"));
+    assert!(ready["absence"]["advice"].as_str().unwrap().contains("resend"));
     let told = soon("the rule's message", peer.received(3)).await;
     let said = told.iter().any(|request| request.text().contains("5h"));
     assert!(said, "{told:?}");

@@ -85,7 +85,7 @@ fn hold(cases: &[(String, PathBuf)], said: impl Fn(&str, &str) -> String) {
 }
 
 #[test]
-fn every_mistake_of_a_configuration_is_told_as_its_golden_says() {
+fn every_mistake_of_a_configuration_is_reported_as_its_golden_says() {
     let cases = cases("config", "yaml");
     assert!(cases.len() >= 20);
     hold(&cases, |_, text| {
@@ -96,7 +96,7 @@ fn every_mistake_of_a_configuration_is_told_as_its_golden_says() {
 }
 
 #[test]
-fn every_mistake_of_a_template_is_told_as_its_golden_says() {
+fn every_mistake_of_a_template_is_reported_as_its_golden_says() {
     let cases: Vec<_> = cases("template", "md").into_iter().filter(|(name, _)| !name.starts_with('_')).collect();
     assert!(cases.len() >= 20);
     hold(&cases, |_, text| {
@@ -118,7 +118,7 @@ fn every_mistake_of_a_template_is_told_as_its_golden_says() {
 }
 
 #[test]
-fn every_mistake_that_only_the_whole_shows_is_told_as_its_golden_says() {
+fn every_mistake_that_only_the_whole_shows_is_reported_as_its_golden_says() {
     let cases = cases("whole", "yaml");
     assert!(cases.len() >= 15);
     hold(&cases, |name, text| {
@@ -202,6 +202,6 @@ fn a_byte_that_is_no_utf_8_is_shown_where_it_stands() {
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("error[unreadable]: what stands here is not UTF-8\n --> rules/r.yaml:2:17\n"), "{text}");
+    assert!(text.contains("error[unreadable]: this is not UTF-8\n --> rules/r.yaml:2:17\n"), "{text}");
     assert!(text.contains("- name: Beyonc\u{fffd} # latin-1"), "{text}");
 }

@@ -11,10 +11,10 @@ use crate::support::load::{Sent, deliveries, load, until_done};
 use crate::support::process::Process;
 
 const SENDERS: usize = 8;
-/// `concurrency` of the only destination: so many deliveries are under way at most.
+/// `concurrency` of the only destination: this many deliveries are under way at most.
 const UNDER_WAY: usize = 4;
 
-/// Waits until the receiver has seen so many requests.
+/// Waits until the receiver has seen this many requests.
 async fn receives(peer: &HttpPeer, count: usize) {
     while_it_moves("deliveries", async || {
         let now = peer.requests().len();

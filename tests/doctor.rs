@@ -34,11 +34,7 @@ async fn doctor(folder: &Path, arguments: &[&str]) -> (i32, Vec<Value>) {
     let (code, out, err) = ran.await.unwrap();
     let findings: Vec<Value> = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}\n{err}"));
     for finding in &findings {
-        assert_eq!(
-            finding["state"] == "good",
-            finding["mend"].is_null(),
-            "each finding says how to mend it: {finding}"
-        );
+        assert_eq!(finding["state"] == "good", finding["fix"].is_null(), "each finding says how to fix it: {finding}");
     }
     (code, findings)
 }
@@ -134,7 +130,7 @@ async fn the_doctor_finds_what_is_wrong_and_ends_with_one() {
     assert!(found(&findings, "destination circle")["says"].as_str().unwrap().contains("is this Fanfare itself"));
     assert!(found(&findings, "destination gone")["says"].as_str().unwrap().contains("the connection was refused"));
     assert!(found(&findings, "destination denied")["says"].as_str().unwrap().contains("`egress` denies"));
-    assert!(found(&findings, "permissions")["mend"].as_str().unwrap().starts_with("chmod 600 "));
+    assert!(found(&findings, "permissions")["fix"].as_str().unwrap().starts_with("chmod 600 "));
     assert!(!format!("{findings:?}").contains("hush-hush"));
 
     // Broken rules: older ones are in force, or none.
@@ -166,7 +162,7 @@ async fn the_doctor_finds_what_is_wrong_and_ends_with_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_doctor_tells_of_dead_deliveries_and_of_what_the_destination_answered() {
+async fn the_doctor_reports_dead_deliveries_and_of_what_the_destination_answered() {
     let peer = HttpPeer::start().await;
     peer.always(Answer::status(410));
     let folder = folder(&peer.url("/ledger"), "");
@@ -196,7 +192,7 @@ async fn the_doctor_tells_of_dead_deliveries_and_of_what_the_destination_answere
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_doctor_tells_of_a_page_of_a_table_in_use_that_is_damaged_beside_a_server_and_without_one() {
+async fn the_doctor_reports_a_page_of_a_table_in_use_that_is_damaged_beside_a_server_and_without_one() {
     let peer = HttpPeer::start().await;
     let folder = folder(&peer.url("/ledger"), "");
     let process = Process::start(folder.path()).await;
@@ -245,7 +241,7 @@ async fn before_the_first_start_the_doctor_misses_nothing_but_the_server() {
     let (code, findings) = doctor(folder.path(), &[]).await;
     assert_eq!((code, wrong(&findings)), (0, vec![]), "{findings:#?}");
     assert_eq!(found(&findings, "store")["state"], "note");
-    assert_eq!(found(&findings, "server")["mend"], "start it: `fanfare serve`");
+    assert_eq!(found(&findings, "server")["fix"], "start it: `fanfare serve`");
     assert!(!folder.file("data").exists(), "it makes nothing");
     let missing = CONFIG.replace("now-secret-0123456789abcdef0123456789", "\"${env:FANFARE_TEST_NOWHERE}\"");
     folder.write("fanfare.yaml", &missing.replace("PEER", &peer.url("/ledger")));

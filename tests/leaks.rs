@@ -81,7 +81,7 @@ fn echo(request: &Recorded, turn: usize) -> Answer {
         5 => Answer::raw(format!("HTTP/1.1 999 {line}\r\nX: {line}\r\n\r\n{said}")),
         6 => Answer::status(429).header("Retry-After", &line).json(&json),
         7 => Answer::close(),
-        8 => Answer::raw(format!("{line} is no HTTP\r\n\r\n")),
+        8 => Answer::raw(format!("{line} is not HTTP\r\n\r\n")),
         _ => Answer::status(404).json(&json),
     }
 }
@@ -174,7 +174,7 @@ async fn whatever_goes_wrong_no_secret_is_said_kept_or_shown() {
         })
         .await;
     }
-    // Every bad answer was given: a destination that is told that it isn't there waits long for its next try.
+    // Every bad answer was given: a destination that is reported that it isn't there waits long for its next try.
     eventually("ten requests", async || (peer.requests().len() >= 10).then_some(())).await;
     // Others at the door, with wrong signatures and tokens.
     for path in ["jewelmusic", "code", "money", "standard", "partner"] {

@@ -108,7 +108,7 @@ fn report(text: &str) -> String {
 
 /// Blocks of a path, on a line by itself, and what is said of it. `UPDATE=1` writes what is said now.
 #[test]
-fn every_common_mistake_is_met_with_the_way_to_mend_it() {
+fn every_common_mistake_is_met_with_the_way_to_fix_it() {
     let file = path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/path/mistakes.txt");
     let golden = fs::read_to_string(&file).unwrap();
     let mut now = String::new();
@@ -287,7 +287,7 @@ fn no_path_and_no_document_runs_for_long() {
 }
 
 #[test]
-fn the_budget_is_shared_and_what_is_left_is_told() {
+fn the_budget_is_shared_and_what_is_left_is_reported() {
     let root = json!({"data": {"amount": 1}});
     let path = Path::parse("$.data.amount").unwrap();
     let mut steps = 5;

@@ -32,8 +32,8 @@ fn a_long_hint_stands_below_and_a_short_one_beside() {
         )
     );
     assert_eq!(
-        Problem::warning("unused", "nobody hears").hint("say who").render(false),
-        "warning[unused]: nobody hears\n |\n = help: say who"
+        Problem::warning("unused", "nobody uses it").hint("say who").render(false),
+        "warning[unused]: nobody uses it\n |\n = help: say who"
     );
 }
 

@@ -16,7 +16,7 @@ use crate::support::http_peer::HttpPeer;
 use crate::support::process::Process;
 use crate::support::raw::{exchange, post};
 
-/// One rule that tells of everything, and whose name says which version this is.
+/// One rule that reports everything, and whose name says which version this is.
 fn rules(version: usize) -> String {
     EVERYTHING.replace("name: everything", &format!("name: v{version}"))
 }
@@ -152,7 +152,7 @@ async fn a_file_that_stands_empty_while_it_is_saved_silences_nobody() {
 async fn rules_that_are_all_gone_at_once_stay_in_force_until_somebody_says_that_none_are_meant() {
     let (peer, app) = start().await;
     let stale = async || eventually("a report", async || app.live.stale.load().as_deref().map(str::to_owned)).await;
-    let mended = async || eventually("no report", async || app.live.stale.load().is_none().then_some(())).await;
+    let fixed = async || eventually("no report", async || app.live.stale.load().is_none().then_some(())).await;
     for (version, gone) in [(1, "deleted"), (2, "empty"), (3, "without rules")] {
         let rewritten = async {
             match gone {
@@ -168,7 +168,7 @@ async fn rules_that_are_all_gone_at_once_stay_in_force_until_somebody_says_that_
             app.folder.write("rules/main.yaml", &rules(version));
         };
         under_load_from(&peer, &app, version, rewritten).await;
-        mended().await;
+        fixed().await;
     }
     app.folder.write("rules/main.yaml", "rules: []\n");
     eventually("none, as it says", async || in_force(&app).is_empty().then_some(())).await;

@@ -21,10 +21,10 @@ use crate::support::postgres::{self, Server};
 use crate::support::process::Process;
 use crate::support::raw::{Connection, post};
 
-/// `concurrency` of the only destination: so many deliveries are under way at most, over all replicas.
+/// `concurrency` of the only destination: this many deliveries are under way at most, over all replicas.
 const UNDER_WAY: usize = 4;
 
-/// Tells of everything; and a case that is insisted on once, three seconds after it opened.
+/// Reports everything; and a case that is insisted on once, three seconds after it opened.
 const LADDER: &str = "rules:
   - name: everything
     events: 'release.*'

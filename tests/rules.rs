@@ -121,7 +121,7 @@ fn outcome(held: Held) -> &'static str {
     }
 }
 
-/// What planning asks for comes to the same as judging with all reasons: the same rules miss, the others come out the
+/// What planning asks for has the same result as judging with all reasons: the same rules miss, the others come out the
 /// same, and all take the same steps.
 fn assert_matches_agree(set: &RuleSet, event: &Event) {
     let (whole, matches) = (set.judge(event), set.matches(event));

@@ -214,22 +214,22 @@ fn every_message_is_well_said_for_every_sample_that_it_is_for() {
 }
 
 #[test]
-fn every_event_of_the_page_is_told_to_someone() {
+fn every_event_of_the_page_reaches_someone() {
     let rules = rules();
     for sample in samples::ALL.iter().take(samples::PAGE) {
         let event = event(sample.text.as_bytes());
         let heard = rules.judge(&event).iter().any(|judgement| judgement.held.is_some() || judgement.closes.is_some());
-        assert!(heard, "no rule hears of {}", sample.name);
+        assert!(heard, "no rule receives {}", sample.name);
     }
 }
 
 #[test]
-fn every_event_of_fanfares_own_is_told_to_someone_and_the_rules_page_says_to_whom() {
+fn every_event_of_fanfares_own_reaches_someone_and_the_rules_page_says_to_whom() {
     let (rules, page) = (rules(), std::fs::read_to_string("docs/RULES.md").unwrap());
     for name in fanfare::event::own::names() {
         let accepts = |globs: &fanfare::rules::Globs| globs.accept(name, true);
         let starter = rules.rules.iter().any(|rule| rule.globs().any(accepts));
-        assert!(starter, "no rule of the starter hears of {name}");
+        assert!(starter, "no rule of the starter receives {name}");
         let rows = page.lines().filter(|line| line.starts_with("| `fanfare.") && line.contains(&format!("`{name}`")));
         let told: Vec<_> = rows.filter(|row| row.trim_matches('|').split('|').count() == 3).collect();
         assert_eq!(told.len(), 1, "the rules' page says of {name} whom it is for");

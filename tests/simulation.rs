@@ -4,7 +4,7 @@
 //! and fall silent; processes die within any call, or are held up beyond their leases; clocks jump; files are reloaded.
 //! Each seed is a hundred days and more than fifty events. A ledger watches, and says what should not be.
 //!
-//! `FANFARE_SEEDS` sets how many seeds are tried, and `FANFARE_SEED` the first; one alone is told in full.
+//! `FANFARE_SEEDS` sets how many seeds are tried, and `FANFARE_SEED` the first; one alone is reported in full.
 
 mod broken;
 mod chaos;
@@ -38,7 +38,7 @@ const STORMY: Ms = 72 * DAY;
 /// How long it takes for all to be done after that: the longest case lasts 20 days.
 const CALM: Ms = 33 * DAY;
 
-/// A seed calls the store a few thousand times; so many are for nothing.
+/// A seed calls the store a few thousand times; this many are for nothing.
 const CALLS_MAX: u64 = 100_000;
 
 /// What a seed came to.
@@ -209,7 +209,7 @@ impl Tally {
     }
 }
 
-/// Every so many seeds, a long run says how far it is.
+/// Every this many seeds, a long run says how far it is.
 const PROGRESS_EVERY: u64 = 500;
 
 /// Tries seeds on all cores until one fails, and gives that.

@@ -57,7 +57,7 @@ macro_rules! suite {
                     times_are_kept_to_the_millisecond,
                     numbers_keep_their_text,
                     commands_and_signals_stand_in_the_same_order,
-                    an_event_that_is_told_has_one_place_too,
+                    an_event_that_is_reported_has_one_place_too,
                     a_page_ends_when_its_bodies_are_large,
                     events_are_found_by_place_and_missing_ones_left_out,
                     a_closed_store_answers_unavailable;
@@ -94,7 +94,7 @@ macro_rules! suite {
                     a_lost_attempt_is_recorded_as_ambiguous,
                     three_lost_leases_in_a_row_set_a_delivery_aside,
                     an_outcome_ends_the_row_of_lost_leases,
-                    a_delivery_set_aside_is_told_with_its_reason,
+                    a_delivery_set_aside_is_reported_with_its_reason,
                     next_is_when_something_more_comes_due,
                     next_is_when_a_lease_ends,
                     next_is_now_where_only_the_caller_had_no_room,
@@ -146,7 +146,7 @@ macro_rules! suite {
                     next_is_when_the_rate_allows_more,
                     five_failures_open_the_breaker_and_one_probe_goes_through,
                     a_probe_given_back_lets_another_go,
-                    a_destination_that_fails_is_told_once_and_its_recovery_once,
+                    a_destination_that_fails_is_reported_once_and_its_recovery_once,
                     what_an_own_event_set_off_is_marked_so,
                     a_limited_destination_pauses_for_as_long_as_it_asked,
                     standings_show_every_destination_spoken_to;

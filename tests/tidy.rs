@@ -67,7 +67,7 @@ fn no_source_file_is_dead() {
         let line = format!("mod {module};");
         let known =
             parents.iter().filter_map(|parent| std::fs::read_to_string(parent).ok()).any(|text| text.contains(&line));
-        assert!(known, "{} is no module of anything", path.display());
+        assert!(known, "{} is not a module of anything", path.display());
     }
 }
 

@@ -146,7 +146,7 @@ fn a_test_needs_no_secret_and_means_what_it_says() {
 }
 
 #[test]
-fn every_mistake_of_a_test_file_is_told_at_once() {
+fn every_mistake_of_a_test_file_is_reported_at_once() {
     let set = house();
     let wrong: Vec<String> = cases("wrong")
         .into_iter()
@@ -220,7 +220,7 @@ async fn what_never_ends_is_stopped() {
     rehearsal.receive(event).await.unwrap();
     let stuck = rehearsal.wait_until("2027-01-05T10:00:00Z".parse().unwrap()).await;
     assert!(matches!(stuck, Err(Stuck::TooLong)), "{stuck:?}");
-    assert!(rehearsal.take_sent().len() > 200, "what was sent until then is told");
+    assert!(rehearsal.take_sent().len() > 200, "what was sent until then is reported");
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn tests_don_t_see_each_other() {
 }
 
 #[test]
-fn what_no_test_reaches_is_told() {
+fn what_no_test_reaches_is_reported() {
     let set = house();
     let text =
         "tests:\n  - name: one\n    steps:\n      - send: fraud.action_required\n      - expect: [{to: oncall}]\n";
@@ -349,7 +349,7 @@ none
 }
 
 #[test]
-fn a_template_that_no_test_renders_is_told_once() {
+fn a_template_that_no_test_renders_is_reported_once() {
     let (_folder, set) =
         branched("{% if data.a %}a{% endif %}{% if data.b %}b{% endif %}", "{% if data.p %}p{% endif %}", "tests: []");
     let taken = set.stage.snapshot().templates.branches().unwrap().taken();

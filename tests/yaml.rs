@@ -217,7 +217,7 @@ fn every_mistake_of_a_mapping_is_reported_at_once() {
             "rules/a.yaml:1:1: error: a rule has no `name`",
             "rules/a.yaml:2:7: error: expected `true` or `false` for `once`, found text",
             "rules/a.yaml:3:6: error: expected a whole number of at least 1 for `max`, found a number",
-            "rules/a.yaml:4:8: error: `5 minutes` is no time span (did you mean `5m`?)",
+            "rules/a.yaml:4:8: error: `5 minutes` is not a time span (did you mean `5m`?)",
             "rules/a.yaml:1:1: error: a rule has no key `evnts` (did you mean `events`?)",
         ]
     );

@@ -65,7 +65,7 @@ impl Transport for Sink {
     }
 }
 
-/// Does what it is told to with the store in this folder.
+/// Does what it is asked to with the store in this folder.
 pub fn run(what: &str, folder: &Path, size: usize) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     match what {

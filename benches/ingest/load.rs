@@ -52,7 +52,7 @@ impl Load {
         self.send(self.sign(round, SIGNED_A_SECOND * self.seconds.as_secs())).await
     }
 
-    /// So many events, signed beforehand: the load must cost as little as can be on the cores that the server needs.
+    /// How many events, signed beforehand: the load must cost as little as can be on the cores that the server needs.
     pub fn sign(&self, round: u64, count: u64) -> Vec<Vec<u8>> {
         let mut dice = fastrand::Rng::with_seed(round);
         (0..count).map(|_| request(self.path, &mut dice)).collect()

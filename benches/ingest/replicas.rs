@@ -6,7 +6,7 @@
 //! Receiving is measured without rules; dispatching with everything planned already, from the first message that comes
 //! out until nearly the last.
 //!
-//! Senders, replicas, receiver and PostgreSQL share the machine's cores. So it is told who used them: where nothing is
+//! Senders, replicas, receiver and PostgreSQL share the machine's cores. So it is notified who used them: where nothing is
 //! idle any more, the cores are the limit, and what one event and one delivery cost PostgreSQL says how far it would go
 //! on cores of its own.
 
@@ -24,7 +24,7 @@ use crate::postgres;
 use crate::server::Server;
 use crate::usage::{Usage, Used, cores};
 
-/// So many replicas, in turns.
+/// How many replicas, in turns.
 const COUNTS: [usize; 3] = [1, 2, 3];
 
 /// How far away senders are.
@@ -33,10 +33,10 @@ const AWAY: Duration = Duration::from_millis(20);
 /// How long a destination takes to answer.
 const ANSWER: Duration = Duration::from_millis(100);
 
-/// So many destinations share the deliveries evenly.
+/// How many destinations share the deliveries evenly.
 const DESTINATIONS: u64 = 8;
 
-/// A replica's own bound: so many deliveries it has under way (`UNDER_WAY_MAX` in `src/steps/dispatch.rs`).
+/// A replica's own bound: this many deliveries it has under way (`UNDER_WAY_MAX` in `src/steps/dispatch.rs`).
 const UNDER_WAY: f64 = 64.0;
 
 /// How long anything may take that is waited for.
@@ -189,7 +189,7 @@ async fn dispatch(count: usize, deliveries: u64, round: u64) -> Measured {
     Measured { done: (last - first) as f64, used }
 }
 
-/// Sends so many events, and waits until they are planned.
+/// Sends this many events, and waits until they are planned.
 async fn fill(replica: &Server, store: &str, deliveries: u64, round: u64) {
     let (address, path) = (replica.address, replica.path);
     let load = Load { address, path, connections: 32, seconds: PATIENCE, away: Duration::ZERO };
@@ -237,7 +237,7 @@ impl Receiver {
         Self { address, taken }
     }
 
-    /// Waits until so many have come. Gives how many.
+    /// Waits until this many have come. Gives how many.
     async fn reaches(&self, count: u64) -> u64 {
         let began = Instant::now();
         while self.taken.get() < count && began.elapsed() < PATIENCE {

@@ -136,14 +136,14 @@ impl Moment {
     }
 }
 
-/// Who asks for something, by their own word: it is told to others, so it must be there, and be a name.
+/// Who asks for something, by their own word: it is asked to others, so it must be there, and be a name.
 pub(crate) fn person(by: Option<&str>) -> Result<String, Refused> {
     let by = by.map(str::trim).unwrap_or_default();
     if by.is_empty() {
         return Err(Refused::Bad("say who asks: `by`".into()));
     }
     if by.chars().count() > NAME_MAX || by.chars().any(char::is_control) {
-        return Err(Refused::Bad(format!("`by` is no name: at most {NAME_MAX} characters, all of them visible")));
+        return Err(Refused::Bad(format!("`by` is not a name: at most {NAME_MAX} characters, all of them visible")));
     }
     Ok(by.to_owned())
 }
@@ -345,7 +345,7 @@ async fn retry(State(live): Shared, Id(id): Id, from: Origin, query: Result<Quer
     let count = live.store.revive(&ids, live.clock.now()).await?;
     if count == 0 && is_outdated(&live, &ids[0]).await? {
         return Err(Refused::NotFound(format!(
-            "delivery `{}` speaks of a case that has closed since: to tell of it all the same, replay its event",
+            "delivery `{}` speaks of a case that has closed since: to send it anyway, replay its event",
             ids[0]
         )));
     }
@@ -430,7 +430,7 @@ pub(crate) async fn reload(State(live): Shared, from: Origin, query: Result<Quer
         Some(Reloaded::Refused(_)) => "the files: they are broken, what was in force stays".to_owned(),
         None => "the files: it failed".to_owned(),
     };
-    // What was done is done, and answered: a list that can't be written is told in the log.
+    // What was done is done, and answered: a list that can't be written is reported in the log.
     if let Err(refused) = audit::record(&live, Asking { by: &by, from, note: None }, "reloaded", on).await {
         live.telemetry.store_failed("audit", &refused.said());
     }

@@ -17,7 +17,7 @@ use crate::steps::Live;
 
 /// The kind of the planner's documents.
 const KIND: &str = "audit";
-/// So many documents are read at once.
+/// How many documents are read at once.
 const PAGE: usize = 20;
 /// Who did what nobody put a name to.
 const NOBODY: &str = "somebody";

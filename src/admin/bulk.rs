@@ -1,7 +1,7 @@
 //! What acts on many: replaying events, retrying and cancelling deliveries.
 //!
 //! Always a batch at a time, with a cursor to the next, so that neither side ever holds many; and by places that never
-//! change, so that what comes, goes or changes meanwhile makes nothing be done twice or left out. Whoever asks counts
+//! change, so that what comes, goes or changes meanwhile makes nothing be done twice or left out. Anyone who asks counts
 //! first, by the same batches.
 
 use axum::extract::rejection::QueryRejection;
@@ -19,9 +19,9 @@ use crate::rules::{Globs, Rule, RuleSet};
 use crate::steps::Live;
 use crate::store::{DeliveryFilter, EventFilter, PAGE_BYTES_MAX};
 
-/// So many events are replayed in one batch: each is a commit.
+/// How many events are replayed in one batch: each is a commit.
 const REPLAYS_MAX: usize = 200;
-/// So many entries may wait for the planner before more replays are asked of it: what senders send must not wait behind
+/// How many entries may wait for the planner before more replays are asked of it: what senders send must not wait behind
 /// them for long.
 const LAG_MAX: Seq = 500;
 

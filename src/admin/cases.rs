@@ -29,13 +29,13 @@ use crate::store::DeliveryFilter;
 
 /// The kind of the planner's documents.
 const KIND: &str = "case";
-/// So many documents are read at once.
+/// How many documents are read at once.
 const PAGE: usize = 500;
-/// Cases are counted up to so many.
+/// Cases are counted up to this many.
 const COUNTED_MAX: usize = 10_000;
 /// The longest note of a person, in characters.
 const NOTE_MAX: usize = 500;
-/// So many of a case's deliveries are shown.
+/// How many of a case's deliveries are shown.
 const DELIVERIES_MAX: usize = 100;
 
 /// Which cases. All that is given must hold.
@@ -56,7 +56,7 @@ pub(crate) struct CaseQuery {
     pub until: Option<Moment>,
     /// After this id, for the next page.
     pub after: Option<String>,
-    /// At most so many.
+    /// At most this many.
     pub limit: Option<usize>,
 }
 

@@ -1,6 +1,6 @@
 //! Who may ask the admin surface for what.
 //!
-//! The threats are another site's page in an operator's browser (rebinding, cross-site requests, framing) and whoever
+//! The threats are another site's page in an operator's browser (rebinding, cross-site requests, framing) and anyone who
 //! reaches the port. Without a token only loopback names are answered; with one, it is what counts. A change that a browser
 //! sends needs the browser's word that this very page sent it. One that no browser sends (it names no origin) needs the token,
 //! a header that other sites' pages can't send, or to come from this machine where no token is set.
@@ -37,9 +37,9 @@ pub const OWN_HEADER: &str = "fanfare-request";
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 /// The cookie that holds a session after logging in.
 const COOKIE_NAME: &str = "fanfare_session";
-/// After this many wrong tokens in a minute from one address, the next are told to wait.
+/// After this many wrong tokens in a minute from one address, the next are asked to wait.
 const FAILURES_MAX: u32 = 10;
-/// This many addresses are told apart in a minute.
+/// This many addresses are distinguished in a minute.
 const GUESSERS_MAX: usize = 10_000;
 /// The longest body of a request, in bytes: a form, or the document of a mute.
 const BODY_MAX: usize = 64 * 1024;
@@ -47,11 +47,11 @@ const BODY_MAX: usize = 64 * 1024;
 const BODIES_MAX: usize = 4 << 20;
 /// What is answered to a change that another site's page may have sent.
 const NOT_FROM_HERE: &str = "a change must come from this page, from the command line, or from a program that sends the \
-                             admin token (`Authorization: Bearer …`), or runs on this machine where no token is set";
+                             admin token (`Authorization: Bearer …`); without a token, from this machine";
 /// How long a session lasts.
 const SESSION: SignedDuration = SignedDuration::from_hours(24);
 
-/// Wrong tokens in the present minute, by whoever sent them. Only they are counted, and only they are told to wait: the
+/// Wrong tokens in the present minute, by anyone who sent them. Only they are counted, and only they are asked to wait: the
 /// right token gets in whatever came before, also from behind a proxy that all share.
 #[derive(Debug, Default)]
 pub struct Failures(Mutex<(i64, HashMap<IpAddr, u32>)>);
@@ -138,7 +138,7 @@ fn too_many() -> Response {
     problem(StatusCode::TOO_MANY_REQUESTS, "too many wrong tokens; wait a minute, or send the right one")
 }
 
-/// Reads a request's body before anything is done about it, within a deadline: whoever sends half of one holds nothing.
+/// Reads a request's body before anything is done about it, within a deadline: anyone who sends half of one holds nothing.
 pub async fn whole(
     State(live): State<Arc<Live>>,
     Extension(budget): Extension<Budget>,

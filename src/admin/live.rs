@@ -88,7 +88,7 @@ pub(crate) async fn stream(State(live): Shared, Extension(pulse): Extension<Arc<
     (headers, Body::new(Feed(receiver))).into_response()
 }
 
-/// Tells of whatever moves, until the reader is gone, the process ends or its time is over.
+/// Reports whatever moves, until the reader is gone, the process ends or its time is over.
 async fn tell(live: Arc<Live>, taken: Taken, sender: mpsc::Sender<Bytes>) {
     let begun = Instant::now();
     let (mut last, mut quiet) = (String::new(), 0);
@@ -101,7 +101,7 @@ async fn tell(live: Arc<Live>, taken: Taken, sender: mpsc::Sender<Bytes>) {
             (quiet >= QUIET_LOOKS).then(|| ": still here\n\n".to_owned())
         };
         if let Some(said) = said {
-            // A reader that takes nothing is told less; the connection's own deadline ends it.
+            // A reader that takes nothing is reported less; the connection's own deadline ends it.
             if sender.try_send(said.into()).is_ok() {
                 (last, quiet) = (beat, 0);
             }

@@ -31,7 +31,7 @@ pub mod page;
 mod paging;
 pub mod view;
 
-/// The header of answers that names the zone in which people are told times, and in which times without a zone are read.
+/// The header of answers that names the zone in which people see times, and in which times without a zone are read.
 pub(crate) const ZONE_HEADER: &str = "fanfare-timezone";
 
 /// What the admin listener serves.

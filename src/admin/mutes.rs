@@ -25,7 +25,7 @@ use crate::yaml::span_of_time;
 
 /// The kind of the planner's documents.
 const KIND: &str = "mute";
-/// So many mutes are read; more than a team could ever mean.
+/// How many mutes are read; more than a team could ever mean.
 const READ_MAX: usize = 1_000;
 /// The longest reason, in characters.
 const REASON_MAX: usize = 500;

@@ -222,7 +222,7 @@ fn ago(state: &State<'_, '_>, at: minijinja::Value) -> minijinja::Value {
     })
 }
 
-/// A time in words, with the whole of it for whoever points at it, and for programs.
+/// A time in words, with the whole of it for anyone who points at it, and for programs.
 fn written(
     state: &State<'_, '_>,
     at: &minijinja::Value,

@@ -56,7 +56,7 @@ impl<T> Choice<T> {
             problems.push(
                 Problem::error("missing-key", "a choice has no `else`")
                     .at(&fields.place)
-                    .hint("say where everything goes that `map` does not name"),
+                    .hint("name the address for all values that `map` does not name"),
             );
         }
         let otherwise = fields.node("else", problems).and_then(|node| read(node, problems));

@@ -77,7 +77,7 @@ username: Label news
         words: "is nobody in Discord; write a user's id, `&` and a role's id, `here` or `everyone`",
     }),
     credentials: &[Credential {
-        // What ends with `/slack` speaks Slack's language, for whoever knows that only.
+        // What ends with `/slack` speaks Slack's language, for anyone who knows that only.
         is: |text| text.starts_with("https://discord") && text.contains("/api/webhooks/") && !text.ends_with("/slack"),
         what: "the URL of a Discord webhook",
         key: Some("webhook_url"),
@@ -131,7 +131,7 @@ fn webhook(node: &Node, problems: &mut Problems) -> Option<Secret> {
     let is_webhook = matches!(parts.as_slice(), [.., "webhooks", id, _token] if is_snowflake(id));
     if !is_webhook {
         problems.push(
-            Problem::error("wrong-url", "this is no webhook's URL")
+            Problem::error("wrong-url", "this is not a webhook URL")
                 .at(&node.place)
                 .hint("it ends with `/webhooks/ID/TOKEN`, without `/slack` or `/github` behind it"),
         );
@@ -149,7 +149,7 @@ fn snowflake(node: &Node, problems: &mut Problems) -> Option<String> {
         Some(id) => Some(id.to_owned()),
         None => {
             problems.push(
-                Problem::error("wrong-id", "this is no id of Discord")
+                Problem::error("wrong-id", "this is not a Discord id")
                     .at(&node.place)
                     .hint("an id is a number of 15 to 20 digits; `Copy Thread ID` gives it, with developer mode on"),
             );
@@ -222,7 +222,7 @@ fn by_code(verdict: Verdict, answer: Option<&Value>) -> Verdict {
     let outcome = |outcome, failing| Verdict { outcome, failing, wait: None, ..verdict.clone() };
     match said("code").and_then(Value::as_i64) {
         // Unknown message: somebody deleted what was to be marked as closed.
-        Some(10_008) => Verdict::new(Outcome::Delivered, "the message was deleted, nothing is left to change"),
+        Some(10_008) => Verdict::new(Outcome::Delivered, "the message was deleted; there is nothing to update"),
         // Request entity too large, empty message, invalid form body, invalid JSON; too many edits of an old message.
         Some(40_005 | 50_006 | 50_035 | 50_109 | 30_046) => outcome(Outcome::Refused, false),
         // Unknown channel or webhook, missing access or permission, invalid webhook token, archived or locked thread,

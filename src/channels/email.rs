@@ -155,9 +155,9 @@ fn server(text: &str, node: &Node, problems: &mut Problems) -> Option<Server> {
     };
     if server.tls == Tls::None && server.login.is_some() && !is_here {
         problems.push(
-            Problem::warning("clear-password", "this password goes through the network for everyone to read")
+            Problem::warning("clear-password", "this password crosses the network unencrypted")
                 .at(&node.place)
-                .hint("leave `?tls=none` out"),
+                .hint("remove `?tls=none`"),
         );
     }
     Some(server)
@@ -168,7 +168,7 @@ fn helo(node: &Node, problems: &mut Problems) -> Option<String> {
     let name = node.scalar().map(str::trim).filter(|name| is_hello(name));
     if name.is_none() {
         problems.push(
-            Problem::error("wrong-helo", "this is no name that a mail server can be greeted by")
+            Problem::error("wrong-helo", "this name can't be used to greet a mail server")
                 .at(&node.place)
                 .hint("write this host's full name: `fanfare.label.example`"),
         );
@@ -196,14 +196,14 @@ fn mailbox(node: &Node, problems: &mut Problems) -> Option<Mailbox> {
     let found = match Mailbox::from_str(written.trim()) {
         Ok(found) if text::one_line(written) == written.trim() => found,
         _ => {
-            let problem = Problem::error("wrong-address", format!("`{}` is no address", text::one_line(written)));
+            let problem = Problem::error("wrong-address", format!("`{}` is not an address", text::one_line(written)));
             problems.push(problem.at(&node.place).hint("write `name@host` or `Name <name@host>`; several as a list"));
             return None;
         }
     };
     if !found.email.to_string().is_ascii() {
         problems.push(
-            Problem::error("wrong-address", format!("few servers take an address such as `{}`", found.email))
+            Problem::error("wrong-address", format!("few servers accept an address such as `{}`", found.email))
                 .at(&node.place)
                 .hint("write it in ASCII, the domain in its `xn--` form"),
         );
@@ -227,7 +227,7 @@ impl Channel for Email {
         Ok(Request::Mail(Box::new(MailRequest {
             server: self.server.clone(),
             envelope_to,
-            message: self.letter(to, sending).map_err(|error| format!("the mail can't be made: {error}"))?,
+            message: self.letter(to, sending).map_err(|error| format!("the mail can't be composed: {error}"))?,
         })))
     }
 
@@ -327,8 +327,8 @@ fn topic(sending: &Sending<'_>) -> String {
     fit::text(&words::title(sending), SUBJECT_MAX, fit::chars)
 }
 
-/// What stands in the subject: the mail's title; in a case that was told of before, the subject which that mail had, as
-/// an answer to it. Gmail takes mails for one conversation only if their subjects are the same but for `Re:`, whatever
+/// What stands in the subject: the mail's title; in a case that was notified of before, the subject which that mail had, as
+/// an answer to it. Gmail takes mails for one conversation only if their subjects are the same except for `Re:`, whatever
 /// `References` says. The title that gives way stands first in the text.
 fn about(sending: &Sending<'_>) -> String {
     let first = sending.receipt.and_then(|receipt| receipt.get(SUBJECT)).and_then(Value::as_str);
@@ -365,7 +365,7 @@ fn header(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
 }
 
-/// As it is, but for a title that looks like an encoded word (RFC 2047), which lettre would let through, and a reader
+/// As it is, except for a title that looks like an encoded word (RFC 2047), which lettre would let through, and a reader
 /// decode: it is encoded itself.
 fn subject(title: &str) -> HeaderValue {
     if !title.contains("=?") {

@@ -26,9 +26,9 @@ pub fn read(node: &Node, problems: &mut Problems) -> Option<Url> {
     }
     if url.is_none() {
         problems.push(
-            Problem::error("wrong-url", "this is no URL that can be posted to")
+            Problem::error("wrong-url", "this URL can't be posted to")
                 .at(&node.place)
-                .hint("write all of it: `https://host/path`"),
+                .hint("write the complete URL: `https://host/path`"),
         );
     }
     url

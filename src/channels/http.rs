@@ -25,7 +25,7 @@ use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::{Fields, Node};
 
-/// Headers that belong to the connection (RFC 9110, section 7.6.1), not to whoever configures a destination.
+/// Headers that belong to the connection (RFC 9110, section 7.6.1), not to anyone who configures a destination.
 const CONNECTION: [&str; 14] = [
     "accept-encoding",
     "connection",
@@ -183,7 +183,7 @@ fn target(node: &Node, problems: &mut Problems) -> Option<Target> {
 fn method(text: &str, node: &Node, problems: &mut Problems) -> Option<&'static str> {
     let found = METHODS.into_iter().find(|method| *method == text);
     if found.is_none() {
-        let problem = Problem::error("wrong-method", format!("`{text}` is no method to deliver by"));
+        let problem = Problem::error("wrong-method", format!("`{text}` is not a supported method"));
         problems.push(problem.at(&node.place).suggest(text, METHODS));
     }
     found
@@ -197,20 +197,20 @@ fn headers(node: &Node, problems: &mut Problems) -> Option<Vec<(String, Secret)>
         let name = key.text.to_ascii_lowercase();
         let wrong = |message: String| Problem::error("wrong-header", message).at(&key.place);
         if HeaderName::from_bytes(name.as_bytes()).is_err() {
-            problems.push(wrong(format!("`{}` is no header name", key.text)));
+            problems.push(wrong(format!("`{}` is not a header name", key.text)));
         } else if CONNECTION.contains(&name.as_str()) {
-            problems.push(wrong(format!("the header `{}` is the connection's own", key.text)));
+            problems.push(wrong(format!("the connection sets the header `{}` itself", key.text)));
         } else if OURS.contains(&name.as_str()) {
-            problems.push(wrong(format!("the header `{}` is made for each attempt", key.text)));
+            problems.push(wrong(format!("Fanfare sets the header `{}` for each attempt", key.text)));
         } else if headers.iter().any(|(known, _)| *known == name) {
-            problems.push(wrong(format!("the header `{}` stands here twice", key.text)));
+            problems.push(wrong(format!("the header `{}` appears here twice", key.text)));
         }
         match node.scalar() {
             Some(value) if is_visible(value) => headers.push((name, Secret::new(value))),
             Some(_) => problems.push(
-                Problem::error("wrong-header", format!("the value of `{}` can't stand in a header", key.text))
+                Problem::error("wrong-header", format!("the value of `{}` can't appear in a header", key.text))
                     .at(&node.place)
-                    .hint("only visible ASCII characters, with single blanks between them, can"),
+                    .hint("only visible ASCII characters, with single spaces between them, can"),
             ),
             None => problems.push(node.expected(&format!("text for `{}`", key.text))),
         }
@@ -237,7 +237,7 @@ fn keys(node: &Node, problems: &mut Problems) -> Option<Vec<Key>> {
         match Key::parse(text) {
             Some(key) => keys.push(key),
             None => problems.push(
-                Problem::error("wrong-signing-secret", "this is no signing secret")
+                Problem::error("wrong-signing-secret", "this is not a signing secret")
                     .at(&node.place)
                     .hint("write `whsec_` and 24 to 64 random bytes in base64: `openssl rand -base64 32` makes some"),
             ),

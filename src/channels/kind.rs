@@ -132,17 +132,17 @@ pub enum Unit {
 }
 
 impl Limit {
-    /// So many characters.
+    /// How many characters.
     pub const fn characters(of: &'static str, max: usize) -> Self {
         Self { of, max, unit: Unit::Characters }
     }
 
-    /// So many bytes.
+    /// How many bytes.
     pub const fn bytes(of: &'static str, max: usize) -> Self {
         Self { of, max, unit: Unit::Bytes }
     }
 
-    /// So many items.
+    /// How many items.
     pub const fn items(of: &'static str, max: usize) -> Self {
         Self { of, max, unit: Unit::Items }
     }

@@ -1,10 +1,10 @@
 //! The channels: each turns a [`Sending`] into a [`Request`] and a [`Reply`] into a [`Verdict`], and does nothing else.
 //!
-//! Pure but for `wire.rs`, the one careful sender that all of them share. A channel is one file with a [`Kind`] and one
+//! Pure except for `wire.rs`, the one careful sender that all of them share. A channel is one file with a [`Kind`] and one
 //! row in [`ALL`]; whatever treats channels apart reads that row, and nothing outside of this folder names a channel.
 //! Channels know messages, and nothing of rules, events or the store.
 //!
-//! Whoever sends does three things in a row, and the second is not left out: [`wire::Transport::send`], then
+//! Anyone who sends does three things in a row, and the second is not left out: [`wire::Transport::send`], then
 //! [`Reply::redacted`] with the channel's secrets, then [`Channel::verdict`]. So no verdict, no record and no log can
 //! quote what the other side echoed.
 
@@ -183,7 +183,7 @@ pub struct Sending<'a> {
 pub struct Button {
     /// What it does.
     pub does: LinkOp,
-    /// Where it leads: visible ASCII, but for the dots that stand for a token where people look at what would be sent.
+    /// Where it leads: visible ASCII, except for the dots that stand for a token where people look at what would be sent.
     pub url: String,
 }
 
@@ -348,7 +348,7 @@ pub fn account(request: &Request, secrets: &[Secret]) -> String {
         Request::Mail(mail) => String::from_utf8_lossy(&mail.message).replace("\r\n", "\n").into(),
         Request::Nothing => return String::new(),
     };
-    // Looking for secrets in all of a large body would hold up whoever waits for this thread.
+    // Looking for secrets in all of a large body would hold up anyone who waits for this thread.
     let start = sent.get(..sent.floor_char_boundary(ACCOUNT_READ)).unwrap_or_default();
     let clean = redact::redact(start, secrets);
     // Where little is left of it, what is kept may reach to where it was cut, in the midst of a secret.

@@ -25,7 +25,7 @@ const URL: &str = "https://events.pagerduty.com/v2/enqueue";
 const SUMMARY: Limit = Limit::characters("`payload.summary`", 1024);
 const KEY: Limit = Limit::characters("`dedup_key`", 255);
 const BODY: Limit = Limit::bytes("the whole event", 512 * 1024);
-/// An integration's key has exactly so many characters.
+/// An integration's key has exactly this many characters.
 const ROUTING_KEY_LEN: usize = 32;
 /// Ours, so that the whole body stays far below 512 KB however its characters are encoded: fields, characters of
 /// their names, of their values, and of the body.
@@ -133,7 +133,7 @@ fn routing_key(node: &Node, is_elsewhere: bool, problems: &mut Problems) -> Opti
                 format!("a routing key has {ROUTING_KEY_LEN} characters, and this one has {length}"),
             )
             .at(&node.place)
-            .hint("take the integration key of an integration of the type `Events API V2`"),
+            .hint("use the integration key of an integration of the type `Events API V2`"),
         );
     }
     Some(Secret::new(key))

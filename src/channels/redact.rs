@@ -144,7 +144,7 @@ fn url_parts(url: &Url) -> Vec<String> {
     parts
 }
 
-/// How a text may be written, but for escapes; with each, whether only in this case.
+/// How a text may be written, except for escapes; with each, whether only in this case.
 fn spellings(text: &str) -> Vec<(String, bool)> {
     // A form writes blanks as `+`, which is an escape nowhere else.
     let form: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();

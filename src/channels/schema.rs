@@ -38,7 +38,7 @@ impl Takes {
             Takes::Word(known) => json!({"anyOf": [words(known.iter().copied()), {"pattern": r"\$\{"}]}),
             Takes::Headers => mapping(text()),
             Takes::Sign => object(
-                [("secret", described(one_or_more(text()), "One secret (`whsec_…`), or several while it is changed."))],
+                [("secret", described(one_or_more(text()), "One secret (`whsec_…`), or several during a rotation."))],
                 &["secret"],
             ),
         }
@@ -48,9 +48,9 @@ impl Takes {
 /// A value, or a choice of one by what an event says.
 fn choice(value: Value) -> Value {
     let keys = [
-        ("by", described(text(), "A path, or a name of `names:`: what decides.")),
-        ("map", described(mapping(value.clone()), "From what it may say to the address.")),
-        ("else", described(value.clone(), "Everything else goes there.")),
+        ("by", described(text(), "A path, or a name of `names:`.")),
+        ("map", described(mapping(value.clone()), "The address for each value.")),
+        ("else", described(value.clone(), "The address for all other values.")),
     ];
     json!({"anyOf": [value, object(keys, &["by", "map", "else"])]})
 }

@@ -14,7 +14,7 @@ pub enum Family {
     /// Somebody's own endpoint, that may be half-way through a deployment: all is tried again but 400, 410, 413, 415
     /// and 422.
     Http,
-    /// A chat or pager service: 401, 403, 404 and 410 are its last word, and mark the destination failing, because
+    /// A chat or pager service: 401, 403, 404 and 410 are final, and mark the destination failing, because
     /// asking again only gets us banned. 400, 413 and 422 are about the message's form.
     Service,
 }
@@ -39,7 +39,7 @@ fn by_status(family: Family, status: u16, reason: String) -> Verdict {
     let is_service = family == Family::Service;
     match status {
         200..=299 => Verdict::new(Outcome::Delivered, reason),
-        508 => Verdict::new(Outcome::Permanent, format!("{reason} (the message came back to where it began)")),
+        508 => Verdict::new(Outcome::Permanent, format!("{reason} (the message returned to its origin)")),
         300..=399 => Verdict::new(Outcome::Permanent, format!("{reason} (redirects are not followed)")),
         429 => Verdict::new(Outcome::Limited, reason),
         401 | 403 | 404 if is_service => Verdict::new(Outcome::Permanent, reason).failing(),

@@ -34,7 +34,7 @@ impl Audit {
 fn list_text(list: &Value) -> String {
     let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
     if items.is_empty() {
-        return "nobody has asked for anything yet".into();
+        return "there are no entries yet".into();
     }
     let row = |item: &Value| {
         let rest = ["by", "act", "on", "note", "from"].iter().map(|key| cell(item, key));

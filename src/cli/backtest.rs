@@ -32,7 +32,7 @@ use compare::{Key, Was, print};
 
 /// How far back a server is asked, unless it is said.
 const SINCE: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// How often progress is told.
+/// How often progress is reported.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Sends nothing, and changes nothing at the server.
@@ -79,7 +79,7 @@ impl Exported {
     fn event(self) -> anyhow::Result<(Seq, Event)> {
         let raw = match (self.raw, self.raw_base64) {
             (Some(text), _) => text.into_bytes(),
-            (None, Some(text)) => STANDARD.decode(text).context("`raw_base64` is no base64")?,
+            (None, Some(text)) => STANDARD.decode(text).context("`raw_base64` is not base64")?,
             (None, None) => {
                 bail!("it has no body, neither `raw` nor `raw_base64`: write it with `fanfare events export`")
             }
@@ -245,7 +245,7 @@ impl<'a> Run<'a> {
                 continue;
             }
             let exported = serde_json::from_str(&line)
-                .context("this is no event as `fanfare events export` writes it")
+                .context("this is not an event as `fanfare events export` writes it")
                 .with_context(at)?;
             self.event(exported).await.with_context(at)?;
         }
@@ -267,7 +267,7 @@ impl<'a> Run<'a> {
             after = last["seq"].as_i64();
             for item in page {
                 self.event(
-                    serde_json::from_value(item).context("the server answered with something that is no event")?,
+                    serde_json::from_value(item).context("the server answered with something that is not an event")?,
                 )
                 .await?;
             }

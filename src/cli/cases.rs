@@ -12,7 +12,7 @@ use crate::cli::term::Moment;
 use crate::cli::who::Who;
 use crate::cli::{Format, Outcome, deliveries, runtime, term};
 
-/// So many cases of a kind are sorted; of more, the first by id.
+/// How many cases of a kind are sorted; of more, the first by id.
 const SORTED_MAX: usize = 2_000;
 
 /// Uses the admin API of a running server.
@@ -130,7 +130,7 @@ fn told_text(answer: &Value) -> String {
     cases.map(|case| cell(case, "told")).collect::<Vec<_>>().join("\n")
 }
 
-/// At most so many cases: first those that wait for a person, the next to come due first.
+/// At most this many cases: first those that wait for a person, the next to come due first.
 async fn listed(
     client: &Client,
     query: &[(&'static str, String)],
@@ -259,22 +259,22 @@ fn show_text(case: &Value) -> String {
         lines.push("opened in shadow: no reminder of it is sent".into());
     }
     if !case["ends"].is_null() {
-        lines.push(format!("ends by itself {} if nothing more comes", when(case, "ends")));
+        lines.push(format!("closes {} if no event comes", when(case, "ends")));
     }
     match &case["orphaned"] {
         Value::Null => {}
         orphaned if orphaned["rule"] == true => {
-            lines.push(term::bad("its rule is gone: nothing more comes of it, close it by hand"));
+            lines.push(term::bad("its rule is gone: it sends nothing more; close it by hand"));
         }
-        _ => lines.push(term::bad("the rules in force no longer have all of its actions")),
+        _ => lines.push(term::bad("the rules in force no longer contain all of its actions")),
     }
     lines.push(String::new());
     let timers = case["timers"].as_array().map(Vec::as_slice).unwrap_or_default();
     if timers.is_empty() {
-        lines.push("nothing more comes by the clock".into());
+        lines.push("no timer is set".into());
     }
     lines.extend(timers.iter().map(|timer| match timer["waits"] == true {
-        true => format!("not sent {}: it comes should the rules ask for it again", when(timer, "next")),
+        true => format!("not sent {}: it is sent if the rules ask for it again", when(timer, "next")),
         false => format!("next: {}", next_text(timer)),
     }));
     lines.push(String::new());

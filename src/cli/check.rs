@@ -182,8 +182,8 @@ fn sarif(loaded: &Loaded) -> Value {
 /// What the codes that occur mean, where that can be said of each of them alike.
 fn sarif_rules(loaded: &Loaded) -> Vec<Value> {
     let codes: BTreeSet<&str> = loaded.problems.iter().map(|problem| problem.code).collect();
-    let told = lint::ALL.iter().map(|one| (one.code, one.doc, one.mend)).chain(lint::elsewhere());
+    let told = lint::ALL.iter().map(|one| (one.code, one.doc, one.fix)).chain(lint::elsewhere());
     told.filter(|(code, ..)| codes.contains(code))
-        .map(|(code, doc, mend)| json!({"id": code, "shortDescription": {"text": doc}, "help": {"text": mend}}))
+        .map(|(code, doc, fix)| json!({"id": code, "shortDescription": {"text": doc}, "help": {"text": fix}}))
         .collect()
 }

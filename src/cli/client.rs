@@ -137,10 +137,10 @@ impl Client {
         query: &[(&str, String)],
         document: Option<&Value>,
     ) -> anyhow::Result<Value> {
-        let mut url = url::Url::parse(&self.base).context("the admin URL is no URL")?;
+        let mut url = url::Url::parse(&self.base).context("the admin URL is not a URL")?;
         match url.path_segments_mut() {
             Ok(mut segments) => segments.pop_if_empty().extend(path),
-            Err(()) => bail!("the admin URL is no http(s) URL"),
+            Err(()) => bail!("the admin URL is not an http(s) URL"),
         };
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query.iter().map(|(name, value)| (*name, value.as_str())));
@@ -161,7 +161,7 @@ impl Client {
         zone.into_iter().for_each(term::show_times_in);
         let body = answer.bytes().await?;
         let document: Value = serde_json::from_slice(&body)
-            .with_context(|| format!("{} answered {status} with something that is no JSON", self.base))?;
+            .with_context(|| format!("{} answered {status} with something that is not JSON", self.base))?;
         if !status.is_success() {
             let detail = document["detail"].as_str().or(document["title"].as_str()).unwrap_or("no reason given");
             if detail.contains('\n') {

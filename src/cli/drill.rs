@@ -58,7 +58,7 @@ impl Drill {
         let rules = snapshot.rules.clone().context("no rules could be loaded")?;
         let rule = rule_named(&rules, &self.rule)?;
         let stops = self.stops(&snapshot, rule)?;
-        let first = stops.first().context("this rule speaks to nobody")?;
+        let first = stops.first().context("this rule has no destinations")?;
         let mut event = match &self.event {
             Some(event) => pick::named(&snapshot, event, None, now)?,
             None => fitting(&snapshot, &[(rule, first.action)], now)?,
@@ -87,7 +87,7 @@ impl Drill {
         }
         let known: Vec<&str> = stops.iter().map(|stop| stop.destination.name.as_str()).collect();
         if let Some(unknown) = self.to.iter().find(|to| !known.contains(&to.as_str())) {
-            bail!("`{}` does not speak to `{unknown}`, but to {}", rule.name.value, known.join(", "));
+            bail!("`{}` does not send to `{unknown}`, but to {}", rule.name.value, known.join(", "));
         }
         stops.retain(|stop| self.to.is_empty() || self.to.contains(&stop.destination.name));
         Ok(stops)

@@ -339,7 +339,7 @@ fn show_text(event: &Value) -> String {
     if event["planned"] == false {
         lines.push(term::warn("it is not planned yet: the planner is busy, or no rules are in force"));
     } else if rules.is_empty() {
-        lines.push("no rule listens to this type".into());
+        lines.push("no rule names this type".into());
     } else {
         let row = |item: &Value| vec![cell(item, "rule"), term::state(&cell(item, "outcome")), cell(item, "note")];
         lines.push(term::table(&["rule", "", "why"], &rules.iter().map(row).collect::<Vec<_>>()));

@@ -50,13 +50,13 @@ struct Answer<'r> {
     heard: Heard<'r>,
 }
 
-/// Whether a rule hears of the event at all.
+/// Whether a rule receives the event at all.
 enum Heard<'r> {
     /// It does.
     Judged(Box<Judgement<'r>>),
     /// Its globs don't accept the type.
     OtherType,
-    /// It hears of another source only.
+    /// It receives another source only.
     OtherSource(&'r str),
     /// It takes no part.
     Disabled,
@@ -96,7 +96,7 @@ impl Explain {
     }
 }
 
-/// What every rule makes of the event: those that act, then the nearest misses, then those that don't hear of it.
+/// What every rule makes of the event: those that act, then the nearest misses, then those that don't receive it.
 fn answers<'r>(rules: &'r RuleSet, event: &Event) -> Vec<Answer<'r>> {
     let mut judgements = rules.judge(event);
     let mut answers: Vec<Answer<'r>> = rules
@@ -107,7 +107,7 @@ fn answers<'r>(rules: &'r RuleSet, event: &Event) -> Vec<Answer<'r>> {
             let heard = match (at, rule.source.as_deref()) {
                 (Some(at), _) => Heard::Judged(Box::new(judgements.swap_remove(at))),
                 (None, _) if !rule.enabled => Heard::Disabled,
-                (None, Some(source)) if *source != *event.source && hears(rule, event) => Heard::OtherSource(source),
+                (None, Some(source)) if *source != *event.source && receives(rule, event) => Heard::OtherSource(source),
                 (None, _) => Heard::OtherType,
             };
             Answer { rule, heard }
@@ -117,7 +117,7 @@ fn answers<'r>(rules: &'r RuleSet, event: &Event) -> Vec<Answer<'r>> {
     answers
 }
 
-fn hears(rule: &Rule, event: &Event) -> bool {
+fn receives(rule: &Rule, event: &Event) -> bool {
     rule.globs().any(|globs| globs.accept(&event.kind, event.is_own()))
 }
 
@@ -150,7 +150,7 @@ impl Answer<'_> {
         }
     }
 
-    /// The whole condition, or, of a rule without one, what it hears of.
+    /// The whole condition, or, of a rule without one, what it receives.
     fn why(&self, event: &Event) -> Why {
         let leaf = |path: &str, test: String, value: Value, held: Held| Why::Test {
             path: path.into(),
@@ -302,7 +302,7 @@ fn head(answer: &Answer<'_>, out: &mut String) {
 }
 
 /// What is said below a condition that failed, where `if_failed` says so.
-const ACTS_ALL_THE_SAME: &str = "it could not all be read, and acts all the same: `if_failed: act`";
+const ACTS_ALL_THE_SAME: &str = "Fanfare could not read all of it, and acts anyway: `if_failed: act`";
 
 fn judged(answer: &Answer<'_>, judgement: &Judgement<'_>, chosen: &Chosen, out: &mut String) {
     head(answer, out);
@@ -320,7 +320,7 @@ fn judged(answer: &Answer<'_>, judgement: &Judgement<'_>, chosen: &Chosen, out: 
         }
     }
     if judgement.arrived && judgement.held.is_none() && judgement.closes.is_none() {
-        out.push_str("  it is what the rule waits for: its case closes, and the time begins anew\n");
+        out.push_str("  the rule waits for this event: its case closes, and its clock restarts\n");
     }
     if let Some(why) = &judgement.closes_why {
         tree(why, 1, out);

@@ -2,7 +2,7 @@
 //!
 //! It is what a newcomer wants to edit: two kinds of rules, a case, a test for each, one template. The complete set that
 //! `demo` uses stands in the repository. Nothing that is there already is touched, and a folder that holds rules
-//! already is left alone altogether. The signing secret that it makes stays in a folder that git is told to leave out.
+//! already is left alone altogether. The signing secret that it makes stays in a folder that git is asked to leave out.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
@@ -70,8 +70,7 @@ impl Init {
         };
         if let Some(taken) = TAKEN.into_iter().find(|name| folder.join(name).symlink_metadata().is_ok()) {
             bail!(
-                "`{}` is there already, so nothing was written: name a new folder, or print what you miss with \
-                 `fanfare schema`",
+                "`{}` already exists, so nothing was written: name a new folder, or print the schemas with `fanfare schema`",
                 folder.join(taken).display()
             );
         }
@@ -85,7 +84,7 @@ impl Init {
             }
         }
         for file in &kept {
-            println!("{} {}, which was there", term::warn("kept"), file.display());
+            println!("{} {}, which already existed", term::warn("kept"), file.display());
         }
         println!("\n{}", next(&folder));
         Ok(Outcome::Good)
@@ -97,7 +96,7 @@ fn folder_here() -> anyhow::Result<PathBuf> {
     let here = std::fs::read_dir(".").context("this folder can't be read")?;
     let is_seen = |name: &std::ffi::OsStr| !name.to_string_lossy().starts_with('.');
     if here.flatten().any(|entry| is_seen(&entry.file_name())) {
-        println!("this folder has files of its own, so everything goes to `{OWN_FOLDER}`");
+        println!("this folder is not empty, so everything goes to `{OWN_FOLDER}`");
         return Ok(OWN_FOLDER.into());
     }
     Ok(".".into())
@@ -123,10 +122,10 @@ fn texts() -> anyhow::Result<Vec<(&'static str, String)>> {
 fn next(folder: &Path) -> String {
     let enter = (folder != Path::new(".")).then(|| (format!("cd {}", quoted(folder)), ""));
     let lines = [
-        ("fanfare check".into(), "everything that is wrong, at once"),
-        ("fanfare test".into(), "plays the tests that stand beside the rules"),
-        ("fanfare explain release.live".into(), "which rules act on an event, and why the others don't"),
-        ("fanfare preview release-live --event release.live --as slack".into(), "how it will look"),
+        ("fanfare check".into(), "reports every mistake"),
+        ("fanfare test".into(), "runs the tests of the rules"),
+        ("fanfare explain release.live".into(), "shows shows which rules act on an event, and why the others don't"),
+        ("fanfare preview release-live --event release.live --as slack".into(), "shows a message"),
     ];
     let lines: Vec<(String, &str)> = enter.into_iter().chain(lines).collect();
     let wide = lines.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
@@ -136,7 +135,7 @@ fn next(folder: &Path) -> String {
         next.push_str(line.trim_end());
         next.push('\n');
     }
-    next + "then edit rules/releases.yaml; fanfare.yaml says where your people are"
+    next + "then edit rules/releases.yaml, and your destinations in fanfare.yaml"
 }
 
 /// A path as a shell takes it.

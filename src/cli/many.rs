@@ -8,7 +8,7 @@ use crate::cli::client::Client;
 use crate::cli::events::print;
 use crate::cli::{Format, Outcome, term};
 
-/// How often progress is told.
+/// How often progress is reported.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// How long to wait for a server that has enough to do.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -77,7 +77,7 @@ impl Many<'_> {
             if answer["waits"] == true {
                 pauses += 1;
                 if pauses > PAUSES_MAX {
-                    anyhow::bail!("the server plans nothing: {done} of {found} were asked of it, the rest was not");
+                    anyhow::bail!("the server plans nothing: {done} of {found} were requested, the rest was not");
                 }
                 tokio::time::sleep(PAUSE).await;
             } else {

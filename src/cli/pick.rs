@@ -52,9 +52,7 @@ pub(crate) fn pick(samples: &Samples, name: &str, now: Timestamp) -> anyhow::Res
         file.take(READ_MAX).read_to_end(&mut body).with_context(|| format!("`{name}` can't be read"))?;
         body
     } else if name.starts_with("evt_") {
-        bail!(
-            "`{name}` is no file; what became of an event that a server received, `fanfare events show {name}` tells"
-        );
+        bail!("`{name}` is not a file; for an event that a server received, use `fanfare events show {name}`");
     } else {
         match nearest(name, samples.names().into_iter().chain(own::names())) {
             Some(near) => bail!("`{name}` is neither a file nor a sample; did you mean `{near}`?"),
@@ -104,7 +102,7 @@ pub(crate) fn named(snapshot: &Snapshot, name: &str, source: Option<&str>, now: 
     let source = source_of(snapshot, source.or(picked.source.as_deref()))?;
     if picked.body.len() > source.max_body {
         bail!(
-            "`{name}` is longer than the {} that the source `{}` takes: a server refuses it (`max_body`)",
+            "`{name}` is longer than the {} that the source `{}` accepts: a server refuses it (`max_body`)",
             size(source.max_body as u64),
             source.name
         );

@@ -94,7 +94,7 @@ impl Preview {
             print(name, &wanted, &names, &shown);
         }
         if let Some(problem) = &shown.rendered.problem {
-            eprintln!("{} {problem}", term::bad("the template failed, the default message goes instead:"));
+            eprintln!("{} {problem}", term::bad("the template failed; the default message is sent instead:"));
             return Ok(Outcome::Wrong);
         }
         Ok(Outcome::Good)
@@ -126,7 +126,7 @@ impl Preview {
             .filter(|(rule, action)| says(rule, action))
             .collect();
         if let (true, Some(only)) = (spoken.is_empty(), &self.rule) {
-            bail!("the rule `{only}` doesn't say `{name}`");
+            bail!("the rule `{only}` doesn't use `{name}`");
         }
         Ok(spoken)
     }
@@ -162,8 +162,8 @@ pub(crate) fn fitting(snapshot: &Snapshot, spoken: &[Spoken<'_>], now: Timestamp
         spoken.iter().find_map(|(rule, action)| events.iter().find(|(_, event)| fits(rule, action, event)))
     };
     let acts = |rule: &Rule, action: &Action, event: &Event| acts(snapshot, rule, action, event);
-    let hears = |rule: &Rule, _: &Action, event: &Event| hears(rule, event);
-    let found = by(&acts).or_else(|| by(&hears)).or(events.first());
+    let receives = |rule: &Rule, _: &Action, event: &Event| receives(rule, event);
+    let found = by(&acts).or_else(|| by(&receives)).or(events.first());
     found.map(|(_, event)| event.clone()).context("there is no sample to show it with")
 }
 
@@ -193,7 +193,7 @@ fn opening(
     Ok(found.into_iter().collect())
 }
 
-fn hears(rule: &Rule, event: &Event) -> bool {
+fn receives(rule: &Rule, event: &Event) -> bool {
     rule.globs().any(|globs| globs.accept(&event.kind, event.is_own()))
 }
 
@@ -265,7 +265,7 @@ fn example(kind: &'static Kind, name: &str) -> anyhow::Result<Arc<Destination>> 
 fn print(name: &str, wanted: &Wanted<'_>, names: &Map<String, Value>, shown: &Shown) {
     let destination = &wanted.destination;
     println!("{}", term::bold(&format!("{name} as {}", destination.kind.name)));
-    println!("{}\n", term::dim(&whence(wanted, shown)));
+    println!("{}\n", term::dim(&origin(wanted, shown)));
     match destination.kind.picture(&shown.request) {
         Some(picture) => likeness(&picture),
         None => println!("nothing needs sending"),
@@ -289,11 +289,13 @@ fn address(wanted: &Wanted<'_>, names: &Map<String, Value>) -> String {
 }
 
 /// Who says it, to whom, of what, and when.
-fn whence(wanted: &Wanted<'_>, shown: &Shown) -> String {
+fn origin(wanted: &Wanted<'_>, shown: &Shown) -> String {
     let kind = &*wanted.event.kind;
     match (wanted.action, shown.at) {
-        (None, _) => format!("no rule says it; shown with {kind}"),
-        (Some((rule, _)), None) => format!("the rule {} does not say it of {kind}: as if it did", rule.name.value),
+        (None, _) => format!("no rule uses it; shown with {kind}"),
+        (Some((rule, _)), None) => {
+            format!("the rule {} does not use it for {kind}; shown as if it did", rule.name.value)
+        }
         (Some((rule, _)), Some(at)) => {
             let later = at.duration_since(wanted.now);
             let when = if later.is_zero() { String::new() } else { format!(", {} later", rounded(later)) };
@@ -343,7 +345,7 @@ fn print_raw(request: &Request) -> std::io::Result<()> {
         Request::Nothing => return Ok(()),
     };
     match std::io::stdout().write_all(bytes) {
-        // Whoever read it has seen enough.
+        // Anyone who read it has seen enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }

@@ -32,10 +32,10 @@ impl Reload {
             let word = |name: &str| term::one_line(orphan[name].as_str().unwrap_or_default());
             let gone = match orphan["actions"].as_array().is_none_or(Vec::is_empty) {
                 true => "the rule is gone (renamed? write `formerly:`)",
-                false => "what it waits for is gone",
+                false => "the reminder that it waits for is gone",
             };
             println!(
-                "{} the open case `{}` of `{}` is left behind: {gone}",
+                "{} the open case `{}` of `{}` is orphaned: {gone}",
                 term::warn("note:"),
                 word("key"),
                 word("rule")

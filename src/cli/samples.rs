@@ -14,9 +14,9 @@ use crate::config::DEFAULT_PRESET;
 use crate::event::OWN_SOURCE;
 use crate::json;
 
-/// So many sets of fields are kept of one type, those seen last: senders leave out what is empty, in any combination.
+/// How many sets of fields are kept of one type, those seen last: senders leave out what is empty, in any combination.
 const SHAPES_MAX: usize = 5;
-/// So many types are kept.
+/// How many types are kept.
 const TYPES_MAX: usize = 1_000;
 
 /// The samples that were found so far.
@@ -73,7 +73,7 @@ impl Samples {
     pub fn write(&self, folder: &Path, force: bool) -> anyhow::Result<usize> {
         let files = self.files(folder);
         if let Some((path, _)) = files.iter().find(|(path, _)| !force && path.exists()) {
-            bail!("`{}` is there already: name another folder, or write over it with `--force`", path.display());
+            bail!("`{}` already exists: name another folder, or overwrite it with `--force`", path.display());
         }
         std::fs::create_dir_all(folder).with_context(|| format!("can't make `{}`", folder.display()))?;
         for (path, text) in &files {

@@ -175,7 +175,7 @@ impl Send {
                 let said: String = term::safe(body.trim()).chars().take(200).collect();
                 Ok((status.is_success(), format!("{status}  {}", term::dim(&said))))
             }
-            Err(error) if error.is_connect() => Ok((false, format!("nobody listens at {url}"))),
+            Err(error) if error.is_connect() => Ok((false, format!("no server answers at {url}"))),
             Err(error) => Ok((false, error.without_url().to_string())),
         }
     }

@@ -46,7 +46,7 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
-        let filter: EnvFilter = self.log.parse().context("`--log` is no filter")?;
+        let filter: EnvFilter = self.log.parse().context("`--log` is not a filter")?;
         // A standard error of its own: nobody who writes to the other waits for the thread that writes to this one.
         let stderr = std::io::stderr().as_fd().try_clone_to_owned().context("standard error can't be opened")?;
         let log = Log::start(File::from(stderr)).context("the log can't be started")?;
@@ -113,11 +113,11 @@ async fn serve(
             std::process::exit(130);
         }
     });
-    tracing::info!(why = failure.as_deref().unwrap_or("told to"), "ending: finishing what is under way");
+    tracing::info!(why = failure.as_deref().unwrap_or("told to"), "shutting down: finishing deliveries in progress");
     end_within(END_MAX, log.clone());
     let closed = running.drain().await;
     if let Some(why) = failure {
-        tracing::error!(why, "this process can't go on: it ends, and is to be started again");
+        tracing::error!(why, "this process can't continue: it ends, and the supervisor must restart it");
         return Ok(Outcome::Ended);
     }
     closed.context("the store could not be closed")?;
@@ -128,7 +128,7 @@ async fn serve(
 fn end_within(most: Duration, log: Log) {
     let late = move || {
         std::thread::sleep(most);
-        tracing::error!("not all could be ended in time: ending without it");
+        tracing::error!("not everything ended in time: ending anyway");
         log.flush(LAST_LINES_MAX);
         std::process::exit(i32::from(ENDED));
     };

@@ -81,7 +81,7 @@ fn filter(text: &str) -> Result<Filter, String> {
 /// A test and what came of it.
 struct Outcomes<'t> {
     tests: Vec<(&'t trial::Test, Played)>,
-    /// The zone that times are told in.
+    /// The zone that times are reported in.
     zone: TimeZone,
     coverage: Option<Reached>,
     took: Duration,
@@ -107,7 +107,7 @@ impl Test {
             // Looked at in the same way as later, and before the tests are played.
             let seen = loaded.seen.again(&NoEnvironment);
             self.once(loaded, &sent);
-            eprintln!("{}", term::dim("waiting for a change; Ctrl-C ends"));
+            eprintln!("{}", term::dim("waiting for a change; press Ctrl-C to stop"));
             let (sent, beside) = (sent.borrow(), self.beside(&sent.borrow()));
             while seen.again(&NoEnvironment) == seen && self.beside(&sent) == beside {
                 std::thread::sleep(LOOK_EVERY);
@@ -170,11 +170,11 @@ impl Test {
                 Outcome::Wrong
             }
             None if !self.paths.is_empty() => {
-                eprintln!("{} no test is there", term::bad("error:"));
+                eprintln!("{} there are no tests", term::bad("error:"));
                 Outcome::Wrong
             }
             None => {
-                eprintln!("there are no tests: they stand in the rules folder, in files named `*.test.yaml`");
+                eprintln!("there are no tests: put them into the rules folder, in files named `*.test.yaml`");
                 Outcome::Good
             }
         }
@@ -212,7 +212,7 @@ fn tests(
         sent.borrow_mut().insert(path.clone());
         let metadata = std::fs::metadata(&path).map_err(|error| error.to_string())?;
         if !metadata.is_file() || metadata.len() > EVENT_MAX {
-            return Err("it is no plain file of at most 4 MiB".into());
+            return Err("it is not a plain file of at most 4 MiB".into());
         }
         std::fs::read(&path).map_err(|error| error.to_string())
     };

@@ -90,7 +90,7 @@ pub fn read(
                 problems.push(
                     Problem::warning("tls-expires", format!("the certificate in `{}` {lateness}", shown(&tls.cert)))
                         .at(&tls.cert_place)
-                        .hint("renew it, and look why nothing did: senders refuse one that has expired"),
+                        .hint("renew it, and find out why it was not renewed: senders refuse an expired one"),
                 );
             }
             Some(Arc::new(certificate))
@@ -106,9 +106,9 @@ fn unusable(tls: &Tls, error: &rustls::Error) -> Problem {
     let (cert, key) = (shown(&tls.cert), shown(&tls.key));
     if matches!(error, rustls::Error::InconsistentKeys(_)) {
         Problem::error("tls-key", format!("the key in `{key}` is not that of the certificate in `{cert}`"))
-            .hint("name the files that were made together; the server's own certificate comes first in its file")
+            .hint("name matching files; the server's own certificate comes first in its file")
     } else {
-        Problem::error("tls-key", format!("TLS can't be spoken with the key in `{key}`: {error}"))
+        Problem::error("tls-key", format!("TLS doesn't work with the key in `{key}`: {error}"))
             .hint("use a key of ECDSA P-256, or of RSA with 2048 bits or more")
     }
 }
@@ -130,7 +130,7 @@ impl Wrong {
 }
 
 const EXCHANGED: &str = "`cert` names the certificate's file, `key` the key's";
-const CUT: &str = "copy it anew: something of it is missing";
+const CUT: &str = "copy it again: a part is missing";
 
 fn chain(tls: &Tls, environment: &dyn Environment) -> Result<Vec<CertificateDer<'static>>, Wrong> {
     let name = shown(&tls.cert);
@@ -145,7 +145,7 @@ fn chain(tls: &Tls, environment: &dyn Environment) -> Result<Vec<CertificateDer<
             Err(Wrong::new(format!("`{name}` holds no certificate"), "it is a text with `-----BEGIN CERTIFICATE-----`"))
         }
         // What the library says may quote the file, and a key may be in it.
-        Err(_) => Err(Wrong::new(format!("`{name}` is no whole PEM file"), CUT)),
+        Err(_) => Err(Wrong::new(format!("`{name}` is not a whole PEM file"), CUT)),
     }
 }
 
@@ -154,7 +154,7 @@ fn key(tls: &Tls, environment: &dyn Environment) -> Result<PrivateKeyDer<'static
     let text = text(&tls.key, environment, "pkey")?;
     if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") || text.contains("Proc-Type: 4,ENCRYPTED") {
         return Err(Wrong::new(
-            format!("the key in `{name}` is encrypted, and nobody is there to open it"),
+            format!("the key in `{name}` is encrypted, and Fanfare can't ask for a password"),
             format!("write it in the clear, readable for Fanfare only: `openssl pkey -in {name} -out {name}.plain`"),
         ));
     }
@@ -165,7 +165,7 @@ fn key(tls: &Tls, environment: &dyn Environment) -> Result<PrivateKeyDer<'static
         pem::Error::NoItemsFound => {
             Wrong::new(format!("`{name}` holds no key"), "it is a text with `-----BEGIN PRIVATE KEY-----`")
         }
-        _ => Wrong::new(format!("`{name}` is no whole PEM file"), CUT),
+        _ => Wrong::new(format!("`{name}` is not a whole PEM file"), CUT),
     })
 }
 
@@ -181,7 +181,7 @@ fn text(path: &Path, environment: &dyn Environment, command: &str) -> Result<Str
         } else {
             Wrong::new(
                 format!("`{name}` can't be read: {error}"),
-                "look at the path, which counts from the folder of this file, and at who may read it",
+                "check the path, which is relative to the folder of this file, and its permissions",
             )
         }
     })

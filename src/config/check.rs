@@ -1,7 +1,7 @@
 //! Whether the parts fit together: names that rules, templates and destinations use of each other.
 //!
 //! Each part reports its own mistakes; here are those that only the whole can see. What is legal and surely not meant
-//! is told a layer above.
+//! is reported a layer above.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -104,7 +104,7 @@ fn message(action: &Action, templates: &Templates, problems: &mut Problems) {
             let problem = Problem::error("no-message", format!("there is no message `{name}`")).at(&action.say.place);
             problems.push(match nearest(name, known.iter().copied()) {
                 Some(near) => problem.hint(format!("did you mean `{near}`?")),
-                None if name.contains(['{', ' ']) => problem.hint("words that stand right here are `text: \"…\"`"),
+                None if name.contains(['{', ' ']) => problem.hint("write words in place as `text: \"…\"`"),
                 None => problem.suggest(name, known).hint_more(&format!("write it: `templates/{name}.md`")),
             });
         }
@@ -140,7 +140,7 @@ fn places(action: &Action, known: &Known<'_>, problems: &mut Problems) {
         .collect();
     for name in action.mention.iter().filter(|name| !known.contains(name.value.as_str())) {
         let bare = name.value.trim_start_matches(['@', '#', '<']);
-        let message = format!("none of this action's destinations knows whom `{}` is", name.value);
+        let message = format!("none of this action's destinations has `{}` in its `mentions:`", name.value);
         let problem = Problem::error("no-mention", message).at(&name.place);
         problems.push(match known.is_empty() {
             true => {
@@ -166,7 +166,7 @@ fn address_names(rules: &RuleSet, destinations: &Destinations, problems: &mut Pr
     }
 }
 
-/// Reports a destination that is Fanfare itself: every delivery would be an event, for ever.
+/// Reports a destination that is Fanfare itself: every delivery would be an event, without end.
 pub fn own_listeners(destinations: &Destinations, settings: &Settings, problems: &mut Problems) {
     for destination in destinations.values() {
         let Ok(address) = destination.channel.facts().address.parse::<SocketAddr>() else { continue };
@@ -192,7 +192,7 @@ fn fallbacks(destinations: &Destinations, known: &Known<'_>, problems: &mut Prob
                 problems.push(
                     Problem::error("own-fallback", format!("`{name}` is its own fallback"))
                         .at(at)
-                        .hint("name another destination, best of another channel"),
+                        .hint("name another destination, preferably of another channel"),
                 );
             } else {
                 place(name, at, known, problems);
@@ -202,7 +202,7 @@ fn fallbacks(destinations: &Destinations, known: &Known<'_>, problems: &mut Prob
 }
 
 /// Renders every message that a rule says with every known event that the rule accepts: what a template asks for and no
-/// such event has is a warning where it stands. Where none is known, only names that can't be are told.
+/// such event has is a warning where it stands. Where none is known, only names that can't be are reported.
 pub fn renderings(
     rules: &RuleSet,
     templates: &Templates,
@@ -233,7 +233,7 @@ pub fn renderings(
     for (name, contexts) in by_message {
         templates.check_message(name, Heard { contexts: &contexts, names }, &mut problems);
     }
-    // What such a rule's texts will know depends on what is to be mended: they are only read.
+    // What such a rule's texts will know depends on what is to be fixed: they are only read.
     for action in rules.unfinished.iter().flat_map(actions) {
         if let Say::Text(text) = &action.say.value {
             templates.check_text(text, &action.say.place, Heard::default(), &mut problems);

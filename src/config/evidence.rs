@@ -19,7 +19,7 @@ use crate::rules::{Name, RuleSet};
 use crate::source::Source;
 use crate::source::samples::Basis;
 
-/// With so many events of the store of one type messages are rendered.
+/// How many events of one type from the store messages are rendered with.
 const PAST_MAX: usize = 20;
 
 /// The source, and the preset, that samples are taken to come from where none is configured.
@@ -142,7 +142,7 @@ fn event(source: &Arc<str>, kind: &str, body: Value, now: Timestamp) -> Event {
 }
 
 /// What the steps of test files send: the author's own word on what events look like. What a step sends from a file of
-/// its own, or from a source other than `source`, is left out; mistakes of tests are told elsewhere.
+/// its own, or from a source other than `source`, is left out; mistakes of tests are reported elsewhere.
 pub fn of_tests(
     tests: &[Arc<File>],
     rules: &RuleSet,

@@ -18,7 +18,7 @@ type Fallback = (Vec<(String, Location)>, Option<SignedDuration>);
 
 /// Where to go instead, and after how long: `[finance]`, or `{to: [finance], after: 5m}`.
 /// `pages`: the channel is
-/// there to wake people, and its fallback is told before its deliveries die.
+/// there to wake people, and its fallback is notified before its deliveries die.
 pub fn read(fields: &mut Fields<'_>, pages: bool, problems: &mut Problems) -> Fallback {
     let is_mapping = fields.peek("fallback").is_some_and(|node| matches!(node.kind, Kind::Map(_)));
     let placed =

@@ -118,7 +118,7 @@ impl Seen {
     }
 
     /// Whether nothing has changed since `other` was seen. Where other folders or certificates were read, `fanfare.yaml` names others
-    /// now: what was looked at and what was loaded can't be compared then, but for the file itself.
+    /// now: what was looked at and what was loaded can't be compared then, except for the file itself.
     pub fn is_like(&self, other: &Self) -> bool {
         self == other || self.folders != other.folders || self.tls != other.tls
     }
@@ -209,7 +209,7 @@ impl Files {
         hex::encode(hash.finalize())
     }
 
-    /// Whether a file of rules says in so many words that there are none: `rules: []`.
+    /// Whether a file of rules says explicitly that there are none: `rules: []`.
     pub fn say_no_rules(&self) -> bool {
         self.rules.iter().any(|file| {
             let tree = yaml::read(file, &mut Problems::new());
@@ -289,7 +289,7 @@ fn text(
             let file = file(&String::from_utf8_lossy(&bytes));
             let place = Location::new(&file, at..at + char::REPLACEMENT_CHARACTER.len_utf8());
             let fix = "save the file as UTF-8";
-            problems.push(Problem::error(UNREADABLE, "what stands here is not UTF-8").at(&place).hint(fix));
+            problems.push(Problem::error(UNREADABLE, "this is not UTF-8").at(&place).hint(fix));
             None
         }
     }
@@ -299,8 +299,8 @@ fn refused(refusal: Refusal, shown: &str) -> Problem {
     match refusal {
         Refusal::Unreadable(why) => Problem::error(UNREADABLE, format!("`{shown}` can't be read: {why}")),
         Refusal::LeadsOut(to) => {
-            Problem::error(LEADS_OUT, format!("`{shown}` leads out of its folder, to `{}`", to.display()))
-                .hint("put what it leads to into the folder itself: nothing outside is read")
+            Problem::error(LEADS_OUT, format!("`{shown}` links out of its folder, to `{}`", to.display()))
+                .hint("move the target into the folder: Fanfare reads nothing outside")
         }
     }
 }
@@ -374,7 +374,7 @@ impl Walk<'_> {
                 return;
             }
         };
-        let Ok(metadata) = real.metadata() else { return self.unreadable(path, "it went away just now") };
+        let Ok(metadata) = real.metadata() else { return self.unreadable(path, "it was just removed") };
         match open::kind(metadata.file_type()) {
             None if is_wanted => self.paths.push(path.to_owned()),
             None => {}
@@ -386,7 +386,7 @@ impl Walk<'_> {
 
     fn folder(&mut self, path: &Path, real: PathBuf) {
         if self.above.contains(&real) {
-            self.unreadable(path, "it leads back to a folder that it is in");
+            self.unreadable(path, "it links to a folder that contains it");
         } else if self.above.len() > DEPTH_MAX {
             self.unreadable(path, &format!("it is nested deeper than {DEPTH_MAX} folders"));
         } else {
@@ -400,7 +400,7 @@ impl Walk<'_> {
         self.problems.push(Problem::error(UNREADABLE, format!("`{}` can't be read: {why}", shown(path))));
     }
 
-    /// Whether it is a file to be read, by its ending; one that was surely meant to be is told.
+    /// Whether it is a file to be read, by its ending; one that was surely meant to be is reported.
     fn is_wanted(&mut self, path: &Path, name: &str) -> bool {
         let Some((_, ending)) = name.rsplit_once('.') else { return false };
         let lower = ending.to_lowercase();
@@ -416,11 +416,8 @@ impl Walk<'_> {
         if near.is_some() && !is_copy && path.is_file() {
             let endings: Vec<String> = self.endings.iter().map(|ending| format!("`.{ending}`")).collect();
             self.problems.push(
-                Problem::warning(
-                    "not-read",
-                    format!("`{}` is not read: its name doesn't end as it should", shown(path)),
-                )
-                .hint(format!("end it with {}, or move it elsewhere", endings.join(" or "))),
+                Problem::warning("not-read", format!("`{}` is not read: its name has the wrong ending", shown(path)))
+                    .hint(format!("end it with {}, or move it elsewhere", endings.join(" or "))),
             );
         }
         false

@@ -18,7 +18,7 @@ pub(super) fn read(node: &Node, problems: &mut Problems) -> Option<Links> {
         let url = url(&text);
         if url.is_none() {
             problems.push(
-                Problem::error("url", format!("`{text}` is no http(s) URL without user, query and fragment"))
+                Problem::error("url", format!("`{text}` is not an http(s) URL without user, query and fragment"))
                     .at(&node.place)
                     .hint("write how people reach the address of `listen`: `https://hooks.label.example`"),
             );
@@ -30,7 +30,7 @@ pub(super) fn read(node: &Node, problems: &mut Problems) -> Option<Links> {
         match span_of_time(&text).filter(|span| (EXPIRES_MIN..=EXPIRES_MAX).contains(span)) {
             Some(span) => expires = span,
             None => problems.push(
-                Problem::error("wrong-span", format!("`{text}` is no span from 1h to 90d"))
+                Problem::error("wrong-span", format!("`{text}` is not a span from 1h to 90d"))
                     .at(&node.place)
                     .hint("the default is `7d`"),
             ),

@@ -37,7 +37,7 @@ pub struct Loaded {
     pub whole: Whole,
 }
 
-/// What was made of the files, as far as they could be read: for whoever looks at them as a whole.
+/// What was made of the files, as far as they could be read: for anyone who looks at them as a whole.
 #[derive(Debug)]
 pub struct Whole {
     /// The rules; one with a mistake is not among them.
@@ -87,7 +87,7 @@ pub fn load_after(
     load_with(file, environment, now, (|_| (), past))
 }
 
-/// The same with changes to rules and templates that nobody has saved: for whoever tries them.
+/// The same with changes to rules and templates that nobody has saved: for anyone who tries them.
 pub fn load_edited(
     file: &Path,
     environment: &dyn Environment,

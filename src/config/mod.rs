@@ -1,6 +1,6 @@
 //! What is in force: a [`Snapshot`] of `fanfare.yaml`, the rules and the templates, made whole or not at all.
 //!
-//! Immutable, behind one `Arc`: whoever works on something keeps the snapshot it began with. `load` makes one and
+//! Immutable, behind one `Arc`: anyone who works on something keeps the snapshot it began with. `load` makes one and
 //! reports every mistake at once; starting and reloading use the same way.
 
 use std::collections::BTreeMap;
@@ -42,7 +42,7 @@ pub mod substitute;
 /// Everything in force at a time.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// `fanfare.yaml` but for sources and destinations.
+    /// `fanfare.yaml` except for sources and destinations.
     pub settings: Settings,
     /// By name.
     pub sources: BTreeMap<String, Arc<Source>>,
@@ -168,7 +168,7 @@ pub struct HoursName {
 pub const DEFAULT_PRESET: &str = "jewelmusic";
 
 impl Settings {
-    /// The zone in which people are told times, and in which a time without a zone is meant.
+    /// The zone in which people see times, and in which a time without a zone is meant.
     pub fn zone(&self) -> TimeZone {
         self.timezone.clone().unwrap_or(TimeZone::UTC)
     }

@@ -1,6 +1,6 @@
 //! Opens files that people wrote: regular ones only, without waiting, up to a size, and none outside of its folder.
 //!
-//! A named pipe or a device in the place of a file would keep whoever opens it waiting, and a link in a folder of rules
+//! A named pipe or a device in the place of a file would keep anyone who opens it waiting, and a link in a folder of rules
 //! or templates could lead to anything that this process may read. Files only.
 
 use std::fs::{File, FileType, OpenOptions};

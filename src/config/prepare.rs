@@ -21,7 +21,7 @@ use crate::planner::links::LinkKeys;
 use crate::rules::RuleSet;
 use crate::secret::Secret;
 use crate::store::Claim;
-use crate::store::life::SETTLED;
+use crate::store::transitions::SETTLED;
 
 /// The events of a digest are read up to about this many bytes, the newest first; the rest are only counted.
 const READ_BYTES_MAX: usize = 64 << 20;
@@ -141,7 +141,7 @@ impl Job {
         &self.claim.delivery.planned.assignment
     }
 
-    /// Where the words come from: of each held message that it tells of, and its own.
+    /// Where the words come from: of each held message that it reports, and its own.
     pub fn says(&self) -> impl Iterator<Item = &Say> {
         let parts = self.assignment().parts.iter().map(|part| &part.assignment.say);
         parts.chain([&self.assignment().say])
@@ -217,7 +217,7 @@ impl Job {
         let native = kind.native.map(|own| (kind.name, own.ending())).filter(|_| unread.is_none());
         let mut rendered = templates.render(&self.assignment().say, &context, native);
         if let Some(unread) = unread {
-            rendered.says_first("This could not all be read, so whether it matters is not known", unread);
+            rendered.says_first("Fanfare could not read all of this event, so it may or may not matter", unread);
         }
         rendered.problem = rendered.problem.or(failed);
         rendered
@@ -333,7 +333,7 @@ pub struct Spoken<'a> {
     pub events: Vec<&'a Event>,
 }
 
-/// All that a message may speak of, but for the held messages that a summary tells of.
+/// All that a message may speak of, except for the held messages that a summary reports.
 pub fn context<'a>(
     rules: Option<&'a RuleSet>,
     settings: &'a Settings,

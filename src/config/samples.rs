@@ -18,7 +18,7 @@ use crate::yaml::SIZE_MAX;
 
 /// The members of a file that is more than a body.
 const WRAPPED: [&str; 3] = ["body", "source", "type"];
-/// So many of the team's own samples of one type are evidence, the first by their paths: what rendering all of them
+/// How many of the team's own samples of one type are evidence, the first by their paths: what rendering all of them
 /// costs stays bounded.
 const OF_A_TYPE_MAX: usize = 20;
 
@@ -102,7 +102,7 @@ impl From<&'static samples::Sample> for Sample {
 fn own(file: &Arc<File>, sources: &BTreeMap<String, Arc<Source>>) -> Result<Sample, Box<Problem>> {
     if file.text.len() > SIZE_MAX {
         let problem = bad(file, 0..0, format!("the sample is longer than {SIZE_MAX} bytes"));
-        return Err(Box::new(problem.hint("leave out of its lists what repeats")));
+        return Err(Box::new(problem.hint("remove repeated elements from its lists")));
     }
     let Some(document) = json::read(file.text.as_bytes()).map(|document| document.value) else {
         return Err(Box::new(no_json(file)));
@@ -167,7 +167,7 @@ fn no_json(file: &Arc<File>) -> Problem {
     let start = line_start + error.column().saturating_sub(1);
     let whole = error.to_string();
     let what = whole.split(" at line ").next().unwrap_or_default();
-    bad(file, start..start + 1, format!("the sample is no JSON: {what}"))
+    bad(file, start..start + 1, format!("the sample is not JSON: {what}"))
 }
 
 fn bad(file: &Arc<File>, span: std::ops::Range<usize>, message: impl Into<String>) -> Problem {

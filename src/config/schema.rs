@@ -13,40 +13,40 @@ use crate::yaml::schema::{
 
 /// The keys of `fanfare.yaml`, with what each is for.
 pub const KEYS: [(&str, &str); 14] = [
-    ("listen", "Where webhooks are received, and nothing else answers: an address and a port"),
-    ("tls", "Certificate and key, where no proxy speaks TLS in front"),
+    ("listen", "The address and port for webhooks; nothing else answers there"),
+    ("tls", "Certificate and key, if no TLS proxy is in front"),
     ("admin", "The page, the API, metrics and health"),
-    ("store", "Where everything is kept: `sqlite:PATH`, or `postgres://…` where several replicas share the work"),
+    ("store", "The database: `sqlite:PATH`, or `postgres://…` for several replicas"),
     ("rules", "The folder of rules"),
     ("templates", "The folder of messages"),
-    ("samples", "The folder of your own samples: events as they came, a file each"),
-    ("timezone", "The zone of hours and dates that say none: a name of the IANA database"),
-    ("retention", "How long events are kept that nothing needs any more; at least a day"),
-    ("sources", "Who sends, by name"),
-    ("destinations", "Where messages go, by the names that rules use"),
+    ("samples", "The folder of your own samples: one received event per file"),
+    ("timezone", "The default time zone of hours and dates: an IANA name"),
+    ("retention", "How long to keep events that nothing needs any more; at least a day"),
+    ("sources", "The senders, by name"),
+    ("destinations", "The destinations, by the names that rules use"),
     ("egress", "Networks that destinations may be in, or not"),
-    ("heartbeat", "A URL that is called while all is well; silence is the alarm"),
+    ("heartbeat", "A URL to call while everything works; silence is the alarm"),
     ("links", "Links in messages, by which people acknowledge, close or mute a case; none by default"),
 ];
 
 /// The keys of `admin`.
 pub const ADMIN_KEYS: [(&str, &str); 3] = [
     ("listen", "An address and a port; one that others can reach needs a `token`"),
-    ("token", "What the page and the API ask for"),
-    ("url", "How people reach the page, for links in messages"),
+    ("token", "The token for the page and the API"),
+    ("url", "The page's URL, for links in messages"),
 ];
 
 /// The keys of `retry`.
 const RETRY_KEYS: [(&str, &str); 3] = [
-    ("first", "How long until the second try"),
-    ("max", "The longest time between two tries"),
-    ("give_up", "How long after the first try it is given up"),
+    ("first", "The wait before the second try"),
+    ("max", "The longest wait between two tries"),
+    ("give_up", "When to give up, counted from the first try"),
 ];
 
 /// The schema of `fanfare.yaml`. A value that holds a `${…}` may be anything.
 pub fn schema() -> Value {
     let keys = KEYS.map(|(key, doc)| (key, described(takes(key), &format!("{doc}."))));
-    let root = with(object(keys, &[]), json!({"description": "Who sends, where people are, and how it runs."}));
+    let root = with(object(keys, &[]), json!({"description": "Senders, destinations, and how the server runs."}));
     document(
         "config",
         "The configuration of Fanfare",
@@ -85,10 +85,10 @@ fn takes(key: &str) -> Value {
         "destinations" => named(reference("destination")),
         "heartbeat" => object(
             [
-                ("url", described(or_placeholder(pattern("^https?://")), "What is called: a secret.")),
+                ("url", described(or_placeholder(pattern("^https?://")), "The URL to call: a secret.")),
                 (
                     "every",
-                    described(with(or_placeholder(span()), json!({"default": "1m"})), "How often: from 10s to 1h."),
+                    described(with(or_placeholder(span()), json!({"default": "1m"})), "The interval: from 10s to 1h."),
                 ),
             ],
             &["url"],
@@ -139,7 +139,7 @@ fn destination() -> Value {
     });
     json!({
         "type": "object",
-        "description": "A place where messages go.",
+        "description": "A destination of messages.",
         "properties": {"type": or_placeholder(kinds(channels::ALL))},
         "required": ["type"],
         "allOf": of_kind.collect::<Vec<_>>(),
@@ -162,7 +162,7 @@ fn shared(key: &str) -> Value {
         "fallback" => {
             let after = with(or_placeholder(span()), json!({"default": "5m where the channel pages people"}));
             let to = described(any_number(text()), "The destinations.");
-            let after = described(after, "So long after the message became due, if it was not delivered by then.");
+            let after = described(after, "The time after the message became due, if it was not delivered by then.");
             json!({"anyOf": [any_number(text()), object([("to", to), ("after", after)], &["to"])]})
         }
         "footer" => with(text(), json!({"examples": ["none"]})),

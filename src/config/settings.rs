@@ -156,7 +156,9 @@ pub fn zone(name: &str, node: &Node, problems: &mut Problems) -> Option<TimeZone
         Ok(zone) => Some(zone),
         Err(_) => {
             problems.push(
-                Problem::error("timezone", format!("`{name}` is no time zone")).at(&node.place).hint(zone_hint(name)),
+                Problem::error("timezone", format!("`{name}` is not a time zone"))
+                    .at(&node.place)
+                    .hint(zone_hint(name)),
             );
             None
         }
@@ -215,7 +217,7 @@ fn named<'n>(node: &'n Node, what: &str, problems: &mut Problems) -> Vec<(&'n Ke
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if key.text.is_empty() || !key.text.chars().all(plain) || key.text.len() > 64 {
             problems.push(
-                Problem::error("name", format!("`{}` is no name", key.text))
+                Problem::error("name", format!("`{}` is not a name", key.text))
                     .at(&key.place)
                     .hint("use letters, digits, `-` and `_`, at most 64"),
             );
@@ -318,7 +320,7 @@ fn rate(text: &str, node: &Node, problems: &mut Problems) -> Option<SignedDurati
     });
     if spacing.is_none() {
         problems.push(
-            Problem::error("rate", format!("`{text}` is no rate"))
+            Problem::error("rate", format!("`{text}` is not a rate"))
                 .at(&node.place)
                 .hint("write a number per time: `1/s`, `30/m`, `100/h`"),
         );

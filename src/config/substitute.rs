@@ -91,7 +91,7 @@ pub fn substitute(
 ) -> Node {
     if let Some(name) = node.scalar().and_then(shell_variable) {
         problems.push(
-            Problem::warning("looks-like-variable", "this is no reference to a variable here, and stays as it is")
+            Problem::warning("looks-like-variable", "this is not a reference to a variable, and stays text")
                 .at(&node.place)
                 .hint(format!("write `${{env:{name}}}`")),
         );
@@ -200,12 +200,12 @@ fn referred(
     }
 }
 
-/// The value without what nobody can see; what is seen and most often not meant is told.
+/// The value without what nobody can see; what is seen and most often not meant is reported.
 fn as_meant(value: &str, what: &str, place: &Location, problems: &mut Problems) -> String {
     let bare = value.strip_prefix('\u{feff}');
     if bare.is_some() {
         problems.push(
-            Problem::warning("byte-order-mark", format!("{what} begins with a byte order mark, which was left out"))
+            Problem::warning("byte-order-mark", format!("{what} begins with a byte order mark, which Fanfare removed"))
                 .at(place)
                 .hint("save it as UTF-8 without one"),
         );
@@ -215,9 +215,12 @@ fn as_meant(value: &str, what: &str, place: &Location, problems: &mut Problems) 
     let is_quoted = |quote: char| line.len() > 1 && line.starts_with(quote) && line.ends_with(quote);
     if is_quoted('"') || is_quoted('\'') {
         problems.push(
-            Problem::warning("quoted-variable", format!("{what} has quotation marks around its value, which count"))
-                .at(place)
-                .hint("set it without them, if they are no part of it"),
+            Problem::warning(
+                "quoted-variable",
+                format!("{what} has quotation marks around its value, which are part of it"),
+            )
+            .at(place)
+            .hint("remove them if you don't mean them"),
         );
     }
     bare.to_owned()
@@ -279,7 +282,7 @@ fn piece(inner: &str) -> Result<Piece<'_>, Box<Problem>> {
         if !name.is_empty() && name.chars().all(plain) {
             return Ok(Piece::Variable { name, default });
         }
-        let problem = Problem::error("substitution", format!("`{name}` is no name of an environment variable"));
+        let problem = Problem::error("substitution", format!("`{name}` is not a name of an environment variable"));
         return Err(Box::new(problem));
     }
     if let Some(path) = inner.strip_prefix("file:")

@@ -2,7 +2,7 @@
 //! that, is for the steps.
 //!
 //! A token holds the link's id, the number of the key that it was made with, and a code under that key; nothing else. What
-//! the link is for is in the store, under the id. So nobody who lacks the key can make one, and whoever has one learns
+//! the link is for is in the store, under the id. So nobody who lacks the key can make one, and anyone who has one learns
 //! nothing from it.
 
 mod page;

@@ -37,7 +37,7 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// What a link is about, for whoever has it.
+/// What a link is about, for anyone who has it.
 #[derive(Debug, Clone)]
 pub struct About {
     /// What its message says first.
@@ -52,7 +52,7 @@ pub struct About {
     pub button: String,
 }
 
-/// What whoever follows a link sees.
+/// What anyone who follows a link sees.
 #[derive(Debug, Clone)]
 pub enum Page {
     /// What it is about, and a button.
@@ -99,7 +99,7 @@ impl Page {
             Page::Done(LinkOp::Close) => "The case is closed. Nothing more comes of it.".into(),
             Page::Done(LinkOp::Mute(_)) => "Messages of this case stop for that time.".into(),
             Page::Used(said) => said.clone(),
-            Page::Old => "Use the newest message, or ask whoever runs Fanfare.".into(),
+            Page::Old => "Use the newest message, or ask the person who runs Fanfare.".into(),
             Page::Wrong => "Part of it may be missing, or all links were renewed. Use the newest message.".into(),
         }
     }

@@ -19,7 +19,7 @@ pub(super) fn never_closes(whole: &Whole, problems: &mut Problems) {
         }
         if let Some(action) = rule.actions.iter().find(|action| action.repeat.is_some()) {
             let name = &rule.name.value;
-            let message = format!("the cases of `{name}` never close, so this repeats for as long as nobody acts");
+            let message = format!("the cases of `{name}` never close, so this repeats until somebody acts");
             problems.push(
                 Problem::warning("never-closes", message)
                     .at(&action.place.first_line())
@@ -42,11 +42,11 @@ pub(super) fn cannot_thread(whole: &Whole, problems: &mut Problems) {
                 .get(&to.value)
                 .is_some_and(|to| to.kind.can.keeps_together() && !to.channel.facts().can.keeps_together())
             {
-                let message = format!("`{}` can't thread: each message of a case stands alone there", to.value);
+                let message = format!("`{}` can't thread: each message of a case appears separately there", to.value);
                 problems.push(
                     Problem::note("cannot-thread", message)
                         .at(&to.place)
-                        .hint("`once: true` tells only of the opening; a bot's `token:` in `fanfare.yaml` threads"),
+                        .hint("`once: true` announces only the opening; a bot's `token:` in `fanfare.yaml` threads"),
                 );
             }
         }
@@ -84,13 +84,13 @@ pub(super) fn swallowed(whole: &Whole, problems: &mut Problems) {
                 problems.push(problem.at(&action.place.first_line()).hint(hint));
             };
             if let Some(place) = dropping(whole, action) {
-                let message = format!("outside hours this reminder is dropped for good, by the hours of {place}");
+                let message = format!("the hours of {place} drop this reminder outside the window");
                 said(message, "write `outside: hold`, or give the action `hours: always`");
             }
             if let Some(throttle) = action.throttle.as_ref().filter(|throttle| drops(throttle, action, rule)) {
                 let per = if throttle.per.is_some() { "what it counts by" } else { "all cases" };
                 said(
-                    format!("this reminder may be dropped for good: its throttle counts {per} together"),
+                    format!("the throttle may drop this reminder: it counts {per} together"),
                     "give the action a throttle of its own, with `per:` what the `case:` is, or `rest: digest`",
                 );
             }
@@ -113,7 +113,7 @@ pub(super) fn orphaned(whole: &Whole, problems: &mut Problems) {
                 format!("{cases} of `{name}` waits for a reminder that the rule no longer has"),
             )
             .at(&rule.name.place)
-            .hint("what is gone fires nothing; an action that keeps its `name` stays the same when its words change"),
+            .hint("a missing reminder never fires; give actions a `name`, so that you can change their words"),
             None => {
                 let known = whole.rules.rules.iter().map(|rule| rule.name.value.as_str());
                 let near = nearest(&name, known.clone()).or_else(|| {
@@ -121,7 +121,7 @@ pub(super) fn orphaned(whole: &Whole, problems: &mut Problems) {
                     known.find(|other| other.contains(name.as_str()) || name.contains(other))
                 });
                 let near = near.map_or("the new rule".to_owned(), |near| format!("`{near}`"));
-                Problem::warning("orphaned-cases", format!("{cases} of the rule `{name}`, which is gone, stays open"))
+                Problem::warning("orphaned-cases", format!("{cases} of the removed rule `{name}` stays open"))
                     .hint(format!("if it was renamed, write `formerly: {name}` in {near}; else close them"))
             }
         };

@@ -44,7 +44,7 @@ pub(super) fn always(whole: &Whole, problems: &mut Problems) {
             for test in condition.tree.tests() {
                 if let (Some(why), Some(place)) = (always_holds(whole, &hearing, test), &test.on.place) {
                     let problem = Problem::warning("always-holds", format!("this test always holds: {why}"));
-                    problems.push(problem.at(place).hint("leave it out, or mend its value"));
+                    problems.push(problem.at(place).hint("remove it, or fix its value"));
                 }
             }
             each_group(&condition.tree, &mut |tree| {
@@ -53,7 +53,7 @@ pub(super) fn always(whole: &Whole, problems: &mut Problems) {
                 {
                     let problem =
                         Problem::warning("always-holds", "one of these always holds: a test and its opposite");
-                    problems.push(problem.at(&place).hint("leave the whole `any` out, or mend one of them"));
+                    problems.push(problem.at(&place).hint("leave the whole `any` out, or fix one of them"));
                 }
             });
         }
@@ -73,7 +73,7 @@ pub(super) fn different_elements(whole: &Whole, problems: &mut Problems) {
                     if let (Some((first, _, of_first)), Some(place)) = (first, &second.on.place)
                         && shares_mapping(place)
                     {
-                        let message = format!("these tests may hold of two different elements of `{list}`");
+                        let message = format!("these tests may hold for two different elements of `{list}`");
                         let filter = format!("`{list}[?@{of_first} == … && @{behind} == …]`");
                         let problem = Problem::warning("different-elements", message).at(place);
                         let problem = problem.hint(format!("for one that passes both write {filter}"));
@@ -96,7 +96,7 @@ fn alone(whole: &Whole, hearing: &Hearing<'_>, test: &Test, problems: &mut Probl
     let why = if contradicts_itself(whole, &test.check, false) {
         impossible(whole, test)
     } else if &*test.path == "$.type" && no_type(whole, hearing, &test.check) {
-        format!("the rule hears of {} only", hearing.types())
+        format!("the rule receives only {}", hearing.types())
     } else if ALWAYS_THERE.contains(&&*test.path) && asks_absent(test) {
         format!("`{}` is always there", test.path)
     } else {
@@ -341,7 +341,7 @@ fn always_holds(whole: &Whole, hearing: &Hearing<'_>, test: &Test) -> Option<Str
         && let Some(types) = exact_types(hearing).filter(|types| !types.is_empty())
         && types.iter().all(|kind| on_type(whole, &test.check, kind) == Held::Held)
     {
-        return Some(format!("the rule hears of {} only", hearing.types()));
+        return Some(format!("the rule receives only {}", hearing.types()));
     }
     let parts = test.check.parts();
     let idle = parts.iter().find_map(|(row, operand)| match operand {

@@ -1,6 +1,6 @@
 //! What listens to events: rules, closers, `missing`, mutes; and which of the known events each hears of.
 //!
-//! Built-in samples stand for what a rule hears only where every sender that it may hear of is known by its preset; for
+//! Built-in samples stand for what a rule receives only where every sender that it may receive from is known by its preset; for
 //! any other, only events that were really seen count, and the team's samples.
 
 use std::sync::Arc;
@@ -94,7 +94,7 @@ impl Whole {
         known.then(|| presets.iter().flat_map(|preset| preset.types.iter().copied()).collect())
     }
 
-    /// The known events that this hears of.
+    /// The known events that this receives.
     pub(super) fn heard(&self, hearing: &Hearing<'_>) -> Vec<&Seen> {
         let knows = self.knows_senders(hearing);
         let stands = |seen: &&Seen| match seen.from {
@@ -107,7 +107,7 @@ impl Whole {
         if all.iter().any(|seen| seen.is_evidence()) { all } else { Vec::new() }
     }
 
-    /// Whether there is a known event for each type that this hears of, as far as types are known.
+    /// Whether there is a known event for each type that this receives, as far as types are known.
     pub(super) fn knows_all(&self, hearing: &Hearing<'_>, heard: &[&Seen]) -> bool {
         let Some(types) = self.known_types() else { return false };
         let accepted = types.iter().filter(|kind| hearing.accepts(kind, false));

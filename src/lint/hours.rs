@@ -22,7 +22,7 @@ pub(super) fn across_midnight(whole: &Whole, problems: &mut Problems) {
         if !ends_next_day || hours.days == [true; 7] || told.iter().any(|other| Arc::ptr_eq(other, &hours)) {
             continue;
         }
-        let message = "this window goes on past midnight, and `days` are those on which it begins";
+        let message = "this window continues past midnight, and `days` are the days on which it begins";
         let hint = format!(
             "so the last of them ends on the day after it, at {0}, and the first one's hours before {0} are outside",
             hours.to.strftime("%H:%M")

@@ -1,4 +1,4 @@
-//! What must reach somebody in time: what goes nowhere else when it can't be delivered, what escalates before anybody was told,
+//! What must reach somebody in time: what goes nowhere else when it can't be delivered, what escalates before anybody was notified,
 //! what an odd value silences.
 
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use crate::rules::{Action, Condition, HoursChoice};
 const STEP: SignedDuration = SignedDuration::from_mins(30);
 const STEPS: i32 = 7 * 24 * 2;
 
-const HINT: &str = "name another destination, best of another channel: `fallback: [finance]`";
+const HINT: &str = "name another destination, preferably of another channel: `fallback: [finance]`";
 
 /// Destinations that page people and have no fallback, and critical actions none of whose destinations has one.
 pub(super) fn no_fallback(whole: &Whole, problems: &mut Problems) {
@@ -24,7 +24,8 @@ pub(super) fn no_fallback(whole: &Whole, problems: &mut Problems) {
     let mut told = BTreeSet::new();
     for destination in destinations.values().filter(|destination| destination.kind.pages && !has(&destination.name)) {
         told.insert(destination.name.as_str());
-        let message = format!("`{}` pages people, and what it can't be told goes nowhere else", destination.name);
+        let message =
+            format!("`{}` pages people, and a message that it can't deliver goes nowhere else", destination.name);
         problems.push(Problem::warning("no-fallback", message).at(&destination.place).hint(HINT));
     }
     let is_critical = |action: &&Action| action.severity == Some(Severity::Critical);
@@ -35,7 +36,7 @@ pub(super) fn no_fallback(whole: &Whole, problems: &mut Problems) {
             }
             // Of one that pages it was said already.
             let Some(first) = action.to.iter().find(|to| told.insert(to.value.as_str())) else { continue };
-            let message = format!("this is critical, and `{}` has no `fallback`", first.value);
+            let message = format!("this message is critical, and `{}` has no `fallback`", first.value);
             problems.push(Problem::warning("no-fallback", message).at(&first.place).hint(HINT));
         }
     }
@@ -57,11 +58,12 @@ pub(super) fn too_soon(whole: &Whole, problems: &mut Problems) {
             let Some((to, first)) = places(action).find_map(overtaken) else {
                 continue;
             };
-            let message = format!("of a case that opens at a time such as {first}, this comes before `{to}` is told");
+            let message =
+                format!("of a case that opens at a time such as {first}, this comes before the message to `{to}`");
             problems.push(
                 Problem::warning("escalates-too-soon", message)
                     .at(&action.place.first_line())
-                    .hint("give both the same hours, or tell the first at once: `hours: always`"),
+                    .hint("give both the same hours, or send the first at once: `hours: always`"),
             );
         }
     }
@@ -88,7 +90,7 @@ fn window<'w>(whole: &'w Whole, to: &str, action: &'w Action) -> Option<&'w crat
     }
 }
 
-/// A destination that is told of an opening no sooner than the reminder, and a moment of such an opening, in words.
+/// A destination that is notified of an opening no sooner than the reminder, and a moment of such an opening, in words.
 fn overtaken<'t>(
     whole: &Whole,
     told: &[(&'t str, &Action)],
@@ -128,7 +130,7 @@ pub(super) fn may_fail(whole: &Whole, problems: &mut Problems) {
         problems.push(
             Problem::note("may-fail", message)
                 .at(&when.place.first_line())
-                .hint("write `if_failed: act` to page all the same, or `if_failed: skip`"),
+                .hint("write `if_failed: act` to page anyway, or `if_failed: skip`"),
         );
     }
 }

@@ -1,7 +1,7 @@
 //! What is legal and surely not meant: one list of lints, one small function each.
 //!
-//! Pure, but for [`load`]. A lint looks at the whole of what was read ([`Whole`]): rules, templates, destinations, and what events
-//! look like ([`evidence`](crate::config::evidence)). It says where and how to mend it, and is silent where it can't be sure: a warning that is
+//! Pure, except for [`load`]. A lint looks at the whole of what was read ([`Whole`]): rules, templates, destinations, and what events
+//! look like ([`evidence`](crate::config::evidence)). It says where and how to fix it, and is silent where it can't be sure: a warning that is
 //! wrong once is not read again. Where a file could not be read whole, what would need all of them is not asked. To add
 //! one: its function in the file of its topic, and its row in [`ALL`]; documentation and tests find it by that.
 
@@ -38,22 +38,22 @@ pub struct Lint {
     /// What it is, in a sentence without a full stop.
     pub doc: &'static str,
     /// What to do, likewise.
-    pub mend: &'static str,
+    pub fix: &'static str,
     /// Whether it can be told only once every rules file was read whole.
     needs_all: bool,
     find: fn(&Whole, &mut Problems),
 }
 
-const fn warning(code: &'static str, find: fn(&Whole, &mut Problems), doc: &'static str, mend: &'static str) -> Lint {
-    Lint { code, gravity: Gravity::Warning, doc, mend, needs_all: false, find }
+const fn warning(code: &'static str, find: fn(&Whole, &mut Problems), doc: &'static str, fix: &'static str) -> Lint {
+    Lint { code, gravity: Gravity::Warning, doc, fix, needs_all: false, find }
 }
 
-const fn of_all(code: &'static str, find: fn(&Whole, &mut Problems), doc: &'static str, mend: &'static str) -> Lint {
-    Lint { needs_all: true, ..warning(code, find, doc, mend) }
+const fn of_all(code: &'static str, find: fn(&Whole, &mut Problems), doc: &'static str, fix: &'static str) -> Lint {
+    Lint { needs_all: true, ..warning(code, find, doc, fix) }
 }
 
-const fn note(code: &'static str, find: fn(&Whole, &mut Problems), doc: &'static str, mend: &'static str) -> Lint {
-    Lint { gravity: Gravity::Note, ..warning(code, find, doc, mend) }
+const fn note(code: &'static str, find: fn(&Whole, &mut Problems), doc: &'static str, fix: &'static str) -> Lint {
+    Lint { gravity: Gravity::Note, ..warning(code, find, doc, fix) }
 }
 
 /// All of them, in the order of the documentation.
@@ -247,20 +247,20 @@ static ELSEWHERE: &[(&str, &str, &str)] = &[
     ),
     (
         "severity",
-        "A severity computed from an event's value is no severity",
+        "A severity computed from an event's value is not a severity",
         "Choose one: `{{ 'critical' if data.severity == 'high' else 'warning' }}`",
     ),
     (
         "native-json",
-        "If an event lacks a value, a message in a channel's own format is no JSON",
+        "If an event lacks a value, a message in a channel's own format is not JSON",
         "Print it with `|tojson`, or test it first: `{% if data.reason %}`",
     ),
     (
         "bad-sample",
-        "A file of `samples/` is no event; Fanfare skips it",
+        "A file of `samples/` is not an event; Fanfare skips it",
         "Write the body as it was posted, or `{\"source\": …, \"type\": …, \"body\": …}`",
     ),
-    ("dead-link", "A link's target is no URL with a sample", "Print a value that is a URL, or write the whole URL"),
+    ("dead-link", "A link's target is not a URL with a sample", "Print a value that is a URL, or write the whole URL"),
     (
         "not-read",
         "Fanfare skips a file in a folder of rules, templates or samples, because of its name",

@@ -24,7 +24,7 @@ pub(super) fn after_the_end(whole: &Whole, problems: &mut Problems) {
             problems.push(
                 Problem::warning("after-the-end", message)
                     .at(&action.place.first_line())
-                    .hint(format!("let the case last longer: `closes_after: {longer}`, or remind sooner")),
+                    .hint(format!("increase `closes_after: {longer}`, or remind sooner")),
             );
         }
     }

@@ -14,7 +14,7 @@ const PAIRS_MAX: usize = 100_000;
 struct Side<'a> {
     rule: &'a Rule,
     when: Option<String>,
-    /// For each known type, whether it hears of it.
+    /// For each known type, whether it receives it.
     known: Vec<bool>,
     globs: Vec<&'a str>,
 }
@@ -45,14 +45,14 @@ pub(super) fn said_twice(whole: &Whole, problems: &mut Problems) {
             }
             if let Some(((first, twin), to)) = twin {
                 let message = format!(
-                    "`{}` and `{}` tell `{}` the same of the same events",
+                    "`{}` and `{}` send `{}` the same message about the same events",
                     first.rule.name.value, side.rule.name.value, to.value
                 );
                 problems.push(
                     Problem::warning("said-twice", message)
                         .at(&action.say.place.first_line())
                         .also(&twin.say.place.first_line(), "said here too")
-                        .hint("leave one out, or make their `events` or `when` differ"),
+                        .hint("remove one, or make their `events` or `when` differ"),
                 );
             }
         }

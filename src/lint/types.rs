@@ -12,7 +12,7 @@ pub(super) fn unknown(whole: &Whole, problems: &mut Problems) {
     for globs in lists(whole) {
         for glob in globs.texts() {
             let text = glob.text.trim_start_matches('!');
-            // What takes nothing away is told as that.
+            // What takes nothing away is reported as that.
             if text.starts_with("fanfare.") {
                 own(text, glob, problems);
                 continue;
@@ -23,7 +23,7 @@ pub(super) fn unknown(whole: &Whole, problems: &mut Problems) {
             let problem = Problem::warning("unknown-type", format!("no known event type matches `{text}`"));
             problems.push(at(problem, glob).hint(match near_type(text, &known) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "a type that is new to Fanfare works all the same; else mend its name".into(),
+                None => "a type that is new to Fanfare also works; otherwise fix its name".into(),
             }));
         }
     }
@@ -66,9 +66,9 @@ pub(super) fn hidden(whole: &Whole, problems: &mut Problems) {
             };
             let Some(first) = named.first().and_then(|kind| hiding(kind)) else { continue };
             if named.iter().all(|kind| hiding(kind).is_some()) {
-                let message = format!("`{}` takes away all that `{}` names", first.text, glob.text);
+                let message = format!("`{}` excludes everything that `{}` names", first.text, glob.text);
                 let problem = at(Problem::warning("hidden-by-not", message), glob);
-                let problem = problem.hint("leave one of them out: a `!` wins, wherever it stands");
+                let problem = problem.hint("remove one of them: a `!` wins, in any position");
                 problems.push(match (&first.place, &glob.place) {
                     (Some(place), Some(own)) if near(place, own) => problem.also(place, "taken away here"),
                     _ => problem,
@@ -83,9 +83,8 @@ pub(super) fn idle(whole: &Whole, problems: &mut Problems) {
     for globs in lists(whole) {
         for glob in globs.texts().iter().filter(|glob| is_idle(glob, globs)) {
             let text = glob.text.trim_start_matches('!');
-            let message = format!("`{}` takes nothing away: no other glob here names `{text}`", glob.text);
-            problems
-                .push(at(Problem::warning("takes-nothing-away", message), glob).hint("leave it out, or mend its name"));
+            let message = format!("`{}` excludes nothing: no other glob here names `{text}`", glob.text);
+            problems.push(at(Problem::warning("takes-nothing-away", message), glob).hint("remove it, or fix its name"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What nobody uses, and what nobody hears of.
+//! What nobody uses, and what nobody receives.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,9 +17,9 @@ pub(super) fn destinations(whole: &Whole, problems: &mut Problems) {
     let spoken_to: BTreeSet<&str> = told.chain(fallbacks).map(String::as_str).collect();
     for destination in destinations.values().filter(|destination| !spoken_to.contains(destination.name.as_str())) {
         problems.push(
-            Problem::warning("unused-destination", format!("no rule speaks to `{}`", destination.name))
+            Problem::warning("unused-destination", format!("no rule sends to `{}`", destination.name))
                 .at(&destination.place)
-                .hint("leave it out, or name it in a rule's `to:`"),
+                .hint("remove it, or name it in a rule's `to:`"),
         );
     }
 }
@@ -33,8 +33,8 @@ pub(super) fn templates(whole: &Whole, problems: &mut Problems) {
         })
         .collect();
     for name in whole.templates.names().into_iter().filter(|name| !said.contains(name)) {
-        let problem = Problem::warning("unused-message", format!("no rule says the message `{name}`"))
-            .hint("leave the template out, or name it in a rule: `message: …`");
+        let problem = Problem::warning("unused-message", format!("no rule uses the message `{name}`"))
+            .hint("remove the template, or name it in a rule: `message: …`");
         problems.push(match whole.templates.place(name) {
             Some(place) => problem.at(&place),
             None => problem,
@@ -46,9 +46,9 @@ pub(super) fn templates(whole: &Whole, problems: &mut Problems) {
 pub(super) fn lists(whole: &Whole, problems: &mut Problems) {
     for (_, word) in whole.rules.unused.iter().filter(|(section, _)| *section == "lists") {
         problems.push(
-            Problem::warning("unused-list", format!("no condition reads the list `{}`", word.value))
+            Problem::warning("unused-list", format!("no condition uses the list `{}`", word.value))
                 .at(&word.place)
-                .hint(format!("leave it out, or read it: `{{in: {}}}`", word.value)),
+                .hint(format!("remove it, or use it: `{{in: {}}}`", word.value)),
         );
     }
 }
@@ -63,8 +63,8 @@ pub(super) fn hours(whole: &Whole, problems: &mut Problems) {
     };
     for (_, word) in whole.rules.unused.iter().filter(|(section, word)| *section == "hours" && !kept(&word.value)) {
         problems.push(
-            Problem::warning("unused-hours", format!("nothing keeps the hours `{}`", word.value)).at(&word.place).hint(
-                format!("leave them out, or keep them: `hours: {}` in a rule, an action or a destination", word.value),
+            Problem::warning("unused-hours", format!("nothing uses the hours `{}`", word.value)).at(&word.place).hint(
+                format!("remove them, or use them: `hours: {}` in a rule, an action or a destination", word.value),
             ),
         );
     }
@@ -79,7 +79,7 @@ pub(super) fn unheard(whole: &Whole, problems: &mut Problems) {
     for (kind, what) in [(own::DEAD, "a delivery that died"), (own::RULE_FAILED, "a rule that failed")] {
         if !rules.iter().any(|rule| rule.enabled && rule.events.accept(kind, true)) {
             problems.push(
-                Problem::warning("unheard", format!("no rule listens to `{kind}`: nobody would hear of {what}"))
+                Problem::warning("unheard", format!("no rule handles `{kind}`: nobody would notice {what}"))
                     .hint(format!("add a rule with `events: {kind}`, or `events: \"fanfare.*\"`")),
             );
         }

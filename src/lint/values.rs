@@ -56,7 +56,7 @@ pub(super) fn unreadable(whole: &Whole, problems: &mut Problems) {
         problems.push(
             Problem::warning("wrong-kind-of-value", message)
                 .at(place)
-                .hint("a test that fails stops its rule: take another operator, or a path one step further"),
+                .hint("a test that fails stops its rule: use another operator, or a path one step longer"),
         );
     });
 }

@@ -51,7 +51,7 @@ impl UrlTemplate {
             }
         };
         if text.chars().any(text::is_reserved) {
-            problems.push(wrong("a character of the private-use planes stands in this URL".into()));
+            problems.push(wrong("this URL has a character of the private-use planes".into()));
             return None;
         }
         let before = problems.count().0;
@@ -104,7 +104,7 @@ impl UrlTemplate {
             _ => format!("the URL can't be made: {}", error.detail().unwrap_or("its template fails")),
         })?;
         let text = assemble(&pieces)?;
-        let url = Url::parse(&text).map_err(|_| "the URL is none with these values".to_owned())?;
+        let url = Url::parse(&text).map_err(|_| "with these values this is not a URL".to_owned())?;
         if url.origin() != self.origin {
             return Err("the values would change the URL's host".to_owned());
         }
@@ -117,12 +117,12 @@ fn origin_of(head: &str, whole: bool) -> Result<Origin, String> {
     let rest = head.strip_prefix("https://").or_else(|| head.strip_prefix("http://"));
     let Some(rest) = rest else { return Err("this URL doesn't begin with `https://` or `http://`".into()) };
     if !whole && !rest.contains(['/', '?', '#']) {
-        return Err("a value stands in this URL's host".into());
+        return Err("this URL's host contains a value".into());
     }
     if head.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\') {
-        return Err("white space or a backslash stands in this URL".into());
+        return Err("this URL has whitespace or a backslash".into());
     }
-    let url = Url::parse(head).map_err(|error| format!("this is no URL: {error}"))?;
+    let url = Url::parse(head).map_err(|error| format!("this is not a URL: {error}"))?;
     if url.host_str().is_none() {
         return Err("this URL names no host".into());
     }
@@ -132,7 +132,7 @@ fn origin_of(head: &str, whole: bool) -> Result<Origin, String> {
 fn assemble(pieces: &[Piece]) -> Result<String, String> {
     let mut url = Assembly::default();
     let dead = |dead: Dead| match dead {
-        Dead::Segment => "a part of the URL's path came out empty, or as `.` or `..`".to_owned(),
+        Dead::Segment => "a part of the URL's path is empty, or `.` or `..`".to_owned(),
         other => format!("the URL can't be made: {}", other.reason()),
     };
     for piece in pieces {

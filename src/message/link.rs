@@ -40,9 +40,9 @@ impl Dead {
             Dead::Empty => "its target is empty",
             Dead::Scheme | Dead::ValueScheme => "its target begins with neither `http://` nor `https://`",
             Dead::Host => "a value in its host has more than letters, digits, `.` and `-`",
-            Dead::Segment => "a part of its path came out empty, or as `.` or `..`",
+            Dead::Segment => "a part of its path is empty, or `.` or `..`",
             Dead::User => "its target names a user",
-            Dead::Invalid => "its target is no URL",
+            Dead::Invalid => "its target is not a URL",
         }
     }
 

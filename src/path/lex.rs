@@ -134,8 +134,8 @@ fn stray(text: &str, at: usize, stray: char) -> PathError {
             error.hint("an index from the end is negative: `[-1]` is the last element")
         }
         _ if ends_a_name(text, at) => match name_around(text, at) {
-            Some((name, mended)) => PathError::new(at, format!("`{stray}` can't stand in an unquoted name"))
-                .hint(format!("quote `{name}`: `{mended}`")),
+            Some((name, fixed)) => PathError::new(at, format!("`{stray}` can't stand in an unquoted name"))
+                .hint(format!("quote `{name}`: `{fixed}`")),
             None => error,
         },
         '+' | '-' | '/' | '%' => error.hint("RFC 9535 has no arithmetic"),

@@ -120,7 +120,7 @@ pub struct Scheduled {
     /// When it would be due first.
     pub first: Timestamp,
     /// From when on it counts, where its action's `when` held first at a later match than the opening: when people could first
-    /// be told of that.
+    /// be notified of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
     /// When it is due next; `None`: no more.
@@ -153,7 +153,7 @@ pub(crate) struct CaseRef {
     pub nth: u64,
 }
 
-/// How a case came to its end, but for an event that closed it.
+/// How a case came to its end, except for an event that closed it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
@@ -258,7 +258,7 @@ impl Case {
     }
 
     /// Whether something of it was said at a destination: alone, or in a summary.
-    pub(crate) fn was_told(&self, destination: &str) -> bool {
+    pub(crate) fn was_notified(&self, destination: &str) -> bool {
         self.lanes.contains_key(destination) || self.summed.contains(destination)
     }
 
@@ -289,7 +289,7 @@ impl Case {
         Opening { rule: self.rule.clone(), key: self.key.clone(), nth: self.nth }
     }
 
-    /// As people are told of it.
+    /// As people are notified of it.
     pub fn said(&self) -> String {
         format!("case `{}` of rule `{}`", self.key, self.rule)
     }

@@ -10,7 +10,7 @@ use crate::planner::plan::{Cancel, End};
 use crate::planner::timer::Meaning;
 use crate::planner::why::{Outcome, moment};
 
-/// The present moment, and the zone in which people are told others.
+/// The present moment, and the zone in which people see times.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Now<'a> {
     pub at: Timestamp,
@@ -36,7 +36,7 @@ pub(crate) enum Effect {
     Cancel(Cancel),
     /// Nothing will be said in a lane again.
     EndLane(End),
-    /// A service that was told in a lane need not be understood any more when it speaks of that.
+    /// A service that was reported in a lane need not be understood any more when it speaks of that.
     ForgetRaised(Lane),
     /// A timer is set, in place of one with the same id.
     SetTimer(String, Timer),
@@ -45,7 +45,7 @@ pub(crate) enum Effect {
     /// An own event, as it is.
     OwnEvent(Box<Event>),
     /// Something to be told as an own event, with what tells it from others of its kind: more of the same within a
-    /// minute is told as one.
+    /// minute is reported as one.
     Signal(String, Box<Signal>),
     /// A line of the decision: what came of the rule as a whole, or of one action, perhaps at one destination.
     Trace { outcome: Outcome, action: Option<String>, to: Option<String>, note: String },

@@ -55,7 +55,7 @@ impl Doc for Fallen {
     }
 }
 
-/// That the fallbacks of a delivery were told of it while it was still tried: its death tells nobody again. Kept under its
+/// That the fallbacks of a delivery were notified of it while it was still tried: its death tells nobody again. Kept under its
 /// id until it is over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Told {
@@ -90,7 +90,7 @@ pub(crate) fn falls_back(delivery: &NewDelivery) -> bool {
     delivery.assignment.died.is_none() && delivery.act != Act::Close
 }
 
-/// The key of the case that a delivery speaks of while that is open, but for one that only one event is about: that ends by
+/// The key of the case that a delivery speaks of while that is open, except for one that only one event is about: that ends by
 /// itself, which is no reason to say nothing.
 pub(crate) fn key_of(delivery: &NewDelivery) -> Option<&str> {
     let case = delivery.assignment.case.as_ref().filter(|case| !case.closed && delivery.lane.is_some())?;
@@ -104,7 +104,7 @@ pub(crate) fn reason(died: &NewDelivery, signal: &Signal) -> String {
     format!("{}: {}", whose(died), said.unwrap_or("given up"))
 }
 
-/// Why the fallback is told of a delivery that is still tried, in words.
+/// Why the fallback is notified of a delivery that is still tried, in words.
 pub(crate) fn lateness(late: &Delivery, now: Now<'_>) -> String {
     let planned = &late.planned;
     let since = now.said(planned.due);

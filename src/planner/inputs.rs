@@ -1,4 +1,4 @@
-//! What planning is told: the batch, judged, and the configuration as plain data.
+//! The input of planning: the batch, judged, and the configuration as plain data.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::planner::timer::Meaning;
 use crate::planner::why::Decision;
 use crate::rules::{HoursChoice, Judgement, Matches, Rule, RuleSet};
 
-/// All that [`super::plan()`] goes by, but for what is kept.
+/// All that [`super::plan()`] goes by, except for what is kept.
 #[derive(Debug)]
 pub struct Inputs<'a> {
     /// The present moment.
@@ -38,7 +38,7 @@ pub struct Destinations {
     pub critical: BTreeSet<String>,
     /// Whether nothing at all is sent: `serve --shadow`.
     pub shadow: bool,
-    /// The zone in which times are told to people.
+    /// The zone in which people see times.
     pub zone: TimeZone,
     /// What links are made of, where messages carry any.
     pub links: Option<Linking>,
@@ -77,7 +77,7 @@ pub struct Judged<'a> {
     pub seq: Seq,
     /// The event.
     pub event: &'a Event,
-    /// The judgements of the rules that take part and whose globs accept it, but for those that just miss.
+    /// The judgements of the rules that take part and whose globs accept it, except for those that just miss.
     pub judgements: Vec<Judgement<'a>>,
     /// The rules that just miss: nothing comes of that, and [`super::misses`] says why when somebody asks.
     pub missed: Vec<&'a Rule>,
@@ -133,7 +133,7 @@ pub struct Entered<'a> {
 pub enum What<'a> {
     /// An event.
     Event(Judged<'a>),
-    /// What a person asked for, but for a replay.
+    /// What a person asked for, except for a replay.
     Command(&'a Command),
     /// An event to be planned again.
     Replay {
@@ -150,7 +150,7 @@ pub enum What<'a> {
     Signal(&'a Signal),
     /// An entry that could not be planned: it is recorded and told, and nothing else comes of it.
     Parked {
-        /// Whether it is an own event: then nothing is told.
+        /// Whether it is an own event: then nothing is reported.
         own: bool,
         /// What happened.
         reason: String,

@@ -20,7 +20,7 @@ use crate::planner::timer::Meaning;
 
 /// A key is used for so long by itself; then the next one takes its place.
 const KEY_USED: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// So many bytes of an id are enough that no two meet.
+/// How many bytes of an id are enough that no two meet.
 const ID_BYTES: usize = 16;
 
 /// What a link is for, kept under its id until it expires.

@@ -20,7 +20,7 @@ pub(crate) struct Awaited {
     pub rule: String,
     /// When the last one came, or the waiting began.
     pub since: Timestamp,
-    /// Whether its absence was told already.
+    /// Whether its absence was reported already.
     #[serde(default)]
     pub told: bool,
 }

@@ -69,9 +69,9 @@ pub(crate) use self::timer::Meaning;
 
 /// Plans a batch: the entries in inbox order, then the timers in the order given. Total: whatever stands in an event,
 /// a document or a timer, there is a plan. What an entry changes is seen by those after it, so planning a batch and
-/// planning its entries one by one come to the same.
+/// planning its entries one by one have the same result.
 ///
-/// `ledger` holds what [`keys()`] asked for with the same inputs. Should it panic all the same, whoever calls plans the
+/// `ledger` holds what [`keys()`] asked for with the same inputs. Should it panic all the same, no matter who calls plans the
 /// batch one by one and puts [`Entered::parked`] or [`Fired::parked`] in the place of what it can't plan.
 pub fn plan(inputs: &Inputs<'_>, ledger: Ledger) -> Plan {
     let mut work = Planning::new(inputs.rules, inputs.destinations, ledger, inputs.now);

@@ -175,7 +175,7 @@ impl Muting {
             let timer = self.ends();
             return (Some(self), vec![timer]);
         }
-        (None, if self.ended { Vec::new() } else { self.told("its time is over", now) })
+        (None, if self.ended { Vec::new() } else { self.told("its time has ended", now) })
     }
 
     /// Rules come into force: the mutes of their files begin or go on, and those that were taken out of a file have
@@ -210,7 +210,7 @@ impl Muting {
         }
         for muting in known.into_iter().filter(|muting| muting.in_file && !in_files(&muting.mute.id)) {
             if !muting.ended {
-                effects.extend(muting.told("taken out of the rules", now));
+                effects.extend(muting.told("removed from the rules", now));
             }
             effects.push(Effect::DropTimer(Self::timer_id(&muting.mute.id)));
             docs.push((muting.mute.id, None));

@@ -1,6 +1,6 @@
 //! Fanfare's own events: the first of a kind at once, more of it as one a minute, and none that one of them set off.
 //!
-//! But for one: where it was told that a destination fails, it is told that it is well again, whichever message found
+//! Except for one: where it was notified that a destination fails, it is notified that it is well again, whichever message found
 //! out. Each such pair begins with something that no own event set off, so that no loop can arise.
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,9 +15,9 @@ use crate::planner::timer::Meaning;
 
 /// One own event of the same kind, rule and destination within this.
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
-/// A type that no rule names is told once within this.
+/// A type that no rule names is reported once within this.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
-/// How many earlier ones are told in full beside the last; the rest only by number.
+/// How many earlier ones are reported in full beside the last; the rest only by number.
 const OTHERS_MAX: usize = 9;
 
 /// What came of one kind, rule and destination since the last own event about it, under these three.
@@ -41,7 +41,7 @@ impl Doc for Noticed {
     const KIND: &'static str = "signal";
 }
 
-/// A type that no rule names was told, under the type.
+/// A type that no rule names was reported, under the type.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Unmatched {
     /// When it may be told again.
@@ -52,7 +52,7 @@ impl Doc for Unmatched {
     const KIND: &'static str = "unmatched";
 }
 
-/// It was told that a destination fails, and not yet that it is well again; under the destination.
+/// It was reported that a destination fails, and not yet that it is well again; under the destination.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Failing {
     /// Since when.
@@ -84,7 +84,7 @@ impl<'a> NoticedId<'a> {
 }
 
 impl Noticed {
-    /// Something was noticed: it is told at once, or waits for the minute's end. `origin` tells it from others of its kind.
+    /// Something was noticed: it is notified at once, or waits for the minute's end. `origin` tells it from others of its kind.
     pub fn take(known: Option<Self>, origin: &str, signal: &Signal, now: Timestamp) -> Next<Self> {
         let at_once = known.as_ref().is_none_or(|known| known.until <= now);
         let mut noticed = known.unwrap_or_default();
@@ -121,7 +121,7 @@ impl Noticed {
         (Some(Self { until, ..Self::default() }), effects)
     }
 
-    /// The minute is over: what came meanwhile is told as one, or nothing need be remembered.
+    /// The minute is over: what came meanwhile is reported as one, or nothing need be remembered.
     pub fn due(self, of: &NoticedId<'_>, now: Timestamp) -> Next<Self> {
         match self.count {
             _ if self.until > now => (Some(self), Vec::new()),
@@ -142,7 +142,7 @@ impl Failing {
         matches!(signal.kind.as_str(), own::FAILING | own::RECOVERED)
     }
 
-    /// Keeps that a destination's failing was told, until it is well again. And whether this is that end.
+    /// Keeps that a destination's failing was reported, until it is well again. And whether this is that end.
     pub fn pair(known: Option<Self>, signal: &Signal) -> (Option<Self>, bool) {
         match signal.kind.as_str() {
             own::FAILING if !signal.from_own => (Some(Self { since: signal.at }), false),

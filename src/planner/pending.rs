@@ -1,6 +1,6 @@
 //! What an open case still has to come, and what acknowledging or closing it would do: told to people before they ask.
 //!
-//! The state machines decide by the same functions, so that what is told is what happens, unless an event comes between.
+//! The state machines decide by the same functions, so that what is reported is what happens, unless an event comes between.
 
 use jiff::Timestamp;
 

@@ -1,5 +1,5 @@
 //! What runs by the clock in a case: an action's `after`, `repeat` and `at`, and the case's own `closes_after`. Timers run
-//! from when people could first be told of the opening, and later matches don't restart them.
+//! from when people could first be notified of the opening, and later matches don't restart them.
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -1,4 +1,4 @@
-//! Throttles: at most so many within a sliding window, counted apart by a key.
+//! Throttles: at most this many within a sliding window, counted apart by a key.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};

@@ -15,7 +15,7 @@ pub(crate) enum Unwanted {
 }
 
 /// Why the case that a message belongs to doesn't want it any more, if so. `now` is the case that is open with its key.
-/// A close ends everything that was to be said of the case. Acknowledging ends its reminders, but for a date (`at`):
+/// A close ends everything that was to be said of the case. Acknowledging ends its reminders, except for a date (`at`):
 /// that comes all the same.
 pub(crate) fn unwanted(
     belongs: &CaseRef,

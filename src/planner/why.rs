@@ -150,7 +150,7 @@ impl Trace {
         self.detail.extend(other.detail);
     }
 
-    /// Something could not be read. It is told as `fanfare.rule.failed`.
+    /// Something could not be read. It is reported as `fanfare.rule.failed`.
     pub fn fail(&mut self, reason: impl Into<String>) {
         self.failed.push(reason.into());
     }
@@ -222,9 +222,9 @@ fn test_said(why: &Why) -> Option<String> {
         _ => seen,
     };
     Some(match held {
-        Held::Missed => format!("not so: `{path}` {test} ({seen})"),
-        Held::Failed => format!("can't be told: `{path}` {test} ({seen})"),
-        Held::Held => format!("so, and must not be: `{path}` {test} ({seen})"),
+        Held::Missed => format!("does not hold: `{path}` {test} ({seen})"),
+        Held::Failed => format!("unreadable: `{path}` {test} ({seen})"),
+        Held::Held => format!("holds, but must not: `{path}` {test} ({seen})"),
     })
 }
 

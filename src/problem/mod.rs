@@ -1,6 +1,6 @@
 //! What is wrong in a user's file: a [`Problem`] with what, where and how to fix it.
 //!
-//! Problems are collected, never thrown: whoever reads a file goes on after a mistake and reports all of them at once.
+//! Problems are collected, never thrown: anyone who reads a file goes on after a mistake and reports all of them at once.
 //! A message has no full stop, stands in plain words with values in backticks, and reads well without colour. Pure.
 
 use std::fmt;

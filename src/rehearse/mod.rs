@@ -3,7 +3,7 @@
 //! What `test` and `backtest` believe in: there is no second evaluator. An event goes through its source's signature,
 //! the inbox, `plan::step` and `dispatch`, as it does in a server, and moving the clock stops at every moment at which a
 //! server would have woken up. Two things differ. Nobody is there to answer: the wire answers as each channel says that its
-//! service does, or not at all where a destination is told to fail; so receipts, and with them threads, edits and closes,
+//! service does, or not at all where a destination is set to fail; so receipts, and with them threads, edits and closes,
 //! are those of the channel. And rates are left out, because they delay messages by seconds and change none, and what a
 //! test says would depend on them.
 
@@ -40,7 +40,7 @@ pub mod past;
 pub mod play;
 pub mod show;
 
-/// The most turns that one rehearsal takes, unless it is told otherwise: an endless one is stopped, and says so. An hourly
+/// The most turns that one rehearsal takes, unless set otherwise: an endless one is stopped, and says so. An hourly
 /// reminder takes two of them, so this is more than a year of it; all of them take about a second.
 const TURNS_MAX: u64 = 20_000;
 /// How often what retention no longer wants is taken, as a server does.
@@ -220,7 +220,7 @@ impl Channel for Neutral {
     }
 }
 
-/// The wire: takes everything as the channel says that its service does, but for destinations that are told to fail, and
+/// The wire: takes everything as the channel says that its service does, except for destinations that are set to fail, and
 /// remembers what it took last.
 #[derive(Debug)]
 struct Recorder {
@@ -295,11 +295,11 @@ pub enum Stuck {
     #[error("the rehearsal's store failed: {0}")]
     Store(#[from] store::Error),
     /// It would take too long.
-    #[error("more happens than a test can wait for: a shorter `wait`, or a longer `repeat`, shows the same")]
+    #[error("too many steps for a test: use a shorter `wait`, or a longer `repeat`")]
     TooLong,
 }
 
-/// The running parts on a store in memory, at a time that is told.
+/// The running parts on a store in memory, at a given time.
 #[derive(Debug)]
 pub struct Rehearsal {
     live: Live,

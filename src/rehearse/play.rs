@@ -135,7 +135,7 @@ struct Player<'s> {
     stage: &'s Stage,
     rehearsal: Rehearsal,
     dice: fastrand::Rng,
-    /// How many of those that were sent an `expect` has heard of.
+    /// How many of those that were sent an `expect` has covered.
     heard: usize,
     /// The step that is being played.
     place: Location,

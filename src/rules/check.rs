@@ -76,7 +76,7 @@ pub struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Spends steps; `false` when there are not so many left.
+    /// Spends steps; `false` when there are not this many left.
     pub fn spend(&mut self, steps: u64) -> bool {
         let left = self.steps.checked_sub(steps);
         *self.steps = left.unwrap_or(0);

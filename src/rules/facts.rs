@@ -16,7 +16,7 @@ impl Rule {
         self.actions.iter().chain(&self.on_close)
     }
 
-    /// Every path and name that the rule uses on the events it hears of, as written, with places.
+    /// Every path and name that the rule uses on the events it receives, as written, with places.
     pub fn names(&self) -> Vec<&Name> {
         let mut names = Vec::new();
         names.extend(self.when.iter().flat_map(Condition::names));

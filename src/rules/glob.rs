@@ -1,4 +1,4 @@
-//! Event globs: which event types a rule hears of.
+//! Event globs: which event types a rule receives.
 //!
 //! Pure. `*` is any run of characters, dots too; `?` is one; `{a,b}` is either; `!` before a glob takes away. A glob is
 //! compiled to a small program whose threads are run side by side, so matching takes time linear in the text, whatever
@@ -351,7 +351,7 @@ impl fmt::Display for Globs {
 /// What no event type has, and what was then surely meant otherwise.
 fn only_in_types(glob: &str) -> Result<(), GlobError> {
     if let Some(at) = glob.find(char::is_whitespace) {
-        let message = "a blank in a glob, but no event type has one";
+        let message = "a space in a glob, but no event type has one";
         return Err(GlobError::new(message, at, "write several globs as a list: `[a, b]`"));
     }
     let mut depth = 0usize;

@@ -1,6 +1,6 @@
 //! When is outside hours, and when does the window open.
 //!
-//! Pure: the time is told, the zone stands in the window. Hours are what the clock on the wall shows. Where it jumps
+//! Pure: callers pass the time, the zone stands in the window. Hours are what the clock on the wall shows. Where it jumps
 //! ahead, what would begin or end in the gap does so at the jump; where it is put back, an hour that is shown twice
 //! counts twice for a window, and a time of day comes only the first time.
 

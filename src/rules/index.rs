@@ -1,6 +1,6 @@
 //! Which rules an event type reaches, found once per type and kept; and rules by their names.
 //!
-//! Pure but for what it remembers. Rules that name their types are found by name; only those with wildcards are gone
+//! Pure except for what it remembers. Rules that name their types are found by name; only those with wildcards are gone
 //! through, and only when a type is seen for the first time.
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! Judging: from an event to what each rule that hears of it makes of it.
+//! Judging: from an event to what each rule that receives it makes of it.
 //!
 //! Pure, and total: an odd value is a reason, never an error.
 
@@ -33,7 +33,7 @@ impl RuleSet {
         judgements
     }
 
-    /// What comes of this event: the judgements of [`RuleSet::judge`], but for the rules that just missed, which are named
+    /// What comes of this event: the judgements of [`RuleSet::judge`], except for the rules that just missed, which are named
     /// only. Most rules miss most events, and nobody asks why but now and then: [`RuleSet::judge`] says it then.
     pub fn matches(&self, event: &Event) -> Matches<'_> {
         let mut matches = Matches::default();

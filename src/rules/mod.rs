@@ -1,7 +1,7 @@
 //! What the team wants: rules, the conditions they judge events by, and what they ask for.
 //!
 //! Pure: text goes in ([`parse()`]), values and problems come out; an event goes in ([`RuleSet::judge`]), judgements with
-//! all their reasons come out. Knows nothing of stores, channels or time beyond what it is told.
+//! all their reasons come out. Knows nothing of stores, channels or time beyond its input.
 //!
 //! The grammar, `?` for what may be left out and `…|[…]` for one or a list:
 //!

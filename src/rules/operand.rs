@@ -127,7 +127,7 @@ impl Values {
         match value {
             Value::Array(_) => Some(LIST_HINT.into()),
             Value::Number(number) if self.texts.contains(number.as_str()) => {
-                Some("a number, and the rule says text: leave the quotes out".into())
+                Some("a number, and the rule says text: remove the quotes".into())
             }
             Value::String(text) if self.texts.len() <= 50 && text.len() <= 200 => {
                 let near = self.texts.iter().find(|known| Text::new(known, true).same(text));

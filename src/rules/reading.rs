@@ -20,7 +20,7 @@ use crate::path::{Exceeded, Part, Path, PathError, STEPS};
 pub const RULE_STEPS: u64 = 2 * STEPS;
 
 /// The steps that all rules together may take on one event; what they share counts once. Far more than many rules take,
-/// and seconds at worst: so whoever comes behind such an event doesn't wait for long.
+/// and seconds at worst: so anyone who comes behind such an event doesn't wait for long.
 pub const EVENT_STEPS: u64 = 40 * RULE_STEPS;
 
 /// The most nodes that selections of one event keep, all together. What goes beyond is found anew for each rule.

@@ -359,7 +359,7 @@ fn rule() -> Value {
     let actions = |of: &str| json!({"properties": {"actions": one_or_more(reference(of))}});
     let close = json!({"anyOf": [requires("case"), requires("missing")]});
     let more = json!({
-        "description": "A rule: which events, what must hold, and whom to tell what.",
+        "description": "A rule: which events, what must hold, and which messages to send.",
         "oneOf": [requires("events"), requires("missing")],
         "dependentSchemas": {
             "missing": {"allOf": [none_of(&["when", "case", "closed_by"]), actions("missing_action")]},
@@ -383,13 +383,13 @@ fn both_rest_and_digest() -> Value {
 
 fn action(place: SchemaPosition) -> Value {
     let (doc, forbidden): (&str, &[&str]) = match place {
-        SchemaPosition::Anywhere => ("Whom to tell what, and when.", &[]),
+        SchemaPosition::Anywhere => ("A message: what to send, to which destinations, and when.", &[]),
         SchemaPosition::NoCase => {
-            ("Whom to tell what. Without a `case` nothing is said later.", &["once", "after", "repeat", "at", "links"])
+            ("A message to send. Without a `case` nothing is sent later.", &["once", "after", "repeat", "at", "links"])
         }
-        SchemaPosition::Missing => ("Whom to tell what when nothing came.", &["when", "otherwise", "at"]),
+        SchemaPosition::Missing => ("A message to send when no event came.", &["when", "otherwise", "at"]),
         SchemaPosition::Closing => (
-            "Whom to tell what at a close; it goes at once.",
+            "A message to send when a case closes; it goes at once.",
             &["once", "after", "repeat", "at", "throttle", "digest", "hours", "links"],
         ),
     };

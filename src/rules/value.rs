@@ -124,7 +124,7 @@ impl Literal {
         match (self, value) {
             (Literal::List(_), _) | (Literal::Map(_), _) => None,
             (Literal::Number(..), Value::Number(_) | Value::String(_)) => {
-                number_of(value).is_none().then(|| format!("{} is no number", shown(value)))
+                number_of(value).is_none().then(|| format!("{} is not a number", shown(value)))
             }
             (_, Value::Array(_)) => Some(LIST_HINT.into()),
             (_, Value::Object(_)) => Some("a mapping: name one of its members".into()),
@@ -134,11 +134,11 @@ impl Literal {
                 if !text.folded && Text::new(&text.form, true).same(other) {
                     Some("only upper and lower case differ: `ignore_case: true` takes both".into())
                 } else {
-                    (trimmed == text.form).then(|| "differs only by blanks around it".to_owned())
+                    (trimmed == text.form).then(|| "differs only by spaces around it".to_owned())
                 }
             }
             (Literal::Text(text, None), Value::Number(number)) if text.form == number.as_str() => {
-                Some("a number, and the rule says text: leave the quotes out".into())
+                Some("a number, and the rule says text: remove the quotes".into())
             }
             (Literal::Text(text, _), Value::Bool(truth)) if text.form == truth.to_string() => {
                 Some(format!("a truth value, and the rule says text: write {truth} without quotes"))
@@ -199,7 +199,7 @@ pub fn time_of(value: &Value, zone: &TimeZone) -> Result<Timestamp, String> {
     match value {
         Value::String(text) => time_of_text(text, zone),
         Value::Number(number) => unix_seconds(number.as_str())
-            .ok_or_else(|| format!("{number} is no time in unix seconds (perhaps milliseconds?)")),
+            .ok_or_else(|| format!("{number} is not a time in unix seconds (perhaps milliseconds?)")),
         Value::Array(_) => Err(LIST_HINT.into()),
         _ => Err(format!("{}, not a time", kind_of(value))),
     }
@@ -241,7 +241,7 @@ pub fn coming_time(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timest
 pub fn time_of_text(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
     let shape: String = text.chars().take(40).map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
     // As much of it as is shown.
-    let no_time = || format!("{} is no time", shown(&text.chars().take(41).collect::<String>().into()));
+    let no_time = || format!("{} is not a time", shown(&text.chars().take(41).collect::<String>().into()));
     if shape == "0000-00-00" {
         let date: Date = text.parse().map_err(|_| no_time())?;
         return zone.to_timestamp(date.at(0, 0, 0, 0)).map_err(|_| no_time());

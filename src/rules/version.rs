@@ -1,7 +1,7 @@
 //! The version of a set of rules: everything that judging goes by, as text.
 //!
 //! Pure. What a rule makes of an event by itself is a function of the event and of this. So it isn't kept for each event
-//! that a rule misses, which most do: the version is kept once, and whoever asks why judges again.
+//! that a rule misses, which most do: the version is kept once, and anyone who asks why judges again.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! Reading bodies: within a deadline, a length, and a budget of bytes that all connections share.
 //!
-//! Memory is asked for as a body comes, not as it is announced: whoever announces much and sends little holds little.
+//! Memory is asked for as a body comes, not as it is announced: anyone who announces much and sends little holds little.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpSocket};
 /// How many connections the system holds ready until they are accepted: a burst should wait, not be refused.
 const BACKLOG: u32 = 1024;
 
-/// How many bytes of answers the system holds for a connection (it doubles them): whoever takes none must not have it hold
+/// How many bytes of answers the system holds for a connection (it doubles them): anyone who takes none must not have it hold
 /// megabytes.
 const SEND_BUFFER: u32 = 64 * 1024;
 

@@ -24,7 +24,7 @@ pub use serve::{Drain, Server, serve};
 /// At least this many files and sockets are no connection's to listeners.
 const FILES_KEPT: usize = 20;
 
-/// What the listeners bear with, from whoever reaches them.
+/// What the listeners tolerate from clients.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// A request's headers must have come within this; an idle connection is closed after it.
@@ -100,11 +100,11 @@ pub fn problem(status: StatusCode) -> Response {
         StatusCode::UNPROCESSABLE_ENTITY => "Unprocessable Content",
         _ => status.canonical_reason().unwrap_or("Error"),
     };
-    let document = json!({"type": "about:blank", "title": title, "status": status.as_u16()});
+    let document = json!({"type": "about:space", "title": title, "status": status.as_u16()});
     (status, [(CONTENT_TYPE, "application/problem+json")], document.to_string()).into_response()
 }
 
-/// Whether a request names more than one Host: whoever goes by the first and whoever goes by the last would disagree
+/// Whether a request names more than one Host: anyone who goes by the first and anyone who goes by the last would disagree
 /// (RFC 9112, section 3.2).
 fn has_two_hosts(headers: &HeaderMap) -> bool {
     headers.get_all(axum::http::header::HOST).iter().nth(1).is_some()

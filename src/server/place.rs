@@ -1,6 +1,6 @@
 //! Places: a listener's connections, and which of them gives its place to the next. No I/O.
 //!
-//! Whoever waits for its other side (for a header, for the rest of a body, for an answer to be taken) holds nothing that
+//! Anyone who waits for its other side (for a header, for the rest of a body, for an answer to be taken) holds nothing that
 //! another could not use better. So a listener whose places are all taken is one that works, not one that is held.
 
 use std::collections::HashMap;

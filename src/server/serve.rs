@@ -33,7 +33,7 @@ use super::{Limits, has_two_hosts, problem};
 const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// How long accepting rests after the system gave no connection.
 const AFTER_ERROR: Duration = Duration::from_millis(20);
-/// What a client that found every place at work is told to wait, in seconds.
+/// What a client that found every place at work is asked to wait, in seconds.
 const COME_AGAIN_S: u16 = 30;
 
 /// A listener that serves.
@@ -153,7 +153,7 @@ async fn http(door: &Door, place: &Arc<Place>, stream: impl AsyncRead + AsyncWri
         .timer(TokioTimer::new())
         .header_read_timeout(door.limits.headers)
         .max_buf_size(HEADER_BYTES_MAX)
-        // Whoever has said all that it has to say may still want to be answered.
+        // Anyone who has said all that it has to say may still want to be answered.
         .half_close(true);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut drained = door.drained.clone();

@@ -1,4 +1,4 @@
-//! A connection's bytes, with a deadline for whoever doesn't take what is written. Lies below TLS, so that a handshake
+//! A connection's bytes, with a deadline for anyone who doesn't take what is written. Lies below TLS, so that a handshake
 //! and its end are held to it too.
 
 use std::future::Future;
@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::place::Place;
 
-/// Whoever takes at least this many bytes within the deadline is slow, not gone.
+/// Anyone who takes at least this many bytes within the deadline is slow, not gone.
 const PROGRESS: usize = 64 * 1024;
 
 /// A socket, and how long it has not taken what was written.
@@ -38,7 +38,7 @@ impl Stream {
         Self { socket, place, patience, stalled: None }
     }
 
-    /// Looks at what writing came to: ends the connection of whoever takes nothing.
+    /// Looks at what writing came to: ends the connection of anyone who takes nothing.
     fn watched(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match written {
             Poll::Pending => {
@@ -48,7 +48,7 @@ impl Stream {
                     Stalled { until: Box::pin(tokio::time::sleep(*patience)), taken: 0 }
                 });
                 std::task::ready!(stalled.until.as_mut().poll(cx));
-                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the answer was not taken in time")))
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client did not read the answer in time")))
             }
             Poll::Ready(Ok(count)) => {
                 if let Some(stalled) = &mut self.stalled {
@@ -78,7 +78,7 @@ impl AsyncWrite for Stream {
         self.watched(cx, written)
     }
 
-    /// Whoever writes comes here only once all was written.
+    /// Anyone who writes comes here only once all was written.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.stalled.take().is_some() {
             self.place.flows();

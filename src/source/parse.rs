@@ -138,7 +138,7 @@ fn path(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Problems) {
     match text.strip_prefix('/') {
         Some(rest) if rest.split('/').all(segment) => source.path = text,
         _ => problems.push(
-            Problem::error("wrong-path", format!("`{text}` is no path to receive at"))
+            Problem::error("wrong-path", format!("`{text}` is not a path to receive at"))
                 .at(&node.place)
                 .hint("begin with `/`; letters, digits, `-`, `.`, `_` and `~` between slashes, none at the end"),
         ),
@@ -149,7 +149,7 @@ fn tolerance(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Proble
     let Some((text, node)) = fields.text("tolerance", problems) else { return };
     match span_of_time(&text) {
         None => problems.push(
-            Problem::error("wrong-span", format!("`{text}` is no time span")).at(&node.place).hint(span_hint(&text)),
+            Problem::error("wrong-span", format!("`{text}` is not a time span")).at(&node.place).hint(span_hint(&text)),
         ),
         Some(span) if span.is_zero() || span > TOLERANCE_MAX => problems.push(
             Problem::error("wrong-tolerance", format!("a tolerance of `{text}` is out of bounds"))
@@ -193,7 +193,7 @@ fn max_body(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Problem
                 .hint("from `1KiB` to `16MiB`"),
         ),
         None => problems.push(
-            Problem::error("wrong-size", format!("`{text}` is no size"))
+            Problem::error("wrong-size", format!("`{text}` is not a size"))
                 .at(&node.place)
                 .hint("write a number and a unit: `500KiB`, `1MiB`"),
         ),
@@ -280,13 +280,13 @@ fn hmac(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Problems) {
         |problem: Problem| problem.hint("take it from the body, with a path such as `$.type` or `$.created`");
     // A header of the type is never signed; one of the time is where `signed` has it.
     if let Some((FieldLocation::Header(_), node)) = &kind {
-        let said = "this header is not signed: whoever has a signed body can send it as another type";
+        let said = "this header is not signed: anyone who has a signed body can send it as another type";
         problems.push(unsigned(Problem::warning("unsigned-type", said).at(&node.place)));
     }
     if let Some((FieldLocation::Header(_), node)) = &time
         && !scheme.signs(&Piece::Time)
     {
-        let said = "this header is not signed: whoever has a signed body can send it with another time";
+        let said = "this header is not signed: anyone who has a signed body can send it with another time";
         problems.push(unsigned(Problem::warning("unsigned-time", said).at(&node.place)));
     }
     for (place, found) in [(&mut source.id, id), (&mut source.kind, kind), (&mut source.time, time)] {

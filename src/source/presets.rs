@@ -63,7 +63,7 @@ pub static PRESETS: &[Preset] = &[
     Preset {
         name: "github",
         doc: "GitHub with `application/json` bodies; the type is `X-GitHub-Event` and the body's `action`: \
-              `release.published`, `push`; its delivery id is not signed, so the body's hash tells duplicates",
+              `release.published`, `push`; its delivery id is not signed, so the body's hash identifies duplicates",
         schemes: &[&scheme::GITHUB],
         kind: FieldLocation::Refined("x-github-event", "action"),
         id: FieldLocation::Keys(&[]),

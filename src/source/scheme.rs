@@ -267,7 +267,7 @@ pub fn verify<'a>(
 }
 
 /// The one value of these headers, blanks around it left out. Several that say the same are one; several that differ
-/// are refused, since whoever reads the first and whoever reads the last would disagree.
+/// are refused, since anyone who reads the first and anyone who reads the last would disagree.
 fn carried<'h>(headers: &'h HeaderMap, names: &Names) -> Result<Option<&'h str>, Refusal> {
     let mut found: Option<&[u8]> = None;
     for value in names.iter().flat_map(|name| headers.get_all(name.as_ref())) {

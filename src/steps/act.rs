@@ -51,7 +51,7 @@ struct Found {
     case: Case,
 }
 
-/// Answers whoever follows a link.
+/// Answers anyone who follows a link.
 pub(super) async fn answer(State(actor): State<Arc<Actor>>, request: Request) -> Response {
     let live = &actor.live;
     if live.is_draining() {
@@ -180,7 +180,7 @@ impl Actor {
         Ok(Page::Done(does))
     }
 
-    /// The name that a form gives. Whoever posts something else leaves none.
+    /// The name that a form gives. Anyone who posts something else leaves none.
     async fn name(&self, request: Request) -> Result<Option<String>, Ended> {
         let (parts, body): (_, Body) = request.into_parts();
         let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();

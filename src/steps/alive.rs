@@ -1,4 +1,4 @@
-//! Signs of life: a mark in the store once a minute, and a call to whoever watches Fanfare for as long as all is well.
+//! Signs of life: a mark in the store once a minute, and a call to anyone who watches Fanfare for as long as all is well.
 //!
 //! Who is dead can't say so. The mark tells the next start how long nobody was there to take events in: if that was for
 //! longer than the sender goes on sending again, what it gave up must be asked for. The call tells somebody outside, for
@@ -21,7 +21,7 @@ pub const MARK_EVERY: Duration = Duration::from_secs(60);
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 /// What to do after an absence.
 const ADVICE: &str =
-    "the sender has given up what it sent in the first part of that time: have it send again what failed";
+    "the sender has given up what it sent in the first part of that time: ask it to resend what failed";
 
 /// A time in which nobody could take events in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

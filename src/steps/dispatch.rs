@@ -27,8 +27,8 @@ use crate::telemetry::Of;
 
 /// How many deliveries one process has under way, over all destinations, before only [`OWN_PLACES`] are left.
 const UNDER_WAY_MAX: u32 = 64;
-/// So many places each destination has for itself, however many the others take: those that don't answer, be they ever
-/// so many, never delay one that does.
+/// How many places each destination has for itself, however many the others take: any number of destinations that don't answer
+/// never delays one that does.
 const OWN_PLACES: u32 = 4;
 /// How much longer than an attempt's deadline its lease lasts: by then the attempt is over for certain.
 const LEASE_SLACK: SignedDuration = SignedDuration::from_secs(30);
@@ -41,7 +41,7 @@ pub async fn claim(live: &Live, under_way: &HashMap<String, u32>, now: Timestamp
     let mut free = UNDER_WAY_MAX.saturating_sub(under_way.values().sum());
     let mut rooms = Vec::new();
     for destination in live.store.waiting_destinations().await? {
-        // What waits for a destination that is no longer configured is taken up too: a person must hear of it.
+        // What waits for a destination that is no longer configured is taken up too: a person must be notified.
         let (limits, timeout, give_up) = match snapshot.destinations.get(&destination) {
             Some(known) => (known.limits.clone(), known.timeout, known.retry.give_up),
             None => (Limits { spacing: None, burst: 1, concurrency: 4 }, SignedDuration::ZERO, SignedDuration::MAX),
@@ -256,7 +256,7 @@ fn settlement(live: &Live, claim: &Claim, ended: Ended, began: Timestamp, from_o
         verdict.reason = format!("{}; {why}", verdict.reason);
     }
     let next = retry.next(&tried, now, dice(live, claim));
-    // Who never will have it is told of at once; the others may still be served.
+    // Who never will have it is notified of at once; the others may still be served.
     let lost = if next.state == State::Dead { Some(&verdict.reason) } else { verdict.lost.as_ref() };
     let died = |reason: &String| signals::died(&delivery.planned, delivery.attempts, reason, from_own, now);
     let signals = lost.into_iter().map(died).collect();

@@ -54,7 +54,7 @@ pub enum StepResult {
 pub struct Live {
     /// Where everything durable is.
     pub store: Arc<dyn Store>,
-    /// What is in force. Whoever works keeps the one it began with.
+    /// What is in force. Anyone who works keeps the one it began with.
     pub snapshot: ArcSwap<Snapshot>,
     /// What was bound at the start, and is for the life of the process.
     pub bound: Settings,
@@ -82,7 +82,7 @@ pub struct Live {
     pub links: links::Ring,
     /// Where chance comes from.
     pub seed: u64,
-    /// What the listeners bear with.
+    /// What the listeners tolerate.
     pub bounds: Bounds,
     /// The main tasks.
     pub tasks: watch::Tasks,

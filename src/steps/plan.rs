@@ -40,7 +40,7 @@ const ASK_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 pub async fn step(live: &Live, now: Timestamp) -> Result<StepResult, store::Error> {
     let snapshot = live.snapshot.load_full();
     let Some(rules) = snapshot.rules.clone() else {
-        // Rules are broken: events are kept, and wait until they are right, here or at whoever's are.
+        // Rules are broken: events are kept, and wait until they are right, here or at anyone who's are.
         return Ok(StepResult::Idle(None));
     };
     if let Some(rest) = rest(live, &snapshot, now).await? {
@@ -89,7 +89,7 @@ pub(super) struct Armed {
 }
 
 /// Until when there is nothing to plan, where that can be known without the right to plan: keeping that up is a write
-/// every two seconds, and at rest nothing shall be written. Where several share the store it is kept up all the same: each
+/// every two seconds, and at rest nothing must be written. Where several share the store it is kept up all the same: each
 /// that takes it from another has to bring everything in line with its rules first.
 async fn rest(live: &Live, snapshot: &Arc<Snapshot>, now: Timestamp) -> Result<Option<StepResult>, store::Error> {
     let armed = live.armed.load_full();

@@ -1,7 +1,7 @@
 //! Whether events move: what is due is planned, and what is planned is dispatched.
 //!
 //! A step that has nothing to do, or waits for a destination, a rate or hours, moves. One that makes no step for a minute
-//! though something is due has stalled: its loop hangs, or what it needs fails again and again. That is told by the log, a
+//! though something is due has stalled: its loop hangs, or what it needs fails again and again. That is reported by the log, a
 //! metric, `/readyz`, and by a heartbeat that stays away.
 
 use std::collections::HashMap;
@@ -154,7 +154,7 @@ impl Look {
         live.telemetry.tell_refusals();
     }
 
-    /// Why planning has stalled, if it has: what waits longest is the same as a minute ago, whoever plans.
+    /// Why planning has stalled, if it has: what waits longest is the same as a minute ago, no matter who plans.
     async fn plan(&mut self, live: &Live) -> Option<String> {
         let first = first(live).await;
         let now = Instant::now();
@@ -173,7 +173,7 @@ impl Look {
     }
 }
 
-/// What waits longest for planning; nothing while no rules are in force, which is told otherwise.
+/// What waits longest for planning; nothing while no rules are in force, which is reported otherwise.
 async fn first(live: &Live) -> Option<First> {
     live.snapshot.load().rules.as_ref()?;
     match tokio::time::timeout(LOOK_MAX, live.store.waiting(live.clock.now(), 1)).await {

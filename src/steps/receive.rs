@@ -99,7 +99,7 @@ impl Receiver {
         }
         check_framing(&parts.headers, source.max_body)?;
         if !source.is_signed(&parts.headers) {
-            // Whoever asks before it sends a body need not send it.
+            // Anyone who asks before it sends a body need not send it.
             if !parts.headers.contains_key(EXPECT) {
                 body::discard(body, source.max_body, live.bounds.body).await.map_err(Rejection::Unread)?;
             }
@@ -174,7 +174,7 @@ fn reject(live: &Live, source: &Source, rejection: Rejection) -> Response {
     match rejection {
         Rejection::Method(method) => {
             let method: String = method.as_str().chars().take(PATH_SHOWN).collect();
-            note("method", &format!("{method} where only POST is answered"));
+            note("method", &format!("{method}; only POST is answered"));
             let mut response = problem(StatusCode::METHOD_NOT_ALLOWED);
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             response
@@ -188,7 +188,7 @@ fn reject(live: &Live, source: &Source, rejection: Rejection) -> Response {
             problem(StatusCode::PAYLOAD_TOO_LARGE)
         }
         Rejection::Loop => {
-            note("loop", "it was sent on by Fanfare again and again: a destination leads back here");
+            note("loop", "Fanfare forwarded it repeatedly: a destination leads back here");
             problem(StatusCode::LOOP_DETECTED)
         }
         Rejection::Unread(Unread::TooSlow) => {
@@ -196,7 +196,7 @@ fn reject(live: &Live, source: &Source, rejection: Rejection) -> Response {
             problem(StatusCode::REQUEST_TIMEOUT)
         }
         Rejection::Unread(Unread::Broken) => {
-            note("broken", "the body broke off");
+            note("broken", "the body ended early");
             problem(StatusCode::BAD_REQUEST)
         }
         Rejection::Unread(Unread::NoRoom) => {

@@ -3,7 +3,7 @@
 //! File events are a hint; the truth is what the files say, looked at every two seconds and compared with what was
 //! loaded last. So an editor's rename, a ConfigMap's swapped link, a rotated secret and a network mount all work. A save
 //! is taken up when two looks in a row see the same, so that of many saves the last one counts and a half-written file
-//! none. Reloads, whoever asks for them, come one after the other: what was read last is what stays.
+//! none. Reloads, no matter who asks for them, come one after the other: what was read last is what stays.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -33,9 +33,9 @@ const SETTLED_AFTER: Duration = Duration::from_millis(40);
 /// The same where one of them is empty or gone: most often they are just being written, and without their rules nothing
 /// would be sent.
 const EMPTY_SETTLED_AFTER: Duration = Duration::from_secs(1);
-/// The longest that whoever asks for a reload waits for the files.
+/// The longest that anyone who asks for a reload waits for the files.
 const LOAD_MAX: Duration = Duration::from_secs(30);
-/// After a look it rests for so many times as long as the look took, within bounds: files that change all the time cost
+/// After a look it rests for this many times as long as the look took, within bounds: files that change all the time cost
 /// little more than files that don't.
 const REST: u32 = 20;
 const REST_MIN: Duration = Duration::from_millis(20);
@@ -43,7 +43,7 @@ const REST_MAX: Duration = Duration::from_secs(1);
 
 /// The kind of the documents of open cases.
 const CASES: &str = "case";
-/// So many cases are read at once.
+/// How many cases are read at once.
 const PAGE: usize = 500;
 /// The most open cases that new rules are held against.
 const CASES_MAX: usize = 10_000;
@@ -85,8 +85,8 @@ async fn take_up(live: &Arc<Live>, wanted: impl FnOnce(&Seen) -> bool + Send + '
     Some(reloaded)
 }
 
-/// The open cases that the rules in force leave behind, and those before did not. A store that can't be read now is told
-/// of by the steps that need it.
+/// The open cases that the rules in force leave behind, and those before did not. A store that can't be read now is reported
+/// by the steps that need it.
 async fn left_behind(live: &Live, before: &Snapshot) -> Vec<Orphan> {
     let Some(rules) = live.snapshot.load().rules.clone() else { return Vec::new() };
     let (mut orphans, mut after, mut read) = (Vec::new(), String::new(), 0);
@@ -166,20 +166,20 @@ fn none_left(before: &Snapshot, loaded: &Loaded) -> Problems {
         let (folder, count) = (files::shown(&none.settings.rules), before.rule_count());
         let rules = if count == 1 { "1 rule is" } else { &format!("{count} rules are") };
         let message = format!("{rules} in force, and `{folder}` has none any more");
-        let hint = "what is in force stays; if no rules at all are meant, write `rules: []` in a file there";
+        let hint = "the old rules stay in force; if you want no rules, write `rules: []` in a file there";
         problems.push(Problem::error("no-rules", message).hint(hint));
     }
     problems
 }
 
-/// Keeps what is in force. Tells of it once: not again while the report stays the same.
+/// Keeps what is in force. Reports it once: not again while the report stays the same.
 fn refuse(live: &Live, before: &Snapshot, loaded: &Loaded, errors: usize) -> (Reloaded, Option<Signal>) {
     let report = loaded.report();
     let is_news = live.stale.swap(Arc::new(Some(report.clone()))).as_deref() != Some(report.as_str());
     if is_news {
         live.telemetry.reload_failed(errors, &report);
     }
-    // While no rules are in force nobody could hear of it before it is mended.
+    // While no rules are in force no rule could receive it before the files are fixed.
     let signal = (is_news && before.rules.is_some()).then(|| failed(live, loaded, errors));
     (Reloaded::Refused(report), signal)
 }
@@ -272,7 +272,7 @@ async fn look(live: &Arc<Live>, seen: &Seen, watched: Option<Arc<Mutex<Watched>>
         seen.again(&*worker.environment)
     });
     tokio::select! {
-        looked = looking => looked.inspect_err(|panic| tracing::error!(%panic, "looking at the files failed")).ok(),
+        looked = looking => looked.inspect_err(|panic| tracing::error!(%panic, "reading the files failed")).ok(),
         () = live.drained() => None,
     }
 }

@@ -131,7 +131,7 @@ async fn stand_in(job: &Arc<Job>, reason: String) -> Prepared {
     made.unwrap_or_else(|_| Prepared {
         rendered: Rendered::nothing(),
         was_kept: true,
-        request: Err::<Request, String>("making the default message failed within Fanfare".into()),
+        request: Err::<Request, String>("rendering the default message failed within Fanfare".into()),
         remembers: None,
         tokens: Vec::new(),
     })

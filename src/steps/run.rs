@@ -63,7 +63,7 @@ pub struct Running {
 
 /// The row of a listener in the table of tasks.
 fn listener(name: &'static str, serving: JoinHandle<()>) -> Task {
-    Task::once(name, "its address is bound anew by a new start", async move {
+    Task::once(name, "a restart binds its address again", async move {
         match serving.await {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             _ => {}
@@ -112,20 +112,20 @@ fn table(live: &Arc<Live>, alive_before: Option<Timestamp>) -> Vec<Task> {
     let (of_store, of_plan, of_dispatch) = (live.clone(), with(live), with(live));
     let (of_reload, of_prune, of_mark, of_beat) = (with(live), with(live), with(live), with(live));
     let (of_look, of_anchor, of_hints) = (with(live), with(live), with(live));
-    // What was claimed is carried out to its end, whoever claims the next.
+    // What was claimed is carried out to its end, no matter who claims the next.
     let under_way = Arc::new(tokio::sync::Mutex::new(UnderWay::default()));
     vec![
         Task::once("store", "what its thread was doing is not known", store_watch(of_store)),
         Task::again("plan", "it goes by what is committed", move || plan::on_a_thread(plan_loop(of_plan()))),
-        Task::again("dispatch", "what is under way goes on, and leases hold", move || {
+        Task::again("dispatch", "deliveries in progress continue, and leases hold", move || {
             dispatch_loop(of_dispatch(), under_way.clone())
         }),
-        Task::again("reload", "it looks at the files anew", move || reload::watch(of_reload())),
-        Task::again("retain", "it takes what is left to take", move || prune_loop(of_prune(), alive_before)),
+        Task::again("reload", "it reads the files again", move || reload::watch(of_reload())),
+        Task::again("retain", "it processes the remaining work", move || prune_loop(of_prune(), alive_before)),
         Task::again("mark", "the next mark is due in a minute", move || mark_loop(of_mark())),
         Task::again("heartbeat", "the next call is due soon", move || beat_loop(of_beat())),
-        Task::again("progress", "it looks anew", move || look_loop(of_look())),
-        Task::again("anchor", "it measures anew", move || anchor_loop(of_anchor())),
+        Task::again("progress", "it checks again", move || look_loop(of_look())),
+        Task::again("anchor", "it measures again", move || anchor_loop(of_anchor())),
         Task::again("hints", "each is only a hint", move || hint_loop(of_hints())),
     ]
 }
@@ -141,7 +141,7 @@ impl Running {
             }
         };
         if tokio::time::timeout(DRAIN_LIMIT + Duration::from_secs(2), ending).await.is_err() {
-            tracing::warn!("not all was finished in time; what was under way is sent again after the next start");
+            tracing::warn!("not everything finished in time; the next start sends interrupted deliveries again");
         }
         self.live.store.close().await
     }
@@ -259,7 +259,7 @@ impl UnderWay {
                 live.noticed(&error);
             }
             // The lease runs out, and the store counts how often that happens before it sets the delivery aside.
-            Err(panic) => tracing::error!(%panic, "carrying out a delivery failed"),
+            Err(panic) => tracing::error!(%panic, "processing a delivery failed"),
         }
     }
 }
@@ -282,7 +282,7 @@ async fn prune_loop(live: Arc<Live>, alive_before: Option<Timestamp>) {
     }
 }
 
-/// Hears of work that other replicas made.
+/// Learns about work that other replicas made.
 async fn hint_loop(live: Arc<Live>) {
     while !live.is_draining() {
         tokio::select! {
@@ -306,7 +306,7 @@ async fn anchor_loop(live: Arc<Live>) {
                 if !std::mem::replace(&mut told, true) {
                     tracing::warn!(
                         seconds = off.as_secs(),
-                        "this machine's clock is off from the store's: set it right"
+                        "this machine's clock differs from the store's: correct it"
                     );
                 }
             }
@@ -360,7 +360,7 @@ async fn look_loop(live: Arc<Live>) {
     }
 }
 
-/// Calls whoever watches.
+/// Calls anyone who watches.
 async fn beat_loop(live: Arc<Live>) {
     let mut pulse = Pulse::default();
     while !live.is_draining() {

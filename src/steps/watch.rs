@@ -25,7 +25,7 @@ pub const AGAIN_WITHIN: Duration = Duration::from_secs(60);
 const REST: Duration = Duration::from_millis(200);
 /// The store takes the own event within this, or there is none.
 const TELL_MAX: Duration = Duration::from_secs(1);
-/// The most characters of a panic's message that are told to rules.
+/// The most characters of a panic's message that are asked to rules.
 const REASON_CHARS: usize = 300;
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -33,7 +33,7 @@ type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// A row of the table: one main task, and what follows when it ends.
 pub struct Task {
     name: &'static str,
-    /// Why it may start anew, or may not; for whoever reads the table, and the log.
+    /// Why it may start anew, or may not; for anyone who reads the table, and the log.
     reason: &'static str,
     start: Start,
 }
@@ -128,11 +128,11 @@ pub async fn keep(live: Arc<Live>, task: Task) {
         let now = Instant::now();
         ends.retain(|end| now.duration_since(*end) < AGAIN_WITHIN);
         if ends.len() >= AGAIN_MAX {
-            end(&live, name, &how, "it has started anew too often").await;
+            end(&live, name, &how, "it has restarted too often").await;
             break;
         }
         ends.push_back(now);
-        live.telemetry.task_ended(name, &how, &format!("it starts anew: {reason}"));
+        live.telemetry.task_ended(name, &how, &format!("it restarts: {reason}"));
         tell(&live, name, &how, true).await;
         live.drained_or(REST).await;
         if live.is_draining() {
@@ -194,7 +194,7 @@ struct Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         if !self.live.is_draining() {
-            self.live.fail(format!("nobody watches the task `{}` any more", self.name));
+            self.live.fail(format!("the task `{}` is no longer watched", self.name));
         }
     }
 }

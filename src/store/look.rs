@@ -169,7 +169,7 @@ pub struct DecisionFilter {
     pub outcomes: Vec<String>,
     /// On events before this place.
     pub before: Option<Seq>,
-    /// At most so many.
+    /// At most this many.
     pub limit: usize,
 }
 
@@ -183,14 +183,14 @@ pub struct Decisions {
 }
 
 impl Decisions {
-    /// What a look down to `last` came to that asked for one more than the limit: all decisions on one event are told
+    /// What a look down to `last` came to that asked for one more than the limit: all decisions on one event are reported
     /// together, so that the next look neither skips nor repeats one.
     pub(crate) fn of(mut list: Vec<Decision>, limit: usize, last: Seq, oldest: Seq) -> Self {
         let mut next = (last > oldest).then_some(last);
         if list.len() > limit {
             let cut = list.get(limit).map_or(0, |decision| decision.event);
             let whole = list.iter().take_while(|decision| decision.event > cut).count();
-            // Where one event fills the page, what is told of it is cut.
+            // Where one event fills the page, what is notified of it is cut.
             list.truncate(if whole == 0 { limit } else { whole });
             next = list.last().map(|decision| decision.event);
         }

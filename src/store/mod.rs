@@ -2,11 +2,11 @@
 //!
 //! One trait, its verbs in the order in which an event lives; three ways to keep it (`memory`, `sqlite`, `postgres`),
 //! held to one conformance suite. A store decides nothing: what a destination may do is [`Pace`]'s to say, what an event leads to
-//! the planner's. It never asks for the time; it is told. Guards stand in the signatures: only a [`PlannerLease`]
+//! the planner's. It never reads the clock; callers pass the time. Guards stand in the signatures: only a [`PlannerLease`]
 //! commits a plan, only a [`Claim`]'s token settles a delivery.
 
 mod address;
-pub mod life;
+
 pub mod look;
 mod memory;
 mod postgres;
@@ -30,13 +30,13 @@ use crate::planner::why::Decision;
 use crate::planner::{Keys, Ledger, Plan};
 use crate::store::look::{DecisionFilter, Decisions, Found, Tally, Words};
 
-/// So many different bodies are kept that came with the id of one event.
+/// How many different bodies are kept that came with the id of one event.
 pub const CONFLICTS_MAX: usize = 8;
 
-/// A page of events ends when their bodies make so many bytes together, however many were asked for.
+/// A page of events ends when their bodies make this many bytes together, however many were asked for.
 pub const PAGE_BYTES_MAX: usize = 8 << 20;
 
-/// What waits for the planner is given out until it takes about so many bytes, read: one entry at least.
+/// What waits for the planner is given out until it takes about this many bytes, read: one entry at least.
 pub const WAITING_BYTES_MAX: usize = 24 << 20;
 
 /// How much longer than a dead delivery the lane of a case is remembered that hasn't ended: one that stays open for a
@@ -111,7 +111,7 @@ pub struct Room {
     pub lease: SignedDuration,
     /// How long after it became due a delivery is given up while the destination is known to be down.
     pub give_up: SignedDuration,
-    /// At most so many now.
+    /// At most this many now.
     pub wanted: u32,
 }
 
@@ -137,7 +137,7 @@ pub struct Claimed {
     pub claims: Vec<Claim>,
     /// When the next delivery may be claimed or given up, as far as is known now.
     pub next: Option<Timestamp>,
-    /// Whether a delivery died on the way: what is told of that is to be planned.
+    /// Whether a delivery died on the way: what is notified of that is to be planned.
     pub told: bool,
 }
 
@@ -158,7 +158,7 @@ pub struct Settlement {
     pub signals: Vec<Signal>,
 }
 
-/// Which events to list. All given must hold; newest first, but for what `after` says.
+/// Which events to list. All given must hold; newest first, except for what `after` says.
 #[derive(Debug, Default, Clone)]
 pub struct EventFilter {
     /// Of this source.
@@ -173,7 +173,7 @@ pub struct EventFilter {
     pub before: Option<Seq>,
     /// After this place of the inbox, and then oldest first: for who reads on from there.
     pub after: Option<Seq>,
-    /// At most so many.
+    /// At most this many.
     pub limit: usize,
 }
 
@@ -190,14 +190,14 @@ pub struct DeliveryFilter {
     pub event: Option<Seq>,
     /// Planned at or after.
     pub since: Option<Timestamp>,
-    /// Planned before this one, whatever becomes of either meanwhile: for whoever changes what is listed page by page.
+    /// Planned before this one, whatever becomes of either meanwhile: for anyone who changes what is listed page by page.
     /// None are, if it is not there.
     pub before: Option<DeliveryId>,
-    /// Among the newest so many, whatever else is asked of them: for whoever needs an answer soon. All, if `None`.
+    /// Among the newest this many, whatever else is asked of them: for anyone who needs an answer soon. All, if `None`.
     pub within: Option<usize>,
-    /// Skip so many, for the next page.
+    /// Skip this many, for the next page.
     pub skip: usize,
-    /// At most so many.
+    /// At most this many.
     pub limit: usize,
 }
 
@@ -281,7 +281,7 @@ pub trait Store: Send + Sync {
 
     /// Takes due deliveries whose lane is free, within each room, its limits and its pace, for as long as its lease. A
     /// delivery whose lease has run out counts as due. Counts the attempt before the first byte leaves. What waits too long
-    /// for a destination that is known to be down is dead, and so is what was lost too often; both are told.
+    /// for a destination that is known to be down is dead, and so is what was lost too often; both are reported.
     fn claim(&self, now: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed>;
 
     /// Keeps the rendered message, so that every attempt says the same.
@@ -349,7 +349,7 @@ pub trait Store: Send + Sync {
     /// Deletes at most `limit` things that ended or came before `before`: final deliveries, and planned events that no
     /// document, timer or kept delivery needs, with what rules did about them. Dead deliveries, and what came with a known
     /// id and another body, go only if older than `before_dead`, and so do lanes whose case has ended and in which nothing
-    /// waits; those of open cases [`LANE_KEPT`] later; ids by whole weeks (see [`life::week_of`]) that ended before it. Gives about how many; 0 when there is nothing more.
+    /// waits; those of open cases [`LANE_KEPT`] later; ids by whole weeks (see [`transitions::week_of`]) that ended before it. Gives about how many; 0 when there is nothing more.
     fn prune(&self, before: Timestamp, before_dead: Timestamp, limit: usize) -> Answer<'_, u64>;
 
     /// Whether it can take something in and commit it now: by the way that an event goes, though nothing stays of it but a

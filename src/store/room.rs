@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use super::Room;
-use super::life::{Row, Taken};
+use super::transitions::{Row, Taken};
 use crate::clock::plus;
 use crate::pace::Pace;
 

@@ -70,7 +70,7 @@ pub fn text<T: Serialize>(value: &T) -> Result<String, Error> {
 pub fn word<T: Serialize>(value: &T) -> Result<String, Error> {
     match serde_json::to_value(value) {
         Ok(Value::String(word)) => Ok(word),
-        other => Err(Error::Unavailable(format!("{other:?} is no word"))),
+        other => Err(Error::Unavailable(format!("{other:?} is not a word"))),
     }
 }
 

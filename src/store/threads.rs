@@ -15,7 +15,7 @@ pub(super) struct Threads {
 
 #[derive(Debug)]
 struct Shared {
-    /// From now on they end because they are told to.
+    /// From now on they end because they are asked to.
     closing: AtomicBool,
     ended: watch::Sender<Option<String>>,
 }
@@ -41,7 +41,7 @@ impl Threads {
         if self.shared.closing.load(Ordering::SeqCst) {
             return Error::Unavailable("the store is closed".into());
         }
-        // What it was doing is not known; whoever waits for [`Threads::ended`] has the process start anew.
+        // What it was doing is not known; anyone who waits for [`Threads::ended`] has the process start anew.
         Error::Unavailable("a thread of the store has ended".into())
     }
 

@@ -15,12 +15,12 @@ pub struct Fields<'n> {
     entries: Vec<(&'n Key, &'n Node)>,
     known: Vec<&'static str>,
     /// What people write who know other programs, or who put a key one step too high: the key, and what is said of it.
-    slips: &'static [(&'static str, Slip)],
+    key_hints: &'static [(&'static str, KeyHint)],
 }
 
 /// What a key that is none was meant to be.
 #[derive(Debug, Clone, Copy)]
-pub enum Slip {
+pub enum KeyHint {
     /// This key.
     Key(&'static str),
     /// Something else, in words.
@@ -37,7 +37,7 @@ impl<'n> Fields<'n> {
                 place: node.place.clone(),
                 entries: entries.iter().map(|(key, node)| (key, node)).collect(),
                 known: Vec::new(),
-                slips: &[],
+                key_hints: &[],
             }),
             _ => {
                 problems.push(node.expected(&format!("{what}, a mapping")));
@@ -48,21 +48,21 @@ impl<'n> Fields<'n> {
 
     /// The same, with what is said of keys that are none.
     #[must_use]
-    pub fn with_slips(self, slips: &'static [(&'static str, Slip)]) -> Self {
-        Self { slips, ..self }
+    pub fn with_key_hints(self, key_hints: &'static [(&'static str, KeyHint)]) -> Self {
+        Self { key_hints, ..self }
     }
 
     /// Whether one of the keys was surely meant to be this one, and will be told as that.
     pub fn is_misspelt(&self, key: &str) -> bool {
-        self.entries.iter().any(|(found, _)| match self.slip(&found.text) {
-            Some(Slip::Key(meant)) => meant == key,
-            Some(Slip::Words(_)) => false,
+        self.entries.iter().any(|(found, _)| match self.key_hint(&found.text) {
+            Some(KeyHint::Key(meant)) => meant == key,
+            Some(KeyHint::Words(_)) => false,
             None => nearest(&found.text, [key]).is_some(),
         })
     }
 
-    fn slip(&self, key: &str) -> Option<Slip> {
-        self.slips.iter().find(|(slip, _)| *slip == key).map(|(_, meant)| *meant)
+    fn key_hint(&self, key: &str) -> Option<KeyHint> {
+        self.key_hints.iter().find(|(written, _)| *written == key).map(|(_, meant)| *meant)
     }
 
     /// Takes the value of `key`, whatever it is; null counts as present.
@@ -79,7 +79,7 @@ impl<'n> Fields<'n> {
             let problem = Problem::error("empty", format!("`{key}` has no value"));
             problems.push(match node.cut_by_comment() {
                 Some(comment) => problem.at(&comment).hint(QUOTE_COMMENT),
-                None => problem.at(&found.place).hint("give it one, or leave the key out"),
+                None => problem.at(&found.place).hint("give it one, or remove the key"),
             });
             return None;
         }
@@ -149,7 +149,7 @@ impl<'n> Fields<'n> {
         let span = span_of_time(&text);
         if span.is_none() {
             problems.push(
-                Problem::error("wrong-span", format!("`{text}` is no time span"))
+                Problem::error("wrong-span", format!("`{text}` is not a time span"))
                     .at(&node.place)
                     .hint(span_hint(&text)),
             );
@@ -167,7 +167,7 @@ impl<'n> Fields<'n> {
         self.entries.iter().any(|(found, _)| found.text == key)
     }
 
-    /// Reports that `key` must be there, unless another key was surely meant to be it: that one is reported as unknown.
+    /// Reports that `key` must be there, unless another key was surely meant: that one is reported as unknown.
     pub fn missing(&self, key: &str, problems: &mut Problems) {
         if self.is_misspelt(key) {
             return;
@@ -185,9 +185,9 @@ impl<'n> Fields<'n> {
     pub fn finish(self, problems: &mut Problems) {
         for (key, _) in &self.entries {
             let problem = Problem::error("unknown-key", format!("{} has no key `{}`", self.what, key.text));
-            problems.push(match self.slip(&key.text) {
-                Some(Slip::Key(meant)) => problem.at(&key.place).hint(format!("did you mean `{meant}`?")),
-                Some(Slip::Words(words)) => problem.at(&key.place).hint(words),
+            problems.push(match self.key_hint(&key.text) {
+                Some(KeyHint::Key(meant)) => problem.at(&key.place).hint(format!("did you mean `{meant}`?")),
+                Some(KeyHint::Words(words)) => problem.at(&key.place).hint(words),
                 None => problem.at(&key.place).suggest(&key.text, self.known.iter().copied()),
             });
         }

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub use self::fields::{Fields, Slip, span_hint, span_of_time, span_text};
+pub use self::fields::{Fields, KeyHint, span_hint, span_of_time, span_text};
 use crate::problem::{File, Location, Problem, Problems};
 
 mod fields;
-mod mistakes;
+mod diagnostics;
 mod read;
 pub mod schema;
 
@@ -120,7 +120,7 @@ impl Node {
     }
 
     /// The comment that follows a plain scalar, or stands where a value is missing, on its own line: `title: Track #1`
-    /// is the title `Track`. YAML is content with that; whoever reads a title, text, glob or path should not be.
+    /// is the title `Track`. YAML is content with that; anyone who reads a title, text, glob or path should not be.
     pub fn cut_by_comment(&self) -> Option<Location> {
         let absent = self.kind == Kind::Null && self.place.span.is_empty();
         if !absent && (!self.plain || self.place.text().starts_with('*')) {

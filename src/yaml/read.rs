@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_yaml::granit_parser::{Event, Options, Parser, ScalarStyle, Span, StructureStyle, Tag};
 
-use super::mistakes::{self, Broken};
+use super::diagnostics::{self, Broken};
 use super::{DEPTH_MAX, Key, Kind, MISTAKES_MAX, NODES_MAX, Node, is_json_number};
 use crate::problem::{File, Location, Problem, Problems};
 
@@ -95,7 +95,7 @@ impl Reader<'_> {
                 Err(error) => {
                     let at = error.marker().byte_offset().unwrap_or(self.read_to);
                     self.root = None;
-                    self.problems.push(mistakes::syntax(&self.broken(at), error.kind()));
+                    self.problems.push(diagnostics::syntax(&self.broken(at), error.kind()));
                     return None;
                 }
             };
@@ -200,7 +200,7 @@ impl Reader<'_> {
             self.problems.push(
                 Problem::warning("escape-in-quotes", format!("`\\{escaped}` between double quotes is {what}"))
                     .at(&place.part(at, 2))
-                    .hint("for a pattern put '…' round it instead, or write two backslashes"),
+                    .hint("for a pattern put '…' around it instead, or write two backslashes"),
             );
         }
     }
@@ -227,7 +227,7 @@ impl Reader<'_> {
         self.problems.push(
             Problem::error("quote-it", "`{{` begins a mapping within a mapping in YAML")
                 .at(&Location::new(self.file, at.start..at.start + 2))
-                .hint(format!("quote it: \"{}\"", mistakes::shortened(line))),
+                .hint(format!("quote it: \"{}\"", diagnostics::shortened(line))),
         );
         self.root = None;
         None
@@ -264,7 +264,7 @@ impl Reader<'_> {
     fn alias(&mut self, id: usize, place: Location) -> Step {
         let Some(anchored) = self.anchors.get(&id) else {
             // The anchor's own node is still open.
-            self.problems.push(Problem::error("alias", format!("`{}` stands within itself", place.text())).at(&place));
+            self.problems.push(Problem::error("alias", format!("`{}` contains itself", place.text())).at(&place));
             self.root = None;
             return None;
         };
@@ -359,7 +359,7 @@ fn read_key(node: Node, first: &mut HashMap<String, Location>, problems: &mut Pr
     }
     if let Some(first) = first.get(&text) {
         problems.push(
-            Problem::error("duplicate-key", format!("the key `{text}` stands here twice"))
+            Problem::error("duplicate-key", format!("the key `{text}` appears here twice"))
                 .at(&node.place)
                 .also(first, "first here"),
         );

@@ -237,7 +237,7 @@ async fn destinations_are_shown_without_their_secrets() {
     app.end().await;
 }
 
-/// A program on which everything that the API tells of is there: [`EVERYTHING`], and a rule with cases.
+/// A program on which everything that the API shows exists: [`EVERYTHING`], and a rule with cases.
 async fn start_with_cases(peer: &HttpPeer) -> App {
     let config = CONFIG.replace("{first: 1s, max: 1s}", "{first: 1h, max: 1h}");
     let config = format!("links: {{url: \"https://hooks.label.example\"}}{config}");

@@ -104,7 +104,7 @@ async fn what_candidates_would_have_sent_stands_beside_what_was_sent() {
 #[tokio::test]
 async fn rules_that_say_the_same_to_the_same_people_differ_in_nothing() {
     let desk = a_day().await;
-    let text = backtest(&desk, THEN, &[]).await.good_with("the same people hear of the same events");
+    let text = backtest(&desk, THEN, &[]).await.good_with("the same people get messages about the same events");
     assert!(!text.contains("\n+ ") && !text.contains("\n- "), "{text}");
     desk.app.end().await;
 }
@@ -132,7 +132,7 @@ async fn apart(desk: &Desk, rules: &str) -> Vec<String> {
     for row in document["rules"].as_array().unwrap() {
         assert_eq!(row["would"], row["was"], "{document:#}");
     }
-    let text = backtest(desk, rules, &[]).await.good_with("the same people hear of the same events");
+    let text = backtest(desk, rules, &[]).await.good_with("the same people get messages about the same events");
     assert!(!text.contains("\n+ ") && !text.contains("\n- "), "{text}");
     let apart = lines(&document["not_comparable"], &["rule", "destination", "event", "why"]);
     assert_eq!(text.matches("\n~ ").count(), apart.len(), "{text}");
@@ -283,13 +283,16 @@ async fn an_export_is_played_without_a_server() {
 fn a_line_that_is_no_event_is_named() {
     let good = r#"{"id":"e","seq":1,"source":"jewelmusic","type":"release.live","created":"2026-01-05T10:00:00Z","received":"2026-01-05T10:00:00Z","raw":"{\"id\":\"e\",\"type\":\"release.live\"}"}"#;
     for (line, why) in [
-        ("{\"id\": 7}", "error: -:2: this is no event as `fanfare events export` writes it: invalid type: integer `7`"),
-        ("what", "error: -:2: this is no event as `fanfare events export` writes it: expected value"),
+        (
+            "{\"id\": 7}",
+            "error: -:2: this is not an event as `fanfare events export` writes it: invalid type: integer `7`",
+        ),
+        ("what", "error: -:2: this is not an event as `fanfare events export` writes it: expected value"),
         (
             &good.replace("\"raw\"", "\"body\""),
             "error: -:2: it has no body, neither `raw` nor `raw_base64`: write it with `fanfare events export`",
         ),
-        (&good.replace("\"raw\":\"{", "\"raw_base64\":\"%"), "error: -:2: `raw_base64` is no base64"),
+        (&good.replace("\"raw\":\"{", "\"raw_base64\":\"%"), "error: -:2: `raw_base64` is not base64"),
     ] {
         let ran = through_a_pipe(THEN, &format!("{good}\n{line}\n"), &[]);
         assert!(ran.code == 1 && ran.out.is_empty() && ran.err.starts_with(why), "{ran:?}");

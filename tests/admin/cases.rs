@@ -103,7 +103,7 @@ async fn cases_are_filtered_and_paged() {
 }
 
 #[tokio::test]
-async fn whoever_acknowledges_a_case_stops_its_reminders_and_not_its_dates() {
+async fn acknowledging_a_case_stops_its_reminders_and_not_its_dates() {
     let desk = start().await;
     open(&desk, "evt_1", "fraud.opened", "C1").await;
     let answer = desk.app.ask("POST", "/api/v1/cases/fraud%2FC1/ack?by=ana").await.json();
@@ -116,7 +116,7 @@ async fn whoever_acknowledges_a_case_stops_its_reminders_and_not_its_dates() {
     assert_eq!((&case["state"], &case["acked_by"]), (&"acknowledged".into(), &"ana".into()));
     assert_eq!(case["acked_at"], "2026-01-05T10:00:00Z");
     let left: Vec<&Value> = case["timers"].as_array().unwrap().iter().map(|timer| &timer["action"]).collect();
-    assert_eq!(left, ["due"], "what was told to stop has stopped");
+    assert_eq!(left, ["due"], "what was asked to stop has stopped");
     desk.passes(12);
     desk.planned().await;
     assert_eq!(desk.app.json("/api/v1/deliveries").await.as_array().unwrap().len(), 1, "no reminder went");
@@ -144,7 +144,10 @@ async fn a_case_closed_by_hand_says_so_where_the_rule_says_it() {
     })
     .await;
     let heads = desk.app.json("/api/v1/deliveries?destination=heads").await;
-    assert!(heads.as_array().unwrap().is_empty(), "the heads, whose reminder never came, hear of no end: {heads:#}");
+    assert!(
+        heads.as_array().unwrap().is_empty(),
+        "the heads, whose reminder never came, get no message at the end: {heads:#}"
+    );
     assert!(cases(&desk, "").await.is_empty());
     desk.passes(12);
     desk.planned().await;
@@ -301,7 +304,7 @@ kept         stuck  C2   2026-01-05 10:00:00 UTC  1        2026-01-12 10:00:00 U
 fraud/C1  acknowledged by ana 2026-01-05 10:00:00 UTC
 rule fraud, key C1
 opened 2026-01-05 10:00:00 UTC by event evt_1 (fraud.opened), 1 match, the last 2026-01-05 10:00:00 UTC
-ends by itself 2026-04-05 10:00:00 UTC if nothing more comes
+closes 2026-04-05 10:00:00 UTC if no event comes
 
 next: 2026-02-28 00:00:00 UTC to heads
 

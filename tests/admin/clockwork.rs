@@ -46,7 +46,7 @@ async fn what_a_reload_begins_to_await_is_missed_in_time() {
         (&"fanfare.missing".into(), &"2026-02-12T10:00:00Z".into())
     );
     desk.send("evt_3", "royalty.reported", json!({})).await;
-    assert!(desk.each("/api/v1/cases", "id").await.is_empty(), "it came after all");
+    assert!(desk.each("/api/v1/cases", "id").await.is_empty(), "the event came");
     desk.app.end().await;
 }
 

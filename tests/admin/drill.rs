@@ -83,7 +83,7 @@ async fn mistakes_are_named_before_anything_is_sent() {
     let place = place().await;
     for (arguments, said) in [
         (&["fruad", "--yes"][..], "error: there is no rule `fruad`; did you mean `fraud`?\n"),
-        (&["other", "--to", "oncall", "--yes"], "error: `other` does not speak to `oncall`, but to ledger\n"),
+        (&["other", "--to", "oncall", "--yes"], "error: `other` does not send to `oncall`, but to ledger\n"),
         (&["fraud", "--event", "fraud.action", "--yes"], "error: `fraud.action` is neither a file nor a sample"),
     ] {
         let ran = drill(&place, arguments).await;

@@ -1,4 +1,4 @@
-//! Other sites' pages, and whoever reaches the port.
+//! Other sites' pages, and anyone who reaches the port.
 
 use std::sync::Arc;
 
@@ -214,7 +214,7 @@ async fn a_session_ends_after_a_day_and_cannot_be_prolonged() {
 }
 
 #[tokio::test]
-async fn wrong_tokens_are_limited_for_whoever_sends_them() {
+async fn wrong_tokens_are_limited_for_the_address_that_sends_them() {
     let (app, clock) = app_and_clock(&format!(", token: {TOKEN}")).await;
     let from = async |address: &str, token: &str| {
         let mut connection = Connection::open_from(address, app.admin).await;

@@ -275,7 +275,7 @@ impl Follower {
 }
 
 #[tokio::test]
-async fn whoever_follows_sees_what_comes_once() {
+async fn a_follower_sees_what_comes_once() {
     let desk = Desk::start(RULES).await;
     for n in 1..=3 {
         desk.send(&format!("evt_{n}"), "release.live", json!({})).await;
@@ -291,7 +291,7 @@ async fn whoever_follows_sees_what_comes_once() {
 }
 
 #[tokio::test]
-async fn whoever_follows_a_new_install_sees_all_that_came_however_little() {
+async fn a_follower_of_a_new_install_sees_all_that_came_however_little() {
     let desk = Desk::start(RULES).await;
     for count in 0..=4 {
         let follower = Follower::start(&desk, 3);
@@ -330,7 +330,7 @@ async fn without_a_user_in_the_environment_a_command_still_says_who_asks() {
 }
 
 #[tokio::test]
-async fn mistakes_are_told_with_the_way_out() {
+async fn mistakes_are_reported_with_the_way_out() {
     let desk = late_rules().await;
     for (arguments, said) in [
         (&["events", "replay"][..], "error: which? Name ids, or one of --type, --source, --since, --until, --rule\n"),
@@ -375,7 +375,7 @@ async fn mistakes_are_told_with_the_way_out() {
 }
 
 #[tokio::test]
-async fn a_wrong_token_is_told_as_such() {
+async fn a_wrong_token_is_reported_as_such() {
     let config =
         CONFIG.replace(r#"{listen: "127.0.0.1:0"}"#, r#"{listen: "127.0.0.1:0", token: token-0123456789abcdef}"#);
     let folder = crate::support::folder::Folder::new(&config, "http://127.0.0.1:9/", RULES);

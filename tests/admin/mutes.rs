@@ -56,7 +56,7 @@ async fn what_is_muted_is_silent_until_its_time_is_over() {
         (&made["id"], &1.into(), &json!({"fraud": 1}))
     );
     desk.passes(2);
-    eventually("its end is told", async || {
+    eventually("its end is reported", async || {
         let told = desk.app.json("/api/v1/deliveries?rule=ended").await;
         (told.as_array().unwrap().len() == 1).then_some(())
     })
@@ -127,7 +127,7 @@ async fn a_mute_with_a_mistake_is_refused_with_its_place_and_the_way_out() {
         (json!({"rule": "live", "for": null}), &["say for how long"]),
         (json!({"rule": "live", "from": "2026-01-06", "for": "1h"}), &["this mute ends before it begins"]),
         (json!({"rule": "live", "by": " "}), &["say who asks: `by`"]),
-        (json!({"rule": "live", "by": "a\nb"}), &["`by` is no name"]),
+        (json!({"rule": "live", "by": "a\nb"}), &["`by` is not a name"]),
         (json!({"rule": "live", "reason": null}), &["say why: `reason`"]),
         (json!({"rule": "live", "reason": "x".repeat(501)}), &["`reason` is one line"]),
         (json!({"rule": ["live"]}), &["rule"]),
@@ -173,7 +173,7 @@ async fn a_mute_ends_at_the_next_time_that_somebody_means_by_a_day_and_an_hour()
         let refused = desk.run(&["mute", "add", "--rule", "live", "--reason", "moving", "--until", said]).await;
         assert_eq!(refused.code, 1, "{said}");
         assert!(
-            refused.err.contains("is no time") && refused.err.contains("2026-12-24 18:00"),
+            refused.err.contains("is not a time") && refused.err.contains("2026-12-24 18:00"),
             "{said}: {}",
             refused.err
         );

@@ -33,7 +33,7 @@ async fn hostile_values_stay_text_on_every_page() {
     // The same id with another body is shown too.
     body["data"]["title"] = format!("{HOSTILE} again").into();
     assert_eq!(app.send(&body.to_string()).await.status, 200);
-    assert_eq!(app.send(HOSTILE).await.status, 200, "and a body that is no JSON");
+    assert_eq!(app.send(HOSTILE).await.status, 200, "and a body that is not JSON");
     let id = eventually("dead", async || {
         let dead = app.json("/api/v1/deliveries?state=dead").await;
         dead[1]["id"].as_str().map(str::to_owned)

@@ -52,25 +52,25 @@ async fn each_rule_says_why_it_did_or_did_not_act() {
             "m1",
             "matched",
             json!({}),
-            "acts matched goes to `ledger`\nmisses missed not so: `$.data.label` is \"Warp\" (nothing is there), not so: `$.data.n` is at least 10 (nothing is there)",
+            "acts matched goes to `ledger`\nmisses missed does not hold: `$.data.label` is \"Warp\" (nothing is there), does not hold: `$.data.n` is at least 10 (nothing is there)",
         ),
         (
             "m2",
             "missed",
             json!({"label": "Warp", "n": 3}),
-            "misses missed not so: `$.data.n` is at least 10 (3 is 7 short)",
+            "misses missed does not hold: `$.data.n` is at least 10 (3 is 7 short)",
         ),
         (
             "m3",
             "missed",
             json!({"label": "Ninja", "n": 3}),
-            "misses missed not so: `$.data.label` is \"Warp\" (\"Ninja\"), not so: `$.data.n` is at least 10 (3 is 7 short)",
+            "misses missed does not hold: `$.data.label` is \"Warp\" (\"Ninja\"), does not hold: `$.data.n` is at least 10 (3 is 7 short)",
         ),
         (
             "f1",
             "failed",
             json!({"n": [1, 2]}),
-            "fails failed can't be told: `$.data.n` is at least 10 (a list: did you mean `[*]`?)\n\
+            "fails failed unreadable: `$.data.n` is at least 10 (a list: did you mean `[*]`?)\n\
              fails-in-part matched goes to `ledger`; no case: `$.data.absent` selects nothing",
         ),
         ("t1", "throttled", json!({}), "throttled matched goes to `ledger`"),
@@ -104,7 +104,7 @@ async fn each_rule_says_why_it_did_or_did_not_act() {
         ("c1", "closed", json!({"key": "K"}), "case closed closed case `K`"),
         ("c2", "closed", json!({"key": "K"}), "case closed closes case `K`, which was not open"),
         ("b1", "branch", json!({"n": 1}), "branch matched goes to `ledger`; another action acts"),
-        ("b2", "branch", json!({"n": 2}), "branch matched goes to `heads`; not so: `$.data.n` is 1 (2)"),
+        ("b2", "branch", json!({"n": 2}), "branch matched goes to `heads`; does not hold: `$.data.n` is 1 (2)"),
         ("n1", "nobody", json!({}), "missed no rule names the type `nobody`"),
     ] {
         desk.send(id, kind, data).await;
@@ -122,7 +122,7 @@ async fn each_rule_says_why_it_did_or_did_not_act() {
 }
 
 #[tokio::test]
-async fn what_happens_later_is_told_at_its_event_too() {
+async fn what_happens_later_is_reported_at_its_event_too() {
     let desk = Desk::start_with(RULES, BROKEN).await;
     desk.send("o1", "opened", json!({"key": "K"})).await;
     desk.send("h1", "held", json!({})).await;

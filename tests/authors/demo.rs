@@ -61,26 +61,26 @@ impl Terminal {
 }
 
 #[test]
-fn what_a_saved_file_did_is_told_at_once_and_enter_waits_for_it() {
+fn what_a_saved_file_did_is_reported_at_once_and_enter_waits_for_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut terminal = Terminal::start(folder.path());
     terminal.until("or q to end");
     let rules = folder.path().join("d/rules");
     fs::write(rules.join("mine.yaml"), "rules: [{name: mine, evnts: release.live, actions: {to: release-team}}]\n")
         .unwrap();
-    let told = terminal.until("what you saved is not in force").join("\n");
+    let told = terminal.until("your change is not in force").join("\n");
     assert!(told.contains("did you mean `events`?") && told.contains("mine.yaml:1"), "{told}");
     terminal.enter("release.live");
     terminal.until("nothing was sent");
     fs::remove_file(rules.join("mine.yaml")).unwrap();
-    let told = terminal.until("what you saved is in force: ").pop().unwrap();
+    let told = terminal.until("your change is in force: ").pop().unwrap();
     let before: usize =
-        told.trim_start_matches("what you saved is in force: ").split(' ').next().unwrap().parse().unwrap();
+        told.trim_start_matches("your change is in force: ").split(' ').next().unwrap().parse().unwrap();
     // Saved and sent in one breath: the event goes by what was saved.
     let text = "rules: [{name: mine, events: release.live, actions: {to: release-team, text: said by mine}}]\n";
     fs::write(rules.join("mine.yaml"), text).unwrap();
     terminal.enter("release.live");
-    terminal.until(&format!("what you saved is in force: {} rules", before + 1));
+    terminal.until(&format!("your change is in force: {} rules", before + 1));
     terminal.until("said by mine");
     terminal.enter("q");
     assert!(terminal.child.wait().unwrap().success());

@@ -1,4 +1,4 @@
-//! `fanfare explain`: the shape that programs read, what comes first, and why a rule doesn't hear of an event.
+//! `fanfare explain`: the shape that programs read, what comes first, and why a rule doesn't receive an event.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -130,7 +130,7 @@ fn one_of_fanfares_own_events_can_be_explained_before_it_happens() {
     for (name, hint) in [
         ("fanfare.delivery.dad", "did you mean `fanfare.delivery.dead`?"),
         ("fraud.action_requird", "did you mean `fraud.action_required`?"),
-        ("evt_123", "`fanfare events show evt_123` tells"),
+        ("evt_123", "use `fanfare events show evt_123`"),
     ] {
         let output = fanfare(folder.path(), &["explain", name]);
         assert_eq!(output.status.code(), Some(1));

@@ -60,7 +60,7 @@ fn what_is_there_stays_as_it_is() {
     let out = said(folder.path(), &["init", "."]);
     for path in mine {
         assert_eq!(fs::read_to_string(folder.path().join(path)).unwrap(), "mine", "{path}");
-        assert!(out.contains(&format!("kept ./{path}, which was there")), "{out}");
+        assert!(out.contains(&format!("kept ./{path}, which already existed")), "{out}");
     }
     assert!(folder.path().join("secrets/.gitignore").exists(), "git leaves the secret out all the same");
     said(folder.path(), &["check", "--rules-only"]);
@@ -77,11 +77,11 @@ fn without_a_name_it_goes_into_an_empty_folder_and_else_into_one_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("notes.txt"), "mine").unwrap();
     let out = said(folder.path(), &["init"]);
-    assert!(out.starts_with("this folder has files of its own, so everything goes to `fanfare`\n"), "{out}");
+    assert!(out.starts_with("this folder is not empty, so everything goes to `fanfare`\n"), "{out}");
     assert!(out.contains("  cd fanfare\n"), "{out}");
     said(&folder.path().join("fanfare"), &["check", "--strict"]);
     let again = fanfare(folder.path(), &["init"]);
-    assert!(text(&again.stderr).contains("`fanfare/fanfare.yaml` is there already"), "{}", text(&again.stderr));
+    assert!(text(&again.stderr).contains("`fanfare/fanfare.yaml` already exists"), "{}", text(&again.stderr));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_folder_with_rules_is_left_alone() {
         }
         let output = fanfare(folder.path(), &["init", "."]);
         assert_eq!(output.status.code(), Some(1), "{taken}");
-        assert!(text(&output.stderr).contains(&format!("`./{taken}` is there already")), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(&format!("`./{taken}` already exists")), "{}", text(&output.stderr));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "{taken}: nothing is written");
     }
 }

@@ -54,7 +54,7 @@ fn a_message_is_shown_as_its_rule_would_send_it() {
     assert!(out.contains("rule strange, to team, of release.live"), "{out}");
     assert!(out.contains("<@U024BE7LH>"), "{out}");
     let out = said(folder.path(), &["preview", "live", "--as", "slack", "--event", "release.live"]);
-    assert!(out.contains("the rule strange does not say it of release.live: as if it did"), "{out}");
+    assert!(out.contains("the rule strange does not use it for release.live; shown as if it did"), "{out}");
     // A rule by its name, its digest and its reminder at their time.
     let out = said(folder.path(), &["preview", "weekly", "--as", "desk"]);
     assert!(out.contains("to desk, of royalty.reported, 2 h later") && out.contains("1 statements"), "{out}");
@@ -117,14 +117,14 @@ fn raw_is_nothing_but_the_bytes() {
 }
 
 #[test]
-fn what_is_not_there_is_told_with_the_nearest_name() {
+fn what_is_not_there_is_reported_with_the_nearest_name() {
     let folder = folder();
     for (arguments, hint) in [
         (&["preview", "liv", "--as", "slack"][..], "did you mean `live`?"),
         (&["preview", "live", "--as", "slak"], "did you mean `slack`?"),
         (&["preview", "live", "--as", "teem"], "did you mean `team`?"),
         (&["preview", "live", "--as", "team", "--rule", "strang"], "did you mean `strange`?"),
-        (&["preview", "live", "--as", "team", "--rule", "weekly"], "the rule `weekly` doesn't say `live`"),
+        (&["preview", "live", "--as", "team", "--rule", "weekly"], "the rule `weekly` doesn't use `live`"),
         (&["preview", "live", "--as", "team", "--event", "release.liv"], "did you mean `release.live`?"),
     ] {
         let output = fanfare(folder.path(), arguments);

@@ -42,7 +42,7 @@ fn read(name: String, text: String) -> Case {
     let mut problems = Problems::new();
     let node = yaml::read(&File::new(format!("{name}.yaml"), text), &mut problems);
     assert!(problems.is_empty(), "{name}: {problems:?}");
-    let Value::Object(values) = node.unwrap().to_json() else { panic!("{name} is no mapping") };
+    let Value::Object(values) = node.unwrap().to_json() else { panic!("{name} is not a mapping") };
     for key in values.keys() {
         assert!(KEYS.contains(&key.as_str()), "{name}: unknown key `{key}`");
     }
@@ -56,14 +56,14 @@ pub fn markdown(text: &str) -> Vec<Block> {
 
 impl Case {
     fn text(&self, key: &str) -> Option<&str> {
-        self.values.get(key).map(|value| value.as_str().unwrap_or_else(|| panic!("{}: `{key}` is no text", self.name)))
+        self.values.get(key).map(|value| value.as_str().unwrap_or_else(|| panic!("{}: `{key}` is not text", self.name)))
     }
 
     fn for_kind(&self, key: &str, kind: &str) -> Option<&Value> {
         self.values.get(key)?.get(kind)
     }
 
-    /// What a channel of this kind is given, but for the receipt.
+    /// What a channel of this kind is given, except for the receipt.
     pub fn given(&self, kind: &str) -> Given {
         let message = Message {
             title: self.text("title").unwrap_or_default().to_owned(),

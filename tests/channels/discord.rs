@@ -17,7 +17,7 @@ fn webhook(peer: &DiscordPeer, more: &str) -> Destination {
 }
 
 #[tokio::test]
-async fn a_case_is_told_again_and_its_first_message_marked_when_it_closes() {
+async fn a_case_is_reported_again_and_its_first_message_marked_when_it_closes() {
     let peer = DiscordPeer::start().await;
     let webhook = webhook(&peer, "");
     let receipt = deliver(&webhook, &of_case(Act::Open)).await.receipt;
@@ -146,11 +146,11 @@ async fn a_limit_waits_as_long_as_discord_asks_and_a_lost_answer_is_ambiguous() 
 fn what_is_wrong_with_a_destination_is_said() {
     for (yaml, expected) in [
         ("type: discord\n", "the destination has no `webhook_url`"),
-        ("type: discord\nwebhook_url: https://discord.com/api/webhooks/123456789012345678\n", "no webhook's URL"),
-        ("type: discord\nwebhook_url: https://discord.com/api/webhooks/1/x/slack\n", "no webhook's URL"),
+        ("type: discord\nwebhook_url: https://discord.com/api/webhooks/123456789012345678\n", "not a webhook URL"),
+        ("type: discord\nwebhook_url: https://discord.com/api/webhooks/1/x/slack\n", "not a webhook URL"),
         (
             "type: discord\nwebhook_url: https://discord.com/api/webhooks/123456789012345678/x\nthread_id: general\n",
-            "this is no id of Discord",
+            "this is not a Discord id",
         ),
         ("type: discord\nwebhook: https://a.example\n", "has no key `webhook`"),
     ] {
@@ -160,7 +160,7 @@ fn what_is_wrong_with_a_destination_is_said() {
 }
 
 #[test]
-fn an_id_that_cannot_be_mentioned_is_told_apart() {
+fn an_id_that_cannot_be_mentioned_is_reported_apart() {
     let discord = destinations::one("discord");
     for id in ["223456789012345678", "&323456789012345678", "here", "everyone"] {
         assert_eq!(discord.kind.mention(id), Ok(()), "{id}");

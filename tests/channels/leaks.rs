@@ -24,7 +24,7 @@ fn a_problem_with_a_destination_does_not_quote_its_url_or_token() {
     for yaml in [
         "type: slack\nwebhook_url: hooks.slack.com/services/T0/B0/FAKE\n",
         "type: slack\nwebhook_url: https://hooks.slack.com/FAKE\ntoken: xoxb-FAKE\nchannel: a\n",
-        "type: slack\ntoken: xoxb-FAKE with a blank\nchannel: a\n",
+        "type: slack\ntoken: xoxb-FAKE with a space\nchannel: a\n",
         "type: slack\ntoken: xoxb-FAKE\n",
         "type: discord\nwebhook_url: https://discord.com/api/webhooks/123456789012345678/FAKE/slack\n",
         "type: discord\nwebhook_url: ftp://discord.com/api/webhooks/123456789012345678/FAKE\n",

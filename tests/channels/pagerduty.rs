@@ -15,7 +15,7 @@ fn service(peer: &PagerDutyPeer) -> Destination {
 }
 
 #[tokio::test]
-async fn a_case_is_one_incident_however_often_it_is_told_and_is_resolved() {
+async fn a_case_is_one_incident_however_often_it_is_reported_and_is_resolved() {
     let peer = PagerDutyPeer::start().await;
     let oncall = service(&peer);
     let receipt = deliver(&oncall, &of_case(Act::Open)).await.receipt;
@@ -92,7 +92,7 @@ fn what_is_wrong_with_a_destination_is_said() {
         ("type: pagerduty\n", "the destination has no `routing_key`"),
         ("type: pagerduty\nrouting_key: short\n", "a routing key has 32 characters, and this one has 5"),
         ("type: pagerduty\nrouting_key: [a]\n", "expected an integration key"),
-        ("type: pagerduty\nrouting_key: 0123456789abcdef0123456789abcdef\nurl: eu\n", "this is no URL"),
+        ("type: pagerduty\nrouting_key: 0123456789abcdef0123456789abcdef\nurl: eu\n", "this URL can't be posted to"),
         ("type: pagerduty\nrouting_key: 0123456789abcdef0123456789abcdef\nregion: eu\n", "has no key `region`"),
     ] {
         let said = destinations::problems(yaml);

@@ -30,7 +30,7 @@ fn with(base: &Value, more: Value) -> Value {
     Value::Object(object)
 }
 
-/// A text of so many characters.
+/// A text of this many characters.
 fn long(count: usize) -> String {
     "x".repeat(count)
 }

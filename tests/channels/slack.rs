@@ -161,13 +161,13 @@ async fn a_wrong_token_or_hook_marks_the_destination_failing() {
 fn what_is_wrong_with_a_destination_is_said() {
     for (yaml, expected) in [
         ("type: slack\n", "the destination has no `webhook_url`"),
-        ("type: slack\nwebhook_url: https://a.example/x\ntoken: xoxb-1\nchannel: a\n", "stand side by side"),
-        ("type: slack\nwebhook_url: https://a.example/x\nchannel: a\n", "`channel` and `url` go with `token`"),
+        ("type: slack\nwebhook_url: https://a.example/x\ntoken: xoxb-1\nchannel: a\n", "exclude each other"),
+        ("type: slack\nwebhook_url: https://a.example/x\nchannel: a\n", "`channel` and `url` need `token`"),
         ("type: slack\ntoken: xoxb-1\n", "the destination has no `channel`"),
         ("type: slack\ntoken: xoxb-1\nchannel: \"\"\n", "expected a channel's id or name"),
-        ("type: slack\nwebhook_url: hooks.slack.com/x\n", "this is no URL that can be posted to"),
+        ("type: slack\nwebhook_url: hooks.slack.com/x\n", "this URL can't be posted to"),
         ("type: slack\nwebhook_ulr: https://a.example/x\n", "has no key `webhook_ulr`"),
-        ("type: slack\ntoken: \"xoxb 1\"\nchannel: a\n", "this is no token"),
+        ("type: slack\ntoken: \"xoxb 1\"\nchannel: a\n", "this is not a token"),
         ("type: slack\ntoken: xoxb-1\nchannel: {by: label, map: {}}\n", "a choice has no `else`"),
     ] {
         let said = destinations::problems(yaml);
@@ -176,7 +176,7 @@ fn what_is_wrong_with_a_destination_is_said() {
 }
 
 #[test]
-fn an_id_that_cannot_be_mentioned_is_told_apart() {
+fn an_id_that_cannot_be_mentioned_is_reported_apart() {
     let slack = destinations::one("slack");
     for id in ["U024BE7LH", "W012A3CDE", "S0614TZR7", "here", "channel", "everyone"] {
         assert_eq!(slack.kind.mention(id), Ok(()), "{id}");

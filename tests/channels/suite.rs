@@ -164,7 +164,7 @@ fn what_an_example_can_do_is_what_its_kind_can() {
 }
 
 #[test]
-fn who_is_told_to_come_later_waits_as_long_as_the_service_says() {
+fn who_is_asked_to_come_later_waits_as_long_as_the_service_says() {
     for destination in destinations::all() {
         let channel = &destination.channel;
         let (reply, asked) = judges::of(destination.kind.name).limited(SignedDuration::from_secs(17));

@@ -32,7 +32,7 @@ fn pipe(at: &Path) {
 }
 
 #[test]
-fn a_link_out_of_its_folder_is_refused_and_what_it_leads_to_is_told_to_nobody() {
+fn a_link_out_of_its_folder_is_refused_and_what_it_leads_to_is_shown_to_nobody() {
     let outside = folder(&[("secret.md", "the-very-secret"), ("more/r.yaml", RULE)]);
     for (link, to) in [
         ("templates/leak.md", outside.path().join("secret.md")),
@@ -73,11 +73,11 @@ fn links_that_stay_in_their_folder_are_followed() {
 }
 
 #[test]
-fn a_folder_that_leads_back_into_itself_is_told_once() {
+fn a_folder_that_leads_back_into_itself_is_reported_once() {
     let folder = folder(&[("fanfare.yaml", CONFIG), ("rules/r.yaml", RULE), ("templates/m.md", "hello\n")]);
     symlink(".", folder.path().join("rules/again")).unwrap();
     let report = loaded(folder.path()).report();
-    assert_eq!(report.matches("leads back").count(), 1, "{report}");
+    assert_eq!(report.matches("links to a folder that contains it").count(), 1, "{report}");
     assert!(!report.contains("twice"), "{report}");
 }
 
@@ -170,7 +170,7 @@ impl Environment for Odd {
 }
 
 #[test]
-fn a_byte_order_mark_is_left_out_of_a_secret_and_quotes_around_one_are_told() {
+fn a_byte_order_mark_is_left_out_of_a_secret_and_quotes_around_one_are_reported() {
     let config = "sources:\n  jewelmusic: {preset: jewelmusic, secrets: \"${env:QUOTED}\"}\ndestinations:\n  \
                   team: {type: slack, token: \"${file:token}\", channel: \"#a\"}\n";
     let folder = folder(&[("fanfare.yaml", config)]);
@@ -195,7 +195,7 @@ fn what_people_write_who_know_other_programs_gets_the_right_spelling() {
         ("when: {$.data.amount: {gte: 1000,50}}", "write a decimal point: `1000.50`"),
         ("defaults: {throttle: 1/h}", "`throttle: {max: 1, every: 1h}`"),
         ("defaults: {throttle: 5/10m}", "`throttle: {max: 5, every: 10m}`"),
-        ("defaults:\n      mention: @nadia", "leave it out: `nadia`"),
+        ("defaults:\n      mention: @nadia", "remove it: `nadia`"),
         ("when: {title: {matches: \"\\bHalogen\\b\"}}", "is a backspace"),
         ("when: {title: {matches: \"(live\"}}", "has a backslash before it"),
         ("when: data.title == 'Kein Empfang'", "a test stands below its path: `{$.data.title: Kein Empfang}`"),
@@ -257,7 +257,7 @@ fn a_time_without_a_zone_is_local_where_a_mute_ends() {
 }
 
 #[test]
-fn one_broken_destination_is_told_once_and_is_no_unknown_name() {
+fn one_broken_destination_is_reported_once_and_is_no_unknown_name() {
     let config = "sources:\n  jewelmusic: {preset: jewelmusic, secrets: \"${env:S}\"}\ndestinations:\n  \
                   oncall: {type: pagerdtuy}\n  office: {type: slack, webhook_url: \"${env:W}\", fallback: oncall}\n";
     let rules = "rules:\n  - {name: r, events: release.live, actions: [{to: [oncall, office], mention: nadia}]}\n";

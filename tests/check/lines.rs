@@ -31,7 +31,7 @@ const IN_RULES: &[Mistake] = &[
     ("a pattern that is broken", |line| {
         let indent = line.len() - line.trim_start().len();
         let is_when = line.trim_start() == "when:";
-        // On the next line: what is told must stand there.
+        // On the next line: what is reported must stand there.
         is_when.then(|| format!("{line} # here\n{}$.data.qq: {{matches: '('}}", " ".repeat(indent + 2)))
     }),
     ("a filter that is none", |line| {
@@ -149,11 +149,11 @@ fn a_mistake_in_any_line_of_a_rules_file_is_reported_with_that_line() {
         }
         let folder = folder(&files);
         let loaded = loaded(&folder);
-        let is_told = loaded.problems.iter().any(|problem| {
+        let is_sent = loaded.problems.iter().any(|problem| {
             problem.place.as_ref().is_some_and(|place| names(place, "mistaken.yaml", line))
                 || problem.also.as_ref().is_some_and(|(place, _)| names(place, "mistaken.yaml", line))
         });
-        if !is_told {
+        if !is_sent {
             let shown = report(&folder, &loaded, &["no-message", "unused-destination", "no-destination"]);
             wrong.push_str(&format!("{}:{line}: {what}: {:?}\n{shown}\n", path.display(), text.lines().nth(line - 1)));
         }
@@ -179,11 +179,11 @@ fn a_mistake_in_any_line_of_a_template_is_reported_with_that_line() {
         files.extend(partials.iter().map(|(name, text)| (name.as_str(), text.as_str())));
         let folder = folder(&files);
         let loaded = loaded(&folder);
-        let is_told = loaded
+        let is_sent = loaded
             .problems
             .iter()
             .any(|problem| problem.place.as_ref().is_some_and(|place| names(place, "mistaken.md", line)));
-        if !is_told {
+        if !is_sent {
             let shown = report(&folder, &loaded, &["unused-destination"]);
             wrong.push_str(&format!("{}:{line}: {what}: {:?}\n{shown}\n", path.display(), text.lines().nth(line - 1)));
         }

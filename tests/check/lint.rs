@@ -9,11 +9,11 @@ use fanfare::problem::Gravity;
 
 use super::{CONFIG, PARTIAL, cases, codes, folder, hold, loaded, report};
 
-/// What is told only with a store: see `past`.
+/// What is reported only with a store: see `past`.
 const OF_THE_PAST: &str = "orphaned-cases";
 
 #[test]
-fn every_lint_is_told_as_its_golden_says() {
+fn every_lint_is_reported_as_its_golden_says() {
     let cases = cases("lint", "yaml");
     assert!(cases.len() >= 60, "only {} cases", cases.len());
     hold(&cases, |name, text| {
@@ -46,7 +46,7 @@ fn every_lint_has_a_case_and_says_how_to_fix_it() {
     }
     for (_, path) in super::cases("lint", "report") {
         let report = fs::read_to_string(&path).unwrap();
-        // A contradiction within one test mends itself once it is seen.
+        // A contradiction within one test fixes itself once it is seen.
         let is_plain = report.contains("this test never holds");
         let shows_way_out = report.contains("help:") || report.lines().any(|line| line.contains("^ "));
         assert!(is_plain || shows_way_out, "{}: no way out:\n{report}", path.display());
@@ -67,7 +67,7 @@ fn every_warning_of_the_program_stands_in_the_table_with_its_gravity() {
             for rest in text.split(call).skip(1) {
                 let code = rest.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next());
                 raised.insert((
-                    code.unwrap_or_else(|| panic!("{}: a code that is no word", path.display())).to_owned(),
+                    code.unwrap_or_else(|| panic!("{}: a code that is not a word", path.display())).to_owned(),
                     gravity,
                 ));
             }

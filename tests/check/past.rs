@@ -76,7 +76,7 @@ async fn a_rule_that_is_gone_leaves_its_open_cases_behind_and_check_names_them()
     std::fs::write(candidate.path().join("rules/main.yaml"), &renamed).unwrap();
     let said = check(candidate.path());
     let [told] = of(&said, "orphaned-cases")[..] else { panic!("{said:?}") };
-    assert!(told.contains("2 open cases `C1`, `C2` of the rule `fraud`"), "{told}");
+    assert!(told.contains("2 open cases `C1`, `C2` of the removed rule `fraud`"), "{told}");
     assert!(told.contains("`formerly: fraud` in `fraud-cases`"), "{told}");
     assert_eq!(app.json("/readyz").await["ready"], true);
 

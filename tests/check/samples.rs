@@ -114,7 +114,7 @@ fn samples_take_the_place_of_those_that_are_built_in() {
 }
 
 #[test]
-fn a_bad_sample_is_told_where_it_is_bad_and_stops_nothing() {
+fn a_bad_sample_is_reported_where_it_is_bad_and_stops_nothing() {
     let rows = [
         ("{\"type\": \"a.b\",\n \"data\": {x}}", "samples/s.json:2:11"),
         ("[1]", "samples/s.json:1:1"),
@@ -157,7 +157,7 @@ async fn what_came_becomes_samples_that_are_never_written_over_unasked() {
 
     std::fs::write(folder.join("samples/label.paid-2.json"), "mine").unwrap();
     let (works, said) = export("").await.unwrap();
-    assert!(!works && said.contains("`samples/label.paid.json` is there already"), "{said}");
+    assert!(!works && said.contains("`samples/label.paid.json` already exists"), "{said}");
     assert_eq!(read("label.paid-2.json"), "mine");
     let (works, said) = export("--force").await.unwrap();
     assert!(works, "{said}");

@@ -57,7 +57,7 @@ pub fn sent(path: &str) -> String {
     let zone = snapshot.settings.timezone.clone().unwrap_or(TimeZone::UTC);
     let stage = Stage::new(snapshot);
     let is_it = |file: &&Arc<File>| root().join(path).canonicalize().unwrap().ends_with(&file.path);
-    let file = files.tests.iter().find(is_it).unwrap_or_else(|| panic!("{path} is no test file of the cookbook"));
+    let file = files.tests.iter().find(is_it).unwrap_or_else(|| panic!("{path} is not a test file of the cookbook"));
     let tests = tests(&stage, &files, std::slice::from_ref(file));
     let played: Vec<Played> = play::play_all(&stage, &[&tests[0]], false);
     let messages: Vec<String> = played[0].sent.iter().map(|sent| shown(sent, &zone)).collect();

@@ -40,7 +40,7 @@ pub fn section(name: &str) -> String {
             "commands" => commands(),
             "own-events" => own_events(),
             "lints" => lints(),
-            "warnings" => pairs_and_mends(),
+            "warnings" => pairs_and_fixes(),
             "refused" => table(
                 &["refused", "write"],
                 words::REFUSED.iter().map(|(word, instead)| vec![(*word).into(), (*instead).into()]),
@@ -140,12 +140,12 @@ fn own_events() -> String {
 
 fn lints() -> String {
     let rows =
-        ALL.iter().map(|one| vec![code(one.code), one.gravity.name().into(), sentence(one.doc), sentence(one.mend)]);
+        ALL.iter().map(|one| vec![code(one.code), one.gravity.name().into(), sentence(one.doc), sentence(one.fix)]);
     table(&["identifier", "kind", "meaning", "what to do"], rows)
 }
 
-fn pairs_and_mends() -> String {
-    let rows = lint::elsewhere().map(|(name, doc, mend)| vec![code(name), sentence(doc), sentence(mend)]);
+fn pairs_and_fixes() -> String {
+    let rows = lint::elsewhere().map(|(name, doc, fix)| vec![code(name), sentence(doc), sentence(fix)]);
     table(&["identifier", "meaning", "what to do"], rows)
 }
 

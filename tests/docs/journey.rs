@@ -69,7 +69,7 @@ impl Journey {
             self.variables.insert(name.to_owned(), value);
             return String::new();
         }
-        let arguments = line.strip_prefix("fanfare ").unwrap_or_else(|| panic!("`{line}` is no command of ours"));
+        let arguments = line.strip_prefix("fanfare ").unwrap_or_else(|| panic!("`{line}` is not a command of ours"));
         if arguments == "serve &" {
             self.serve();
             return String::new();

@@ -160,7 +160,7 @@ fn console(page: &Page, block: &Block) -> String {
     let folder = has_config.unwrap_or(Path::new(""));
     let mut out = String::new();
     for line in block.text.lines().filter_map(|line| line.strip_prefix("$ ")) {
-        let arguments = line.strip_prefix("fanfare ").unwrap_or_else(|| panic!("`{line}` is no command of ours"));
+        let arguments = line.strip_prefix("fanfare ").unwrap_or_else(|| panic!("`{line}` is not a command of ours"));
         let output = Command::new(env!("CARGO_BIN_EXE_fanfare"))
             .args(words(arguments))
             .current_dir(root().join(folder))

@@ -341,7 +341,7 @@ async fn a_named_pipe_where_the_store_should_be_keeps_no_command_waiting() {
         assert!(std::process::Command::new("mkfifo").arg(&at).status().unwrap().success());
         for arguments in [&["serve"][..], &["doctor"], &["backup", "copy.db"]] {
             let (code, out, said) = command(folder.path(), arguments);
-            assert!(code == 1 && (out + &said).contains("is no regular file"), "{name} {arguments:?}: {said}");
+            assert!(code == 1 && (out + &said).contains("is not a regular file"), "{name} {arguments:?}: {said}");
         }
         assert_eq!(command(folder.path(), &["check"]).0, 0, "{name}");
     }

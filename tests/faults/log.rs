@@ -23,7 +23,7 @@ use crate::support::raw::{Connection, exchange, post};
 /// What became of standard error once the process listens.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Sink {
-    /// Whoever read it has gone, as with `serve 2>&1 | head -1`.
+    /// Anyone who read it has gone, as with `serve 2>&1 | head -1`.
     Gone,
     /// It is `/dev/full` from the start.
     Full,
@@ -118,7 +118,7 @@ async fn a_log_that_is_closed_full_or_read_by_nobody_holds_up_no_event() {
     }
 }
 
-/// A sink that does with each write what it is told.
+/// A sink that does with each write what it is set to do.
 struct Told {
     does: Receiver<Does>,
     kept: Arc<Mutex<Vec<u8>>>,
@@ -126,7 +126,7 @@ struct Told {
 
 enum Does {
     Takes,
-    /// Takes so many bytes.
+    /// Takes this many bytes.
     Part(usize),
     Fails,
     Panics,
@@ -265,7 +265,7 @@ async fn a_flood_of_wrong_signatures_is_counted_whole_and_logged_a_line_a_second
     }
     let metrics = ask(process.admin, "GET", "/metrics").await.text();
     assert!(metrics.contains(&format!("source=\"jewelmusic\",outcome=\"signature\"}} {COUNT}")), "{metrics}");
-    let told = eventually("each is told of in the end", async || {
+    let told = eventually("each is notified of in the end", async || {
         let log = process.log();
         let lines = log.lines().filter(|line| line.contains("refused"));
         let lines: Vec<serde_json::Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();

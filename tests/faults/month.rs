@@ -149,7 +149,7 @@ fn block_on<F: Future>(work: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
-/// Lives for so many days. Gives how things are in between and at the end, as `look` says, and the memory.
+/// Lives for this many days. Gives how things are in between and at the end, as `look` says, and the memory.
 fn month<T>(folder: &Path, days: Days, look: impl Fn() -> T) -> [(T, u64); 2] {
     let [_, kept_dead, first, last] = days;
     block_on(async {

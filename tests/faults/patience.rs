@@ -17,7 +17,7 @@ fn folder(chat: &HttpPeer) -> Folder {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_for_a_pager_that_is_down_is_told_elsewhere_in_time_breaker_or_not() {
+async fn what_is_for_a_pager_that_is_down_is_reported_elsewhere_in_time_breaker_or_not() {
     let chat = HttpPeer::start().await;
     let app = App::start(folder(&chat)).await;
     // The first ones open the breaker; for the last ones nobody even tries.

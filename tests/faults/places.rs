@@ -23,7 +23,7 @@ use crate::support::process::{Process, command};
 /// So much of an answer is read, with what the reading goes by: 64 KiB of its body, and a buffer.
 const BODY_READ: usize = (64 << 10) + (512 << 10);
 
-/// The most that a connection's two sockets hold between them, in bytes: whoever sends for ever gets rid of that though
+/// The most that a connection's two sockets hold between them, in bytes: anyone who sends forever gets rid of that though
 /// nobody reads it.
 fn in_buffers() -> usize {
     let most = |name: &str| {
@@ -33,7 +33,7 @@ fn in_buffers() -> usize {
     most("tcp_wmem") + most("tcp_rmem")
 }
 
-/// Which of these destinations a rule tells of every event, one action each.
+/// Which of these destinations a rule reports every event, one action each.
 fn telling(destinations: &[String]) -> String {
     let actions: Vec<String> =
         destinations.iter().map(|to| format!("{{to: {to}, text: '{{{{ event.id }}}}'}}")).collect();
@@ -46,7 +46,7 @@ fn count(peer: &HttpPeer, path: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn those_that_never_answer_be_they_ever_so_many_delay_nobody_else() {
+async fn any_number_that_never_answer_delay_nobody_else() {
     let (hung, well) = (HttpPeer::start().await, HttpPeer::start().await);
     hung.always(Answer::hang());
     let (dripping, endless) = (HttpPeer::start().await, HttpPeer::start().await);
@@ -114,7 +114,7 @@ async fn one_that_drips_a_byte_a_second_is_left_at_the_deadline() {
     for (answer, state, outcome) in [
         // Nobody knows whether it was heard.
         (Answer::status(200).body("x".repeat(500)).drip(), "retrying", "ambiguous"),
-        // It said that it was, and what it says of that for ever is not waited for.
+        // It said that it was, and what it says of that forever is not waited for.
         (Answer::status(200).hang_in_body("o"), "delivered", "delivered"),
     ] {
         let peer = HttpPeer::start().await;
@@ -227,11 +227,11 @@ async fn long_outage(folder: &Folder) {
     assert_eq!(conn.execute(sql, []).unwrap(), DEAD);
 }
 
-/// Sends twenty events, each of which `ledger` is told of before the next is sent.
-async fn others_are_told(process: &Process, well: &HttpPeer, from: usize) {
+/// Sends twenty events, each of which `ledger` is notified of before the next is sent.
+async fn others_are_reported(process: &Process, well: &HttpPeer, from: usize) {
     for number in from..from + 20 {
         assert_eq!(send(process.webhooks, &format!("evt_{number}")).await.status, 200);
-        soon("another is told, long before the flood is through", well.received(number + 1)).await;
+        soon("another is reported, long before the flood is through", well.received(number + 1)).await;
     }
 }
 
@@ -254,7 +254,7 @@ async fn ten_thousand_dead_deliveries_that_wake_at_once_keep_to_their_pace_and_h
     assert!(counted.1.contains("10000 deliveries"), "first it says how many: {counted:?}");
     assert_eq!(done.0, 0, "{done:?}");
     soon("what may be under way at a time", flood.received(3)).await;
-    others_are_told(&process, &well, 0).await;
+    others_are_reported(&process, &well, 0).await;
     let under_way = json(process.admin, "/api/v1/deliveries?destination=flood&state=sending,dead").await;
     assert_eq!(under_way.as_array().unwrap().len(), 3, "{under_way}");
     assert_eq!(flood.requests().len(), 3, "as many as may be under way, and no more");
@@ -267,7 +267,7 @@ async fn ten_thousand_dead_deliveries_that_wake_at_once_keep_to_their_pace_and_h
     let began = tokio::time::Instant::now();
     let process = Process::start(folder.path()).await;
     soon("some of the flood", flood.received(3 + 4 * RATE)).await;
-    others_are_told(&process, &well, 20).await;
+    others_are_reported(&process, &well, 20).await;
     let came = flood.requests().len() - 3;
     let most = RATE as f64 * began.elapsed().as_secs_f64() + 5.0;
     assert!(came as f64 <= most, "{came} came, and {most} might");
@@ -321,7 +321,7 @@ async fn an_opening_that_died_is_not_sent_by_hand_once_its_case_has_closed() {
         .await;
         ids.push(dead[0]["id"].as_str().unwrap().to_owned());
     }
-    // What opened it would say that it is open; a person is told, and nobody is paged.
+    // What opened it would say that it is open; a person is notified, and nobody is paged.
     let answer = app.ask("POST", &format!("/api/v1/deliveries/{}/retry", ids[0])).await;
     assert!(
         answer.status == 404 && answer.text().contains("speaks of a case that has closed since"),

@@ -72,7 +72,7 @@ async fn who_is_put_off_is_tried_again_alone_under_the_same_delivery() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_never_will_have_it_is_told_of_and_the_fallback_gets_it() {
+async fn who_never_will_have_it_is_reported_and_the_fallback_gets_it() {
     let (mail, chat) = (SmtpPeer::start(Setup::default()).await, HttpPeer::start().await);
     mail.on(BOB, Act::Say("550 5.1.1 no such user"));
     let app = App::start(folder(&mail, &chat)).await;

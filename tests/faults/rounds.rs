@@ -1,5 +1,5 @@
 //! Rounds of planning that are too large, too dear or deadly: the planner does less at a time, sets aside what it can't
-//! cope with, and whoever sends notices nothing.
+//! cope with, and anyone who sends notices nothing.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -86,7 +86,7 @@ async fn append_body(store: &dyn Store, id: &str, body: &Value) {
     store.append(event).await.unwrap();
 }
 
-/// The releases that were told of.
+/// The releases that were notified of.
 async fn told(store: &dyn Store) -> BTreeSet<String> {
     let filter = DeliveryFilter { limit: usize::MAX, ..DeliveryFilter::default() };
     let all = store.list_deliveries(&filter).await.unwrap();
@@ -94,14 +94,14 @@ async fn told(store: &dyn Store) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn what_the_process_dies_of_again_and_again_is_found_and_parked_and_all_others_are_told() {
+async fn what_the_process_dies_of_again_and_again_is_found_and_parked_and_all_others_are_reported() {
     let (store, snapshot, clock) = (in_memory().await, snapshot(CASES), VirtualClock::new(start()));
     for number in 0..40 {
         append(&*store, &format!("R{number}")).await;
     }
     let (mut deaths, mut batches) = (0, Vec::new());
     loop {
-        assert!(deaths < 20, "it dies of it for ever: {batches:?}");
+        assert!(deaths < 20, "it dies of it forever: {batches:?}");
         let size = Arc::new(Mutex::new(0));
         let seen = size.clone();
         let deadly = Flawed::loading(&store, move |keys| {
@@ -129,7 +129,7 @@ async fn what_the_process_dies_of_again_and_again_is_found_and_parked_and_all_ot
     assert_eq!(why[0].outcome, "parked", "{why:?}");
     assert!(why[0].note.contains("the process ended each time"), "{}", why[0].note);
     let own = store.list_events(&EventFilter { source: Some("fanfare".into()), limit: 10, ..EventFilter::default() });
-    assert!(own.await.unwrap().iter().any(|(_, event)| event.clone().read().data()["entry"] == seq), "it is told");
+    assert!(own.await.unwrap().iter().any(|(_, event)| event.clone().read().data()["entry"] == seq), "it is notified");
     assert_eq!(store.docs("planning", "", 1).await.unwrap(), [], "the mark is gone");
 }
 
@@ -217,7 +217,7 @@ fn memory(process: &Process) -> (u64, u64) {
     (line("VmHWM:"), line("VmRSS:"))
 }
 
-/// So many rules on `release.*` that all miss, beside one that tells.
+/// How many rules on `release.*` that all miss, beside one that tells.
 fn misses(count: usize) -> String {
     let mut rules = EVERYTHING.replace("'*'", "release.live");
     for number in 0..count {

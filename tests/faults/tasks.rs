@@ -71,9 +71,9 @@ async fn a_task_that_ends_is_seen_and_starts_anew() {
         let ready = app.json("/readyz").await;
         assert_eq!((&ready["tasks_ended"][task], &ready["failed"]), (&1.into(), &false.into()), "{ready}");
     }
-    // More within a minute is told as one.
+    // More within a minute is reported as one.
     says(&peer, &format!("task {} started anew", known.iter().find(|task| !ending.contains(task)).unwrap())).await;
-    // Whoever looks at the files looks again.
+    // Anyone who looks at the files looks again.
     app.folder.write("rules/main.yaml", &RULES.replace("name: tasks", "name: others"));
     eventually("other rules are in force", async || {
         app.live.snapshot.load().rules.as_ref().and_then(|rules| rules.rule("others")).map(drop)
@@ -99,7 +99,7 @@ async fn without_a_listener_the_process_ends() {
         let folder = app.end().await;
         let app = App::start(folder).await;
         says(&peer, "evt_1").await;
-        // What ended before is told by the next.
+        // What ended before is reported by the next.
         says(&peer, &format!("task {task} the process ended")).await;
         app.end().await;
     }
@@ -215,7 +215,7 @@ async fn a_task_that_panics_again_and_again_ends_the_process() {
 }
 
 #[tokio::test]
-async fn a_step_that_hangs_or_fails_on_and_on_is_told_until_it_moves_again() {
+async fn a_step_that_hangs_or_fails_on_and_on_is_reported_until_it_moves_again() {
     let mut all = tokio::task::JoinSet::new();
     for (verb, act, step) in [
         ("lease", Act::Hangs, "plan"),

@@ -55,7 +55,7 @@ fn signatures() -> Vec<Row> {
         ("a code of 65 digits", signed(format!("{good}0")), 401),
         ("a code of 128 digits", signed(format!("{good}{digits}")), 401),
         ("no code", signed("sha256="), 401),
-        ("a code that is no hex", signed(format!("sha256={}", "z".repeat(64))), 401),
+        ("a code that is not hex", signed(format!("sha256={}", "z".repeat(64))), 401),
         ("a code without its prefix", signed(&digits), 401),
         ("a prefix in capitals", signed(format!("SHA256={digits}")), 401),
         ("another algorithm's prefix", signed(format!("sha1={digits}")), 401),
@@ -127,7 +127,11 @@ fn framing() -> Vec<Row> {
             400,
         ),
         ("a negative length", lines(&format!("POST {PATH} HTTP/1.1\nHost: a\nContent-Length: -1\n\n")), 400),
-        ("a length that is no number", lines(&format!("POST {PATH} HTTP/1.1\nHost: a\nContent-Length: 1e3\n\n")), 400),
+        (
+            "a length that is not a number",
+            lines(&format!("POST {PATH} HTTP/1.1\nHost: a\nContent-Length: 1e3\n\n")),
+            400,
+        ),
         (
             "a length that is too small",
             lines(&format!(
@@ -141,7 +145,7 @@ fn framing() -> Vec<Row> {
         ("two Hosts that say the same", with(&[("Host", "fanfare.example")]), 400),
         ("two hundred headers", with(&vec![("X-Many", "a"); 200]), 431),
         ("a header without a name", with(&[("", "a")]), 400),
-        ("a header name with a blank", with(&[("X Y", "a")]), 400),
+        ("a header name with a space", with(&[("X Y", "a")]), 400),
         ("a header with a NUL", with(&[("X-Nul", "a\0b")]), 400),
         ("a folded header", with(&[("X-Fold", "a\r\n b")]), 400),
     ]
@@ -178,7 +182,7 @@ fn requests() -> Vec<Row> {
         ("no HTTP at all", b"EHLO fanfare.example\r\n\r\n".to_vec(), 400),
         ("zeros", vec![0; 1024], 400),
         ("a method of spaces", b"     \r\n\r\n".to_vec(), 400),
-        ("a target with a blank", b"POST /webhooks/jewel music HTTP/1.1\r\n\r\n".to_vec(), 400),
+        ("a target with a space", b"POST /webhooks/jewel music HTTP/1.1\r\n\r\n".to_vec(), 400),
     ]
 }
 
@@ -290,5 +294,5 @@ async fn a_path_that_no_source_has_and_a_method_that_is_not_answered_are_counted
     }
     let (_, log) = process.terminate().await;
     assert!(log.contains(r#"no source has the path \"/webhooks/other\""#), "{log}");
-    assert!(log.contains("PUT where only POST is answered"), "{log}");
+    assert!(log.contains("PUT; only POST is answered"), "{log}");
 }

@@ -26,7 +26,7 @@ async fn a_port_alone_is_listened_on_by_ipv4_and_ipv6() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_none_is_told_with_what_was_meant() {
+async fn an_address_that_is_none_is_reported_with_what_was_meant() {
     let peer = HttpPeer::start().await;
     let folder = folder(&peer);
     for (written, meant) in [
@@ -43,7 +43,7 @@ async fn an_address_that_is_none_is_told_with_what_was_meant() {
         let (code, out, said) = command(folder.path(), &["check"]);
         let all = out + &said;
         assert_eq!(code, 1, "{written}: {all}");
-        assert!(all.contains(&format!("`{written}` is no address")) && all.contains(meant), "{written}: {all}");
+        assert!(all.contains(&format!("`{written}` is not an address")) && all.contains(meant), "{written}: {all}");
         assert!(all.contains("fanfare.yaml:2:9"), "{written}: {all}");
     }
 }

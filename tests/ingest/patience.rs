@@ -1,4 +1,4 @@
-//! Slow and many: whoever keeps a connection without saying anything loses it, and nobody else does.
+//! Slow and many: anyone who keeps a connection without saying anything loses it, and nobody else does.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ async fn a_body_that_does_not_come_is_answered_408() {
     app.end().await;
 }
 
-/// Listeners that wait for ever, so that whoever gets in gets in at another's cost.
+/// Listeners that wait forever, so that anyone who gets in gets in at another's cost.
 fn endless() -> Bounds {
     let hour = Duration::from_secs(3600);
     Bounds { headers: hour, body: hour, answer: hour, connections: 32, admin_connections: 16, ..Bounds::default() }
@@ -145,7 +145,7 @@ async fn never_read(address: SocketAddr, request: &[u8]) -> TcpStream {
 }
 
 #[tokio::test]
-async fn whoever_never_takes_its_answers_holds_no_place_that_a_sender_needs() {
+async fn a_client_that_never_reads_its_answers_holds_no_permit_that_a_sender_needs() {
     let app = app(endless()).await;
     let mut flood = tokio::task::JoinSet::new();
     for address in [app.webhooks, app.admin] {
@@ -162,7 +162,7 @@ async fn whoever_never_takes_its_answers_holds_no_place_that_a_sender_needs() {
 }
 
 #[tokio::test]
-async fn whoever_never_takes_its_answers_loses_the_connection() {
+async fn a_client_that_never_reads_its_answers_loses_the_connection() {
     let app = app(Bounds { answer: SHORT, ..Bounds::default() }).await;
     for address in [app.webhooks, app.admin] {
         let mut stream = never_read(address, b"GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n").await;

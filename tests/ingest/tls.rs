@@ -1,4 +1,4 @@
-//! TLS of our own: what is served, what is renewed, what is told before it is too late.
+//! TLS of our own: what is served, what is renewed, what is reported before it is too late.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ fn renew(folder: &Folder, certificate: &str) {
     }
 }
 
-/// Posts an event to whoever proves this name; the status line, or why there is none.
+/// Posts an event to anyone who proves this name; the status line, or why there is none.
 async fn send(webhooks: SocketAddr, name: &str, id: &str) -> Result<String, String> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(AUTHORITY.as_bytes()).unwrap()).unwrap();
@@ -100,21 +100,21 @@ async fn a_key_or_certificate_that_tls_cannot_be_spoken_with_is_told_by_check() 
             "no certificate",
             Box::new(|f| std::fs::remove_file(f.file("tls/chain.pem")).unwrap()),
             "`tls/chain.pem` can't be read",
-            "look at the path",
+            "check the path",
             ":12:13",
         ),
         (
             "no key",
             Box::new(|f| std::fs::remove_file(f.file("tls/key.pem")).unwrap()),
             "`tls/key.pem` can't be read",
-            "who may read it",
+            "its permissions",
             ":12:33",
         ),
         (
             "another's key",
             Box::new(move |f| f.write("tls/key.pem", &read("elsewhere", "key"))),
             "is not that of the certificate in `tls/chain.pem`",
-            "made together",
+            "matching files",
             ":12:33",
         ),
         (
@@ -163,25 +163,25 @@ async fn a_key_or_certificate_that_tls_cannot_be_spoken_with_is_told_by_check() 
         (
             "a cut certificate",
             Box::new(move |f| f.write("tls/chain.pem", &read("localhost", "pem")[..300])),
-            "is no whole PEM file",
-            "copy it anew",
+            "is not a whole PEM file",
+            "copy it again",
             ":12:13",
         ),
         (
             "a cut key",
             Box::new(move |f| f.write("tls/key.pem", &read("localhost", "key")[..100])),
-            "is no whole PEM file",
-            "copy it anew",
+            "is not a whole PEM file",
+            "copy it again",
             ":12:33",
         ),
     ];
-    for (says, break_it, what, mend, place) in rows {
+    for (says, break_it, what, fix, place) in rows {
         let folder = folder("localhost").await;
         break_it(&folder);
         let (code, out, said) = command(folder.path(), &["check"]);
         let all = out + &said;
         assert_eq!(code, 1, "{says}: {all}");
-        for part in [what, mend, &format!("fanfare.yaml{place}")] {
+        for part in [what, fix, &format!("fanfare.yaml{place}")] {
             assert!(all.contains(part), "{says}: `{part}` is missing in\n{all}");
         }
         let Err(log) = Process::try_start(folder.path(), "info", &[]).await else { panic!("{says}: it started") };

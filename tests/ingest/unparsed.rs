@@ -28,7 +28,7 @@ async fn a_signed_body_that_is_no_event_is_kept_as_unparsed() {
         ("a text", br#""release.live""#.to_vec()),
         ("null", b"null".to_vec()),
         ("nothing", Vec::new()),
-        ("blanks", b" \n\t".to_vec()),
+        ("spaces", b" \n\t".to_vec()),
         ("an object and more", br#"{"type":"x.y"} {"type":"x.y"}"#.to_vec()),
         ("a control character", b"{\"type\":\"x.y\",\"id\":\"a\x01b\"}".to_vec()),
         ("NaN", br#"{"type":"x.y","data":{"n":NaN}}"#.to_vec()),

@@ -174,7 +174,7 @@ fn a_mistake_beside_a_secret_is_still_told_with_its_line() {
     let text = FLOW.replace("rate: 1/s", "rate: often").replace("routing_key:", "routing_kye:");
     let report = loaded(folder.path(), &text).report();
     for part in [
-        "`often` is no rate",
+        "`often` is not a rate",
         "news: {type: discord, webhook_url: \"•••\", rate: often}",
         "destination `pager` has no key `routing_kye`",
         "pager: {type: pagerduty, routing_kye: •••, fallback: [bot]}",
@@ -184,7 +184,7 @@ fn a_mistake_beside_a_secret_is_still_told_with_its_line() {
     }
     let broken = FLOW.replace("sources:", "sources");
     let report = loaded(folder.path(), &broken).report();
-    assert!(report.contains("fanfare.yaml:2:1") && report.contains("a `:` and a blank are missing"), "{report}");
+    assert!(report.contains("fanfare.yaml:2:1") && report.contains("a `:` and a space are missing"), "{report}");
 }
 
 #[tokio::test]

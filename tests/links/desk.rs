@@ -31,7 +31,7 @@ destinations:
   oncall: {type: pagerduty, routing_key: 0123456789abcdef0123456789abcdef, url: "PEER/pager", burst: 9, fallback: [ledger]}
 "#;
 
-/// A case that is told at once and again, with every link.
+/// A case that is reported at once and again, with every link.
 pub const RULES: &str = r#"
 rules:
   - name: fraud

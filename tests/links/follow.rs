@@ -71,7 +71,7 @@ async fn confirming_acknowledges_once_and_ends_the_reminders() {
 }
 
 #[tokio::test]
-async fn whoever_leaves_no_name_acts_as_someone() {
+async fn a_person_who_leaves_no_name_acts_as_someone() {
     let desk = Desk::start(RULES).await;
     for (key, form) in [("C1", ""), ("C2", "%20%00"), ("C3", "%E2%80%AE")] {
         desk.send(&format!("evt_{key}"), "fraud.opened", key).await;
@@ -129,7 +129,7 @@ async fn muting_silences_one_opening_for_its_time_and_nothing_else() {
     assert!(again.contains("Already muted by Nadia (unverified), by link until 2026-01-05 11:00 UTC."), "{again}");
     desk.passes(1).await;
     desk.send("evt_5", "fraud.opened", "C1").await;
-    assert_eq!(desk.sent("/ledger").len(), before + 2, "its time is over");
+    assert_eq!(desk.sent("/ledger").len(), before + 2, "its time has ended");
     let why = desk.app.json("/api/v1/events/evt_3").await.to_string();
     assert!(why.contains("muted until 11:00 by Nadia (unverified), by link: only this case"), "{why}");
     assert_eq!(desk.audit().await.len(), 1);

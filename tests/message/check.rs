@@ -135,7 +135,7 @@ fn a_link_that_can_never_work_is_an_error_and_one_that_a_value_spoils_a_warning(
 fn a_wrong_severity_and_a_failing_filter_are_reported() {
     let event = event("release.live", json!({"title": "A"}));
     let rows = [
-        ("---\nseverity: critcal\n---\n", "2:11: error: `critcal` is no severity (did you mean `critical`?)"),
+        ("---\nseverity: critcal\n---\n", "2:11: error: `critcal` is not a severity (did you mean `critical`?)"),
         ("{{ data.title|money('EUR') }}", "1:15: warning: `money` needs a number, and `A` is none"),
         (
             "{{ data.title.upper() }}",
@@ -155,7 +155,7 @@ fn a_channels_own_format_is_parsed_with_the_samples() {
     let event = event("release.live", json!({"title": "A\"B", "n": 5}));
     let rows = [
         ("m.slack.json", "{\"text\": \"{{ data.title }}\", \"n\": {{ data.n }}}", ""),
-        ("m.slack.json", "{\n  \"text\": \"x\"\n  \"b\": 1}", "3:3: error: this is no JSON: expected `,` or `}`"),
+        ("m.slack.json", "{\n  \"text\": \"x\"\n  \"b\": 1}", "3:3: error: this is not JSON: expected `,` or `}`"),
         ("m.slack.json", "{\"n\": {{ data.n }}{{ data.n }}}", "1:"),
         (
             "m.slack.json",
@@ -166,7 +166,7 @@ fn a_channels_own_format_is_parsed_with_the_samples() {
         (
             "m.email.html",
             "<p>\n<style>{{ data.title }}</style>",
-            "2:11: error: a value can't stand here, and would be left out",
+            "2:11: error: a value can't appear here, and would be dropped",
         ),
     ];
     for (name, template, expected) in rows {

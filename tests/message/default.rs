@@ -136,7 +136,7 @@ fn what_was_held_back_is_said() {
     let event = event("release.live", json!({"title": "A"}));
     let message =
         Templates::default().render(&Say::Default, &Context { suppressed: 3, ..context(&event) }, None).message;
-    assert_eq!(plain::blocks(&message.body), "3 more were held back");
+    assert_eq!(plain::blocks(&message.body), "3 more were dropped");
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn a_failed_template_sends_the_default_with_the_reason() {
     let reason = "templates/m.md:5:18: `money` needs a number, and `soon` is none";
     assert_eq!(rendered.problem.as_deref(), Some(reason));
     let said = plain::blocks(&rendered.message.body);
-    assert_eq!(said, format!("This stands in for a message that could not be made: {reason}"));
+    assert_eq!(said, format!("This replaces a message that could not be rendered: {reason}"));
     let missing = Templates::default().render(&Say::Message("nope".into()), &context(&event), None);
     assert_eq!(missing.problem.as_deref(), Some("there is no template `nope.md`"));
 }

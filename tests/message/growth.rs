@@ -7,7 +7,7 @@ use super::{body, problems};
 #[test]
 fn what_could_grow_without_end_is_refused_when_it_is_loaded() {
     let rows = [
-        ("{{ data.a ~ data.b }}", "`~` isn't taken"),
+        ("{{ data.a ~ data.b }}", "`~` is not supported"),
         ("{{ data.a + data.b }}", "`+` could join lists"),
         ("{% set a = data.list %}{% set b = a + a %}", "`+` could join lists"),
         ("{% set b = data.x|default([]) + data.y %}", "`+` could join lists"),

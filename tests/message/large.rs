@@ -43,7 +43,7 @@ fn large() -> Vec<(&'static str, Event)> {
         ("60,000 keys that say what the title says", event("release.live", same)),
         ("a mapping of 60,000 keys", event("release.live", json!({"m": many_keys()}))),
         ("a text of 1 MB", event("release.live", json!({"title": "a b ".repeat(250_000)}))),
-        ("a text of 1 MB without blanks", event("release.live", json!({"title": "*".repeat(1_000_000)}))),
+        ("a text of 1 MB without spaces", event("release.live", json!({"title": "*".repeat(1_000_000)}))),
         ("a text of 500,000 lines", event("release.live", json!({"title": "a\n".repeat(500_000)}))),
         ("a deep document", event("release.live", json!({"title": deep()}))),
         ("11,000 rows", event("royalty.statement", json!({"title": "May", "rows": rows}))),
@@ -155,13 +155,13 @@ fn a_template_that_walks_a_large_value_again_and_again_is_replaced_by_the_defaul
         let told = problem.starts_with("templates/m.md:1:") || problem == "more than 256 KiB are printed";
         assert!(told, "{walk}: {problem}");
         let said = plain::blocks(&rendered.message.body);
-        assert!(said.contains("This stands in for a message that could not be made"), "{said}");
+        assert!(said.contains("This replaces a message that could not be rendered"), "{said}");
         assert!(matches!(rendered.message.body.last(), Some(Block::Paragraph(_))));
     }
 }
 
 #[test]
-fn a_large_statement_is_told_in_full() {
+fn a_large_statement_is_reported_in_full() {
     let rows: Vec<Value> = (0..8_000).map(|nth| json!({"t": format!("T{nth}"), "a": "1.25"})).collect();
     let event = event("royalty.statement", json!({"rows": rows}));
     let template = "---\ntitle: T\n---\n{% for row in data.rows %}{{ row.t }}: {{ row.a|decimal }}\n{% endfor %}";

@@ -132,7 +132,7 @@ fn a_url_template_encodes_each_value_where_it_stands() {
 fn a_segment_that_leads_elsewhere_fails_with_a_reason() {
     for value in [json!(""), json!("."), json!(".."), json!(null)] {
         let found = rendered("https://h.example/releases/{{ data.v }}/x", value.clone());
-        assert_eq!(found, Err("a part of the URL's path came out empty, or as `.` or `..`".into()), "{value}");
+        assert_eq!(found, Err("a part of the URL's path is empty, or `.` or `..`".into()), "{value}");
         assert!(rendered("https://h.example/releases/{{ data.v }}", value).is_err());
     }
     // Beside other text it is no step, and in a query it is only a value.

@@ -27,19 +27,13 @@ fn a_mistake_is_reported_at_its_line_and_column() {
         ("{{ rnge(3) }}", "1:4: error: unknown function `rnge` (did you mean `range`?)"),
         ("{{ x|uppercase }}", "1:6: error: unknown filter `uppercase` (did you mean `upper`?)"),
         ("{{ x|number_format }}", "1:6: error: unknown filter `number_format` (did you mean `decimal`?)"),
-        ("{{ x|safe }}", "1:6: error: unknown filter `safe` (leave it out: a value is always text)"),
-        (
-            "{% if false %}{{ x|e }}{% endif %}",
-            "1:20: error: unknown filter `e` (leave it out: a value is always text)",
-        ),
+        ("{{ x|safe }}", "1:6: error: unknown filter `safe` (remove it: a value is always text)"),
+        ("{% if false %}{{ x|e }}{% endif %}", "1:20: error: unknown filter `e` (remove it: a value is always text)"),
         ("{% include \"_foter.md\" %}", "1:13: error: there is no partial `_foter.md` (did you mean `_footer.md`?)"),
         ("a\nb {{ data.x }\n", "2:13: error: a syntax error"),
         ("---\nseverity: [x]\n---\n", "2:11: error: expected text for `severity`, found a list"),
         ("---\nfields: x\n---\n", "2:9: error: expected a mapping of names and values for `fields`, found text"),
-        (
-            "a \u{f0001} b",
-            "1:3: error: a character of the private-use planes stands here (leave it out: nothing can show it)",
-        ),
+        ("a \u{f0001} b", "1:3: error: this is a character of the private-use planes (remove it: nothing can show it)"),
     ];
     for (text, expected) in rows {
         let found = found(&[("m.md", text), ("_footer.md", "bye")]);
@@ -74,10 +68,10 @@ fn file_names_say_what_a_file_is() {
     let rows = [
         ("m.slck.json", "no channel `slck` takes a template of its own (did you mean `slack`?)"),
         ("m.slack.html", "`slack` takes no `.html` (name it `m.slack.json`)"),
-        ("m.txt", "`m.txt` is no template"),
-        ("m", "`m` is no template"),
-        ("a b.md", "`a b` is no name for a template"),
-        ("_.md", "`_` is no name for a template"),
+        ("m.txt", "`m.txt` is not a template"),
+        ("m", "`m` is not a template"),
+        ("a b.md", "`a b` is not a name for a template"),
+        ("_.md", "`_` is not a name for a template"),
         ("other.slack.json", "there is no message `other.md` for this to replace"),
         ("M.md", "there are two templates `M.md`"),
     ];
@@ -198,42 +192,42 @@ fn front_matter_is_read_after_empty_lines_and_a_byte_order_mark() {
 
 #[test]
 fn what_would_stand_in_a_message_as_it_is_written_is_a_warning() {
-    let top = "front matter stands between two lines `---` at the very top of the file";
+    let top = "put front matter between two lines of `---` at the top of the file";
     let rows = [
         (
             "Hello\n\n---\ntitle: x\nseverity: critical\n---\n",
-            "3:1: warning: this looks like front matter, and would stand in the message",
+            "3:1: warning: this looks like front matter, and would appear in the message",
             top,
         ),
         (
             "{# ours #}\n---\ntitle: x\n---\nBody",
-            "2:1: warning: this looks like front matter, and would stand in the message",
+            "2:1: warning: this looks like front matter, and would appear in the message",
             top,
         ),
         ("---\ntitle: x\n---\nBody\n\n---\nseverity: info\n---\n", "6:1: warning: this looks like front matter", top),
         (
             "title: x\nseverity: critical\n\nBody",
-            "1:1: warning: `title:` looks like front matter, and would stand in the message",
+            "1:1: warning: `title:` looks like front matter, and would appear in the message",
             top,
         ),
-        ("a <b>{{ data.x }}</b>", "1:3: warning: `<b>` would stand in the message as it is written", "write `**…**`"),
+        ("a <b>{{ data.x }}</b>", "1:3: warning: `<b>` would appear in the message as text", "write `**…**`"),
         (
             "{% if false %}<a href=\"{{ data.x }}\">x</a>{% endif %}",
-            "1:15: warning: `<a>` would stand",
+            "1:15: warning: `<a>` would appear",
             "write `[text](https://…)`",
         ),
-        ("<ul>\n<li>x</li></ul>", "1:1: warning: `<ul>` would stand", "write `- …`, one a line"),
+        ("<ul>\n<li>x</li></ul>", "1:1: warning: `<ul>` would appear", "write `- …`, one a line"),
         (
             "a ${title} b",
-            "1:3: warning: `${title}` would stand in the message as it is written",
+            "1:3: warning: `${title}` would appear in the message as text",
             "a value is written `{{ title }}`",
         ),
         (
             "---\ntitle: \"x ${data.title}\"\n---\n",
-            "2:11: warning: `${data.title}` would stand",
+            "2:11: warning: `${data.title}` would appear",
             "a value is written `{{ data.title }}`",
         ),
-        ("${env:TOKEN}", "1:1: warning: `${env:TOKEN}` would stand", "a message can't read the environment"),
+        ("${env:TOKEN}", "1:1: warning: `${env:TOKEN}` would appear", "a message can't read the environment"),
     ];
     for (text, said, hint) in rows {
         let found = found(&[("m.md", text)]);

@@ -47,7 +47,7 @@ fn a_result_that_is_no_json_sends_the_message_and_says_so() {
     let rendered = native("slack.json", "{\"text\": \"{{ data.title }}\"", json!({"title": "A"}));
     assert_eq!(rendered.native, None);
     assert_eq!(rendered.message.title, "The message");
-    assert!(rendered.problem.unwrap().starts_with("`m.slack.json`: this is no JSON: EOF while parsing an object"));
+    assert!(rendered.problem.unwrap().starts_with("`m.slack.json`: this is not JSON: EOF while parsing an object"));
 }
 
 #[test]
@@ -105,6 +105,6 @@ fn a_fallback_says_why_in_the_message_not_in_the_channels_own_format() {
     assert_eq!(rendered.native, None);
     assert_eq!(
         fanfare::message::plain::blocks(&rendered.message.body),
-        "This could not be delivered where it was meant to go: 410 channel_is_archived\n\nx"
+        "This message could not be delivered to its destination: 410 channel_is_archived\n\nx"
     );
 }

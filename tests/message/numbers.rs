@@ -155,7 +155,7 @@ fn total_refuses_what_it_cannot_add() {
     let (_, problem) = digest("{{ events|total(\"$.data.amount\") }}", &["{\"amount\": \"soon\"}"]);
     assert!(problem.unwrap().contains("`total` needs numbers, and `soon` is none"));
     let (_, problem) = digest("{{ events|total(\"$.data[\") }}", &["{\"amount\": 1}"]);
-    assert!(problem.unwrap().contains("is no path"));
+    assert!(problem.unwrap().contains("is not a path"));
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn a_wrong_date_zone_or_format_fails_with_what_was_wrong() {
     let failed = |template: &str| failure(template, json!({"t": "2026-01-05T10:00:00Z", "s": "soon"}));
     assert!(failed("{{ data.s|date }}").contains("`date` needs a time, and `soon` is none"));
     assert!(failed("{{ data.t|date('%Y', 'Berlin') }}").contains("there is no time zone `Berlin`"));
-    assert!(failed("{{ data.t|date('%Q%') }}").contains("is no format for a date"));
+    assert!(failed("{{ data.t|date('%Q%') }}").contains("is not a format for a date"));
 }
 
 #[test]

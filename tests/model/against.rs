@@ -177,7 +177,7 @@ impl Against {
     }
 }
 
-/// Whether it only says what is planned next, for whoever comes after a death.
+/// Whether it only says what is planned next, for anyone who comes after a death.
 fn is_mark(plan: &Plan) -> bool {
     let marks = plan.docs.iter().all(|change| change.key.kind == "planning");
     !plan.docs.is_empty() && marks && *plan == Plan { docs: plan.docs.clone(), ..Plan::default() }

@@ -359,7 +359,7 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|value| value.parse().ok())
 }
 
-/// Plays so many histories on all cores. Gives how many deliveries they made.
+/// Plays this many histories on all cores. Gives how many deliveries they made.
 fn play_all(kind: Kind, first: u64, count: u64) -> u64 {
     let (next, said) = (AtomicU64::new(first), AtomicU64::new(0));
     let failed = std::sync::Mutex::new(None::<u64>);

@@ -135,7 +135,7 @@ fn take(world: &mut World, step: &Step, number: usize) {
             world.stuck.remove(*to);
         }
         Step::Link(key, does) => {
-            // Whoever follows a link has had its message.
+            // Anyone who follows a link has had its message.
             world.drain();
             let case = world.cases().into_iter().find(|case| case.rule == rule && case.key == key.to_string());
             if let Some(case) = case {
@@ -146,7 +146,7 @@ fn take(world: &mut World, step: &Step, number: usize) {
     }
 }
 
-/// Everything that is to come, and everything that was told, in an order that says nothing of batches.
+/// Everything that is to come, and everything that was reported, in an order that says nothing of batches.
 fn state(world: &World) -> impl PartialEq + std::fmt::Debug {
     let live = world.deliveries.values().filter(|(_, fate)| *fate != Fate::Cancelled);
     let mut live: Vec<String> = live.map(|(delivery, fate)| format!("{fate:?} {delivery:?}")).collect();
@@ -170,7 +170,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn planning_one_by_one_comes_to_the_same_as_planning_in_batches(steps in prop::collection::vec(step(), 1..40)) {
+    fn planning_one_by_one_has_the_same_result_as_planning_in_batches(steps in prop::collection::vec(step(), 1..40)) {
         let mut worlds = [1, 3, 100].map(|batch| {
             let mut world = World::new(RULES, places_of(RULES));
             world.batch = batch;
@@ -289,7 +289,7 @@ fn an_own_event_that_can_not_be_planned_raises_none() {
     let own = Event::own("fanfare.delivery.dead", "x", start(), json!({}));
     let made = parked(own, None);
     let told: Vec<bool> = made.events.iter().map(|event| event.data().get("timer").is_some()).collect();
-    assert_eq!(told, [true], "only the timer is told");
+    assert_eq!(told, [true], "only the timer is reported");
 }
 
 #[test]

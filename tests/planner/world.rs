@@ -357,7 +357,7 @@ impl World {
             for (delivery, fate) in self.deliveries.values().filter(|(_, fate)| *fate == Fate::Due) {
                 let told = delivery.assignment.events.iter().chain([&delivery.assignment.event]);
                 for event in told {
-                    assert!(self.events.contains_key(event), "{fate:?} {delivery:?} tells of an event that is gone");
+                    assert!(self.events.contains_key(event), "{fate:?} {delivery:?} reports an event that is gone");
                 }
             }
             self.prune();

@@ -46,14 +46,14 @@ async fn a_broken_file_changes_nothing_and_is_reported_in_full() {
 
     // Back to what it was: in force already, and no longer stale.
     app.folder.write("rules/main.yaml", &rules(0));
-    eventually("mended", async || app.live.stale.load().is_none().then_some(())).await;
+    eventually("fixed", async || app.live.stale.load().is_none().then_some(())).await;
     assert_eq!(app.json("/readyz").await["rules"], before["rules"]);
     assert_eq!(metric(&app, "fanfare_rules_stale ").await, "0");
     app.end().await;
 }
 
 #[tokio::test]
-async fn rules_hear_of_a_broken_file_once() {
+async fn rules_receive_a_broken_file_once() {
     let (peer, app) = start().await;
     let rules = rules(0)
         + "  - {name: trouble, events: fanfare.reload.failed, actions: [{to: ledger, text: '{{ data.reason }}'}]}\n";
@@ -97,7 +97,7 @@ async fn every_kind_of_broken_file_is_refused() {
             Some(before) => std::fs::write(app.folder.file(name), before).unwrap(),
             None => std::fs::remove_file(app.folder.file(name)).unwrap(),
         }
-        eventually("mended", async || app.live.stale.load().is_none().then_some(())).await;
+        eventually("fixed", async || app.live.stale.load().is_none().then_some(())).await;
     }
     app.end().await;
 }

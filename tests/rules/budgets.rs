@@ -21,7 +21,7 @@ fn large() -> Event {
     live(json!({"digits": digits, "accents": accents, "names": names, "long": [accents], "deep": deep}))
 }
 
-/// A rule with so many times the same test.
+/// A rule with this many times the same test.
 fn rule(on: &str, test: &str, times: usize) -> String {
     let mut all = String::new();
     for _ in 0..times {

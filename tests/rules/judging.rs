@@ -189,11 +189,11 @@ rules:
     assert_eq!(full.actions[1].at, Some(Ok("2026-04-01T10:00:00Z".parse().unwrap())));
     let empty = judgement(json!({"id": 1, "day": "soon"}));
     assert_eq!(empty.actions[0].throttle, Some(Err("`title` selects nothing".into())));
-    assert_eq!(empty.actions[0].at, Some(Err("`day`: \"soon\" is no time".into())));
+    assert_eq!(empty.actions[0].at, Some(Err("`day`: \"soon\" is not a time".into())));
 }
 
 #[test]
-fn a_source_narrows_a_rule_and_a_disabled_rule_hears_nothing() {
+fn a_source_narrows_a_rule_and_a_disabled_rule_receives_nothing() {
     let rules = rules(
         "rules:
   - {name: shop, events: '*', source: shop, actions: {to: t}}
@@ -209,7 +209,7 @@ fn a_source_narrows_a_rule_and_a_disabled_rule_hears_nothing() {
     assert_eq!(heard("jewelmusic", "x"), ["all"]);
     assert_eq!(heard("jewelmusic", "fanfare.unparsed"), ["all"], "and not `own`, whose source is another");
     assert_eq!(heard("fanfare", "fanfare.delivery.dead"), ["own"]);
-    assert!(heard("fanfare", MISSING).is_empty(), "only its own rule hears it");
+    assert!(heard("fanfare", MISSING).is_empty(), "only its own rule receives it");
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn names_are_those_of_the_files_and_else_of_the_events_source() {
 }
 
 #[test]
-fn what_a_missing_rule_waits_for_is_told() {
+fn what_a_missing_rule_waits_for_is_reported() {
     let rules = rules(
         "rules: [{name: r, missing: {events: royalty.*, when: {$.data.final: true}, for: 35d}, on_close: {to: t, text: b},
           actions: {to: t}}]",

@@ -85,7 +85,7 @@ fn every_mistake_that_a_schema_can_see_is_refused() {
         all.insert(name);
     }
     let gone =
-        listed.iter().filter(|name| !all.contains(**name)).map(|name| format!("`{name}` is no mistake any more"));
+        listed.iter().filter(|name| !all.contains(**name)).map(|name| format!("`{name}` is not a mistake any more"));
     wrong.extend(gone);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(all.len() > 100, "only {} mistakes", all.len());

@@ -8,7 +8,7 @@ pub enum Breakage {
     /// Nothing.
     #[default]
     None,
-    /// The right to plan is given to whoever asks.
+    /// The right to plan is given to anyone who asks.
     PlannersShare,
     /// The right to carry out a delivery ends as soon as it was given.
     ClaimsOverlap,
@@ -16,7 +16,7 @@ pub enum Breakage {
     CommitAfterAnswer,
     /// Whether an event is known is looked up before the transaction that appends it.
     DedupeOutside,
-    /// An outcome is recorded whoever holds the claim by now.
+    /// An outcome is recorded anyone who holds the claim by now.
     OutcomeWithoutToken,
     /// Each attempt has a key of its own.
     RetryWithoutKey,

@@ -164,7 +164,7 @@ async fn command(world: &World) {
         }
     });
     world.tell(|| format!("{command:?}"));
-    // It may be lost: whoever asked is told so, and asks again or not.
+    // It may be lost: anyone who asked is reported so, and asks again or not.
     let told = replica.live.store.tell(Item::Command(command), from_ms(now_ms));
     let _ = replica.life.bind(told).await;
 }

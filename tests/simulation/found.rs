@@ -41,7 +41,7 @@ impl Transport for Counts {
     }
 }
 
-/// One process on a store in memory, at a time that is told.
+/// One process on a store in memory, at a given time.
 struct Small {
     live: Live,
     clock: VirtualClock,

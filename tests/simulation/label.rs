@@ -15,7 +15,7 @@ pub const SECRET: &str = "whsec-of-the-simulation-0123456789";
 /// Every destination, with the most that may be under way.
 pub const DESTINATIONS: [(&str, u32); 5] = [("pager", 2), ("chat", 2), ("mail", 4), ("archive", 3), ("ops", 4)];
 
-/// The destination that can change what it showed: it is told of closes.
+/// The destination that can change what it showed: it is notified of closes.
 pub const UPDATING: &str = "pager";
 
 /// Where the messages go that died on the way to `pager`.

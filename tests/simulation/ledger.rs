@@ -183,7 +183,7 @@ impl Ledger {
         self.falls(plan, true_ms);
         let own = |item: &Item| match item {
             Item::Event(event) => event.is_echo(),
-            // That something is well again is told where its failing was, whatever found out.
+            // That something is well again is reported where its failing was, whatever found out.
             Item::Signal(signal) => signal.from_own && signal.kind != "fanfare.destination.recovered",
             Item::Command(_) => false,
         };
@@ -346,7 +346,7 @@ impl Ledger {
         }
     }
 
-    /// A destination answers that it wants to be left alone for so many seconds, of which an hour is believed.
+    /// A destination answers that it wants to be left alone for this many seconds, of which an hour is believed.
     pub fn asked(&mut self, id: &DeliveryId, seconds: &str) {
         if let Some(record) = self.deliveries.get_mut(id) {
             record.asked_ms = seconds.parse::<i64>().unwrap_or(0).clamp(0, 3600) * 1000;
@@ -555,7 +555,7 @@ impl Ledger {
             let same = said.event == planned.assignment.event || said.events.contains(&planned.assignment.event);
             record.planned.destination == FALLBACK && said.died.is_some() && same
         });
-        (!told).then(|| format!("{id} died, and no fallback was told"))
+        (!told).then(|| format!("{id} died, and no fallback was notified"))
     }
 
     /// How many documents of each kind there must be.

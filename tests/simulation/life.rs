@@ -60,7 +60,7 @@ impl Life {
         }
     }
 
-    /// Ends the process at this very step: whoever calls goes no further.
+    /// Ends the process at this very step: anyone who calls goes no further.
     pub async fn end(&self) -> ! {
         self.turn(Stage::Dead);
         loop {
@@ -112,7 +112,7 @@ impl<F: Future> Future for Bound<F> {
                 Poll::Ready(None)
             }
             Ok(polled) => polled.map(Some),
-            // Whoever watches it sees it.
+            // Anyone who watches it sees it.
             Err(panic) if panic.is::<Killed>() => resume_unwind(panic),
             Err(_) => {
                 this.life.state.lock().unwrap().panicked = true;

@@ -1,7 +1,7 @@
 //! The store as one replica sees it: the shared one in memory, behind everything that can go wrong on the way there.
 //!
 //! Each call may fail before it did anything or after it did all, may be slow, and may be the last thing that its process
-//! does. What really happened is told to the ledger.
+//! does. What really happened is asked to the ledger.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::Ordering;

@@ -19,13 +19,13 @@ use super::world::{CLAIM, Doom, Replica, World};
 pub enum Mood {
     /// Takes everything.
     Well,
-    /// Takes everything, in so many ms.
+    /// Takes everything, in this many ms.
     Slow(u64),
     /// Can't be reached.
     Gone,
     /// Answers with this status, and takes nothing.
     Refuses(u16),
-    /// Asks to wait for so many seconds, and takes nothing.
+    /// Asks to wait for this many seconds, and takes nothing.
     Limits(&'static str),
     /// Takes some, and never answers.
     Mute,

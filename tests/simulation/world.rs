@@ -31,7 +31,7 @@ pub const START_MS: i64 = 1_767_607_200_000;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Sky {
     Clear,
-    /// So many calls in a thousand fail, before or after they did anything.
+    /// How many calls in a thousand fail, before or after they did anything.
     Flaky(u32),
     /// Nobody reaches it.
     Away,
@@ -287,7 +287,7 @@ pub enum Doom {
     End,
     /// One of its main tasks dies.
     Task,
-    /// It is held up for so many ms.
+    /// It is held up for this many ms.
     Pause(u64),
 }
 
@@ -300,7 +300,7 @@ pub struct Replica {
     /// Something may be to plan, or to send, that another replica made.
     planned: Notify,
     dispatched: Notify,
-    /// After so many more steps it comes to this; 0: to nothing.
+    /// After this many more steps it comes to this; 0: to nothing.
     pub doom: Mutex<(u32, Doom)>,
     under_way: Mutex<HashMap<String, u32>>,
     /// What it commits next is for.
@@ -380,7 +380,7 @@ fn left(replica: &Replica, until: Option<Timestamp>, most: Duration) -> Duration
     left.clamp(Duration::from_millis(1), most)
 }
 
-/// How long a loop rests after its store failed so many times in a row: the real one always looks again within a second,
+/// How long a loop rests after its store failed this many times in a row: the real one always looks again within a second,
 /// which over hours is too often for a simulation.
 fn after_error(failures: u32) -> Duration {
     Duration::from_secs(1 << failures.min(8))

@@ -214,7 +214,7 @@ fn an_id_in_a_header_that_nobody_signed_never_makes_an_event_another() {
 }
 
 #[test]
-fn hmac_finds_what_it_is_told() {
+fn hmac_finds_what_is_configured() {
     let yaml =
         "preset: hmac\nid: $.meta.no\ntype: $.meta.what\ntime: $.meta.when\nsecrets: [\"${env:SECRET_OF_SIXTEEN}\"]";
     let (source, problems) = parsed(yaml);

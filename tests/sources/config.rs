@@ -50,23 +50,23 @@ fn every_key_of_hmac_is_read() {
 
 /// Left what stands beside `preset: jewelmusic` and the secrets, right what the problem must say.
 #[test]
-fn mistakes_are_told_with_the_way_out() {
+fn mistakes_are_reported_with_the_way_out() {
     for (yaml, said) in [
         ("paht: /x", "source `them` has no key `paht` (did you mean `path`?)"),
-        ("path: webhooks", "`webhooks` is no path"),
-        ("path: /a/../b", "no path"),
-        ("path: /a/{b}", "no path"),
-        ("path: /", "no path"),
-        ("path: /a?b", "no path"),
+        ("path: webhooks", "`webhooks` is not a path"),
+        ("path: /a/../b", "is not a path"),
+        ("path: /a/{b}", "is not a path"),
+        ("path: /", "is not a path"),
+        ("path: /a?b", "is not a path"),
         ("path:", "`path` has no value"),
-        ("tolerance: 3", "`3` is no time span"),
+        ("tolerance: 3", "`3` is not a time span"),
         ("tolerance: 0s", "is out of bounds"),
         ("tolerance: 60d", "at most `30d`"),
         ("tolerance: 5m", "warning: with a tolerance of `5m` events can be lost"),
         ("accept: [json]", "`accept` knows no `json`"),
         ("accept: json_stringfy", "did you mean `json_stringify`?"),
-        ("max_body: lots", "`lots` is no size"),
-        ("max_body: 1GiB", "`1GiB` is no size"),
+        ("max_body: lots", "`lots` is not a size"),
+        ("max_body: 1GiB", "`1GiB` is not a size"),
         ("max_body: 10B", "out of bounds"),
         ("max_body: 100MiB", "out of bounds"),
         ("header: X-Sum", "`header` is a key of `preset: hmac`, not of `jewelmusic`"),
@@ -79,7 +79,7 @@ fn mistakes_are_told_with_the_way_out() {
 }
 
 #[test]
-fn mistakes_of_hmac_are_told_with_the_way_out() {
+fn mistakes_of_hmac_are_reported_with_the_way_out() {
     for (yaml, said) in [
         ("header: \"X Sum\"", "cannot be the name of a header"),
         ("algorithm: md5", "`algorithm` knows no `md5` (known: `sha256`, `sha1`, `sha512`)"),

@@ -55,7 +55,7 @@ fn a_body_cannot_write_the_reader_s_private_keys() {
 }
 
 #[test]
-fn keys_that_stand_twice_at_the_top_are_told_and_the_last_one_counts() {
+fn keys_that_stand_twice_at_the_top_are_reported_and_the_last_one_counts() {
     let document = read(br#"{"id":"a","x":{"id":1,"id":2},"id":"b","\u0069d":"c","y":1,"y":2}"#).unwrap();
     assert_eq!(document.doubled, ["id", "y"]);
     assert_eq!(document.value.to_string(), r#"{"id":"c","x":{"id":2},"y":2}"#);

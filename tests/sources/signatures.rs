@@ -224,7 +224,7 @@ fn a_refusal_and_a_source_show_no_secret() {
 }
 
 #[test]
-fn an_age_is_told_in_words() {
+fn an_age_is_reported_in_words() {
     let old = Outgoing { at: now() - jiff::SignedDuration::from_hours(26), ..outgoing(b"{}") };
     let source = source("stripe");
     let refusal = open(&source, &headers(&source.sign(None, &old).unwrap()), b"{}").unwrap_err();

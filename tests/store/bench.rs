@@ -24,12 +24,12 @@ pub fn start() -> Timestamp {
     Timestamp::from_second(1_767_607_200).unwrap()
 }
 
-/// So many seconds after [`start`].
+/// How many seconds after [`start`].
 pub fn at(seconds: i64) -> Timestamp {
     plus(start(), SignedDuration::from_secs(seconds))
 }
 
-/// So many days after [`start`].
+/// How many days after [`start`].
 pub fn day(days: i64) -> Timestamp {
     at(days * 86_400)
 }

@@ -121,7 +121,7 @@ pub async fn an_outcome_ends_the_row_of_lost_leases(bench: Bench) {
     assert_eq!(bench.claim_one(at(500)).await.delivery.attempts, 6);
 }
 
-pub async fn a_delivery_set_aside_is_told_with_its_reason(bench: Bench) {
+pub async fn a_delivery_set_aside_is_reported_with_its_reason(bench: Bench) {
     bench.event("evt_1").await;
     bench.deliveries(vec![delivery("dlv_1")]).await;
     for n in 0..3 {

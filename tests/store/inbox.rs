@@ -150,7 +150,7 @@ pub async fn commands_and_signals_stand_in_the_same_order(bench: Bench) {
     assert!(bench.events(&[second, third]).await.unwrap().is_empty(), "they are no events");
 }
 
-pub async fn an_event_that_is_told_has_one_place_too(bench: Bench) {
+pub async fn an_event_that_is_reported_has_one_place_too(bench: Bench) {
     let own = Event::own("fanfare.mute.ended", "mute-1", start(), json!({"count": 3}));
     let first = bench.tell(Item::Event(Box::new(own.clone())), start()).await.unwrap();
     let second = bench.tell(Item::Event(Box::new(own.clone())), start()).await.unwrap();

@@ -97,7 +97,7 @@ pub async fn what_rules_did_is_listed_by_rule_and_outcome_in_pages(bench: Bench)
     assert_eq!(list(Some("a"), &[], None, 10).await, ("3a 2a 1a ".into(), None));
     assert_eq!(list(None, &["muted", "late"], None, 10).await, ("3a 2b 1a ".into(), None));
     assert_eq!(list(None, &["mute"], None, 10).await, (String::new(), None));
-    assert_eq!(list(None, &[], None, 2).await, ("3a ".into(), Some(3)), "what is told of one event stays together");
+    assert_eq!(list(None, &[], None, 2).await, ("3a ".into(), Some(3)), "what is notified of one event stays together");
     assert_eq!(list(None, &[], Some(3), 2).await, ("2b 2a ".into(), Some(2)));
     assert_eq!(list(None, &[], Some(2), 2).await, ("1b 1a ".into(), None));
 }

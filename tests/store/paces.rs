@@ -75,7 +75,7 @@ pub async fn a_probe_given_back_lets_another_go(bench: Bench) {
     assert_eq!(bench.claim(at(32)).await.claims.len(), 1);
 }
 
-pub async fn a_destination_that_fails_is_told_once_and_its_recovery_once(bench: Bench) {
+pub async fn a_destination_that_fails_is_reported_once_and_its_recovery_once(bench: Bench) {
     some(&bench, 6).await;
     let claims = bench.claim(start()).await.claims;
     for claim in &claims[..3] {

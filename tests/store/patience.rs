@@ -1,4 +1,4 @@
-//! How long a delivery is waited for: since it was due, but for what it waited for a rate.
+//! How long a delivery is waited for: since it was due, except for what it waited for a rate.
 
 use fanfare::delivery::{Outcome, State};
 use fanfare::event::own;
@@ -89,7 +89,7 @@ pub async fn waiting_in_a_lane_counts(bench: Bench) {
     let first = bench.claim_one(start()).await;
     bench.end(&first, delivered(), at(30)).await;
     let second = bench.claim_one(at(32)).await;
-    assert_eq!(second.delivery.counts_from, Some(at(2)), "but for the time after its turn had come");
+    assert_eq!(second.delivery.counts_from, Some(at(2)), "except for the time after its turn had come");
 }
 
 pub async fn next_is_when_the_first_is_given_up(bench: Bench) {

@@ -25,7 +25,7 @@ async fn open_at(address: &str) -> Result<Arc<dyn Store>, Error> {
     open(&Secret::new(address), Path::new("")).await
 }
 
-/// So many replicas of one store.
+/// How many replicas of one store.
 async fn replicas(count: usize) -> Vec<Arc<dyn Store>> {
     let address = fresh();
     let mut stores = Vec::new();
@@ -151,12 +151,12 @@ async fn several_that_start_at_once_make_the_schema_once() {
     assert_eq!(postgres::server().sql(&format!("SELECT count(*) FROM {}.fanfare", schema_of(&address))), "1");
 }
 
-/// A store as the first release made it, with what an event left that was answered and not yet told of.
+/// A store as the first release made it, with what an event left that was answered and not yet notified of.
 fn first_release(address: &str) {
     let old = event("evt_old");
     let (at, hash, raw) = (start().as_millisecond(), old.body_hash().cast_signed(), hex::encode(&old.raw));
     let id = hex::encode(Sha256::digest("evt_old"));
-    let week = fanfare::store::life::week_of(start());
+    let week = fanfare::store::transitions::week_of(start());
     let rows = format!(
         "INSERT INTO fanfare VALUES (3);
          UPDATE head SET seq = 1; UPDATE planner SET planned = 1;
@@ -292,7 +292,7 @@ async fn a_name_that_the_certificate_does_not_bear_is_refused() {
 }
 
 #[tokio::test]
-async fn a_task_that_ends_by_itself_is_told_and_one_that_is_closed_is_not() {
+async fn a_task_that_ends_by_itself_is_reported_and_one_that_is_closed_is_not() {
     let server = Server::start("");
     let names = open_at(&server.fresh()).await.unwrap().threads();
     assert_eq!(names.len(), 4);

@@ -3,7 +3,7 @@
 use fanfare::delivery::{DeliveryId, Outcome, State};
 use fanfare::event::Signal;
 use fanfare::pace::Next;
-use fanfare::store::life::TEXT_MAX;
+use fanfare::store::transitions::TEXT_MAX;
 use fanfare::store::{Settlement, signals};
 
 use super::bench::{Bench, LEASE, at, attempt, dead, delivered, delivery, is_lost, retry, settlement, start};

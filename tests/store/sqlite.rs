@@ -96,7 +96,7 @@ fn what_was_answered_is_there_after_a_crash() {
         let after = reopen(image.path()).await;
         assert_known(&after, 60).await;
         assert_eq!(after.waiting(start(), 100).await.unwrap().entries.len(), 10);
-        // Whoever held leases is dead: another plans, and sends what was under way, without waiting for their end.
+        // Anyone who held leases is dead: another plans, and sends what was under way, without waiting for their end.
         assert_eq!(after.lease("b", at(1), at(61)).await.unwrap().unwrap().token, lease.token + 1);
         let again = after.claim(at(1), &[room("slack")]).await.unwrap().claims.remove(0);
         assert_eq!((&again.delivery.planned, again.delivery.attempts), (&claim.delivery.planned, 2));

@@ -16,7 +16,7 @@ use crate::support::app::{App, eventually};
 use crate::support::folder::Folder;
 use crate::support::http_peer::HttpPeer;
 
-/// As it was, but for where the receiver is.
+/// As it was, except for where the receiver is.
 const CONFIG: &str = r#"
 listen: 127.0.0.1:0
 admin: {listen: "127.0.0.1:0"}

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::stage::{FRAUD, Story, hours, minutes, start};
 
-/// How often the services were told of anything in the case's one incident.
+/// How often the services were notified of anything in the case's one incident.
 fn told(story: &Story) -> u32 {
     let incidents = story.services.pagerduty.pagerduty().incidents;
     assert_eq!(incidents.len(), 1, "{incidents:?}");
@@ -218,7 +218,7 @@ rules:
 }
 
 #[tokio::test]
-async fn the_end_of_a_mute_is_told_with_counts_also_when_it_ended_while_it_was_down() {
+async fn the_end_of_a_mute_is_reported_with_counts_also_when_it_ended_while_it_was_down() {
     let rules = "mutes:
   - {reason: a takedown, by: ops, events: release.*, until: 2026-01-05T12:00:00Z}
 rules:

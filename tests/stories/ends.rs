@@ -145,7 +145,7 @@ async fn of_an_opening_that_nobody_got_no_close_is_sent() {
     let asked = story.services.asked();
     story.send("fraud.resolved", "C1").await;
     story.wait_in_steps(hours(24), hours(6)).await;
-    assert_eq!(story.services.asked(), asked, "nobody is told of the end of what nobody heard of");
+    assert_eq!(story.services.asked(), asked, "nobody is notified of the end of what nobody knew");
     let called_off = story.deliveries(&[State::Cancelled]).await;
     let reasons: Vec<&str> = called_off.iter().filter_map(|delivery| delivery.last_error.as_deref()).collect();
     assert_eq!(reasons, ["nothing of the case was shown here"; 3], "mail has no update to send");
@@ -182,7 +182,7 @@ async fn what_a_person_deleted_needs_no_mark_and_harms_nothing() {
     story.send("fraud.action_required", "C1").await;
     story.services.slack.forget();
     story.services.discord.forget();
-    // The case goes on: whoever deleted the first message is reminded all the same.
+    // The case goes on: anyone who deleted the first message is reminded all the same.
     story.wait(hours(2)).await;
     assert_eq!(story.services.slack.slack().posts.len(), 1);
     assert_eq!(story.services.discord.discord().messages.len(), 1);

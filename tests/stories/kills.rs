@@ -11,7 +11,7 @@ use crate::support::http_peer::HttpPeer;
 use crate::support::process::Process;
 use crate::support::raw::{exchange, post};
 
-/// Whoever submits hears of it, and of the silence after some seconds.
+/// The submitter gets a message, and another about the silence after some seconds.
 fn rules(after_s: u64) -> String {
     format!(
         "rules:
@@ -45,7 +45,7 @@ fn said(peer: &HttpPeer, words: &str) -> usize {
     keys.len()
 }
 
-async fn hears(peer: &HttpPeer, words: &str) {
+async fn receives(peer: &HttpPeer, words: &str) {
     eventually(words, async || (said(peer, words) > 0).then_some(())).await;
 }
 
@@ -66,20 +66,20 @@ async fn an_escalation_that_is_pending_at_a_kill_fires_once_after_the_restart() 
     let folder = Folder::new(CONFIG, &peer.url("/ledger"), &rules(2));
     let process = Process::start(folder.path()).await;
     send(process.webhooks, "release.submitted", "A").await;
-    hears(&peer, "opened A").await;
+    receives(&peer, "opened A").await;
     assert_eq!(said(&peer, "insist A"), 0, "it is pending when the process is killed");
     process.kill().await;
 
     // Killed again in the moment in which it is said, and once more with nothing pending.
     let process = Process::start(folder.path()).await;
-    hears(&peer, "insist A").await;
+    receives(&peer, "insist A").await;
     process.kill().await;
     let process = Process::start(folder.path()).await;
     until_done(&process).await;
     process.kill().await;
     let process = Process::start(folder.path()).await;
     send(process.webhooks, "release.submitted", "B").await;
-    hears(&peer, "insist B").await;
+    receives(&peer, "insist B").await;
     until_done(&process).await;
     assert_eq!((said(&peer, "opened A"), said(&peer, "insist A"), said(&peer, "insist B")), (1, 1, 1));
     process.terminate().await;
@@ -94,7 +94,7 @@ async fn an_escalation_whose_case_closes_after_the_restart_does_not_fire() {
         let process = Process::start(folder.path()).await;
         send(process.webhooks, "release.submitted", "A").await;
         send(process.webhooks, "release.submitted", "B").await;
-        soon("both are told", peer.received(2)).await;
+        soon("both are reported", peer.received(2)).await;
         process.kill().await;
         let process = Process::start(folder.path()).await;
         if said(&peer, "insist") > 0 {
@@ -110,7 +110,7 @@ async fn an_escalation_whose_case_closes_after_the_restart_does_not_fire() {
             continue;
         }
         // The other's comes at the same time, and later by its place.
-        hears(&peer, "insist B").await;
+        receives(&peer, "insist B").await;
         until_done(&process).await;
         assert_eq!((said(&peer, "insist A"), said(&peer, "insist B")), (0, 1));
         process.terminate().await;
@@ -126,7 +126,7 @@ async fn an_escalation_whose_close_was_accepted_and_not_planned_before_the_kill_
     let process = Process::start(folder.path()).await;
     send(process.webhooks, "release.submitted", "A").await;
     send(process.webhooks, "release.submitted", "B").await;
-    soon("both are told", peer.received(2)).await;
+    soon("both are reported", peer.received(2)).await;
     process.kill().await;
     let is_early = said(&peer, "insist") == 0;
     assert!(is_early, "both are pending at the kill");
@@ -149,7 +149,7 @@ async fn an_escalation_whose_close_was_accepted_and_not_planned_before_the_kill_
 
     folder.write("rules/main.yaml", &rules(2));
     let process = Process::start(folder.path()).await;
-    hears(&peer, "insist B").await;
+    receives(&peer, "insist B").await;
     until_done(&process).await;
     assert_eq!((said(&peer, "insist A"), said(&peer, "insist B")), (0, 1));
     process.terminate().await;

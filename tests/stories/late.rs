@@ -76,8 +76,8 @@ async fn page(app: &App) -> Delivery {
     pages.remove(0)
 }
 
-/// Finance is told of a page that this pager doesn't take, once, on every store; the page is tried on. What heals is
-/// delivered, and nobody is told again.
+/// Finance is notified of a page that this pager doesn't take, once, on every store; the page is tried on. What heals is
+/// delivered, and nobody is notified again.
 async fn falls_back(pager: &str, heals: Option<&HttpPeer>) {
     for store in stores() {
         let mail = SmtpPeer::start(Setup::default()).await;
@@ -99,28 +99,28 @@ async fn falls_back(pager: &str, heals: Option<&HttpPeer>) {
 }
 
 #[tokio::test]
-async fn a_pager_that_refuses_connections_is_told_of_while_it_is_tried() {
+async fn a_pager_that_refuses_connections_is_reported_while_it_is_tried() {
     // Nobody listens there any more.
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     falls_back(&format!("http://{address}/"), None).await;
 }
 
 #[tokio::test]
-async fn a_pager_that_answers_with_errors_is_told_of_while_its_breaker_is_open_and_pages_when_it_is_well() {
+async fn a_pager_that_answers_with_errors_is_reported_while_its_breaker_is_open_and_pages_when_it_is_well() {
     let peer = HttpPeer::start().await;
     peer.always(Answer::status(500));
     falls_back(&peer.url("/"), Some(&peer)).await;
 }
 
 #[tokio::test]
-async fn a_pager_that_hangs_is_told_of_before_its_attempt_ends() {
+async fn a_pager_that_hangs_is_reported_before_its_attempt_ends() {
     let peer = HttpPeer::start().await;
     peer.always(Answer::hang());
     falls_back(&peer.url("/"), None).await;
 }
 
 #[tokio::test]
-async fn a_pager_that_asks_for_an_hour_is_told_of_meanwhile() {
+async fn a_pager_that_asks_for_an_hour_is_reported_meanwhile() {
     let peer = HttpPeer::start().await;
     peer.always(Answer::status(429).header("Retry-After", "3600"));
     falls_back(&peer.url("/"), None).await;
@@ -174,7 +174,7 @@ async fn without_a_word_in_the_configuration_a_page_falls_back_five_minutes_afte
 }
 
 #[tokio::test]
-async fn a_page_that_was_late_while_nobody_ran_is_told_of_after_the_start() {
+async fn a_page_that_was_late_while_nobody_ran_is_reported_after_the_start() {
     let (mail, peer) = (SmtpPeer::start(Setup::default()).await, HttpPeer::start().await);
     peer.always(Answer::status(429).header("Retry-After", "3600"));
     let app = App::start(folder(&peer.url("/"), &mail)).await;

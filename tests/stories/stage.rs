@@ -20,7 +20,7 @@ use crate::support::pagerduty_peer::{PagerDutyPeer, ROUTING_KEY};
 use crate::support::slack_peer::{SlackPeer, TOKEN};
 use crate::support::smtp_peer::{Setup, SmtpPeer};
 
-/// The four, each told of the case in a way of its own. Rates are no subject here.
+/// The four, each notified of the case in a way of its own. Rates are no subject here.
 const CONFIG: &str = r##"
 listen: 127.0.0.1:0
 admin: {listen: "127.0.0.1:0"}
@@ -37,7 +37,7 @@ destinations:
   finance: {type: email, smtp: "SMTP", from: fanfare@label.example, to: finance@label.example}
 "##;
 
-/// A person is told of a fraud case, and reminded after two hours, and every four hours from then.
+/// A person is notified of a fraud case, and reminded after two hours, and every four hours from then.
 pub const FRAUD: &str = "rules:
   - name: fraud
     events: fraud.action_required

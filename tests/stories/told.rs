@@ -150,7 +150,7 @@ async fn a_case_that_was_muted_when_it_opened_says_nothing_at_its_close() {
     story.wait(minutes(30)).await;
     story.send("fraud.resolved", "C1").await;
     assert_eq!(story.services.asked(), 0);
-    // What follows after the mute is the first that people hear of it.
+    // What follows after the mute is the first message that people get about it.
     story.wait_in_steps(hours(3), minutes(30)).await;
     story.send("fraud.resolved", "C2").await;
     assert_seen(

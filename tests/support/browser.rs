@@ -114,7 +114,7 @@ impl Browser {
 
     /// A new empty page on such a screen.
     pub async fn page(&self, screen: Screen) -> Page<'_> {
-        let target = self.ask(None, "Target.createTarget", json!({"url": "about:blank"})).await;
+        let target = self.ask(None, "Target.createTarget", json!({"url": "about:space"})).await;
         let attach = json!({"targetId": target["targetId"], "flatten": true});
         let session = self.ask(None, "Target.attachToTarget", attach).await["sessionId"].as_str().unwrap().to_owned();
         let page = Page { browser: self, session };
@@ -167,7 +167,7 @@ impl Page<'_> {
         self.browser.ask(Some(&self.session), method, params).await
     }
 
-    /// What it told of itself so far: each as its method and parameters.
+    /// What it reported so far: each as its method and parameters.
     fn told(&self, method: &str) -> Vec<Value> {
         let told = self.browser.told.lock().unwrap();
         let of_page = told.iter().filter(|told| told["sessionId"] == self.session.as_str() && told["method"] == method);

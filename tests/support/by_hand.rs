@@ -50,7 +50,7 @@ pub struct ByHand {
 }
 
 impl ByHand {
-    /// On the configuration in this folder, at this time; dead deliveries and ids are kept for so many days.
+    /// On the configuration in this folder, at this time; dead deliveries and ids are kept for this many days.
     pub async fn start(folder: &Path, now: Timestamp, days_dead: i64) -> Self {
         let clock = VirtualClock::new(now);
         let loaded = load::load(&folder.join("fanfare.yaml"), &RealEnvironment, now);

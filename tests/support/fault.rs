@@ -1,4 +1,4 @@
-//! A disk that fails when it is told to, for a program in a process of its own: `fault.c`, built by the C compiler that
+//! A disk that fails when it is asked to, for a program in a process of its own: `fault.c`, built by the C compiler that
 //! building SQLite needs anyway, and put in front of the C library.
 
 use std::path::{Path, PathBuf};

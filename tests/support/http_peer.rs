@@ -1,4 +1,4 @@
-//! An HTTP receiver on loopback that records every request and answers as it is told, also in ways no decent server
+//! An HTTP receiver on loopback that records every request and answers as configured, also in ways no decent server
 //! would.
 //!
 //! ```ignore
@@ -135,12 +135,12 @@ impl Answer {
         Self { manner: Manner::Close, ..Self::status(0) }
     }
 
-    /// Nothing, for ever.
+    /// Nothing, forever.
     pub fn hang() -> Self {
         Self { manner: Manner::Hang, ..Self::status(0) }
     }
 
-    /// Status, headers and this start of a longer body, then nothing for ever.
+    /// Status, headers and this start of a longer body, then nothing forever.
     pub fn hang_in_body(self, start: &str) -> Self {
         Self { manner: Manner::HangInBody, ..self.body(start) }
     }
@@ -186,7 +186,7 @@ struct State {
 }
 
 impl HttpPeer {
-    /// Starts one that answers 200 `ok` to everything until it is told otherwise.
+    /// Starts one that answers 200 `ok` to everything until set otherwise.
     pub async fn start() -> Self {
         Self::listen(None, None).await
     }
@@ -232,7 +232,7 @@ impl HttpPeer {
     }
 
     /// Serves the next `count` requests that aren't answered from the queue, and loses its answers to them: what they
-    /// asked for happened, and nobody is told.
+    /// asked for happened, and nobody is notified.
     pub fn lose_answers(&self, count: usize) -> &Self {
         self.state.losing.store(count, Ordering::SeqCst);
         self

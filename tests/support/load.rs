@@ -35,7 +35,7 @@ impl Sent {
         self.refused.lock().unwrap().clone()
     }
 
-    /// Waits until so many were answered 200.
+    /// Waits until this many were answered 200.
     pub async fn reaches(&self, count: usize) {
         while_it_moves("events", async || {
             let now = self.count();
@@ -75,7 +75,7 @@ async fn sender(webhooks: SocketAddr, name: String, sent: Arc<Sent>) {
     }
 }
 
-/// So many senders at once, each with ids that begin with the round's.
+/// How many senders at once, each with ids that begin with the round's.
 pub fn load(webhooks: SocketAddr, senders: usize, round: usize, sent: &Arc<Sent>) -> JoinSet<()> {
     let mut all = JoinSet::new();
     for number in 0..senders {

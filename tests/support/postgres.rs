@@ -240,7 +240,7 @@ impl Server {
                 command
             }
         };
-        // What is told to the tests' process group, as Ctrl-C is, does not end the watchdog before it has tidied up.
+        // What is asked to the tests' process group, as Ctrl-C is, does not end the watchdog before it has tidied up.
         command.process_group(0);
         command.current_dir("/").env("LC_ALL", "C").env_remove("PGOPTIONS");
         command

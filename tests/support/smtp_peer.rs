@@ -1,4 +1,4 @@
-//! A mail server on loopback that keeps every mail, is strict about the protocol, and misbehaves as it is told.
+//! A mail server on loopback that keeps every mail, is strict about the protocol, and misbehaves as configured.
 //!
 //! ```ignore
 //! let peer = SmtpPeer::start(Setup::default()).await;          // no TLS, no login, takes everything
@@ -72,7 +72,7 @@ pub enum Act {
     Say(&'static str),
     /// The connection closes.
     Drop,
-    /// Nothing, for ever.
+    /// Nothing, forever.
     Hang,
     /// A line without end.
     Flood,
@@ -167,7 +167,7 @@ impl SmtpPeer {
     }
 
     /// The conversations, as the strictest reader makes them, which is Gmail: a mail belongs to another if it answers
-    /// what that one answers or is, and has its subject but for a `Re: `; a `Message-ID` that came before is no news.
+    /// what that one answers or is, and has its subject except for a `Re: `; a `Message-ID` that came before is no news.
     pub fn conversations(&self) -> Vec<Conversation> {
         let about = |mime: &Mime| {
             let subject = mime.header("Subject").unwrap_or_default();

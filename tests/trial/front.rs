@@ -1,4 +1,4 @@
-//! What authors are told is what the running server does: `explain`, `preview` and `test` are held against a server with
+//! What authors see is what the running server does: `explain`, `preview` and `test` are held against a server with
 //! real listeners, a store on disk and every channel's bytes on a socket, for every sample of the webhook page and the
 //! shipped rules.
 

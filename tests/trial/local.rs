@@ -47,7 +47,7 @@ fn a_test_says_times_as_the_clock_on_the_wall_shows_them_and_so_does_what_failed
     );
     write("rules/r.test.yaml", &test("nine o'clock"));
     let (_, said) = run();
-    assert!(said.contains("`nine o'clock` is no time") && said.contains("`2026-03-27 18:59`"), "{said}");
+    assert!(said.contains("`nine o'clock` is not a time") && said.contains("`2026-03-27 18:59`"), "{said}");
 }
 
 #[test]

@@ -106,7 +106,7 @@ destinations:
         self.sent(done).await
     }
 
-    /// What came since this was last asked, once so many deliveries are done.
+    /// What came since this was last asked, once this many deliveries are done.
     async fn sent(&mut self, done: usize) -> BTreeMap<&'static str, Vec<u8>> {
         eventually(&format!("{done} deliveries are done"), async || {
             let states = vec![State::Delivered];

@@ -23,7 +23,7 @@ fn sets() -> Vec<Set> {
     sets
 }
 
-/// All that each test came to, but for what it reached of the rules.
+/// All that each test came to, except for what it reached of the rules.
 fn played(sets: &[Set]) -> Vec<(String, String)> {
     let mut all = Vec::new();
     for set in sets {
@@ -47,7 +47,7 @@ fn same_as_in_memory(store: fn() -> Secret) {
 }
 
 #[test]
-fn every_shipped_test_comes_to_the_same_on_sqlite() {
+fn every_shipped_test_has_the_same_result_on_sqlite() {
     same_as_in_memory(|| {
         static FOLDER: OnceLock<PathBuf> = OnceLock::new();
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -63,6 +63,6 @@ fn every_shipped_test_comes_to_the_same_on_sqlite() {
 }
 
 #[test]
-fn every_shipped_test_comes_to_the_same_on_postgres() {
+fn every_shipped_test_has_the_same_result_on_postgres() {
     same_as_in_memory(|| Secret::new(postgres::fresh()));
 }

@@ -86,7 +86,9 @@ fn a_wrong_choice_says_what_is_wrong() {
     let table: [(&str, &[&str]); 6] = [
         (
             "{by: label, map: {a: b}}",
-            &["fanfare.yaml:1:1: error: a choice has no `else` (say where everything goes that `map` does not name)"],
+            &[
+                "fanfare.yaml:1:1: error: a choice has no `else` (name the address for all values that `map` does not name)",
+            ],
         ),
         ("{by: label, else: b}", &["fanfare.yaml:1:1: error: a choice has no `map`"]),
         ("{by: label, map: {a: [b]}, else: b}", &["fanfare.yaml:1:22: error: expected an address, found a list"]),

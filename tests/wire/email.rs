@@ -247,10 +247,8 @@ fn a_name_to_greet_by_is_checked() {
     let (_, said) = try_channel("type: email\nsmtp: smtps://h\nfrom: a@b.example\nto: x@y.example\nhelo: my host\n");
     assert_eq!(
         said,
-        [
-            "fanfare.yaml:5:7: error: this is no name that a mail server can be greeted by (write this host's full name: \
-             `fanfare.label.example`)"
-        ]
+        ["fanfare.yaml:5:7: error: this name can't be used to greet a mail server (write this host's full name: \
+             `fanfare.label.example`)"]
     );
 }
 
@@ -322,7 +320,7 @@ fn nothing_of_the_password_is_ever_said() {
 }
 
 #[test]
-fn what_is_wrong_is_said_where_and_how_to_mend_it() {
+fn what_is_wrong_is_said_where_and_how_to_fix_it() {
     const START: &str = "type: email\nsmtp: smtps://h\nfrom: a@b.example\nto: ";
     let table = [
         (
@@ -335,28 +333,28 @@ fn what_is_wrong_is_said_where_and_how_to_mend_it() {
         (
             format!("{START}nobody"),
             vec![
-                "fanfare.yaml:4:5: error: `nobody` is no address (write `name@host` or `Name <name@host>`; several as \
+                "fanfare.yaml:4:5: error: `nobody` is not an address (write `name@host` or `Name <name@host>`; several as \
                  a list)",
             ],
         ),
         (
             format!("{START}[x@y.example, 'x@y.example, z@y.example']"),
             vec![
-                "fanfare.yaml:4:19: error: `x@y.example, z@y.example` is no address (write `name@host` or \
+                "fanfare.yaml:4:19: error: `x@y.example, z@y.example` is not an address (write `name@host` or \
                  `Name <name@host>`; several as a list)",
             ],
         ),
         (
             format!("{START}\"Evil\\r\\nBcc: e@e.example <x@y.example>\""),
             vec![
-                "fanfare.yaml:4:5: error: `Evil Bcc: e@e.example <x@y.example>` is no address (write `name@host` or \
+                "fanfare.yaml:4:5: error: `Evil Bcc: e@e.example <x@y.example>` is not an address (write `name@host` or \
                  `Name <name@host>`; several as a list)",
             ],
         ),
         (
             format!("{START}jürgen@y.example"),
             vec![
-                "fanfare.yaml:4:5: error: few servers take an address such as `jürgen@y.example` (write it in ASCII, \
+                "fanfare.yaml:4:5: error: few servers accept an address such as `jürgen@y.example` (write it in ASCII, \
                  the domain in its `xn--` form)",
             ],
         ),
@@ -377,15 +375,15 @@ fn what_is_wrong_is_said_where_and_how_to_mend_it() {
 #[test]
 fn a_wrong_server_is_said_without_its_password() {
     let table = [
-        ("smtp.example.com", "this is no URL: relative URL without a base"),
+        ("smtp.example.com", "this is not a URL: relative URL without a base"),
         ("https://u:CANARY@h", "a mail server's URL begins with `smtps://` or `smtp://`"),
-        ("smtps://u:CANARY@h?tls=none", "`smtps` is TLS from the first byte: leave `tls` out"),
+        ("smtps://u:CANARY@h?tls=none", "`smtps` uses TLS from the first byte: remove `tls`"),
         ("smtp://u:CANARY@h?tls=maybe", "`tls` is `required`, `opportunistic` or `none`"),
-        ("smtp://u:CANARY@h?ssl=on", "a mail server's URL has no `ssl`, only `tls`"),
+        ("smtp://u:CANARY@h?ssl=on", "a mail server's URL has no option `ssl`, only `tls`"),
         ("smtp://CANARY@h", "the URL has a user and no password"),
         ("smtp://u:CANARY%zz@h", "a `%` in the URL's user or password must be written `%25`"),
         ("smtp://u:CANARY%00@h", "the URL's user or password holds a NUL"),
-        ("smtp://u:CANARY@h/a b", "a mail server's URL has no path: the name to greet it by stands in `helo`"),
+        ("smtp://u:CANARY@h/a b", "a mail server's URL has no path: put the name for the greeting into `helo`"),
         ("smtp:///x", "the URL has no host"),
     ];
     for (url, expected) in table {

@@ -152,7 +152,7 @@ headers: {Authorization: Bearer t0ken, content-type: application/vnd.label+json}
     assert_eq!(header(&request, "content-type"), Some("application/vnd.label+json"));
     let given = Given { root: json!({"data": {}}), ..Given::default() };
     let why = channel(destination).compose(&given.sending()).unwrap_err();
-    assert_eq!(why, "a part of the URL's path came out empty, or as `.` or `..`");
+    assert_eq!(why, "a part of the URL's path is empty, or `.` or `..`");
 }
 
 #[test]
@@ -192,38 +192,38 @@ fn nothing_secret_is_ever_said() {
 }
 
 #[test]
-fn what_is_wrong_is_said_where_and_how_to_mend_it() {
+fn what_is_wrong_is_said_where_and_how_to_fix_it() {
     const HERE: &str = "fanfare.yaml:2:";
     const KEYS: &str = "(write `whsec_` and 24 to 64 random bytes in base64: `openssl rand -base64 32` makes some)";
     let table = [
         (
             "method: GET",
-            vec![format!("{HERE}9: error: `GET` is no method to deliver by (known: `POST`, `PUT`, `PATCH`)")],
+            vec![format!("{HERE}9: error: `GET` is not a supported method (known: `POST`, `PUT`, `PATCH`)")],
         ),
-        ("method: post", vec![format!("{HERE}9: error: `post` is no method to deliver by (did you mean `POST`?)")]),
-        ("headers: {Host: x}", vec![format!("{HERE}11: error: the header `Host` is the connection's own")]),
+        ("method: post", vec![format!("{HERE}9: error: `post` is not a supported method (did you mean `POST`?)")]),
+        ("headers: {Host: x}", vec![format!("{HERE}11: error: the connection sets the header `Host` itself")]),
         (
             "headers: {content-LENGTH: 1}",
-            vec![format!("{HERE}11: error: the header `content-LENGTH` is the connection's own")],
+            vec![format!("{HERE}11: error: the connection sets the header `content-LENGTH` itself")],
         ),
         (
             "headers: {Webhook-Id: x}",
-            vec![format!("{HERE}11: error: the header `Webhook-Id` is made for each attempt")],
+            vec![format!("{HERE}11: error: Fanfare sets the header `Webhook-Id` for each attempt")],
         ),
-        ("headers: {a b: x}", vec![format!("{HERE}11: error: `a b` is no header name")]),
-        ("headers: {A: x, a: y}", vec![format!("{HERE}17: error: the header `a` stands here twice")]),
+        ("headers: {a b: x}", vec![format!("{HERE}11: error: `a b` is not a header name")]),
+        ("headers: {A: x, a: y}", vec![format!("{HERE}17: error: the header `a` appears here twice")]),
         (
             "headers: {X: \"CANARY\\r\\nY: z\"}",
             vec![format!(
-                "{HERE}14: error: the value of `X` can't stand in a header (only visible ASCII characters, with \
-                 single blanks between them, can)"
+                "{HERE}14: error: the value of `X` can't appear in a header (only visible ASCII characters, with \
+                 single spaces between them, can)"
             )],
         ),
         ("headers: [x]", vec![format!("{HERE}10: error: expected `headers`, a mapping, found a list")]),
         ("sign: {}", vec![format!("{HERE}7: error: `sign` has no `secret`")]),
-        ("sign: {secret: CANARY}", vec![format!("{HERE}16: error: this is no signing secret {KEYS}")]),
-        ("sign: {secret: whsec_c2hvcnQ=}", vec![format!("{HERE}16: error: this is no signing secret {KEYS}")]),
-        ("sign: {secret: ''}", vec![format!("{HERE}16: error: this is no signing secret {KEYS}")]),
+        ("sign: {secret: CANARY}", vec![format!("{HERE}16: error: this is not a signing secret {KEYS}")]),
+        ("sign: {secret: whsec_c2hvcnQ=}", vec![format!("{HERE}16: error: this is not a signing secret {KEYS}")]),
+        ("sign: {secret: ''}", vec![format!("{HERE}16: error: this is not a signing secret {KEYS}")]),
     ];
     for (line, expected) in table {
         let (channel, problems) = try_channel(&format!("{{type: http, url: 'https://h.example/',\n{line}}}"));

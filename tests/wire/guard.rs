@@ -127,7 +127,7 @@ async fn a_name_at_a_denied_address_is_denied() {
     for address in ["169.254.169.254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "fe80::1", "0.0.0.0", "::"] {
         let wire = wire_under(Guard::default(), &[("rebound.example", &[address])]);
         let why = not_sent(wire.send(&post("http://rebound.example:9/"), AMPLE).await);
-        assert!(why.starts_with("`rebound.example` is at a denied address: "), "{why}");
+        assert!(why.starts_with("`rebound.example` has a denied address: "), "{why}");
     }
 }
 

@@ -155,7 +155,7 @@ pub(crate) async fn retry(State(live): Shared, headers: HeaderMap, Id(id): Id, F
     match retried(&live, &ids, &form.by(&headers)).await {
         Ok(0) => Refused::NotFound(
             "it can't be sent again: it is under way, was delivered, or its case has closed since; \
-             to tell of its event all the same, replay that"
+             to send it anyway, replay its event"
                 .into(),
         )
         .into_response(),

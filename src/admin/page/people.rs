@@ -89,7 +89,7 @@ pub(crate) async fn close(State(live): Shared, Id(id): Id, Form(who): Form<Who>)
     asked(answer, "/cases?asked=close", &who)
 }
 
-/// What the list of mutes is asked: what came of the last form, and what the next shall say.
+/// What the list of mutes is asked: what came of the last form, and what the next must say.
 #[derive(Deserialize, Default)]
 pub(crate) struct MutesQuery {
     asked: Option<String>,

@@ -34,7 +34,7 @@ static TURN: Semaphore = Semaphore::const_new(1);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How many messages are shown.
 const SHOWN: usize = 8;
-/// How many problems are told.
+/// How many problems are reported.
 const PROBLEMS: usize = 10;
 /// The event that is tried where none is named.
 const EVENT: &str = "release.live";

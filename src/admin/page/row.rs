@@ -7,7 +7,7 @@ use crate::event::{Event, Seq};
 use crate::message::template;
 use crate::rules::RuleSet;
 
-/// The largest body that is read for a list, in bytes: of a larger one only the type is told.
+/// The largest body that is read for a list, in bytes: of a larger one only the type is reported.
 const READ_MAX: usize = 64 << 10;
 /// What a date may be called by which somebody has to act.
 const DUE: [&str; 6] = ["deadline", "due_at", "due_date", "due", "respond_by", "expires_at"];

@@ -21,7 +21,7 @@ use crate::store::look::Tally;
 const DAYS: i64 = 14;
 /// The outcomes of a rule that accepted an event.
 const ACCEPTED: [&str; 8] = ["matched", "fallback", "held", "digest", "shadow", "throttled", "muted", "dropped"];
-/// Those of which nobody was told.
+/// Those of which nobody was notified.
 const SILENCED: [&str; 3] = ["throttled", "muted", "dropped"];
 
 /// `/rules`.

@@ -25,7 +25,7 @@ use crate::store::DeliveryFilter;
 const SHOWN: usize = 40;
 /// How many events of a digest, or messages of a held queue, are named.
 const NAMED: usize = 5;
-/// So many timers are read for one page: some mean nothing to people.
+/// How many timers are read for one page: some mean nothing to people.
 const READ: usize = 200;
 
 /// Where a page begins: after this timer.
@@ -111,7 +111,7 @@ async fn told(live: &Arc<Live>, rules: Option<&RuleSet>, timer: DueTimer) -> Res
             "what": "deadline", "words": format!("{rule} acts, if nothing comes"), "rule": rule,
         })),
         Meaning::Late { delivery, rule, .. } => Some(json!({
-            "what": "late", "words": "Its fallback is told, if it is not delivered by then", "rule": rule,
+            "what": "late", "words": "Its fallback gets it, if it is not delivered by then", "rule": rule,
             "path": people::path("deliveries", delivery.as_str()),
         })),
         Meaning::Rearm { .. }
@@ -149,7 +149,7 @@ async fn reminder(
 ) -> Result<Option<Value>, Refused> {
     let found = rules.and_then(|rules| rule_named(rules, rule)?.actions.iter().find(|known| known.id == action));
     let to: Vec<&str> = found.into_iter().flat_map(|action| &action.to).map(|to| to.value.as_str()).collect();
-    let Some(mut told) = of_case(live, rules, (rule, key), "is told again").await? else { return Ok(None) };
+    let Some(mut told) = of_case(live, rules, (rule, key), "is sent again").await? else { return Ok(None) };
     told["what"] = "reminder".into();
     told["to"] = json!(to);
     Ok(Some(told))

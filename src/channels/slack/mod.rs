@@ -141,9 +141,9 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
         (None, Some((token, node))) => read_bot(&token, node, &keys, fields, problems),
         (Some(node), Some(_)) => {
             problems.push(
-                Problem::error("wrong-key", "`webhook_url` and `token` stand side by side")
+                Problem::error("wrong-key", "`webhook_url` and `token` exclude each other")
                     .at(&node.place)
-                    .hint("a bot's `token` with a `channel` can do all that a webhook can; leave one of them out"),
+                    .hint("a bot's `token` with a `channel` can do everything that a webhook can; remove one of them"),
             );
             None
         }
@@ -171,9 +171,9 @@ struct BotKeys<'n> {
 fn read_webhook(node: &Node, keys: &BotKeys<'_>, problems: &mut Problems) -> Option<Slack> {
     if let Some(node) = keys.channel.or(keys.url) {
         problems.push(
-            Problem::error("wrong-key", "`channel` and `url` go with `token`")
+            Problem::error("wrong-key", "`channel` and `url` need `token`")
                 .at(&node.place)
-                .hint("a webhook posts to the one channel it was made for; leave this out, or use a bot's `token`"),
+                .hint("a webhook posts only to its own channel; remove this, or use a bot's `token`"),
         );
     }
     let webhook = Choice::parse(node, problems, &mut endpoint::read_secret)?;
@@ -198,7 +198,7 @@ fn read_bot(
     let is_token = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
     if !is_token {
         problems.push(
-            Problem::error("wrong-token", "this is no token: it is empty, or has blanks or unusual characters")
+            Problem::error("wrong-token", "this is not a token: it is empty, or has spaces or unusual characters")
                 .at(&token_node.place)
                 .hint("a bot's token begins with `xoxb-`"),
         );
@@ -211,7 +211,7 @@ fn read_bot(
         problems.push(
             Problem::error("missing-key", format!("{} has no `channel`", fields.what))
                 .at(&token_node.place)
-                .hint("a bot must be told where to post: `channel: \"#releases\"`"),
+                .hint("a bot needs a channel: `channel: \"#releases\"`"),
         );
     }
     let channel = keys.channel.and_then(|node| Choice::parse(node, problems, &mut channel_name));
@@ -273,7 +273,7 @@ impl Channel for Slack {
             (Way::Webhook(webhook), _) if is_taken && !webhook.all().into_iter().any(is_slacks) => by_status,
             (Way::Webhook(_), Answer::Word(word)) => by_word(word, by_status, reply),
             // Neither `ok` nor a reason: a portal or a proxy answered, or the answer broke off.
-            _ if is_taken => Verdict::new(Outcome::Ambiguous, format!("answered {status}, and not as Slack does")),
+            _ if is_taken => Verdict::new(Outcome::Ambiguous, format!("answered {status}, but not in Slack's format")),
             _ => by_status,
         }
     }

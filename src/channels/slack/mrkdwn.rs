@@ -54,7 +54,7 @@ pub fn without_mentions(value: &mut Value) {
     }
 }
 
-/// The text with `<!…>` and `<@…>` escaped, but for dates, which ping nobody.
+/// The text with `<!…>` and `<@…>` escaped, except for dates, which ping nobody.
 fn inert(text: &str) -> String {
     let mut parts = text.split('<');
     let mut inert = parts.next().unwrap_or_default().to_owned();
@@ -71,7 +71,7 @@ fn inert(text: &str) -> String {
     inert
 }
 
-/// A value in an author's own JSON. Slack reads entities, and markup within `*`, `_`, `~` and backticks, but for `plain_text` and the text of `rich_text`. An
+/// A value in an author's own JSON. Slack reads entities, and markup within `*`, `_`, `~` and backticks, except for `plain_text` and the text of `rich_text`. An
 /// invisible space undoes markup; within a word there is none to undo, and an id can be copied.
 pub fn escape_value(spot: Spot<'_>, value: &str) -> String {
     let text = text::clean(value);

@@ -23,7 +23,7 @@ use crate::channels::wire::names::{NoWay, Resolver};
 
 /// The head start of each address (RFC 8305, section 5).
 const HEAD_START: Duration = Duration::from_millis(250);
-/// So many addresses of a name are tried.
+/// How many addresses of a name are tried.
 const ADDRESSES_MAX: usize = 16;
 
 /// Connects to the first address of a host that answers, and that may be connected to.
@@ -47,7 +47,7 @@ pub(super) async fn protect(
     tcp: TcpStream,
 ) -> Result<TlsStream<TcpStream>, String> {
     let name = ServerName::try_from(bare_host(host))
-        .map_err(|_| "the host is no name that a certificate can have".to_owned())?;
+        .map_err(|_| "the host is not a name that a certificate can have".to_owned())?;
     TlsConnector::from(tls.clone()).connect(name, tcp).await.map_err(|error| io_in_words(&error))
 }
 

@@ -50,7 +50,7 @@ async fn reply(reader: &mut Reader<'_>) -> Result<(u16, Vec<String>), Stop> {
         let mut line = Vec::new();
         reader.read_until(b'\n', &mut line).await.map_err(lost)?;
         if !line.ends_with(b"\n") {
-            let why = if reader.get_ref().limit() == 0 { "the server said far too much" } else { "it hung up" };
+            let why = if reader.get_ref().limit() == 0 { "the server's answer is too large" } else { "it hung up" };
             return Err(Stop::NotSent(format!("could not greet the mail server: {why}")));
         }
         let line = String::from_utf8_lossy(&line);

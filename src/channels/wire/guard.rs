@@ -86,7 +86,7 @@ impl Guard {
         for address in addresses {
             match self.check(*address) {
                 Ok(()) => allowed.push(*address),
-                Err(why) => denied = Denied(format!("`{name}` is at a denied address: {why}")),
+                Err(why) => denied = Denied(format!("`{name}` has a denied address: {why}")),
             }
         }
         if allowed.is_empty() { Err(denied) } else { Ok(allowed) }

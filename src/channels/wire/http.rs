@@ -30,7 +30,7 @@ use crate::channels::{HttpRequest, Reply};
 const BODY_MAX: usize = 64 * 1024;
 /// Idle connections are kept for less than the 20 s or more that most servers keep theirs: who closes first knows.
 const IDLE_MAX: Duration = Duration::from_secs(15);
-/// So many 1xx answers may come before the real one (RFC 9110, section 15.2).
+/// How many 1xx answers may come before the real one (RFC 9110, section 15.2).
 const INTERIM_MAX: usize = 16;
 
 /// The HTTP side of the wire.
@@ -91,7 +91,7 @@ fn count_interim(request: &mut hyper::Request<Outgoing>, endless: &Arc<Notify>) 
 fn build(request: &HttpRequest) -> Result<(hyper::Request<Outgoing>, Arc<AtomicBool>), String> {
     let mut url = Url::parse(request.url.open()).map_err(|error| format!("the URL can't be read: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!("`{}` is no scheme to send by, only `https` and `http` are", url.scheme()));
+        return Err(format!("`{}` is not a scheme to send by, only `https` and `http` are", url.scheme()));
     }
     let mut headers = headers(request)?;
     if let Some(login) = login(&url)
@@ -104,7 +104,7 @@ fn build(request: &HttpRequest) -> Result<(hyper::Request<Outgoing>, Arc<AtomicB
     url.set_fragment(None);
     let uri: Uri = url.as_str().parse().map_err(|_| "the URL can't be read")?;
     let method =
-        Method::from_bytes(request.method.as_bytes()).map_err(|_| format!("`{}` is no method", request.method))?;
+        Method::from_bytes(request.method.as_bytes()).map_err(|_| format!("`{}` is not a method", request.method))?;
     let begun = Arc::new(AtomicBool::new(request.body.is_empty()));
     let body = Outgoing { bytes: Some(Bytes::copy_from_slice(&request.body)), begun: begun.clone() };
     let mut built = hyper::Request::new(body);
@@ -115,7 +115,7 @@ fn build(request: &HttpRequest) -> Result<(hyper::Request<Outgoing>, Arc<AtomicB
 fn headers(request: &HttpRequest) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in &request.headers {
-        let found = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is no header name"))?;
+        let found = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is not a header name"))?;
         let mut value = HeaderValue::from_str(value.open())
             .map_err(|_| format!("the value of the header `{name}` has characters that no header can carry"))?;
         value.set_sensitive(true);
@@ -204,7 +204,8 @@ fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn
 
 /// What went wrong, from the innermost cause that is known. The client's own words are never used: they may hold the URL.
 fn in_words(error: &ClientError) -> String {
-    let fallback = if error.is_connect() { "the connection failed" } else { "the exchange broke off" };
+    let fallback =
+        if error.is_connect() { "the connection failed" } else { "the connection broke during the exchange" };
     causes(error).filter_map(known).last().unwrap_or_else(|| fallback.into())
 }
 

@@ -93,8 +93,12 @@ impl Mail {
         let ready = connection.smtp.test_connected().await;
         let protected = if connection.tls { "TLS" } else { "without TLS" };
         connection.smtp.abort().await;
-        let login = if server.login.is_some() { ", and lets us in" } else { "" };
-        if ready { Ok(format!("{server} answers, {protected}{login}")) } else { Err("the mail server hung up".into()) }
+        let login = if server.login.is_some() { ", and accepts the login" } else { "" };
+        if ready {
+            Ok(format!("{server} answers, {protected}{login}"))
+        } else {
+            Err("the mail server closed the connection".into())
+        }
     }
 
     async fn attempt(&self, mail: &MailRequest, begun: &AtomicBool, until: Instant) -> Reply {
@@ -297,7 +301,7 @@ fn said(result: Result<Response, lettre::transport::smtp::Error>) -> Result<Resp
     match result {
         Ok(response) if is_done(&response) => Ok(response),
         Ok(_) => Err(Stop::NotSent("the mail server's answers don't fit the commands".into())),
-        Err(error) => Err(Stop::of(&error, "speak with the mail server")),
+        Err(error) => Err(Stop::of(&error, "talk to the mail server")),
     }
 }
 

@@ -180,8 +180,8 @@ fn io_in_words(error: &io::Error) -> String {
         }
         io::ErrorKind::UnexpectedEof => "the connection closed too early".into(),
         io::ErrorKind::TimedOut => "the connection timed out".into(),
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "there is no way to the address".into(),
-        io::ErrorKind::FileTooLarge => "the server said far too much".into(),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "the address is unreachable".into(),
+        io::ErrorKind::FileTooLarge => "the server's answer is too large".into(),
         kind => kind.to_string(),
     }
 }

@@ -82,7 +82,7 @@ impl Resolver {
         let others: Vec<IpAddr> = allowed.into_iter().filter(|address| !self.own.is_reached(*address, port)).collect();
         if others.is_empty() {
             return Err(NoWay::ForGood(format!(
-                "`{host}:{port}` is this Fanfare itself: what is sent there would come back as an event"
+                "`{host}:{port}` is this Fanfare itself: a message there would come back as an event"
             )));
         }
         Ok(others)

@@ -1,4 +1,4 @@
-//! Our own listeners: whoever sends there sends to themselves, and each message becomes another event.
+//! Our own listeners: anyone who sends there sends to themselves, and each message becomes another event.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, PoisonError, RwLock};

@@ -35,14 +35,14 @@ pub struct Server {
 impl Server {
     /// Reads the URL. An `Err` says what is wrong and quotes nothing that may be secret.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).map_err(|error| format!("this is no URL: {error}"))?;
+        let url = Url::parse(text).map_err(|error| format!("this is not a URL: {error}"))?;
         let tls = match url.query_pairs().find(|(key, _)| key != "tls") {
-            Some((key, _)) => return Err(format!("a mail server's URL has no `{key}`, only `tls`")),
+            Some((key, _)) => return Err(format!("a mail server's URL has no option `{key}`, only `tls`")),
             None => url.query_pairs().next().map(|(_, value)| value.into_owned()),
         };
         let tls = match (url.scheme(), tls.as_deref()) {
             ("smtps", None) => Tls::Implicit,
-            ("smtps", Some(_)) => return Err("`smtps` is TLS from the first byte: leave `tls` out".into()),
+            ("smtps", Some(_)) => return Err("`smtps` uses TLS from the first byte: remove `tls`".into()),
             ("smtp", None | Some("required")) => Tls::Required,
             ("smtp", Some("opportunistic")) => Tls::Opportunistic,
             ("smtp", Some("none")) => Tls::None,
@@ -59,7 +59,7 @@ impl Server {
             (user, Some(password)) => Some((decoded(user)?, Secret::new(decoded(password)?))),
         };
         if !matches!(url.path(), "" | "/") {
-            return Err("a mail server's URL has no path: the name to greet it by stands in `helo`".into());
+            return Err("a mail server's URL has no path: put the name for the greeting into `helo`".into());
         }
         Ok(Self { host, port, tls, login })
     }

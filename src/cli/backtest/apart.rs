@@ -12,7 +12,7 @@ use super::compare::{Key, compared};
 use crate::cli::client::Client;
 use crate::event::{EventId, Seq};
 
-/// About so many events the server is asked; what differs beyond them is shown as a difference.
+/// About this many events the server is asked; what differs beyond them is shown as a difference.
 const EVENTS_MAX: usize = 2_000;
 
 /// Why messages of a rule about an event are not compared: to one destination, or to all of them.

@@ -1,7 +1,7 @@
 //! What would have been sent beside what was, and how that is shown.
 //!
 //! Messages are compared by rule, destination and event, not by their ids: an action that says something else is another
-//! one, and yet the same people hear of the same thing.
+//! one, and yet the same people get messages about the same thing.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ const COLUMNS: usize = 30;
 /// From none to the most.
 const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// Who hears of what.
+/// Who gets which message.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     pub rule: String,
@@ -192,7 +192,7 @@ fn text(played: &Played, show: usize) -> String {
     }
     lines.push(table(played, &rows));
     match (played.was.is_some(), differs.is_empty()) {
-        (true, true) => lines.extend([String::new(), term::good("the same people hear of the same events")]),
+        (true, true) => lines.extend([String::new(), term::good("the same people get messages about the same events")]),
         _ => lines.push(String::new()),
     }
     for one in differs.iter().take(show) {

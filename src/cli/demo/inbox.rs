@@ -82,7 +82,7 @@ impl Desk {
         destination.channel.taken(request)
     }
 
-    /// Keeps a mail, whoever it is for: a mail server knows people, not destinations.
+    /// Keeps a mail, no matter who it is for: a mail server knows people, not destinations.
     pub(super) fn mail(&self, to: Vec<String>, message: Vec<u8>) {
         let server = |destination: &Destination| {
             let mut endpoints = destination.channel.facts().endpoints.iter();

@@ -14,7 +14,7 @@ pub(super) async fn serve(listener: TcpListener, desk: Desk) {
     while let Ok((stream, _)) = listener.accept().await {
         let desk = desk.clone();
         tokio::spawn(async move {
-            // Whoever breaks off has sent nothing.
+            // Anyone who breaks off has sent nothing.
             let _ = session(stream, &desk).await;
         });
     }

@@ -119,7 +119,7 @@ impl Demo {
         let now = stage.live.clock.now();
         if now.duration_since(RealClock.now()) > SignedDuration::from_mins(1) {
             let shown = now.strftime("%A, %H:%M UTC");
-            println!("the clock     set on to {shown}: at this hour most messages would wait for the morning");
+            println!("the clock     set to {shown}: at this hour most messages would wait until the morning");
         }
         if !self.once {
             println!("edit          {} and {}", folder.join("rules").display(), folder.join("templates").display());
@@ -155,7 +155,7 @@ impl Demo {
         std::fs::write(&config, starter::demo_config(page_address, post_address))?;
         let loaded = lint::load(&config, &DemoEnvironment, RealClock.now());
         if report(&loaded.problems) {
-            bail!("`{}` holds mistakes; fix them, or remove the folder to begin anew", folder.display());
+            bail!("`{}` has mistakes; fix them, or remove the folder to start again", folder.display());
         }
         let snapshot = loaded.snapshot.context("the demo's configuration can't be used")?;
         let desk = Desk { inbox: inbox.clone(), destinations: Arc::new(snapshot.destinations.clone()) };
@@ -185,7 +185,7 @@ impl Demo {
     /// Sends on, as the person at the terminal asks. Ends with the input, `q`, or ctrl-c.
     async fn talk(&self, stage: &Stage) -> anyhow::Result<()> {
         println!(
-            "Edit a rule or a template, and see here what that did. Enter sends another event, or type the name of one"
+            "Edit a rule or a template, and see the effect here. Press Enter to send another event, or type the name of one"
         );
         println!("({}), or q to end.", term::dim("release.live, fraud.action_required, …"));
         let mut lines = lines_of_stdin();
@@ -217,7 +217,7 @@ impl Demo {
                     Some(near) => println!("there is no sample `{name}`; did you mean `{near}`?"),
                     None => println!("there is no sample `{name}`"),
                 },
-                // No terminal: the server runs on until it is told to end.
+                // No terminal: the server runs on until it is asked to end.
                 None => is_typing = false,
             }
         }
@@ -275,11 +275,11 @@ impl Told {
         let now = Self::of(live);
         match &now.stale {
             Some(report) if now.stale != self.stale => {
-                println!("{report}\n\n{}", term::bad("what you saved is not in force: fix this"));
+                println!("{report}\n\n{}", term::bad("your change is not in force: fix this"));
             }
             None if now.hash != self.hash || self.stale.is_some() => {
                 let rules = term::count(live.snapshot.load().rule_count(), "rule", "rules");
-                println!("{}", term::good(&format!("what you saved is in force: {rules}")));
+                println!("{}", term::good(&format!("your change is in force: {rules}")));
             }
             _ => {}
         }

@@ -20,7 +20,7 @@ pub(super) async fn event(live: &Live, name: &str, about: &str, id: &str, arrive
     }
     if whys.iter().all(|why| why.outcome == "missed") {
         let is_named = !whys.iter().any(|why| why.rule.is_empty());
-        println!("  {}", term::dim(if is_named { "no rule matches it" } else { "no rule listens to this type" }));
+        println!("  {}", term::dim(if is_named { "no rule matches it" } else { "no rule names this type" }));
     }
     for one in arrived {
         message(one);

@@ -48,7 +48,7 @@ pub(super) async fn look(chart: &mut Chart, snapshot: &Snapshot) -> Option<Times
     let files = match store::files(&settings.store, base) {
         Ok(files) => files,
         Err(error) => {
-            chart.add(Finding::wrong("store", error.to_string(), "mend `store:` in the configuration"));
+            chart.add(Finding::wrong("store", error.to_string(), "fix `store:` in the configuration"));
             return None;
         }
     };
@@ -71,8 +71,8 @@ pub(super) async fn look(chart: &mut Chart, snapshot: &Snapshot) -> Option<Times
     if !database.exists() {
         chart.add(Finding::note(
             "store",
-            format!("`{}` isn't there yet", database.display()),
-            "the first `fanfare serve` makes it",
+            format!("`{}` doesn't exist yet", database.display()),
+            "the first `fanfare serve` creates it",
         ));
         return None;
     }
@@ -92,7 +92,7 @@ fn length(path: &Path) -> u64 {
 
 /// Whether the store is whole.
 fn examined(chart: &mut Chart, found: Result<Examination, store::Error>, shown: &str) -> Option<Examination> {
-    let restore = "stop Fanfare, keep what is there, and put the newest copy in its place";
+    let restore = "stop Fanfare, keep the files, and restore the newest backup";
     let found = match found {
         Ok(found) => found,
         Err(error) => {
@@ -111,7 +111,7 @@ fn examined(chart: &mut Chart, found: Result<Examination, store::Error>, shown: 
         chart.add(Finding::good("schema", format!("{}, the newest", found.schema)));
     } else {
         let says = format!("{}, and this program knows {}", found.schema, found.schema_known);
-        chart.add(Finding::note("schema", says, "the next `fanfare serve` brings it up to date, after a copy of it"));
+        chart.add(Finding::note("schema", says, "the next `fanfare serve` migrates it, after a backup"));
     }
     Some(found)
 }
@@ -167,7 +167,7 @@ fn certificate(chart: &mut Chart, snapshot: &Snapshot) {
         Some(lateness) => Finding::wrong(
             "certificate",
             format!("the one in `{shown}` {lateness}"),
-            "renew it, and look why nothing did: a renewed one is served without a restart",
+            "renew it, and find out why it was not renewed: Fanfare serves a renewed one without a restart",
         ),
         None => Finding::good("certificate", format!("the one in `{shown}` is good until {}", certificate.expires)),
     });
@@ -177,7 +177,7 @@ fn certificate(chart: &mut Chart, snapshot: &Snapshot) {
 fn disk(chart: &mut Chart, folder: &Path, files: &[PathBuf]) {
     let reserve = files.iter().find(|file| file.extension().is_some_and(|ending| ending == "reserve"));
     let is_spent = reserve.is_some_and(|reserve| !reserve.exists());
-    let room = "make room: Fanfare goes on by itself; until then it answers 503, and the sender comes again";
+    let room = "free space, and Fanfare continues; until then it answers 503, and the sender retries";
     match free(folder) {
         None => chart.add(Finding::note("disk", "`df` doesn't say how much room there is", "look yourself")),
         Some((free_kib, size_kib)) => {
@@ -188,11 +188,11 @@ fn disk(chart: &mut Chart, folder: &Path, files: &[PathBuf]) {
             } else if is_spent {
                 chart.add(Finding::note(
                     "disk",
-                    says + ", and the reserve isn't there",
-                    "`fanfare serve` makes it again; look at `?max_mib=`",
+                    says + ", and the reserve is missing",
+                    "`fanfare serve` creates it again; check `?max_mib=`",
                 ));
             } else if free_kib < size_kib / 20 {
-                chart.add(Finding::note("disk", says, "less than a twentieth: look at what grows, and at `retention`"));
+                chart.add(Finding::note("disk", says, "less than 5%: check what grows, and `retention`"));
             } else {
                 chart.add(Finding::good("disk", says));
             }
@@ -221,7 +221,7 @@ fn growth(chart: &mut Chart, folder: &Path, snapshot: &Snapshot, found: Option<&
             term::count(usize::try_from(kept_s / DAY_S).unwrap_or(usize::MAX), "day", "days"),
             term::count(usize::try_from(days).unwrap_or(usize::MAX), "day", "days"),
         );
-        chart.add(Finding::wrong("growth", says, "make room, or keep events for less long: `retention`"));
+        chart.add(Finding::wrong("growth", says, "free space, or reduce `retention`"));
     }
 }
 
@@ -243,12 +243,12 @@ fn troubles(chart: &mut Chart, found: Option<&Examination>) {
         let last = trouble.last_error.as_ref().map(|error| format!("; the last met: {error}")).unwrap_or_default();
         let retrying = format!("{} tried again", term::count(count(trouble.retrying), "is", "are"));
         if trouble.dead == 0 {
-            chart.add(Finding::note(look, format!("{retrying}{last}"), "look at what the destination answers"));
+            chart.add(Finding::note(look, format!("{retrying}{last}"), "check what the destination answers"));
             continue;
         }
         let dead = term::count(count(trouble.dead), "delivery is dead", "deliveries are dead");
         let also = if trouble.retrying > 0 { format!(", {retrying}") } else { String::new() };
-        let fix = "fix the cause, then `fanfare deliveries retry`, or `cancel` what nobody needs any more";
+        let fix = "fix the cause, then `fanfare deliveries retry`, or `cancel` what is no longer needed";
         chart.add(Finding::wrong(look, format!("{dead}{also}{last}"), fix));
     }
 }
@@ -277,16 +277,16 @@ fn file_system(folder: &Path) -> Option<String> {
 /// What there is to compare this machine's clock with: the disk, what was stored before, and what senders said.
 fn clock(chart: &mut Chart, folder: Option<&Path>, found: Option<&Examination>) {
     let now = RealClock.now();
-    let set = "set the clock, and have it kept (NTP); signed times, timers and retention go by it";
+    let set = "set the clock and synchronise it (NTP); signed times, timers and retention depend on it";
     let mut agrees = Vec::new();
     match folder.map(|folder| (folder, file_time(folder))) {
         None => {}
         Some((folder, Err(error))) => {
             let says = format!("nothing can be written in `{}`: {error}", folder.display());
-            chart.add(Finding::wrong("folder", says, "let the user that Fanfare runs as write there"));
+            chart.add(Finding::wrong("folder", says, "give Fanfare's user permission to write there"));
         }
         Some((_, Ok(at))) if now.duration_since(at).abs() > AGREE => {
-            chart.add(Finding::wrong("clock", format!("it says {now}, and the file system {at}"), set));
+            chart.add(Finding::wrong("clock", format!("it shows {now}, and the file system {at}"), set));
             return;
         }
         Some((_, Ok(_))) => agrees.push("the file system"),

@@ -1,6 +1,6 @@
-//! `fanfare doctor`: looks at all that a running Fanfare rests on, says what is wrong, and how to mend it.
+//! `fanfare doctor`: looks at all that a running Fanfare rests on, says what is wrong, and how to fix it.
 //!
-//! Works with a server beside it and without. It changes nothing but for one empty file that it makes beside the
+//! Works with a server beside it and without. It changes nothing except for one empty file that it makes beside the
 //! store and deletes again, and sends nobody anything: a destination is connected to, and a mail server greeted.
 
 use std::path::Path;
@@ -47,20 +47,20 @@ struct Finding {
     look: String,
     health: Health,
     says: String,
-    mend: Option<String>,
+    fix: Option<String>,
 }
 
 impl Finding {
     fn good(look: impl Into<String>, says: impl Into<String>) -> Self {
-        Self { look: look.into(), health: Health::Good, says: says.into(), mend: None }
+        Self { look: look.into(), health: Health::Good, says: says.into(), fix: None }
     }
 
-    fn note(look: impl Into<String>, says: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { look: look.into(), health: Health::Note, says: says.into(), mend: Some(mend.into()) }
+    fn note(look: impl Into<String>, says: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { look: look.into(), health: Health::Note, says: says.into(), fix: Some(fix.into()) }
     }
 
-    fn wrong(look: impl Into<String>, says: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { look: look.into(), health: Health::Wrong, says: says.into(), mend: Some(mend.into()) }
+    fn wrong(look: impl Into<String>, says: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { look: look.into(), health: Health::Wrong, says: says.into(), fix: Some(fix.into()) }
     }
 
     fn word(&self) -> &'static str {
@@ -72,7 +72,7 @@ impl Finding {
     }
 
     fn json(&self) -> Value {
-        json!({"look": self.look, "state": self.word(), "says": self.says, "mend": self.mend})
+        json!({"look": self.look, "state": self.word(), "says": self.says, "fix": self.fix})
     }
 
     fn print(&self) {
@@ -87,8 +87,8 @@ impl Finding {
         for line in more.lines() {
             println!("       {}", term::safe(line));
         }
-        if let Some(mend) = &self.mend {
-            println!("{:33}{} {}", "", term::dim("→"), term::safe(mend));
+        if let Some(fix) = &self.fix {
+            println!("{:33}{} {}", "", term::dim("→"), term::safe(fix));
         }
     }
 }
@@ -107,7 +107,7 @@ impl Chart {
         self.findings.push(finding);
     }
 
-    /// Says what takes a while, to whoever looks on.
+    /// Says what takes a while, to anyone who looks on.
     fn doing(&self, what: &str) {
         if self.format == Format::Text {
             eprintln!("{}", term::dim_on_stderr(&format!("… {what}")));
@@ -123,7 +123,7 @@ impl Chart {
                 println!("{}", Value::from(findings));
             }
             Format::Text => println!(
-                "\n{} looked at, {} wrong, {} worth knowing",
+                "\n{} checked, {} wrong, {} worth knowing",
                 term::count(self.findings.len(), "thing", "things"),
                 wrong,
                 count(Health::Note)
@@ -161,15 +161,15 @@ fn configuration(chart: &mut Chart, config: &Path) -> Option<Snapshot> {
         chart.add(Finding::wrong(
             "configuration",
             says,
-            "mend the files, or set the variables that are missing: `fanfare check`",
+            "fix the files, or set the variables that are missing: `fanfare check`",
         ));
     } else if warnings > 0 {
-        let says = format!("`{shown}` is right, with {}", term::count(warnings, "warning", "warnings"));
+        let says = format!("`{shown}` is valid, with {}", term::count(warnings, "warning", "warnings"));
         chart.add(Finding::note("configuration", says, "read them: `fanfare check`"));
     } else {
         chart.add(Finding::good(
             "configuration",
-            format!("`{shown}` and the files that it names are right, all secrets there"),
+            format!("`{shown}` and the files that it names are valid, all secrets are set"),
         ));
     }
     loaded.snapshot

@@ -1,4 +1,4 @@
-//! Whether each destination, and whoever watches Fanfare, can be reached from here. Nothing is sent.
+//! Whether each destination, and anyone who watches Fanfare, can be reached from here. Nothing is sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,13 +22,13 @@ struct Target {
     secrets: Vec<Secret>,
 }
 
-/// Connects to all of them at once, and tells of them in order.
+/// Connects to all of them at once, and reports them in order.
 pub(super) async fn look(chart: &mut Chart, snapshot: &Arc<Snapshot>) {
     let settings = &snapshot.settings;
     let guard = Guard::new(settings.egress_deny.clone(), settings.egress_allow.clone());
     let wire = match Wire::new(guard) {
         Ok(wire) => wire,
-        Err(why) => return chart.add(Finding::wrong("destinations", why, "look at the system's TLS")),
+        Err(why) => return chart.add(Finding::wrong("destinations", why, "check the system's TLS")),
     };
     for listener in [settings.listen, settings.admin] {
         wire.listens(listener);
@@ -52,8 +52,8 @@ pub(super) async fn look(chart: &mut Chart, snapshot: &Arc<Snapshot>) {
         chart.add(match reached {
             Ok(says) => Finding::good(look, said(says)),
             Err(why) => {
-                let mend = "look at its address, at DNS, firewall and certificate, and at `egress`";
-                Finding::wrong(look, said(format!("{address} can't be reached: {why}")), mend)
+                let fix = "check its address, DNS, firewall, certificate, and `egress`";
+                Finding::wrong(look, said(format!("{address} can't be reached: {why}")), fix)
             }
         });
     }

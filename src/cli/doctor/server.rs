@@ -29,7 +29,7 @@ pub(super) async fn look(chart: &mut Chart, snapshot: &Snapshot, alive: Option<T
                 Some(at) => chart.add(Finding::wrong(
                     "server",
                     format!("{says}; one was there at {}", term::time(at)),
-                    "look whether it runs, on this configuration, and in its log",
+                    "check that it runs on this configuration, and read its log",
                 )),
                 None => chart.add(Finding::note("server", says, "start it: `fanfare serve`")),
             }
@@ -45,23 +45,23 @@ pub(super) async fn look(chart: &mut Chart, snapshot: &Snapshot, alive: Option<T
 async fn ready(chart: &mut Chart, snapshot: &Snapshot, admin: &str, answer: reqwest::Response) {
     let status = answer.status();
     let Ok(body) = answer.bytes().await else {
-        return chart.add(Finding::wrong("server", format!("{admin} broke off"), "look in its log"));
+        return chart.add(Finding::wrong("server", format!("{admin} broke off"), "read its log"));
     };
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let Some(store) = body["store"].as_str() else {
-        let says = format!("what answers at {admin} with {status} is no Fanfare");
-        return chart.add(Finding::wrong("server", says, "look what listens there, and at `admin.listen`"));
+        let says = format!("what answers at {admin} with {status} is not Fanfare");
+        return chart.add(Finding::wrong("server", says, "check what listens there, and `admin.listen`"));
     };
     if body["ready"] == true {
         chart.add(Finding::good("server", format!("{admin} is ready")));
     } else {
         let says = if body["draining"] == true { "it is ending" } else { store };
-        chart.add(Finding::wrong("server", format!("{admin} is not ready: {says}"), "look in its log"));
+        chart.add(Finding::wrong("server", format!("{admin} is not ready: {says}"), "read its log"));
     }
     if let Some(absence) = body["absence"].as_object() {
         let of = |name: &str| absence.get(name).and_then(Value::as_str).unwrap_or_default();
         let time = |name: &str| term::time_of(of(name));
-        let says = format!("nobody was there to receive from {} until {}", time("from"), time("until"));
+        let says = format!("no process received events from {} until {}", time("from"), time("until"));
         chart.add(Finding::note("absence", says, of("advice")));
     }
     rules(chart, snapshot, &body["rules"]);
@@ -73,12 +73,12 @@ fn rules(chart: &mut Chart, snapshot: &Snapshot, rules: &Value) {
     let since = rules["since"].as_str().map(term::time_of).unwrap_or_default();
     if rules["in_force"] == false {
         let says = "no rules are in force: events are kept, and nothing is planned";
-        chart.add(Finding::wrong("rules", says, "mend them: `fanfare check`"));
+        chart.add(Finding::wrong("rules", says, "fix them: `fanfare check`"));
     } else if rules["stale"] == true {
         let says = format!("files on disk are broken; those of {since} are in force");
-        chart.add(Finding::wrong("rules", says, "mend them: `fanfare check`"));
+        chart.add(Finding::wrong("rules", says, "fix them: `fanfare check`"));
     } else if rules["hash"] != snapshot.hash.as_str() {
-        let says = format!("in force are others than those on disk, since {since}");
+        let says = format!("the rules in force, since {since}, differ from those on disk");
         chart.add(Finding::wrong(
             "rules",
             says,
@@ -115,7 +115,7 @@ async fn webhooks(chart: &mut Chart, snapshot: &Snapshot, url: Option<&str>) {
             Err(error) => Finding::wrong(
                 look,
                 format!("{shown} can't be reached: {error:#}"),
-                "look at `listen`, at the proxy, at DNS and certificate",
+                "check `listen`, the proxy, DNS and the certificate",
             ),
             Ok(answer)
                 if answer.status() == 405 && answer.headers().get("allow").is_some_and(|allow| allow == "POST") =>
@@ -125,7 +125,7 @@ async fn webhooks(chart: &mut Chart, snapshot: &Snapshot, url: Option<&str>) {
             Ok(answer) => Finding::wrong(
                 look,
                 format!("{shown} answers a GET with {}, and Fanfare would with 405", answer.status().as_u16()),
-                "look what the proxy does with this path, and whether a reload is due",
+                "check what the proxy does with this path, and whether a reload is due",
             ),
         });
     }

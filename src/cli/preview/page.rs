@@ -139,7 +139,7 @@ async fn section(
     }
     let about = match one.spoken {
         Some((rule, _)) => format!("rule <b>{}</b>", escape(&rule.name.value)),
-        None => "no rule says it".to_owned(),
+        None => "no rule uses it".to_owned(),
     };
     let when = match later.map(|at| at.duration_since(now)).filter(|later| !later.is_zero()) {
         Some(later) => format!(", {} later", rounded(later)),

@@ -26,7 +26,7 @@ pub(crate) fn add(env: &mut Environment<'_>) {
         env.add_filter(name, move |state: &mut State<'_, '_>, args: Rest<Value>| -> Result<Value, Error> {
             texts_alone(name, &args)?;
             if name == "indent" && widens(&args) {
-                let detail = format!("`indent` takes at most {INDENT_MAX} blanks");
+                let detail = format!("`indent` takes at most {INDENT_MAX} spaces");
                 return Err(Error::new(ErrorKind::InvalidOperation, detail));
             }
             state.apply_filter(&own, &args)

@@ -42,7 +42,7 @@ enum Part<'a> {
     Native(&'a str, &'a str),
 }
 
-/// The most mistakes that are told of one template: a template made to be wrong is not looked at without end.
+/// The most mistakes that are reported per template: a template made to be wrong is not looked at without end.
 const TOLD_MAX: usize = 100;
 
 /// How much text is rendered for one template, with all contexts, in bytes: a huge one is rendered with fewer.
@@ -250,7 +250,7 @@ impl<'a> Checker<'a> {
         self.until_it_ends(self.strict.clone(), strict, &values, found);
     }
 
-    /// Renders until nothing fails: each time without the expressions that failed before, so that all of them are told at
+    /// Renders until nothing fails: each time without the expressions that failed before, so that all of them are reported at
     /// once. Nothing where what failed is no expression of its own, such as a loop.
     fn until_it_ends<T>(
         &mut self,
@@ -325,7 +325,7 @@ impl<'a> Checker<'a> {
             Part::Severity => {
                 let word = pieces::one_line(&output.pieces);
                 if Severity::named(&word.to_lowercase()).is_none() && !output.undefined {
-                    let message = format!("`{word}` is no severity");
+                    let message = format!("`{word}` is not a severity");
                     let written =
                         |quote: char| whole().is_some_and(|at| at.file.text.contains(&format!("{quote}{word}{quote}")));
                     let is_raw = output.pieces.iter().all(|piece| matches!(piece, Piece::Raw(_)));
@@ -364,14 +364,14 @@ impl<'a> Checker<'a> {
                         true => Problem::warning("native-json", broken.message),
                         false => Problem::error("native-json", broken.message),
                     };
-                    let problem = problem.hint("a value stands in a string, or alone as a whole value");
+                    let problem = problem.hint("put a value into a string, or let it be a whole value");
                     found.extend(place(broken.at).map(|place| (problem.at(&place), true)));
                 }
             }
             Part::Native(..) => {
                 let Ok((_, left_out)) = native::html(&output.pieces) else { return };
                 for at in left_out.into_iter().take(TOLD_MAX) {
-                    let problem = Problem::error("native-html", "a value can't stand here, and would be left out");
+                    let problem = Problem::error("native-html", "a value can't appear here, and would be dropped");
                     let problem = problem.hint("put it into text, or into an attribute in quotes");
                     found.extend(place(at).map(|place| (problem.at(&place), false)));
                 }

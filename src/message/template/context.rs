@@ -16,7 +16,7 @@ use crate::message::template::engine::Facts;
 /// The names that are the context's own: `names:` in rules may not use them.
 pub const WORDS: [&str; 9] = ["event", "data", "case", "rule", "with", "events", "more", "suppressed", "died"];
 
-/// A held message as a summary tells of it.
+/// A held message as a summary reports it.
 #[derive(Debug, Clone)]
 pub struct Told {
     /// What it would have said by itself.
@@ -38,7 +38,7 @@ pub struct Context<'a> {
     pub more: u64,
     /// How many were held back.
     pub suppressed: u64,
-    /// The held messages that a summary tells of, oldest first; where it is of events, there are none.
+    /// The held messages that a summary reports, oldest first; where it is of events, there are none.
     pub parts: Vec<Told>,
     /// What each of the rules' `names:` selects in the event; null for one that selects nothing, which is then
     /// undefined, and known by its name.

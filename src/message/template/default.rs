@@ -33,7 +33,7 @@ pub(crate) fn message(context: &Context<'_>) -> Message {
     }
     if context.suppressed > 0 {
         let one = context.suppressed == 1;
-        let note = format!("{} more {} held back", context.suppressed, if one { "was" } else { "were" });
+        let note = format!("{} more {} dropped", context.suppressed, if one { "was" } else { "were" });
         body.push(Block::Paragraph(vec![Inline::Text(note)]));
     }
     Message {
@@ -81,8 +81,8 @@ fn summary_title(context: &Context<'_>, count: u64) -> String {
     match count {
         _ if same && (is_of_events || anew) => format!("{count} × {}", sentence(&context.event.kind)),
         count if is_of_events => format!("{count} events for {}", context.rule),
-        1 => "1 message that waited".into(),
-        count => format!("{count} messages that waited"),
+        1 => "1 held message".into(),
+        count => format!("{count} held messages"),
     }
 }
 
@@ -112,7 +112,7 @@ fn item(title: String, link: Option<String>) -> Vec<Block> {
 pub(crate) fn instead(context: &Context<'_>, reason: &str) -> Message {
     let mut message =
         if context.events.len() > 1 || !context.parts.is_empty() { summary(context) } else { message(context) };
-    let note = format!("This stands in for a message that could not be made: {}", text::one_line(reason));
+    let note = format!("This replaces a message that could not be rendered: {}", text::one_line(reason));
     message.body.push(Block::Paragraph(vec![Inline::Emphasis(vec![Inline::Text(note)])]));
     message
 }
@@ -128,7 +128,7 @@ pub(crate) fn subject(event: &Event, names: &Map<String, Value>) -> (String, Opt
     (kind, subject)
 }
 
-/// What an event tells of itself.
+/// What an event reports itself.
 struct Told {
     /// The type in words.
     kind: String,

@@ -1,8 +1,8 @@
-//! An event's lists and mappings as MiniJinja takes them: whoever walks through one pays for each step.
+//! An event's lists and mappings as MiniJinja takes them: anyone who walks through one pays for each step.
 //!
 //! MiniJinja's fuel counts instructions and what filters visit. It does not see a comparison, a containment test or a
 //! conversion to text that walks a whole document, and a stranger says how large that is. So each value that is taken
-//! out of a document is charged here by its size, whoever asks for it; once nothing is left, documents are empty, and
+//! out of a document is charged here by its size, no matter who asks for it; once nothing is left, documents are empty, and
 //! the next name that is read ends the rendering.
 
 use std::collections::HashMap;

@@ -35,12 +35,12 @@ const FACTS: &str = "\0facts";
 
 /// What filters of MiniJinja's own are left out, and what to write instead.
 pub(crate) const REMOVED_FILTERS: [(&str, &str); 7] = [
-    ("safe", "leave it out: a value is always text"),
-    ("escape", "leave it out: a value is always text"),
-    ("e", "leave it out: a value is always text"),
-    ("urlencode", "leave it out: a value in a link is encoded already"),
-    ("pprint", "leave it out: a list or mapping prints as JSON"),
-    ("chain", "leave it out: write a loop for each of the lists"),
+    ("safe", "remove it: a value is always text"),
+    ("escape", "remove it: a value is always text"),
+    ("e", "remove it: a value is always text"),
+    ("urlencode", "remove it: a value in a link is encoded already"),
+    ("pprint", "remove it: a list or mapping prints as JSON"),
+    ("chain", "remove it: write a loop for each of the lists"),
     ("sum", "use `total`, which is exact: `events|total(\"$.data.amount\")`"),
 ];
 

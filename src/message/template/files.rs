@@ -166,14 +166,14 @@ fn role<'a>(
         _ => {
             let hint =
                 "a message is `NAME.md`, a partial `_NAME.md`, a channel's own format `NAME.CHANNEL.json` or `.html`";
-            return wrong("template-name", format!("`{name}` is no template"), hint.into());
+            return wrong("template-name", format!("`{name}` is not a template"), hint.into());
         }
     };
     let (Role::Message(stem) | Role::Partial(stem) | Role::Native(stem, ..)) = role;
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
     if stem.trim_start_matches('_').is_empty() || !stem.chars().all(plain) {
         let hint = "use letters, digits, `-` and `_`".into();
-        return wrong("template-name", format!("`{stem}` is no name for a template"), hint);
+        return wrong("template-name", format!("`{stem}` is not a name for a template"), hint);
     }
     Some(role)
 }
@@ -234,7 +234,7 @@ impl Folder {
             problems.push(
                 Problem::error("partial-front-matter", "a partial has no front matter")
                     .at(&Location::new(file, 0..end.0))
-                    .hint("leave it out: the message that includes the partial has its own"),
+                    .hint("remove it: the message that includes the partial has its own"),
             );
         }
         let mut own = Problems::new();
@@ -347,7 +347,7 @@ impl Folder {
                         problems.push(
                             Problem::error("include-cycle", format!("`{name}` includes itself"))
                                 .at(place)
-                                .hint("take this `include` out"),
+                                .hint("remove this `include`"),
                         );
                     } else if let Some((known, _)) = self.includes.get_key_value(&to)
                         && reached.insert(to)
@@ -380,7 +380,7 @@ fn literal_severity(source: &Source, problems: &mut Problems) -> bool {
     let is_none = !word.contains('{') && Severity::named(&word.to_lowercase()).is_none();
     if is_none {
         problems.push(
-            Problem::error("severity", format!("`{word}` is no severity"))
+            Problem::error("severity", format!("`{word}` is not a severity"))
                 .at(&source.place(0..source.text.len()))
                 .suggest(word, Severity::ALL.map(Severity::name)),
         );

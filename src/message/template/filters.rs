@@ -203,7 +203,7 @@ fn money(state: &State<'_, '_>, value: &Value, args: Rest<Value>) -> Result<Valu
         return Err(Error::from(ErrorKind::TooManyArguments));
     }
     let currency = match args.first() {
-        // At `check` what is surely a mistake is told; a message goes out without the currency all the same.
+        // At `check` what is surely a mistake is reported; a message goes out without the currency all the same.
         Some(currency) if currency.is_undefined() && facts.marks() => {
             return Err(wrong("the currency of `money` is undefined"));
         }
@@ -259,7 +259,7 @@ impl Object for Total {
 /// `$.data.NAME` for a plain word, else the path itself.
 fn path_of(text: &str) -> Result<Path, Error> {
     let whole = if text.starts_with('$') { text.to_owned() } else { format!("$.data.{text}") };
-    Path::parse(&whole).map_err(|error| wrong(format!("`{text}` is no path: {}", error.message)))
+    Path::parse(&whole).map_err(|error| wrong(format!("`{text}` is not a path: {}", error.message)))
 }
 
 /// Where `by` is looked for: beside what the path selects, in `$.data`, at the top.

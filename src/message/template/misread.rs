@@ -11,7 +11,7 @@ use pulldown_cmark::{Event, Options, Parser};
 use crate::message::template::source::Source;
 use crate::problem::{File, Location, Problem, Problems};
 
-const AT_THE_TOP: &str = "front matter stands between two lines `---` at the very top of the file";
+const AT_THE_TOP: &str = "put front matter between two lines of `---` at the top of the file";
 
 /// What HTML is in Markdown: its tags, and what to write.
 const TAGS: [(&[&str], &str); 14] = [
@@ -28,7 +28,7 @@ const TAGS: [(&[&str], &str); 14] = [
     (&["br"], "begin a new line: it is one in the message too"),
     (&["blockquote"], "write `> …`"),
     (&["table", "tr", "td", "th"], "write the cells between `|`, with a line `|---|` below the first"),
-    (&["u", "span", "font", "center", "small", "big", "mark", "sub", "sup", "script", "style"], "leave it out"),
+    (&["u", "span", "font", "center", "small", "big", "mark", "sub", "sup", "script", "style"], "remove it"),
 ];
 
 /// HTML tags and `${…}` in a body.
@@ -41,7 +41,7 @@ pub(super) fn body(source: &Source, problems: &mut Problems) {
         match event {
             Event::Html(_) | Event::InlineHtml(_) => tags(&masked, range, &mut |name, hint, at| {
                 if told.insert(name.to_owned()) {
-                    let message = format!("`<{name}>` would stand in the message as it is written");
+                    let message = format!("`<{name}>` would appear in the message as text");
                     problems.push(Problem::warning("html-tag", message).at(&source.place(at)).hint(hint));
                 }
             }),
@@ -60,7 +60,7 @@ fn calls(source: &Source, masked: &str, code: &[Range<usize>], problems: &mut Pr
         let word = word.get(..word.find(|c: char| !c.is_alphanumeric()).unwrap_or(word.len())).unwrap_or_default();
         let begins = masked.get(..at).is_none_or(|before| !before.ends_with(|c: char| c.is_alphanumeric() || c == '.'));
         if begins && ["channel", "here", "everyone"].contains(&word) && !code.iter().any(|code| code.contains(&at)) {
-            let message = format!("`@{word}` would stand in the message as it is written, and mentions nobody");
+            let message = format!("`@{word}` would appear in the message as text, and mentions nobody");
             problems.push(
                 Problem::warning("not-a-mention", message)
                     .at(&source.place(at..at + word.len() + 1))
@@ -86,7 +86,7 @@ fn found_dollars(source: &Source, masked: &str, code: &[Range<usize>], problems:
             Some(("env" | "file", _)) => "a message can't read the environment or a file".to_owned(),
             _ => format!("a value is written `{{{{ {} }}}}`", inner.trim_start_matches("$.")),
         };
-        let message = format!("`${{{inner}}}` would stand in the message as it is written");
+        let message = format!("`${{{inner}}}` would appear in the message as text");
         let place = source.place(at..at + inner.len() + 3);
         problems.push(Problem::warning("not-a-value", message).at(&place).hint(hint));
     }
@@ -107,7 +107,7 @@ fn tags(text: &str, range: Range<usize>, found: &mut dyn FnMut(&str, &str, Range
     }
 }
 
-/// The text with every tag, expression and comment of the template as so many letters: what is left is what the author
+/// The text with every tag, expression and comment of the template as the same number of letters: what is left is what the author
 /// wrote for readers.
 fn masked(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
@@ -145,7 +145,7 @@ pub(super) fn first_line(file: &Arc<File>, keys: &[&str], problems: &mut Problem
     problems.push(
         Problem::warning(
             "misplaced-front-matter",
-            format!("`{key}:` looks like front matter, and would stand in the message"),
+            format!("`{key}:` looks like front matter, and would appear in the message"),
         )
         .at(&Location::new(file, at..at + key.len() + 1))
         .hint(AT_THE_TOP),
@@ -171,7 +171,7 @@ pub(super) fn fences(source: &Source, keys: &[&str], problems: &mut Problems) {
                 problems.push(
                     Problem::warning(
                         "misplaced-front-matter",
-                        "this looks like front matter, and would stand in the message",
+                        "this looks like front matter, and would appear in the message",
                     )
                     .at(&source.place(start..start + 3))
                     .hint(AT_THE_TOP),

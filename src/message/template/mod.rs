@@ -171,7 +171,7 @@ fn finish(message: &mut Message, context: &Context<'_>) {
 }
 
 impl Templates {
-    /// A held message as a summary tells of it: what it would have said by itself.
+    /// A held message as a summary reports it: what it would have said by itself.
     pub fn told(&self, say: &Say, context: &Context<'_>, reminder: bool) -> (Told, Option<String>) {
         let Rendered { message, problem, .. } = self.render(say, context, None);
         (Told { message, reminder, page: default::admin_link(context.event, context.admin_url) }, problem)
@@ -180,7 +180,7 @@ impl Templates {
 
 /// Why a delivery died, before the message that its fallback gets.
 fn died_note(died: &str) -> Block {
-    note("This could not be delivered where it was meant to go", died)
+    note("This message could not be delivered to its destination", died)
 }
 
 /// What stands before a message: a few words, and why.
@@ -225,7 +225,7 @@ impl Run<'_> {
         let severity = match self.line(written.severity.as_ref())? {
             None => Severity::default(),
             Some(word) => Severity::named(&word.to_lowercase()).unwrap_or_else(|| {
-                note = Some(format!("`{}`: `{word}` is no severity", written.body));
+                note = Some(format!("`{}`: `{word}` is not a severity", written.body));
                 Severity::default()
             }),
         };

@@ -73,7 +73,7 @@ pub(crate) fn json(pieces: &[Piece], escape: Option<Escape>) -> Result<Value, Br
         let at = (line_start + error.column().saturating_sub(1)).min(masked.text.len());
         let words = error.to_string();
         let words = words.split(" at line ").next().unwrap_or_default().to_owned();
-        Broken { message: format!("this is no JSON: {words}"), at }
+        Broken { message: format!("this is not JSON: {words}"), at }
     })?;
     Ok(Filler { masked: &masked, bare, escape }.fill(document, Spot { key: "", parent: "", kind: "" }))
 }

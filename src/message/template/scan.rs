@@ -15,7 +15,7 @@ use crate::message::template::names::{BUILTIN_FILTERS, FUNCTIONS, KEYWORDS, OTHE
 use crate::message::text;
 use crate::problem::{Problem, nearest};
 
-/// The most mistakes of one kind that are told of one template.
+/// The most mistakes of one kind that are reported per template.
 const TOLD_MAX: usize = 100;
 
 /// A word at its place.
@@ -63,7 +63,7 @@ pub(crate) struct Found {
     pub code: &'static str,
     /// What.
     pub message: String,
-    /// How to mend it.
+    /// How to fix it.
     pub hint: Option<String>,
     /// Where, in bytes.
     pub span: Range<usize>,
@@ -335,8 +335,8 @@ impl Scan {
         for span in &self.reserved {
             found.push(Found {
                 code: "reserved-character",
-                message: "a character of the private-use planes stands here".into(),
-                hint: Some("leave it out: nothing can show it".into()),
+                message: "this is a character of the private-use planes".into(),
+                hint: Some("remove it: nothing can show it".into()),
                 span: span.clone(),
             });
         }
@@ -405,7 +405,7 @@ pub(crate) fn placeholder<'w>(
             "unknown-filter" => env.add_filter(word.clone(), |value: Value, _: Rest<Value>| value),
             "unknown-test" => env.add_test(word.clone(), |_: Value, _: Rest<Value>| true),
             "unknown-function" => env.add_function(word.clone(), |_: Rest<Value>| ""),
-            // One that can't be added is told as unknown.
+            // One that can't be added is reported as unknown.
             _ => drop(env.add_template_owned(word.clone(), "")),
         }
     }

@@ -190,9 +190,9 @@ pub(crate) fn problem(source: &Source, error: &Error) -> Problem {
         _ => "template",
     };
     let problem = Problem::error(code, words(error)).at(&source.place_of(error));
-    let mend = error.range().and_then(|range| mend(&source.text, range.start));
-    match (error.kind(), mend) {
-        (ErrorKind::SyntaxError, Some(mend)) => problem.hint(mend),
+    let fix = error.range().and_then(|range| fix(&source.text, range.start));
+    match (error.kind(), fix) {
+        (ErrorKind::SyntaxError, Some(fix)) => problem.hint(fix),
         (ErrorKind::UnknownMethod, _) => problem.hint("values have no methods; use a filter: `…|upper`"),
         _ => problem,
     }
@@ -201,7 +201,7 @@ pub(crate) fn problem(source: &Source, error: &Error) -> Problem {
 /// Whether a rendering fails so with any event: it has nothing to do with values.
 pub(crate) fn is_certain(error: &Error) -> bool {
     let says = |what: &str| error.detail().is_some_and(|detail| detail.contains(what));
-    // Both are told with the kind that values that don't fit have, too.
+    // Both are reported with the kind that values that don't fit have, too.
     if says("there is no time zone") || says("recursion limit exceeded") || says("takes at most") {
         return true;
     }
@@ -219,8 +219,8 @@ pub(crate) fn is_certain(error: &Error) -> bool {
     )
 }
 
-/// How to mend what can't be read from `at` on, where it is one of the usual slips.
-fn mend(text: &str, at: usize) -> Option<String> {
+/// How to fix what can't be read from `at` on, where it is one of the usual slips.
+fn fix(text: &str, at: usize) -> Option<String> {
     let (before, rest) = (text.get(..at)?, text.get(at..)?);
     let signs = [("=>", ">="), ("=<", "<="), ("=", "=="), ("&&", "and"), ("||", "or"), ("!", "not")];
     let sign = signs.into_iter().find(|(sign, _)| rest.starts_with(sign) || before.ends_with(sign));

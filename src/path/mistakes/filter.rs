@@ -121,10 +121,10 @@ impl Check<'_> {
                 let several = self.words(operand, until);
                 let error =
                     self.error(operand, format!("`{several}` can select several values, and a comparison takes one"));
-                let mended =
+                let fixed =
                     (operand == from).then(|| as_filter(several, self.word(at), self.words(at + 1, to))).flatten();
-                return Err(match mended {
-                    Some(mended) => error.hint(format!("did you mean `{mended}`?")),
+                return Err(match fixed {
+                    Some(fixed) => error.hint(format!("did you mean `{fixed}`?")),
                     None => error,
                 });
             }

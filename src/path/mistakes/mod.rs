@@ -38,15 +38,15 @@ pub(super) fn check_text(text: &str) -> Result<(), PathError> {
         return Ok(());
     }
     let rest = trimmed.trim_start_matches(['@', '#']);
-    let mended = match rest.chars().next() {
+    let fixed = match rest.chars().next() {
         Some('/') => Some(format!("${}", rest.replace('/', "."))),
         Some('.' | '[') => Some(format!("${rest}")),
         Some(first) if super::lex::is_name_start(first) => Some(format!("$.{rest}")),
         _ => None,
     };
     let error = PathError::new(0, "a path begins with `$`");
-    Err(match mended {
-        Some(mended) => error.hint(format!("did you mean `{mended}`?")),
+    Err(match fixed {
+        Some(fixed) => error.hint(format!("did you mean `{fixed}`?")),
         None => error,
     })
 }
@@ -287,7 +287,7 @@ impl<'t> Check<'t> {
         }
         let error = self.error(at, "a name with a blank must be quoted");
         Err(match name_around(self.text, self.start(at)) {
-            Some((_, mended)) => error.hint(format!("quote it: `{mended}`")),
+            Some((_, fixed)) => error.hint(format!("quote it: `{fixed}`")),
             None => error,
         })
     }
@@ -306,7 +306,7 @@ impl<'t> Check<'t> {
         }
         let error = self.error(at, "a name that begins with a digit must be quoted");
         match name_around(self.text, self.start(at)) {
-            Some((_, mended)) => error.hint(format!("quote it: `{mended}`")),
+            Some((_, fixed)) => error.hint(format!("quote it: `{fixed}`")),
             None => error,
         }
     }
@@ -345,7 +345,7 @@ impl<'t> Check<'t> {
         };
         let error = self.error(at, "a path selects, it doesn't compare, except in a filter");
         match as_filter(left, operator, &right) {
-            Some(mended) => error.hint(format!("did you mean `{mended}`?")),
+            Some(fixed) => error.hint(format!("did you mean `{fixed}`?")),
             None => error.hint(format!("write the test beside the path, `{left}: …`, with `eq`, `ne`, `gt` …")),
         }
     }

@@ -68,7 +68,7 @@ impl Announcement<'_> {
 }
 
 /// Takes an announcement through mute, throttle, digest and hours. `case` is the case that it belongs to; for one that has
-/// just closed, as it stood. Gives when people are told first, as far as is known now, if any are.
+/// just closed, as it stood. Gives when people are notified first, as far as is known now, if any are.
 ///
 /// The order matters: what is muted counts in no throttle, what a throttle holds back is in no digest but that of its rest,
 /// and only what goes out by itself waits for hours. A digest passes hours when it goes out.
@@ -128,7 +128,7 @@ fn audible<'s>(
             && !quiet(work, said.rule, said.occasion, case)
             && case.is_some_and(|case| untold(said.rule, case, destination))
         {
-            let note = format!("not said to `{destination}`, which never heard of the case");
+            let note = format!("not sent to `{destination}`, which got no message of the case");
             trace.action(Outcome::Cancelled, &action.id, Some(destination), note);
         } else {
             audible.push(destination);
@@ -219,7 +219,7 @@ fn gather(
 /// Whether this says at a destination the end of what was said there before: that passes mutes and hours, or people would go
 /// on with what is over.
 fn tells_the_end(occasion: Occasion, case: Option<&Case>, destination: &str) -> bool {
-    occasion == Occasion::Close && case.is_some_and(|case| case.was_told(destination))
+    occasion == Occasion::Close && case.is_some_and(|case| case.was_notified(destination))
 }
 
 /// Whether what a rule says is planned, counted and shown, but not sent.
@@ -291,7 +291,7 @@ pub(crate) fn send(work: &mut Planning<'_>, mut delivery: NewDelivery, occasion:
     if let Some(case) = case.filter(joins) {
         let (lane, act) = case.announce(&delivery.destination, &delivery.action, delivery.event);
         if occasion == Occasion::Reminder && act == Act::Again {
-            work.act([Effect::cancel(&lane, Some(&delivery.action), "a newer reminder took its place")]);
+            work.act([Effect::cancel(&lane, Some(&delivery.action), "a newer reminder replaced it")]);
         }
         (delivery.lane, delivery.act) = (Some(lane), act);
     }

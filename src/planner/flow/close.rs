@@ -1,4 +1,4 @@
-//! The end of a case, whatever ended it: what was to come of it is called off, and then people are told.
+//! The end of a case, whatever ended it: what was to come of it is called off, and then people are notified.
 
 use crate::event::{Event, Seq};
 use crate::planner::case::{Case, Ending};

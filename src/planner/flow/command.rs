@@ -8,7 +8,7 @@ use crate::planner::flow::{Planning, links, lost, people};
 use crate::planner::mute::Muting;
 use crate::planner::names::names_for;
 
-/// Does what was asked. What is not there any more is passed over: whoever asked was told what there was.
+/// Does what was asked. What is not there any more is passed over: anyone who asked was reported what there was.
 pub(crate) fn command(work: &mut Planning<'_>, command: &Command) {
     match command {
         Command::CloseCase { rule, key, by, note } => {

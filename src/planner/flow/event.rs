@@ -76,7 +76,7 @@ pub fn misses(rules: &RuleSet, seq: Seq, event: &Event) -> Vec<(String, Option<D
     judged.judgements.iter().map(of).collect()
 }
 
-/// A type that no rule names is told.
+/// A type that no rule names is reported.
 fn unmatched(work: &mut Planning<'_>, judged: &Judged<'_>) {
     if judged.named || judged.event.is_own() {
         return;
@@ -157,7 +157,7 @@ fn not_awaited(judgement: &Judgement<'_>, trace: &mut Trace) {
     let why = because(judgement.why.as_ref());
     match judgement.why.as_ref().map(Why::held) {
         Some(Held::Failed) => trace.fail(format!("`missing`: {why}")),
-        _ => trace.rule(Outcome::Missed, format!("not what is awaited: {why}")),
+        _ => trace.rule(Outcome::Missed, format!("not the expected event: {why}")),
     }
 }
 
@@ -220,7 +220,7 @@ pub(crate) fn escalates(case: &Case, rule: &Rule) -> bool {
     reminders.any(|action| case.timers.get(&action.id).is_some_and(|timer| timer.due.is_some()))
 }
 
-/// Whether a rule acts on an event; else why not. What could not be read is told in any case.
+/// Whether a rule acts on an event; else why not. What could not be read is reported in any case.
 fn holds(judgement: &Judgement<'_>, held: Held, trace: &mut Trace) -> bool {
     reasons(judgement, trace);
     match held {
@@ -280,7 +280,7 @@ fn belongs(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
         // It may have come between the own event that told the absence and this.
         let known = work.state.load(&Awaited::slot(&names));
         if !Awaited::is_absent(known.as_ref(), judged.event) {
-            trace.rule(Outcome::Late, "it came after all");
+            trace.rule(Outcome::Late, "the event came");
             return Belongs::Late;
         }
     }

@@ -41,8 +41,8 @@ fn case_of(work: &mut Planning<'_>, delivery: &NewDelivery) -> Option<Case> {
 
 /// Remembers by which key the service of a destination will speak of a case.
 fn raise(work: &mut Planning<'_>, delivery: &NewDelivery, case: &Case) {
-    let is_told = work.facts(&delivery.destination).is_some_and(|facts| facts.reports);
-    let Some(shown) = case.lanes.get(&delivery.destination).filter(|shown| is_told && !shown.raised) else { return };
+    let is_sent = work.facts(&delivery.destination).is_some_and(|facts| facts.reports);
+    let Some(shown) = case.lanes.get(&delivery.destination).filter(|shown| is_sent && !shown.raised) else { return };
     work.state.save(&Raised::slot(&shown.lane), Some(&Raised { of: case.opening() }));
     let mut case = case.clone();
     if let Some(shown) = case.lanes.get_mut(&delivery.destination) {
@@ -94,7 +94,7 @@ fn reminds(case: &Case, rule: &Rule, action: &Action) -> bool {
     escalates(case, rule) || (action.at.is_none() && (action.after.is_some() || action.repeat.is_some()))
 }
 
-/// A person confirmed what a link does. What is done already, or over, stays as it is, and was told them.
+/// A person confirmed what a link does. What is done already, or over, stays as it is, and was reported them.
 pub(crate) fn by_link(work: &mut Planning<'_>, of: &Opening, does: LinkOp, by: &str) {
     let Some(mut case) = work.nth_case(&of.rule, &of.key, of.nth) else { return };
     let act = match does {

@@ -103,7 +103,7 @@ impl Wanted<'_, '_> {
         self.case(&names_for(self.inputs.rules, rule), key);
     }
 
-    /// A delivery that did not arrive, whether that was told, and its case.
+    /// A delivery that did not arrive, whether that was reported, and its case.
     fn lost(&mut self, delivery: &DeliveryId, rule: &str, key: Option<&str>) {
         self.keys.deliveries.insert(delivery.clone());
         self.one(Told::slot(delivery));

@@ -1,4 +1,4 @@
-//! The way of a message that did not arrive: its delivery is late, or died. Its destination's fallbacks are told, once, unless
+//! The way of a message that did not arrive: its delivery is late, or died. Its destination's fallbacks are notified, once, unless
 //! its case has closed or somebody acknowledged it.
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,10 +14,10 @@ use crate::planner::mute::Audible;
 use crate::planner::names::names_for;
 use crate::planner::why::{Outcome, Trace};
 
-/// How long after its fallbacks were told of a delivery it is looked at again, whether that may be forgotten.
+/// How long after its fallbacks were notified of a delivery it is looked at again, whether that may be forgotten.
 const LOOKED_AT_AGAIN: SignedDuration = SignedDuration::from_hours(24);
 
-/// Sets the deadline of each new delivery whose fallbacks are told when it is late.
+/// Sets the deadline of each new delivery whose fallbacks are notified when it is late.
 pub(crate) fn watch(work: &mut Planning<'_>) {
     let watched =
         work.plan.deliveries.iter().filter_map(|delivery| Some(looks_at(delivery, deadline(work, delivery)?)));
@@ -65,29 +65,29 @@ pub(crate) fn died(work: &mut Planning<'_>, seq: Seq, died: &NewDelivery, signal
         return;
     }
     if falls_back(died) {
-        // Where it was noticed is part of it: one that was tried again by hand, and died again, is told again.
+        // Where it was noticed is part of it: one that was tried again by hand, and died again, is reported again.
         fall_back(work, Lost { origin: &seq.to_string(), delivery: died, reason: &reason(died, signal) });
     }
 }
 
-/// A message goes to its destination's fallbacks. Gives whether any is told.
+/// A message goes to its destination's fallbacks. Gives whether any is reported.
 fn fall_back(work: &mut Planning<'_>, lost: Lost<'_>) -> bool {
     let NewDelivery { event, rule, action, destination, .. } = lost.delivery;
     let Some(facts) = work.facts(destination).filter(|_| !work.destinations.shadow) else { return false };
-    let (mut trace, mut is_told) = (Trace::default(), false);
+    let (mut trace, mut is_sent) = (Trace::default(), false);
     let to: Vec<&String> = facts.fallback.iter().filter(|name| *name != destination).collect();
     match wanted_by(work, lost.delivery) {
         _ if to.is_empty() => {}
         Err(note) => trace.action(Outcome::Cancelled, action, None, format!("goes to no fallback: {note}")),
         Ok(mut case) => {
             for fallback in to {
-                is_told |= fall_back_to(work, fallback, lost, case.as_mut(), &mut trace);
+                is_sent |= fall_back_to(work, fallback, lost, case.as_mut(), &mut trace);
             }
             case.iter().for_each(|case| work.save_case(case));
         }
     }
     work.decide(trace, *event, rule);
-    is_told
+    is_sent
 }
 
 /// The open case that a message belongs to, if to any; or why that doesn't want it said any more.

@@ -50,7 +50,7 @@ pub(crate) struct Planning<'a> {
     pub plan: Plan,
     /// Timers set, or with `None` taken away.
     pub timers: BTreeMap<String, Option<Timer>>,
-    /// So many of the deliveries planned so far have been given their links.
+    /// How many of the deliveries planned so far have been given their links.
     pub offered: usize,
     mutes: Mutes<'a>,
 }
@@ -146,7 +146,7 @@ impl<'a> Planning<'a> {
 
     /// Makes an own event of a signal, or keeps it for the next. `origin` tells it from others of its kind.
     pub fn signal(&mut self, origin: &str, signal: &Signal) {
-        // What an own event set off is not told, or each would set off another; but for the end of what was told.
+        // What an own event set off is not told, or each would set off another; except for the end of what was reported.
         if !self.ends_a_failure(signal) && signal.from_own {
             return;
         }

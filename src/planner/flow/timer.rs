@@ -138,8 +138,8 @@ fn act_due(work: &mut Planning<'_>, mut case: Case, action: &str, carried: Optio
     let (rule, seq, event) = (judgement.rule, carried.seq, carried.event);
     let (again, occasion, facts, unread) = (0, Occasion::Reminder, None, unread_of(judgement, acted));
     let announcement = Announcement { rule, acted, seq, event, origin, again, occasion, facts, unread };
-    let is_told = announce(work, &announcement, Some(&mut case), &mut trace).is_some();
-    if is_told && (acted.action.at.is_none() || work.is_critical(acted.action)) {
+    let is_sent = announce(work, &announcement, Some(&mut case), &mut trace).is_some();
+    if is_sent && (acted.action.at.is_none() || work.is_critical(acted.action)) {
         case.asks(now);
     }
     work.tell(trace, seq, Some(event), rule);
@@ -228,8 +228,8 @@ fn digest_due(work: &mut Planning<'_>, of: DigestId<'_>) {
     leave_out(work, &of, &mut collected);
     collected.show(action_named(work.rules, of.rule, of.action).map_or(LIMIT, |(_, action)| limit(action)));
     let mut trace = Trace::default();
-    let is_told = tell_digest(work, &of, &collected, &mut trace);
-    if of.rest && is_told {
+    let is_sent = tell_digest(work, &of, &collected, &mut trace);
+    if of.rest && is_sent {
         let throttle = ThrottleId { rule: of.rule, action: of.action, key: of.key }.slot(&names);
         work.due(&throttle, |window, now| window.rest_told(now.at));
     }
@@ -406,7 +406,7 @@ fn send_held(work: &mut Planning<'_>, held: Held) {
     }
 }
 
-/// Records in their cases that these messages were told in a summary.
+/// Records in their cases that these messages were reported in a summary.
 fn note_summed(work: &mut Planning<'_>, destination: &str, going: &[Held], rest: &[Rest]) {
     let going = going.iter().map(|held| (&held.delivery.rule, &held.case));
     for (rule, belongs) in going.chain(rest.iter().map(|rest| (&rest.rule, &rest.case))) {

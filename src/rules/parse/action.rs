@@ -60,7 +60,7 @@ impl Reader<'_> {
                 self.problems.push(
                     Problem::error("does-not-fit", "`otherwise` needs another action with a `when`")
                         .at(&key.place)
-                        .hint("without one it would always act: leave it out"),
+                        .hint("without one it would always act: remove it"),
                 );
             }
         }
@@ -72,7 +72,7 @@ impl Reader<'_> {
             self.problems.push(node.expected("an action, a mapping").hint(format!("write `to: {text}`")));
             return None;
         }
-        let mut fields = Fields::of(node, "an action", self.problems)?.with_slips(slips::ACTION);
+        let mut fields = Fields::of(node, "an action", self.problems)?.with_key_hints(key_hints::ACTION);
         let name = fields.text("name", self.problems).and_then(|(name, node)| self.plain_name(name, node));
         let to = self.destinations(&mut fields, node);
         let say = self.say(&mut fields, node);
@@ -137,7 +137,7 @@ impl Reader<'_> {
         for (value, node) in self.some_texts(fields, node, "to", "destination") {
             match to.iter().find(|other| other.value == value) {
                 Some(first) => self.problems.push(
-                    Problem::error("defined-twice", format!("`{value}` stands twice in `to`"))
+                    Problem::error("defined-twice", format!("`{value}` appears twice in `to`"))
                         .at(&node.place)
                         .also(&first.place, "first here"),
                 ),
@@ -154,7 +154,7 @@ impl Reader<'_> {
             self.problems.push(
                 Problem::error("does-not-fit", "an action has a `message` or a `text`, not both")
                     .at(&text.place)
-                    .hint("put the text into the template, or leave `message` out"),
+                    .hint("put the text into the template, or remove `message`"),
             );
         }
         match (message, text) {
@@ -171,7 +171,7 @@ impl Reader<'_> {
         let (word, node) = fields.text("severity", self.problems)?;
         let severity = Severity::named(&word);
         if severity.is_none() {
-            let problem = Problem::error("wrong-word", format!("`{word}` is no severity")).at(&node.place);
+            let problem = Problem::error("wrong-word", format!("`{word}` is not a severity")).at(&node.place);
             self.problems.push(problem.suggest(&word, Severity::ALL.map(Severity::name)));
         }
         severity
@@ -234,14 +234,14 @@ impl Reader<'_> {
         }
         if belongs.missing && !on_close {
             for key in ["when", "otherwise", "at"] {
-                wrong(key, format!("`{key}` needs an event, and `missing` acts when none came"), "leave it out");
+                wrong(key, format!("`{key}` needs an event, and `missing` acts when none came"), "remove it");
             }
         }
         if has("when") {
-            wrong("otherwise", "an action has a `when` or `otherwise`, not both".into(), "leave one of them out");
+            wrong("otherwise", "an action has a `when` or `otherwise`, not both".into(), "remove one of them");
         }
         if !has("when") {
-            wrong("if_failed", IF_FAILED_ALONE.into(), "leave it out: the action always acts");
+            wrong("if_failed", IF_FAILED_ALONE.into(), "remove it: the action always acts");
         }
         for key in ["after", "repeat"] {
             if has("at") {
@@ -302,5 +302,5 @@ fn twice(name: Option<&At<String>>, place: &Location) -> Problem {
         None => Problem::error("defined-twice", "two actions say the same, at the same time, to the same destinations"),
     }
     .at(&place.first_line())
-    .hint("give each a `name`, or leave one out")
+    .hint("give each a `name`, or remove one")
 }

@@ -135,7 +135,7 @@ impl Reader<'_> {
                 _ => ("within `every` and `none`", "it looks at all that was selected: put it beside them"),
             };
             self.problems.push(
-                Problem::error("misplaced-operator", format!("`{}` can't stand {inside}", key.text))
+                Problem::error("misplaced-operator", format!("`{}` can't appear {inside}", key.text))
                     .at(&key.place)
                     .hint(hint),
             );
@@ -153,7 +153,7 @@ impl Reader<'_> {
             self.problems.push(
                 Problem::error("never-holds", format!("`exists: false` and `{}` never hold together", row.name))
                     .at(&node.place)
-                    .hint("for absent or otherwise, put `not:` round the opposite"),
+                    .hint("for absent or otherwise, put `not:` around the opposite"),
             );
         }
     }

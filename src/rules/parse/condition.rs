@@ -106,7 +106,7 @@ impl Reader<'_> {
                     .at(&key.place)
                     .hint("write `not: {any: …}` for none of them, or `not: {all: …}` for not all of them"),
             );
-            // What else is wrong with them is told all the same.
+            // What else is wrong with them is reported all the same.
             if parts > 1 {
                 self.tree(node);
             }

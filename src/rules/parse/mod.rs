@@ -1,6 +1,6 @@
 //! From the files of the rules folder to a [`RuleSet`], and to everything that is wrong with them.
 //!
-//! Pure: texts in, values and problems out. A mistake never ends the reading but for broken YAML syntax, which ends
+//! Pure: texts in, values and problems out. A mistake never ends the reading except for broken YAML syntax, which ends
 //! that file's; whatever else is wrong in any file is reported at once, with its place. Two passes: first what all
 //! files share (`names`, `lists`, `hours`), then the rules and mutes that use it.
 
@@ -22,7 +22,7 @@ mod defaults;
 mod links;
 mod operand;
 mod rule;
-mod slips;
+mod key_hints;
 pub(super) mod shared;
 pub mod times;
 
@@ -112,7 +112,7 @@ struct Shared {
     names: BTreeMap<String, Name>,
     lists: BTreeMap<String, Arc<List>>,
     hours: BTreeMap<String, Arc<Hours>>,
-    /// Where each of them stands, by section and word: to tell of the second one where the first one is.
+    /// Where each of them stands, by section and word: to report where the first one is.
     places: BTreeMap<(&'static str, String), Location>,
     zone: Option<TimeZone>,
     paths: Paths,
@@ -128,7 +128,7 @@ impl Shared {
             problems.push(document.expected("a mapping with `rules`").hint("put `rules:` above the list"));
             return None;
         }
-        let mut fields = Fields::of(document, "a rules file", problems)?.with_slips(slips::FILE);
+        let mut fields = Fields::of(document, "a rules file", problems)?.with_key_hints(key_hints::FILE);
         self.read_names(&mut fields, problems);
         self.read_lists(&mut fields, problems);
         self.read_hours(&mut fields, problems);
@@ -138,7 +138,7 @@ impl Shared {
         };
         if let Some((key, _)) = fields.take("tests") {
             problems.push(
-                Problem::error("tests-here", "tests don't stand in a rules file")
+                Problem::error("tests-here", "a rules file can't contain tests")
                     .at(&key.place)
                     .hint("put them into a file whose name ends in `.test.yaml`"),
             );
@@ -215,7 +215,7 @@ impl Reader<'_> {
     fn no_such_name(&self, text: &str) -> Problem {
         let problem = Problem::error("unknown-name", format!("`{text}` is neither a path nor one of `names:`"));
         if let Some(span) = Some(text).filter(|text| span_of_time(text).is_some()) {
-            return problem.hint(format!("a time stands at `every`: `every: {span}`"));
+            return problem.hint(format!("write a time in `every`: `every: {span}`"));
         }
         if let Some(test) = test_of(text) {
             return problem.hint(format!("a test stands below its path: `{test}`"));
@@ -226,7 +226,7 @@ impl Reader<'_> {
                 .hint(format!("a path begins with `$`: did you mean `$.{}`?", text.trim_start_matches(['.', '@'])));
         }
         if super::operator::named(text).is_some() {
-            return problem.hint(format!("an operator stands below a path: `$.data.…: {{{text}: …}}`"));
+            return problem.hint(format!("write an operator below a path: `$.data.…: {{{text}: …}}`"));
         }
         let known = self.shared.names.keys().map(String::as_str);
         problem.suggest(text, known.chain(["any", "all", "not"]))
@@ -275,7 +275,7 @@ pub(super) fn not_cut(node: &Node, problems: &mut Problems) {
 }
 
 fn cut(comment: &Location) -> Problem {
-    Problem::error("cut-by-comment", "what stands behind ` #` is a comment, and no part of the text")
+    Problem::error("cut-by-comment", "what follows ` #` is a comment, not part of the text")
         .at(comment)
         .hint("quote it: \"…\"; or put the comment on a line of its own")
 }

@@ -249,9 +249,9 @@ fn span(node: &Node, problems: &mut Problems) -> Option<Operand> {
     let span = node.scalar().and_then(span_of_time);
     if span.is_none() {
         problems.push(match node.scalar() {
-            Some(text) => {
-                Problem::error("wrong-span", format!("`{text}` is no time span")).at(&node.place).hint(span_hint(text))
-            }
+            Some(text) => Problem::error("wrong-span", format!("`{text}` is not a time span"))
+                .at(&node.place)
+                .hint(span_hint(text)),
             None => node.expected(OperandKind::Span.words()),
         });
     }
@@ -291,7 +291,7 @@ fn regex(node: &Node, name: &str, folded: bool, left: &mut usize, problems: &mut
             let said = other.to_string();
             let last = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
             let looks_around = ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|sign| pattern.contains(sign));
-            let problem = wrong(format!("this is no regular expression: {last}"));
+            let problem = wrong(format!("this is not a regular expression: {last}"));
             problems.push(match (looks_around, pattern.contains('\\')) {
                 (true, _) => problem.hint("it takes linear time, so there is no looking around and no back-reference"),
                 (false, true) => problem.hint("in single quotes, backslashes stay as they are: '\\bremix\\b'"),
@@ -307,7 +307,7 @@ fn glob(node: &Node, name: &str, folded: bool, problems: &mut Problems) -> Optio
     let problem = match text.strip_prefix('!') {
         Some(bare) => Problem::error("wrong-glob", "`!` takes away only in a list of event globs")
             .at(&node.place)
-            .hint(format!("put `not:` round the condition, with `glob: \"{bare}\"`")),
+            .hint(format!("put `not:` around the condition, with `glob: \"{bare}\"`")),
         None => match Glob::parse(&comparable(text, folded)) {
             Ok(glob) => return Some(glob),
             Err(error) => {

@@ -27,7 +27,7 @@ impl Reader<'_> {
             Some(name) => format!("the rule `{name}`"),
             None => "a rule".into(),
         };
-        let mut fields = Fields::of(node, what, self.problems)?.with_slips(slips::RULE);
+        let mut fields = Fields::of(node, what, self.problems)?.with_key_hints(key_hints::RULE);
         let name = fields.required("name", self.problems).and_then(|(name, node)| self.plain_name(name, node));
         self.rule_names.extend(name.clone());
         let formerly = fields.texts("formerly", self.problems);
@@ -91,7 +91,7 @@ impl Reader<'_> {
             "skip" => Some(IfFailed::Skip),
             "act" => Some(IfFailed::Act),
             _ => {
-                let problem = Problem::error("wrong-value", format!("`{word}` is no way to go on when `when` fails"));
+                let problem = Problem::error("wrong-value", format!("`if_failed` has no value `{word}`"));
                 self.problems.push(problem.at(&node.place).hint("write `if_failed: act` or `if_failed: skip`"));
                 None
             }
@@ -105,7 +105,7 @@ impl Reader<'_> {
         } else if name.chars().count() > NAME_MAX {
             format!("a name longer than {NAME_MAX} characters")
         } else if name.chars().any(char::is_control) || name.trim() != name {
-            "a name with line breaks, control characters, or blanks around it".to_owned()
+            "a name with line breaks, control characters, or spaces around it".to_owned()
         } else {
             return Some(At { value: name, place: node.place.clone() });
         };
@@ -215,19 +215,19 @@ impl Reader<'_> {
         };
         let (case, missing) = (has("case"), has("missing"));
         if let (Some(place), None) = (has("if_failed"), has("when")) {
-            wrong(&place, IF_FAILED_ALONE.into(), "leave it out: the rule always holds");
+            wrong(&place, IF_FAILED_ALONE.into(), "remove it: the rule always holds");
         }
         match (has("events"), &missing) {
             (Some(place), Some(_)) => wrong(
                 &place,
                 "`events` and `missing` don't go together".into(),
-                "put what should come into `missing: {events: …, for: …}`, and leave `events` out",
+                "put what should come into `missing: {events: …, for: …}`, and remove `events`",
             ),
             (None, None) if !meant.events => {
                 wrong(
                     &node.place.first_line(),
                     format!("the rule `{}` has no `events`", rule.name.value),
-                    "say which event types it hears of: `events: release.live`, or `events: \"*\"` for all",
+                    "name the event types: `events: release.live`, or `events: \"*\"` for all",
                 );
             }
             _ => {}
@@ -237,8 +237,8 @@ impl Reader<'_> {
                 let Some(place) = has(key) else { continue };
                 let hint = match key {
                     "when" => "put it into `missing`: it says what counts as having come",
-                    "case" => "leave it out: a `missing` rule has one case, which opens when none came",
-                    _ => "leave it out: the case closes when one comes",
+                    "case" => "remove it: a `missing` rule has one case, which opens when none came",
+                    _ => "remove it: the case closes when one comes",
                 };
                 wrong(&place, format!("`{key}` and `missing` don't go together"), hint);
             }
@@ -327,7 +327,7 @@ impl Reader<'_> {
     fn some_actions(&mut self, rule: &Location, meant: Meant, actions: Option<&Node>) {
         if actions.map_or(!meant.actions, |actions| actions.one_or_more().is_empty()) {
             self.problems.push(
-                Problem::error("missing-key", "a rule without `actions` tells nobody")
+                Problem::error("missing-key", "a rule without `actions` notifies nobody")
                     .at(&rule.first_line())
                     .hint("write `actions: {to: DESTINATION, text: \"…\"}`"),
             );

@@ -135,7 +135,7 @@ impl Shared {
             // Within one file the YAML reader has said so.
             if !Arc::ptr_eq(&first.file, &key.place.file) {
                 problems.push(
-                    Problem::error("defined-twice", format!("`{}` stands twice in `{section}`", key.text))
+                    Problem::error("defined-twice", format!("`{}` appears twice in `{section}`", key.text))
                         .at(&key.place)
                         .also(first, "first here"),
                 );
@@ -152,7 +152,7 @@ impl Shared {
                 problems.push(
                     Problem::error("too-many", format!("more than {NAMES_MAX} names"))
                         .at(&key.place)
-                        .hint("a path that one rule uses can stand in that rule"),
+                        .hint("a rule can contain a path that only it uses"),
                 );
                 return;
             }
@@ -184,7 +184,7 @@ impl Shared {
                     paths.extend(path(text, &item.place, &mut self.paths, problems));
                 }
                 Kind::Text(text) => problems.push(
-                    Problem::error("wrong-path", format!("`{text}` is no path"))
+                    Problem::error("wrong-path", format!("`{text}` is not a path"))
                         .at(&item.place)
                         .hint(format!("a path begins with `$`: `$.{}`", text.trim_start_matches('.'))),
                 ),
@@ -216,7 +216,7 @@ impl Shared {
             }
             if key.text == "always" {
                 problems.push(
-                    Problem::error("reserved", "`always` is no name for hours: it means that there are none")
+                    Problem::error("reserved", "`always` is not a name for hours: it means that there are none")
                         .at(&key.place),
                 );
             }
@@ -250,7 +250,7 @@ fn unfit_name(word: &str) -> Option<Problem> {
     if !is_plain_word(word) {
         let plain: String = word.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
         return Some(
-            Problem::error("wrong-name", format!("`{word}` is no plain word: letters, digits and `_`"))
+            Problem::error("wrong-name", format!("`{word}` is not a plain word: letters, digits and `_`"))
                 .hint(format!("write `{}`", plain.trim_matches('_'))),
         );
     }
@@ -337,7 +337,7 @@ impl Reader<'_> {
         for mute in mutes {
             match first.get(mute.mute.id.as_str()) {
                 Some(place) => self.problems.push(
-                    Problem::error("defined-twice", "this mute stands here twice")
+                    Problem::error("defined-twice", "this mute appears here twice")
                         .at(&mute.place)
                         .also(place, "first here"),
                 ),

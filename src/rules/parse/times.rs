@@ -130,7 +130,7 @@ fn time_of_day(fields: &mut Fields<'_>, key: &'static str, problems: &mut Proble
         Some((time, end_of_day)) => Given::Read(time, end_of_day),
         None => {
             problems.push(
-                Problem::error("wrong-time", format!("`{text}` is no time of day"))
+                Problem::error("wrong-time", format!("`{text}` is not a time of day"))
                     .at(&node.place)
                     .hint("write hours and minutes: \"09:00\", \"18:30\""),
             );
@@ -166,12 +166,12 @@ fn days(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<[bool; 7]> {
                 // `Mo-Fr`: both at once.
                 let range = near_day(first).zip(near_day(last)).filter(|_| day(first).is_none() && day(last).is_none());
                 if let Some((first, last)) = range.filter(|_| text.contains('-')) {
-                    let problem = Problem::error("wrong-day", format!("`{text}` are no days")).at(&node.place);
+                    let problem = Problem::error("wrong-day", format!("`{text}` are not days")).at(&node.place);
                     problems.push(problem.hint(format!("did you mean `{first}-{last}`?")));
                     whole = false;
                     continue;
                 }
-                let problem = Problem::error("wrong-day", format!("`{wrong}` is no day")).at(&node.place);
+                let problem = Problem::error("wrong-day", format!("`{wrong}` is not a day")).at(&node.place);
                 problems.push(match near {
                     Some(near) => problem.hint(format!("did you mean `{near}`?")),
                     None => problem.hint("write `mon-fri`, or a list: `[mon, wed, sat-sun]`"),
@@ -209,7 +209,7 @@ fn dates(fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<Date> {
         match text.parse().ok().filter(|_| plain) {
             Some(date) => dates.push(date),
             None => problems.push(
-                Problem::error("wrong-date", format!("`{text}` is no date"))
+                Problem::error("wrong-date", format!("`{text}` is not a date"))
                     .at(&node.place)
                     .hint("write year, month and day: 2026-12-25"),
             ),

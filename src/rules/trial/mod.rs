@@ -1,7 +1,7 @@
 //! Tests of rules, `*.test.yaml`: read into steps and expectations, and what was sent held against what was expected.
 //!
 //! Pure. A file is read to its end and every mistake in it reported; whether a sample, a rule or a destination is
-//! there it is told ([`Known`]), and so are the files that a step sends. Playing the steps is not done here: that is the
+//! there it is notified ([`Known`]), and so are the files that a step sends. Playing the steps is not done here: that is the
 //! business of the same steps that a server runs.
 //!
 //! ```text

@@ -16,7 +16,7 @@ use crate::rules::At;
 use crate::rules::glob::inner;
 use crate::rules::parse::not_cut;
 use crate::rules::value::written_time;
-use crate::yaml::{self, Fields, Kind, Node, Slip};
+use crate::yaml::{self, Fields, KeyHint, Kind, Node};
 
 mod expect;
 
@@ -24,7 +24,7 @@ mod expect;
 pub(super) const ACTS: [&str; 6] = ["send", "expect", "wait", "at", "fail", "heal"];
 
 /// Keys of a step that stand in the test itself.
-const OF_A_STEP: &[(&str, Slip)] = &[
+const OF_A_STEP: &[(&str, KeyHint)] = &[
     ("send", STEP),
     ("set", STEP),
     ("expect", STEP),
@@ -32,18 +32,18 @@ const OF_A_STEP: &[(&str, Slip)] = &[
     ("at", STEP),
     ("fail", STEP),
     ("heal", STEP),
-    ("step", Slip::Key("steps")),
+    ("step", KeyHint::Key("steps")),
 ];
-const STEP: Slip = Slip::Words("it belongs to a step: `steps: [{send: …}, {expect: […]}]`");
+const STEP: KeyHint = KeyHint::Words("it belongs to a step: `steps: [{send: …}, {expect: […]}]`");
 
 /// What people look for in an expectation.
-const EXPECTED: &[(&str, Slip)] = &[
-    ("subject", Slip::Key("title")),
-    ("body", Slip::Key("text")),
-    ("destination", Slip::Key("to")),
-    ("channel", Slip::Key("to")),
-    ("message", Slip::Words("a test sees what is sent: ask for its `title`, `text` or `severity`")),
-    ("template", Slip::Words("a test sees what is sent: ask for its `title`, `text` or `severity`")),
+const EXPECTED: &[(&str, KeyHint)] = &[
+    ("subject", KeyHint::Key("title")),
+    ("body", KeyHint::Key("text")),
+    ("destination", KeyHint::Key("to")),
+    ("channel", KeyHint::Key("to")),
+    ("message", KeyHint::Words("a test sees what is sent: ask for its `title`, `text` or `severity`")),
+    ("template", KeyHint::Words("a test sees what is sent: ask for its `title`, `text` or `severity`")),
 ];
 
 /// What an event's own `id`, `created` and `timestamp` say, where it stands in a test, is kept.
@@ -74,7 +74,7 @@ pub fn parse(file: &Arc<File>, known: &Known<'_>, problems: &mut Problems) -> Ve
     };
     if let Some((key, _)) = fields.take("rules") {
         problems.push(
-            Problem::error("rules-here", "rules don't stand in a test file")
+            Problem::error("rules-here", "a test file can't contain rules")
                 .at(&key.place)
                 .hint("put them into a file whose name doesn't end in `.test.yaml`"),
         );
@@ -102,7 +102,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn test(&mut self, node: &Node) -> Option<Test> {
-        let mut fields = Fields::of(node, "a test", self.problems)?.with_slips(OF_A_STEP);
+        let mut fields = Fields::of(node, "a test", self.problems)?.with_key_hints(OF_A_STEP);
         let name = fields.required("name", self.problems);
         if let Some((name, node)) = &name {
             fields.what = format!("test `{name}`");
@@ -239,7 +239,7 @@ impl Reader<'_> {
             (None, Some((key, _))) => {
                 let problem = Problem::error("unknown-key", format!("a step has no key `{}`", key.text)).at(&key.place);
                 match key.text.as_str() {
-                    "set" | "source" => problem.hint("it stands beside `send`, in the same step: leave its `- ` out"),
+                    "set" | "source" => problem.hint("write it beside `send`, in the same step: remove its `- `"),
                     _ => problem.suggest(&key.text, ACTS),
                 }
             }
@@ -342,7 +342,7 @@ impl Reader<'_> {
         match &send.body {
             Body::Raw(_) => {
                 if !send.settings.is_empty() {
-                    let problem = Problem::error("wrong-set", "nothing can be set in what is no JSON object");
+                    let problem = Problem::error("wrong-set", "nothing can be set in what is not JSON object");
                     self.problems.push(problem.at(&node.place));
                 }
             }
@@ -373,7 +373,7 @@ impl Reader<'_> {
         let zone = self.known.rules.zone.clone().unwrap_or(TimeZone::UTC);
         let Ok(at) = text.parse::<Timestamp>().or_else(|_| written_time(&text, &zone)) else {
             self.problems.push(
-                Problem::error("wrong-time", format!("`{text}` is no time"))
+                Problem::error("wrong-time", format!("`{text}` is not a time"))
                     .at(&node.place)
                     .hint("write date and time, `2026-03-27 18:59`, or with a zone, `2026-03-27T17:59:00Z`"),
             );
@@ -406,7 +406,7 @@ impl Reader<'_> {
 /// A path that `set` takes: from `$` on, to one place that isn't `$` itself.
 fn setting(text: &str, place: &Location) -> Result<Path, Box<Problem>> {
     if !text.starts_with('$') {
-        let problem = Problem::error("wrong-path", format!("`{text}` is no path")).at(place);
+        let problem = Problem::error("wrong-path", format!("`{text}` is not a path")).at(place);
         let data = if text.starts_with("data.") { "" } else { "data." };
         return Err(Box::new(problem.hint(format!("a path begins with `$`: did you mean `$.{data}{text}`?"))));
     }

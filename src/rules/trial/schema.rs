@@ -28,8 +28,8 @@ fn act_doc(act: &str) -> &'static str {
     match act {
         "send" => "An event comes: a sample's name, a file (its path relative to this one), or the event itself",
         "expect" => "Everything that was sent since the last `expect`, in any order; `[]` for nothing",
-        "wait" => "The clock moves on so long, and what is due by then is sent",
-        "at" => "The clock moves on to this time",
+        "wait" => "Advances the clock by this time span, and sends what is due by then",
+        "at" => "Advances the clock to this time",
         "fail" => "These destinations fail from now on",
         _ => "These destinations work again",
     }
@@ -38,7 +38,7 @@ fn act_doc(act: &str) -> &'static str {
 /// The schema of a test file. `samples` are the names that `send` knows.
 pub fn schema(samples: &[&'static str]) -> Value {
     let tests = json!({"type": "array", "items": reference("test")});
-    let root = object([("tests", described(tests, "The tests, each by itself."))], &["tests"]);
+    let root = object([("tests", described(tests, "The tests; each is independent."))], &["tests"]);
     let root = with(root, json!({"type": ["object", "null"], "description": "Tests of rules, for `fanfare test`."}));
     let defs = [("test", test()), ("step", step()), ("event", event(samples)), ("expectation", expectation())];
     document("tests", "A test file of Fanfare", root, defs)

@@ -17,7 +17,7 @@ use crate::store::WAITING_BYTES_MAX;
 
 /// The most events that one round plans again.
 const REPLAYS: usize = 64;
-/// So many earlier events are loaded at a time: no more are in memory beyond what is allowed.
+/// How many earlier events are loaded at a time: no more are in memory beyond what is allowed.
 const CARRIED_AT_ONCE: usize = 8;
 /// What one decision of an event that is planned again takes, in bytes, about.
 const DECISION_BYTES: usize = 2048;
@@ -104,7 +104,7 @@ impl Batch {
         self.entries.is_empty() && self.timers.is_empty()
     }
 
-    /// Which timers go with the first so many entries: those that came due after the last of these entries came wait for the
+    /// Which timers go with the first this many entries: those that came due after the last of these entries came wait for the
     /// entries behind it. A close that was accepted in time must not be overtaken by the reminder that it ends, however
     /// long the inbox is.
     pub fn by(&self, entries: usize) -> Option<Timestamp> {

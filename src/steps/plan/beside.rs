@@ -17,7 +17,7 @@ use crate::store::PlannerLease;
 /// How often the lease is looked at: each lasts for four of these.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Budgets end judging long before. Should something escape them, the lease is let go of, so that another plans; that this
-/// process stalls is told by its own watch.
+/// process stalls is reported by its own watch.
 const JUDGING_MAX: Duration = Duration::from_secs(120);
 
 /// Does the planner's work on a thread of its own: judging takes none of the runtime's, and what it takes of memory is used
@@ -62,7 +62,7 @@ impl Beside {
                     tokio::time::sleep(LOOK_EVERY).await;
                     let began = *since.lock().unwrap_or_else(PoisonError::into_inner);
                     if began.is_some_and(|began| began.elapsed() > JUDGING_MAX) {
-                        tracing::error!("planning does not come to an end: another may plan");
+                        tracing::error!("planning does not end: another process may plan");
                         return;
                     }
                     let now = clock.now();

@@ -19,15 +19,15 @@ use crate::steps::Live;
 use crate::store;
 use crate::store::PlannerLease;
 
-/// What is judged in one round takes about so many bytes; planning and storing it several times that.
+/// What is judged in one round takes about this many bytes; planning and storing it several times that.
 const JUDGED_BYTES_MAX: usize = 4 << 20;
-/// And about so many steps.
+/// And about this many steps.
 const JUDGED_STEPS_MAX: u64 = 4_000_000;
 /// The last resort: a round that has judged for so long goes on with what it has.
 const JUDGED_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// What is said of an entry that made planning panic.
-const PANICKED: &str = "planning this failed; the log has the details, please report them";
+const PANICKED: &str = "planning this failed; the log has the details; please report them";
 /// What is said of an entry that made the process end.
 const DIED: &str = "the process ended each time that this was planned; its log may say why, please report it";
 
@@ -107,7 +107,7 @@ impl Round<'_> {
         Done { upto: last.map(|entry| entry.seq), left: self.left(entries, timers) }
     }
 
-    /// Until when timers came due that stayed behind, after so many entries and timers were planned.
+    /// Until when timers came due that stayed behind, after this many entries and timers were planned.
     fn left(&self, entries: usize, timers: usize) -> Option<Timestamp> {
         let by = self.batch.by(entries)?;
         let has_more = match self.batch.timers.get(timers) {

@@ -33,7 +33,7 @@ const LOST_MAX: u32 = 2;
 /// A round that took longer, and failed, had too many timers if it had no more than one entry.
 const LONG: SignedDuration = SignedDuration::from_secs(2);
 
-/// What is being planned, for whoever comes after a death.
+/// What is being planned, for anyone who comes after a death.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Mark {
     /// How many entries.

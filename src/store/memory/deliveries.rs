@@ -11,8 +11,8 @@ use crate::delivery::{Attempt, Delivery, DeliveryId, Lane, NewDelivery, Outcome,
 use crate::event::Seq;
 use crate::pace::Pace;
 use crate::planner::{Cancel, End};
-use crate::store::life::{LaneState, OVERDUE_MAX, Row, Taken, whole};
 use crate::store::look::COUNTED_MAX;
+use crate::store::transitions::{LaneState, OVERDUE_MAX, Row, Taken, whole};
 use crate::store::{Census, Claim, DeliveryFilter, Error, Room, Standing};
 
 /// Deliveries by when they are next looked at, and in the order of planning.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::ByEvent;
 use crate::event::{Entry, Event, EventId, Item, Seq};
 use crate::json::weight_read;
-use crate::store::life::whole;
+use crate::store::transitions::whole;
 use crate::store::{Appended, CONFLICTS_MAX, Conflict, EventFilter, PAGE_BYTES_MAX, WAITING_BYTES_MAX};
 
 /// What is known of an event for longer than the event itself is kept.

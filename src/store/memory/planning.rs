@@ -10,7 +10,7 @@ use crate::event::Seq;
 use crate::planner::Plan;
 use crate::planner::ledger::{DocChange, DueTimer, Key, Keys, Ledger, Timer};
 use crate::planner::why::Decision;
-use crate::store::life::{holds_on, is_over, whole};
+use crate::store::transitions::{holds_on, is_over, whole};
 use crate::store::{Error, PlannerLease};
 
 /// What the planner knows.

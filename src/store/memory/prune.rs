@@ -6,7 +6,7 @@ use super::World;
 use crate::clock::plus;
 use crate::event::Seq;
 use crate::store::LANE_KEPT;
-use crate::store::life::{week_end, week_of};
+use crate::store::transitions::{week_end, week_of};
 
 impl World {
     /// Deletes about `limit` things at most. Gives how many.

@@ -16,14 +16,14 @@ use super::link::{STEP_MAX, within};
 use crate::store::Error;
 use crate::store::threads::Running;
 
-/// So many may wait to be taken up; more wait to be let in.
+/// How many may wait to be taken up; more wait to be let in.
 const QUEUE: usize = 1024;
 
 /// What shares a transaction at most.
 pub(super) struct Most<Q> {
-    /// So many.
+    /// How many.
     pub count: usize,
-    /// No further one once they have so many bytes.
+    /// No further one once they have this many bytes.
     pub bytes: usize,
     /// How many one has, about.
     pub of: fn(&Q) -> usize,
@@ -58,7 +58,7 @@ impl<Q: Send + 'static, A: Send + 'static> Batch<Q, A> {
         let task = tokio::spawn(async move {
             let _running = running;
             while let Some(first) = asked.recv().await {
-                // Whoever asks at this very moment as well.
+                // Anyone who asks at this very moment as well.
                 tokio::task::yield_now().await;
                 let (batch, waiters) = gather(&most, first, &mut asked);
                 if batch.is_empty() {
@@ -71,7 +71,7 @@ impl<Q: Send + 'static, A: Send + 'static> Batch<Q, A> {
                         Ok(answers) => answers.next().unwrap_or_else(|| Err(closed())),
                         Err(error) => Err(error.clone()),
                     };
-                    // Whoever asked may be gone: nobody is left to tell.
+                    // Anyone who asked may be gone: nobody is left to tell.
                     let _ = waiter.send(answer);
                 }
                 if rests {
@@ -108,7 +108,7 @@ impl<Q: Send + 'static, A: Send + 'static> Batch<Q, A> {
     }
 }
 
-/// All that has been asked for by now, but what nobody waits for any more: who stopped waiting was told that it may not have
+/// All that has been asked for by now, but what nobody waits for any more: who stopped waiting was reported that it may not have
 /// been done, and asks again.
 fn gather<Q, A>(
     most: &Most<Q>,

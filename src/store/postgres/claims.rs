@@ -1,7 +1,7 @@
-//! Claiming deliveries. What becomes of a row is [`life`](crate::store::life)'s to say, what a
+//! Claiming deliveries. What becomes of a row is [`transitions`](crate::store::transitions)'s to say, what a
 //! destination may do [`Pace`]'s; here they meet in one transaction.
 //!
-//! Whoever waits for locks takes them in one order, so that no two wait for each other: the planner's row, deliveries in
+//! Anyone who waits for locks takes them in one order, so that no two wait for each other: the planner's row, deliveries in
 //! the order of planning, destinations by name, lanes, the head of the inbox. Claims pass over deliveries that somebody
 //! else has locked.
 
@@ -17,9 +17,10 @@ use crate::clock::from_ms;
 use crate::delivery::{DeliveryId, Lane};
 use crate::event::Signal;
 use crate::pace::Pace;
-use crate::store::life::{LaneState, Taken, whole};
+use crate::store::transitions::{LaneState, Taken, whole};
 use crate::store::room::{admit, earlier};
 use crate::store::rows::{self, json};
+use crate::store::transitions::{LaneState, Taken, whole};
 use crate::store::{Claim, Claimed, Error, Room, signals};
 
 /// Whether nothing of the same lane that was planned before is still open.
@@ -361,7 +362,7 @@ impl Tx {
         self.note_lanes(&BTreeMap::from([(lane.clone(), (state, now))])).await
     }
 
-    /// A delivery that was lost too often or given up: dead. Gives how that is told.
+    /// A delivery that was lost too often or given up: dead. Gives how that is reported.
     pub async fn bury(&self, stored: &Stored, taken: &Taken, now: Timestamp) -> Result<Signal, Error> {
         self.record_lost(stored, taken, now).await?;
         self.update_deliveries(&[stored]).await?;

@@ -33,7 +33,7 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// Reads `postgres://USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE&…`. What is wrong is told without repeating it,
+    /// Reads `postgres://USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE&…`. What is wrong is reported without repeating it,
     /// since a password that isn't percent-encoded may turn up in any part.
     pub fn read(address: &str, base: &Path) -> Result<Self, Error> {
         let (place, options) = address.split_once('?').unwrap_or((address, ""));
@@ -49,7 +49,7 @@ impl Address {
                 }
                 "connections" => {
                     connections = value.parse().ok().filter(|count| (4..=1000).contains(count)).ok_or_else(|| {
-                        unusable("`connections` in the store's address is no number from 4 to 1000".to_owned())
+                        unusable("`connections` in the store's address is not a number from 4 to 1000".to_owned())
                     })?;
                 }
                 // Writing to a String never fails.
@@ -181,7 +181,7 @@ async fn look_at(link: &Link) -> Result<&'static str, Error> {
     for (column, name) in [(2, "fsync"), (3, "full_page_writes")] {
         if text(&row, column)? != "on" {
             return Err(unusable(format!(
-                "this PostgreSQL has `{name}` off, so that a power cut takes back what was answered: set `{name} = on`"
+                "this PostgreSQL has `{name}` off, so that a power cut loses acknowledged events: set `{name} = on`"
             )));
         }
     }

@@ -12,8 +12,8 @@ use crate::delivery::{Act, Attempt, Delivery, DeliveryId, Lane, NewDelivery, Out
 use crate::event::Seq;
 use crate::pace::Pace;
 use crate::planner::Cancel;
-use crate::store::life::{CLOSED, Row};
 use crate::store::rows::{self, json, of_word, unsaid, word};
+use crate::store::transitions::{CLOSED, Row};
 use crate::store::{Census, DeliveryFilter, Error, Standing};
 
 /// The columns of a delivery, in the order that [`stored`] reads them.
@@ -165,7 +165,7 @@ impl Tx {
         Ok(count)
     }
 
-    /// Writes back what may have changed, but for the messages.
+    /// Writes back what may have changed, except for the messages.
     pub async fn update_deliveries(&self, changed: &[&Stored]) -> Result<(), Error> {
         if changed.is_empty() {
             return Ok(());

@@ -13,7 +13,7 @@ use super::link::{Lines, STEP_MAX, Tx, given, held, text, within};
 use crate::delivery::{Attempt, DeliveryId, Lane, State};
 use crate::event::Signal;
 use crate::pace::{Change, Pace};
-use crate::store::life::{LaneState, Row, capped_attempt};
+use crate::store::transitions::{LaneState, Row, capped_attempt};
 use crate::store::{Claim, Error, Settlement, Standing, signals};
 
 /// A claim that ended.
@@ -56,7 +56,7 @@ impl End {
         &self.row.delivery.planned.destination
     }
 
-    /// What it does to its destination's pace. Gives what people are told.
+    /// What it does to its destination's pace. Gives what people are notified.
     fn applied(&self, pace: &mut Option<Pace>) -> Option<Change> {
         let Some((attempt, settlement)) = &self.attempted else {
             pace.iter_mut().for_each(Pace::spared);
@@ -115,7 +115,7 @@ impl Written {
 impl Tx {
     /// Begins, and writes what became of deliveries and of their destinations.
     async fn write_ends(&self, ends: &[End]) -> Result<Written, Error> {
-        // One claim ends once: whoever asks a second time is too late.
+        // One claim ends once: anyone who asks a second time is too late.
         let mut seen = HashSet::new();
         let firsts: Vec<bool> = ends.iter().map(|end| seen.insert(end.id())).collect();
         let asked: Vec<&End> = ends.iter().zip(&firsts).filter_map(|(end, first)| first.then_some(end)).collect();
@@ -209,7 +209,7 @@ impl Tx {
         found.iter().map(|row| text(row, 0)).collect()
     }
 
-    /// Changes the paces of destinations by what ended there. Gives what is told of that.
+    /// Changes the paces of destinations by what ended there. Gives what is notified of that.
     async fn change_paces(&self, ends: &BTreeMap<&str, Vec<&End>>) -> Result<Vec<Signal>, Error> {
         if ends.is_empty() {
             return Ok(Vec::new());
@@ -242,7 +242,7 @@ impl Tx {
     }
 }
 
-/// What their ends do to a destination's pace, one after the other, and what of that is told.
+/// What their ends do to a destination's pace, one after the other, and what of that is reported.
 fn fold<'e>(before: Option<Pace>, ends: &[&'e End]) -> (Option<Pace>, Vec<(&'e End, Change, Pace)>) {
     let (mut pace, mut told) = (before, Vec::new());
     for end in ends {

@@ -13,23 +13,23 @@ use crate::event::{Seq, body_hash};
 use crate::store::rows::TROUBLES;
 use crate::store::{Error, Examination, Trouble};
 
-/// How many faults are told of each kind.
+/// How many faults of each kind are reported.
 const FAULTS_MAX: usize = 20;
 
-/// So many bodies are read at a time.
+/// How many bodies are read at a time.
 const PAGE: i64 = 256;
 
 /// What must hold of every store, as what is wrong where it does not.
 const LAWS: &[(&str, &str)] = &[
     ("SELECT (SELECT count(*) FROM planner) <> 1", "the planner's row is missing: nothing can be planned"),
-    ("SELECT (SELECT count(*) FROM head) <> 1", "the row with the newest place is missing: nothing can be received"),
+    ("SELECT (SELECT count(*) FROM head) <> 1", "the row with the newest position is missing: nothing can be received"),
     (
         "SELECT (SELECT max(seq) FROM inbox) > (SELECT seq FROM head)",
-        "the inbox has entries after its newest place: what comes next would collide with them",
+        "the inbox has entries after its newest position: new entries would collide with them",
     ),
     (
         "SELECT EXISTS (SELECT 1 FROM deliveries AS d WHERE NOT EXISTS (SELECT 1 FROM contents AS c WHERE c.n = d.n))",
-        "a delivery has lost what it is to say",
+        "a delivery has lost its message",
     ),
     (
         "SELECT EXISTS (SELECT 1 FROM attempts AS a WHERE NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.n = a.n))",
@@ -61,7 +61,7 @@ async fn look(link: &Link) -> Result<Examination, Error> {
     for name in ["fsync", "full_page_writes"] {
         let row = link.one("SELECT current_setting($1)", given![name]).await?;
         if text(&row, 0)? != "on" {
-            faults.push(format!("the server has `{name}` off: a power cut takes back what was answered"));
+            faults.push(format!("the server has `{name}` off: a power cut loses acknowledged events"));
         }
     }
     for (sql, fault) in LAWS {
@@ -70,7 +70,7 @@ async fn look(link: &Link) -> Result<Examination, Error> {
         }
     }
     let changed = changed_bodies(link).await?;
-    faults.extend(changed.iter().map(|seq| format!("the body at place {seq} was changed on disk")));
+    faults.extend(changed.iter().map(|seq| format!("the body at position {seq} was changed on disk")));
     let troubles = link.rows(TROUBLES, given![]).await?;
     let troubles = troubles.iter().map(|row| {
         let count = |column| get::<i64>(row, column).map(|count| count.max(0).cast_unsigned());

@@ -21,7 +21,7 @@ const GATHER: Duration = Duration::from_millis(20);
 /// After a connection was lost.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// So many wait to be told or heard; what comes beyond is for nothing, since it says the same.
+/// How many wait to be told or heard; what comes beyond is for nothing, since it says the same.
 const QUEUE: usize = 16;
 
 /// Where hints go and come from.

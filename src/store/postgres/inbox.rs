@@ -13,8 +13,8 @@ use crate::clock::from_ms;
 use crate::event::{Command, Entry, Event, EventId, Item, MISSING, OWN_SOURCE, Seq, Signal, body_hash};
 use crate::json::weight_read;
 use crate::planner::ledger::{DueTimer, Timer};
-use crate::store::life::week_of;
 use crate::store::rows::{self, COMMAND, EVENT, SIGNAL, damaged};
+use crate::store::transitions::week_of;
 use crate::store::{Appended, CONFLICTS_MAX, Conflict, Error, EventFilter, PAGE_BYTES_MAX, WAITING_BYTES_MAX, Waiting};
 
 /// The columns of an entry, in the order that [`entry`] reads them.
@@ -126,7 +126,7 @@ impl Tx {
         Ok(arranged.appended)
     }
 
-    /// Waits for whoever appends, and then looks what is known: in this order, so that nothing is missed. Gives the place
+    /// Waits for anyone who appends, and then looks what is known: in this order, so that nothing is missed. Gives the place
     /// that was given last, and what is known.
     pub async fn take_head(&self, arrivals: &[Arrival]) -> Result<(Seq, Known), Error> {
         let named = || arrivals.iter().filter_map(|arrival| Some((arrival.hash.as_deref()?, arrival)));

@@ -7,7 +7,7 @@ use super::deliveries::{COLUMNS, OPEN, Stored, read};
 use super::link::{Tx, given, held};
 use crate::event::Signal;
 use crate::store::Error;
-use crate::store::life::OVERDUE_MAX;
+use crate::store::transitions::OVERDUE_MAX;
 use crate::store::room::{Patience, earlier};
 
 impl Tx {

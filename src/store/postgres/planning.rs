@@ -12,8 +12,8 @@ use crate::event::Seq;
 use crate::planner::ledger::{DocChange, Key, Keys, Ledger, Timer};
 use crate::planner::why::Decision;
 use crate::planner::{End, Plan};
-use crate::store::life::{CLOSED, ENDED, holds_on, is_over, whole};
 use crate::store::rows;
+use crate::store::transitions::{CLOSED, ENDED, holds_on, is_over, whole};
 use crate::store::{Error, PlannerLease};
 
 const LEASE: &str = "SELECT holder, token, until FROM planner";
@@ -59,7 +59,7 @@ impl Tx {
 
     /// Commits a plan under its lease. Gives how many deliveries were new.
     pub async fn commit(&self, lease: &PlannerLease, plan: Plan, now: Timestamp) -> Result<u64, Error> {
-        // Held to the end: whoever would take the lease over waits for this commit.
+        // Held to the end: anyone who would take the lease over waits for this commit.
         let row = self.one("SELECT token, planned FROM planner FOR UPDATE", given![]).await?;
         if get::<i64>(&row, 0)?.cast_unsigned() != lease.token {
             return Err(Error::Lost);
@@ -103,7 +103,7 @@ impl Tx {
     }
 
     async fn change_docs(&self, changes: &[DocChange]) -> Result<(), Error> {
-        // The last word on each counts.
+        // The last value of each counts.
         let last: BTreeMap<&Key, &DocChange> = changes.iter().map(|change| (&change.key, change)).collect();
         if last.is_empty() {
             return Ok(());

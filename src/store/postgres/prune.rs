@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::link::{Tx, get, given, most};
 use crate::clock::plus;
 use crate::event::Seq;
-use crate::store::life::week_of;
+use crate::store::transitions::week_of;
 use crate::store::{Error, LANE_KEPT};
 
 /// With their contents, attempts and needs.

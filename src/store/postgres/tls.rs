@@ -43,7 +43,7 @@ fn roots(file: Option<&Path>) -> Result<RootCertStore, Error> {
     Ok(roots)
 }
 
-/// Whoever answers is taken for the server: `prefer` and `require` only keep others from reading along.
+/// Anyone who answers is taken for the server: `prefer` and `require` only keep others from reading along.
 #[derive(Debug)]
 struct Anyone(Arc<CryptoProvider>);
 

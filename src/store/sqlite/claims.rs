@@ -1,4 +1,4 @@
-//! Claiming deliveries, and ending claims. What becomes of a row is [`life`](crate::store::life)'s to say, what a
+//! Claiming deliveries, and ending claims. What becomes of a row is [`transitions`](crate::store::transitions)'s to say, what a
 //! destination may do [`Pace`]'s; here they meet in one transaction.
 
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use crate::clock::from_ms;
 use crate::delivery::{Attempt, DeliveryId, Lane, NewDelivery, Outcome, Receipt, State};
 use crate::pace::Pace;
 use crate::planner::End;
-use crate::store::life::{CLOSED, ENDED, LaneState, OVERDUE_MAX, Taken, capped_attempt};
+use crate::store::transitions::{CLOSED, ENDED, LaneState, OVERDUE_MAX, Taken, capped_attempt};
 use crate::store::room::{Patience, admit, earlier};
 use crate::store::rows::{json, text};
 use crate::store::{Claim, Claimed, Error, Room, Settlement, Standing, signals};
@@ -191,7 +191,7 @@ impl WriterState {
         };
         Ok(Claim {
             token: stored.row.token,
-            until: crate::store::life::whole(until),
+            until: crate::store::transitions::whole(until),
             delivery: stored.row.delivery,
             receipt: lane.receipt,
             shown: lane.shown,

@@ -33,7 +33,7 @@ const SQLITE_MIN: i32 = 3_051_003;
 /// After an unclean end, a file up to this size is checked as a whole before it is used.
 const CHECK_BYTES_MAX: u64 = 64 << 20;
 
-/// A chain of so many links leads to nothing.
+/// A chain of this many links leads to nothing.
 const LINKS_MAX: usize = 40;
 
 /// A log that starts anew is cut to this many bytes.
@@ -47,7 +47,7 @@ pub(super) const PAGE_BYTES: u64 = 8192;
 pub(super) struct Location {
     /// The file.
     pub path: PathBuf,
-    /// At most so many pages.
+    /// At most this many pages.
     pub max_pages: Option<u64>,
 }
 
@@ -103,14 +103,14 @@ impl Location {
         Identity { database: of(&self.path), log: of(&self.beside("-wal")) }
     }
 
-    /// Refuses what is no regular file where one of the store's should be: a named pipe would keep whoever opens it
+    /// Refuses what is no regular file where one of the store's should be: a named pipe would keep anyone who opens it
     /// waiting. And a database of two names, since two processes would not meet beside it.
     pub fn check_files(&self) -> Result<(), Error> {
         let refused = |path: &Path, what: &str| Err(Error::Unusable(format!("`{}` {what}", path.display())));
         for path in self.files() {
             let Ok(meta) = path.symlink_metadata() else { continue };
             if !meta.is_file() {
-                return refused(&path, "is no regular file: name another for `store:`, or take it away");
+                return refused(&path, "is not a regular file: name another for `store:`, or take it away");
             }
             if path == self.path && meta.nlink() > 1 {
                 return refused(
@@ -210,7 +210,7 @@ fn mark_in_use(lock: &mut File, place: &Location) {
     }
 }
 
-/// Notes that the database was closed: whoever closed it last has taken the log away himself.
+/// Notes that the database was closed: anyone who closed it last has taken the log away himself.
 pub(super) fn mark_closed(lock: &File) {
     let _ = lock.set_len(0);
 }
@@ -223,13 +223,13 @@ fn warn_of_lost_log(lock: &File, place: &Location) {
     if read.is_ok() && mark(place) == Some(left) && !place.beside("-wal").exists() {
         tracing::error!(
             database = %place.path.display(),
-            "the last process ended without closing the store, and the log that it left (`-wal`) is gone: unless another \
-             program has copied it into the database, what was answered last is lost"
+            "the last process ended without closing the store, and the log that it left (`-wal`) is gone. Unless another \
+             program copied it into the database, the last acknowledged events are lost"
         );
     }
 }
 
-/// Whoever held a lease is dead, since the file is locked: nothing waits for leases to run out, nor, where the clock was
+/// Anyone who held a lease is dead, since the file is locked: nothing waits for leases to run out, nor, where the clock was
 /// set back since, for the time at which they began.
 fn end_leases(conn: &Connection) -> Result<(), Error> {
     conn.execute_batch(

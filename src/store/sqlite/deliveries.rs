@@ -13,8 +13,8 @@ use crate::delivery::{Act, Attempt, Delivery, DeliveryId, Lane, NewDelivery, Out
 use crate::event::Seq;
 use crate::pace::Pace;
 use crate::planner::Cancel;
-use crate::store::life::Row;
 use crate::store::rows::{self, json, text, unsaid, word};
+use crate::store::transitions::Row;
 use crate::store::{Census, DeliveryFilter, Error, Standing};
 
 /// The columns of a delivery, in the order that [`stored`] reads them.
@@ -133,7 +133,7 @@ impl WriterState {
         named(&self.conn, id)
     }
 
-    /// Writes back what may have changed, but for the message.
+    /// Writes back what may have changed, except for the message.
     pub fn update_delivery(&mut self, stored: &Stored) -> Result<(), Error> {
         let Row { delivery, token, started, lost } = &stored.row;
         self.written += 8192;
@@ -299,7 +299,7 @@ pub(super) fn standings(conn: &Connection) -> Result<Vec<Standing>, Error> {
     Ok(all)
 }
 
-/// How the store stands, but for its size.
+/// How the store stands, except for its size.
 pub(super) fn census(conn: &Connection) -> Result<Census, Error> {
     let tx = conn.unchecked_transaction()?;
     let number = |sql: &str| tx.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));

@@ -14,7 +14,7 @@ use crate::event::{Seq, body_hash};
 use crate::store::rows::TROUBLES;
 use crate::store::{Error, EventFilter, Examination, Glance, Trouble, Wanted};
 
-/// How many faults are told of each kind.
+/// How many faults of each kind are reported.
 const FAULTS_MAX: usize = 20;
 
 /// Of the last events that a sender dated, the shortest time between that and their arrival.
@@ -52,7 +52,7 @@ pub fn examine(address: &str, base: &Path) -> Result<Examination, Error> {
     }
     faults.extend(garbled(&conn)?);
     let changed = changed_bodies(&conn)?;
-    faults.extend(changed.iter().take(FAULTS_MAX).map(|seq| format!("the body at place {seq} was changed on disk")));
+    faults.extend(changed.iter().take(FAULTS_MAX).map(|seq| format!("the body at position {seq} was changed on disk")));
     let number = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
     let perhaps = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
     Ok(Examination {
@@ -160,7 +160,7 @@ fn opened(place: &Location, name: &Path) -> Result<Connection, Error> {
         .map_err(|error| Error::Unavailable(format!("can't open the database `{shown}`: {error}")))?;
     let number = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     if number("application_id")? != APPLICATION {
-        return Err(Error::Unusable(format!("`{shown}` is no database of Fanfare")));
+        return Err(Error::Unusable(format!("`{shown}` is not a database of Fanfare")));
     }
     let version = number("user_version")?;
     if usize::try_from(version).is_ok_and(|version| version > MIGRATIONS.len()) {

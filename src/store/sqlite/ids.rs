@@ -16,7 +16,7 @@ use super::error::damaged;
 use super::writer::WriterState;
 use crate::event::{EventId, Seq};
 use crate::store::Error;
-use crate::store::life::week_end;
+use crate::store::transitions::week_end;
 
 /// The secret that ids are hashed with.
 #[derive(Debug, Clone, Copy)]

@@ -18,12 +18,12 @@ use super::writer::{Asked, Job, WriterState};
 use crate::clock::from_ms;
 use crate::event::{EventId, Seq};
 use crate::store::Error;
-use crate::store::life::week_of;
+use crate::store::transitions::week_of;
 
 /// How often it looks by itself.
 const TICK: Duration = Duration::from_secs(30);
 
-/// So many ids in memory are worth a run; the more stand in the newest table already, the more, so that each of its pages
+/// How many ids in memory are worth a run; the more stand in the newest table already, the more, so that each of its pages
 /// is written for many ids at once.
 const RUN_MIN: usize = 1 << 16;
 const RUN_MAX: usize = 1 << 18;
@@ -88,14 +88,14 @@ pub(super) struct Maintenance {
     pub conn: Connection,
     pub key: IdKey,
     pub notifier: Arc<Notifier>,
-    /// Weak: the maintenance shall not keep the writer alive.
+    /// Weak: the maintenance must not keep the writer alive.
     pub writer: mpsc::WeakSender<Job>,
     /// The file of the reserve.
     pub reserve: PathBuf,
 }
 
 impl Maintenance {
-    /// Works until it is told to end.
+    /// Works until it is asked to end.
     pub fn run(self, tasks: Receiver<Task>) {
         if !self.is_full() {
             super::reserve::make(&self.reserve);
@@ -113,7 +113,7 @@ impl Maintenance {
                 Ok(Task::Index(reply)) => {
                     let indexed = self.index();
                     newest += indexed.as_ref().map_or(0, |count| *count);
-                    // Whoever asked may be gone.
+                    // Anyone who asked may be gone.
                     let _ = reply.send(indexed.map(drop));
                 }
                 Ok(Task::Stop(reply)) => {

@@ -9,8 +9,8 @@ use crate::event::Seq;
 use crate::planner::Plan;
 use crate::planner::ledger::{DocChange, Key, Keys, Ledger, Timer};
 use crate::planner::why::Decision;
-use crate::store::life::{holds_on, is_over, whole};
 use crate::store::rows::{json, text};
+use crate::store::transitions::{holds_on, is_over, whole};
 use crate::store::{Error, PlannerLease};
 
 impl WriterState {

@@ -8,8 +8,8 @@ use crate::clock::plus;
 use crate::event::Seq;
 use crate::store::{Error, LANE_KEPT};
 
-/// So many places of the inbox are looked at in one piece: of those that retention spares there may be very many, and
-/// whoever appends waits for each piece.
+/// How many places of the inbox are looked at in one piece: of those that retention spares there may be very many, and
+/// anyone who appends waits for each piece.
 const WINDOW: i64 = 2048;
 
 /// Events that nothing kept needs any more, of a piece of the inbox.

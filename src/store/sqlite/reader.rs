@@ -58,7 +58,7 @@ impl Readers {
         let reading: Reading = Box::new(move |conn| {
             let read = catch_unwind(AssertUnwindSafe(|| work(conn)));
             let read = read.unwrap_or_else(|_| Err(Error::Unavailable("reading panicked; the log has it".into())));
-            // Whoever asked may be gone.
+            // Anyone who asked may be gone.
             let _ = reply.send(read);
         });
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(gone)?;

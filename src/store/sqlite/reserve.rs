@@ -17,7 +17,7 @@ use crate::store::Error;
 /// How much is kept.
 const BYTES: u64 = 8 << 20;
 
-/// So many pages must be free under a limit before events are taken in again.
+/// How many pages must be free under a limit before events are taken in again.
 const PAGES_FREE: u64 = 64;
 
 /// The reserve of one database.
@@ -30,7 +30,7 @@ pub(super) struct Reserve {
 
 impl Reserve {
     /// The reserve of the database at this place; sets the limit. Where the database was used before and the reserve is
-    /// gone, it was set free on a full disk: it is made again at once, or is spent from the start. Otherwise whoever
+    /// gone, it was set free on a full disk: it is made again at once, or is spent from the start. Otherwise anyone who
     /// looks after the file makes it, since nobody need wait for that.
     pub fn new(place: &Location, conn: &Connection, was_used: bool) -> Result<Self, Error> {
         let path = place.beside(".reserve");
@@ -40,8 +40,7 @@ impl Reserve {
         if reserve.spent {
             tracing::warn!(
                 reserve = %reserve.path.display(),
-                "the disk is full, and the reserve can't be made again: no event is taken in until there is room; what is \
-                 under way goes on as far as it can"
+                "the disk is full, and the reserve can't be made again: Fanfare accepts no event until space is free; deliveries in progress continue as far as possible"
             );
             reserve.limit(conn, BYTES / PAGE_BYTES)?;
         }

@@ -30,7 +30,7 @@ use self::job::{Done, Task};
 /// How many jobs wait for the writer at most; more wait to be queued.
 pub(super) const QUEUE: usize = 1024;
 
-/// So many jobs share one transaction at most.
+/// How many jobs share one transaction at most.
 const BATCH_MAX: usize = 256;
 
 /// From this size on the write-ahead log is emptied by the writer itself, so that it starts anew: the maintenance, who copies
@@ -66,7 +66,7 @@ pub(super) struct WriterState {
     pub next_seq: Seq,
     /// Ids of this transaction: hash and place.
     pub pending: Vec<(i64, Seq)>,
-    /// About so many bytes went to the write-ahead log since it was last looked at.
+    /// About this many bytes went to the write-ahead log since it was last looked at.
     pub written: u64,
     /// Something was deleted, so that a full disk may have room again.
     pub freed: bool,
@@ -191,7 +191,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Works until there is nobody left to ask for anything, or until it is told to close.
+    /// Works until there is nobody left to ask for anything, or until it is asked to close.
     pub fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         let mut jobs = Vec::with_capacity(BATCH_MAX);
         while let Some(first) = queue.blocking_recv() {
@@ -330,7 +330,7 @@ impl Writer {
             // These are not one job's misfortune; and where SQLite gave up the transaction, there is none to go on in.
             let whole = |error: &Error| matches!(error, Error::Full | Error::Broken(_) | Error::Unusable(_));
             if failed.is_none() && (result.as_ref().is_some_and(whole) || state.conn.is_autocommit()) {
-                failed = Some(result.unwrap_or_else(|| Error::Unavailable("the transaction was given up".into())));
+                failed = Some(result.unwrap_or_else(|| Error::Unavailable("the transaction was abandoned".into())));
             }
         }
         failed.map_or(Ok(()), Err)

@@ -111,7 +111,7 @@ impl Discord {
         };
         let thread = of("thread_id");
         if thread.as_ref().is_some_and(|id| !is_snowflake(id)) {
-            return malformed("thread_id is no snowflake");
+            return malformed("thread_id is not a snowflake");
         }
         let channel = thread.unwrap_or_else(|| CHANNEL.to_owned());
         match (request.method.as_str(), rest.strip_prefix("/messages/")) {
@@ -188,11 +188,11 @@ fn embeds(said: &Map<String, Value>) -> Checked<Vec<Value>> {
     let embeds = match said.get("embeds") {
         None => return Ok(Vec::new()),
         Some(Value::Array(embeds)) if embeds.len() <= 10 => embeds,
-        Some(_) => return malformed("embeds is no list of at most 10"),
+        Some(_) => return malformed("embeds is not a list of at most 10"),
     };
     let mut sum = 0;
     for value in embeds {
-        let Some(embed) = value.as_object() else { return malformed("an embed is no object") };
+        let Some(embed) = value.as_object() else { return malformed("an embed is not an object") };
         keys(embed, &["title", "description", "url", "color", "fields", "image", "footer", "timestamp"])?;
         sum += optional(embed, "title", 256)? + optional(embed, "description", 4096)?;
         if let Some(url) = embed.get("url") {
@@ -283,7 +283,7 @@ fn text(value: Option<&Value>, max: usize) -> Checked<usize> {
 fn web(url: &Value) -> Checked {
     let text = url.as_str().unwrap_or_default();
     let is_web = (text.starts_with("https://") || text.starts_with("http://")) && Url::parse(text).is_ok();
-    if is_web && units(text) <= 2048 { Ok(()) } else { malformed(format!("{url} is no URL")) }
+    if is_web && units(text) <= 2048 { Ok(()) } else { malformed(format!("{url} is not a URL")) }
 }
 
 fn keys(map: &Map<String, Value>, known: &[&str]) -> Checked {

@@ -42,7 +42,7 @@ pub trait Judge {
     /// Everybody who was pinged, in the service's notation.
     fn pings(&self) -> Vec<String>;
 
-    /// What the service answers who comes too often and shall wait so long, and how long it asks to wait in the end: many
+    /// What the service answers who comes too often and must wait so long, and how long it asks to wait in the end: many
     /// count in whole seconds, some don't say.
     fn limited(&self, wait: SignedDuration) -> (Reply, SignedDuration);
 
@@ -141,7 +141,7 @@ pub fn units(text: &str) -> usize {
     text.encode_utf16().count()
 }
 
-/// A text of so many characters.
+/// A text of this many characters.
 pub fn long(size: usize) -> String {
     "x".repeat(size)
 }

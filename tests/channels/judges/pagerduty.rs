@@ -134,15 +134,15 @@ fn trigger(event: &Map<String, Value>) -> Result<String, String> {
         }
     }
     if payload.get("custom_details").is_some_and(|details| !details.is_object()) {
-        return Err("'custom_details' is no object".into());
+        return Err("'custom_details' is not an object".into());
     }
     for link in event.get("links").and_then(Value::as_array).into_iter().flatten() {
-        let link = link.as_object().ok_or("a link is no object")?;
+        let link = link.as_object().ok_or("a link is not an object")?;
         keys(link, &["href", "text"])?;
         text(link, "href", usize::MAX)?;
     }
     for image in event.get("images").and_then(Value::as_array).into_iter().flatten() {
-        let image = image.as_object().ok_or("an image is no object")?;
+        let image = image.as_object().ok_or("an image is not an object")?;
         keys(image, &["src", "href", "alt"])?;
         if !text(image, "src", usize::MAX)?.starts_with("https://") {
             return Err("an image that isn't https".into());
@@ -155,7 +155,7 @@ fn text(map: &Map<String, Value>, key: &str, max: usize) -> Result<String, Strin
     match map.get(key).and_then(Value::as_str) {
         Some(text) if !text.is_empty() && units(text) <= max => Ok(text.to_owned()),
         Some(text) => Err(format!("'{key}' has {} characters", units(text))),
-        None => Err(format!("'{key}' is missing or blank")),
+        None => Err(format!("'{key}' is missing or space")),
     }
 }
 

@@ -254,7 +254,7 @@ impl Content {
         let blocks = match said.get("blocks") {
             None => Vec::new(),
             Some(Value::Array(blocks)) => blocks.clone(),
-            Some(_) => return refuse("invalid_blocks_format", "`blocks` is no list"),
+            Some(_) => return refuse("invalid_blocks_format", "`blocks` is not a list"),
         };
         if text.trim().is_empty() {
             return refuse("no_text", "no `text`, which notifications show");

@@ -57,7 +57,7 @@ pub fn signs(text: &str) -> String {
     signs.join(" ")
 }
 
-/// Characters, and whether a backslash made them text. In code, nothing is markup: what stands there is skipped but for
+/// Characters, and whether a backslash made them text. In code, nothing is markup: what stands there is skipped except for
 /// its fences.
 fn unescaped(text: &str) -> Vec<(char, bool)> {
     let mut out = Vec::new();

@@ -131,7 +131,7 @@ impl Check {
         let url = self.string(value, 3000)?;
         let is_web = url.starts_with("https://") || url.starts_with("http://");
         if !is_web || url.contains(|c: char| c.is_whitespace() || c.is_control() || "<>|".contains(c)) {
-            return refuse("invalid_blocks", format!("`{url}` is no URL"));
+            return refuse("invalid_blocks", format!("`{url}` is not a URL"));
         }
         Ok(())
     }
@@ -182,6 +182,6 @@ fn keys(value: &Value, known: &[&str]) -> Checked {
 fn list<'v>(value: &'v Value, key: &str, max: usize) -> Checked<&'v Vec<Value>> {
     match value.get(key).and_then(Value::as_array) {
         Some(items) if !items.is_empty() && items.len() <= max => Ok(items),
-        _ => refuse("invalid_blocks", format!("`{key}` is no list of 1 to {max}")),
+        _ => refuse("invalid_blocks", format!("`{key}` is not a list of 1 to {max}")),
     }
 }

@@ -12,11 +12,11 @@ use crate::delivery::{Attempt, Delivery, NewDelivery, Outcome, Receipt, State};
 use crate::pace::Pace;
 use crate::planner::Cancel;
 
-/// So many attempts in a row without an outcome, and the delivery is set aside: whatever it does to the process that
-/// carries it out, it shall not do for ever.
+/// How many attempts in a row without an outcome, and the delivery is set aside: whatever it does to the process that
+/// carries it out, it must not do that forever.
 pub const LOST_MAX: u32 = 3;
 
-/// So many deliveries of a destination that is down are looked at in one claim for whether they are to be given up.
+/// How many deliveries of a destination that is down are looked at in one claim for whether they are to be given up.
 pub const OVERDUE_MAX: u32 = 256;
 
 /// The longest text that is kept of what was sent and what came back, in bytes.
@@ -84,13 +84,13 @@ impl Row {
             took_ms: u64::try_from(self.delivery.next.duration_since(at).as_millis()).unwrap_or(0),
             outcome: Outcome::Ambiguous,
             sent: String::new(),
-            answer: "no outcome was recorded: the process ended, or was held up, while it was under way".into(),
+            answer: "no outcome was recorded: the process ended, or stalled, during the attempt".into(),
         };
         self.delivery.last_error = Some(lost.answer.clone());
         let alive = self.lost < LOST_MAX;
         self.delivery.state = State::Retrying;
         if !alive {
-            let reason = format!("set aside: {LOST_MAX} attempts in a row ended without an outcome");
+            let reason = format!("dead: {LOST_MAX} attempts in a row ended without an outcome");
             self.finish(State::Dead, Some(reason), now);
         }
         Taken { lost: Some(lost), alive }
@@ -176,7 +176,7 @@ impl Row {
         }
     }
 
-    /// A person wants it tried again, rendered anew and with all its patience. `false` if it can't be: it is under way or
+    /// A person wants it tried again, rendered anew and with a fresh `give_up`. `false` if it can't be: it is in progress or
     /// was delivered; or it is over, speaks of an open case, and that has closed since, as `closed` says.
     pub fn revive(&mut self, closed: bool, now: Timestamp) -> bool {
         let case = self.delivery.planned.assignment.case.as_ref();

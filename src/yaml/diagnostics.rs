@@ -27,7 +27,7 @@ pub(super) struct Broken<'a> {
     pub bracket: Option<usize>,
 }
 
-const QUOTE_ALL: &str = "quote it: put \"…\" round the whole text";
+const QUOTE_ALL: &str = "quote it: put \"…\" around the whole text";
 const SPACES: &str = "indent with spaces";
 
 /// The problem where the syntax broke.
@@ -89,7 +89,7 @@ fn in_flow(broken: &Broken<'_>, kind: &ErrorKind) -> Option<Problem> {
             Problem::error("syntax", format!("the `{open}` is never closed")).at(&broken.place(broken.at))
         }
         E::MismatchedFlowCollectionEnd { open, close } => {
-            broken.bracketed(Problem::error("syntax", format!("`{close}` stands where the `{open}` should be closed")))
+            broken.bracketed(Problem::error("syntax", format!("`{close}` is where the `{open}` should be closed")))
         }
         E::MisplacedFlowCollectionEnd => {
             Problem::error("syntax", format!("`{}` closes nothing that is open", broken.sign()))
@@ -259,7 +259,7 @@ impl Broken<'_> {
     fn below_plain(&self, plain: &Range<usize>, last_line: usize) -> Problem {
         let first_line = self.rest(plain.start).lines().next().unwrap_or_default().trim_end();
         if let Some((key, value)) = first_line.split_once(':') {
-            return Problem::error("syntax", "a blank is missing behind the `:`")
+            return Problem::error("syntax", "a space is missing behind the `:`")
                 .at(&self.place(plain.start + key.len()))
                 .hint(format!("write `{}: {}`", shortened(key), shortened(value)));
         }
@@ -267,7 +267,7 @@ impl Broken<'_> {
             return self.no_key_at(plain.start);
         }
         let key = last_line + indent(self.rest(last_line));
-        Problem::error("syntax", "a key stands below a value, as if it belonged to it")
+        Problem::error("syntax", "a key is below a value, as if it belonged to it")
             .at(&Location::new(self.file, key..self.at + 1))
             .also(&Location::new(self.file, plain.start..plain.start + first_line.len()), "the value")
             .hint("is it indented too far?")
@@ -281,7 +281,7 @@ impl Broken<'_> {
     /// The same, whose text begins at `start`.
     fn no_key_at(&self, start: usize) -> Problem {
         let text = self.rest(start).lines().next().unwrap_or_default().trim_end();
-        let problem = Problem::error("syntax", "this line has no key: a `:` and a blank are missing")
+        let problem = Problem::error("syntax", "this line has no key: a `:` and a space are missing")
             .at(&Location::new(self.file, start..start + text.len()));
         match text.split_once(':') {
             Some((key, value)) if !key.is_empty() && !value.is_empty() && !value.starts_with(' ') => {
@@ -299,8 +299,8 @@ impl Broken<'_> {
         let (start, line) = (self.line_start(self.at), self.line(self.at));
         let blanks = |indent: usize| match indent {
             0 => "not at all".to_owned(),
-            1 => "by 1 blank".to_owned(),
-            blanks => format!("by {blanks} blanks"),
+            1 => "by 1 space".to_owned(),
+            blanks => format!("by {blanks} spaces"),
         };
         let place = Location::new(self.file, start + indent(line)..start + line.trim_end().len());
         let problem = Problem::error(
@@ -332,7 +332,7 @@ impl Broken<'_> {
             Some(next) => {
                 let line = self.rest(next).lines().next().unwrap_or_default();
                 let below = Location::new(self.file, next + indent(line)..next + line.trim_end().len());
-                problem.also(&below, "so it can't go on here")
+                problem.also(&below, "so it can't continue here")
             }
             None => problem,
         }
@@ -359,7 +359,7 @@ impl Broken<'_> {
                 return Some(
                     Problem::error(
                         "syntax",
-                        format!("a blank that is no space (U+{:04X}) stands in the indentation", odd as u32),
+                        format!("a space that is not a space (U+{:04X}) is in the indentation", odd as u32),
                     )
                     .at(&Location::new(self.file, at..at + odd.len_utf8()))
                     .hint(SPACES),
@@ -374,7 +374,7 @@ impl Broken<'_> {
     fn tab(&self) -> Problem {
         let from = self.line_start(self.at);
         let tab = self.rest(from).find('\t').map_or(self.at, |at| from + at);
-        Problem::error("syntax", "a tab stands where YAML wants spaces")
+        Problem::error("syntax", "YAML needs spaces here, not a tab")
             .at(&Location::new(self.file, tab..tab + 1))
             .hint(SPACES)
     }

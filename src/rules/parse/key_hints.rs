@@ -1,13 +1,13 @@
-//! Keys that people write who know other programs, or who put a key one step too high, and what they are told.
+//! Keys that people write who know other programs, or who put a key one step too high, and the hints that they get.
 
-use crate::yaml::Slip::{self, Key, Words};
+use crate::yaml::KeyHint::{self, Key, Words};
 
-const OF_A_RULE: Slip = Words("it belongs to a rule: indent it as the rule's `name` is");
-const OF_AN_ACTION: Slip = Words("it belongs to an action: `actions: [{to: …, text: …}]`");
-const OF_THE_RULE: Slip = Words("it belongs to the rule: put it beside `events`");
+const OF_A_RULE: KeyHint = Words("it belongs to a rule: indent it as the rule's `name` is");
+const OF_AN_ACTION: KeyHint = Words("it belongs to an action: `actions: [{to: …, text: …}]`");
+const OF_THE_RULE: KeyHint = Words("it belongs to the rule: put it beside `events`");
 
 /// In a rules file.
-pub(super) const FILE: &[(&str, Slip)] = &[
+pub(super) const FILE: &[(&str, KeyHint)] = &[
     ("description", OF_A_RULE),
     ("events", OF_A_RULE),
     ("when", OF_A_RULE),
@@ -18,12 +18,12 @@ pub(super) const FILE: &[(&str, Slip)] = &[
     ("digest", OF_A_RULE),
     ("actions", OF_A_RULE),
     ("on_close", OF_A_RULE),
-    ("destinations", Words("destinations stand in `fanfare.yaml`")),
-    ("sources", Words("sources stand in `fanfare.yaml`")),
+    ("destinations", Words("destinations belong in `fanfare.yaml`")),
+    ("sources", Words("sources belong in `fanfare.yaml`")),
 ];
 
 /// In a rule.
-pub(super) const RULE: &[(&str, Slip)] = &[
+pub(super) const RULE: &[(&str, KeyHint)] = &[
     ("on", Key("events")),
     ("type", Key("events")),
     ("types", Key("events")),
@@ -55,7 +55,7 @@ pub(super) const RULE: &[(&str, Slip)] = &[
 ];
 
 /// In an action.
-pub(super) const ACTION: &[(&str, Slip)] = &[
+pub(super) const ACTION: &[(&str, KeyHint)] = &[
     ("destination", Key("to")),
     ("destinations", Key("to")),
     ("channel", Key("to")),
