@@ -69,6 +69,11 @@ impl UrlTemplate {
         (problems.count().0 == before).then(|| Self { env: Arc::new(env), origin })
     }
 
+    /// Whether it is the same for every message.
+    pub fn is_literal(&self) -> bool {
+        self.variables().is_empty()
+    }
+
     /// The variables that it reads, such as `data.release_id`.
     pub fn variables(&self) -> Vec<String> {
         let template = self.env.get_template(NAME);

@@ -124,6 +124,6 @@ pub(crate) fn update(case: &Case, destination: &str, by: Update<'_>, now: Timest
 /// Whether the rule's actions speak to a destination, and none of them has in this case: it waited for hours, was muted, or
 /// did not come to it. What went into a digest counts as said.
 pub(crate) fn untold(rule: &Rule, case: &Case, destination: &str) -> bool {
-    let is_said = case.was_told(destination) || case.collected.contains(destination);
+    let is_said = case.was_notified(destination) || case.collected.contains(destination);
     !is_said && rule.actions.iter().any(|action| action.to.iter().any(|to| to.value == destination))
 }

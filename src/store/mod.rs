@@ -6,7 +6,6 @@
 //! commits a plan, only a [`Claim`]'s token settles a delivery.
 
 mod address;
-
 pub mod look;
 mod memory;
 mod postgres;
@@ -15,6 +14,7 @@ mod rows;
 pub mod signals;
 mod sqlite;
 mod threads;
+pub mod transitions;
 
 use std::future::Future;
 use std::pin::Pin;

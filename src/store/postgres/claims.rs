@@ -17,7 +17,6 @@ use crate::clock::from_ms;
 use crate::delivery::{DeliveryId, Lane};
 use crate::event::Signal;
 use crate::pace::Pace;
-use crate::store::transitions::{LaneState, Taken, whole};
 use crate::store::room::{admit, earlier};
 use crate::store::rows::{self, json};
 use crate::store::transitions::{LaneState, Taken, whole};

@@ -24,7 +24,7 @@ impl Reader<'_> {
             self.problems.push(node.expected("an expectation, a mapping").hint(format!("write `{{to: {text}}}`")));
             return None;
         }
-        let mut fields = Fields::of(node, "an expectation", self.problems)?.with_slips(EXPECTED);
+        let mut fields = Fields::of(node, "an expectation", self.problems)?.with_key_hints(EXPECTED);
         let mut expectation =
             Expectation { place: node.place.clone(), update: fields.has("closes"), fields: Vec::new() };
         if fields.has("to") && fields.has("closes") {
