@@ -1,6 +1,7 @@
 //! The disk fails, fills up, can't be written to, or has something else where the store was. A process of its own each
 //! time: what counts is what it answers, how it ends, and what is there when it starts again.
 
+use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -126,7 +127,7 @@ async fn a_disk_that_became_read_only_ends_it_and_holds_up_the_next_start_until_
 async fn a_store_that_is_taken_away_takes_nothing_in_any_more() {
     let peer = HttpPeer::start().await;
     let folder = Folder::new(CONFIG, &peer.url("/ledger"), EVERYTHING);
-    for taken in ["deleted", "replaced"] {
+    for taken in ["deleted", "replaced", "cut short"] {
         let process = Process::start(folder.path()).await;
         eventually("the reserve", async || folder.file("data/fanfare.db.reserve").exists().then_some(())).await;
         assert_eq!(send(process.webhooks, "evt_1").await.status, 200);
@@ -134,6 +135,9 @@ async fn a_store_that_is_taken_away_takes_nothing_in_any_more() {
         assert_eq!(code, 0, "{said}");
         match taken {
             "deleted" => std::fs::remove_file(folder.file("data/fanfare.db")).unwrap(),
+            "cut short" => {
+                OpenOptions::new().write(true).open(folder.file("data/fanfare.db")).unwrap().set_len(4096).unwrap()
+            }
             _ => {
                 std::fs::copy(folder.file("copy.db"), folder.file("other.db")).unwrap();
                 std::fs::rename(folder.file("other.db"), folder.file("data/fanfare.db")).unwrap();
@@ -143,7 +147,7 @@ async fn a_store_that_is_taken_away_takes_nothing_in_any_more() {
         assert_ne!(answer.status, 200, "nobody would find it again");
         let (status, log) = process.ended().await;
         assert_eq!(status.code(), Some(70), "{log}");
-        assert!(log.contains("was deleted or replaced while it was in use"), "{log}");
+        assert!(log.contains("was deleted, replaced or cut short while it was in use"), "{log}");
         if taken == "deleted" {
             let (code, _, said) = command(folder.path(), &["serve"]);
             assert!(code == 1 && said.contains("is gone, though a store stood there"), "{said}");
@@ -251,7 +255,7 @@ async fn a_log_that_is_taken_away_is_noticed_at_the_next_event_and_nothing_that_
         let answer = send(process.webhooks, &format!("evt_{taken}_late")).await;
         assert_ne!(answer.status, 200, "nobody would find it again");
         let (status, said) = process.ended().await;
-        assert!(!status.success() && said.contains("fanfare.db-wal` was deleted or replaced"), "{status} {said}");
+        assert!(!status.success() && said.contains("fanfare.db-wal` was deleted, replaced"), "{status} {said}");
         let _ = std::fs::remove_file(&log);
         let process = Process::start(folder.path()).await;
         for id in &ids {
@@ -259,6 +263,21 @@ async fn a_log_that_is_taken_away_is_noticed_at_the_next_event_and_nothing_that_
         }
         process.terminate().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_cut_short_is_noticed_before_the_next_event_is_answered() {
+    let peer = HttpPeer::start().await;
+    let folder = Folder::new(CONFIG, &peer.url("/ledger"), EVERYTHING);
+    let process = Process::start(folder.path()).await;
+    assert_eq!(send(process.webhooks, "evt_1").await.status, 200);
+    OpenOptions::new().write(true).open(folder.file("data/fanfare.db-wal")).unwrap().set_len(0).unwrap();
+    assert_ne!(send(process.webhooks, "evt_2").await.status, 200, "it would stand behind a hole");
+    let (status, said) = process.ended().await;
+    assert!(status.code() == Some(70) && said.contains("fanfare.db-wal` was deleted, replaced or cut short"), "{said}");
+    let conn = Connection::open(folder.file("data/fanfare.db")).unwrap();
+    let sound: String = conn.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(sound, "ok", "nothing of what is left of the log was copied");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

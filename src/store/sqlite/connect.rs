@@ -36,6 +36,9 @@ const CHECK_BYTES_MAX: u64 = 64 << 20;
 /// A chain of so many links leads to nothing.
 const LINKS_MAX: usize = 40;
 
+/// A log that starts anew is cut to this many bytes.
+const WAL_KEPT: u64 = 16 << 20;
+
 /// SQLite's page, in bytes: twice the usual, since two writes a page are what a commit of many events costs.
 pub(super) const PAGE_BYTES: u64 = 8192;
 
@@ -96,7 +99,7 @@ impl Location {
 
     /// Which files stand there now.
     pub fn identity(&self) -> Identity {
-        let of = |path: &Path| path.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+        let of = |path: &Path| path.metadata().ok().map(|meta| (meta.dev(), meta.ino(), meta.len()));
         Identity { database: of(&self.path), log: of(&self.beside("-wal")) }
     }
 
@@ -126,11 +129,43 @@ impl Location {
     }
 }
 
-/// The two files that hold what was committed: device and number of each; none if it isn't there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The two files that hold what was committed: device, number and length in bytes of each; none if it isn't there.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Identity {
-    pub database: Option<(u64, u64)>,
-    pub log: Option<(u64, u64)>,
+    pub database: Option<(u64, u64, u64)>,
+    pub log: Option<(u64, u64, u64)>,
+}
+
+impl Identity {
+    /// What became of these files: the first that isn't the same any more, or is shorter than it can have become by itself.
+    pub fn lost(&self, now: &Self) -> Option<Lost> {
+        let is_other = |before: Option<(u64, u64, u64)>, now: Option<(u64, u64, u64)>| {
+            before.map(|file| (file.0, file.1)) != now.map(|file| (file.0, file.1))
+        };
+        let is_cut = |before: Option<(u64, u64, u64)>, now: Option<(u64, u64, u64)>, kept: u64| {
+            now.is_some_and(|now| before.is_some_and(|before| now.2 < before.2.min(kept)))
+        };
+        match () {
+            // Nothing takes pages away from the database; a log that starts anew is cut to what is kept.
+            () if is_other(self.database, now.database) || is_cut(self.database, now.database, u64::MAX) => {
+                Some(Lost::Database)
+            }
+            () if is_other(self.log, now.log) => Some(Lost::Log),
+            () if is_cut(self.log, now.log, WAL_KEPT) => Some(Lost::LogsEnd),
+            () => None,
+        }
+    }
+}
+
+/// What is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// The database's file, or its end.
+    Database,
+    /// The log's name: whoever has it open still has all of it.
+    Log,
+    /// The end of the log.
+    LogsEnd,
 }
 
 /// What a connection is for.
@@ -164,7 +199,7 @@ pub(super) fn open(place: &Location) -> Result<(File, Connection), Error> {
 
 /// What stands in the lock's file while the database is open, and after a process that ended without closing it.
 fn mark(place: &Location) -> Option<String> {
-    let (device, number) = place.identity().database?;
+    let (device, number, _) = place.identity().database?;
     Some(format!("in use {device}:{number}\n"))
 }
 
@@ -295,7 +330,7 @@ fn settle(conn: &Connection, role: Role) -> Result<(), Error> {
          PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
     ))?;
     // These answer with a row.
-    for (name, value) in [("mmap_size", 0), ("wal_autocheckpoint", 0), ("journal_size_limit", 16 << 20)] {
+    for (name, value) in [("mmap_size", 0), ("wal_autocheckpoint", 0), ("journal_size_limit", WAL_KEPT.cast_signed())] {
         conn.pragma_update_and_check(None, name, value, |_| Ok(()))
             .or_else(|error| if error == rusqlite::Error::QueryReturnedNoRows { Ok(()) } else { Err(error) })?;
     }

@@ -13,7 +13,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::{mpsc, oneshot};
 
-use super::connect::{Identity, Location, checkpoint};
+use super::connect::{Identity, Location, Lost, checkpoint};
 use super::error::damaged;
 use super::ids::{Cold, Hot, IdKey};
 use super::inbox::Arrival;
@@ -365,7 +365,8 @@ impl Writer {
 
     /// Runs the jobs in one transaction and commits it. An error is the whole batch's: nothing of it stays.
     fn transact(&mut self, jobs: &mut Vec<Job>, done: &mut Vec<Done>) -> Result<(), Error> {
-        let result = self.run_all(jobs, done).and_then(|()| {
+        let whole = self.still_there();
+        let result = whole.and_then(|()| self.run_all(jobs, done)).and_then(|()| {
             let commit = self.state.conn.prepare_cached("COMMIT")?.execute([]);
             commit.map(drop).map_err(Error::from)?;
             self.still_there()
@@ -377,21 +378,22 @@ impl Writer {
         result
     }
 
-    /// Files that were deleted or replaced go on taking commits, and nobody will find them again: nothing is answered that
-    /// stands only there. What the lost log holds goes to the database once more, so that what was answered before stays.
-    fn still_there(&self) -> Result<(), Error> {
+    /// Files that were deleted, replaced or cut short go on taking commits, and nobody will find them again: nothing is
+    /// answered that stands only there. What the lost log holds goes to the database once more, so that what was answered
+    /// before stays.
+    fn still_there(&mut self) -> Result<(), Error> {
         let now = self.place.identity();
-        if now == self.identity {
+        let Some(lost) = self.identity.lost(&now) else {
+            self.identity = now;
             return Ok(());
+        };
+        let path = if lost == Lost::Database { self.place.path.clone() } else { self.place.beside("-wal") };
+        if lost == Lost::Log
+            && let Err(error) = checkpoint(&self.state.conn, "FULL")
+        {
+            tracing::error!(%error, "what the lost log held could not be copied to the database");
         }
-        let mut lost = self.place.path.clone();
-        if now.database == self.identity.database {
-            lost = self.place.beside("-wal");
-            if let Err(error) = checkpoint(&self.state.conn, "FULL") {
-                tracing::error!(%error, "what the lost log held could not be copied to the database");
-            }
-        }
-        Err(Error::Broken(format!("`{}` was deleted or replaced while it was in use", lost.display())))
+        Err(Error::Broken(format!("`{}` was deleted, replaced or cut short while it was in use", path.display())))
     }
 
     fn run_all(&mut self, jobs: &mut Vec<Job>, done: &mut Vec<Done>) -> Result<(), Error> {
