@@ -1,10 +1,11 @@
 //! `fanfare demo`: what the person at the terminal sees of a file that they saved.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::BINARY;
 
@@ -18,7 +19,11 @@ struct Terminal {
 
 impl Terminal {
     fn start(folder: &std::path::Path) -> Self {
-        let mut child = Command::new(BINARY)
+        Self::start_by(Command::new(BINARY), folder)
+    }
+
+    fn start_by(mut command: Command, folder: &std::path::Path) -> Self {
+        let mut child = command
             .args(["demo", "--dir", "d", "--port", "0"])
             .current_dir(folder)
             .env_clear()
@@ -79,4 +84,29 @@ fn what_a_saved_file_did_is_told_at_once_and_enter_waits_for_it() {
     terminal.until("said by mine");
     terminal.enter("q");
     assert!(terminal.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_demo_one_of_whose_inboxes_ends_says_so_and_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -n 128 && exec \"$0\" \"$@\"", BINARY]).stderr(Stdio::piped());
+    let mut terminal = Terminal::start_by(shell, folder.path());
+    terminal.until("or q to end");
+    let config = fs::read_to_string(folder.path().join("d/fanfare.yaml")).unwrap();
+    let mail = config.split("smtp://").nth(1).unwrap().split('?').next().unwrap();
+    // It can take no more connections: that ends its mail server.
+    let mut held = Vec::new();
+    let began = Instant::now();
+    let status = loop {
+        assert!(began.elapsed() < PATIENCE, "it goes on without its mail server");
+        held.extend(TcpStream::connect(mail));
+        if let Some(status) = terminal.child.try_wait().unwrap() {
+            break status;
+        }
+    };
+    assert_eq!(status.code(), Some(70));
+    let mut said = String::new();
+    terminal.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(said.contains("the demo's mail server ended: start the demo anew"), "{said}");
 }

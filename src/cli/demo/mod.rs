@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::admin;
 use crate::channels::wire::{Guard, Wire};
@@ -97,7 +98,20 @@ impl Demo {
     }
 
     async fn play(&self, folder: &Path) -> anyhow::Result<Outcome> {
-        let stage = self.set(folder).await?;
+        let (stage, mut servers) = self.set(folder).await?;
+        let played = tokio::select! {
+            played = self.act(&stage, folder) => played?,
+            why = ended(&stage.live, &mut servers) => {
+                eprintln!("{} {why}: start the demo anew", term::bad("error:"));
+                return Ok(Outcome::Ended);
+            }
+        };
+        stage.running.drain().await?;
+        Ok(played)
+    }
+
+    /// Sends each of the samples, and then what the person asks for.
+    async fn act(&self, stage: &Stage, folder: &Path) -> anyhow::Result<Outcome> {
         println!("{}", term::bold("Fanfare demo"));
         println!("the inboxes   {}", stage.page);
         println!("admin page    http://{}/", stage.running.admin);
@@ -121,14 +135,13 @@ impl Demo {
         }
         let good = stage.summary(sent, shown).await?;
         if !self.once {
-            self.talk(&stage).await?;
+            self.talk(stage).await?;
         }
-        stage.running.drain().await?;
         Ok(if good { Outcome::Good } else { Outcome::Wrong })
     }
 
-    /// Starts everything.
-    async fn set(&self, folder: &Path) -> anyhow::Result<Stage> {
+    /// Starts everything: the stage, and the servers beside it.
+    async fn set(&self, folder: &Path) -> anyhow::Result<(Stage, JoinSet<&'static str>)> {
         let inbox = Arc::new(Inbox::default());
         let page = match TcpListener::bind(("127.0.0.1", if self.once { 0 } else { self.port })).await {
             Ok(listener) => listener,
@@ -146,8 +159,16 @@ impl Demo {
         }
         let snapshot = loaded.snapshot.context("the demo's configuration can't be used")?;
         let desk = Desk { inbox: inbox.clone(), destinations: Arc::new(snapshot.destinations.clone()) };
-        tokio::spawn(mail::serve(post, desk.clone()));
-        tokio::spawn(std::future::IntoFuture::into_future(axum::serve(page, inbox::router(desk))));
+        let mut servers = JoinSet::new();
+        let (mail, pages) = (mail::serve(post, desk.clone()), axum::serve(page, inbox::router(desk)));
+        servers.spawn(async move {
+            mail.await;
+            "mail server"
+        });
+        servers.spawn(async move {
+            let _ = pages.await;
+            "page"
+        });
         let source = snapshot.sources.values().next().cloned().context("the demo has no source")?;
         let store = store::open(&snapshot.settings.store, folder).await?;
         let wire = Wire::new(Guard::new(Vec::new(), Vec::new())).map_err(anyhow::Error::msg)?;
@@ -158,7 +179,7 @@ impl Demo {
         let live = Arc::new(live);
         let running = run::run(live.clone(), admin::router(live.clone())).await?;
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
-        Ok(Stage { live, running, source, http, inbox, page: format!("http://{page_address}/") })
+        Ok((Stage { live, running, source, http, inbox, page: format!("http://{page_address}/") }, servers))
     }
 
     /// Sends on, as the person at the terminal asks. Ends with the input, `q`, or ctrl-c.
@@ -200,6 +221,17 @@ impl Demo {
                 None => is_typing = false,
             }
         }
+    }
+}
+
+/// Ends when something does that the demo can't go on without, and says what.
+async fn ended(live: &Live, servers: &mut JoinSet<&'static str>) -> String {
+    tokio::select! {
+        why = live.failed() => why.to_owned(),
+        Some(ended) = servers.join_next() => match ended {
+            Ok(which) => format!("the demo's {which} ended"),
+            Err(panic) => format!("a server of the demo failed: {panic}"),
+        },
     }
 }
 
