@@ -100,7 +100,7 @@ impl Event {
     /// The same with its body read from the raw bytes: what is kept or exported has only these.
     #[must_use]
     pub fn read(mut self) -> Self {
-        if &*self.kind != UNPARSED {
+        if self.body.is_null() && &*self.kind != UNPARSED {
             self.body = json::read(&self.raw).map_or(Value::Null, |document| document.value);
         }
         self

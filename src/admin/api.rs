@@ -246,17 +246,18 @@ async fn event(State(live): Shared, Id(id): Id) -> Answer {
 /// An event with all that is known of it: what rules did, deliveries, conflicts.
 pub async fn event_document(live: &Live, seq: Seq) -> Result<Value, Refused> {
     let events = live.store.events(&[seq]).await?;
-    let Some((_, event)) = events.first() else {
+    let Some((_, event)) = events.into_iter().next() else {
         return Err(Refused::NotFound(format!("there is no event at {seq}")));
     };
+    let event = event.read();
     let filter = DeliveryFilter { event: Some(seq), limit: LIMIT_MAX, ..DeliveryFilter::default() };
     let deliveries = live.store.list_deliveries(&filter).await?;
     // Before its rules are read, or it might seem that they made nothing of it.
     let planned = live.store.census().await?.planned >= seq;
-    let whys = judged::decisions(live, seq, event).await?;
+    let whys = judged::decisions(live, seq, &event).await?;
     let conflicts = live.store.conflicts(seq).await?;
     let conflict = |conflict: &store::Conflict| json!({"received": conflict.received.to_string(), "raw": String::from_utf8_lossy(&conflict.raw)});
-    let mut document = view::event_whole(seq, event);
+    let mut document = view::event_whole(seq, &event);
     document["planned"] = planned.into();
     document["rules"] = whys.iter().map(view::why).collect();
     document["deliveries"] = deliveries.iter().map(view::delivery).collect();

@@ -113,6 +113,11 @@ impl<T> Choice<T> {
         }
     }
 
+    /// Whether the event decides.
+    pub fn is_by_event(&self) -> bool {
+        matches!(self, Self::By { .. })
+    }
+
     /// The name that it reads, if it reads one, and where that stands.
     pub fn name(&self) -> Option<(String, Location)> {
         match self {

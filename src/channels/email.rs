@@ -127,7 +127,8 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
     let address = server.to_string();
     let server = MailServer { url: smtp, helo, from: from.email.to_string() };
     let endpoints = vec![Endpoint::Mail(server.clone())];
-    let facts = Facts { can: KIND.can, secrets, address, endpoints, names: to.name().into_iter().collect() };
+    let (names, by_event) = (to.name().into_iter().collect(), to.is_by_event());
+    let facts = Facts { can: KIND.can, secrets, address, endpoints, names, by_event };
     Some(Box::new(Email { facts, server, from, to, cc: cc?, reply_to }))
 }
 

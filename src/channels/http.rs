@@ -147,6 +147,7 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
         address: endpoint::hosts(written()),
         endpoints: endpoint::endpoints(written()),
         names: url.name().into_iter().collect(),
+        by_event: url.is_by_event() || !url.all().iter().all(|target| target.template.is_literal()),
     };
     Some(Box::new(Http { facts, url, method: method?, headers, keys }))
 }
@@ -268,7 +269,7 @@ impl Key {
 impl Channel for Http {
     fn compose(&self, sending: &Sending<'_>) -> Result<Request, String> {
         let url = self.url.pick(sending)?.template.render(sending.root, sending.context)?;
-        let body = body(sending).to_string().into_bytes();
+        let body = body(sending).into_bytes();
         let mut headers = self.headers.clone();
         if !headers.iter().any(|(name, _)| name == "content-type") {
             headers.push(("content-type".into(), Secret::new("application/json")));
@@ -316,28 +317,24 @@ impl Http {
 }
 
 /// What the template's own JSON says, else the delivery, its event and its message.
-fn body(sending: &Sending<'_>) -> Value {
+fn body(sending: &Sending<'_>) -> String {
     if let Some(Native::Json(native)) = &sending.rendered.native {
-        return native.clone();
+        return native.to_string();
     }
     let message = &sending.rendered.message;
-    let mut body = json!({
-        "id": sending.id,
-        "rule": sending.rule,
-        "event": sending.event,
-        "message": {
-            "title": message.title,
-            "text": plain::blocks(&message.body),
-            "severity": message.severity,
-            "link": message.link,
-            "fields": message.fields,
-        },
+    let message = json!({
+        "title": message.title,
+        "text": plain::blocks(&message.body),
+        "severity": message.severity,
+        "link": message.link,
+        "fields": message.fields,
     });
-    if !sending.links.is_empty() {
-        let links = sending.links.iter().map(|link| json!({"does": link.does.word(), "url": link.url}));
-        body["links"] = links.collect();
-    }
-    body
+    let links = sending.links.iter().map(|link| json!({"does": link.does.word(), "url": link.url}));
+    let links: Value = links.collect();
+    let links = if sending.links.is_empty() { String::new() } else { format!(r#","links":{links}"#) };
+    // Written out of its parts: the event may be large, and is not copied for this.
+    let (id, rule) = (json!(sending.id), json!(sending.rule));
+    format!(r#"{{"id":{id},"rule":{rule},"event":{},"message":{message}{links}}}"#, sending.event)
 }
 
 /// The default body, or whatever else a template makes of it.

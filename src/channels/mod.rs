@@ -102,6 +102,9 @@ pub struct Facts {
     /// The names (of the rules' `names:`) that its choices and templated URLs read, and where that stands: loading
     /// reports those that nobody defines, since a choice would quietly fall to its `else`.
     pub names: Vec<(String, Location)>,
+    /// Whether an address depends on the event: only then are [`Sending::root`] and [`Sending::context`] filled in, since of
+    /// a large event each takes as much memory as the event.
+    pub by_event: bool,
 }
 
 /// A place that is connected to.

@@ -192,10 +192,15 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
     }
 }
 
+/// The fewest threads of a server's runtime.
+const THREADS_MIN: usize = 2;
+
 /// The runtime of commands that speak to a network. `threads` is for the server only.
 pub(crate) fn runtime(threads: bool) -> std::io::Result<tokio::runtime::Runtime> {
     if threads {
-        tokio::runtime::Builder::new_multi_thread().enable_all().build()
+        // On a machine with one core, too, one thread that is held up must not hold up all.
+        let threads = std::thread::available_parallelism().map_or(THREADS_MIN, |cores| cores.get().max(THREADS_MIN));
+        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
     } else {
         tokio::runtime::Builder::new_current_thread().enable_all().build()
     }

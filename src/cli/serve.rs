@@ -18,7 +18,7 @@ use crate::clock::{AnchoredClock, Clock, RealClock};
 use crate::config::substitute::RealEnvironment;
 use crate::lint;
 use crate::problem::{Gravity, Problems};
-use crate::steps::{Live, reload, run};
+use crate::steps::{Live, run};
 use crate::telemetry::Telemetry;
 use crate::telemetry::log::{self, Log};
 use crate::{admin, server, store};
@@ -154,11 +154,7 @@ impl Signals {
                 _ = self.terminate.recv() => return None,
                 _ = tokio::signal::ctrl_c() => return None,
                 why = live.failed() => return Some(why.to_owned()),
-                // Apart, so that files that can't be read keep nobody from ending this process.
-                _ = self.hangup.recv() => {
-                    let live = live.clone();
-                    tokio::spawn(async move { reload::reload(&live).await });
-                }
+                _ = self.hangup.recv() => live.to_reload.notify_one(),
             }
         }
     }

@@ -14,6 +14,7 @@ use crate::channels::{Button, Form, Request, Sending};
 use crate::config::{Destination, Settings, Snapshot};
 use crate::delivery::{Assignment, Receipt, Say};
 use crate::event::{Event, HOP_HEADER, Seq};
+use crate::json::weight_read;
 use crate::links::{HIDDEN, Token, url};
 use crate::message::{Context, Rendered};
 use crate::planner::links::LinkKeys;
@@ -21,6 +22,9 @@ use crate::rules::RuleSet;
 use crate::secret::Secret;
 use crate::store::Claim;
 use crate::store::life::SETTLED;
+
+/// The events of a digest are read up to about this many bytes, the newest first; the rest are only counted.
+const READ_BYTES_MAX: usize = 64 << 20;
 
 /// One delivery, with all that decides what is sent.
 #[derive(Debug)]
@@ -31,8 +35,8 @@ pub struct Job {
     pub destination: Arc<Destination>,
     /// The delivery, and what is remembered of its lane.
     pub claim: Claim,
-    /// What it is about.
-    pub event: Event,
+    /// What it is about; its body is read when it is prepared, and let go of after that.
+    event: Event,
     /// When this attempt begins.
     pub at: Timestamp,
     /// The other events that it tells of.
@@ -80,8 +84,17 @@ pub struct Prepared {
     pub tokens: Vec<Secret>,
 }
 
+/// What an assignment speaks of, with bodies that are read.
+struct Read {
+    event: Event,
+    /// A digest's events, oldest first.
+    events: Vec<Event>,
+    /// How many more a digest has, for which there is no room or which retention took.
+    more: u64,
+}
+
 impl Job {
-    /// The job of a claim. `events` are those that its assignment names, and maybe more.
+    /// The job of a claim. `events` are those that its assignment names, and maybe more; their bodies need not be read.
     ///
     /// # Errors
     /// The event that it is about is not among them: retention took it.
@@ -149,18 +162,40 @@ impl Job {
         self.others.iter().find(|(at, _)| *at == seq).map(|(_, event)| event)
     }
 
-    /// The context of an assignment of this job: its own, or of a message that it tells of.
-    fn context<'a>(&'a self, rule: &'a str, assignment: &'a Assignment, event: &'a Event) -> Context<'a> {
-        let events = assignment.events.iter().filter_map(|seq| self.find(*seq)).collect();
+    /// About how many bytes the events take at a time once they are read.
+    pub fn weight(&self) -> usize {
+        let read = |event: &Event| weight_read(&event.raw);
+        let others: usize = self.others.iter().map(|(_, event)| read(event)).sum();
+        read(&self.event).saturating_add(others.min(READ_BYTES_MAX))
+    }
+
+    /// What an assignment of this job speaks of: its own, or that of a message that it tells of.
+    fn read(&self, assignment: &Assignment, about: &Event) -> Read {
+        let mut room = READ_BYTES_MAX;
+        let mut events = Vec::new();
+        for event in assignment.events.iter().rev().filter_map(|seq| self.find(*seq)) {
+            let weight = weight_read(&event.raw);
+            if weight > room && !events.is_empty() {
+                break;
+            }
+            room = room.saturating_sub(weight);
+            events.push(read(event));
+        }
+        events.reverse();
+        let more = (assignment.events.len() - events.len()) as u64;
+        Read { event: read(about), events, more }
+    }
+
+    /// The context of an assignment of this job.
+    fn context<'a>(&'a self, rule: &'a str, assignment: &'a Assignment, read: &'a Read) -> Context<'a> {
         let rules = self.snapshot.rules.as_deref();
         let found = rules.and_then(|rules| rules.rules.iter().find(|candidate| candidate.name.value == rule));
         let description = found.and_then(|rule| rule.description.as_deref());
-        let spoken = Spoken { rule, description, assignment, event, events };
-        context(rules, &self.snapshot.settings, spoken, self.at)
-    }
-
-    fn own_context(&self) -> Context<'_> {
-        self.context(&self.claim.delivery.planned.rule, self.assignment(), &self.event)
+        let events = read.events.iter().collect();
+        let spoken = Spoken { rule, description, assignment, event: &read.event, events };
+        let mut context = context(rules, &self.snapshot.settings, spoken, self.at);
+        context.more = context.more.saturating_add(read.more);
+        context
     }
 
     /// The message as an earlier attempt rendered it: every attempt says the same.
@@ -177,11 +212,14 @@ impl Job {
 
     fn render(&self) -> Rendered {
         let templates = &self.snapshot.templates;
-        let mut context = self.own_context();
+        let read = self.read(self.assignment(), &self.event);
+        let mut context = self.context(&self.claim.delivery.planned.rule, self.assignment(), &read);
         let mut failed = None;
         for part in &self.assignment().parts {
             if let Some(event) = self.find(part.assignment.event) {
-                let alone = self.context(&part.rule, &part.assignment, event);
+                // One at a time: together they may be a thousand times what one is.
+                let read = self.read(&part.assignment, event);
+                let alone = self.context(&part.rule, &part.assignment, &read);
                 let (told, problem) = templates.told(&part.assignment.say, &alone, part.reminder);
                 context.parts.push(told);
                 failed = failed.or(problem);
@@ -202,17 +240,21 @@ impl Job {
 
     /// What would be sent with the default message, which says why, in place of the one that was asked for.
     pub fn stand_in(&self, reason: &str) -> Prepared {
-        let rendered = self.snapshot.templates.stand_in(&self.own_context(), reason);
-        self.compose(rendered, false)
+        let read = self.read(self.assignment(), &self.event);
+        let context = self.context(&self.claim.delivery.planned.rule, self.assignment(), &read);
+        let rendered = self.snapshot.templates.stand_in(&context, reason);
+        drop(context);
+        self.compose(&read.event, rendered, false)
     }
 
     /// What the channel makes of a message.
-    fn compose(&self, rendered: Rendered, was_kept: bool) -> Prepared {
+    fn compose(&self, event: &Event, rendered: Rendered, was_kept: bool) -> Prepared {
         let Claim { delivery, receipt, .. } = &self.claim;
         let planned = &delivery.planned;
         let names = planned.assignment.mention.iter();
         let mentions: Vec<String> = names.filter_map(|name| self.destination.mentions.get(name).cloned()).collect();
         let (links, tokens) = self.links();
+        let by_event = self.destination.channel.facts().by_event;
         let sending = Sending {
             id: &planned.id,
             at: self.at,
@@ -221,9 +263,9 @@ impl Job {
             form: if delivery.plain { Form::Plain } else { Form::Rich },
             rendered: &rendered,
             rule: &planned.rule,
-            event: &event_json(&self.event),
-            root: &self.event.root(),
-            context: &self.reads(),
+            event: &event_json(event),
+            root: &if by_event { event.root() } else { Value::Null },
+            context: &if by_event { self.reads(event) } else { Map::new() },
             mentions: &mentions,
             lane: planned.lane.as_ref().map(|lane| lane.0.as_str()),
             receipt: receipt.as_ref(),
@@ -233,21 +275,21 @@ impl Job {
         let mut request = self.destination.channel.compose(&sending);
         if let Ok(Request::Http(request)) = &mut request {
             // Should it come back to a Fanfare, by whatever ways, the circle ends there.
-            request.headers.push((HOP_HEADER.into(), Secret::new(self.event.hops().saturating_add(1).to_string())));
+            request.headers.push((HOP_HEADER.into(), Secret::new(event.hops().saturating_add(1).to_string())));
         }
         let remembers = self.destination.channel.remembers(&sending);
         Prepared { request, remembers, was_kept, rendered, tokens }
     }
 
     /// What templated addresses may name beyond the event.
-    fn reads(&self) -> Map<String, Value> {
+    fn reads(&self, event: &Event) -> Map<String, Value> {
         let planned = &self.claim.delivery.planned;
         let rules = self.snapshot.rules.as_deref();
-        let mut reads = rules.map(|rules| rules.names_in(&self.event)).unwrap_or_default();
+        let mut reads = rules.map(|rules| rules.names_in(event)).unwrap_or_default();
         reads.insert("rule".into(), json!({"name": planned.rule}));
         reads.insert("with".into(), Value::Object(planned.assignment.with.clone()));
-        reads.insert("data".into(), self.event.data().clone());
-        reads.insert("event".into(), event_json(&self.event));
+        reads.insert("data".into(), event.data().clone());
+        reads.insert("event".into(), event_json(event));
         if let Some(case) = &planned.assignment.case {
             reads.insert("case".into(), serde_json::to_value(case).unwrap_or_default());
         }
@@ -257,15 +299,17 @@ impl Job {
 
 /// Renders, unless an earlier attempt did, and composes.
 pub fn prepare(job: &Job) -> Prepared {
-    match job.kept() {
-        Some(rendered) => job.compose(rendered, true),
-        None => job.compose(job.render(), false),
-    }
+    let (rendered, was_kept) = job.kept().map_or_else(|| (job.render(), false), |kept| (kept, true));
+    job.compose(&read(&job.event), rendered, was_kept)
 }
 
 /// The same with a change to the message between the two, such as a drill's mark.
 pub fn prepare_with(job: &Job, change: impl FnOnce(Rendered) -> Rendered) -> Prepared {
-    job.compose(change(job.render()), false)
+    job.compose(&read(&job.event), change(job.render()), false)
+}
+
+fn read(event: &Event) -> Event {
+    event.clone().read()
 }
 
 /// What is said, by whom, of what.

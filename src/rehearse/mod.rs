@@ -212,6 +212,7 @@ impl Channel for Neutral {
             address: String::new(),
             endpoints: Vec::new(),
             names: Vec::new(),
+            by_event: false,
         };
         &FACTS
     }

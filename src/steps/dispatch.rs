@@ -83,8 +83,7 @@ pub async fn carry_out(live: &Live, claim: Claim) -> Result<(), store::Error> {
     let known = snapshot.destinations.get(&planned.destination).cloned();
     if known.as_ref().is_some_and(|destination| plus(began, destination.timeout) > claim.until) {
         // Held up since the claim was asked for: another may take it before this attempt is over.
-        let state = if claim.delivery.attempts > 1 { State::Retrying } else { State::Due };
-        return live.store.release(&claim, state, "its lease was nearly over", began).await;
+        return give_back(live, &claim, "its lease was nearly over", began).await;
     }
     let events = live.store.events(&wanted_events(&claim)).await?;
     let event = events.iter().find(|(seq, _)| *seq == planned.assignment.event).map(|(_, event)| event);
@@ -97,16 +96,29 @@ pub async fn carry_out(live: &Live, claim: Claim) -> Result<(), store::Error> {
         Ok(job) => {
             let has_links = !claim.delivery.planned.assignment.links.is_empty();
             let tokens = if has_links { links::tokens(live, began).await? } else { Tokens::None };
-            send(live, &Arc::new(job.with_tokens(tokens))).await?
+            match send(live, &Arc::new(job.with_tokens(tokens))).await? {
+                Some(ended) => ended,
+                None => {
+                    let why = "too much else was to be rendered before it";
+                    return give_back(live, &claim, why, live.clock.now()).await;
+                }
+            }
         }
         Err(reason) => Ended::impossible(reason),
     };
     settle(live, &claim, ended, began, about).await
 }
 
-/// Prepares, keeps what was rendered, sends, and asks the channel what the answer means.
-async fn send(live: &Live, job: &Arc<Job>) -> Result<Ended, store::Error> {
-    let prepared = live.renderer.prepare(job).await;
+/// Nothing was sent: whoever claims it next begins anew.
+async fn give_back(live: &Live, claim: &Claim, reason: &str, now: Timestamp) -> Result<(), store::Error> {
+    let state = if claim.delivery.attempts > 1 { State::Retrying } else { State::Due };
+    live.store.release(claim, state, reason, now).await
+}
+
+/// Prepares, keeps what was rendered, sends, and asks the channel what the answer means. `None` if there was no turn to
+/// prepare it.
+async fn send(live: &Live, job: &Arc<Job>) -> Result<Option<Ended>, store::Error> {
+    let Some(prepared) = live.renderer.prepare(job).await else { return Ok(None) };
     let rendered = &prepared.rendered;
     if !prepared.was_kept {
         let said = job.claim.delivery.planned.assignment.say.name();
@@ -118,7 +130,7 @@ async fn send(live: &Live, job: &Arc<Job>) -> Result<Ended, store::Error> {
         Err(reason) => Ended::impossible(reason),
     };
     keep_settled(live, job, &prepared.rendered, &ended.verdict).await?;
-    Ok(ended)
+    Ok(Some(ended))
 }
 
 /// How an attempt ended, before it is recorded.

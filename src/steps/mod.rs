@@ -28,6 +28,7 @@ use crate::telemetry::Telemetry;
 
 mod act;
 pub mod alive;
+mod apart;
 pub mod dispatch;
 pub mod judged;
 pub mod links;
@@ -95,6 +96,8 @@ pub struct Live {
     armed: ArcSwap<Option<plan::Armed>>,
     /// How large the planner's next round may be.
     planning: Mutex<plan::Size>,
+    /// Somebody asks for a reload, and waits for no outcome.
+    pub to_reload: Notify,
     /// A hint that the inbox has something.
     pub to_plan: Notify,
     /// A hint that deliveries were made.
@@ -143,6 +146,7 @@ impl Live {
             holder: format!("{}-{seed:016x}", std::process::id()),
             armed: ArcSwap::new(Arc::new(None)),
             planning: Mutex::default(),
+            to_reload: Notify::new(),
             to_plan: Notify::new(),
             to_dispatch: Notify::new(),
             draining: AtomicBool::new(false),

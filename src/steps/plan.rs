@@ -56,11 +56,19 @@ pub async fn step(live: &Live, now: Timestamp) -> Result<StepResult, store::Erro
     if batch.is_empty() {
         return Ok(if is_armed { StepResult::Idle(batch.next_timer) } else { StepResult::Worked });
     }
+    if !Arc::ptr_eq(&snapshot, &live.snapshot.load()) {
+        // Of these some may have come after other rules were said to be in force: those plan them.
+        return Ok(StepResult::Worked);
+    }
     let places = places(live, &snapshot);
-    let beside = Beside::start(live, &lease);
+    let (beside, mut renewal) = Beside::start(live, &lease);
     let round = Round { live, lease, rules: &rules, places, batch: &batch, beside, size: &size, now };
-    let planned = round.run().await;
-    drop(round);
+    let planned = tokio::select! {
+        biased;
+        planned = round.run() => planned,
+        () = renewal.panics() => return Ok(StepResult::Worked),
+    };
+    drop((round, renewal));
     match &planned {
         Ok(Done { upto, left }) => size.grow(*upto, *left),
         Err(error) => size.shrink(&batch, live.clock.now().duration_since(now), error),

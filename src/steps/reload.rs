@@ -262,6 +262,7 @@ pub async fn watch(live: Arc<Live>) {
         live.drained_or((began.elapsed() * REST).clamp(REST_MIN, REST_MAX)).await;
         tokio::select! {
             _ = hinted.recv() => {}
+            () = live.to_reload.notified() => drop(reload(&live).await),
             () = live.drained_or(LOOK_EVERY) => {}
         }
     }

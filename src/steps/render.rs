@@ -1,36 +1,64 @@
 //! Render: preparing what is sent, on threads that nobody else waits for.
 //!
 //! Templates are bounded by fuel, output and steps, and a sender's event by its size. This is the last resort below that:
-//! a few renderings at a time, beside the threads that receive and answer, and none that holds up its delivery for long.
+//! a few renderings at a time, one of them of a large event, and none that holds up its delivery for long.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use crate::channels::Request;
 use crate::config::prepare::{Job, Prepared, prepare};
 use crate::delivery::Say;
 use crate::message::Rendered;
+use crate::steps::apart::Threads;
 
 /// The most renderings at a time.
-const THREADS_MAX: usize = 4;
-/// A rendering that takes longer is given up. A lease lasts well beyond twice that.
+const AT_ONCE: usize = 4;
+/// So many threads there are for them: those that were given up and go on keep theirs.
+const THREADS_MAX: usize = 8;
+/// A rendering that takes longer is given up. A lease lasts well beyond that and [`TURN_MAX`].
 const LIMIT: Duration = Duration::from_secs(5);
+/// A delivery waits no longer for its turn; then it is let go of, and comes back.
+const TURN_MAX: Duration = Duration::from_secs(15);
 /// Words that were given up so often are left alone until a reload.
 const STRIKES_MAX: u32 = 3;
+/// Events that take more bytes than this once they are read are rendered one at a time: a rendering takes several times
+/// that.
+const LARGE: usize = 2 << 20;
 
 /// Where messages are rendered.
 #[derive(Debug)]
 pub struct Renderer {
     /// `None`: on the caller's own thread.
-    threads: Option<Arc<Semaphore>>,
+    turns: Option<Turns>,
     /// How long one may take.
     pub limit: Duration,
     strikes: Mutex<Strikes>,
+}
+
+/// Who renders when, and where.
+#[derive(Debug)]
+struct Turns {
+    threads: Threads,
+    any: Semaphore,
+    large: Semaphore,
+}
+
+impl Turns {
+    /// Waits for a turn, which is over when it is dropped. `None` if it didn't come in time.
+    async fn take(&self, job: &Job) -> Option<(SemaphorePermit<'_>, Option<SemaphorePermit<'_>>)> {
+        let turn = async {
+            // Large ones wait for each other first, so that they leave turns to the others.
+            let large = if job.weight() > LARGE { Some(self.large.acquire().await.ok()?) } else { None };
+            Some((self.any.acquire().await.ok()?, large))
+        };
+        timeout(TURN_MAX, turn).await.ok().flatten()
+    }
 }
 
 /// How often which words were given up, since which reload.
@@ -40,58 +68,36 @@ struct Strikes {
     counts: HashMap<String, u32>,
 }
 
-/// Why there is no rendering.
-enum Missed {
-    /// All threads were taken.
-    Busy,
-    /// It took too long; it goes on, and nobody waits for it.
-    Slow,
-    /// It panicked.
-    Failed,
-}
-
 impl Default for Renderer {
     fn default() -> Self {
-        Self { threads: Some(Arc::new(Semaphore::new(THREADS_MAX))), limit: LIMIT, strikes: Mutex::default() }
+        let turns =
+            Turns { threads: Threads::new(THREADS_MAX), any: Semaphore::new(AT_ONCE), large: Semaphore::new(1) };
+        Self { turns: Some(turns), limit: LIMIT, strikes: Mutex::default() }
     }
 }
 
 impl Renderer {
     /// One that renders on the caller's own thread: for rehearsals, where nobody else waits.
     pub fn inline() -> Self {
-        Self { threads: None, ..Self::default() }
+        Self { turns: None, limit: LIMIT, strikes: Mutex::default() }
     }
 
-    /// What is to be sent. Total: what can't be rendered in time is replaced by the default message, which says why.
-    pub async fn prepare(&self, job: &Arc<Job>) -> Prepared {
-        let Some(threads) = &self.threads else { return prepare(job) };
+    /// What is to be sent. What can't be rendered in time is replaced by the default message, which says why. `None` if so
+    /// much else was to be rendered before it that its turn did not come: nothing was done.
+    pub async fn prepare(&self, job: &Arc<Job>) -> Option<Prepared> {
+        let Some(turns) = &self.turns else { return Some(prepare(job)) };
+        let _turn = turns.take(job).await?;
         if let Some(reason) = self.given_up(job) {
-            return stand_in(job, reason).await;
+            return Some(stand_in(job, reason).await);
         }
-        let reason = match self.on_thread(threads, job).await {
-            Ok(prepared) => return prepared,
-            Err(Missed::Busy) => format!("no thread was free to render it within {:?}", self.limit),
-            Err(Missed::Failed) => format!("rendering {} failed within Fanfare", words(job.is_at())),
-            Err(Missed::Slow) => self.strike(job),
-        };
-        stand_in(job, reason).await
-    }
-
-    async fn on_thread(&self, threads: &Arc<Semaphore>, job: &Arc<Job>) -> Result<Prepared, Missed> {
-        let permit = timeout(self.limit, threads.clone().acquire_owned()).await;
-        let Ok(Ok(permit)) = permit else { return Err(Missed::Busy) };
         let own = job.clone();
-        let task = tokio::task::spawn_blocking(move || {
-            let prepared = prepare(&own);
-            // Not before: a rendering that nobody waits for still has its thread.
-            drop(permit);
-            prepared
-        });
-        match timeout(self.limit, task).await {
-            Ok(Ok(prepared)) => Ok(prepared),
-            Ok(Err(_)) => Err(Missed::Failed),
-            Err(_) => Err(Missed::Slow),
-        }
+        let reason = match timeout(self.limit, turns.threads.run(move || prepare(&own))).await {
+            Ok(Ok(prepared)) => return Some(prepared),
+            Ok(Err(_)) => format!("rendering {} failed within Fanfare", words(job.is_at())),
+            // It goes on, and nobody waits for it.
+            Err(_) => self.strike(job),
+        };
+        Some(stand_in(job, reason).await)
     }
 
     /// Counts a rendering that took too long, and says so.
@@ -118,7 +124,7 @@ impl Renderer {
     }
 }
 
-/// The default message, made beside the threads that others wait for, too: the event may be large.
+/// The default message, made beside the threads of those that were given up: they may all be taken.
 async fn stand_in(job: &Arc<Job>, reason: String) -> Prepared {
     let own = job.clone();
     let made = tokio::task::spawn_blocking(move || own.stand_in(&reason)).await;

@@ -426,13 +426,14 @@ pub trait Store: Send + Sync {
     /// and nothing is written. `None` while another holds it. `holder` must be this process's alone.
     fn lease(&self, holder: &str, now: Timestamp, until: Timestamp) -> Answer<'_, Option<PlannerLease>>;
 
-    /// What waits for the planner: at most `limit` entries, of no more than about [`WAITING_BYTES_MAX`], and `limit` timers.
+    /// What waits for the planner: at most `limit` entries, of no more than about [`WAITING_BYTES_MAX`] once they are read,
+    /// which their bodies are not yet ([`Item::read`]), and `limit` timers.
     fn waiting(&self, now: Timestamp, limit: usize) -> Answer<'_, Waiting>;
 
     /// Loads documents.
     fn ledger(&self, keys: &Keys) -> Answer<'_, Ledger>;
 
-    /// Events by place; those that retention took are missing.
+    /// Events by place, their bodies not read ([`Event::read`]); those that retention took are missing.
     fn events(&self, seqs: &[Seq]) -> Answer<'_, Vec<(Seq, Event)>>;
 
     /// Commits a plan, all of it or nothing. [`Error::Lost`] if the lease is another's. Gives the number of

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::task::JoinSet;
 
-use crate::support::app::{event, json, page_signature};
+use crate::support::app::{event, json, page_signature, soon};
 use crate::support::folder::{CONFIG, Folder, SECRET};
 use crate::support::http_peer::HttpPeer;
 use crate::support::process::Process;
@@ -91,4 +91,44 @@ async fn sixty_four_large_bodies_of_small_objects_at_once_cost_little_more_than_
     let small = event("evt_small", "release.live");
     let request = post(PATH, &[("X-JewelMusic-Signature", page_signature(SECRET, small.as_bytes()))], small.as_bytes());
     assert_eq!(exchange(process.webhooks, &request).await.status, 200);
+}
+
+/// An event of many keys.
+fn many_keys(id: &str, kind: &str) -> String {
+    let keys: Vec<String> = (0..20_000).map(|number| format!(r#""k{number:05}":"b""#)).collect();
+    format!(r#"{{"id":"{id}","type":"{kind}","data":{{{}}}}}"#, keys.join(","))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_events_are_rendered_one_at_a_time_and_a_digest_shows_those_for_which_there_is_room() {
+    let peer = HttpPeer::start().await;
+    let rules = "rules:
+  - {name: each, events: release.live, actions: [{to: ledger}]}
+  - {name: all, events: release.updated, actions: [{to: ledger, digest: {every: 10s}, text: '{{ events|length }} and {{ more }} more'}]}
+";
+    let folder = Folder::new(CONFIG, &peer.url("/ledger"), rules);
+    let process = Process::start_with(folder.path(), "error,fanfare::cli::serve=info", &[]).await;
+    let send = async |id: String, kind: &str| {
+        let body = many_keys(&id, kind);
+        let signed = ("X-JewelMusic-Signature", page_signature(SECRET, body.as_bytes()));
+        assert_eq!(exchange(process.webhooks, &post(PATH, &[signed], body.as_bytes())).await.status, 200);
+    };
+    let before = mib(&process, "VmRSS");
+    for number in 0..6 {
+        send(format!("evt_{number}"), "release.live").await;
+    }
+    soon("each is told", peer.received(6)).await;
+    let each = mib(&process, "VmHWM");
+    for number in 0..16 {
+        send(format!("evt_digest_{number}"), "release.updated").await;
+    }
+    let told = soon("they are told together", peer.received(7)).await.pop().unwrap().text();
+    let all = mib(&process, "VmHWM");
+    println!("{before} MiB before, {each} MiB at most for each, {all} MiB with all");
+    assert!(
+        told.contains("\"11 and ") && !told.contains("11 and 0 more"),
+        "{}",
+        told.chars().take(400).collect::<String>()
+    );
+    assert!(each - before < 160 && all - before < 256, "{before} MiB before, {each} for each, {all} with all");
 }

@@ -140,6 +140,44 @@ async fn a_step_that_panics_starts_anew_and_goes_on() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_panics_beside_a_round_of_planning_is_seen_and_planning_starts_anew() {
+    let peer = HttpPeer::start().await;
+    let (folder, live, trap) = trapped(&peer, Duration::from_secs(60)).await;
+    let app = App::start_live(folder, live).await;
+    assert_eq!(app.send(&event("evt_1", "release.live")).await.status, 200);
+    says(&peer, "evt_1").await;
+    trap.set("ledger", Act::Hangs);
+    assert_eq!(app.send(&event("evt_2", "release.live")).await.status, 200);
+    eventually("a round is under way", async || (trap.hung() > 0).then_some(())).await;
+    // The planner itself asks for nothing now: what asks for the lease is what prolongs it.
+    trap.set("lease", Act::PanicsOnce);
+    seen(&app, "plan").await;
+    trap.clear();
+    says(&peer, "evt_2").await;
+    says(&peer, "task plan started anew").await;
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_reload_that_a_signal_asks_for_and_that_panics_is_seen_and_reloading_goes_on() {
+    let peer = HttpPeer::start().await;
+    let (folder, live, trap) = trapped(&peer, Duration::from_secs(60)).await;
+    let app = App::start_live(folder, live).await;
+    eventually("it runs", async || (app.live.tasks.names().len() == 12).then_some(())).await;
+    trap.set("tell", Act::PanicsOnce);
+    app.folder.write("rules/main.yaml", "rules: 17\n");
+    app.live.to_reload.notify_one();
+    seen(&app, "reload").await;
+    app.folder.write("rules/main.yaml", &RULES.replace("name: tasks", "name: others"));
+    eventually("the next is in force", async || {
+        app.live.snapshot.load().rules.as_ref().and_then(|rules| rules.rule("others")).map(drop)
+    })
+    .await;
+    says(&peer, "task reload started anew").await;
+    app.end().await;
+}
+
 #[tokio::test]
 async fn what_is_under_way_is_carried_out_though_dispatching_ended() {
     let peer = HttpPeer::start().await;

@@ -90,7 +90,10 @@ impl Store for Watched {
             if self.watch.loses.load(Ordering::Relaxed) {
                 return Err(Error::Unavailable("lost".into()));
             }
-            let waiting = self.store.waiting(now, 4096).await?;
+            let mut waiting = self.store.waiting(now, 4096).await?;
+            for entry in &mut waiting.entries {
+                entry.item = entry.item.clone().read();
+            }
             let new = self.store.commit(&lease, plan.clone(), now).await?;
             self.watch.planned(&plan, &waiting, now);
             let count = plan.deliveries.len() as u64;

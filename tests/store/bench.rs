@@ -6,7 +6,7 @@ use fanfare::clock::plus;
 use fanfare::delivery::{
     Act, Assignment, Attempt, Delivery, DeliveryId, Lane, NewDelivery, Outcome, Receipt, Say, State,
 };
-use fanfare::event::{Event, EventId, Item, Seq, Signal};
+use fanfare::event::{Entry, Event, EventId, Item, Seq, Signal};
 use fanfare::pace::{Limits, Next};
 use fanfare::planner::Plan;
 use fanfare::secret::Secret;
@@ -140,8 +140,11 @@ impl Bench {
         signals.collect()
     }
 
+    /// What waits, bodies read.
     pub async fn waits(&self) -> Waiting {
-        self.waiting(start(), 1000).await.unwrap()
+        let waiting = self.waiting(start(), 1000).await.unwrap();
+        let read = |entry: Entry| Entry { seq: entry.seq, item: entry.item.read() };
+        Waiting { entries: waiting.entries.into_iter().map(read).collect(), ..waiting }
     }
 
     /// Plans all that waits, so that retention may take it.
@@ -160,6 +163,12 @@ impl Bench {
             }
             all += pruned;
         }
+    }
+
+    /// Events by place, their bodies read.
+    pub async fn events(&self, seqs: &[Seq]) -> Result<Vec<(Seq, Event)>, Error> {
+        let found = self.store.events(seqs).await?;
+        Ok(found.into_iter().map(|(seq, event)| (seq, event.read())).collect())
     }
 
     pub async fn is_there(&self, seq: Seq) -> bool {

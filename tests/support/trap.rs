@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fanfare::delivery::{Attempt, Delivery, DeliveryId, State};
@@ -37,19 +38,25 @@ pub struct Trap {
     inner: Arc<dyn Store>,
     acts: Mutex<BTreeMap<&'static str, Act>>,
     changed: Notify,
+    hanging: AtomicUsize,
 }
 
 impl Trap {
     /// Puts one before the store that these steps share; nothing is amiss yet.
     pub fn before(live: &mut Arc<Live>) -> Arc<Self> {
         let live = Arc::get_mut(live).expect("nothing runs yet");
-        let trap = Self { inner: live.store.clone(), acts: Mutex::default(), changed: Notify::new() };
+        let trap = Self {
+            inner: live.store.clone(),
+            acts: Mutex::default(),
+            changed: Notify::new(),
+            hanging: AtomicUsize::new(0),
+        };
         let trap = Arc::new(trap);
         live.store = trap.clone();
         trap
     }
 
-    /// From now on the verb does this: `lease`, `ledger`, `claim` or `waiting_destinations`.
+    /// From now on the verb does this: `tell`, `lease`, `ledger`, `claim` or `waiting_destinations`.
     pub fn set(&self, verb: &'static str, act: Act) {
         self.acts.lock().unwrap().insert(verb, act);
     }
@@ -58,6 +65,11 @@ impl Trap {
     pub fn clear(&self) {
         self.acts.lock().unwrap().clear();
         self.changed.notify_waiters();
+    }
+
+    /// How often something was made to hang.
+    pub fn hung(&self) -> usize {
+        self.hanging.load(Ordering::SeqCst)
     }
 
     async fn meet(&self, verb: &'static str) -> Result<(), Error> {
@@ -71,7 +83,10 @@ impl Trap {
                     panic!("`{verb}` is a trap");
                 }
                 Some(Act::Panics) => panic!("`{verb}` is a trap"),
-                Some(Act::Hangs) => changed.await,
+                Some(Act::Hangs) => {
+                    self.hanging.fetch_add(1, Ordering::SeqCst);
+                    changed.await;
+                }
                 Some(Act::Fails) => return Err(Error::Unavailable(format!("`{verb}` is a trap"))),
             }
         }
@@ -84,7 +99,10 @@ impl Store for Trap {
     }
 
     fn tell(&self, item: Item, now: Timestamp) -> Answer<'_, Seq> {
-        self.inner.tell(item, now)
+        Box::pin(async move {
+            self.meet("tell").await?;
+            self.inner.tell(item, now).await
+        })
     }
 
     fn is_shared(&self) -> bool {

@@ -65,7 +65,7 @@ async fn tried(live: &Arc<Live>, asked: Try) -> Result<Value, Refused> {
     let _turn = tokio::time::timeout(PATIENCE, TURN.acquire()).await.map_err(|_| busy())?.map_err(|_| busy())?;
     let stored = match filled(asked.event.clone()) {
         Some(id) => match find_event(live, &id).await {
-            Ok(seq) => live.store.events(&[seq]).await?.pop().map(|(_, event)| event),
+            Ok(seq) => live.store.events(&[seq]).await?.pop().map(|(_, event)| event.read()),
             Err(Refused::NotFound(_)) => None,
             Err(refusal) => return Err(refusal),
         },

@@ -183,6 +183,7 @@ fn read_webhook(node: &Node, keys: &BotKeys<'_>, problems: &mut Problems) -> Opt
         address: endpoint::hosts(webhook.all()),
         endpoints: endpoint::endpoints(webhook.all()),
         names: webhook.name().into_iter().collect(),
+        by_event: webhook.is_by_event(),
     };
     Some(Slack { facts, way: Way::Webhook(webhook) })
 }
@@ -223,6 +224,7 @@ fn read_bot(
         address: format!("{} {}", endpoint::host(&url), channels.join(", ")),
         endpoints: endpoint::endpoints([&api]),
         names: channel.name().into_iter().collect(),
+        by_event: channel.is_by_event(),
     };
     let bot = Bot { token, channel, broadcast: keys.broadcast.unwrap_or(false), api };
     is_token.then_some(Slack { facts, way: Way::Bot(bot) })

@@ -33,7 +33,8 @@ pub(super) struct Batch {
     pub has_more_timers: bool,
     /// When the next timer comes due that has not yet.
     pub next_timer: Option<Timestamp>,
-    /// The earlier events that entries and timers speak of.
+    /// The earlier events that entries and timers speak of. Bodies are read in the round, under its mark: reading is what
+    /// takes the most memory.
     pub carried: BTreeMap<Seq, Event>,
     /// What came so far of the events that are planned again, but not anew.
     pub before: BTreeMap<Seq, Vec<Decision>>,

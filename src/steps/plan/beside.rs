@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::plus;
 use crate::steps::Live;
+use crate::steps::apart::lower_priority;
 use crate::store::PlannerLease;
 
 /// How often the lease is looked at: each lasts for four of these.
@@ -25,6 +26,7 @@ pub(in crate::steps) async fn on_a_thread(work: impl Future<Output = ()> + Send 
     let (end, ended) = oneshot::channel();
     let runtime = Handle::current();
     let planner = std::thread::Builder::new().name("planner".into()).spawn(move || {
+        lower_priority();
         let done = catch_unwind(AssertUnwindSafe(|| runtime.block_on(work)));
         // Where nobody waits any more, nobody need know.
         let _ = end.send(done);
@@ -39,15 +41,17 @@ pub(in crate::steps) async fn on_a_thread(work: impl Future<Output = ()> + Send 
     }
 }
 
-/// Beside a round; it ends with it.
+/// Beside a round.
 pub(super) struct Beside {
-    task: Option<JoinHandle<()>>,
     judging: Arc<Mutex<Option<Instant>>>,
 }
 
+/// What prolongs the lease; it ends with the round, when this is dropped.
+pub(super) struct Renewal(Option<JoinHandle<()>>);
+
 impl Beside {
     /// Prolongs the lease from now on. Where there is one thread alone, nothing goes on beside.
-    pub fn start(live: &Live, lease: &PlannerLease) -> Self {
+    pub fn start(live: &Live, lease: &PlannerLease) -> (Self, Renewal) {
         let judging: Arc<Mutex<Option<Instant>>> = Arc::default();
         let task = has_threads().then(|| {
             let (store, clock, holder, token) =
@@ -72,7 +76,7 @@ impl Beside {
                 }
             })
         });
-        Self { task, judging }
+        (Self { judging }, Renewal(task))
     }
 
     /// Does what may take long, while the runtime goes on with everything else on its other threads.
@@ -85,9 +89,22 @@ impl Beside {
     }
 }
 
-impl Drop for Beside {
+impl Renewal {
+    /// Panics as the renewal does: whoever watches the planner sees it. Ends never.
+    pub async fn panics(&mut self) {
+        if let Some(task) = &mut self.0
+            && let Err(error) = task.await
+            && error.is_panic()
+        {
+            resume_unwind(error.into_panic());
+        }
+        std::future::pending().await
+    }
+}
+
+impl Drop for Renewal {
     fn drop(&mut self) {
-        if let Some(task) = &self.task {
+        if let Some(task) = &self.0 {
             task.abort();
         }
     }

@@ -10,7 +10,7 @@ use super::batch::Batch;
 use super::beside::Beside;
 use super::size::{Mark, Size, name_of_entry, name_of_timer};
 use crate::delivery::Delivery;
-use crate::event::{Command, Entry, Item, Seq};
+use crate::event::{Command, Entry, Event, Item, Seq};
 use crate::planner::ledger::{DocChange, DueTimer};
 use crate::planner::why::{Decision, Outcome};
 use crate::planner::{self, Destinations, Entered, Fired, Inputs, Keys, Ledger, Plan, What};
@@ -41,6 +41,14 @@ pub(super) struct Round<'l> {
     pub beside: Beside,
     pub size: &'l Size,
     pub now: Timestamp,
+}
+
+/// What is planned together, its bodies read.
+struct Read<'r> {
+    entries: Vec<Entry>,
+    timers: &'r [DueTimer],
+    /// The earlier events that these entries and timers speak of.
+    carried: BTreeMap<Seq, Event>,
 }
 
 /// How far a round came.
@@ -112,9 +120,23 @@ impl Round<'_> {
     /// Plans as much of it as there is room for in one transaction, and gives how many entries and timers that was. `None`
     /// if judging or planning panicked: then nothing was changed.
     async fn plan(&self, entries: &[Entry], timers: &[DueTimer]) -> Result<Option<(usize, usize)>, store::Error> {
-        let judge = || catch_unwind(AssertUnwindSafe(|| self.inputs(entries, timers)));
+        let Ok(read) = self.beside.apart(|| catch_unwind(AssertUnwindSafe(|| self.read(entries, timers)))) else {
+            return Ok(None);
+        };
+        let judge = || catch_unwind(AssertUnwindSafe(|| self.inputs(&read)));
         let Ok(inputs) = self.beside.apart(judge) else { return Ok(None) };
         self.decide(inputs).await
+    }
+
+    fn read<'r>(&self, entries: &[Entry], timers: &'r [DueTimer]) -> Read<'r> {
+        let replayed = entries.iter().filter_map(|entry| match &entry.item {
+            Item::Command(Command::Replay { event, .. }) => Some(*event),
+            _ => None,
+        });
+        let wanted = replayed.chain(timers.iter().filter_map(|due| due.timer.event));
+        let carried = wanted.filter_map(|seq| Some((seq, self.batch.carried.get(&seq)?.clone().read()))).collect();
+        let entries = entries.iter().map(|entry| Entry { seq: entry.seq, item: entry.item.clone().read() });
+        Read { entries: entries.collect(), timers, carried }
     }
 
     /// Plans one by one, so that only what can't be coped with is parked.
@@ -124,13 +146,13 @@ impl Round<'_> {
                 if let Item::Event(event) = &entry.item {
                     self.live.telemetry.parked(&event.id, reason);
                 }
-                let inputs = Inputs { entries: vec![Entered::parked(entry, reason)], ..self.inputs(&[], &[]) };
+                let inputs = Inputs { entries: vec![Entered::parked(entry, reason)], ..self.nothing() };
                 self.decide(inputs).await?;
             }
         }
         for timer in timers {
             if let Some(reason) = self.try_alone(&name_of_timer(timer), &[], std::slice::from_ref(timer)).await? {
-                let inputs = Inputs { timers: vec![Fired::parked(timer, reason)], ..self.inputs(&[], &[]) };
+                let inputs = Inputs { timers: vec![Fired::parked(timer, reason)], ..self.nothing() };
                 self.decide(inputs).await?;
             }
         }
@@ -159,15 +181,21 @@ impl Round<'_> {
         self.live.store.commit(&self.lease, plan, self.now).await.map(drop)
     }
 
+    fn nothing(&self) -> Inputs<'_> {
+        let (entries, timers) = (Vec::new(), Vec::new());
+        Inputs { now: self.now, rules: self.rules, destinations: &self.places, entries, timers }
+    }
+
     /// Judges as much as there is room for: the entries, and then the timers that go with those.
-    fn inputs<'i>(&'i self, entries: &'i [Entry], timers: &'i [DueTimer]) -> Inputs<'i> {
+    fn inputs<'i>(&'i self, read: &'i Read<'_>) -> Inputs<'i> {
+        let (entries, timers) = (&read.entries, read.timers);
         let mut room = Room::new();
         let (mut entered, mut fired) = (Vec::new(), Vec::new());
         for entry in entries {
             if room.is_full() && !entered.is_empty() {
                 break;
             }
-            let one = self.entered(entry);
+            let one = self.entered(entry, &read.carried);
             if let What::Event(judged) | What::Replay { event: Some(judged), .. } = &one.what {
                 room.take(&judged.judgements);
                 room.steps = room.steps.saturating_sub(judged.steps);
@@ -180,17 +208,17 @@ impl Round<'_> {
             if room.is_full() && !(entered.is_empty() && fired.is_empty()) {
                 break;
             }
-            let event = due.timer.event.and_then(|seq| self.batch.carried.get(&seq));
+            let event = due.timer.event.and_then(|seq| read.carried.get(&seq));
             let one = Fired::new(self.rules, due, event);
             room.take(one.carried.as_ref().and_then(|carried| carried.judgement.as_ref()));
             fired.push(one);
         }
-        Inputs { now: self.now, rules: self.rules, destinations: &self.places, entries: entered, timers: fired }
+        Inputs { entries: entered, timers: fired, ..self.nothing() }
     }
 
-    fn entered<'i>(&'i self, entry: &'i Entry) -> Entered<'i> {
+    fn entered<'i>(&'i self, entry: &'i Entry, carried: &'i BTreeMap<Seq, Event>) -> Entered<'i> {
         let replayed = match &entry.item {
-            Item::Command(Command::Replay { event, .. }) => self.batch.carried.get_key_value(event),
+            Item::Command(Command::Replay { event, .. }) => carried.get_key_value(event),
             _ => None,
         };
         let before = replayed.and_then(|(seq, _)| self.batch.before.get(seq)).cloned().unwrap_or_default();

@@ -244,7 +244,7 @@ fn read_within(found: &[Row]) -> Result<Vec<Entry>, Error> {
         if bytes > WAITING_BYTES_MAX && !entries.is_empty() {
             break;
         }
-        entries.push(read_entry(row)?);
+        entries.push(entry(row)?);
     }
     Ok(entries)
 }
@@ -272,10 +272,8 @@ pub(super) async fn events(link: &Link, seqs: &[Seq]) -> Result<Vec<(Seq, Event)
         return Ok(Vec::new());
     }
     let sql = format!("SELECT {COLUMNS} FROM inbox WHERE seq = ANY($1) AND what = 0");
-    let mut found: HashMap<Seq, Event> = only_events(link.rows(&sql, given![seqs.to_vec()]).await?)?
-        .into_iter()
-        .map(|(seq, event)| (seq, event.read()))
-        .collect();
+    let mut found: HashMap<Seq, Event> =
+        only_events(link.rows(&sql, given![seqs.to_vec()]).await?)?.into_iter().collect();
     // In the order, and as often, as they were asked for.
     let mut left: HashMap<Seq, usize> = HashMap::new();
     seqs.iter().for_each(|seq| *left.entry(*seq).or_default() += 1);
@@ -354,10 +352,6 @@ pub(super) async fn is_echo(link: &Link, seq: Seq) -> Result<bool, Error> {
     let sql = "SELECT source = $2 AND type <> $3 FROM inbox WHERE seq = $1 AND what = 0";
     let row = link.first(sql, given![seq, OWN_SOURCE, MISSING]).await?;
     row.map_or(Ok(false), |row| get(&row, 0))
-}
-
-fn read_entry(row: &Row) -> Result<Entry, Error> {
-    entry(row).map(|Entry { seq, item }| Entry { seq, item: item.read() })
 }
 
 /// One row of the inbox, its body not read. One that isn't what was written is not passed off as it.

@@ -152,8 +152,7 @@ pub(super) fn waiting(conn: &Connection, now: Timestamp, limit: usize) -> Result
         if bytes > WAITING_BYTES_MAX && !entries.is_empty() {
             break;
         }
-        let (Entry { seq, item }, _) = entry(row)?;
-        entries.push(Entry { seq, item: item.read() });
+        entries.push(entry(row)?.0);
     }
     let now_ms = now.as_millisecond();
     let mut due =
@@ -168,7 +167,7 @@ pub(super) fn waiting(conn: &Connection, now: Timestamp, limit: usize) -> Result
     Ok(Waiting { entries, timers, next_timer: next.map(from_ms) })
 }
 
-/// Events by place.
+/// Events by place, their bodies not read.
 pub(super) fn events(conn: &Connection, seqs: &[Seq]) -> Result<Vec<(Seq, Event)>, Error> {
     let mut one = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM inbox WHERE seq = ?1 AND what = 0"))?;
     let mut found = Vec::with_capacity(seqs.len());
@@ -177,7 +176,7 @@ pub(super) fn events(conn: &Connection, seqs: &[Seq]) -> Result<Vec<(Seq, Event)
         if let Some(row) = rows.next()?
             && let (Entry { item: Item::Event(event), .. }, _) = entry(row)?
         {
-            found.push((*seq, event.read()));
+            found.push((*seq, *event));
         }
     }
     Ok(found)
