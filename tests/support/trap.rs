@@ -39,7 +39,7 @@ impl Trap {
         trap
     }
 
-    /// From now on the verb does this: `lease`, `ledger`, `claim` or `waiting_destinations`.
+    /// From now on the verb does this: `tell`, `lease`, `ledger`, `claim` or `waiting_destinations`.
     pub fn set(&self, verb: &'static str, act: Act) {
         self.acts.lock().unwrap().insert(verb, act);
     }
