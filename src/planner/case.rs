@@ -69,6 +69,9 @@ pub struct Case {
     /// Destinations where it was said in a summary only.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub summed: BTreeSet<String>,
+    /// Destinations where it went into a digest.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub collected: BTreeSet<String>,
     /// What runs by the clock, by action.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub timers: BTreeMap<String, Scheduled>,
@@ -207,6 +210,7 @@ impl Case {
             own: false,
             lanes: BTreeMap::new(),
             summed: BTreeSet::new(),
+            collected: BTreeSet::new(),
             timers: BTreeMap::new(),
             ends_s: None,
             silence: None,
@@ -217,7 +221,8 @@ impl Case {
     /// A further match finds it open.
     pub(crate) fn goes_on(&mut self, created: Timestamp, now: Timestamp) {
         self.count = self.count.saturating_add(1);
-        self.last = now;
+        // A clock that was set back brings no end nearer.
+        self.last = self.last.max(now);
         self.newest = self.newest.max(created);
     }
 

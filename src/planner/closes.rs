@@ -121,12 +121,8 @@ pub(crate) fn update(case: &Case, destination: &str, by: Update<'_>, now: Timest
 }
 
 /// Whether the rule's actions speak to a destination, and none of them has in this case: it waited for hours, was muted, or
-/// did not come to it. What went into a digest may have been told.
+/// did not come to it. What went into a digest counts as said.
 pub(crate) fn untold(rule: &Rule, case: &Case, destination: &str) -> bool {
-    let rests_in_digest = |action: &Action| action.throttle.as_ref().is_some_and(|throttle| throttle.rest_digest);
-    let mut speaking =
-        rule.actions.iter().filter(|action| action.to.iter().any(|to| to.value == destination)).peekable();
-    speaking.peek().is_some()
-        && !case.was_told(destination)
-        && speaking.all(|action| action.digest.is_none() && !rests_in_digest(action))
+    let is_said = case.was_told(destination) || case.collected.contains(destination);
+    !is_said && rule.actions.iter().any(|action| action.to.iter().any(|to| to.value == destination))
 }

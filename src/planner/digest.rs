@@ -17,7 +17,10 @@ use crate::planner::why::Outcome;
 use crate::rules::{Action, ActionJudgement, Digest, DigestTime, Rule};
 
 /// How many events a digest shows where nothing else is said: that of a throttle's rest.
-const LIMIT: usize = 50;
+pub(crate) const LIMIT: usize = 50;
+/// How many events a digest keeps, which is the most that any shows. Older ones are only counted: nobody knows any more whether
+/// their cases still want them.
+const KEPT: usize = 1000;
 
 /// What a digest for one destination holds, under the rule, action, key and destination.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,7 +29,7 @@ pub(crate) struct Collected {
     pub due: Timestamp,
     /// Its first event.
     pub first: Seq,
-    /// The newest events that it will show, oldest first.
+    /// The newest events, oldest first.
     pub events: VecDeque<Seq>,
     /// How many more there were.
     #[serde(default)]
@@ -103,8 +106,6 @@ pub(crate) struct Share {
     pub event: Seq,
     /// When a digest that begins with it goes out.
     pub due: Timestamp,
-    /// How many events the digest shows.
-    pub limit: usize,
     /// How many a throttle held back before it.
     pub suppressed: u64,
     /// The open case whose reminder it is.
@@ -146,7 +147,6 @@ impl Collected {
         (Some(collected), effects)
     }
 
-    /// Of more than the limit the oldest are only counted.
     fn take_in(&mut self, share: Share) {
         let event = share.event;
         match share.reminds_of {
@@ -158,13 +158,18 @@ impl Collected {
         if !self.events.contains(&event) {
             self.events.push_back(event);
         }
-        while self.events.len() > share.limit.max(1) {
+        self.show(KEPT);
+        self.suppressed = self.suppressed.saturating_add(share.suppressed);
+    }
+
+    /// Of more than so many events the oldest are only counted.
+    pub fn show(&mut self, limit: usize) {
+        while self.events.len() > limit.max(1) {
             if let Some(oldest) = self.events.pop_front() {
                 self.reminders.remove(&oldest);
             }
             self.more = self.more.saturating_add(1);
         }
-        self.suppressed = self.suppressed.saturating_add(share.suppressed);
     }
 
     /// What is to be done when its time seems to have come: nothing but to wait on, if it hasn't.

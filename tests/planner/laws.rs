@@ -153,8 +153,15 @@ fn state(world: &World) -> impl PartialEq + std::fmt::Debug {
     live.sort();
     let mut whys: Vec<String> = world.whys.iter().map(|row| format!("{row:?}")).collect();
     whys.sort();
-    // One that looks at a delivery which was called off in the same plan does nothing: it needn't be set.
-    let timers = world.timers.iter().filter(|(id, _)| !id.starts_with("late/"));
+    // One that looks at a delivery which was called off does nothing: what is called off in the plan that makes it has none.
+    let looks_at = |id: &str| Some(id.strip_prefix("late/")?.split('/').next()?.to_owned());
+    let lives = |id: &String| {
+        looks_at(id).is_none_or(|delivery| {
+            let known = world.deliveries.iter().find(|(id, _)| id.as_str() == delivery);
+            known.is_some_and(|(_, (_, fate))| *fate != Fate::Cancelled)
+        })
+    };
+    let timers = world.timers.iter().filter(|(id, _)| lives(id));
     let timers: Vec<_> = timers.map(|(id, timer)| (id.clone(), timer.clone())).collect();
     (world.docs.clone(), timers, live, whys, world.own.clone())
 }

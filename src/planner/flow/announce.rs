@@ -6,7 +6,7 @@ use crate::delivery::{Act, CaseFacts, DeliveryId, NewDelivery};
 use crate::event::{Event, Seq};
 use crate::planner::case::Case;
 use crate::planner::closes::untold;
-use crate::planner::digest::{Collected, DigestId, Share, first_due, limit};
+use crate::planner::digest::{Collected, DigestId, Share, first_due};
 use crate::planner::draft::{Route, assignment};
 use crate::planner::effect::Effect;
 use crate::planner::flow::Planning;
@@ -82,10 +82,10 @@ pub(crate) fn announce(
     if to.is_empty() {
         return None;
     }
-    let suppressed = admit(work, said, case.as_deref(), &to, trace)?;
+    let suppressed = admit(work, said, case.as_deref_mut(), &to, trace)?;
     let mut first: Option<Timestamp> = None;
     for destination in to {
-        if let Some(due) = collect(work, said, case.as_deref(), (destination, suppressed), trace) {
+        if let Some(due) = collect(work, said, case.as_deref_mut(), (destination, suppressed), trace) {
             first = first.into_iter().chain([due]).min();
             continue;
         }
@@ -148,7 +148,7 @@ pub(crate) fn silenced(work: &Planning<'_>, case: Option<&Case>, at: Timestamp) 
 fn admit(
     work: &mut Planning<'_>,
     said: &Announcement<'_>,
-    case: Option<&Case>,
+    mut case: Option<&mut Case>,
     to: &[&str],
     trace: &mut Trace,
 ) -> Option<u64> {
@@ -169,8 +169,7 @@ fn admit(
         Admission::HoldsBack(frees) => {
             for destination in to.iter().copied().filter(|_| throttle.rest_digest) {
                 let digest = DigestId { rule: of.rule, action: of.action, key: of.key, destination, rest: true };
-                let share = share(said, case, frees, 0);
-                gather(work, said.rule, share, &digest, trace);
+                gather(work, said, case.as_deref_mut(), (&digest, frees, 0), trace);
             }
             None
         }
@@ -184,7 +183,7 @@ fn admit(
 fn collect(
     work: &mut Planning<'_>,
     said: &Announcement<'_>,
-    case: Option<&Case>,
+    case: Option<&mut Case>,
     (destination, suppressed): (&str, u64),
     trace: &mut Trace,
 ) -> Option<Timestamp> {
@@ -195,21 +194,25 @@ fn collect(
         }
         (Ok(of), digest) => {
             let due = first_due(digest, work.now.at);
-            gather(work, said.rule, share(said, case, due, suppressed), &of, trace);
+            gather(work, said, case, (&of, due, suppressed), trace);
             let slot = of.slot(&work.names(said.rule));
             Some(work.state.load(&slot).map_or(due, |collected| collected.due))
         }
     }
 }
 
-/// What an announcement brings into a digest. Only that of a reminder depends on its case being open.
-fn share(said: &Announcement<'_>, case: Option<&Case>, due: Timestamp, suppressed: u64) -> Share {
-    let reminds_of = case.filter(|_| said.occasion == Occasion::Reminder).and_then(Case::awaited_by);
-    Share { event: said.seq, due, limit: limit(said.acted.action), suppressed, reminds_of }
-}
-
-fn gather(work: &mut Planning<'_>, rule: &Rule, share: Share, of: &DigestId<'_>, trace: &mut Trace) {
-    let slot = of.slot(&work.names(rule));
+/// Puts an announcement into a digest, and notes that in its case. Only a reminder depends on its case being open.
+fn gather(
+    work: &mut Planning<'_>,
+    said: &Announcement<'_>,
+    mut case: Option<&mut Case>,
+    (of, due, suppressed): (&DigestId<'_>, Timestamp, u64),
+    trace: &mut Trace,
+) {
+    case.iter_mut().for_each(|case| _ = case.collected.insert(of.destination.to_owned()));
+    let reminds_of = case.as_deref().filter(|_| said.occasion == Occasion::Reminder).and_then(Case::awaited_by);
+    let share = Share { event: said.seq, due, suppressed, reminds_of };
+    let slot = of.slot(&work.names(said.rule));
     work.turn_told(&slot, trace, |known, now| Collected::collect(known, share, of, now));
 }
 

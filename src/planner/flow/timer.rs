@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::planner::audit::Audited;
 use crate::planner::case::{Case, Ending};
 use crate::planner::closes::Closed;
-use crate::planner::digest::{Collected, DigestId};
+use crate::planner::digest::{Collected, DigestId, LIMIT, limit};
 use crate::planner::fallback::Fallen;
 use crate::planner::flow::announce::{Announcement, Draft, Occasion, announce, deliver, join, quiet, send, silenced};
 use crate::planner::flow::close::{say_ended, take_away};
@@ -226,6 +226,7 @@ fn digest_due(work: &mut Planning<'_>, of: DigestId<'_>) {
     }
     work.state.save(&slot, None);
     leave_out(work, &of, &mut collected);
+    collected.show(action_named(work.rules, of.rule, of.action).map_or(LIMIT, |(_, action)| limit(action)));
     let mut trace = Trace::default();
     let is_told = tell_digest(work, &of, &collected, &mut trace);
     if of.rest && is_told {
@@ -352,11 +353,6 @@ fn may_go(work: &mut Planning<'_>, mut held: Held, opened: Timestamp, trace: &mu
     {
         return comes_to(Goes::Never, why.outcome(), format!("held, and then not sent: {}", why.said(belongs)));
     }
-    let message = Audible { rule: &delivery.rule, destination: &to, event: None, at: work.now.at };
-    let case = held.case.as_ref().and_then(|belongs| work.case(&names_for(work.rules, &rule.name.value), &belongs.key));
-    if let Some(note) = silenced(work, case.as_ref(), work.now.at).or_else(|| work.muted(message)) {
-        return comes_to(Goes::Never, Outcome::Muted, note);
-    }
     match opens(action, work.facts(&to), work.now.at) {
         Opens::Drop => return comes_to(Goes::Never, Outcome::Dropped, format!("dropped for `{to}`: outside hours")),
         Opens::At(opens) => {
@@ -368,6 +364,12 @@ fn may_go(work: &mut Planning<'_>, mut held: Held, opened: Timestamp, trace: &mu
             return Goes::Later;
         }
         Opens::Now | Opens::Never => {}
+    }
+    // Only now that it would go: a mute that ends while it still waits takes nothing away.
+    let message = Audible { rule: &delivery.rule, destination: &to, event: None, at: work.now.at };
+    let case = held.case.as_ref().and_then(|belongs| work.case(&names_for(work.rules, &rule.name.value), &belongs.key));
+    if let Some(note) = silenced(work, case.as_ref(), work.now.at).or_else(|| work.muted(message)) {
+        return comes_to(Goes::Never, Outcome::Muted, note);
     }
     if quiet(work, rule, Occasion::Match, None) {
         return comes_to(Goes::Never, Outcome::Shadow, format!("in shadow: would go to `{to}`"));
