@@ -104,7 +104,7 @@ async fn what_the_process_dies_of_again_and_again_is_found_and_parked_and_all_ot
         assert!(deaths < 20, "it dies of it for ever: {batches:?}");
         let size = Arc::new(Mutex::new(0));
         let seen = size.clone();
-        let deadly = Flawed::new(&store).loading(move |keys| {
+        let deadly = Flawed::loading(&store, move |keys| {
             let cases = keys.one.iter().filter(|key| key.kind == "case");
             *seen.lock().unwrap() = cases.clone().count();
             let is_deadly = cases.clone().any(|key| key.id.ends_with("R17"));
@@ -138,7 +138,7 @@ async fn one_death_and_a_second_are_no_reason_to_park_what_comes_through_after_t
     let (store, snapshot, clock) = (in_memory().await, snapshot(CASES), VirtualClock::new(start()));
     append(&*store, "R1").await;
     for round in 0..3 {
-        let unlucky = Flawed::new(&store).loading(move |keys| match keys.one.iter().any(|key| key.kind == "case") {
+        let unlucky = Flawed::loading(&store, move |keys| match keys.one.iter().any(|key| key.kind == "case") {
             true if round < 2 => Fate::Hangs,
             _ => Fate::Well,
         });
@@ -158,7 +158,7 @@ async fn a_round_that_fails_is_tried_again_in_smaller_ones_until_it_comes_throug
     }
     let largest = Arc::new(AtomicUsize::new(0));
     let seen = largest.clone();
-    let slow = Flawed::new(&store).committing(move |plan| {
+    let slow = Flawed::committing(&store, move |plan| {
         if plan.deliveries.len() > 20 {
             return Fate::Fails;
         }
@@ -184,7 +184,7 @@ async fn a_round_that_takes_longer_than_the_lease_keeps_it() {
     append(&*store, "R1").await;
     let rounds = Arc::new(AtomicUsize::new(0));
     let seen = rounds.clone();
-    let slow = Flawed::new(&store).loading(move |keys| match keys.one.iter().any(|key| key.kind == "case") {
+    let slow = Flawed::loading(&store, move |keys| match keys.one.iter().any(|key| key.kind == "case") {
         true => {
             seen.fetch_add(1, Ordering::SeqCst);
             Fate::Late(Duration::from_secs(7))

@@ -69,7 +69,7 @@ async fn ten_thousand_guesses_cost_no_look_into_the_store() {
     let seen = looks.clone();
     let clock = VirtualClock::new("2026-01-05T10:00:00Z".parse().unwrap());
     let mut second = Arc::into_inner(live(&folder, Bounds::default(), Arc::new(clock)).await).unwrap();
-    second.store = Arc::new(Flawed::new(&second.store).loading(move |keys| {
+    second.store = Arc::new(Flawed::loading(&second.store, move |keys| {
         seen.fetch_add(usize::from(keys.one.iter().any(|key| key.kind.starts_with("link"))), Ordering::SeqCst);
         Fate::Well
     }));

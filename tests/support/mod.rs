@@ -23,3 +23,4 @@ pub mod sending;
 pub mod smtp_peer;
 pub mod tls;
 pub mod trap;
+pub mod wrapped;
