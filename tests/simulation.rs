@@ -24,13 +24,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use fanfare::clock::from_ms;
+use fanfare::delivery::{DeliveryId, State};
 use fanfare::secret::Secret;
 use fanfare::store;
 
 use self::broken::Breakage;
 use self::ledger::Counts;
 use self::world::World;
-use crate::model::spec::{DAY, HOUR, Ms};
+use crate::model::{DAY, HOUR, Ms};
 
 /// How long it is sent for and things go wrong.
 const STORMY: Ms = 72 * DAY;
@@ -82,6 +83,7 @@ fn simulate(seed: u64, breakage: Breakage, told: bool) -> Outcome {
 async fn pass(world: &World, span: Ms) -> bool {
     for _ in 0..span / HOUR {
         sleep(HOUR).await;
+        give_up_in_time(world).await;
         let calls = world.ledger().counts.calls;
         if calls > CALLS_MAX {
             world
@@ -93,6 +95,17 @@ async fn pass(world: &World, span: Ms) -> bool {
     true
 }
 
+/// Nothing is tried for longer than it may be, but for an attempt that is under way.
+async fn give_up_in_time(world: &World) {
+    let overdue = world.ledger().overdue(world.true_ms());
+    for id in overdue {
+        let row = world.raw.delivery(&id).await.unwrap();
+        if let Some((row, _)) = row.filter(|(row, _)| !row.state.is_final() && row.state != State::Sending) {
+            world.ledger().violate(format!("{id} is not given up long after its time: {row:?}"));
+        }
+    }
+}
+
 async fn sleep(span: Ms) {
     tokio::time::sleep(Duration::from_millis(span.unsigned_abs())).await;
 }
@@ -100,6 +113,10 @@ async fn sleep(span: Ms) {
 /// Looks at the deliveries that may have ended, before retention takes them.
 async fn look_at_open(world: &World) {
     let open = world.ledger().unended();
+    look_at(world, open).await;
+}
+
+async fn look_at(world: &World, open: Vec<DeliveryId>) {
     for id in open {
         match world.raw.delivery(&id).await.unwrap() {
             Some((delivery, _)) if delivery.state.is_final() => {

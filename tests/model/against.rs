@@ -1,16 +1,15 @@
 //! A planner held against the reference: each plan that is committed must say what the reference says, and no more.
 
-use std::collections::BTreeSet;
-
 use fanfare::delivery::{Act, NewDelivery, Say};
-use fanfare::event::{Command, Event, Item, MISSING, Seq};
+use fanfare::event::{Entry, Item, MISSING, Seq};
 use fanfare::planner::{Keys, Plan, arm_keys};
+use fanfare::rules::RuleSet;
 use fanfare::store::Waiting;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::reference::{self, Entry, How, Mute, Reference, Said};
-use super::spec::{Ms, Spec};
+use super::reference::{Expected, Reference, Said, came};
+use super::{Ms, ms};
 
 /// What a plan is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,12 +31,14 @@ impl Doing {
 
 /// A plan that was committed.
 pub struct Planned<'a> {
-    pub specs: &'a [Spec],
+    pub rules: &'a RuleSet,
     pub doing: Doing,
     pub now: Timestamp,
     /// What waited when it was committed.
     pub waiting: &'a Waiting,
     pub plan: &'a Plan,
+    /// Whether it may be a part of a round only: after a death a planner goes on thing by thing.
+    pub may_be_part: bool,
 }
 
 /// The reference beside a planner.
@@ -46,24 +47,19 @@ pub struct Against {
     pub reference: Reference,
     /// Planned up to here.
     pub upto: Seq,
-    /// What has borne each name: the rule's line.
-    pub lines: Vec<(String, &'static str)>,
 }
 
 impl Against {
-    /// Beside a planner whose rules have these names.
-    pub fn new<'s>(specs: impl IntoIterator<Item = &'s Spec>) -> Self {
-        let mut against = Self::default();
-        for spec in specs {
-            let names = spec.formerly.iter().chain([&spec.name]);
-            against.lines.extend(names.map(|name| ((*name).to_owned(), spec.line)));
-        }
-        against
+    /// Beside a planner that has these rules, one after another.
+    pub fn new<'r>(versions: impl IntoIterator<Item = &'r RuleSet>, updating: &str) -> Self {
+        let mut reference = Reference::new(versions);
+        reference.updating.insert(updating.into());
+        Self { reference, upto: 0 }
     }
 
     /// A plan was committed. Gives what is wrong with it.
     pub fn planned(&mut self, planned: &Planned<'_>) -> Vec<String> {
-        let Planned { specs, doing, now, waiting, plan } = *planned;
+        let Planned { rules, doing, now, waiting, plan, .. } = *planned;
         if is_mark(plan) {
             return Vec::new();
         }
@@ -74,11 +70,10 @@ impl Against {
             .filter(|why| why.outcome == "parked" || why.outcome == "failed")
             .map(|why| format!("{}: {}: {}", why.rule, why.outcome, why.note))
             .collect();
-        let now_ms = ms(now);
         if doing != Doing::Plans {
             match doing {
-                Doing::Arms => self.reference.arm(specs, now_ms),
-                _ => self.reference.sweep(specs, now_ms),
+                Doing::Arms => self.reference.load(rules, ms(now)),
+                _ => self.reference.reach(ms(now)),
             }
             if !plan.deliveries.is_empty() {
                 wrong.push(format!("new rules alone made {} deliveries", plan.deliveries.len()));
@@ -93,103 +88,91 @@ impl Against {
             self.upto = upto;
         }
         let entries = waiting.entries.iter().filter(|entry| plan.upto.is_some_and(|upto| entry.seq <= upto));
-        let entries: Vec<&fanfare::event::Entry> = entries.collect();
-        let read: Vec<Entry> = entries.iter().map(|entry| self.read(entry.seq, &entry.item)).collect();
+        let entries: Vec<&Entry> = entries.collect();
         // What came due after the last of them came waits for what may stand behind it.
         let by = match entries.iter().rev().find_map(|entry| came(&entry.item)) {
             Some(last) => last,
             None if entries.is_empty() => Ms::MAX,
             None => Ms::MIN,
         };
-        let mut expected = self.reference.tick(specs, now_ms, &read, by);
-        let mut said: Vec<Said> = plan.deliveries.iter().filter_map(|planned| self.said(planned)).collect();
-        let mut missed: Vec<(String, Ms)> = plan.events.iter().filter_map(|event| self.absence(event)).collect();
-        expected.said.sort();
-        expected.missed.sort();
-        said.sort();
-        missed.sort();
-        if (&said, &missed) != (&expected.said, &expected.missed) {
-            wrong.push(format!("planned at {now} of {read:?}\n  {said:?} {missed:?}\nand not\n  {expected:?}"));
+        // What falls back follows from what happens and not from the rules; but what is said there later joins it.
+        let fell = plan.deliveries.iter().filter(|planned| planned.assignment.died.is_some());
+        for planned in fell.filter(|planned| planned.act == Act::Open && planned.lane.is_some()) {
+            let of = (&*self.reference.line(&planned.rule), planned.event);
+            self.reference.fell(of, &planned.action, &planned.destination);
+        }
+        let said = plan.deliveries.iter().filter(|planned| planned.assignment.died.is_none());
+        let said = said.map(|planned| format!("{:?}", self.said(planned)));
+        let absences = plan.events.iter().filter(|event| &*event.kind == MISSING);
+        let missed = absences.map(|event| format!("{:?}", self.reference.absence(event)));
+        let made: Vec<String> = said.chain(missed).collect();
+        let (more, less) = self.compare(planned, &entries, by, &made);
+        if !more.is_empty() || !less.is_empty() {
+            let read: Vec<String> = entries.iter().map(|entry| read(entry)).collect();
+            wrong.push(format!(
+                "planned at {now} of:\n    {}\n  planned, and not in the rules:\n    {}\n  in the rules, and not planned:\n    {}",
+                read.join("\n    "),
+                more.join("\n    "),
+                less.join("\n    ")
+            ));
         }
         wrong
     }
 
+    /// What a plan has that the reference has not, and the other way about; and the reference goes on as the plan does.
+    fn compare(
+        &mut self,
+        planned: &Planned<'_>,
+        entries: &[&Entry],
+        by: Ms,
+        made: &[String],
+    ) -> (Vec<String>, Vec<String>) {
+        let (rules, now) = (planned.rules, ms(planned.now));
+        let due = self.reference.count_due(rules, now, by);
+        if due == 0 || !planned.may_be_part {
+            return differ(made, &strings(self.reference.plan(rules, now, entries, by)));
+        }
+        let mut whole = self.reference.clone();
+        let difference = differ(made, &strings(whole.plan(rules, now, entries, by)));
+        if difference == <_>::default() {
+            self.reference = whole;
+            return difference;
+        }
+        let mut part = self.reference.clone();
+        let expected = if entries.is_empty() {
+            let fired =
+                planned.waiting.timers.iter().filter(|due| planned.plan.timers.iter().any(|(id, _)| *id == due.id));
+            let meanings: Vec<Value> = fired.filter_map(|due| serde_json::from_str(&due.timer.text).ok()).collect();
+            part.plan_parts(rules, now, &meanings)
+        } else {
+            part.plan(rules, now, entries, Ms::MIN)
+        };
+        if differ(made, &strings(expected)) == <_>::default() {
+            self.reference = part;
+            return <_>::default();
+        }
+        difference
+    }
+
     /// Whether the reference would keep quiet at this time about whatever the rule has to say there.
     pub fn is_muted(&self, rule: &str, to: &str, at: Timestamp) -> bool {
-        self.reference.is_muted(&self.line(rule), to, ms(at))
+        self.reference.is_muted(&self.reference.line(rule), to, ms(at))
     }
 
-    fn line(&self, rule: &str) -> String {
-        let known = self.lines.iter().find(|(name, _)| name == rule);
-        known.map_or(rule, |(_, line)| line).to_owned()
-    }
-
-    /// An entry as the reference reads it.
-    fn read(&self, seq: Seq, item: &Item) -> Entry {
-        match item {
-            Item::Event(event) if &*event.kind == MISSING => {
-                let text = |name: &str| event.data()[name].as_str().unwrap_or_default().to_owned();
-                let since = text("since").parse::<Timestamp>().map(ms).unwrap_or_default();
-                Entry::Missing { line: self.line(&text("rule")), since, seq, at: ms(event.created) }
-            }
-            Item::Event(event) => Entry::Event(reference::Event {
-                seq,
-                kind: event.kind.to_string(),
-                key: event.data().get("key").and_then(Value::as_str).unwrap_or_default().to_owned(),
-                created: ms(event.created),
-                received: ms(event.received),
-                date: event.data().get("date").and_then(Value::as_str).and_then(|date| date.parse().ok()).map(ms),
-            }),
-            Item::Command(Command::CloseCase { rule, key, .. }) => {
-                Entry::Close { line: self.line(rule), key: key.clone() }
-            }
-            Item::Command(Command::AckCase { rule, key, .. }) => Entry::Ack { line: self.line(rule), key: key.clone() },
-            Item::Command(Command::Mute(mute)) => Entry::Mute(Mute {
-                id: mute.id.clone(),
-                line: mute.rule.as_deref().map(|rule| self.line(rule)),
-                to: mute.destination.clone(),
-                from: ms(mute.from),
-                until: ms(mute.until),
-            }),
-            Item::Command(Command::Unmute { id, .. }) => Entry::Unmute { id: id.clone() },
-            Item::Command(
-                Command::Replay { .. } | Command::Audit(_) | Command::ByLink { .. } | Command::RotateLinks { .. },
-            )
-            | Item::Signal(_) => Entry::Other,
-        }
-    }
-
-    /// A delivery as the reference says it; nothing for a fallback, which follows from what happens and not from the rules.
-    fn said(&self, planned: &NewDelivery) -> Option<Said> {
+    /// A delivery as the reference says it.
+    fn said(&self, planned: &NewDelivery) -> Said {
         let told = &planned.assignment;
-        if told.died.is_some() {
-            return None;
-        }
-        Some(Said {
-            line: self.line(&planned.rule),
+        let case = told.case.as_ref();
+        Said {
+            line: self.reference.line(&planned.rule),
             action: planned.action.clone(),
             to: planned.destination.clone(),
-            how: match (&told.say, planned.act) {
-                (Say::Summary, _) => How::Summary,
-                (_, Act::Close) => How::Update,
-                _ => How::Message,
-            },
-            events: if told.events.is_empty() {
-                BTreeSet::from([told.event])
-            } else {
-                told.events.iter().copied().collect()
-            },
+            act: planned.act,
+            summary: told.say == Say::Summary,
+            events: if told.events.is_empty() { vec![told.event] } else { told.events.clone() },
             more: told.more,
             suppressed: told.suppressed,
-            count: told.case.as_ref().map_or(0, |case| case.count),
-        })
-    }
-
-    /// What an own event says of an absence.
-    fn absence(&self, event: &Event) -> Option<(String, Ms)> {
-        match self.read(0, &Item::Event(Box::new(event.clone()))) {
-            Entry::Missing { line, since, .. } => Some((line, since)),
-            _ => None,
+            case: case.map(|case| (case.key.clone(), ms(case.opened), case.count, ms(case.last), case.closed)),
         }
     }
 }
@@ -200,15 +183,30 @@ fn is_mark(plan: &Plan) -> bool {
     !plan.docs.is_empty() && marks && *plan == Plan { docs: plan.docs.clone(), ..Plan::default() }
 }
 
-/// When an entry came, where that is known.
-fn came(item: &Item) -> Option<Ms> {
-    match item {
-        Item::Event(event) => Some(ms(event.received)),
-        Item::Signal(signal) => Some(ms(signal.at)),
-        Item::Command(_) => None,
+/// An entry in short.
+fn read(entry: &Entry) -> String {
+    match &entry.item {
+        Item::Event(event) => format!("{}: {} {}", entry.seq, event.kind, event.data()),
+        item => format!("{}: {item:?}", entry.seq),
     }
 }
 
-fn ms(at: Timestamp) -> Ms {
-    at.as_millisecond()
+/// What a plan must make, as text.
+fn strings(expected: Expected) -> Vec<String> {
+    let said = expected.said.iter().map(|said| format!("{said:?}"));
+    let missed = expected.missed.iter().map(|missed| format!("{missed:?}"));
+    said.chain(missed).collect()
+}
+
+/// What only the first has, and what only the second.
+fn differ(first: &[String], second: &[String]) -> (Vec<String>, Vec<String>) {
+    let mut left = second.to_vec();
+    let mut more = Vec::new();
+    for one in first {
+        match left.iter().position(|other| other == one) {
+            Some(at) => _ = left.swap_remove(at),
+            None => more.push(one.clone()),
+        }
+    }
+    (more, left)
 }

@@ -1,52 +1,54 @@
 //! What the histories found, each told again by itself.
 
+use serde_json::{Value, json};
+
 use super::histories::{Kind, play};
 use super::scripts::{Script, Step};
-use super::spec::{Action, DAY, Digest, HOUR, Spec, Throttle};
+use super::{DAY, HOUR, MINUTE, Ms};
 
-/// A history of one case that stays open for days.
-fn reminded(action: Action) -> Script {
-    let spec = Spec {
-        line: "case",
-        name: "case",
-        events: vec!["opened"],
-        case: true,
-        closes_after: Some(5 * DAY),
-        actions: vec![Action { repeat: Some(2 * HOUR), ..action }],
-        ..Spec::default()
-    };
-    let opened = Step::Send { number: 1, kind: "opened", key: "K1", late: 0, date: 0 };
-    Script { versions: vec![vec![spec]], steps: vec![opened, Step::Wait(4 * DAY)] }
+fn opened(number: usize, date: Ms) -> Step {
+    Step::Send { number, kind: "opened", key: "K1", late: 0, date }
+}
+
+/// A history of one case that stays open for days, which is told every other hour.
+fn reminded(with: &str, what: Value) -> Script {
+    let mut action = json!({"name": "sum", "to": "mail", "repeat": "2h"});
+    action[with] = what;
+    let rule =
+        json!({"name": "case", "events": "opened", "case": "$.data.key", "closes_after": "5d", "actions": action});
+    Script { versions: vec![json!({"rules": [rule]})], steps: vec![opened(1, 0), Step::Wait(4 * DAY)] }
 }
 
 #[test]
 fn each_digest_of_a_case_s_reminders_is_made_though_all_tell_of_the_same_event() {
-    let digest = Some(Digest { every: DAY, limit: 5 });
-    let (wrong, said) = play(Kind::Memory, &reminded(Action { digest, ..Action::new("sum", &["mail"]) }));
+    let (wrong, said) = play(Kind::Memory, &reminded("digest", json!({"every": "1d", "limit": 5})));
     assert_eq!(wrong, Vec::<String>::new());
     assert_eq!(
         said, 4,
         "one a day, the announcement among them; what is collected when the case is forgotten is not told"
     );
-    let throttle = Some(Throttle { max: 1, every: DAY, rest_digest: true });
-    let (wrong, said) = play(Kind::Memory, &reminded(Action { throttle, ..Action::new("rest", &["mail"]) }));
+    let throttle = json!({"max": 1, "every": "1d", "rest": "digest"});
+    let (wrong, said) = play(Kind::Memory, &reminded("throttle", throttle));
     assert_eq!(wrong, Vec::<String>::new());
     assert!(said > 5, "{said}");
 }
 
 #[test]
 fn a_date_that_another_event_brings_in_time_is_told_with_that_event() {
-    let spec = Spec {
-        line: "dated",
-        name: "dated",
-        events: vec!["opened"],
-        case: true,
-        actions: vec![Action { before: Some(0), ..Action::new("due", &["mail"]) }],
-        ..Spec::default()
-    };
-    let opened = |number, date| Step::Send { number, kind: "opened", key: "K1", late: 0, date };
+    let due = json!({"name": "due", "to": "mail", "at": "$.data.date"});
+    let rule = json!({"name": "dated", "events": "opened", "case": "$.data.key", "actions": due});
     // The date is past when the second event comes, with another that is past too; neither was told of yet.
     let steps = vec![opened(1, -HOUR), Step::Plan, opened(2, -2 * HOUR)];
-    let (wrong, said) = play(Kind::Memory, &Script { versions: vec![vec![spec]], steps });
+    let (wrong, said) = play(Kind::Memory, &Script { versions: vec![json!({"rules": [rule]})], steps });
     assert_eq!((wrong, said), (Vec::new(), 1));
+}
+
+#[test]
+fn a_clock_that_is_set_back_does_not_bring_the_end_of_a_case_nearer() {
+    let say = |name: &str| json!({"name": name, "to": "chat"});
+    let rule = json!({"name": "case", "events": "opened", "case": "$.data.key", "closes_after": "2d", "actions": say("open"), "on_close": say("over")});
+    let heard = [opened(1, 0), Step::Wait(2 * MINUTE), opened(2, 0), Step::Plan];
+    let steps = heard.into_iter().chain([Step::Jump(-DAY), opened(3, 0)]).collect();
+    let (wrong, said) = play(Kind::Memory, &Script { versions: vec![json!({"rules": [rule]})], steps });
+    assert_eq!((wrong, said), (Vec::new(), 4));
 }

@@ -22,13 +22,14 @@ use fanfare::steps::{Live, StepResult, plan};
 use fanfare::store;
 use fanfare::store::{Room, Settlement, Store};
 use jiff::SignedDuration;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::against::Against;
 use super::scripts::{PLACES, Script, Step, UPDATING, script};
-use super::spec::{DAY, HOUR, MINUTE, Ms, Spec, yaml};
-use super::watched::{Watch, Watched};
+use super::watched::Watch;
+use super::{DAY, HOUR, MINUTE, Ms};
 use crate::support::folder::Folder;
+use crate::support::wrapped::Wrapped;
 
 /// The first moment of every history, in ms: a Monday.
 const START_MS: Ms = 1_767_607_200_000;
@@ -67,13 +68,13 @@ fn base() -> &'static Snapshot {
 }
 
 /// What is in force under these rules, which `hash` tells from others.
-fn snapshot(specs: &[Spec], hash: String) -> Arc<Snapshot> {
+fn snapshot(version: &Value, hash: String) -> Arc<Snapshot> {
     let base = base();
     Arc::new(Snapshot {
         settings: base.settings.clone(),
         sources: base.sources.clone(),
         destinations: base.destinations.clone(),
-        rules: Some(Arc::new(rules(specs))),
+        rules: Some(Arc::new(rules(version))),
         templates: base.templates.clone(),
         samples: base.samples.clone(),
         hash,
@@ -82,9 +83,9 @@ fn snapshot(specs: &[Spec], hash: String) -> Arc<Snapshot> {
     })
 }
 
-fn rules(specs: &[Spec]) -> RuleSet {
+fn rules(version: &Value) -> RuleSet {
     let mut problems = Problems::new();
-    let rules = parse(&[File::new("rules.yaml", yaml(specs))], &BTreeMap::new(), None, &mut problems);
+    let rules = parse(&[File::new("rules.yaml", version.to_string())], &BTreeMap::new(), None, &mut problems);
     let said: Vec<String> = problems.iter().map(|problem| problem.render(false)).collect();
     assert!(!problems.has_errors(), "{}", said.join("\n"));
     rules
@@ -110,7 +111,7 @@ async fn start(kind: Kind, folder: &Path, watch: &Arc<Watch>, snapshot: &Arc<Sna
         Kind::Sqlite => "sqlite:history.db",
     };
     let store = store::open(&Secret::new(address), folder).await.unwrap();
-    live(Arc::new(Watched { store, watch: watch.clone() }), snapshot, number)
+    live(Arc::new(Wrapped { store, way: watch.clone() }), snapshot, number)
 }
 
 fn live(store: Arc<dyn Store>, snapshot: &Arc<Snapshot>, number: u64) -> Live {
@@ -125,10 +126,10 @@ impl Player {
     async fn new(kind: Kind, script: &Script) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let versions = script.versions.iter().enumerate();
-        let snapshots: Vec<_> = versions.map(|(n, specs)| snapshot(specs, format!("version-{n}"))).collect();
-        let mut against = Against::new(script.versions.iter().flatten());
-        against.reference.updating = UPDATING.iter().map(|name| (*name).to_owned()).collect();
-        let watch = Watch::new(against, script.versions[0].clone());
+        let snapshots: Vec<_> = versions.map(|(n, version)| snapshot(version, format!("version-{n}"))).collect();
+        let all: Vec<Arc<RuleSet>> = snapshots.iter().filter_map(|snapshot| snapshot.rules.clone()).collect();
+        let against = Against::new(all.iter().map(|rules| &**rules), UPDATING);
+        let watch = Watch::new(against, all[0].clone());
         let live = start(kind, folder.path(), &watch, &snapshots[0], 1).await;
         Self { kind, folder, snapshots, version: 0, live, watch, now_ms: START_MS, starts: 1, sent: BTreeMap::new() }
     }
@@ -141,7 +142,7 @@ impl Player {
         self.watch.wrong.lock().unwrap().push(what.into());
     }
 
-    async fn step(&mut self, script: &Script, step: &Step) {
+    async fn step(&mut self, step: &Step) {
         match step {
             Step::Send { number, kind, key, late, date } => {
                 let created = from_ms((self.now_ms - late).div_euclid(1000) * 1000);
@@ -170,7 +171,7 @@ impl Player {
             Step::Jump(by) => self.now_ms += by,
             Step::Reload(version) => {
                 self.version = *version;
-                *self.watch.specs.lock().unwrap() = script.versions[*version].clone();
+                *self.watch.rules.lock().unwrap() = self.snapshots[*version].rules.clone().unwrap();
                 self.live.snapshot.store(self.snapshots[*version].clone());
             }
             Step::Restart => self.restart().await,
@@ -311,7 +312,7 @@ pub(super) fn play(kind: Kind, script: &Script) -> (Vec<String>, u64) {
     runtime.block_on(async {
         let mut player = Player::new(kind, script).await;
         for step in &script.steps {
-            player.step(script, step).await;
+            player.step(step).await;
             if !player.found().0.is_empty() {
                 return player.found();
             }
@@ -345,10 +346,10 @@ fn report(kind: Kind, seed: u64, script: Script) -> String {
     let script = shrink(kind, script);
     let (wrong, _) = play(kind, &script);
     let steps: Vec<String> = script.steps.iter().map(|step| format!("  {step:?}")).collect();
-    let rules: Vec<String> = script.versions.iter().map(|specs| yaml(specs)).collect();
+    let rules: Vec<String> = script.versions.iter().map(Value::to_string).collect();
     format!(
         "history {seed} on {kind:?}:\n{}\n{}\n{}\nto see it again: FANFARE_HISTORY={seed} cargo test --test it model::",
-        rules.join("--\n"),
+        rules.join("\n"),
         steps.join("\n"),
         wrong.join("\n")
     )
@@ -407,15 +408,8 @@ fn on_a_disk_with_restarts_it_is_the_same() {
 #[test]
 fn an_escalation_that_comes_an_hour_early_is_noticed() {
     let mut script = script(3);
-    let spec = Spec {
-        line: "lane",
-        name: "lane",
-        events: vec!["opened"],
-        case: true,
-        actions: vec![super::spec::Action { after: Some(3 * HOUR), ..super::spec::Action::new("late", &["chat"]) }],
-        ..Spec::default()
-    };
-    script.versions = vec![vec![spec]];
+    let late = |after: &str| json!({"rules": [{"name": "lane", "events": "opened", "case": "$.data.key", "actions": {"name": "late", "to": "chat", "after": after}}]});
+    script.versions = vec![late("3h")];
     script.steps.retain(|step| !matches!(step, Step::Reload(_)));
     let opened = Step::Send { number: 900, kind: "opened", key: "K9", late: 0, date: DAY };
     script.steps.extend([opened, Step::Wait(5 * HOUR + 10 * MINUTE)]);
@@ -423,11 +417,11 @@ fn an_escalation_that_comes_an_hour_early_is_noticed() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let wrong = runtime.block_on(async {
         let mut player = Player::new(Kind::Memory, &script).await;
-        player.watch.specs.lock().unwrap()[0].actions[0].after = Some(4 * HOUR);
+        *player.watch.rules.lock().unwrap() = Arc::new(rules(&late("4h")));
         for step in &script.steps {
-            player.step(&script, step).await;
+            player.step(step).await;
         }
         player.found().0
     });
-    assert!(wrong.iter().any(|wrong| wrong.contains("and not")), "{wrong:?}");
+    assert!(wrong.iter().any(|wrong| wrong.contains("not in the rules")), "{wrong:?}");
 }

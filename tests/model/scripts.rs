@@ -1,13 +1,14 @@
 //! Rules and histories, made by a seed.
 
 use fanfare::event::Command;
+use serde_json::{Value, json};
 
-use super::spec::{Action, DAY, Digest, HOUR, Hours, MINUTE, Ms, SECOND, Spec, Throttle};
+use super::{DAY, HOUR, MINUTE, Ms, SECOND};
 
 /// Every destination.
 pub const PLACES: [&str; 4] = ["chat", "pager", "mail", "night"];
-/// Those that can change what they showed.
-pub const UPDATING: [&str; 1] = ["pager"];
+/// The one that can change what it showed.
+pub const UPDATING: &str = "pager";
 
 /// What happens.
 #[derive(Debug, Clone)]
@@ -46,7 +47,8 @@ pub enum Step {
 /// Rules in versions, and a history.
 #[derive(Debug, Clone)]
 pub struct Script {
-    pub versions: Vec<Vec<Spec>>,
+    /// Rules files.
+    pub versions: Vec<Value>,
     pub steps: Vec<Step>,
 }
 
@@ -58,7 +60,8 @@ pub fn script(seed: u64) -> Script {
     let first = rules(&mut dice);
     // A rule that was renamed and then taken out is known by no name.
     let renames = dice.bool();
-    let versions = vec![first.clone(), edited(&first, renames, &mut dice), edited(&first, renames, &mut dice)];
+    let all = [first.clone(), edited(&first, renames, &mut dice), edited(&first, renames, &mut dice)];
+    let versions = all.into_iter().map(|rules| json!({"rules": rules})).collect();
     let steps = steps(&mut dice);
     Script { versions, steps }
 }
@@ -72,42 +75,55 @@ fn maybe<T: Copy>(dice: &mut Dice, of: &[T]) -> Option<T> {
     dice.bool().then(|| one(dice, of))
 }
 
-fn to(dice: &mut Dice) -> Vec<&'static str> {
+fn to(dice: &mut Dice) -> Value {
     let first = one(dice, &PLACES);
     let second = one(dice, &PLACES);
-    if first == second || dice.bool() { vec![first] } else { vec![first, second] }
+    if first == second || dice.bool() { json!(first) } else { json!([first, second]) }
 }
 
-fn hours(dice: &mut Dice) -> Hours {
-    let (from, to) = one(dice, &[(9, 18), (22, 6), (11, 12)]);
-    Hours { from, to, drop: dice.u32(0..3) == 0 }
+fn action(name: &str, dice: &mut Dice) -> Value {
+    json!({"name": name, "to": to(dice), "text": format!("{name} {{{{ event.id }}}}")})
 }
 
-fn throttle(dice: &mut Dice) -> Throttle {
-    Throttle { max: dice.usize(1..4), every: one(dice, &[10 * MINUTE, HOUR, 7 * HOUR]), rest_digest: dice.bool() }
+fn hours(dice: &mut Dice) -> Value {
+    let (from, to) = one(dice, &[("09:00", "18:00"), ("22:00", "06:00"), ("11:00", "12:00")]);
+    let outside = one(dice, &["hold", "hold", "drop"]);
+    json!({"days": "mon-sun", "from": from, "to": to, "timezone": "UTC", "outside": outside})
 }
 
-fn digest(dice: &mut Dice) -> Digest {
-    Digest { every: one(dice, &[30 * MINUTE, 6 * HOUR, DAY]), limit: dice.usize(1..4) }
+fn throttle(dice: &mut Dice) -> Value {
+    let rest = one(dice, &["drop", "digest"]);
+    json!({"per": "$.data.key", "max": dice.usize(1..4), "every": one(dice, &["10m", "1h", "7h"]), "rest": rest})
+}
+
+fn digest(dice: &mut Dice) -> Value {
+    json!({"per": "$.data.key", "every": one(dice, &["30m", "6h", "1d"]), "limit": dice.usize(1..4)})
 }
 
 /// What stands in the way of an action's messages.
-fn hindered(mut action: Action, dice: &mut Dice) -> Action {
+fn hindered(mut action: Value, dice: &mut Dice) -> Value {
     match dice.u32(0..8) {
-        0 => action.throttle = Some(throttle(dice)),
-        1 => action.digest = Some(digest(dice)),
-        2 | 3 => action.hours = Some(hours(dice)),
+        0 => action["throttle"] = throttle(dice),
+        1 => action["digest"] = digest(dice),
+        2 | 3 => action["hours"] = hours(dice),
         4 => {
-            action.throttle = Some(throttle(dice));
-            action.hours = Some(hours(dice));
+            action["throttle"] = throttle(dice);
+            action["hours"] = hours(dice);
         }
         _ => {}
     }
     action
 }
 
+/// Sets a key of a rule or action, perhaps.
+fn set<T: Into<Value>>(of: &mut Value, key: &str, value: Option<T>) {
+    if let Some(value) = value {
+        of[key] = value.into();
+    }
+}
+
 /// A few rules of each kind, with everything that varies varied.
-fn rules(dice: &mut Dice) -> Vec<Spec> {
+fn rules(dice: &mut Dice) -> Vec<Value> {
     let mut all = vec![cases(dice), plain(dice)];
     if dice.bool() {
         all.push(awaited(dice));
@@ -118,96 +134,94 @@ fn rules(dice: &mut Dice) -> Vec<Spec> {
     all
 }
 
-fn cases(dice: &mut Dice) -> Spec {
-    let mut actions = vec![hindered(Action { once: dice.bool(), ..Action::new("open", &to(dice)) }, dice)];
+fn cases(dice: &mut Dice) -> Value {
+    let mut open = action("open", dice);
+    set(&mut open, "once", dice.bool().then_some(true));
+    let mut actions = vec![hindered(open, dice)];
     if dice.bool() {
-        actions.push(Action::new("again", &to(dice)));
+        actions.push(action("again", dice));
     }
-    let late = Action {
-        after: Some(one(dice, &[10 * MINUTE, 2 * HOUR, 3 * DAY])),
-        repeat: maybe(dice, &[HOUR, 5 * HOUR, 2 * DAY]),
-        ..Action::new("late", &to(dice))
-    };
+    let mut late = action("late", dice);
+    late["after"] = one(dice, &["10m", "2h", "3d"]).into();
+    set(&mut late, "repeat", maybe(dice, &["1h", "5h", "2d"]));
     actions.push(hindered(late, dice));
     if dice.u32(0..3) == 0 {
-        let repeat = maybe(dice, &[4 * HOUR, DAY]);
-        actions.push(Action { repeat, ..Action::new("often", &to(dice)) });
+        let mut often = action("often", dice);
+        set(&mut often, "repeat", maybe(dice, &["4h", "1d"]));
+        actions.push(often);
     }
-    let on_close = if dice.bool() { vec![Action::new("over", &to(dice))] } else { Vec::new() };
-    Spec {
-        line: "case",
-        name: "case",
+    let mut rule = json!({
+        "name": "case",
         // Whichever version comes after another, what bore one name is known by it.
-        formerly: vec!["case-renamed"],
-        events: vec!["opened", "both"],
-        case: true,
-        closed_by: vec!["closed", "both"],
-        closes_after: maybe(dice, &[5 * HOUR, 2 * DAY, 9 * DAY]).or(Some(20 * DAY)),
-        actions,
-        on_close,
-        ..Spec::default()
-    }
+        "formerly": ["case-renamed"],
+        "events": ["opened", "both"],
+        "case": "$.data.key",
+        "closed_by": ["closed", "both"],
+        "closes_after": maybe(dice, &["5h", "2d", "9d"]).unwrap_or("20d"),
+        "actions": actions,
+    });
+    set(&mut rule, "on_close", dice.bool().then(|| action("over", dice)));
+    rule
 }
 
-fn plain(dice: &mut Dice) -> Spec {
-    let mut actions = vec![hindered(Action::new("say", &to(dice)), dice)];
+fn plain(dice: &mut Dice) -> Value {
+    let mut actions = vec![hindered(action("say", dice), dice)];
     if dice.bool() {
-        actions.push(hindered(Action::new("tell", &to(dice)), dice));
+        actions.push(hindered(action("tell", dice), dice));
     }
-    Spec { line: "plain", name: "plain", events: vec!["plain", "opened"], actions, ..Spec::default() }
+    json!({"name": "plain", "events": ["plain", "opened"], "actions": actions})
 }
 
 /// `missing:`.
-fn awaited(dice: &mut Dice) -> Spec {
-    let mut actions = vec![Action::new("ask", &to(dice))];
+fn awaited(dice: &mut Dice) -> Value {
+    let mut actions = vec![action("ask", dice)];
     if dice.bool() {
-        actions.push(Action { after: Some(DAY), ..Action::new("insist", &to(dice)) });
+        let mut insist = action("insist", dice);
+        insist["after"] = "1d".into();
+        actions.push(insist);
     }
-    let on_close = if dice.bool() { vec![Action::new("came", &to(dice))] } else { Vec::new() };
-    Spec {
-        line: "awaited",
-        name: "awaited",
-        events: vec!["plain"],
-        missing: Some(one(dice, &[DAY, 3 * DAY])),
-        closes_after: Some(one(dice, &[12 * HOUR, 10 * DAY])),
-        actions,
-        on_close,
-        ..Spec::default()
-    }
+    let mut rule = json!({
+        "name": "awaited",
+        "missing": {"events": "plain", "for": one(dice, &["1d", "3d"])},
+        "closes_after": one(dice, &["12h", "10d"]),
+        "actions": actions,
+    });
+    set(&mut rule, "on_close", dice.bool().then(|| action("came", dice)));
+    rule
 }
 
 /// `at:`.
-fn dated(dice: &mut Dice) -> Spec {
-    let due = Action { before: Some(one(dice, &[0, 6 * HOUR, 2 * DAY])), ..Action::new("due", &to(dice)) };
-    Spec {
-        line: "dated",
-        name: "dated",
-        events: vec!["opened"],
-        case: true,
-        closed_by: vec!["closed"],
-        closes_after: Some(15 * DAY),
-        actions: vec![due],
-        ..Spec::default()
-    }
+fn dated(dice: &mut Dice) -> Value {
+    let mut due = action("due", dice);
+    due["at"] = one(dice, &["$.data.date", "6h before $.data.date", "2d before $.data.date"]).into();
+    json!({
+        "name": "dated",
+        "events": "opened",
+        "case": "$.data.key",
+        "closed_by": "closed",
+        "closes_after": "15d",
+        "actions": [due],
+    })
 }
 
 /// The same rules as somebody would have changed them: names, times, rules taken out.
-fn edited(specs: &[Spec], renames: bool, dice: &mut Dice) -> Vec<Spec> {
-    let mut edited = specs.to_vec();
-    for spec in &mut edited {
-        if renames && spec.line == "case" && dice.bool() {
-            (spec.name, spec.formerly) = ("case-renamed", vec!["case"]);
+fn edited(rules: &[Value], renames: bool, dice: &mut Dice) -> Vec<Value> {
+    let mut edited = rules.to_vec();
+    for rule in &mut edited {
+        if renames && rule["name"] == "case" && dice.bool() {
+            (rule["name"], rule["formerly"]) = ("case-renamed".into(), json!(["case"]));
         }
-        for action in &mut spec.actions {
-            if action.after.is_some() && dice.bool() {
-                action.after = Some(one(dice, &[5 * MINUTE, 4 * HOUR, 4 * DAY]));
+        for action in rule["actions"].as_array_mut().unwrap() {
+            if action.get("after").is_some() && dice.bool() {
+                action["after"] = one(dice, &["5m", "4h", "4d"]).into();
             }
-            if action.repeat.is_some() && action.after.is_some() && dice.u32(0..3) == 0 {
-                action.repeat = maybe(dice, &[3 * HOUR, DAY]);
+            if action.get("repeat").is_some() && action.get("after").is_some() && dice.u32(0..3) == 0 {
+                action.as_object_mut().unwrap().remove("repeat");
+                set(action, "repeat", maybe(dice, &["3h", "1d"]));
             }
         }
-        if spec.closes_after.is_some() && dice.u32(0..3) == 0 {
-            spec.closes_after = Some(one(dice, &[8 * HOUR, 3 * DAY, 12 * DAY]));
+        if rule.get("closes_after").is_some() && dice.u32(0..3) == 0 {
+            rule["closes_after"] = one(dice, &["8h", "3d", "12d"]).into();
         }
     }
     if dice.u32(0..3) == 0 {

@@ -24,10 +24,14 @@ pub enum Breakage {
     NobodyWatches,
     /// A log that can't be written is everybody's trouble.
     LogPanics,
+    /// What a delivery waits for its destination's breaker doesn't count in `give_up`.
+    WaitingForgiven,
+    /// The timers that look whether a message is late are not kept.
+    LatenessForgotten,
 }
 
 impl Breakage {
-    pub const ALL: [Breakage; 8] = [
+    pub const ALL: [Breakage; 10] = [
         Breakage::PlannersShare,
         Breakage::ClaimsOverlap,
         Breakage::CommitAfterAnswer,
@@ -36,5 +40,7 @@ impl Breakage {
         Breakage::RetryWithoutKey,
         Breakage::NobodyWatches,
         Breakage::LogPanics,
+        Breakage::WaitingForgiven,
+        Breakage::LatenessForgotten,
     ];
 }

@@ -11,7 +11,7 @@ use super::label::{DESTINATIONS, versions};
 use super::life::Stage;
 use super::wire::Mood;
 use super::world::{Doom, Sky, World};
-use crate::model::spec::{DAY, HOUR, MINUTE, Ms, SECOND};
+use crate::model::{DAY, HOUR, MINUTE, Ms, SECOND};
 
 /// Sets everything up that will go wrong, near what happens and in between.
 pub fn unleash(world: &Arc<World>, clusters: &[Ms], until_ms: Ms) {
@@ -87,6 +87,7 @@ async fn weather(world: &World) {
     }
     world.tell(|| format!("the store is {sky:?} for {} s", span / SECOND));
     *world.sky.lock().unwrap() = sky;
+    world.ledger().disturbed(world.true_ms(), span);
     sleep(span).await;
     *world.sky.lock().unwrap() = Sky::Clear;
     world.poke_all();
@@ -98,7 +99,7 @@ async fn sulk(world: &World) {
         // Most often where cases are announced: what waits behind an announcement is what can be called off.
         let destination = DESTINATIONS[[0, 0, 0, 1, 1, 2, 3, 4][dice.usize(0..8)]].0;
         let mood = Mood::bad(dice);
-        let span = [MINUTE, 20 * MINUTE, 2 * HOUR, 6 * HOUR, 30 * HOUR][dice.usize(0..5)];
+        let span = [MINUTE, 20 * MINUTE, 2 * HOUR, 6 * HOUR, 30 * HOUR, 60 * HOUR][dice.usize(0..6)];
         (destination, mood, span)
     });
     world.tell(|| format!("{destination} is {mood:?} for {} s", span / SECOND));

@@ -53,7 +53,7 @@ impl Small {
         let clock = VirtualClock::new(from_ms(START_MS));
         let wire = Arc::new(Counts::default());
         let store = store::open(&Secret::new("memory:"), Path::new("")).await.unwrap();
-        let mut live = Live::new(store, versions()[0].snapshot.clone(), Arc::new(clock.clone()), wire.clone(), 1);
+        let mut live = Live::new(store, versions()[0].clone(), Arc::new(clock.clone()), wire.clone(), 1);
         live.renderer = Renderer::inline();
         Self { live, clock, wire }
     }

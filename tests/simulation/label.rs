@@ -7,7 +7,6 @@ use fanfare::config::Snapshot;
 use fanfare::config::load;
 use fanfare::config::substitute::NoEnvironment;
 
-use crate::model::spec::{Action, DAY, Digest, HOUR, Hours, Spec, Throttle, yaml};
 use crate::support::folder::Folder;
 
 /// What the sender signs with.
@@ -21,6 +20,9 @@ pub const UPDATING: &str = "pager";
 
 /// Where the messages go that died on the way to `pager`.
 pub const FALLBACK: &str = "mail";
+
+/// How long after its message was due the fallback is told of it: what channels have that page people.
+pub const FALLBACK_AFTER_MS: i64 = 5 * 60_000;
 
 /// The first wait of every destination's schedule, in ms.
 pub const RETRY_FIRST_MS: i64 = 20_000;
@@ -45,103 +47,71 @@ destinations:
   ops: {type: http, url: "https://ops.example/", concurrency: 4, retry: RETRY}
 "#;
 
-/// One version of the files.
-pub struct Version {
-    pub specs: Vec<Spec>,
-    pub snapshot: Arc<Snapshot>,
-}
+/// The rules, but for `stuck`; what stands in capitals varies.
+const RULES: &str = r#"
+rules:
+  - {name: plain, events: track.uploaded, actions: {name: note, to: archive}}
+  - name: NAME
+    formerly: FORMERLY
+    events: fraud.action_required
+    case: $.data.key
+    closed_by: fraud.resolved
+    closes_after: 12d
+    actions:
+      - {name: page, to: pager}
+      - {name: open, to: chat, once: true}
+      - {name: heads, to: mail, after: AFTER, repeat: 3d}
+    on_close: {name: over, to: chat}
+  - name: bots
+    events: fraud.bot_detection
+    actions:
+      - {name: some, to: chat, throttle: {per: $.data.key, max: 1, every: 1h}}
+      - {name: rest, to: mail, throttle: {per: $.data.key, max: 2, every: 6h, rest: digest}}
+  - name: royal
+    events: royalty.reported
+    actions: {name: sum, to: mail, digest: {per: $.data.key, every: 6h, limit: 3}}
+  - name: night
+    events: release.rejected
+    actions:
+      - {name: day, to: chat, hours: {from: "09:00", to: "18:00", timezone: UTC}}
+      - {name: now, to: archive, hours: {from: "09:00", to: "18:00", timezone: UTC, outside: drop}}
+  - name: silent
+    missing: {events: royalty.reported, for: 15d}
+    closes_after: 20d
+    actions: {name: ask, to: mail}
+  - name: ops
+    events: [fanfare.delivery.dead, fanfare.destination.*, fanfare.mute.ended, fanfare.rule.failed]
+    actions: {name: tell, to: ops}
+"#;
+
+/// The rule that one version has not.
+const STUCK: &str = r#"
+  - name: stuck
+    events: release.submitted
+    case: $.data.key
+    closed_by: [release.live, release.rejected]
+    closes_after: 20d
+    actions: {name: late, to: chat, after: 7d}
+"#;
 
 /// All versions, loaded once for all seeds.
-pub fn versions() -> &'static [Version] {
-    static VERSIONS: OnceLock<Vec<Version>> = OnceLock::new();
+pub fn versions() -> &'static [Arc<Snapshot>] {
+    static VERSIONS: OnceLock<Vec<Arc<Snapshot>>> = OnceLock::new();
     VERSIONS.get_or_init(|| (0..3).map(version).collect())
-}
-
-fn version(number: usize) -> Version {
-    let specs = specs(number);
-    let config = CONFIG.replace("RETRY", "{first: 20s, max: 2h, give_up: 24h}");
-    let folder = Folder::new(&config, "", &yaml(&specs));
-    let loaded = load::load(&folder.file("fanfare.yaml"), &NoEnvironment, from_ms(0));
-    assert!(!loaded.problems.has_errors(), "{}", loaded.report());
-    let snapshot = loaded.snapshot.expect("a snapshot without errors");
-    assert!(snapshot.rules.is_some(), "rules without errors are in force");
-    Version { specs, snapshot: Arc::new(snapshot) }
 }
 
 /// The first version; one in which a rule has another name and an escalation another time; one without a rule that has
 /// open cases.
-fn specs(number: usize) -> Vec<Spec> {
-    let renamed = number == 1;
-    let heads = Action {
-        after: Some(if renamed { 3 * HOUR } else { 2 * HOUR }),
-        repeat: Some(3 * DAY),
-        ..Action::new("heads", &["mail"])
-    };
-    let ladder = Spec {
-        line: "ladder",
-        name: if renamed { "fraud-ladder" } else { "ladder" },
-        formerly: vec![if renamed { "ladder" } else { "fraud-ladder" }],
-        events: vec!["fraud.action_required"],
-        case: true,
-        closed_by: vec!["fraud.resolved"],
-        closes_after: Some(12 * DAY),
-        actions: vec![Action::new("page", &["pager"]), Action { once: true, ..Action::new("open", &["chat"]) }, heads],
-        on_close: vec![Action::new("over", &["chat"])],
-        ..Spec::default()
-    };
-    let stuck = Spec {
-        case: true,
-        closed_by: vec!["release.live", "release.rejected"],
-        closes_after: Some(20 * DAY),
-        actions: vec![Action { after: Some(7 * DAY), ..Action::new("late", &["chat"]) }],
-        ..plain("stuck", "release.submitted", Vec::new())
-    };
-    let often = |max, every, rest_digest| Some(Throttle { max, every, rest_digest });
-    let hours = |drop| Some(Hours { from: 9, to: 18, drop });
-    let all = [
-        plain("plain", "track.uploaded", vec![Action::new("note", &["archive"])]),
-        ladder,
-        stuck,
-        plain(
-            "bots",
-            "fraud.bot_detection",
-            vec![
-                Action { throttle: often(1, HOUR, false), ..Action::new("some", &["chat"]) },
-                Action { throttle: often(2, 6 * HOUR, true), ..Action::new("rest", &["mail"]) },
-            ],
-        ),
-        plain(
-            "royal",
-            "royalty.reported",
-            vec![Action { digest: Some(Digest { every: 6 * HOUR, limit: 3 }), ..Action::new("sum", &["mail"]) }],
-        ),
-        plain(
-            "night",
-            "release.rejected",
-            vec![
-                Action { hours: hours(false), ..Action::new("day", &["chat"]) },
-                Action { hours: hours(true), ..Action::new("now", &["archive"]) },
-            ],
-        ),
-        Spec {
-            missing: Some(15 * DAY),
-            closes_after: Some(20 * DAY),
-            ..plain("silent", "royalty.reported", vec![Action::new("ask", &["mail"])])
-        },
-        Spec {
-            events: vec![
-                "fanfare.delivery.dead",
-                "fanfare.destination.failing",
-                "fanfare.destination.recovered",
-                "fanfare.mute.ended",
-                "fanfare.rule.failed",
-            ],
-            ..plain("ops", "", vec![Action::new("tell", &["ops"])])
-        },
-    ];
-    all.into_iter().filter(|spec| number != 2 || spec.line != "stuck").collect()
-}
-
-fn plain(name: &'static str, event: &'static str, actions: Vec<Action>) -> Spec {
-    Spec { line: name, name, events: vec![event], actions, ..Spec::default() }
+fn version(number: usize) -> Arc<Snapshot> {
+    let (name, formerly, after) =
+        if number == 1 { ("fraud-ladder", "ladder", "3h") } else { ("ladder", "fraud-ladder", "2h") };
+    let rules = RULES.replace("FORMERLY", formerly).replace("NAME", name).replace("AFTER", after);
+    let rules = format!("{}{}", rules.trim_end(), if number == 2 { "" } else { STUCK });
+    let config = CONFIG.replace("RETRY", "{first: 20s, max: 2h, give_up: 24h}");
+    let folder = Folder::new(&config, "", &rules);
+    let loaded = load::load(&folder.file("fanfare.yaml"), &NoEnvironment, from_ms(0));
+    assert!(!loaded.problems.has_errors(), "{}", loaded.report());
+    let snapshot = loaded.snapshot.expect("a snapshot without errors");
+    assert!(snapshot.rules.is_some(), "rules without errors are in force");
+    Arc::new(snapshot)
 }

@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use fanfare::delivery::{Act, DeliveryId, Lane, NewDelivery, Outcome, State};
 use fanfare::event::{Event, Item, Seq};
 use fanfare::planner::Plan;
-use fanfare::planner::why::Decision;
 use fanfare::store::{Claim, Settlement};
 use jiff::Timestamp;
 
+use self::late::{Disturbed, Times, falls_back};
 use super::label::{CHAT_SPACING_MS, DESTINATIONS, FALLBACK, GIVE_UP_MS, RETRY_FIRST_MS, UPDATING, versions};
 use crate::model::against::{Against, Doing, Planned};
-use crate::model::spec::{DAY, Ms};
+use crate::model::{DAY, HOUR, Ms, ms};
+
+mod late;
 
 /// By so much clocks of replicas may differ, and a little more.
 const SKEW_MS: i64 = 500;
@@ -50,8 +52,7 @@ struct Record {
     tried: Vec<Tried>,
     ended: Option<(State, String)>,
     called_off: bool,
-    /// It died, and its fallback was muted or not wanted.
-    hushed: bool,
+    times: Times,
     /// By the clocks: not tried again before this. `None` after they jumped.
     next_ms: Option<i64>,
     /// For so long its destination wants to be left alone, in ms.
@@ -78,6 +79,7 @@ pub struct Ledger {
     /// The newest time that anybody claimed at.
     claimed_ms: i64,
     calm_since: Option<Ms>,
+    disturbed: Disturbed,
     pub counts: Counts,
 }
 
@@ -126,15 +128,18 @@ impl std::ops::AddAssign for Counts {
     }
 }
 
+impl Record {
+    /// Whether it waits, and nobody has tried it.
+    fn is_untouched(&self) -> bool {
+        self.ended.is_none() && self.tried.iter().all(|tried| tried.given_back)
+    }
+}
+
 impl Default for Ledger {
     fn default() -> Self {
         Self {
             violations: Vec::new(),
-            against: {
-                let mut against = Against::new(versions().iter().flat_map(|version| &version.specs));
-                against.reference.updating.insert(UPDATING.into());
-                against
-            },
+            against: Against::new(versions().iter().filter_map(|version| version.rules.as_deref()), UPDATING),
             accepted: BTreeSet::new(),
             inbox: BTreeMap::new(),
             deliveries: BTreeMap::new(),
@@ -144,6 +149,7 @@ impl Default for Ledger {
             chat_free_ms: None,
             claimed_ms: i64::MIN,
             calm_since: None,
+            disturbed: Disturbed::default(),
             counts: Counts::default(),
         }
     }
@@ -173,7 +179,8 @@ impl Ledger {
     /// A plan was committed: it is what the reference says.
     pub fn planned(&mut self, planned: &Planned<'_>, true_ms: Ms, calm: bool) {
         let Planned { doing, now, waiting, plan, .. } = *planned;
-        self.follow(plan, now);
+        self.follow(plan, now, true_ms);
+        self.falls(plan, true_ms);
         let own = |item: &Item| match item {
             Item::Event(event) => event.is_echo(),
             // That something is well again is told where its failing was, whatever found out.
@@ -185,39 +192,24 @@ impl Ledger {
         if !timers && entries.all(|entry| own(&entry.item)) && !plan.events.is_empty() {
             self.violate("what an own event set off raised another".into());
         }
-        let wrong = self.against.planned(planned);
+        let calm_since = calm.then(|| *self.calm_since.get_or_insert(true_ms));
+        let may_be_part = calm_since.is_none_or(|since| true_ms < since + HOUR);
+        let wrong = self.against.planned(&Planned { may_be_part, ..*planned });
         wrong.into_iter().for_each(|wrong| self.violate(wrong));
         self.hush(planned);
-        let calm_since = calm.then(|| *self.calm_since.get_or_insert(true_ms));
         let (late_ms, which) = &self.against.reference.latest;
         if calm_since.is_some_and(|since| true_ms > since + 2 * DAY) && *late_ms > LATE_MS {
             self.violate(format!("{which} was {late_ms} ms late at {now}, and nothing was wrong"));
         }
     }
 
-    /// Records the deaths whose fallback was muted, or not wanted any more, when they were planned.
-    fn hush(&mut self, planned: &Planned<'_>) {
-        let Planned { now, waiting, plan, .. } = *planned;
-        let entries = waiting.entries.iter().filter(|entry| plan.upto.is_some_and(|upto| entry.seq <= upto));
-        for died in
-            entries.filter_map(|entry| if let Item::Signal(signal) = &entry.item { signal.died.as_ref() } else { None })
-        {
-            // Of a case that has closed, or that somebody took, nobody needs to be told.
-            let is_over = |row: &Decision| row.event == died.event && row.note.contains("goes to no fallback");
-            let hushed = self.against.is_muted(&died.rule, FALLBACK, now) || plan.whys.iter().any(is_over);
-            if let Some(record) = self.deliveries.get_mut(&died.id) {
-                record.hushed |= hushed;
-            }
-        }
-    }
-
     /// Keeps what a plan makes and calls off.
-    fn follow(&mut self, plan: &Plan, now: Timestamp) {
+    fn follow(&mut self, plan: &Plan, now: Timestamp, true_ms: Ms) {
         for cancel in &plan.cancel {
             for id in self.lanes.get(&cancel.lane).cloned().unwrap_or_default() {
                 if let Some(record) = self.deliveries.get_mut(&id) {
                     let meant = cancel.action.as_ref().is_none_or(|action| *action == record.planned.action);
-                    record.called_off |= meant && record.tried.iter().all(|tried| tried.given_back);
+                    record.called_off |= meant && record.is_untouched();
                 }
             }
         }
@@ -232,12 +224,13 @@ impl Ledger {
             self.counts.deliveries += 1;
             let (planned, tried) = (planned.clone(), Vec::new());
             let next_ms = Some(planned.due.as_millisecond());
+            let times = Times::of(&planned, ms(now), true_ms);
             let record = Record {
                 planned,
                 tried,
                 ended: None,
                 called_off: false,
-                hushed: false,
+                times,
                 next_ms,
                 asked_ms: 0,
                 key: None,
@@ -393,12 +386,20 @@ impl Ledger {
     }
 
     /// An attempt ended, or would have.
-    pub fn settled(&mut self, claim: &Claim, by: i64, settlement: &Settlement, done: bool, now_ms: i64) {
+    pub fn settled(
+        &mut self,
+        claim: &Claim,
+        by: i64,
+        settlement: &Settlement,
+        done: bool,
+        (now_ms, true_ms): (Ms, Ms),
+    ) {
         let (id, token) = (claim.delivery.planned.id.clone(), claim.token);
         let newest = self.newest_token(&id);
         if done {
             self.open.remove(&(id.clone(), token));
             let outcome = settlement.attempt.outcome;
+            self.reached(&id, outcome, true_ms);
             if let Some(record) = self.deliveries.get_mut(&id) {
                 // What the destination asked for, or the schedule, of which chance takes half at most.
                 let first = if outcome == Outcome::Refused { 0 } else { RETRY_FIRST_MS / 2 };
@@ -456,23 +457,33 @@ impl Ledger {
         }
     }
 
-    pub fn died(&mut self, replica: i64) {
+    pub fn died(&mut self, replica: i64, true_ms: Ms, away_ms: Ms) {
         self.counts.deaths += 1;
+        self.disturbed(true_ms, away_ms);
         self.excuse("its process died", |tried| tried.replica == replica);
     }
 
-    pub fn paused(&mut self, replica: i64) {
+    pub fn paused(&mut self, replica: i64, true_ms: Ms, span: Ms) {
         self.counts.pauses += 1;
+        self.disturbed(true_ms, span);
         self.excuse("its process was held up", |tried| tried.replica == replica);
     }
 
     /// The clocks jumped: leases may have run out, and rates begin anew.
-    pub fn jumped(&mut self, _by_ms: i64) {
+    pub fn jumped(&mut self, by_ms: i64) {
         self.counts.jumps += 1;
         self.chat_free_ms = None;
         self.claimed_ms = i64::MIN;
         self.deliveries.values_mut().for_each(|record| record.next_ms = None);
+        let open = self.deliveries.values_mut().filter(|record| by_ms != 0 && record.ended.is_none());
+        open.for_each(|record| record.times.jumped());
         self.excuse("the clocks jumped", |_| true);
+    }
+
+    /// The deliveries that a plan calls off, as far as is known here.
+    pub fn meant(&self, plan: &Plan) -> Vec<DeliveryId> {
+        let all = plan.cancel.iter().filter_map(|cancel| self.lanes.get(&cancel.lane)).flatten();
+        all.filter(|id| self.deliveries.get(*id).is_some_and(Record::is_untouched)).cloned().collect()
     }
 
     /// The deliveries whose end is not known.
@@ -522,12 +533,11 @@ impl Ledger {
                 }
                 _ => wrong.push(format!("{id} never came to an end: {:?}", record.planned)),
             }
-            // What was given up untried, since its destination was down, can't be called off any more.
-            let given_up = state == State::Dead && record.tried.is_empty();
-            if record.called_off && state != State::Cancelled && !given_up {
+            if record.called_off && state != State::Cancelled {
                 wrong.push(format!("{id} was called off, and is {state:?}"));
             }
             wrong.extend(self.no_fallback(id, record, state));
+            wrong.extend(self.late(id, record, state));
         }
         wrong.into_iter().for_each(|wrong| self.violate(wrong));
     }
@@ -535,9 +545,7 @@ impl Ledger {
     /// A dead message goes to its destination's fallbacks.
     fn no_fallback(&self, id: &DeliveryId, dead: &Record, state: State) -> Option<String> {
         let planned = &dead.planned;
-        // An update of what was shown is no message, and nobody wants to hear of its end elsewhere.
-        let is_message = planned.act != Act::Close && planned.assignment.died.is_none();
-        if state != State::Dead || planned.destination != "pager" || !is_message || dead.hushed {
+        if state != State::Dead || !falls_back(planned) || dead.times.hushed {
             return None;
         }
         let told = self.deliveries.values().any(|record| {
@@ -549,7 +557,7 @@ impl Ledger {
     }
 
     /// How many documents of each kind there must be.
-    pub fn documents(&self) -> [(&'static str, usize); 5] {
+    pub fn documents(&self) -> Vec<(&'static str, usize)> {
         self.against.reference.counts()
     }
 

@@ -12,7 +12,7 @@ use tower::ServiceExt;
 use super::label::{SECRET, versions};
 use super::life::Stage;
 use super::world::{START_MS, World};
-use crate::model::spec::{DAY, HOUR, MINUTE, Ms};
+use crate::model::{DAY, HOUR, MINUTE, Ms};
 
 /// When JewelMusic sends again, since the first time.
 const ATTEMPTS: [Ms; 5] = [0, MINUTE, 6 * MINUTE, 36 * MINUTE, 156 * MINUTE];
@@ -120,7 +120,7 @@ async fn deliver(world: Arc<World>, happening: Happening, later: Ms) {
 /// One request to whichever replica the balancer takes. `None` if nobody answers.
 async fn post(world: &Arc<World>, happening: &Happening, signed_at: Ms) -> Option<u16> {
     let replica = world.any_living()?;
-    let source = &versions()[0].snapshot.sources["jewelmusic"];
+    let source = &versions()[0].sources["jewelmusic"];
     assert_eq!(source.secrets[0].open(), SECRET);
     let scheme = source.schemes[usize::from(happening.timed)].name;
     let body = happening.body.as_bytes();

@@ -189,6 +189,15 @@ impl Shelf {
         appended
     }
 
+    /// A plan as it is written.
+    fn written(&self, plan: &Plan) -> Plan {
+        let mut plan = plan.clone();
+        if self.world.breakage == Breakage::LatenessForgotten {
+            plan.timers.retain(|(id, timer)| timer.is_none() || !id.starts_with("late/"));
+        }
+        plan
+    }
+
     fn token(&self, claim: &Claim) -> Claim {
         let newest = self.world.ledger().newest_token(&claim.delivery.planned.id);
         match (self.world.breakage, newest) {
@@ -267,17 +276,27 @@ impl Store for Shelf {
             let after = self.before(Verb::TakesIn).await?;
             let world = &self.world;
             let waiting = world.raw.waiting(now, 4096).await?;
-            let made = world.raw.commit(&lease, plan.clone(), now).await;
+            // What has ended can't be called off any more.
+            let meant = world.ledger().meant(&plan);
+            super::look_at(world, meant).await;
+            let made = world.raw.commit(&lease, self.written(&plan), now).await;
             if made.is_ok() {
                 let replica = self.replica();
                 let doing = *replica.doing.lock().unwrap();
-                let specs = &versions()[replica.planning.load(Ordering::Relaxed)].specs;
+                let snapshot = &versions()[replica.planning.load(Ordering::Relaxed)];
                 let count = plan.deliveries.len();
                 world.tell(|| {
                     let by = (replica.number, doing, from_ms(now.as_millisecond()));
                     format!("replica {} {:?} at {}: up to {:?}, {count} deliveries", by.0, by.1, by.2, plan.upto)
                 });
-                let planned = Planned { specs, doing, now, waiting: &waiting, plan: &plan };
+                let planned = Planned {
+                    rules: snapshot.rules.as_ref().unwrap(),
+                    doing,
+                    now,
+                    waiting: &waiting,
+                    plan: &plan,
+                    may_be_part: true,
+                };
                 world.ledger().planned(&planned, world.true_ms(), world.is_calm());
                 world.poke().await;
             }
@@ -290,6 +309,10 @@ impl Store for Shelf {
         if matches!(self.world.breakage, Breakage::ClaimsOverlap) {
             granted.iter_mut().for_each(|room| room.lease = SignedDuration::from_millis(1));
         }
+        let forgiving = self.world.breakage == Breakage::WaitingForgiven;
+        if forgiving {
+            granted.iter_mut().for_each(|room| room.give_up = SignedDuration::from_hours(24 * 365));
+        }
         let rooms = rooms.to_vec();
         Box::pin(async move {
             let after = self.before(Verb::Notes).await?;
@@ -298,6 +321,9 @@ impl Store for Shelf {
             let mut claimed = world.raw.claim(now, &granted).await;
             if let Ok(claimed) = &mut claimed {
                 for claim in &mut claimed.claims {
+                    if forgiving {
+                        claim.delivery.counts_from = Some(now);
+                    }
                     let room = rooms.iter().find(|room| room.destination == claim.delivery.planned.destination);
                     claim.until = room.map_or(claim.until, |room| now + room.lease);
                     let behind = world.ledger().ahead_in_lane(&claim.delivery.planned.id);
@@ -335,7 +361,13 @@ impl Store for Shelf {
             let settled = self.world.raw.settle(&claim, settlement.clone(), now).await;
             let world = &self.world;
             world.tell(|| format!("replica {} settles {id}: {outcome:?}, {settled:?}", self.replica().number));
-            world.ledger().settled(&claim, self.replica().number, &settlement, settled.is_ok(), world.now_ms());
+            world.ledger().settled(
+                &claim,
+                self.replica().number,
+                &settlement,
+                settled.is_ok(),
+                (world.now_ms(), world.true_ms()),
+            );
             if settled.is_ok() {
                 world.poke().await;
             }

@@ -203,7 +203,7 @@ impl World {
             let clock = Arc::new(SimClock { world: self.clone(), skew_ms });
             let shelf = Arc::new(Shelf { world: self.clone(), replica: replica.clone() });
             let post = Arc::new(Post { world: self.clone(), replica: replica.clone() });
-            let mut live = Live::new(shelf, versions()[version].snapshot.clone(), clock, post, seed);
+            let mut live = Live::new(shelf, versions()[version].clone(), clock, post, seed);
             live.renderer = Renderer::inline();
             live.holder = format!("replica-{number}");
             let live = Arc::new(live);
@@ -268,13 +268,13 @@ impl World {
             if replica.life.has_panicked() {
                 self.ledger().violate(format!("replica {} panicked", replica.number));
             }
-            self.ledger().died(replica.number);
             let away = self.roll(|dice| match dice.u32(0..10) {
                 0..=5 => dice.u64(100..5_000),
                 6..=8 => dice.u64(5_000..120_000),
                 _ => dice.u64(120_000..4 * 3_600_000),
             });
             let away = if self.is_calm() { 1_000 } else { away };
+            self.ledger().died(replica.number, self.true_ms(), away.cast_signed());
             tokio::time::sleep(Duration::from_millis(away)).await;
         }
     }
@@ -328,7 +328,7 @@ impl Replica {
     /// Is held up, here and now.
     pub async fn pause(self: &Arc<Self>, world: &World, ms: u64) {
         world.tell(|| format!("replica {} is held up for {ms} ms", self.number));
-        world.ledger().paused(self.number);
+        world.ledger().paused(self.number, world.true_ms(), ms.cast_signed());
         self.life.turn(Stage::Paused);
         let replica = self.clone();
         tokio::spawn(async move {
@@ -341,12 +341,12 @@ impl Replica {
     /// The version of the files that is in force.
     pub fn version(&self) -> usize {
         let in_force: Arc<Snapshot> = self.live.snapshot.load_full();
-        versions().iter().position(|version| Arc::ptr_eq(&version.snapshot, &in_force)).unwrap_or_default()
+        versions().iter().position(|version| Arc::ptr_eq(version, &in_force)).unwrap_or_default()
     }
 
     /// Other files are in force from now on.
     pub fn reload(&self, version: usize) {
-        self.live.snapshot.store(versions()[version].snapshot.clone());
+        self.live.snapshot.store(versions()[version].clone());
         self.live.to_plan.notify_one();
         self.live.to_dispatch.notify_one();
     }

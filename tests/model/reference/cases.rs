@@ -1,0 +1,358 @@
+//! `docs/RULES.md`, from "case: follow a problem until it closes" to "Late events and wrong order".
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fanfare::delivery::Act;
+use fanfare::event::{Event, Seq};
+use fanfare::rules::{ActionJudgement, Held, Judgement, Rule};
+use jiff::SignedDuration;
+
+use super::super::{DAY, Ms, ms};
+use super::messages::{Asked, Fate, Passes};
+use super::reminders::times;
+use super::{Due, Now, Reference, Said};
+
+/// A match of a case.
+#[derive(Clone)]
+pub struct Match {
+    pub seq: Seq,
+    /// When it was planned.
+    pub at: Ms,
+    pub created: Ms,
+}
+
+/// A case, open or closed.
+#[derive(Clone)]
+pub struct Case {
+    pub line: String,
+    /// Nothing for a case of its own: no other event has part in it.
+    pub key: Option<String>,
+    /// The opening and all after it, in the order of planning.
+    pub matches: Vec<Match>,
+    /// When people could first be told of the opening.
+    pub told: Ms,
+    pub acknowledged: bool,
+    pub closed: bool,
+    /// Since when its end waits to be said.
+    pub ends: Option<Ms>,
+    /// The rule by which its timers were set last, and when.
+    pub set_by: Option<Rule>,
+    pub set_at: Ms,
+    /// When other rules reached it.
+    pub reached: Option<Ms>,
+    /// Where a message that did not arrive was told instead, first of all that was said there: by which action, of which
+    /// event.
+    pub fell: BTreeMap<String, (String, Seq)>,
+    /// The reminders that came due while their rule or action was gone.
+    pub passed: BTreeSet<String>,
+    /// Each reminder that acted, with its moment and when it acted.
+    pub reminded: Vec<(String, Ms, Ms)>,
+}
+
+/// A case's key, opening, number of matches, last match, and whether it is closed.
+pub type Facts = (String, Ms, u64, Ms, bool);
+
+/// A close by an event.
+#[derive(Clone)]
+pub struct Close {
+    line: String,
+    key: String,
+    created: Ms,
+    at: Ms,
+}
+
+impl Case {
+    pub(super) fn opening(&self) -> &Match {
+        &self.matches[0]
+    }
+
+    /// When something was heard of it last; a clock that is set back doesn't change that.
+    pub(super) fn last(&self) -> Ms {
+        self.matches.iter().map(|one| one.at).max().unwrap_or_default()
+    }
+
+    /// Its timers go by this rule from now on. A reminder that has acted, and has other times now, goes on from here.
+    fn go_by(&mut self, rule: &Rule, now: Ms) {
+        let times = |rule: &Rule, id: &str| rule.actions.iter().find(|action| action.id == id).map(times);
+        if let Some(old) = self.set_by.replace(rule.clone()) {
+            let acted: BTreeSet<String> = self.reminded.iter().map(|(id, ..)| id.clone()).collect();
+            let moved = acted.into_iter().filter(|id| times(&old, id) != times(rule, id));
+            self.reminded.extend(moved.map(|id| (id, now, now)).collect::<Vec<_>>());
+        }
+        self.set_at = now;
+    }
+
+    pub(super) fn facts(&self) -> Facts {
+        let count = self.matches.len() as u64;
+        (self.key.clone().unwrap_or_default(), self.opening().at, count, self.last(), self.closed)
+    }
+}
+
+impl Reference {
+    /// The open case of a rule with a key.
+    pub(super) fn open_case(&self, line: &str, key: &str) -> Option<usize> {
+        self.cases.iter().position(|case| !case.closed && case.line == line && case.key.as_deref() == Some(key))
+    }
+
+    /// The open cases, by rule and key.
+    pub fn open(&self) -> Vec<(String, String)> {
+        let open = self.cases.iter().filter(|case| !case.closed);
+        let mut open: Vec<_> = open.filter_map(|case| Some((case.line.clone(), case.key.clone()?))).collect();
+        open.sort();
+        open
+    }
+
+    /// A message of an event went to a fallback, where it joins the case.
+    pub fn fell(&mut self, (line, event): (&str, Seq), action: &str, to: &str) {
+        let mut open = self.cases.iter_mut().filter(|case| !case.closed && case.line == line);
+        if let Some(case) = open.find(|case| case.matches.iter().any(|one| one.seq == event)) {
+            case.fell.insert(to.to_owned(), (action.to_owned(), event));
+        }
+    }
+
+    /// Whether the open case that an event belongs to still waits for somebody; so does what belongs to none.
+    pub fn waits(&self, line: &str, seq: Seq) -> bool {
+        let mut of = self.cases.iter().filter(|case| case.line == line);
+        let case = of.find(|case| case.matches.iter().any(|one| one.seq == seq));
+        case.is_none_or(|case| !case.closed && !case.acknowledged)
+    }
+
+    /// "The first match **opens** the case. Later matches belong to it and appear in the same place".
+    pub(super) fn matched(&mut self, now: &mut Now<'_>, seq: Seq, event: &Event, judgement: &Judgement<'_>) {
+        if !judgement.accepts() {
+            return;
+        }
+        let line = self.line(&judgement.rule.name.value);
+        let key = judgement.case.as_ref().map(|key| key.clone().ok());
+        if let Some(Some(key)) = &key
+            && self.is_late(now, &line, key, event)
+        {
+            return;
+        }
+        let case = key.map(|key| self.join(now, judgement.rule, &line, key, seq, event));
+        let opens = case.is_none_or(|case| self.cases[case].matches.len() == 1);
+        let first = self.messages.len();
+        for one in judgement.actions.iter().filter(|one| one.held == Held::Held && (opens || !one.action.once)) {
+            // A reminder comes at its time.
+            if one.action.after.is_none() && one.action.at.is_none() {
+                self.say(now, &Asked { line: line.clone(), one, event: seq, case, reminder: false });
+            }
+        }
+        if let Some(case) = case.filter(|_| opens) {
+            self.opened(now, case, first);
+        }
+    }
+
+    /// "People can first be notified when the first message of the opening may go: at once, when its hours begin, or when its
+    /// digest goes." "If the opening sends nothing (muted, throttled, or only reminders), the time counts from the opening
+    /// itself." Its messages begin at `first`.
+    pub(super) fn opened(&mut self, now: &Now<'_>, case: usize, first: usize) {
+        let goes = self.messages[first..].iter().filter_map(|message| match message.fate {
+            Fate::Sent => Some(now.ms),
+            Fate::Held { until, .. } | Fate::Collected { until, rest: false } => Some(until),
+            _ => None,
+        });
+        self.cases[case].told = goes.min().unwrap_or(now.ms);
+    }
+
+    pub(super) fn join(
+        &mut self,
+        now: &Now<'_>,
+        rule: &Rule,
+        line: &str,
+        key: Option<String>,
+        seq: Seq,
+        event: &Event,
+    ) -> usize {
+        let open = key.as_ref().and_then(|key| self.open_case(line, key));
+        let case = open.unwrap_or_else(|| {
+            self.cases.push(Case {
+                line: line.to_owned(),
+                key,
+                matches: Vec::new(),
+                told: now.ms,
+                acknowledged: false,
+                closed: false,
+                ends: None,
+                set_by: None,
+                set_at: now.ms,
+                reached: None,
+                passed: BTreeSet::new(),
+                fell: BTreeMap::new(),
+                reminded: Vec::new(),
+            });
+            self.cases.len() - 1
+        });
+        self.cases[case].matches.push(Match { seq, at: now.ms, created: ms(event.created) });
+        self.cases[case].go_by(rule, now.ms);
+        case
+    }
+
+    /// "An opening is *late* if it arrives within a day after its close and was created before it, even if the case has opened
+    /// again. A late opening sends nothing … An opening with the same `created` as the close … does open a case."
+    fn is_late(&self, now: &Now<'_>, line: &str, key: &str, event: &Event) -> bool {
+        let closes = self.closes.iter().filter(|close| close.line == line && close.key == key);
+        closes.into_iter().any(|close| now.ms - close.at < DAY && ms(event.created) < close.created)
+    }
+
+    /// "An event closes a case only if the case's events were created no later than the closing event."
+    pub(super) fn close_by_event(
+        &mut self,
+        now: &mut Now<'_>,
+        seq: Seq,
+        event: &Event,
+        judgement: &Judgement<'_>,
+        key: &str,
+    ) {
+        let line = self.line(&judgement.rule.name.value);
+        let created = ms(event.created);
+        self.closes.push(Close { line: line.clone(), key: key.to_owned(), created, at: now.ms });
+        let open = self.open_case(&line, key);
+        if let Some(case) = open.filter(|case| self.cases[*case].matches.iter().all(|one| one.created <= created)) {
+            self.close(now, Some(judgement.rule), case, seq, &judgement.on_close);
+        }
+    }
+
+    /// `cases close`: a person closes it.
+    pub(super) fn close_by_hand(&mut self, now: &mut Now<'_>, line: &str, key: &str) {
+        if let Some(case) = self.open_case(line, key) {
+            self.cases[case].closed = true;
+            self.cases[case].ends = Some(now.ms);
+            self.starts_anew(now, line);
+            self.call_off(now, case, |_| true);
+        }
+    }
+
+    /// What is said at a close by hand is said by the next plan.
+    pub(super) fn ending(&self) -> Vec<(Ms, Due)> {
+        let cases = self.cases.iter().enumerate();
+        cases.filter_map(|(at, case)| Some((case.ends?, Due::Ending(at)))).collect()
+    }
+
+    /// `cases ack`: `after` and `repeat` stop, the case stays open. "An acknowledgement also cancels unsent messages of actions
+    /// with `after` or `repeat`."
+    pub(super) fn acknowledge(&mut self, now: &mut Now<'_>, line: &str, key: &str) {
+        if let Some(case) = self.open_case(line, key) {
+            self.cases[case].acknowledged = true;
+            let actions = self.rule(now.rules, line).map(|rule| &rule.actions[..]).unwrap_or_default();
+            let stops = |id: &str| {
+                actions.iter().any(|action| action.id == id && (action.after.is_some() || action.repeat.is_some()))
+            };
+            self.call_off(now, case, stops);
+        }
+    }
+
+    /// "`closes_after` closes a case after that long without an event."
+    pub(super) fn forgotten(&self, now: &Now<'_>) -> Vec<(Ms, Due)> {
+        let span = |rule: &Rule| rule.closes_after.map(span_ms);
+        let due = |(at, case): (usize, &Case)| {
+            let old = span(case.set_by.as_ref()?)?;
+            // Where the rule is gone, what it has shown comes to its end all the same.
+            let new = self.rule(now.rules, &case.line).map_or(Some(old), span)?;
+            Some((case.last() + old.max(new), Due::Forgotten(at)))
+        };
+        self.cases.iter().enumerate().filter(|(_, case)| !case.closed).filter_map(due).collect()
+    }
+
+    pub(super) fn forget(&mut self, now: &mut Now<'_>, case: usize) {
+        self.close_by_itself(now, case);
+    }
+
+    pub(super) fn end(&mut self, now: &mut Now<'_>, case: usize) {
+        self.cases[case].ends = None;
+        self.close_by_itself(now, case);
+    }
+
+    /// No event closes it: what is said at its close speaks of its opening.
+    fn close_by_itself(&mut self, now: &mut Now<'_>, case: usize) {
+        let seq = self.cases[case].opening().seq;
+        let event = self.events[&seq].clone();
+        match self.rule(now.rules, &self.cases[case].line) {
+            Some(rule) => {
+                let judgement = now.rules.judge_rule(rule, &event);
+                self.close(now, Some(rule), case, seq, &judgement.on_close);
+            }
+            None => self.close(now, None, case, seq, &[]),
+        }
+    }
+
+    /// "At a close, channels update what they sent". "`on_close` sends an additional message, also to destinations that the
+    /// rule's `actions` don't use. It goes at any hour and in spite of mutes to every destination that received the case … A
+    /// destination of `actions` that received nothing of the case, because of a mute or its hours, gets nothing at the close.
+    /// A destination that received the case only in a digest gets the additional message within its hours and mutes."
+    pub(super) fn close(
+        &mut self,
+        now: &mut Now<'_>,
+        rule: Option<&Rule>,
+        case: usize,
+        seq: Seq,
+        on_close: &[ActionJudgement<'_>],
+    ) {
+        let line = self.cases[case].line.clone();
+        if !std::mem::replace(&mut self.cases[case].closed, true) {
+            self.starts_anew(now, &line);
+        }
+        let told = self.told(case);
+        self.call_off(now, case, |_| true);
+        for one in on_close.iter().filter(|one| one.held == Held::Held) {
+            for to in one.action.to.iter().map(|to| &to.value) {
+                if told.contains_key(to) {
+                    self.say_end(now, case, seq, &one.action.id, to, Act::Again);
+                } else if self.is_summed(case, to) {
+                    self.say_end(now, case, seq, &one.action.id, to, Act::Open);
+                } else if self.is_collected(case, to) || rule.is_none_or(|rule| !speaks_to(rule, to)) {
+                    let asked = Asked { line: line.clone(), one, event: seq, case: Some(case), reminder: false };
+                    self.say_to(now, &asked, to, Passes::Yes { suppressed: 0 });
+                }
+            }
+        }
+        for (to, (action, seq)) in told.iter().filter(|(to, _)| self.updating.contains(*to)) {
+            self.say_end(now, case, *seq, action, to, Act::Close);
+        }
+    }
+
+    fn say_end(&self, now: &mut Now<'_>, case: usize, seq: Seq, action: &str, to: &str, act: Act) {
+        now.said.push((
+            None,
+            Said {
+                line: self.cases[case].line.clone(),
+                action: action.to_owned(),
+                to: to.to_owned(),
+                act,
+                summary: false,
+                events: vec![seq],
+                more: 0,
+                suppressed: 0,
+                case: Some(self.cases[case].facts()),
+            },
+        ));
+    }
+
+    /// Other rules reach the open cases; the next plan goes by them.
+    pub fn reach(&mut self, now: Ms) {
+        let open = self.cases.iter_mut().filter(|case| !case.closed);
+        open.for_each(|case| case.reached = Some(now));
+    }
+
+    pub(super) fn reaching(&self) -> Vec<(Ms, Due)> {
+        let cases = self.cases.iter().enumerate();
+        cases.filter_map(|(at, case)| Some((case.reached?, Due::Reach(at)))).collect()
+    }
+
+    pub(super) fn reached(&mut self, now: &Now<'_>, case: usize) {
+        self.cases[case].reached = None;
+        if let Some(rule) = self.rule(now.rules, &self.cases[case].line) {
+            self.cases[case].go_by(rule, now.ms);
+            self.cases[case].passed.clear();
+        }
+    }
+}
+
+/// Whether a rule's actions speak to a place.
+fn speaks_to(rule: &Rule, to: &str) -> bool {
+    rule.actions.iter().any(|action| action.to.iter().any(|other| other.value == to))
+}
+
+pub(super) fn span_ms(span: SignedDuration) -> Ms {
+    Ms::try_from(span.as_millis()).unwrap()
+}

@@ -1,0 +1,473 @@
+//! `docs/RULES.md`, from throttle to mutes: what stands between a rule and a message. "**The order** of these checks, for each
+//! message: `when`, case, mute, throttle, digest, hours."
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fanfare::clock::from_ms;
+use fanfare::delivery::Act;
+use fanfare::event::Seq;
+use fanfare::rules::{Action, ActionJudgement, DigestTime, HoursChoice};
+
+use super::super::{DAY, Ms, ms};
+use super::cases::{Facts, span_ms};
+use super::{Due, Now, Reference, Said};
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is on its way.
+    Sent,
+    /// It was called off before it was sent.
+    CalledOff,
+    Muted,
+    /// A throttle held it back.
+    Throttled,
+    /// It waits for its digest.
+    Collected {
+        until: Ms,
+        rest: bool,
+    },
+    /// It waits for hours, and is looked at again at a time.
+    Held {
+        until: Ms,
+        due: Ms,
+    },
+    /// Hours dropped it, or it waited and its case closed.
+    Dropped,
+    /// Its digest went.
+    Gone,
+    /// It was told in a summary.
+    Summed,
+}
+
+/// A message that a rule asked for.
+#[derive(Debug, Clone)]
+pub struct Message {
+    pub(super) line: String,
+    pub(super) action: String,
+    pub(super) to: String,
+    /// What was asked for at once, with one count of its throttle.
+    ask: u64,
+    case: Option<usize>,
+    /// The case as it stood.
+    facts: Option<Facts>,
+    reminder: bool,
+    /// When it was asked for.
+    at: Ms,
+    /// The latest that a clock has shown since.
+    seen: Ms,
+    events: Vec<Seq>,
+    more: u64,
+    suppressed: u64,
+    pub(super) throttle: String,
+    pub(super) digest: String,
+    /// Whether its throttle let it through.
+    passed: bool,
+    /// Whether it is the digest of what its throttle held back.
+    rest: bool,
+    pub(super) fate: Fate,
+    /// Which of all that were sent it was.
+    sent: usize,
+}
+
+/// What a rule asks for.
+pub struct Asked<'j> {
+    pub line: String,
+    pub one: &'j ActionJudgement<'j>,
+    pub event: Seq,
+    pub case: Option<usize>,
+    pub reminder: bool,
+}
+
+/// What a throttle says.
+#[derive(Debug, Clone, Copy)]
+pub enum Passes {
+    Yes { suppressed: u64 },
+    Later { until: Ms },
+    No,
+}
+
+impl Message {
+    /// A clock shows this.
+    pub(super) fn seen(&mut self, now: Ms) {
+        self.seen = self.seen.max(now);
+    }
+
+    fn is_of(&self, other: &Message) -> bool {
+        (&self.line, &self.action, &self.to) == (&other.line, &other.action, &other.to)
+    }
+}
+
+impl Reference {
+    /// An action speaks to each of its destinations. A throttle counts that once, wherever it goes.
+    pub(super) fn say(&mut self, now: &mut Now<'_>, asked: &Asked<'_>) {
+        self.asks += 1;
+        let passes = self.passes(now, asked);
+        for to in &asked.one.action.to {
+            self.say_to(now, asked, &to.value, passes);
+        }
+    }
+
+    pub(super) fn say_to(&mut self, now: &mut Now<'_>, asked: &Asked<'_>, to: &str, passes: Passes) {
+        let action = asked.one.action;
+        let mut message = self.message(now, asked, to);
+        // What is read late was due when it came; what comes due by itself, now.
+        let is_read = !asked.reminder && now.reading == Some(asked.event);
+        let received = if is_read { ms(self.events[&asked.event].received) } else { now.ms };
+        let muted = [received, now.ms].into_iter().any(|at| self.is_muted(&message.line, to, at));
+        message.fate = if muted {
+            Fate::Muted
+        } else {
+            match passes {
+                Passes::Yes { suppressed } => {
+                    (message.passed, message.suppressed) = (true, suppressed);
+                    self.collect(action, &message).or_else(|| self.hold(now, action, to)).unwrap_or(Fate::Sent)
+                }
+                Passes::Later { until } => Fate::Collected { until, rest: true },
+                Passes::No => Fate::Throttled,
+            }
+        };
+        if asked.reminder && matches!(message.fate, Fate::Sent | Fate::Held { .. }) {
+            self.replace(now, &message);
+        }
+        self.send(now, message);
+        let last = self.messages.len() - 1;
+        if let Fate::Held { until, .. } = self.messages[last].fate {
+            self.wait(last, until);
+        }
+    }
+
+    fn message(&self, now: &Now<'_>, asked: &Asked<'_>, to: &str) -> Message {
+        let key = |key: &Option<Result<String, String>>| key.clone().and_then(Result::ok).unwrap_or_default();
+        Message {
+            line: asked.line.clone(),
+            action: asked.one.action.id.clone(),
+            to: to.to_owned(),
+            ask: self.asks,
+            case: asked.case,
+            facts: asked.case.map(|case| self.cases[case].facts()),
+            reminder: asked.reminder,
+            at: now.ms,
+            seen: now.ms,
+            events: vec![asked.event],
+            more: 0,
+            suppressed: 0,
+            throttle: key(&asked.one.throttle),
+            digest: key(&asked.one.digest),
+            passed: false,
+            rest: false,
+            fate: Fate::Sent,
+            sent: 0,
+        }
+    }
+
+    /// A message goes out, if nothing stood in its way.
+    fn send(&mut self, now: &mut Now<'_>, mut message: Message) {
+        if message.fate == Fate::Sent {
+            self.sent += 1;
+            message.sent = self.sent;
+            let again = message.case.is_some_and(|case| self.told(case).contains_key(&message.to));
+            now.said.push((Some(self.messages.len()), self.said(&message, again)));
+        }
+        self.messages.push(message);
+    }
+
+    fn said(&self, message: &Message, again: bool) -> Said {
+        Said {
+            line: message.line.clone(),
+            action: message.action.clone(),
+            to: message.to.clone(),
+            act: if again { Act::Again } else { Act::Open },
+            summary: false,
+            events: message.events.clone(),
+            more: message.more,
+            suppressed: message.suppressed,
+            case: message.case.and(message.facts.clone()),
+        }
+    }
+
+    /// Where a case was told, and by which action of which event first.
+    pub(super) fn told(&self, case: usize) -> BTreeMap<String, (String, Seq)> {
+        let is_sent = |message: &&Message| matches!(message.fate, Fate::Sent | Fate::CalledOff);
+        let sent = self.messages.iter().filter(|message| message.case == Some(case)).filter(is_sent);
+        let mut sent: Vec<&Message> = sent.collect();
+        sent.sort_by_key(|message| message.sent);
+        let sent = sent.into_iter().rev();
+        let said = sent.map(|message| (message.to.clone(), (message.action.clone(), message.events[0])));
+        said.chain(self.cases[case].fell.clone()).collect()
+    }
+
+    /// A newer reminder takes the place of an unsent one: "A waiting reminder is replaced by a newer one of its action".
+    fn replace(&mut self, now: &mut Now<'_>, newer: &Message) {
+        let messages = &mut self.messages;
+        let alike = |older: &Message| older.case == newer.case && older.is_of(newer);
+        now.said.retain(|(at, _)| {
+            let older = at.map(|at| &mut messages[at]).filter(|older| alike(older));
+            older.map(|older| older.fate = Fate::CalledOff).is_none()
+        });
+        let held = messages.iter_mut().filter(|older| alike(older) && matches!(older.fate, Fate::Held { .. }));
+        held.for_each(|older| older.fate = Fate::Dropped);
+    }
+
+    /// Calls off what this very plan was about to say: nothing of it has been sent yet.
+    pub(super) fn call_off(&mut self, now: &mut Now<'_>, case: usize, means: impl Fn(&str) -> bool) {
+        let messages = &mut self.messages;
+        now.said.retain(|(message, _)| {
+            let message = message.map(|at| &mut messages[at]);
+            let message = message.filter(|message| message.case == Some(case) && means(&message.action));
+            message.map(|message| message.fate = Fate::CalledOff).is_none()
+        });
+    }
+
+    /// "This sends at most three messages an hour for each release. `max` defaults to 1. The window slides. Fanfare drops the
+    /// excess, and the next message can print the number … With `rest: digest`, the excess comes as one message at the end of
+    /// the window. A match counts once, for all its destinations."
+    fn passes(&self, now: &Now<'_>, asked: &Asked<'_>) -> Passes {
+        let Some(throttle) = &asked.one.action.throttle else { return Passes::Yes { suppressed: 0 } };
+        let every = span_ms(throttle.every);
+        let like = self.message(now, asked, "");
+        let alike = |other: &&Message| {
+            (&other.line, &other.action, &other.throttle) == (&like.line, &like.action, &like.throttle)
+        };
+        let passed = self.messages.iter().filter(alike).filter(|other| other.passed);
+        let asks: BTreeMap<u64, (Ms, Ms)> = passed.map(|other| (other.ask, (other.at, other.seen))).collect();
+        let within = within(every, asks.values().copied());
+        if (within.len() as u64) < throttle.max {
+            // What was held back is forgotten a week after the last of it.
+            let touched = self.messages.iter().filter(alike).map(|other| other.at).max();
+            let read = now.reading.filter(|seq| *seq == asked.event && !asked.reminder);
+            let came = read.map_or(now.ms, |seq| ms(self.events[&seq].received));
+            if touched.is_none_or(|at| came - at >= 7 * DAY) {
+                return Passes::Yes { suppressed: 0 };
+            }
+            let since = asks.keys().max().copied().unwrap_or_default();
+            let back = self.messages.iter().filter(alike);
+            let back = back.filter(|other| other.ask > since && other.fate == Fate::Throttled);
+            return Passes::Yes { suppressed: back.map(|other| other.ask).collect::<BTreeSet<_>>().len() as u64 };
+        }
+        if !throttle.rest_digest {
+            return Passes::No;
+        }
+        let collecting = self.messages.iter().filter(alike).find_map(|other| match other.fate {
+            Fate::Collected { until, rest: true } => Some(until),
+            _ => None,
+        });
+        // The window's end: when the next one would pass.
+        let last = within.len().saturating_sub(usize::try_from(throttle.max).unwrap());
+        let frees = within.get(last).copied().unwrap_or(now.ms) + every;
+        Passes::Later { until: collecting.unwrap_or(frees) }
+    }
+
+    /// "The first event opens the digest. An hour later one message goes out, for each artist. A digest can also go at a time
+    /// of day".
+    fn collect(&self, action: &Action, message: &Message) -> Option<Fate> {
+        let digest = action.digest.as_ref()?;
+        let mut alike = self.messages.iter().filter(|other| other.is_of(message) && other.digest == message.digest);
+        let collecting = alike.find_map(|other| match other.fate {
+            Fate::Collected { until, rest: false } => Some(until),
+            _ => None,
+        });
+        let until = collecting.unwrap_or_else(|| match &digest.when {
+            DigestTime::Every(span) => message.at + span_ms(*span),
+            DigestTime::At(times) => ms(times.next(from_ms(message.at))),
+        });
+        Some(Fate::Collected { until, rest: false })
+    }
+
+    /// "Set hours on a rule, an action, or a destination … The nearest wins … `always` on an action overrides the others."
+    /// "Outside the window, messages wait until it opens … `outside: drop` drops all of them."
+    fn hold(&self, now: &Now<'_>, action: &Action, to: &str) -> Option<Fate> {
+        let hours = match &action.hours {
+            Some(HoursChoice::Always) => None,
+            Some(HoursChoice::Within(hours)) => Some(hours),
+            None => self.asleep.get(to),
+        };
+        let until = ms(hours?.closed_until(from_ms(now.ms))?);
+        Some(if hours?.drop { Fate::Dropped } else { Fate::Held { until, due: until } })
+    }
+
+    /// Each digest that collects, by its first message.
+    pub(super) fn digests(&self) -> Vec<(Ms, Due)> {
+        let collected = self.messages.iter().enumerate().filter_map(|(at, message)| match message.fate {
+            Fate::Collected { until, .. } => Some((until, Due::Digest(at))),
+            _ => None,
+        });
+        collected.collect()
+    }
+
+    /// "`events` holds the events, oldest first. `limit` … keeps the newest, and `more` is the number left out". "A digest leaves
+    /// out a reminder whose case has closed or was acknowledged, and `more` doesn't count it."
+    pub(super) fn send_digest(&mut self, now: &mut Now<'_>, first: usize) {
+        let one = self.messages[first].clone();
+        let is_rest = |fate: Fate| matches!(fate, Fate::Collected { rest: true, .. });
+        let is_collected = |fate: Fate| matches!(fate, Fate::Collected { .. });
+        let mut within = Vec::new();
+        for (at, other) in self.messages.iter().enumerate() {
+            let same = if is_rest(one.fate) { other.throttle == one.throttle } else { other.digest == one.digest };
+            if other.is_of(&one) && same && is_collected(other.fate) && is_rest(other.fate) == is_rest(one.fate) {
+                within.push(at);
+            }
+        }
+        let wanted: Vec<usize> = within.iter().copied().filter(|at| self.is_wanted(&self.messages[*at])).collect();
+        for at in &within {
+            self.messages[*at].fate = Fate::Gone;
+        }
+        let Some(rule) = self.rule(now.rules, &one.line) else { return };
+        let Some(action) = rule.actions.iter().find(|action| action.id == one.action) else { return };
+        if wanted.is_empty() {
+            return;
+        }
+        let events: BTreeSet<Seq> = wanted.iter().flat_map(|at| self.messages[*at].events.clone()).collect();
+        let limit = action.digest.as_ref().map_or(50, |digest| digest.limit);
+        let more = events.len().saturating_sub(limit);
+        let shown: Vec<Seq> = events.into_iter().skip(more).collect();
+        let mut together = self
+            .messages
+            .iter()
+            .filter(|other| is_rest(one.fate) && other.rest && other.at == now.ms && other.throttle == one.throttle);
+        let together = together.find(|other| (&other.line, &other.action) == (&one.line, &one.action));
+        let ask = together.map_or(self.asks + 1, |other| other.ask);
+        self.asks = self.asks.max(ask);
+        let mut message = Message {
+            ask,
+            rest: is_rest(one.fate),
+            case: None,
+            reminder: false,
+            at: now.ms,
+            seen: now.ms,
+            events: shown,
+            more: more as u64,
+            suppressed: 0,
+            passed: is_rest(one.fate),
+            fate: Fate::Sent,
+            ..one
+        };
+        message.fate = if self.is_muted(&message.line, &message.to, now.ms) {
+            Fate::Muted
+        } else {
+            self.hold(now, action, &message.to).unwrap_or(Fate::Sent)
+        };
+        self.send(now, message);
+        let last = self.messages.len() - 1;
+        if let Fate::Held { until, .. } = self.messages[last].fate {
+            self.wait(last, until);
+        }
+    }
+
+    /// Whether a reminder's case is still open and nobody took it.
+    fn is_wanted(&self, message: &Message) -> bool {
+        let case = message.case.filter(|_| message.reminder).map(|case| &self.cases[case]);
+        case.is_none_or(|case| !case.closed && !case.acknowledged)
+    }
+
+    /// When rules are loaded, hours may have changed: all that waits for them is looked at.
+    pub(super) fn look_at_held(&mut self, now: Ms) {
+        for message in &mut self.messages {
+            if let Fate::Held { due, .. } = &mut message.fate {
+                *due = now;
+            }
+        }
+    }
+
+    /// Whether a case was told of in a summary.
+    pub(super) fn is_summed(&self, case: usize, to: &str) -> bool {
+        self.of_case(case, to).any(|message| message.fate == Fate::Summed)
+    }
+
+    /// Whether a case is in a digest.
+    pub(super) fn is_collected(&self, case: usize, to: &str) -> bool {
+        self.of_case(case, to).any(|message| matches!(message.fate, Fate::Gone | Fate::Collected { .. }))
+    }
+
+    fn of_case(&self, case: usize, to: &str) -> impl Iterator<Item = &Message> {
+        self.messages.iter().filter(move |message| message.case == Some(case) && message.to == to)
+    }
+
+    /// What waits for hours, by the first message that waits for the same opening.
+    pub(super) fn openings(&self) -> Vec<(Ms, Due)> {
+        let held = self.messages.iter().enumerate().filter_map(|(at, message)| match message.fate {
+            Fate::Held { due, .. } => Some((due, Due::Opening(at))),
+            _ => None,
+        });
+        held.collect()
+    }
+
+    /// It waits, beside what waits there for the same opening.
+    fn wait(&mut self, at: usize, until: Ms) {
+        self.messages[at].fate = Fate::Held { until, due: until };
+        let to = self.messages[at].to.clone();
+        for other in self.messages.iter_mut().filter(|other| other.to == to) {
+            if let Fate::Held { until: same, due } = &mut other.fate
+                && *same == until
+            {
+                *due = until;
+            }
+        }
+    }
+
+    /// "One message goes unchanged; several become one summary with their titles and links. PagerDuty gets each message
+    /// separately … Fanfare drops messages of a case that has closed since." "A summary belongs to the rule of its last
+    /// message."
+    pub(super) fn send_held(&mut self, now: &mut Now<'_>, first: usize) {
+        let one = self.messages[first].clone();
+        let mut ready = Vec::new();
+        for at in 0..self.messages.len() {
+            let message = &self.messages[at];
+            if message.to != one.to || message.fate != one.fate {
+                continue;
+            }
+            let case = message.case.map(|case| &self.cases[case]);
+            let over = case.is_some_and(|case| case.closed || message.reminder && case.acknowledged);
+            let rule = self.rule(now.rules, &message.line);
+            let action = rule.and_then(|rule| rule.all_actions().find(|action| action.id == message.action));
+            let (Some(action), false) = (action, over) else {
+                self.messages[at].fate = Fate::Dropped;
+                continue;
+            };
+            match self.hold(now, action, &one.to) {
+                Some(Fate::Held { until, .. }) => self.wait(at, until),
+                Some(fate) => self.messages[at].fate = fate,
+                // "A message that waits for its hours or its digest is not sent if a mute covers it when it would go."
+                None if self.is_muted(&message.line, &message.to, now.ms) => self.messages[at].fate = Fate::Muted,
+                None => ready.push(at),
+            }
+        }
+        if ready.len() > 1 && !self.updating.contains(&one.to) {
+            return self.sum_up(now, &ready);
+        }
+        for at in ready {
+            let message = self.messages[at].clone();
+            let again = message.case.is_some_and(|case| self.told(case).contains_key(&message.to));
+            now.said.push((Some(at), self.said(&message, again)));
+            self.sent += 1;
+            (self.messages[at].fate, self.messages[at].sent) = (Fate::Sent, self.sent);
+        }
+    }
+
+    fn sum_up(&mut self, now: &mut Now<'_>, parts: &[usize]) {
+        let one = self.messages[parts[parts.len() - 1]].clone();
+        let suppressed = parts.iter().map(|at| self.messages[*at].suppressed).sum();
+        let events: BTreeSet<Seq> = parts.iter().flat_map(|at| self.messages[*at].events.clone()).collect();
+        for at in parts {
+            self.messages[*at].fate = Fate::Summed;
+        }
+        let (action, events) = ("summary".into(), events.into_iter().collect());
+        let message = Message { action, case: None, events, more: 0, suppressed, ..one };
+        let mut said = self.said(&message, false);
+        said.summary = true;
+        now.said.push((None, said));
+    }
+}
+
+/// The moments that stand within the window, of all with the latest that a clock has shown since each, in their order. A clock
+/// that is set back lets nothing through again, and makes nothing stand within the window again.
+fn within(every: Ms, asks: impl Iterator<Item = (Ms, Ms)>) -> Vec<Ms> {
+    let mut within: Vec<Ms> = Vec::new();
+    for (at, seen) in asks {
+        let at = within.last().map_or(at, |last| at.max(*last));
+        if at + every > seen {
+            within.push(at);
+        }
+    }
+    within
+}

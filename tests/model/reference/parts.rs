@@ -1,0 +1,44 @@
+//! A round that goes on thing by thing, as one does after a death: which of all that has come due a plan was of.
+
+use fanfare::rules::RuleSet;
+use serde_json::Value;
+
+use super::super::Ms;
+use super::messages::Fate;
+use super::{Due, Expected, Now, Reference};
+
+impl Reference {
+    /// A plan of those timers alone that mean this; what means nothing here says nothing.
+    pub fn plan_parts(&mut self, rules: &RuleSet, now: Ms, meanings: &[Value]) -> Expected {
+        let all = self.due(&Now::new(rules, now), Ms::MAX);
+        let of = |meaning: &Value| all.iter().find(|(_, due)| self.is_meant(meaning, due)).cloned();
+        let due = meanings.iter().filter_map(of).collect();
+        self.plan_these(rules, now, &[], (due, Ms::MAX))
+    }
+
+    fn is_meant(&self, meaning: &Value, due: &Due) -> bool {
+        let Some((kind, of)) = meaning.as_object().and_then(|object| object.iter().next()) else { return false };
+        let is_nth = |case: &usize, nth: &Value| nth.as_i64() == Some(self.cases[*case].opening().seq);
+        let is_line = |line: &str| of["rule"].as_str().is_some_and(|rule| self.line(rule) == line);
+        match (kind.as_str(), due) {
+            ("act", Due::Reminder(case, action)) => is_nth(case, &of["nth"]) && of["action"] == **action,
+            ("rearm", Due::Reach(case)) | ("end", Due::Forgotten(case)) => is_nth(case, &of["nth"]),
+            ("closing", Due::Ending(case)) => is_nth(case, &of["case"]["nth"]),
+            ("missing", Due::Missing(line)) => is_line(line),
+            ("digest", Due::Digest(first)) => {
+                let message = &self.messages[*first];
+                let is_rest = matches!(message.fate, Fate::Collected { rest: true, .. });
+                let key = if is_rest { &message.throttle } else { &message.digest };
+                let is_of = of["action"] == *message.action && of["destination"] == *message.to && of["key"] == **key;
+                is_line(&message.line) && is_of && of["rest"] == is_rest
+            }
+            ("hold", Due::Opening(first)) => {
+                let message = &self.messages[*first];
+                let opens = of["opens"].as_str().and_then(|at| at.parse().ok()).map(super::super::ms);
+                of["destination"] == *message.to
+                    && matches!(message.fate, Fate::Held { until, .. } if Some(until) == opens)
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! `docs/RULES.md`, "Reminders".
+
+use fanfare::rules::{Action, Held, Rule};
+use jiff::SignedDuration;
+
+use super::super::{Ms, ms};
+use super::cases::{Case, Match, span_ms};
+use super::messages::Asked;
+use super::{Due, Now, Reference};
+
+impl Reference {
+    /// "Fanfare plans a reminder when it is due, by the rules in force then. If you change the rule, the reminder changes with
+    /// it." Until new rules have reached a case, what they change waits.
+    pub(super) fn reminders(&self, now: &Now<'_>) -> Vec<(Ms, Due)> {
+        let mut all = Vec::new();
+        for (at, case) in self.cases.iter().enumerate().filter(|(_, case)| !case.closed) {
+            let Some(old) = &case.set_by else { continue };
+            let new = self.rule(now.rules, &case.line);
+            for action in old.actions.iter().filter(|action| !case.passed.contains(&action.id)) {
+                let present = new.and_then(|rule| rule.actions.iter().find(|other| other.id == action.id));
+                let is_same = present.is_none_or(|present| times(present) == times(action));
+                let by = new.filter(|_| present.is_some()).unwrap_or(old);
+                if let Some(moment) = self.moment(now, by, present.unwrap_or(action), case).filter(|_| is_same) {
+                    all.push((moment, Due::Reminder(at, action.id.clone())));
+                }
+            }
+        }
+        all
+    }
+
+    /// When a reminder of an open case acts next.
+    fn moment(&self, now: &Now<'_>, rule: &Rule, action: &Action, case: &Case) -> Option<Ms> {
+        let acted = case.reminded.iter().filter(|(id, ..)| *id == action.id);
+        if action.at.is_some() {
+            let (moment, from) = self.dated(now, rule, action, case)?;
+            // Once it was told, a date that is past when it comes is not told again.
+            let past = moment <= from.at && acted.clone().next().is_some();
+            return (!past && !acted.into_iter().any(|(_, told, _)| *told == moment)).then_some(moment);
+        }
+        if case.acknowledged {
+            return None;
+        }
+        after_and_repeat(rule, action, case, acted.map(|(.., at)| *at).next_back())
+    }
+
+    /// "A later match with another date moves `at`, and the message then describes that match. An older match that arrives late
+    /// doesn't move it."
+    fn dated<'c>(&self, now: &Now<'_>, rule: &Rule, action: &Action, case: &'c Case) -> Option<(Ms, &'c Match)> {
+        let mut newest: Option<(Ms, &Match)> = None;
+        for one in &case.matches {
+            let judgement = now.rules.judge_rule(rule, &self.events[&one.seq]);
+            let date = judgement.actions.iter().find(|judged| judged.action.id == action.id)?.at.as_ref();
+            let Some(Ok(date)) = date else { continue };
+            match newest {
+                Some((moment, from)) if one.created < from.created || moment == ms(*date) => {}
+                _ => newest = Some((ms(*date), one)),
+            }
+        }
+        newest
+    }
+
+    /// "that long after people could first be notified of the opening, if the case is still open", "again at that interval,
+    /// until the case closes". "A reminder whose time is past acts at once. Reminders that were due while Fanfare was down become
+    /// one."
+    pub(super) fn remind(&mut self, now: &mut Now<'_>, case: usize, action: &str) {
+        let line = self.cases[case].line.clone();
+        let rule = self.rule(now.rules, &line);
+        let asked = rule.and_then(|rule| rule.actions.iter().find(|one| one.id == action));
+        let (Some(rule), Some(asked)) = (rule, asked) else {
+            // It comes should they come back, as soon as they have reached the case.
+            self.cases[case].passed.insert(action.to_owned());
+            return;
+        };
+        let dated = self.dated(now, rule, asked, &self.cases[case]).filter(|_| asked.at.is_some());
+        let (moment, seq) = match dated {
+            Some((moment, from)) => (moment, from.seq),
+            None => (now.ms, self.cases[case].opening().seq),
+        };
+        self.cases[case].reminded.push((action.to_owned(), moment, now.ms));
+        let event = self.events[&seq].clone();
+        let judgement = now.rules.judge_rule(rule, &event);
+        if let Some(one) = judgement.actions.iter().find(|one| one.action.id == action && one.held == Held::Held) {
+            self.say(now, &Asked { line: line.clone(), one, event: seq, case: Some(case), reminder: true });
+        }
+    }
+}
+
+/// "A later match doesn't restart reminders." "No event can close such a case. Its reminders therefore
+/// come once each and don't `repeat`, unless the rule has `closes_after`."
+fn after_and_repeat(rule: &Rule, action: &Action, case: &Case, acted: Option<Ms>) -> Option<Ms> {
+    let repeat = action.repeat.map(span_ms);
+    let first = match (action.after, repeat) {
+        (Some(after), _) => case.told + span_ms(after),
+        (None, Some(repeat)) => case.told + repeat,
+        (None, None) => return None,
+    };
+    let (Some(acted), repeat) = (acted, repeat) else { return Some(first) };
+    let repeat = repeat.filter(|_| case.key.is_some() || rule.closes_after.is_some())?;
+    Some(if acted < first { first } else { first + ((acted - first) / repeat + 1) * repeat })
+}
+
+/// When an action acts in its case, but for a date.
+pub(super) fn times(action: &Action) -> (Option<SignedDuration>, Option<SignedDuration>) {
+    (action.after, action.repeat)
+}
