@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::{Action, At, AtDate};
 use super::defaults::{Belongs, Defaults, REPEAT_MIN};
-use super::{IF_FAILED_ALONE, Reader, entry_of, not_cut, not_cut_within, key_hints};
+use super::{IF_FAILED_ALONE, Reader, entry_of, key_hints, not_cut, not_cut_within};
 use crate::delivery::{Say, Severity};
 use crate::problem::{Location, Problem};
 use crate::yaml::{Fields, Kind, Node, span_of_time};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::super::{At, Closer, Globs, IfFailed, KeySpec, Missing, Rule};
 use super::defaults::Belongs;
-use super::{IF_FAILED_ALONE, Reader, entry_of, not_cut, not_cut_within, key_hints};
+use super::{IF_FAILED_ALONE, Reader, entry_of, key_hints, not_cut, not_cut_within};
 use crate::problem::{Location, Problem};
 use crate::yaml::{Fields, Kind, Node};
 

@@ -7,8 +7,8 @@ use super::deliveries::{COLUMNS, OPEN, Stored, read};
 use super::link::{Tx, given, held};
 use crate::event::Signal;
 use crate::store::Error;
-use crate::store::transitions::OVERDUE_MAX;
 use crate::store::room::{Patience, earlier};
+use crate::store::transitions::OVERDUE_MAX;
 
 impl Tx {
     /// Takes nothing for a destination that is known to be down, of whose deliveries these are due, and gives up what has

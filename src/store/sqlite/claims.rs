@@ -11,9 +11,9 @@ use crate::clock::from_ms;
 use crate::delivery::{Attempt, DeliveryId, Lane, NewDelivery, Outcome, Receipt, State};
 use crate::pace::Pace;
 use crate::planner::End;
-use crate::store::transitions::{CLOSED, ENDED, LaneState, OVERDUE_MAX, Taken, capped_attempt};
 use crate::store::room::{Patience, admit, earlier};
 use crate::store::rows::{json, text};
+use crate::store::transitions::{CLOSED, ENDED, LaneState, OVERDUE_MAX, Taken, capped_attempt};
 use crate::store::{Claim, Claimed, Error, Room, Settlement, Standing, signals};
 
 /// Due deliveries of a destination, oldest first, whose lane is free; `STATE` is the partial index's own term.

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::super::World;
 use crate::delivery::{Attempt, DeliveryId};
 use crate::pace::Pace;
-use crate::store::transitions::{Row, Taken, capped_attempt};
 use crate::store::room::{Patience, admit, earlier};
+use crate::store::transitions::{Row, Taken, capped_attempt};
 use crate::store::{Claimed, Error, Room, Settlement, Standing, signals};
 
 impl World {
