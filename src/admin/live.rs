@@ -23,13 +23,13 @@ use crate::admin::api::{Shared, problem};
 use crate::steps::Live;
 
 /// How many streams there are at once.
-const STREAMS_MAX: usize = 32;
+const STREAMS_MAX: usize = 64;
 /// How often the store is asked.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a stream lasts.
 const LASTS: Duration = Duration::from_secs(600);
-/// After so many looks at which nothing had moved, a comment keeps the connection from looking dead.
-const QUIET_LOOKS: u32 = 15;
+/// After so many looks at which nothing had moved, a comment is sent: only writing shows that a reader is gone.
+const QUIET_LOOKS: u32 = 2;
 
 /// What all streams share.
 #[derive(Debug, Default)]

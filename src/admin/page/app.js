@@ -48,7 +48,11 @@
     source.addEventListener('moved', look);
     const sign = isOn => { const live = document.getElementById('live'); if (live) live.hidden = !isOn; };
     source.onopen = () => sign(true);
-    source.onerror = () => sign(false);
+    source.onerror = () => {
+      sign(false);
+      // Refused, it does not come again by itself.
+      if (source && source.readyState === EventSource.CLOSED) { source = null; setTimeout(attend, 5000); }
+    };
   };
   document.addEventListener('visibilitychange', attend);
   attend();

@@ -20,6 +20,8 @@ use crate::store::DeliveryFilter;
 
 /// How many deliveries a page has.
 const SHOWN: usize = 40;
+/// Among how many of the newest deliveries those of a rule or destination are looked for.
+const LOOKED_AT: usize = 100_000;
 /// How many batches one press of the button retries.
 const BATCHES: usize = 10;
 
@@ -45,7 +47,11 @@ async fn values(live: &Arc<Live>, headers: &HeaderMap, query: DeliveriesQuery) -
     let before = filled(query.before);
     let snapshot = live.snapshot.load_full();
     let census = live.store.census().await?;
+    // Few wait or are dead, and those have an index; else a rule that says little is looked for among the newest.
+    let is_rare = state.is_some_and(|state| !matches!(state, DeliveryState::Delivered | DeliveryState::Cancelled));
+    let is_all = state.is_none() && destination.is_none() && rule.is_none();
     let filter = DeliveryFilter {
+        within: (!is_rare && !is_all).then_some(LOOKED_AT),
         states: state.into_iter().collect(),
         destination: destination.clone(),
         rule: rule.clone(),
@@ -56,7 +62,13 @@ async fn values(live: &Arc<Live>, headers: &HeaderMap, query: DeliveriesQuery) -
     let found = live.store.list_deliveries(&filter).await?;
     let next = found.last().filter(|_| found.len() == SHOWN).map(|last| last.planned.id.0.clone());
     // The dead stand before the first page of all.
-    let dead = DeliveryFilter { states: vec![DeliveryState::Dead], before: None, limit: LIMIT_MAX, ..filter.clone() };
+    let dead = DeliveryFilter {
+        states: vec![DeliveryState::Dead],
+        within: None,
+        before: None,
+        limit: LIMIT_MAX,
+        ..filter.clone()
+    };
     let dead = if before.is_none() { live.store.list_deliveries(&dead).await? } else { Vec::new() };
     let path = |state: Option<&str>, before: Option<&str>| {
         let parameters = [("destination", destination.as_deref()), ("rule", rule.as_deref()), ("before", before)];
@@ -82,6 +94,7 @@ async fn values(live: &Arc<Live>, headers: &HeaderMap, query: DeliveriesQuery) -
             "states": states,
             "all": path(None, None),
             "dead_path": path(Some("dead"), None),
+            "looked_at": filter.within,
             "state": state,
             "destination": destination,
             "rule": rule,

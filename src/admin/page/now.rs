@@ -18,7 +18,6 @@ use crate::clock::plus;
 use crate::delivery::{Delivery, State as DeliveryState};
 use crate::event::Seq;
 use crate::planner::Case;
-use crate::planner::why::Decision;
 use crate::rules::RuleSet;
 use crate::steps::Live;
 use crate::steps::alive::Absence;
@@ -151,12 +150,10 @@ pub(super) async fn became(live: &Live, seq: Seq) -> Result<Value, Refused> {
         json!({"word": delivery.planned.destination, "state": delivery.state, "delivery": delivery.planned.id})
     });
     let mut chips: Vec<Value> = sent.collect();
-    let told = ["matched", "missed"];
-    let quiet = whys.iter().filter(|why| !told.contains(&why.outcome.as_str()));
+    let quiet = whys.iter().filter(|why| why.outcome != "matched");
     let quiet: std::collections::BTreeSet<&str> = quiet.map(|why| why.outcome.as_str()).collect();
     chips.extend(quiet.iter().map(|outcome| json!({"word": outcome, "state": outcome})));
-    let missed = whys.iter().filter(|why: &&Decision| why.outcome == "missed").count();
-    Ok(json!({"chips": chips, "more": deliveries.len() > CHIPS, "missed": missed, "rules": whys.len()}))
+    Ok(json!({"chips": chips, "more": deliveries.len() > CHIPS}))
 }
 
 /// How often nobody was bothered, by why.

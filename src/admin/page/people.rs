@@ -21,6 +21,7 @@ use crate::admin::{bulk, mutes};
 use crate::clock::plus;
 use crate::event::Seq;
 use crate::planner::Case;
+use crate::planner::why::Decision;
 use crate::rules::RuleSet;
 use crate::steps::Live;
 use crate::store::look::{DecisionFilter, Words};
@@ -277,16 +278,19 @@ async fn closed(
 ) -> Result<(Vec<Value>, Option<Seq>), Refused> {
     let filter = DecisionFilter { rule: rule.clone(), outcomes: vec!["closed".into()], before, limit: PAGE };
     let found = live.store.decisions(&filter).await?;
-    let seqs: Vec<Seq> = found.list.iter().map(|decision| decision.event).collect();
+    // What closed nothing is none of it: no case was open, or what a `missing` rule waits for came in time.
+    let closes = |note: &str| !note.ends_with("which was not open") && note != "it came";
+    let list: Vec<Decision> = found.list.into_iter().filter(|decision| closes(&decision.note)).collect();
+    let seqs: Vec<Seq> = list.iter().map(|decision| decision.event).collect();
     let about = now::about(live, rules, &seqs).await?;
-    let row = |decision: &crate::planner::why::Decision| {
+    let row = |decision: &Decision| {
         json!({
             "rule": decision.rule, "note": decision.note, "event": decision.event, "case": decision.detail.get("case"),
             "by_hand": decision.detail.get("by_hand"),
             "about": about.get(&decision.event).cloned().unwrap_or_default(),
         })
     };
-    Ok((found.list.iter().map(row).collect(), found.next))
+    Ok((list.iter().map(row).collect(), found.next))
 }
 
 async fn case_values(live: &Arc<Live>, headers: &HeaderMap, id: &str) -> Result<Value, Refused> {

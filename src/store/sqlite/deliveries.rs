@@ -258,13 +258,13 @@ pub(super) fn list(conn: &Connection, filter: &DeliveryFilter) -> Result<Vec<Del
 
 /// Finds deliveries in states that few are in, each by the index that knows it.
 fn rare(states: &[State]) -> String {
-    let found = states.iter().map(|state| {
-        let index = match state {
-            State::Due | State::Retrying => "state IN ('due', 'retrying')",
-            State::Sending => "state = 'sending'",
-            State::Delivered | State::Dead | State::Cancelled => "state IN ('delivered', 'dead', 'cancelled')",
-        };
-        format!("SELECT n FROM deliveries WHERE {index} AND state = '{state}'")
+    let waiting = "state IN ('due', 'retrying')";
+    let found = states.iter().map(|word| match word {
+        State::Due | State::Retrying => format!("SELECT n FROM deliveries WHERE {waiting} AND state = '{word}'"),
+        State::Sending => "SELECT n FROM deliveries WHERE state = 'sending'".to_owned(),
+        State::Delivered | State::Dead | State::Cancelled => {
+            format!("SELECT n FROM deliveries WHERE state IN ('delivered', 'dead', 'cancelled') AND state = '{word}'")
+        }
     });
     found.collect::<Vec<_>>().join(" UNION ALL ")
 }
