@@ -331,7 +331,7 @@ async fn every_view_fits_a_phone_and_a_desk_in_light_and_dark() {
         ("deliveries", "/deliveries".into()),
         ("delivery", format!("/deliveries/{sent}")),
         ("rules", "/rules".into()),
-        ("playground", "/playground?rule=fraud-needs-a-person&event=fraud.action_required".into()),
+        ("playground", "/playground?rule=fraud-case&event=fraud.action_required".into()),
         ("destinations", "/destinations".into()),
         ("mutes", "/mutes?destination=release-team".into()),
         ("audit", "/audit".into()),

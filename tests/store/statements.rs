@@ -28,6 +28,7 @@ const SCANS: &[(&str, &str)] = &[
     ("FROM paces", "one row for each destination"),
     ("sqlite_schema", "one row for each table"),
     ("UPDATE planner", "one row"),
+    ("AND state = '{word}'", "what waits, all of it, by the index that holds nothing else"),
     ("SELECT count(*) FROM ids_2900", "a week's ids, once when a run of the index ends"),
 ];
 

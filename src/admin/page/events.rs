@@ -152,7 +152,7 @@ async fn event_values(live: &Live, headers: &HeaderMap, id: &str) -> Result<Valu
         None => Value::Null,
     };
     if let Some(decisions) = document["rules"].as_array_mut() {
-        decisions.iter_mut().for_each(|decision| with_trees(decision));
+        decisions.iter_mut().for_each(with_trees);
         // What acted comes first.
         decisions.sort_by_key(|decision| decision["outcome"] == "missed");
     }

@@ -4,6 +4,9 @@
 use serde_json::{Value, json};
 
 use crate::admin::page::markup;
+use crate::channels::redact::redact;
+use crate::channels::{Dress, Request};
+use crate::config::Destination;
 use crate::message::html::escape;
 use crate::message::{Block, Inline, Native, Rendered};
 
@@ -26,6 +29,20 @@ pub(super) fn of(rendered: &Rendered) -> Value {
         "native": native,
         "problem": rendered.problem,
     })
+}
+
+/// What a request looks like where it arrives, without secrets; a mail as its text, since its own styles are not allowed here.
+pub(super) fn of_request(destination: &Destination, request: &Request) -> Value {
+    let Some(picture) = destination.kind.picture(request) else { return Value::Null };
+    let secrets = &destination.channel.facts().secrets;
+    let (dress, body) = match destination.kind.likeness.dress {
+        Dress::Mail => ("mail", format!("<pre>{}</pre>", escape(&picture.text.join("\n")))),
+        Dress::Chat => ("chat", picture.html),
+        Dress::DarkChat => ("chat dark", picture.html),
+        Dress::Incident => ("incident", picture.html),
+        Dress::Call => ("call", picture.html),
+    };
+    json!({"title": redact(&picture.title, secrets), "dress": dress, "body": markup(redact(&body, secrets))})
 }
 
 fn blocks(all: &[Block], out: &mut String) {

@@ -17,7 +17,6 @@ use tokio::sync::Semaphore;
 use super::rules::near;
 use super::{filled, likeness, page, why, with_frame};
 use crate::admin::api::{Refused, Shared, find_event};
-use crate::channels::Request;
 use crate::config::files::Files;
 use crate::config::load::{Loaded, load_edited};
 use crate::config::{Destination, Snapshot};
@@ -262,8 +261,8 @@ async fn previews(snapshot: &Arc<Snapshot>, rule: &Rule, event: &Event, now: Tim
             Wanted { say: &action.say.value, action: Some((rule, action)), destination, before: &[], event, now };
         all.push(match show::show(snapshot, &wanted).await {
             Ok(shown) => json!({
-                "destination": name, "channel": channel, "likeness": likeness::of(&shown.rendered),
-                "at": shown.at.map(|at| at.to_string()), "nothing": matches!(shown.request, Request::Nothing),
+                "destination": name, "channel": channel, "at": shown.at.map(|at| at.to_string()),
+                "picture": likeness::of_request(&wanted.destination, &shown.request), "problem": shown.rendered.problem,
             }),
             Err(reason) => json!({"destination": name, "channel": channel, "reason": reason}),
         });
