@@ -131,7 +131,7 @@ async fn muting_silences_one_opening_for_its_time_and_nothing_else() {
     desk.send("evt_5", "fraud.opened", "C1").await;
     assert_eq!(desk.sent("/ledger").len(), before + 2, "its time has ended");
     let why = desk.app.json("/api/v1/events/evt_3").await.to_string();
-    assert!(why.contains("muted until 11:00 by Nadia (unverified), by link: only this case"), "{why}");
+    assert!(why.contains("muted until 11:00 UTC by Nadia (unverified), by link: only this case"), "{why}");
     assert_eq!(desk.audit().await.len(), 1);
     desk.app.end().await;
 }
