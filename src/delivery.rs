@@ -305,7 +305,7 @@ impl Assignment {
     }
 }
 
-/// A held message that a summary tells of.
+/// A held message that a summary reports.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Part {
     /// Its rule.

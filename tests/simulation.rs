@@ -95,7 +95,7 @@ async fn pass(world: &World, span: Ms) -> bool {
     true
 }
 
-/// Nothing is tried for longer than it may be, but for an attempt that is under way.
+/// Nothing is tried for longer than it may be, except for an attempt that is under way.
 async fn give_up_in_time(world: &World) {
     let overdue = world.ledger().overdue(world.true_ms());
     for id in overdue {

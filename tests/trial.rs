@@ -282,7 +282,7 @@ fn branched(template: &str, partial: &str, tests: &str) -> (tempfile::TempDir, S
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "one template, and all that is said of it")]
-fn what_branch_of_a_template_no_test_takes_is_told() {
+fn what_branch_of_a_template_no_test_takes_is_reported() {
     let template = "---
 title: \"{{ 'A' if data.a else 'B' }}{{ 'C' if (data.b or '') in ['x', 'y'] else '' }}\"
 severity: \"{{ ('info' if data.c else 'warning') }}\"

@@ -28,7 +28,7 @@ const STREAMS_MAX: usize = 64;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a stream lasts.
 const LASTS: Duration = Duration::from_secs(600);
-/// After so many looks at which nothing had moved, a comment is sent: only writing shows that a reader is gone.
+/// After this many looks at which nothing had moved, a comment is sent: only writing shows that a reader is gone.
 const QUIET_LOOKS: u32 = 2;
 
 /// What all streams share.

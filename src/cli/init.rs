@@ -124,7 +124,7 @@ fn next(folder: &Path) -> String {
     let lines = [
         ("fanfare check".into(), "reports every mistake"),
         ("fanfare test".into(), "runs the tests of the rules"),
-        ("fanfare explain release.live".into(), "shows shows which rules act on an event, and why the others don't"),
+        ("fanfare explain release.live".into(), "shows which rules act on an event, and why the others don't"),
         ("fanfare preview release-live --event release.live --as slack".into(), "shows a message"),
     ];
     let lines: Vec<(String, &str)> = enter.into_iter().chain(lines).collect();

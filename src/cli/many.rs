@@ -124,7 +124,7 @@ pub(crate) struct Each<'a> {
 }
 
 impl Each<'_> {
-    /// Acts on each of `ids`; several want `yes`. What fails is told, and the others are done.
+    /// Acts on each of `ids`; several want `yes`. What fails is reported, and the others are done.
     #[expect(clippy::too_many_arguments, reason = "what was asked, and how to say it")]
     pub async fn run(
         self,

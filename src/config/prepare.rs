@@ -43,7 +43,7 @@ pub struct Job {
     pub settled: Vec<String>,
     /// The message as an earlier attempt rendered it: every attempt says the same.
     kept: Option<Rendered>,
-    /// The other events that it tells of.
+    /// The other events that it reports.
     others: Vec<(Seq, Event)>,
     /// How many of its held messages have been rendered.
     done: AtomicUsize,
@@ -166,7 +166,7 @@ impl Job {
         read(&self.event).saturating_add(others.min(READ_BYTES_MAX))
     }
 
-    /// What an assignment of this job speaks of: its own, or that of a message that it tells of.
+    /// What an assignment of this job speaks of: its own, or that of a message that it reports.
     fn read(&self, assignment: &Assignment, about: &Event) -> Read {
         let mut room = READ_BYTES_MAX;
         let mut events = Vec::new();

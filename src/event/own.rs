@@ -1,6 +1,6 @@
 //! Fanfare's own events: one row each, with what it is called, when it comes, and how it looks. Pure.
 //!
-//! Whoever makes one takes its name from here; `check`, `explain`, `preview` and the documentation read the rows, to say
+//! Anyone who makes one takes its name from here; `check`, `explain`, `preview` and the documentation read the rows, to say
 //! what rules would make of one before it happens.
 
 use jiff::{SignedDuration, Timestamp};

@@ -295,7 +295,7 @@ fn bounds<T: Ord>(parts: &[Part<'_>], read: impl Fn(&Operand) -> Option<T>) -> B
     bounds
 }
 
-/// Whether the test passes none of the types that the rule hears of.
+/// Whether the test passes none of the types that the rule receives.
 fn no_type(whole: &Whole, hearing: &Hearing<'_>, check: &Check) -> bool {
     let passes = |kind: &str| on_type(whole, check, kind) == Held::Held;
     match exact_types(hearing) {

@@ -1,4 +1,4 @@
-//! What listens to events: rules, closers, `missing`, mutes; and which of the known events each hears of.
+//! What listens to events: rules, closers, `missing`, mutes; and which of the known events each receives.
 //!
 //! Built-in samples stand for what a rule receives only where every sender that it may receive from is known by its preset; for
 //! any other, only events that were really seen count, and the team's samples.
@@ -78,7 +78,7 @@ impl Whole {
         all
     }
 
-    /// Whether every sender that this may hear of is one whose types are known, so that samples stand for them.
+    /// Whether every sender that this may receive from is one whose types are known, so that samples stand for them.
     pub(super) fn knows_senders(&self, hearing: &Hearing<'_>) -> bool {
         let heard = |source: &&Arc<Source>| hearing.source.is_none_or(|name| name == &*source.name);
         self.sources.values().filter(heard).all(|source| !source.preset.types.is_empty())
@@ -116,7 +116,7 @@ impl Whole {
 }
 
 impl Hearing<'_> {
-    /// Whether it hears of this type.
+    /// Whether it receives this type.
     pub(super) fn accepts(&self, kind: &str, own: bool) -> bool {
         self.globs.iter().any(|globs| globs.accept(kind, own))
     }

@@ -17,7 +17,7 @@ const DEPTH_MAX: usize = 4;
 const LOOKS_MAX: usize = 100_000;
 
 /// Paths and names that select nothing in any known event of their types. Where not every type has a known event, only
-/// what has a near name is told.
+/// what has a near name is reported.
 pub(super) fn unknown(whole: &Whole, problems: &mut Problems) {
     // A `case` is asked of the events that open it and of those that close it.
     let mut told: BTreeSet<(&str, usize)> = BTreeSet::new();

@@ -70,7 +70,7 @@ pub(super) fn hours(whole: &Whole, problems: &mut Problems) {
     }
 }
 
-/// What Fanfare can't do, and nobody would hear of.
+/// What Fanfare can't do, and nobody would notice.
 pub(super) fn unheard(whole: &Whole, problems: &mut Problems) {
     let rules = &whole.rules.rules;
     if rules.is_empty() {

@@ -384,7 +384,7 @@ impl Number<'_> {
     /// Its value, if that is whole, small, and written without point or exponent.
     fn whole(&self) -> Option<i64> {
         match self {
-            // No whole number is longer; this spares reading a long text in vain.
+            // No whole number is longer; this avoids reading a long text for nothing.
             Number::Text(text) if text.len() <= 20 => text.parse().ok(),
             Number::Text(_) | Number::Read(_) => None,
             Number::Whole(whole) => Some(*whole),

@@ -49,7 +49,7 @@ impl SizedRegex {
         }
     }
 
-    /// The steps that looking for it in so many bytes may take at worst.
+    /// The steps that looking for it in this many bytes may take at worst.
     pub fn steps(&self, bytes: usize) -> u64 {
         steps(self.size, bytes)
     }

@@ -11,7 +11,7 @@ use super::plan::{Filter, From, Operand, Pattern, Query, Segment, Selector};
 
 /// The most nodes that are looked at for one segment.
 const NODES_MAX: usize = 10_000;
-/// The most names that are told of one gap.
+/// The most names that are reported per gap.
 const NAMES_MAX: usize = 500;
 
 /// Where a path leads nowhere, in all of the documents.

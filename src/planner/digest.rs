@@ -162,7 +162,7 @@ impl Collected {
         self.suppressed = self.suppressed.saturating_add(share.suppressed);
     }
 
-    /// Of more than so many events the oldest are only counted.
+    /// Of more than this many events the oldest are only counted.
     pub fn show(&mut self, limit: usize) {
         while self.events.len() > limit.max(1) {
             if let Some(oldest) = self.events.pop_front() {

@@ -2,7 +2,7 @@
 //!
 //! Every scheme here is an HMAC over a few pieces, of which the raw body is one; they differ in where the parts stand
 //! and how they are written. Works on the bytes as they came. Opens secrets, and shows none: neither a secret nor a
-//! computed code leaves this folder but for [`sign()`]'s headers.
+//! computed code leaves this folder except for [`sign()`]'s headers.
 
 use std::borrow::Cow;
 

@@ -107,7 +107,7 @@ pub async fn carry_out(live: &Live, claim: Claim) -> Result<(), store::Error> {
     settle(live, &claim, ended, began, about).await
 }
 
-/// Nothing was sent: whoever claims it next begins anew.
+/// Nothing was sent: the next claim starts again.
 async fn give_back(live: &Live, claim: &Claim, reason: &str, now: Timestamp) -> Result<(), store::Error> {
     let state = if claim.delivery.attempts > 1 { State::Retrying } else { State::Due };
     live.store.release(claim, state, reason, now).await

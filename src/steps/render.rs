@@ -19,7 +19,7 @@ use crate::steps::apart::Threads;
 
 /// The most renderings at a time.
 const AT_ONCE: usize = 4;
-/// So many threads there are for them: those that were given up and go on keep theirs.
+/// How many threads there are for them: those that were given up and go on keep theirs.
 const THREADS_MAX: usize = 8;
 /// A rendering that takes longer is given up. A lease lasts well beyond that and [`TURN_MAX`].
 const LIMIT: Duration = Duration::from_secs(5);

@@ -109,9 +109,9 @@ pub fn glance(address: &Secret, base: &Path, wanted: &Wanted<'_>) -> Result<Glan
 pub struct Wanted<'w> {
     /// Documents of this kind.
     pub kind: &'w str,
-    /// At most so many of them.
+    /// At most this number of them.
     pub docs: usize,
-    /// At most so many events, the latest.
+    /// At most this many events, the latest.
     pub events: usize,
 }
 

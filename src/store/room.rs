@@ -11,7 +11,7 @@ use crate::pace::Pace;
 
 /// How much of what is ready is taken.
 pub(super) struct Admission {
-    /// The oldest so many.
+    /// This many of the oldest.
     pub count: usize,
     /// How the destination stands from now on.
     pub pace: Pace,
@@ -23,7 +23,7 @@ pub(super) struct Admission {
     pub until: Timestamp,
 }
 
-/// Admits what a destination's pace allows of so many that are ready; `before` is how it stood, if that is known.
+/// Admits what a destination's pace allows of this many that are ready; `before` is how it stood, if that is known.
 pub(super) fn admit(room: &Room, before: Option<Pace>, ready: usize, now: Timestamp) -> Admission {
     let until = plus(now, room.lease);
     let wanted = u32::try_from(ready).unwrap_or(u32::MAX);

@@ -12,7 +12,7 @@ use crate::event::{Signal, own};
 use crate::pace::Change;
 use crate::store::Standing;
 
-/// Says that `delivery` died, for its fallbacks and whoever listens. `is_own`: one of Fanfare's own events set it off.
+/// Says that `delivery` died, for its fallbacks and anyone who listens. `is_own`: one of Fanfare's own events set it off.
 pub fn died(delivery: &NewDelivery, attempts: u32, reason: &str, is_own: bool, at: Timestamp) -> Signal {
     let data = json!({"delivery": delivery.id.as_str(), "rule": delivery.rule, "destination": delivery.destination,
         "attempts": attempts, "reason": reason});

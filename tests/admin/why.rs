@@ -79,7 +79,7 @@ async fn each_rule_says_why_it_did_or_did_not_act() {
             "q1",
             "muted.one",
             json!({}),
-            "misses missed not so: `$.data.label` is \"Warp\" (nothing is there), not so: `$.data.n` is at least 10 (nothing is there)\nmuted muted muted until Wed 00:00 UTC by ops: stock-taking",
+            "misses missed does not hold: `$.data.label` is \"Warp\" (nothing is there), does not hold: `$.data.n` is at least 10 (nothing is there)\nmuted muted muted until Wed 00:00 UTC by ops: stock-taking",
         ),
         (
             "h1",

@@ -117,12 +117,12 @@ async fn large_events_are_rendered_one_at_a_time_and_a_digest_shows_those_for_wh
     for number in 0..6 {
         send(format!("evt_{number}"), "release.live").await;
     }
-    soon("each is told", peer.received(6)).await;
+    soon("each is reported", peer.received(6)).await;
     let each = mib(&process, "VmHWM");
     for number in 0..16 {
         send(format!("evt_digest_{number}"), "release.updated").await;
     }
-    let told = soon("they are told together", peer.received(7)).await.pop().unwrap().text();
+    let told = soon("they are notified together", peer.received(7)).await.pop().unwrap().text();
     let all = mib(&process, "VmHWM");
     println!("{before} MiB before, {each} MiB at most for each, {all} MiB with all");
     assert!(

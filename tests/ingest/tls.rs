@@ -87,7 +87,7 @@ async fn a_renewal_that_is_broken_leaves_the_certificate_in_force() {
 
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "a table")]
-async fn a_key_or_certificate_that_tls_cannot_be_spoken_with_is_told_by_check() {
+async fn a_key_or_certificate_that_tls_cannot_be_spoken_with_is_reported_by_check() {
     let read = |name: &str, ending: &str| std::fs::read_to_string(file(name, ending)).unwrap();
     let der = |folder: &Folder, name: &str, pem: &str| {
         let inner: String = pem.lines().filter(|line| !line.starts_with('-')).collect();

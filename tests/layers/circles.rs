@@ -89,7 +89,7 @@ fn whole(file: &str, path: &str) -> String {
     whole.join("::")
 }
 
-/// Each file with those that it uses, but for the files above it.
+/// Each file with those that it uses, except for the files above it.
 fn uses() -> BTreeMap<String, BTreeSet<String>> {
     let texts: BTreeMap<String, String> = sources().into_iter().map(|(path, text)| (name_of(&path), text)).collect();
     let file_of = |path: &String| {

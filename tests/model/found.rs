@@ -10,7 +10,7 @@ fn opened(number: usize, date: Ms) -> Step {
     Step::Send { number, kind: "opened", key: "K1", late: 0, date }
 }
 
-/// A history of one case that stays open for days, which is told every other hour.
+/// A history of one case that stays open for days, which sends a message every other hour.
 fn reminded(with: &str, what: Value) -> Script {
     let mut action = json!({"name": "sum", "to": "mail", "repeat": "2h"});
     action[with] = what;
@@ -20,7 +20,7 @@ fn reminded(with: &str, what: Value) -> Script {
 }
 
 #[test]
-fn each_digest_of_a_case_s_reminders_is_made_though_all_tell_of_the_same_event() {
+fn each_digest_of_a_case_s_reminders_is_made_though_all_speak_about_the_same_event() {
     let (wrong, said) = play(Kind::Memory, &reminded("digest", json!({"every": "1d", "limit": 5})));
     assert_eq!(wrong, Vec::<String>::new());
     assert_eq!(
@@ -34,10 +34,10 @@ fn each_digest_of_a_case_s_reminders_is_made_though_all_tell_of_the_same_event()
 }
 
 #[test]
-fn a_date_that_another_event_brings_in_time_is_told_with_that_event() {
+fn a_date_that_another_event_brings_in_time_is_reported_with_that_event() {
     let due = json!({"name": "due", "to": "mail", "at": "$.data.date"});
     let rule = json!({"name": "dated", "events": "opened", "case": "$.data.key", "actions": due});
-    // The date is past when the second event comes, with another that is past too; neither was told of yet.
+    // The date is past when the second event comes, with another that is past too; neither was announced yet.
     let steps = vec![opened(1, -HOUR), Step::Plan, opened(2, -2 * HOUR)];
     let (wrong, said) = play(Kind::Memory, &Script { versions: vec![json!({"rules": [rule]})], steps });
     assert_eq!((wrong, said), (Vec::new(), 1));

@@ -43,8 +43,8 @@ async fn an_event_says_why_rules_missed_it_then_after_edits_renames_and_removals
         said.push(planned(&app, &format!("evt_{at}")).await);
     }
     let miss = |rows: &Value| rows[0]["note"].as_str().unwrap().to_owned();
-    assert_eq!(miss(&said[0]), "not so: `$.data.label` is \"Ninja\" (\"Warp\")");
-    assert_eq!(miss(&said[1]), "not so: `$.data.label` is not \"Warp\" (\"Warp\")");
+    assert_eq!(miss(&said[0]), "does not hold: `$.data.label` is \"Ninja\" (\"Warp\")");
+    assert_eq!(miss(&said[1]), "does not hold: `$.data.label` is not \"Warp\" (\"Warp\")");
     assert_eq!(said[2][0]["rule"], "labels");
     assert_eq!(said[3].as_array().unwrap().len(), 1, "the rule is gone");
     for (at, said) in said.iter().enumerate() {

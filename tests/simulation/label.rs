@@ -21,7 +21,7 @@ pub const UPDATING: &str = "pager";
 /// Where the messages go that died on the way to `pager`.
 pub const FALLBACK: &str = "mail";
 
-/// How long after its message was due the fallback is told of it: what channels have that page people.
+/// How long after its message was due the fallback is notified of it: what channels have that page people.
 pub const FALLBACK_AFTER_MS: i64 = 5 * 60_000;
 
 /// The first wait of every destination's schedule, in ms.
@@ -47,7 +47,7 @@ destinations:
   ops: {type: http, url: "https://ops.example/", concurrency: 4, retry: RETRY}
 "#;
 
-/// The rules, but for `stuck`; what stands in capitals varies.
+/// The rules, except for `stuck`; what stands in capitals varies.
 const RULES: &str = r#"
 rules:
   - {name: plain, events: track.uploaded, actions: {name: note, to: archive}}

@@ -1,4 +1,4 @@
-//! A verb of the store panics, hangs or fails when it is told to: on the way between the program and its real store.
+//! A verb of the store panics, hangs or fails when it is asked to: on the way between the program and its real store.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -52,7 +52,7 @@ pub(super) fn ordered(operand: &Operand, value: &Value, look: &mut Look<'_>, acc
     }
 }
 
-/// `accept` is told how the age of the time compares with the span.
+/// `accept` receives how the age of the time compares with the span.
 pub(super) fn aged(operand: &Operand, value: &Value, look: &mut Look<'_>, accept: fn(Ordering) -> bool) -> Outcome {
     let Operand::Span(span) = operand else { return Outcome::of(false) };
     match time_of(value, look.zone) {
@@ -119,14 +119,14 @@ pub(super) fn none(operand: &Operand, nodes: &[&Value], look: &mut Look<'_>) -> 
     unless_one(Held::Held, operand, nodes, look)
 }
 
-/// Holds unless the test comes out as `against` on one node; failed where that can't be told of one.
+/// Holds unless the test comes out as `against` on one node; failed where one can't be read.
 pub(super) fn unless_one(against: Held, operand: &Operand, nodes: &[&Value], look: &mut Look<'_>) -> Outcome {
     let Operand::Test(check) = operand else { return Outcome::of(false) };
     let mut all = Outcome::of(true);
     for node in nodes {
         let outcome = look.without_hints(|look| check.on_node(node, look));
         if outcome.held == against {
-            // Of this one it is told why.
+            // Report the reason for this one.
             let note = look.hints.then(|| look.for_nothing(|look| check.on_node(node, look).note)).flatten();
             return Outcome::missed(note.unwrap_or_else(|| format!("{} is among them", shown(node))));
         }

@@ -90,7 +90,7 @@ impl Beside {
 }
 
 impl Renewal {
-    /// Panics as the renewal does: whoever watches the planner sees it. Ends never.
+    /// Panics as the renewal does: anyone who watches the planner sees it. Never ends.
     pub async fn panics(&mut self) {
         if let Some(task) = &mut self.0
             && let Err(error) = task.await

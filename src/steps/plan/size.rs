@@ -2,7 +2,7 @@
 //!
 //! A process that dies while it plans leaves a mark: a document that is written before a round and deleted by its commit.
 //! That costs a commit, so it is written only for the first round under a lease, and after that until a round of full
-//! size came through. Whoever takes the lease next and finds a mark plans an eighth of what it names; where that was one
+//! size came through. Anyone who takes the lease next and finds a mark plans an eighth of what it names; where that was one
 //! entry, and two processes died of it, each thing alone; and what [`PARKED_AFTER`] died of is parked. A process that finds
 //! its own name in a mark lives: the store failed it, or it lost its lease. One that was only held up beyond its lease
 //! leaves a mark too, so it takes that many: a few marks in a row may be chance.
@@ -24,7 +24,7 @@ const BATCH: usize = 1024;
 /// A round that a process died in is this many times smaller the next time: few deaths lead to one entry, and what comes
 /// through doubles again.
 const SMALLER: usize = 8;
-/// So many deaths on one entry, and what came due with it, and each is planned alone.
+/// After this many deaths on one entry, with what came due with it, each is planned alone.
 const DEATHS_MAX: usize = 2;
 /// This many deaths on one thing, the later ones while it was planned alone, and it is parked.
 const PARKED_AFTER: usize = 6;

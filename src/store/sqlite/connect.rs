@@ -162,7 +162,7 @@ impl Identity {
 pub(super) enum Lost {
     /// The database's file, or its end.
     Database,
-    /// The log's name: whoever has it open still has all of it.
+    /// The log's name: anyone who has it open still has all of it.
     Log,
     /// The end of the log.
     LogsEnd,

@@ -29,7 +29,7 @@ pub struct Case {
     pub key: Option<String>,
     /// The opening and all after it, in the order of planning.
     pub matches: Vec<Match>,
-    /// When people could first be told of the opening.
+    /// When people could first be notified of the opening.
     pub told: Ms,
     pub acknowledged: bool,
     pub closed: bool,
@@ -40,7 +40,7 @@ pub struct Case {
     pub set_at: Ms,
     /// When other rules reached it.
     pub reached: Option<Ms>,
-    /// Where a message that did not arrive was told instead, first of all that was said there: by which action, of which
+    /// Where a message that did not arrive was reported instead, first of all that was said there: by which action, of which
     /// event.
     pub fell: BTreeMap<String, (String, Seq)>,
     /// The reminders that came due while their rule or action was gone.
@@ -66,7 +66,7 @@ impl Case {
         &self.matches[0]
     }
 
-    /// When something was heard of it last; a clock that is set back doesn't change that.
+    /// When something about it came last; a clock that is set back doesn't change that.
     pub(super) fn last(&self) -> Ms {
         self.matches.iter().map(|one| one.at).max().unwrap_or_default()
     }

@@ -36,7 +36,7 @@ pub enum Fate {
     Dropped,
     /// Its digest went.
     Gone,
-    /// It was told in a summary.
+    /// It was reported in a summary.
     Summed,
 }
 
@@ -186,7 +186,7 @@ impl Reference {
         }
     }
 
-    /// Where a case was told, and by which action of which event first.
+    /// Where a case was reported, and by which action of which event first.
     pub(super) fn told(&self, case: usize) -> BTreeMap<String, (String, Seq)> {
         let is_sent = |message: &&Message| matches!(message.fate, Fate::Sent | Fate::CalledOff);
         let sent = self.messages.iter().filter(|message| message.case == Some(case)).filter(is_sent);
@@ -369,7 +369,7 @@ impl Reference {
         }
     }
 
-    /// Whether a case was told of in a summary.
+    /// Whether a summary announced a case.
     pub(super) fn is_summed(&self, case: usize, to: &str) -> bool {
         self.of_case(case, to).any(|message| message.fate == Fate::Summed)
     }

@@ -33,7 +33,7 @@ impl Reference {
         let acted = case.reminded.iter().filter(|(id, ..)| *id == action.id);
         if action.at.is_some() {
             let (moment, from) = self.dated(now, rule, action, case)?;
-            // Once it was told, a date that is past when it comes is not told again.
+            // Once it was sent, a date that is past when it comes is not told again.
             let past = moment <= from.at && acted.clone().next().is_some();
             return (!past && !acted.into_iter().any(|(_, told, _)| *told == moment)).then_some(moment);
         }
@@ -99,7 +99,7 @@ fn after_and_repeat(rule: &Rule, action: &Action, case: &Case, acted: Option<Ms>
     Some(if acted < first { first } else { first + ((acted - first) / repeat + 1) * repeat })
 }
 
-/// When an action acts in its case, but for a date.
+/// When an action acts in its case, except for a date.
 pub(super) fn times(action: &Action) -> (Option<SignedDuration>, Option<SignedDuration>) {
     (action.after, action.repeat)
 }

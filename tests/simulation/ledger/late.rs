@@ -30,7 +30,7 @@ pub struct Times {
     due: Ms,
     /// When it arrived, as far as is recorded.
     delivered: Option<Ms>,
-    /// When its fallback was told, and how often it was by a message of its own.
+    /// When its fallback was notified, and how often it was by a message of its own.
     told: Option<Ms>,
     alone: u32,
     /// Its fallback was muted, or not wanted any more.
@@ -50,7 +50,7 @@ impl Times {
     }
 }
 
-/// Whether its fallback is told should it be late: an update of what was shown is no message, and nobody wants to hear of its
+/// Whether its fallback is notified should it be late: an update of what was shown is no message, and nobody wants to receive its
 /// end elsewhere.
 pub fn falls_back(planned: &NewDelivery) -> bool {
     planned.destination == "pager" && planned.act != Act::Close && planned.assignment.died.is_none()
@@ -79,7 +79,7 @@ impl Ledger {
                 }
             }
             if let Some(id) = twice {
-                self.violate(format!("the fallback was told of {id} twice"));
+                self.violate(format!("the fallback was notified of {id} twice"));
             }
         }
     }
@@ -134,11 +134,11 @@ impl Ledger {
         let is_late = |at: Ms| at > deadline + SLACK_MS + self.disturbed.within(due, at);
         match (told, state) {
             (Some(told), _) => is_late(told).then(|| {
-                format!("the fallback was told of {id} {} minutes after its deadline", (told - deadline) / MINUTE)
+                format!("the fallback was notified of {id} {} minutes after its deadline", (told - deadline) / MINUTE)
             }),
             (None, State::Delivered) => delivered.filter(|at| is_late(*at)).map(|at| {
                 format!(
-                    "{id} was delivered {} hours after its deadline, and no fallback was told",
+                    "{id} was delivered {} hours after its deadline, and no fallback was notified",
                     (at - deadline) / HOUR
                 )
             }),

@@ -80,7 +80,7 @@ where
     fn answer(self: Box<Self>, fate: Result<(), Error>) {
         let answer = match (self.outcome, fate) {
             (Some(outcome), Ok(())) => outcome,
-            // Whoever asked may be gone: nobody is left to tell.
+            // Anyone who asked may be gone: nobody is left to tell.
             (_, Err(error)) => Err(error),
             (None, Ok(())) => Err(Error::Unavailable("not done".into())),
         };
@@ -101,7 +101,7 @@ pub(super) enum Done {
 impl Done {
     pub(super) fn answer(self, fate: &Result<(), Error>) {
         match self {
-            // Whoever asked may be gone: nobody is left to tell.
+            // Anyone who asked may be gone: nobody is left to tell.
             Done::Append(reply, result) => drop(reply.send(fate.clone().and(result))),
             Done::Task(task, own) => task.answer(own.and_then(|()| fate.clone())),
         }
