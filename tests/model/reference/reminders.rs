@@ -40,7 +40,7 @@ impl Reference {
         if case.acknowledged {
             return None;
         }
-        after_and_repeat(rule, action, case, acted.map(|(.., at)| *at).max())
+        after_and_repeat(rule, action, case, acted.map(|(.., at)| *at).next_back())
     }
 
     /// "A later match with another date moves `at`, and the message then describes that match. An older match that arrives late
