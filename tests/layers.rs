@@ -103,9 +103,12 @@ fn no_module_uses_one_that_its_layer_does_not_know() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// The steps that know others, with the others: `run` starts them all and drains them, `plan` notes who judged.
+/// The steps that know others, with the others: `run` starts them all and drains them, `plan` notes who judged and keeps the
+/// keys of links, which `dispatch` makes tokens with and `act` checks them by; `receive` has one listener with `act`.
 const STEPS_OF: &[(&str, &[&str])] = &[
-    ("plan", &["judged"]),
+    ("dispatch", &["links"]),
+    ("plan", &["judged", "links"]),
+    ("receive", &["act"]),
     ("run", &["alive", "dispatch", "plan", "progress", "receive", "reload", "render", "retain", "watch"]),
 ];
 

@@ -55,14 +55,14 @@ struct Found {
 pub(super) async fn answer(State(actor): State<Arc<Actor>>, request: Request) -> Response {
     let live = &actor.live;
     if live.is_draining() {
-        return super::receive::come_again(live);
+        return live.come_again();
     }
     match actor.follow(request).await {
         Ok(response) | Err(Ended::With(response)) => response,
         Err(Ended::Store(doing, error)) => {
             live.noticed(&error);
             live.telemetry.store_failed(doing, &error.to_string());
-            super::receive::come_again(live)
+            live.come_again()
         }
     }
 }

@@ -13,6 +13,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
@@ -22,6 +25,7 @@ use crate::config::files::Seen;
 use crate::config::substitute::{Environment, RealEnvironment};
 use crate::config::{Settings, Snapshot};
 pub use crate::server::Bounds;
+use crate::server::problem;
 use crate::store;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
@@ -160,6 +164,15 @@ impl Live {
     #[must_use]
     pub fn with_environment(self, environment: Arc<dyn Environment>) -> Self {
         Self { environment, ..self }
+    }
+
+    /// 503: the other side comes again, at a time of its own so that not all come at once.
+    fn come_again(&self) -> Response {
+        let now_ms = self.clock.now().as_millisecond();
+        let seconds = 30 + fastrand::Rng::with_seed(self.seed ^ now_ms.unsigned_abs()).u64(0..=60);
+        let mut response = problem(StatusCode::SERVICE_UNAVAILABLE);
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        response
     }
 
     /// Whether the process is about to end: nothing new is begun.

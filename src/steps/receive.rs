@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::{
-    ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, TRANSFER_ENCODING,
+    ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, TRANSFER_ENCODING,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -63,7 +63,7 @@ enum Rejection {
 async fn webhook(State(receiver): State<Arc<Receiver>>, request: Request) -> Response {
     let live = &receiver.live;
     if live.is_draining() {
-        return come_again(live);
+        return live.come_again();
     }
     let Some(source) = source_at(live, request.uri().path()) else {
         let path: String = request.uri().path().chars().take(PATH_SHOWN).collect();
@@ -201,7 +201,7 @@ fn reject(live: &Live, source: &Source, rejection: Rejection) -> Response {
         }
         Rejection::Unread(Unread::NoRoom) => {
             note("no_room", "too many bytes of bodies in flight");
-            come_again(live)
+            live.come_again()
         }
         Rejection::Refused(refusal) => {
             note(refusal.reason(), &refusal.to_string());
@@ -209,18 +209,9 @@ fn reject(live: &Live, source: &Source, rejection: Rejection) -> Response {
         }
         Rejection::NoCommit(said) => {
             live.telemetry.store_failed("append", &said);
-            come_again(live)
+            live.come_again()
         }
     }
-}
-
-/// 503: the sender comes again, at a time of its own so that not all come at once.
-pub(super) fn come_again(live: &Live) -> Response {
-    let now_ms = live.clock.now().as_millisecond();
-    let seconds = 30 + fastrand::Rng::with_seed(live.seed ^ now_ms.unsigned_abs()).u64(0..=60);
-    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE);
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
-    response
 }
 
 fn accepted(document: &serde_json::Value) -> Response {

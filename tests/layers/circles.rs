@@ -9,7 +9,7 @@ use super::sources;
 /// The circles that are left on purpose.
 const CIRCLES: &[(&[&str], &str)] = &[
     (
-        &["admin::api", "admin::audit", "admin::bulk", "admin::cases", "admin::guard", "admin::mutes"],
+        &["admin::api", "admin::audit", "admin::bulk", "admin::cases", "admin::guard", "admin::links", "admin::mutes"],
         "`api` lists the calls of all, and each takes its errors and identifiers from there",
     ),
     (&["channels::wire::greet", "channels::wire::mail"], "a greeting is a conversation of the same kind as a mail's"),

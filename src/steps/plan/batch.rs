@@ -80,7 +80,9 @@ impl Batch {
         let snapshot = live.snapshot.load_full();
         let reports = |entry: &Entry| match &entry.item {
             Item::Event(event) => {
-                let report = snapshot.sources.get(&*event.source)?.preset.reports?(event)?;
+                let reports = snapshot.sources.get(&*event.source)?.preset.reports?;
+                // Entries come unread.
+                let report = reports(&Event::clone(event).read())?;
                 Some((entry.seq, report))
             }
             _ => None,
