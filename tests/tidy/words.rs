@@ -11,7 +11,7 @@ use crate::tidy::files;
 
 /// Refused words and phrases, separated by commas, and what to write instead.
 pub const REFUSED: &[(&str, &str)] = &[
-    ("fix, mends, fixed, mending", "fix"),
+    ("mend, mends, mended, mending", "fix"),
     ("hears, hears of, heard of, hear of", "receives, is notified of"),
     ("tells of, told of, tell of", "reports, announces"),
     ("is told, are told, was told, were told", "is notified, is sent, is announced"),
@@ -268,7 +268,7 @@ fn no_sentence_of_a_message_is_longer_than_thirty_words() {
 
 #[test]
 fn words_are_found_in_comments_literals_and_names() {
-    let text = "let a = '\"'; // fixed\n/// told\n/// of\nlet was_told = \"so \\\" many\"; r#\"shall\"#;";
+    let text = "let a = '\"'; // mended\n/// told\n/// of\nlet was_told = \"so \\\" many\"; r#\"shall\"#;";
     let found: Vec<String> = pieces(text)
         .into_iter()
         .filter_map(|(line, piece)| match piece {
@@ -276,7 +276,7 @@ fn words_are_found_in_comments_literals_and_names() {
             Piece::Code(_) => None,
         })
         .collect();
-    assert_eq!(found, ["1 // fixed", "2 /// told", "3 /// of", "4 \"so \\\" many\"", "4 r#\"shall\"#"]);
+    assert_eq!(found, ["1 // mended", "2 /// told", "3 /// of", "4 \"so \\\" many\"", "4 r#\"shall\"#"]);
     assert!(refused(&words_of_name("WasTold")).is_some() && refused(&words_of_name("so_many")).is_some());
     assert!(refused(&words("It is for everyone.")).is_none());
 }

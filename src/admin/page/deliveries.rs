@@ -61,15 +61,7 @@ async fn values(live: &Arc<Live>, headers: &HeaderMap, query: DeliveriesQuery) -
     };
     let found = live.store.list_deliveries(&filter).await?;
     let next = found.last().filter(|_| found.len() == SHOWN).map(|last| last.planned.id.0.clone());
-    // The dead stand before the first page of all.
-    let dead = DeliveryFilter {
-        states: vec![DeliveryState::Dead],
-        within: None,
-        before: None,
-        limit: LIMIT_MAX,
-        ..filter.clone()
-    };
-    let dead = if before.is_none() { live.store.list_deliveries(&dead).await? } else { Vec::new() };
+    let dead = dead(live, &filter).await?;
     let path = |state: Option<&str>, before: Option<&str>| {
         let parameters = [("destination", destination.as_deref()), ("rule", rule.as_deref()), ("before", before)];
         link("/deliveries", &[&[("state", state)], &parameters[..]].concat())
@@ -104,6 +96,15 @@ async fn values(live: &Arc<Live>, headers: &HeaderMap, query: DeliveriesQuery) -
             "by": remembered(headers),
         }),
     ))
+}
+
+/// The dead among the deliveries of a filter: they stand before its first page only.
+async fn dead(live: &Live, filter: &DeliveryFilter) -> Result<Vec<Delivery>, Refused> {
+    if filter.before.is_some() {
+        return Ok(Vec::new());
+    }
+    let dead = DeliveryFilter { states: vec![DeliveryState::Dead], within: None, limit: LIMIT_MAX, ..filter.clone() };
+    Ok(live.store.list_deliveries(&dead).await?)
 }
 
 /// `/deliveries/ID`: one delivery, its message, its attempts.
