@@ -34,7 +34,7 @@ pub(crate) type Shared = State<Arc<Live>>;
 /// The routes below `/api/v1`.
 pub fn router() -> Router<Arc<Live>> {
     Router::new()
-        .route("/openapi.json", get(openapi))
+        .route("/openapi.json", get(|| async { ([(CONTENT_TYPE, "application/json")], include_str!("openapi.json")) }))
         .route("/status", get(status))
         .route("/events", get(events))
         .route("/events/replay", post(bulk::replay))
@@ -446,8 +446,4 @@ pub(crate) async fn reload(State(live): Shared, from: Origin, query: Result<Quer
         Some(Reloaded::Refused(report)) => problem(StatusCode::UNPROCESSABLE_ENTITY, &report),
         None => problem(StatusCode::INTERNAL_SERVER_ERROR, "reloading failed; the log says why"),
     }
-}
-
-async fn openapi() -> Response {
-    ([(CONTENT_TYPE, "application/json")], include_str!("openapi.json")).into_response()
 }

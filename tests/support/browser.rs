@@ -121,6 +121,7 @@ impl Browser {
         for domain in ["Page", "Runtime", "Network", "Log"] {
             page.ask(&format!("{domain}.enable"), json!({})).await;
         }
+        page.ask("Page.setLifecycleEventsEnabled", json!({"enabled": true})).await;
         let is_phone = screen.width < 600;
         let metrics = json!({
             "width": screen.width, "height": screen.height, "deviceScaleFactor": 1, "mobile": is_phone,
@@ -174,13 +175,12 @@ impl Page<'_> {
         of_page.map(|told| told["params"].clone()).collect()
     }
 
-    /// Opens an address, and waits until it has loaded.
+    /// Opens an address, and waits until that has loaded, and not what was there before.
     pub async fn go(&self, url: &str) {
-        let loads = || self.told("Page.loadEventFired").len();
-        let before = loads();
         let answer = self.ask("Page.navigate", json!({"url": url})).await;
         assert!(answer["errorText"].is_null(), "{url}: {}", answer["errorText"]);
-        eventually(url, async || (loads() > before).then_some(())).await;
+        let is_it = |told: &Value| told["loaderId"] == answer["loaderId"] && told["name"] == "load";
+        eventually(url, async || self.told("Page.lifecycleEvent").iter().any(is_it).then_some(())).await;
     }
 
     /// What an expression comes to in the page.
