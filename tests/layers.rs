@@ -107,8 +107,9 @@ fn no_module_uses_one_that_its_layer_does_not_know() {
 /// keys of links, which `dispatch` makes tokens with and `act` checks them by; `receive` has one listener with `act`.
 const STEPS_OF: &[(&str, &[&str])] = &[
     ("dispatch", &["links"]),
-    ("plan", &["judged", "links"]),
+    ("plan", &["apart", "judged", "links"]),
     ("receive", &["act"]),
+    ("render", &["apart"]),
     ("run", &["alive", "dispatch", "plan", "progress", "receive", "reload", "render", "retain", "watch"]),
 ];
 

@@ -29,22 +29,37 @@ fn seq_of(id: &str) -> Option<Seq> {
     id.parse::<i64>().ok().map(|inverted| i64::MAX - inverted)
 }
 
-fn change(kind: &str, id: &str, text: Option<&str>) -> DocChange {
-    let key = Key { kind: kind.to_owned(), id: id.to_owned() };
-    DocChange { key, text: text.map(str::to_owned), events: Vec::new() }
+fn change(kind: &str, id: &str, text: Option<String>) -> DocChange {
+    DocChange { key: Key { kind: kind.to_owned(), id: id.to_owned() }, text, events: Vec::new() }
+}
+
+/// A text as a document: those are JSON.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// The text of such a document; empty if it is none.
+fn unquoted(document: &str) -> String {
+    serde_json::from_str(document).unwrap_or_default()
+}
+
+/// From which positions on which versions judged, the newest first; at most `limit` that began before `id`.
+async fn judges(live: &Live, id: &str, limit: usize) -> Result<Vec<(String, String)>, store::Error> {
+    let known = live.store.docs(FROM, id, limit).await?;
+    Ok(known.into_iter().map(|(from, version)| (from, unquoted(&version))).collect())
 }
 
 /// What is to be kept before `next` is planned by these rules: nothing, if they were in force for the entry before it.
 pub(super) async fn record(live: &Live, rules: &RuleSet, next: Seq) -> Result<Vec<DocChange>, store::Error> {
     let version = &rules.version;
-    let known = live.store.docs(FROM, "", FORGOTTEN_AT_ONCE).await?;
+    let known = judges(live, "", FORGOTTEN_AT_ONCE).await?;
     if known.first().is_some_and(|(_, id)| *id == version.id) {
         return Ok(Vec::new());
     }
-    let mut changes = vec![change(FROM, &from_id(next), Some(&version.id))];
+    let mut changes = vec![change(FROM, &from_id(next), Some(quoted(&version.id)))];
     if text(live, VERSION, &version.id).await?.is_none() {
-        changes.push(change(VERSION, &version.id, Some(&version.head)));
-        changes.extend(version.files().map(|(hash, text)| change(FILE, hash, Some(text))));
+        changes.push(change(VERSION, &version.id, Some(version.head.clone())));
+        changes.extend(version.files().map(|(hash, text)| change(FILE, hash, Some(quoted(text)))));
     }
     changes.extend(forgotten(live, version, next, &known).await?);
     Ok(changes)
@@ -106,7 +121,7 @@ pub async fn decisions(live: &Live, seq: Seq, event: &Event) -> Result<Vec<Decis
         return Ok(kept);
     }
     let before = from_id(seq.saturating_add(1));
-    let Some((_, id)) = live.store.docs(FROM, &before, 1).await?.into_iter().next() else { return Ok(kept) };
+    let Some((_, id)) = judges(live, &before, 1).await?.pop() else { return Ok(kept) };
     let in_force = live.snapshot.load().rules.clone().filter(|rules| rules.version.id == id);
     let judged = match in_force {
         Some(rules) => Ok(planner::misses(&rules, seq, event)),
@@ -129,7 +144,7 @@ async fn then(live: &Live, id: &str) -> Result<Result<RuleSet, String>, store::E
     let mut texts = std::collections::BTreeMap::new();
     for hash in Version::files_of(&head) {
         if let Some(text) = text(live, FILE, &hash).await? {
-            texts.insert(hash, text);
+            texts.insert(hash, unquoted(&text));
         }
     }
     Ok(Version::read(&head, |hash| texts.get(hash).cloned()))

@@ -9,8 +9,22 @@ use super::sources;
 /// The circles that are left on purpose.
 const CIRCLES: &[(&[&str], &str)] = &[
     (
-        &["admin::api", "admin::audit", "admin::bulk", "admin::cases", "admin::guard", "admin::links", "admin::mutes"],
+        &[
+            "admin::api",
+            "admin::audit",
+            "admin::bulk",
+            "admin::cases",
+            "admin::guard",
+            "admin::links",
+            "admin::mutes",
+            "admin::paging",
+        ],
         "`api` lists the calls of all, and each takes its errors and identifiers from there",
+    ),
+    (&["admin::page::deliveries", "admin::page::events"], "an event shows its deliveries, and a delivery its event"),
+    (
+        &["admin::page::now", "admin::page::people", "admin::page::upcoming"],
+        "the first view shows a part of the others, which link to what it links to",
     ),
     (&["channels::wire::greet", "channels::wire::mail"], "a greeting is a conversation of the same kind as a mail's"),
     (&["cli::deliveries", "cli::events", "cli::many"], "what acts on many is asked for by both, and names both"),

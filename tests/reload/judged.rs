@@ -74,7 +74,7 @@ async fn rules_that_judged_no_event_that_is_kept_are_forgotten() {
         eventually("recorded", async || {
             let id = app.live.snapshot.load().rules.clone().unwrap().version.id.clone();
             let newest = app.live.store.docs("judged-from", "", 1).await.unwrap();
-            newest.first().is_some_and(|(_, newest)| *newest == id).then_some(())
+            newest.first().is_some_and(|(_, newest)| *newest == format!("\"{id}\"")).then_some(())
         })
         .await;
     }
