@@ -125,7 +125,10 @@ impl Reference {
     /// A plan: these entries in their order, and then what had come due by `by` when they were read.
     pub fn plan(&mut self, rules: &RuleSet, now: Ms, entries: &[&Entry], by: Ms) -> Expected {
         let due = self.due(&Now::new(rules, now), by);
-        self.plan_these(rules, now, entries, (due, by))
+        let expected = self.plan_these(rules, now, entries, (due, by));
+        // "When a mute ends", it has ended: a clock that is set back does not begin it again.
+        self.mutes.retain(|mute| ms(mute.until) > by.min(now));
+        expected
     }
 
     /// How many things have come due by `by`.
