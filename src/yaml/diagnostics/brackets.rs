@@ -67,7 +67,7 @@ impl Broken<'_> {
         if !self.is_continued(open) {
             return Problem::error("syntax", format!("the `{sign}` is never closed"))
                 .at(&self.place(open))
-                .also(&self.place(self.at), "this can't stand within it");
+                .also(&self.place(self.at), "this can't appear within it");
         }
         match self.sign() {
             '{' | '[' | '"' | '\'' | '*' | '?' => {

@@ -125,7 +125,7 @@ impl Broken<'_> {
             .at(&Location::new(self.file, self.at..self.at + len));
         match shortened(name.trim_start_matches('@')).as_str() {
             "" => problem.hint(QUOTE_ALL),
-            bare => problem.hint(format!("to name somebody, leave it out: `{bare}`; in a text, quote it: \"@{bare}\"")),
+            bare => problem.hint(format!("to name somebody, remove it: `{bare}`; in a text, quote it: \"@{bare}\"")),
         }
     }
 }
