@@ -100,7 +100,7 @@ pub static ALL: &[Own] = &[
         doc: "a mute ended; reports what it silenced",
         reader: "the person who muted, in office hours",
         data: |now| {
-            json!({"mute": "mute_sample", "reason": "a planned silence", "by": "a person", "ended": "its time is over",
+            json!({"mute": "mute_sample", "reason": "a planned silence", "by": "a person", "ended": "its time has ended",
                 "from": yesterday(now), "until": now.to_string(), "muted": 7, "rules": {"a-rule": 7}, "count": 1})
         },
     },

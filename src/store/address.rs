@@ -72,7 +72,7 @@ pub async fn examine(address: &Secret, base: &Path) -> Result<Examination, Error
     match address.open().split_once(':') {
         Some(("sqlite", path)) => sqlite::examine(path, base),
         Some(("postgres" | "postgresql", _)) => postgres::examine(address.open(), base).await,
-        _ => Err(Error::Unusable("a `memory:` store holds nothing to look into".into())),
+        _ => Err(Error::Unusable("a `memory:` store has nothing to examine".into())),
     }
 }
 
@@ -100,7 +100,7 @@ pub fn files(address: &Secret, base: &Path) -> Result<Vec<PathBuf>, Error> {
 pub fn glance(address: &Secret, base: &Path, wanted: &Wanted<'_>) -> Result<Glance, Error> {
     match address.open().split_once(':') {
         Some(("sqlite", path)) => sqlite::glance(path, base, wanted),
-        _ => Err(Error::Unusable("only a `sqlite:` store has a file to look into".into())),
+        _ => Err(Error::Unusable("only a `sqlite:` store has a file to examine".into())),
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) fn address(fields: &mut Fields<'_>, key: &'static str, problems: &mut
     let address = spelled.parse().ok().or_else(|| format!("[::]{spelled}").parse().ok());
     if address.is_none() {
         problems.push(
-            Problem::error("address", format!("`{text}` is no address to listen on"))
+            Problem::error("address", format!("`{text}` is not an address to listen on"))
                 .at(&node.place)
                 .hint(meant_address(&text)),
         );
@@ -91,7 +91,7 @@ pub(super) fn admin(node: &Node, settings: &mut Settings, problems: &mut Problem
                 settings.admin_url = Some(url.trim_end_matches('/').to_owned());
             }
             _ => problems.push(
-                Problem::error("url", format!("`{url}` is no http(s) URL"))
+                Problem::error("url", format!("`{url}` is not an http(s) URL"))
                     .at(&node.place)
                     .hint("write the URL at which people open the page: `https://fanfare.label.example`"),
             ),
@@ -118,7 +118,7 @@ pub(super) fn retention(node: &Node, settings: &mut Settings, problems: &mut Pro
             settings.retention_dead = settings.retention_dead.max(span);
         }
         None => problems.push(
-            Problem::error("retention", "`retention` is no time span of at least a day")
+            Problem::error("retention", "`retention` is not a time span of at least a day")
                 .at(&node.place)
                 .hint("write `30d`"),
         ),
@@ -134,7 +134,7 @@ pub(super) fn egress(node: &Node, settings: &mut Settings, problems: &mut Proble
             match net {
                 Some(net) => nets.push(net),
                 None => problems.push(
-                    Problem::error("network", format!("`{text}` is no network"))
+                    Problem::error("network", format!("`{text}` is not a network"))
                         .at(&node.place)
                         .hint("write it as address and prefix: `10.0.0.0/8`"),
                 ),
@@ -163,7 +163,7 @@ pub(super) fn heartbeat(node: &Node, problems: &mut Problems) -> Option<Heartbea
         match span_of_time(&text).filter(|span| (HEARTBEAT_MIN..=HEARTBEAT_MAX).contains(span)) {
             Some(span) => every = span,
             None => problems.push(
-                Problem::error("wrong-span", format!("`{text}` is no time span from 10s to 1h"))
+                Problem::error("wrong-span", format!("`{text}` is not a time span from 10s to 1h"))
                     .at(&node.place)
                     .hint("the default is `1m`; let the monitoring service wait for two or three of them"),
             ),

@@ -141,7 +141,7 @@ pub(super) fn unless_one(against: Held, operand: &Operand, nodes: &[&Value], loo
 pub(super) fn unreadable(value: &Value, wanted: &str) -> String {
     match value {
         Value::Array(_) => LIST_HINT.into(),
-        Value::String(_) => format!("{} is no {wanted}", shown(value)),
+        Value::String(_) => format!("{} is not a {wanted}", shown(value)),
         _ => format!("{}, not a {wanted}", kind_of(value)).replace("a text", "text"),
     }
 }

@@ -119,8 +119,8 @@ impl Reader<'_> {
             (false, true) => times::day_times(&mut fields, self.shared.zone.as_ref(), self.problems),
             (both, _) => {
                 let message = match both {
-                    true => "a digest goes out `every` so long or `at` a time, not both",
-                    false => "a digest needs a time to go out",
+                    true => "a digest has `every` or `at`, not both",
+                    false => "a digest needs a time",
                 };
                 self.problems.push(
                     Problem::error("does-not-fit", message)
@@ -160,7 +160,7 @@ impl Reader<'_> {
             self.problems.push(
                 Problem::error("does-not-fit", "`per` needs an event, and `missing` acts when none came")
                     .at(&key.place)
-                    .hint("leave it out"),
+                    .hint("remove it"),
             );
         }
     }
@@ -179,7 +179,7 @@ impl Reader<'_> {
                 Problem::error("wrong-span", format!("`{key}: {text}` is too short"))
                     .hint(format!("at least `{least}`"))
             }
-            None => Problem::error("wrong-span", format!("`{text}` is no time span")).hint(span_hint(&text)),
+            None => Problem::error("wrong-span", format!("`{text}` is not a time span")).hint(span_hint(&text)),
         };
         self.problems.push(problem.at(&node.place));
         None

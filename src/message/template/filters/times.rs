@@ -59,11 +59,11 @@ pub(super) fn date(
     // A width of many digits would be filled with as many zeros.
     let wide = format.as_bytes().windows(4).any(|four| four.iter().all(u8::is_ascii_digit));
     if wide || format.len() > 200 {
-        return Err(wrong(format!("`{}` is no format for a date", short(format))));
+        return Err(wrong(format!("`{}` is not a format for a date", short(format))));
     }
     let zoned: ZonedDateTime = at.to_zoned_datetime(zone);
     let text = strtime::format(format, &zoned);
-    text.map(Value::from).map_err(|error| wrong(format!("`{}` is no format for a date: {error}", short(format))))
+    text.map(Value::from).map_err(|error| wrong(format!("`{}` is not a format for a date: {error}", short(format))))
 }
 
 pub(super) fn ago(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {

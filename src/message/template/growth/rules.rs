@@ -10,7 +10,7 @@ impl Look<'_> {
         for at in (0..self.tokens.len()).filter(|at| self.is_sign(*at, '~')) {
             found.push(self.found(
                 at,
-                "`~` isn't taken: a list that it writes out may be of any size".into(),
+                "`~` is not supported: it could print a list of any size".into(),
                 "write the values one after the other, `{{ a }}{{ b }}`; within an expression `[a, b]|join`",
             ));
         }
