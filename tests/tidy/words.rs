@@ -11,7 +11,7 @@ use crate::tidy::files;
 
 /// Refused words and phrases, separated by commas, and what to write instead.
 pub const REFUSED: &[(&str, &str)] = &[
-    ("fix, mends, fixed, mending", "fix"),
+    ("mend, mends, mended, mending", "fix"),
     ("hears, hears of, heard of, hear of", "receives, is notified of"),
     ("tells of, told of, tell of", "reports, announces"),
     ("is told, are told, was told, were told", "is notified, is sent, is announced"),
