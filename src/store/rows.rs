@@ -81,7 +81,7 @@ pub fn of_word<T: DeserializeOwned>(word: String) -> Result<T, Error> {
 
 /// What a delivery says whose words were changed on disk: somebody should know that there was something.
 pub fn unsaid(event: Seq) -> Assignment {
-    let say = "What this message was to say was lost: its row in the store is damaged.";
+    let say = "The text of this message is lost: its row in the store is damaged.";
     Assignment::saying(Say::Text(say.into()), event)
 }
 

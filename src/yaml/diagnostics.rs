@@ -48,11 +48,11 @@ pub(super) fn syntax(broken: &Broken<'_>, kind: &ErrorKind) -> Problem {
         E::RecursionLimitExceeded => Problem::error("too-deep", "nested too deep").at(&broken.place(broken.at)),
         E::DirectiveDisallowed => Problem::error("syntax", "a line that begins with `%` is a directive in YAML")
             .at(&broken.place(broken.at))
-            .hint("leave it out; files are read as YAML 1.2"),
-        E::BomInsideDocument => Problem::error("syntax", "a byte order mark stands within the file")
+            .hint("remove it; files are read as YAML 1.2"),
+        E::BomInsideDocument => Problem::error("syntax", "the file contains a byte order mark")
             .at(&broken.place(broken.at))
-            .hint("it can only stand at the very beginning; delete it"),
-        other => Problem::error("syntax", format!("this is no YAML: {}", said(other))).at(&broken.place(broken.at)),
+            .hint("only the beginning of a file may have one; delete it"),
+        other => Problem::error("syntax", format!("this is not YAML: {}", said(other))).at(&broken.place(broken.at)),
     })
 }
 

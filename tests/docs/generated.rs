@@ -133,7 +133,7 @@ fn own_events() -> String {
             keys.keys().map(|key| code(key)).collect::<Vec<_>>().join(", "),
         ]
     };
-    let unparsed = "a signed request that is no event; keeps its sender as source, and `*` also matches it";
+    let unparsed = "a signed request that is not an event; keeps its sender as source, and `*` also matches it";
     let unparsed = vec![code(UNPARSED), unparsed.into(), "the operators".into(), String::new()];
     table(&["type", "meaning", "who needs it", "in `$.data`"], own::ALL.iter().map(row).chain([unparsed]))
 }

@@ -74,7 +74,7 @@ async fn a_template_that_takes_too_long_three_times_is_left_alone_until_a_reload
         said.push(sent["message"]["text"].as_str().unwrap().to_owned());
     }
     for said in &said[..3] {
-        assert!(said.ends_with("could not be made: rendering `heavy.md` took longer than 1ms"), "{said}");
+        assert!(said.ends_with("could not be rendered: rendering `heavy.md` took longer than 1ms"), "{said}");
     }
     for said in &said[3..] {
         assert!(

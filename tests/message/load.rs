@@ -236,7 +236,7 @@ fn what_would_stand_in_a_message_as_it_is_written_is_a_warning() {
     let quiet = [
         "costs ${{ data.x }}, or $5",
         "`<b>` and\n\n```\n<ul>${x}\n```\n",
-        "a<br>b <https://a.example> <{{ data.x }}> a < b",
+        "a <https://a.example> <{{ data.x }}> a < b",
         "Title: it begins so\n",
         "one\n\n---\n\ntwo\n\n---\n",
         "---\ntitle: x\n---\nHead\n---\ntext",

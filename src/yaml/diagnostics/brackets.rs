@@ -71,14 +71,14 @@ impl Broken<'_> {
         }
         match self.sign() {
             '{' | '[' | '"' | '\'' | '*' | '?' => {
-                self.quote(&format!("`{}` can't stand in an unquoted text within brackets", self.sign()))
+                self.quote(&format!("`{}` can't appear in an unquoted text within brackets", self.sign()))
             }
             ':' => self
                 .bracketed(Problem::error("quote-it", "a second `:` within brackets"))
                 .hint("a text with `: ` in it must be quoted: \"…\""),
             '-' => self
-                .bracketed(Problem::error("syntax", "`- ` can't stand within brackets"))
-                .hint("leave the `- ` out, or the brackets"),
+                .bracketed(Problem::error("syntax", "`- ` can't appear within brackets"))
+                .hint("remove the `- `, or the brackets"),
             _ => self.bracketed(Problem::error("syntax", "a comma or a closing bracket is missing before this")),
         }
     }

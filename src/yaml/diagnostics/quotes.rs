@@ -23,12 +23,11 @@ impl Broken<'_> {
 
     /// `'it's'`, `"{{ title }}" is out`, or a quotation mark that an earlier line left open.
     pub(super) fn goes_on_after_quote(&self) -> Problem {
-        let Some(start) = self.quote_start() else { return self.quote("text stands behind a quoted text") };
+        let Some(start) = self.quote_start() else { return self.quote("text follows a quoted text") };
         if self.line_start(start) != self.line_start(self.at) {
             return self.unclosed_quote().also(&self.place(self.at), "it ends here, and this can't follow");
         }
-        let problem =
-            Problem::error("syntax", "text goes on behind the closing quotation mark").at(&self.place(self.at));
+        let problem = Problem::error("syntax", "text follows the closing quotation mark").at(&self.place(self.at));
         match self.requoted(start) {
             Some(text) => problem.hint(format!("quote all of it: \"{}\"", shortened(&text))),
             None => problem.hint("quote all of it, and double the quotation marks within '…'"),
@@ -86,9 +85,9 @@ impl Broken<'_> {
             }
             let end = at + 1 + escaped.len_utf8() + digits.len();
             let sign = self.text().get(at..end).unwrap_or_default();
-            return Problem::error("syntax", format!("`{sign}` is no escape within \"…\""))
+            return Problem::error("syntax", format!("`{sign}` is not an escape within \"…\""))
                 .at(&Location::new(self.file, at..end))
-                .hint("for a backslash write two, or put '…' round the text");
+                .hint("for a backslash write two, or put '…' around the text");
         }
         Problem::error("syntax", "an escape within \"…\" is broken").at(&self.place(start))
     }
@@ -98,7 +97,7 @@ impl Broken<'_> {
         if character.is_control() {
             return Problem::error(
                 "syntax",
-                format!("the control character U+{:04X} can't stand here", character as u32),
+                format!("the control character U+{:04X} can't appear here", character as u32),
             )
             .at(&self.place(self.at));
         }
