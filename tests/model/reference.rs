@@ -126,8 +126,9 @@ impl Reference {
     pub fn plan(&mut self, rules: &RuleSet, now: Ms, entries: &[&Entry], by: Ms) -> Expected {
         let due = self.due(&Now::new(rules, now), by);
         let expected = self.plan_these(rules, now, entries, (due, by));
-        // "When a mute ends", it has ended: a clock that is set back does not begin it again.
+        // "When a mute ends", it has ended: a clock that is set back begins nothing again.
         self.mutes.retain(|mute| ms(mute.until) > by.min(now));
+        self.forget_closes(by.min(now));
         expected
     }
 

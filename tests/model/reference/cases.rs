@@ -195,6 +195,11 @@ impl Reference {
         closes.into_iter().any(|close| now.ms - close.at < DAY && ms(event.created) < close.created)
     }
 
+    /// A close counts for a day.
+    pub(super) fn forget_closes(&mut self, now: Ms) {
+        self.closes.retain(|close| now < close.at + DAY);
+    }
+
     /// "An event closes a case only if the case's events were created no later than the closing event."
     pub(super) fn close_by_event(
         &mut self,
