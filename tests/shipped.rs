@@ -231,7 +231,7 @@ fn every_event_of_fanfares_own_reaches_someone_and_the_rules_page_says_to_whom()
         let starter = rules.rules.iter().any(|rule| rule.globs().any(accepts));
         assert!(starter, "no rule of the starter receives {name}");
         let rows = page.lines().filter(|line| line.starts_with("| `fanfare.") && line.contains(&format!("`{name}`")));
-        let told: Vec<_> = rows.filter(|row| row.trim_matches('|').split('|').count() == 3).collect();
+        let told: Vec<_> = rows.filter(|row| row.trim_matches('|').split('|').count() == 4).collect();
         assert_eq!(told.len(), 1, "the rules' page says of {name} whom it is for");
         let example = page.lines().any(|line| line.trim_start().starts_with("events: ") && line.contains(name));
         let closes = page.lines().any(|line| line.trim_start() == format!("closed_by: {name}"));

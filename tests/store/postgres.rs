@@ -469,7 +469,8 @@ async fn an_examination_finds_what_is_wrong_and_a_copy_is_pg_dumps() {
     let spoil = format!("UPDATE {schema}.inbox SET raw = 'x' WHERE seq = 2; DELETE FROM {schema}.planner");
     postgres::server().sql(&spoil);
     let found = examine(&secret, Path::new("")).await.unwrap();
-    let expected = ["the planner's row is missing: nothing can be planned", "the body at place 2 was changed on disk"];
+    let expected =
+        ["the planner's row is missing: nothing can be planned", "the body at position 2 was changed on disk"];
     assert_eq!(found.faults, expected);
     assert!(matches!(store.waiting(start(), 10).await.unwrap().entries.len(), 0..=3));
 

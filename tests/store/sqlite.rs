@@ -244,7 +244,7 @@ fn an_empty_file_is_a_new_database_and_a_folder_is_none() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join(NAME)).unwrap();
         match try_open(folder.path(), "").await {
-            Err(Error::Unusable(why)) => assert!(why.contains(NAME) && why.contains("no regular file"), "{why}"),
+            Err(Error::Unusable(why)) => assert!(why.contains(NAME) && why.contains("not a regular file"), "{why}"),
             other => panic!("{:?}", other.map(drop)),
         }
     });
@@ -493,7 +493,7 @@ fn an_examination_finds_what_is_wrong_and_changes_nothing() {
         Connection::open(&path).unwrap().execute("UPDATE inbox SET raw = x'00' WHERE seq = 7", []).unwrap();
         let before = std::fs::read(&path).unwrap();
         let found = examine(&address, folder.path()).await.unwrap();
-        assert_eq!(found.faults, ["the body at place 7 was changed on disk"]);
+        assert_eq!(found.faults, ["the body at position 7 was changed on disk"]);
         assert_eq!(std::fs::read(&path).unwrap(), before);
 
         let nothing = examine(&Secret::new("sqlite:none.db"), folder.path()).await;

@@ -10,7 +10,7 @@ use fanfare::pace::{Limits, Next};
 use fanfare::planner::why::Decision;
 use fanfare::planner::{Cancel, DocChange, End, Key, Keys, Plan, Timer};
 use fanfare::secret::Secret;
-use fanfare::store::{Claim, DeliveryFilter, Error, EventFilter, Room, Settlement, Store, open};
+use fanfare::store::{Claim, DeliveryFilter, Error, EventFilter, Room, Settlement, Store, Waiting, open};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -53,7 +53,21 @@ fn same<T: PartialEq + Debug>(verb: &str, one: Result<T, Error>, other: Result<T
     }
 }
 
+/// What waits, with bodies read: whether a store has read them already is its own business.
+fn read(mut waiting: Waiting) -> Waiting {
+    for entry in &mut waiting.entries {
+        entry.item = entry.item.clone().read();
+    }
+    waiting
+}
+
 impl Twins {
+    async fn waiting(&self, limit: usize) -> Waiting {
+        let one = self.one.waiting(self.now(), limit).await.map(read);
+        let other = self.other.waiting(self.now(), limit).await.map(read);
+        same("waiting", one, other).unwrap()
+    }
+
     async fn open(seed: u64, other: String, folder: &Path) -> Self {
         Self {
             one: open(&Secret::new("memory:"), folder).await.unwrap(),
@@ -116,7 +130,7 @@ impl Twins {
     async fn plan(&mut self) {
         let holder = ["a", "b"][usize::from(self.random.u32(..10) == 0)];
         let Some(Some(lease)) = both!(self, lease(holder, self.now(), at(self.now + 20))) else { return };
-        let waiting = both!(self, waiting(self.now(), 5)).unwrap();
+        let waiting = self.waiting(5).await;
         let cancel = Cancel {
             lane: Lane(format!("case_{}", self.random.u32(..4))),
             action: self.random.bool().then(|| "1".to_owned()),
@@ -238,7 +252,7 @@ impl Twins {
         let keys = Keys { all: ["case".to_owned()].into(), ..Keys::default() };
         both!(self, ledger(&keys));
         both!(self, docs("case", "1", 3));
-        both!(self, waiting(self.now(), 100));
+        self.waiting(100).await;
         both!(self, standings());
         both!(self, waiting_destinations());
         let one = self.one.census().await.unwrap();

@@ -19,6 +19,7 @@ use jiff::Timestamp;
 /// A call that something may happen to.
 #[derive(Debug, Clone, Copy)]
 pub enum Call<'a> {
+    Tell,
     Lease,
     Ledger(&'a Keys),
     Commit(&'a Plan),
@@ -31,6 +32,7 @@ impl Call<'_> {
     /// What the verb is called.
     pub fn verb(self) -> &'static str {
         match self {
+            Call::Tell => "tell",
             Call::Lease => "lease",
             Call::Ledger(_) => "ledger",
             Call::Commit(_) => "commit",
@@ -67,7 +69,10 @@ impl<W: Way> Store for Wrapped<W> {
     }
 
     fn tell(&self, item: Item, now: Timestamp) -> Answer<'_, Seq> {
-        self.store.tell(item, now)
+        Box::pin(async move {
+            self.way.meet(Call::Tell).await?;
+            self.store.tell(item, now).await
+        })
     }
 
     fn is_shared(&self) -> bool {
