@@ -138,18 +138,16 @@ impl Against {
             self.reference = whole;
             return difference;
         }
-        let mut part = self.reference.clone();
-        let expected = if entries.is_empty() {
-            let fired =
-                planned.waiting.timers.iter().filter(|due| planned.plan.timers.iter().any(|(id, _)| *id == due.id));
-            let meanings: Vec<Value> = fired.filter_map(|due| serde_json::from_str(&due.timer.text).ok()).collect();
-            part.plan_parts(rules, now, &meanings)
-        } else {
-            part.plan(rules, now, entries, Ms::MIN)
-        };
-        if differ(made, &strings(expected)) == <_>::default() {
-            self.reference = part;
-            return <_>::default();
+        let fired = planned.waiting.timers.iter().filter(|due| planned.plan.timers.iter().any(|(id, _)| *id == due.id));
+        let meanings: Vec<Value> = fired.filter_map(|due| serde_json::from_str(&due.timer.text).ok()).collect();
+        // The entries alone; or with them the timers that the plan changed, as there was room for.
+        for meanings in [&[][..], &meanings[..]].into_iter().skip(usize::from(entries.is_empty())) {
+            let mut part = self.reference.clone();
+            let expected = part.plan_parts(rules, now, entries, (meanings, by));
+            if differ(made, &strings(expected)) == <_>::default() {
+                self.reference = part;
+                return <_>::default();
+            }
         }
         difference
     }

@@ -1,5 +1,6 @@
 //! A round that goes on thing by thing, as one does after a death: which of all that has come due a plan was of.
 
+use fanfare::event::Entry;
 use fanfare::rules::RuleSet;
 use serde_json::Value;
 
@@ -8,12 +9,18 @@ use super::messages::Fate;
 use super::{Due, Expected, Now, Reference};
 
 impl Reference {
-    /// A plan of those timers alone that mean this; what means nothing here says nothing.
-    pub fn plan_parts(&mut self, rules: &RuleSet, now: Ms, meanings: &[Value]) -> Expected {
+    /// A plan of these entries, and of those timers alone that mean this; what means nothing here says nothing.
+    pub fn plan_parts(
+        &mut self,
+        rules: &RuleSet,
+        now: Ms,
+        entries: &[&Entry],
+        (meanings, by): (&[Value], Ms),
+    ) -> Expected {
         let all = self.due(&Now::new(rules, now), Ms::MAX);
         let of = |meaning: &Value| all.iter().find(|(_, due)| self.is_meant(meaning, due)).cloned();
         let due = meanings.iter().filter_map(of).collect();
-        self.plan_these(rules, now, &[], (due, Ms::MAX))
+        self.plan_these(rules, now, entries, (due, by))
     }
 
     fn is_meant(&self, meaning: &Value, due: &Due) -> bool {
