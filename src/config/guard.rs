@@ -1,7 +1,7 @@
 //! What of `fanfare.yaml` may be shown: secrets may stand in it, wherever something is broken.
 //!
 //! Nothing is shown that isn't known to hold none. Of a file that could be read that is each value whose key is in
-//! [`ROOT`] as one to show; of one that could not, the first word of a line where it is one of those keys. All else is dots
+//! `ROOT` as one to show; of one that could not, the first word of a line where it is one of those keys. All else is dots
 //! in the lines of a problem, and what a problem's words quote of it is dots there. Pure.
 
 use std::collections::BTreeSet;

@@ -1,6 +1,6 @@
 //! What is legal and surely not meant: one list of lints, one small function each.
 //!
-//! Pure, except for [`load`]. A lint looks at the whole of what was read ([`Whole`]): rules, templates, destinations, and what events
+//! Pure, except for [`load()`]. A lint looks at the whole of what was read ([`Whole`]): rules, templates, destinations, and what events
 //! look like ([`evidence`](crate::config::evidence)). It says where and how to fix it, and is silent where it can't be sure: a warning that is
 //! wrong once is not read again. Where a file could not be read whole, what would need all of them is not asked. To add
 //! one: its function in the file of its topic, and its row in [`ALL`]; documentation and tests find it by that.

@@ -1,7 +1,7 @@
 //! Shortening: whole blocks first, then items and rows, then words; never within what a reader takes for one
 //! character, and always with an ellipsis.
 //!
-//! Generic over what a channel counts. [`text`] takes the measure of a text ([`chars`], [`utf16`], [`bytes`], or one that
+//! Generic over what a channel counts. [`text`] takes the measure of a text ([`chars`], [`utf16`], [`bytes()`], or one that
 //! counts what escaping adds); [`blocks`] takes the measure of blocks, which a channel gives by writing them.
 
 use unicode_segmentation::UnicodeSegmentation;

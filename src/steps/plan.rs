@@ -3,7 +3,7 @@
 //! Under the planner's lease: one plans at a time per store, and a plan whose lease was lost changes nothing. A crash
 //! before the commit plans again from nothing. An entry that planning can't cope with is parked with the reason, and
 //! the ones after it go on. A round is bounded by what it loads, by what judging takes and by what comes of it
-//! ([`round`]); after a failure, or a death in its midst, the next one is smaller ([`size`]).
+//! (`plan/round.rs`); after a failure, or a death in its midst, the next one is smaller (`plan/size.rs`).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

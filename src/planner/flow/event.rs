@@ -54,7 +54,7 @@ pub(crate) fn event(work: &mut Planning<'_>, judged: &Judged<'_>) {
     }
 }
 
-/// What [`event`] leaves out: for each rule whose globs accept the event, in their order, its name, and why it misses if it
+/// What `event` leaves out: for each rule whose globs accept the event, in their order, its name, and why it misses if it
 /// just misses. Nothing that is kept has a part in that.
 pub fn misses(rules: &RuleSet, seq: Seq, event: &Event) -> Vec<(String, Option<Decision>)> {
     let judged = Judged::whole(rules, seq, event);

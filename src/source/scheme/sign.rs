@@ -21,7 +21,7 @@ pub struct Outgoing<'a> {
 }
 
 /// The headers that a sender by this scheme sends with a body: the signature, what is signed beside the body, and what
-/// it adds unsigned. `None` where the secret can't be a key (see [`Key`]).
+/// it adds unsigned. `None` where the secret can't be a key (see `Key`).
 pub fn sign(scheme: &Scheme, secret: &Secret, outgoing: &Outgoing<'_>) -> Option<Vec<(String, String)>> {
     let seconds = outgoing.at.as_second().to_string();
     let parts = scheme.parts(Some(outgoing.id), Some(&seconds), outgoing.body);
