@@ -341,7 +341,7 @@ fn any_path() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
-    /// The parser's own evaluator agrees, which is another implementation; but for the order, since it takes several
+    /// The parser's own evaluator agrees, which is another implementation, except in the order: it takes several
     /// selectors one after the other over all nodes, and RFC 9535 (section 2.5.1.2) asks for all of them on each node.
     #[test]
     fn another_evaluator_selects_the_same(path in any_path(), root in document()) {
