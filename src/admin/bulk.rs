@@ -14,7 +14,6 @@ use crate::admin::audit::{self, Asking, Origin};
 use crate::admin::cases::known_rule;
 use crate::delivery::{DeliveryId, State as DeliveryState};
 use crate::event::{Command, Event, OWN_SOURCE, Seq};
-use crate::planner::rule_named;
 use crate::rules::{Globs, Rule, RuleSet};
 use crate::steps::Live;
 use crate::store::{DeliveryFilter, EventFilter, PAGE_BYTES_MAX};
@@ -138,7 +137,7 @@ pub(crate) async fn replay(
     let types = Types::read(query.r#type.as_deref())?;
     let page = events(&live, filter, &types).await?;
     let next = page.last().map(|(seq, _)| *seq);
-    let rule = query.rule.as_deref().and_then(|rule| rule_named(&rules, rule));
+    let rule = query.rule.as_deref().and_then(|rule| rules.named(rule));
     // One body at a time is read.
     let mut wanted: Vec<Seq> = Vec::new();
     for (seq, event) in page {

@@ -21,7 +21,7 @@ use crate::admin::view;
 use crate::config::Snapshot;
 use crate::delivery::{Delivery, Lane};
 use crate::event::Command;
-use crate::planner::{Case, Keys, Pending, case_keys, names_for, rule_named};
+use crate::planner::{Case, Keys, Pending, case_keys, names_for};
 use crate::problem::Problem;
 use crate::rules::{RuleSet, number_key};
 use crate::steps::{Live, plan};
@@ -245,7 +245,7 @@ async fn unknown(live: &Live, said: &str) -> Result<Refused, Refused> {
 
 /// Refuses the name of a rule that is not in force.
 pub(crate) fn known_rule(rules: &RuleSet, name: &str) -> Result<(), Refused> {
-    if rule_named(rules, name).is_some() {
+    if rules.named(name).is_some() {
         return Ok(());
     }
     let problem = Problem::error("unknown-rule", format!("there is no rule `{name}`"));
@@ -263,7 +263,7 @@ pub(crate) fn said(problem: &Problem) -> String {
 
 /// How a case looks: its facts, what comes next, and what the rules in force no longer have of it.
 pub(crate) fn seen(id: &str, case: &Case, rules: Option<&RuleSet>) -> Value {
-    let rule = rules.and_then(|rules| rule_named(rules, &case.rule));
+    let rule = rules.and_then(|rules| rules.named(&case.rule));
     let pending = rules.map(|rules| case.pending(rules)).unwrap_or_default();
     let orphan = rules.and_then(|rules| case.orphaned(rules));
     json!({

@@ -104,7 +104,7 @@ impl Preview {
     fn spoken<'s>(&self, snapshot: &'s Snapshot, name: &str) -> anyhow::Result<Vec<Spoken<'s>>> {
         let rules = snapshot.rules.as_deref().context("no rules could be loaded")?;
         let messages = snapshot.templates.names();
-        let is_rule = rules.rules.iter().any(|rule| rule.name.value == name);
+        let is_rule = rules.rule(name).is_some();
         if name != "default" && !messages.contains(&name) && !is_rule {
             let known = messages.into_iter().chain(rules.rules.iter().map(|rule| rule.name.value.as_str()));
             match nearest(name, known.chain(["default"])) {

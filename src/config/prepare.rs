@@ -186,7 +186,7 @@ impl Job {
     /// The context of an assignment of this job.
     fn context<'a>(&'a self, rule: &'a str, assignment: &'a Assignment, read: &'a Read) -> Context<'a> {
         let rules = self.snapshot.rules.as_deref();
-        let found = rules.and_then(|rules| rules.rules.iter().find(|candidate| candidate.name.value == rule));
+        let found = rules.and_then(|rules| rules.rule(rule));
         let description = found.and_then(|rule| rule.description.as_deref());
         let events = read.events.iter().collect();
         let spoken = Spoken { rule, description, assignment, event: &read.event, events };

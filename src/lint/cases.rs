@@ -106,7 +106,7 @@ pub(super) fn orphaned(whole: &Whole, problems: &mut Problems) {
     }
     for ((name, is_gone), keys) in by_rule {
         let cases = cases_words(&keys);
-        let rule = whole.rules.rules.iter().find(|rule| rule.name.value == name);
+        let rule = whole.rules.rule(&name);
         let problem = match rule.filter(|_| !is_gone) {
             Some(rule) => Problem::warning(
                 "orphaned-cases",

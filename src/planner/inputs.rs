@@ -9,7 +9,6 @@ use serde_json::Value;
 use crate::event::{Command, Entry, Event, Item, MISSING, Opening, Report, Seq, Signal};
 use crate::planner::ledger::DueTimer;
 use crate::planner::links::Linking;
-use crate::planner::names::rule_named;
 use crate::planner::timer::Meaning;
 use crate::planner::why::Decision;
 use crate::rules::{HoursChoice, Judgement, Matches, Rule, RuleSet};
@@ -112,7 +111,7 @@ impl<'a> Judged<'a> {
         if !event.is_own() || &*event.kind != MISSING {
             return None;
         }
-        let rule = event.data().get("rule").and_then(Value::as_str).and_then(|name| rule_named(rules, name));
+        let rule = event.data().get("rule").and_then(Value::as_str).and_then(|name| rules.named(name));
         let judgements = rule.filter(|rule| rule.enabled).map(|rule| rules.judge_rule(rule, event));
         let judgements = judgements.into_iter().collect();
         Some(Self { seq, event, judgements, missed: Vec::new(), steps: 0, named: true, report: None })
@@ -230,7 +229,7 @@ impl<'a> Fired<'a> {
     /// Judges what a timer carries. `event` is the one that [`super::Timer::event`] names, if it is still there.
     pub fn new(rules: &'a RuleSet, due: &'a DueTimer, event: Option<&'a Event>) -> Self {
         let meaning = Meaning::parse(&due.timer.text);
-        let rule = meaning.as_ref().and_then(Meaning::rule).and_then(|name| rule_named(rules, name));
+        let rule = meaning.as_ref().and_then(Meaning::rule).and_then(|name| rules.named(name));
         let carried = due.timer.event.zip(event).map(|(seq, event)| Carried {
             seq,
             event,

@@ -62,7 +62,7 @@ pub(crate) use self::held::Waiting;
 pub use self::inputs::{DestinationFacts, Destinations, Entered, Fired, Inputs, Judged, What};
 pub use self::ledger::{DocChange, Key, Keys, Ledger, Timer};
 pub use self::mute::Muting;
-pub use self::names::{names_for, rule_named};
+pub use self::names::names_for;
 pub use self::pending::{CaseKeys, Farewell, Orphan, Pending, case_keys, orphans};
 pub use self::plan::{Cancel, End, Plan};
 pub(crate) use self::timer::Meaning;

@@ -8,7 +8,7 @@ use crate::planner::case::{Case, MISSING_KEY};
 use crate::planner::closes::untold;
 use crate::planner::inputs::Destinations;
 use crate::planner::ledger::Key;
-use crate::planner::names::{names_of, rule_named};
+use crate::planner::names::names_of;
 use crate::planner::reminders::stays_when_acknowledged;
 use crate::planner::renamed::renamed;
 use crate::planner::state::{Doc, id};
@@ -43,7 +43,7 @@ pub struct Farewell {
 impl Case {
     /// What runs by the clock, the soonest first.
     pub fn pending(&self, rules: &RuleSet) -> Vec<Pending> {
-        let rule = rule_named(rules, &self.rule);
+        let rule = rules.named(&self.rule);
         let mut all: Vec<Pending> = self
             .timers
             .iter()
@@ -71,7 +71,7 @@ impl Case {
 
     /// What is said when it closes.
     pub fn farewell(&self, rules: &RuleSet, destinations: &Destinations) -> Farewell {
-        let rule = rule_named(rules, &self.rule).filter(|rule| rule.enabled);
+        let rule = rules.named(&self.rule).filter(|rule| rule.enabled);
         let shadow = destinations.shadow || rule.is_some_and(|rule| rule.shadow);
         if shadow {
             return Farewell::default();
@@ -138,7 +138,7 @@ pub struct Orphan {
 pub fn orphans<'c>(rules: &RuleSet, cases: impl IntoIterator<Item = &'c Case>) -> Vec<Orphan> {
     let orphan = |case: &Case| {
         let (rule, key) = (case.rule.clone(), case.key.clone());
-        let Some(present) = rule_named(rules, &case.rule) else {
+        let Some(present) = rules.named(&case.rule) else {
             return Some(Orphan { rule, key, actions: Vec::new() });
         };
         let waiting = case.timers.iter().filter(|(_, timer)| timer.due.is_some() && !timer.waits);

@@ -61,7 +61,7 @@ impl KeySpec {
 impl RuleSet {
     /// The rule with this name.
     pub fn rule(&self, name: &str) -> Option<&Rule> {
-        self.rules.iter().find(|rule| rule.name.value == name)
+        self.named(name).filter(|rule| rule.name.value == name)
     }
 
     /// All destinations that rules and mutes name, with places.

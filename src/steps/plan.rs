@@ -40,7 +40,7 @@ const ASK_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 pub async fn step(live: &Live, now: Timestamp) -> Result<StepResult, store::Error> {
     let snapshot = live.snapshot.load_full();
     let Some(rules) = snapshot.rules.clone() else {
-        // Rules are broken: events are kept, and wait until they are right, here or at anyone who's are.
+        // Rules are broken: events are kept, and wait until the rules are right, in this process or another.
         return Ok(StepResult::Idle(None));
     };
     if let Some(rest) = rest(live, &snapshot, now).await? {

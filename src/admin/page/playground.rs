@@ -138,7 +138,7 @@ fn meant<'r>(rules: &'r RuleSet, name: Option<&str>) -> Result<&'r Rule, Refused
     let rule = match name.map(str::trim).filter(|name| !name.is_empty()) {
         Some(name) => {
             crate::admin::cases::known_rule(rules, name)?;
-            crate::planner::rule_named(rules, name)
+            rules.named(name)
         }
         None => rules.rules.iter().min_by_key(|rule| (rule.name.place.file.path.clone(), rule.name.place.line())),
     };

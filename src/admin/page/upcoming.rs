@@ -16,7 +16,7 @@ use crate::admin::page::people::{self, remembered};
 use crate::delivery::State as DeliveryState;
 use crate::event::Seq;
 use crate::planner::ledger::DueTimer;
-use crate::planner::{Case, Collected, DigestId, Key, Keys, Meaning, Waiting, names_for, rule_named};
+use crate::planner::{Case, Collected, DigestId, Key, Keys, Meaning, Waiting, names_for};
 use crate::rules::RuleSet;
 use crate::steps::Live;
 use crate::store::DeliveryFilter;
@@ -147,7 +147,7 @@ async fn reminder(
     rules: Option<&RuleSet>,
     (rule, key, action): (&str, &str, &str),
 ) -> Result<Option<Value>, Refused> {
-    let found = rules.and_then(|rules| rule_named(rules, rule)?.actions.iter().find(|known| known.id == action));
+    let found = rules.and_then(|rules| rules.named(rule)?.actions.iter().find(|known| known.id == action));
     let to: Vec<&str> = found.into_iter().flat_map(|action| &action.to).map(|to| to.value.as_str()).collect();
     let Some(mut told) = of_case(live, rules, (rule, key), "is sent again").await? else { return Ok(None) };
     told["what"] = "reminder".into();

@@ -11,7 +11,6 @@ use crate::planner::inputs::Destinations;
 use crate::planner::ledger::{Keys, Ledger};
 use crate::planner::missing::Awaited;
 use crate::planner::mute::Muting;
-use crate::planner::names::rule_named;
 use crate::planner::own::Noticed;
 use crate::planner::plan::Plan;
 use crate::planner::state::Doc;
@@ -49,7 +48,7 @@ pub fn arm(rules: &RuleSet, destinations: &Destinations, ledger: Ledger, now: Ti
 
 fn arm_missing(work: &mut Planning<'_>) {
     for awaited in work.state.all::<Awaited>() {
-        if rule_named(work.rules, &awaited.rule).is_none_or(|rule| rule.missing.is_none()) {
+        if work.rules.named(&awaited.rule).is_none_or(|rule| rule.missing.is_none()) {
             work.due(&Awaited::slot(std::slice::from_ref(&awaited.rule)), |awaited, _| awaited.disarm());
         }
     }

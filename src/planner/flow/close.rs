@@ -7,7 +7,7 @@ use crate::planner::flow::announce::{Announcement, Occasion, announce};
 use crate::planner::flow::{Planning, unread};
 use crate::planner::inputs::{Carried, Judged};
 use crate::planner::missing::Awaited;
-use crate::planner::names::{names_of, rule_named};
+use crate::planner::names::names_of;
 use crate::planner::state::id;
 use crate::planner::why::{Outcome, Trace, because};
 use crate::rules::{ActionJudgement, Held, Rule};
@@ -51,7 +51,7 @@ pub(crate) fn take_away(work: &mut Planning<'_>, case: &Case) {
 
 /// The case has closed: if it was that of an absence, the waiting begins anew, where its rule takes part.
 fn rearm_missing(work: &mut Planning<'_>, rule: &str) {
-    let Some(rule) = rule_named(work.rules, rule) else { return };
+    let Some(rule) = work.rules.named(rule) else { return };
     let Some(missing) = &rule.missing else { return };
     let slot = Awaited::slot(&names_of(work.rules, rule));
     work.turn(&slot, |_, now| match rule.enabled {
@@ -73,7 +73,7 @@ pub(crate) fn say_ended(work: &mut Planning<'_>, case: &Case, ending: &Ending, c
             Ending::Forgotten => format!("case `{}` closed: nothing came for `closes_after`", case.key),
         },
     );
-    let rule = rule_named(work.rules, &case.rule).filter(|rule| rule.enabled);
+    let rule = work.rules.named(&case.rule).filter(|rule| rule.enabled);
     let judgement = carried.and_then(|carried| carried.judgement.as_ref());
     let closing = Closing {
         seq: case.event,

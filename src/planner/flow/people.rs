@@ -6,14 +6,13 @@ use crate::planner::case::Case;
 use crate::planner::closes::by_hand;
 use crate::planner::flow::Planning;
 use crate::planner::flow::close::take_away;
-use crate::planner::names::rule_named;
 use crate::planner::reminders;
 use crate::planner::why::Trace;
 
 /// A person acknowledges a case.
 pub(crate) fn acknowledge(work: &mut Planning<'_>, case: &mut Case, by: &str, note: Option<&str>) {
     let mut trace = Trace::default();
-    let effects = reminders::acknowledge(case, (by, note), rule_named(work.rules, &case.rule), work.now.at);
+    let effects = reminders::acknowledge(case, (by, note), work.rules.named(&case.rule), work.now.at);
     trace.detail("by_hand", format!("acknowledged by {by}").into());
     work.apply(effects, &mut trace);
     work.decide(trace, case.event, &case.rule);
@@ -23,7 +22,7 @@ pub(crate) fn acknowledge(work: &mut Planning<'_>, case: &mut Case, by: &str, no
 /// The acknowledgement of a case is taken back.
 pub(crate) fn unacknowledge(work: &mut Planning<'_>, case: &mut Case, by: &str) {
     let mut trace = Trace::default();
-    let effects = reminders::unacknowledge(case, by, rule_named(work.rules, &case.rule), work.now);
+    let effects = reminders::unacknowledge(case, by, work.rules.named(&case.rule), work.now);
     trace.detail("by_hand", format!("no longer acknowledged: {by}").into());
     work.apply(effects, &mut trace);
     work.decide(trace, case.event, &case.rule);

@@ -11,7 +11,6 @@ use crate::planner::case::Case;
 use crate::planner::flow::Planning;
 use crate::planner::inputs::Destinations;
 use crate::planner::ledger::{Key, Ledger};
-use crate::planner::names::rule_named;
 use crate::planner::plan::Plan;
 use crate::planner::reminders::{differs, realign};
 use crate::planner::state::{Doc, Slot, id};
@@ -69,7 +68,7 @@ impl Sweep {
         let mut work = Planning::new(rules, destinations, Ledger::default(), now);
         // One that can't be read is left alone, here as everywhere.
         for case in page.iter().filter_map(|(_, text)| serde_json::from_str::<Case>(text).ok()) {
-            let rule = rule_named(rules, &case.rule).filter(|rule| rule.enabled);
+            let rule = rules.named(&case.rule).filter(|rule| rule.enabled);
             if rule.is_some_and(|rule| differs(&case, rule)) {
                 work.act([realign(&case, now)]);
             }

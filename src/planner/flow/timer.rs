@@ -18,7 +18,7 @@ use crate::planner::inputs::{Carried, Fired};
 use crate::planner::links::Linked;
 use crate::planner::missing::Awaited;
 use crate::planner::mute::{Audible, Muting};
-use crate::planner::names::{action_named, names_for, present_name, rule_named};
+use crate::planner::names::{action_named, names_for, present_name};
 use crate::planner::own::{NoticedId, Unmatched};
 use crate::planner::reminders::{Brought, act_timer, align, end_timer, ends_otherwise, fire, realign, schedule_end};
 use crate::planner::renamed::{inherit, renamed};
@@ -97,7 +97,7 @@ fn come_due(work: &mut Planning<'_>, meaning: &Meaning, carried: Option<&Carried
 
 /// What should have come by now: an own event says so, and opens the case in its turn.
 fn missing_due(work: &mut Planning<'_>, rule: &str) {
-    let Some(rule) = rule_named(work.rules, rule).filter(|rule| rule.enabled) else { return };
+    let Some(rule) = work.rules.named(rule).filter(|rule| rule.enabled) else { return };
     let Some(missing) = &rule.missing else { return };
     let (slot, identity) = (Awaited::slot(&work.names(rule)), work.identity(rule));
     work.due(&slot, |awaited, now| awaited.due(&rule.name.value, missing, identity, now.at));
@@ -163,7 +163,7 @@ fn not_asked_for(work: &mut Planning<'_>, mut case: Case, action: &str) {
     let Some(timer) = case.timers.get_mut(action) else { return };
     timer.waits = true;
     let event = timer.event;
-    let present = rule_named(work.rules, &case.rule).filter(|rule| rule.enabled);
+    let present = work.rules.named(&case.rule).filter(|rule| rule.enabled);
     if present.is_some_and(|present| renamed(present, &case, action).is_some()) {
         // It has other words now, and goes on under them as soon as the case is brought in line.
         work.act([realign(&case, work.now.at)]);
@@ -200,7 +200,7 @@ fn realign_due(work: &mut Planning<'_>, mut case: Case, carried: Option<&Carried
 
 /// `closes_after`: a case whose last match is so long ago ends.
 fn end_due(work: &mut Planning<'_>, mut case: Case, carried: Option<&Carried<'_>>) {
-    let rule = rule_named(work.rules, &case.rule).filter(|rule| rule.enabled);
+    let rule = work.rules.named(&case.rule).filter(|rule| rule.enabled);
     if let Some(rule) = rule.filter(|rule| ends_otherwise(&case, rule)) {
         // The rules changed, and this case has not been brought in line with them yet.
         let timer = schedule_end(&mut case, rule);
