@@ -58,6 +58,7 @@ username: Label news
     pages: false,
     shows_links: true,
     reports: false,
+    queues: None,
     spacing: Some(SignedDuration::from_millis(500)),
     limits: &[
         CONTENT,

@@ -71,6 +71,7 @@ helo: fanfare.label.example
     pages: false,
     shows_links: true,
     reports: false,
+    queues: None,
     spacing: None,
     limits: &[LINE],
     native: Some(Format::Html),

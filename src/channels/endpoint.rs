@@ -8,7 +8,7 @@ use url::{Host, Url};
 
 use crate::channels::redact::token_in_host;
 use crate::channels::wire::Guard;
-use crate::channels::{Endpoint, WebServer};
+use crate::channels::{Can, Choice, Endpoint, Facts, WebServer};
 use crate::problem::{DOTS, Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::Node;
@@ -49,6 +49,18 @@ pub fn denied<S>(host: &Host<S>) -> Option<Problem> {
 /// The same, as a secret.
 pub fn read_secret(node: &Node, problems: &mut Problems) -> Option<Secret> {
     read(node, problems).map(|url| Secret::new(url.as_str()))
+}
+
+/// What is known of a channel that has nothing but a webhook.
+pub fn facts(can: Can, webhook: &Choice<Secret>) -> Facts {
+    Facts {
+        can,
+        secrets: webhook.all().into_iter().cloned().collect(),
+        address: hosts(webhook.all()),
+        endpoints: endpoints(webhook.all()),
+        names: webhook.name().into_iter().collect(),
+        by_event: webhook.is_by_event(),
+    }
 }
 
 /// Whether the URL of an API, which is no secret by itself, carries one: a password, or a token in its query.

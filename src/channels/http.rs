@@ -84,6 +84,7 @@ sign: {secret: whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz}
     pages: false,
     shows_links: false,
     reports: false,
+    queues: None,
     spacing: None,
     limits: &[],
     native: Some(Format::Json(None)),

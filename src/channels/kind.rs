@@ -31,6 +31,8 @@ pub struct Kind {
     pub shows_links: bool,
     /// Whether its service can tell what people do there to what was raised, by the lane.
     pub reports: bool,
+    /// Where its service only queues what it accepts and never says what became of it: where a person looks.
+    pub queues: Option<&'static str>,
     /// The default rate, as the least time between two sends to one destination, if the service asks for one.
     pub spacing: Option<SignedDuration>,
     /// What its service refuses beyond: docs print it, and its judge in the tests holds it.

@@ -26,12 +26,16 @@ mod email;
 mod endpoint;
 mod http;
 mod kind;
+mod ntfy;
 mod pagerduty;
 mod picture;
 pub mod redact;
 mod reply;
+mod runs;
 pub mod schema;
 mod slack;
+mod teams;
+mod telegram;
 pub mod verdict;
 pub mod wire;
 mod words;
@@ -43,7 +47,8 @@ pub use self::reply::Reply;
 pub use self::schema::Takes;
 
 /// Every channel there is. To add one: its file, its `mod` line, its row here.
-pub const ALL: &[Kind] = &[slack::KIND, discord::KIND, email::KIND, http::KIND, pagerduty::KIND];
+pub const ALL: &[Kind] =
+    &[slack::KIND, discord::KIND, email::KIND, http::KIND, pagerduty::KIND, teams::KIND, telegram::KIND, ntfy::KIND];
 
 /// The kind with this name.
 pub fn named(name: &str) -> Option<&'static Kind> {

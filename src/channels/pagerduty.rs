@@ -64,6 +64,7 @@ url: https://events.eu.pagerduty.com/v2/enqueue
     pages: true,
     shows_links: true,
     reports: true,
+    queues: None,
     spacing: Some(SignedDuration::from_millis(500)),
     limits: &[SUMMARY, KEY, BODY],
     native: None,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::channels::{Footer, Sending};
-use crate::delivery::Act;
+use crate::delivery::{Act, Severity};
 use crate::message::{Field, fit, plain, text};
 
 /// What a title begins with when its case has closed.
@@ -18,6 +18,17 @@ pub fn title(sending: &Sending<'_>) -> String {
     let title = text::one_line(&sending.rendered.message.title);
     let title = if title.is_empty() { text::one_line(sending.rule) } else { title };
     if sending.act == Act::Close { format!("{CLOSED}{title}") } else { title }
+}
+
+/// What stands for the severity: read at a glance, and without telling colours apart.
+pub fn sign(sending: &Sending<'_>) -> &'static str {
+    match sending.rendered.message.severity {
+        _ if sending.act == Act::Close => "☑️",
+        Severity::Info => "🔵",
+        Severity::Success => "✅",
+        Severity::Warning => "⚠️",
+        Severity::Critical => "🚨",
+    }
 }
 
 /// Title, body and fields as plain text, each on lines of its own.

@@ -148,6 +148,7 @@ fn told(answers: &Answers<'_>) -> Value {
         row["outcome"] = drilled.outcome.name().into();
         row["answer"] = drilled.answer.as_str().into();
         row["closed"] = drilled.closed.as_ref().map(|verdict| verdict.outcome.name()).into();
+        row["confirm"] = unconfirmed(stop, drilled).into();
         row
     };
     answers.iter().map(row).collect()
@@ -155,14 +156,25 @@ fn told(answers: &Answers<'_>) -> Value {
 
 fn table(answers: &Answers<'_>) -> String {
     let row = |(stop, drilled): &(&Stop<'_>, Drilled)| {
-        let closed = match &drilled.closed {
-            Some(verdict) if verdict.outcome == delivery::Outcome::Delivered => "closed again".to_owned(),
-            Some(verdict) => format!("not closed again: {}", verdict.reason),
-            None => String::new(),
-        };
         let outcome = term::state(drilled.outcome.name());
-        vec![term::safe(&stop.destination.name), outcome, term::safe(&drilled.answer), term::safe(&closed)]
+        let after = term::safe(&after(stop, drilled));
+        vec![term::safe(&stop.destination.name), outcome, term::safe(&drilled.answer), after]
     };
     let rows: Vec<Vec<String>> = answers.iter().map(row).collect();
     term::table(&["destination", "", "answer", ""], &rows)
+}
+
+/// What became of it, or what a person has to do to find out.
+fn after(stop: &Stop<'_>, drilled: &Drilled) -> String {
+    match (&drilled.closed, unconfirmed(stop, drilled)) {
+        (Some(verdict), _) if verdict.outcome == delivery::Outcome::Delivered => "closed again".to_owned(),
+        (Some(verdict), _) => format!("not closed again: {}", verdict.reason),
+        (None, Some(place)) => format!("only queued: {place}"),
+        (None, None) => String::new(),
+    }
+}
+
+/// Where to look whether it arrived, where a delivery says nothing of that.
+fn unconfirmed(stop: &Stop<'_>, drilled: &Drilled) -> Option<&'static str> {
+    stop.destination.kind.queues.filter(|_| drilled.outcome == delivery::Outcome::Delivered)
 }

@@ -69,6 +69,23 @@ async fn what_arrives_is_marked_and_what_it_raised_is_closed_again() {
 }
 
 #[tokio::test]
+async fn where_a_service_only_queues_a_message_the_answer_says_where_to_look() {
+    let workflow = HttpPeer::start().await;
+    workflow.always(Answer::status(202));
+    let more = format!("  oncall: {{type: teams, webhook_url: \"{}\"}}\n", workflow.url("/flow?sig=x"));
+    let folder = Folder::new(&format!("{CONFIG}{more}"), &workflow.url("/ledger"), RULES);
+    let config = folder.file("fanfare.yaml");
+    let drill = ["--config", config.to_str().unwrap(), "drill", "fraud", "--to", "oncall", "--yes"];
+    let ran = run(&[], &drill).await;
+    assert!(
+        ran.code == 0 && ran.out.contains("only queued: look in Teams, or in the workflow's run history"),
+        "{ran:?}"
+    );
+    let json = run(&[], &[&drill[..], &["--format", "json"]].concat()).await.json();
+    assert_eq!(json[0]["confirm"], "look in Teams, or in the workflow's run history", "{json:#}");
+}
+
+#[tokio::test]
 async fn a_destination_that_refuses_is_named_with_its_answer() {
     let place = place().await;
     place.ledger.answer(Answer::status(410).body("no such key"));

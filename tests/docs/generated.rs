@@ -178,7 +178,7 @@ fn channel_table() -> String {
     let yes = |is: bool| if is { "yes" } else { "" }.to_owned();
     let rows = channels::ALL.iter().map(|kind| {
         let spacing = kind.spacing.map_or_else(String::new, |spacing| match spacing.as_millis() {
-            1000 => "1/s".into(),
+            ms if ms > 1000 => format!("{}/m", 60_000 / ms),
             ms => format!("{}/s", 1000 / ms),
         });
         let native = kind.native.map_or_else(String::new, |own| code(&format!("NAME.{}.{}", kind.name, own.ending())));

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::desk::Desk;
 use crate::support::browser::{Browser, Screen};
+use crate::support::raw::{exchange, post};
 use crate::support::smtp_peer::{Setup, SmtpPeer};
 
 /// The paths of all links in a text.
@@ -24,7 +25,7 @@ rules:
     case: $.data.case_id
     closed_by: fraud.resolved
     actions:
-      - {name: tell, to: [oncall, chat, room, post, guests], text: "**Fraud** on {{ data.case_id }}", severity: critical}
+      - {name: tell, to: [oncall, chat, room, post, guests, office, group, phone], text: "**Fraud** on {{ data.case_id }}", severity: critical}
       - {name: remind, to: ledger, text: "still open", after: 2h, repeat: 4h}
 "#;
 
@@ -34,6 +35,9 @@ async fn start() -> (Desk, SmtpPeer) {
     let more = format!(
         "  chat: {{type: slack, webhook_url: \"PEER/slack\", rate: 99/s}}\n\
          \x20 room: {{type: discord, webhook_url: \"PEER/discord/api/webhooks/123456789012345678/tokentokentokentokentokentoken\", rate: 99/s}}\n\
+         \x20 office: {{type: teams, webhook_url: \"PEER/teams?sig=x\"}}\n\
+         \x20 group: {{type: telegram, token: \"1234567890:FAKEq7ZkT4mW9sB2xN6vC1aaaaaaaaaaaaa\", chat: \"1\", url: \"PEER/telegram\"}}\n\
+         \x20 phone: {{type: ntfy, topic: oncall, url: PEER}}\n\
          \x20 guests: {{type: slack, webhook_url: \"PEER/guests\", rate: 99/s, external: true}}\n\
          \x20 post: {{type: email, smtp: \"{}\", from: a@label.example, to: b@label.example}}\n",
         mail.url()
@@ -57,6 +61,9 @@ async fn every_channel_that_people_read_shows_the_link_and_guests_see_none() {
         ("slack", body("/slack")),
         ("discord", body("/discord/api/webhooks/123456789012345678/tokentokentokentokentokentoken")),
         ("pagerduty", body("/pager")),
+        ("teams", body("/teams")),
+        ("telegram", body("/telegram/bot1234567890:FAKEq7ZkT4mW9sB2xN6vC1aaaaaaaaaaaaa/sendMessage")),
+        ("ntfy", body("/")),
         ("mail", letter),
     ] {
         let found = links(&text);
@@ -66,6 +73,25 @@ async fn every_channel_that_people_read_shows_the_link_and_guests_see_none() {
     }
     assert!(body("/guests").contains("Fraud") && links(&body("/guests")).is_empty(), "{}", body("/guests"));
     assert_eq!(desk.sent("/pager")[0]["links"][0]["text"], "Acknowledge");
+    desk.app.end().await;
+}
+
+#[tokio::test]
+async fn a_tap_on_a_notification_acknowledges_the_case_without_a_page() {
+    let (desk, _mail) = start().await;
+    desk.send("evt_1", "fraud.opened", "C1").await;
+    let tap = desk.sent("/")[0]["actions"][0].clone();
+    assert_eq!(
+        (&tap["action"], &tap["method"], &tap["label"]),
+        (&"http".into(), &"POST".into(), &"Acknowledge".into())
+    );
+    let path = tap["url"].as_str().unwrap().strip_prefix("https://hooks.label.example").unwrap();
+    let kind = tap["headers"]["Content-Type"].as_str().unwrap();
+    let headers = [("Content-Type", kind), ("Connection", "close")];
+    let request = post(path, &headers, tap["body"].as_str().unwrap().as_bytes());
+    assert_eq!(exchange(desk.app.webhooks, &request).await.status, 200);
+    desk.planned().await;
+    assert_eq!(desk.case("C1").await["acked_by"], "ntfy (unverified), by link");
     desk.app.end().await;
 }
 

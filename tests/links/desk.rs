@@ -63,6 +63,11 @@ impl Desk {
             "/pager" => Answers::status(202).json(&json!({"status": "success", "message": "Event processed"})),
             "/slack" | "/guests" => Answers::status(200).body("ok"),
             target if target.starts_with("/discord") => Answers::status(204),
+            target if target.starts_with("/telegram") => {
+                Answers::status(200).json(&json!({"ok": true, "result": {"message_id": 1, "chat": {"id": 1}}}))
+            }
+            // JSON for ntfy goes to the root of its server.
+            "/" => Answers::status(200).json(&json!({"id": "a", "event": "message"})),
             _ => Answers::status(200),
         })
         .await;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::channels::slack::mrkdwn;
 use crate::channels::{Limit, Sending, words};
-use crate::delivery::{Act, Severity};
+use crate::delivery::Act;
 use crate::message::{Block, Field, Inline, fit, plain};
 
 pub const BLOCKS: Limit = Limit::items("blocks", 50);
@@ -68,24 +68,13 @@ pub fn mentions(sending: &Sending<'_>) -> Option<Value> {
     (!mentions.is_empty()).then(|| json!({"type": "section", "text": {"type": "mrkdwn", "text": mentions.join(" ")}}))
 }
 
-/// What stands for the severity: read at a glance, and without telling colours apart.
-pub fn sign(sending: &Sending<'_>) -> &'static str {
-    match sending.rendered.message.severity {
-        _ if sending.act == Act::Close => "☑️",
-        Severity::Info => "🔵",
-        Severity::Success => "✅",
-        Severity::Warning => "⚠️",
-        Severity::Critical => "🚨",
-    }
-}
-
 /// The line that marks a message as closed.
 pub fn closed() -> Value {
     context("☑️ Closed")
 }
 
 fn title(sending: &Sending<'_>) -> Value {
-    let title = format!("{} {}", sign(sending), words::title(sending));
+    let title = format!("{} {}", words::sign(sending), words::title(sending));
     if fit::utf16(&title) <= HEADER.max {
         return json!({"type": "header", "text": {"type": "plain_text", "text": title, "emoji": false}});
     }

@@ -75,6 +75,7 @@ url: https://slack.com/api
     pages: false,
     shows_links: true,
     reports: false,
+    queues: None,
     spacing: Some(SignedDuration::from_secs(1)),
     limits: &[TEXT, blocks::BLOCKS, blocks::HEADER, blocks::BLOCK_TEXT, blocks::URL, blocks::ALT, blocks::SUM],
     native: Some(Format::Json(Some(mrkdwn::escape_value))),
@@ -177,14 +178,7 @@ fn read_webhook(node: &Node, keys: &BotKeys<'_>, problems: &mut Problems) -> Opt
         );
     }
     let webhook = Choice::parse(node, problems, &mut endpoint::read_secret)?;
-    let facts = Facts {
-        can: Can::NOTHING,
-        secrets: webhook.all().into_iter().cloned().collect(),
-        address: endpoint::hosts(webhook.all()),
-        endpoints: endpoint::endpoints(webhook.all()),
-        names: webhook.name().into_iter().collect(),
-        by_event: webhook.is_by_event(),
-    };
+    let facts = endpoint::facts(Can::NOTHING, &webhook);
     Some(Slack { facts, way: Way::Webhook(webhook) })
 }
 
@@ -390,7 +384,7 @@ fn text(sending: &Sending<'_>) -> String {
     if sending.form == Form::Plain {
         link.extend(words::links(sending).map(|line| format!("\n{}", mrkdwn::escape(&line))));
     }
-    let said = format!("{} {}", blocks::sign(sending), words::plain(sending));
+    let said = format!("{} {}", words::sign(sending), words::plain(sending));
     let room = TEXT_MAX.saturating_sub(fit::utf16(&text) + fit::utf16(&link));
     text.push_str(&mrkdwn::escape_within(&said, room));
     text.push_str(&link);

@@ -17,7 +17,7 @@ use url::Url;
 use super::{Judge, Peer, Service, long, skeleton, texts, units};
 use crate::support::http_peer::{Answer, Recorded};
 
-mod markup;
+pub(super) mod markup;
 
 /// The webhook's id.
 pub const WEBHOOK_ID: &str = "123456789012345678";

@@ -16,8 +16,11 @@ use crate::support::mime::Mime;
 pub mod discord;
 mod email;
 mod http;
+pub mod ntfy;
 pub mod pagerduty;
 pub mod slack;
+pub mod teams;
+pub mod telegram;
 
 /// Makes a judge.
 pub type New = fn() -> Box<dyn Judge>;
@@ -29,6 +32,9 @@ pub const ALL: &[(&str, New)] = &[
     ("email", || Box::new(email::Email::default())),
     ("http", || Box::new(http::Http::default())),
     ("pagerduty", || Box::new(pagerduty::PagerDuty::default())),
+    ("teams", || Box::new(teams::Teams::default())),
+    ("telegram", || Box::new(telegram::Telegram::default())),
+    ("ntfy", || Box::new(ntfy::Ntfy::default())),
 ];
 
 /// What stands for the service of one kind.
@@ -146,6 +152,14 @@ pub fn long(size: usize) -> String {
     "x".repeat(size)
 }
 
+/// Refuses a key that a service doesn't know.
+pub fn keys(map: &Map<String, Value>, known: &[&str]) -> Result<(), String> {
+    match map.keys().find(|key| !known.contains(&key.as_str())) {
+        Some(key) => Err(format!("unknown key '{key}'")),
+        None => Ok(()),
+    }
+}
+
 /// A text of JSON, and where it stands.
 pub struct Spot<'v> {
     /// Its key, or that of the list it is in.
@@ -215,7 +229,9 @@ fn bones(key: &str, object: &Map<String, Value>, value: &Value, markup: &dyn Fn(
         }
         Value::Array(items) => items.iter().map(|item| bones(key, object, item, markup)).collect(),
         Value::String(text) if OURS.contains(&key) => text.as_str().into(),
-        Value::String(text) if matches!(key, "url" | "href" | "src" | "image_url" | "client_url") => {
+        Value::String(text)
+            if matches!(key, "url" | "href" | "src" | "image_url" | "client_url" | "click" | "attach") =>
+        {
             text.split('?').next().unwrap_or_default().into()
         }
         Value::String(text) => markup(&Spot { key, object, text }),

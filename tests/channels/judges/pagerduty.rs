@@ -14,7 +14,7 @@ use fanfare::secret::Secret;
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
-use super::{Judge, Peer, Service, long, skeleton, texts, units};
+use super::{Judge, Peer, Service, keys, long, skeleton, texts, units};
 use crate::support::http_peer::{Answer, Recorded};
 
 /// The keys that the service knows.
@@ -156,13 +156,6 @@ fn text(map: &Map<String, Value>, key: &str, max: usize) -> Result<String, Strin
         Some(text) if !text.is_empty() && units(text) <= max => Ok(text.to_owned()),
         Some(text) => Err(format!("'{key}' has {} characters", units(text))),
         None => Err(format!("'{key}' is missing or space")),
-    }
-}
-
-fn keys(map: &Map<String, Value>, known: &[&str]) -> Result<(), String> {
-    match map.keys().find(|key| !known.contains(&key.as_str())) {
-        Some(key) => Err(format!("unknown key '{key}'")),
-        None => Ok(()),
     }
 }
 
