@@ -110,7 +110,7 @@ const STEPS_OF: &[(&str, &[&str])] = &[
     ("plan", &["apart", "judged", "links"]),
     ("receive", &["act"]),
     ("render", &["apart"]),
-    ("run", &["alive", "dispatch", "plan", "progress", "receive", "reload", "render", "retain", "watch"]),
+    ("run", &["alive", "dispatch", "plan", "progress", "receive", "reload", "render", "retain", "supervisor", "watch"]),
 ];
 
 #[test]

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::admin::ZONE_HEADER;
 use crate::admin::guard::OWN_HEADER;
+use crate::channels::wire;
 use crate::cli::term;
 use crate::config::load;
 use crate::config::substitute::RealEnvironment;
@@ -64,15 +65,21 @@ impl Server {
     }
 }
 
+/// What speaks HTTP, by no proxy and to where it is sent only. It trusts the system's certificate authorities. Where there are
+/// none, as in an image from scratch, it trusts Mozilla's, which the program contains.
+pub(crate) fn http(timeout: Duration) -> anyhow::Result<reqwest::Client> {
+    let builder = || reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(timeout);
+    if let Ok(http) = builder().build() {
+        return Ok(http);
+    }
+    let tls = wire::tls("").map_err(anyhow::Error::msg)?;
+    Ok(builder().tls_backend_preconfigured(tls).build()?)
+}
+
 impl Client {
     /// A connection to the server at this URL.
     pub(crate) fn new(base: String, token: Option<Secret>) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(30))
-            .build()?;
-        Ok(Self { base, token, http })
+        Ok(Self { base, token, http: http(Duration::from_secs(30))? })
     }
 
     /// What a GET of a path answers, whatever it is.

@@ -28,6 +28,7 @@ mod doctor;
 mod drill;
 mod events;
 mod explain;
+mod health;
 mod links;
 mod many;
 mod mute;
@@ -96,6 +97,8 @@ enum Command {
     Schema(schema::Schema),
     /// Copy the store while it is in use
     Backup(backup::Backup),
+    /// Ask a running server whether it is ready; for health checks of containers
+    Health(health::Health),
     /// Find problems of store, disk, clock, server and destinations
     Doctor(doctor::Doctor),
     /// Print the manual page, or write one per command
@@ -186,6 +189,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Reload(reload) => reload.run(config),
         Command::Schema(schema) => schema.run(),
         Command::Backup(backup) => backup.run(config),
+        Command::Health(health) => health.run(config),
         Command::Doctor(doctor) => doctor.run(config),
         Command::Man(man) => man.run(),
         Command::Completions(completions) => completions.run(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use crate::cli::{Outcome, load_without_secrets, pick, runtime, term};
+use crate::cli::{Outcome, client, load_without_secrets, pick, runtime, term};
 use crate::clock::{Clock, RealClock};
 use crate::config::load::{self, Loaded};
 use crate::config::substitute::RealEnvironment;
@@ -68,11 +68,7 @@ impl Send {
         } else {
             self.what.clone()
         };
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(TIMEOUT)
-            .build()?;
+        let http = client::http(TIMEOUT)?;
         runtime(false)?.block_on(async {
             let mut outcome = Outcome::Good;
             for name in &what {

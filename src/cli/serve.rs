@@ -18,6 +18,7 @@ use crate::clock::{AnchoredClock, Clock, RealClock};
 use crate::config::substitute::RealEnvironment;
 use crate::lint;
 use crate::problem::{Gravity, Problems};
+use crate::steps::supervisor::Supervisor;
 use crate::steps::{Live, run};
 use crate::telemetry::Telemetry;
 use crate::telemetry::log::{self, Log};
@@ -93,6 +94,7 @@ async fn serve(
     let mut live =
         Live::new(store, Arc::new(snapshot), Arc::new(AnchoredClock::default()), Arc::new(wire), fastrand::u64(..));
     live.shadow = shadow;
+    live.supervisor = Supervisor::find().context("the socket that `NOTIFY_SOCKET` names can't be reached")?;
     live.telemetry = Arc::new(Telemetry::beside(log.dropped()));
     live.bounds = server::files_left().map_or(live.bounds, |files| live.bounds.within(files));
     match stale {

@@ -43,6 +43,7 @@ pub mod reload;
 pub mod render;
 pub mod retain;
 pub mod run;
+pub mod supervisor;
 pub mod watch;
 
 /// What a step did.
@@ -80,6 +81,8 @@ pub struct Live {
     pub transport: Arc<dyn Transport>,
     /// Plans everything, sends nothing.
     pub shadow: bool,
+    /// The service manager that waits for notices; none if nobody does.
+    pub supervisor: Option<supervisor::Supervisor>,
     /// Where messages are rendered.
     pub renderer: render::Renderer,
     /// The keys of links.
@@ -140,6 +143,7 @@ impl Live {
             telemetry: Arc::new(Telemetry::new()),
             transport,
             shadow: false,
+            supervisor: None,
             renderer: render::Renderer::default(),
             links: links::Ring::default(),
             seed,

@@ -18,8 +18,9 @@ use crate::server::{self, Drain, Limits};
 use crate::steps::alive::Pulse;
 use crate::steps::progress::Look;
 use crate::steps::retain::Calendar;
+use crate::steps::supervisor::Supervisor;
 use crate::steps::watch::Task;
-use crate::steps::{Bounds, Live, StepResult, alive, dispatch, plan, receive, reload, retain, watch};
+use crate::steps::{Bounds, Live, StepResult, alive, dispatch, plan, receive, reload, retain, supervisor, watch};
 use crate::store;
 use crate::store::{Claim, Hint};
 
@@ -97,10 +98,24 @@ pub async fn run(live: Arc<Live>, admin: axum::Router) -> std::io::Result<Runnin
             None
         }
     };
+    if let Some(supervisor) = &live.supervisor {
+        supervisor.ready(&format!("receives at {webhooks}"));
+    }
     let mut tasks = vec![listener("webhooks", receiving.task), listener("admin", administering.task)];
     tasks.extend(table(&live, alive_before));
+    tasks.extend(watchdog(&live));
     let watched = tasks.into_iter().map(|task| tokio::spawn(watch::keep(live.clone(), task))).collect();
     Ok(Running { live, webhooks, admin: admin_address, listeners, watched })
+}
+
+/// The row of the task that notifies the service manager, where one waits for that.
+fn watchdog(live: &Arc<Live>) -> Option<Task> {
+    let every = live.supervisor.as_ref()?.every()?;
+    let live = live.clone();
+    Some(Task::again("watchdog", "the next notice is due soon", move || {
+        let live = live.clone();
+        async move { supervisor::watchdog_loop(&live, every).await }
+    }))
 }
 
 /// The main tasks but the listeners, in the order in which an event meets them: what each does when it ends, and why.
@@ -134,6 +149,7 @@ impl Running {
     /// Ends in order: stops accepting, finishes what is under way within a limit, closes the store.
     pub async fn drain(self) -> Result<(), store::Error> {
         self.live.drain();
+        self.live.supervisor.iter().for_each(Supervisor::stopping);
         self.listeners.iter().for_each(Drain::drain);
         let ending = async {
             for task in self.watched {

@@ -129,7 +129,8 @@ impl Transport for Wire {
     }
 }
 
-fn tls(authorities: &str) -> Result<ClientConfig, String> {
+/// TLS that trusts Mozilla's certificate authorities, which the program contains, and those of this PEM text.
+pub(crate) fn tls(authorities: &str) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     for certificate in CertificateDer::pem_slice_iter(authorities.as_bytes()) {
         let certificate = certificate.map_err(|error| format!("no certificate in PEM form: {error}"))?;

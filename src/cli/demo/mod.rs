@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::admin;
 use crate::channels::wire::{Guard, Wire};
-use crate::cli::{Outcome, report, runtime, starter, term};
+use crate::cli::{Outcome, client, report, runtime, starter, term};
 use crate::clock::{AnchoredClock, Clock, RealClock, plus};
 use crate::config::substitute::Environment;
 use crate::delivery::State;
@@ -178,7 +178,7 @@ impl Demo {
             .with_environment(Arc::new(DemoEnvironment));
         let live = Arc::new(live);
         let running = run::run(live.clone(), admin::router(live.clone())).await?;
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
+        let http = client::http(Duration::from_secs(10))?;
         Ok((Stage { live, running, source, http, inbox, page: format!("http://{page_address}/") }, servers))
     }
 
