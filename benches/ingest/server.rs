@@ -91,7 +91,7 @@ fn fanfare(folder: &Path, address: SocketAddr, store: &str) -> Command {
         free_address()
     );
     std::fs::write(folder.join("fanfare.yaml"), config).expect("a configuration");
-    let mut command = Command::new(std::env::var("FANFARE").unwrap_or_else(|_| "target/release/fanfare".into()));
+    let mut command = Command::new(std::env::var("FANFARE").unwrap_or_else(|_| "target/dist/fanfare".into()));
     command.arg("--config").arg(folder.join("fanfare.yaml")).args(["serve", "--log", "error"]);
     command
 }
