@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use clap::ValueEnum;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::cli::client::{Client, PAGE, Server};
-use crate::cli::{Format, Outcome, load_without_secrets, report, rule_named, runtime, term};
+use crate::cli::{Outcome, load_without_secrets, report, rule_named, runtime, term};
 use crate::clock::{Clock, RealClock, plus};
 use crate::config::Snapshot;
 use crate::event::{Event, EventId, MISSING, OWN_SOURCE, Seq};
@@ -27,8 +28,9 @@ use crate::rules::RuleSet;
 
 mod apart;
 mod compare;
+mod markdown;
 
-use compare::{Key, Was, print};
+use compare::{Key, Was};
 
 /// How far back a server is asked, unless it is said.
 const SINCE: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -49,6 +51,9 @@ pub(crate) struct Backtest {
     /// A file that `events export` wrote, instead of a running server; `-` is standard input
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
+    /// Compare with what the rules beside this `fanfare.yaml` would have sent because of the same events
+    #[arg(long, value_name = "CONFIG", requires = "events")]
+    against: Option<PathBuf>,
     /// Only this rule; repeatable
     #[arg(long, value_name = "RULE")]
     rule: Vec<String>,
@@ -57,7 +62,18 @@ pub(crate) struct Backtest {
     show: usize,
     /// The output format
     #[arg(long, value_enum, default_value = "text")]
-    format: Format,
+    format: BacktestFormat,
+}
+
+/// How the outcome is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum BacktestFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// For a comment on a pull request
+    Markdown,
 }
 
 /// An event as `events export` writes it.
@@ -122,13 +138,22 @@ impl Backtest {
         }
         let snapshot = loaded.snapshot.context("no rules could be loaded")?;
         let rules = self.rules(&snapshot)?;
+        let other = match self.against.as_deref().map(load_without_secrets) {
+            None => None,
+            Some(other) if report_errors(&other) => return Ok(Outcome::Wrong),
+            Some(other) => Some(Stage::new(other.snapshot.context("no rules could be loaded to compare with")?)),
+        };
         term::show_times_in(snapshot.settings.zone());
         let stage = Stage::new(snapshot);
-        let Some(played) = runtime(false)?.block_on(self.play(config, &stage, rules))? else {
+        let Some(played) = runtime(false)?.block_on(self.play(config, &stage, rules, other))? else {
             eprintln!("no event was received in that time");
             return Ok(Outcome::Good);
         };
-        print(&played, self.format, self.show);
+        match self.format {
+            BacktestFormat::Text => println!("{}", compare::text(&played, self.show)),
+            BacktestFormat::Json => println!("{:#}", compare::document(&played)),
+            BacktestFormat::Markdown => println!("{}", markdown::text(&played, self.show)),
+        }
         Ok(Outcome::Good)
     }
 
@@ -138,20 +163,39 @@ impl Backtest {
         for name in &self.rule {
             rule_named(rules, name)?;
         }
+        self.chosen(snapshot)
+    }
+
+    /// Those of them that a folder has: another may lack some.
+    fn chosen(&self, snapshot: &Snapshot) -> anyhow::Result<RuleSet> {
+        let rules = snapshot.rules.as_deref().context("no rules could be loaded")?;
         let names = rules.rules.iter().map(|rule| &rule.name.value);
         let chosen = names.filter(|name| self.rule.is_empty() || self.rule.contains(name));
         Ok(rules.only(&chosen.cloned().collect()))
     }
 
-    async fn play(&self, config: &Path, stage: &Stage, rules: RuleSet) -> anyhow::Result<Option<Played>> {
+    async fn play(
+        &self,
+        config: &Path,
+        stage: &Stage,
+        rules: RuleSet,
+        other: Option<Stage>,
+    ) -> anyhow::Result<Option<Played>> {
         let zone = stage.snapshot().settings.zone();
         let since = self.since.as_ref().map(|since| since.at(&zone));
         let until = self.until.as_ref().map(|until| until.at(&zone));
         match &self.events {
             Some(path) => {
+                let mut was = None;
+                if let Some(other) = &other {
+                    let rules = self.chosen(other.snapshot())?;
+                    let mut run = Run::new(other, rules, (since, until));
+                    run.file(path).await?;
+                    was = run.end(None, None).await?.map(|played| Was::of(played.would));
+                }
                 let mut run = Run::new(stage, rules, (since, until));
                 run.file(path).await?;
-                run.end(RealClock.now(), None).await
+                run.end(None, was).await
             }
             None => {
                 let since = since.unwrap_or_else(|| plus(RealClock.now(), SignedDuration::ZERO - SINCE));
@@ -160,7 +204,7 @@ impl Backtest {
                 run.server(&client).await?;
                 let was = run.was(&client, &self.rule).await?;
                 let places = std::mem::take(&mut run.came);
-                let Some(mut played) = run.end(RealClock.now(), Some(was)).await? else { return Ok(None) };
+                let Some(mut played) = run.end(Some(RealClock.now()), Some(was)).await? else { return Ok(None) };
                 played.apart = apart::reasons(&client, &played, &places).await?;
                 Ok(Some(played))
             }
@@ -305,10 +349,10 @@ impl<'a> Run<'a> {
         Ok(was)
     }
 
-    async fn end(self, now: Timestamp, was: Option<Was>) -> anyhow::Result<Option<Played>> {
+    /// Plays on until `now`. Of a file, which may be old, nobody asks what would be due by now: `None`, its last event.
+    async fn end(self, now: Option<Timestamp>, was: Option<Was>) -> anyhow::Result<Option<Played>> {
         let Some(past) = self.past else { return Ok(None) };
-        // Of a file that is old, nobody asks what would be due by now.
-        let end = if was.is_some() { now } else { self.last };
+        let end = now.unwrap_or(self.last);
         let until = self.until.map_or(end, |until| until.min(end.max(self.last)));
         let would = past.end(until).await?;
         let apart = apart::Reasons::default();

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Played;
-use crate::cli::{Format, term};
+use crate::cli::term;
 use crate::event::EventId;
 use crate::rehearse::past::Would;
 
@@ -27,10 +27,18 @@ pub(super) struct Key {
     pub event: Option<EventId>,
 }
 
+/// A message that was sent.
+#[derive(Debug)]
+struct Sent {
+    at: Timestamp,
+    /// What it said, where that is known.
+    title: Option<String>,
+}
+
 /// What was sent.
 #[derive(Debug, Default)]
 pub(super) struct Was {
-    sent: BTreeMap<Key, Vec<Timestamp>>,
+    sent: BTreeMap<Key, Vec<Sent>>,
     /// What was planned and called off before it was sent, with the reasons.
     called_off: BTreeMap<Key, Vec<String>>,
     /// What was sent in place of what died.
@@ -40,8 +48,18 @@ pub(super) struct Was {
 }
 
 impl Was {
+    /// What other rules would have sent because of the same events.
+    pub fn of(would: Vec<Would>) -> Self {
+        let mut was = Self::default();
+        for one in would {
+            let sent = Sent { at: one.at, title: Some(one.title.clone()) };
+            was.sent.entry(one.key()).or_default().push(sent);
+        }
+        was
+    }
+
     pub fn add(&mut self, key: Key, at: Timestamp) {
-        self.sent.entry(key).or_default().push(at);
+        self.sent.entry(key).or_default().push(Sent { at, title: None });
     }
 
     pub fn called_off(&mut self, key: Key, why: String) {
@@ -63,10 +81,12 @@ struct Row {
 /// A message that only one side has.
 #[derive(Debug)]
 pub(super) struct Differs<'p> {
-    at: Timestamp,
+    pub at: Timestamp,
     pub key: Key,
-    /// What it would say; `None` for what was sent and would not be.
-    title: Option<&'p str>,
+    /// Whether it would be sent, and was not.
+    pub is_more: bool,
+    /// What it says, where that is known.
+    pub title: Option<&'p str>,
 }
 
 /// The two sides beside each other.
@@ -93,9 +113,10 @@ impl<'p> Compared<'p> {
             Some(why) => self.apart.push((differs, why)),
             None => {
                 let row = self.row(&differs.key);
-                match differs.title {
-                    Some(_) => row.would.push(differs.at),
-                    None => row.was += 1,
+                if differs.is_more {
+                    row.would.push(differs.at);
+                } else {
+                    row.was += 1;
                 }
                 self.differs.push(differs);
             }
@@ -110,11 +131,12 @@ impl<'p> Compared<'p> {
 /// Holds what would have been sent against what was.
 pub(super) fn compared(played: &Played) -> Compared<'_> {
     let mut compared = Compared::default();
-    let nothing = Was::default();
-    let was = played.was.as_ref().unwrap_or(&nothing);
-    let (mut left, mut called_off) = (was.sent.clone(), was.called_off.clone());
+    let was = played.was.as_ref();
+    let sent = was.into_iter().flat_map(|was| &was.sent);
+    let mut left: BTreeMap<&Key, Vec<&Sent>> = sent.map(|(key, sent)| (key, sent.iter().collect())).collect();
+    let mut called_off = was.map(|was| was.called_off.clone()).unwrap_or_default();
     // The newest last, so that of several the first is met first.
-    left.values_mut().for_each(|times| times.sort_by(|a, b| b.cmp(a)));
+    left.values_mut().for_each(|sent| sent.sort_by_key(|sent| std::cmp::Reverse(sent.at)));
     for would in &played.would {
         let key = would.key();
         if left.get_mut(&key).and_then(Vec::pop).is_some() {
@@ -125,32 +147,26 @@ pub(super) fn compared(played: &Played) -> Compared<'_> {
         }
         let why = called_off.get_mut(&key).and_then(Vec::pop).map(|why| format!("called off: {why}"));
         let why = why.or_else(|| played.apart.of(&key).map(str::to_owned));
-        compared.differ(Differs { at: would.at, key, title: Some(&would.title) }, why);
+        compared.differ(Differs { at: would.at, key, is_more: true, title: Some(&would.title) }, why);
     }
-    for (key, times) in left {
-        let why = played.apart.of(&key).map(str::to_owned);
-        for at in times {
-            compared.differ(Differs { at, key: key.clone(), title: None }, why.clone());
+    for (key, sent) in left {
+        let why = played.apart.of(key).map(str::to_owned);
+        for Sent { at, title } in sent {
+            let differs = Differs { at: *at, key: key.clone(), is_more: false, title: title.as_deref() };
+            compared.differ(differs, why.clone());
         }
     }
-    for (key, at) in &was.fell_back {
+    for (key, at) in was.into_iter().flat_map(|was| &was.fell_back) {
         let why = "in place of a message that could not be delivered".to_owned();
-        compared.differ(Differs { at: *at, key: key.clone(), title: None }, Some(why));
+        compared.differ(Differs { at: *at, key: key.clone(), is_more: false, title: None }, Some(why));
     }
     compared.differs.sort_by(|a, b| (a.at, &a.key).cmp(&(b.at, &b.key)));
     compared.apart.sort_by(|(a, _), (b, _)| (a.at, &a.key).cmp(&(b.at, &b.key)));
     compared
 }
 
-/// Prints it.
-pub(super) fn print(played: &Played, format: Format, show: usize) {
-    match format {
-        Format::Json => println!("{:#}", document(played)),
-        Format::Text => println!("{}", text(played, show)),
-    }
-}
-
-fn document(played: &Played) -> Value {
+/// It all, for programs.
+pub(super) fn document(played: &Played) -> Value {
     let is_compared = played.was.is_some();
     let rule = |((rule, destination), row): (&(String, String), &Row)| json!({"rule": rule, "destination": destination, "would": row.would.len(), "was": is_compared.then_some(row.was)});
     let message = |differs: &Differs<'_>| {
@@ -165,7 +181,7 @@ fn document(played: &Played) -> Value {
         document
     };
     let Compared { rows, differs, apart: set_apart } = compared(played);
-    let (more, fewer): (Vec<_>, Vec<_>) = differs.into_iter().partition(|differs| differs.title.is_some());
+    let (more, fewer): (Vec<_>, Vec<_>) = differs.into_iter().partition(|differs| differs.is_more);
     json!({
         "events": played.events,
         "from": played.from.to_string(),
@@ -178,7 +194,8 @@ fn document(played: &Played) -> Value {
     })
 }
 
-fn text(played: &Played, show: usize) -> String {
+/// It all, for people.
+pub(super) fn text(played: &Played, show: usize) -> String {
     let day = |at: Timestamp| term::time_as(at, "%Y-%m-%d");
     let events = term::count(played.events, "event", "events");
     let mut lines = vec![
@@ -267,9 +284,9 @@ fn line(one: &Differs<'_>, is_compared: bool) -> String {
     let event = event.as_ref().map_or("none came", EventId::as_str);
     let says = one.title.map(|title| format!(": {title}")).unwrap_or_default();
     let text = term::one_line(&format!("{at}  {rule} to {destination}{says}  ({event})"));
-    match (is_compared, one.title) {
-        (true, Some(_)) => term::good(&format!("+ {text}")),
-        (true, None) => term::bad(&format!("- {text}")),
+    match (is_compared, one.is_more) {
+        (true, true) => term::good(&format!("+ {text}")),
+        (true, false) => term::bad(&format!("- {text}")),
         (false, _) => text,
     }
 }
