@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 mod cookbook;
 pub mod block;
-mod generated;
+pub mod generated;
 mod journey;
 pub mod loading;
 mod message;

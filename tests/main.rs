@@ -26,6 +26,7 @@ mod tidy;
 mod admin;
 mod alive;
 mod crash;
+mod deploy;
 mod doctor;
 mod faults;
 mod idle;

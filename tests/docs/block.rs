@@ -74,7 +74,7 @@ impl Block {
             ["json", "native", _, _] => Kind::Native,
             ["text", "report"] | ["text" | "json", "shows"] => Kind::Output,
             ["yaml", "of", _] => Kind::Part,
-            ["yaml" | "json" | "markdown", "all", "of", _] => Kind::Whole,
+            ["yaml" | "json" | "markdown" | "text", "all", "of", _] => Kind::Whole,
             ["text", "sent", _] => Kind::Sent,
             ["console"] => Kind::Console,
             ["console", "fails"] => Kind::ConsoleFails,

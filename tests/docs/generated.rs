@@ -36,6 +36,7 @@ pub fn section(name: &str) -> String {
             "samples" => sample_table(),
             "filters" => filters(),
             "metrics" => metrics(),
+            "alerts" => alerts(),
             "api" => api(),
             "commands" => commands(),
             "own-events" => own_events(),
@@ -69,8 +70,22 @@ fn metric_of(line: &str) -> String {
     histogram.unwrap_or(name).to_owned()
 }
 
+/// The alerts that ship, with what to do about each.
+fn alerts() -> String {
+    let text = std::fs::read_to_string("deploy/monitoring/alerts.yaml").unwrap();
+    let file: Value = serde_yaml::from_str(&text).unwrap();
+    let placeholder = regex::Regex::new(r"\{\{ (?:\$labels\.)?\$?(\w+)[^}]*\}\}").unwrap();
+    let rows = file["groups"][0]["rules"].as_array().unwrap().iter().map(|rule| {
+        let said = |key: &str| rule["annotations"][key].as_str().unwrap();
+        let summary = placeholder.replace_all(said("summary"), "*$1*").into_owned();
+        let severity = rule["labels"]["severity"].as_str().unwrap();
+        vec![code(rule["alert"].as_str().unwrap()), severity.into(), summary, said("runbook").into()]
+    });
+    table(&["alert", "severity", "what happened", "what to do"], rows)
+}
+
 /// What `/metrics` says once everything has happened.
-fn exposition() -> String {
+pub fn exposition() -> String {
     let telemetry = Telemetry::new();
     let (event, delivery) = (EventId("evt_1".into()), DeliveryId("dlv_1".into()));
     let attempt = Attempt {

@@ -63,7 +63,8 @@ impl Process {
         Self::try_start_by(shell, folder, "info", &[]).await.unwrap_or_else(|log| panic!("it did not start:\n{log}"))
     }
 
-    async fn try_start_by(
+    /// Starts it by another command, which gets its arguments.
+    pub async fn try_start_by(
         mut command: Command,
         folder: &Path,
         log: &str,

@@ -1,0 +1,75 @@
+//! The Debian package: built, installed, upgraded, removed; and the unit that it brings, under systemd itself.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::deploy::program;
+use crate::deploy::sandbox::{self, text};
+
+/// The package of the program under test, by this version.
+fn package(folder: &Path, version: &str) -> PathBuf {
+    let mut build = Command::new("deploy/debian/build");
+    let built = build.arg(program()).arg(folder).env("VERSION", version).env("COMPRESSION", "none").output().unwrap();
+    assert!(built.status.success(), "{}", text(&built));
+    let begin = format!("fanfare_{version}_");
+    let mut files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&begin)).unwrap()
+}
+
+/// Whether `dpkg` is here; a printed reason if not.
+fn has_dpkg() -> bool {
+    let has = Command::new("dpkg-deb").arg("--version").output().is_ok();
+    if !has {
+        eprintln!("skipped: no dpkg-deb on this machine");
+    }
+    has
+}
+
+#[test]
+fn the_package_installs_keeps_what_people_changed_at_an_upgrade_and_leaves_the_store_when_purged() {
+    if !has_dpkg() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let (old, new) = (package(folder.path(), "0.0.9"), package(folder.path(), "0.0.10"));
+    let Some(ran) = sandbox::run("package.sh", &[&old, &new]) else { return };
+    assert!(ran.status.success(), "{}", text(&ran));
+}
+
+#[test]
+fn the_same_files_make_the_same_package() {
+    if !has_dpkg() {
+        return;
+    }
+    let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (one, other) = (package(one.path(), "0.0.9"), package(other.path(), "0.0.9"));
+    assert!(std::fs::read(one).unwrap() == std::fs::read(other).unwrap(), "the packages differ");
+}
+
+#[test]
+fn the_unit_starts_fanfare_under_systemd_with_secrets_that_only_root_reads() {
+    let has_container = Command::new("systemd-nspawn").arg("--version").output().is_ok();
+    if !has_dpkg() || !has_container {
+        return eprintln!("skipped: no systemd-nspawn on this machine (Debian's `systemd-container`)");
+    }
+    let folder = TempDir::new().unwrap();
+    let package = package(folder.path(), "0.0.9");
+    let Some(ran) = sandbox::run("systemd.sh", &[&package]) else { return };
+    let said = text(&ran);
+    if said.contains("no systemd here") {
+        return eprintln!("skipped: systemd doesn't start in a container here:\n{said}");
+    }
+    assert!(ran.status.success(), "{said}");
+}
+
+#[test]
+fn the_unit_is_exposed_as_little_as_its_work_allows() {
+    let mut analyze = Command::new("systemd-analyze");
+    let analyze = analyze.args(["security", "--offline=true", "--threshold=20", "--no-pager"]);
+    let Ok(said) = analyze.arg("deploy/systemd/fanfare.service").output() else {
+        return eprintln!("skipped: no systemd-analyze on this machine");
+    };
+    assert!(said.status.success(), "{}", text(&said));
+}
