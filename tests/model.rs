@@ -9,6 +9,7 @@ mod quotes;
 pub mod reference;
 mod scripts;
 mod watched;
+mod words;
 
 /// Milliseconds, of a moment or of a span.
 pub type Ms = i64;

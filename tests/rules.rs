@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use fanfare::event::{Event, EventId};
 use fanfare::problem::{File, Problems};
-use fanfare::rules::{DigestTime, Held, HoursChoice, Judgement, Presets, Rule, RuleSet, Why, parse};
+use fanfare::rules::{DigestTime, Expected, Held, HoursChoice, Judgement, Presets, Rule, RuleSet, Why, parse};
 use fanfare::yaml;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -238,7 +238,11 @@ fn a_window_is_open_when_the_wall_says_so() {
         for row in table["times"].as_array().unwrap() {
             count += 1;
             let file = json!({"rules": [{"name": "r", "events": "*", "actions": {"to": "t", "text": "x"},
-                "digest": {"at": row["at"], "days": row["days"]}}]});
+                "digest": {"at": row["at"]}}]});
+            let mut file = file;
+            for key in ["days", "month_days"].into_iter().filter(|key| row.get(key).is_some()) {
+                file["rules"][0]["digest"][key] = row[key].clone();
+            }
             let zone = row.get("timezone").unwrap_or(&table["zone"]);
             let (set, problems) = read(&[&file.to_string()], zone.as_str());
             assert!(problems.is_empty(), "{}", report(&problems));
@@ -256,4 +260,29 @@ fn a_window_is_open_when_the_wall_says_so() {
     }
     assert!(wrong.is_empty(), "{wrong}");
     assert!(count >= 150, "only {count} cases");
+}
+
+#[test]
+fn a_period_has_a_name_a_beginning_and_a_moment_by_which_one_must_have_come() {
+    let table = document(Path::new("tests/rules/periods.yaml"));
+    let mut wrong = String::new();
+    for row in table.as_array().unwrap() {
+        let missing = json!({"events": "x", "each": row["each"], "by": row["by"], "timezone": row["timezone"]});
+        let file = json!({"rules": [{"name": "r", "missing": missing, "actions": {"to": "t", "text": "x"}}]});
+        let (set, problems) = read(&[&file.to_string()], None);
+        assert!(problems.is_empty(), "{}", report(&problems));
+        let Some(Expected::Each(periods)) = set.rules[0].missing.as_ref().map(|missing| &missing.expected) else {
+            panic!("{row}")
+        };
+        let first = periods.first_from(text(row, "armed").parse().unwrap()).unwrap();
+        let second = periods.after(&first).unwrap();
+        for (period, expected) in [(&first, &row["first"]), (&second, &row["second"])] {
+            let moments: Vec<Timestamp> = (1..3).map(|at| expected[at].as_str().unwrap().parse().unwrap()).collect();
+            if expected[0] != *period.key || moments != [period.from, period.by] {
+                wrong.push_str(&format!("{row}: {period:?}\n"));
+            }
+            assert_eq!(periods.from(period.from).as_ref(), Some(period));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
 }

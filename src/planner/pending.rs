@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use crate::planner::case::{Case, MISSING_KEY};
+use crate::planner::case::Case;
 use crate::planner::closes::untold;
 use crate::planner::inputs::Destinations;
 use crate::planner::ledger::Key;
@@ -110,7 +110,7 @@ pub fn case_keys(rules: Option<&RuleSet>, said: &str) -> CaseKeys {
             keys.named.extend(under(rest));
             keys.named.extend(under(&rest.replace("%2F", "/").replace("%25", "%")));
         }
-        if rule.case.is_some() || (rule.missing.is_some() && said == MISSING_KEY) {
+        if rule.case.is_some() || rule.missing.is_some() {
             keys.keyed.extend(under(said));
             // As somebody writes a number that has several forms.
             let number = number_key(said);

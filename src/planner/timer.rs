@@ -54,6 +54,8 @@ pub(crate) enum Meaning {
     Mute { id: String },
     /// What should have come by now.
     Missing { rule: String },
+    /// It came, after its absence in a period was reported: that period's case closes.
+    Came { rule: String, key: String },
     /// A type that no rule names may be told again.
     Unmatched { kind: String },
     /// What people asked for around this time need not be known any more.
@@ -93,7 +95,8 @@ impl Meaning {
             | Meaning::Digest { rule, .. }
             | Meaning::Throttle { rule, .. }
             | Meaning::Late { rule, .. }
-            | Meaning::Missing { rule } => Some(rule),
+            | Meaning::Missing { rule }
+            | Meaning::Came { rule, .. } => Some(rule),
             Meaning::Opens { .. }
             | Meaning::Signal { .. }
             | Meaning::Fallback { .. }

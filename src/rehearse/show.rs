@@ -19,7 +19,7 @@ use crate::event::{Event, MISSING, Seq};
 use crate::message::Rendered;
 use crate::planner;
 use crate::rehearse::{Rehearsal, Sent, Stage, Stuck};
-use crate::rules::{Action, Rule};
+use crate::rules::{Action, Expected, Rule};
 use crate::store::Claim;
 
 /// Until then a message must have been sent, seen from its event: further and further on, so that what comes soon is
@@ -175,8 +175,16 @@ fn case_of(base: &Snapshot, rule: &Rule, event: &Event, now: Timestamp) -> Optio
 
 /// The own event that opens a case because nothing came, as `missing` rules see it.
 pub fn missing(rule: &Rule, now: Timestamp) -> Event {
-    let span = rule.missing.as_ref().map(|missing| format!("{:#}", missing.span)).unwrap_or_default();
-    Event::own(MISSING, "fanfare.missing/sample", now, json!({"rule": rule.name.value, "since": now, "for": span}))
+    let data = match rule.missing.as_ref().map(|missing| &missing.expected) {
+        Some(Expected::Each(periods)) => {
+            let period = periods.first_from(now);
+            let (key, from, by) = period.map(|period| (period.key, period.from, period.by)).unwrap_or_default();
+            json!({"rule": rule.name.value, "period": key, "each": periods.each.name(), "since": from, "by": by})
+        }
+        Some(Expected::For(span)) => json!({"rule": rule.name.value, "since": now, "for": format!("{span:#}")}),
+        None => json!({"rule": rule.name.value}),
+    };
+    Event::own(MISSING, "fanfare.missing/sample", now, data)
 }
 
 impl Stage {

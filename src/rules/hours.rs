@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
+use super::calendar::MonthDay;
 use crate::problem::Location;
 
 /// How many days ahead an opening is looked for: more than ten years.
@@ -91,6 +92,8 @@ impl Hours {
 pub struct DayTimes {
     /// Monday first.
     pub days: [bool; 7],
+    /// In place of `days`, where there are any.
+    pub month_days: Vec<MonthDay>,
     /// The time of day.
     pub at: Time,
     /// The zone.
@@ -101,9 +104,10 @@ impl DayTimes {
     /// The next such moment after `at`; `Timestamp::MAX` if there is none.
     pub fn next(&self, at: Timestamp) -> Timestamp {
         let Some(mut date) = before(self.zone.to_datetime(at).date()) else { return Timestamp::MAX };
-        // Nine days show each day of the week after `at`; a few more, for zones that have left out a whole day.
-        for _ in 0..16 {
-            if on(&self.days, date)
+        // Nine days show each day of the week after `at`, and sixty-two each day of the month; a few more, for zones that
+        // have left out a whole day.
+        for _ in 0..if self.month_days.is_empty() { 16 } else { 70 } {
+            if self.is_on(date)
                 && let [Some(moment), _] = moments(&self.zone, date, self.at)
                 && moment > at
             {
@@ -113,6 +117,13 @@ impl DayTimes {
             date = tomorrow;
         }
         Timestamp::MAX
+    }
+
+    fn is_on(&self, date: Date) -> bool {
+        match self.month_days.as_slice() {
+            [] => on(&self.days, date),
+            days => days.iter().any(|day| day.is(date)),
+        }
     }
 }
 
@@ -127,7 +138,7 @@ fn before(date: Date) -> Option<Date> {
 }
 
 /// When the clock shows this: once, or twice where it is put back; in a gap the moment of the jump stands for it.
-fn moments(zone: &TimeZone, date: Date, time: Time) -> [Option<Timestamp>; 2] {
+pub(super) fn moments(zone: &TimeZone, date: Date, time: Time) -> [Option<Timestamp>; 2] {
     let wall = date.to_datetime(time);
     let by = |offset: Offset| offset.to_timestamp(wall).ok();
     match zone.to_ambiguous_timestamp(wall).offset() {

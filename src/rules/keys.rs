@@ -97,6 +97,12 @@ pub enum Takes {
     Zone,
     /// A date, or a moment with its zone.
     Moment,
+    /// Days of the month.
+    MonthDays,
+    /// A day, a week or a month.
+    Each,
+    /// A moment of a period.
+    By,
 }
 
 impl Takes {
@@ -138,6 +144,9 @@ impl Takes {
             Takes::Dates => "one date or a list",
             Takes::Zone => "a time zone",
             Takes::Moment => "a time or date",
+            Takes::MonthDays => "one day of the month or a list: `1` to `31`, `last`",
+            Takes::Each => "`day`, `week` or `month`",
+            Takes::By => "`10:00`, `fri 16:00` or `15 12:00`",
         }
     }
 }
@@ -239,6 +248,9 @@ pub const MISSING: MapDoc = MapDoc {
         key("events", Takes::Globs, "The expected event types"),
         key("when", Takes::Condition, "The condition for an event to count"),
         key("for", Takes::Span, "Acts after this long without one"),
+        key("each", Takes::Each, "Or expects one in each period"),
+        key("by", Takes::By, "Acts at this time of the period if none came since it began"),
+        key("timezone", Takes::Zone, "The time zone of `each`; by default the configured one"),
     ],
 };
 
@@ -260,7 +272,8 @@ pub const DIGEST: MapDoc = MapDoc {
         key("per", Takes::CaseKey, "Collects separately per value"),
         key("every", Takes::Span, "Sends this long after the first event"),
         key("at", Takes::TimeOfDay, "Or sends at this time of day"),
-        key("days", Takes::Days, "Only on these days"),
+        key("days", Takes::Days, "Only on these days of the week"),
+        key("month_days", Takes::MonthDays, "Only on these days of the month; one that a month lacks is its last day"),
         key("timezone", Takes::Zone, "The time zone of `at`; by default the configured one"),
         key("limit", Takes::Limit, "The maximum number of events shown"),
     ],

@@ -7,7 +7,8 @@
 //!
 //! ```text
 //! file      = {rules: [rule], names?: {WORD: PATH|[PATH]}, lists?: {WORD: [value]}, hours?: {WORD: hours}, mutes?: [mute]}
-//! rule      = {name, events: GLOB|[GLOB] or missing: {events, when?, for: SPAN}, source?, when?: condition,
+//! rule      = {name, events: GLOB|[GLOB] or missing: {events, when?, for: SPAN or each: PERIOD, by: TIME},
+//!              source?, when?: condition,
 //!              case?: key, closed_by?: closer|[closer], closes_after?: SPAN, on_close?: action|[action],
 //!              throttle?, digest?, hours?, actions: action|[action],
 //!              formerly?, description?, enabled?, shadow?, links?}
@@ -38,6 +39,7 @@ pub use self::glob::Globs;
 pub use self::hours::Hours;
 pub(crate) use self::judge::number_key;
 pub use self::parse::parse;
+pub use self::parts::{AtDate, Digest, DigestTime, Expected, HoursChoice, Missing, Throttle};
 use self::value::Literal;
 pub use self::version::Version;
 use crate::delivery::{LinkOp, Say, Severity};
@@ -45,6 +47,7 @@ use crate::event::Mute;
 use crate::path::Path;
 use crate::problem::Location;
 
+pub mod calendar;
 pub mod check;
 pub mod condition;
 mod facts;
@@ -56,6 +59,7 @@ pub mod keys;
 pub mod operand;
 pub mod operator;
 pub mod parse;
+mod parts;
 mod reading;
 pub mod schema;
 pub mod trial;
@@ -198,24 +202,6 @@ pub struct Action {
     pub links: Option<Vec<LinkOp>>,
 }
 
-/// `at: 3d before $.data.metadata.release_date`.
-#[derive(Debug, Clone)]
-pub struct AtDate {
-    /// Added to the date: negative for `before`.
-    pub offset: SignedDuration,
-    /// Where the date stands.
-    pub path: Name,
-}
-
-/// `hours:` of a rule or action.
-#[derive(Debug, Clone)]
-pub enum HoursChoice {
-    /// `always`: overrides the destination's.
-    Always,
-    /// A window.
-    Within(Arc<Hours>),
-}
-
 /// A path, or several of which the first that selects something wins.
 #[derive(Debug, Clone)]
 pub struct Name {
@@ -251,50 +237,6 @@ pub struct Closer {
     pub when: Option<Condition>,
     /// The key in the closing event, where it differs from the rule's `case`.
     pub case: Option<KeySpec>,
-}
-
-/// `missing: {events, when, for}`.
-#[derive(Debug, Clone)]
-pub struct Missing {
-    /// What should come.
-    pub events: Globs,
-    /// What must hold for it to count.
-    pub when: Option<Condition>,
-    /// For how long none may come.
-    pub span: SignedDuration,
-}
-
-/// `throttle:`.
-#[derive(Debug, Clone)]
-pub struct Throttle {
-    /// Counted apart by this; `None`: all together.
-    pub per: Option<KeySpec>,
-    /// How many within the window.
-    pub max: u64,
-    /// The sliding window.
-    pub every: SignedDuration,
-    /// Whether the rest goes into a digest (at the window's end) instead of nowhere.
-    pub rest_digest: bool,
-}
-
-/// `digest:`.
-#[derive(Debug, Clone)]
-pub struct Digest {
-    /// Collected apart by this; `None`: all together.
-    pub per: Option<KeySpec>,
-    /// When it goes out.
-    pub when: DigestTime,
-    /// The most events one message shows.
-    pub limit: usize,
-}
-
-/// When a digest goes out.
-#[derive(Debug, Clone)]
-pub enum DigestTime {
-    /// So long after its first event.
-    Every(SignedDuration),
-    /// At this time of day on these days, in this zone.
-    At(Arc<hours::DayTimes>),
 }
 
 /// A mute that stands in a file.

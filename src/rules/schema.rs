@@ -6,17 +6,19 @@
 
 use serde_json::{Map, Value, json};
 
+use self::calendar::{days, missing, month_days};
 use super::glob::GLOB_MAX;
 use super::keys::{self, MapDoc, Takes};
 use super::operand::OperandKind;
 use super::operator::{Holds, IGNORE_CASE, Operator, TABLE};
 use super::parse::shared::RESERVED;
-use super::parse::times::DAYS;
 use crate::delivery::Severity;
 use crate::yaml::schema::{
     any_number, described, document, mapping, object, one_or_more, pattern, reference, scalar, span, suggested, text,
     truth, whole, with, words,
 };
+
+mod calendar;
 
 /// A plain word: what may be a name of `names:`.
 const WORD: &str = "[A-Za-z_][A-Za-z0-9_]*";
@@ -44,7 +46,7 @@ pub fn schema(known: &Known<'_>) -> Value {
         ("missing_action", action(SchemaPosition::Missing)),
         ("closing_action", action(SchemaPosition::Closing)),
         ("closer", mapping_of(&keys::CLOSER, &["events"])),
-        ("missing", mapping_of(&keys::MISSING, &["events", "for"])),
+        ("missing", missing()),
         ("throttle", mapping_of(&keys::THROTTLE, &["every"])),
         ("digest", digest()),
         ("window", window()),
@@ -135,6 +137,9 @@ fn takes(takes: Takes) -> Value {
         Takes::Dates => any_number(pattern("^[0-9]{4}-[0-9]{2}-[0-9]{2}$")),
         Takes::Zone => with(text(), json!({"examples": ["Europe/Berlin", "America/New_York", "UTC"]})),
         Takes::Moment => pattern(crate::yaml::schema::MOMENT),
+        Takes::MonthDays => month_days(),
+        Takes::Each => words(["day", "week", "month"]),
+        Takes::By => with(text(), json!({"examples": ["15 12:00", "last 18:00", "fri 16:00", "10:00"]})),
     }
 }
 
@@ -410,7 +415,10 @@ fn action(place: SchemaPosition) -> Value {
 fn digest() -> Value {
     let more = json!({
         "oneOf": [requires("every"), requires("at")],
-        "dependentSchemas": {"every": none_of(&["days", "timezone"])},
+        "dependentSchemas": {
+            "every": none_of(&["days", "month_days", "timezone"]),
+            "month_days": none_of(&["days"]),
+        },
     });
     with(mapping_of(&keys::DIGEST, &[]), more)
 }
@@ -423,12 +431,4 @@ pub fn window() -> Value {
 fn mute() -> Value {
     let what = ["events", "rule", "destination", "when"].map(requires);
     with(mapping_of(&keys::MUTE, &["until"]), json!({"anyOf": what}))
-}
-
-/// `mon-fri`, `fri`, or a list; upper and lower case are the same.
-fn days() -> Value {
-    let any_case = |day: &str| -> String { day.chars().map(|c| format!("[{}{c}]", c.to_ascii_uppercase())).collect() };
-    let day = format!(r"\s*({})\s*", DAYS.map(any_case).join("|"));
-    let form = with(pattern(&format!("^{day}(-{day})?$")), json!({"examples": ["mon-fri", "fri"]}));
-    one_or_more(form)
 }

@@ -59,6 +59,7 @@ enum Due {
     Forgotten(usize),
     Digest(usize),
     Missing(String),
+    Came(usize),
 }
 
 /// Everything that has happened.
@@ -209,6 +210,7 @@ impl Reference {
             Due::Digest(first) => self.send_digest(now, first),
             Due::Opening(first) => self.send_held(now, first),
             Due::Missing(line) => self.miss(now, line),
+            Due::Came(case) => self.close_what_came(now, case),
         }
     }
 
@@ -219,7 +221,7 @@ impl Reference {
             ("case", self.cases.iter().filter(|case| !case.closed).count()),
             ("digest", groups(&|message| matches!(message.fate, Fate::Collected { .. }))),
             ("hold", groups(&|message| matches!(message.fate, Fate::Held { .. }))),
-            ("missing", self.waits.len()),
+            ("missing", self.count_waits()),
             ("mute", 0),
             ("throttle", 0),
         ]
@@ -234,6 +236,7 @@ impl Reference {
         all.extend(self.digests());
         all.extend(self.openings());
         all.extend(self.missing(now));
+        all.extend(self.coming());
         all.retain(|(at, _)| *at <= by.min(now.ms));
         all.sort();
         all

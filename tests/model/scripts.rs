@@ -3,7 +3,7 @@
 use fanfare::event::Command;
 use serde_json::{Value, json};
 
-use super::{DAY, HOUR, MINUTE, Ms, SECOND};
+use super::{DAY, HOUR, MINUTE, Ms, SECOND, words};
 
 /// Every destination.
 pub const PLACES: [&str; 4] = ["chat", "pager", "mail", "night"];
@@ -52,7 +52,7 @@ pub struct Script {
     pub steps: Vec<Step>,
 }
 
-type Dice = fastrand::Rng;
+pub(super) type Dice = fastrand::Rng;
 
 /// The script that a seed makes.
 pub fn script(seed: u64) -> Script {
@@ -60,13 +60,14 @@ pub fn script(seed: u64) -> Script {
     let first = rules(&mut dice);
     // A rule that was renamed and then taken out is known by no name.
     let renames = dice.bool();
-    let all = [first.clone(), edited(&first, renames, &mut dice), edited(&first, renames, &mut dice)];
+    let mut all = [first.clone(), edited(&first, renames, &mut dice), edited(&first, renames, &mut dice)];
+    words::put_into(&mut all, seed);
     let versions = all.into_iter().map(|rules| json!({"rules": rules})).collect();
     let steps = steps(&mut dice);
     Script { versions, steps }
 }
 
-fn one<T: Copy>(dice: &mut Dice, of: &[T]) -> T {
+pub(super) fn one<T: Copy>(dice: &mut Dice, of: &[T]) -> T {
     of[dice.usize(0..of.len())]
 }
 

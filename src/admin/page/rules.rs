@@ -79,7 +79,7 @@ fn row(rule: &Rule, tally: &Tally, now: Timestamp) -> Value {
         "description": rule.description,
         "enabled": rule.enabled,
         "shadow": rule.shadow,
-        "missing": rule.missing.as_ref().map(|missing| format!("{:#}", missing.span)),
+        "missing": rule.missing.as_ref().map(|missing| missing.expected.to_string()),
         "events": events,
         "to": to,
         "matches": accepted().map(|did| did.count).sum::<u64>(),

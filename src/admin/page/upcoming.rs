@@ -116,6 +116,7 @@ async fn told(live: &Arc<Live>, rules: Option<&RuleSet>, timer: DueTimer) -> Res
         })),
         Meaning::Rearm { .. }
         | Meaning::Closing { .. }
+        | Meaning::Came { .. }
         | Meaning::Forget { .. }
         | Meaning::Throttle { .. }
         | Meaning::Signal { .. }

@@ -7,7 +7,7 @@ use crate::planner::flow::announce::{Announcement, Occasion, announce};
 use crate::planner::flow::{Planning, unread};
 use crate::planner::inputs::{Carried, Judged};
 use crate::planner::missing::Awaited;
-use crate::planner::names::names_of;
+use crate::planner::names::{names_for, names_of};
 use crate::planner::state::id;
 use crate::planner::why::{Outcome, Trace, because};
 use crate::rules::{ActionJudgement, Held, Rule};
@@ -26,6 +26,16 @@ impl<'a> Closing<'a> {
     pub fn by_event(judged: &'a Judged<'_>, on_close: &'a [ActionJudgement<'a>]) -> Self {
         let origin = id(&[&judged.event.source, judged.event.id.as_str()]);
         Self { seq: judged.seq, event: Some(judged.event), origin, on_close }
+    }
+
+    /// What a timer carries closes a case, which may be one of several.
+    pub fn by_carried(carried: Option<&'a Carried<'_>>, case: &Case) -> Self {
+        let Some(carried) = carried else {
+            return Self { seq: case.event, event: None, origin: case.timer_id("closing"), on_close: &[] };
+        };
+        let origin = id(&[&carried.event.source, carried.event.id.as_str(), &case.key]);
+        let on_close = carried.judgement.as_ref().map_or(&[][..], |judgement| judgement.on_close.as_slice());
+        Self { seq: carried.seq, event: Some(carried.event), origin, on_close }
     }
 }
 
@@ -46,18 +56,19 @@ pub(crate) fn end_case(
 pub(crate) fn take_away(work: &mut Planning<'_>, case: &Case) {
     work.act(call_off(case));
     work.state.save(&Case::slot(std::slice::from_ref(&case.rule), &case.key), None);
-    rearm_missing(work, &case.rule);
+    rearm_missing(work, &case.rule, &case.key);
 }
 
 /// The case has closed: if it was that of an absence, the waiting begins anew, where its rule takes part.
-fn rearm_missing(work: &mut Planning<'_>, rule: &str) {
-    let Some(rule) = work.rules.named(rule) else { return };
-    let Some(missing) = &rule.missing else { return };
+fn rearm_missing(work: &mut Planning<'_>, rule: &str, key: &str) {
+    let in_force = work.rules.named(rule).and_then(|rule| Some((rule, rule.missing.as_ref()?)));
+    let Some((rule, missing)) = in_force else {
+        let slot = Awaited::slot(&names_for(work.rules, rule));
+        return work.due(&slot, |awaited, _| awaited.forgotten(key, false));
+    };
     let slot = Awaited::slot(&names_of(work.rules, rule));
-    work.turn(&slot, |_, now| match rule.enabled {
-        true => Awaited::came(None, &rule.name.value, missing, now.at),
-        false => (None, Vec::new()),
-    });
+    let rule = (rule.name.value.as_str(), missing, rule.enabled);
+    work.turn(&slot, |known, now| Awaited::closed(known, key, rule, now.at));
 }
 
 /// A case ends that no event closes: by hand, or forgotten.

@@ -11,7 +11,7 @@ use crate::planner::flow::announce::{Announcement, Occasion, announce};
 use crate::planner::flow::close::{Closing, end_case};
 use crate::planner::flow::{Planning, reasons, unread_of};
 use crate::planner::inputs::Judged;
-use crate::planner::missing::Awaited;
+use crate::planner::missing::{Awaited, key_of};
 use crate::planner::names::present_name;
 use crate::planner::own::Unmatched;
 use crate::planner::reminders::{Brought, schedule, schedule_end, unacknowledge};
@@ -140,14 +140,17 @@ fn awaited(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
     reasons(judgement, trace);
     let rule = judgement.rule;
     let names = work.names(rule);
-    if let Some(case) = work.case(&names, MISSING_KEY) {
-        trace.rule(Outcome::Closed, "it came: closed the case");
-        let judged_alone = work.rules.judge_rule(rule, judged.event);
-        return end_case(work, &case, Some(rule), &Closing::by_event(judged, &judged_alone.on_close), trace);
+    match work.case(&names, MISSING_KEY) {
+        Some(case) => {
+            trace.rule(Outcome::Closed, "it came: closed the case");
+            let judged_alone = work.rules.judge_rule(rule, judged.event);
+            end_case(work, &case, Some(rule), &Closing::by_event(judged, &judged_alone.on_close), trace);
+        }
+        None => trace.rule(Outcome::Closed, "it came"),
     }
-    trace.rule(Outcome::Closed, "it came");
     let Some(missing) = &rule.missing else { return };
-    let came = |known, now: Now<'_>| Awaited::came(known, &rule.name.value, missing, now.at);
+    let it = (judged.seq, judged.event.received);
+    let came = |known, now: Now<'_>| Awaited::came(known, &rule.name.value, missing, it, now.at);
     work.turn_told(&Awaited::slot(&names), trace, came);
 }
 
@@ -255,7 +258,7 @@ fn acts(acted: &ActionJudgement<'_>, opened: bool, trace: &mut Trace) -> bool {
 fn belongs(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'_>, trace: &mut Trace) -> Belongs {
     let rule = judgement.rule;
     let key = match (&rule.case, &judgement.case, &rule.missing) {
-        (_, _, Some(_)) => MISSING_KEY,
+        (_, _, Some(_)) => key_of(judged.event),
         (_, Some(Ok(key)), None) => key.as_str(),
         (_, Some(Err(reason)), None) => {
             trace.fail(format!("no case: {reason}"));

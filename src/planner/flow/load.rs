@@ -12,7 +12,7 @@ use crate::planner::held::{Opens, Waiting, opens};
 use crate::planner::inputs::{Fired, Inputs, Judged, What};
 use crate::planner::ledger::Keys;
 use crate::planner::links::{LinkKeys, Linked};
-use crate::planner::missing::Awaited;
+use crate::planner::missing::{self, Awaited};
 use crate::planner::mute::Muting;
 use crate::planner::names::{action_named, names_for, names_of};
 use crate::planner::own::{Failing, Noticed, Unmatched};
@@ -73,6 +73,9 @@ impl Wanted<'_, '_> {
             let names = names_of(self.inputs.rules, judgement.rule);
             if judgement.rule.missing.is_some() {
                 self.case(&names, MISSING_KEY);
+                if judged.event.is_own() {
+                    self.case(&names, missing::key_of(judged.event));
+                }
                 self.actions(judgement.rule, &self.inputs.rules.judge_rule(judgement.rule, judged.event).on_close);
             }
             for key in [&judgement.case, &judgement.closes].into_iter().flatten().flatten() {
@@ -160,6 +163,7 @@ impl Wanted<'_, '_> {
             | Meaning::Forget { rule, key } => self.case_of(rule, key),
             Meaning::Closing { rule, case, .. } => self.case_of(rule, &case.key),
             Meaning::Missing { rule } => self.case_of(rule, MISSING_KEY),
+            Meaning::Came { rule, key } => self.case_of(rule, key),
             Meaning::Digest { rule, action, key, destination, rest, cases } => {
                 let names = names_for(self.inputs.rules, rule);
                 self.one(DigestId { rule, action, key, destination, rest: *rest }.slot(&names));

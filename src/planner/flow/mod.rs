@@ -29,6 +29,7 @@ use crate::planner::effect::{Effect, Next, Now};
 use crate::planner::inputs::{DestinationFacts, Destinations};
 use crate::planner::ledger::{Ledger, Timer};
 use crate::planner::links::Raised;
+use crate::planner::missing::Awaited;
 use crate::planner::mute::{Audible, Mutes, Muting};
 use crate::planner::names::{identity, names_for, names_of, present_name};
 use crate::planner::own::{Failing, Noticed, NoticedId};
@@ -224,7 +225,15 @@ impl<'a> Planning<'a> {
     /// The open case that a timer was set for, unless that has closed.
     pub fn nth_case(&mut self, rule: &str, key: &str, nth: u64) -> Option<Case> {
         let names = names_for(self.rules, rule);
-        self.case(&names, key).filter(|case| case.nth == nth)
+        self.wanted_case(&names, key).filter(|case| case.nth == nth)
+    }
+
+    /// The open case with this key, unless what came closes it next.
+    fn wanted_case(&mut self, names: &[String], key: &str) -> Option<Case> {
+        let case = self.case(names, key)?;
+        let missing = self.rules.named(&case.rule).and_then(|rule| rule.missing.as_ref());
+        let awaited = missing.and_then(|_| self.state.load(&Awaited::slot(names)));
+        awaited.is_none_or(|awaited| !awaited.closing.contains(key)).then_some(case)
     }
 
     /// Keeps a case; one without a key goes when nothing of it is left to come.
@@ -248,7 +257,7 @@ impl<'a> Planning<'a> {
         action: Option<&Action>,
     ) -> Option<Unwanted> {
         let names = names_for(self.rules, rule);
-        let case = self.case(&names, &belongs.key);
+        let case = self.wanted_case(&names, &belongs.key);
         unwanted(belongs, case.as_ref(), is_reminder, action)
     }
 

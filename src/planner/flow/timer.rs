@@ -10,7 +10,7 @@ use crate::planner::closes::Closed;
 use crate::planner::digest::{Collected, DigestId, LIMIT, limit};
 use crate::planner::fallback::Fallen;
 use crate::planner::flow::announce::{Announcement, Draft, Occasion, announce, deliver, join, quiet, send, silenced};
-use crate::planner::flow::close::{say_ended, take_away};
+use crate::planner::flow::close::{Closing, end_case, say_ended, take_away};
 use crate::planner::flow::lost::late;
 use crate::planner::flow::{Planning, unread_of};
 use crate::planner::held::{Held, Opens, Rest, Waiting, opens, summarise};
@@ -67,6 +67,7 @@ fn come_due(work: &mut Planning<'_>, meaning: &Meaning, carried: Option<&Carried
         }
         Meaning::Opens { destination, opens, .. } => hours_open(work, destination, &Waiting::slot(destination, *opens)),
         Meaning::Missing { rule } => missing_due(work, rule),
+        Meaning::Came { rule, key } => came_due(work, rule, key, carried),
         Meaning::Forget { rule, key } => {
             let of = (present_name(work.rules, rule), key.as_str());
             let slot = Closed::slot(&names_for(work.rules, rule), key);
@@ -101,6 +102,26 @@ fn missing_due(work: &mut Planning<'_>, rule: &str) {
     let Some(missing) = &rule.missing else { return };
     let (slot, identity) = (Awaited::slot(&work.names(rule)), work.identity(rule));
     work.due(&slot, |awaited, now| awaited.due(&rule.name.value, missing, identity, now.at));
+}
+
+/// It came, and closes the case of a period in which it had not.
+fn came_due(work: &mut Planning<'_>, rule: &str, key: &str, carried: Option<&Carried<'_>>) {
+    let Some(case) = work.case(&names_for(work.rules, rule), key) else { return forget_closing(work, rule, key) };
+    let mut trace = Trace::default();
+    trace.rule(Outcome::Closed, format!("it came: closed case `{key}`"));
+    let rule = work.rules.named(rule).filter(|rule| rule.enabled);
+    let closing = Closing::by_carried(carried, &case);
+    end_case(work, &case, rule, &closing, &mut trace);
+    match (rule, carried) {
+        (Some(rule), Some(carried)) => work.tell(trace, carried.seq, Some(carried.event), rule),
+        _ => work.decide(trace, case.event, &case.rule),
+    }
+}
+
+/// The case of a period never opened, or has closed meanwhile.
+fn forget_closing(work: &mut Planning<'_>, rule: &str, key: &str) {
+    let in_force = work.rules.named(rule).is_some_and(|rule| rule.missing.is_some());
+    work.due(&Awaited::slot(&names_for(work.rules, rule)), |awaited, _| awaited.forgotten(key, in_force));
 }
 
 /// A timer that could not be planned.

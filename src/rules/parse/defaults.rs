@@ -132,9 +132,9 @@ impl Reader<'_> {
         };
         // Known keys, though they don't fit here.
         let others: &[&'static str] = match when {
-            Some(DigestTime::Every(_)) => &["at", "days", "timezone"],
+            Some(DigestTime::Every(_)) => &["at", "days", "month_days", "timezone"],
             Some(DigestTime::At(_)) => &["every"],
-            None => &["every", "at", "days", "timezone"],
+            None => &["every", "at", "days", "month_days", "timezone"],
         };
         for key in others {
             fields.take(key);
@@ -144,7 +144,7 @@ impl Reader<'_> {
     }
 
     fn days_without_time(&mut self, node: &Node) {
-        for key in ["days", "timezone"] {
+        for key in ["days", "month_days", "timezone"] {
             if let Some((key, _)) = entry_of(node, key) {
                 self.problems.push(
                     Problem::error("does-not-fit", format!("`{}` goes with `at`, not with `every`", key.text))

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{At, Closer, Globs, IfFailed, KeySpec, Missing, Rule};
+use super::super::{At, Closer, IfFailed, KeySpec, Missing, Rule};
 use super::defaults::Belongs;
-use super::{IF_FAILED_ALONE, Reader, entry_of, key_hints, not_cut, not_cut_within};
+use super::{IF_FAILED_ALONE, Reader, calendar, entry_of, key_hints, not_cut, not_cut_within};
 use crate::problem::{Location, Problem};
 use crate::yaml::{Fields, Kind, Node};
 
@@ -194,17 +194,9 @@ impl Reader<'_> {
         }
         let events = self.some_texts(&mut fields, node, "events", "event type");
         let when = fields.node("when", self.problems).and_then(|when| self.condition(when));
-        if !fields.has("for") {
-            fields.missing("for", self.problems);
-        }
-        let span = fields.span("for", self.problems);
+        let expected = calendar::expected(&mut fields, self.shared.zone.as_ref(), self.problems);
         fields.finish(self.problems);
-        let events: Globs = self.globs(&events);
-        let span = span?;
-        if span.is_zero() {
-            self.problems.push(Problem::error("wrong-span", "`missing` waits for no time at all").at(&node.place));
-        }
-        Some(Missing { events, when, span })
+        Some(Missing { events: self.globs(&events), when, expected: expected? })
     }
 
     /// What can be read and still makes no sense together.
@@ -237,7 +229,7 @@ impl Reader<'_> {
                 let Some(place) = has(key) else { continue };
                 let hint = match key {
                     "when" => "put it into `missing`: it says what counts as having come",
-                    "case" => "remove it: a `missing` rule has one case, which opens when none came",
+                    "case" => "remove it: the case of a `missing` rule opens when none came",
                     _ => "remove it: the case closes when one comes",
                 };
                 wrong(&place, format!("`{key}` and `missing` don't go together"), hint);

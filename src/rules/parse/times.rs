@@ -8,13 +8,11 @@ use std::sync::Arc;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 
+use super::super::calendar::{DAYS, MonthDay};
 use super::super::hours::{DayTimes, Hours};
 use super::super::{DigestTime, HoursChoice};
 use crate::problem::{Problem, Problems, nearest};
 use crate::yaml::{Fields, Kind, Node};
-
-/// The days of the week, as they are written.
-pub const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// The most dates that a window may except.
 const EXCEPT_MAX: usize = 1000;
@@ -91,17 +89,22 @@ pub(super) fn window(
     Some(Hours { days: days?, from, to, except, zone: zone?, drop, place: node.place.clone() })
 }
 
-/// `{at, days, timezone}` of a digest; the other keys are the digest's.
+/// `{at, days, month_days, timezone}` of a digest; the other keys are the digest's.
 pub(super) fn day_times(
     fields: &mut Fields<'_>,
     default_zone: Option<&TimeZone>,
     problems: &mut Problems,
 ) -> Option<DigestTime> {
     let at = time_of_day(fields, "at", problems);
+    if fields.has("days") && fields.has("month_days") {
+        let problem = Problem::error("does-not-fit", "`days` and `month_days` don't go together");
+        problems.push(problem.at(&fields.place.first_line()).hint("make two actions of it"));
+    }
     let days = days(fields, problems);
+    let month_days = month_days(fields, problems);
     let zone = zone(fields, "`at` needs", default_zone, problems);
     let Given::Read(at, _) = at else { return None };
-    Some(DigestTime::At(Arc::new(DayTimes { days: days?, at, zone: zone? })))
+    Some(DigestTime::At(Arc::new(DayTimes { days: days?, month_days: month_days?, at, zone: zone? })))
 }
 
 /// What became of a key that may be absent.
@@ -117,15 +120,10 @@ fn time_of_day(fields: &mut Fields<'_>, key: &'static str, problems: &mut Proble
     let Some((text, node)) = fields.text(key, problems) else {
         return if there { Given::Wrong } else { Given::Absent };
     };
-    let read = text.split_once(':').and_then(|(hour, minute)| {
-        let digits = |text: &str| !text.is_empty() && text.len() <= 2 && text.bytes().all(|b| b.is_ascii_digit());
-        (digits(hour) && digits(minute) && minute.len() == 2).then_some(())?;
-        let (hour, minute): (i8, i8) = (hour.parse().ok()?, minute.parse().ok()?);
-        match (hour, minute) {
-            (24, 0) if key == "to" => Some((Time::midnight(), true)),
-            _ => Time::new(hour, minute, 0, 0).ok().map(|time| (time, false)),
-        }
-    });
+    let read = match text.as_str() {
+        "24:00" if key == "to" => Some((Time::midnight(), true)),
+        text => clock_time(text).map(|time| (time, false)),
+    };
     match read {
         Some((time, end_of_day)) => Given::Read(time, end_of_day),
         None => {
@@ -137,6 +135,14 @@ fn time_of_day(fields: &mut Fields<'_>, key: &'static str, problems: &mut Proble
             Given::Wrong
         }
     }
+}
+
+/// `09:00`, `9:30`.
+pub(super) fn clock_time(text: &str) -> Option<Time> {
+    let (hour, minute) = text.split_once(':')?;
+    let digits = |text: &str| !text.is_empty() && text.len() <= 2 && text.bytes().all(|b| b.is_ascii_digit());
+    (digits(hour) && digits(minute) && minute.len() == 2).then_some(())?;
+    Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok()
 }
 
 /// `mon-fri`, `fri`, `[mon, wed-fri]`; all of them if none is named.
@@ -183,8 +189,44 @@ fn days(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<[bool; 7]> {
     whole.then_some(days)
 }
 
+/// `[1, 15, last]`; empty if the key is absent.
+fn month_days(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Vec<MonthDay>> {
+    let there = fields.has("month_days");
+    let texts = fields.texts("month_days", problems);
+    if there && texts.is_empty() {
+        problems.push(Problem::error("empty", "`month_days` names no day").at(&fields.place.first_line()));
+        return None;
+    }
+    let read = |(text, node): &(String, &Node)| {
+        let day = month_day(text);
+        if day.is_none() {
+            problems.push(wrong_month_day(text, node));
+        }
+        day
+    };
+    let days: Vec<Option<MonthDay>> = texts.iter().map(read).collect();
+    days.into_iter().collect()
+}
+
+pub(super) fn month_day(text: &str) -> Option<MonthDay> {
+    let text = text.trim();
+    if text == "last" {
+        return Some(MonthDay::Last);
+    }
+    let is_plain = text.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|day| is_plain && (1..=31).contains(day)).map(MonthDay::Day)
+}
+
+fn wrong_month_day(text: &str, node: &Node) -> Problem {
+    let problem = Problem::error("wrong-day", format!("`{text}` is not a day of the month")).at(&node.place);
+    match nearest(text, ["last"]) {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None => problem.hint("write a number from 1 to 31, or `last`; a day that a month lacks is its last day"),
+    }
+}
+
 /// The day that was probably meant: a longer or shorter form, a slip, or the German short form.
-fn near_day(word: &str) -> Option<&'static str> {
+pub(super) fn near_day(word: &str) -> Option<&'static str> {
     let word = word.trim().to_lowercase();
     let german =
         ["mo", "di", "mi", "do", "fr", "sa", "so"].into_iter().position(|day| day == word.trim_end_matches('.'));
@@ -193,7 +235,7 @@ fn near_day(word: &str) -> Option<&'static str> {
     german.or_else(|| nearest(&word, DAYS)).or_else(|| DAYS.into_iter().find(|day| *day == start))
 }
 
-fn day(word: &str) -> Option<usize> {
+pub(super) fn day(word: &str) -> Option<usize> {
     let word = word.trim().to_lowercase();
     DAYS.into_iter().position(|day| day == word)
 }
@@ -218,7 +260,12 @@ fn dates(fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<Date> {
     dates
 }
 
-fn zone(fields: &mut Fields<'_>, needs: &str, default: Option<&TimeZone>, problems: &mut Problems) -> Option<TimeZone> {
+pub(super) fn zone(
+    fields: &mut Fields<'_>,
+    needs: &str,
+    default: Option<&TimeZone>,
+    problems: &mut Problems,
+) -> Option<TimeZone> {
     let there = fields.has("timezone");
     let given = fields.text("timezone", problems);
     if !there {

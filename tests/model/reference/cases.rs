@@ -47,6 +47,10 @@ pub struct Case {
     pub passed: BTreeSet<String>,
     /// Each reminder that acted, with its moment and when it acted.
     pub reminded: Vec<(String, Ms, Ms)>,
+    /// Whether it is that of a period in which nothing came.
+    pub of_period: bool,
+    /// When something came that closes it, and what, until that is said.
+    pub came: Option<(Ms, Seq)>,
 }
 
 /// A case's key, opening, number of matches, last match, and whether it is closed.
@@ -80,6 +84,13 @@ impl Case {
             self.reminded.extend(moved.map(|id| (id, now, now)).collect::<Vec<_>>());
         }
         self.set_at = now;
+    }
+
+    /// Something came that closes it: from now on it is over, and the next plan says so.
+    pub(super) fn comes(&mut self, now: Ms, seq: Seq) {
+        if !std::mem::replace(&mut self.closed, true) {
+            self.came = Some((now, seq));
+        }
     }
 
     pub(super) fn facts(&self) -> Facts {
@@ -180,6 +191,8 @@ impl Reference {
                 passed: BTreeSet::new(),
                 fell: BTreeMap::new(),
                 reminded: Vec::new(),
+                of_period: false,
+                came: None,
             });
             self.cases.len() - 1
         });
@@ -294,7 +307,7 @@ impl Reference {
         on_close: &[ActionJudgement<'_>],
     ) {
         let line = self.cases[case].line.clone();
-        if !std::mem::replace(&mut self.cases[case].closed, true) {
+        if !std::mem::replace(&mut self.cases[case].closed, true) && !self.cases[case].of_period {
             self.starts_anew(now, &line);
         }
         let told = self.told(case);

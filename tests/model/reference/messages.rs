@@ -6,7 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use fanfare::clock::from_ms;
 use fanfare::delivery::Act;
 use fanfare::event::Seq;
+use fanfare::rules::calendar::MonthDay;
+use fanfare::rules::hours::DayTimes;
 use fanfare::rules::{Action, ActionJudgement, DigestTime, HoursChoice};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use super::super::{DAY, Ms, ms};
 use super::cases::{Facts, span_ms};
@@ -269,7 +273,7 @@ impl Reference {
         });
         let until = collecting.unwrap_or_else(|| match &digest.when {
             DigestTime::Every(span) => message.at + span_ms(*span),
-            DigestTime::At(times) => ms(times.next(from_ms(message.at))),
+            DigestTime::At(times) => next_of(times, message.at),
         });
         Some(Fate::Collected { until, rest: false })
     }
@@ -456,6 +460,27 @@ impl Reference {
         let mut said = self.said(&message, false);
         said.summary = true;
         now.said.push((None, said));
+    }
+}
+
+/// The next time of day after a moment on one of a digest's days, of the week or of the month: "A day that a month lacks is
+/// its last day." Day by day.
+fn next_of(times: &DayTimes, at: Ms) -> Ms {
+    assert_eq!(times.zone, TimeZone::UTC);
+    let is_on = |date: Date| match times.month_days.as_slice() {
+        [] => times.days[usize::try_from(date.weekday().to_monday_zero_offset()).unwrap()],
+        days => days.iter().any(|day| match day {
+            MonthDay::Day(day) => date.day() == *day || (date.day() < *day && date.tomorrow().unwrap().day() == 1),
+            MonthDay::Last => date.tomorrow().unwrap().day() == 1,
+        }),
+    };
+    let mut date = TimeZone::UTC.to_datetime(from_ms(at)).date();
+    loop {
+        let moment = ms(TimeZone::UTC.to_timestamp(date.to_datetime(times.at)).unwrap());
+        if moment > at && is_on(date) {
+            return moment;
+        }
+        date = date.tomorrow().unwrap();
     }
 }
 

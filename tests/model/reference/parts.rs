@@ -32,6 +32,9 @@ impl Reference {
             ("rearm", Due::Reach(case)) | ("end", Due::Forgotten(case)) => is_nth(case, &of["nth"]),
             ("closing", Due::Ending(case)) => is_nth(case, &of["case"]["nth"]),
             ("missing", Due::Missing(line)) => is_line(line),
+            ("came", Due::Came(case)) => {
+                is_line(&self.cases[*case].line) && of["key"].as_str() == self.cases[*case].key.as_deref()
+            }
             ("digest", Due::Digest(first)) => {
                 let message = &self.messages[*first];
                 let is_rest = matches!(message.fate, Fate::Collected { rest: true, .. });
