@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 mod beside;
 mod check;
 mod cases;
+mod csv;
 mod default;
 mod engine;
 mod fit;

@@ -28,6 +28,7 @@ use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::{Fields, Node};
 
+mod attached;
 mod likeness;
 mod page;
 
@@ -265,16 +266,22 @@ impl Email {
         let message = &sending.rendered.message;
         let footer = self.footer(to, sending);
         let text = part(ContentType::TEXT_PLAIN, plain_text(sending, message, footer.as_deref()));
-        let letter = match sending.form {
-            Form::Plain => letter.singlepart(text)?,
-            Form::Rich => {
+        let letter = match (sending.form, sending.rendered.file.as_ref()) {
+            (Form::Plain, None) => letter.singlepart(text)?,
+            (Form::Plain, Some(file)) => letter
+                .multipart(attached::mixed(&boundary(sending)).singlepart(text).singlepart(attached::part(file)))?,
+            (Form::Rich, file) => {
                 let html = match &sending.rendered.native {
                     Some(Native::Html(html)) => html.clone(),
                     Some(Native::Json(_)) | None => page::write(sending, footer.as_deref()),
                 };
                 // The plainest first (RFC 2046, section 5.1.4).
                 let parts = MultiPart::alternative().boundary(boundary(sending)).singlepart(text);
-                letter.multipart(parts.singlepart(part(ContentType::TEXT_HTML, html)))?
+                let said = parts.singlepart(part(ContentType::TEXT_HTML, html));
+                letter.multipart(match file {
+                    Some(file) => attached::mixed(&boundary(sending)).multipart(said).singlepart(attached::part(file)),
+                    None => said,
+                })?
             }
         };
         Ok(letter.formatted())

@@ -5,7 +5,7 @@
 
 use jiff::SignedDuration;
 
-use crate::channels::picture::Likeness;
+use crate::channels::picture::{Dress, Likeness};
 use crate::channels::{Channel, Takes};
 use crate::message::template::native::Format;
 use crate::problem::{Problem, Problems};
@@ -200,6 +200,11 @@ impl Kind {
             let problem = Problem::error("wrong-credential", format!("`{}` is {}", key.name, found.what));
             (!fits_anything).then(|| problem.at(&node.place).hint(found.hint))
         })
+    }
+
+    /// Whether a file can go with its messages.
+    pub fn takes_files(&self) -> bool {
+        self.likeness.dress == Dress::Mail
     }
 
     /// Whether an id of `mentions:` is one that the service knows; the words say what one looks like.

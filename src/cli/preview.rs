@@ -270,6 +270,9 @@ fn print(name: &str, wanted: &Wanted<'_>, names: &Map<String, Value>, shown: &Sh
         Some(picture) => likeness(&picture),
         None => println!("nothing needs sending"),
     }
+    if let Some(file) = &shown.rendered.file {
+        println!("\n{}\n{}", term::dim(&format!("with the file {}:", file.name)), term::safe(&file.text));
+    }
     println!("\n{}", term::dim(&format!("the bytes, for {}:", address(wanted, names))));
     let text = redact::redact(&body(&shown.request), &destination.channel.facts().secrets);
     println!("{}", term::safe(&text));

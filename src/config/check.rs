@@ -221,6 +221,15 @@ pub fn renderings(
             let spoken = Spoken { rule: name, description, assignment, event, events: vec![event] };
             prepare::context(Some(rules), settings, spoken, now)
         });
+        if let Some(attach) = &action.attach {
+            let contexts: Vec<Context<'_>> = contexts.clone().collect();
+            templates.check_text(
+                &attach.csv.value,
+                &attach.csv.place,
+                Heard { contexts: &contexts, names },
+                &mut problems,
+            );
+        }
         match &action.say.value {
             Say::Message(name) => by_message.entry(name).or_default().extend(contexts),
             Say::Text(text) => {

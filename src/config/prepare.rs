@@ -11,8 +11,8 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use crate::channels::{Button, Form, Request, Sending};
-use crate::config::{Destination, Settings, Snapshot};
-use crate::delivery::{Assignment, Receipt, Say};
+use crate::config::{Destination, Settings, Snapshot, attach};
+use crate::delivery::{Assignment, Attach, Receipt, Say};
 use crate::event::{Event, HOP_HEADER, Seq};
 use crate::json::weight_read;
 use crate::links::{HIDDEN, Token, url};
@@ -188,10 +188,12 @@ impl Job {
         let rules = self.snapshot.rules.as_deref();
         let found = rules.and_then(|rules| rules.rule(rule));
         let description = found.and_then(|rule| rule.description.as_deref());
-        let events = read.events.iter().collect();
+        let shown = assignment.attach.as_ref().map_or(usize::MAX, |attach| attach.shown);
+        let hidden = read.events.len().saturating_sub(shown);
+        let events = read.events.iter().skip(hidden).collect();
         let spoken = Spoken { rule, description, assignment, event: &read.event, events };
         let mut context = context(rules, &self.snapshot.settings, spoken, self.at);
-        context.more = context.more.saturating_add(read.more);
+        context.more = context.more.saturating_add(read.more).saturating_add(hidden as u64);
         context
     }
 
@@ -220,7 +222,28 @@ impl Job {
             rendered.says_first("Fanfare could not read all of this event, so it may or may not matter", unread);
         }
         rendered.problem = rendered.problem.or(failed);
+        if let Some(attach) = &self.assignment().attach {
+            self.attach(attach, &read, &context, &mut rendered);
+        }
         rendered
+    }
+
+    /// Puts the file of a digest's events beside its message, or says there why it is not there.
+    fn attach(&self, attach: &Attach, read: &Read, context: &Context<'_>, rendered: &mut Rendered) {
+        let name = self.snapshot.templates.line(&attach.csv, context).unwrap_or_else(|problem| {
+            rendered.problem.get_or_insert(problem);
+            String::new()
+        });
+        let (file, left_out) = attach::file(attach, &name, self.snapshot.rules.as_deref(), &read.events);
+        let lacks = self.assignment().more.saturating_add(read.more).saturating_add(left_out as u64);
+        if !self.destination.kind.takes_files() {
+            let rows = read.events.len() - left_out;
+            return rendered.says_last(&format!("{} ({rows} rows) is left out: no files can be sent here", file.name));
+        }
+        if lacks > 0 {
+            rendered.says_last(&format!("{} lacks the oldest {lacks} events", file.name));
+        }
+        rendered.file = Some(file);
     }
 
     /// What would be sent with the default message, which says why, in place of the one that was asked for.

@@ -18,6 +18,7 @@ use crate::problem::{Gravity, Problems};
 
 mod cases;
 mod conditions;
+mod files;
 mod heard;
 mod hours;
 mod in_time;
@@ -136,6 +137,12 @@ pub static ALL: &[Lint] = &[
         cases::cannot_thread,
         "Further messages of a case appear separately, because their destination can't thread",
         "Write `once: true` to announce only the opening, or use a bot (`token:`), which threads",
+    ),
+    warning(
+        "no-file",
+        files::not_taken,
+        "An action attaches a file, and one of its destinations takes no files",
+        "Send it to a mail as well, or leave `attach` out: elsewhere the message says that the file is left out",
     ),
     note(
         "severity-by-template",

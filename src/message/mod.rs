@@ -9,6 +9,7 @@ pub use self::template::Templates;
 pub use self::template::context::{Context, Told};
 use crate::delivery::Severity;
 
+pub mod csv;
 pub mod fit;
 pub mod html;
 pub mod inline;
@@ -116,6 +117,18 @@ pub struct Rendered {
     /// How many values were printed that the event doesn't have; each is empty in the message.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub undefined: u32,
+    /// The file that goes with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<File>,
+}
+
+/// A file that goes with a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// Its name, safe on every system.
+    pub name: String,
+    /// What stands in it: a table as [`csv`] writes it.
+    pub text: String,
 }
 
 impl Rendered {
@@ -129,7 +142,7 @@ impl Rendered {
             image: None,
             body: Vec::new(),
         };
-        Self { message, native: None, problem: None, undefined: 0 }
+        Self { message, native: None, problem: None, undefined: 0, file: None }
     }
 }
 

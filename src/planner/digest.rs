@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::plus;
-use crate::delivery::{DeliveryId, NewDelivery};
+use crate::delivery::{Attach, DeliveryId, NewDelivery};
 use crate::event::Seq;
 use crate::planner::case::CaseRef;
 use crate::planner::draft::{Route, assignment};
@@ -21,6 +21,9 @@ pub(crate) const LIMIT: usize = 50;
 /// How many events a digest keeps, which is the most that any shows. Older ones are only counted: nobody knows any more whether
 /// their cases still want them.
 const KEPT: usize = 1000;
+
+/// How many it keeps where a file of them goes with it.
+const KEPT_IN_A_FILE: usize = 5000;
 
 /// What a digest for one destination holds, under the rule, action, key and destination.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -110,6 +113,13 @@ pub(crate) struct Share {
     pub suppressed: u64,
     /// The open case whose reminder it is.
     pub reminds_of: Option<CaseRef>,
+    /// How many events the digest keeps.
+    pub kept: usize,
+}
+
+/// How many events a digest of an action keeps; one of a throttle's rest has no file.
+pub(crate) fn kept(action: &Action, rest: bool) -> usize {
+    if action.attach.is_some() && !rest { KEPT_IN_A_FILE } else { KEPT }
 }
 
 /// When a digest that begins now goes out.
@@ -120,8 +130,13 @@ pub(crate) fn first_due(digest: &Digest, now: Timestamp) -> Timestamp {
     }
 }
 
+/// How many events a digest of an action goes out with: with a file, all that it kept.
+pub(crate) fn goes_out(action: &Action, rest: bool) -> usize {
+    if action.attach.is_some() && !rest { KEPT_IN_A_FILE } else { limit(action) }
+}
+
 /// How many events an action's digest shows.
-pub(crate) fn limit(action: &Action) -> usize {
+fn limit(action: &Action) -> usize {
     action.digest.as_ref().map_or(LIMIT, |digest| digest.limit)
 }
 
@@ -148,7 +163,7 @@ impl Collected {
     }
 
     fn take_in(&mut self, share: Share) {
-        let event = share.event;
+        let (event, kept) = (share.event, share.kept);
         match share.reminds_of {
             Some(case) if !self.events.contains(&event) => _ = self.reminders.insert(event, case),
             Some(_) => {}
@@ -158,7 +173,7 @@ impl Collected {
         if !self.events.contains(&event) {
             self.events.push_back(event);
         }
-        self.show(KEPT);
+        self.show(kept);
         self.suppressed = self.suppressed.saturating_add(share.suppressed);
     }
 
@@ -190,6 +205,11 @@ impl Collected {
         told.events = self.events.iter().copied().collect();
         told.more = self.more;
         told.suppressed = self.suppressed;
+        told.attach = action.attach.as_ref().filter(|_| !of.rest).map(|attach| Attach {
+            csv: attach.csv.value.clone(),
+            columns: attach.columns.iter().map(|(column, name)| (column.clone(), name.text.clone())).collect(),
+            shown: limit(action),
+        });
         // Reminders of one case are all about its opening: the digests that they go into differ by their time.
         let (first, due) = (self.first.to_string(), self.due.to_string());
         let of = DigestId { rule: identity, ..*of };

@@ -285,7 +285,7 @@ fn open(source: &Source, outgoing: &Outgoing<'_>) -> Result<Event, String> {
 
 /// What was sent, as expectations see it.
 fn said(sent: &Sent) -> Said {
-    let message = &sent.rendered.message;
+    let (message, file) = (&sent.rendered.message, &sent.rendered.file);
     Said {
         at: sent.at,
         update: sent.act == Act::Close,
@@ -294,5 +294,6 @@ fn said(sent: &Sent) -> Said {
         title: message.title.clone(),
         text: plain::message(message),
         severity: message.severity.name().to_owned(),
+        file: file.as_ref().map(|file| format!("{}\n{}", file.name, file.text.replace('\r', ""))).unwrap_or_default(),
     }
 }

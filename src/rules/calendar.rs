@@ -5,9 +5,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
-use jiff::tz::TimeZone;
-
-use super::hours::moments;
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 /// The days of the week, as they are written.
 pub const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -154,5 +152,20 @@ impl Periods {
         let [from, _] = moments(&self.zone, first, Time::midnight());
         let [by, _] = moments(&self.zone, last, self.time);
         Some(Period { key, from: from?, by: by?, first })
+    }
+}
+
+/// When the clock shows this: once, or twice where it is put back; in a gap the moment of the jump stands for it.
+pub(super) fn moments(zone: &TimeZone, date: Date, time: Time) -> [Option<Timestamp>; 2] {
+    let wall = date.to_datetime(time);
+    let by = |offset: Offset| offset.to_timestamp(wall).ok();
+    match zone.to_ambiguous_timestamp(wall).offset() {
+        AmbiguousOffset::Unambiguous { offset } => [by(offset), None],
+        AmbiguousOffset::Fold { before, after } => [by(before), by(after)],
+        AmbiguousOffset::Gap { after, .. } => {
+            // Read with the offset after the jump, a time in the gap lies just before the jump.
+            let jump = by(after).and_then(|moment| zone.following(moment).next());
+            [jump.map(|jump| jump.timestamp()), None]
+        }
     }
 }

@@ -47,6 +47,7 @@ impl Action {
         let mut names: Vec<&Name> = self.when.iter().flat_map(Condition::names).collect();
         names.extend(throttle.into_iter().chain(digest).flat_map(KeySpec::names));
         names.extend(self.at.as_ref().map(|at| &at.path));
+        names.extend(self.attach.iter().flat_map(|attach| attach.columns.iter().map(|(_, name)| name)));
         names
     }
 }

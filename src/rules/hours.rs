@@ -6,9 +6,9 @@
 
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
-use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+use jiff::tz::TimeZone;
 
-use super::calendar::MonthDay;
+use super::calendar::{MonthDay, moments};
 use crate::problem::Location;
 
 /// How many days ahead an opening is looked for: more than ten years.
@@ -135,19 +135,4 @@ fn on(days: &[bool; 7], date: Date) -> bool {
 /// The day before; where time begins, that day itself.
 fn before(date: Date) -> Option<Date> {
     date.yesterday().or(Ok::<_, jiff::Error>(date)).ok()
-}
-
-/// When the clock shows this: once, or twice where it is put back; in a gap the moment of the jump stands for it.
-pub(super) fn moments(zone: &TimeZone, date: Date, time: Time) -> [Option<Timestamp>; 2] {
-    let wall = date.to_datetime(time);
-    let by = |offset: Offset| offset.to_timestamp(wall).ok();
-    match zone.to_ambiguous_timestamp(wall).offset() {
-        AmbiguousOffset::Unambiguous { offset } => [by(offset), None],
-        AmbiguousOffset::Fold { before, after } => [by(before), by(after)],
-        AmbiguousOffset::Gap { after, .. } => {
-            // Read with the offset after the jump, a time in the gap lies just before the jump.
-            let jump = by(after).and_then(|moment| zone.following(moment).next());
-            [jump.map(|jump| jump.timestamp()), None]
-        }
-    }
 }

@@ -103,6 +103,10 @@ pub enum Takes {
     Each,
     /// A moment of a period.
     By,
+    /// `attach`.
+    Attach,
+    /// The columns of a file.
+    Columns,
 }
 
 impl Takes {
@@ -126,7 +130,7 @@ impl Takes {
             Takes::Severity => "`info`, `success`, `warning` or `critical`",
             Takes::IfFailed => "`skip` or `act`",
             Takes::Links => "`none`, or a list of `acknowledge`, `close` and `mute SPAN`",
-            Takes::Constants | Takes::Missing | Takes::Throttle | Takes::Digest => "a mapping",
+            Takes::Constants | Takes::Missing | Takes::Throttle | Takes::Digest | Takes::Attach => "a mapping",
             Takes::Condition => "a condition",
             Takes::CaseKey => "a path or name, or a list",
             Takes::Closers => "one glob or closer, or a list",
@@ -145,6 +149,7 @@ impl Takes {
             Takes::Zone => "a time zone",
             Takes::Moment => "a time or date",
             Takes::MonthDays => "one day of the month or a list: `1` to `31`, `last`",
+            Takes::Columns => "a mapping from column names to paths or names",
             Takes::Each => "`day`, `week` or `month`",
             Takes::By => "`10:00`, `fri 16:00` or `15 12:00`",
         }
@@ -226,6 +231,7 @@ pub const ACTION: MapDoc = MapDoc {
         key("at", Takes::Date, "Sends at a date in the event"),
         key("throttle", Takes::Throttle, "Limits the messages per time; overrides the rule's"),
         key("digest", Takes::Digest, "Collects events into one message; overrides the rule's"),
+        key("attach", Takes::Attach, "A file with a row for each event of the digest"),
         key("hours", Takes::Hours, "When messages may go; overrides the rule's and the destination's"),
         key("links", Takes::Links, "The links in the message; overrides the rule's and the destination's"),
     ],
@@ -279,6 +285,15 @@ pub const DIGEST: MapDoc = MapDoc {
     ],
 };
 
+/// A file that goes with a digest.
+pub const ATTACH: MapDoc = MapDoc {
+    name: "attach",
+    keys: &[
+        key("csv", Takes::Text, "The file's name, which may be a template"),
+        key("columns", Takes::Columns, "The columns, in this order"),
+    ],
+};
+
 /// A window of hours.
 pub const HOURS: MapDoc = MapDoc {
     name: "hours",
@@ -308,4 +323,4 @@ pub const MUTE: MapDoc = MapDoc {
 };
 
 /// All of them.
-pub const ALL: [MapDoc; 9] = [FILE, RULE, ACTION, CLOSER, MISSING, THROTTLE, DIGEST, HOURS, MUTE];
+pub const ALL: [MapDoc; 10] = [FILE, RULE, ACTION, CLOSER, MISSING, THROTTLE, DIGEST, ATTACH, HOURS, MUTE];

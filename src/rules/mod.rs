@@ -21,7 +21,7 @@
 //!              when?: condition, otherwise?, once?, after?: SPAN, repeat?: SPAN, at?: "SPAN before on",
 //!              throttle?: {per?: key, max?, every: SPAN, rest?}, digest?: {per?: key, every: SPAN or at: TIME, …},
 //!              hours?: always | WORD | {days?, from?, to?, except?, timezone?, outside?},
-//!              links?: none | LINK | [LINK]}
+//!              links?: none | LINK | [LINK], attach?: {csv: TEXT, columns: {COLUMN: on}}}
 //! ```
 //!
 //! The keys are listed with what they are for in [`keys`], the operators in [`operator::TABLE`].
@@ -39,7 +39,7 @@ pub use self::glob::Globs;
 pub use self::hours::Hours;
 pub(crate) use self::judge::number_key;
 pub use self::parse::parse;
-pub use self::parts::{AtDate, Digest, DigestTime, Expected, HoursChoice, Missing, Throttle};
+pub use self::parts::{AtDate, Attach, Digest, DigestTime, Expected, HoursChoice, Missing, Throttle};
 use self::value::Literal;
 pub use self::version::Version;
 use crate::delivery::{LinkOp, Say, Severity};
@@ -200,6 +200,8 @@ pub struct Action {
     pub hours: Option<HoursChoice>,
     /// What people can do from the message, wherever it goes; `None`: the rule's.
     pub links: Option<Vec<LinkOp>>,
+    /// The file that goes with its digest.
+    pub attach: Option<Attach>,
 }
 
 /// A path, or several of which the first that selects something wins.

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use super::calendar::Periods;
 use super::hours::{DayTimes, Hours};
-use super::{Condition, Globs, KeySpec, Name};
+use super::{At, Condition, Globs, KeySpec, Name};
 
 /// `at: 3d before $.data.metadata.release_date`.
 #[derive(Debug, Clone)]
@@ -54,6 +54,15 @@ impl fmt::Display for Expected {
             Expected::Each(periods) => write!(f, "{periods}"),
         }
     }
+}
+
+/// `attach: {csv, columns}`.
+#[derive(Debug, Clone)]
+pub struct Attach {
+    /// The file's name, a template.
+    pub csv: At<String>,
+    /// The name of each column, and what selects its value in an event.
+    pub columns: Vec<(String, Name)>,
 }
 
 /// `throttle:`.

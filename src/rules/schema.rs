@@ -49,6 +49,7 @@ pub fn schema(known: &Known<'_>) -> Value {
         ("missing", missing()),
         ("throttle", mapping_of(&keys::THROTTLE, &["every"])),
         ("digest", digest()),
+        ("attach", mapping_of(&keys::ATTACH, &["csv", "columns"])),
         ("window", window()),
         ("mute", mute()),
     ];
@@ -138,6 +139,8 @@ fn takes(takes: Takes) -> Value {
         Takes::Zone => with(text(), json!({"examples": ["Europe/Berlin", "America/New_York", "UTC"]})),
         Takes::Moment => pattern(crate::yaml::schema::MOMENT),
         Takes::MonthDays => month_days(),
+        Takes::Attach => reference("attach"),
+        Takes::Columns => with(mapping(reference("key_part")), json!({"minProperties": 1, "maxProperties": 50})),
         Takes::Each => words(["day", "week", "month"]),
         Takes::By => with(text(), json!({"examples": ["15 12:00", "last 18:00", "fri 16:00", "10:00"]})),
     }
@@ -374,8 +377,12 @@ fn rule() -> Value {
         },
         "if": none_of(&["case", "missing"]),
         "then": actions("plain_action"),
-        // An action without a throttle of its own would have both.
-        "allOf": [{"if": both_rest_and_digest(), "then": {"properties": {"actions": one_or_more(requires("throttle"))}}}],
+        "allOf": [{
+            "if": none_of(&["digest"]),
+            "then": {"properties": {"actions": one_or_more(json!({"dependentRequired": {"attach": ["digest"]}}))}},
+        }, {
+            // An action without a throttle of its own would have both.
+            "if": both_rest_and_digest(), "then": {"properties": {"actions": one_or_more(requires("throttle"))}}}],
     });
     with(mapping_of(&keys::RULE, &["name", "actions"]), more)
 }
@@ -392,10 +399,10 @@ fn action(place: SchemaPosition) -> Value {
         SchemaPosition::NoCase => {
             ("A message to send. Without a `case` nothing is sent later.", &["once", "after", "repeat", "at", "links"])
         }
-        SchemaPosition::Missing => ("A message to send when no event came.", &["when", "otherwise", "at"]),
+        SchemaPosition::Missing => ("A message to send when no event came.", &["when", "otherwise", "at", "attach"]),
         SchemaPosition::Closing => (
             "A message to send when a case closes; it goes at once.",
-            &["once", "after", "repeat", "at", "throttle", "digest", "hours", "links"],
+            &["once", "after", "repeat", "at", "throttle", "digest", "hours", "links", "attach"],
         ),
     };
     // `false` says the same as nothing.

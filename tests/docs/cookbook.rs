@@ -28,7 +28,7 @@ use crate::docs::loading::now;
 use crate::docs::{message, pages, root};
 
 /// How many wishes there are.
-const RECIPES: usize = 21;
+const RECIPES: usize = 22;
 
 /// The cookbook's folder, in the repository.
 const FOLDER: &str = "docs/cookbook";
@@ -75,6 +75,8 @@ fn shown(sent: &Sent, zone: &TimeZone) -> String {
         (Some(Native::Html(html)), _) => html.clone(),
         (None, _) => plain::message(said),
     };
+    let file = sent.rendered.file.as_ref().map(|file| format!("\n\n{}:\n{}", file.name, file.text));
+    let text = text.trim().to_owned() + &file.unwrap_or_default();
     let lines = text.trim().lines().map(|line| format!("    {line}").trim_end().to_owned() + "\n");
     format!("{at}  {}  [{}]\n{}", sent.destination, said.severity, lines.collect::<String>())
 }

@@ -11,7 +11,7 @@ pub fn put_into(versions: &mut [Vec<Value>], seed: u64) {
         return;
     }
     let mut dice = Dice::with_seed(seed ^ 0x6361_6c65_6e64_6172);
-    let (awaits, collects) = (expected(&mut dice), month_days(&mut dice));
+    let (awaits, collects, attaches) = (expected(&mut dice), month_days(&mut dice), dice.bool());
     for rules in versions {
         // Somebody may have changed them.
         let awaits = if dice.u32(0..3) == 0 { expected(&mut dice) } else { awaits.clone() };
@@ -23,6 +23,9 @@ pub fn put_into(versions: &mut [Vec<Value>], seed: u64) {
             for action in rule["actions"].as_array_mut().into_iter().flatten() {
                 if action.get("digest").is_some() {
                     action["digest"] = collects.clone();
+                    if attaches {
+                        action["attach"] = json!({"csv": "events.csv", "columns": {"Key": "$.data.key"}});
+                    }
                 }
             }
         }

@@ -142,6 +142,9 @@ fn with_an_unknown_key(mapping: &str) -> String {
         "missing" => rule(&format!("missing: {{events: b, for: 1d, zzzzzzzzzzzz: 1}}, {actions}")),
         "throttle" => rule(&format!("events: a, throttle: {{every: 1d, zzzzzzzzzzzz: 1}}, {actions}")),
         "digest" => rule(&format!("events: a, digest: {{every: 1d, zzzzzzzzzzzz: 1}}, {actions}")),
+        "attach" => rule(
+            "events: a, digest: {every: 1d}, actions: {to: t, attach: {csv: a.csv, columns: {A: $.a}, zzzzzzzzzzzz: 1}}",
+        ),
         "hours" => rule(&format!("events: a, hours: {{days: mon, zzzzzzzzzzzz: 1}}, {actions}")),
         "mute" => format!(
             "{}\nmutes: [{{rule: r, until: 2026-12-24, zzzzzzzzzzzz: 1}}]",

@@ -50,7 +50,16 @@ fn globs() -> impl Strategy<Value = Vec<&'static str>> {
 fn said(to: &str) -> Said {
     let text = String::new;
     let at = jiff::Timestamp::UNIX_EPOCH;
-    Said { at, update: false, rule: text(), to: to.into(), title: text(), text: text(), severity: text() }
+    Said {
+        at,
+        update: false,
+        rule: text(),
+        to: to.into(),
+        title: text(),
+        text: text(),
+        severity: text(),
+        file: String::new(),
+    }
 }
 
 /// The most that can be matched, found by trying everything.

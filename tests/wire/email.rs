@@ -2,7 +2,7 @@
 
 use fanfare::channels::{Form, Request};
 use fanfare::delivery::{Act, Outcome, Severity};
-use fanfare::message::{Block, Field, Inline, Message, Native};
+use fanfare::message::{Block, Field, File, Inline, Message, Native};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -143,6 +143,23 @@ fn plain_text_goes_alone() {
     let mail = letter(&Given { form: Form::Plain, ..Given::default() });
     assert_eq!(mail.header("Content-Type"), Some("text/plain; charset=utf-8"));
     assert!(mail.text.starts_with("Midnight City is live\n\nIt is live"));
+}
+
+#[test]
+fn a_file_stands_beside_what_is_said() {
+    let mut given = Given::default();
+    given.rendered.file = Some(File { name: "Zahlungen März.csv".into(), text: "\"Künstler\"\r\n".into() });
+    let mail = letter(&given);
+    assert!(mail.header("Content-Type").unwrap().starts_with("multipart/mixed"));
+    let [said, file] = &mail.parts[..] else { panic!("{} parts", mail.parts.len()) };
+    assert!(said.header("Content-Type").unwrap().starts_with("multipart/alternative"));
+    assert_eq!(file.header("Content-Type"), Some("text/csv; charset=utf-8"));
+    assert!(file.header("Content-Disposition").unwrap().starts_with("attachment;"));
+    assert_eq!(file.text, "\u{feff}\"Künstler\"\n");
+    given.form = Form::Plain;
+    let mail = letter(&given);
+    assert_eq!(mail.parts.len(), 2);
+    assert!(mail.parts[0].header("Content-Type").unwrap().starts_with("text/plain"));
 }
 
 #[test]

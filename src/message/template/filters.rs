@@ -124,7 +124,7 @@ fn places_of(number: &Decimal, text: &str) -> usize {
 }
 
 /// How many decimals it takes to write the number exactly.
-fn places_needed(number: &Decimal) -> usize {
+pub(crate) fn places_needed(number: &Decimal) -> usize {
     let plain = number.to_string();
     match plain.split_once('.') {
         Some((_, decimals)) if !decimals.contains('e') => decimals.len(),
@@ -173,7 +173,7 @@ fn decimal(state: &State<'_, '_>, value: &Value, places: Option<usize>) -> Resul
 }
 
 /// How many decimals a currency's amounts have (ISO 4217).
-fn minor_places(code: &str) -> usize {
+pub(crate) fn minor_places(code: &str) -> usize {
     match code {
         "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "UYI" | "VND"
         | "VUV" | "XAF" | "XOF" | "XPF" => 0,

@@ -147,14 +147,14 @@ impl Templates {
                 Err(reason) => problem = problem.or(Some(reason)),
             }
         }
-        Rendered { message, native: replaced, problem, undefined: run.facts.undefined() }
+        Rendered { message, native: replaced, problem, undefined: run.facts.undefined(), file: None }
     }
 
     /// The default message in the place of one that was not rendered, for this reason.
     pub fn stand_in(&self, context: &Context<'_>, reason: &str) -> Rendered {
         let mut message = default::instead(context, reason);
         finish(&mut message, context);
-        Rendered { message, native: None, problem: Some(reason.to_owned()), undefined: 0 }
+        Rendered { message, native: None, problem: Some(reason.to_owned()), undefined: 0, file: None }
     }
 }
 
@@ -171,6 +171,21 @@ fn finish(message: &mut Message, context: &Context<'_>) {
 }
 
 impl Templates {
+    /// A template as one line, such as a file's name.
+    ///
+    /// # Errors
+    /// Why it failed.
+    pub fn line(&self, text: &str, context: &Context<'_>) -> Result<String, String> {
+        let facts = Arc::new(Facts::new(context.now, context.zone.clone()));
+        let values = context.values(&facts);
+        let source = Source::bare(text);
+        let run = Run { folder: &self.folder, facts, values, context };
+        let env: &minijinja::Environment<'_> = &self.folder.env;
+        let template = env.template_from_named_str(TEXT, text);
+        let pieces = template.and_then(|template| engine::render(&template, &run.values, &run.facts));
+        pieces.map(|pieces| pieces::one_line(&pieces)).map_err(|error| run.reason(&error, Some(&source)))
+    }
+
     /// A held message as a summary reports it: what it would have said by itself.
     pub fn told(&self, say: &Say, context: &Context<'_>, reminder: bool) -> (Told, Option<String>) {
         let Rendered { message, problem, .. } = self.render(say, context, None);
@@ -193,6 +208,12 @@ impl Rendered {
     /// Puts a few words and their reason before the message.
     pub fn says_first(&mut self, words: &str, why: &str) {
         self.message.body.insert(0, note(words, why));
+    }
+
+    /// Puts a few words after the message.
+    pub fn says_last(&mut self, words: &str) {
+        let words = Inline::Text(crate::message::text::one_line(words));
+        self.message.body.push(Block::Paragraph(vec![Inline::Emphasis(vec![words])]));
     }
 }
 

@@ -6,7 +6,7 @@ use crate::delivery::{Act, CaseFacts, DeliveryId, NewDelivery};
 use crate::event::{Event, Seq};
 use crate::planner::case::Case;
 use crate::planner::closes::untold;
-use crate::planner::digest::{Collected, DigestId, Share, first_due};
+use crate::planner::digest::{Collected, DigestId, Share, first_due, kept};
 use crate::planner::draft::{Route, assignment};
 use crate::planner::effect::Effect;
 use crate::planner::flow::Planning;
@@ -211,7 +211,8 @@ fn gather(
 ) {
     case.iter_mut().for_each(|case| _ = case.collected.insert(of.destination.to_owned()));
     let reminds_of = case.as_deref().filter(|_| said.occasion == Occasion::Reminder).and_then(Case::awaited_by);
-    let share = Share { event: said.seq, due, suppressed, reminds_of };
+    let kept = kept(said.acted.action, of.rest);
+    let share = Share { event: said.seq, due, suppressed, reminds_of, kept };
     let slot = of.slot(&work.names(said.rule));
     work.turn_told(&slot, trace, |known, now| Collected::collect(known, share, of, now));
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::planner::audit::Audited;
 use crate::planner::case::{Case, Ending};
 use crate::planner::closes::Closed;
-use crate::planner::digest::{Collected, DigestId, LIMIT, limit};
+use crate::planner::digest::{Collected, DigestId, LIMIT, goes_out};
 use crate::planner::fallback::Fallen;
 use crate::planner::flow::announce::{Announcement, Draft, Occasion, announce, deliver, join, quiet, send, silenced};
 use crate::planner::flow::close::{Closing, end_case, say_ended, take_away};
@@ -247,7 +247,7 @@ fn digest_due(work: &mut Planning<'_>, of: DigestId<'_>) {
     }
     work.state.save(&slot, None);
     leave_out(work, &of, &mut collected);
-    collected.show(action_named(work.rules, of.rule, of.action).map_or(LIMIT, |(_, action)| limit(action)));
+    collected.show(action_named(work.rules, of.rule, of.action).map_or(LIMIT, |(_, action)| goes_out(action, of.rest)));
     let mut trace = Trace::default();
     let is_sent = tell_digest(work, &of, &collected, &mut trace);
     if of.rest && is_sent {
@@ -309,11 +309,13 @@ fn hours_open(work: &mut Planning<'_>, destination: &str, slot: &Slot<Waiting>) 
     let Some(Waiting { opens, held, rest, more, .. }) = work.state.load(slot) else { return };
     // Before anything is decided: what waits on may wait in the same slot.
     work.state.save(slot, None);
-    let (mut going, mut waits_on) = (Vec::new(), false);
+    let (mut going, mut files, mut waits_on) = (Vec::new(), Vec::new(), false);
     for held in held {
         let mut trace = Trace::default();
         let (event, rule) = (held.delivery.event, held.delivery.rule.clone());
         match may_go(work, held, opens, &mut trace) {
+            // A file goes as it is.
+            Goes::Now(held) if held.delivery.assignment.attach.is_some() => files.push(*held),
             Goes::Now(held) => going.push(*held),
             Goes::Later => waits_on = true,
             Goes::Never => {}
@@ -325,6 +327,7 @@ fn hours_open(work: &mut Planning<'_>, destination: &str, slot: &Slot<Waiting>) 
         (rest, more) = (Vec::new(), 0);
     }
     rest.retain(|rest| still_counts(work, rest));
+    files.into_iter().for_each(|held| send_held(work, held));
     if going.is_empty() && waits_on {
         return keep_rest(work, slot, rest, more);
     }

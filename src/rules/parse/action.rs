@@ -89,10 +89,12 @@ impl Reader<'_> {
         let at = fields.text("at", self.problems).and_then(|(text, node)| self.at_date(&text, node));
         let own = self.defaults(&mut fields, belongs);
         let links = self.links(&mut fields);
+        let attach_node = fields.node("attach", self.problems);
+        let attach = attach_node.and_then(|attach| self.attach(attach));
         fields.finish(self.problems);
         self.keys_fit(node, defaults.is_none(), belongs);
 
-        let said = json!({
+        let mut said = json!({
             "say": say.value,
             "severity": severity,
             "with": with,
@@ -105,6 +107,9 @@ impl Reader<'_> {
             "at": at.as_ref().map(|at| (at.offset.as_millis().to_string(), &at.path.text)),
             "on_close": defaults.is_none(),
         });
+        if let (Some(said), Some(attach)) = (said.as_object_mut(), attach_node) {
+            said.insert("attach".into(), attach.to_json());
+        }
         let action = Action {
             id: String::new(),
             place: node.place.clone(),
@@ -124,8 +129,10 @@ impl Reader<'_> {
             digest: own.digest.or_else(|| defaults?.digest.clone()),
             hours: own.hours.or_else(|| defaults?.hours.clone()),
             links,
+            attach,
         };
         self.rest_and_digest(&action);
+        self.file_of_a_digest(&action);
         Some(Nameless { action, name, said })
     }
 
@@ -224,7 +231,7 @@ impl Reader<'_> {
         };
         let has = |key: &str| entry_of(node, key).is_some();
         if on_close {
-            for key in ["once", "after", "repeat", "at", "throttle", "digest", "hours", "links"] {
+            for key in ["once", "after", "repeat", "at", "throttle", "digest", "hours", "links", "attach"] {
                 wrong(key, format!("`{key}` has no place in `on_close`"), "what is said at a close goes at once");
             }
         } else if !belongs.case && !belongs.missing {
@@ -233,7 +240,7 @@ impl Reader<'_> {
             }
         }
         if belongs.missing && !on_close {
-            for key in ["when", "otherwise", "at"] {
+            for key in ["when", "otherwise", "at", "attach"] {
                 wrong(key, format!("`{key}` needs an event, and `missing` acts when none came"), "remove it");
             }
         }
@@ -257,6 +264,14 @@ impl Reader<'_> {
                     .at(&action.place.first_line())
                     .hint("with a digest, everything that the throttle lets through goes into it: write `rest: drop`"),
             );
+        }
+    }
+
+    fn file_of_a_digest(&mut self, action: &Action) {
+        if let (Some(attach), None) = (&action.attach, &action.digest) {
+            let problem = Problem::error("does-not-fit", "`attach` needs a `digest`: its events are the rows");
+            let problem = problem.at(&attach.csv.place);
+            self.problems.push(problem.hint("write `digest: {at: \"09:00\", month_days: last}` beside it"));
         }
     }
 

@@ -16,6 +16,7 @@ use crate::problem::{File, Location, Problem, Problems};
 use crate::yaml::{self, Fields, Kind, Node, span_of_time};
 
 mod action;
+mod attach;
 mod calendar;
 mod check;
 mod condition;

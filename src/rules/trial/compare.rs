@@ -21,6 +21,8 @@ pub struct Said {
     pub text: String,
     /// The severity.
     pub severity: String,
+    /// The name of the file that goes with it, and its text below that; empty where there is none.
+    pub file: String,
 }
 
 impl Said {
@@ -32,6 +34,7 @@ impl Said {
             Field::Title => &self.title,
             Field::Text => &self.text,
             Field::Severity => &self.severity,
+            Field::File => &self.file,
         }
     }
 }

@@ -10,7 +10,8 @@
 //! step        = {send: SAMPLE | FILE | {type, data, …}, set?: {PATH: value}, source?: NAME}
 //!             | {expect: expectation|[expectation]} | {wait: SPAN} | {at: TIME}
 //!             | {fail: DESTINATION|[…]} | {heal: DESTINATION|[…]}
-//! expectation = {rule?: GLOB, to?: GLOB or closes?: GLOB, title?: GLOB, text?: GLOB, severity?: GLOB}
+//! expectation = {rule?: GLOB, to?: GLOB or closes?: GLOB, title?: GLOB, text?: GLOB, severity?: GLOB,
+//!                file?: GLOB}
 //! ```
 
 use std::collections::BTreeSet;
@@ -168,11 +169,13 @@ pub enum Field {
     Text,
     /// The severity.
     Severity,
+    /// The file that goes with it: its name, and its text below that.
+    File,
 }
 
 impl Field {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Field; 5] = [Field::Rule, Field::To, Field::Severity, Field::Title, Field::Text];
+    pub const ALL: [Field; 6] = [Field::Rule, Field::To, Field::Severity, Field::Title, Field::Text, Field::File];
 
     /// Its key.
     pub fn name(self) -> &'static str {
@@ -182,6 +185,7 @@ impl Field {
             Field::Title => "title",
             Field::Text => "text",
             Field::Severity => "severity",
+            Field::File => "file",
         }
     }
 }

@@ -69,6 +69,8 @@ pub struct Message {
     passed: bool,
     /// Whether it is the digest of what its throttle held back.
     rest: bool,
+    /// Whether a file goes with it.
+    file: bool,
     pub(super) fate: Fate,
     /// Which of all that were sent it was.
     sent: usize,
@@ -160,6 +162,7 @@ impl Reference {
             digest: key(&asked.one.digest),
             passed: false,
             rest: false,
+            file: false,
             fate: Fate::Sent,
             sent: 0,
         }
@@ -322,7 +325,9 @@ impl Reference {
             return;
         }
         let events: BTreeSet<Seq> = wanted.iter().flat_map(|at| self.messages[*at].events.clone()).collect();
-        let limit = action.digest.as_ref().map_or(50, |digest| digest.limit);
+        // "The file has a row for each event, whatever `limit` says".
+        let all = action.attach.is_some() && !is_rest(one.fate);
+        let limit = if all { usize::MAX } else { action.digest.as_ref().map_or(50, |digest| digest.limit) };
         let more = events.len().saturating_sub(limit);
         let shown: Vec<Seq> = events.into_iter().skip(more).collect();
         let mut together = self
@@ -335,6 +340,7 @@ impl Reference {
         let mut message = Message {
             ask,
             rest: is_rest(one.fate),
+            file: all,
             case: None,
             reminder: false,
             at: now.ms,
@@ -436,10 +442,17 @@ impl Reference {
                 None => ready.push(at),
             }
         }
+        // "A file never becomes part of a summary".
+        let (files, ready): (Vec<usize>, Vec<usize>) = ready.into_iter().partition(|at| self.messages[*at].file);
+        self.send_ready(now, &files);
         if ready.len() > 1 && !self.updating.contains(&one.to) {
             return self.sum_up(now, &ready);
         }
-        for at in ready {
+        self.send_ready(now, &ready);
+    }
+
+    fn send_ready(&mut self, now: &mut Now<'_>, ready: &[usize]) {
+        for at in ready.iter().copied() {
             let message = self.messages[at].clone();
             let again = message.case.is_some_and(|case| self.told(case).contains_key(&message.to));
             now.said.push((Some(at), self.said(&message, again)));

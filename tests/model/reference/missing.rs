@@ -72,11 +72,12 @@ impl Reference {
         let due = |(line, wait): (&String, &Wait)| {
             let missing = self.rule(now.rules, line)?.missing.as_ref()?;
             let at = match &missing.expected {
+                Expected::For(_) if wait.missed => return None,
                 Expected::For(span) => (wait.since + span_ms(*span)).max(wait.not_before),
                 // "If none came since the period began, a case opens at that time."
                 Expected::Each(periods) => period_at(periods, wait.next?).1,
             };
-            (!wait.missed).then(|| (at, Due::Missing(line.clone())))
+            Some((at, Due::Missing(line.clone())))
         };
         self.waits.iter().filter_map(due).collect()
     }

@@ -1,0 +1,75 @@
+//! The file that goes with a digest: a row for each of its events, by the names that are in force.
+//!
+//! Pure.
+
+use serde_json::Value;
+
+use crate::delivery::Attach;
+use crate::event::Event;
+use crate::message::File;
+use crate::message::csv::{self, Cell};
+use crate::message::template::filters::minor_places;
+use crate::path::{Path, STEPS};
+use crate::rules::{Name, RuleSet};
+
+/// The most bytes of a file: the oldest rows beyond that are left out.
+const FILE_MAX: usize = 1 << 20;
+
+/// The name whose values are amounts of money, and the name of their currency.
+const MONEY: (&str, &str) = ("amount", "currency");
+
+/// What selects the value of a column.
+enum Column<'r> {
+    Name(&'r Name),
+    Path(Path),
+    /// A name that no rules file has any more.
+    Nothing,
+}
+
+impl<'r> Column<'r> {
+    fn of(text: &str, rules: Option<&'r RuleSet>) -> Self {
+        if text.starts_with('$') {
+            return Path::parse(text).map_or(Self::Nothing, Self::Path);
+        }
+        rules.and_then(|rules| rules.names.get(text)).map_or(Self::Nothing, Self::Name)
+    }
+
+    fn select<'v>(&self, event: &Event, root: &'v Value) -> Option<&'v Value> {
+        let first = |path: &Path| {
+            let mut steps = STEPS;
+            path.select(root, &mut steps).ok()?.first().copied()
+        };
+        match self {
+            Self::Name(name) => name.queries(&event.source).iter().find_map(|query| first(&query.path)),
+            Self::Path(path) => first(path),
+            Self::Nothing => None,
+        }
+    }
+}
+
+/// The file of these events, oldest first, and how many of them it lacks.
+pub(super) fn file(attach: &Attach, name: &str, rules: Option<&RuleSet>, events: &[Event]) -> (File, usize) {
+    let columns: Vec<Column<'_>> = attach.columns.iter().map(|(_, text)| Column::of(text, rules)).collect();
+    let currency = Column::of(MONEY.1, rules);
+    let head = csv::line(attach.columns.iter().map(|(column, _)| Cell::Text(column.clone())));
+    let (mut rows, mut bytes) = (Vec::new(), head.len());
+    for event in events.iter().rev() {
+        let root = event.root();
+        let cells = columns.iter().zip(&attach.columns).map(|(column, (_, text))| {
+            let Some(value) = column.select(event, &root) else { return Cell::Text(String::new()) };
+            match currency.select(event, &root).and_then(Value::as_str).filter(|_| text == MONEY.0) {
+                Some(code) => Cell::money(value, minor_places(&code.trim().to_ascii_uppercase())),
+                None => Cell::of(value),
+            }
+        });
+        let row = csv::line(cells);
+        bytes += row.len();
+        if bytes > FILE_MAX {
+            break;
+        }
+        rows.push(row);
+    }
+    let left_out = events.len() - rows.len();
+    let text = head + &rows.into_iter().rev().collect::<String>();
+    (File { name: csv::file_name(name, ".csv"), text }, left_out)
+}
