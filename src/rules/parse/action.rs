@@ -94,22 +94,6 @@ impl Reader<'_> {
         fields.finish(self.problems);
         self.keys_fit(node, defaults.is_none(), belongs);
 
-        let mut said = json!({
-            "say": say.value,
-            "severity": severity,
-            "with": with,
-            "mention": mention.iter().map(|(name, _)| name).collect::<Vec<_>>(),
-            "when": when_node.map(Node::to_json),
-            "otherwise": otherwise,
-            "once": once,
-            "after_ms": after.map(|span| span.as_millis().to_string()),
-            "repeat_ms": repeat.map(|span| span.as_millis().to_string()),
-            "at": at.as_ref().map(|at| (at.offset.as_millis().to_string(), &at.path.text)),
-            "on_close": defaults.is_none(),
-        });
-        if let (Some(said), Some(attach)) = (said.as_object_mut(), attach_node) {
-            said.insert("attach".into(), attach.to_json());
-        }
         let action = Action {
             id: String::new(),
             place: node.place.clone(),
@@ -133,6 +117,7 @@ impl Reader<'_> {
         };
         self.rest_and_digest(&action);
         self.file_of_a_digest(&action);
+        let said = said(&action, when_node, attach_node, defaults.is_none());
         Some(Nameless { action, name, said })
     }
 
@@ -304,6 +289,28 @@ impl Reader<'_> {
         }
         named
     }
+}
+
+/// What an action says and when, by which it is known where it has no name.
+fn said(action: &Action, when: Option<&Node>, attach: Option<&Node>, on_close: bool) -> Value {
+    let mut said = json!({
+        "say": action.say.value,
+        "severity": action.severity,
+        "with": action.with,
+        "mention": action.mention.iter().map(|name| &name.value).collect::<Vec<_>>(),
+        "when": when.map(Node::to_json),
+        "otherwise": action.otherwise,
+        "once": action.once,
+        "after_ms": action.after.map(|span| span.as_millis().to_string()),
+        "repeat_ms": action.repeat.map(|span| span.as_millis().to_string()),
+        "at": action.at.as_ref().map(|at| (at.offset.as_millis().to_string(), &at.path.text)),
+        "on_close": on_close,
+    });
+    // What came later is absent where nothing is said of it, so that actions stay known.
+    if let (Some(said), Some(attach)) = (said.as_object_mut(), attach) {
+        said.insert("attach".into(), attach.to_json());
+    }
+    said
 }
 
 fn digest_of(said: &str) -> String {
