@@ -48,6 +48,8 @@ pub struct Whole {
     pub sources: BTreeMap<String, Arc<Source>>,
     /// The destinations; `None` where none are known.
     pub destinations: Option<Destinations>,
+    /// Whether `fanfare.yaml` says where the links of messages lead, as far as it could be read.
+    pub has_links: bool,
     /// What events look like.
     pub evidence: Evidence,
     /// What happened before.
@@ -239,6 +241,7 @@ fn finish(gathered: Gathered, file: &Path, now: Timestamp) -> Loaded {
     let mut problems = guarded(problems, files.config.as_deref());
     problems.sort();
     let (rules, templates) = (Arc::new(rules), Arc::new(templates));
+    let has_links = settings.links.is_some() || config_is_broken;
     let snapshot = (!config_is_broken).then(|| Snapshot {
         hash: files.hash()[..12].to_owned(),
         settings,
@@ -250,7 +253,7 @@ fn finish(gathered: Gathered, file: &Path, now: Timestamp) -> Loaded {
         since: now,
         seen: seen.clone(),
     });
-    let whole = Whole { rules, templates, sources, destinations, evidence, past, is_whole, now };
+    let whole = Whole { rules, templates, sources, destinations, has_links, evidence, past, is_whole, now };
     Loaded { snapshot, problems, files, seen, whole }
 }
 

@@ -22,6 +22,7 @@ mod files;
 mod heard;
 mod hours;
 mod in_time;
+mod links;
 mod paths;
 mod too_late;
 mod twins;
@@ -186,6 +187,18 @@ pub static ALL: &[Lint] = &[
         in_time::may_fail,
         "A rule that pages people has a condition that can fail on an odd value, and no `if_failed`",
         "Write `if_failed: act` to page anyway, or `if_failed: skip`",
+    ),
+    warning(
+        "links-nowhere",
+        links::nowhere,
+        "A rule or an action asks for `links`, and `fanfare.yaml` doesn't say where they lead",
+        "Add `links: {url: …}` to `fanfare.yaml`: how people reach the address of `listen`",
+    ),
+    note(
+        "native-without-links",
+        links::native,
+        "A message of a case has a channel's own format, which shows no links",
+        "Use the message itself there, or write `links: none`",
     ),
     of_all(
         "unused-destination",

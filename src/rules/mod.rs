@@ -149,7 +149,7 @@ pub struct Rule {
     /// What it asks for when a case closes.
     pub on_close: Vec<Action>,
     /// What people can do from its messages, where destinations show that; `None`: acknowledge, while a reminder is to come.
-    pub links: Option<Vec<LinkOp>>,
+    pub links: Option<At<Vec<LinkOp>>>,
 }
 
 /// What becomes of an event that the `when` of a rule or an action can't read: `if_failed`.
@@ -199,7 +199,7 @@ pub struct Action {
     /// The action's own, else the rule's; `None`: the destination's decide.
     pub hours: Option<HoursChoice>,
     /// What people can do from the message, wherever it goes; `None`: the rule's.
-    pub links: Option<Vec<LinkOp>>,
+    pub links: Option<At<Vec<LinkOp>>>,
     /// The file that goes with its digest.
     pub attach: Option<Attach>,
 }

@@ -167,6 +167,11 @@ impl<'n> Fields<'n> {
         self.entries.iter().any(|(found, _)| found.text == key)
     }
 
+    /// Where the value of a key stands that was not taken yet.
+    pub fn place_of(&self, key: &str) -> Option<Location> {
+        self.entries.iter().find(|(found, _)| found.text == key).map(|(_, node)| node.place.clone())
+    }
+
     /// Reports that `key` must be there, unless another key was surely meant: that one is reported as unknown.
     pub fn missing(&self, key: &str, problems: &mut Problems) {
         if self.is_misspelt(key) {

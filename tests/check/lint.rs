@@ -28,6 +28,11 @@ fn every_lint_is_reported_as_its_golden_says() {
                 "---\nseverity: \"{{ 'critical' if data.streams_flagged > 9 else 'info' }}\"\n---\nx\n",
             ));
         }
+        let linked = format!("{CONFIG}links: {{url: \"https://hooks.label.example\"}}\n");
+        if code == "native-without-links" {
+            files[0].1 = &linked;
+            files.extend([("templates/carded.md", "x\n"), ("templates/carded.slack.json", "{\"text\": \"x\"}")]);
+        }
         let folder = folder(&files);
         let loaded = loaded(&folder);
         let without: Vec<&str> = PARTIAL.into_iter().filter(|partial| *partial != code).collect();

@@ -25,6 +25,7 @@ destinations:
   finance: {type: email, smtp: "${env:SMTP}", from: fanfare@label.example, to: finance@label.example}
   oncall: {type: pagerduty, routing_key: "${env:PAGERDUTY}"}
   ledger: {type: http, url: https://ledger.label.example/events}
+links: {url: https://hooks.label.example}
 "##;
 
 /// What is no mistake of an example: it is not all there is.

@@ -89,6 +89,11 @@ impl Templates {
         self.folder.sources.get(&written.body).map(source::Source::start)
     }
 
+    /// Whether a message has a format of this channel's own, with this ending.
+    pub fn has_native(&self, name: &str, channel: &str, ending: &str) -> bool {
+        self.folder.messages.get(name).is_some_and(|written| written.native(channel, ending).is_some())
+    }
+
     /// The messages whose front matter says this severity literally.
     pub fn of_severity(&self, severity: Severity) -> impl Iterator<Item = &str> {
         let says = move |source: &str| Severity::named(&source.trim().to_lowercase()) == Some(severity);

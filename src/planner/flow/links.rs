@@ -80,9 +80,9 @@ fn wanted(work: &Planning<'_>, delivery: &NewDelivery, case: &Case) -> Vec<LinkO
     // What a fallback says is the words of an action that asked another destination.
     let own = action.links.as_ref().filter(|_| shows || action.to.iter().any(|to| to.value == delivery.destination));
     let asked = match (own, &rule.links) {
-        (Some(own), _) => own.clone(),
+        (Some(own), _) => own.value.clone(),
         (None, _) if !shows => Vec::new(),
-        (None, Some(all)) => all.clone(),
+        (None, Some(all)) => all.value.clone(),
         (None, None) if reminds(case, rule, action) => vec![LinkOp::Acknowledge],
         (None, None) => Vec::new(),
     };

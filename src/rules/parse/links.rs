@@ -3,6 +3,7 @@
 use super::Reader;
 use crate::delivery::LinkOp;
 use crate::problem::Problem;
+use crate::rules::At;
 use crate::yaml::{Fields, Node, span_of_time};
 
 /// The shortest and the longest mute by a link, in seconds: a longer silence is asked for by who sees what it covers.
@@ -11,26 +12,23 @@ const MUTE_MAX_S: u32 = 24 * 3600;
 
 impl Reader<'_> {
     /// `none`, or a list of `acknowledge`, `close` and `mute SPAN`, each once.
-    pub(super) fn links(&mut self, fields: &mut Fields<'_>) -> Option<Vec<LinkOp>> {
-        let is_said = fields.has("links");
+    pub(super) fn links(&mut self, fields: &mut Fields<'_>) -> Option<At<Vec<LinkOp>>> {
+        let place = fields.place_of("links")?;
         let texts = fields.texts("links", self.problems);
-        if !is_said {
-            return None;
-        }
         let mut links: Vec<LinkOp> = Vec::new();
         if matches!(texts.as_slice(), [(word, _)] if word == "none") {
-            return Some(links);
+            return Some(At { value: links, place });
         }
         for (word, node) in texts {
             let Some(link) = self.link(&word, node) else { continue };
             if links.iter().any(|other| std::mem::discriminant(other) == std::mem::discriminant(&link)) {
                 let message = format!("`{word}`: a message has one link of a kind");
-                self.problems.push(Problem::error("defined-twice", message).at(&node.place));
+                self.problems.push(Problem::error("defined-twice", message).at(&node.place).hint("remove one"));
                 continue;
             }
             links.push(link);
         }
-        Some(links)
+        Some(At { value: links, place })
     }
 
     fn link(&mut self, word: &str, node: &Node) -> Option<LinkOp> {
