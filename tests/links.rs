@@ -6,3 +6,4 @@ mod follow;
 mod guesses;
 mod offers;
 mod pagerduty;
+mod tokens;

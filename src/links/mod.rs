@@ -17,12 +17,31 @@ pub const PATH: &str = "/act/";
 /// What stands in place of a token wherever people look at what was sent.
 pub const HIDDEN: &str = "•••";
 
+/// This many letters and digits in a row may be a token, or most of one.
+const TOKEN_LIKE: usize = 40;
+
 /// The longest name that a person may leave, in characters.
 const NAME_MAX: usize = 60;
 
 /// The URL of a link below the configured address.
 pub fn url(base: &str, token: &str) -> String {
     format!("{base}{PATH}{token}")
+}
+
+/// A path as people may see it: a proxy that prefixes or encodes paths may bring a link to where none is expected.
+pub fn without_token(path: &str) -> String {
+    if let Some((before, _)) = path.split_once(PATH) {
+        return format!("{}{PATH}{HIDDEN}", without_token(before));
+    }
+    let is_of_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let mut plain = String::new();
+    for piece in path.split_inclusive(|c| !is_of_token(c)) {
+        let run = piece.trim_end_matches(|c| !is_of_token(c));
+        let rest = piece.get(run.len()..).unwrap_or_default();
+        plain.push_str(if run.len() < TOKEN_LIKE { run } else { HIDDEN });
+        plain.push_str(rest);
+    }
+    plain
 }
 
 /// Who confirms: by the name that they gave, which nobody checks.

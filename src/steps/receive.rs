@@ -16,6 +16,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use crate::event::{Event, HOP_HEADER, HOPS_MAX, UNPARSED};
+use crate::links;
 use crate::server::body::{self, Budget, Unread};
 use crate::server::problem;
 use crate::source;
@@ -66,7 +67,7 @@ async fn webhook(State(receiver): State<Arc<Receiver>>, request: Request) -> Res
         return live.come_again();
     }
     let Some(source) = source_at(live, request.uri().path()) else {
-        let path: String = request.uri().path().chars().take(PATH_SHOWN).collect();
+        let path: String = links::without_token(request.uri().path()).chars().take(PATH_SHOWN).collect();
         live.telemetry.refused(NO_SOURCE, "not_found", &format!("no source has the path {path:?}"));
         return problem(StatusCode::NOT_FOUND);
     };

@@ -118,17 +118,27 @@ async fn a_person_acknowledges_from_a_phone_and_the_next_one_sees_who() {
         desk_page.go(&page_of(&links(&slack)[0])).await;
         desk_page.picture(&Path::new(&folder).join("link-light.png")).await;
     }
+    // Who was paged has the incident's link open on a desk meanwhile.
+    let incident = desk.sent("/pager")[0]["links"][0].clone();
+    assert_eq!(incident["text"], "Acknowledge");
+    let of_incident = page_of(&links(incident["href"].as_str().unwrap())[0]);
+    let pager = browser.page(Screen::DESKTOP).await;
+    pager.go(&of_incident).await;
+    pager.sees("Acknowledge this case?").await;
+    pager.sees("C1").await;
     phone.fill("#by", "Nadia").await;
     phone.click("button").await;
     phone.sees("You have it.").await;
     desk.planned().await;
     assert_eq!(desk.case("C1").await["acked_by"], "Nadia (unverified), by link");
+    pager.go(&of_incident).await;
+    pager.sees("Already acknowledged by Nadia (unverified), by link").await;
     let second = browser.page(Screen::PHONE.without_scripts()).await;
     let letter = format!("{:?}", mail.received(1).await[0].mime());
     second.go(&page_of(&links(&letter)[0])).await;
     let answer = desk.look(&links(&letter)[0]).await.text();
     assert!(answer.contains("Already acknowledged by Nadia (unverified), by link"), "{answer}");
-    for page in [&phone, &second] {
+    for page in [&phone, &pager, &second] {
         assert_eq!(page.complaints(), Vec::<Value>::new());
         assert!(page.requests().iter().all(|url| url.starts_with("http://127.0.0.1")), "{:?}", page.requests());
     }

@@ -53,6 +53,36 @@ async fn what_a_user_acknowledges_in_pagerduty_is_acknowledged() {
 }
 
 #[tokio::test]
+async fn what_a_user_does_is_found_where_several_integrations_share_a_destination() {
+    let rules = RULES.replace("to: oncall", "to: shared");
+    let shared = "  shared: {type: pagerduty, url: \"PEER/pager\", burst: 9, fallback: [ledger],
+           routing_key: {by: $.data.case_id, map: {C1: 11111111111111111111111111111111}, else: 22222222222222222222222222222222}}\n";
+    let desk = Desk::start_with(&rules, shared).await;
+    for (id, key) in [("evt_1", "C1"), ("evt_2", "C2")] {
+        desk.send(id, "fraud.opened", key).await;
+    }
+    let keys: Vec<String> =
+        desk.sent("/pager").iter().map(|sent| sent["dedup_key"].as_str().unwrap().to_owned()).collect();
+    let mark = |key: &str| key.rsplit_once('-').unwrap().1.to_owned();
+    assert_ne!(mark(&keys[0]), mark(&keys[1]), "each key bears the mark of its integration");
+    assert_eq!(desk.pager(&documented("one", "incident.acknowledged", &keys[1]), PAGER_SECRET).await.status, 200);
+    desk.planned().await;
+    assert_eq!(desk.case("C2").await["acked_by"], "Tenex Engineer, in PagerDuty");
+    assert_eq!(desk.case("C1").await["acked_by"], Value::Null);
+    assert_eq!(desk.pager(&documented("two", "incident.resolved", &keys[0]), PAGER_SECRET).await.status, 200);
+    desk.planned().await;
+    assert_eq!(desk.open().await, ["C2"]);
+    // A mark of no integration here, or none at all, is another incident.
+    let lane = keys[1].rsplit_once('-').unwrap().0;
+    for foreign in [format!("{lane}x-{}", mark(&keys[1])), format!("{}-0", keys[1])] {
+        assert_eq!(desk.pager(&documented(&foreign, "incident.resolved", &foreign), PAGER_SECRET).await.status, 200);
+    }
+    desk.planned().await;
+    assert_eq!(desk.open().await, ["C2"]);
+    desk.app.end().await;
+}
+
+#[tokio::test]
 async fn what_a_user_resolves_in_pagerduty_is_closed() {
     let (desk, key) = start().await;
     assert_eq!(desk.pager(&documented("one", "incident.resolved", &key), PAGER_SECRET).await.status, 200);
