@@ -39,10 +39,12 @@ impl Doc for Window {
 }
 
 impl Window {
-    /// Forgets what the window has left behind.
+    /// Forgets what the window has left behind. Where the clock was set back, nothing counts for longer than the window
+    /// from then.
     fn slide(&mut self, every: SignedDuration, now: Timestamp) {
         self.every_ms = i64::try_from(every.as_millis()).unwrap_or(i64::MAX);
         let (now_ms, every_ms) = (now.as_millisecond(), self.every_ms);
+        self.acted.iter_mut().for_each(|(at_ms, _)| *at_ms = (*at_ms).min(now_ms));
         self.acted.retain(|(at_ms, _)| at_ms.saturating_add(every_ms) > now_ms);
     }
 

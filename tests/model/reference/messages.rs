@@ -58,6 +58,9 @@ pub struct Message {
     reminder: bool,
     /// When it was asked for.
     at: Ms,
+    /// When it counts as asked for with its throttle: "where the clock was set back, a window ends no later than its length
+    /// after that".
+    counted: Ms,
     /// The latest that a clock has shown since.
     seen: Ms,
     events: Vec<Seq>,
@@ -108,9 +111,21 @@ impl Reference {
     /// An action speaks to each of its destinations. A throttle counts that once, wherever it goes.
     pub(super) fn say(&mut self, now: &mut Now<'_>, asked: &Asked<'_>) {
         self.asks += 1;
+        self.count_no_longer(now, asked);
         let passes = self.passes(now, asked);
         for to in &asked.one.action.to {
             self.say_to(now, asked, &to.value, passes);
+        }
+    }
+
+    /// What a throttle counts of a time that is still to come, it counts as of now.
+    fn count_no_longer(&mut self, now: &Now<'_>, asked: &Asked<'_>) {
+        let like = self.message(now, asked, "");
+        for other in &mut self.messages {
+            let is_alike = (&other.line, &other.action, &other.throttle) == (&like.line, &like.action, &like.throttle);
+            if is_alike && other.counted > now.ms {
+                (other.counted, other.seen) = (now.ms, now.ms);
+            }
         }
     }
 
@@ -154,6 +169,7 @@ impl Reference {
             facts: asked.case.map(|case| self.cases[case].facts()),
             reminder: asked.reminder,
             at: now.ms,
+            counted: now.ms,
             seen: now.ms,
             events: vec![asked.event],
             more: 0,
@@ -237,11 +253,11 @@ impl Reference {
             (&other.line, &other.action, &other.throttle) == (&like.line, &like.action, &like.throttle)
         };
         let passed = self.messages.iter().filter(alike).filter(|other| other.passed);
-        let asks: BTreeMap<u64, (Ms, Ms)> = passed.map(|other| (other.ask, (other.at, other.seen))).collect();
+        let asks: BTreeMap<u64, (Ms, Ms)> = passed.map(|other| (other.ask, (other.counted, other.seen))).collect();
         let within = within(every, asks.values().copied());
         if (within.len() as u64) < throttle.max {
             // What was held back is forgotten a week after the last of it.
-            let touched = self.messages.iter().filter(alike).map(|other| other.at).max();
+            let touched = self.messages.iter().filter(alike).map(|other| other.counted).max();
             let read = now.reading.filter(|seq| *seq == asked.event && !asked.reminder);
             let came = read.map_or(now.ms, |seq| ms(self.events[&seq].received));
             if touched.is_none_or(|at| came - at >= 7 * DAY) {
@@ -344,6 +360,7 @@ impl Reference {
             case: None,
             reminder: false,
             at: now.ms,
+            counted: now.ms,
             seen: now.ms,
             events: shown,
             more: more as u64,
@@ -498,7 +515,7 @@ fn next_of(times: &DayTimes, at: Ms) -> Ms {
 }
 
 /// The moments that stand within the window, of all with the latest that a clock has shown since each, in their order. A clock
-/// that is set back lets nothing through again, and makes nothing stand within the window again.
+/// that is set back lets nothing through at once, and makes nothing stand within the window again.
 fn within(every: Ms, asks: impl Iterator<Item = (Ms, Ms)>) -> Vec<Ms> {
     let mut within: Vec<Ms> = Vec::new();
     for (at, seen) in asks {
