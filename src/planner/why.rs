@@ -21,9 +21,9 @@ pub struct Decision {
     pub outcome: String,
     /// In a sentence, for people.
     pub note: String,
-    /// The whole reasons, as JSON: `when` and `closes` (the conditions' trees), `case`, `actions` (a list of `action`,
-    /// `to`, `outcome`, `note`), `failed` (a list of texts) and `by_hand` (what a person did, in words); each only where
-    /// there is something to say.
+    /// The whole reasons, as JSON: `when` and `closes` (the conditions' trees), `case`, `closed` (the key of the case that
+    /// it closed), `actions` (a list of `action`, `to`, `outcome`, `note`), `failed` (a list of texts) and `by_hand` (what a
+    /// person did, in words); each only where there is something to say.
     pub detail: Value,
 }
 

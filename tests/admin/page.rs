@@ -1,9 +1,11 @@
 //! The page: whatever senders and receivers say stays text.
 
+use super::desk::Desk;
 use super::{delivery, start};
 use crate::support::app::{App, eventually};
 use crate::support::http_peer::{Answer, HttpPeer};
 use crate::support::raw::exchange;
+use serde_json::json;
 
 /// Markup that would show itself in a browser, in every place where a sender writes.
 const HOSTILE: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7 * 7 }}{% raw %}&lt;\u{202e}";
@@ -146,4 +148,40 @@ async fn every_link_on_the_page_leads_somewhere() {
     }
     assert!(seen.len() > 6, "{seen:?}");
     app.end().await;
+}
+
+#[tokio::test]
+async fn the_closed_cases_are_those_that_closed_whatever_their_notes_say() {
+    let rules = "rules:
+  - name: fraud
+    events: opened
+    case: $.data.key
+    closed_by: closed
+    actions: {to: ledger, text: open}
+  - {name: quiet, missing: {events: beat, for: 90d}, actions: {to: ledger, text: quiet}}
+";
+    let desk = Desk::start(rules).await;
+    for (id, kind, key) in [("o1", "opened", "C1"), ("o2", "opened", "C2"), ("o3", "opened", "C3")] {
+        desk.send(id, kind, json!({"key": key})).await;
+    }
+    let note = "asked about C9, which was not open";
+    assert_eq!(desk.run(&["cases", "close", "C1", "--note", note]).await.code, 0);
+    desk.planned().await;
+    desk.passes(0);
+    eventually("closed by hand", async || {
+        desk.app.ask("GET", "/cases?show=closed").await.text().contains("asked about C9").then_some(())
+    })
+    .await;
+    desk.send("c2", "closed", json!({"key": "C2"})).await;
+    // These close nothing.
+    desk.send("c9", "closed", json!({"key": "C9"})).await;
+    desk.send("b1", "beat", json!({})).await;
+    let early = desk.app.live.clock.now().as_second() - 3600;
+    desk.send_as(json!({"id": "c3", "type": "closed", "created": early, "data": {"key": "C3"}})).await;
+    let shown = desk.app.ask("GET", "/cases?show=closed").await.text();
+    assert_eq!(shown.matches("<li class=\"line\">").count(), 2, "{shown}");
+    for (said, is_there) in [("closed by ana (asked about C9", true), ("closed case `C2`", true), ("C3", false), ("it came", false)] {
+        assert_eq!(shown.contains(said), is_there, "{said}: {shown}");
+    }
+    desk.app.end().await;
 }

@@ -279,8 +279,8 @@ async fn closed(
     let filter = DecisionFilter { rule: rule.clone(), outcomes: vec!["closed".into()], before, limit: PAGE };
     let found = live.store.decisions(&filter).await?;
     // What closed nothing is none of it: no case was open, or what a `missing` rule waits for came in time.
-    let closes = |note: &str| !note.ends_with("which was not open") && note != "it came";
-    let list: Vec<Decision> = found.list.into_iter().filter(|decision| closes(&decision.note)).collect();
+    let list: Vec<Decision> =
+        found.list.into_iter().filter(|decision| decision.detail.get("closed").is_some()).collect();
     let seqs: Vec<Seq> = list.iter().map(|decision| decision.event).collect();
     let about = now::about(live, rules, &seqs).await?;
     let row = |decision: &Decision| {

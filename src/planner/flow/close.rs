@@ -102,6 +102,7 @@ pub(crate) fn say_ended(work: &mut Planning<'_>, case: &Case, ending: &Ending, c
 /// What a close says: the `on_close` actions, and then an update at each destination that can change what it showed. In this
 /// order, since a further message would open an incident again.
 fn say_closed(work: &mut Planning<'_>, case: &Case, rule: Option<&Rule>, closing: &Closing<'_>, trace: &mut Trace) {
+    trace.detail("closed", case.key.as_str().into());
     let mut said = Trace::default();
     if let (Some(rule), Some(event)) = (rule, closing.event) {
         say_on_close(work, case, (rule, event), closing, &mut said);
