@@ -121,6 +121,7 @@ impl Stage {
         let wire = Arc::new(Recorder::new(self.destinations.clone()));
         let mut live = Live::new(store, Arc::new(snapshot), Arc::new(clock.clone()), wire.clone(), seed);
         live.renderer = Renderer::inline();
+        live.judging = Duration::MAX;
         live.links = Ring::hidden();
         Ok(Rehearsal {
             live,

@@ -97,6 +97,9 @@ pub struct Live {
     pub progress: progress::Progress,
     /// How long something due may wait for a step before it is said that nothing moves.
     pub patience: Duration,
+    /// How long a round may judge before it goes on with what it has. Without a bound where time is moved by hand: what
+    /// happens there is the same on every machine.
+    pub judging: Duration,
     /// The name under which this process holds leases.
     pub holder: String,
     /// What the planner has brought in line with the rules.
@@ -151,6 +154,7 @@ impl Live {
             tasks: watch::Tasks::default(),
             progress: progress::Progress::default(),
             patience: progress::PATIENCE,
+            judging: plan::JUDGED_TIME_MAX,
             holder: format!("{}-{seed:016x}", std::process::id()),
             armed: ArcSwap::new(Arc::new(None)),
             planning: Mutex::default(),

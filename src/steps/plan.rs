@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use self::batch::Batch;
 use self::beside::Beside;
 pub(super) use self::beside::on_a_thread;
+pub(super) use self::round::JUDGED_TIME_MAX;
 use self::round::{Done, Round};
 pub(super) use self::size::Size;
 use crate::clock::plus;

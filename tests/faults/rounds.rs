@@ -178,6 +178,27 @@ async fn a_round_that_fails_is_tried_again_in_smaller_ones_until_it_comes_throug
     assert!(failed > 0 && largest.load(Ordering::SeqCst) > 1, "it grows again after a success");
 }
 
+#[tokio::test]
+async fn on_a_machine_that_is_slow_beyond_measure_rounds_are_small_and_the_same_comes_of_them() {
+    for (judging, expected) in [(Duration::MAX, 1), (Duration::ZERO, 40)] {
+        let (store, snapshot, clock) = (in_memory().await, snapshot(CASES), VirtualClock::new(start()));
+        for number in 0..40 {
+            append(&*store, &format!("R{number}")).await;
+        }
+        let rounds = Arc::new(AtomicUsize::new(0));
+        let seen = rounds.clone();
+        let counted = Flawed::committing(&store, move |plan| {
+            seen.fetch_add(usize::from(!plan.deliveries.is_empty()), Ordering::SeqCst);
+            Fate::Well
+        });
+        let mut process = live(Arc::new(counted), &snapshot, Arc::new(clock.clone()), 1);
+        process.judging = judging;
+        while plan::step(&process, clock.now()).await.unwrap() == StepResult::Worked {}
+        assert_eq!(told(&*store).await.len(), 40);
+        assert_eq!(rounds.load(Ordering::SeqCst), expected, "{judging:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_round_that_takes_longer_than_the_lease_keeps_it() {
     let (store, snapshot) = (in_memory().await, snapshot(CASES));

@@ -205,6 +205,7 @@ impl World {
             let post = Arc::new(Post { world: self.clone(), replica: replica.clone() });
             let mut live = Live::new(shelf, versions()[version].clone(), clock, post, seed);
             live.renderer = Renderer::inline();
+            live.judging = Duration::MAX;
             live.holder = format!("replica-{number}");
             let live = Arc::new(live);
             Replica {

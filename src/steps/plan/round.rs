@@ -24,7 +24,7 @@ const JUDGED_BYTES_MAX: usize = 4 << 20;
 /// And about this many steps.
 const JUDGED_STEPS_MAX: u64 = 4_000_000;
 /// The last resort: a round that has judged for so long goes on with what it has.
-const JUDGED_TIME_MAX: Duration = Duration::from_secs(1);
+pub(in crate::steps) const JUDGED_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// What is said of an entry that made planning panic.
 const PANICKED: &str = "planning this failed; the log has the details; please report them";
@@ -63,16 +63,16 @@ pub(super) struct Done {
 struct Room {
     bytes: usize,
     steps: u64,
-    until: Instant,
+    until: Option<Instant>,
 }
 
 impl Room {
-    fn new() -> Self {
-        Self { bytes: JUDGED_BYTES_MAX, steps: JUDGED_STEPS_MAX, until: Instant::now() + JUDGED_TIME_MAX }
+    fn new(judging: Duration) -> Self {
+        Self { bytes: JUDGED_BYTES_MAX, steps: JUDGED_STEPS_MAX, until: Instant::now().checked_add(judging) }
     }
 
     fn is_full(&self) -> bool {
-        self.bytes == 0 || self.steps == 0 || Instant::now() > self.until
+        self.bytes == 0 || self.steps == 0 || self.until.is_some_and(|until| Instant::now() > until)
     }
 
     fn take<'j>(&mut self, judgements: impl IntoIterator<Item = &'j Judgement<'j>>) {
@@ -189,7 +189,7 @@ impl Round<'_> {
     /// Judges as much as there is room for: the entries, and then the timers that go with those.
     fn inputs<'i>(&'i self, read: &'i Read<'_>) -> Inputs<'i> {
         let (entries, timers) = (&read.entries, read.timers);
-        let mut room = Room::new();
+        let mut room = Room::new(self.live.judging);
         let (mut entered, mut fired) = (Vec::new(), Vec::new());
         for entry in entries {
             if room.is_full() && !entered.is_empty() {
