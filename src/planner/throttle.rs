@@ -39,13 +39,13 @@ impl Doc for Window {
 }
 
 impl Window {
-    /// Forgets what the window has left behind. Where the clock was set back, nothing counts for longer than the window
-    /// from then.
+    /// Forgets what the window has left behind, and what lies further ahead than it is long: the clock was set back, and
+    /// nobody shall wait until it is there again.
     fn slide(&mut self, every: SignedDuration, now: Timestamp) {
         self.every_ms = i64::try_from(every.as_millis()).unwrap_or(i64::MAX);
         let (now_ms, every_ms) = (now.as_millisecond(), self.every_ms);
-        self.acted.iter_mut().for_each(|(at_ms, _)| *at_ms = (*at_ms).min(now_ms));
-        self.acted.retain(|(at_ms, _)| at_ms.saturating_add(every_ms) > now_ms);
+        let counts = |at_ms: i64| at_ms.saturating_add(every_ms) > now_ms && at_ms <= now_ms.saturating_add(every_ms);
+        self.acted.retain(|(at_ms, _)| counts(*at_ms));
     }
 
     fn count(&self) -> u64 {

@@ -180,7 +180,9 @@ async fn the_closed_cases_are_those_that_closed_whatever_their_notes_say() {
     desk.send_as(json!({"id": "c3", "type": "closed", "created": early, "data": {"key": "C3"}})).await;
     let shown = desk.app.ask("GET", "/cases?show=closed").await.text();
     assert_eq!(shown.matches("<li class=\"line\">").count(), 2, "{shown}");
-    for (said, is_there) in [("closed by ana (asked about C9", true), ("closed case `C2`", true), ("C3", false), ("it came", false)] {
+    for (said, is_there) in
+        [("closed by ana (asked about C9", true), ("closed case `C2`", true), ("C3", false), ("it came", false)]
+    {
         assert_eq!(shown.contains(said), is_there, "{said}: {shown}");
     }
     desk.app.end().await;

@@ -58,9 +58,8 @@ pub struct Message {
     reminder: bool,
     /// When it was asked for.
     at: Ms,
-    /// When it counts as asked for with its throttle: "where the clock was set back, a window ends no later than its length
-    /// after that".
-    counted: Ms,
+    /// Whether its throttle has forgotten it: a clock that was set back by more than the window makes nobody wait for it.
+    forgotten: bool,
     /// The latest that a clock has shown since.
     seen: Ms,
     events: Vec<Seq>,
@@ -111,21 +110,20 @@ impl Reference {
     /// An action speaks to each of its destinations. A throttle counts that once, wherever it goes.
     pub(super) fn say(&mut self, now: &mut Now<'_>, asked: &Asked<'_>) {
         self.asks += 1;
-        self.count_no_longer(now, asked);
+        self.forget_what_is_to_come(now, asked);
         let passes = self.passes(now, asked);
         for to in &asked.one.action.to {
             self.say_to(now, asked, &to.value, passes);
         }
     }
 
-    /// What a throttle counts of a time that is still to come, it counts as of now.
-    fn count_no_longer(&mut self, now: &Now<'_>, asked: &Asked<'_>) {
+    /// What lies ahead by more than the window was counted by a clock that has been set back since.
+    fn forget_what_is_to_come(&mut self, now: &Now<'_>, asked: &Asked<'_>) {
+        let Some(throttle) = &asked.one.action.throttle else { return };
         let like = self.message(now, asked, "");
         for other in &mut self.messages {
             let is_alike = (&other.line, &other.action, &other.throttle) == (&like.line, &like.action, &like.throttle);
-            if is_alike && other.counted > now.ms {
-                (other.counted, other.seen) = (now.ms, now.ms);
-            }
+            other.forgotten |= is_alike && other.at > now.ms + span_ms(throttle.every);
         }
     }
 
@@ -169,7 +167,7 @@ impl Reference {
             facts: asked.case.map(|case| self.cases[case].facts()),
             reminder: asked.reminder,
             at: now.ms,
-            counted: now.ms,
+            forgotten: false,
             seen: now.ms,
             events: vec![asked.event],
             more: 0,
@@ -253,11 +251,13 @@ impl Reference {
             (&other.line, &other.action, &other.throttle) == (&like.line, &like.action, &like.throttle)
         };
         let passed = self.messages.iter().filter(alike).filter(|other| other.passed);
-        let asks: BTreeMap<u64, (Ms, Ms)> = passed.map(|other| (other.ask, (other.counted, other.seen))).collect();
-        let within = within(every, asks.values().copied());
+        let asks: BTreeMap<u64, (Ms, Ms, bool)> =
+            passed.map(|other| (other.ask, (other.at, other.seen, other.forgotten))).collect();
+        let counted = asks.values().filter(|(_, _, forgotten)| !forgotten);
+        let within = within(every, counted.map(|(at, seen, _)| (*at, *seen)));
         if (within.len() as u64) < throttle.max {
             // What was held back is forgotten a week after the last of it.
-            let touched = self.messages.iter().filter(alike).map(|other| other.counted).max();
+            let touched = self.messages.iter().filter(alike).map(|other| other.at).max();
             let read = now.reading.filter(|seq| *seq == asked.event && !asked.reminder);
             let came = read.map_or(now.ms, |seq| ms(self.events[&seq].received));
             if touched.is_none_or(|at| came - at >= 7 * DAY) {
@@ -360,7 +360,7 @@ impl Reference {
             case: None,
             reminder: false,
             at: now.ms,
-            counted: now.ms,
+            forgotten: false,
             seen: now.ms,
             events: shown,
             more: more as u64,
@@ -515,7 +515,7 @@ fn next_of(times: &DayTimes, at: Ms) -> Ms {
 }
 
 /// The moments that stand within the window, of all with the latest that a clock has shown since each, in their order. A clock
-/// that is set back lets nothing through at once, and makes nothing stand within the window again.
+/// that is set back lets nothing through again, and makes nothing stand within the window again.
 fn within(every: Ms, asks: impl Iterator<Item = (Ms, Ms)>) -> Vec<Ms> {
     let mut within: Vec<Ms> = Vec::new();
     for (at, seen) in asks {
