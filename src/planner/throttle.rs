@@ -40,7 +40,7 @@ impl Doc for Window {
 
 impl Window {
     /// Forgets what the window has left behind, and what lies further ahead than it is long: the clock was set back, and
-    /// nobody shall wait until it is there again.
+    /// would keep people waiting until it is there again.
     fn slide(&mut self, every: SignedDuration, now: Timestamp) {
         self.every_ms = i64::try_from(every.as_millis()).unwrap_or(i64::MAX);
         let (now_ms, every_ms) = (now.as_millisecond(), self.every_ms);
