@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::support::process::BINARY;
 
 mod action;
+mod compose;
 mod health;
 mod image;
 mod kubernetes;

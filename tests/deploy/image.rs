@@ -18,7 +18,8 @@ use crate::support::process::Process;
 
 /// Builds the image of the program under test; gives its root file system and its archive.
 fn build(folder: &Path) -> (PathBuf, PathBuf) {
-    let built = Command::new("deploy/image/build").arg(program()).arg(folder).output().unwrap();
+    let built =
+        Command::new("deploy/image/build").arg(program()).arg(folder).env("COMPRESSION", "none").output().unwrap();
     assert!(built.status.success(), "{}", text(&built));
     let archive = PathBuf::from(String::from_utf8(built.stdout).unwrap().trim_end());
     (folder.join("root"), archive)
@@ -72,6 +73,10 @@ fn an_archive_holds_what_its_index_says_and_runs_as_nobody_special() {
     fs::write(folder.path().join("layer.tar.gz"), layer).unwrap();
     let unpacked = Command::new("gzip").arg("-dc").arg(folder.path().join("layer.tar.gz")).output().unwrap().stdout;
     assert_eq!(config["rootfs"]["diff_ids"][0], digest(&unpacked));
+    let of_docker = json(&fs::read(layout.join("manifest.json")).unwrap());
+    for path in [&of_docker[0]["Config"], &of_docker[0]["Layers"][0]] {
+        assert!(layout.join(path.as_str().unwrap()).exists(), "{of_docker}");
+    }
     let run = &config["config"];
     assert_eq!(
         (&run["User"], &run["Entrypoint"][0], &run["Cmd"][0]),

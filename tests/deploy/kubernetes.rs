@@ -156,6 +156,17 @@ fn what_the_chart_cannot_run_is_refused_with_the_value_that_is_wrong() {
 }
 
 #[test]
+fn the_dashboard_is_mounted_as_it_is() {
+    let Some(rendered) = helm(&["--set", "dashboard.enabled=true"]) else { return };
+    let documents = documents(&rendered.unwrap());
+    let map = named(&documents, "ConfigMap", "label-fanfare-dashboard").expect("no dashboard");
+    let mounted: Value = serde_json::from_str(map["data"]["fanfare.json"].as_str().unwrap()).unwrap();
+    let tested: Value = serde_json::from_str(&fs::read_to_string("deploy/monitoring/dashboard.json").unwrap()).unwrap();
+    assert_eq!(mounted, tested);
+    assert_eq!(map["metadata"]["labels"]["grafana_dashboard"], "1");
+}
+
+#[test]
 fn a_sqlite_store_has_one_pod_at_a_time_and_a_postgresql_is_never_without_one() {
     let Some(renderings) = renderings() else { return };
     for (name, rendered) in renderings {
