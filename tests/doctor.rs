@@ -163,9 +163,12 @@ async fn the_doctor_finds_what_is_wrong_and_ends_with_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_doctor_reports_dead_deliveries_and_of_what_the_destination_answered() {
-    let peer = HttpPeer::start().await;
+    let (peer, busy) = (HttpPeer::start().await, HttpPeer::start().await);
     peer.always(Answer::status(410));
-    let folder = folder(&peer.url("/ledger"), "");
+    busy.always(Answer::status(403));
+    let more = format!("  busy: {{type: http, url: \"{}\", retry: {{first: 1s, max: 1s}}}}\n", busy.url("/busy"));
+    let folder = folder(&peer.url("/ledger"), &more);
+    folder.write("rules/main.yaml", &EVERYTHING.replace("to: ledger", "to: [ledger, busy]"));
     let process = Process::start(folder.path()).await;
     assert_eq!(send(process.webhooks, "evt_1").await.status, 200);
     eventually("a dead delivery", async || {
@@ -173,10 +176,20 @@ async fn the_doctor_reports_dead_deliveries_and_of_what_the_destination_answered
         status["deliveries"]["dead"].as_u64().filter(|dead| *dead > 0)
     })
     .await;
+    // Somebody's endpoint that refuses is tried again for a day, and nobody should have to wait for its end.
+    eventually("the other is known not to be well", async || {
+        let metrics = crate::support::app::ask(process.admin, "GET", "/metrics").await.text();
+        metrics.contains("fanfare_destination_failing{destination=\"busy\"} 1").then_some(())
+    })
+    .await;
     for is_running in [true, false] {
         let (code, findings) = doctor(folder.path(), &[]).await;
         let says = found(&findings, "deliveries ledger")["says"].as_str().unwrap().to_owned();
         assert!(code == 1 && says.contains("dead") && says.contains("410"), "{is_running}: {says}");
+        let busy = found(&findings, "deliveries busy");
+        assert_eq!(busy["state"], "wrong", "{is_running}: {busy}");
+        let says = busy["says"].as_str().unwrap();
+        assert!(says.contains("nothing gets through") && says.contains("403"), "{is_running}: {says}");
         if is_running {
             process.signal("TERM");
         }

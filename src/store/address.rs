@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Error, Store, memory, postgres, sqlite};
 use crate::event::Event;
+use crate::pace::Pace;
 use crate::secret::Secret;
 
 /// Opens the store at an address: `sqlite:PATH` (relative to `base`; made if it isn't there; `?max_mib=N` limits its
@@ -163,4 +164,13 @@ pub struct Trouble {
     pub retrying: u64,
     /// What the last of them met, in words without secrets.
     pub last_error: Option<String>,
+    /// Whether the destination is known not to be well: nothing gets through.
+    pub is_failing: bool,
+}
+
+impl Trouble {
+    /// Whether what is kept of a destination says that it is not well; what can't be read says nothing.
+    pub(super) fn is_failing(pace: Option<&str>) -> bool {
+        pace.and_then(|pace| serde_json::from_str::<Pace>(pace).ok()).is_some_and(|pace| pace.is_failing())
+    }
 }

@@ -29,7 +29,8 @@ pub const SET_BACK: &str = "UPDATE deliveries SET next = $1 WHERE next > $1 AND 
 pub const TROUBLES: &str = "SELECT d.destination, sum(CASE WHEN d.state = 'dead' THEN 1 ELSE 0 END),
        sum(CASE WHEN d.state = 'retrying' THEN 1 ELSE 0 END),
        (SELECT e.last_error FROM deliveries AS e WHERE e.destination = d.destination AND e.state IN ('dead', 'retrying')
-           AND e.last_error IS NOT NULL ORDER BY e.n DESC LIMIT 1)
+           AND e.last_error IS NOT NULL ORDER BY e.n DESC LIMIT 1),
+       (SELECT p.pace FROM paces AS p WHERE p.destination = d.destination)
   FROM deliveries AS d WHERE d.state IN ('dead', 'retrying') GROUP BY d.destination ORDER BY d.destination";
 
 /// A command or signal, as JSON, in the shape of an inbox row.

@@ -242,6 +242,15 @@ fn troubles(chart: &mut Chart, found: Option<&Examination>) {
         let count = |count| usize::try_from(count).unwrap_or(usize::MAX);
         let last = trouble.last_error.as_ref().map(|error| format!("; the last met: {error}")).unwrap_or_default();
         let retrying = format!("{} tried again", term::count(count(trouble.retrying), "is", "are"));
+        if trouble.dead == 0 && trouble.is_failing {
+            let says = format!("nothing gets through: {retrying}{last}");
+            chart.add(Finding::wrong(
+                look,
+                says,
+                "fix what the destination answers: its address, its secret, its service",
+            ));
+            continue;
+        }
         if trouble.dead == 0 {
             chart.add(Finding::note(look, format!("{retrying}{last}"), "check what the destination answers"));
             continue;

@@ -75,7 +75,8 @@ async fn look(link: &Link) -> Result<Examination, Error> {
     let troubles = troubles.iter().map(|row| {
         let count = |column| get::<i64>(row, column).map(|count| count.max(0).cast_unsigned());
         let (destination, last_error) = (get(row, 0)?, get(row, 3)?);
-        Ok(Trouble { destination, dead: count(1)?, retrying: count(2)?, last_error })
+        let is_failing = Trouble::is_failing(get::<Option<String>>(row, 4)?.as_deref());
+        Ok(Trouble { destination, dead: count(1)?, retrying: count(2)?, last_error, is_failing })
     });
     let troubles = troubles.collect::<Result<_, Error>>()?;
     let sql = format!(

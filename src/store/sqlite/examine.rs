@@ -79,7 +79,9 @@ fn troubles(conn: &Connection) -> Result<Vec<Trouble>, Error> {
     let mut rows = conn.prepare(TROUBLES)?;
     let rows = rows.query_map([], |row| {
         let count = |column| row.get::<_, i64>(column).map(|count| count.max(0).cast_unsigned());
-        Ok(Trouble { destination: row.get(0)?, dead: count(1)?, retrying: count(2)?, last_error: row.get(3)? })
+        let is_failing = Trouble::is_failing(row.get::<_, Option<String>>(4)?.as_deref());
+        let (destination, last_error) = (row.get(0)?, row.get(3)?);
+        Ok(Trouble { destination, dead: count(1)?, retrying: count(2)?, last_error, is_failing })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
