@@ -15,7 +15,7 @@ use crate::channels::{
     Request, Sending, Takes, Verdict, endpoint, picture, words,
 };
 use crate::delivery::{Act, Outcome, Receipt, Severity};
-use crate::message::{Message, fit, plain};
+use crate::message::{fit, plain};
 use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::{Fields, Node};
@@ -250,7 +250,7 @@ fn trigger(sending: &Sending<'_>) -> Map<String, Value> {
             event.insert("images".into(), json!([{"src": image, "alt": words::title(sending)}]));
         }
     }
-    let details = details(message, is_rich);
+    let details = details(sending, is_rich);
     if !details.is_empty() {
         payload.insert("custom_details".into(), details.into());
     }
@@ -267,15 +267,20 @@ fn severity(severity: Severity) -> &'static str {
     }
 }
 
-/// The body and the fields, as people see them in the incident; as one text where the fields are not to stand apart.
-fn details(message: &Message, with_fields: bool) -> Map<String, Value> {
+/// The body and the fields, as people see them in the incident; as one text, with the links of the case, where they are not
+/// to stand apart.
+fn details(sending: &Sending<'_>, with_fields: bool) -> Map<String, Value> {
+    let message = &sending.rendered.message;
     let mut details = Map::new();
     let mut body = plain::blocks(&message.body).trim().to_owned();
+    let mut links = String::new();
     if !with_fields {
         body = format!("{body}\n{}", words::facts(&message.fields)).trim().to_owned();
+        links = words::links(sending).map(|line| format!("\n{line}")).collect();
     }
+    let body = words::short(&body, BODY_MAX.saturating_sub(fit::utf16(&links))) + &links;
     if !body.is_empty() {
-        details.insert("message".into(), words::short(&body, BODY_MAX).into());
+        details.insert("message".into(), body.trim_start().into());
     }
     if !with_fields {
         return details;

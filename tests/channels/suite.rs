@@ -3,14 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use fanfare::channels::{ALL, Footer, Form, Request};
-use fanfare::delivery::{Act, Outcome};
+use fanfare::channels::{ALL, Button, Footer, Form, Request};
+use fanfare::delivery::{Act, LinkOp, Outcome};
 use fanfare::message::{Block, Field, Inline, Message};
 use jiff::SignedDuration;
 
 use super::destinations::{self, Destination};
 use super::judges::{self, Judge, accept};
 use crate::shipped;
+use crate::support::mime::Mime;
 use crate::support::sending::{Given, message};
 
 /// The verdict on what the service answers to a request that must be in order.
@@ -152,6 +153,71 @@ fn a_case_goes_its_whole_way_in_every_channel() {
         // An edit or a thread needs to find what was sent.
         if can.keeps_together() {
             assert!(given.receipt.is_some(), "{} remembers nothing of a case", destination.name);
+        }
+    }
+}
+
+/// All that people can do.
+const ALL_THREE: &[LinkOp] = &[LinkOp::Acknowledge, LinkOp::Close, LinkOp::Mute(3600)];
+
+/// A request has the links that do this, and no other.
+fn assert_offers(name: &str, request: &Request, offered: &[LinkOp]) {
+    let said = said(request);
+    for button in links(ALL_THREE) {
+        let is_there = offered.contains(&button.does);
+        assert_eq!(said.contains(&button.url), is_there, "{name}: {}:\n{said:.3000}", button.does.word());
+    }
+}
+
+/// Links that do this, as long as real ones are.
+fn links(does: &[LinkOp]) -> Vec<Button> {
+    let token = |does: LinkOp| format!("{}{}", &"aZ09_-bY18".repeat(5)[..40], does.word().replace(' ', "-"));
+    let button =
+        |does: &LinkOp| Button { does: *does, url: format!("https://hooks.label.example/act/{}", token(*does)) };
+    does.iter().map(button).collect()
+}
+
+/// All that a request says, where a link may stand.
+fn said(request: &Request) -> String {
+    let Request::Mail(mail) = request else {
+        return String::from_utf8_lossy(request.body().unwrap_or_default()).into_owned();
+    };
+    let mail = Mime::parse(&mail.message);
+    let parts: Vec<&str> =
+        ["text/plain", "text/html"].iter().filter_map(|kind| Some(&*mail.part(kind)?.text)).collect();
+    parts.join("\n")
+}
+
+#[test]
+fn a_case_is_acknowledged_from_every_channel_and_offers_it_no_more_after_that() {
+    const AFTER: &[LinkOp] = &[LinkOp::Close, LinkOp::Mute(3600)];
+    for (destination, form) in destinations::all().iter().flat_map(|one| [(one, Form::Rich), (one, Form::Plain)]) {
+        let mut judge = judges::of(destination.kind.name);
+        let mut given = Given { lane: Some("case_1".into()), form, ..Given::default() };
+        // Opened, told again, reminded of; acknowledged, told again; closed.
+        let way = [
+            (Act::Open, ALL_THREE),
+            (Act::Again, ALL_THREE),
+            (Act::Again, ALL_THREE),
+            (Act::Again, AFTER),
+            (Act::Close, &[]),
+        ];
+        for (nth, (act, offered)) in way.into_iter().enumerate() {
+            (given.act, given.links) = (act, links(offered));
+            given.id.0 = format!("dlv_{nth}");
+            assert_offers(&destination.name, &delivered(destination, judge.as_mut(), &mut given), offered);
+        }
+    }
+}
+
+#[test]
+fn a_message_that_is_too_long_is_shortened_and_its_links_are_not() {
+    for destination in destinations::kinds() {
+        for form in [Form::Rich, Form::Plain] {
+            let mut judge = judges::of(destination.kind.name);
+            let long = everywhere(&"word ".repeat(8_000));
+            let mut given = Given { form, links: links(ALL_THREE), ..Given::message(long) };
+            assert_offers(&destination.name, &delivered(&destination, judge.as_mut(), &mut given), ALL_THREE);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a channel is given, with everything filled in: a test says only what it is about.
 
-use fanfare::channels::{Footer, Form, Sending};
+use fanfare::channels::{Button, Footer, Form, Sending};
 use fanfare::delivery::{Act, DeliveryId, Receipt, Severity};
 use fanfare::message::{Block, Field, Inline, Message, Native, Rendered};
 use jiff::Timestamp;
@@ -23,6 +23,7 @@ pub struct Given {
     pub lane: Option<String>,
     pub receipt: Option<Receipt>,
     pub footer: Footer,
+    pub links: Vec<Button>,
 }
 
 impl Default for Given {
@@ -50,6 +51,7 @@ impl Default for Given {
             lane: None,
             receipt: None,
             footer: Footer::Usual,
+            links: Vec::new(),
         }
     }
 }
@@ -83,7 +85,7 @@ impl Given {
             receipt: self.receipt.as_ref(),
             footer: &self.footer,
             settled: &[],
-            links: &[],
+            links: &self.links,
         }
     }
 }
