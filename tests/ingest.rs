@@ -189,3 +189,17 @@ async fn what_cannot_be_committed_is_not_accepted_and_asked_for_again() {
     assert_eq!(kept, accepted.into_iter().collect());
     app.end().await;
 }
+
+#[tokio::test]
+async fn a_secret_that_was_saved_on_windows_verifies_what_is_signed_with_it() {
+    let peer = HttpPeer::start().await;
+    let folder = folder(&peer);
+    let config = std::fs::read_to_string(folder.file("fanfare.yaml")).unwrap();
+    let (before, after) = config.split_once("secrets: [").unwrap();
+    let after = after.split_once(']').unwrap().1;
+    folder.write("fanfare.yaml", &format!("{before}secrets: \"${{file:secret}}\"{after}"));
+    folder.write("secret", &format!("\u{feff}{SECRET}\r\n"));
+    let app = App::start(folder).await;
+    assert_eq!(app.send(&event("evt_1", "release.live")).await.status, 200);
+    app.end().await;
+}

@@ -132,3 +132,28 @@ async fn large_events_are_rendered_one_at_a_time_and_a_digest_shows_those_for_wh
     );
     assert!(each - before < 160 && all - before < 256, "{before} MiB before, {each} for each, {all} with all");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_royalty_report_of_eleven_thousand_rows_costs_little_more_than_its_text() {
+    let peer = HttpPeer::start().await;
+    let rules = "rules:
+  - name: report
+    events: royalty.reported
+    when: {'$.data.rows[*].streams': {gte: 1}}
+    actions: [{to: ledger, text: '{{ data.rows|length }} rows, {{ data.rows|first }}'}]
+";
+    let folder = Folder::new(CONFIG, &peer.url("/ledger"), rules);
+    let process = Process::start_with(folder.path(), "error,fanfare::cli::serve=info", &[]).await;
+    let before = mib(&process, "VmRSS");
+    let row =
+        |nth: u32| format!(r#"{{"isrc":"DEA{nth:07}","title":"Track {nth}","streams":{nth},"amount":"{nth}.25"}}"#);
+    let rows: Vec<String> = (0..11_000).map(row).collect();
+    let body = format!(r#"{{"id":"evt_report","type":"royalty.reported","data":{{"rows":[{}]}}}}"#, rows.join(","));
+    let signed = ("X-JewelMusic-Signature", page_signature(SECRET, body.as_bytes()));
+    assert_eq!(exchange(process.webhooks, &post(PATH, &[signed], body.as_bytes())).await.status, 200);
+    let told = soon("it is reported", peer.received(1)).await.pop().unwrap().text();
+    assert!(told.contains("11000 rows"), "{}", told.chars().take(400).collect::<String>());
+    let most = mib(&process, "VmHWM");
+    println!("{before} MiB before, {most} MiB at most, for {} KiB", body.len() >> 10);
+    assert!(most - before < 100, "{before} MiB before, {most} MiB at most");
+}

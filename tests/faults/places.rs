@@ -1,20 +1,22 @@
 //! Destinations that hang, drip, flood, or ask for a year's patience: each costs only itself.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use fanfare::clock::{Clock, RealClock, VirtualClock, plus};
 use fanfare::delivery::NewDelivery;
 use fanfare::planner::Plan;
 use fanfare::secret::Secret;
-use fanfare::steps::Bounds;
+use fanfare::steps::{Bounds, StepResult, dispatch, plan};
 use fanfare::store;
+use fanfare::store::Claim;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
 use crate::store::bench::{due, received};
-use crate::support::app::{App, event, eventually, json, soon, while_it_moves};
+use crate::support::app::{App, event, eventually, json, live, soon, while_it_moves};
 use crate::support::folder::{CONFIG, EVERYTHING, Folder};
 use crate::support::http_peer::{Answer, HttpPeer};
 use crate::support::load::{send, until_done};
@@ -336,4 +338,27 @@ async fn an_opening_that_died_is_not_sent_by_hand_once_its_case_has_closed() {
     let said: Vec<_> = peer.requests().iter().map(|request| request.json()["message"]["title"].clone()).collect();
     assert_eq!(said, ["opened", "over", "over", "opened"]);
     app.end().await;
+}
+
+#[tokio::test]
+async fn a_pager_is_tried_again_when_its_own_time_is_over_however_long_others_may_take() {
+    let config =
+        CONFIG.replace("concurrency: 4}", "timeout: 5s}") + "  slow: {type: http, url: \"PEER\", timeout: 5m}\n";
+    let folder = Folder::new(&config, "http://127.0.0.1:9/", &EVERYTHING.replace("to: ledger", "to: [ledger, slow]"));
+    let clock = VirtualClock::new("2026-01-05T10:00:00Z".parse().unwrap());
+    let live = live(&folder, Bounds::default(), Arc::new(clock.clone())).await;
+    live.store.append(received("evt_1", clock.now())).await.unwrap();
+    while plan::step(&live, clock.now()).await.unwrap() == StepResult::Worked {}
+    let lasts = async || {
+        let claimed = dispatch::claim(&live, &HashMap::new(), clock.now()).await.unwrap();
+        let last = |claim: &Claim| {
+            (claim.delivery.planned.destination.clone(), claim.until.duration_since(clock.now()).as_secs())
+        };
+        claimed.claims.iter().map(last).collect::<BTreeMap<_, _>>()
+    };
+    // Half a minute is for noting how an attempt ended.
+    assert_eq!(lasts().await, [("ledger".to_owned(), 35), ("slow".to_owned(), 330)].into());
+    // The process dies in the midst of both.
+    clock.advance(SignedDuration::from_secs(36));
+    assert_eq!(lasts().await, [("ledger".to_owned(), 35)].into());
 }

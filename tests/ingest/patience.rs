@@ -113,6 +113,38 @@ async fn a_flood_of_idle_connections_shuts_out_neither_probes_nor_senders() {
     app.end().await;
 }
 
+/// Lets this process open this many files and sockets: of each connection of a flood it has both ends.
+fn may_open(files: u32) {
+    let (process, limit) = (std::process::id().to_string(), format!("--nofile={files}:"));
+    let _ = std::process::Command::new("prlimit").args(["--pid", &process, &limit]).status();
+}
+
+#[tokio::test]
+async fn two_thousand_idle_connections_and_130_half_sent_logins_keep_out_neither_a_sender_nor_a_probe() {
+    may_open(8192);
+    let hour = Duration::from_secs(3600);
+    // As many places as a server has that nobody configured; only nobody loses one for being slow.
+    let app = app(Bounds { headers: hour, body: hour, answer: hour, ..Bounds::default() }).await;
+    let login =
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nContent-Length: 100\r\n\r\ntoken=";
+    let mut flood = Vec::new();
+    for (address, said, count) in [(app.webhooks, &b""[..], 2_000), (app.admin, &login[..], 130)] {
+        for _ in 0..count {
+            let mut connection = Connection::open(address).await;
+            connection.send(said).await;
+            flood.push(connection);
+        }
+    }
+    eventually("a sender is served", async || (exchange(app.webhooks, &request()).await.status == 200).then_some(()))
+        .await;
+    for probe in ["/healthz", "/readyz"] {
+        eventually(probe, async || (app.ask("GET", probe).await.status == 200).then_some(())).await;
+    }
+    assert!(flood[0].is_closed(LONG).await, "the one that has waited longest has lost its place");
+    drop(flood);
+    app.end().await;
+}
+
 #[tokio::test]
 async fn bodies_that_do_not_come_hold_no_place_that_a_sender_needs() {
     let app = app(endless()).await;
