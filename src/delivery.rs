@@ -278,6 +278,10 @@ pub struct Part {
     pub assignment: Assignment,
 }
 
+fn is_no_step(step: &u32) -> bool {
+    *step == 0
+}
+
 fn is_zero(n: &u64) -> bool {
     *n == 0
 }
@@ -321,6 +325,9 @@ pub struct CaseFacts {
     pub last: Timestamp,
     /// Whether it is closed now.
     pub closed: bool,
+    /// Which of the times in its action's list a reminder is, from 1; else 0.
+    #[serde(default, skip_serializing_if = "is_no_step")]
+    pub step: u32,
 }
 
 /// What makes deliveries follow each other: one case at one destination.

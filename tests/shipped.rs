@@ -115,7 +115,8 @@ fn speaking<'r>(judgement: &Judgement<'r>) -> Vec<&'r Action> {
 
 /// A context in which an action speaks of an event: as one message, or as the last of a digest of two.
 fn context<'a>(rules: &RuleSet, rule: &'a str, action: &Action, event: &'a Event) -> Context<'a> {
-    let facts = CaseFacts { key: "C1".into(), opened: event.created, count: 1, last: event.created, closed: false };
+    let facts =
+        CaseFacts { key: "C1".into(), opened: event.created, count: 1, last: event.created, closed: false, step: 0 };
     Context {
         event,
         events: if action.digest.is_some() { vec![event, event] } else { Vec::new() },

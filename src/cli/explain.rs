@@ -347,7 +347,10 @@ fn when(judgement: &ActionJudgement<'_>) -> String {
     let action = judgement.action;
     let mut when = String::new();
     if let Some(after) = action.after {
-        when.push_str(&format!(" after {after:#}"));
+        match &action.after_days {
+            Some(days) => when.push_str(&format!(" after {} business days", days.count)),
+            None => when.push_str(&format!(" after {after:#}")),
+        }
     }
     if let Some(repeat) = action.repeat {
         when.push_str(&format!(", again every {repeat:#}"));

@@ -107,6 +107,8 @@ impl<'a> DigestId<'a> {
 #[derive(Debug)]
 pub(crate) struct Share {
     pub event: Seq,
+    /// What counted together with it, oldest first; `event` may be among them.
+    pub counted: Vec<Seq>,
     /// When a digest that begins with it goes out.
     pub due: Timestamp,
     /// How many a throttle held back before it.
@@ -169,6 +171,12 @@ impl Collected {
             Some(_) => {}
             // What is about the match itself stays, whatever becomes of its case.
             None => _ = self.reminders.remove(&event),
+        }
+        for counted in share.counted {
+            if !self.events.contains(&counted) {
+                let at = self.events.partition_point(|known| *known < counted);
+                self.events.insert(at, counted);
+            }
         }
         if !self.events.contains(&event) {
             self.events.push_back(event);

@@ -12,7 +12,7 @@ pub fn assignment(action: &Action, event: Seq, case: Option<CaseFacts>) -> Assig
         severity: action.severity,
         with: action.with.clone(),
         mention: action.mention.iter().map(|name| name.value.clone()).collect(),
-        case,
+        case: case.map(|case| CaseFacts { step: action.step.unwrap_or_default(), ..case }),
         ..Assignment::saying(action.say.value.clone(), event)
     }
 }

@@ -41,6 +41,7 @@ mod mute;
 mod own;
 mod reminders;
 mod renamed;
+mod threshold;
 mod throttle;
 mod wanted;
 

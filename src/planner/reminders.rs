@@ -10,7 +10,7 @@ use crate::planner::effect::{Effect, Now};
 use crate::planner::state::id;
 use crate::planner::timer::Meaning;
 use crate::planner::why::Outcome;
-use crate::rules::{Action, ActionJudgement, Rule};
+use crate::rules::{Action, ActionJudgement, Rule, Workdays};
 
 /// What a match brings to its case's timers.
 #[derive(Debug, Clone, Copy)]
@@ -35,8 +35,15 @@ impl Action {
             return None;
         }
         let seconds = |span: Option<SignedDuration>| span.map(|span| span.as_secs());
-        let at = self.at.as_ref().map(|at| format!("{} {}", at.offset.as_secs(), at.path.text));
-        Some(format!("{:?} {:?} {:?}", seconds(self.after), seconds(self.repeat), at))
+        let at = self.at.as_ref().map(|at| {
+            let offset = at.days.as_ref().map_or_else(|| at.offset.as_secs().to_string(), Workdays::spec);
+            format!("{offset} {}", at.place())
+        });
+        let after = match &self.after_days {
+            Some(days) => format!("Some({})", days.spec()),
+            None => format!("{:?}", seconds(self.after)),
+        };
+        Some(format!("{after} {:?} {:?}", seconds(self.repeat), at))
     }
 
     /// Whether the date of its `at` stands elsewhere than it did for a timer that was set by this [`Action::spec`].
@@ -44,6 +51,14 @@ impl Action {
         let path = |spec: &str| spec.split_once("Some(\"")?.1.split_once(' ').map(|(_, path)| path.to_owned());
         let now = self.spec().as_deref().and_then(path);
         now.zip(path(spec)).is_some_and(|(now, then)| now != then)
+    }
+
+    /// When it acts first, counted from a moment.
+    pub(crate) fn first_from(&self, from: Timestamp) -> Timestamp {
+        match &self.after_days {
+            Some(days) => days.from(from),
+            None => plus(from, self.after.or(self.repeat).unwrap_or_default()),
+        }
     }
 
     /// Where it goes, sorted.
@@ -72,7 +87,8 @@ fn date(acted: &ActionJudgement<'_>) -> Result<Option<(Timestamp, Timestamp)>, S
         Some(Ok(due)) => {
             // Stores keep timers to the millisecond.
             let due = from_ms(due.as_millisecond());
-            Ok(Some((due, plus(due, at.offset.checked_neg().unwrap_or_default()))))
+            let date = acted.date.unwrap_or_else(|| plus(due, at.offset.checked_neg().unwrap_or_default()));
+            Ok(Some((due, from_ms(date.as_millisecond()))))
         }
         Some(Err(reason)) => Err(format!("`at`: {reason}")),
         None => Err("`at`: no date".into()),
@@ -133,8 +149,7 @@ pub(crate) fn schedule(
     }
     let known = case.timers.get(&action.id);
     let from = known.map_or(by.from.filter(|_| action.when.is_some()), |known| known.from);
-    let span = action.after.or(action.repeat).unwrap_or_default();
-    let first = date.map_or_else(|| plus(from.unwrap_or_else(|| case.counts_from()), span), |(due, _)| due);
+    let first = date.map_or_else(|| action.first_from(from.unwrap_or_else(|| case.counts_from())), |(due, _)| due);
     let created = by.created.filter(|_| action.at.is_some());
     if let Some(old) = case.timers.get_mut(&action.id) {
         if old.created > created && created.is_some() {
@@ -156,7 +171,9 @@ pub(crate) fn schedule(
     };
     let date = date.map(|(_, date)| date);
     // What speaks of a date speaks of the one that holds.
-    let event = old.filter(|old| old.date == date).map_or(by.event, |old| old.event);
+    let holds_always = action.when.is_none() && action.at.is_none() && !action.otherwise;
+    let own = if holds_always { case.event } else { by.event };
+    let event = old.filter(|old| old.date == date).map_or(own, |old| old.event);
     let (waits, to) = (false, action.destinations());
     let scheduled = Scheduled { event, first, from, due, fired, spec, date, created, waits, to };
     case.timers.insert(action.id.clone(), scheduled);
@@ -208,12 +225,38 @@ pub(crate) fn align(
         return Ok(Vec::new());
     }
     let kept = known.as_ref().filter(|_| elsewhere.is_none()).and_then(|timer| timer.date);
-    let at = kept.zip(action.at.as_ref()).map(|(date, at)| Ok(plus(date, at.offset)));
+    let at = kept.zip(action.at.as_ref()).map(|(date, at)| Ok(at.falls(date)));
     let said = known.as_ref().and_then(|timer| timer.created);
     let created = if kept.is_some() { said } else { said.max(by.created) };
     let (why, throttle, digest, at) = (None, None, None, at.or_else(|| acted.at.clone()));
-    let acted = ActionJudgement { action, held: acted.held, why, throttle, digest, at };
+    let acted = ActionJudgement { action, held: acted.held, why, throttle, digest, at, date: kept.or(acted.date) };
+    if known.is_none() && is_past_step(case, &acted, now.at) {
+        return Ok(Vec::new());
+    }
     schedule(case, &acted, Brought { event: wanted, created, from: None }, now)
+}
+
+/// Whether one of several times, which a case does not know yet, is past, and so is the one after it: that one speaks.
+pub(crate) fn is_overtaken(
+    case: &Case,
+    acted: &ActionJudgement<'_>,
+    next: Option<&ActionJudgement<'_>>,
+    now: Timestamp,
+) -> bool {
+    let is_past =
+        |acted: &ActionJudgement<'_>| acted.at.as_ref().is_some_and(|at| at.as_ref().is_ok_and(|due| *due <= now));
+    let follows = |next: &&ActionJudgement<'_>| next.action.step == acted.action.step.map(|step| step + 1);
+    let is_new = acted.action.step.is_some() && !case.timers.contains_key(&acted.action.id);
+    is_new && is_past(acted) && next.filter(follows).is_some_and(is_past)
+}
+
+/// Whether one of several times, which a case did not know, is past: it is not made up for.
+fn is_past_step(case: &Case, acted: &ActionJudgement<'_>, now: Timestamp) -> bool {
+    let due = match &acted.at {
+        Some(at) => at.as_ref().ok().copied(),
+        None => Some(acted.action.first_from(case.counts_from())),
+    };
+    acted.action.step.is_some() && due.is_some_and(|due| due <= now)
 }
 
 /// Whether a case's timers are not those that its rule asks for now.

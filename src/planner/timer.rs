@@ -36,6 +36,8 @@ pub(crate) enum Meaning {
     /// A window of hours opens, and with it a held queue.
     #[serde(rename = "hold")]
     Opens { destination: String, opens: Timestamp, held: BTreeSet<HeldRef> },
+    /// What a threshold counted may be of no use any more.
+    Threshold { rule: String, group: String },
     /// A throttle's window may be empty.
     Throttle { rule: String, action: String, key: String },
     /// A minute of own events of one kind is over.
@@ -94,6 +96,7 @@ impl Meaning {
             | Meaning::Forget { rule, .. }
             | Meaning::Digest { rule, .. }
             | Meaning::Throttle { rule, .. }
+            | Meaning::Threshold { rule, .. }
             | Meaning::Late { rule, .. }
             | Meaning::Missing { rule }
             | Meaning::Came { rule, .. } => Some(rule),

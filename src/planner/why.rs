@@ -67,6 +67,8 @@ pub enum Outcome {
     Shadow,
     /// Too many within the throttle's window.
     Throttled,
+    /// One of too few for the rule's threshold.
+    Counted,
     /// Someone asked for silence.
     Muted,
     /// It came outside hours that drop.
@@ -95,6 +97,7 @@ impl Outcome {
             Outcome::Digest => "digest",
             Outcome::Shadow => "shadow",
             Outcome::Throttled => "throttled",
+            Outcome::Counted => "counted",
             Outcome::Muted => "muted",
             Outcome::Dropped => "dropped",
             Outcome::Cancelled => "cancelled",

@@ -1,10 +1,13 @@
-//! Days of the month, and the periods in each of which something must come.
+//! Days of the month, the periods in each of which something must come, and business days.
 //!
 //! Pure: callers pass the time, the zone stands in the period. Periods are local: a day begins when the clock on the wall
 //! shows midnight, a week on Monday, a month on its first day.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use jiff::Timestamp;
-use jiff::civil::{Date, Time};
+use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 /// The days of the week, as they are written.
@@ -152,6 +155,41 @@ impl Periods {
         let [from, _] = moments(&self.zone, first, Time::midnight());
         let [by, _] = moments(&self.zone, last, self.time);
         Some(Period { key, from: from?, by: by?, first })
+    }
+}
+
+/// A number of business days: Monday to Friday, without holidays.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workdays {
+    /// How many; negative for before.
+    pub count: i32,
+    /// Days that don't count.
+    pub holidays: Arc<BTreeSet<Date>>,
+    /// The zone in which days are counted.
+    pub zone: TimeZone,
+}
+
+impl Workdays {
+    /// The moment that is this number of business days from another, at the same time of day. Where time ends, that moment itself.
+    pub fn from(&self, at: Timestamp) -> Timestamp {
+        let wall = self.zone.to_datetime(at);
+        let (mut date, mut left) = (wall.date(), self.count.unsigned_abs());
+        while left > 0 {
+            let next = if self.count < 0 { date.yesterday() } else { date.tomorrow() };
+            let Ok(next) = next else { return at };
+            date = next;
+            let weekend = matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday);
+            left -= u32::from(!weekend && !self.holidays.contains(&date));
+        }
+        let [moment, _] = moments(&self.zone, date, wall.time());
+        moment.unwrap_or(at)
+    }
+
+    /// As text that differs where it would count differently.
+    pub fn spec(&self) -> String {
+        let days = self.holidays.iter().map(|date| i64::from(date.year()) * 400 + i64::from(date.day_of_year()));
+        let holidays = days.fold(0i64, |sum, day| sum.wrapping_mul(31).wrapping_add(day));
+        format!("{}bd#{holidays:x}", self.count)
     }
 }
 

@@ -21,6 +21,7 @@ impl Rule {
         let mut names = Vec::new();
         names.extend(self.when.iter().flat_map(Condition::names));
         names.extend(self.case.iter().flat_map(KeySpec::names));
+        names.extend(self.threshold.iter().filter_map(|threshold| threshold.per.as_ref()).flat_map(KeySpec::names));
         for action in &self.actions {
             names.extend(action.names());
         }

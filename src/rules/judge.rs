@@ -2,8 +2,8 @@
 //!
 //! Pure, and total: an odd value is a reason, never an error.
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -14,7 +14,6 @@ use super::{
     Action, ActionJudgement, AtDate, Condition, FileMute, Held, IfFailed, Judgement, KeySpec, Matches, Rule, RuleSet,
     Why,
 };
-use crate::clock;
 use crate::decimal::Decimal;
 use crate::event::{Event, MISSING};
 
@@ -160,6 +159,8 @@ impl Rule {
         }
         let mut anew = renewed(held, reading, budget);
         let budget = anew.as_mut().unwrap_or(budget);
+        let per = self.threshold.as_ref().and_then(|threshold| threshold.per.as_ref());
+        judgement.threshold = per.map(|per| per.key(reading, budget));
         if let Some(case) = &self.case {
             let (key, written) = split(case.keyed(reading, budget));
             (judgement.case, judgement.case_written) = (Some(key), written);
@@ -213,6 +214,7 @@ impl<'r> Judgement<'r> {
             rule,
             held: None,
             why: None,
+            threshold: None,
             case: None,
             actions: Vec::new(),
             case_written: None,
@@ -289,25 +291,27 @@ impl Action {
         let budget = anew.as_mut().unwrap_or(budget);
         let throttle = self.throttle.as_ref().and_then(|throttle| throttle.per.as_ref());
         let digest = self.digest.as_ref().and_then(|digest| digest.per.as_ref());
+        let at = self.at.as_ref().map(|at| (at, at.read(reading, budget)));
         ActionJudgement {
             action: self,
             held,
             why,
             throttle: throttle.map(|per| per.key(reading, budget)),
             digest: digest.map(|per| per.key(reading, budget)),
-            at: self.at.as_ref().map(|at| at.moment(reading, budget)),
+            date: at.as_ref().and_then(|(_, date)| date.as_ref().ok().copied()),
+            at: at.map(|(at, date)| date.map(|date| at.falls(date))),
         }
     }
 }
 
 impl AtDate {
-    fn moment(&self, reading: &mut Reading<'_>, budget: &mut Budget) -> Result<Timestamp, String> {
+    /// The date in an event.
+    fn read(&self, reading: &mut Reading<'_>, budget: &mut Budget) -> Result<Timestamp, String> {
         let path = &self.path.text;
         let nodes = reading.select(&self.path, budget).map_err(|_| format!("`{path}` takes too many steps"))?;
         let Some(value) = nodes.first() else { return Err(format!("`{path}` selects nothing")) };
         let time = time_of(value, reading.zone()).map_err(|note| format!("`{path}`: {note}"))?;
-        let offset: SignedDuration = self.offset;
-        Ok(clock::plus(time, offset))
+        Ok(self.date(time, reading.zone()))
     }
 }
 

@@ -103,6 +103,12 @@ pub enum Takes {
     Each,
     /// A moment of a period.
     By,
+    /// `threshold`.
+    Threshold,
+    /// How many matches.
+    Count,
+    /// Spans after an opening.
+    After,
     /// `attach`.
     Attach,
     /// The columns of a file.
@@ -130,13 +136,17 @@ impl Takes {
             Takes::Severity => "`info`, `success`, `warning` or `critical`",
             Takes::IfFailed => "`skip` or `act`",
             Takes::Links => "`none`, or a list of `acknowledge`, `close` and `mute SPAN`",
-            Takes::Constants | Takes::Missing | Takes::Throttle | Takes::Digest | Takes::Attach => "a mapping",
+            Takes::Constants | Takes::Missing | Takes::Throttle | Takes::Digest | Takes::Attach | Takes::Threshold => {
+                "a mapping"
+            }
             Takes::Condition => "a condition",
             Takes::CaseKey => "a path or name, or a list",
             Takes::Closers => "one glob or closer, or a list",
             Takes::Span => "a time span",
             Takes::Repeat => "a time span, at least `1m`",
-            Takes::Date => "`SPAN before PATH`, `SPAN after PATH`, or a path",
+            Takes::Date => "`SPAN before PATH`, `SPAN after PATH`, a path, or a list",
+            Takes::After => "a time span, business days such as `2bd`, or a list",
+            Takes::Count => "a whole number, at least 2",
             Takes::Actions | Takes::Closing => "one action or a list",
             Takes::Hours => "hours",
             Takes::Max => "a whole number, by default 1",
@@ -178,6 +188,7 @@ pub const FILE: MapDoc = MapDoc {
         key("lists", Takes::Lists, "Lists of values for `in: WORD`"),
         key("hours", Takes::Windows, "Windows that rules, actions and destinations refer to"),
         key("mutes", Takes::Mutes, "Planned silence"),
+        key("holidays", Takes::Dates, "Dates that are no business days"),
     ],
 };
 
@@ -194,6 +205,7 @@ pub const RULE: MapDoc = MapDoc {
         key("source", Takes::Source, "Only events of this source"),
         key("when", Takes::Condition, "The condition that must hold"),
         key("if_failed", Takes::IfFailed, "What to do if `when` can't read the event; `skip` by default"),
+        key("threshold", Takes::Threshold, "Acts only when enough matches came within a span"),
         key("case", Takes::CaseKey, "What an event is about"),
         key("closed_by", Takes::Closers, "The events that close a case"),
         key("closes_after", Takes::Span, "Closes a case after this long without an event"),
@@ -224,7 +236,7 @@ pub const ACTION: MapDoc = MapDoc {
         key("once", Takes::Truth, "Acts only when a case opens"),
         key(
             "after",
-            Takes::Span,
+            Takes::After,
             "Sends this long after people could first be notified of the opening, if the case is open and nobody acknowledged it",
         ),
         key("repeat", Takes::Repeat, "Repeats at this interval"),
@@ -257,6 +269,16 @@ pub const MISSING: MapDoc = MapDoc {
         key("each", Takes::Each, "Or expects one in each period"),
         key("by", Takes::By, "Acts at this time of the period if none came since it began"),
         key("timezone", Takes::Zone, "The time zone of `each`; by default the configured one"),
+    ],
+};
+
+/// A threshold.
+pub const THRESHOLD: MapDoc = MapDoc {
+    name: "threshold",
+    keys: &[
+        key("count", Takes::Count, "Acts at this many matches; then the count begins anew"),
+        key("within", Takes::Span, "The span within which they were created"),
+        key("per", Takes::CaseKey, "Counts separately per value"),
     ],
 };
 
@@ -323,4 +345,4 @@ pub const MUTE: MapDoc = MapDoc {
 };
 
 /// All of them.
-pub const ALL: [MapDoc; 10] = [FILE, RULE, ACTION, CLOSER, MISSING, THROTTLE, DIGEST, ATTACH, HOURS, MUTE];
+pub const ALL: [MapDoc; 11] = [FILE, RULE, ACTION, CLOSER, MISSING, THRESHOLD, THROTTLE, DIGEST, ATTACH, HOURS, MUTE];

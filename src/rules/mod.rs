@@ -10,7 +10,7 @@
 //! rule      = {name, events: GLOB|[GLOB] or missing: {events, when?, for: SPAN or each: PERIOD, by: TIME},
 //!              source?, when?: condition,
 //!              case?: key, closed_by?: closer|[closer], closes_after?: SPAN, on_close?: action|[action],
-//!              throttle?, digest?, hours?, actions: action|[action],
+//!              threshold?: {count, within: SPAN, per?: key}, throttle?, digest?, hours?, actions: action|[action],
 //!              formerly?, description?, enabled?, shadow?, links?}
 //! condition = on | [condition] | {on: test, any: conditions, all: conditions, not: condition}
 //! on        = PATH | WORD
@@ -18,7 +18,7 @@
 //! key       = on | [on]
 //! closer    = GLOB | {events: GLOB|[GLOB], when?: condition, case?: key}
 //! action    = {to: DESTINATION|[DESTINATION], message: NAME or text: TEXT, severity?, with?, mention?, name?,
-//!              when?: condition, otherwise?, once?, after?: SPAN, repeat?: SPAN, at?: "SPAN before on",
+//!              when?: condition, otherwise?, once?, after?: SPAN|[SPAN], repeat?: SPAN, at?: DATE|[DATE],
 //!              throttle?: {per?: key, max?, every: SPAN, rest?}, digest?: {per?: key, every: SPAN or at: TIME, …},
 //!              hours?: always | WORD | {days?, from?, to?, except?, timezone?, outside?},
 //!              links?: none | LINK | [LINK], attach?: {csv: TEXT, columns: {COLUMN: on}}}
@@ -34,12 +34,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub use self::calendar::Workdays;
 pub use self::condition::Condition;
 pub use self::glob::Globs;
 pub use self::hours::Hours;
 pub(crate) use self::judge::number_key;
 pub use self::parse::parse;
-pub use self::parts::{AtDate, Attach, Digest, DigestTime, Expected, HoursChoice, Missing, Throttle};
+pub use self::parts::{AtDate, Attach, Digest, DigestTime, Expected, HoursChoice, Missing, Threshold, Throttle};
 use self::value::Literal;
 pub use self::version::Version;
 use crate::delivery::{LinkOp, Say, Severity};
@@ -136,6 +137,8 @@ pub struct Rule {
     pub when: Option<Condition>,
     /// What becomes of an event that `when` can't read, where the rule says.
     pub if_failed: Option<IfFailed>,
+    /// Acts only at enough matches within a span.
+    pub threshold: Option<Threshold>,
     /// What an event is about.
     pub case: Option<KeySpec>,
     /// What closes a case.
@@ -188,6 +191,10 @@ pub struct Action {
     pub once: bool,
     /// So long after the opening, while the case is open and nobody acknowledged it.
     pub after: Option<SignedDuration>,
+    /// The business days that `after` stands for: they are counted in its place.
+    pub after_days: Option<Workdays>,
+    /// Which of the times in a list it is, from 1.
+    pub step: Option<u32>,
     /// And again every so often.
     pub repeat: Option<SignedDuration>,
     /// So long before (negative) or after a date in the event.
@@ -321,6 +328,8 @@ pub struct Judgement<'r> {
     pub held: Option<Held>,
     /// The reasons, where the rule (or its `missing`) has a `when`.
     pub why: Option<Why>,
+    /// The key of its threshold, where that has one and the event was accepted. `Err` says what was absent.
+    pub threshold: Option<Result<String, String>>,
     /// The case it is about, where the rule has `case:` and the event was accepted. `Err` says what was absent.
     pub case: Option<Result<String, String>>,
     /// The same with its numbers as the event writes them, where that is another: earlier versions kept cases under it.
@@ -380,4 +389,6 @@ pub struct ActionJudgement<'r> {
     pub digest: Option<Result<String, String>>,
     /// When its `at` falls; `Err` says what was absent or no date.
     pub at: Option<Result<Timestamp, String>>,
+    /// The date of its `at`, without the offset.
+    pub date: Option<Timestamp>,
 }

@@ -3,19 +3,63 @@
 use std::fmt;
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
-use super::calendar::Periods;
+use super::calendar::{Periods, Workdays, moments};
 use super::hours::{DayTimes, Hours};
 use super::{At, Condition, Globs, KeySpec, Name};
+use crate::clock::plus;
 
-/// `at: 3d before $.data.metadata.release_date`.
+/// `at: 3d before $.data.metadata.release_date`, `at: 1h after midnight of release_date in Pacific/Auckland`.
 #[derive(Debug, Clone)]
 pub struct AtDate {
     /// Added to the date: negative for `before`.
     pub offset: SignedDuration,
+    /// The business days that `offset` stands for: they are counted in its place.
+    pub days: Option<Workdays>,
+    /// The zone in which the date's midnight is meant, in place of the date's own moment.
+    pub midnight: Option<TimeZone>,
     /// Where the date stands.
     pub path: Name,
+}
+
+impl AtDate {
+    /// The moment that a date stands for: itself, or its midnight. `zone` is that of dates.
+    pub fn date(&self, date: Timestamp, zone: &TimeZone) -> Timestamp {
+        let Some(there) = &self.midnight else { return date };
+        let [midnight, _] = moments(there, zone.to_datetime(date).date(), Time::midnight());
+        midnight.unwrap_or(date)
+    }
+
+    /// When it falls, by its date.
+    pub fn falls(&self, date: Timestamp) -> Timestamp {
+        match &self.days {
+            Some(days) => days.from(date),
+            None => plus(date, self.offset),
+        }
+    }
+
+    /// Where its date stands, as text.
+    pub fn place(&self) -> String {
+        let path = &self.path.text;
+        match self.midnight.as_ref().and_then(TimeZone::iana_name) {
+            Some(zone) => format!("midnight of {path} in {zone}"),
+            None => path.clone(),
+        }
+    }
+}
+
+/// `threshold: {count, within, per}`.
+#[derive(Debug, Clone)]
+pub struct Threshold {
+    /// How many matches.
+    pub count: u64,
+    /// Within this span, by their `created`.
+    pub within: SignedDuration,
+    /// Counted apart by this; `None`: all together.
+    pub per: Option<KeySpec>,
 }
 
 /// `hours:` of a rule or action.

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use self::calendar::{days, missing, month_days};
+use self::calendar::{after, at, days, missing, month_days};
 use super::glob::GLOB_MAX;
 use super::keys::{self, MapDoc, Takes};
 use super::operand::OperandKind;
@@ -47,6 +47,7 @@ pub fn schema(known: &Known<'_>) -> Value {
         ("closing_action", action(SchemaPosition::Closing)),
         ("closer", mapping_of(&keys::CLOSER, &["events"])),
         ("missing", missing()),
+        ("threshold", mapping_of(&keys::THRESHOLD, &["count", "within"])),
         ("throttle", mapping_of(&keys::THROTTLE, &["every"])),
         ("digest", digest()),
         ("attach", mapping_of(&keys::ATTACH, &["csv", "columns"])),
@@ -121,7 +122,7 @@ fn takes(takes: Takes) -> Value {
         Takes::Span => with(span(), json!({"examples": ["30m", "2h", "7d"]})),
         // Less than a minute, as far as it is one number with its unit.
         Takes::Repeat => with(span(), json!({"not": {"pattern": r"^\s*0*([0-5]?[0-9]s|[0-5]?[0-9]{1,4}ms)\s*$"}})),
-        Takes::Date => at(),
+        Takes::Date => one_or_more(at()),
         Takes::Actions => one_or_more(reference("action")),
         Takes::Closing => one_or_more(reference("closing_action")),
         Takes::Missing => reference("missing"),
@@ -140,6 +141,9 @@ fn takes(takes: Takes) -> Value {
         Takes::Moment => pattern(crate::yaml::schema::MOMENT),
         Takes::MonthDays => month_days(),
         Takes::Attach => reference("attach"),
+        Takes::Threshold => reference("threshold"),
+        Takes::Count => with(whole(2), json!({"maximum": 1000})),
+        Takes::After => after(),
         Takes::Columns => with(mapping(reference("key_part")), json!({"minProperties": 1, "maxProperties": 50})),
         Takes::Each => words(["day", "week", "month"]),
         Takes::By => with(text(), json!({"examples": ["15 12:00", "last 18:00", "fri 16:00", "10:00"]})),
@@ -199,13 +203,6 @@ fn on(known: &Known<'_>) -> Value {
 fn key_part(known: &Known<'_>) -> Value {
     let singular = pattern(&format!("^({}|{WORD})$", singular_path()));
     described(suggested(known.names.iter().copied(), singular), "A path that selects at most one value, or a name.")
-}
-
-fn at() -> Value {
-    let span = r"([0-9]+(ms|s|m|h|d|w))+";
-    let to = format!("({}|{WORD})", singular_path());
-    let form = pattern(&format!(r"^({span}\s(before|after)\s\s*{to}\s*|{to})$"));
-    with(form, json!({"examples": ["3d before $.data.metadata.release_date"]}))
 }
 
 /// Braces within braces, as deep as the reader goes. `plain` is what may stand there beside them.
@@ -370,7 +367,7 @@ fn rule() -> Value {
         "description": "A rule: which events, what must hold, and which messages to send.",
         "oneOf": [requires("events"), requires("missing")],
         "dependentSchemas": {
-            "missing": {"allOf": [none_of(&["when", "case", "closed_by"]), actions("missing_action")]},
+            "missing": {"allOf": [none_of(&["when", "case", "closed_by", "threshold"]), actions("missing_action")]},
             "closed_by": requires("case"),
             "closes_after": close,
             "on_close": close,

@@ -73,7 +73,7 @@ pub fn render(written: &Written<'_>) -> Rendered {
         suppressed: 0,
         parts: Vec::new(),
         names: names().names_in(newest),
-        case: Some(CaseFacts { key: "C1".into(), opened, count: 1, last: opened, closed: false }),
+        case: Some(CaseFacts { key: "C1".into(), opened, count: 1, last: opened, closed: false, step: 0 }),
         rule: "example",
         rule_description: None,
         with: serde_json::Map::new(),

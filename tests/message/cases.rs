@@ -107,6 +107,7 @@ fn case_facts(case: &Map<String, Value>) -> CaseFacts {
         count: case["count"].as_u64().unwrap(),
         last: case["opened"].as_str().unwrap().parse().unwrap(),
         closed: false,
+        step: 0,
     }
 }
 

@@ -14,6 +14,7 @@ use fanfare::rules::{Hours, Rule, RuleSet};
 use self::cases::{Case, Close};
 use self::messages::{Fate, Message};
 use self::missing::Wait;
+use self::threshold::Counted;
 use super::{Ms, ms};
 
 mod cases;
@@ -22,6 +23,7 @@ mod missing;
 mod mutes;
 mod parts;
 mod reminders;
+mod threshold;
 
 /// What a delivery says, as far as rules decide it.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,6 +83,7 @@ pub struct Reference {
     sent: usize,
     mutes: Vec<Mute>,
     waits: BTreeMap<String, Wait>,
+    counted: Vec<Counted>,
 }
 
 /// A moment of planning: the rules in force, and what they make.
@@ -147,6 +150,7 @@ impl Reference {
     ) -> Expected {
         let mut now = Now::new(rules, now);
         self.messages.iter_mut().for_each(|message| message.seen(now.ms));
+        self.counted.iter_mut().for_each(|counted| counted.seen(now.ms));
         for entry in entries {
             now.reading = Some(entry.seq);
             self.enter(&mut now, entry);
@@ -223,6 +227,7 @@ impl Reference {
             ("hold", groups(&|message| matches!(message.fate, Fate::Held { .. }))),
             ("missing", self.count_waits()),
             ("mute", 0),
+            ("threshold", 0),
             ("throttle", 0),
         ]
     }

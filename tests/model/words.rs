@@ -12,15 +12,35 @@ pub fn put_into(versions: &mut [Vec<Value>], seed: u64) {
     }
     let mut dice = Dice::with_seed(seed ^ 0x6361_6c65_6e64_6172);
     let (awaits, collects, attaches) = (expected(&mut dice), month_days(&mut dice), dice.bool());
+    let (counts, counts_cases, lists) = (dice.bool(), dice.u32(0..4) == 0, dice.bool());
+    let steps = [
+        &["2d before $.data.date", "6h before $.data.date"][..],
+        &["2bd before $.data.date", "$.data.date", "1d after $.data.date"],
+    ];
+    let before: Value = one(&mut dice, &steps).into();
     for rules in versions {
         // Somebody may have changed them.
         let awaits = if dice.u32(0..3) == 0 { expected(&mut dice) } else { awaits.clone() };
         for rule in rules {
+            if counts && rule["name"] == "plain" {
+                rule["threshold"] = threshold(&mut dice);
+            }
+            if counts_cases && rule.get("case").is_some() {
+                rule["threshold"] = json!({"count": 2, "within": "9d", "per": "$.data.key"});
+            }
             if rule.get("missing").is_some() {
                 rule["missing"] = awaits.clone();
                 rule["closes_after"] = one(&mut dice, &["12h", "10d", "40d"]).into();
             }
+            let waits = rule.get("missing").is_some();
             for action in rule["actions"].as_array_mut().into_iter().flatten() {
+                if lists && action.get("after").is_some() && !waits {
+                    action["after"] =
+                        one(&mut dice, &[&["2h", "1d"][..], &["10m", "2h", "3d"], &["2bd", "1d"], &["3bd"]]).into();
+                }
+                if lists && action.get("at").is_some() {
+                    action["at"] = before.clone();
+                }
                 if action.get("digest").is_some() {
                     action["digest"] = collects.clone();
                     if attaches {
@@ -30,6 +50,15 @@ pub fn put_into(versions: &mut [Vec<Value>], seed: u64) {
             }
         }
     }
+}
+
+/// How many must come.
+fn threshold(dice: &mut Dice) -> Value {
+    let mut threshold = json!({"count": dice.usize(2..4), "within": one(dice, &["10m", "7h", "3d"])});
+    if dice.bool() {
+        threshold["per"] = "$.data.key".into();
+    }
+    threshold
 }
 
 /// By when something must come.

@@ -447,6 +447,7 @@ impl World {
         let said = &delivery.assignment;
         let mut shown = json!({
             "rule": delivery.rule,
+            "action": delivery.action,
             "to": delivery.destination,
             "act": delivery.act,
             "event": id(&said.event),

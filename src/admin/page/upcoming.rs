@@ -119,6 +119,7 @@ async fn told(live: &Arc<Live>, rules: Option<&RuleSet>, timer: DueTimer) -> Res
         | Meaning::Came { .. }
         | Meaning::Forget { .. }
         | Meaning::Throttle { .. }
+        | Meaning::Threshold { .. }
         | Meaning::Signal { .. }
         | Meaning::Fallback { .. }
         | Meaning::Unmatched { .. }

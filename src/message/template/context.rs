@@ -106,6 +106,7 @@ fn case_value(case: &CaseFacts) -> Value {
         ("count", Value::from(case.count)),
         ("last", Value::from(case.last.to_string())),
         ("closed", Value::from(case.closed)),
+        ("step", Value::from(case.step)),
     ])
 }
 

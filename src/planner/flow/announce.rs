@@ -46,6 +46,8 @@ pub(crate) struct Announcement<'a> {
     pub facts: Option<CaseFacts>,
     /// What the rule could not read, and acts on all the same.
     pub unread: Option<String>,
+    /// The matches that its rule's threshold counted, oldest first; the last of them is not always the event.
+    pub counted: &'a [Seq],
 }
 
 /// A delivery on its last stretch: hours, shadow, lane.
@@ -94,6 +96,7 @@ pub(crate) fn announce(
         let facts = case.as_ref().map(|case| case.facts(closed)).or_else(|| said.facts.clone());
         let mut told = assignment(action, said.seq, facts);
         told.suppressed = suppressed;
+        told.events = said.counted.to_vec();
         told.unread.clone_from(&said.unread);
         let route = Route { rule: &said.rule.name.value, action: &action.id, destination };
         let id = DeliveryId::of(&said.origin, work.identity(said.rule), &action.id, destination, said.again);
@@ -212,7 +215,8 @@ fn gather(
     case.iter_mut().for_each(|case| _ = case.collected.insert(of.destination.to_owned()));
     let reminds_of = case.as_deref().filter(|_| said.occasion == Occasion::Reminder).and_then(Case::awaited_by);
     let kept = kept(said.acted.action, of.rest);
-    let share = Share { event: said.seq, due, suppressed, reminds_of, kept };
+    let counted = said.counted.to_vec();
+    let share = Share { event: said.seq, counted, due, suppressed, reminds_of, kept };
     let slot = of.slot(&work.names(said.rule));
     work.turn_told(&slot, trace, |known, now| Collected::collect(known, share, of, now));
 }

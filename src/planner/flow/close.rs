@@ -140,7 +140,8 @@ fn say_on_close(
         let origin = id(&["on_close", &closing.origin]);
         let (seq, again, occasion, facts) = (closing.seq, 0, Occasion::Close, None);
         let unread = unread(acted.held, acted.why.as_ref());
-        let announcement = Announcement { rule, acted, seq, event, origin, again, occasion, facts, unread };
+        let announcement =
+            Announcement { rule, acted, seq, event, origin, again, occasion, facts, unread, counted: &[] };
         announce(work, &announcement, Some(&mut closed), said);
     }
 }

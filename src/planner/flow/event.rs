@@ -9,12 +9,13 @@ use crate::planner::closes::Closed;
 use crate::planner::effect::Now;
 use crate::planner::flow::announce::{Announcement, Occasion, announce};
 use crate::planner::flow::close::{Closing, end_case};
+use crate::planner::flow::count::counted;
 use crate::planner::flow::{Planning, reasons, unread_of};
 use crate::planner::inputs::Judged;
 use crate::planner::missing::{Awaited, key_of};
 use crate::planner::names::present_name;
 use crate::planner::own::Unmatched;
-use crate::planner::reminders::{Brought, schedule, schedule_end, unacknowledge};
+use crate::planner::reminders::{Brought, is_overtaken, schedule, schedule_end, unacknowledge};
 use crate::planner::state::id;
 use crate::planner::why::{Decision, Outcome, Trace, because};
 use crate::rules::{Action, ActionJudgement, Held, Judgement, Rule, RuleSet, Why};
@@ -169,6 +170,7 @@ fn matched(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
     if !holds(judgement, held, trace) {
         return;
     }
+    let Some(counted) = counted(work, judged, judgement, trace) else { return };
     let (mut case, opened) = match belongs(work, judged, judgement, trace) {
         Belongs::Late => return,
         Belongs::Nowhere => (None, true),
@@ -179,7 +181,7 @@ fn matched(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
         judgement.actions.iter().filter(|acted| acts(acted, opened, trace)).collect();
     let (mut told, mut is_critical): (Option<Timestamp>, bool) = (None, false);
     for acted in acting.iter().filter(|acted| !acted.action.is_timed()) {
-        let announcement = announcement(judged, judgement, acted);
+        let announcement = Announcement { counted: &counted, ..announcement(judged, judgement, acted) };
         let first = announce(work, &announcement, case.as_deref_mut(), trace);
         is_critical |= first.is_some() && work.is_critical(acted.action);
         told = told.into_iter().chain(first).min();
@@ -194,7 +196,10 @@ fn matched(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
             work.apply(effects, trace);
         }
         // Also of one that spoke just now: it may repeat.
-        for acted in acting {
+        for (nth, acted) in acting.iter().enumerate() {
+            if is_overtaken(&case, acted, acting.get(nth + 1).copied(), work.now.at) {
+                continue;
+            }
             let by = Brought { event: judged.seq, created: Some(judged.event.created), from };
             match schedule(&mut case, acted, by, work.now) {
                 Ok(effects) => work.apply(effects, trace),
@@ -366,6 +371,9 @@ fn matched_again(
     if before.iter().any(|row| row.outcome == Outcome::Late.name()) {
         return trace.rule(Outcome::Late, "late when it came: its case had closed");
     }
+    if before.iter().any(|row| row.outcome == Outcome::Counted.name()) {
+        return trace.rule(Outcome::Counted, "it was only counted when it came, and a replay doesn't count");
+    }
     let was = |action: &str, outcome: Outcome, note: Option<&str>| {
         before.iter().any(|row| row.actions().any(|came| came.is(action, outcome, note)))
     };
@@ -410,5 +418,5 @@ fn announcement<'a>(
 ) -> Announcement<'a> {
     let (seq, event, origin) = (judged.seq, judged.event, origin(judged, None));
     let (rule, unread, occasion) = (judgement.rule, unread_of(judgement, acted), Occasion::Match);
-    Announcement { rule, acted, seq, event, origin, again: 0, occasion, facts: None, unread }
+    Announcement { rule, acted, seq, event, origin, again: 0, occasion, facts: None, unread, counted: &[] }
 }

@@ -17,6 +17,7 @@ use crate::planner::mute::Muting;
 use crate::planner::names::{action_named, names_for, names_of};
 use crate::planner::own::{Failing, Noticed, Unmatched};
 use crate::planner::state::{Doc, Slot};
+use crate::planner::threshold::ThresholdId;
 use crate::planner::throttle::ThrottleId;
 use crate::planner::timer::Meaning;
 use crate::rules::{Action, ActionJudgement, Judgement, Rule};
@@ -80,6 +81,9 @@ impl Wanted<'_, '_> {
             }
             for key in [&judgement.case, &judgement.closes].into_iter().flatten().flatten() {
                 self.case(&names, key);
+            }
+            if let Some((of, _)) = ThresholdId::of(judgement) {
+                self.one(of.slot(&names));
             }
             for written in [&judgement.case_written, &judgement.closes_written].into_iter().flatten() {
                 self.case(&names, written);
@@ -177,6 +181,9 @@ impl Wanted<'_, '_> {
                     self.held_again(&held.rule, &held.action, destination);
                     held.key.iter().for_each(|key| self.case_of(&held.rule, key));
                 }
+            }
+            Meaning::Threshold { rule, group } => {
+                self.one(ThresholdId { rule, group: group.clone() }.slot(&names_for(self.inputs.rules, rule)));
             }
             Meaning::Throttle { rule, action, key } => {
                 self.one(ThrottleId { rule, action, key }.slot(&names_for(self.inputs.rules, rule)));

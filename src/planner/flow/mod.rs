@@ -7,6 +7,7 @@ pub(crate) mod announce;
 pub(crate) mod arm;
 pub(crate) mod close;
 pub(crate) mod command;
+pub(crate) mod count;
 pub(crate) mod event;
 pub(crate) mod links;
 pub(crate) mod load;

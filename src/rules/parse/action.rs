@@ -5,16 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::super::{Action, At, AtDate};
+use super::super::{Action, At};
 use super::defaults::{Belongs, Defaults, REPEAT_MIN};
-use super::{IF_FAILED_ALONE, Reader, entry_of, key_hints, not_cut, not_cut_within};
+use super::timing::{self, Timing};
+use super::{IF_FAILED_ALONE, Reader, entry_of, key_hints, not_cut};
 use crate::delivery::{Say, Severity};
 use crate::problem::{Location, Problem};
-use crate::yaml::{Fields, Kind, Node, span_of_time};
+use crate::yaml::{Fields, Kind, Node};
 
 /// An action that has no id yet.
 struct Nameless {
@@ -36,7 +36,7 @@ impl Reader<'_> {
     ) -> (Vec<Action>, Vec<Action>) {
         let read = |node: Option<&Node>, reader: &mut Self, defaults: Option<&Defaults>| -> Vec<Nameless> {
             let items = node.map_or(&[][..], Node::one_or_more);
-            items.iter().filter_map(|item| reader.action(item, defaults, belongs)).collect()
+            items.iter().flat_map(|item| reader.action(item, defaults, belongs)).collect()
         };
         let mut acting = read(actions, self, Some(defaults));
         let closing = read(on_close, self, None);
@@ -66,13 +66,14 @@ impl Reader<'_> {
         }
     }
 
-    /// One action; without defaults it belongs to `on_close`.
-    fn action(&mut self, node: &Node, defaults: Option<&Defaults>, belongs: Belongs) -> Option<Nameless> {
+    /// One action, or one for each of its times; without defaults it belongs to `on_close`.
+    fn action(&mut self, node: &Node, defaults: Option<&Defaults>, belongs: Belongs) -> Vec<Nameless> {
         if let Some(text) = node.scalar() {
             self.problems.push(node.expected("an action, a mapping").hint(format!("write `to: {text}`")));
-            return None;
+            return Vec::new();
         }
-        let mut fields = Fields::of(node, "an action", self.problems)?.with_key_hints(key_hints::ACTION);
+        let Some(fields) = Fields::of(node, "an action", self.problems) else { return Vec::new() };
+        let mut fields = fields.with_key_hints(key_hints::ACTION);
         let name = fields.text("name", self.problems).and_then(|(name, node)| self.plain_name(name, node));
         let to = self.destinations(&mut fields, node);
         let say = self.say(&mut fields, node);
@@ -84,9 +85,8 @@ impl Reader<'_> {
         let if_failed = self.if_failed(&mut fields);
         let otherwise = fields.truth("otherwise", self.problems).unwrap_or(false);
         let once = fields.truth("once", self.problems).unwrap_or(false);
-        let after = self.positive_span(&mut fields, "after", SignedDuration::from_millis(1));
+        let timings = self.timings(&mut fields);
         let repeat = self.positive_span(&mut fields, "repeat", REPEAT_MIN);
-        let at = fields.text("at", self.problems).and_then(|(text, node)| self.at_date(&text, node));
         let own = self.defaults(&mut fields, belongs);
         let links = self.links(&mut fields);
         let attach_node = fields.node("attach", self.problems);
@@ -106,9 +106,11 @@ impl Reader<'_> {
             if_failed,
             otherwise,
             once,
-            after,
+            after: None,
+            after_days: None,
+            step: None,
             repeat,
-            at,
+            at: None,
             throttle: own.throttle.or_else(|| defaults?.throttle.clone()),
             digest: own.digest.or_else(|| defaults?.digest.clone()),
             hours: own.hours.or_else(|| defaults?.hours.clone()),
@@ -117,8 +119,13 @@ impl Reader<'_> {
         };
         self.rest_and_digest(&action);
         self.file_of_a_digest(&action);
-        let said = said(&action, when_node, attach_node, defaults.is_none());
-        Some(Nameless { action, name, said })
+        let one = |timing: Timing| {
+            let (mut action, name) = (action.clone(), timing.name(name.clone()));
+            timing.put_into(&mut action);
+            let said = said(&action, when_node, attach_node, defaults.is_none());
+            Nameless { action, name, said }
+        };
+        timings.into_iter().map(one).collect()
     }
 
     fn destinations<'n>(&mut self, fields: &mut Fields<'n>, node: &'n Node) -> Vec<At<String>> {
@@ -178,31 +185,6 @@ impl Reader<'_> {
                 Map::new()
             }
         }
-    }
-
-    /// `3d before $.data.metadata.release_date`
-    fn at_date(&mut self, text: &str, node: &Node) -> Option<AtDate> {
-        not_cut_within(node, self.problems);
-        let mut words = text.splitn(3, char::is_whitespace);
-        let read = match (words.next(), words.next(), words.next()) {
-            (Some(span), Some(word @ ("before" | "after")), Some(path)) => {
-                let sign = if word == "before" { -1 } else { 1 };
-                span_of_time(span).and_then(|span| span.checked_mul(sign)).map(|offset| (offset, path.trim()))
-            }
-            _ if text.starts_with('$') => Some((SignedDuration::ZERO, text)),
-            (Some(name), None, None) if self.shared.names.contains_key(name) => Some((SignedDuration::ZERO, name)),
-            _ => None,
-        };
-        let Some((offset, path)) = read else {
-            self.problems.push(
-                Problem::error("wrong-date", format!("`{text}` says no date"))
-                    .at(&node.place)
-                    .hint("write `3d before $.data.metadata.release_date`, `1d after …`, or the path alone"),
-            );
-            return None;
-        };
-        let place = super::super::glob::inner(&node.place, path, 0);
-        self.singular(path, &place, "at").map(|path| AtDate { offset, path })
     }
 
     /// Which keys an action may have where it stands.
@@ -293,6 +275,7 @@ impl Reader<'_> {
 
 /// What an action says and when, by which it is known where it has no name.
 fn said(action: &Action, when: Option<&Node>, attach: Option<&Node>, on_close: bool) -> Value {
+    let (after, at) = timing::said(action);
     let mut said = json!({
         "say": action.say.value,
         "severity": action.severity,
@@ -301,9 +284,9 @@ fn said(action: &Action, when: Option<&Node>, attach: Option<&Node>, on_close: b
         "when": when.map(Node::to_json),
         "otherwise": action.otherwise,
         "once": action.once,
-        "after_ms": action.after.map(|span| span.as_millis().to_string()),
+        "after_ms": after,
         "repeat_ms": action.repeat.map(|span| span.as_millis().to_string()),
-        "at": action.at.as_ref().map(|at| (at.offset.as_millis().to_string(), &at.path.text)),
+        "at": at,
         "on_close": on_close,
     });
     // What came later is absent where nothing is said of it, so that actions stay known.

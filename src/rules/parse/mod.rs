@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::reading::Paths;
@@ -24,6 +25,8 @@ mod defaults;
 mod links;
 mod operand;
 mod rule;
+mod threshold;
+mod timing;
 mod key_hints;
 pub(super) mod shared;
 pub mod times;
@@ -117,6 +120,8 @@ struct Shared {
     /// Where each of them stands, by section and word: to report where the first one is.
     places: BTreeMap<(&'static str, String), Location>,
     zone: Option<TimeZone>,
+    /// `holidays:` of all files together.
+    holidays: Arc<BTreeSet<Date>>,
     paths: Paths,
 }
 
@@ -134,6 +139,7 @@ impl Shared {
         self.read_names(&mut fields, problems);
         self.read_lists(&mut fields, problems);
         self.read_hours(&mut fields, problems);
+        Arc::make_mut(&mut self.holidays).extend(times::dates(&mut fields, "holidays", problems));
         let later = Later {
             rules: list_of(&mut fields, "rules", "a list of rules", problems),
             mutes: list_of(&mut fields, "mutes", "a list of mutes", problems),

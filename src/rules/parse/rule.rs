@@ -41,6 +41,7 @@ impl Reader<'_> {
         let source = fields.text("source", self.problems);
         let when = fields.node("when", self.problems).and_then(|when| self.condition(when));
         let if_failed = self.if_failed(&mut fields);
+        let threshold = fields.node("threshold", self.problems).and_then(|node| self.threshold(node));
         let case = fields.node("case", self.problems).and_then(|case| self.key_spec(case, "case"));
         let closed_by = fields.node("closed_by", self.problems).map(|closed_by| self.closers(closed_by));
         let closes_after = fields.span("closes_after", self.problems);
@@ -72,6 +73,7 @@ impl Reader<'_> {
             source_place: source.map(|source| source.place),
             when,
             if_failed,
+            threshold,
             case,
             closed_by: closed_by.unwrap_or_default(),
             closes_after,
@@ -225,11 +227,12 @@ impl Reader<'_> {
             _ => {}
         }
         if missing.is_some() {
-            for key in ["when", "case", "closed_by"] {
+            for key in ["when", "case", "closed_by", "threshold"] {
                 let Some(place) = has(key) else { continue };
                 let hint = match key {
                     "when" => "put it into `missing`: it says what counts as having come",
                     "case" => "remove it: the case of a `missing` rule opens when none came",
+                    "threshold" => "remove it: it counts matches, and `missing` acts when none came",
                     _ => "remove it: the case closes when one comes",
                 };
                 wrong(&place, format!("`{key}` and `missing` don't go together"), hint);

@@ -60,7 +60,7 @@ pub(super) fn window(
     let days = days(&mut fields, problems);
     let from = time_of_day(&mut fields, "from", problems);
     let to = time_of_day(&mut fields, "to", problems);
-    let except = dates(&mut fields, problems);
+    let except = dates(&mut fields, "except", problems);
     let zone = zone(&mut fields, &format!("{what} need"), default_zone, problems);
     let drop = outside(&mut fields, problems);
     fields.finish(problems);
@@ -240,8 +240,8 @@ pub(super) fn day(word: &str) -> Option<usize> {
     DAYS.into_iter().position(|day| day == word)
 }
 
-fn dates(fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<Date> {
-    let texts = fields.texts("except", problems);
+pub(super) fn dates(fields: &mut Fields<'_>, key: &'static str, problems: &mut Problems) -> Vec<Date> {
+    let texts = fields.texts(key, problems);
     if let Some((_, node)) = texts.get(EXCEPT_MAX) {
         problems.push(Problem::error("too-many", format!("more than {EXCEPT_MAX} dates")).at(&node.place));
     }

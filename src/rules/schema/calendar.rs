@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{TIME, mapping_of, none_of, requires};
+use super::{TIME, WORD, mapping_of, none_of, requires, singular_path};
 use crate::rules::calendar::DAYS;
 use crate::rules::keys;
-use crate::yaml::schema::{one_or_more, pattern, with};
+use crate::yaml::schema::{one_or_more, pattern, span, with};
 
 /// `missing`.
 pub(super) fn missing() -> Value {
@@ -24,6 +24,21 @@ pub(super) fn missing() -> Value {
         ],
     });
     with(mapping_of(&keys::MISSING, &["events"]), more)
+}
+
+/// `at`: a date in the event.
+pub(super) fn at() -> Value {
+    let span = r"(([0-9]+(ms|s|m|h|d|w))+|[0-9]+bd)";
+    let path = format!("({}|{WORD})", singular_path());
+    let to = format!(r"({path}|midnight of\s+{path}\s+in\s+[A-Za-z_/+0-9-]+)");
+    let form = pattern(&format!(r"^({span}\s(before|after)\s\s*{to}\s*|{to})$"));
+    with(form, json!({"examples": ["3d before $.data.metadata.release_date"]}))
+}
+
+/// `after`: spans, or business days.
+pub(super) fn after() -> Value {
+    let days = pattern("^[1-9][0-9]{0,2}bd$");
+    one_or_more(json!({"anyOf": [with(span(), json!({"examples": ["30m", "2h", "7d"]})), days]}))
 }
 
 /// Days of the month: a number as it is, or a text.

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 
 use super::super::{DAY, Ms, ms};
 use super::messages::{Asked, Fate, Passes};
-use super::reminders::times;
+use super::reminders::{Steps, times};
 use super::{Due, Now, Reference, Said};
 
 /// A match of a case.
@@ -45,6 +45,8 @@ pub struct Case {
     pub fell: BTreeMap<String, (String, Seq)>,
     /// The reminders that came due while their rule or action was gone.
     pub passed: BTreeSet<String>,
+    /// The steps of lists that were set.
+    pub steps: BTreeSet<String>,
     /// Each reminder that acted, with its moment and when it acted.
     pub reminded: Vec<(String, Ms, Ms)>,
     /// Whether it is that of a period in which nothing came.
@@ -134,6 +136,7 @@ impl Reference {
             return;
         }
         let line = self.line(&judgement.rule.name.value);
+        let Some(counted) = self.count_up(now, judgement, &line, seq, event) else { return };
         let key = judgement.case.as_ref().map(|key| key.clone().ok());
         if let Some(Some(key)) = &key
             && self.is_late(now, &line, key, event)
@@ -146,11 +149,17 @@ impl Reference {
         for one in judgement.actions.iter().filter(|one| one.held == Held::Held && (opens || !one.action.once)) {
             // A reminder comes at its time.
             if one.action.after.is_none() && one.action.at.is_none() {
-                self.say(now, &Asked { line: line.clone(), one, event: seq, case, reminder: false });
+                self.say(
+                    now,
+                    &Asked { line: line.clone(), one, event: seq, case, reminder: false, counted: counted.clone() },
+                );
             }
         }
         if let Some(case) = case.filter(|_| opens) {
             self.opened(now, case, first);
+        }
+        if let Some(case) = case {
+            self.learn_steps(now, judgement.rule, case, Steps::Match);
         }
     }
 
@@ -190,6 +199,7 @@ impl Reference {
                 reached: None,
                 passed: BTreeSet::new(),
                 fell: BTreeMap::new(),
+                steps: BTreeSet::new(),
                 reminded: Vec::new(),
                 of_period: false,
                 came: None,
@@ -319,7 +329,8 @@ impl Reference {
                 } else if self.is_summed(case, to) {
                     self.say_end(now, case, seq, &one.action.id, to, Act::Open);
                 } else if self.is_collected(case, to) || rule.is_none_or(|rule| !speaks_to(rule, to)) {
-                    let asked = Asked { line: line.clone(), one, event: seq, case: Some(case), reminder: false };
+                    let (line, counted) = (line.clone(), Vec::new());
+                    let asked = Asked { line, one, event: seq, case: Some(case), reminder: false, counted };
                     self.say_to(now, &asked, to, Passes::Yes { suppressed: 0 });
                 }
             }
@@ -362,6 +373,7 @@ impl Reference {
         if let Some(rule) = self.rule(now.rules, &self.cases[case].line) {
             self.cases[case].go_by(rule, now.ms);
             self.cases[case].passed.clear();
+            self.learn_steps(now, rule, case, Steps::Rules);
         }
     }
 }

@@ -73,6 +73,8 @@ pub struct Message {
     rest: bool,
     /// Whether a file goes with it.
     file: bool,
+    /// The event that it is about.
+    about: Seq,
     pub(super) fate: Fate,
     /// Which of all that were sent it was.
     sent: usize,
@@ -85,6 +87,8 @@ pub struct Asked<'j> {
     pub event: Seq,
     pub case: Option<usize>,
     pub reminder: bool,
+    /// What a threshold counted together with it, oldest first.
+    pub counted: Vec<Seq>,
 }
 
 /// What a throttle says.
@@ -169,7 +173,7 @@ impl Reference {
             at: now.ms,
             forgotten: false,
             seen: now.ms,
-            events: vec![asked.event],
+            events: if asked.counted.is_empty() { vec![asked.event] } else { asked.counted.clone() },
             more: 0,
             suppressed: 0,
             throttle: key(&asked.one.throttle),
@@ -177,6 +181,7 @@ impl Reference {
             passed: false,
             rest: false,
             file: false,
+            about: asked.event,
             fate: Fate::Sent,
             sent: 0,
         }
@@ -214,7 +219,7 @@ impl Reference {
         let mut sent: Vec<&Message> = sent.collect();
         sent.sort_by_key(|message| message.sent);
         let sent = sent.into_iter().rev();
-        let said = sent.map(|message| (message.to.clone(), (message.action.clone(), message.events[0])));
+        let said = sent.map(|message| (message.to.clone(), (message.action.clone(), message.about)));
         said.chain(self.cases[case].fell.clone()).collect()
     }
 

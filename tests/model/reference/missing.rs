@@ -119,7 +119,10 @@ impl Reference {
         self.cases[case].of_period = period.is_some();
         let first = self.messages.len();
         for one in judgement.actions.iter().filter(|one| one.held == Held::Held && one.action.after.is_none()) {
-            self.say(now, &Asked { line: line.clone(), one, event: seq, case: Some(case), reminder: false });
+            self.say(
+                now,
+                &Asked { line: line.clone(), one, event: seq, case: Some(case), reminder: false, counted: Vec::new() },
+            );
         }
         self.opened(now, case, first);
     }

@@ -1,9 +1,11 @@
 //! `docs/RULES.md`, "Reminders".
 
-use fanfare::rules::{Action, Held, Rule};
+use fanfare::clock::from_ms;
+use fanfare::rules::{Action, Held, Rule, Workdays};
 use jiff::SignedDuration;
+use jiff::tz::TimeZone;
 
-use super::super::{Ms, ms};
+use super::super::{DAY, Ms, ms};
 use super::cases::{Case, Match, span_ms};
 use super::messages::Asked;
 use super::{Due, Now, Reference};
@@ -17,6 +19,9 @@ impl Reference {
             let Some(old) = &case.set_by else { continue };
             let new = self.rule(now.rules, &case.line);
             for action in old.actions.iter().filter(|action| !case.passed.contains(&action.id)) {
+                if action.step.is_some() && !case.steps.contains(&action.id) {
+                    continue;
+                }
                 let present = new.and_then(|rule| rule.actions.iter().find(|other| other.id == action.id));
                 let is_same = present.is_none_or(|present| times(present) == times(action));
                 let by = new.filter(|_| present.is_some()).unwrap_or(old);
@@ -80,7 +85,10 @@ impl Reference {
         let event = self.events[&seq].clone();
         let judgement = now.rules.judge_rule(rule, &event);
         if let Some(one) = judgement.actions.iter().find(|one| one.action.id == action && one.held == Held::Held) {
-            self.say(now, &Asked { line: line.clone(), one, event: seq, case: Some(case), reminder: true });
+            self.say(
+                now,
+                &Asked { line: line.clone(), one, event: seq, case: Some(case), reminder: true, counted: Vec::new() },
+            );
         }
     }
 }
@@ -90,13 +98,59 @@ impl Reference {
 fn after_and_repeat(rule: &Rule, action: &Action, case: &Case, acted: Option<Ms>) -> Option<Ms> {
     let repeat = action.repeat.map(span_ms);
     let first = match (action.after, repeat) {
-        (Some(after), _) => case.told + span_ms(after),
+        (Some(after), _) => match &action.after_days {
+            Some(days) => workdays(days, case.told),
+            None => case.told + span_ms(after),
+        },
         (None, Some(repeat)) => case.told + repeat,
         (None, None) => return None,
     };
     let (Some(acted), repeat) = (acted, repeat) else { return Some(first) };
     let repeat = repeat.filter(|_| case.key.is_some() || rule.closes_after.is_some())?;
     Some(if acted < first { first } else { first + ((acted - first) / repeat + 1) * repeat })
+}
+
+/// "`5bd` is five business days: Monday to Friday, without the dates of `holidays`", at the same time of day.
+fn workdays(days: &Workdays, from: Ms) -> Ms {
+    assert_eq!(days.zone, TimeZone::UTC);
+    let (mut at, mut left) = (from, days.count);
+    while left != 0 {
+        at += if left > 0 { DAY } else { -DAY };
+        let date = TimeZone::UTC.to_datetime(from_ms(at)).date();
+        if !["Sat", "Sun"].contains(&&*date.strftime("%a").to_string()) && !days.holidays.contains(&date) {
+            left -= left.signum();
+        }
+    }
+    at
+}
+
+/// What makes steps of lists known to a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Steps {
+    Match,
+    Rules,
+}
+
+impl Reference {
+    /// "Of those that are past when the case opens, only the last acts. A step that you add later acts only if its time is
+    /// still to come."
+    pub(super) fn learn_steps(&mut self, now: &Now<'_>, rule: &Rule, case: usize, by: Steps) {
+        let steps: Vec<&Action> = rule.actions.iter().collect();
+        for (nth, action) in steps.iter().enumerate().filter(|(_, action)| action.step.is_some()) {
+            let past = |action: &Action| {
+                let moment = match action.at {
+                    Some(_) => self.dated(now, rule, action, &self.cases[case]).map(|(moment, _)| moment),
+                    None => after_and_repeat(rule, action, &self.cases[case], None),
+                };
+                moment.is_some_and(|moment| moment <= now.ms)
+            };
+            let next = steps.get(nth + 1).filter(|next| next.step == action.step.map(|step| step + 1));
+            let is_left_out = past(action) && (by == Steps::Rules || next.is_some_and(|next| past(next)));
+            if !is_left_out {
+                self.cases[case].steps.insert(action.id.clone());
+            }
+        }
+    }
 }
 
 /// When an action acts in its case, except for a date.
