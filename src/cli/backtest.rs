@@ -78,7 +78,7 @@ enum BacktestFormat {
 
 /// An event as `events export` writes it.
 #[derive(Debug, Deserialize)]
-struct Exported {
+pub(super) struct Exported {
     id: EventId,
     seq: Seq,
     source: String,
@@ -92,7 +92,7 @@ struct Exported {
 }
 
 impl Exported {
-    fn event(self) -> anyhow::Result<(Seq, Event)> {
+    pub(super) fn event(self) -> anyhow::Result<(Seq, Event)> {
         let raw = match (self.raw, self.raw_base64) {
             (Some(text), _) => text.into_bytes(),
             (None, Some(text)) => STANDARD.decode(text).context("`raw_base64` is not base64")?,

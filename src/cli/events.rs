@@ -13,6 +13,7 @@ use crate::cli::client::{Client, PAGE, Server};
 use crate::cli::many::{Each, Many};
 use crate::cli::out::{self, Out};
 use crate::cli::samples::Samples;
+use crate::cli::sheet::{self, Sheet};
 use crate::cli::term::Moment;
 use crate::cli::who::Who;
 use crate::cli::{Format, Outcome, runtime, term};
@@ -68,6 +69,10 @@ enum Verb {
         /// The output file; by default standard output
         #[arg(long, short, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// Write a CSV file of these columns instead: each a name of `names:` or a path, such as
+        /// `Artist=artist,Amount=$.data.amount`
+        #[arg(long, value_name = "COLUMNS", conflicts_with = "samples")]
+        columns: Option<String>,
         /// Write the newest event of each type into this folder as a sample; several if their fields differ
         #[arg(long, value_name = "DIR", conflicts_with = "out")]
         samples: Option<PathBuf>,
@@ -161,9 +166,21 @@ impl Verb {
                 let count = samples.write(&folder, force)?;
                 eprintln!("{} in {}", term::count(count, "sample", "samples"), folder.display());
             }
+            Verb::Export { which, out, columns: Some(columns), .. } => {
+                let (columns, rules) = (sheet::columns(&columns)?, sheet::rules(config));
+                let file: Box<dyn Write> = match &out {
+                    Some(path) => Box::new(create(path)?),
+                    None => Box::new(Out),
+                };
+                let mut table = Sheet::begin(&columns, rules.as_deref(), BufWriter::new(file))?;
+                let count = each(client, which.query(), |item| table.add(item)).await?;
+                table.end()?;
+                out.iter()
+                    .for_each(|path| eprintln!("{} in {}", term::count(count, "event", "events"), path.display()));
+            }
             Verb::Export { which, out, .. } => match out {
                 Some(path) => {
-                    let file = File::create(&path).with_context(|| format!("can't write `{}`", path.display()))?;
+                    let file = create(&path)?;
                     let count = export(client, which.query(), &mut BufWriter::new(file)).await?;
                     eprintln!("{} in {}", term::count(count, "event", "events"), path.display());
                 }
@@ -236,6 +253,10 @@ fn line(format: Format, item: &Value) {
 }
 
 /// Writes events, a page at a time, and gives how many.
+fn create(path: &Path) -> anyhow::Result<File> {
+    File::create(path).with_context(|| format!("can't write `{}`", path.display()))
+}
+
 async fn export(client: &Client, query: Vec<(&'static str, String)>, out: &mut impl Write) -> anyhow::Result<usize> {
     let count = each(client, query, |item| Ok(writeln!(out, "{item}")?)).await?;
     out.flush()?;

@@ -41,6 +41,7 @@ mod samples;
 pub mod schema;
 mod send;
 mod serve;
+mod sheet;
 pub mod starter;
 mod term;
 mod test;

@@ -1,4 +1,4 @@
-//! The file that goes with a digest: a row for each of its events, by the names that are in force.
+//! Tables of events, such as the file that goes with a digest: a row for each event, by the names that are in force.
 //!
 //! Pure.
 
@@ -47,22 +47,49 @@ impl<'r> Column<'r> {
     }
 }
 
-/// The file of these events, oldest first, and how many of them it lacks.
-pub(super) fn file(attach: &Attach, name: &str, rules: Option<&RuleSet>, events: &[Event]) -> (File, usize) {
-    let columns: Vec<Column<'_>> = attach.columns.iter().map(|(_, text)| Column::of(text, rules)).collect();
-    let currency = Column::of(MONEY.1, rules);
-    let head = csv::line(attach.columns.iter().map(|(column, _)| Cell::Text(column.clone())));
-    let (mut rows, mut bytes) = (Vec::new(), head.len());
-    for event in events.iter().rev() {
+/// The columns of a table of events.
+pub struct Columns<'r> {
+    all: Vec<(&'r str, &'r str, Column<'r>)>,
+    currency: Column<'r>,
+}
+
+impl<'r> Columns<'r> {
+    /// Columns of these names, each with the name or path that selects its value.
+    pub fn of(columns: &'r [(String, String)], rules: Option<&'r RuleSet>) -> Self {
+        let all = columns.iter().map(|(column, text)| (column.as_str(), text.as_str(), Column::of(text, rules)));
+        Self { all: all.collect(), currency: Column::of(MONEY.1, rules) }
+    }
+
+    /// The first that selects by a name that no rules file has, or by a path that is none.
+    pub fn unknown(&self) -> Option<&str> {
+        self.all.iter().find(|(.., column)| matches!(column, Column::Nothing)).map(|(_, text, _)| *text)
+    }
+
+    /// The first line of the table.
+    pub fn head(&self) -> String {
+        csv::line(self.all.iter().map(|(column, ..)| Cell::Text((*column).to_owned())))
+    }
+
+    /// The line of an event.
+    pub fn row(&self, event: &Event) -> String {
         let root = event.root();
-        let cells = columns.iter().zip(&attach.columns).map(|(column, (_, text))| {
+        csv::line(self.all.iter().map(|(_, text, column)| {
             let Some(value) = column.select(event, &root) else { return Cell::Text(String::new()) };
-            match currency.select(event, &root).and_then(Value::as_str).filter(|_| text == MONEY.0) {
+            match self.currency.select(event, &root).and_then(Value::as_str).filter(|_| *text == MONEY.0) {
                 Some(code) => Cell::money(value, minor_places(&code.trim().to_ascii_uppercase())),
                 None => Cell::of(value),
             }
-        });
-        let row = csv::line(cells);
+        }))
+    }
+}
+
+/// The file of these events, oldest first, and how many of them it lacks.
+pub(super) fn file(attach: &Attach, name: &str, rules: Option<&RuleSet>, events: &[Event]) -> (File, usize) {
+    let columns = Columns::of(&attach.columns, rules);
+    let head = columns.head();
+    let (mut rows, mut bytes) = (Vec::new(), head.len());
+    for event in events.iter().rev() {
+        let row = columns.row(event);
         bytes += row.len();
         if bytes > FILE_MAX {
             break;

@@ -23,7 +23,7 @@ use crate::secret::Secret;
 use crate::source::Source;
 use crate::yaml::Node;
 
-mod attach;
+pub mod attach;
 pub mod certificate;
 pub mod check;
 pub mod evidence;

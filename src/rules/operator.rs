@@ -11,10 +11,11 @@ use super::Held;
 use super::check::{Look, Outcome};
 use super::operand::{Operand, OperandKind};
 use super::value::comparable;
+use crate::codes::{is_isrc, is_upc};
 
 mod holds;
 
-use self::holds::{aged, contains, equals, every, is_in, length, none, on_text, ordered, sized};
+use self::holds::{aged, coded, contains, equals, every, is_in, length, none, on_text, ordered, sized};
 
 /// Everything about one operator.
 #[derive(Debug)]
@@ -264,6 +265,35 @@ pub static TABLE: &[Operator] = &[
             failed("{contains: x}", "[null]"),
         ],
         holds: Holds::Node(contains),
+    },
+    Operator {
+        name: "valid_upc",
+        operand: OperandKind::Truth,
+        doc: "The text is a UPC or EAN with a right check digit; with `false`, it is not",
+        phrase: "is {} valid UPC",
+        ignores_case: false,
+        examples: &[
+            held("{valid_upc: true}", r#"["885734120138"]"#),
+            held("{valid_upc: true}", "[4260413780289]"),
+            held("{valid_upc: false}", r#"["885734120139"]"#),
+            missed("{valid_upc: true}", r#"["88573412013"]"#),
+            failed("{valid_upc: true}", "[null]"),
+        ],
+        holds: Holds::Node(|operand, value, _| coded(operand, value, is_upc)),
+    },
+    Operator {
+        name: "valid_isrc",
+        operand: OperandKind::Truth,
+        doc: "The text is an ISRC, with or without hyphens; with `false`, it is not",
+        phrase: "is {} valid ISRC",
+        ignores_case: false,
+        examples: &[
+            held("{valid_isrc: true}", r#"["DEH732600014"]"#),
+            held("{valid_isrc: true}", r#"["DE-H73-26-00014"]"#),
+            missed("{valid_isrc: true}", r#"["deh732600014"]"#),
+            failed("{valid_isrc: true}", "[[]]"),
+        ],
+        holds: Holds::Node(|operand, value, _| coded(operand, value, is_isrc)),
     },
     Operator {
         name: "length",

@@ -233,6 +233,23 @@ async fn an_export_holds_every_event_as_it_came() {
     desk.app.end().await;
 }
 
+#[tokio::test]
+async fn events_are_exported_as_a_sheet() {
+    let desk = Desk::start(RULES).await;
+    let paid = r#"{"id":"evt_1","type":"royalty.payment.completed","data":{"artist":"=Brim","amount":1250.5,"currency":"EUR"}}"#;
+    assert_eq!(desk.app.send(paid).await.status, 200);
+    desk.send("evt_2", "royalty.payment.completed", json!({"amount": 9_000_000_000_000_001_i64})).await;
+    desk.planned().await;
+    let out = desk
+        .run(&["events", "export", "--columns", "Id=$.id, Artist=$.data.artist, Amount=$.data.amount"])
+        .await
+        .good();
+    assert_eq!(out, "\"Id\",\"Artist\",\"Amount\"\r\n\"evt_1\",\"'=Brim\",1250.5\r\n\"evt_2\",,9000000000000001\r\n");
+    let wrong = desk.run(&["events", "export", "--columns", "Artist=artst"]).await;
+    assert!(wrong.code == 1 && wrong.err.contains("there is no name `artst`"), "{wrong:?}");
+    desk.app.end().await;
+}
+
 /// `fanfare events follow` as a process of its own, and the ids that it printed.
 struct Follower {
     child: std::process::Child,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use minijinja::value::{Enumerator, Kwargs, Object, ObjectRepr, Rest, Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State};
 
+use crate::codes::{is_isrc, is_upc};
 use crate::decimal::Decimal;
 use crate::message::template::context::EventObject;
 use crate::message::template::engine::{Facts, OUTPUT_MAX, too_long};
@@ -29,7 +30,7 @@ pub struct FilterDoc {
 }
 
 /// The filters that MiniJinja doesn't have.
-pub const FILTERS: [FilterDoc; 5] = [
+pub const FILTERS: [FilterDoc; 7] = [
     FilterDoc {
         name: "decimal",
         example: "{{ data.streams|decimal }}, {{ data.share|decimal(2) }}",
@@ -55,6 +56,16 @@ pub const FILTERS: [FilterDoc; 5] = [
         example: "{{ case.opened|ago }}",
         doc: "The distance of a time from now: `3 hours ago`, `in 2 days`",
     },
+    FilterDoc {
+        name: "valid_upc",
+        example: "{% if not upc|valid_upc %}wrong UPC{% endif %}",
+        doc: "Whether it is a UPC or EAN with a right check digit",
+    },
+    FilterDoc {
+        name: "valid_isrc",
+        example: "{% if not data.metadata.isrc|valid_isrc %}wrong ISRC{% endif %}",
+        doc: "Whether it is an ISRC, with or without hyphens",
+    },
 ];
 
 /// Adds them.
@@ -64,6 +75,8 @@ pub(crate) fn add(env: &mut Environment<'_>) {
     env.add_filter("total", total);
     env.add_filter("date", date);
     env.add_filter("ago", ago);
+    env.add_filter("valid_upc", |state: &State<'_, '_>, value: &Value| coded(state, value, is_upc));
+    env.add_filter("valid_isrc", |state: &State<'_, '_>, value: &Value| coded(state, value, is_isrc));
     env.add_filter("string", string);
     env.add_filter("join", join);
     env.add_filter("replace", replace);
@@ -90,6 +103,11 @@ fn wrong(detail: impl Into<std::borrow::Cow<'static, str>>) -> Error {
 
 fn is_missing(value: &Value) -> bool {
     value.is_undefined() || value.is_none()
+}
+
+/// Whether a value is a right code of the trade. What is absent is none.
+fn coded(state: &State<'_, '_>, value: &Value, is_right: fn(&str) -> bool) -> Result<bool, Error> {
+    Ok(!is_missing(value) && is_right(&Facts::of(state)?.printed(value)?.0))
 }
 
 // ---- Numbers

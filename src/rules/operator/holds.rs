@@ -52,6 +52,15 @@ pub(super) fn ordered(operand: &Operand, value: &Value, look: &mut Look<'_>, acc
     }
 }
 
+/// A code of the trade.
+pub(super) fn coded(operand: &Operand, value: &Value, is_right: fn(&str) -> bool) -> Outcome {
+    let Operand::Truth(truth) = operand else { return Outcome::of(false) };
+    match text_of(value) {
+        Some(text) => Outcome::of(is_right(text) == *truth),
+        None => Outcome::failed(unreadable(value, "text")),
+    }
+}
+
 /// `accept` receives how the age of the time compares with the span.
 pub(super) fn aged(operand: &Operand, value: &Value, look: &mut Look<'_>, accept: fn(Ordering) -> bool) -> Outcome {
     let Operand::Span(span) = operand else { return Outcome::of(false) };

@@ -193,8 +193,12 @@ const SHOWN_MAX: usize = 6;
 fn phrase(row: &Operator, node: &Node, operand: &Operand) -> String {
     let words = match operand {
         Operand::Test(check) => check.words().to_string(),
-        Operand::Truth(true) => "there".into(),
-        Operand::Truth(false) => "not there".into(),
+        Operand::Truth(truth) => match (row.name, truth) {
+            ("exists", true) => "there".into(),
+            ("exists", false) => "not there".into(),
+            (_, true) => "a".into(),
+            (_, false) => "no".into(),
+        },
         _ => match (&node.kind, row.operand) {
             (Kind::Text(text), OperandKind::Values | OperandKind::Span) => text.clone(),
             (Kind::List(items), OperandKind::Values) => {
