@@ -108,6 +108,8 @@ macro_rules! suite {
                     waiting_for_a_rate_is_never_given_up,
                     only_the_time_that_a_destination_was_up_is_forgiven,
                     waiting_in_a_lane_counts,
+                    waiting_behind_what_ends_without_an_attempt_counts,
+                    waiting_behind_what_is_given_up_counts,
                     next_is_when_the_first_is_given_up;
                 settling:
                     a_delivered_attempt_ends_the_delivery,

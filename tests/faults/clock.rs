@@ -108,9 +108,9 @@ async fn a_day_back_events_come_through_and_what_waits_is_not_put_off_for_a_day(
     let app = App::start_with(folder, Bounds::default(), Arc::new(clock.clone())).await;
     // One waits to be tried again, one is under way, one waits for its turn.
     peer.answer(Answer::status(503));
-    for id in ["evt_1", "evt_2"] {
-        assert_eq!(app.send(&event(id, "release.live")).await.status, 200);
-    }
+    assert_eq!(app.send(&event("evt_1", "release.live")).await.status, 200);
+    soon("the one that is refused", peer.received(1)).await;
+    assert_eq!(app.send(&event("evt_2", "release.live")).await.status, 200);
     soon("under way", slow.received(1)).await;
     eventually("the others wait", async || {
         let status = app.json("/api/v1/status").await["deliveries"].clone();

@@ -288,6 +288,22 @@ async fn a_log_that_is_cut_short_is_noticed_before_the_next_event_is_answered() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_was_cut_short_and_has_grown_again_is_noticed_too() {
+    let peer = HttpPeer::start().await;
+    let folder = Folder::new(CONFIG, &peer.url("/ledger"), EVERYTHING);
+    let process = Process::start(folder.path()).await;
+    assert_eq!(send(process.webhooks, "evt_1").await.status, 200);
+    let mut connection = raw::Connection::open(process.webhooks).await;
+    // As it is where a write was under way: it goes to its place, behind a hole.
+    let log = OpenOptions::new().write(true).open(folder.file("data/fanfare.db-wal")).unwrap();
+    let length = log.metadata().unwrap().len();
+    log.set_len(0).and_then(|()| log.set_len(length + (1 << 20))).unwrap();
+    connection.send(&request("evt_2")).await;
+    assert_ne!(connection.answer().await.status, 200, "it would stand behind a hole");
+    assert_eq!(process.ended().await.0.code(), Some(70));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_after_a_kill_says_that_the_log_is_gone_and_one_after_an_end_in_order_does_not() {
     let peer = HttpPeer::start().await;
     let folder = Folder::new(CONFIG, &peer.url("/ledger"), EVERYTHING);

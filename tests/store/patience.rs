@@ -1,6 +1,6 @@
 //! How long a delivery is waited for: since it was due, except for what it waited for a rate.
 
-use fanfare::delivery::{Outcome, State};
+use fanfare::delivery::{DeliveryId, Outcome, State};
 use fanfare::event::own;
 use fanfare::pace::Limits;
 use fanfare::store::{Room, Settlement};
@@ -90,6 +90,42 @@ pub async fn waiting_in_a_lane_counts(bench: Bench) {
     bench.end(&first, delivered(), at(30)).await;
     let second = bench.claim_one(at(32)).await;
     assert_eq!(second.delivery.counts_from, Some(at(2)), "except for the time after its turn had come");
+}
+
+pub async fn waiting_behind_what_ends_without_an_attempt_counts(bench: Bench) {
+    bench.event("evt_1").await;
+    // One is called off while it waits to be tried again, one is not wanted any more when its turn comes.
+    bench.deliveries(["dlv_1", "dlv_2", "dlv_3"].map(|id| in_lane("case", id)).into()).await;
+    let first = bench.claim_one(start()).await;
+    bench.end(&first, retry(at(100)), at(1)).await;
+    bench.cancel(&[DeliveryId("dlv_1".into())], "", at(30)).await.unwrap();
+    let second = bench.claim_one(at(32)).await;
+    assert_eq!(second.delivery.counts_from, Some(at(2)), "except for the time after its turn had come");
+    bench.release(&second, State::Cancelled, "", at(40)).await.unwrap();
+    let third = bench.claim_one(at(45)).await;
+    assert_eq!(third.delivery.counts_from, Some(at(5)), "the same");
+}
+
+pub async fn waiting_behind_what_is_given_up_counts(bench: Bench) {
+    bench.event("evt_1").await;
+    bench
+        .deliveries(
+            vec![in_lane("case", "dlv_1"), due("dlv_2", at(8))]
+                .into_iter()
+                .map(|mut planned| {
+                    planned.lane = in_lane("case", "").lane;
+                    planned
+                })
+                .collect(),
+        )
+        .await;
+    let first = bench.claim_one(start()).await;
+    let limited = settlement(Outcome::Limited, State::Retrying, at(12));
+    bench.end(&first, Settlement { wait: Some(SignedDuration::from_secs(12)), ..limited }, at(1)).await;
+    bench.claim_in(at(12), &[impatient()]).await;
+    assert_eq!(bench.state("dlv_1").await, State::Dead);
+    let second = bench.claim_in(at(14), &[impatient()]).await.claims.remove(0);
+    assert_eq!(second.delivery.counts_from, Some(at(10)), "except for the time after its turn had come");
 }
 
 pub async fn next_is_when_the_first_is_given_up(bench: Bench) {

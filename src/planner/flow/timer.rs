@@ -230,8 +230,10 @@ fn end_due(work: &mut Planning<'_>, mut case: Case, carried: Option<&Carried<'_>
     if let Some(rule) = rule.filter(|rule| ends_otherwise(&case, rule)) {
         // The rules changed, and this case has not been brought in line with them yet.
         let timer = schedule_end(&mut case, rule);
-        work.act(timer);
-        return work.save_case(&case);
+        if case.ends().is_none_or(|due| due > work.now.at) {
+            work.act(timer);
+            return work.save_case(&case);
+        }
     }
     if case.ends().is_some_and(|due| due > work.now.at) {
         return work.act(end_timer(&case));

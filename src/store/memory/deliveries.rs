@@ -142,8 +142,15 @@ impl Deliveries {
     /// Changes a row, and files it anew.
     fn change<T>(&mut self, n: u64, change: impl FnOnce(&mut Row) -> T) -> Option<T> {
         self.file(n, false);
+        let was_final = self.rows.get(&n).is_some_and(|row| row.delivery.state.is_final());
         let changed = self.rows.get_mut(&n).map(change);
         self.file(n, true);
+        // What ended leaves its lane to the next: from now on that one waits for no other.
+        let ended =
+            self.rows.get(&n).map(|row| &row.delivery).filter(|delivery| !was_final && delivery.state.is_final());
+        if let Some((lane, used)) = ended.and_then(|delivery| delivery.planned.lane.clone().zip(delivery.finished)) {
+            self.lanes.entry(lane).or_default().used = used;
+        }
         changed
     }
 

@@ -13,7 +13,7 @@ use crate::event::Seq;
 use crate::pace::Pace;
 use crate::planner::Cancel;
 use crate::store::rows::{self, json, of_word, unsaid, word};
-use crate::store::transitions::{CLOSED, Row};
+use crate::store::transitions::{CLOSED, LaneState, Row};
 use crate::store::{Census, DeliveryFilter, Error, Standing};
 
 /// The columns of a delivery, in the order that [`stored`] reads them.
@@ -165,7 +165,8 @@ impl Tx {
         Ok(count)
     }
 
-    /// Writes back what may have changed, except for the messages.
+    /// Writes back what may have changed, except for the messages. What ended leaves its lane to the next: from now on
+    /// that one waits for no other.
     pub async fn update_deliveries(&self, changed: &[&Stored]) -> Result<(), Error> {
         if changed.is_empty() {
             return Ok(());
@@ -194,8 +195,9 @@ impl Tx {
                 changed.iter().map(|stored| i64::from(stored.row.lost)).collect::<Vec<i64>>(),
             ],
         )
-        .await
-        .map(drop)
+        .await?;
+        let ended = all().filter_map(|delivery| Some((delivery.planned.lane.clone()?, delivery.finished?)));
+        self.note_lanes(&ended.map(|(lane, finished)| (lane, (LaneState::default(), finished))).collect()).await
     }
 
     /// Records an attempt.

@@ -135,12 +135,17 @@ impl Tx {
         let mut signals = Vec::new();
         for end in ends.iter().zip(&alive).filter_map(|(end, alive)| alive.then_some(end)) {
             at.entry(end.destination()).or_default().push(end);
-            let Some((attempt, settlement)) = &end.attempted else { continue };
-            if let Some(lane) = &end.row.delivery.planned.lane {
+            let delivery = &end.row.delivery;
+            if let Some(lane) =
+                delivery.planned.lane.as_ref().filter(|_| end.attempted.is_some() || delivery.state.is_final())
+            {
                 let (state, used) = lanes.entry(lane.clone()).or_default();
-                state.after(attempt.outcome, settlement.receipt.as_ref());
+                if let Some((attempt, settlement)) = &end.attempted {
+                    state.after(attempt.outcome, settlement.receipt.as_ref());
+                }
                 *used = end.now.max(*used);
             }
+            let Some((_, settlement)) = &end.attempted else { continue };
             signals.extend(settlement.signals.iter().cloned());
         }
         // Mostly nothing changes, and then nobody need wait for anybody: it is as if they had ended just when the paces

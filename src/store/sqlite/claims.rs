@@ -209,6 +209,7 @@ impl WriterState {
     fn bury(&mut self, stored: &Stored, taken: &Taken, now: Timestamp) -> Result<(), Error> {
         self.record_lost(stored, taken, now)?;
         self.update_delivery(stored)?;
+        self.free_lane(stored, now)?;
         let delivery = &stored.row.delivery;
         let own = is_echo(&self.conn, delivery.planned.event)?;
         self.signal(&signals::buried(delivery, own, now), now).map(drop)
@@ -248,6 +249,7 @@ impl WriterState {
     pub fn release(&mut self, mut stored: Stored, state: State, reason: &str, now: Timestamp) -> Result<(), Error> {
         stored.row.release(state, reason, now);
         self.update_delivery(&stored)?;
+        self.free_lane(&stored, now)?;
         let destination = &stored.row.delivery.planned.destination;
         let pace = self.pace(destination)?.unwrap_or_default();
         let mut spared = pace;
@@ -304,6 +306,20 @@ impl WriterState {
                  ON CONFLICT (lane) DO UPDATE SET receipt = excluded.receipt, shown = excluded.shown, used = excluded.used",
             )?
             .execute((&lane.0, receipt, state.shown, now.as_millisecond()))?;
+        self.written += 4096;
+        Ok(())
+    }
+
+    /// What ended without an attempt leaves its lane to the next: from now on that one waits for no other.
+    pub fn free_lane(&mut self, stored: &Stored, now: Timestamp) -> Result<(), Error> {
+        let delivery = &stored.row.delivery;
+        let Some(lane) = delivery.planned.lane.as_ref().filter(|_| delivery.state.is_final()) else { return Ok(()) };
+        self.conn
+            .prepare_cached(
+                "INSERT INTO lanes (lane, shown, used) VALUES (?1, 0, ?2)
+                 ON CONFLICT (lane) DO UPDATE SET used = excluded.used",
+            )?
+            .execute((&lane.0, now.as_millisecond()))?;
         self.written += 4096;
         Ok(())
     }

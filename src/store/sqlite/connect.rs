@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -41,6 +41,9 @@ const WAL_KEPT: u64 = 16 << 20;
 
 /// SQLite's page, in bytes: twice the usual, since two writes a page are what a commit of many events costs.
 pub(super) const PAGE_BYTES: u64 = 8192;
+
+/// What stands before the log's frames, in bytes.
+const WAL_HEADER: u64 = 32;
 
 /// Where the database is, and how large it may grow.
 #[derive(Debug, Clone)]
@@ -101,6 +104,21 @@ impl Location {
     pub fn identity(&self) -> Identity {
         let of = |path: &Path| path.metadata().ok().map(|meta| (meta.dev(), meta.ino(), meta.len()));
         Identity { database: of(&self.path), log: of(&self.beside("-wal")) }
+    }
+
+    /// Whether the log was cut short and has grown again since it was this long, in bytes: where its first or its last
+    /// frame stood then, there is nothing now. (SQLite, "WAL-mode File Format": 32 bytes of header with the size of a page
+    /// at 8, then frames of 24 bytes and a page, which start with the page's number.)
+    pub fn has_hole(&self, before: u64) -> bool {
+        let Ok(log) = File::open(self.beside("-wal")) else { return false };
+        let number = |at: u64| {
+            let mut four = [0; 4];
+            log.read_exact_at(&mut four, at).ok().map(|()| u32::from_be_bytes(four))
+        };
+        let (Some(kind), Some(page)) = (number(0), number(8)) else { return false };
+        let frame = 24 + u64::from(page);
+        let frames = before.saturating_sub(WAL_HEADER) / frame;
+        frames > 0 && (kind == 0 || number(WAL_HEADER + (frames - 1) * frame) == Some(0))
     }
 
     /// Refuses what is no regular file where one of the store's should be: a named pipe would keep anyone who opens it

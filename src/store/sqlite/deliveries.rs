@@ -85,6 +85,7 @@ impl WriterState {
                 && stored.row.cancel(&cancel.reason, now)
             {
                 self.update_delivery(&stored)?;
+                self.free_lane(&stored, now)?;
             }
         }
         Ok(())
@@ -115,6 +116,7 @@ impl WriterState {
                 && stored.row.cancel(reason, now)
             {
                 self.update_delivery(&stored)?;
+                self.free_lane(&stored, now)?;
                 cancelled += 1;
             }
         }

@@ -285,7 +285,8 @@ impl Writer {
     /// before stays.
     fn still_there(&mut self) -> Result<(), Error> {
         let now = self.place.identity();
-        let Some(lost) = self.identity.lost(&now) else {
+        let has_hole = || self.identity.log.is_some_and(|log| self.place.has_hole(log.2)).then_some(Lost::LogsEnd);
+        let Some(lost) = self.identity.lost(&now).or_else(has_hole) else {
             self.identity = now;
             return Ok(());
         };
