@@ -13,6 +13,7 @@ mod label;
 mod ledger;
 mod life;
 mod log;
+mod people;
 mod sender;
 mod shelf;
 mod wire;
@@ -189,7 +190,7 @@ impl Tally {
         format!(
             "{seeds} seeds in {took:.1?}, {rate:.1} a second, each at least {days} days with {sent} events, {accepted} \
              of them accepted\n  {} events, {} deliveries, {} attempts, {} of them repeats, {} dead, {} called off\n  {} \
-             crashes, {} hold-ups, {} dead tasks, {} jumps of the clock, {} reloads; of {} calls of the store {} failed and {} were done \
+             crashes, {} hold-ups, {} dead tasks, {} jumps of the clock, {} reloads, {} links; of {} calls of the store {} failed and {} were done \
              and not answered",
             sum.accepted,
             sum.deliveries,
@@ -202,6 +203,7 @@ impl Tally {
             sum.tasks,
             sum.jumps,
             sum.reloads,
+            sum.links,
             sum.calls,
             sum.failed,
             sum.unanswered,
@@ -275,9 +277,10 @@ fn whatever_goes_wrong_nothing_is_lost_doubled_early_or_out_of_order() {
     assert!(days >= 100 && sent >= 50, "a seed had {days} days and {sent} events");
     // The sender gives up what nobody took for hours, and that must not be much of it.
     assert!(accepted >= 40, "of one seed's events only {accepted} were accepted");
-    let Counts { repeats, dead, cancelled, deaths, pauses, tasks, jumps, reloads, failed, unanswered, .. } = tally.sum;
+    let Counts { repeats, dead, cancelled, deaths, pauses, tasks, jumps, reloads, links, failed, unanswered, .. } =
+        tally.sum;
     let lost = log::lost();
-    let all = [repeats, dead, cancelled, deaths, pauses, tasks, jumps, reloads, failed, unanswered, lost];
+    let all = [repeats, dead, cancelled, deaths, pauses, tasks, jumps, reloads, links, failed, unanswered, lost];
     assert!(all.iter().all(|count| *count > 0), "not everything went wrong: {:?}", tally.sum);
 }
 

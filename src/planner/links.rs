@@ -196,11 +196,15 @@ impl LinkKeys {
         self.keys.iter().find(|key| key.nth == nth && key.until.is_none_or(|until| until > now))
     }
 
-    /// The next key in place of one that was used for a month: links made before work on for `expires`.
-    pub fn renewed(&self, fresh: Unguessable, expires: SignedDuration, now: Timestamp) -> Option<Self> {
-        let current = self.current().filter(|key| plus(key.since, KEY_USED) <= now)?;
-        let before = LinkKey { until: Some(plus(now, expires)), ..current.clone() };
-        Some(Self { seed: self.seed, keys: vec![self.next(fresh, now), before] })
+    /// Whether the key in use has been used for a month.
+    pub fn is_old(&self, now: Timestamp) -> bool {
+        self.current().is_some_and(|key| plus(key.since, KEY_USED) <= now)
+    }
+
+    /// The next key in place of the one in use: links made before work on for `expires`.
+    pub fn renewed(&self, fresh: Unguessable, expires: SignedDuration, now: Timestamp) -> Self {
+        let before = self.current().map(|key| LinkKey { until: Some(plus(now, expires)), ..key.clone() });
+        Self { seed: self.seed, keys: [self.next(fresh, now)].into_iter().chain(before).collect() }
     }
 
     /// The next key, and none before it: all links that were sent are ended.

@@ -21,12 +21,20 @@ use crate::store::{PlannerLease, Store};
 const KNOWN_FOR: SignedDuration = SignedDuration::from_secs(5);
 
 /// The keys as they were read last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ring {
     known: ArcSwap<Option<Known>>,
     reading: tokio::sync::Mutex<()>,
     /// Nobody follows the links of rehearsals: what they send holds no token.
     pub is_hidden: bool,
+    /// Where keys come from: the system, but in a simulation, which is the same each time. `None` where there are none.
+    pub draw: fn() -> Option<Unguessable>,
+}
+
+impl Default for Ring {
+    fn default() -> Self {
+        Self { known: ArcSwap::default(), reading: tokio::sync::Mutex::default(), is_hidden: false, draw: unguessable }
+    }
 }
 
 #[derive(Debug)]
@@ -93,7 +101,7 @@ pub fn linking(live: &Live, snapshot: &Snapshot) -> Option<Linking> {
     let links = snapshot.settings.links.as_ref()?;
     let known = live.links.known.load_full();
     let seed = Option::as_ref(&known)?.keys.as_ref()?.seed;
-    Some(Linking { seed, expires: links.expires, fresh: unguessable()? })
+    Some(Linking { seed, expires: links.expires, fresh: (live.links.draw)()? })
 }
 
 /// Sees to it that there is a key, and that it is not too old, before messages with links are planned.
@@ -104,11 +112,11 @@ pub(super) async fn keep(
     now: Timestamp,
 ) -> Result<(), store::Error> {
     let Some(links) = &snapshot.settings.links else { return Ok(()) };
-    let known = live.links.some(&*live.store, now).await?;
-    let next = match (&known, unguessable(), unguessable()) {
-        (None, Some(seed), Some(fresh)) => Some(LinkKeys::begin(seed, fresh, now)),
-        (Some(keys), Some(fresh), _) => keys.renewed(fresh, links.expires, now),
-        _ => None,
+    let draw = live.links.draw;
+    let next = match live.links.some(&*live.store, now).await? {
+        None => draw().zip(draw()).map(|(seed, fresh)| LinkKeys::begin(seed, fresh, now)),
+        Some(keys) if keys.is_old(now) => draw().map(|fresh| keys.renewed(fresh, links.expires, now)),
+        Some(_) => None,
     };
     let Some(next) = next else { return Ok(()) };
     let text = serde_json::to_string(&next).unwrap_or_default();

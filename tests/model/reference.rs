@@ -174,9 +174,8 @@ impl Reference {
             Item::Command(Command::AckCase { rule, key, .. }) => self.acknowledge(now, &self.line(rule), key),
             Item::Command(Command::Mute(mute)) => self.mute(mute),
             Item::Command(Command::Unmute { id, .. }) => self.unmute(id),
-            Item::Command(
-                Command::Replay { .. } | Command::Audit(_) | Command::ByLink { .. } | Command::RotateLinks { .. },
-            )
+            Item::Command(Command::ByLink { of, does, .. }) => self.by_link(now, of, *does),
+            Item::Command(Command::Replay { .. } | Command::Audit(_) | Command::RotateLinks { .. })
             | Item::Signal(_) => {}
         }
     }

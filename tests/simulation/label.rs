@@ -37,6 +37,7 @@ listen: 127.0.0.1:8080
 admin: {listen: "127.0.0.1:8081"}
 store: "memory:"
 retention: 30d
+links: {url: "https://hooks.label.example"}
 sources:
   jewelmusic: {preset: jewelmusic, path: /webhooks/jewelmusic, secrets: [whsec-of-the-simulation-0123456789]}
 destinations:
@@ -59,8 +60,8 @@ rules:
     closes_after: 12d
     actions:
       - {name: page, to: pager}
-      - {name: open, to: chat, once: true}
-      - {name: heads, to: mail, after: AFTER, repeat: 3d}
+      - {name: open, to: chat, once: true, links: [acknowledge, close]}
+      - {name: heads, to: mail, after: AFTER, repeat: 3d, links: [close]}
     on_close: {name: over, to: chat}
   - name: bots
     events: fraud.bot_detection

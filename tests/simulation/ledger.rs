@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fanfare::delivery::{Act, DeliveryId, Lane, NewDelivery, Outcome, State};
-use fanfare::event::{Event, Item, Seq};
+use fanfare::event::{Command, Event, Item, Opening, Seq};
 use fanfare::planner::Plan;
 use fanfare::store::{Claim, Settlement};
 use jiff::Timestamp;
@@ -29,6 +29,8 @@ pub struct Post {
     pub destination: String,
     pub key: String,
     pub body: u64,
+    /// The paths of the links that it carries.
+    pub links: Vec<String>,
 }
 
 /// A claim, which is an attempt.
@@ -105,6 +107,8 @@ pub struct Counts {
     /// Times that the clocks jumped, and that other files were taken up.
     pub jumps: u64,
     pub reloads: u64,
+    /// Links that people confirmed.
+    pub links: u64,
 }
 
 impl std::ops::AddAssign for Counts {
@@ -125,6 +129,7 @@ impl std::ops::AddAssign for Counts {
         self.unanswered += other.unanswered;
         self.jumps += other.jumps;
         self.reloads += other.reloads;
+        self.links += other.links;
     }
 }
 
@@ -181,6 +186,11 @@ impl Ledger {
         let Planned { doing, now, waiting, plan, .. } = *planned;
         self.follow(plan, now, true_ms);
         self.falls(plan, true_ms);
+        for entry in waiting.entries.iter().filter(|entry| plan.upto.is_some_and(|upto| entry.seq <= upto)) {
+            if let Item::Command(Command::ByLink { of, by, .. }) = &entry.item {
+                self.by_link(of, by);
+            }
+        }
         let own = |item: &Item| match item {
             Item::Event(event) => event.is_echo(),
             // That something is well again is reported where its failing was, whatever found out.
@@ -200,6 +210,22 @@ impl Ledger {
         let (late_ms, which) = &self.against.reference.latest;
         if calm_since.is_some_and(|since| true_ms > since + 2 * DAY) && *late_ms > LATE_MS {
             self.violate(format!("{which} was {late_ms} ms late at {now}, and nothing was wrong"));
+        }
+    }
+
+    /// Someone confirmed a link: it acts on the opening that its message was about. People leave the id of the message.
+    fn by_link(&mut self, of: &Opening, by: &str) {
+        self.counts.links += 1;
+        let line = |rule: &str| self.against.reference.line(rule);
+        let read = self.deliveries.values().find(|record| by.starts_with(&record.planned.id.to_string()));
+        let case = read.and_then(|record| record.planned.assignment.case.as_ref().map(|case| (record, case)));
+        let is_same = case.is_some_and(|(record, case)| {
+            line(&record.planned.rule) == line(&of.rule)
+                && case.key == of.key
+                && record.planned.event >= of.nth.cast_signed()
+        });
+        if !is_same {
+            self.violate(format!("a link of a message of {by} acted on {of:?}"));
         }
     }
 

@@ -12,6 +12,7 @@ use fanfare::clock::from_ms;
 use fanfare::delivery::{Attempt, Delivery, DeliveryId, State};
 use fanfare::event::{Event, EventId, Item, Seq};
 use fanfare::planner::ledger::DueTimer;
+use fanfare::planner::links::LinkKeys;
 use fanfare::planner::why::Decision;
 use fanfare::planner::{Keys, Ledger, Plan, Sweep};
 use fanfare::store::look::{DecisionFilter, Decisions, Found, Tally, Words};
@@ -252,7 +253,10 @@ impl Store for Shelf {
     }
 
     fn ledger(&self, keys: &Keys) -> Answer<'_, Ledger> {
-        *self.replica().doing.lock().unwrap() = Doing::of_keys(keys);
+        // Of all who ask, one plans.
+        if MAIN.try_with(|()| ()).is_ok() {
+            *self.replica().doing.lock().unwrap() = Doing::of_keys(keys);
+        }
         let keys = keys.clone();
         Box::pin(async move {
             let after = self.before(Verb::Reads).await?;
@@ -280,7 +284,8 @@ impl Store for Shelf {
             let meant = world.ledger().meant(&plan);
             super::look_at(world, meant).await;
             let made = world.raw.commit(&lease, self.written(&plan), now).await;
-            if made.is_ok() {
+            let keeps_keys = plan.docs.iter().any(|change| change.key == LinkKeys::key());
+            if made.is_ok() && !keeps_keys {
                 let replica = self.replica();
                 let doing = *replica.doing.lock().unwrap();
                 let snapshot = &versions()[replica.planning.load(Ordering::Relaxed)];

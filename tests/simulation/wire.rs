@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::broken::Breakage;
 use super::ledger::Post as Letter;
+use super::people;
 use super::world::{CLAIM, Doom, Replica, World};
 
 /// How a destination is.
@@ -83,6 +84,7 @@ impl Post {
         if taken {
             let violation = world.ledger().arrives(&letter, replica.number);
             violation.into_iter().for_each(|violation| world.ledger().violate(violation));
+            people::read(world, &letter);
         }
         meet(world, &replica, doom.filter(|_| !early)).await;
         self.answer(mood, &letter, Duration::from_millis(way), deadline).await
@@ -136,9 +138,13 @@ fn read(destination: &str, request: &Request, id: fanfare::delivery::DeliveryId,
     let key: String = keys.map(|(_, value)| value.open()).collect();
     let said: Value = serde_json::from_slice(&request.body).expect("JSON");
     let key = if key.is_empty() { said["dedup_key"].as_str().unwrap_or_default().to_owned() } else { key };
+    let links = people::links(&String::from_utf8_lossy(&request.body));
     let mut body = DefaultHasher::new();
-    request.body.hash(&mut body);
-    Letter { id, token, destination: destination.to_owned(), key, body: body.finish() }
+    // A key may be replaced between two attempts.
+    let plain =
+        links.iter().fold(String::from_utf8_lossy(&request.body).into_owned(), |text, link| text.replace(link, ""));
+    plain.hash(&mut body);
+    Letter { id, token, destination: destination.to_owned(), key, body: body.finish(), links }
 }
 
 impl Transport for Post {

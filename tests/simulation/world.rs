@@ -20,6 +20,7 @@ use super::broken::Breakage;
 use super::label::versions;
 use super::ledger::Ledger;
 use super::life::{Life, Stage};
+use super::people;
 use super::shelf::Shelf;
 use super::wire::{Mood, Post};
 use crate::model::against::Doing;
@@ -77,6 +78,7 @@ impl Clock for SimClock {
 
 impl World {
     pub fn new(seed: u64, raw: Arc<dyn Store>, breakage: Breakage, told: bool) -> Arc<Self> {
+        people::seed(seed);
         let mut dice = fastrand::Rng::with_seed(seed);
         Arc::new(Self {
             places: dice.usize(1..4),
@@ -206,6 +208,7 @@ impl World {
             let mut live = Live::new(shelf, versions()[version].clone(), clock, post, seed);
             live.renderer = Renderer::inline();
             live.judging = Duration::MAX;
+            live.links.draw = people::draw;
             live.holder = format!("replica-{number}");
             let live = Arc::new(live);
             Replica {

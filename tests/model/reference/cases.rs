@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fanfare::delivery::Act;
-use fanfare::event::{Event, Seq};
+use fanfare::delivery::{Act, LinkOp};
+use fanfare::event::{Event, Opening, Seq};
 use fanfare::rules::{ActionJudgement, Held, Judgement, Rule};
 use jiff::SignedDuration;
 
@@ -267,6 +267,23 @@ impl Reference {
                 actions.iter().any(|action| action.id == id && (action.after.is_some() || action.repeat.is_some()))
             };
             self.call_off(now, case, stops);
+        }
+    }
+
+    /// "The button acts once", for the opening that its message was about. "`acknowledge`: acknowledges the case: its reminders
+    /// stop"; "`close`: closes the case".
+    pub(super) fn by_link(&mut self, now: &mut Now<'_>, of: &Opening, does: LinkOp) {
+        let line = self.line(&of.rule);
+        let open = self
+            .open_case(&line, &of.key)
+            .filter(|case| u64::try_from(self.cases[*case].opening().seq).is_ok_and(|opening| opening == of.nth));
+        match (open, does) {
+            (Some(case), LinkOp::Acknowledge) if !self.cases[case].acknowledged => {
+                self.acknowledge(now, &line, &of.key)
+            }
+            (Some(_), LinkOp::Close) => self.close_by_hand(now, &line, &of.key),
+            (Some(_), LinkOp::Mute(_)) => unimplemented!("no history has one"),
+            _ => {}
         }
     }
 
