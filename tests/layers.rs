@@ -106,13 +106,30 @@ fn no_module_uses_one_that_its_layer_does_not_know() {
 }
 
 /// The steps that know others, with the others: `run` starts them all and drains them, `plan` notes who judged and keeps the
-/// keys of links, which `dispatch` makes tokens with and `act` checks them by; `receive` has one listener with `act`.
+/// keys of links, which `dispatch` makes tokens with and `act` checks them by; `receive` has one listener with `act`; `run`
+/// and `reload` give memory back.
 const STEPS_OF: &[(&str, &[&str])] = &[
     ("dispatch", &["links"]),
     ("plan", &["apart", "judged", "links"]),
     ("receive", &["act"]),
+    ("reload", &["memory"]),
     ("render", &["apart"]),
-    ("run", &["alive", "dispatch", "plan", "progress", "receive", "reload", "render", "retain", "supervisor", "watch"]),
+    (
+        "run",
+        &[
+            "alive",
+            "dispatch",
+            "memory",
+            "plan",
+            "progress",
+            "receive",
+            "reload",
+            "render",
+            "retain",
+            "supervisor",
+            "watch",
+        ],
+    ),
 ];
 
 #[test]

@@ -36,6 +36,7 @@ mod apart;
 pub mod dispatch;
 pub mod judged;
 pub mod links;
+mod memory;
 pub mod plan;
 pub mod progress;
 pub mod receive;

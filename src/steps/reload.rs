@@ -24,7 +24,7 @@ use crate::lint;
 use crate::planner;
 use crate::planner::{Case, Orphan};
 use crate::problem::{Gravity, Problem, Problems};
-use crate::steps::Live;
+use crate::steps::{Live, memory};
 
 /// How often the files are looked at without a hint.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -108,7 +108,9 @@ async fn load_and_swap(live: &Arc<Live>, wanted: impl FnOnce(&Seen) -> bool + Se
         // Loading compiles templates and rules: not on a thread that answers webhooks.
         tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            load_and_apply(&worker, wanted)
+            let loaded = load_and_apply(&worker, wanted);
+            memory::give_back();
+            loaded
         })
         .await
     };

@@ -20,7 +20,9 @@ use crate::steps::progress::Look;
 use crate::steps::retain::Calendar;
 use crate::steps::supervisor::Supervisor;
 use crate::steps::watch::Task;
-use crate::steps::{Bounds, Live, StepResult, alive, dispatch, plan, receive, reload, retain, supervisor, watch};
+use crate::steps::{
+    Bounds, Live, StepResult, alive, dispatch, memory, plan, receive, reload, retain, supervisor, watch,
+};
 use crate::store;
 use crate::store::{Claim, Hint};
 
@@ -354,7 +356,7 @@ async fn anchor(live: &Live) -> Option<SignedDuration> {
     Some(live.clock.correct(ahead))
 }
 
-/// Marks in the store that somebody is there.
+/// Marks in the store that somebody is there, and gives back the memory that nobody uses.
 async fn mark_loop(live: Arc<Live>) {
     loop {
         live.drained_or(alive::MARK_EVERY).await;
@@ -364,6 +366,7 @@ async fn mark_loop(live: Arc<Live>) {
         if let Err(error) = alive::mark(&live, live.clock.now()).await {
             failed(&live, "mark", &error).await;
         }
+        let _ = tokio::task::spawn_blocking(memory::give_back).await;
     }
 }
 

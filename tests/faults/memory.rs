@@ -88,6 +88,14 @@ async fn sixty_four_large_bodies_of_small_objects_at_once_cost_little_more_than_
     println!("{} MiB at most with lists", mib(&process, "VmHWM"));
     assert!(mib(&process, "VmHWM") - before < 256, "lists read no bodies");
 
+    // It is given back: within a minute, and here by a reload.
+    let reload =
+        format!("POST /-/reload HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", process.admin);
+    assert_eq!(exchange(process.admin, reload.as_bytes()).await.status, 422, "its rules are broken");
+    let after = mib(&process, "VmRSS");
+    println!("{after} MiB after");
+    assert!(after - before < 48, "{before} MiB before, {after} MiB after");
+
     let small = event("evt_small", "release.live");
     let request = post(PATH, &[("X-JewelMusic-Signature", page_signature(SECRET, small.as_bytes()))], small.as_bytes());
     assert_eq!(exchange(process.webhooks, &request).await.status, 200);

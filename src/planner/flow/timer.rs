@@ -31,9 +31,11 @@ use crate::rules::{ActionJudgement, Judgement};
 
 /// Plans one due timer. It is spent, unless planning it, or an entry before it, set it anew.
 pub(crate) fn timer(work: &mut Planning<'_>, fired: &Fired<'_>) {
-    let (id, now) = (&fired.due.id, work.now.at);
-    // An entry of this batch may have taken it away or moved it: entries come first.
-    if work.timers.get(id).is_some_and(|set| set.as_ref().is_none_or(|timer| timer.due > now)) {
+    let id = &fired.due.id;
+    // What came before it in this batch may have taken it away or moved it: then it is for another batch. Events that came
+    // before its new time may stand behind this one.
+    let due = fired.due.timer.due;
+    if work.timers.get(id).is_some_and(|set| set.as_ref().is_none_or(|timer| timer.due != due)) {
         return;
     }
     work.timers.insert(id.clone(), None);
