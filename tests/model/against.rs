@@ -2,6 +2,7 @@
 
 use fanfare::delivery::{Act, NewDelivery, Say};
 use fanfare::event::{Entry, Item, MISSING, Seq};
+use fanfare::planner::ledger::DueTimer;
 use fanfare::planner::{Keys, Plan, arm_keys};
 use fanfare::rules::RuleSet;
 use fanfare::store::Waiting;
@@ -132,23 +133,34 @@ impl Against {
         if due == 0 || !planned.may_be_part {
             return differ(made, &strings(self.reference.plan(rules, now, entries, by)));
         }
-        let mut whole = self.reference.clone();
-        let difference = differ(made, &strings(whole.plan(rules, now, entries, by)));
-        if difference == <_>::default() {
-            self.reference = whole;
-            return difference;
-        }
-        let fired = planned.waiting.timers.iter().filter(|due| planned.plan.timers.iter().any(|(id, _)| *id == due.id));
+        let is_due = |due: &&DueTimer| ms(due.timer.due) <= by;
+        let is_changed = |due: &&DueTimer| planned.plan.timers.iter().any(|(id, _)| *id == due.id);
+        let is_whole = planned.waiting.timers.iter().filter(is_due).all(|due| is_changed(&due));
+        let fired = planned.waiting.timers.iter().filter(is_changed);
         let meanings: Vec<Value> = fired.filter_map(|due| serde_json::from_str(&due.timer.text).ok()).collect();
-        // The entries alone; or with them the timers that the plan changed, as there was room for.
-        for meanings in [&[][..], &meanings[..]].into_iter().skip(usize::from(entries.is_empty())) {
-            let mut part = self.reference.clone();
-            let expected = part.plan_parts(rules, now, entries, (meanings, by));
-            if differ(made, &strings(expected)) == <_>::default() {
-                self.reference = part;
-                return <_>::default();
+        // Of all that is due; of the entries alone; or of them with the timers that the plan changed, as there was room for.
+        let alone = (!entries.is_empty()).then_some(Some(&[][..]));
+        let mut parts: Vec<_> = [None].into_iter().chain(alone).chain([Some(&meanings[..])]).collect();
+        if !is_whole {
+            parts.reverse();
+        }
+        let mut difference = None;
+        for part in parts {
+            let mut after = self.reference.clone();
+            let expected = match part {
+                None => after.plan(rules, now, entries, by),
+                Some(meanings) => after.plan_parts(rules, now, entries, (meanings, by)),
+            };
+            let differs = differ(made, &strings(expected));
+            if differs == <_>::default() {
+                self.reference = after;
+                return differs;
+            }
+            if part.is_none() {
+                difference = Some(differs);
             }
         }
+        let difference = difference.unwrap_or_default();
         difference
     }
 

@@ -44,6 +44,8 @@ struct Tried {
     over: bool,
     /// Whether it was given back before anything was sent.
     given_back: bool,
+    /// Whether the clocks jumped while it was under way: it began by another time than it ended.
+    jumped: bool,
     /// Why the message may come again.
     excuse: Option<&'static str>,
 }
@@ -312,6 +314,7 @@ impl Ledger {
             arrived: false,
             over: false,
             given_back: false,
+            jumped: false,
             excuse: None,
         };
         record.tried.push(tried);
@@ -435,7 +438,9 @@ impl Ledger {
                 let ended = settlement.attempt.at.as_millisecond() + i64::try_from(settlement.attempt.took_ms).unwrap();
                 // The last attempt is when patience ends, however soon that is.
                 let from = claim.delivery.counts_from.unwrap_or(claim.delivery.planned.due);
-                record.next_ms = Some((ended + wait).min(from.as_millisecond() + GIVE_UP_MS));
+                let next_ms = (ended + wait).min(from.as_millisecond() + GIVE_UP_MS);
+                let has_jumped = record.tried.iter().any(|tried| tried.token == token && tried.jumped);
+                record.next_ms = (!has_jumped).then_some(next_ms);
             }
             if let Some(tried) = self.tried(&id, token) {
                 tried.over = true;
@@ -506,6 +511,9 @@ impl Ledger {
         let open = self.deliveries.values_mut().filter(|record| by_ms != 0 && record.ended.is_none());
         open.for_each(|record| record.times.jumped());
         self.excuse("the clocks jumped", |_| true);
+        for (id, token) in self.open.clone() {
+            self.tried(&id, token).into_iter().for_each(|tried| tried.jumped = true);
+        }
     }
 
     /// The deliveries that a plan calls off, as far as is known here.
