@@ -160,8 +160,7 @@ impl Against {
                 difference = Some(differs);
             }
         }
-        let difference = difference.unwrap_or_default();
-        difference
+        difference.unwrap_or_default()
     }
 
     /// Whether the reference would keep quiet at this time about whatever the rule has to say there.

@@ -202,7 +202,8 @@ impl Reference {
             Due::Forgotten(case) | Due::Reminder(case, _) => self.cases[case].set_at,
             _ => at,
         };
-        if now.ms - at.max(set_at) > self.latest.0 {
+        // Where new rules change nothing about a case, nobody sees when they reach it.
+        if now.ms - at.max(set_at) > self.latest.0 && !matches!(due, Due::Reach(_)) {
             self.latest = (now.ms - at.max(set_at), format!("{due:?}"));
         }
         match due {

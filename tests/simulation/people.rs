@@ -19,7 +19,7 @@ use crate::model::{DAY, HOUR, MINUTE, Ms};
 const FOLLOWED: u32 = 120;
 
 thread_local! {
-    static DICE: RefCell<fastrand::Rng> = RefCell::new(fastrand::Rng::with_seed(0));
+    static DICE: RefCell<fastrand::Rng> = const { RefCell::new(fastrand::Rng::with_seed(0)) };
 }
 
 /// From now on the keys of this thread's seed come from here, the same each time.
