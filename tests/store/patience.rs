@@ -125,7 +125,7 @@ pub async fn waiting_behind_what_is_given_up_counts(bench: Bench) {
     bench.claim_in(at(12), &[impatient()]).await;
     assert_eq!(bench.state("dlv_1").await, State::Dead);
     let second = bench.claim_in(at(14), &[impatient()]).await.claims.remove(0);
-    assert_eq!(second.delivery.counts_from, Some(at(10)), "except for the time after its turn had come");
+    assert_eq!(second.delivery.counts_from, Some(at(9)), "except for the time after the pause");
 }
 
 pub async fn next_is_when_the_first_is_given_up(bench: Bench) {

@@ -36,6 +36,10 @@ const CHECK_BYTES_MAX: u64 = 64 << 20;
 /// A chain of this many links leads to nothing.
 const LINKS_MAX: usize = 40;
 
+/// How often a lock that another holds is tried again, and how long after.
+const LOCK_TRIES: u32 = 25;
+const LOCK_REST: Duration = Duration::from_millis(20);
+
 /// A log that starts anew is cut to this many bytes.
 const WAL_KEPT: u64 = 16 << 20;
 
@@ -284,7 +288,7 @@ fn take(place: &Location) -> Result<File, Error> {
     }
     place.check_files()?;
     let lock = private(&place.beside(".lock")).map_err(|error| failed("lock", error))?;
-    match lock.try_lock() {
+    match patiently(&lock) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             return Err(Error::Unusable(format!(
@@ -300,6 +304,17 @@ fn take(place: &Location) -> Result<File, Error> {
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| failed("sync the folder of", error))?;
     }
     Ok(lock)
+}
+
+/// Locks it. One that is just ending, or a process that another has just started, may hold it for a moment yet.
+fn patiently(lock: &File) -> Result<(), TryLockError> {
+    for _ in 0..LOCK_TRIES {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_REST),
+            done => return done,
+        }
+    }
+    lock.try_lock()
 }
 
 /// Refuses to begin anew where a store stood: its reserve is made after it, so where that is and the database has nothing

@@ -270,8 +270,8 @@ impl Reference {
         }
     }
 
-    /// "The button acts once", for the opening that its message was about. "`acknowledge`: acknowledges the case: its reminders
-    /// stop"; "`close`: closes the case".
+    /// A link acts once, for the opening that its message was about: `acknowledge` "acknowledges the case: its reminders stop",
+    /// `close` "closes the case".
     pub(super) fn by_link(&mut self, now: &mut Now<'_>, of: &Opening, does: LinkOp) {
         let line = self.line(&of.rule);
         let open = self

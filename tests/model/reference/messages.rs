@@ -62,6 +62,8 @@ pub struct Message {
     forgotten: bool,
     /// The latest that a clock has shown since.
     seen: Ms,
+    /// The same, before this plan.
+    seen_before: Ms,
     events: Vec<Seq>,
     more: u64,
     suppressed: u64,
@@ -102,6 +104,7 @@ pub enum Passes {
 impl Message {
     /// A clock shows this.
     pub(super) fn seen(&mut self, now: Ms) {
+        self.seen_before = self.seen;
         self.seen = self.seen.max(now);
     }
 
@@ -174,6 +177,7 @@ impl Reference {
             forgotten: false,
             seen: now.ms,
             events: if asked.counted.is_empty() { vec![asked.event] } else { asked.counted.clone() },
+            seen_before: now.ms,
             more: 0,
             suppressed: 0,
             throttle: key(&asked.one.throttle),
@@ -261,11 +265,11 @@ impl Reference {
         let counted = asks.values().filter(|(_, _, forgotten)| !forgotten);
         let within = within(every, counted.map(|(at, seen, _)| (*at, *seen)));
         if (within.len() as u64) < throttle.max {
-            // What was held back is forgotten a week after the last of it.
-            let touched = self.messages.iter().filter(alike).map(|other| other.at).max();
+            // What was held back is forgotten a week after the last of it, also by a clock that was ahead for a while.
+            let touched = self.messages.iter().filter(alike).map(|other| (other.at, other.seen_before)).max();
             let read = now.reading.filter(|seq| *seq == asked.event && !asked.reminder);
             let came = read.map_or(now.ms, |seq| ms(self.events[&seq].received));
-            if touched.is_none_or(|at| came - at >= 7 * DAY) {
+            if touched.is_none_or(|(at, seen)| came.max(seen) - at >= 7 * DAY) {
                 return Passes::Yes { suppressed: 0 };
             }
             let since = asks.keys().max().copied().unwrap_or_default();
@@ -367,6 +371,7 @@ impl Reference {
             at: now.ms,
             forgotten: false,
             seen: now.ms,
+            seen_before: now.ms,
             events: shown,
             more: more as u64,
             suppressed: 0,
