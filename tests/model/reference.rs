@@ -133,6 +133,8 @@ impl Reference {
         // "When a mute ends", it has ended: a clock that is set back begins nothing again.
         self.mutes.retain(|mute| ms(mute.until) > by.min(now));
         self.forget_closes(by.min(now));
+        self.messages.iter_mut().for_each(|message| message.seen(by.min(now)));
+        self.counted.iter_mut().for_each(|counted| counted.seen(by.min(now)));
         expected
     }
 
@@ -149,8 +151,6 @@ impl Reference {
         (due, by): (Vec<(Ms, Due)>, Ms),
     ) -> Expected {
         let mut now = Now::new(rules, now);
-        self.messages.iter_mut().for_each(|message| message.seen(now.ms));
-        self.counted.iter_mut().for_each(|counted| counted.seen(now.ms));
         for entry in entries {
             now.reading = Some(entry.seq);
             self.enter(&mut now, entry);

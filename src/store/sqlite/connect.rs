@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -41,13 +41,10 @@ const LOCK_TRIES: u32 = 25;
 const LOCK_REST: Duration = Duration::from_millis(20);
 
 /// A log that starts anew is cut to this many bytes.
-const WAL_KEPT: u64 = 16 << 20;
+pub(super) const WAL_KEPT: u64 = 16 << 20;
 
 /// SQLite's page, in bytes: twice the usual, since two writes a page are what a commit of many events costs.
 pub(super) const PAGE_BYTES: u64 = 8192;
-
-/// What stands before the log's frames, in bytes.
-const WAL_HEADER: u64 = 32;
 
 /// Where the database is, and how large it may grow.
 #[derive(Debug, Clone)]
@@ -104,27 +101,6 @@ impl Location {
         files
     }
 
-    /// Which files stand there now.
-    pub fn identity(&self) -> Identity {
-        let of = |path: &Path| path.metadata().ok().map(|meta| (meta.dev(), meta.ino(), meta.len()));
-        Identity { database: of(&self.path), log: of(&self.beside("-wal")) }
-    }
-
-    /// Whether the log was cut short and has grown again since it was this long, in bytes: where its first or its last
-    /// frame stood then, there is nothing now. (SQLite, "WAL-mode File Format": 32 bytes of header with the size of a page
-    /// at 8, then frames of 24 bytes and a page, which start with the page's number.)
-    pub fn has_hole(&self, before: u64) -> bool {
-        let Ok(log) = File::open(self.beside("-wal")) else { return false };
-        let number = |at: u64| {
-            let mut four = [0; 4];
-            log.read_exact_at(&mut four, at).ok().map(|()| u32::from_be_bytes(four))
-        };
-        let (Some(kind), Some(page)) = (number(0), number(8)) else { return false };
-        let frame = 24 + u64::from(page);
-        let frames = before.saturating_sub(WAL_HEADER) / frame;
-        frames > 0 && (kind == 0 || number(WAL_HEADER + (frames - 1) * frame) == Some(0))
-    }
-
     /// Refuses what is no regular file where one of the store's should be: a named pipe would keep anyone who opens it
     /// waiting. And a database of two names, since two processes would not meet beside it.
     pub fn check_files(&self) -> Result<(), Error> {
@@ -149,45 +125,6 @@ impl Location {
         let length = |path: &Path| path.metadata().map_or(0, |meta| meta.len());
         length(&self.path) + length(&self.beside("-wal"))
     }
-}
-
-/// The two files that hold what was committed: device, number and length in bytes of each; none if it isn't there.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Identity {
-    pub database: Option<(u64, u64, u64)>,
-    pub log: Option<(u64, u64, u64)>,
-}
-
-impl Identity {
-    /// What became of these files: the first that isn't the same any more, or is shorter than it can have become by itself.
-    pub fn lost(&self, now: &Self) -> Option<Lost> {
-        let is_other = |before: Option<(u64, u64, u64)>, now: Option<(u64, u64, u64)>| {
-            before.map(|file| (file.0, file.1)) != now.map(|file| (file.0, file.1))
-        };
-        let is_cut = |before: Option<(u64, u64, u64)>, now: Option<(u64, u64, u64)>, kept: u64| {
-            now.is_some_and(|now| before.is_some_and(|before| now.2 < before.2.min(kept)))
-        };
-        match () {
-            // Nothing takes pages away from the database; a log that starts anew is cut to what is kept.
-            () if is_other(self.database, now.database) || is_cut(self.database, now.database, u64::MAX) => {
-                Some(Lost::Database)
-            }
-            () if is_other(self.log, now.log) => Some(Lost::Log),
-            () if is_cut(self.log, now.log, WAL_KEPT) => Some(Lost::LogsEnd),
-            () => None,
-        }
-    }
-}
-
-/// What is lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lost {
-    /// The database's file, or its end.
-    Database,
-    /// The log's name: anyone who has it open still has all of it.
-    Log,
-    /// The end of the log.
-    LogsEnd,
 }
 
 /// What a connection is for.

@@ -9,6 +9,7 @@ mod connect;
 mod deliveries;
 mod error;
 mod examine;
+mod identity;
 mod ids;
 mod inbox;
 mod look;

@@ -13,8 +13,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::mpsc;
 
-use super::connect::{Identity, Location, Lost, checkpoint};
+use super::connect::{Location, checkpoint};
 use super::error::damaged;
+use super::identity::{Identity, Lost};
 use super::ids::{Cold, Hot, IdKey};
 use super::maintenance::Notifier;
 use super::reserve::Reserve;

@@ -60,10 +60,8 @@ pub struct Message {
     at: Ms,
     /// Whether its throttle has forgotten it: a clock that was set back by more than the window makes nobody wait for it.
     forgotten: bool,
-    /// The latest that a clock has shown since.
+    /// The latest that a clock has shown since, when all was planned that had come due.
     seen: Ms,
-    /// The same, before this plan.
-    seen_before: Ms,
     events: Vec<Seq>,
     more: u64,
     suppressed: u64,
@@ -104,7 +102,6 @@ pub enum Passes {
 impl Message {
     /// A clock shows this.
     pub(super) fn seen(&mut self, now: Ms) {
-        self.seen_before = self.seen;
         self.seen = self.seen.max(now);
     }
 
@@ -177,7 +174,6 @@ impl Reference {
             forgotten: false,
             seen: now.ms,
             events: if asked.counted.is_empty() { vec![asked.event] } else { asked.counted.clone() },
-            seen_before: now.ms,
             more: 0,
             suppressed: 0,
             throttle: key(&asked.one.throttle),
@@ -263,10 +259,10 @@ impl Reference {
         let asks: BTreeMap<u64, (Ms, Ms, bool)> =
             passed.map(|other| (other.ask, (other.at, other.seen, other.forgotten))).collect();
         let counted = asks.values().filter(|(_, _, forgotten)| !forgotten);
-        let within = within(every, counted.map(|(at, seen, _)| (*at, *seen)));
+        let within = within(every, counted.map(|(at, seen, _)| (*at, now.ms.max(*seen))));
         if (within.len() as u64) < throttle.max {
             // What was held back is forgotten a week after the last of it, also by a clock that was ahead for a while.
-            let touched = self.messages.iter().filter(alike).map(|other| (other.at, other.seen_before)).max();
+            let touched = self.messages.iter().filter(alike).map(|other| (other.at, other.seen)).max();
             let read = now.reading.filter(|seq| *seq == asked.event && !asked.reminder);
             let came = read.map_or(now.ms, |seq| ms(self.events[&seq].received));
             if touched.is_none_or(|(at, seen)| came.max(seen) - at >= 7 * DAY) {
@@ -371,7 +367,6 @@ impl Reference {
             at: now.ms,
             forgotten: false,
             seen: now.ms,
-            seen_before: now.ms,
             events: shown,
             more: more as u64,
             suppressed: 0,
