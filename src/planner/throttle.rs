@@ -161,9 +161,12 @@ impl Window {
     }
 
     /// A window may be empty by now: then nothing of it is kept.
-    pub fn due(self, of: &ThrottleId<'_>, now: Now<'_>) -> Next<Self> {
+    pub fn due(mut self, of: &ThrottleId<'_>, now: Now<'_>) -> Next<Self> {
+        let every = SignedDuration::from_millis(self.every_ms);
         let last = from_ms(self.acted.last().map_or(i64::MIN, |(at_ms, _)| *at_ms));
-        let mut until = plus(last, SignedDuration::from_millis(self.every_ms));
+        let mut until = plus(last, every);
+        // What has left the window stays out of it, should the clock be set back.
+        self.slide(every, now.at);
         if self.held_back > 0 {
             until = until.max(plus(last, HELD_BACK_KEPT));
         }
