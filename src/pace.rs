@@ -248,7 +248,7 @@ impl Pace {
         self.cool_ms = self.cool_ms.min(ahead(RETRY_AFTER_MAX));
         self.open_ms = self.open_ms.min(ahead(BREAKER_MAX));
         self.probe_ms = self.probe_ms.min(ahead(PROBE_MAX));
-        self.outages.hold_within(ahead(OVERTAKEN_MAX), ahead(RETRY_AFTER_MAX));
+        self.outages.hold_within(now_ms, ahead(OVERTAKEN_MAX), ahead(RETRY_AFTER_MAX));
         if let Some(spacing) = limits.spacing {
             let furthest_ms = ahead(spacing).saturating_add(limits.slack_ms());
             // A little further, and this call was overtaken: it must not give away the slots of those that overtook it.

@@ -49,13 +49,15 @@ impl Outages {
         from <= now_ms && now_ms < until
     }
 
-    /// Forgets what begins after `latest_ms`, and ends pauses by `pause_ms`: the clock was set back.
-    pub(super) fn hold_within(&mut self, latest_ms: i64, pause_ms: i64) {
-        for outage in &mut self.0 {
-            match outage {
-                (from, _) if *from > latest_ms => *outage = (0, 0),
-                (_, until) if *until != OPEN => *until = (*until).min(pause_ms),
-                _ => {}
+    /// Of what begins after `latest_ms`, lets the newest begin now and forgets the others, and ends pauses by `pause_ms`: the
+    /// clock was set back.
+    pub(super) fn hold_within(&mut self, now_ms: i64, latest_ms: i64, pause_ms: i64) {
+        for (place, outage) in self.0.iter_mut().enumerate() {
+            if outage.0 > latest_ms {
+                *outage = if place == 0 { (now_ms, outage.1) } else { (0, 0) };
+            }
+            if outage.1 != OPEN {
+                outage.1 = outage.1.min(pause_ms);
             }
         }
     }

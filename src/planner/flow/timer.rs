@@ -32,10 +32,8 @@ use crate::rules::{ActionJudgement, Judgement};
 /// Plans one due timer. It is spent, unless planning it, or an entry before it, set it anew.
 pub(crate) fn timer(work: &mut Planning<'_>, fired: &Fired<'_>) {
     let id = &fired.due.id;
-    // What came before it in this batch may have taken it away or moved it: then it is for another batch. Events that came
-    // before its new time may stand behind this one.
-    let due = fired.due.timer.due;
-    if work.timers.get(id).is_some_and(|set| set.as_ref().is_none_or(|timer| timer.due != due)) {
+    // What came before in this batch may have taken it away or moved it: events that precede its new time may stand behind.
+    if work.timers.get(id).is_some_and(|set| set.as_ref().is_none_or(|timer| timer.due != fired.due.timer.due)) {
         return;
     }
     work.timers.insert(id.clone(), None);
@@ -228,8 +226,8 @@ fn realign_due(work: &mut Planning<'_>, mut case: Case, carried: Option<&Carried
 
 /// `closes_after`: a case whose last match is so long ago ends.
 fn end_due(work: &mut Planning<'_>, mut case: Case, carried: Option<&Carried<'_>>) {
-    let rule = work.rules.named(&case.rule).filter(|rule| rule.enabled);
-    if let Some(rule) = rule.filter(|rule| ends_otherwise(&case, rule)) {
+    let rule = work.rules.named(&case.rule).filter(|rule| rule.enabled && ends_otherwise(&case, rule));
+    if let Some(rule) = rule {
         // The rules changed, and this case has not been brought in line with them yet.
         let timer = schedule_end(&mut case, rule);
         if case.ends().is_none_or(|due| due > work.now.at) {

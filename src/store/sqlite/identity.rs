@@ -1,4 +1,4 @@
-//! Which files a database was opened with, and what became of them since: whoever deletes, replaces or cuts them must not be
+//! Which files a database was opened with, and what became of them since: a file that is deleted, replaced or cut must not be
 //! overlooked. Reads the files' names and sizes, and of the log a few bytes.
 
 use std::fs::File;
