@@ -228,7 +228,6 @@ fn realign_due(work: &mut Planning<'_>, mut case: Case, carried: Option<&Carried
 fn end_due(work: &mut Planning<'_>, mut case: Case, carried: Option<&Carried<'_>>) {
     let rule = work.rules.named(&case.rule).filter(|rule| rule.enabled && ends_otherwise(&case, rule));
     if let Some(rule) = rule {
-        // The rules changed, and this case has not been brought in line with them yet.
         let timer = schedule_end(&mut case, rule);
         if case.ends().is_none_or(|due| due > work.now.at) {
             work.act(timer);
