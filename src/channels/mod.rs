@@ -24,8 +24,11 @@ pub mod choice;
 mod discord;
 mod email;
 mod endpoint;
+mod google_chat;
 mod http;
 mod kind;
+mod markdown;
+mod mattermost;
 mod ntfy;
 mod pagerduty;
 mod picture;
@@ -47,8 +50,18 @@ pub use self::reply::Reply;
 pub use self::schema::Takes;
 
 /// Every channel there is. To add one: its file, its `mod` line, its row here.
-pub const ALL: &[Kind] =
-    &[slack::KIND, discord::KIND, email::KIND, http::KIND, pagerduty::KIND, teams::KIND, telegram::KIND, ntfy::KIND];
+pub const ALL: &[Kind] = &[
+    slack::KIND,
+    discord::KIND,
+    email::KIND,
+    http::KIND,
+    pagerduty::KIND,
+    teams::KIND,
+    telegram::KIND,
+    ntfy::KIND,
+    mattermost::KIND,
+    google_chat::KIND,
+];
 
 /// The kind with this name.
 pub fn named(name: &str) -> Option<&'static Kind> {

@@ -92,3 +92,27 @@ pub fn short(text: &str, max: usize) -> String {
 pub fn links(sending: &Sending<'_>) -> impl Iterator<Item = String> {
     sending.links.iter().map(|button| format!("{}: {}", button.does.label(), button.url))
 }
+
+/// What people can do about the case, then where to look further: what a button says, and where it leads. A link of more
+/// than `max` UTF-16 units is left out.
+pub fn buttons<'s>(sending: &Sending<'s>, max: usize) -> impl Iterator<Item = (String, &'s str)> {
+    let own = sending.links.iter().map(|button| (button.does.label(), button.url.as_str()));
+    let link = sending.rendered.message.link.as_ref().and_then(|link| within(link, max));
+    own.chain(link.map(|link| (link_text(link), link)))
+}
+
+/// A URL of at most `max` UTF-16 units: a longer one is left out, as a part of it leads elsewhere.
+pub fn within(url: &str, max: usize) -> Option<&str> {
+    Some(url).filter(|url| fit::utf16(url) <= max)
+}
+
+/// The colour that stands for the severity, as 0xRRGGBB.
+pub fn colour(sending: &Sending<'_>) -> u32 {
+    match sending.rendered.message.severity {
+        _ if sending.act == Act::Close => 0x6B_7280,
+        Severity::Info => 0x3B_82F6,
+        Severity::Success => 0x22_C55E,
+        Severity::Warning => 0xF5_9E0B,
+        Severity::Critical => 0xDC_2626,
+    }
+}

@@ -25,7 +25,7 @@ rules:
     case: $.data.case_id
     closed_by: fraud.resolved
     actions:
-      - {name: tell, to: [oncall, chat, room, post, guests, office, group, phone], text: "**Fraud** on {{ data.case_id }}", severity: critical}
+      - {name: tell, to: [oncall, chat, room, post, guests, office, group, phone, team, space], text: "**Fraud** on {{ data.case_id }}", severity: critical}
       - {name: remind, to: ledger, text: "still open", after: 2h, repeat: 4h}
 "#;
 
@@ -38,6 +38,8 @@ async fn start() -> (Desk, SmtpPeer) {
          \x20 office: {{type: teams, webhook_url: \"PEER/teams?sig=x\"}}\n\
          \x20 group: {{type: telegram, token: \"1234567890:FAKEq7ZkT4mW9sB2xN6vC1aaaaaaaaaaaaa\", chat: \"1\", url: \"PEER/telegram\"}}\n\
          \x20 phone: {{type: ntfy, topic: oncall, url: PEER}}\n\
+         \x20 team: {{type: mattermost, webhook_url: \"PEER/hooks/fakeq7zkt4mw9sb2xn6vc1fake\"}}\n\
+         \x20 space: {{type: google_chat, webhook_url: \"PEER/v1/spaces/AAAA/messages?key=k&token=t\"}}\n\
          \x20 guests: {{type: slack, webhook_url: \"PEER/guests\", rate: 99/s, external: true}}\n\
          \x20 post: {{type: email, smtp: \"{}\", from: a@label.example, to: b@label.example}}\n",
         mail.url()
@@ -64,6 +66,8 @@ async fn every_channel_that_people_read_shows_the_link_and_guests_see_none() {
         ("teams", body("/teams")),
         ("telegram", body("/telegram/bot1234567890:FAKEq7ZkT4mW9sB2xN6vC1aaaaaaaaaaaaa/sendMessage")),
         ("ntfy", body("/")),
+        ("mattermost", body("/hooks/fakeq7zkt4mw9sb2xn6vc1fake")),
+        ("google_chat", body("/v1/spaces/AAAA/messages")),
         ("mail", letter),
     ] {
         let found = links(&text);

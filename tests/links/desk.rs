@@ -61,10 +61,13 @@ impl Desk {
     pub async fn start_with(rules: &str, more: &str) -> Self {
         let peer = HttpPeer::serving(|request| match request.target.as_str() {
             "/pager" => Answers::status(202).json(&json!({"status": "success", "message": "Event processed"})),
-            "/slack" | "/guests" => Answers::status(200).body("ok"),
+            "/slack" | "/guests" | "/hooks/fakeq7zkt4mw9sb2xn6vc1fake" => Answers::status(200).body("ok"),
             target if target.starts_with("/discord") => Answers::status(204),
             target if target.starts_with("/telegram") => {
                 Answers::status(200).json(&json!({"ok": true, "result": {"message_id": 1, "chat": {"id": 1}}}))
+            }
+            target if target.starts_with("/v1/spaces") => {
+                Answers::status(200).json(&json!({"name": "spaces/AAAA/messages/1"}))
             }
             // JSON for ntfy goes to the root of its server.
             "/" => Answers::status(200).json(&json!({"id": "a", "event": "message"})),

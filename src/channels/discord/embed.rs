@@ -4,7 +4,6 @@ use serde_json::{Map, Value, json};
 
 use crate::channels::discord::markdown;
 use crate::channels::{Limit, Sending, words};
-use crate::delivery::{Act, Severity};
 use crate::message::{Field, fit, text};
 
 pub const TITLE: Limit = Limit::characters("an embed's `title`", 256);
@@ -28,12 +27,12 @@ pub fn of(sending: &Sending<'_>) -> Value {
     // Fans read there as well as a team.
     let footer = words::footer(sending, false).map(|footer| words::short(&footer, FOOTER.max));
     let mut room = SUM.max.saturating_sub(fit::utf16(&title) + footer.as_deref().map_or(0, fit::utf16));
-    let body_wants = fit::utf16(&markdown::render(&message.body)).min(DESCRIPTION_MIN);
+    let body_wants = fit::utf16(&markdown::DIALECT.render(&message.body)).min(DESCRIPTION_MIN);
     let (fields, taken) = fields(&message.fields, room.saturating_sub(body_wants));
     room = room.saturating_sub(taken);
     let links = links(sending);
     let room = room.min(DESCRIPTION.max).saturating_sub(fit::utf16(&links));
-    let mut description = markdown::render_within(&message.body, room);
+    let mut description = markdown::DIALECT.render_within(&message.body, room);
     // At the end, where the body's own markup can't reach it.
     description.push_str(if description.is_empty() { links.trim_start() } else { &links });
 
@@ -44,7 +43,7 @@ pub fn of(sending: &Sending<'_>) -> Value {
     if !description.is_empty() {
         embed.insert("description".into(), description.into());
     }
-    embed.insert("color".into(), colour(sending).into());
+    embed.insert("color".into(), words::colour(sending).into());
     if !fields.is_empty() {
         embed.insert("fields".into(), fields.into());
     }
@@ -94,15 +93,4 @@ fn fields(fields: &[Field], room: usize) -> (Vec<Value>, usize) {
         all.push(json!({"name": name, "value": value, "inline": is_short}));
     }
     (all, taken)
-}
-
-/// The stripe at the embed's side, as 0xRRGGBB.
-fn colour(sending: &Sending<'_>) -> u32 {
-    match sending.rendered.message.severity {
-        _ if sending.act == Act::Close => 0x6B_7280,
-        Severity::Info => 0x3B_82F6,
-        Severity::Success => 0x22_C55E,
-        Severity::Warning => 0xF5_9E0B,
-        Severity::Critical => 0xDC_2626,
-    }
 }

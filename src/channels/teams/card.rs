@@ -129,7 +129,7 @@ fn text_run(run: &Run) -> Map<String, Value> {
         (code, "fontType", "Monospace".into()),
     ];
     out.extend(marks.into_iter().filter(|(is, ..)| *is).map(|(_, key, value)| (key.to_owned(), value)));
-    if let Some(link) = run.link.as_deref().and_then(usable) {
+    if let Some(link) = run.link.as_deref().and_then(|url| words::within(url, URL_MAX)) {
         out.insert("selectAction".into(), json!({"type": "Action.OpenUrl", "url": link}));
     }
     out
@@ -167,21 +167,15 @@ fn fields(fields: &[Field]) -> Vec<Value> {
 
 /// Teams shows an image by https only.
 fn image(sending: &Sending<'_>) -> Option<Value> {
-    let image = sending.rendered.message.image.as_deref().and_then(usable)?;
+    let image = sending.rendered.message.image.as_deref().and_then(|url| words::within(url, URL_MAX))?;
     let alt = words::short(&words::title(sending), ALT_MAX);
     image.starts_with("https://").then(|| json!({"type": "Image", "url": image, "altText": alt, "size": "Large"}))
 }
 
-fn usable(url: &str) -> Option<&str> {
-    Some(url).filter(|url| fit::utf16(url) <= URL_MAX)
-}
-
 /// What people can do about the case, then where to look further.
 fn actions(sending: &Sending<'_>) -> Vec<Value> {
-    let own = sending.links.iter().map(|button| (button.does.label(), button.url.as_str()));
-    let link = sending.rendered.message.link.as_deref().and_then(usable).map(|link| (words::link_text(link), link));
     let action = |(title, url): (String, &str)| json!({"type": "Action.OpenUrl", "title": title, "url": url});
-    own.chain(link).take(ACTIONS.max).map(action).collect()
+    words::buttons(sending, URL_MAX).take(ACTIONS.max).map(action).collect()
 }
 
 /// Plain text for a `TextBlock`, whose Markdown takes a backslash before a sign for the sign itself. Each line is a

@@ -32,7 +32,13 @@ pub fn content(sending: &Sending<'_>) -> Map<String, Value> {
     if !written.entities.is_empty() {
         content.insert("entities".into(), written.entities.into());
     }
-    let image = sending.rendered.message.image.as_deref().and_then(usable).filter(|_| sending.form == Form::Rich);
+    let image = sending
+        .rendered
+        .message
+        .image
+        .as_deref()
+        .and_then(|url| words::within(url, URL_MAX))
+        .filter(|_| sending.form == Form::Rich);
     let preview = match image {
         Some(image) => json!({"url": image, "prefer_large_media": true}),
         None => json!({"is_disabled": true}),
@@ -45,17 +51,9 @@ pub fn content(sending: &Sending<'_>) -> Map<String, Value> {
     content
 }
 
-/// What people can do about the case in one row, and where to look further in another.
+/// A row for each, as their names are of any length.
 fn keyboard(sending: &Sending<'_>) -> Vec<Value> {
-    let button = |text: String, url: &str| json!({"text": text, "url": url});
-    let own: Vec<Value> = sending.links.iter().map(|link| button(link.does.label(), &link.url)).collect();
-    let link = sending.rendered.message.link.as_deref().and_then(usable);
-    let link: Vec<Value> = link.map(|link| button(words::link_text(link), link)).into_iter().collect();
-    [own, link].into_iter().filter(|row| !row.is_empty()).map(Value::from).collect()
-}
-
-fn usable(url: &str) -> Option<&str> {
-    Some(url).filter(|url| fit::utf16(url) <= URL_MAX)
+    words::buttons(sending, URL_MAX).map(|(text, url)| json!([{"text": text, "url": url}])).collect()
 }
 
 fn rich(sending: &Sending<'_>) -> Written {
@@ -85,7 +83,13 @@ fn body(blocks: &[Block]) -> Written {
 
 fn plain(sending: &Sending<'_>) -> Written {
     let mut written = mentions(sending);
-    let link = sending.rendered.message.link.as_deref().and_then(usable).map(|link| format!("\n{link}"));
+    let link = sending
+        .rendered
+        .message
+        .link
+        .as_deref()
+        .and_then(|url| words::within(url, URL_MAX))
+        .map(|link| format!("\n{link}"));
     let tail: String = link.into_iter().chain(words::links(sending).map(|line| format!("\n{line}"))).collect();
     let room = TEXT.max.saturating_sub(written.units + fit::utf16(&tail));
     written.say(&short(&words::plain(sending), room));
@@ -192,7 +196,7 @@ impl Written {
 
     fn run(&mut self, run: &Run) {
         let Style { bold, italic, strike, code } = run.style;
-        let link = run.link.as_deref().and_then(usable);
+        let link = run.link.as_deref().and_then(|url| words::within(url, URL_MAX));
         let (start, is_code) = (self.units, code && link.is_none());
         self.say(&run.text);
         let length = self.units - start;

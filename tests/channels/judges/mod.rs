@@ -15,7 +15,9 @@ use crate::support::mime::Mime;
 
 pub mod discord;
 mod email;
+pub mod google_chat;
 mod http;
+pub mod mattermost;
 pub mod ntfy;
 pub mod pagerduty;
 pub mod slack;
@@ -35,6 +37,8 @@ pub const ALL: &[(&str, New)] = &[
     ("teams", || Box::new(teams::Teams::default())),
     ("telegram", || Box::new(telegram::Telegram::default())),
     ("ntfy", || Box::new(ntfy::Ntfy::default())),
+    ("mattermost", || Box::new(mattermost::Mattermost::default())),
+    ("google_chat", || Box::new(google_chat::GoogleChat::default())),
 ];
 
 /// What stands for the service of one kind.
@@ -230,7 +234,7 @@ fn bones(key: &str, object: &Map<String, Value>, value: &Value, markup: &dyn Fn(
         Value::Array(items) => items.iter().map(|item| bones(key, object, item, markup)).collect(),
         Value::String(text) if OURS.contains(&key) => text.as_str().into(),
         Value::String(text)
-            if matches!(key, "url" | "href" | "src" | "image_url" | "client_url" | "click" | "attach") =>
+            if matches!(key, "url" | "href" | "src" | "image_url" | "imageUrl" | "client_url" | "click" | "attach") =>
         {
             text.split('?').next().unwrap_or_default().into()
         }

@@ -24,11 +24,14 @@ pub fn shown(text: &str) -> String {
     unescaped(text).iter().map(|(c, _)| *c).collect()
 }
 
+/// The text in which a letter stands for each sign that a backslash, code or a link's target made text.
+pub fn plain(text: &str) -> String {
+    unescaped(text).iter().map(|(c, escaped)| if *escaped && *c != '\n' { 'x' } else { *c }).collect()
+}
+
 /// Everything in a text that Discord would take for markup, in order.
 pub fn signs(text: &str) -> String {
-    let read = unescaped(text);
-    // What a backslash, code or a link's target made text is a letter now, so that no pattern meets it.
-    let plain: Vec<char> = read.iter().map(|(c, escaped)| if *escaped && *c != '\n' { 'x' } else { *c }).collect();
+    let plain: Vec<char> = plain(text).chars().collect();
     let mut signs = Vec::new();
     for at in 0..plain.len() {
         let rest: String = plain[at..].iter().take(200).collect();
