@@ -7,7 +7,6 @@
 
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::channels::picture::{self, Picture, items, text_of};
@@ -132,11 +131,9 @@ impl Channel for GoogleChat {
         let mut url = Url::parse(self.webhook(sending)?.open()).map_err(|_| "the webhook's URL is broken")?;
         let mut body = content(sending);
         url.query_pairs_mut().append_pair("requestId", sending.id.as_str());
-        if let Some(lane) = sending.lane {
+        if sending.lane.is_some() {
             url.query_pairs_mut().append_pair("messageReplyOption", "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD");
-            let is_short = fit::utf16(lane) <= THREAD_KEY.max;
-            let key = if is_short { lane.to_owned() } else { hex::encode(Sha256::digest(lane)) };
-            body["thread"] = json!({"threadKey": key});
+            body["thread"] = json!({"threadKey": words::case_key(sending, THREAD_KEY.max)});
         }
         let mut request = HttpRequest::json("POST", Secret::new(url), &body);
         request.headers = vec![("content-type".to_owned(), Secret::new("application/json; charset=UTF-8"))];

@@ -14,6 +14,9 @@ pub struct Dialect {
     pub escape_in_link: Escape,
 }
 
+/// Markdown as CommonMark has it, where a backslash before any sign makes it text.
+pub const COMMON: Dialect = Dialect { escape: escape_common, escape_in_link: escape_common };
+
 /// Makes a value text; whether a line begins with it.
 pub type Escape = fn(&str, bool) -> String;
 
@@ -153,4 +156,27 @@ fn code(text: &str) -> String {
         return text;
     }
     if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
+}
+
+fn escape_common(text: &str, begins: bool) -> String {
+    const SIGNS: &str = "\\`*_[]<>#|~&!";
+    let mut escaped = String::with_capacity(text.len() + text.len() / 8);
+    // Whether the line has nothing but blanks so far, or nothing but digits after them.
+    let (mut is_start, mut is_number) = (begins, begins);
+    for (at, c) in text.char_indices() {
+        let rest = text.get(at + c.len_utf8()..).unwrap_or_default();
+        let begins_block = (is_start && "-+=".contains(c)) || (is_number && ".)".contains(c));
+        let begins_link = c == ':' && rest.starts_with("//");
+        if SIGNS.contains(c) || begins_block || begins_link {
+            escaped.push('\\');
+        }
+        escaped.push(if c == ' ' && is_start { '\u{a0}' } else { c });
+        match c {
+            '\n' => (is_start, is_number) = (true, true),
+            _ if c.is_ascii_digit() => is_start = false,
+            _ if c.is_whitespace() => {}
+            _ => (is_start, is_number) = (false, false),
+        }
+    }
+    escaped
 }

@@ -26,6 +26,8 @@ mod email;
 mod endpoint;
 mod google_chat;
 mod http;
+mod incident_io;
+mod jsm;
 mod kind;
 mod markdown;
 mod mattermost;
@@ -39,6 +41,7 @@ pub mod schema;
 mod slack;
 mod teams;
 mod telegram;
+mod twilio;
 pub mod verdict;
 pub mod wire;
 mod words;
@@ -61,6 +64,9 @@ pub const ALL: &[Kind] = &[
     ntfy::KIND,
     mattermost::KIND,
     google_chat::KIND,
+    incident_io::KIND,
+    jsm::KIND,
+    twilio::KIND,
 ];
 
 /// The kind with this name.

@@ -6,7 +6,6 @@
 
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::channels::verdict::{Family, shared};
@@ -27,11 +26,7 @@ const KEY: Limit = Limit::characters("`dedup_key`", 255);
 const BODY: Limit = Limit::bytes("the whole event", 512 * 1024);
 /// An integration's key has exactly this many characters.
 const ROUTING_KEY_LEN: usize = 32;
-/// Ours, so that the whole body stays far below 512 KB however its characters are encoded: fields, characters of
-/// their names, of their values, and of the body.
-const FIELDS_MAX: usize = 60;
-const NAME_MAX: usize = 128;
-const VALUE_MAX: usize = 1024;
+/// Ours, so that the whole body stays far below 512 KB however its characters are encoded.
 const BODY_MAX: usize = 16_000;
 /// PagerDuty asks those who are over their rate to come back after a while, and often doesn't say when.
 const LIMITED_WAIT: SignedDuration = SignedDuration::from_mins(1);
@@ -200,23 +195,13 @@ impl PagerDuty {
     fn keys(&self, sending: &Sending<'_>) -> Result<(&Secret, String), String> {
         let known = sending.receipt.and_then(|receipt| receipt.get("dedup_key")).and_then(Value::as_str);
         if let Some(known) = known {
-            let theirs = self.routing_key.all().into_iter().find(|key| known.ends_with(&mark(key)));
+            let theirs = self.routing_key.all().into_iter().find(|key| known.ends_with(&words::mark(key)));
             return Ok((theirs.map_or_else(|| self.routing_key.pick(sending), Ok)?, known.to_owned()));
         }
         let routing_key = self.routing_key.pick(sending)?;
-        let case = sending.lane.unwrap_or(sending.id.as_str());
-        let mark = if matches!(self.routing_key, Choice::By { .. }) { mark(routing_key) } else { String::new() };
-        if fit::utf16(case) + mark.len() > KEY.max {
-            return Ok((routing_key, format!("sha256:{}{mark}", hex::encode(Sha256::digest(case)))));
-        }
-        Ok((routing_key, format!("{case}{mark}")))
+        let mark = if matches!(self.routing_key, Choice::By { .. }) { words::mark(routing_key) } else { String::new() };
+        Ok((routing_key, format!("{}{mark}", words::case_key(sending, KEY.max - mark.len()))))
     }
-}
-
-/// Eight digits: enough to tell the keys of one file apart, too few to guess one by.
-fn mark(routing_key: &Secret) -> String {
-    let digest = hex::encode(Sha256::digest(routing_key.open()));
-    format!("-{}", digest.get(..8).unwrap_or_default())
 }
 
 /// What a trigger says beside its keys. What PagerDuty refuses for its form is most likely one of the optional parts,
@@ -285,23 +270,7 @@ fn details(sending: &Sending<'_>, with_fields: bool) -> Map<String, Value> {
     if !with_fields {
         return details;
     }
-    for field in message.fields.iter().take(FIELDS_MAX) {
-        let name = match words::short(field.name.trim(), NAME_MAX) {
-            name if name.is_empty() => "field".to_owned(),
-            name => name,
-        };
-        // Two fields of one name are two facts.
-        let mut key = name.clone();
-        let mut nth = 2;
-        while details.contains_key(&key) {
-            key = format!("{name} ({nth})");
-            nth += 1;
-        }
-        details.insert(key, words::short(&field.value, VALUE_MAX).into());
-    }
-    if let Some(more) = message.fields.len().checked_sub(FIELDS_MAX).filter(|more| *more > 0) {
-        details.insert("…".into(), format!("and {more} more").into());
-    }
+    details.extend(words::named(&message.fields));
     details
 }
 

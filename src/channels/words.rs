@@ -3,12 +3,14 @@
 //!
 //! Pure. Plain text only: each channel escapes it in its own way.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::channels::{Footer, Sending};
 use crate::delivery::{Act, Severity};
 use crate::message::{Field, fit, plain, text};
+use crate::secret::Secret;
 
 /// What a title begins with when its case has closed.
 pub const CLOSED: &str = "Closed: ";
@@ -115,4 +117,43 @@ pub fn colour(sending: &Sending<'_>) -> u32 {
         Severity::Warning => 0xF5_9E0B,
         Severity::Critical => 0xDC_2626,
     }
+}
+
+/// What a case is known by to a service that takes a key of ours: its lane, or else the delivery; a hash where that has more
+/// than `max` UTF-16 units.
+pub fn case_key(sending: &Sending<'_>, max: usize) -> String {
+    let case = sending.lane.unwrap_or(sending.id.as_str());
+    if fit::utf16(case) <= max { case.to_owned() } else { format!("sha256:{}", hex::encode(Sha256::digest(case))) }
+}
+
+/// Eight digits of a secret's hash: enough to tell the secrets of one file apart, too few to guess one by.
+pub fn mark(secret: &Secret) -> String {
+    let digest = hex::encode(Sha256::digest(secret.open()));
+    format!("-{}", digest.get(..8).unwrap_or_default())
+}
+
+/// Fields as a mapping, for services that show one: 60 of them, with a name of 128 units and a value of 1,024 each.
+pub fn named(fields: &[Field]) -> Map<String, Value> {
+    const FIELDS_MAX: usize = 60;
+    const NAME_MAX: usize = 128;
+    const VALUE_MAX: usize = 1024;
+    let mut named = Map::new();
+    for field in fields.iter().take(FIELDS_MAX) {
+        let name = match short(field.name.trim(), NAME_MAX) {
+            name if name.is_empty() => "field".to_owned(),
+            name => name,
+        };
+        // Two fields of one name are two facts.
+        let mut key = name.clone();
+        let mut nth = 2;
+        while named.contains_key(&key) {
+            key = format!("{name} ({nth})");
+            nth += 1;
+        }
+        named.insert(key, short(&field.value, VALUE_MAX).into());
+    }
+    if let Some(more) = fields.len().checked_sub(FIELDS_MAX).filter(|more| *more > 0) {
+        named.insert("…".into(), format!("and {more} more").into());
+    }
+    named
 }

@@ -166,12 +166,12 @@ fn table(answers: &Answers<'_>) -> String {
 
 /// What became of it, or what a person has to do to find out.
 fn after(stop: &Stop<'_>, drilled: &Drilled) -> String {
-    match (&drilled.closed, unconfirmed(stop, drilled)) {
-        (Some(verdict), _) if verdict.outcome == delivery::Outcome::Delivered => "closed again".to_owned(),
-        (Some(verdict), _) => format!("not closed again: {}", verdict.reason),
-        (None, Some(place)) => format!("only queued: {place}"),
-        (None, None) => String::new(),
-    }
+    let closed = drilled.closed.as_ref().map(|verdict| match verdict.outcome {
+        delivery::Outcome::Delivered => "closed again".to_owned(),
+        _ => format!("not closed again: {}", verdict.reason),
+    });
+    let queued = unconfirmed(stop, drilled).map(|place| format!("only queued: {place}"));
+    closed.into_iter().chain(queued).collect::<Vec<_>>().join("; ")
 }
 
 /// Where to look whether it arrived, where a delivery says nothing of that.

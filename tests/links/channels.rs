@@ -25,7 +25,7 @@ rules:
     case: $.data.case_id
     closed_by: fraud.resolved
     actions:
-      - {name: tell, to: [oncall, chat, room, post, guests, office, group, phone, team, space], text: "**Fraud** on {{ data.case_id }}", severity: critical}
+      - {name: tell, to: [oncall, chat, room, post, guests, office, group, phone, team, space, alerts, ops, sms], text: "**Fraud** on {{ data.case_id }}", severity: critical}
       - {name: remind, to: ledger, text: "still open", after: 2h, repeat: 4h}
 "#;
 
@@ -40,6 +40,9 @@ async fn start() -> (Desk, SmtpPeer) {
          \x20 phone: {{type: ntfy, topic: oncall, url: PEER}}\n\
          \x20 team: {{type: mattermost, webhook_url: \"PEER/hooks/fakeq7zkt4mw9sb2xn6vc1fake\"}}\n\
          \x20 space: {{type: google_chat, webhook_url: \"PEER/v1/spaces/AAAA/messages?key=k&token=t\"}}\n\
+         \x20 alerts: {{type: incident_io, url: \"PEER/v2/alert_events/http/a\", token: t}}\n\
+         \x20 ops: {{type: jsm, api_key: 01234567, url: \"PEER/jsm\"}}\n\
+         \x20 sms: {{type: twilio, account_sid: AC0123456789abcdef0123456789abcdef, auth_token: t, from: \"+1500\", to: \"+4930123456789\", url: \"PEER/twilio\"}}\n\
          \x20 guests: {{type: slack, webhook_url: \"PEER/guests\", rate: 99/s, external: true}}\n\
          \x20 post: {{type: email, smtp: \"{}\", from: a@label.example, to: b@label.example}}\n",
         mail.url()
@@ -68,6 +71,9 @@ async fn every_channel_that_people_read_shows_the_link_and_guests_see_none() {
         ("ntfy", body("/")),
         ("mattermost", body("/hooks/fakeq7zkt4mw9sb2xn6vc1fake")),
         ("google_chat", body("/v1/spaces/AAAA/messages")),
+        ("incident_io", body("/v2/alert_events/http/a")),
+        ("jsm", body("/jsm/alerts")),
+        ("twilio", unescaped(&body("/twilio/2010-04-01/Accounts/AC0123456789abcdef0123456789abcdef/Messages.json"))),
         ("mail", letter),
     ] {
         let found = links(&text);
@@ -78,6 +84,12 @@ async fn every_channel_that_people_read_shows_the_link_and_guests_see_none() {
     assert!(body("/guests").contains("Fraud") && links(&body("/guests")).is_empty(), "{}", body("/guests"));
     assert_eq!(desk.sent("/pager")[0]["links"][0]["text"], "Acknowledge");
     desk.app.end().await;
+}
+
+/// A form's text.
+fn unescaped(form: &str) -> String {
+    let pairs = url::form_urlencoded::parse(form.as_bytes());
+    pairs.map(|(_, value)| value.into_owned()).collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test]

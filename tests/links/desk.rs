@@ -69,6 +69,9 @@ impl Desk {
             target if target.starts_with("/v1/spaces") => {
                 Answers::status(200).json(&json!({"name": "spaces/AAAA/messages/1"}))
             }
+            "/v2/alert_events/http/a" => Answers::status(202),
+            "/jsm/alerts" => Answers::status(202).json(&json!({"requestId": "r"})),
+            target if target.starts_with("/twilio") => Answers::status(201).json(&json!({"sid": "SM1"})),
             // JSON for ntfy goes to the root of its server.
             "/" => Answers::status(200).json(&json!({"id": "a", "event": "message"})),
             _ => Answers::status(200),

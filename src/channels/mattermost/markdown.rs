@@ -55,14 +55,18 @@ fn escape_from(text: &str, begins: bool) -> String {
             '&' if word(after) || after == Some('#') => escaped.push_str("&amp;"),
             '=' if is_start => escaped.push_str("&#61;"),
             // Of a link, or of an emoji's name.
-            ':' if rest.starts_with("//") || (!word(before) && word(after)) => escaped.push_str("&#58;"),
+            ':' if rest.starts_with("//")
+                || (!word(before) && (word(after) || matches!(after, Some('+' | '-' | '_')))) =>
+            {
+                escaped.push_str("&#58;")
+            }
             '@' => escaped.push_str("@\u{200b}"),
             // Four of them would begin code.
             ' ' if is_start => escaped.push('\u{a0}'),
             '\\' | '`' | '*' | '[' | ']' | '~' => escaped.extend(['\\', c]),
             '_' if !(word(before) && word(after)) => escaped.extend(['\\', c]),
             '#' if is_start || (!word(before) && word(after)) => escaped.extend(['\\', c]),
-            '-' | '+' if is_start && (ends || after == Some(c)) => escaped.extend(['\\', c]),
+            '-' | '+' if is_start && (ends || after == Some(c) || after == Some('#')) => escaped.extend(['\\', c]),
             '.' | ')' if is_number && ends => escaped.extend(['\\', c]),
             '.' if ends_with_www(&escaped) => escaped.extend(['\\', c]),
             c => escaped.push(c),

@@ -41,14 +41,8 @@ pub fn content(sending: &Sending<'_>) -> (String, Vec<Value>) {
     let asked = if sending.act == Act::Close { &[][..] } else { sending.mentions };
     let mut text: String = asked.iter().filter_map(|id| mention(id)).map(|mention| mention + " ").collect();
     if sending.form == Form::Plain {
-        let link = sending
-            .rendered
-            .message
-            .link
-            .as_deref()
-            .and_then(|url| words::within(url, URL_MAX))
-            .map(|link| format!("\n{link}"));
-        let tail: String = link.into_iter().chain(words::links(sending).map(|line| format!("\n{line}"))).collect();
+        // A bare URL would be read as Markdown.
+        let tail: String = ways(sending).iter().map(|link| format!("\n{link}")).collect();
         let room = TEXT.max.saturating_sub(fit::utf16(&text) + fit::utf16(&tail));
         text.push_str(&escape_within(&words::plain(sending), room));
         text.push_str(&tail);
@@ -83,9 +77,12 @@ fn attachment(sending: &Sending<'_>) -> Value {
 
 /// What people can do about the case, and where to look further, in a paragraph of its own.
 fn links(sending: &Sending<'_>) -> String {
-    let link = |(text, url): (String, &str)| DIALECT.link(url, &markdown::escape(&text));
-    let all: Vec<String> = words::buttons(sending, URL_MAX).map(link).collect();
+    let all = ways(sending);
     if all.is_empty() { String::new() } else { format!("\n\n{}", all.join(" · ")) }
+}
+
+fn ways(sending: &Sending<'_>) -> Vec<String> {
+    words::buttons(sending, URL_MAX).map(|(text, url)| DIALECT.link(url, &markdown::escape(&text))).collect()
 }
 
 fn fields(fields: &[Field]) -> Vec<Value> {

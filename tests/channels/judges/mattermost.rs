@@ -152,7 +152,7 @@ fn pings(text: &str, attachments: &[Value]) -> Vec<String> {
     spots("", &none, &whole, &mut found);
     let shown = found.iter().filter(|spot| spot.key != "footer" && !spot.key.ends_with("url"));
     let called = shown.flat_map(|spot| {
-        let text = markup::plain(spot.text);
+        let text = markup::plain(spot.text, 'x');
         MENTION.find_iter(&text).map(|found| found.as_str().to_owned()).collect::<Vec<_>>()
     });
     called.collect()
@@ -232,9 +232,11 @@ fn signs(spot: &Spot<'_>) -> String {
         return "text".into();
     }
     let text = ENTITY.replace_all(spot.text, "x");
+    // No letter, so that a tag doesn't begin with it.
+    let dotted = ENTITY.replace_all(spot.text, "·");
     // A URL of ours is a link as a whole, whatever stands in it.
     static URL: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"https?://\S+").unwrap());
-    let plain = URL.replace_all(&markup::plain(&text), "url").into_owned();
+    let plain = URL.replace_all(&markup::plain(&dotted, '·'), "url").into_owned();
     // Within code, where the server rewrites it too, it is no link.
     let slack = SLACK_LINK.find_iter(&plain).count();
     let more: Vec<&str> = MORE.find_iter(&plain).map(|found| found.as_str()).collect();

@@ -17,12 +17,15 @@ pub mod discord;
 mod email;
 pub mod google_chat;
 mod http;
+pub mod incident_io;
+pub mod jsm;
 pub mod mattermost;
 pub mod ntfy;
 pub mod pagerduty;
 pub mod slack;
 pub mod teams;
 pub mod telegram;
+pub mod twilio;
 
 /// Makes a judge.
 pub type New = fn() -> Box<dyn Judge>;
@@ -39,6 +42,9 @@ pub const ALL: &[(&str, New)] = &[
     ("ntfy", || Box::new(ntfy::Ntfy::default())),
     ("mattermost", || Box::new(mattermost::Mattermost::default())),
     ("google_chat", || Box::new(google_chat::GoogleChat::default())),
+    ("incident_io", || Box::new(incident_io::IncidentIo::default())),
+    ("jsm", || Box::new(jsm::Jsm::default())),
+    ("twilio", || Box::new(twilio::Twilio::default())),
 ];
 
 /// What stands for the service of one kind.
@@ -222,8 +228,8 @@ fn bones(key: &str, object: &Map<String, Value>, value: &Value, markup: &dyn Fn(
     ];
     match value {
         Value::Object(map) => {
-            // A field's name is a key of PagerDuty's details.
-            let is_named = key == "custom_details";
+            // A field's name is a key there.
+            let is_named = ["custom_details", "details", "metadata"].contains(&key);
             let entries = map.iter().filter(|(key, _)| *key != "inline").enumerate();
             let entry = |(nth, (key, value)): (usize, (&String, &Value))| {
                 let name = if is_named { nth.to_string() } else { key.clone() };
@@ -234,7 +240,10 @@ fn bones(key: &str, object: &Map<String, Value>, value: &Value, markup: &dyn Fn(
         Value::Array(items) => items.iter().map(|item| bones(key, object, item, markup)).collect(),
         Value::String(text) if OURS.contains(&key) => text.as_str().into(),
         Value::String(text)
-            if matches!(key, "url" | "href" | "src" | "image_url" | "imageUrl" | "client_url" | "click" | "attach") =>
+            if matches!(
+                key,
+                "url" | "href" | "src" | "image_url" | "imageUrl" | "client_url" | "source_url" | "click" | "attach"
+            ) =>
         {
             text.split('?').next().unwrap_or_default().into()
         }

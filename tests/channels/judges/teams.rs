@@ -172,13 +172,6 @@ fn text_of<'v>(value: &'v Value, key: &str) -> Checked<&'v str> {
     value[key].as_str().ok_or_else(|| format!("no `{key}` in {value}"))
 }
 
-/// What Teams takes for markup: Markdown, and neither a name after `@` nor an emoji's between colons.
-fn signs(text: &str) -> String {
-    let links = text.replace("\\:", "\u{1}").replace("://", "\u{2}");
-    let rest = links.replace(['@', ':'], "x");
-    markup::signs(&rest.replace('\u{1}', "\\:").replace('\u{2}', "://"))
-}
-
 impl Service for Teams {
     fn serve(&mut self, request: &Recorded) -> Answer {
         match self.post(request) {
@@ -245,7 +238,7 @@ impl Judge for Teams {
     fn form(&self, request: &Request) -> Value {
         skeleton(request, &|spot| {
             let is_markdown = spot.object.get("type") == Some(&json!("TextBlock")) && spot.key == "text";
-            if is_markdown { signs(spot.text).into() } else { "text".into() }
+            if is_markdown { markup::markdown_signs(spot.text).into() } else { "text".into() }
         })
     }
 }

@@ -24,14 +24,21 @@ pub fn shown(text: &str) -> String {
     unescaped(text).iter().map(|(c, _)| *c).collect()
 }
 
-/// The text in which a letter stands for each sign that a backslash, code or a link's target made text.
-pub fn plain(text: &str) -> String {
-    unescaped(text).iter().map(|(c, escaped)| if *escaped && *c != '\n' { 'x' } else { *c }).collect()
+/// The text in which this stands for each sign that a backslash, code or a link's target made text.
+pub fn plain(text: &str, stand_in: char) -> String {
+    unescaped(text).iter().map(|(c, escaped)| if *escaped && *c != '\n' { stand_in } else { *c }).collect()
+}
+
+/// What a service takes for markup that reads Markdown, and neither a name after `@` nor an emoji's between colons.
+pub fn markdown_signs(text: &str) -> String {
+    let links = text.replace("\\:", "\u{1}").replace("://", "\u{2}");
+    let rest = links.replace(['@', ':'], "x");
+    signs(&rest.replace('\u{1}', "\\:").replace('\u{2}', "://"))
 }
 
 /// Everything in a text that Discord would take for markup, in order.
 pub fn signs(text: &str) -> String {
-    let plain: Vec<char> = plain(text).chars().collect();
+    let plain: Vec<char> = plain(text, 'x').chars().collect();
     let mut signs = Vec::new();
     for at in 0..plain.len() {
         let rest: String = plain[at..].iter().take(200).collect();

@@ -1,0 +1,194 @@
+//! incident.io, by an alert source's HTTP endpoint: a case is an alert, fired, updated and resolved under one key.
+//!
+//! Pure. The key makes a repeated alert harmless. The description is Markdown, so every value in it is escaped; the title
+//! and the metadata are shown as they are. After api-docs.incident.io, "Alert Events V2".
+
+use jiff::SignedDuration;
+use serde_json::{Map, Value, json};
+
+use crate::channels::verdict::{Family, shared};
+use crate::channels::{
+    Can, Channel, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Kind, Likeness, Limit, Picture, Reply, Request,
+    Sending, Takes, Verdict, endpoint, markdown, picture, words,
+};
+use crate::delivery::{Act, Outcome, Receipt};
+use crate::message::{fit, plain};
+use crate::problem::{Problem, Problems};
+use crate::secret::Secret;
+use crate::yaml::{Fields, Node};
+
+const BODY: Limit = Limit::bytes("the whole event", 512 * 1024);
+/// Ours: characters of a title, a key, and a description.
+const TITLE_MAX: usize = 400;
+const KEY_MAX: usize = 255;
+const DESCRIPTION_MAX: usize = 16_000;
+
+/// incident.io.
+pub const KIND: Kind = Kind {
+    name: "incident_io",
+    summary: "An alert in incident.io, which is resolved when its case closes",
+    example: "\
+type: incident_io
+url: https://api.incident.io/v2/alert_events/http/01HXYZEXAMPLE0000000000000
+token: FAKEq7ZkT4mW9sB2xN6vC1aaaaaaaaaaaaaaaaaa
+",
+    keys: &[
+        KeyDoc::new("url", Takes::Text, "The address of an alert source of the type HTTP, all of it")
+            .required()
+            .secret(),
+        KeyDoc::new("token", Takes::Text, "The token of the same alert source").required().secret(),
+    ],
+    can: Can { threads: true, edits: false, resolves: true },
+    pages: true,
+    shows_links: true,
+    reports: false,
+    queues: None,
+    spacing: Some(SignedDuration::from_millis(100)),
+    limits: &[BODY],
+    native: None,
+    likeness: Likeness { dress: Dress::Incident, draw },
+    mentions: None,
+    credentials: &[Credential {
+        is: |text| text.starts_with("https://api.incident.io/"),
+        what: "the address of an alert source of incident.io",
+        key: Some("url"),
+        hint: "`type: incident_io` takes it as `url`, beside the `token`",
+    }],
+    warnings: &[],
+    parse,
+};
+
+#[derive(Debug)]
+struct IncidentIo {
+    facts: Facts,
+    url: Secret,
+    token: Secret,
+}
+
+fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Channel>> {
+    if !fields.has("url") {
+        fields.missing("url", problems);
+    }
+    let url = fields.node("url", problems).and_then(|node| endpoint::read(node, problems));
+    let token = fields.required("token", problems).and_then(|(text, node)| token(text.trim(), node, problems));
+    let (parsed, token) = (url?, token?);
+    let url = Secret::new(parsed.as_str());
+    let facts = Facts {
+        can: KIND.can,
+        secrets: std::iter::once(&token).chain(endpoint::holds_secret(&parsed).then_some(&url)).cloned().collect(),
+        address: endpoint::host(&parsed),
+        endpoints: endpoint::endpoints([&url]),
+        names: Vec::new(),
+        by_event: false,
+    };
+    Some(Box::new(IncidentIo { facts, url, token }))
+}
+
+fn token(text: &str, node: &Node, problems: &mut Problems) -> Option<Secret> {
+    let is_token = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_token {
+        problems.push(
+            Problem::error("wrong-token", "this is not a token: it is empty, or has spaces or unusual characters")
+                .at(&node.place)
+                .hint("the page of the alert source shows it beside the address, without `Bearer`"),
+        );
+    }
+    is_token.then(|| Secret::new(text))
+}
+
+impl Channel for IncidentIo {
+    fn compose(&self, sending: &Sending<'_>) -> Result<Request, String> {
+        let mut event = json!({
+            "title": words::short(&words::title(sending), TITLE_MAX),
+            "status": if sending.act == Act::Close { "resolved" } else { "firing" },
+            "deduplication_key": words::case_key(sending, KEY_MAX),
+        });
+        if sending.act != Act::Close {
+            fill(&mut event, sending);
+        }
+        let mut request = HttpRequest::json("POST", self.url.clone(), &event);
+        request.headers.push(("authorization".to_owned(), Secret::new(format!("Bearer {}", self.token.open()))));
+        Ok(Request::Http(request))
+    }
+
+    fn verdict(&self, reply: &Reply) -> Verdict {
+        let Reply::Http { status, body, .. } = reply else { return shared(Family::Service, reply) };
+        // A proxy or a portal that answers for the service: nobody may have been alerted.
+        if (200..300).contains(status) && body.trim_ascii_start().starts_with(b"<") {
+            return Verdict::new(Outcome::Ambiguous, format!("answered {status} with a page"));
+        }
+        shared(Family::Service, reply)
+    }
+
+    fn remembers(&self, sending: &Sending<'_>) -> Option<Receipt> {
+        Some(Receipt::from_iter([("deduplication_key".to_owned(), words::case_key(sending, KEY_MAX).into())]))
+    }
+
+    fn taken(&self, request: &Request) -> Reply {
+        let key = &picture::document(request)["deduplication_key"];
+        Reply::http(202, json!({"status": "success", "deduplication_key": key}).to_string())
+    }
+
+    fn chosen(&self, _root: &Value, _names: &Map<String, Value>) -> Option<String> {
+        None
+    }
+
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+}
+
+/// What people read, and what the service routes by.
+fn fill(event: &mut Value, sending: &Sending<'_>) {
+    let message = &sending.rendered.message;
+    let dialect = markdown::COMMON;
+    let mut description = if sending.form == Form::Rich {
+        dialect.render_within(&message.body, DESCRIPTION_MAX)
+    } else {
+        words::short(plain::blocks(&message.body).trim(), DESCRIPTION_MAX)
+    };
+    if sending.form == Form::Plain {
+        event["description"] = description.into();
+        return;
+    }
+    let links =
+        sending.links.iter().map(|button| dialect.link(&button.url, &(dialect.escape)(&button.does.label(), true)));
+    let links = links.collect::<Vec<_>>().join(" · ");
+    if !links.is_empty() {
+        description = format!("{description}\n\n{links}");
+    }
+    event["description"] = description.trim().into();
+    if let Some(link) = message.link.as_ref().filter(|link| fit::utf16(link) <= 2048) {
+        event["source_url"] = link.as_str().into();
+    }
+    let mut metadata = words::named(&message.fields);
+    for (key, value) in [
+        ("severity", message.severity.name()),
+        ("rule", sending.rule),
+        ("type", words::event_text(sending, "type")),
+        ("source", words::event_text(sending, "source")),
+    ] {
+        metadata.insert(key.to_owned(), value.into());
+    }
+    event["metadata"] = metadata.into();
+}
+
+/// An alert.
+fn draw(request: &Request) -> Picture {
+    let document = &picture::document(request);
+    let status = picture::text_of(document, "status");
+    let mut drawn = Picture {
+        title: format!("{status}: {}", picture::text_of(document, "title")),
+        accent: if status == "resolved" { "#1a7f4b" } else { "#b3261e" }.into(),
+        ..Picture::default()
+    };
+    drawn.plain(&picture::text_of(document, "description").replace('\\', ""));
+    for (name, value) in document["metadata"].as_object().into_iter().flatten() {
+        drawn.fact(name, value.as_str().unwrap_or_default());
+    }
+    if let Some(url) = document["source_url"].as_str() {
+        drawn.link("open", url);
+    }
+    drawn.fact("alert", picture::text_of(document, "deduplication_key"));
+    drawn
+}

@@ -1,0 +1,284 @@
+//! Text messages by Twilio: short, in the alphabet that costs least, with its segments counted.
+//!
+//! Pure. A text of the GSM alphabet has 160 characters a segment, any other 70, and each segment is paid for: signs of
+//! typography become their plain forms, and pictures are left out where the rest is plain. Twilio queues what it accepts,
+//! and has no key for repetitions. After twilio.com/docs, "Message resource" and "Error and warning dictionary".
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::SignedDuration;
+use serde_json::{Map, Value, json};
+use url::form_urlencoded;
+
+use crate::channels::verdict::{Family, shared};
+use crate::channels::{
+    Can, Channel, Choice, Credential, Dress, Facts, HttpRequest, KeyDoc, Kind, Likeness, Limit, Picture, Reply,
+    Request, Sending, Takes, Verdict, endpoint,
+};
+use crate::delivery::{Act, Outcome, Receipt};
+use crate::problem::{Problem, Problems};
+use crate::secret::Secret;
+use crate::yaml::{Fields, Node};
+
+mod gsm;
+
+/// The API, unless `url:` says otherwise.
+const API: &str = "https://api.twilio.com";
+const BODY: Limit = Limit::characters("`Body`", 1600);
+/// What becomes of a code of Twilio's.
+const BROKEN: [u64; 12] =
+    [21_211, 21_212, 21_214, 21_266, 21_408, 21_603, 21_606, 21_608, 21_610, 21_612, 21_614, 21_703];
+
+/// Twilio.
+pub const KIND: Kind = Kind {
+    name: "twilio",
+    summary: "A text message (SMS) to a phone, by Twilio",
+    example: "\
+type: twilio
+account_sid: AC0123456789abcdef0123456789abcdef
+auth_token: FAKE456789abcdef0123456789abcdef
+from: \"+15005550006\"
+to: \"+4930123456789\"
+url: https://api.twilio.com
+# Or, in their place:
+# api_key_sid: SK0123456789abcdef0123456789abcdef
+# api_key_secret: FAKEq7ZkT4mW9sB2xN6vC1aaaaaaaaaa
+# messaging_service: MG0123456789abcdef0123456789abcdef
+",
+    keys: &[
+        KeyDoc::new("account_sid", Takes::Text, "The account's SID (`AC…`)").required(),
+        KeyDoc::new("auth_token", Takes::Text, "The account's auth token. Either this or an API key").secret(),
+        KeyDoc::new("api_key_sid", Takes::Text, "An API key's SID (`SK…`). Either this or `auth_token`").secret(),
+        KeyDoc::new("api_key_secret", Takes::Text, "The secret of the API key").secret(),
+        KeyDoc::new("from", Takes::Text, "The number or name that sends. Either this or `messaging_service`"),
+        KeyDoc::new("messaging_service", Takes::Text, "A messaging service's SID (`MG…`)"),
+        KeyDoc::new("to", Takes::Choice, "The number that receives, such as \"+4930123456789\"; may be a choice")
+            .required(),
+        KeyDoc::new("url", Takes::Text, "Another address of the API").secret(),
+    ],
+    can: Can::NOTHING,
+    pages: true,
+    shows_links: true,
+    reports: false,
+    queues: Some("look at the phone, or in Twilio's message log"),
+    spacing: Some(SignedDuration::from_secs(1)),
+    limits: &[BODY],
+    native: None,
+    likeness: Likeness { dress: Dress::Chat, draw },
+    mentions: None,
+    credentials: &[
+        Credential {
+            is: |text| is_sid(text, "AC"),
+            what: "the SID of a Twilio account",
+            key: Some("account_sid"),
+            hint: "`type: twilio` takes it as `account_sid`",
+        },
+        Credential {
+            is: |text| is_sid(text, "SK"),
+            what: "the SID of an API key of Twilio",
+            key: Some("api_key_sid"),
+            hint: "`type: twilio` takes it as `api_key_sid`, with its `api_key_secret`",
+        },
+        Credential {
+            is: |text| is_sid(text, "MG"),
+            what: "the SID of a messaging service of Twilio",
+            key: Some("messaging_service"),
+            hint: "`type: twilio` takes it as `messaging_service`",
+        },
+    ],
+    warnings: &[],
+    parse,
+};
+
+#[derive(Debug)]
+struct Twilio {
+    facts: Facts,
+    url: Secret,
+    login: Secret,
+    from: Sender,
+    to: Choice<String>,
+}
+
+#[derive(Debug)]
+enum Sender {
+    Number(String),
+    Service(String),
+}
+
+fn is_sid(text: &str, start: &str) -> bool {
+    text.strip_prefix(start).is_some_and(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Channel>> {
+    let account = fields.required("account_sid", problems).and_then(|(text, node)| sid(&text, "AC", node, problems));
+    let login = login(fields, account.as_deref(), problems);
+    let from = from(fields, problems);
+    if !fields.has("to") {
+        fields.missing("to", problems);
+    }
+    let to = fields.node("to", problems).and_then(|node| Choice::parse(node, problems, &mut number));
+    let url = match fields.node("url", problems) {
+        Some(node) => endpoint::read(node, problems),
+        None => url::Url::parse(API).ok(),
+    };
+    let (account, (user, password), from, to, url) = (account?, login?, from?, to?, url?);
+    let base = Secret::new(url.as_str().trim_end_matches('/'));
+    let login = Secret::new(STANDARD.encode(format!("{user}:{}", password.open())));
+    let facts = Facts {
+        can: KIND.can,
+        secrets: [&password, &login]
+            .into_iter()
+            .chain(endpoint::holds_secret(&url).then_some(&base))
+            .cloned()
+            .collect(),
+        address: endpoint::host(&url),
+        endpoints: endpoint::endpoints([&base]),
+        names: to.name().into_iter().collect(),
+        by_event: to.is_by_event(),
+    };
+    let url = Secret::new(format!("{}/2010-04-01/Accounts/{account}/Messages.json", base.open()));
+    Some(Box::new(Twilio { facts, url, login, from, to }))
+}
+
+/// Who asks, and by which password.
+fn login(fields: &mut Fields<'_>, account: Option<&str>, problems: &mut Problems) -> Option<(String, Secret)> {
+    let token = fields.text("auth_token", problems);
+    let key = fields.text("api_key_sid", problems);
+    let secret = fields.text("api_key_secret", problems);
+    match (token, key, secret) {
+        (Some((token, _)), None, None) => Some((account?.to_owned(), Secret::new(token))),
+        (None, Some((key, node)), Some((secret, _))) => Some((sid(&key, "SK", node, problems)?, Secret::new(secret))),
+        (None, None, None) => {
+            fields.missing("auth_token", problems);
+            None
+        }
+        (_, Some((_, node)), _) | (_, _, Some((_, node))) => {
+            problems.push(
+                Problem::error(
+                    "wrong-key",
+                    "an API key has an `api_key_sid` and an `api_key_secret`, and no `auth_token`",
+                )
+                .at(&node.place)
+                .hint("write both of them, or `auth_token` alone"),
+            );
+            None
+        }
+    }
+}
+
+fn from(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Sender> {
+    let from = fields.text("from", problems);
+    let service = fields.text("messaging_service", problems);
+    match (from, service) {
+        (Some((from, _)), None) => Some(Sender::Number(from.trim().to_owned())),
+        (None, Some((service, node))) => sid(&service, "MG", node, problems).map(Sender::Service),
+        (None, None) => {
+            fields.missing("from", problems);
+            None
+        }
+        (Some(_), Some((_, node))) => {
+            problems.push(
+                Problem::error("wrong-key", "`from` and `messaging_service` exclude each other")
+                    .at(&node.place)
+                    .hint("a messaging service chooses among its own numbers; remove one of the two"),
+            );
+            None
+        }
+    }
+}
+
+fn sid(text: &str, start: &str, node: &Node, problems: &mut Problems) -> Option<String> {
+    let found = Some(text.trim()).filter(|sid| is_sid(sid, start));
+    if found.is_none() {
+        problems.push(
+            Problem::error("wrong-id", "this is not such a SID of Twilio")
+                .at(&node.place)
+                .hint(format!("it is `{start}` and 32 digits and letters from `a` to `f`")),
+        );
+    }
+    found.map(str::to_owned)
+}
+
+/// E.164.
+fn number(node: &Node, problems: &mut Problems) -> Option<String> {
+    let said = node.scalar().map(|text| text.replace([' ', '-', '(', ')', '.'], ""));
+    let found = said.filter(|text| {
+        text.strip_prefix('+')
+            .is_some_and(|digits| (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()))
+    });
+    if found.is_none() {
+        problems.push(
+            Problem::error("wrong-number", "this is not a phone number with its country")
+                .at(&node.place)
+                .hint("write `+`, the country and the number, quoted: \"+4930123456789\""),
+        );
+    }
+    found
+}
+
+impl Channel for Twilio {
+    fn compose(&self, sending: &Sending<'_>) -> Result<Request, String> {
+        if sending.act == Act::Close {
+            return Ok(Request::Nothing);
+        }
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("To", self.to.pick(sending)?);
+        match &self.from {
+            Sender::Number(from) => form.append_pair("From", from),
+            Sender::Service(service) => form.append_pair("MessagingServiceSid", service),
+        };
+        form.append_pair("Body", &gsm::text(sending));
+        let headers = vec![
+            ("content-type".to_owned(), Secret::new("application/x-www-form-urlencoded")),
+            ("authorization".to_owned(), Secret::new(format!("Basic {}", self.login.open()))),
+        ];
+        Ok(Request::Http(HttpRequest {
+            method: "POST",
+            url: self.url.clone(),
+            headers,
+            body: form.finish().into_bytes(),
+        }))
+    }
+
+    fn verdict(&self, reply: &Reply) -> Verdict {
+        let Reply::Http { status, .. } = reply else { return shared(Family::Service, reply) };
+        let verdict = shared(Family::Service, reply);
+        let answer = reply.json().unwrap_or_default();
+        let code = answer["code"].as_u64().unwrap_or_default();
+        match status {
+            200..=299 if answer["sid"].is_string() => Verdict::new(Outcome::Delivered, format!("{status}: queued")),
+            200..=299 => Verdict::new(Outcome::Ambiguous, format!("answered {status}, and not with the message")),
+            400 if BROKEN.contains(&code) => Verdict { outcome: Outcome::Permanent, failing: true, ..verdict },
+            // The sender's queue holds as much as it can send in ten hours.
+            400 if code == 21_611 => Verdict { outcome: Outcome::Temporary, ..verdict },
+            _ => verdict,
+        }
+    }
+
+    fn remembers(&self, _sending: &Sending<'_>) -> Option<Receipt> {
+        None
+    }
+
+    fn taken(&self, _request: &Request) -> Reply {
+        Reply::http(201, json!({"sid": "SM0123456789abcdef0123456789abcdef", "status": "queued"}).to_string())
+    }
+
+    fn chosen(&self, root: &Value, names: &Map<String, Value>) -> Option<String> {
+        self.to.chosen(root, names, |to| Some(to.clone()))
+    }
+
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+}
+
+/// A text message, with what it costs.
+fn draw(request: &Request) -> Picture {
+    let body = request.body().unwrap_or_default();
+    let text = form_urlencoded::parse(body).find(|(key, _)| key == "Body").map(|(_, text)| text.into_owned());
+    let text = text.unwrap_or_default();
+    let mut drawn = Picture { title: "SMS".to_owned(), accent: "#34c759".into(), ..Picture::default() };
+    drawn.plain(&text);
+    drawn.fact("segments", &gsm::segments(&text).to_string());
+    drawn
+}

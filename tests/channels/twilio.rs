@@ -1,0 +1,77 @@
+//! Text messages by Twilio: what they say, what they cost, and what is wrong with a destination.
+
+use fanfare::delivery::Outcome;
+
+use super::destinations::{self, Destination, build};
+use super::judges::twilio::TwilioPeer;
+use super::slack::deliver;
+use crate::support::sending::Given;
+
+const LOGIN: &str = "account_sid: AC0123456789abcdef0123456789abcdef\nauth_token: FAKE456789abcdef0123456789abcdef\n";
+
+fn phone(peer: &TwilioPeer) -> Destination {
+    let url = peer.http.url("");
+    let keys = "from: \"+15005550006\"\nto: \"+49 (30) 123-456-789\"\n";
+    build("twilio", &format!("type: twilio\nurl: {url}\n{LOGIN}{keys}"))
+}
+
+fn titled(title: &str) -> Given {
+    let mut given = Given::default();
+    given.rendered.message.title = title.into();
+    given.rendered.message.body.clear();
+    given.rendered.message.fields.clear();
+    given.rendered.message.link = None;
+    given
+}
+
+#[tokio::test]
+async fn typography_and_pictures_cost_nothing_where_the_rest_is_plain() {
+    let peer = TwilioPeer::start().await;
+    let phone = phone(&peer);
+    for (title, said) in [
+        ("“Lanterns” – it’s live… 🎉", "\"Lanterns\" - it's live... "),
+        ("Beyoncé, façade, Ångström €5", "Beyoncé, facade, Ångström €5"),
+        ("שירים חדשים", "שירים חדשים"),
+        ("🎉", "🎉"),
+    ] {
+        assert_eq!(deliver(&phone, &titled(title)).await.outcome, Outcome::Delivered);
+        assert_eq!(peer.service().texts.last().map(String::as_str), Some(said));
+    }
+    peer.assert_clean();
+}
+
+#[test]
+fn a_preview_says_how_many_segments_are_paid_for_and_there_are_two_at_most() {
+    let phone = destinations::one("twilio");
+    for (title, segments) in [
+        ("x".repeat(160), "segments: 1"),
+        ("x".repeat(161), "segments: 2"),
+        ("x ".repeat(5000), "segments: 2"),
+        ("ש".repeat(70), "segments: 1"),
+        ("ש".repeat(5000), "segments: 2"),
+    ] {
+        let request = phone.channel.compose(&titled(&title).sending()).unwrap();
+        let picture = phone.kind.picture(&request).unwrap();
+        assert!(picture.text.contains(&segments.to_owned()), "{segments}: {:?}", picture.text);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_destination_is_said() {
+    let ends = "from: \"+15005550006\"\nto: \"+4930123456789\"\n";
+    let sid = "0123456789abcdef0123456789abcdef";
+    for (yaml, expected) in [
+        (ends.to_owned(), "the destination has no `account_sid`"),
+        (format!("account_sid: AC{sid}\n{ends}"), "the destination has no `auth_token`"),
+        (format!("account_sid: AC1\nauth_token: FAKE\n{ends}"), "this is not such a SID of Twilio"),
+        (format!("account_sid: SK{sid}\nauth_token: FAKE\n{ends}"), "`account_sid` is the SID of an API key of Twilio"),
+        (format!("{LOGIN}api_key_sid: SK{sid}\n{ends}"), "an API key has an `api_key_sid` and an `api_key_secret`"),
+        (format!("{LOGIN}to: \"+4930123456789\"\n"), "the destination has no `from`"),
+        (format!("{LOGIN}messaging_service: MG{sid}\n{ends}"), "exclude each other"),
+        (format!("{LOGIN}from: a\nto: \"030 123456\"\n"), "this is not a phone number with its country"),
+    ] {
+        let said = destinations::problems(&format!("type: twilio\n{yaml}"));
+        assert!(said.iter().any(|said| said.contains(expected)), "{yaml} gives {said:#?}");
+        assert!(said.iter().all(|said| !said.contains("FAKE")), "{said:?}");
+    }
+}
