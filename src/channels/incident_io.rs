@@ -148,7 +148,8 @@ fn fill(event: &mut Value, sending: &Sending<'_>) {
         words::short(plain::blocks(&message.body).trim(), DESCRIPTION_MAX)
     };
     if sending.form == Form::Plain {
-        event["description"] = description.into();
+        words::links(sending).for_each(|line| description.push_str(&format!("\n\n{line}")));
+        event["description"] = description.trim().into();
         return;
     }
     let links =

@@ -180,7 +180,10 @@ fn links(does: &[LinkOp]) -> Vec<Button> {
 /// All that a request says, where a link may stand.
 fn said(request: &Request) -> String {
     let Request::Mail(mail) = request else {
-        return String::from_utf8_lossy(request.body().unwrap_or_default()).into_owned();
+        let body = request.body().unwrap_or_default();
+        // A form's values are encoded.
+        let values = url::form_urlencoded::parse(body).map(|(_, value)| value.into_owned());
+        return std::iter::once(String::from_utf8_lossy(body).into_owned()).chain(values).collect();
     };
     let mail = Mime::parse(&mail.message);
     let parts: Vec<&str> =

@@ -24,19 +24,19 @@ pub fn text(sending: &Sending<'_>) -> String {
     let footer = words::footer(sending, false);
     let said: Vec<String> = parts.into_iter().chain(footer).filter(|part| !part.is_empty()).collect();
     let said = said.join("\n");
-    let tail =
-        sending.links.iter().take(1).map(|link| format!("\n{}: {}", link.does.label(), link.url)).collect::<String>();
+    let tail: String = words::links(sending).map(|line| format!("\n{line}")).collect();
     let link = message.link.as_ref().map(|link| format!("\n{link}")).unwrap_or_default();
     // Where nothing else is said, pictures are.
     let plain = simple(&said).filter(|plain| !plain.trim().is_empty());
-    let (said, measure, max): (_, fn(&str) -> usize, _) = match plain {
-        Some(plain) => (plain, septets, SEGMENTS_MAX * SEGMENT),
-        None => (said, fit::utf16, SEGMENTS_MAX * WIDE_SEGMENT),
+    let (said, measure, one): (_, fn(&str) -> usize, _) = match plain {
+        Some(plain) => (plain, septets, SEGMENT),
+        None => (said, fit::utf16, WIDE_SEGMENT),
     };
+    let max = SEGMENTS_MAX * one;
     let rest = max.saturating_sub(measure(&tail));
     let link = if measure(&link) * 2 <= rest { link } else { String::new() };
-    // A button alone may take more than two segments, and is what the message is for.
-    let room = rest.saturating_sub(measure(&link)).max(WIDE_SEGMENT / 2);
+    // Links alone may take two segments, and nobody acknowledges what they can't read.
+    let room = rest.saturating_sub(measure(&link)).max(one / 2);
     format!("{}{tail}{link}", shortened(&said, room, measure))
 }
 
