@@ -262,7 +262,9 @@ impl Reference {
         let within = within(every, counted.map(|(at, seen, _)| (*at, now.ms.max(*seen))));
         if (within.len() as u64) < throttle.max {
             // What was held back is forgotten a week after the last of it, also by a clock that was ahead for a while.
-            let touched = self.messages.iter().filter(alike).map(|other| (other.at, other.seen)).max();
+            let reached = |other: &&Message| other.passed || other.fate == Fate::Throttled;
+            let those = self.messages.iter().filter(alike).filter(reached);
+            let touched = those.map(|other| (other.at, other.seen)).max();
             let read = now.reading.filter(|seq| *seq == asked.event && !asked.reminder);
             let came = read.map_or(now.ms, |seq| ms(self.events[&seq].received));
             if touched.is_none_or(|(at, seen)| came.max(seen) - at >= 7 * DAY) {
