@@ -13,8 +13,9 @@ const MUTE_MAX_S: u32 = 24 * 3600;
 impl Reader<'_> {
     /// `none`, or a list of `acknowledge`, `close` and `mute SPAN`, each once.
     pub(super) fn links(&mut self, fields: &mut Fields<'_>) -> Option<At<Vec<LinkOp>>> {
-        let place = fields.place_of("links")?;
+        let place = fields.place_of("links");
         let texts = fields.texts("links", self.problems);
+        let place = place?;
         let mut links: Vec<LinkOp> = Vec::new();
         if matches!(texts.as_slice(), [(word, _)] if word == "none") {
             return Some(At { value: links, place });
