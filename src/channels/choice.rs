@@ -48,10 +48,7 @@ impl<T> Choice<T> {
         }
         let mut fields = Fields::of(node, "a choice", problems)?;
         let by = fields.required("by", problems).and_then(|(text, node)| By::parse(&text, node, problems));
-        if !fields.has("map") {
-            fields.missing("map", problems);
-        }
-        let map = fields.node("map", problems).and_then(|node| read_map(node, problems, read));
+        let map = fields.required_node("map", problems).and_then(|node| read_map(node, problems, read));
         if !fields.has("else") {
             problems.push(
                 Problem::error("missing-key", "a choice has no `else`")

@@ -101,10 +101,8 @@ struct Discord {
 }
 
 fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Channel>> {
-    if !fields.has("webhook_url") {
-        fields.missing("webhook_url", problems);
-    }
-    let webhook = fields.node("webhook_url", problems).and_then(|node| Choice::parse(node, problems, &mut webhook));
+    let webhook =
+        fields.required_node("webhook_url", problems).and_then(|node| Choice::parse(node, problems, &mut webhook));
     let has_thread = fields.has("thread_id");
     let thread = fields.node("thread_id", problems).and_then(|node| Choice::parse(node, problems, &mut snowflake));
     let username = fields.text("username", problems).map(|(name, _)| name);

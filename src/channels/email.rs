@@ -108,10 +108,7 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
         Some((Secret::new(text), server))
     });
     let from = fields.required("from", problems).and_then(|(_, node)| mailbox(node, problems));
-    if !fields.has("to") {
-        fields.missing("to", problems);
-    }
-    let to = fields.node("to", problems).and_then(|node| Choice::parse(node, problems, &mut mailboxes));
+    let to = fields.required_node("to", problems).and_then(|node| Choice::parse(node, problems, &mut mailboxes));
     let cc = match fields.node("cc", problems) {
         Some(node) => mailboxes(node, problems),
         None => Some(Vec::new()),

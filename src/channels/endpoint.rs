@@ -51,6 +51,19 @@ pub fn read_secret(node: &Node, problems: &mut Problems) -> Option<Secret> {
     read(node, problems).map(|url| Secret::new(url.as_str()))
 }
 
+/// A service's token, as it stands at `node`; `hint` says where people find one.
+pub fn token(text: &str, node: &Node, hint: &str, problems: &mut Problems) -> Option<Secret> {
+    let is_token = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_token {
+        problems.push(
+            Problem::error("wrong-token", "this is not a token: it is empty, or has spaces or unusual characters")
+                .at(&node.place)
+                .hint(hint),
+        );
+    }
+    is_token.then(|| Secret::new(text))
+}
+
 /// What is known of a channel that has nothing but a webhook.
 pub fn facts(can: Can, webhook: &Choice<Secret>) -> Facts {
     Facts {

@@ -95,10 +95,7 @@ struct GoogleChat {
 }
 
 fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Channel>> {
-    if !fields.has("webhook_url") {
-        fields.missing("webhook_url", problems);
-    }
-    let webhook = fields.node("webhook_url", problems)?;
+    let webhook = fields.required_node("webhook_url", problems)?;
     let webhook = Choice::parse(webhook, problems, &mut read)?;
     // The space's name is in what is answered, and in receipts.
     let secrets = webhook.all().into_iter().filter_map(|webhook| Url::parse(webhook.open()).ok());

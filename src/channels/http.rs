@@ -124,10 +124,7 @@ impl std::fmt::Debug for Key {
 }
 
 fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Channel>> {
-    if !fields.has("url") {
-        fields.missing("url", problems);
-    }
-    let url = fields.node("url", problems).and_then(|node| Choice::parse(node, problems, &mut target));
+    let url = fields.required_node("url", problems).and_then(|node| Choice::parse(node, problems, &mut target));
     let method = match fields.text("method", problems) {
         Some((text, node)) => method(&text, node, problems),
         None => Some("POST"),

@@ -13,9 +13,9 @@ use crate::channels::{
 };
 use crate::delivery::{Act, Outcome, Receipt};
 use crate::message::{fit, plain};
-use crate::problem::{Problem, Problems};
+use crate::problem::Problems;
 use crate::secret::Secret;
-use crate::yaml::{Fields, Node};
+use crate::yaml::Fields;
 
 const BODY: Limit = Limit::bytes("the whole event", 512 * 1024);
 /// Ours: characters of a title, a key, and a description.
@@ -66,11 +66,15 @@ struct IncidentIo {
 }
 
 fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Channel>> {
-    if !fields.has("url") {
-        fields.missing("url", problems);
-    }
-    let url = fields.node("url", problems).and_then(|node| endpoint::read(node, problems));
-    let token = fields.required("token", problems).and_then(|(text, node)| token(text.trim(), node, problems));
+    let url = fields.required_node("url", problems).and_then(|node| endpoint::read(node, problems));
+    let token = fields.required("token", problems).and_then(|(text, node)| {
+        endpoint::token(
+            text.trim(),
+            node,
+            "the page of the alert source shows it beside the address, without `Bearer`",
+            problems,
+        )
+    });
     let (parsed, token) = (url?, token?);
     let url = Secret::new(parsed.as_str());
     let facts = Facts {
@@ -82,18 +86,6 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
         by_event: false,
     };
     Some(Box::new(IncidentIo { facts, url, token }))
-}
-
-fn token(text: &str, node: &Node, problems: &mut Problems) -> Option<Secret> {
-    let is_token = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if !is_token {
-        problems.push(
-            Problem::error("wrong-token", "this is not a token: it is empty, or has spaces or unusual characters")
-                .at(&node.place)
-                .hint("the page of the alert source shows it beside the address, without `Bearer`"),
-        );
-    }
-    is_token.then(|| Secret::new(text))
 }
 
 impl Channel for IncidentIo {

@@ -99,10 +99,8 @@ fn is_opsgenie(text: &str) -> bool {
 }
 
 fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Channel>> {
-    if !fields.has("api_key") {
-        fields.missing("api_key", problems);
-    }
-    let api_key = fields.node("api_key", problems).and_then(|node| Choice::parse(node, problems, &mut api_key));
+    let api_key =
+        fields.required_node("api_key", problems).and_then(|node| Choice::parse(node, problems, &mut api_key));
     let before = problems.count().0;
     let responders = fields.texts("responders", problems);
     let responders: Vec<Value> =

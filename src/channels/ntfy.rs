@@ -92,12 +92,11 @@ struct Ntfy {
 }
 
 fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Channel>> {
-    if !fields.has("topic") {
-        fields.missing("topic", problems);
-    }
-    let topic = fields.node("topic", problems).and_then(|node| Choice::parse(node, problems, &mut topic));
+    let topic = fields.required_node("topic", problems).and_then(|node| Choice::parse(node, problems, &mut topic));
     let token = match fields.text("token", problems) {
-        Some((text, node)) => Some(token(text.trim(), node, problems)?),
+        Some((text, node)) => {
+            Some(endpoint::token(text.trim(), node, "an access token of ntfy begins with `tk_`", problems)?)
+        }
         None => None,
     };
     let url = match fields.node("url", problems) {
@@ -133,18 +132,6 @@ fn topic(node: &Node, problems: &mut Problems) -> Option<Secret> {
         );
     }
     found.map(Secret::new)
-}
-
-fn token(text: &str, node: &Node, problems: &mut Problems) -> Option<Secret> {
-    let is_token = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if !is_token {
-        problems.push(
-            Problem::error("wrong-token", "this is not a token: it is empty, or has spaces or unusual characters")
-                .at(&node.place)
-                .hint("an access token of ntfy begins with `tk_`"),
-        );
-    }
-    is_token.then(|| Secret::new(text))
 }
 
 /// JSON goes to the root of a server.

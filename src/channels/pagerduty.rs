@@ -92,10 +92,7 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
         Some(node) => endpoint::read(node, problems),
         None => Url::parse(URL).ok(),
     };
-    if !fields.has("routing_key") {
-        fields.missing("routing_key", problems);
-    }
-    let routing_key = fields.node("routing_key", problems).and_then(|node| {
+    let routing_key = fields.required_node("routing_key", problems).and_then(|node| {
         Choice::parse(node, problems, &mut |node, problems| routing_key(node, is_elsewhere, problems))
     });
     let (parsed, routing_key) = (url?, routing_key?);

@@ -88,10 +88,7 @@ struct Teams {
 }
 
 fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Channel>> {
-    if !fields.has("webhook_url") {
-        fields.missing("webhook_url", problems);
-    }
-    let webhook = fields.node("webhook_url", problems)?;
+    let webhook = fields.required_node("webhook_url", problems)?;
     let webhook = Choice::parse(webhook, problems, &mut read)?;
     Some(Box::new(Teams { facts: endpoint::facts(KIND.can, &webhook), webhook }))
 }

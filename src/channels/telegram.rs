@@ -132,10 +132,7 @@ impl Chat {
 
 fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Channel>> {
     let token = fields.required("token", problems).and_then(|(text, node)| token(&text, node, problems));
-    if !fields.has("chat") {
-        fields.missing("chat", problems);
-    }
-    let chat = fields.node("chat", problems).and_then(|node| Choice::parse(node, problems, &mut chat));
+    let chat = fields.required_node("chat", problems).and_then(|node| Choice::parse(node, problems, &mut chat));
     let has_topic = fields.has("topic");
     let topic = fields.node("topic", problems).and_then(|node| Choice::parse(node, problems, &mut topic));
     let url = match fields.node("url", problems) {

@@ -113,10 +113,7 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
     let account = fields.required("account_sid", problems).and_then(|(text, node)| sid(&text, "AC", node, problems));
     let login = login(fields, account.as_deref(), problems);
     let from = from(fields, problems);
-    if !fields.has("to") {
-        fields.missing("to", problems);
-    }
-    let to = fields.node("to", problems).and_then(|node| Choice::parse(node, problems, &mut number));
+    let to = fields.required_node("to", problems).and_then(|node| Choice::parse(node, problems, &mut number));
     let url = match fields.node("url", problems) {
         Some(node) => endpoint::read(node, problems),
         None => url::Url::parse(API).ok(),

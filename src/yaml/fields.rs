@@ -98,6 +98,14 @@ impl<'n> Fields<'n> {
         }
     }
 
+    /// Takes a node that must be there.
+    pub fn required_node(&mut self, key: &'static str, problems: &mut Problems) -> Option<&'n Node> {
+        if !self.has(key) {
+            self.missing(key, problems);
+        }
+        self.node(key, problems)
+    }
+
     /// Takes a text that must be there.
     pub fn required(&mut self, key: &'static str, problems: &mut Problems) -> Option<(String, &'n Node)> {
         if !self.has(key) {

@@ -189,14 +189,7 @@ fn read_bot(
     fields: &Fields<'_>,
     problems: &mut Problems,
 ) -> Option<Slack> {
-    let is_token = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-    if !is_token {
-        problems.push(
-            Problem::error("wrong-token", "this is not a token: it is empty, or has spaces or unusual characters")
-                .at(&token_node.place)
-                .hint("a bot's token begins with `xoxb-`"),
-        );
-    }
+    let token = endpoint::token(token, token_node, "a bot's token begins with `xoxb-`", problems);
     let api = match keys.url {
         Some(node) => endpoint::read(node, problems),
         None => Url::parse(API).ok(),
@@ -209,8 +202,8 @@ fn read_bot(
         );
     }
     let channel = keys.channel.and_then(|node| Choice::parse(node, problems, &mut channel_name));
-    let (url, channel) = (api?, channel?);
-    let (api, token) = (Secret::new(url.as_str()), Secret::new(token));
+    let (url, channel, token) = (api?, channel?, token?);
+    let api = Secret::new(url.as_str());
     let channels: Vec<&str> = channel.all().into_iter().map(String::as_str).collect();
     let facts = Facts {
         can: KIND.can,
@@ -221,7 +214,7 @@ fn read_bot(
         by_event: channel.is_by_event(),
     };
     let bot = Bot { token, channel, broadcast: keys.broadcast.unwrap_or(false), api };
-    is_token.then_some(Slack { facts, way: Way::Bot(bot) })
+    Some(Slack { facts, way: Way::Bot(bot) })
 }
 
 /// Whether Slack itself answers at a webhook's URL.

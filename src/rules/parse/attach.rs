@@ -21,10 +21,7 @@ impl Reader<'_> {
             not_cut(node, self.problems);
             At { value, place: node.place.clone() }
         });
-        if !fields.has("columns") {
-            fields.missing("columns", self.problems);
-        }
-        let columns = fields.node("columns", self.problems);
+        let columns = fields.required_node("columns", self.problems);
         fields.finish(self.problems);
         let columns = columns.map(|columns| self.columns(columns)).unwrap_or_default();
         Some(Attach { csv: csv?, columns })

@@ -61,10 +61,7 @@ pub fn parse(file: &Arc<File>, known: &Known<'_>, problems: &mut Problems) -> Ve
         _ => {}
     }
     let Some(mut fields) = Fields::of(&root, "a test file", problems) else { return Vec::new() };
-    if !fields.has("tests") {
-        fields.missing("tests", problems);
-    }
-    let nodes = match fields.node("tests", problems) {
+    let nodes = match fields.required_node("tests", problems) {
         Some(Node { kind: Kind::List(nodes), .. }) => nodes.as_slice(),
         Some(node) => {
             problems.push(node.expected("a list of tests").hint("begin each with `- name:`"));
@@ -110,10 +107,7 @@ impl Reader<'_> {
         }
         self.sees = self.sees(&mut fields);
         self.now = start();
-        if !fields.has("steps") {
-            fields.missing("steps", self.problems);
-        }
-        let steps = match fields.node("steps", self.problems) {
+        let steps = match fields.required_node("steps", self.problems) {
             Some(Node { kind: Kind::List(nodes), .. }) if !nodes.is_empty() => nodes.as_slice(),
             Some(Node { kind: Kind::List(_), place, .. }) => {
                 self.problems.push(Problem::error("empty", "a test without a step tests nothing").at(place));
