@@ -268,11 +268,11 @@ impl Writer {
 
     /// Runs the jobs in one transaction and commits it. An error is the whole batch's: nothing of it stays.
     fn transact(&mut self, jobs: &mut Vec<Job>, done: &mut Vec<Done>) -> Result<(), Error> {
-        let whole = self.still_there();
+        let whole = self.still_there(false);
         let result = whole.and_then(|()| self.run_all(jobs, done)).and_then(|()| {
             let commit = self.state.conn.prepare_cached("COMMIT")?.execute([]);
             commit.map(drop).map_err(Error::from)?;
-            self.still_there()
+            self.still_there(true)
         });
         match &result {
             Ok(()) => self.state.committed(),
@@ -283,12 +283,15 @@ impl Writer {
 
     /// Files that were deleted, replaced or cut short go on taking commits, and nobody will find them again: nothing is
     /// answered that stands only there. What the lost log holds goes to the database once more, so that what was answered
-    /// before stays.
-    fn still_there(&mut self) -> Result<(), Error> {
+    /// before stays. With what was `written` before it is answered, it looks into the log too.
+    fn still_there(&mut self, written: bool) -> Result<(), Error> {
         let now = self.place.identity();
-        let has_hole = || self.identity.log.is_some_and(|log| self.place.has_hole(log.2)).then_some(Lost::LogsEnd);
+        let before = self.identity.log.filter(|_| written);
+        let has_hole = || before.is_some_and(|log| self.place.has_hole(log.2)).then_some(Lost::LogsEnd);
         let Some(lost) = self.identity.lost(&now).or_else(has_hole) else {
-            self.identity = now;
+            if written {
+                self.identity = now;
+            }
             return Ok(());
         };
         let path = if lost == Lost::Database { self.place.path.clone() } else { self.place.beside("-wal") };
