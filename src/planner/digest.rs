@@ -119,9 +119,14 @@ pub(crate) struct Share {
     pub kept: usize,
 }
 
-/// How many events a digest of an action keeps; one of a throttle's rest has no file.
+/// Whether a file goes with a digest of an action; with one of a throttle's rest, none does.
+fn has_file(action: &Action, rest: bool) -> bool {
+    action.attach.is_some() && !rest
+}
+
+/// How many events a digest of an action keeps.
 pub(crate) fn kept(action: &Action, rest: bool) -> usize {
-    if action.attach.is_some() && !rest { KEPT_IN_A_FILE } else { KEPT }
+    if has_file(action, rest) { KEPT_IN_A_FILE } else { KEPT }
 }
 
 /// When a digest that begins now goes out.
@@ -134,7 +139,7 @@ pub(crate) fn first_due(digest: &Digest, now: Timestamp) -> Timestamp {
 
 /// How many events a digest of an action goes out with: with a file, all that it kept.
 pub(crate) fn goes_out(action: &Action, rest: bool) -> usize {
-    if action.attach.is_some() && !rest { KEPT_IN_A_FILE } else { limit(action) }
+    if has_file(action, rest) { KEPT_IN_A_FILE } else { limit(action) }
 }
 
 /// How many events an action's digest shows.
