@@ -142,7 +142,8 @@ impl Ledger {
         let Planned { doing, now, waiting, plan, .. } = *planned;
         self.follow(plan, now, true_ms);
         self.falls(plan, true_ms);
-        for entry in waiting.entries.iter().filter(|entry| plan.upto.is_some_and(|upto| entry.seq <= upto)) {
+        let entries = || waiting.entries.iter().filter(|entry| plan.upto.is_some_and(|upto| entry.seq <= upto));
+        for entry in entries() {
             if let Item::Command(Command::ByLink { of, by, .. }) = &entry.item {
                 self.by_link(of, by);
             }
@@ -153,9 +154,8 @@ impl Ledger {
             Item::Signal(signal) => signal.from_own && signal.kind != "fanfare.destination.recovered",
             Item::Command(_) => false,
         };
-        let mut entries = waiting.entries.iter().filter(|entry| plan.upto.is_some_and(|upto| entry.seq <= upto));
         let timers = doing != Doing::Plans || !waiting.timers.is_empty();
-        if !timers && entries.all(|entry| own(&entry.item)) && !plan.events.is_empty() {
+        if !timers && entries().all(|entry| own(&entry.item)) && !plan.events.is_empty() {
             self.violate("what an own event set off raised another".into());
         }
         let calm_since = calm.then(|| *self.calm_since.get_or_insert(true_ms));

@@ -138,11 +138,11 @@ fn read(destination: &str, request: &Request, id: fanfare::delivery::DeliveryId,
     let key: String = keys.map(|(_, value)| value.open()).collect();
     let said: Value = serde_json::from_slice(&request.body).expect("JSON");
     let key = if key.is_empty() { said["dedup_key"].as_str().unwrap_or_default().to_owned() } else { key };
-    let links = people::links(&String::from_utf8_lossy(&request.body));
+    let text = String::from_utf8_lossy(&request.body);
+    let links = people::links(&text);
     let mut body = DefaultHasher::new();
     // A key may be replaced between two attempts.
-    let plain =
-        links.iter().fold(String::from_utf8_lossy(&request.body).into_owned(), |text, link| text.replace(link, ""));
+    let plain = links.iter().fold(text.into_owned(), |text, link| text.replace(link, ""));
     plain.hash(&mut body);
     Letter { id, token, destination: destination.to_owned(), key, body: body.finish(), links }
 }

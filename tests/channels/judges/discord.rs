@@ -316,10 +316,6 @@ impl Service for Discord {
             }
         }
     }
-
-    fn refused(&self) -> &[String] {
-        &self.refusals
-    }
 }
 
 impl Judge for Discord {

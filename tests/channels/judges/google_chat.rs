@@ -141,10 +141,6 @@ impl Service for GoogleChat {
             }
         }
     }
-
-    fn refused(&self) -> &[String] {
-        &self.refusals
-    }
 }
 
 impl Judge for GoogleChat {

@@ -22,10 +22,6 @@ impl Service for Http {
         }
         Answer::status(200).body("ok")
     }
-
-    fn refused(&self) -> &[String] {
-        &self.refusals
-    }
 }
 
 impl Judge for Http {

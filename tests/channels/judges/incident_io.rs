@@ -70,10 +70,6 @@ impl Service for IncidentIo {
             }
         }
     }
-
-    fn refused(&self) -> &[String] {
-        &self.refusals
-    }
 }
 
 impl Judge for IncidentIo {

@@ -129,10 +129,6 @@ impl Service for Jsm {
             }
         }
     }
-
-    fn refused(&self) -> &[String] {
-        &self.refusals
-    }
 }
 
 impl Judge for Jsm {

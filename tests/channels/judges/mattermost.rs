@@ -172,10 +172,6 @@ impl Service for Mattermost {
             }
         }
     }
-
-    fn refused(&self) -> &[String] {
-        &self.refusals
-    }
 }
 
 impl Judge for Mattermost {

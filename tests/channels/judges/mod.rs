@@ -103,12 +103,9 @@ fn text_of(request: &Request) -> String {
 }
 
 /// A service that speaks HTTP.
-pub trait Service: Clone + Default + Send + 'static {
+pub trait Service: Judge + Clone + Default + Send + 'static {
     /// Answers a request. What it refuses it notes.
     fn serve(&mut self, request: &Recorded) -> Answer;
-
-    /// Why requests were refused.
-    fn refused(&self) -> &[String];
 
     /// The same for a judge.
     fn judge(&mut self, request: &Request) -> Reply {
@@ -148,7 +145,7 @@ impl<S: Service> Peer<S> {
 
     /// Fails if anything was refused.
     pub fn assert_clean(&self) {
-        assert!(self.service().refused().is_empty(), "refused: {:#?}", self.service().refused());
+        assert!(self.service().refusals().is_empty(), "refused: {:#?}", self.service().refusals());
     }
 }
 

@@ -102,10 +102,6 @@ impl Service for Ntfy {
             }
         }
     }
-
-    fn refused(&self) -> &[String] {
-        &self.refusals
-    }
 }
 
 impl Judge for Ntfy {

@@ -177,10 +177,6 @@ impl Service for PagerDuty {
             }
         }
     }
-
-    fn refused(&self) -> &[String] {
-        &self.refusals
-    }
 }
 
 impl Judge for PagerDuty {

@@ -312,10 +312,6 @@ impl Service for Slack {
             }
         }
     }
-
-    fn refused(&self) -> &[String] {
-        &self.refusals
-    }
 }
 
 impl Judge for Slack {

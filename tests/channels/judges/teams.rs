@@ -182,10 +182,6 @@ impl Service for Teams {
             }
         }
     }
-
-    fn refused(&self) -> &[String] {
-        &self.refusals
-    }
 }
 
 impl Judge for Teams {

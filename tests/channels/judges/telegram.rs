@@ -198,10 +198,6 @@ impl Service for Telegram {
             }
         }
     }
-
-    fn refused(&self) -> &[String] {
-        &self.refusals
-    }
 }
 
 impl Judge for Telegram {

@@ -78,10 +78,6 @@ impl Service for Twilio {
             }
         }
     }
-
-    fn refused(&self) -> &[String] {
-        &self.refusals
-    }
 }
 
 impl Judge for Twilio {
