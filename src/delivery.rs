@@ -144,7 +144,7 @@ impl fmt::Display for State {
 /// How one attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub enum AttemptOutcome {
     /// Accepted.
     Delivered,
     /// The other side asked us to slow down.
@@ -161,28 +161,28 @@ pub enum Outcome {
     Refused,
 }
 
-impl Outcome {
+impl AttemptOutcome {
     /// All of them.
-    pub const ALL: [Outcome; 7] = [
-        Outcome::Delivered,
-        Outcome::Limited,
-        Outcome::Temporary,
-        Outcome::Partial,
-        Outcome::Ambiguous,
-        Outcome::Permanent,
-        Outcome::Refused,
+    pub const ALL: [AttemptOutcome; 7] = [
+        AttemptOutcome::Delivered,
+        AttemptOutcome::Limited,
+        AttemptOutcome::Temporary,
+        AttemptOutcome::Partial,
+        AttemptOutcome::Ambiguous,
+        AttemptOutcome::Permanent,
+        AttemptOutcome::Refused,
     ];
 
     /// Its word.
     pub fn name(self) -> &'static str {
         match self {
-            Outcome::Delivered => "delivered",
-            Outcome::Limited => "limited",
-            Outcome::Temporary => "temporary",
-            Outcome::Partial => "partial",
-            Outcome::Ambiguous => "ambiguous",
-            Outcome::Permanent => "permanent",
-            Outcome::Refused => "refused",
+            AttemptOutcome::Delivered => "delivered",
+            AttemptOutcome::Limited => "limited",
+            AttemptOutcome::Temporary => "temporary",
+            AttemptOutcome::Partial => "partial",
+            AttemptOutcome::Ambiguous => "ambiguous",
+            AttemptOutcome::Permanent => "permanent",
+            AttemptOutcome::Refused => "refused",
         }
     }
 }
@@ -190,7 +190,7 @@ impl Outcome {
 /// What a delivery does to what stands at its destination already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Act {
+pub enum MessageOp {
     /// The first message of a case, or a message that belongs to none.
     Open,
     /// A further message of the same case: in the thread, in the incident.
@@ -226,7 +226,7 @@ pub struct Assignment {
     pub suppressed: u64,
     /// The held messages that a summary reports, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub parts: Vec<Part>,
+    pub parts: Vec<MessagePart>,
     /// The case as it stood.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<CaseFacts>,
@@ -268,7 +268,7 @@ impl Assignment {
 
 /// A held message that a summary reports.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Part {
+pub struct MessagePart {
     /// Its rule.
     pub rule: String,
     /// Whether a timer of its case asked for it.
@@ -357,7 +357,7 @@ pub struct NewDelivery {
     /// The destination's name.
     pub destination: String,
     /// What it does to what stands there.
-    pub act: Act,
+    pub act: MessageOp,
     /// The case at this destination, if it belongs to one: deliveries of a lane go in order.
     pub lane: Option<Lane>,
     /// Not before.
@@ -404,7 +404,7 @@ pub struct Attempt {
     /// How long it took, in milliseconds.
     pub took_ms: u64,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: AttemptOutcome,
     /// What was sent, shortened.
     pub sent: String,
     /// What came back, shortened: a status and the start of the body, or what went wrong.

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::plus;
-use crate::delivery::{Outcome, State};
+use crate::delivery::{AttemptOutcome, State};
 
 pub use self::outages::Outages;
 
@@ -68,7 +68,7 @@ pub struct Next {
 #[derive(Debug, Clone, Copy)]
 pub struct Tried {
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: AttemptOutcome,
     /// How long the other side asked to wait.
     pub wait: Option<SignedDuration>,
     /// Which attempt it was, from 1.
@@ -88,7 +88,7 @@ impl Tried {
 
     /// The least wait. One that was limited and not told for how long waits as its destination does.
     fn pause(&self) -> SignedDuration {
-        if self.outcome == Outcome::Limited && self.wait.is_none() { BREAKER_FIRST } else { self.asked() }
+        if self.outcome == AttemptOutcome::Limited && self.wait.is_none() { BREAKER_FIRST } else { self.asked() }
     }
 }
 
@@ -101,11 +101,14 @@ impl Retry {
     pub fn next(&self, tried: &Tried, now: Timestamp, dice: f64) -> Next {
         let done = |state| Next { state, at: now, plain: tried.plain };
         match tried.outcome {
-            Outcome::Delivered => return done(State::Delivered),
-            Outcome::Permanent => return done(State::Dead),
-            Outcome::Refused if tried.plain => return done(State::Dead),
-            Outcome::Refused => return Next { state: State::Retrying, at: now, plain: true },
-            Outcome::Limited | Outcome::Temporary | Outcome::Partial | Outcome::Ambiguous => {}
+            AttemptOutcome::Delivered => return done(State::Delivered),
+            AttemptOutcome::Permanent => return done(State::Dead),
+            AttemptOutcome::Refused if tried.plain => return done(State::Dead),
+            AttemptOutcome::Refused => return Next { state: State::Retrying, at: now, plain: true },
+            AttemptOutcome::Limited
+            | AttemptOutcome::Temporary
+            | AttemptOutcome::Partial
+            | AttemptOutcome::Ambiguous => {}
         }
         if self.given_up(tried, now).is_some() {
             return done(State::Dead);
@@ -116,7 +119,7 @@ impl Retry {
 
     /// Why there is no attempt after this one, though a later one might succeed; `None` if there is one.
     pub fn given_up(&self, tried: &Tried, now: Timestamp) -> Option<String> {
-        if matches!(tried.outcome, Outcome::Delivered | Outcome::Permanent | Outcome::Refused) {
+        if matches!(tried.outcome, AttemptOutcome::Delivered | AttemptOutcome::Permanent | AttemptOutcome::Refused) {
             return None;
         }
         let ends = plus(tried.from, self.give_up);
@@ -278,7 +281,7 @@ impl Pace {
     /// is broken.
     pub fn after(
         &mut self,
-        outcome: Outcome,
+        outcome: AttemptOutcome,
         wait: Option<SignedDuration>,
         failing: bool,
         now: Timestamp,
@@ -286,7 +289,7 @@ impl Pace {
         let was_failing = self.is_failing();
         let now_ms = now.as_millisecond();
         match outcome {
-            Outcome::Delivered | Outcome::Partial => {
+            AttemptOutcome::Delivered | AttemptOutcome::Partial => {
                 self.failing = false;
                 self.shut(now_ms);
                 // Some services say with the last request of a window when the next one begins.
@@ -295,20 +298,20 @@ impl Pace {
                     self.cool_ms = self.cool_ms.max(now_ms.saturating_add(whole_ms(wait)));
                 }
             }
-            Outcome::Limited => {
+            AttemptOutcome::Limited => {
                 let wait = wait.unwrap_or(BREAKER_FIRST).clamp(SignedDuration::ZERO, RETRY_AFTER_MAX);
                 self.cool_ms = self.cool_ms.max(now_ms.saturating_add(whole_ms(wait)));
                 self.outages.pause(now_ms, self.cool_ms);
                 // It answered, so the probe's place is free again; whether it is well is still to be seen.
                 self.probe_ms = 0;
             }
-            Outcome::Temporary | Outcome::Ambiguous => self.failed(now_ms),
-            Outcome::Permanent if failing => {
+            AttemptOutcome::Temporary | AttemptOutcome::Ambiguous => self.failed(now_ms),
+            AttemptOutcome::Permanent if failing => {
                 self.failing = true;
                 self.failed(now_ms);
             }
             // The destination answered: the message was wrong, not the place.
-            Outcome::Permanent | Outcome::Refused => self.shut(now_ms),
+            AttemptOutcome::Permanent | AttemptOutcome::Refused => self.shut(now_ms),
         }
         match (was_failing, self.is_failing()) {
             (false, true) => Some(Change::Failing),

@@ -16,7 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 use tracing::{debug, error, info, warn};
 
-use crate::delivery::{Attempt, DeliveryId, Outcome, State};
+use crate::delivery::{Attempt, AttemptOutcome, DeliveryId, State};
 use crate::event::EventId;
 
 pub mod log;
@@ -210,7 +210,7 @@ impl Telemetry {
         labelled(&self.seconds, [("destination", destination)])
             .observe(SignedDuration::from_millis(i64::try_from(*took_ms).unwrap_or(i64::MAX)).as_secs_f64());
         match outcome {
-            Outcome::Delivered => {
+            AttemptOutcome::Delivered => {
                 info!(%delivery, destination, rule, event, "type" = kind, attempt = number, took_ms, "delivered");
             }
             _ => {

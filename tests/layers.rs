@@ -247,7 +247,11 @@ fn nothing_outside_of_the_channels_names_one() {
                 // A scheme of URLs is no channel.
                 let quoted = name != "http" && code.contains(&format!("\"{name}\""));
                 if quoted || code.contains(&format!("channels::{name}")) || code.contains(&format!("of_{name}")) {
-                    wrong.push(format!("{}:{}: `{name}`: read `channels::Kind` instead", path.display(), number + 1));
+                    wrong.push(format!(
+                        "{}:{}: `{name}`: read `channels::ChannelKind` instead",
+                        path.display(),
+                        number + 1
+                    ));
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::{fs, path};
 
-use fanfare::path::{Part, Path, STEPS, TEXT_MAX};
+use fanfare::path::{Path, PathPart, STEPS, TEXT_MAX};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -224,12 +224,15 @@ fn a_pattern_is_an_i_regexp() {
 #[test]
 fn a_member_chain_tells_its_parts() {
     let path = Path::parse("$.data['artist name'][-1].id").unwrap();
-    let parts: Vec<Part<'_>> = path.parts().collect();
-    assert_eq!(parts, [Part::Member("data"), Part::Member("artist name"), Part::Index(-1), Part::Member("id")]);
+    let parts: Vec<PathPart<'_>> = path.parts().collect();
+    assert_eq!(
+        parts,
+        [PathPart::Member("data"), PathPart::Member("artist name"), PathPart::Index(-1), PathPart::Member("id")]
+    );
     assert!(path.is_singular());
     for text in ["$.a[*].b", "$..a", "$.a[0:1]", "$.a['b','c']", "$.a[?@.b]"] {
         let path = Path::parse(text).unwrap();
-        assert!(!path.is_singular() && path.parts().any(|part| part == Part::Several), "{text}");
+        assert!(!path.is_singular() && path.parts().any(|part| part == PathPart::Several), "{text}");
     }
     assert!(Path::parse("$").unwrap().is_singular());
 }

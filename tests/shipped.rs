@@ -14,7 +14,7 @@ use fanfare::rules::{Action, Held, Judgement, RuleSet, parse};
 use fanfare::secret::Secret;
 use fanfare::source::scheme::Outgoing;
 use fanfare::source::{Request, Source, presets, samples};
-use fanfare::yaml::{self, Kind, Node};
+use fanfare::yaml::{self, Node, NodeKind};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
@@ -290,7 +290,7 @@ fn every_rule_has_a_test_and_every_test_speaks_of_what_there_is() {
 
 fn entry<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     match &node.kind {
-        Kind::Map(entries) => entries.iter().find(|(found, _)| found.text == key).map(|(_, node)| node),
+        NodeKind::Map(entries) => entries.iter().find(|(found, _)| found.text == key).map(|(_, node)| node),
         _ => None,
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use fanfare::problem::{File, Location, Problem, Problems};
-use fanfare::yaml::{self, DEPTH_MAX, Fields, Kind, NODES_MAX, Node, SIZE_MAX, is_json_number, span_of_time};
+use fanfare::yaml::{self, DEPTH_MAX, Fields, NODES_MAX, Node, NodeKind, SIZE_MAX, is_json_number, span_of_time};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -104,7 +104,7 @@ fn only_the_plainest_forms_are_more_than_text() {
 fn numbers_keep_their_text() {
     for text in ["1250.00", "9007199254740993", "-0", "0.10000000000000000000000001"] {
         let (node, _) = read(text);
-        assert_eq!(node.unwrap().kind, Kind::Number(text.into()));
+        assert_eq!(node.unwrap().kind, NodeKind::Number(text.into()));
         assert_eq!(value(text).to_string(), text);
         assert!(is_json_number(text));
     }
@@ -114,7 +114,7 @@ fn numbers_keep_their_text() {
 fn an_empty_file_is_neither_a_node_nor_a_mistake() {
     for text in ["", "\n\n", "# only a comment\n", "---\n", "\u{feff}"] {
         let (node, problems) = read(text);
-        assert!(node.is_none_or(|node| node.kind == Kind::Null), "{text:?}");
+        assert!(node.is_none_or(|node| node.kind == NodeKind::Null), "{text:?}");
         assert!(problems.is_empty(), "{text:?}: {problems:?}");
     }
 }
@@ -128,7 +128,7 @@ fn a_byte_order_mark_is_no_part_of_the_first_key() {
 fn anchors_are_copied_to_where_their_alias_stands() {
     assert_eq!(value("a: &x {b: [1]}\nc: *x\n"), json!({"a": {"b": [1]}, "c": {"b": [1]}}));
     let (node, _) = read("a: &x 1\nb: *x # why\n");
-    let Some(Kind::Map(entries)) = node.map(|node| node.kind) else { panic!("a mapping") };
+    let Some(NodeKind::Map(entries)) = node.map(|node| node.kind) else { panic!("a mapping") };
     assert_eq!(entries[1].1.place.text(), "*x");
     assert_eq!(entries[1].1.cut_by_comment(), None, "an alias can't be cut");
 }
@@ -154,7 +154,7 @@ fn a_mapping_or_list_ends_with_its_last_value() {
     let (node, _) = read(text);
     let Some(node) = node else { panic!("a mapping") };
     assert_eq!(node.place.text(), text.trim_end());
-    let Kind::Map(entries) = &node.kind else { panic!("a mapping") };
+    let NodeKind::Map(entries) = &node.kind else { panic!("a mapping") };
     let texts: Vec<&str> = entries.iter().map(|(_, node)| node.place.text()).collect();
     let block = "b:\n    - c: 1\n      d: |\n        text";
     assert_eq!(texts, [block, "[1, [2] ]", "{}"]);
@@ -181,12 +181,12 @@ fn a_comment_that_cuts_a_text_is_known() {
     ] {
         let (node, problems) = read(text);
         assert!(problems.is_empty(), "{problems:?}");
-        let Some(Kind::Map(entries)) = node.map(|node| node.kind) else { panic!("a mapping") };
+        let Some(NodeKind::Map(entries)) = node.map(|node| node.kind) else { panic!("a mapping") };
         let found = entries[0].1.cut_by_comment();
         assert_eq!(found.as_ref().map(Location::text), cut, "{text:?}");
     }
     let (node, _) = read("- a #b\n- #c\n- d\n-\n# e\n- - #f\n");
-    let Some(Kind::List(items)) = node.map(|node| node.kind) else { panic!("a list") };
+    let Some(NodeKind::List(items)) = node.map(|node| node.kind) else { panic!("a list") };
     let cut: Vec<Option<String>> =
         items.iter().map(|item| item.cut_by_comment().map(|place| place.text().into())).collect();
     assert_eq!(cut, [Some("#b".into()), Some("#c".into()), None, None, None]);
@@ -344,8 +344,8 @@ fn five_thousand_rules_are_read_in_no_time() {
 fn places(node: &Node, found: &mut Vec<Location>) {
     found.push(node.place.clone());
     match &node.kind {
-        Kind::List(items) => items.iter().for_each(|item| places(item, found)),
-        Kind::Map(entries) => {
+        NodeKind::List(items) => items.iter().for_each(|item| places(item, found)),
+        NodeKind::Map(entries) => {
             for (key, node) in entries {
                 found.push(key.place.clone());
                 places(node, found);
@@ -443,8 +443,8 @@ proptest! {
     #[test]
     fn a_scalar_is_found_where_it_stands(text in "[a-zé]{1,12}", blanks in 0..5usize, other in "[a-zé]{1,5}") {
         let (node, _) = read(&format!("{other}: \"é\"\nlist:\n{}- {text}\n", " ".repeat(blanks)));
-        let Some(Kind::Map(entries)) = node.map(|node| node.kind) else { return Ok(()) };
-        let Some((_, Node { kind: Kind::List(items), .. })) = entries.last() else { return Ok(()) };
+        let Some(NodeKind::Map(entries)) = node.map(|node| node.kind) else { return Ok(()) };
+        let Some((_, Node { kind: NodeKind::List(items), .. })) = entries.last() else { return Ok(()) };
         prop_assert_eq!(items[0].place.text(), text);
         prop_assert_eq!((items[0].place.line(), items[0].place.column()), (3, blanks + 3));
         prop_assert!(Arc::ptr_eq(&items[0].place.file, &entries[0].0.place.file));

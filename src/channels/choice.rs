@@ -9,7 +9,7 @@ use unicode_normalization::UnicodeNormalization;
 use crate::channels::Sending;
 use crate::path::{Path, STEPS};
 use crate::problem::{Location, Problem, Problems};
-use crate::yaml::{Fields, Kind, Node};
+use crate::yaml::{Fields, Node, NodeKind};
 
 /// One value for all events, or one chosen by the event.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl<T> Choice<T> {
         problems: &mut Problems,
         read: &mut dyn FnMut(&Node, &mut Problems) -> Option<T>,
     ) -> Option<Self> {
-        if !matches!(&node.kind, Kind::Map(entries) if entries.iter().any(|(key, _)| key.text == "by")) {
+        if !matches!(&node.kind, NodeKind::Map(entries) if entries.iter().any(|(key, _)| key.text == "by")) {
             return read(node, problems).map(Self::One);
         }
         let mut fields = Fields::of(node, "a choice", problems)?;

@@ -11,10 +11,10 @@ use url::Url;
 
 use crate::channels::verdict::{Family, seconds, shared};
 use crate::channels::{
-    Can, Channel, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Kind, Likeness, Limit, Mentions, Reply,
-    Request, Sending, Takes, Verdict, endpoint, words,
+    Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness, Limit, Mentions,
+    Reply, Request, Sending, Takes, Verdict, endpoint, words,
 };
-use crate::delivery::{Act, Outcome, Receipt};
+use crate::delivery::{AttemptOutcome, MessageOp, Receipt};
 use crate::message::template::native::Format;
 use crate::message::{Native, fit};
 use crate::problem::{Problem, Problems};
@@ -30,7 +30,7 @@ const CONTENT: Limit = Limit::characters("`content`", 2000);
 const SUPPRESS_EMBEDS: u64 = 4;
 
 /// Discord.
-pub const KIND: Kind = Kind {
+pub const KIND: ChannelKind = ChannelKind {
     name: "discord",
     summary: "A message in a Discord channel or thread, by a webhook; marked as closed when its case closes",
     example: "\
@@ -170,7 +170,7 @@ impl Channel for Discord {
         };
         // A plain close comes after the edit was refused: it is said anew.
         let edited = match (sending.act, sending.form) {
-            (Act::Close, Form::Rich) => match receipt_text(sending, "id") {
+            (MessageOp::Close, Form::Rich) => match receipt_text(sending, "id") {
                 Some(id) => Some(id),
                 None => return Ok(Request::Nothing),
             },
@@ -188,7 +188,7 @@ impl Channel for Discord {
             204 => verdict,
             200..=299 => match answer.as_ref().and_then(receipt) {
                 Some(receipt) => verdict.receipt(receipt).wait(pause(reply)),
-                None => Verdict::new(Outcome::Ambiguous, format!("answered {status}, and not with the message")),
+                None => Verdict::new(AttemptOutcome::Ambiguous, format!("answered {status}, and not with the message")),
             },
             _ => by_code(verdict, answer.as_ref()),
         }
@@ -221,15 +221,15 @@ fn by_code(verdict: Verdict, answer: Option<&Value>) -> Verdict {
     let outcome = |outcome, failing| Verdict { outcome, failing, wait: None, ..verdict.clone() };
     match said("code").and_then(Value::as_i64) {
         // Unknown message: somebody deleted what was to be marked as closed.
-        Some(10_008) => Verdict::new(Outcome::Delivered, "the message was deleted; there is nothing to update"),
+        Some(10_008) => Verdict::new(AttemptOutcome::Delivered, "the message was deleted; there is nothing to update"),
         // Request entity too large, empty message, invalid form body, invalid JSON; too many edits of an old message.
-        Some(40_005 | 50_006 | 50_035 | 50_109 | 30_046) => outcome(Outcome::Refused, false),
+        Some(40_005 | 50_006 | 50_035 | 50_109 | 30_046) => outcome(AttemptOutcome::Refused, false),
         // Unknown channel or webhook, missing access or permission, invalid webhook token, archived or locked thread,
         // a forum without a thread.
         Some(10_003 | 10_015 | 50_001 | 50_013 | 50_027 | 50_083 | 160_005 | 220_001) => {
-            outcome(Outcome::Permanent, true)
+            outcome(AttemptOutcome::Permanent, true)
         }
-        _ if verdict.outcome == Outcome::Limited => {
+        _ if verdict.outcome == AttemptOutcome::Limited => {
             let asked = said("retry_after").and_then(|wait| seconds(&wait.to_string()));
             let wait = verdict.wait.max(asked);
             verdict.wait(wait)
@@ -325,7 +325,7 @@ impl Discord {
         let mut body = self.frame(sending);
         body.extend(THEIRS.iter().filter_map(|key| Some(((*key).to_owned(), native.get(*key)?.clone()))));
         let (pings, _) = pings(sending);
-        let mark = if sending.act == Act::Close { words::CLOSED.trim() } else { "" };
+        let mark = if sending.act == MessageOp::Close { words::CLOSED.trim() } else { "" };
         let content = quiet(body.get("content").and_then(Value::as_str).unwrap_or_default());
         let parts = [pings.as_str(), mark, content.as_str()];
         let content = parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>();
@@ -337,7 +337,7 @@ impl Discord {
 
     fn frame(&self, sending: &Sending<'_>) -> Map<String, Value> {
         let mut body = Map::new();
-        let is_edit = sending.act == Act::Close && sending.form == Form::Rich;
+        let is_edit = sending.act == MessageOp::Close && sending.form == Form::Rich;
         if let Some(username) = self.username.as_ref().filter(|_| !is_edit) {
             body.insert("username".into(), username.as_str().into());
         }
@@ -368,7 +368,7 @@ impl<'s> Mention<'s> {
 /// The mentions as text, and who may be pinged: they, and never anyone whom a value names. An edit pings nobody.
 fn pings(sending: &Sending<'_>) -> (String, Value) {
     let (mut words, mut users, mut roles, mut parse) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let asked = if sending.act == Act::Close { &[][..] } else { sending.mentions };
+    let asked = if sending.act == MessageOp::Close { &[][..] } else { sending.mentions };
     for mention in asked.iter().filter_map(|id| Mention::of(id)) {
         match mention {
             Mention::User(id) => {

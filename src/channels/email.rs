@@ -18,8 +18,8 @@ use url::Host;
 use crate::channels::verdict::{Family, shared};
 use crate::channels::wire::server::{Server, Tls, is_hello};
 use crate::channels::{
-    Can, Channel, Choice, Credential, Dress, Endpoint, Facts, Footer, Form, KeyDoc, Kind, Likeness, Limit, MailRequest,
-    MailServer, Reply, Request, Sending, Takes, Verdict, endpoint, mark, words,
+    Can, Channel, ChannelKind, Choice, Credential, Dress, Endpoint, Facts, Footer, Form, KeyDoc, Likeness, Limit,
+    MailRequest, MailServer, Reply, Request, Sending, Takes, Verdict, endpoint, mark, words,
 };
 use crate::delivery::{Receipt, Severity};
 use crate::message::template::native::Format;
@@ -45,7 +45,7 @@ const SUBJECT: &str = "subject";
 const PLAIN_MAX: usize = 64 * 1024;
 
 /// Email.
-pub const KIND: Kind = Kind {
+pub const KIND: ChannelKind = ChannelKind {
     name: "email",
     summary: "A mail over SMTP, with a plain and an HTML part",
     example: "\

@@ -13,10 +13,10 @@ use crate::channels::picture::{self, Picture, items, text_of};
 use crate::channels::runs::{self, Line, Run, Style};
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
-    Can, Channel, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Kind, Likeness, Limit, Mentions, Reply,
-    Request, Sending, Takes, Verdict, endpoint, words,
+    Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness, Limit, Mentions,
+    Reply, Request, Sending, Takes, Verdict, endpoint, words,
 };
-use crate::delivery::{Act, Outcome, Receipt};
+use crate::delivery::{AttemptOutcome, MessageOp, Receipt};
 use crate::message::html::escape;
 use crate::message::{Block, Field, fit};
 use crate::problem::{Problem, Problems};
@@ -41,7 +41,7 @@ const MAKE_ONE: &str = "in Google Chat, open the space's menu, `Apps & integrati
 const TAKEN_SPACE: &str = "spaces/AAAAexample";
 
 /// Google Chat.
-pub const KIND: Kind = Kind {
+pub const KIND: ChannelKind = ChannelKind {
     name: "google_chat",
     summary: "A card in a space of Google Chat, by a webhook; messages of a case stand in one thread",
     example: "\
@@ -122,7 +122,7 @@ fn read(node: &Node, problems: &mut Problems) -> Option<Secret> {
 
 impl Channel for GoogleChat {
     fn compose(&self, sending: &Sending<'_>) -> Result<Request, String> {
-        if sending.act == Act::Close {
+        if sending.act == MessageOp::Close {
             return Ok(Request::Nothing);
         }
         let mut url = Url::parse(self.webhook(sending)?.open()).map_err(|_| "the webhook's URL is broken")?;
@@ -146,7 +146,9 @@ impl Channel for GoogleChat {
                 let space = name.split('/').take(2).collect::<Vec<_>>().join("/");
                 verdict.receipt(Receipt::from_iter([("space".to_owned(), space.into())]))
             }
-            (200..=299, _) => Verdict::new(Outcome::Ambiguous, format!("answered {status}, and not with the message")),
+            (200..=299, _) => {
+                Verdict::new(AttemptOutcome::Ambiguous, format!("answered {status}, and not with the message"))
+            }
             _ => match text_of(&answer["error"], "message") {
                 "" => verdict,
                 said => Verdict { reason: format!("{status} {said}"), ..verdict },

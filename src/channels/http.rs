@@ -14,8 +14,8 @@ use sha2::Sha256;
 
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
-    Can, Channel, Choice, Dress, Facts, HttpRequest, KeyDoc, Kind, Likeness, Picture, Reply, Request, Sending, Takes,
-    Verdict, WebServer, endpoint, picture,
+    Can, Channel, ChannelKind, Choice, Dress, Facts, HttpRequest, KeyDoc, Likeness, Picture, Reply, Request, Sending,
+    Takes, Verdict, WebServer, endpoint, picture,
 };
 use crate::delivery::Receipt;
 use crate::message::inline::UrlTemplate;
@@ -51,7 +51,7 @@ const OPEN: [&str; 5] = ["accept", "accept-language", "cache-control", "content-
 const METHODS: [&str; 3] = ["POST", "PUT", "PATCH"];
 
 /// HTTP.
-pub const KIND: Kind = Kind {
+pub const KIND: ChannelKind = ChannelKind {
     name: "http",
     summary: "An HTTP request with the event and the message as JSON, signed if wanted",
     example: "\

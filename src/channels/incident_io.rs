@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
-    Can, Channel, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Kind, Likeness, Limit, Picture, Reply, Request,
-    Sending, Takes, Verdict, endpoint, markdown, picture, words,
+    Can, Channel, ChannelKind, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness, Limit, Picture, Reply,
+    Request, Sending, Takes, Verdict, endpoint, markdown, picture, words,
 };
-use crate::delivery::{Act, Outcome, Receipt};
+use crate::delivery::{AttemptOutcome, MessageOp, Receipt};
 use crate::message::{fit, plain};
 use crate::problem::Problems;
 use crate::secret::Secret;
@@ -24,7 +24,7 @@ const KEY_MAX: usize = 255;
 const DESCRIPTION_MAX: usize = 16_000;
 
 /// incident.io.
-pub const KIND: Kind = Kind {
+pub const KIND: ChannelKind = ChannelKind {
     name: "incident_io",
     summary: "An alert in incident.io, which is resolved when its case closes",
     example: "\
@@ -92,10 +92,10 @@ impl Channel for IncidentIo {
     fn compose(&self, sending: &Sending<'_>) -> Result<Request, String> {
         let mut event = json!({
             "title": words::short(&words::title(sending), TITLE_MAX),
-            "status": if sending.act == Act::Close { "resolved" } else { "firing" },
+            "status": if sending.act == MessageOp::Close { "resolved" } else { "firing" },
             "deduplication_key": words::case_key(sending, KEY_MAX),
         });
-        if sending.act != Act::Close {
+        if sending.act != MessageOp::Close {
             fill(&mut event, sending);
         }
         let mut request = HttpRequest::json("POST", self.url.clone(), &event);
@@ -107,7 +107,7 @@ impl Channel for IncidentIo {
         let Reply::Http { status, body, .. } = reply else { return shared(Family::Service, reply) };
         // A proxy or a portal that answers for the service: nobody may have been alerted.
         if (200..300).contains(status) && body.trim_ascii_start().starts_with(b"<") {
-            return Verdict::new(Outcome::Ambiguous, format!("answered {status} with a page"));
+            return Verdict::new(AttemptOutcome::Ambiguous, format!("answered {status} with a page"));
         }
         shared(Family::Service, reply)
     }

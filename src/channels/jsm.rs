@@ -10,10 +10,10 @@ use url::Url;
 
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
-    Can, Channel, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Kind, Likeness, Limit, Picture, Reply,
-    Request, Sending, Takes, Verdict, endpoint, picture, words,
+    Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness, Limit, Picture,
+    Reply, Request, Sending, Takes, Verdict, endpoint, picture, words,
 };
-use crate::delivery::{Act, Outcome, Receipt, Severity};
+use crate::delivery::{AttemptOutcome, MessageOp, Receipt, Severity};
 use crate::message::{fit, plain};
 use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
@@ -35,7 +35,7 @@ const RESPONDER_TYPES: [(&str, &str); 4] =
     [("team", "name"), ("user", "username"), ("escalation", "name"), ("schedule", "name")];
 
 /// Jira Service Management.
-pub const KIND: Kind = Kind {
+pub const KIND: ChannelKind = ChannelKind {
     name: "jsm",
     summary: "An alert in Jira Service Management or Opsgenie, which is closed when its case closes",
     example: "\
@@ -181,8 +181,8 @@ impl Channel for Jsm {
         let alias = words::case_key(sending, ALIAS.max);
         let is_known = sending.receipt.is_some();
         let (of_alert, body) = match sending.act {
-            Act::Close => ("close", json!({"source": "Fanfare", "user": "Fanfare"})),
-            Act::Again if is_known && sending.form == Form::Rich => {
+            MessageOp::Close => ("close", json!({"source": "Fanfare", "user": "Fanfare"})),
+            MessageOp::Again if is_known && sending.form == Form::Rich => {
                 let note = with_links(&words::plain(sending), sending);
                 ("notes", json!({"note": note, "source": "Fanfare", "user": "Fanfare"}))
             }
@@ -208,9 +208,9 @@ impl Channel for Jsm {
         let Reply::Http { status, .. } = reply else { return shared(Family::Service, reply) };
         let answer = reply.json().unwrap_or_default();
         match status {
-            202 => Verdict::new(Outcome::Delivered, "202 Accepted: queued"),
+            202 => Verdict::new(AttemptOutcome::Delivered, "202 Accepted: queued"),
             200..=299 if answer.get("requestId").is_none() => {
-                Verdict::new(Outcome::Ambiguous, format!("answered {status}, where the service answers 202"))
+                Verdict::new(AttemptOutcome::Ambiguous, format!("answered {status}, where the service answers 202"))
             }
             _ => shared(Family::Service, reply),
         }

@@ -9,11 +9,11 @@ use crate::channels::picture::{Dress, Likeness};
 use crate::channels::{Channel, Takes};
 use crate::message::template::native::Format;
 use crate::problem::{Problem, Problems};
-use crate::yaml::{Fields, Kind as NodeKind, Node};
+use crate::yaml::{Fields, Node, NodeKind};
 
 /// Everything about one kind of destination.
 #[derive(Debug, Clone, Copy)]
-pub struct Kind {
+pub struct ChannelKind {
     /// Its name in `type:`, and its template suffix.
     pub name: &'static str,
     /// One sentence for docs and completions.
@@ -172,7 +172,7 @@ pub struct Credential {
     pub hint: &'static str,
 }
 
-impl Kind {
+impl ChannelKind {
     /// Reads a destination's own keys. A URL or a token that belongs elsewhere is called what it is, and nothing else is
     /// said of the destination: what it lacks is most likely what that was meant for.
     pub fn read(&self, fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Channel>> {

@@ -10,10 +10,10 @@ use url::Url;
 
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
-    Can, Channel, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Kind, Likeness, Mentions, Reply,
+    Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness, Mentions, Reply,
     Request, Sending, Takes, Verdict, endpoint, picture,
 };
-use crate::delivery::{Act, Outcome, Receipt, Severity};
+use crate::delivery::{AttemptOutcome, MessageOp, Receipt, Severity};
 use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::{Fields, Node};
@@ -27,7 +27,7 @@ const ID_LEN: usize = 26;
 const TAKEN_ID: &str = "b7ykw1ppxtfmpfawjrktkyd8sh";
 
 /// Mattermost.
-pub const KIND: Kind = Kind {
+pub const KIND: ChannelKind = ChannelKind {
     name: "mattermost",
     summary: "A message in a Mattermost channel, by a webhook or by a bot; a bot also uses threads and marks closed cases",
     example: "\
@@ -186,7 +186,7 @@ impl Channel for Mattermost {
     fn compose(&self, sending: &Sending<'_>) -> Result<Request, String> {
         match &self.way {
             // A webhook tells nothing about what it posted, so there is nothing to change.
-            Way::Webhook { .. } if sending.act == Act::Close => Ok(Request::Nothing),
+            Way::Webhook { .. } if sending.act == MessageOp::Close => Ok(Request::Nothing),
             Way::Webhook { webhook, username } => {
                 let (text, attachments) = post::content(sending);
                 let mut body = json!({"text": text, "attachments": attachments});
@@ -216,7 +216,7 @@ impl Channel for Mattermost {
             (Way::Bot { .. }, 200..=299) if receipt().is_some() => Verdict { receipt: receipt(), ..verdict },
             // A portal or a proxy answered.
             (_, 200..=299) => {
-                Verdict::new(Outcome::Ambiguous, format!("answered {status}, but not as Mattermost does"))
+                Verdict::new(AttemptOutcome::Ambiguous, format!("answered {status}, but not as Mattermost does"))
             }
             _ => by_id(verdict, &answer),
         }
@@ -258,11 +258,11 @@ fn by_bot(sending: &Sending<'_>, token: &Secret, channel: &Choice<String>, api: 
     let first = known("id").zip(known("channel_id"));
     let (mut method, mut path) = ("POST", "posts".to_owned());
     match (sending.act, first) {
-        (Act::Close, None) => return Ok(Request::Nothing),
-        (Act::Close, Some((id, _))) if sending.form == Form::Rich => {
+        (MessageOp::Close, None) => return Ok(Request::Nothing),
+        (MessageOp::Close, Some((id, _))) if sending.form == Form::Rich => {
             (method, path) = ("PUT", format!("posts/{id}/patch"));
         }
-        (Act::Again | Act::Close, Some((id, channel))) => {
+        (MessageOp::Again | MessageOp::Close, Some((id, channel))) => {
             body["channel_id"] = channel.into();
             body["root_id"] = id.into();
         }
@@ -295,11 +295,11 @@ fn by_id(verdict: Verdict, answer: &Value) -> Verdict {
         ["channel_locked", "webhook.channel", "webhook.user", "webhook.disabled", "webhook.invalid", "permission"];
     match verdict.outcome {
         // Only an edit meets a post that is gone: somebody deleted what was to be marked as closed.
-        Outcome::Permanent if id.starts_with("app.post.get.") => {
-            Verdict::new(Outcome::Delivered, "the message was deleted; there is nothing to update")
+        AttemptOutcome::Permanent if id.starts_with("app.post.get.") => {
+            Verdict::new(AttemptOutcome::Delivered, "the message was deleted; there is nothing to update")
         }
-        Outcome::Refused if broken.iter().any(|part| id.contains(part)) => {
-            Verdict { outcome: Outcome::Permanent, failing: true, ..verdict }
+        AttemptOutcome::Refused if broken.iter().any(|part| id.contains(part)) => {
+            Verdict { outcome: AttemptOutcome::Permanent, failing: true, ..verdict }
         }
         _ => verdict,
     }

@@ -1,6 +1,6 @@
 //! The channels: each turns a [`Sending`] into a [`Request`] and a [`Reply`] into a [`Verdict`], and does nothing else.
 //!
-//! Pure except for `wire.rs`, the one careful sender that all of them share. A channel is one file with a [`Kind`] and one
+//! Pure except for `wire.rs`, the one careful sender that all of them share. A channel is one file with a [`ChannelKind`] and one
 //! row in [`ALL`]; whatever treats channels apart reads that row, and nothing outside of this folder names a channel.
 //! Channels know messages, and nothing of rules, events or the store.
 //!
@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::delivery::{Act, DeliveryId, LinkOp, Outcome, Receipt};
+use crate::delivery::{AttemptOutcome, DeliveryId, LinkOp, MessageOp, Receipt};
 use crate::message::Rendered;
 use crate::message::template::native::Format;
 use crate::problem::{File, Location, Problems};
@@ -47,13 +47,13 @@ pub mod wire;
 mod words;
 
 pub use self::choice::Choice;
-pub use self::kind::{Can, Credential, KeyDoc, Kind, Limit, Mentions, Unit};
+pub use self::kind::{Can, ChannelKind, Credential, KeyDoc, Limit, Mentions, Unit};
 pub use self::picture::{Dress, Likeness, Picture};
 pub use self::reply::Reply;
 pub use self::schema::Takes;
 
 /// Every channel there is. To add one: its file, its `mod` line, its row here.
-pub const ALL: &[Kind] = &[
+pub const ALL: &[ChannelKind] = &[
     slack::KIND,
     discord::KIND,
     email::KIND,
@@ -70,7 +70,7 @@ pub const ALL: &[Kind] = &[
 ];
 
 /// The kind with this name.
-pub fn named(name: &str) -> Option<&'static Kind> {
+pub fn named(name: &str) -> Option<&'static ChannelKind> {
     ALL.iter().find(|kind| kind.name == name)
 }
 
@@ -80,7 +80,7 @@ pub fn formats() -> Vec<(&'static str, Format)> {
 }
 
 /// The channel that a kind's example describes: for looking at messages where no destination is configured.
-pub fn example(kind: &Kind) -> Option<Box<dyn Channel>> {
+pub fn example(kind: &ChannelKind) -> Option<Box<dyn Channel>> {
     let mut problems = Problems::new();
     let tree = yaml::read(&File::new("example", kind.example), &mut problems)?;
     kind.read(&mut Fields::of(&tree, "the example", &mut problems)?, &mut problems)
@@ -174,7 +174,7 @@ pub struct Sending<'a> {
     /// When the delivery was planned: what a mail's `Date` says, the same on every attempt.
     pub planned: Timestamp,
     /// What it does to what stands there.
-    pub act: Act,
+    pub act: MessageOp,
     /// The rich form, or plain text after the rich one was refused.
     pub form: Form,
     /// The message.
@@ -310,7 +310,7 @@ pub struct MailRequest {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
     /// How the attempt ended.
-    pub outcome: Outcome,
+    pub outcome: AttemptOutcome,
     /// In words, without secrets.
     pub reason: String,
     /// Not before this long from now, when the other side said so.
@@ -327,7 +327,7 @@ pub struct Verdict {
 
 impl Verdict {
     /// This outcome for this reason, and nothing more.
-    pub fn new(outcome: Outcome, reason: impl Into<String>) -> Self {
+    pub fn new(outcome: AttemptOutcome, reason: impl Into<String>) -> Self {
         Self {
             outcome,
             reason: reason.into(),

@@ -11,10 +11,10 @@ use url::Url;
 
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
-    Button, Can, Channel, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Kind, Likeness, Limit, Picture,
-    Reply, Request, Sending, Takes, Verdict, endpoint, picture, words,
+    Button, Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness, Limit,
+    Picture, Reply, Request, Sending, Takes, Verdict, endpoint, picture, words,
 };
-use crate::delivery::{Act, LinkOp, Outcome, Receipt, Severity};
+use crate::delivery::{AttemptOutcome, LinkOp, MessageOp, Receipt, Severity};
 use crate::message::{fit, plain};
 use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
@@ -39,7 +39,7 @@ const LIMITED_WAIT: SignedDuration = SignedDuration::from_secs(5);
 const QUOTA_WAIT: SignedDuration = SignedDuration::from_hours(1);
 
 /// ntfy.
-pub const KIND: Kind = Kind {
+pub const KIND: ChannelKind = ChannelKind {
     name: "ntfy",
     summary: "A notification on phones and desktops, by ntfy.sh or an ntfy server of your own; replaced when its case closes",
     example: "\
@@ -151,15 +151,15 @@ fn server(node: &Node, problems: &mut Problems) -> Option<Url> {
 impl Channel for Ntfy {
     fn compose(&self, sending: &Sending<'_>) -> Result<Request, String> {
         let sequence = match sending.act {
-            Act::Close => {
+            MessageOp::Close => {
                 match sending.receipt.and_then(|receipt| receipt.get("sequence_id")).and_then(Value::as_str) {
                     Some(first) => first.to_owned(),
                     None => return Ok(Request::Nothing),
                 }
             }
             // A reminder has to ring, so it stands by itself.
-            Act::Again => name(sending.id.as_str()),
-            Act::Open => name(sending.lane.unwrap_or(sending.id.as_str())),
+            MessageOp::Again => name(sending.id.as_str()),
+            MessageOp::Open => name(sending.lane.unwrap_or(sending.id.as_str())),
         };
         let mut body = json!({"topic": self.topic.pick(sending)?.open(), "sequence_id": sequence});
         fill(&mut body, sending);
@@ -180,7 +180,9 @@ impl Channel for Ntfy {
                 // A server before 2.16 replaces nothing.
                 None => verdict,
             },
-            200..=299 => Verdict::new(Outcome::Ambiguous, format!("answered {status}, and not with the message")),
+            200..=299 => {
+                Verdict::new(AttemptOutcome::Ambiguous, format!("answered {status}, and not with the message"))
+            }
             429 => {
                 let wait = if answer["code"] == 42_908 { QUOTA_WAIT } else { LIMITED_WAIT };
                 let asked = verdict.wait.unwrap_or(wait);
@@ -288,7 +290,7 @@ fn action(button: &Button) -> Value {
 /// How loud: from 1, without a sound, to 5, which the app may let ring until somebody looks.
 fn priority(sending: &Sending<'_>) -> u8 {
     match sending.rendered.message.severity {
-        _ if sending.act == Act::Close => 2,
+        _ if sending.act == MessageOp::Close => 2,
         Severity::Info | Severity::Success => 3,
         Severity::Warning => 4,
         Severity::Critical => 5,
@@ -298,7 +300,7 @@ fn priority(sending: &Sending<'_>) -> u8 {
 /// The name of the emoji that the app shows before the title.
 fn tag(sending: &Sending<'_>) -> Option<&'static str> {
     match sending.rendered.message.severity {
-        _ if sending.act == Act::Close => Some("ballot_box_with_check"),
+        _ if sending.act == MessageOp::Close => Some("ballot_box_with_check"),
         Severity::Info => None,
         Severity::Success => Some("white_check_mark"),
         Severity::Warning => Some("warning"),

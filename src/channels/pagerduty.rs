@@ -10,10 +10,10 @@ use url::Url;
 
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
-    Can, Channel, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Kind, Likeness, Limit, Picture, Reply,
-    Request, Sending, Takes, Verdict, endpoint, picture, words,
+    Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness, Limit, Picture,
+    Reply, Request, Sending, Takes, Verdict, endpoint, picture, words,
 };
-use crate::delivery::{Act, Outcome, Receipt, Severity};
+use crate::delivery::{AttemptOutcome, MessageOp, Receipt, Severity};
 use crate::message::{fit, plain};
 use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
@@ -32,7 +32,7 @@ const BODY_MAX: usize = 16_000;
 const LIMITED_WAIT: SignedDuration = SignedDuration::from_mins(1);
 
 /// PagerDuty.
-pub const KIND: Kind = Kind {
+pub const KIND: ChannelKind = ChannelKind {
     name: "pagerduty",
     summary: "An incident in PagerDuty (Events API v2), which is resolved when its case closes",
     example: "\
@@ -138,7 +138,7 @@ impl Channel for PagerDuty {
         let mut event = Map::new();
         event.insert("routing_key".into(), routing_key.open().into());
         event.insert("dedup_key".into(), dedup_key.into());
-        if sending.act == Act::Close {
+        if sending.act == MessageOp::Close {
             event.insert("event_action".into(), "resolve".into());
         } else {
             event.insert("event_action".into(), "trigger".into());
@@ -155,9 +155,11 @@ impl Channel for PagerDuty {
             202 => delivered(reply, says("dedup_key")),
             200..=299 if says("status") == Some("success") => delivered(reply, says("dedup_key")),
             // A proxy or a portal that answers for PagerDuty: nobody may have been paged.
-            200..=299 => Verdict::new(Outcome::Ambiguous, format!("answered {status}, where PagerDuty answers 202")),
+            200..=299 => {
+                Verdict::new(AttemptOutcome::Ambiguous, format!("answered {status}, where PagerDuty answers 202"))
+            }
             400 if answer.as_ref().is_some_and(blames_the_key) => {
-                Verdict { outcome: Outcome::Permanent, failing: true, ..shared(Family::Service, reply) }
+                Verdict { outcome: AttemptOutcome::Permanent, failing: true, ..shared(Family::Service, reply) }
             }
             429 => {
                 let verdict = shared(Family::Service, reply);

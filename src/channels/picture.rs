@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::channels::{Kind, Request};
+use crate::channels::{ChannelKind, Request};
 use crate::message::html::escape;
 
 /// How the messages of a kind of channel look.
@@ -32,7 +32,7 @@ pub enum Dress {
     Call,
 }
 
-impl Kind {
+impl ChannelKind {
     /// What a request looks like; `None` where nothing is sent.
     pub fn picture(&self, request: &Request) -> Option<Picture> {
         (!matches!(request, Request::Nothing)).then(|| (self.likeness.draw)(request))

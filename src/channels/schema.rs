@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::channels::Kind;
+use crate::channels::ChannelKind;
 use crate::yaml::schema::{described, mapping, object, one_or_more, text, truth, words};
 
 /// What a key of a destination takes.
@@ -56,7 +56,7 @@ fn choice(value: Value) -> Value {
 }
 
 /// The keys of a kind, each with what it takes, and those that must be there.
-pub fn keys(kind: &Kind) -> (Vec<(&'static str, Value)>, Vec<&'static str>) {
+pub fn keys(kind: &ChannelKind) -> (Vec<(&'static str, Value)>, Vec<&'static str>) {
     let takes = kind.keys.iter().map(|key| {
         let doc = format!("{}.", key.doc.trim_end_matches('.'));
         (key.name, described(key.takes.schema(), &doc))
@@ -66,7 +66,7 @@ pub fn keys(kind: &Kind) -> (Vec<(&'static str, Value)>, Vec<&'static str>) {
 }
 
 /// The kinds as words of `type`, each with what it is.
-pub fn kinds(kinds: &[Kind]) -> Value {
+pub fn kinds(kinds: &[ChannelKind]) -> Value {
     let each = kinds.iter().map(|kind| described(json!({"const": kind.name}), &format!("{}.", kind.summary)));
     json!({"anyOf": each.collect::<Vec<_>>()})
 }

@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
-    Can, Channel, Choice, Credential, Dress, Facts, HttpRequest, KeyDoc, Kind, Likeness, Mentions, Reply, Request,
-    Sending, Takes, Verdict, endpoint,
+    Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, HttpRequest, KeyDoc, Likeness, Mentions, Reply,
+    Request, Sending, Takes, Verdict, endpoint,
 };
-use crate::delivery::{Act, Outcome, Receipt};
+use crate::delivery::{AttemptOutcome, MessageOp, Receipt};
 use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::{Fields, Node};
@@ -26,7 +26,7 @@ const MAKE_ONE: &str =
     "in Teams, open the channel's menu, Workflows, `Send webhook alerts to a channel`, and copy the URL";
 
 /// Teams.
-pub const KIND: Kind = Kind {
+pub const KIND: ChannelKind = ChannelKind {
     name: "teams",
     summary: "An Adaptive Card in a channel or chat of Microsoft Teams, by a workflow's webhook",
     example: "\
@@ -128,7 +128,7 @@ fn is_person(id: &str) -> bool {
 
 impl Channel for Teams {
     fn compose(&self, sending: &Sending<'_>) -> Result<Request, String> {
-        if sending.act == Act::Close {
+        if sending.act == MessageOp::Close {
             return Ok(Request::Nothing);
         }
         Ok(Request::Http(HttpRequest::json("POST", self.webhook.pick(sending)?.clone(), &card::of(sending))))
@@ -138,22 +138,23 @@ impl Channel for Teams {
         let Reply::Http { status, body, .. } = reply else { return shared(Family::Service, reply) };
         let said = String::from_utf8_lossy(body);
         match status {
-            202 => Verdict::new(Outcome::Delivered, "202 Accepted: queued in the workflow"),
+            202 => Verdict::new(AttemptOutcome::Delivered, "202 Accepted: queued in the workflow"),
             200..=299 => match hidden(&said) {
                 Some(status) => limited(shared(Family::Service, &Reply::http(status, body.clone()))),
                 // A portal or a proxy answered.
-                None if said.trim_start().starts_with('<') => {
-                    Verdict::new(Outcome::Ambiguous, format!("answered {status} with a page, and not as a workflow"))
-                }
+                None if said.trim_start().starts_with('<') => Verdict::new(
+                    AttemptOutcome::Ambiguous,
+                    format!("answered {status} with a page, and not as a workflow"),
+                ),
                 None => shared(Family::Service, reply),
             },
             // The workflow was switched off.
             400 if said.contains("NotEnabled") => {
-                Verdict { outcome: Outcome::Permanent, failing: true, ..shared(Family::Service, reply) }
+                Verdict { outcome: AttemptOutcome::Permanent, failing: true, ..shared(Family::Service, reply) }
             }
             401 | 403 if said.contains("AuthorizationRequired") => {
                 let reason = "the workflow asks for a sign-in: let `Anyone` trigger it";
-                Verdict::new(Outcome::Permanent, reason).failing()
+                Verdict::new(AttemptOutcome::Permanent, reason).failing()
             }
             _ => limited(shared(Family::Service, reply)),
         }
@@ -185,7 +186,7 @@ fn hidden(said: &str) -> Option<u16> {
 /// The same, with a time to wait where none was said.
 fn limited(verdict: Verdict) -> Verdict {
     match (verdict.outcome, verdict.wait) {
-        (Outcome::Limited, None) => verdict.wait(Some(LIMITED_WAIT)),
+        (AttemptOutcome::Limited, None) => verdict.wait(Some(LIMITED_WAIT)),
         _ => verdict,
     }
 }

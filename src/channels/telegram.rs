@@ -10,10 +10,10 @@ use url::Url;
 
 use crate::channels::verdict::{Family, seconds, shared};
 use crate::channels::{
-    Can, Channel, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Kind, Likeness, Mentions, Picture,
-    Reply, Request, Sending, Takes, Verdict, endpoint, picture,
+    Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness, Mentions,
+    Picture, Reply, Request, Sending, Takes, Verdict, endpoint, picture,
 };
-use crate::delivery::{Act, Outcome, Receipt};
+use crate::delivery::{AttemptOutcome, MessageOp, Receipt};
 use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::{Fields, Node};
@@ -26,7 +26,7 @@ const API: &str = "https://api.telegram.org";
 const TAKEN_ID: u64 = 1001;
 
 /// Telegram.
-pub const KIND: Kind = Kind {
+pub const KIND: ChannelKind = ChannelKind {
     name: "telegram",
     summary: "A message in a Telegram chat, group or channel, by a bot; uses replies and topics, and marks closed cases",
     example: "\
@@ -221,13 +221,13 @@ impl Channel for Telegram {
         let mut method = "sendMessage";
         match (sending.act, first) {
             // A receipt of a chat that is no longer configured is of no use: what stood there is out of reach.
-            (Act::Close, None) => return Ok(Request::Nothing),
-            (Act::Close, Some(first)) if sending.form == Form::Rich => {
+            (MessageOp::Close, None) => return Ok(Request::Nothing),
+            (MessageOp::Close, Some(first)) if sending.form == Form::Rich => {
                 method = "editMessageText";
                 body.extend(kept(first, "chat_id", "chat_id"));
                 body.extend(kept(first, "message_id", "message_id"));
             }
-            (Act::Again | Act::Close, Some(first)) => {
+            (MessageOp::Again | MessageOp::Close, Some(first)) => {
                 body.extend(kept(first, "chat_id", "chat_id"));
                 body.extend(kept(first, "message_thread_id", "message_thread_id"));
                 let id = first.get("message_id").cloned().unwrap_or_default();
@@ -255,7 +255,7 @@ impl Channel for Telegram {
         match status {
             200..=299 => match receipt(&answer["result"]).filter(|_| answer["ok"] == true) {
                 Some(receipt) => verdict.receipt(receipt),
-                None => Verdict::new(Outcome::Ambiguous, format!("answered {status}, and not with the message")),
+                None => Verdict::new(AttemptOutcome::Ambiguous, format!("answered {status}, and not with the message")),
             },
             400 => by_words(verdict, &answer),
             429 => {
@@ -334,18 +334,18 @@ fn by_words(verdict: Verdict, answer: &Value) -> Verdict {
     // The new number is known, but a person must write it down: a later start would not know it.
     if let Some(chat) = answer["parameters"]["migrate_to_chat_id"].as_i64() {
         let reason = format!("the group has become a supergroup: write `chat: \"{chat}\"`");
-        return Verdict::new(Outcome::Temporary, reason);
+        return Verdict::new(AttemptOutcome::Temporary, reason);
     }
     let said = verdict.reason.to_lowercase();
     let says = |words: &str| said.contains(words);
     if says("message is not modified") {
-        return Verdict { outcome: Outcome::Delivered, ..verdict };
+        return Verdict { outcome: AttemptOutcome::Delivered, ..verdict };
     }
     if says("message to edit not found") || says("message_id_invalid") {
-        return Verdict::new(Outcome::Delivered, "the message was deleted; there is nothing to update");
+        return Verdict::new(AttemptOutcome::Delivered, "the message was deleted; there is nothing to update");
     }
     if BROKEN.iter().any(|words| says(words)) {
-        return Verdict { outcome: Outcome::Permanent, failing: true, ..verdict };
+        return Verdict { outcome: AttemptOutcome::Permanent, failing: true, ..verdict };
     }
     verdict
 }

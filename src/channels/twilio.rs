@@ -12,10 +12,10 @@ use url::form_urlencoded;
 
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
-    Can, Channel, Choice, Credential, Dress, Facts, HttpRequest, KeyDoc, Kind, Likeness, Limit, Picture, Reply,
+    Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, HttpRequest, KeyDoc, Likeness, Limit, Picture, Reply,
     Request, Sending, Takes, Verdict, endpoint,
 };
-use crate::delivery::{Act, Outcome, Receipt};
+use crate::delivery::{AttemptOutcome, MessageOp, Receipt};
 use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::{Fields, Node};
@@ -30,7 +30,7 @@ const BROKEN: [u64; 12] =
     [21_211, 21_212, 21_214, 21_266, 21_408, 21_603, 21_606, 21_608, 21_610, 21_612, 21_614, 21_703];
 
 /// Twilio.
-pub const KIND: Kind = Kind {
+pub const KIND: ChannelKind = ChannelKind {
     name: "twilio",
     summary: "A text message (SMS) to a phone, by Twilio",
     example: "\
@@ -215,7 +215,7 @@ fn number(node: &Node, problems: &mut Problems) -> Option<String> {
 
 impl Channel for Twilio {
     fn compose(&self, sending: &Sending<'_>) -> Result<Request, String> {
-        if sending.act == Act::Close {
+        if sending.act == MessageOp::Close {
             return Ok(Request::Nothing);
         }
         let mut form = form_urlencoded::Serializer::new(String::new());
@@ -243,11 +243,15 @@ impl Channel for Twilio {
         let answer = reply.json().unwrap_or_default();
         let code = answer["code"].as_u64().unwrap_or_default();
         match status {
-            200..=299 if answer["sid"].is_string() => Verdict::new(Outcome::Delivered, format!("{status}: queued")),
-            200..=299 => Verdict::new(Outcome::Ambiguous, format!("answered {status}, and not with the message")),
-            400 if BROKEN.contains(&code) => Verdict { outcome: Outcome::Permanent, failing: true, ..verdict },
+            200..=299 if answer["sid"].is_string() => {
+                Verdict::new(AttemptOutcome::Delivered, format!("{status}: queued"))
+            }
+            200..=299 => {
+                Verdict::new(AttemptOutcome::Ambiguous, format!("answered {status}, and not with the message"))
+            }
+            400 if BROKEN.contains(&code) => Verdict { outcome: AttemptOutcome::Permanent, failing: true, ..verdict },
             // The sender's queue holds as much as it can send in ten hours.
-            400 if code == 21_611 => Verdict { outcome: Outcome::Temporary, ..verdict },
+            400 if code == 21_611 => Verdict { outcome: AttemptOutcome::Temporary, ..verdict },
             _ => verdict,
         }
     }

@@ -6,7 +6,7 @@
 use jiff::SignedDuration;
 
 use crate::channels::{Reply, Verdict};
-use crate::delivery::Outcome;
+use crate::delivery::AttemptOutcome;
 
 /// How a kind of receiver means its refusals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,10 +27,10 @@ pub fn shared(family: Family, reply: &Reply) -> Verdict {
             by_status(family, *status, reason).wait_for(retry_after(reply))
         }
         Reply::Mail { accepted, refused, code, text } => by_mail(accepted, refused, *code, text),
-        Reply::NotSent(why) => Verdict::new(Outcome::Temporary, one_line(why)),
-        Reply::Denied(why) => Verdict::new(Outcome::Permanent, one_line(why)).failing(),
-        Reply::NoAnswer(why) => Verdict::new(Outcome::Ambiguous, one_line(why)),
-        Reply::Nothing => Verdict::new(Outcome::Delivered, "nothing needed sending"),
+        Reply::NotSent(why) => Verdict::new(AttemptOutcome::Temporary, one_line(why)),
+        Reply::Denied(why) => Verdict::new(AttemptOutcome::Permanent, one_line(why)).failing(),
+        Reply::NoAnswer(why) => Verdict::new(AttemptOutcome::Ambiguous, one_line(why)),
+        Reply::Nothing => Verdict::new(AttemptOutcome::Delivered, "nothing needed sending"),
     }
 }
 
@@ -38,17 +38,17 @@ pub fn shared(family: Family, reply: &Reply) -> Verdict {
 fn by_status(family: Family, status: u16, reason: String) -> Verdict {
     let is_service = family == Family::Service;
     match status {
-        200..=299 => Verdict::new(Outcome::Delivered, reason),
-        508 => Verdict::new(Outcome::Permanent, format!("{reason} (the message returned to its origin)")),
-        300..=399 => Verdict::new(Outcome::Permanent, format!("{reason} (redirects are not followed)")),
-        429 => Verdict::new(Outcome::Limited, reason),
-        401 | 403 | 404 if is_service => Verdict::new(Outcome::Permanent, reason).failing(),
-        410 => Verdict::new(Outcome::Permanent, reason).failing(),
-        400 | 413 | 422 if is_service => Verdict::new(Outcome::Refused, reason),
-        400 | 413 | 415 | 422 => Verdict::new(Outcome::Permanent, reason),
-        408 | 425 => Verdict::new(Outcome::Temporary, reason),
-        402..=499 if is_service => Verdict::new(Outcome::Permanent, reason),
-        _ => Verdict::new(Outcome::Temporary, reason),
+        200..=299 => Verdict::new(AttemptOutcome::Delivered, reason),
+        508 => Verdict::new(AttemptOutcome::Permanent, format!("{reason} (the message returned to its origin)")),
+        300..=399 => Verdict::new(AttemptOutcome::Permanent, format!("{reason} (redirects are not followed)")),
+        429 => Verdict::new(AttemptOutcome::Limited, reason),
+        401 | 403 | 404 if is_service => Verdict::new(AttemptOutcome::Permanent, reason).failing(),
+        410 => Verdict::new(AttemptOutcome::Permanent, reason).failing(),
+        400 | 413 | 422 if is_service => Verdict::new(AttemptOutcome::Refused, reason),
+        400 | 413 | 415 | 422 => Verdict::new(AttemptOutcome::Permanent, reason),
+        408 | 425 => Verdict::new(AttemptOutcome::Temporary, reason),
+        402..=499 if is_service => Verdict::new(AttemptOutcome::Permanent, reason),
+        _ => Verdict::new(AttemptOutcome::Temporary, reason),
     }
 }
 
@@ -63,7 +63,7 @@ fn by_mail(accepted: &[String], refused: &[(String, u16, String)], code: Option<
     let settled = || accepted.iter().chain(lost.iter().map(|(to, ..)| to)).cloned().collect();
     if !accepted.is_empty() {
         let reason = if refused.is_empty() { words } else { format!("{words}; {}", refusals(refused)) };
-        let outcome = if put_off.is_empty() { Outcome::Delivered } else { Outcome::Partial };
+        let outcome = if put_off.is_empty() { AttemptOutcome::Delivered } else { AttemptOutcome::Partial };
         return Verdict {
             settled: settled(),
             lost: (!lost.is_empty()).then(|| refusals(lost)),
@@ -72,15 +72,15 @@ fn by_mail(accepted: &[String], refused: &[(String, u16, String)], code: Option<
     }
     match code {
         // Authentication (RFC 4954, section 6): nothing will get through until a person fixes it.
-        Some(530 | 534 | 535 | 538) => Verdict::new(Outcome::Permanent, words).failing(),
+        Some(530 | 534 | 535 | 538) => Verdict::new(AttemptOutcome::Permanent, words).failing(),
         // RFC 3463, section 3.7: the server has no use for this form of content.
-        Some(500..) if text.starts_with("5.6.") => Verdict::new(Outcome::Refused, words),
-        Some(500..) => Verdict::new(Outcome::Permanent, words),
-        Some(_) => Verdict::new(Outcome::Temporary, words),
-        None if refused.is_empty() => Verdict::new(Outcome::Temporary, words),
-        None if put_off.is_empty() => Verdict::new(Outcome::Permanent, refusals(refused)),
+        Some(500..) if text.starts_with("5.6.") => Verdict::new(AttemptOutcome::Refused, words),
+        Some(500..) => Verdict::new(AttemptOutcome::Permanent, words),
+        Some(_) => Verdict::new(AttemptOutcome::Temporary, words),
+        None if refused.is_empty() => Verdict::new(AttemptOutcome::Temporary, words),
+        None if put_off.is_empty() => Verdict::new(AttemptOutcome::Permanent, refusals(refused)),
         None => {
-            let verdict = Verdict::new(Outcome::Temporary, refusals(refused));
+            let verdict = Verdict::new(AttemptOutcome::Temporary, refusals(refused));
             Verdict { settled: settled(), lost: (!lost.is_empty()).then(|| refusals(lost)), ..verdict }
         }
     }
@@ -98,7 +98,7 @@ impl Verdict {
     /// The same, with a wait where one means anything.
     fn wait_for(self, wait: Option<SignedDuration>) -> Self {
         match self.outcome {
-            Outcome::Limited | Outcome::Temporary => self.wait(wait),
+            AttemptOutcome::Limited | AttemptOutcome::Temporary => self.wait(wait),
             _ => self,
         }
     }

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::channels::{Footer, Sending};
-use crate::delivery::{Act, Severity};
+use crate::delivery::{MessageOp, Severity};
 use crate::message::{Field, fit, plain, text};
 use crate::secret::Secret;
 
@@ -19,13 +19,13 @@ pub const CLOSED: &str = "Closed: ";
 pub fn title(sending: &Sending<'_>) -> String {
     let title = text::one_line(&sending.rendered.message.title);
     let title = if title.is_empty() { text::one_line(sending.rule) } else { title };
-    if sending.act == Act::Close { format!("{CLOSED}{title}") } else { title }
+    if sending.act == MessageOp::Close { format!("{CLOSED}{title}") } else { title }
 }
 
 /// What stands for the severity: read at a glance, and without telling colours apart.
 pub fn sign(sending: &Sending<'_>) -> &'static str {
     match sending.rendered.message.severity {
-        _ if sending.act == Act::Close => "☑️",
+        _ if sending.act == MessageOp::Close => "☑️",
         Severity::Info => "🔵",
         Severity::Success => "✅",
         Severity::Warning => "⚠️",
@@ -111,7 +111,7 @@ pub fn within(url: &str, max: usize) -> Option<&str> {
 /// The colour that stands for the severity, as 0xRRGGBB.
 pub fn colour(sending: &Sending<'_>) -> u32 {
     match sending.rendered.message.severity {
-        _ if sending.act == Act::Close => 0x6B_7280,
+        _ if sending.act == MessageOp::Close => 0x6B_7280,
         Severity::Info => 0x3B_82F6,
         Severity::Success => 0x22_C55E,
         Severity::Warning => 0xF5_9E0B,

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::cli::client::Server;
 use crate::cli::events::{cell, print, when};
-use crate::cli::{Format, Outcome, runtime, term};
+use crate::cli::{CommandOutcome, Format, runtime, term};
 
 /// Who acknowledged, closed, muted, retried, cancelled, replayed or reloaded what, newest first; of the last 90 days.
 #[derive(Debug, clap::Args)]
@@ -22,12 +22,12 @@ pub(crate) struct Audit {
 }
 
 impl Audit {
-    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
         let client = self.server.connect(config)?;
         let list = client.list(&["api", "v1", "audit"], Vec::new(), self.limit, ("before", "id"));
         let list = runtime(false)?.block_on(list)?;
         print(self.format, &list, list_text);
-        Ok(Outcome::Good)
+        Ok(CommandOutcome::Good)
     }
 }
 

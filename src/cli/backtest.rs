@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::cli::client::{Client, PAGE, Server};
-use crate::cli::{Outcome, load_without_secrets, report, rule_named, runtime, term};
+use crate::cli::{CommandOutcome, load_without_secrets, report, rule_named, runtime, term};
 use crate::clock::{Clock, RealClock, plus};
 use crate::config::Snapshot;
 use crate::event::{Event, EventId, MISSING, OWN_SOURCE, Seq};
@@ -131,30 +131,30 @@ struct Played {
 }
 
 impl Backtest {
-    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
         let loaded = load_without_secrets(config);
         if report_errors(&loaded) {
-            return Ok(Outcome::Wrong);
+            return Ok(CommandOutcome::Wrong);
         }
         let snapshot = loaded.snapshot.context("no rules could be loaded")?;
         let rules = self.rules(&snapshot)?;
         let other = match self.against.as_deref().map(load_without_secrets) {
             None => None,
-            Some(other) if report_errors(&other) => return Ok(Outcome::Wrong),
+            Some(other) if report_errors(&other) => return Ok(CommandOutcome::Wrong),
             Some(other) => Some(Stage::new(other.snapshot.context("no rules could be loaded to compare with")?)),
         };
         term::show_times_in(snapshot.settings.zone());
         let stage = Stage::new(snapshot);
         let Some(played) = runtime(false)?.block_on(self.play(config, &stage, rules, other))? else {
             eprintln!("no event was received in that time");
-            return Ok(Outcome::Good);
+            return Ok(CommandOutcome::Good);
         };
         match self.format {
             BacktestFormat::Text => println!("{}", compare::text(&played, self.show)),
             BacktestFormat::Json => println!("{:#}", compare::document(&played)),
             BacktestFormat::Markdown => println!("{}", markdown::text(&played, self.show)),
         }
-        Ok(Outcome::Good)
+        Ok(CommandOutcome::Good)
     }
 
     /// The rules that are asked about.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::cli::{Outcome, runtime, term};
+use crate::cli::{CommandOutcome, runtime, term};
 use crate::config::load;
 use crate::config::substitute::RealEnvironment;
 use crate::store;
@@ -18,7 +18,7 @@ pub(crate) struct Backup {
 }
 
 impl Backup {
-    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
         let settings = load::settings_only(config, &RealEnvironment).with_context(|| {
             format!("`{}` doesn't say where the store is; look with `fanfare check`", config.display())
         })?;
@@ -27,6 +27,6 @@ impl Backup {
         eprintln!("{}", term::dim_on_stderr(&format!("copying the store to {shown} …")));
         let bytes = runtime(false)?.block_on(store::backup(&settings.store, base, &self.file))?;
         println!("{shown}: {}", term::size(bytes));
-        Ok(Outcome::Good)
+        Ok(CommandOutcome::Good)
     }
 }

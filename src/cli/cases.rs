@@ -10,7 +10,7 @@ use crate::cli::client::{Client, Server};
 use crate::cli::events::{cell, print, when};
 use crate::cli::term::Moment;
 use crate::cli::who::Who;
-use crate::cli::{Format, Outcome, deliveries, runtime, term};
+use crate::cli::{CommandOutcome, Format, deliveries, runtime, term};
 
 /// How many cases of a kind are sorted; of more, the first by id.
 const SORTED_MAX: usize = 2_000;
@@ -85,14 +85,14 @@ struct Named {
 }
 
 impl Cases {
-    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
         let client = self.server.connect(config)?;
         runtime(false)?.block_on(self.verb.run(&client, self.format))
     }
 }
 
 impl Verb {
-    async fn run(self, client: &Client, format: Format) -> anyhow::Result<Outcome> {
+    async fn run(self, client: &Client, format: Format) -> anyhow::Result<CommandOutcome> {
         match self {
             Verb::List { rule, key, acked, waiting, since, until, limit } => {
                 let given = [
@@ -110,7 +110,7 @@ impl Verb {
             Verb::Close(named) => named.ask(client, "close", format).await?,
             Verb::Take { .. } => bail!("`cases take` is `cases ack` now: it acknowledges"),
         }
-        Ok(Outcome::Good)
+        Ok(CommandOutcome::Good)
     }
 }
 

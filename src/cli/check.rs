@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::cli::{Outcome, load_without_secrets, term, test};
+use crate::cli::{CommandOutcome, load_without_secrets, term, test};
 use crate::clock::{Clock, RealClock};
 use crate::config::Settings;
 use crate::config::evidence::Past;
@@ -51,7 +51,7 @@ enum CheckFormat {
 }
 
 impl Check {
-    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
         let mut loaded = if self.rules_only {
             load_without_secrets(config)
         } else {
@@ -66,7 +66,7 @@ impl Check {
         }
         let (errors, warnings) = loaded.problems.count();
         let wrong = errors > 0 || (self.strict && warnings > 0);
-        Ok(if wrong { Outcome::Wrong } else { Outcome::Good })
+        Ok(if wrong { CommandOutcome::Wrong } else { CommandOutcome::Good })
     }
 }
 

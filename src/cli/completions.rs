@@ -1,6 +1,6 @@
 //! `fanfare completions SHELL`.
 
-use crate::cli::{Outcome, command};
+use crate::cli::{CommandOutcome, command};
 
 /// Prints the script; put it where your shell looks for completions.
 #[derive(Debug, clap::Args)]
@@ -10,10 +10,10 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self) -> anyhow::Result<CommandOutcome> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut command(), "fanfare", &mut script);
         print!("{}", String::from_utf8_lossy(&script));
-        Ok(Outcome::Good)
+        Ok(CommandOutcome::Good)
     }
 }

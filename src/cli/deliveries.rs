@@ -10,7 +10,7 @@ use crate::cli::events::{cell, print, when};
 use crate::cli::many::{Each, Many};
 use crate::cli::term::Moment;
 use crate::cli::who::Who;
-use crate::cli::{Format, Outcome, runtime, term};
+use crate::cli::{CommandOutcome, Format, runtime, term};
 
 /// Uses the admin API of a running server.
 #[derive(Debug, clap::Args)]
@@ -94,7 +94,7 @@ impl Which {
 }
 
 impl Deliveries {
-    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
         let client = self.server.connect(config)?;
         let runtime = runtime(false)?;
         match self.verb {
@@ -102,12 +102,12 @@ impl Deliveries {
                 let list = client.list(&["api", "v1", "deliveries"], which.query(), limit, ("before", "id"));
                 let list = runtime.block_on(list)?;
                 print(self.format, &list, list_text);
-                Ok(Outcome::Good)
+                Ok(CommandOutcome::Good)
             }
             Verb::Show { delivery } => {
                 let document = runtime.block_on(client.get(&["api", "v1", "deliveries", &delivery], &[]))?;
                 print(self.format, &document, show_text);
-                Ok(Outcome::Good)
+                Ok(CommandOutcome::Good)
             }
             Verb::Retry(several) => runtime.block_on(several.each(&client, "retry", "retried", self.format)),
             Verb::Cancel(several) => runtime.block_on(several.each(&client, "cancel", "cancelled", self.format)),
@@ -117,7 +117,13 @@ impl Deliveries {
 
 impl Several {
     /// Does `verb` to each, after saying how many there are.
-    async fn each(self, client: &Client, verb: &str, done: &'static str, format: Format) -> anyhow::Result<Outcome> {
+    async fn each(
+        self,
+        client: &Client,
+        verb: &str,
+        done: &'static str,
+        format: Format,
+    ) -> anyhow::Result<CommandOutcome> {
         let mut query = self.which.query();
         if self.ids.is_empty() {
             if query.is_empty() {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::channels::wire::{Guard, Wire};
 use crate::cli::events::print;
 use crate::cli::preview::fitting;
-use crate::cli::{Format, Outcome, pick, report, rule_named, runtime, term};
+use crate::cli::{CommandOutcome, Format, pick, report, rule_named, runtime, term};
 use crate::clock::{Clock, RealClock};
 use crate::config::substitute::RealEnvironment;
 use crate::config::{Destination, Snapshot, load};
@@ -48,11 +48,11 @@ struct Stop<'s> {
 }
 
 impl Drill {
-    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
         let now = RealClock.now();
         let loaded = load::load(config, &RealEnvironment, now);
         if loaded.problems.has_errors() && report(&loaded.problems) {
-            return Ok(Outcome::Wrong);
+            return Ok(CommandOutcome::Wrong);
         }
         let snapshot = Arc::new(loaded.snapshot.context("nothing could be loaded")?);
         let rules = snapshot.rules.clone().context("no rules could be loaded")?;
@@ -67,12 +67,12 @@ impl Drill {
         event.id = EventId(format!("drill-{:016x}", fastrand::u64(..)).into());
         if !self.yes {
             print(self.format, &planned(&stops), |_| plan(rule, &stops));
-            return Ok(Outcome::Good);
+            return Ok(CommandOutcome::Good);
         }
         let answers = runtime(false)?.block_on(send(&snapshot, rule, &stops, &event, now))?;
-        let took = answers.iter().all(|(_, answer)| answer.outcome == delivery::Outcome::Delivered);
+        let took = answers.iter().all(|(_, answer)| answer.outcome == delivery::AttemptOutcome::Delivered);
         print(self.format, &told(&answers), |_| table(&answers));
-        Ok(if took { Outcome::Good } else { Outcome::Wrong })
+        Ok(if took { CommandOutcome::Good } else { CommandOutcome::Wrong })
     }
 
     fn stops<'s>(&self, snapshot: &Snapshot, rule: &'s Rule) -> anyhow::Result<Vec<Stop<'s>>> {
@@ -167,7 +167,7 @@ fn table(answers: &Answers<'_>) -> String {
 /// What became of it, or what a person has to do to find out.
 fn after(stop: &Stop<'_>, drilled: &Drilled) -> String {
     let closed = drilled.closed.as_ref().map(|verdict| match verdict.outcome {
-        delivery::Outcome::Delivered => "closed again".to_owned(),
+        delivery::AttemptOutcome::Delivered => "closed again".to_owned(),
         _ => format!("not closed again: {}", verdict.reason),
     });
     let queued = unconfirmed(stop, drilled).map(|place| format!("only queued: {place}"));
@@ -176,5 +176,5 @@ fn after(stop: &Stop<'_>, drilled: &Drilled) -> String {
 
 /// Where to look whether it arrived, where a delivery says nothing of that.
 fn unconfirmed(stop: &Stop<'_>, drilled: &Drilled) -> Option<&'static str> {
-    stop.destination.kind.queues.filter(|_| drilled.outcome == delivery::Outcome::Delivered)
+    stop.destination.kind.queues.filter(|_| drilled.outcome == delivery::AttemptOutcome::Delivered)
 }

@@ -16,7 +16,7 @@ use crate::cli::samples::Samples;
 use crate::cli::sheet::{self, Sheet};
 use crate::cli::term::Moment;
 use crate::cli::who::Who;
-use crate::cli::{Format, Outcome, runtime, term};
+use crate::cli::{CommandOutcome, Format, runtime, term};
 
 /// Where events are listed.
 const EVENTS: &[&str] = &["api", "v1", "events"];
@@ -135,14 +135,14 @@ impl Which {
 }
 
 impl Events {
-    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
         let client = self.server.connect(config)?;
         runtime(false)?.block_on(self.verb.run(&client, self.format, config))
     }
 }
 
 impl Verb {
-    async fn run(self, client: &Client, format: Format, config: &Path) -> anyhow::Result<Outcome> {
+    async fn run(self, client: &Client, format: Format, config: &Path) -> anyhow::Result<CommandOutcome> {
         match self {
             Verb::List { which, limit } => {
                 let list = client.list(EVENTS, which.query(), limit, ("before", "seq")).await?;
@@ -190,7 +190,7 @@ impl Verb {
             },
             Verb::Replay(replay) => return replay.run(client, format).await,
         }
-        Ok(Outcome::Good)
+        Ok(CommandOutcome::Good)
     }
 }
 
@@ -289,7 +289,7 @@ async fn each(
 }
 
 impl Replay {
-    async fn run(self, client: &Client, format: Format) -> anyhow::Result<Outcome> {
+    async fn run(self, client: &Client, format: Format) -> anyhow::Result<CommandOutcome> {
         let mut query = vec![("again", self.again.to_string())];
         query.extend(self.rule.map(|rule| ("rule", rule)));
         if self.ids.is_empty() {

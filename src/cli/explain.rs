@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::cli::{Format, Outcome, load_without_secrets, pick, rule_named, stops, term};
+use crate::cli::{CommandOutcome, Format, load_without_secrets, pick, rule_named, stops, term};
 use crate::clock::{Clock, RealClock};
 use crate::config::Snapshot;
 use crate::config::prepare::event_json;
@@ -63,10 +63,10 @@ enum Heard<'r> {
 }
 
 impl Explain {
-    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
         let loaded = load_without_secrets(config);
         if stops(&loaded.problems) {
-            return Ok(Outcome::Wrong);
+            return Ok(CommandOutcome::Wrong);
         }
         let snapshot = loaded.snapshot.context("nothing could be loaded")?;
         let rules = snapshot.rules.clone().context("no rules could be loaded")?;
@@ -86,7 +86,7 @@ impl Explain {
                 print!("{}", text(&event, &answers, &Beside { shown, chosen, named: self.rule.is_some() }));
             }
         }
-        Ok(Outcome::Good)
+        Ok(CommandOutcome::Good)
     }
 
     fn wants(&self, answer: &Answer<'_>) -> bool {

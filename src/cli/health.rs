@@ -6,7 +6,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 use crate::cli::client::Server;
-use crate::cli::{Outcome, runtime, term};
+use crate::cli::{CommandOutcome, runtime, term};
 
 /// Asks `/readyz`, and ends with 1 if the server doesn't answer or isn't ready. Needs no token.
 #[derive(Debug, clap::Args)]
@@ -16,16 +16,16 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
         let client = self.server.connect(config)?;
         let body = runtime(false)?.block_on(async { anyhow::Ok(client.look("/readyz").await?.bytes().await?) })?;
         let body: Value = serde_json::from_slice(&body).context("what answers is not Fanfare")?;
         if body["ready"] == true {
             println!("{}", term::good("ready"));
-            return Ok(Outcome::Good);
+            return Ok(CommandOutcome::Good);
         }
         println!("{} {}", term::bad("not ready:"), why(&body));
-        Ok(Outcome::Wrong)
+        Ok(CommandOutcome::Wrong)
     }
 }
 

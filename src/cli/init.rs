@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use crate::cli::schema::{self, Of};
-use crate::cli::{Outcome, term};
+use crate::cli::{CommandOutcome, term};
 
 macro_rules! starting {
     ($path:literal, $file:literal) => {
@@ -63,7 +63,7 @@ enum Written {
 }
 
 impl Init {
-    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self) -> anyhow::Result<CommandOutcome> {
         let folder = match self.folder {
             Some(folder) => folder,
             None => folder_here()?,
@@ -87,7 +87,7 @@ impl Init {
             println!("{} {}, which already existed", term::warn("kept"), file.display());
         }
         println!("\n{}", next(&folder));
-        Ok(Outcome::Good)
+        Ok(CommandOutcome::Good)
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::cli::client::Server;
 use crate::cli::who::Who;
-use crate::cli::{Outcome, runtime, term};
+use crate::cli::{CommandOutcome, runtime, term};
 
 /// The links of messages, by which people acknowledge, close or mute a case.
 #[derive(Debug, clap::Args)]
@@ -25,11 +25,11 @@ enum What {
 }
 
 impl Links {
-    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
         let What::Rotate { who } = self.what;
         let client = self.server.connect(config)?;
         runtime(false)?.block_on(client.post(&["api", "v1", "links", "rotate"], &[("by", who.name())]))?;
         println!("{} messages that were sent before lead nowhere now", term::good("all links are ended:"));
-        Ok(Outcome::Good)
+        Ok(CommandOutcome::Good)
     }
 }

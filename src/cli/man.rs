@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Command;
 
-use crate::cli::{Outcome, command, term};
+use crate::cli::{CommandOutcome, command, term};
 
 /// Prints the page (`fanfare man | man -l -`), or writes one for each command.
 #[derive(Debug, clap::Args)]
@@ -16,12 +16,12 @@ pub(crate) struct Man {
 }
 
 impl Man {
-    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self) -> anyhow::Result<CommandOutcome> {
         let Some(folder) = &self.dir else {
             let mut page = Vec::new();
             clap_mangen::Man::new(command()).render(&mut page)?;
             print!("{}", String::from_utf8_lossy(&page));
-            return Ok(Outcome::Good);
+            return Ok(CommandOutcome::Good);
         };
         std::fs::create_dir_all(folder).with_context(|| format!("`{}` can't be made", folder.display()))?;
         clap_mangen::generate_to(command(), folder)
@@ -32,7 +32,7 @@ impl Man {
             term::count(pages(&command()), "page", "pages"),
             folder.display()
         );
-        Ok(Outcome::Good)
+        Ok(CommandOutcome::Good)
     }
 }
 

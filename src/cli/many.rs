@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::cli::client::Client;
 use crate::cli::events::print;
-use crate::cli::{Format, Outcome, term};
+use crate::cli::{CommandOutcome, Format, term};
 
 /// How often progress is reported.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -37,14 +37,14 @@ impl Many<'_> {
         format: Format,
         what: (&str, &str),
         verb: &str,
-    ) -> anyhow::Result<Outcome> {
+    ) -> anyhow::Result<CommandOutcome> {
         let (found, upto) = self.count(client).await?;
         let count = term::count(found, what.0, what.1);
         if found == 0 || (found > 1 && !yes) {
             let answer = json!({"found": found, self.done: 0});
             let hint = if found > 1 { "\nadd `--yes` to do it" } else { "" };
             print(format, &answer, |_| format!("{count} to {verb}{hint}"));
-            return Ok(Outcome::Good);
+            return Ok(CommandOutcome::Good);
         }
         let done = self.act(client, found, upto).await?;
         let answer = json!({"found": found, self.done: done});
@@ -52,7 +52,7 @@ impl Many<'_> {
             0 => format!("{verb}: {count}, done"),
             rest => format!("{verb}: {done} of {count}; {rest} changed meanwhile"),
         });
-        Ok(Outcome::Good)
+        Ok(CommandOutcome::Good)
     }
 
     /// How many there are, and the place up to which they were counted, where there is one.
@@ -134,21 +134,21 @@ impl Each<'_> {
         format: Format,
         what: (&str, &str),
         verb: &str,
-    ) -> anyhow::Result<Outcome> {
+    ) -> anyhow::Result<CommandOutcome> {
         if ids.len() > 1 && !yes {
             let answer = json!({"found": ids.len(), self.done: 0});
             let count = term::count(ids.len(), what.0, what.1);
             print(format, &answer, |_| format!("{count} to {verb}\nadd `--yes` to do it"));
-            return Ok(Outcome::Good);
+            return Ok(CommandOutcome::Good);
         }
-        let (mut outcome, mut all) = (Outcome::Good, Vec::new());
+        let (mut outcome, mut all) = (CommandOutcome::Good, Vec::new());
         for id in ids {
             let answered = client.post(&["api", "v1", self.path.0, id, self.path.1], &self.query).await;
             let error = answered.as_ref().err().map(|error| format!("{error:#}"));
             let done = answered.map_or(0, |answer| number(&answer, self.done));
             match &error {
                 Some(error) => {
-                    outcome = Outcome::Wrong;
+                    outcome = CommandOutcome::Wrong;
                     eprintln!("{} {error}", term::bad("error:"));
                 }
                 None if format == Format::Text => println!("{}  {}", term::safe(id), term::good(self.done)),

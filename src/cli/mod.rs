@@ -119,7 +119,7 @@ pub(crate) enum Format {
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum CommandOutcome {
     /// All is well.
     Good,
     /// It found something wrong, or failed and printed why.
@@ -154,9 +154,9 @@ pub fn main() -> ExitCode {
     let outcome = run(arguments);
     out::flush();
     match outcome {
-        Ok(Outcome::Good) => ExitCode::SUCCESS,
-        Ok(Outcome::Wrong) => ExitCode::from(1),
-        Ok(Outcome::Ended) => ExitCode::from(ENDED),
+        Ok(CommandOutcome::Good) => ExitCode::SUCCESS,
+        Ok(CommandOutcome::Wrong) => ExitCode::from(1),
+        Ok(CommandOutcome::Ended) => ExitCode::from(ENDED),
         Err(error) => {
             if error.is::<client::Report>() {
                 eprintln!("{error}");
@@ -168,7 +168,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
+fn run(arguments: Arguments) -> anyhow::Result<CommandOutcome> {
     let config = arguments.config.as_path();
     match arguments.command {
         Command::Demo(demo) => demo.run(),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::cli::client::{Client, Server};
 use crate::cli::events::{cell, print, when};
 use crate::cli::who::Who;
-use crate::cli::{Format, Outcome, runtime, term};
+use crate::cli::{CommandOutcome, Format, runtime, term};
 
 /// Uses the admin API of a running server.
 #[derive(Debug, clap::Args)]
@@ -68,14 +68,14 @@ struct Add {
 }
 
 impl Mute {
-    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
         let client = self.server.connect(config)?;
         runtime(false)?.block_on(self.verb.run(&client, self.format))
     }
 }
 
 impl Verb {
-    async fn run(self, client: &Client, format: Format) -> anyhow::Result<Outcome> {
+    async fn run(self, client: &Client, format: Format) -> anyhow::Result<CommandOutcome> {
         match self {
             Verb::Add(add) => {
                 let answer = client.send(&["api", "v1", "mutes"], &add.document()).await?;
@@ -91,7 +91,7 @@ impl Verb {
                 print(format, &answer, |answer| cell(answer, "note"));
             }
         }
-        Ok(Outcome::Good)
+        Ok(CommandOutcome::Good)
     }
 }
 

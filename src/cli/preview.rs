@@ -10,8 +10,8 @@ use anyhow::{Context as _, bail};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-use crate::channels::{self, Footer, Kind, Picture, Request, redact};
-use crate::cli::{Outcome, load_without_secrets, pick, rule_named, runtime, stops, term};
+use crate::channels::{self, ChannelKind, Footer, Picture, Request, redact};
+use crate::cli::{CommandOutcome, load_without_secrets, pick, rule_named, runtime, stops, term};
 use crate::clock::{Clock, RealClock, plus};
 use crate::config::substitute::PLACEHOLDER_HOST;
 use crate::config::{Destination, Snapshot};
@@ -58,10 +58,10 @@ pub(crate) struct Preview {
 type Spoken<'s> = (&'s Rule, &'s Action);
 
 impl Preview {
-    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
         let loaded = load_without_secrets(config);
         if stops(&loaded.problems) {
-            return Ok(Outcome::Wrong);
+            return Ok(CommandOutcome::Wrong);
         }
         let snapshot = Arc::new(loaded.snapshot.context("nothing could be loaded")?);
         if self.all {
@@ -71,7 +71,7 @@ impl Preview {
         self.one(&snapshot, name, place)
     }
 
-    fn one(&self, snapshot: &Arc<Snapshot>, name: &str, place: &str) -> anyhow::Result<Outcome> {
+    fn one(&self, snapshot: &Arc<Snapshot>, name: &str, place: &str) -> anyhow::Result<CommandOutcome> {
         let now = RealClock.now();
         let spoken = self.spoken(snapshot, name)?;
         let event = match &self.event {
@@ -95,9 +95,9 @@ impl Preview {
         }
         if let Some(problem) = &shown.rendered.problem {
             eprintln!("{} {problem}", term::bad("the template failed; the default message is sent instead:"));
-            return Ok(Outcome::Wrong);
+            return Ok(CommandOutcome::Wrong);
         }
-        Ok(Outcome::Good)
+        Ok(CommandOutcome::Good)
     }
 
     /// Who says what `name` names: none where it is a message that no rule says.
@@ -242,7 +242,7 @@ fn destination(snapshot: &Snapshot, spoken: Option<Spoken<'_>>, place: &str) -> 
 }
 
 /// A destination of this name as the channel's example has it.
-fn example(kind: &'static Kind, name: &str) -> anyhow::Result<Arc<Destination>> {
+fn example(kind: &'static ChannelKind, name: &str) -> anyhow::Result<Arc<Destination>> {
     Ok(Arc::new(Destination {
         name: name.to_owned(),
         kind,

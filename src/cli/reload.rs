@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::cli::client::Server;
 use crate::cli::who::Who;
-use crate::cli::{Outcome, runtime, term};
+use crate::cli::{CommandOutcome, runtime, term};
 
 /// Prints what came of it; a broken file changes nothing and is reported in full.
 #[derive(Debug, clap::Args)]
@@ -16,7 +16,7 @@ pub(crate) struct Reload {
 }
 
 impl Reload {
-    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
         let client = self.server.connect(config)?;
         let answer = runtime(false)?.block_on(client.post(&["-", "reload"], &[("by", self.who.name())]))?;
         let hash = answer["hash"].as_str().unwrap_or_default();
@@ -41,6 +41,6 @@ impl Reload {
                 word("rule")
             );
         }
-        Ok(Outcome::Good)
+        Ok(CommandOutcome::Good)
     }
 }

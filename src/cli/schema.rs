@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use serde_json::Value;
 
-use crate::cli::Outcome;
+use crate::cli::CommandOutcome;
 use crate::source::presets::{PRESETS, Preset};
 use crate::source::samples;
 use crate::{config, rules};
@@ -42,9 +42,9 @@ impl Of {
 }
 
 impl Schema {
-    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self) -> anyhow::Result<CommandOutcome> {
         println!("{:#}", of(self.of));
-        Ok(Outcome::Good)
+        Ok(CommandOutcome::Good)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use crate::cli::{Outcome, client, load_without_secrets, pick, runtime, term};
+use crate::cli::{CommandOutcome, client, load_without_secrets, pick, runtime, term};
 use crate::clock::{Clock, RealClock};
 use crate::config::load::{self, Loaded};
 use crate::config::substitute::RealEnvironment;
@@ -53,14 +53,14 @@ pub(crate) struct Send {
 }
 
 impl Send {
-    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
         if self.list {
             let loaded = config.exists().then(|| load_without_secrets(config));
             let samples = loaded.and_then(|loaded| loaded.snapshot).map(|snapshot| snapshot.samples);
             for sample in samples.unwrap_or_default().all() {
                 println!("{:<34} {}", sample.name, term::dim(&sample.about));
             }
-            return Ok(Outcome::Good);
+            return Ok(CommandOutcome::Good);
         }
         let loaded = load::load(config, &RealEnvironment, RealClock.now());
         let what: Vec<String> = if self.all {
@@ -70,13 +70,13 @@ impl Send {
         };
         let http = client::http(TIMEOUT)?;
         runtime(false)?.block_on(async {
-            let mut outcome = Outcome::Good;
+            let mut outcome = CommandOutcome::Good;
             for name in &what {
                 let samples = loaded.snapshot.as_ref().map(|snapshot| snapshot.samples.clone()).unwrap_or_default();
                 let picked = pick::pick(&samples, name, RealClock.now())?;
                 let (source, url) = self.target(config, &loaded, picked.source.as_deref())?;
                 if !self.deliver(&http, (&source, &url), name, &picked).await? {
-                    outcome = Outcome::Wrong;
+                    outcome = CommandOutcome::Wrong;
                 }
             }
             Ok(outcome)

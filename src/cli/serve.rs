@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::channels::wire::{Guard, Wire};
-use crate::cli::{ENDED, Format, Outcome, runtime, term};
+use crate::cli::{CommandOutcome, ENDED, Format, runtime, term};
 use crate::clock::{AnchoredClock, Clock, RealClock};
 use crate::config::substitute::RealEnvironment;
 use crate::lint;
@@ -46,7 +46,7 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
-    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
         let filter: EnvFilter = self.log.parse().context("`--log` is not a filter")?;
         // A standard error of its own: nobody who writes to the other waits for the thread that writes to this one.
         let stderr = std::io::stderr().as_fd().try_clone_to_owned().context("standard error can't be opened")?;
@@ -56,13 +56,13 @@ impl Serve {
         log::log_panics();
         let outcome = self.start(config, &said).unwrap_or_else(|error| {
             said.say("ERROR", &format!("{} {error:#}", term::bad("error:")));
-            Outcome::Wrong
+            CommandOutcome::Wrong
         });
         log.flush(LAST_LINES_MAX);
         Ok(outcome)
     }
 
-    fn start(self, config: &Path, said: &Said) -> anyhow::Result<Outcome> {
+    fn start(self, config: &Path, said: &Said) -> anyhow::Result<CommandOutcome> {
         let loaded = lint::load(config, &RealEnvironment, RealClock.now());
         report(&loaded.problems, said);
         let stale = loaded.problems.has_errors().then(|| (loaded.problems.count().0, loaded.report()));
@@ -82,7 +82,7 @@ async fn serve(
     snapshot: crate::config::Snapshot,
     stale: Option<(usize, String)>,
     log: &Log,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<CommandOutcome> {
     // Before anything can be told to reload: until somebody listens, SIGHUP ends a process.
     let signals = Signals::new()?;
     let settings = snapshot.settings.clone();
@@ -120,10 +120,10 @@ async fn serve(
     let closed = running.drain().await;
     if let Some(why) = failure {
         tracing::error!(why, "this process can't continue: it ends, and the supervisor must restart it");
-        return Ok(Outcome::Ended);
+        return Ok(CommandOutcome::Ended);
     }
     closed.context("the store could not be closed")?;
-    Ok(Outcome::Good)
+    Ok(CommandOutcome::Good)
 }
 
 /// Ends the process if it hasn't ended by then, whatever hangs: a thread, since the runtime may be what does.

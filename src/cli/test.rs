@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use jiff::tz::TimeZone;
 
-use crate::cli::{Outcome, load_without_secrets, term};
+use crate::cli::{CommandOutcome, load_without_secrets, term};
 use crate::config::Snapshot;
 use crate::config::files::{self, Files};
 use crate::config::load::Loaded;
@@ -94,7 +94,7 @@ impl Outcomes<'_> {
 }
 
 impl Test {
-    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
         if !self.watch {
             return Ok(self.once(load_without_secrets(config), &RefCell::default()));
         }
@@ -116,11 +116,11 @@ impl Test {
     }
 
     /// Tests once. `sent` collects the files that tests send.
-    fn once(&self, loaded: Loaded, sent: &RefCell<BTreeSet<PathBuf>>) -> Outcome {
+    fn once(&self, loaded: Loaded, sent: &RefCell<BTreeSet<PathBuf>>) -> CommandOutcome {
         if report_errors(&loaded.problems) {
-            return Outcome::Wrong;
+            return CommandOutcome::Wrong;
         }
-        let Some(snapshot) = loaded.snapshot else { return Outcome::Wrong };
+        let Some(snapshot) = loaded.snapshot else { return CommandOutcome::Wrong };
         let mut problems = Problems::new();
         let files = match self.paths.is_empty() {
             true => loaded.files.tests.clone(),
@@ -128,7 +128,7 @@ impl Test {
         };
         let (stage, tests) = tests(snapshot, &loaded.files, &files, sent, &mut problems);
         if report_errors(&problems) {
-            return Outcome::Wrong;
+            return CommandOutcome::Wrong;
         }
         let wanted = |test: &&trial::Test| self.filter.as_ref().is_none_or(|f| f.glob.matches(&test.name.value));
         let chosen: Vec<&trial::Test> = tests.iter().filter(wanted).collect();
@@ -142,7 +142,7 @@ impl Test {
             TestFormat::Json => println!("{:#}", print::json(&outcomes)),
             TestFormat::Junit => print!("{}", print::junit(&outcomes)),
         }
-        if outcomes.failed() > 0 { Outcome::Wrong } else { Outcome::Good }
+        if outcomes.failed() > 0 { CommandOutcome::Wrong } else { CommandOutcome::Good }
     }
 
     fn play<'t>(&self, stage: &Stage, tests: &[&'t trial::Test]) -> Outcomes<'t> {
@@ -161,21 +161,21 @@ impl Test {
     }
 
     /// No test was chosen: wrong where some were asked for.
-    fn nothing(&self, tests: &[trial::Test]) -> Outcome {
+    fn nothing(&self, tests: &[trial::Test]) -> CommandOutcome {
         match &self.filter {
             Some(Filter { text, .. }) => {
                 let within = tests.iter().any(|test| test.name.value.contains(text.as_str()));
                 let hint = if within { format!("; did you mean `*{text}*`?") } else { String::new() };
                 eprintln!("{} no test is called `{text}`{hint}", term::bad("error:"));
-                Outcome::Wrong
+                CommandOutcome::Wrong
             }
             None if !self.paths.is_empty() => {
                 eprintln!("{} there are no tests", term::bad("error:"));
-                Outcome::Wrong
+                CommandOutcome::Wrong
             }
             None => {
                 eprintln!("there are no tests: put them into the rules folder, in files named `*.test.yaml`");
-                Outcome::Good
+                CommandOutcome::Good
             }
         }
     }

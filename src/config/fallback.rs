@@ -5,7 +5,7 @@
 use jiff::SignedDuration;
 
 use crate::problem::{Location, Problem, Problems};
-use crate::yaml::{Fields, Kind, Node};
+use crate::yaml::{Fields, Node, NodeKind};
 
 /// How long after it became due a message goes to the fallback of a channel that pages people, unless it says otherwise.
 const AFTER: SignedDuration = SignedDuration::from_mins(5);
@@ -20,7 +20,7 @@ type Fallback = (Vec<(String, Location)>, Option<SignedDuration>);
 /// `pages`: the channel is
 /// there to wake people, and its fallback is notified before its deliveries die.
 pub fn read(fields: &mut Fields<'_>, pages: bool, problems: &mut Problems) -> Fallback {
-    let is_mapping = fields.peek("fallback").is_some_and(|node| matches!(node.kind, Kind::Map(_)));
+    let is_mapping = fields.peek("fallback").is_some_and(|node| matches!(node.kind, NodeKind::Map(_)));
     let placed =
         |texts: Vec<(String, &Node)>| texts.into_iter().map(|(text, node)| (text, node.place.clone())).collect();
     if !is_mapping {

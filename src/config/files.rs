@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::config::open::{self, Refusal};
 use crate::config::substitute::{Environment, secret_files};
 use crate::problem::{File, Location, Problem, Problems, nearest};
-use crate::yaml::{self, Kind, SIZE_MAX};
+use crate::yaml::{self, NodeKind, SIZE_MAX};
 
 /// The most files that a folder of rules, templates or samples may have.
 const FILES_MAX: usize = 5_000;
@@ -213,8 +213,8 @@ impl Files {
     pub fn say_no_rules(&self) -> bool {
         self.rules.iter().any(|file| {
             let tree = yaml::read(file, &mut Problems::new());
-            let Some(Kind::Map(entries)) = tree.map(|tree| tree.kind) else { return false };
-            entries.iter().any(|(key, value)| key.text == "rules" && value.kind == Kind::List(Vec::new()))
+            let Some(NodeKind::Map(entries)) = tree.map(|tree| tree.kind) else { return false };
+            entries.iter().any(|(key, value)| key.text == "rules" && value.kind == NodeKind::List(Vec::new()))
         })
     }
 

@@ -12,7 +12,7 @@ use crate::channels::{self, Takes};
 use crate::config::settings::DESTINATION_KEYS;
 use crate::config::substitute::shell_variable;
 use crate::problem::{DOTS, File, Problem};
-use crate::yaml::{Key, Kind, Node};
+use crate::yaml::{Key, Node, NodeKind};
 
 /// What may be shown of a value.
 #[derive(Debug, Clone, Copy)]
@@ -152,24 +152,26 @@ struct Seen {
 impl Seen {
     fn node(&mut self, node: &Node, show: Show) {
         match (&node.kind, show) {
-            (Kind::Map(entries), Keys(known)) => entries.iter().for_each(|(key, value)| self.entry(key, value, known)),
-            (Kind::Map(entries), Named(known)) => {
+            (NodeKind::Map(entries), Keys(known)) => {
+                entries.iter().for_each(|(key, value)| self.entry(key, value, known))
+            }
+            (NodeKind::Map(entries), Named(known)) => {
                 for (key, value) in entries {
                     // A name has a mapping; what has none may be anything.
-                    let is_name = matches!(value.kind, Kind::Map(_)) && is_plain(&key.text);
+                    let is_name = matches!(value.kind, NodeKind::Map(_)) && is_plain(&key.text);
                     self.put(key.place.span.clone(), is_name);
                     self.node(value, if is_name { Keys(known) } else { Nothing });
                 }
             }
-            (Kind::Map(entries), All | Nothing | Show::Store) => {
+            (NodeKind::Map(entries), All | Nothing | Show::Store) => {
                 for (key, value) in entries {
                     let is_shown = matches!(show, All) || matches!(key.text.as_str(), "by" | "map" | "else");
                     self.put(key.place.span.clone(), is_shown);
                     self.node(value, show);
                 }
             }
-            (Kind::List(items), Keys(_) | Named(_)) => items.iter().for_each(|item| self.node(item, Nothing)),
-            (Kind::List(items), _) => items.iter().for_each(|item| self.node(item, show)),
+            (NodeKind::List(items), Keys(_) | Named(_)) => items.iter().for_each(|item| self.node(item, Nothing)),
+            (NodeKind::List(items), _) => items.iter().for_each(|item| self.node(item, show)),
             _ => self.scalar(node, show),
         }
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::channels::{Channel, Footer, Kind};
+use crate::channels::{Channel, ChannelKind, Footer};
 use crate::config::certificate::Tls;
 use crate::config::files::{Folders, Seen};
 use crate::config::samples::Samples;
@@ -133,7 +133,7 @@ pub struct Destination {
     /// Its name.
     pub name: String,
     /// Its kind of channel.
-    pub kind: &'static Kind,
+    pub kind: &'static ChannelKind,
     /// The channel with its address and secrets.
     pub channel: Arc<dyn Channel>,
     /// When to try again.

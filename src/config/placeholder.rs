@@ -4,11 +4,11 @@
 //! send to it, and its other keys mean something. So a value that holds a `${…}` is taken from the channel's own example.
 //! Where the environment is at hand, what is wrong with a real value is a problem, and then nothing is ever sent. Pure.
 
-use crate::channels::{Channel, Kind as ChannelKind};
+use crate::channels::{Channel, ChannelKind};
 use crate::problem::{File, Problems};
 use crate::source::Source;
 use crate::yaml;
-use crate::yaml::{Fields, Kind, Node};
+use crate::yaml::{Fields, Node, NodeKind};
 
 /// A secret that every scheme can use.
 const SECRETS: &str = "secrets: whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz";
@@ -33,7 +33,7 @@ fn example(text: &str) -> Option<Node> {
 
 /// The mapping with the example's values in the place of those that hold a `${…}`; `None` if none does.
 fn filled(node: &Node, example: &Node) -> Option<Node> {
-    let (Kind::Map(entries), Kind::Map(examples)) = (&node.kind, &example.kind) else { return None };
+    let (NodeKind::Map(entries), NodeKind::Map(examples)) = (&node.kind, &example.kind) else { return None };
     if !holds_secret(node) {
         return None;
     }
@@ -45,7 +45,7 @@ fn filled(node: &Node, example: &Node) -> Option<Node> {
         };
         (key.clone(), value)
     });
-    Some(Node { kind: Kind::Map(entries.collect()), ..node.clone() })
+    Some(Node { kind: NodeKind::Map(entries.collect()), ..node.clone() })
 }
 
 /// Whether it is written with a `${…}`: its place still shows what it was before.

@@ -19,7 +19,7 @@ use crate::rules::parse::times::zone_hint;
 use crate::secret::Secret;
 use crate::source::Source;
 use crate::store;
-use crate::yaml::{Fields, Key, Kind, Node};
+use crate::yaml::{Fields, Key, Node, NodeKind};
 
 mod server;
 
@@ -329,12 +329,12 @@ fn rate(text: &str, node: &Node, problems: &mut Problems) -> Option<SignedDurati
 }
 
 /// Ids by name. One that the service doesn't know would be left out of every message without a word.
-fn mentions(node: &Node, of: &channels::Kind, problems: &mut Problems) -> BTreeMap<String, String> {
+fn mentions(node: &Node, of: &channels::ChannelKind, problems: &mut Problems) -> BTreeMap<String, String> {
     let mut mentions = BTreeMap::new();
     let Some(mut fields) = Fields::of(node, "`mentions`", problems) else { return mentions };
     for (key, node) in fields.rest() {
         match (&node.kind, node.scalar()) {
-            (Kind::Text(_) | Kind::Number(_), Some(id)) => {
+            (NodeKind::Text(_) | NodeKind::Number(_), Some(id)) => {
                 if let Err(why) = of.mention(id) {
                     problems.push(Problem::error("mention", why).at(&node.place));
                 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::config::open;
 use crate::problem::{Location, Problem, Problems};
-use crate::yaml::{Key, Kind, Node};
+use crate::yaml::{Key, Node, NodeKind};
 
 /// Stands for a value that is wanted and not at hand, where it is the whole of its text: it can be read as an address.
 const PLACEHOLDER: &str = "https://placeholder.invalid/secret";
@@ -97,11 +97,11 @@ pub fn substitute(
         );
     }
     let kind = match &node.kind {
-        Kind::Text(text) if text.contains("${") => Kind::Text(scalar(node, base, environment, found, problems)),
-        Kind::List(items) => {
-            Kind::List(items.iter().map(|item| substitute(item, base, environment, found, problems)).collect())
+        NodeKind::Text(text) if text.contains("${") => NodeKind::Text(scalar(node, base, environment, found, problems)),
+        NodeKind::List(items) => {
+            NodeKind::List(items.iter().map(|item| substitute(item, base, environment, found, problems)).collect())
         }
-        Kind::Map(entries) => Kind::Map(
+        NodeKind::Map(entries) => NodeKind::Map(
             entries
                 .iter()
                 .map(|(key, value)| {

@@ -18,7 +18,7 @@ use crate::rules::value::Literal;
 use crate::rules::{Condition, Held};
 
 /// What an operator asks, and of what.
-type Part<'t> = (&'static Operator, &'t Operand);
+type Term<'t> = (&'static Operator, &'t Operand);
 
 /// What stands in every event.
 const ALWAYS_THERE: [&str; 5] = ["$", "$.id", "$.type", "$.created", "$.source"];
@@ -176,7 +176,7 @@ fn clash<'t>(whole: &Whole, one: &'t Tree, other: &'t Tree) -> Option<(&'t Test,
         }
         (Tree::Test(one), Tree::Test(other)) if one.path == other.path && is_singular(one) => {
             let parts = one.check.parts().iter().chain(other.check.parts());
-            let parts: Vec<Part<'_>> = parts.map(|(row, operand)| (*row, operand)).collect();
+            let parts: Vec<Term<'_>> = parts.map(|(row, operand)| (*row, operand)).collect();
             let absent = (asks_absent(one) && needs_node(other)) || (asks_absent(other) && needs_node(one));
             let each_alone = [one, other].iter().any(|test| contradicts_itself(whole, &test.check, false));
             (!each_alone && (absent || contradict(whole, &parts, false))).then_some((one, other))
@@ -193,8 +193,8 @@ fn flatten<'t>(tree: &'t Tree, out: &mut Vec<&'t Tree>) {
 }
 
 /// Whether no value passes all of these. `is_size`: the value is a number of things, never negative.
-fn contradict(whole: &Whole, parts: &[Part<'_>], is_size: bool) -> bool {
-    let inner = |(row, operand): &Part<'_>| match (row.name, operand) {
+fn contradict(whole: &Whole, parts: &[Term<'_>], is_size: bool) -> bool {
+    let inner = |(row, operand): &Term<'_>| match (row.name, operand) {
         ("length" | "count", Operand::Test(check)) => contradicts_itself(whole, check, true),
         ("every", Operand::Test(check)) => contradicts_itself(whole, check, false),
         _ => false,
@@ -203,12 +203,12 @@ fn contradict(whole: &Whole, parts: &[Part<'_>], is_size: bool) -> bool {
 }
 
 fn contradicts_itself(whole: &Whole, check: &Check, is_size: bool) -> bool {
-    let parts: Vec<Part<'_>> = check.parts().iter().map(|(row, operand)| (*row, operand)).collect();
+    let parts: Vec<Term<'_>> = check.parts().iter().map(|(row, operand)| (*row, operand)).collect();
     contradict(whole, &parts, is_size)
 }
 
 /// Whether of the values that an `eq` or `in` names none passes the others.
-fn none_of_finite(whole: &Whole, parts: &[Part<'_>]) -> bool {
+fn none_of_finite(whole: &Whole, parts: &[Term<'_>]) -> bool {
     let zone = whole.zone();
     let finite = parts.iter().enumerate().find_map(|(nth, (row, operand))| match (row.name, operand) {
         ("eq", Operand::Value(literal)) => Some((nth, vec![literal.clone()])),
@@ -216,15 +216,15 @@ fn none_of_finite(whole: &Whole, parts: &[Part<'_>]) -> bool {
         _ => None,
     });
     let Some((nth, literals)) = finite else { return false };
-    let others: Vec<&Part<'_>> = parts.iter().enumerate().filter(|(at, _)| *at != nth).map(|(_, part)| part).collect();
+    let others: Vec<&Term<'_>> = parts.iter().enumerate().filter(|(at, _)| *at != nth).map(|(_, part)| part).collect();
     let Some(values) = literals.iter().map(plain).collect::<Option<Vec<Value>>>() else { return false };
     let is_text = values.iter().all(Value::is_string);
     // A number may be written in many ways, and a text operator may read each of them.
-    let decided = |part: &&&Part<'_>| {
+    let decided = |part: &&&Term<'_>| {
         matches!(part.0.holds, Holds::Node(_)) && (is_text || ORDER_AND_EQUALITY.contains(&part.0.name))
     };
-    let others: Vec<&&Part<'_>> = others.iter().filter(decided).collect();
-    let passes = |value: &Value, part: &Part<'_>| {
+    let others: Vec<&&Term<'_>> = others.iter().filter(decided).collect();
+    let passes = |value: &Value, part: &Term<'_>| {
         let Holds::Node(holds) = part.0.holds else { return true };
         let mut look = Look { zone: &zone, received: whole.now, steps: &mut { STEPS }, hints: true };
         holds(part.1, value, &mut look).held == Held::Held
@@ -246,7 +246,7 @@ fn plain(literal: &Literal) -> Option<Value> {
 }
 
 /// Whether no number, or no time, is within all bounds.
-fn empty_range(parts: &[Part<'_>], is_size: bool) -> bool {
+fn empty_range(parts: &[Term<'_>], is_size: bool) -> bool {
     let numbers = bounds(parts, |operand| match operand {
         Operand::Number(number, _) => Some(number.clone()),
         _ => None,
@@ -277,7 +277,7 @@ impl<T: Ord> Bounds<T> {
     }
 }
 
-fn bounds<T: Ord>(parts: &[Part<'_>], read: impl Fn(&Operand) -> Option<T>) -> Bounds<T> {
+fn bounds<T: Ord>(parts: &[Term<'_>], read: impl Fn(&Operand) -> Option<T>) -> Bounds<T> {
     let mut bounds = Bounds { lower: None, upper: None };
     for (row, operand) in parts {
         let Some(value) = read(operand) else { continue };

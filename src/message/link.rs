@@ -7,7 +7,7 @@ use url::Url;
 
 /// A piece of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part<'a> {
+pub enum LinkPart<'a> {
     /// As the template's author wrote it.
     Raw(&'a str),
     /// What a value printed.
@@ -53,17 +53,17 @@ impl Dead {
 }
 
 /// The target that the parts make, ready to stand in a message.
-pub fn target(parts: &[Part<'_>]) -> Result<String, Dead> {
+pub fn target(parts: &[LinkPart<'_>]) -> Result<String, Dead> {
     let mut out = Assembly::default();
     let mut started = false;
     for part in parts {
         match *part {
-            Part::Raw(text) => {
+            LinkPart::Raw(text) => {
                 let text = if started { text } else { text.trim_start() };
                 started |= !text.is_empty();
                 out.raw(text);
             }
-            Part::Value(text) if !started => {
+            LinkPart::Value(text) if !started => {
                 let text = text.trim();
                 if has_scheme(text) {
                     out.raw(text);
@@ -72,7 +72,7 @@ pub fn target(parts: &[Part<'_>]) -> Result<String, Dead> {
                 }
                 started |= !text.is_empty();
             }
-            Part::Value(text) => out.value(text)?,
+            LinkPart::Value(text) => out.value(text)?,
         }
     }
     if !started {

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, OffsetIter, Options, Parser, Tag, TagEnd};
 
-use crate::message::link::{self, Dead, Part};
+use crate::message::link::{self, Dead, LinkPart};
 use crate::message::pieces::{Masked, Piece, TooMany};
 use crate::message::{Block, Inline, text};
 
@@ -256,8 +256,8 @@ impl<'m> Builder<'m, '_> {
         let mut literal = String::new();
         for part in self.masked.parts(text) {
             match part {
-                Part::Raw(raw) => literal.push_str(raw),
-                Part::Value(value) => literal.push_str(text::clean(value).trim_end_matches('\n')),
+                LinkPart::Raw(raw) => literal.push_str(raw),
+                LinkPart::Value(value) => literal.push_str(text::clean(value).trim_end_matches('\n')),
             }
         }
         literal
@@ -300,8 +300,8 @@ impl Run {
     fn text(&mut self, text: &str, masked: &Masked<'_>) {
         for part in masked.parts(text) {
             match part {
-                Part::Raw(raw) => self.push(Inline::Text(raw.to_owned())),
-                Part::Value(value) => {
+                LinkPart::Raw(raw) => self.push(Inline::Text(raw.to_owned())),
+                LinkPart::Value(value) => {
                     let value = text::clean(value);
                     for (nth, line) in value.trim_matches('\n').split('\n').enumerate() {
                         if nth > 0 {

@@ -1,6 +1,6 @@
 //! What a template printed, in order: its own text apart from the values, so that no later step has to guess.
 
-use crate::message::link::{self, Dead, Part};
+use crate::message::link::{self, Dead, LinkPart};
 use crate::message::text;
 
 /// One piece of a template's output.
@@ -9,12 +9,12 @@ pub enum Piece {
     /// The template's own text.
     Raw(String),
     /// What a value printed.
-    Value(String, Kind),
+    Value(String, PieceKind),
 }
 
 /// What a printed value was, for where that matters: a JSON template outside of quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum PieceKind {
     /// Text.
     Text,
     /// A number, a truth value, a list or a mapping: its text is JSON.
@@ -31,10 +31,10 @@ impl Piece {
         }
     }
 
-    fn part(&self) -> Part<'_> {
+    fn part(&self) -> LinkPart<'_> {
         match self {
-            Piece::Raw(text) => Part::Raw(text),
-            Piece::Value(text, _) => Part::Value(text),
+            Piece::Raw(text) => LinkPart::Raw(text),
+            Piece::Value(text, _) => LinkPart::Value(text),
         }
     }
 }
@@ -47,7 +47,7 @@ pub fn one_line(pieces: &[Piece]) -> String {
 
 /// All of it as a link target.
 pub fn target(pieces: &[Piece]) -> Result<String, Dead> {
-    let parts: Vec<Part<'_>> = pieces.iter().map(Piece::part).collect();
+    let parts: Vec<LinkPart<'_>> = pieces.iter().map(Piece::part).collect();
     link::target(&parts)
 }
 
@@ -61,7 +61,7 @@ const PLACEHOLDERS: usize = 0xFFFE;
 pub struct Masked<'p> {
     /// The text.
     pub text: String,
-    values: Vec<(&'p str, Kind)>,
+    values: Vec<(&'p str, PieceKind)>,
 }
 
 /// More values were printed than there are placeholders.
@@ -90,13 +90,13 @@ impl<'p> Masked<'p> {
     }
 
     /// The value whose placeholder `c` is.
-    pub fn value(&self, c: char) -> Option<(&'p str, Kind)> {
+    pub fn value(&self, c: char) -> Option<(&'p str, PieceKind)> {
         let index = u32::from(c).checked_sub(FIRST)?;
         self.values.get(index as usize).copied()
     }
 
     /// `text` (a part of the masked text) in parts: its own text, and the values in it.
-    pub fn parts<'t>(&self, text: &'t str) -> Vec<Part<'t>>
+    pub fn parts<'t>(&self, text: &'t str) -> Vec<LinkPart<'t>>
     where
         'p: 't,
     {
@@ -104,15 +104,15 @@ impl<'p> Masked<'p> {
         let mut raw = 0;
         for (at, c) in text.char_indices().filter(|(_, c)| text::is_reserved(*c)) {
             if raw < at {
-                parts.extend(text.get(raw..at).map(Part::Raw));
+                parts.extend(text.get(raw..at).map(LinkPart::Raw));
             }
             if let Some((value, _)) = self.value(c) {
-                parts.push(Part::Value(value));
+                parts.push(LinkPart::Value(value));
             }
             raw = at + c.len_utf8();
         }
         if raw < text.len() {
-            parts.extend(text.get(raw..).map(Part::Raw));
+            parts.extend(text.get(raw..).map(LinkPart::Raw));
         }
         parts
     }

@@ -7,7 +7,7 @@ use super::PathError;
 /// A piece of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Token {
-    pub kind: Kind,
+    pub kind: TokenKind,
     pub span: Range<usize>,
     /// Whether white space stands before it.
     pub blank_before: bool,
@@ -15,7 +15,7 @@ pub(super) struct Token {
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TokenKind {
     /// `$`
     Root,
     /// `@`
@@ -72,46 +72,46 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, PathError> {
 }
 
 /// The kind and length of the token that begins at `at` with `first`.
-fn token(text: &str, at: usize, first: char) -> Result<(Kind, usize), PathError> {
+fn token(text: &str, at: usize, first: char) -> Result<(TokenKind, usize), PathError> {
     let rest = text.get(at..).unwrap_or_default();
     let two = rest.get(..2).unwrap_or_default();
     let kind = match two {
-        ".." => Kind::DotDot,
-        "&&" | "||" => Kind::Junction,
+        ".." => TokenKind::DotDot,
+        "&&" | "||" => TokenKind::Junction,
         "==" if rest.starts_with("===") => return Err(PathError::new(at, "`===` is no operator").hint("write `==`")),
-        "==" | "!=" | "<=" | ">=" => Kind::Comparison,
+        "==" | "!=" | "<=" | ">=" => TokenKind::Comparison,
         _ => return one_character(text, at, first),
     };
     Ok((kind, 2))
 }
 
-fn one_character(text: &str, at: usize, first: char) -> Result<(Kind, usize), PathError> {
+fn one_character(text: &str, at: usize, first: char) -> Result<(TokenKind, usize), PathError> {
     let rest = text.get(at..).unwrap_or_default();
     let kind = match first {
-        '$' => Kind::Root,
-        '@' => Kind::Current,
-        '.' => Kind::Dot,
-        '[' => Kind::Open,
-        ']' => Kind::Close,
-        '(' => Kind::ParenOpen,
-        ')' => Kind::ParenClose,
-        ',' => Kind::Comma,
-        ':' => Kind::Colon,
-        '?' => Kind::Question,
-        '*' => Kind::Star,
-        '!' => Kind::Not,
+        '$' => TokenKind::Root,
+        '@' => TokenKind::Current,
+        '.' => TokenKind::Dot,
+        '[' => TokenKind::Open,
+        ']' => TokenKind::Close,
+        '(' => TokenKind::ParenOpen,
+        ')' => TokenKind::ParenClose,
+        ',' => TokenKind::Comma,
+        ':' => TokenKind::Colon,
+        '?' => TokenKind::Question,
+        '*' => TokenKind::Star,
+        '!' => TokenKind::Not,
         '<' if rest.starts_with("<>") => return Err(PathError::new(at, "`<>` is no operator").hint("write `!=`")),
-        '<' | '>' => Kind::Comparison,
-        '\'' | '"' => return Ok((Kind::Text, quoted(text, at, first)?)),
-        '0'..='9' => return Ok((Kind::Number, number(rest))),
+        '<' | '>' => TokenKind::Comparison,
+        '\'' | '"' => return Ok((TokenKind::Text, quoted(text, at, first)?)),
+        '0'..='9' => return Ok((TokenKind::Number, number(rest))),
         '-' if rest.as_bytes().get(1).is_some_and(u8::is_ascii_digit) && !ends_a_name(text, at) => {
-            return Ok((Kind::Number, number(rest)));
+            return Ok((TokenKind::Number, number(rest)));
         }
         '\u{2018}' | '\u{2019}' | '\u{201a}' | '\u{201c}' | '\u{201d}' | '\u{201e}' | '`' | '\u{b4}' => {
             return Err(PathError::new(at, format!("`{first}` is no quotation mark here")).hint("use a straight `'`"));
         }
         first if is_name_start(first) => {
-            return Ok((Kind::Name, rest.find(|c| !is_name(c)).unwrap_or(rest.len())));
+            return Ok((TokenKind::Name, rest.find(|c| !is_name(c)).unwrap_or(rest.len())));
         }
         _ => return Err(stray(text, at, first)),
     };

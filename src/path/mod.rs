@@ -57,7 +57,7 @@ pub struct Exceeded;
 
 /// One step of a path, as static checks and `set:` see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part<'p> {
+pub enum PathPart<'p> {
     /// The member with this name.
     Member(&'p str),
     /// The element at this index; from the end where negative.
@@ -102,17 +102,17 @@ impl Path {
     }
 
     /// Its steps from `$` on. A singular path has only members and indices.
-    pub fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+    pub fn parts(&self) -> impl Iterator<Item = PathPart<'_>> {
         self.query.segments.iter().map(Segment::part)
     }
 }
 
 impl Segment {
-    fn part(&self) -> Part<'_> {
+    fn part(&self) -> PathPart<'_> {
         match (self.descend, self.selectors.as_slice()) {
-            (false, [Selector::Name(name)]) => Part::Member(name),
-            (false, [Selector::Index(index)]) => Part::Index(*index),
-            _ => Part::Several,
+            (false, [Selector::Name(name)]) => PathPart::Member(name),
+            (false, [Selector::Index(index)]) => PathPart::Index(*index),
+            _ => PathPart::Several,
         }
     }
 }

@@ -5,7 +5,7 @@ use jsonpath_rust::parser::errors::JsonPathError;
 use jsonpath_rust::parser::{model, parse_json_path};
 
 use super::functions::{self, Extent, SizedRegex};
-use super::lex::{self, Kind, Token};
+use super::lex::{self, Token, TokenKind};
 use super::{PathError, mistakes};
 use crate::decimal::Decimal;
 
@@ -120,7 +120,7 @@ pub(super) fn parse(text: &str, patterns: Patterns) -> Result<Query, PathError> 
     let mut planner = Planner {
         text,
         patterns,
-        numbers: tokens.iter().filter(|token| token.kind == Kind::Number).collect::<Vec<_>>().into_iter(),
+        numbers: tokens.iter().filter(|token| token.kind == TokenKind::Number).collect::<Vec<_>>().into_iter(),
         calls: calls(&tokens),
     };
     planner.query(&tree.segments)
@@ -130,7 +130,7 @@ pub(super) fn parse(text: &str, patterns: Patterns) -> Result<Query, PathError> 
 /// The planner reads numbers from the text itself, so none of these values is ever used.
 fn masked(text: &str, tokens: &[Token]) -> String {
     let mut masked = text.to_owned();
-    for token in tokens.iter().filter(|token| token.kind == Kind::Number && token.span.len() > 15) {
+    for token in tokens.iter().filter(|token| token.kind == TokenKind::Number && token.span.len() > 15) {
         let sign = if text.get(token.span.clone()).is_some_and(|number| number.starts_with('-')) { "-" } else { "" };
         let zeros = "0".repeat(token.span.len().saturating_sub(sign.len() + 2));
         if !is_index(text, token) {
@@ -151,7 +151,9 @@ fn calls(tokens: &[Token]) -> std::vec::IntoIter<usize> {
     let calls: Vec<usize> = tokens
         .windows(2)
         .filter_map(|pair| match pair {
-            [name, paren] if name.kind == Kind::Name && paren.kind == Kind::ParenOpen => Some(name.span.start),
+            [name, paren] if name.kind == TokenKind::Name && paren.kind == TokenKind::ParenOpen => {
+                Some(name.span.start)
+            }
             _ => None,
         })
         .collect();

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::plus;
-use crate::delivery::{Act, CaseFacts, Lane};
+use crate::delivery::{CaseFacts, Lane, MessageOp};
 use crate::event::{Opening, Seq};
 use crate::planner::ledger::Key;
 use crate::planner::names::names_for;
@@ -232,14 +232,14 @@ impl Case {
     }
 
     /// What an announcement at a destination does to what stands there, and in which lane.
-    pub fn announce(&mut self, destination: &str, action: &str, event: Seq) -> (Lane, Act) {
+    pub fn announce(&mut self, destination: &str, action: &str, event: Seq) -> (Lane, MessageOp) {
         if let Some(shown) = self.lanes.get(destination) {
-            return (shown.lane.clone(), Act::Again);
+            return (shown.lane.clone(), MessageOp::Again);
         }
         let lane = Lane::of(&self.root, &self.key, self.nth, destination);
         let shown = Shown { lane: lane.clone(), action: action.into(), event, raised: false };
         self.lanes.insert(destination.into(), shown);
-        (lane, Act::Open)
+        (lane, MessageOp::Open)
     }
 
     /// Whether a person should look at it: nobody has said yet that they do.

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::plus;
-use crate::delivery::{Act, Assignment, DeliveryId, NewDelivery, Say};
+use crate::delivery::{Assignment, DeliveryId, MessageOp, NewDelivery, Say};
 use crate::event::Seq;
 use crate::planner::case::{Case, Ending};
 use crate::planner::draft::{Route, assignment};
@@ -118,7 +118,7 @@ pub(crate) fn update(case: &Case, destination: &str, by: Update<'_>, now: Timest
     let told = Assignment { mention: Vec::new(), case: Some(case.facts(true)), ..told };
     let id = DeliveryId::of(&id(&["close", by.origin]), by.identity, &shown.action, destination, case.nth);
     let route = Route { rule: &case.rule, action: &shown.action, destination };
-    Some(NewDelivery { act: Act::Close, lane: Some(shown.lane.clone()), ..route.delivery(id, by.seq, told, now) })
+    Some(NewDelivery { act: MessageOp::Close, lane: Some(shown.lane.clone()), ..route.delivery(id, by.seq, told, now) })
 }
 
 /// Whether the rule's actions speak to a destination, and none of them has in this case: it waited for hours, was muted, or

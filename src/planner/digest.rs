@@ -13,7 +13,7 @@ use crate::planner::draft::{Route, assignment};
 use crate::planner::effect::{Effect, Next, Now};
 use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::Meaning;
-use crate::planner::why::Outcome;
+use crate::planner::why::RuleOutcome;
 use crate::rules::{Action, ActionJudgement, Digest, DigestTime, Rule};
 
 /// How many events a digest shows where nothing else is said: that of a throttle's rest.
@@ -165,7 +165,7 @@ impl Collected {
         let is_moved = is_new || collected.reminders != before;
         let mut effects: Vec<Effect> = is_moved.then(|| of.goes_out(&collected)).into_iter().collect();
         let note = format!("in the digest of {} for `{}`", now.said(collected.due), of.destination);
-        effects.push(Effect::action(Outcome::Digest, of.action, Some(of.destination), note));
+        effects.push(Effect::action(RuleOutcome::Digest, of.action, Some(of.destination), note));
         (Some(collected), effects)
     }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::delivery::{Act, Assignment, CaseFacts, DeliveryId, NewDelivery};
+use crate::delivery::{Assignment, CaseFacts, DeliveryId, MessageOp, NewDelivery};
 use crate::event::Seq;
 use crate::rules::Action;
 
@@ -34,7 +34,7 @@ impl Route<'_> {
             rule: self.rule.into(),
             action: self.action.into(),
             destination: self.destination.into(),
-            act: Act::Open,
+            act: MessageOp::Open,
             lane: None,
             due: now,
             assignment,

@@ -8,7 +8,7 @@ use crate::event::{Event, Seq, Signal};
 use crate::planner::ledger::Timer;
 use crate::planner::plan::{Cancel, End};
 use crate::planner::timer::Meaning;
-use crate::planner::why::{Outcome, moment};
+use crate::planner::why::{RuleOutcome, moment};
 
 /// The present moment, and the zone in which people see times.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +48,7 @@ pub(crate) enum Effect {
     /// minute is reported as one.
     Signal(String, Box<Signal>),
     /// A line of the decision: what came of the rule as a whole, or of one action, perhaps at one destination.
-    Trace { outcome: Outcome, action: Option<String>, to: Option<String>, note: String },
+    Trace { outcome: RuleOutcome, action: Option<String>, to: Option<String>, note: String },
 }
 
 impl Effect {
@@ -61,12 +61,12 @@ impl Effect {
     }
 
     /// What came of the rule as a whole.
-    pub fn rule(outcome: Outcome, note: impl Into<String>) -> Self {
+    pub fn rule(outcome: RuleOutcome, note: impl Into<String>) -> Self {
         Self::Trace { outcome, action: None, to: None, note: note.into() }
     }
 
     /// What came of one action, perhaps at one destination.
-    pub fn action(outcome: Outcome, action: &str, to: Option<&str>, note: impl Into<String>) -> Self {
+    pub fn action(outcome: RuleOutcome, action: &str, to: Option<&str>, note: impl Into<String>) -> Self {
         Self::Trace { outcome, action: Some(action.into()), to: to.map(str::to_owned), note: note.into() }
     }
 }

@@ -5,14 +5,14 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::plus;
-use crate::delivery::{Act, Assignment, Delivery, DeliveryId, NewDelivery, Say, Severity};
+use crate::delivery::{Assignment, Delivery, DeliveryId, MessageOp, NewDelivery, Say, Severity};
 use crate::event::{Seq, Signal};
 use crate::planner::case::{Case, OWN_KEY};
 use crate::planner::draft::summary;
 use crate::planner::effect::{Effect, Next, Now};
 use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::Meaning;
-use crate::planner::why::Outcome;
+use crate::planner::why::RuleOutcome;
 
 /// How many go to a destination as they are within [`MINUTE`].
 const EACH_MAX: u64 = 10;
@@ -87,7 +87,7 @@ pub(crate) struct Lost<'a> {
 /// Whether a delivery has fallbacks: what is a fallback itself goes nowhere else, and an update of what was shown is no
 /// message.
 pub(crate) fn falls_back(delivery: &NewDelivery) -> bool {
-    delivery.assignment.died.is_none() && delivery.act != Act::Close
+    delivery.assignment.died.is_none() && delivery.act != MessageOp::Close
 }
 
 /// The key of the case that a delivery speaks of while that is open, except for one that only one event is about: that ends by
@@ -150,7 +150,7 @@ impl Fallen {
         fallen.count = fallen.count.saturating_add(1);
         let origin = id(&["fallback", died.id.as_str(), origin]);
         let id = DeliveryId::of(&origin, &died.rule, action, destination, 0);
-        let note = |note: String| Effect::action(Outcome::Fallback, action, Some(destination), note);
+        let note = |note: String| Effect::action(RuleOutcome::Fallback, action, Some(destination), note);
         if fallen.count > EACH_MAX {
             case.into_iter().for_each(|case| _ = case.summed.insert(destination.into()));
             let (event, rule, severity) = (died.assignment.event, died.rule.clone(), died.assignment.severity);
@@ -169,7 +169,7 @@ impl Fallen {
         assignment.mention.clear();
         assignment.links.clear();
         let said = case.map(|case| case.announce(destination, action, died.event));
-        let (lane, act) = said.map_or((None, Act::Open), |(lane, act)| (Some(lane), act));
+        let (lane, act) = said.map_or((None, MessageOp::Open), |(lane, act)| (Some(lane), act));
         let (due, destination) = (now.at, destination.into());
         let delivery = NewDelivery { id, destination, act, lane, due, assignment, ..died.clone() };
         (Some(fallen), timer.into_iter().chain([goes, Effect::Deliver(Box::new(delivery))]).collect())

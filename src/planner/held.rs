@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::delivery::{Assignment, DeliveryId, NewDelivery, Part, Say, Severity};
+use crate::delivery::{Assignment, DeliveryId, MessagePart, NewDelivery, Say, Severity};
 use crate::event::Seq;
 use crate::planner::case::CaseRef;
 use crate::planner::draft::summary;
@@ -196,7 +196,7 @@ pub(crate) fn summarise(
 }
 
 /// The newest of these messages, oldest first, and the events that they are about.
-fn told(going: &[Held]) -> (Vec<Part>, Vec<Seq>) {
+fn told(going: &[Held]) -> (Vec<MessagePart>, Vec<Seq>) {
     let (mut parts, mut events) = (Vec::new(), BTreeSet::new());
     for Held { delivery, reminder, .. } in going.iter().rev().take(SUMMARY_MAX) {
         let assignment = &delivery.assignment;
@@ -205,7 +205,7 @@ fn told(going: &[Held]) -> (Vec<Part>, Vec<Seq>) {
             break;
         }
         events.extend(more);
-        parts.push(Part { rule: delivery.rule.clone(), reminder: *reminder, assignment: assignment.clone() });
+        parts.push(MessagePart { rule: delivery.rule.clone(), reminder: *reminder, assignment: assignment.clone() });
     }
     parts.reverse();
     (parts, events.into_iter().collect())

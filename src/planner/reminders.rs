@@ -9,7 +9,7 @@ use crate::planner::case::{Case, Scheduled};
 use crate::planner::effect::{Effect, Now};
 use crate::planner::state::id;
 use crate::planner::timer::Meaning;
-use crate::planner::why::Outcome;
+use crate::planner::why::RuleOutcome;
 use crate::rules::{Action, ActionJudgement, Rule, Workdays};
 
 /// What a match brings to its case's timers.
@@ -179,7 +179,7 @@ pub(crate) fn schedule(
     case.timers.insert(action.id.clone(), scheduled);
     let Some(due) = due else { return Ok(vec![Effect::DropTimer(case.act_id(&action.id))]) };
     let note = format!("acts {} if the case is still open then", now.said(due));
-    let outcome = if case.shadow { Outcome::Shadow } else { Outcome::Matched };
+    let outcome = if case.shadow { RuleOutcome::Shadow } else { RuleOutcome::Matched };
     Ok(vec![act_timer(case, &action.id, event, due), Effect::action(outcome, &action.id, None, note)])
 }
 
@@ -300,7 +300,7 @@ pub(crate) fn acknowledge(
     case.acked_note = note.map(str::to_owned);
     let said = note.map(|note| format!(" ({note})")).unwrap_or_default();
     let said = format!("{by} acknowledged case `{}`{said}: no more reminders of it", case.key);
-    effects.push(Effect::rule(Outcome::Cancelled, said));
+    effects.push(Effect::rule(RuleOutcome::Cancelled, said));
     effects
 }
 
@@ -308,7 +308,7 @@ pub(crate) fn acknowledge(
 pub(crate) fn unacknowledge(case: &mut Case, by: &str, rule: Option<&Rule>, now: Now<'_>) -> Vec<Effect> {
     (case.acked, case.acked_at, case.acked_note) = (None, None, None);
     let said = format!("case `{}` is no longer acknowledged: {by}", case.key);
-    let mut effects = vec![Effect::rule(Outcome::Matched, said)];
+    let mut effects = vec![Effect::rule(RuleOutcome::Matched, said)];
     let ids: Vec<String> = case.timers.keys().cloned().collect();
     for id in ids {
         let action = rule.and_then(|rule| rule.actions.iter().find(|action| action.id == id));
@@ -321,7 +321,7 @@ pub(crate) fn unacknowledge(case: &mut Case, by: &str, rule: Option<&Rule>, now:
         let (event, Some(due)) = (timer.event, timer.due) else { continue };
         effects.push(act_timer(case, &id, event, due));
         let note = format!("acts {} if the case is still open then", now.said(due));
-        effects.push(Effect::action(Outcome::Matched, &id, None, note));
+        effects.push(Effect::action(RuleOutcome::Matched, &id, None, note));
     }
     // What an earlier match asked for while it was acknowledged was not set at all.
     effects.push(realign(case, now.at));

@@ -7,7 +7,7 @@ use crate::clock::{from_ms, plus};
 use crate::planner::effect::{Effect, Next, Now};
 use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::Meaning;
-use crate::planner::why::Outcome;
+use crate::planner::why::RuleOutcome;
 use crate::rules::{ActionJudgement, Throttle};
 
 /// How many moments are kept; beyond that two neighbours become one, counted at the later, so that a large `max` stays
@@ -146,7 +146,7 @@ impl Window {
         }
         let frees = window.frees(throttle.max, now.at);
         let note = format!("more than {} within the throttle's window, until {}", throttle.max, now.said(frees));
-        effects.push(Effect::action(Outcome::Throttled, of.action, None, note));
+        effects.push(Effect::action(RuleOutcome::Throttled, of.action, None, note));
         (Admission::HoldsBack(frees), (Some(window), effects))
     }
 

@@ -2,7 +2,7 @@
 //! digests, and what is only counted.
 
 use crate::planner::case::{Case, CaseRef};
-use crate::planner::why::Outcome;
+use crate::planner::why::RuleOutcome;
 use crate::rules::Action;
 
 /// Why a case no longer wants a message.
@@ -30,10 +30,10 @@ pub(crate) fn unwanted(
 
 impl Unwanted {
     /// What came of the message.
-    pub fn outcome(&self) -> Outcome {
+    pub fn outcome(&self) -> RuleOutcome {
         match self {
-            Self::Closed => Outcome::Closed,
-            Self::Acknowledged(_) => Outcome::Cancelled,
+            Self::Closed => RuleOutcome::Closed,
+            Self::Acknowledged(_) => RuleOutcome::Cancelled,
         }
     }
 

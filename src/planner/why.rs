@@ -17,7 +17,7 @@ pub struct Decision {
     pub event: Seq,
     /// The rule; empty for what concerns none, such as a type that no rule names.
     pub rule: String,
-    /// In one word: that of an [`Outcome`].
+    /// In one word: that of a [`RuleOutcome`].
     pub outcome: String,
     /// In a sentence, for people.
     pub note: String,
@@ -45,7 +45,7 @@ pub struct Came<'r>(&'r Value);
 
 impl Came<'_> {
     /// Whether it is this action, and this came of it, with this note if one is named.
-    pub fn is(self, action: &str, outcome: Outcome, note: Option<&str>) -> bool {
+    pub fn is(self, action: &str, outcome: RuleOutcome, note: Option<&str>) -> bool {
         let has = |key: &str, text: &str| self.0.get(key).and_then(Value::as_str) == Some(text);
         has("action", action) && has("outcome", outcome.name()) && note.is_none_or(|note| has("note", note))
     }
@@ -54,7 +54,7 @@ impl Came<'_> {
 /// What came of one event for one rule, or one of its actions at one destination. From what matters most to what
 /// matters least: a row's word is the first that applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Outcome {
+pub enum RuleOutcome {
     /// The rule accepted it and acted, or will.
     Matched,
     /// A delivery died, and its message went to the fallback.
@@ -87,25 +87,25 @@ pub enum Outcome {
     Parked,
 }
 
-impl Outcome {
+impl RuleOutcome {
     /// Its word.
     pub fn name(self) -> &'static str {
         match self {
-            Outcome::Matched => "matched",
-            Outcome::Fallback => "fallback",
-            Outcome::Held => "held",
-            Outcome::Digest => "digest",
-            Outcome::Shadow => "shadow",
-            Outcome::Throttled => "throttled",
-            Outcome::Counted => "counted",
-            Outcome::Muted => "muted",
-            Outcome::Dropped => "dropped",
-            Outcome::Cancelled => "cancelled",
-            Outcome::Late => "late",
-            Outcome::Closed => "closed",
-            Outcome::Failed => "failed",
-            Outcome::Missed => "missed",
-            Outcome::Parked => "parked",
+            RuleOutcome::Matched => "matched",
+            RuleOutcome::Fallback => "fallback",
+            RuleOutcome::Held => "held",
+            RuleOutcome::Digest => "digest",
+            RuleOutcome::Shadow => "shadow",
+            RuleOutcome::Throttled => "throttled",
+            RuleOutcome::Counted => "counted",
+            RuleOutcome::Muted => "muted",
+            RuleOutcome::Dropped => "dropped",
+            RuleOutcome::Cancelled => "cancelled",
+            RuleOutcome::Late => "late",
+            RuleOutcome::Closed => "closed",
+            RuleOutcome::Failed => "failed",
+            RuleOutcome::Missed => "missed",
+            RuleOutcome::Parked => "parked",
         }
     }
 }
@@ -116,7 +116,7 @@ const NOTES_MAX: usize = 4;
 /// A row while it is being written.
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
-    steps: Vec<(Outcome, String)>,
+    steps: Vec<(RuleOutcome, String)>,
     detail: Map<String, Value>,
     actions: Vec<Value>,
     failed: Vec<String>,
@@ -125,12 +125,12 @@ pub(crate) struct Trace {
 
 impl Trace {
     /// Something came of the rule as a whole.
-    pub fn rule(&mut self, outcome: Outcome, note: impl Into<String>) {
+    pub fn rule(&mut self, outcome: RuleOutcome, note: impl Into<String>) {
         self.steps.push((outcome, note.into()));
     }
 
     /// Something came of one action, perhaps at one destination.
-    pub fn action(&mut self, outcome: Outcome, action: &str, to: Option<&str>, note: impl Into<String>) {
+    pub fn action(&mut self, outcome: RuleOutcome, action: &str, to: Option<&str>, note: impl Into<String>) {
         let note = note.into();
         let mut row = json!({"action": action, "outcome": outcome.name(), "note": note});
         if let (Some(to), Some(row)) = (to, row.as_object_mut()) {
@@ -146,7 +146,7 @@ impl Trace {
     }
 
     /// What another trace tells is part of this outcome: what is said at a close, of the close.
-    pub fn absorb(&mut self, other: Trace, outcome: Outcome) {
+    pub fn absorb(&mut self, other: Trace, outcome: RuleOutcome) {
         self.steps.extend(other.steps.into_iter().map(|(_, note)| (outcome, note)));
         self.actions.extend(other.actions);
         self.failed.extend(other.failed);
@@ -171,11 +171,11 @@ impl Trace {
     /// The row, if there is anything to tell.
     pub fn row(mut self, event: Seq, rule: &str) -> Option<Decision> {
         if !self.failed.is_empty() {
-            self.steps.extend(self.failed.iter().map(|reason| (Outcome::Failed, reason.clone())));
+            self.steps.extend(self.failed.iter().map(|reason| (RuleOutcome::Failed, reason.clone())));
             self.detail.insert("failed".into(), json!(self.failed));
         }
-        if self.accepted && self.steps.iter().all(|(outcome, _)| *outcome == Outcome::Missed) {
-            self.steps.insert(0, (Outcome::Matched, "accepted, but no action acts on it".into()));
+        if self.accepted && self.steps.iter().all(|(outcome, _)| *outcome == RuleOutcome::Missed) {
+            self.steps.insert(0, (RuleOutcome::Matched, "accepted, but no action acts on it".into()));
         }
         self.steps.sort_by_key(|(outcome, _)| *outcome);
         let outcome = self.steps.first()?.0;

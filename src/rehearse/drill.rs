@@ -10,7 +10,7 @@ use crate::channels::wire::Transport;
 use crate::channels::{Request, Verdict};
 use crate::config::Snapshot;
 use crate::config::prepare::{Job, Prepared, prepare, prepare_with};
-use crate::delivery::{Act, Lane, Outcome};
+use crate::delivery::{AttemptOutcome, Lane, MessageOp};
 use crate::message::{Block, Inline, Rendered};
 use crate::rehearse::show::{self, Wanted};
 
@@ -18,7 +18,7 @@ use crate::rehearse::show::{self, Wanted};
 #[derive(Debug)]
 pub struct Drilled {
     /// How the attempt ended.
-    pub outcome: Outcome,
+    pub outcome: AttemptOutcome,
     /// What it answered, without secrets.
     pub answer: String,
     /// What became of what it raised, where that is closed.
@@ -29,7 +29,7 @@ pub struct Drilled {
 pub async fn drill(base: &Arc<Snapshot>, wanted: &Wanted<'_>, wire: &dyn Transport) -> Drilled {
     let mut job = match show::at_once(base, wanted) {
         Ok(job) => job,
-        Err(answer) => return Drilled { outcome: Outcome::Permanent, answer, closed: None },
+        Err(answer) => return Drilled { outcome: AttemptOutcome::Permanent, answer, closed: None },
     };
     let planned = &mut job.claim.delivery.planned;
     planned.assignment.mention.clear();
@@ -37,12 +37,12 @@ pub async fn drill(base: &Arc<Snapshot>, wanted: &Wanted<'_>, wire: &dyn Transpo
     let prepared = prepare_with(&job, |rendered| marked(rendered, wanted));
     let rendered = serde_json::to_string(&prepared.rendered).unwrap_or_default();
     let sent = attempt(&job, prepared, wire).await;
-    let closes = sent.outcome == Outcome::Delivered && job.destination.channel.facts().can.closes();
+    let closes = sent.outcome == AttemptOutcome::Delivered && job.destination.channel.facts().can.closes();
     let mut closed = None;
     if closes {
         job.claim.receipt = sent.receipt;
         job.claim.delivery.message = Some(rendered);
-        job.claim.delivery.planned.act = Act::Close;
+        job.claim.delivery.planned.act = MessageOp::Close;
         closed = Some(attempt(&job, prepare(&job), wire).await);
     }
     Drilled { outcome: sent.outcome, answer: sent.reason, closed }
@@ -62,9 +62,9 @@ fn marked(rendered: Rendered, wanted: &Wanted<'_>) -> Rendered {
 
 async fn attempt(job: &Job, prepared: Prepared, wire: &dyn Transport) -> Verdict {
     let request = match prepared.request {
-        Ok(Request::Nothing) => return Verdict::new(Outcome::Delivered, "nothing needs sending"),
+        Ok(Request::Nothing) => return Verdict::new(AttemptOutcome::Delivered, "nothing needs sending"),
         Ok(request) => request,
-        Err(reason) => return Verdict::new(Outcome::Permanent, reason),
+        Err(reason) => return Verdict::new(AttemptOutcome::Permanent, reason),
     };
     let destination = &job.destination;
     let deadline = Duration::try_from(destination.timeout).unwrap_or(Duration::from_secs(10));

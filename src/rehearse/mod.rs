@@ -18,10 +18,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::channels::wire::Transport;
-use crate::channels::{Can, Channel, Facts, Footer, HttpRequest, Kind, Reply, Request, Sending, Verdict};
+use crate::channels::{Can, Channel, ChannelKind, Facts, Footer, HttpRequest, Reply, Request, Sending, Verdict};
 use crate::clock::{Clock, VirtualClock, plus};
 use crate::config::{Destination, Snapshot};
-use crate::delivery::{Act, Delivery, DeliveryId, Outcome, Receipt, Say, State};
+use crate::delivery::{AttemptOutcome, Delivery, DeliveryId, MessageOp, Receipt, Say, State};
 use crate::event::{Event, Seq};
 use crate::message::{Rendered, plain};
 use crate::pace::{Limits, Retry};
@@ -157,7 +157,7 @@ fn unhurried(real: &Destination) -> Destination {
 
 /// A destination that no file describes.
 fn neutral(name: String) -> Option<Destination> {
-    let kind: &'static Kind = channels::ALL.first()?;
+    let kind: &'static ChannelKind = channels::ALL.first()?;
     Some(Destination {
         name,
         kind,
@@ -191,8 +191,8 @@ impl Channel for Neutral {
 
     fn verdict(&self, reply: &Reply) -> Verdict {
         match reply {
-            Reply::NotSent(why) => Verdict::new(Outcome::Temporary, why.clone()),
-            _ => Verdict::new(Outcome::Delivered, "taken").receipt(Receipt::new()),
+            Reply::NotSent(why) => Verdict::new(AttemptOutcome::Temporary, why.clone()),
+            _ => Verdict::new(AttemptOutcome::Delivered, "taken").receipt(Receipt::new()),
         }
     }
 
@@ -282,7 +282,7 @@ pub struct Sent {
     /// The destination.
     pub destination: String,
     /// What it did to what stood there.
-    pub act: Act,
+    pub act: MessageOp,
     /// What it said.
     pub rendered: Rendered,
     /// What went over the wire, if anything had to.

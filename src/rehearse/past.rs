@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{Rehearsal, Stage, Stuck};
-use crate::delivery::Act;
+use crate::delivery::MessageOp;
 use crate::event::{Event, EventId, MISSING, Seq};
 use crate::rules::RuleSet;
 use crate::store::Appended;
@@ -94,7 +94,7 @@ impl Past {
     async fn listen(&mut self) -> Result<(), Stuck> {
         for sent in self.rehearsal.take_sent() {
             let event = self.came.get(&sent.event).cloned();
-            if sent.act == Act::Close || (event.is_none() && !self.is_absence(sent.event).await?) {
+            if sent.act == MessageOp::Close || (event.is_none() && !self.is_absence(sent.event).await?) {
                 continue;
             }
             let message = &sent.rendered.message;

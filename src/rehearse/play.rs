@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::clock::plus;
 use crate::config::DEFAULT_PRESET;
 use crate::config::files::Files;
-use crate::delivery::Act;
+use crate::delivery::MessageOp;
 use crate::event::Event;
 use crate::message::plain;
 use crate::problem::{File, Location, Problems};
@@ -288,7 +288,7 @@ fn said(sent: &Sent) -> Said {
     let (message, file) = (&sent.rendered.message, &sent.rendered.file);
     Said {
         at: sent.at,
-        update: sent.act == Act::Close,
+        update: sent.act == MessageOp::Close,
         rule: sent.rule.clone(),
         to: sent.destination.clone(),
         title: message.title.clone(),

@@ -14,7 +14,7 @@ use crate::channels::Request;
 use crate::clock::plus;
 use crate::config::prepare::{Job, prepare};
 use crate::config::{Destination, Snapshot};
-use crate::delivery::{Act, Assignment, CaseFacts, Delivery, DeliveryId, NewDelivery, Say, State};
+use crate::delivery::{Assignment, CaseFacts, Delivery, DeliveryId, MessageOp, NewDelivery, Say, State};
 use crate::event::{Event, MISSING, Seq};
 use crate::message::Rendered;
 use crate::planner;
@@ -114,8 +114,8 @@ async fn rehearsed(base: &Snapshot, wanted: &Wanted<'_>, rule: &Rule, action: &A
 fn found(rehearsal: &mut Rehearsal, action: &Action, is_close: bool) -> Option<Sent> {
     let is_it = |sent: &Sent| match is_close {
         // The first message of the case is changed, whichever action said it.
-        true => sent.act == Act::Close,
-        false => sent.act != Act::Close && sent.action == action.id,
+        true => sent.act == MessageOp::Close,
+        false => sent.act != MessageOp::Close && sent.action == action.id,
     };
     rehearsal.take_sent().into_iter().find(is_it)
 }
@@ -138,7 +138,7 @@ pub(super) fn at_once(base: &Arc<Snapshot>, wanted: &Wanted<'_>) -> Result<Job, 
         rule: rule.to_owned(),
         action: said.to_owned(),
         destination: destination.name.clone(),
-        act: Act::Open,
+        act: MessageOp::Open,
         lane: None,
         due: *now,
         assignment,

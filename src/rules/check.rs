@@ -30,14 +30,14 @@ pub struct Check {
 
 /// How a test came out, with a hint if there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct CheckOutcome {
     /// How.
     pub held: Held,
     /// What failed and by how much.
     pub note: Option<String>,
 }
 
-impl Outcome {
+impl CheckOutcome {
     /// Held or missed.
     pub fn of(held: bool) -> Self {
         Self { held: if held { Held::Held } else { Held::Missed }, note: None }
@@ -146,8 +146,8 @@ impl Check {
     }
 
     /// On all that a path selected.
-    pub fn on_nodes(&self, nodes: &[&Value], look: &mut Look<'_>) -> Outcome {
-        let mut all = Outcome::of(true);
+    pub fn on_nodes(&self, nodes: &[&Value], look: &mut Look<'_>) -> CheckOutcome {
+        let mut all = CheckOutcome::of(true);
         for (operator, operand) in &self.parts {
             if let Holds::Nodes(holds) = operator.holds {
                 all = all.and(holds(operand, nodes, look));
@@ -160,16 +160,16 @@ impl Check {
     }
 
     /// One node must pass the whole test.
-    fn on_one_of(&self, nodes: &[&Value], look: &mut Look<'_>) -> Outcome {
+    fn on_one_of(&self, nodes: &[&Value], look: &mut Look<'_>) -> CheckOutcome {
         match nodes {
-            [] => Outcome::missed(look.hints.then(|| "selects nothing".to_owned())),
+            [] => CheckOutcome::missed(look.hints.then(|| "selects nothing".to_owned())),
             [node] => self.on_node(node, look),
             // Why one of several missed says little about the others.
             nodes => look.without_hints(|look| self.on_one_of_several(nodes, look)),
         }
     }
 
-    fn on_one_of_several(&self, nodes: &[&Value], look: &mut Look<'_>) -> Outcome {
+    fn on_one_of_several(&self, nodes: &[&Value], look: &mut Look<'_>) -> CheckOutcome {
         let mut failed = None;
         for node in nodes {
             let outcome = self.on_node(node, look);
@@ -179,16 +179,16 @@ impl Check {
                 Held::Missed => {}
             }
         }
-        failed.unwrap_or_else(|| Outcome::of(false))
+        failed.unwrap_or_else(|| CheckOutcome::of(false))
     }
 
     /// On one node: all operators must hold.
-    pub fn on_node(&self, node: &Value, look: &mut Look<'_>) -> Outcome {
-        let mut all = Outcome::of(true);
+    pub fn on_node(&self, node: &Value, look: &mut Look<'_>) -> CheckOutcome {
+        let mut all = CheckOutcome::of(true);
         for (operator, operand) in &self.parts {
             all = all.and(match operator.holds {
                 Holds::Node(holds) if *look.steps > 0 && look.spend(cost(node, operand)) => holds(operand, node, look),
-                Holds::Node(_) => Outcome::failed(EXCEEDED),
+                Holds::Node(_) => CheckOutcome::failed(EXCEEDED),
                 Holds::Nodes(holds) => holds(operand, &[node], look),
             });
         }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::check::{Check, EXCEEDED, Outcome};
+use super::check::{Check, CheckOutcome, EXCEEDED};
 use super::reading::{Budget, Reading};
 use super::{Held, Name, Why};
 use crate::problem::Location;
@@ -143,7 +143,7 @@ impl Test {
     fn judge(&self, reading: &mut Reading<'_>, budget: &mut Budget) -> Why {
         let (values, mut outcome) = match reading.select(&self.on, budget) {
             Ok(nodes) => (reading.shown(&nodes), self.check.on_nodes(&nodes, &mut reading.look(budget, true))),
-            Err(_) => (Vec::new(), Outcome::failed(EXCEEDED)),
+            Err(_) => (Vec::new(), CheckOutcome::failed(EXCEEDED)),
         };
         if values.is_empty()
             && outcome.held != Held::Held

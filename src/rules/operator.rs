@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use super::Held;
-use super::check::{Look, Outcome};
+use super::check::{CheckOutcome, Look};
 use super::operand::{Operand, OperandKind};
 use super::value::comparable;
 use crate::codes::{is_isrc, is_upc};
@@ -51,9 +51,9 @@ pub struct Example {
 #[derive(Debug, Clone, Copy)]
 pub enum Holds {
     /// At one node.
-    Node(fn(&Operand, &Value, &mut Look<'_>) -> Outcome),
+    Node(fn(&Operand, &Value, &mut Look<'_>) -> CheckOutcome),
     /// At all that was selected.
-    Nodes(fn(&Operand, &[&Value], &mut Look<'_>) -> Outcome),
+    Nodes(fn(&Operand, &[&Value], &mut Look<'_>) -> CheckOutcome),
 }
 
 impl Operator {
@@ -113,7 +113,7 @@ pub static TABLE: &[Operator] = &[
         ],
         holds: Holds::Node(|operand, value, look| {
             let outcome = equals(operand, value, look);
-            Outcome { held: outcome.held.inverted(), note: outcome.note }
+            CheckOutcome { held: outcome.held.inverted(), note: outcome.note }
         }),
     },
     Operator {
@@ -138,7 +138,7 @@ pub static TABLE: &[Operator] = &[
         examples: &[held("{not_in: [low]}", r#"["high"]"#), missed("{not_in: [low]}", r#"["low"]"#)],
         holds: Holds::Node(|operand, value, look| {
             let outcome = is_in(operand, value, look);
-            Outcome { held: outcome.held.inverted(), note: outcome.note }
+            CheckOutcome { held: outcome.held.inverted(), note: outcome.note }
         }),
     },
     Operator {
@@ -198,7 +198,7 @@ pub static TABLE: &[Operator] = &[
             failed("{matches: x}", "[null]"),
         ],
         holds: Holds::Node(|operand, value, _| {
-            let Operand::Regex(regex) = operand else { return Outcome::of(false) };
+            let Operand::Regex(regex) = operand else { return CheckOutcome::of(false) };
             on_text(value, |text| regex.regex.is_match(&comparable(text, false)))
         }),
     },
@@ -214,7 +214,7 @@ pub static TABLE: &[Operator] = &[
             failed("{glob: 'US*'}", "[[]]"),
         ],
         holds: Holds::Node(|operand, value, _| {
-            let Operand::Glob(glob, folded) = operand else { return Outcome::of(false) };
+            let Operand::Glob(glob, folded) = operand else { return CheckOutcome::of(false) };
             on_text(value, |text| glob.matches(&comparable(text, *folded)))
         }),
     },
@@ -231,7 +231,7 @@ pub static TABLE: &[Operator] = &[
             failed("{starts_with: US}", "[{}]"),
         ],
         holds: Holds::Node(|operand, value, _| {
-            let Operand::Text(start) = operand else { return Outcome::of(false) };
+            let Operand::Text(start) = operand else { return CheckOutcome::of(false) };
             on_text(value, |text| start.alike(text).starts_with(start.form.as_str()))
         }),
     },
@@ -247,7 +247,7 @@ pub static TABLE: &[Operator] = &[
             failed("{ends_with: x}", "[false]"),
         ],
         holds: Holds::Node(|operand, value, _| {
-            let Operand::Text(end) = operand else { return Outcome::of(false) };
+            let Operand::Text(end) = operand else { return CheckOutcome::of(false) };
             on_text(value, |text| end.alike(text).ends_with(end.form.as_str()))
         }),
     },
@@ -343,7 +343,7 @@ pub static TABLE: &[Operator] = &[
         ignores_case: false,
         examples: &[held("{exists: true}", "[null]"), held("{exists: false}", "[]"), missed("{exists: false}", "[0]")],
         holds: Holds::Nodes(|operand, nodes, _| {
-            Outcome::of(matches!(operand, Operand::Truth(truth) if *truth != nodes.is_empty()))
+            CheckOutcome::of(matches!(operand, Operand::Truth(truth) if *truth != nodes.is_empty()))
         }),
     },
     Operator {

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::check::{BYTES_A_STEP, Look};
 use super::{Name, Query};
 use crate::event::Event;
-use crate::path::{Exceeded, Part, Path, PathError, STEPS};
+use crate::path::{Exceeded, Path, PathError, PathPart, STEPS};
 
 /// The steps that one rule may take on one event.
 pub const RULE_STEPS: u64 = 2 * STEPS;
@@ -183,7 +183,7 @@ impl<'e> Reading<'e> {
         let mut value = self.root;
         let mut walked = String::from("$");
         for part in path.parts() {
-            let Part::Member(member) = part else { return None };
+            let PathPart::Member(member) = part else { return None };
             match value {
                 Value::Array(_) => return Some(walked),
                 Value::Object(members) => value = members.get(member)?,

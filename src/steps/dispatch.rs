@@ -15,7 +15,7 @@ use crate::channels::{Reply, Request, Verdict, account, mark};
 use crate::clock::plus;
 use crate::config::Destination;
 use crate::config::prepare::{Job, Tokens, to_keep};
-use crate::delivery::{Act, Attempt, Outcome, Receipt, State};
+use crate::delivery::{Attempt, AttemptOutcome, MessageOp, Receipt, State};
 use crate::event::{EventId, Seq};
 use crate::message::Rendered;
 use crate::pace::{Limits, Retry, Tried};
@@ -74,7 +74,7 @@ struct About {
 pub async fn carry_out(live: &Live, claim: Claim) -> Result<(), store::Error> {
     let began = live.clock.now();
     let planned = &claim.delivery.planned;
-    if planned.act == Act::Close && !claim.shown {
+    if planned.act == MessageOp::Close && !claim.shown {
         return live.store.release(&claim, State::Cancelled, "nothing of the case was shown here", began).await;
     }
     let snapshot = live.snapshot.load_full();
@@ -141,7 +141,7 @@ struct Ended {
 impl Ended {
     /// No attempt can be made, now or later.
     fn impossible(reason: String) -> Self {
-        let verdict = Verdict::new(Outcome::Permanent, reason);
+        let verdict = Verdict::new(AttemptOutcome::Permanent, reason);
         Self { verdict, sent: String::new(), retry: Retry::default() }
     }
 }
@@ -158,7 +158,7 @@ fn wanted_events(claim: &Claim) -> Vec<Seq> {
 /// Keeps which recipients this attempt is done with, before anything else: nobody gets it twice, should the process end
 /// now.
 async fn keep_settled(live: &Live, job: &Job, rendered: &Rendered, verdict: &Verdict) -> Result<(), store::Error> {
-    if verdict.outcome == Outcome::Delivered || verdict.settled.is_empty() {
+    if verdict.outcome == AttemptOutcome::Delivered || verdict.settled.is_empty() {
         return Ok(());
     }
     let claim = &job.claim;
@@ -204,7 +204,7 @@ async fn attempt(
     let mut secrets = destination.channel.facts().secrets.clone();
     secrets.extend_from_slice(tokens);
     let mut verdict = destination.channel.verdict(&reply.redacted(&secrets).dated(live.clock.now()));
-    if matches!(verdict.outcome, Outcome::Delivered | Outcome::Partial) && verdict.receipt.is_none() {
+    if matches!(verdict.outcome, AttemptOutcome::Delivered | AttemptOutcome::Partial) && verdict.receipt.is_none() {
         verdict.receipt = remembers;
     }
     Ended { verdict, sent: account(request, &secrets), retry: destination.retry }

@@ -5,7 +5,7 @@
 
 use crate::event::{Event, Seq};
 use crate::planner::ledger::{DocChange, Key};
-use crate::planner::why::{Decision, Outcome};
+use crate::planner::why::{Decision, RuleOutcome};
 use crate::planner::{self, Keys};
 use crate::rules::{RuleSet, Version};
 use crate::steps::Live;
@@ -116,7 +116,7 @@ pub async fn decisions(live: &Live, seq: Seq, event: &Event) -> Result<Vec<Decis
     // In this order: what is planned meanwhile is not taken for judged, and missed by all.
     let is_planned = live.store.census().await?.planned >= seq;
     let kept = live.store.whys(seq).await?;
-    let was_parked = kept.iter().any(|row| row.outcome == Outcome::Parked.name() && row.rule.is_empty());
+    let was_parked = kept.iter().any(|row| row.outcome == RuleOutcome::Parked.name() && row.rule.is_empty());
     if was_parked || !is_planned {
         return Ok(kept);
     }
@@ -131,7 +131,7 @@ pub async fn decisions(live: &Live, seq: Seq, event: &Event) -> Result<Vec<Decis
         Ok(misses) => merged(kept, misses),
         Err(reason) => {
             let note = format!("why rules missed it can't be said any more: {reason}");
-            let outcome = Outcome::Missed.name().to_owned();
+            let outcome = RuleOutcome::Missed.name().to_owned();
             let unknown = Decision { event: seq, rule: String::new(), outcome, note, detail: serde_json::json!({}) };
             kept.into_iter().chain([unknown]).collect()
         }

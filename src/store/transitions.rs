@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{Error, Settlement};
 use crate::clock::{from_ms, plus};
-use crate::delivery::{Attempt, Delivery, NewDelivery, Outcome, Receipt, State};
+use crate::delivery::{Attempt, AttemptOutcome, Delivery, NewDelivery, Receipt, State};
 use crate::pace::Pace;
 use crate::planner::Cancel;
 
@@ -82,7 +82,7 @@ impl Row {
             number: self.delivery.attempts,
             at,
             took_ms: u64::try_from(self.delivery.next.duration_since(at).as_millis()).unwrap_or(0),
-            outcome: Outcome::Ambiguous,
+            outcome: AttemptOutcome::Ambiguous,
             sent: String::new(),
             answer: "no outcome was recorded: the process ended, or stalled, during the attempt".into(),
         };
@@ -146,7 +146,7 @@ impl Row {
     /// An attempt ended.
     pub fn settle(&mut self, settlement: &Settlement, now: Timestamp) {
         let next = settlement.next;
-        let failed = settlement.attempt.outcome != Outcome::Delivered;
+        let failed = settlement.attempt.outcome != AttemptOutcome::Delivered;
         self.lost = 0;
         self.started = None;
         self.delivery.plain = next.plain;
@@ -238,10 +238,10 @@ pub const CLOSED: i64 = 2;
 
 impl LaneState {
     /// An attempt of the lane ended so. Gives whether anything changed.
-    pub fn after(&mut self, outcome: Outcome, receipt: Option<&Receipt>) -> bool {
+    pub fn after(&mut self, outcome: AttemptOutcome, receipt: Option<&Receipt>) -> bool {
         let before = (self.shown, self.receipt.is_some());
-        let is_taken = matches!(outcome, Outcome::Delivered | Outcome::Partial);
-        self.shown |= is_taken || outcome == Outcome::Ambiguous;
+        let is_taken = matches!(outcome, AttemptOutcome::Delivered | AttemptOutcome::Partial);
+        self.shown |= is_taken || outcome == AttemptOutcome::Ambiguous;
         if is_taken && self.receipt.is_none() {
             self.receipt = receipt.cloned();
         }

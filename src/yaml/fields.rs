@@ -1,6 +1,6 @@
 //! A mapping taken apart key by key, so that every unknown, missing or misshapen one is reported at once.
 
-use super::{Key, Kind, Node, QUOTE_COMMENT};
+use super::{Key, Node, NodeKind, QUOTE_COMMENT};
 use crate::problem::{Location, Problem, Problems, nearest};
 
 /// A mapping under reading: keys are taken one by one, and [`Fields::finish`] reports those that nobody took.
@@ -32,7 +32,7 @@ impl<'n> Fields<'n> {
     pub fn of(node: &'n Node, what: impl Into<String>, problems: &mut Problems) -> Option<Self> {
         let what = what.into();
         match &node.kind {
-            Kind::Map(entries) => Some(Self {
+            NodeKind::Map(entries) => Some(Self {
                 what,
                 place: node.place.clone(),
                 entries: entries.iter().map(|(key, node)| (key, node)).collect(),
@@ -75,7 +75,7 @@ impl<'n> Fields<'n> {
     /// Takes the node of `key`; null is a problem.
     pub fn node(&mut self, key: &'static str, problems: &mut Problems) -> Option<&'n Node> {
         let (found, node) = self.take(key)?;
-        if node.kind == Kind::Null {
+        if node.kind == NodeKind::Null {
             let problem = Problem::error("empty", format!("`{key}` has no value"));
             problems.push(match node.cut_by_comment() {
                 Some(comment) => problem.at(&comment).hint(QUOTE_COMMENT),
@@ -118,7 +118,7 @@ impl<'n> Fields<'n> {
     pub fn truth(&mut self, key: &'static str, problems: &mut Problems) -> Option<bool> {
         let node = self.node(key, problems)?;
         match node.kind {
-            Kind::Bool(truth) => Some(truth),
+            NodeKind::Bool(truth) => Some(truth),
             _ => {
                 problems.push(node.expected(&format!("`true` or `false` for `{key}`")));
                 None

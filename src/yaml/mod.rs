@@ -30,7 +30,7 @@ pub const MISTAKES_MAX: usize = 500;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
     /// What it is.
-    pub kind: Kind,
+    pub kind: NodeKind,
     /// Where it stands, quotes included.
     pub place: Location,
     /// Whether a plain scalar: neither quoted nor a block.
@@ -39,7 +39,7 @@ pub struct Node {
 
 /// What a node is.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Kind {
+pub enum NodeKind {
     /// `null`, `~` or nothing.
     Null,
     /// `true` or `false`.
@@ -67,30 +67,30 @@ impl Node {
     /// The kind in words: `a list`, `text`.
     pub fn kind_name(&self) -> &'static str {
         match self.kind {
-            Kind::Null => "nothing",
-            Kind::Bool(_) => "a truth value",
-            Kind::Number(_) => "a number",
-            Kind::Text(_) => "text",
-            Kind::List(_) => "a list",
-            Kind::Map(_) => "a mapping",
+            NodeKind::Null => "nothing",
+            NodeKind::Bool(_) => "a truth value",
+            NodeKind::Number(_) => "a number",
+            NodeKind::Text(_) => "text",
+            NodeKind::List(_) => "a list",
+            NodeKind::Map(_) => "a mapping",
         }
     }
 
     /// The text of a scalar, numbers and truth values as written. `None` for null, lists and mappings.
     pub fn scalar(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Text(text) | Kind::Number(text) => Some(text),
-            Kind::Bool(true) => Some("true"),
-            Kind::Bool(false) => Some("false"),
-            Kind::Null | Kind::List(_) | Kind::Map(_) => None,
+            NodeKind::Text(text) | NodeKind::Number(text) => Some(text),
+            NodeKind::Bool(true) => Some("true"),
+            NodeKind::Bool(false) => Some("false"),
+            NodeKind::Null | NodeKind::List(_) | NodeKind::Map(_) => None,
         }
     }
 
     /// The elements: a list's, or the node itself as the only one (`to: oncall` is `to: [oncall]`). Nothing for null.
     pub fn one_or_more(&self) -> &[Node] {
         match &self.kind {
-            Kind::List(items) => items,
-            Kind::Null => &[],
+            NodeKind::List(items) => items,
+            NodeKind::Null => &[],
             _ => std::slice::from_ref(self),
         }
     }
@@ -98,12 +98,12 @@ impl Node {
     /// The value in JSON, numbers with their text.
     pub fn to_json(&self) -> Value {
         match &self.kind {
-            Kind::Null => Value::Null,
-            Kind::Bool(truth) => Value::Bool(*truth),
-            Kind::Number(text) => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone())),
-            Kind::Text(text) => Value::String(text.clone()),
-            Kind::List(items) => Value::Array(items.iter().map(Node::to_json).collect()),
-            Kind::Map(entries) => {
+            NodeKind::Null => Value::Null,
+            NodeKind::Bool(truth) => Value::Bool(*truth),
+            NodeKind::Number(text) => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone())),
+            NodeKind::Text(text) => Value::String(text.clone()),
+            NodeKind::List(items) => Value::Array(items.iter().map(Node::to_json).collect()),
+            NodeKind::Map(entries) => {
                 Value::Object(entries.iter().map(|(key, node)| (key.text.clone(), node.to_json())).collect())
             }
         }
@@ -114,7 +114,7 @@ impl Node {
         let problem =
             Problem::error("wrong-kind", format!("expected {what}, found {}", self.kind_name())).at(&self.place);
         match self.cut_by_comment() {
-            Some(_) if self.kind == Kind::Null => problem.hint(QUOTE_COMMENT),
+            Some(_) if self.kind == NodeKind::Null => problem.hint(QUOTE_COMMENT),
             _ => problem,
         }
     }
@@ -122,7 +122,7 @@ impl Node {
     /// The comment that follows a plain scalar, or stands where a value is missing, on its own line: `title: Track #1`
     /// is the title `Track`. YAML is content with that; anyone who reads a title, text, glob or path should not be.
     pub fn cut_by_comment(&self) -> Option<Location> {
-        let absent = self.kind == Kind::Null && self.place.span.is_empty();
+        let absent = self.kind == NodeKind::Null && self.place.span.is_empty();
         if !absent && (!self.plain || self.place.text().starts_with('*')) {
             return None;
         }

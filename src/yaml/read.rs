@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_yaml::granit_parser::{Event, Options, Parser, ScalarStyle, Span, StructureStyle, Tag};
 
 use super::diagnostics::{self, Broken};
-use super::{DEPTH_MAX, Key, Kind, MISTAKES_MAX, NODES_MAX, Node, is_json_number};
+use super::{DEPTH_MAX, Key, MISTAKES_MAX, NODES_MAX, Node, NodeKind, is_json_number};
 use crate::problem::{File, Location, Problem, Problems};
 
 /// Reads the one document of a file.
@@ -159,7 +159,7 @@ impl Reader<'_> {
                 self.plain = plain.then(|| at.clone());
                 let kind = match tag {
                     // A tag with nothing behind it was meant as text.
-                    Some(tag) if text.is_empty() && plain => Kind::Text(tag),
+                    Some(tag) if text.is_empty() && plain => NodeKind::Text(tag),
                     _ => scalar(&text, style),
                 };
                 let place = Location::new(self.file, at);
@@ -185,7 +185,7 @@ impl Reader<'_> {
                         .at(&place)
                         .hint(format!("quote it: \"{text}\"")),
                 );
-                self.finished(Node { kind: Kind::Text(text), place, plain: true }, 0, 1, 0)
+                self.finished(Node { kind: NodeKind::Text(text), place, plain: true }, 0, 1, 0)
             }
             _ => Some(()),
         }
@@ -249,8 +249,8 @@ impl Reader<'_> {
     fn close(&mut self, at: Range<usize>) -> Step {
         let Open { start, anchor, nodes_before, height, flow, kind } = self.stack.pop()?;
         let kind = match kind {
-            OpenKind::List(items) => Kind::List(items),
-            OpenKind::Map { entries, .. } => Kind::Map(entries),
+            OpenKind::List(items) => NodeKind::List(items),
+            OpenKind::Map { entries, .. } => NodeKind::Map(entries),
         };
         // The end of a block collection is marked at the next token, behind white space and comments.
         let end = if flow && self.is_bracket(start) { at.end } else { self.content_to.max(start) };
@@ -339,7 +339,7 @@ impl Reader<'_> {
 
 /// `{a, b}`: a key with neither colon nor value.
 fn is_without_value(key: &Key, value: &Node) -> bool {
-    value.kind == Kind::Null
+    value.kind == NodeKind::Null
         && value.place.span.is_empty()
         && !key.place.file.text.get(key.place.span.end..).is_some_and(|rest| rest.trim_start().starts_with(':'))
 }
@@ -384,15 +384,15 @@ const UNSEEN: &[(char, &str)] = &[
 ];
 
 /// YAML 1.2.2 section 10.3.2, the core schema, narrowed to JSON's own forms for numbers.
-fn scalar(text: &str, style: ScalarStyle) -> Kind {
+fn scalar(text: &str, style: ScalarStyle) -> NodeKind {
     if style != ScalarStyle::Plain {
-        return Kind::Text(text.to_owned());
+        return NodeKind::Text(text.to_owned());
     }
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => Kind::Null,
-        "true" | "True" | "TRUE" => Kind::Bool(true),
-        "false" | "False" | "FALSE" => Kind::Bool(false),
-        _ if is_json_number(text) => Kind::Number(text.to_owned()),
-        _ => Kind::Text(text.to_owned()),
+        "" | "~" | "null" | "Null" | "NULL" => NodeKind::Null,
+        "true" | "True" | "TRUE" => NodeKind::Bool(true),
+        "false" | "False" | "FALSE" => NodeKind::Bool(false),
+        _ if is_json_number(text) => NodeKind::Number(text.to_owned()),
+        _ => NodeKind::Text(text.to_owned()),
     }
 }

@@ -2,7 +2,7 @@
 //! pinged who wasn't asked for.
 
 use fanfare::channels::Form;
-use fanfare::delivery::{Act, Outcome, Severity};
+use fanfare::delivery::{AttemptOutcome, MessageOp, Severity};
 use fanfare::message::text::{clean, one_line};
 use fanfare::message::{Block, Field, Inline, Message};
 use proptest::collection::vec;
@@ -96,14 +96,14 @@ proptest! {
             let mut judge = judges::of(destination.kind.name);
             let mut given = Given { lane: Some("case_1".into()), ..Given::message(message.clone()) };
             for (act, form) in [
-                (Act::Open, Form::Rich), (Act::Again, Form::Rich), (Act::Close, Form::Rich),
-                (Act::Open, Form::Plain), (Act::Close, Form::Plain),
+                (MessageOp::Open, Form::Rich), (MessageOp::Again, Form::Rich), (MessageOp::Close, Form::Rich),
+                (MessageOp::Open, Form::Plain), (MessageOp::Close, Form::Plain),
             ] {
                 (given.act, given.form) = (act, form);
                 let request = channel.compose(&given.sending());
                 let request = request.map_err(|why| TestCaseError::fail(format!("{}: {why}", destination.name)))?;
                 let verdict = channel.verdict(&accept(judge.as_mut(), &request).redacted(&channel.facts().secrets));
-                prop_assert_eq!(verdict.outcome, Outcome::Delivered, "{}: {:?}", destination.name, verdict);
+                prop_assert_eq!(verdict.outcome, AttemptOutcome::Delivered, "{}: {:?}", destination.name, verdict);
                 given.receipt = given.receipt.or(verdict.receipt);
             }
             prop_assert!(judge.pings().is_empty(), "{} pings {:?}", destination.name, judge.pings());

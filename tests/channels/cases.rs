@@ -16,7 +16,7 @@
 //! ```
 
 use fanfare::channels::Form;
-use fanfare::delivery::{Act, Severity};
+use fanfare::delivery::{MessageOp, Severity};
 use fanfare::message::pieces::Piece;
 use fanfare::message::{Block, Field, Message, Native, markdown};
 use fanfare::problem::{File, Problems};
@@ -81,12 +81,12 @@ impl Case {
             given.event["type"] = event.into();
         }
         given.act = match self.text("act") {
-            None => Act::Open,
-            Some("again") => Act::Again,
-            Some("close") => Act::Close,
+            None => MessageOp::Open,
+            Some("again") => MessageOp::Again,
+            Some("close") => MessageOp::Close,
             Some(other) => panic!("{}: no act `{other}`", self.name),
         };
-        if given.act != Act::Open {
+        if given.act != MessageOp::Open {
             given.lane = Some("case_0123456789abcdef0123456789".into());
         }
         if self.text("form") == Some("plain") {

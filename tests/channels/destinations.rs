@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use fanfare::channels::{ALL, Channel, Kind, named};
+use fanfare::channels::{ALL, Channel, ChannelKind, named};
 use fanfare::problem::{File, Problems};
 use fanfare::yaml::{self, Fields};
 
@@ -27,7 +27,7 @@ pub fn files(name: &str, ending: &str) -> Vec<(String, String)> {
 pub struct Destination {
     /// The kind's name, or the file's.
     pub name: String,
-    pub kind: &'static Kind,
+    pub kind: &'static ChannelKind,
     pub yaml: String,
     pub channel: Box<dyn Channel>,
 }

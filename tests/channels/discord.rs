@@ -1,7 +1,7 @@
 //! Whole cases in Discord, over the wire, and what is wrong with a destination.
 
 use fanfare::channels::{Form, Reply, Request};
-use fanfare::delivery::{Act, Outcome};
+use fanfare::delivery::{AttemptOutcome, MessageOp};
 use fanfare::message::Native;
 use fanfare::pace::{Limits, Pace};
 use serde_json::json;
@@ -20,10 +20,10 @@ fn webhook(peer: &DiscordPeer, more: &str) -> Destination {
 async fn a_case_is_reported_again_and_its_first_message_marked_when_it_closes() {
     let peer = DiscordPeer::start().await;
     let webhook = webhook(&peer, "");
-    let receipt = deliver(&webhook, &of_case(Act::Open)).await.receipt;
-    for act in [Act::Again, Act::Close] {
+    let receipt = deliver(&webhook, &of_case(MessageOp::Open)).await.receipt;
+    for act in [MessageOp::Again, MessageOp::Close] {
         let given = Given { receipt: receipt.clone(), ..of_case(act) };
-        assert_eq!(deliver(&webhook, &given).await.outcome, Outcome::Delivered);
+        assert_eq!(deliver(&webhook, &given).await.outcome, AttemptOutcome::Delivered);
     }
     let discord = peer.discord();
     assert_eq!(discord.messages.len(), 2);
@@ -38,9 +38,9 @@ async fn a_case_is_reported_again_and_its_first_message_marked_when_it_closes() 
 async fn in_a_thread_all_of_a_case_is_in_that_thread() {
     let peer = DiscordPeer::start().await;
     let webhook = webhook(&peer, "thread_id: \"234567890123456789\"\n");
-    let receipt = deliver(&webhook, &of_case(Act::Open)).await.receipt;
-    let close = Given { receipt, ..of_case(Act::Close) };
-    assert_eq!(deliver(&webhook, &close).await.outcome, Outcome::Delivered);
+    let receipt = deliver(&webhook, &of_case(MessageOp::Open)).await.receipt;
+    let close = Given { receipt, ..of_case(MessageOp::Close) };
+    assert_eq!(deliver(&webhook, &close).await.outcome, AttemptOutcome::Delivered);
     assert_eq!(peer.discord().messages[0].channel, "234567890123456789");
     assert_eq!(peer.discord().messages[0].edits, 1);
     peer.assert_clean();
@@ -56,9 +56,9 @@ async fn an_edit_goes_by_the_webhook_that_posted_whatever_the_closing_event_choo
     );
     let webhook = build("discord", &yaml);
     let context = json!({"label": "Warp"}).as_object().unwrap().clone();
-    let receipt = deliver(&webhook, &Given { context, ..of_case(Act::Open) }).await.receipt;
-    let close = Given { receipt, ..of_case(Act::Close) };
-    assert_eq!(deliver(&webhook, &close).await.outcome, Outcome::Delivered);
+    let receipt = deliver(&webhook, &Given { context, ..of_case(MessageOp::Open) }).await.receipt;
+    let close = Given { receipt, ..of_case(MessageOp::Close) };
+    assert_eq!(deliver(&webhook, &close).await.outcome, AttemptOutcome::Delivered);
     assert_eq!(peer.discord().messages[0].edits, 1);
     peer.assert_clean();
 }
@@ -67,19 +67,22 @@ async fn an_edit_goes_by_the_webhook_that_posted_whatever_the_closing_event_choo
 async fn a_close_is_said_anew_where_an_edit_is_refused_and_not_at_all_where_nothing_stands() {
     let peer = DiscordPeer::start().await;
     let webhook = webhook(&peer, "");
-    assert_eq!(deliver(&webhook, &of_case(Act::Close)).await.outcome, Outcome::Delivered);
+    assert_eq!(deliver(&webhook, &of_case(MessageOp::Close)).await.outcome, AttemptOutcome::Delivered);
     assert!(peer.http.requests().is_empty());
 
-    let receipt = deliver(&webhook, &of_case(Act::Open)).await.receipt;
-    let close = Given { receipt, ..of_case(Act::Close) };
+    let receipt = deliver(&webhook, &of_case(MessageOp::Open)).await.receipt;
+    let close = Given { receipt, ..of_case(MessageOp::Close) };
     peer.http.answer(Answer::status(429).json(&json!({"message": "Maximum number of edits", "code": 30046})));
-    assert_eq!(deliver(&webhook, &close).await.outcome, Outcome::Refused);
-    assert_eq!(deliver(&webhook, &Given { form: Form::Plain, ..close.clone() }).await.outcome, Outcome::Delivered);
+    assert_eq!(deliver(&webhook, &close).await.outcome, AttemptOutcome::Refused);
+    assert_eq!(
+        deliver(&webhook, &Given { form: Form::Plain, ..close.clone() }).await.outcome,
+        AttemptOutcome::Delivered
+    );
     assert!(peer.discord().messages[1].content.starts_with("Closed: Midnight City is live"));
 
     peer.forget();
     let verdict = deliver(&webhook, &close).await;
-    assert_eq!((verdict.outcome, verdict.failing), (Outcome::Delivered, false));
+    assert_eq!((verdict.outcome, verdict.failing), (AttemptOutcome::Delivered, false));
 }
 
 #[tokio::test]
@@ -88,10 +91,10 @@ async fn only_the_people_of_the_action_are_pinged_and_once() {
     let webhook = webhook(&peer, "");
     let mentions = ["223456789012345678", "&323456789012345678", "everyone", "not an id"];
     let mentions: Vec<String> = mentions.iter().map(|id| (*id).to_owned()).collect();
-    let mut given = Given { mentions, ..of_case(Act::Open) };
+    let mut given = Given { mentions, ..of_case(MessageOp::Open) };
     given.rendered.message.title = "@here <@423456789012345678>".into();
     given.receipt = deliver(&webhook, &given).await.receipt;
-    given.act = Act::Close;
+    given.act = MessageOp::Close;
     deliver(&webhook, &given).await;
     let pings = ["@everyone", "<@223456789012345678>", "<@&323456789012345678>"];
     assert_eq!(peer.discord().messages[0].pings, pings);
@@ -102,13 +105,13 @@ async fn only_the_people_of_the_action_are_pinged_and_once() {
 async fn a_value_pings_nobody_even_where_the_action_mentions_all() {
     let peer = DiscordPeer::start().await;
     let webhook = webhook(&peer, "");
-    let mut given = Given { mentions: vec!["here".into()], ..of_case(Act::Open) };
+    let mut given = Given { mentions: vec!["here".into()], ..of_case(MessageOp::Open) };
     given.rendered.message.title = "@everyone".into();
     given.rendered.message.link = Some("https://label.example/@everyone".into());
     let native = Native::Json(json!({"content": "@everyone", "embeds": [{"title": "@everyone"}]}));
     for (form, native) in [(Form::Rich, None), (Form::Plain, None), (Form::Rich, Some(native))] {
         (given.form, given.rendered.native) = (form, native);
-        assert_eq!(deliver(&webhook, &given).await.outcome, Outcome::Delivered);
+        assert_eq!(deliver(&webhook, &given).await.outcome, AttemptOutcome::Delivered);
     }
     for message in peer.discord().messages {
         assert_eq!(message.pings, ["@here"], "{message:?}");
@@ -136,10 +139,10 @@ async fn a_limit_waits_as_long_as_discord_asks_and_a_lost_answer_is_ambiguous() 
     let webhook = webhook(&peer, "");
     peer.http.answer(limited(0.65));
     let verdict = deliver(&webhook, &Given::default()).await;
-    assert_eq!(verdict.outcome, Outcome::Limited);
+    assert_eq!(verdict.outcome, AttemptOutcome::Limited);
     assert_eq!(verdict.wait.map(|wait| wait.as_millis()), Some(1000));
     peer.http.lose_answers(1);
-    assert_eq!(deliver(&webhook, &Given::default()).await.outcome, Outcome::Ambiguous);
+    assert_eq!(deliver(&webhook, &Given::default()).await.outcome, AttemptOutcome::Ambiguous);
 }
 
 #[test]

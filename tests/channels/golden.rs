@@ -8,7 +8,7 @@ use std::path::Path;
 
 use fanfare::channels::redact::redact;
 use fanfare::channels::{Form, Request};
-use fanfare::delivery::{Act, Outcome};
+use fanfare::delivery::{AttemptOutcome, MessageOp};
 use serde_json::Value;
 
 use super::cases::{self, Case};
@@ -35,10 +35,10 @@ fn say(destination: &Destination, case: &Case) -> String {
     let channel = &destination.channel;
     let mut judge = judges::of(destination.kind.name);
     let mut given = case.given(destination.kind.name);
-    if given.act != Act::Open {
+    if given.act != MessageOp::Open {
         // What the case began with.
         let mut first = given.clone();
-        (first.act, first.form, first.mentions) = (Act::Open, Form::Rich, Vec::new());
+        (first.act, first.form, first.mentions) = (MessageOp::Open, Form::Rich, Vec::new());
         let request = channel.compose(&first.sending()).unwrap();
         let reply = accept(judge.as_mut(), &request).redacted(&channel.facts().secrets);
         given.receipt = channel.verdict(&reply).receipt.or_else(|| channel.remembers(&first.sending()));
@@ -52,9 +52,9 @@ fn say(destination: &Destination, case: &Case) -> String {
 
     let reply = accept(judge.as_mut(), &request).redacted(&channel.facts().secrets);
     let verdict = channel.verdict(&reply);
-    assert_eq!(verdict.outcome, Outcome::Delivered, "{} {}: {verdict:?}", destination.name, case.name);
+    assert_eq!(verdict.outcome, AttemptOutcome::Delivered, "{} {}: {verdict:?}", destination.name, case.name);
     if destination.kind.mentions.is_some() {
-        let expected = if given.act == Act::Close { 0 } else { given.mentions.len() };
+        let expected = if given.act == MessageOp::Close { 0 } else { given.mentions.len() };
         assert_eq!(judge.pings().len(), expected, "{} {} pings {:?}", destination.name, case.name, judge.pings());
     }
     let receipt = verdict.receipt.map(|receipt| format!("receipt: {}\n", Value::Object(receipt))).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Whole cases in Google Chat, over the wire, and what is wrong with a destination.
 
-use fanfare::delivery::{Act, Outcome};
+use fanfare::delivery::{AttemptOutcome, MessageOp};
 
 use super::destinations::{self, Destination, build};
 use super::judges::google_chat::{GoogleChatPeer, WEBHOOK};
@@ -15,10 +15,10 @@ fn space(peer: &GoogleChatPeer) -> Destination {
 async fn messages_of_a_case_stand_in_one_thread_without_anything_remembered() {
     let peer = GoogleChatPeer::start().await;
     let space = space(&peer);
-    for (act, id) in [(Act::Open, "dlv_1"), (Act::Again, "dlv_2"), (Act::Close, "dlv_3")] {
+    for (act, id) in [(MessageOp::Open, "dlv_1"), (MessageOp::Again, "dlv_2"), (MessageOp::Close, "dlv_3")] {
         let mut given = of_case(act);
         given.id.0 = id.into();
-        assert_eq!(deliver(&space, &given).await.outcome, Outcome::Delivered);
+        assert_eq!(deliver(&space, &given).await.outcome, AttemptOutcome::Delivered);
     }
     let threads: Vec<_> = peer.service().messages.iter().map(|message| message.thread.clone()).collect();
     assert_eq!(threads, [Some("case_1".to_owned()), Some("case_1".to_owned())], "and a close adds nothing");
@@ -30,8 +30,8 @@ async fn a_message_without_an_answer_is_sent_again_and_stands_there_once() {
     let peer = GoogleChatPeer::start().await;
     let space = space(&peer);
     peer.http.lose_answers(1);
-    assert_eq!(deliver(&space, &Given::default()).await.outcome, Outcome::Ambiguous);
-    assert_eq!(deliver(&space, &Given::default()).await.outcome, Outcome::Delivered);
+    assert_eq!(deliver(&space, &Given::default()).await.outcome, AttemptOutcome::Ambiguous);
+    assert_eq!(deliver(&space, &Given::default()).await.outcome, AttemptOutcome::Delivered);
     assert_eq!(peer.service().messages.len(), 1);
     peer.assert_clean();
 }

@@ -4,7 +4,7 @@
 use std::fs;
 
 use fanfare::channels::{Form, Request};
-use fanfare::message::pieces::{Kind, Piece};
+use fanfare::message::pieces::{Piece, PieceKind};
 use fanfare::message::text::{clean, one_line};
 use fanfare::message::{Field, Message, markdown};
 
@@ -68,7 +68,7 @@ fn body(template: &str, value: &str) -> Vec<fanfare::message::Block> {
     let mut pieces = Vec::new();
     for (nth, raw) in template.split("{}").enumerate() {
         if nth > 0 {
-            pieces.push(Piece::Value(value.to_owned(), Kind::Text));
+            pieces.push(Piece::Value(value.to_owned(), PieceKind::Text));
         }
         pieces.push(Piece::Raw(raw.to_owned()));
     }

@@ -1,6 +1,6 @@
 //! Whole alerts at incident.io, over the wire, and what is wrong with a destination.
 
-use fanfare::delivery::{Act, Outcome};
+use fanfare::delivery::{AttemptOutcome, MessageOp};
 
 use super::destinations::{self, Destination, build};
 use super::judges::incident_io::{IncidentIoPeer, PATH, TOKEN};
@@ -15,8 +15,8 @@ fn source(peer: &IncidentIoPeer) -> Destination {
 async fn a_case_is_one_alert_however_often_it_is_reported_and_is_resolved() {
     let peer = IncidentIoPeer::start().await;
     let source = source(&peer);
-    for act in [Act::Open, Act::Again, Act::Close] {
-        assert_eq!(deliver(&source, &of_case(act)).await.outcome, Outcome::Delivered);
+    for act in [MessageOp::Open, MessageOp::Again, MessageOp::Close] {
+        assert_eq!(deliver(&source, &of_case(act)).await.outcome, AttemptOutcome::Delivered);
     }
     assert_eq!(peer.service().alerts, [("case_1".to_owned(), 2, false)]);
     peer.assert_clean();
@@ -27,8 +27,8 @@ async fn an_alert_without_an_answer_is_sent_again_and_stays_one() {
     let peer = IncidentIoPeer::start().await;
     let source = source(&peer);
     peer.http.lose_answers(1);
-    assert_eq!(deliver(&source, &Given::default()).await.outcome, Outcome::Ambiguous);
-    assert_eq!(deliver(&source, &Given::default()).await.outcome, Outcome::Delivered);
+    assert_eq!(deliver(&source, &Given::default()).await.outcome, AttemptOutcome::Ambiguous);
+    assert_eq!(deliver(&source, &Given::default()).await.outcome, AttemptOutcome::Delivered);
     assert_eq!(peer.service().alerts.len(), 1);
     peer.assert_clean();
 }

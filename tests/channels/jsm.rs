@@ -1,7 +1,7 @@
 //! Whole alerts in Jira Service Management, over the wire, and what is wrong with a destination.
 
 use fanfare::channels::Form;
-use fanfare::delivery::{Act, Outcome};
+use fanfare::delivery::{AttemptOutcome, MessageOp};
 use serde_json::json;
 
 use super::destinations::{self, Destination, build};
@@ -18,10 +18,10 @@ fn ops(peer: &JsmPeer, more: &str) -> Destination {
 async fn a_case_is_an_alert_with_a_note_for_each_later_message_and_is_closed() {
     let peer = JsmPeer::start().await;
     let ops = ops(&peer, "responders: [team:Label Ops, \"user:ann@label.example\"]\n");
-    let mut given = of_case(Act::Open);
-    for act in [Act::Open, Act::Again, Act::Close] {
+    let mut given = of_case(MessageOp::Open);
+    for act in [MessageOp::Open, MessageOp::Again, MessageOp::Close] {
         given.act = act;
-        assert_eq!(deliver(&ops, &given).await.outcome, Outcome::Delivered);
+        assert_eq!(deliver(&ops, &given).await.outcome, AttemptOutcome::Delivered);
         given.receipt = ops.channel.remembers(&given.sending());
     }
     let alerts = peer.service().alerts;
@@ -39,12 +39,12 @@ async fn an_alert_that_is_sent_again_stays_one_and_a_strange_alias_is_found_agai
     let ops = ops(&peer, "priority: P2\n");
     peer.http.lose_answers(1);
     for form in [Form::Rich, Form::Plain] {
-        deliver(&ops, &Given { form, lane: Some("a/b ü?".into()), ..of_case(Act::Open) }).await;
+        deliver(&ops, &Given { form, lane: Some("a/b ü?".into()), ..of_case(MessageOp::Open) }).await;
     }
     assert_eq!((peer.service().alerts.len(), peer.service().alerts[0].count), (1, 2));
     assert_eq!(peer.service().alerts[0].body["priority"], "P2");
-    let close = Given { lane: Some("a/b ü?".into()), ..of_case(Act::Close) };
-    assert_eq!(deliver(&ops, &close).await.outcome, Outcome::Delivered);
+    let close = Given { lane: Some("a/b ü?".into()), ..of_case(MessageOp::Close) };
+    assert_eq!(deliver(&ops, &close).await.outcome, AttemptOutcome::Delivered);
     assert!(!peer.service().alerts[0].is_open);
     peer.assert_clean();
 }

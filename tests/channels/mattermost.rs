@@ -1,7 +1,7 @@
 //! Whole cases in Mattermost, over the wire, and what is wrong with a destination.
 
 use fanfare::channels::Form;
-use fanfare::delivery::{Act, Outcome, Severity};
+use fanfare::delivery::{AttemptOutcome, MessageOp, Severity};
 use serde_json::json;
 
 use super::destinations::{self, Destination, build};
@@ -19,10 +19,10 @@ fn bot(peer: &MattermostPeer) -> Destination {
 async fn a_case_is_a_post_with_its_thread_and_is_marked_when_it_closes() {
     let peer = MattermostPeer::start().await;
     let bot = bot(&peer);
-    let receipt = deliver(&bot, &of_case(Act::Open)).await.receipt;
-    for act in [Act::Again, Act::Close] {
+    let receipt = deliver(&bot, &of_case(MessageOp::Open)).await.receipt;
+    for act in [MessageOp::Again, MessageOp::Close] {
         let given = Given { receipt: receipt.clone(), ..of_case(act) };
-        assert_eq!(deliver(&bot, &given).await.outcome, Outcome::Delivered);
+        assert_eq!(deliver(&bot, &given).await.outcome, AttemptOutcome::Delivered);
     }
     let posts = peer.service().posts;
     assert_eq!((posts.len(), posts[0].edits, posts[1].edits), (2, 1, 0));
@@ -35,13 +35,13 @@ async fn a_case_is_a_post_with_its_thread_and_is_marked_when_it_closes() {
 async fn a_critical_post_is_urgent_where_it_begins_a_thread() {
     let peer = MattermostPeer::start().await;
     let hook = build("mattermost", &format!("type: mattermost\nwebhook_url: {}\n", peer.http.url(WEBHOOK)));
-    let mut given = of_case(Act::Open);
+    let mut given = of_case(MessageOp::Open);
     given.rendered.message.severity = Severity::Critical;
     for destination in [bot(&peer), hook] {
-        assert_eq!(deliver(&destination, &given).await.outcome, Outcome::Delivered);
+        assert_eq!(deliver(&destination, &given).await.outcome, AttemptOutcome::Delivered);
     }
-    let again = Given { receipt: Some(of_post(&peer)), act: Act::Again, ..given };
-    assert_eq!(deliver(&bot(&peer), &again).await.outcome, Outcome::Delivered);
+    let again = Given { receipt: Some(of_post(&peer)), act: MessageOp::Again, ..given };
+    assert_eq!(deliver(&bot(&peer), &again).await.outcome, AttemptOutcome::Delivered);
     let priorities: Vec<_> = peer.service().posts.iter().map(|post| post.priority.clone()).collect();
     assert_eq!(priorities, [Some(json!({"priority": "urgent"})), Some(json!({"priority": "urgent"})), None]);
     peer.assert_clean();
@@ -56,16 +56,16 @@ fn of_post(peer: &MattermostPeer) -> fanfare::delivery::Receipt {
 async fn a_close_is_said_in_the_thread_where_an_edit_is_refused_and_not_where_the_post_is_gone() {
     let peer = MattermostPeer::start().await;
     let bot = bot(&peer);
-    let receipt = deliver(&bot, &of_case(Act::Open)).await.receipt;
-    let close = Given { receipt, ..of_case(Act::Close) };
+    let receipt = deliver(&bot, &of_case(MessageOp::Open)).await.receipt;
+    let close = Given { receipt, ..of_case(MessageOp::Close) };
     peer.http.answer(Answer::status(400).json(&json!({"id": "api.post.update_post.too_late", "message": "too late"})));
-    assert_eq!(deliver(&bot, &close).await.outcome, Outcome::Refused);
-    assert_eq!(deliver(&bot, &Given { form: Form::Plain, ..close.clone() }).await.outcome, Outcome::Delivered);
+    assert_eq!(deliver(&bot, &close).await.outcome, AttemptOutcome::Refused);
+    assert_eq!(deliver(&bot, &Given { form: Form::Plain, ..close.clone() }).await.outcome, AttemptOutcome::Delivered);
     assert_eq!(peer.service().posts[1].root.as_ref(), Some(&peer.service().posts[0].id));
     peer.http.answer(
         Answer::status(404).json(&json!({"id": "app.post.get.app_error", "message": "Unable to get the post."})),
     );
-    assert_eq!(deliver(&bot, &close).await.outcome, Outcome::Delivered);
+    assert_eq!(deliver(&bot, &close).await.outcome, AttemptOutcome::Delivered);
 }
 
 #[test]

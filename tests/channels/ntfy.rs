@@ -1,6 +1,6 @@
 //! Whole cases by ntfy, over the wire, and what is wrong with a destination.
 
-use fanfare::delivery::{Act, Outcome};
+use fanfare::delivery::{AttemptOutcome, MessageOp};
 
 use super::destinations::{self, Destination, build};
 use super::judges::ntfy::{NtfyPeer, TOKEN};
@@ -15,12 +15,12 @@ fn topic(peer: &NtfyPeer) -> Destination {
 async fn a_reminder_rings_by_itself_and_a_close_replaces_the_first_notification() {
     let peer = NtfyPeer::start().await;
     let oncall = topic(&peer);
-    let receipt = deliver(&oncall, &of_case(Act::Open)).await.receipt;
-    let again = Given { receipt: receipt.clone(), ..of_case(Act::Again) };
-    assert_eq!(deliver(&oncall, &again).await.outcome, Outcome::Delivered);
+    let receipt = deliver(&oncall, &of_case(MessageOp::Open)).await.receipt;
+    let again = Given { receipt: receipt.clone(), ..of_case(MessageOp::Again) };
+    assert_eq!(deliver(&oncall, &again).await.outcome, AttemptOutcome::Delivered);
     assert_eq!(peer.service().shown.len(), 2);
-    let close = Given { receipt, ..of_case(Act::Close) };
-    assert_eq!(deliver(&oncall, &close).await.outcome, Outcome::Delivered);
+    let close = Given { receipt, ..of_case(MessageOp::Close) };
+    assert_eq!(deliver(&oncall, &close).await.outcome, AttemptOutcome::Delivered);
     let shown = peer.service().shown;
     assert_eq!(shown.len(), 2, "{shown:?}");
     assert_eq!((&shown[1].1[..], &shown[1].2["title"]), ("case_1", &"Closed: Midnight City is live".into()));
@@ -33,8 +33,8 @@ async fn a_message_without_an_answer_is_sent_again_and_shown_once() {
     let peer = NtfyPeer::start().await;
     let oncall = topic(&peer);
     peer.http.lose_answers(1);
-    assert_eq!(deliver(&oncall, &Given::default()).await.outcome, Outcome::Ambiguous);
-    assert_eq!(deliver(&oncall, &Given::default()).await.outcome, Outcome::Delivered);
+    assert_eq!(deliver(&oncall, &Given::default()).await.outcome, AttemptOutcome::Ambiguous);
+    assert_eq!(deliver(&oncall, &Given::default()).await.outcome, AttemptOutcome::Delivered);
     assert_eq!(peer.service().shown.len(), 1);
     peer.assert_clean();
 }

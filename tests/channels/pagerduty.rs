@@ -1,7 +1,7 @@
 //! Whole incidents at PagerDuty, over the wire, and what is wrong with a destination.
 
 use fanfare::channels::Form;
-use fanfare::delivery::{Act, Outcome};
+use fanfare::delivery::{AttemptOutcome, MessageOp};
 use serde_json::json;
 
 use super::destinations::{self, Destination, build};
@@ -18,13 +18,13 @@ fn service(peer: &PagerDutyPeer) -> Destination {
 async fn a_case_is_one_incident_however_often_it_is_reported_and_is_resolved() {
     let peer = PagerDutyPeer::start().await;
     let oncall = service(&peer);
-    let receipt = deliver(&oncall, &of_case(Act::Open)).await.receipt;
+    let receipt = deliver(&oncall, &of_case(MessageOp::Open)).await.receipt;
     assert_eq!(receipt.as_ref().map(|receipt| receipt["dedup_key"].clone()), Some(json!("case_1")));
-    let again = Given { receipt: receipt.clone(), ..of_case(Act::Again) };
-    assert_eq!(deliver(&oncall, &again).await.outcome, Outcome::Delivered);
+    let again = Given { receipt: receipt.clone(), ..of_case(MessageOp::Again) };
+    assert_eq!(deliver(&oncall, &again).await.outcome, AttemptOutcome::Delivered);
     assert_eq!(peer.pagerduty().open(), ["case_1"]);
-    let close = Given { receipt, ..of_case(Act::Close) };
-    assert_eq!(deliver(&oncall, &close).await.outcome, Outcome::Delivered);
+    let close = Given { receipt, ..of_case(MessageOp::Close) };
+    assert_eq!(deliver(&oncall, &close).await.outcome, AttemptOutcome::Delivered);
     let pagerduty = peer.pagerduty();
     assert_eq!((pagerduty.incidents.len(), pagerduty.incidents[0].triggers, pagerduty.open().len()), (1, 2, 0));
     peer.assert_clean();
@@ -35,8 +35,8 @@ async fn a_page_without_an_answer_is_sent_again_and_pages_once() {
     let peer = PagerDutyPeer::start().await;
     let oncall = service(&peer);
     peer.http.lose_answers(1);
-    assert_eq!(deliver(&oncall, &Given::default()).await.outcome, Outcome::Ambiguous);
-    assert_eq!(deliver(&oncall, &Given::default()).await.outcome, Outcome::Delivered);
+    assert_eq!(deliver(&oncall, &Given::default()).await.outcome, AttemptOutcome::Ambiguous);
+    assert_eq!(deliver(&oncall, &Given::default()).await.outcome, AttemptOutcome::Delivered);
     assert_eq!(peer.pagerduty().incidents.len(), 1);
     // Without a case, the delivery itself is the incident.
     assert_eq!(peer.pagerduty().open(), [Given::default().id.as_str()]);
@@ -52,9 +52,9 @@ async fn a_close_meets_the_service_that_was_paged_whatever_its_own_event_chooses
     );
     let oncall = build("pagerduty", &yaml);
     let context = json!({"label": "Warp"}).as_object().unwrap().clone();
-    let receipt = deliver(&oncall, &Given { context, ..of_case(Act::Open) }).await.receipt;
+    let receipt = deliver(&oncall, &Given { context, ..of_case(MessageOp::Open) }).await.receipt;
     assert_eq!(peer.pagerduty().incidents[0].routing_key, SECOND_ROUTING_KEY);
-    deliver(&oncall, &Given { receipt, ..of_case(Act::Close) }).await;
+    deliver(&oncall, &Given { receipt, ..of_case(MessageOp::Close) }).await;
     assert_eq!((peer.pagerduty().open().len(), peer.pagerduty().dropped), (0, 0));
     peer.assert_clean();
 }
@@ -65,9 +65,9 @@ async fn what_is_refused_for_its_form_pages_in_the_plain_one() {
     let oncall = service(&peer);
     let refusal = json!({"status": "invalid event", "errors": ["'links' is invalid"]});
     peer.http.answer(Answer::status(400).json(&refusal));
-    assert_eq!(deliver(&oncall, &of_case(Act::Open)).await.outcome, Outcome::Refused);
-    let plain = Given { form: Form::Plain, ..of_case(Act::Open) };
-    assert_eq!(deliver(&oncall, &plain).await.outcome, Outcome::Delivered);
+    assert_eq!(deliver(&oncall, &of_case(MessageOp::Open)).await.outcome, AttemptOutcome::Refused);
+    let plain = Given { form: Form::Plain, ..of_case(MessageOp::Open) };
+    assert_eq!(deliver(&oncall, &plain).await.outcome, AttemptOutcome::Delivered);
     assert_eq!(peer.pagerduty().incidents[0].summary, "Midnight City is live");
     let sent = peer.http.requests()[1].json();
     assert!(sent.get("links").is_none() && sent.get("images").is_none(), "{sent}");
@@ -78,9 +78,9 @@ async fn what_is_refused_for_its_form_pages_in_the_plain_one() {
 async fn a_key_of_a_case_that_is_too_long_is_the_same_key_each_time() {
     let peer = PagerDutyPeer::start().await;
     let oncall = service(&peer);
-    for act in [Act::Open, Act::Again, Act::Close] {
+    for act in [MessageOp::Open, MessageOp::Again, MessageOp::Close] {
         let given = Given { lane: Some("a very long key ".repeat(40)), ..of_case(act) };
-        assert_eq!(deliver(&oncall, &given).await.outcome, Outcome::Delivered);
+        assert_eq!(deliver(&oncall, &given).await.outcome, AttemptOutcome::Delivered);
     }
     assert_eq!((peer.pagerduty().incidents.len(), peer.pagerduty().open().len()), (1, 0));
     peer.assert_clean();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fanfare::channels::wire::{Guard, Wire};
 use fanfare::channels::{Form, Reply, Verdict};
-use fanfare::delivery::{Act, Outcome};
+use fanfare::delivery::{AttemptOutcome, MessageOp};
 use serde_json::json;
 
 use super::destinations::{self, Destination, build};
@@ -25,7 +25,7 @@ pub async fn deliver(destination: &Destination, given: &Given) -> Verdict {
 }
 
 /// A message of a case.
-pub fn of_case(act: Act) -> Given {
+pub fn of_case(act: MessageOp) -> Given {
     Given { act, lane: Some("case_1".into()), ..Given::default() }
 }
 
@@ -37,12 +37,12 @@ fn bot(peer: &SlackPeer, more: &str) -> Destination {
 async fn a_case_is_one_message_with_its_thread_and_marked_when_it_closes() {
     let peer = SlackPeer::start().await;
     let bot = bot(&peer, "channel: \"#releases\"\n");
-    let opened = deliver(&bot, &of_case(Act::Open)).await;
+    let opened = deliver(&bot, &of_case(MessageOp::Open)).await;
     let receipt = opened.receipt.expect("a receipt");
-    let again = Given { receipt: Some(receipt.clone()), ..of_case(Act::Again) };
-    assert_eq!(deliver(&bot, &again).await.outcome, Outcome::Delivered);
-    let close = Given { receipt: Some(receipt), ..of_case(Act::Close) };
-    assert_eq!(deliver(&bot, &close).await.outcome, Outcome::Delivered);
+    let again = Given { receipt: Some(receipt.clone()), ..of_case(MessageOp::Again) };
+    assert_eq!(deliver(&bot, &again).await.outcome, AttemptOutcome::Delivered);
+    let close = Given { receipt: Some(receipt), ..of_case(MessageOp::Close) };
+    assert_eq!(deliver(&bot, &close).await.outcome, AttemptOutcome::Delivered);
 
     let slack = peer.slack();
     assert_eq!(slack.posts.len(), 2);
@@ -59,12 +59,12 @@ async fn what_belongs_to_a_case_stays_in_its_channel_whatever_later_events_choos
     let peer = SlackPeer::start().await;
     let bot = bot(&peer, "channel: {by: label, map: {Warp: \"#warp\"}, else: \"#releases\"}\n");
     let context = json!({"label": "Warp"}).as_object().unwrap().clone();
-    let opened = deliver(&bot, &Given { context, ..of_case(Act::Open) }).await;
+    let opened = deliver(&bot, &Given { context, ..of_case(MessageOp::Open) }).await;
     let receipt = opened.receipt;
     // The closing event names no label.
-    for act in [Act::Again, Act::Close] {
+    for act in [MessageOp::Again, MessageOp::Close] {
         let later = Given { receipt: receipt.clone(), ..of_case(act) };
-        assert_eq!(deliver(&bot, &later).await.outcome, Outcome::Delivered);
+        assert_eq!(deliver(&bot, &later).await.outcome, AttemptOutcome::Delivered);
     }
     let channels: Vec<String> = peer.slack().posts.iter().map(|post| post.channel.clone()).collect();
     assert_eq!(channels, ["C0000WARP", "C0000WARP"]);
@@ -76,8 +76,8 @@ async fn what_belongs_to_a_case_stays_in_its_channel_whatever_later_events_choos
 async fn a_thread_is_shown_in_the_channel_where_broadcast_says_so() {
     let peer = SlackPeer::start().await;
     let bot = bot(&peer, "channel: \"#releases\"\nbroadcast: true\n");
-    let receipt = deliver(&bot, &of_case(Act::Open)).await.receipt;
-    deliver(&bot, &Given { receipt, ..of_case(Act::Again) }).await;
+    let receipt = deliver(&bot, &of_case(MessageOp::Open)).await.receipt;
+    deliver(&bot, &Given { receipt, ..of_case(MessageOp::Again) }).await;
     assert!(!peer.slack().posts[0].broadcast);
     assert!(peer.slack().posts[1].broadcast);
     peer.assert_clean();
@@ -89,8 +89,8 @@ async fn a_close_of_what_was_never_shown_sends_nothing() {
     let bot = bot(&peer, "channel: \"#releases\"\n");
     let webhook = build("slack", &format!("type: slack\nwebhook_url: {}\n", peer.webhook_url()));
     for destination in [&bot, &webhook] {
-        let verdict = deliver(destination, &of_case(Act::Close)).await;
-        assert_eq!(verdict.outcome, Outcome::Delivered);
+        let verdict = deliver(destination, &of_case(MessageOp::Close)).await;
+        assert_eq!(verdict.outcome, AttemptOutcome::Delivered);
     }
     assert!(peer.http.requests().is_empty());
     assert!(bot.channel.facts().can.closes());
@@ -101,12 +101,12 @@ async fn a_close_of_what_was_never_shown_sends_nothing() {
 async fn a_close_that_may_not_edit_is_said_in_the_thread() {
     let peer = SlackPeer::start().await;
     let bot = bot(&peer, "channel: \"#releases\"\n");
-    let receipt = deliver(&bot, &of_case(Act::Open)).await.receipt;
+    let receipt = deliver(&bot, &of_case(MessageOp::Open)).await.receipt;
     peer.http.answer(Answer::status(200).json(&json!({"ok": false, "error": "edit_window_closed"})));
-    let close = Given { receipt, ..of_case(Act::Close) };
-    assert_eq!(deliver(&bot, &close).await.outcome, Outcome::Refused);
+    let close = Given { receipt, ..of_case(MessageOp::Close) };
+    assert_eq!(deliver(&bot, &close).await.outcome, AttemptOutcome::Refused);
     let plain = Given { form: Form::Plain, ..close };
-    assert_eq!(deliver(&bot, &plain).await.outcome, Outcome::Delivered);
+    assert_eq!(deliver(&bot, &plain).await.outcome, AttemptOutcome::Delivered);
     let slack = peer.slack();
     assert_eq!(slack.posts[1].thread.as_ref(), Some(&slack.posts[0].ts));
     assert!(slack.posts[1].text.starts_with("☑️ Closed: Midnight City is live"), "{}", slack.posts[1].text);
@@ -116,10 +116,10 @@ async fn a_close_that_may_not_edit_is_said_in_the_thread() {
 async fn a_message_that_somebody_deleted_needs_no_mark() {
     let peer = SlackPeer::start().await;
     let bot = bot(&peer, "channel: \"#releases\"\n");
-    let receipt = deliver(&bot, &of_case(Act::Open)).await.receipt;
+    let receipt = deliver(&bot, &of_case(MessageOp::Open)).await.receipt;
     peer.forget();
-    let verdict = deliver(&bot, &Given { receipt, ..of_case(Act::Close) }).await;
-    assert_eq!((verdict.outcome, verdict.failing), (Outcome::Delivered, false));
+    let verdict = deliver(&bot, &Given { receipt, ..of_case(MessageOp::Close) }).await;
+    assert_eq!((verdict.outcome, verdict.failing), (AttemptOutcome::Delivered, false));
 }
 
 #[tokio::test]
@@ -129,9 +129,9 @@ async fn a_webhook_posts_pings_and_says_when_it_is_limited() {
     peer.http.answer(Answer::status(429).header("Retry-After", "7").body("rate_limited"));
     let given = Given { mentions: vec!["U024BE7LH".into(), "here".into()], ..Given::default() };
     let limited = deliver(&webhook, &given).await;
-    assert_eq!(limited.outcome, Outcome::Limited);
+    assert_eq!(limited.outcome, AttemptOutcome::Limited);
     assert_eq!(limited.wait.map(|wait| wait.as_secs()), Some(7));
-    assert_eq!(deliver(&webhook, &given).await.outcome, Outcome::Delivered);
+    assert_eq!(deliver(&webhook, &given).await.outcome, AttemptOutcome::Delivered);
     assert_eq!(peer.slack().posts[0].pings, ["<@U024BE7LH>", "<!here>"]);
     peer.assert_clean();
 }
@@ -141,7 +141,7 @@ async fn a_lost_answer_is_ambiguous() {
     let peer = SlackPeer::start().await;
     let webhook = build("slack", &format!("type: slack\nwebhook_url: {}\n", peer.webhook_url()));
     peer.http.lose_answers(1);
-    assert_eq!(deliver(&webhook, &Given::default()).await.outcome, Outcome::Ambiguous);
+    assert_eq!(deliver(&webhook, &Given::default()).await.outcome, AttemptOutcome::Ambiguous);
     assert_eq!(peer.slack().posts.len(), 1);
 }
 
@@ -153,7 +153,7 @@ async fn a_wrong_token_or_hook_marks_the_destination_failing() {
     let unknown = format!("type: slack\ntoken: {TOKEN}\nchannel: \"#nowhere\"\nurl: {}\n", peer.api());
     for yaml in [yaml, hook, unknown] {
         let verdict = deliver(&build("slack", &yaml), &Given::default()).await;
-        assert_eq!((verdict.outcome, verdict.failing), (Outcome::Permanent, true), "{yaml}: {verdict:?}");
+        assert_eq!((verdict.outcome, verdict.failing), (AttemptOutcome::Permanent, true), "{yaml}: {verdict:?}");
     }
 }
 
@@ -194,12 +194,20 @@ fn what_only_looks_like_slack_may_say_yes_in_its_own_words() {
     };
     for said in ["", "accepted", "{\"status\": \"queued\"}", "<html>thanks</html>"] {
         for host in ["chat.label.example", "notslack.com", "hooks.slack.com.evil.example"] {
-            assert_eq!(judge(host, said), Outcome::Delivered, "{host} {said}: or it would get it again and again");
+            assert_eq!(
+                judge(host, said),
+                AttemptOutcome::Delivered,
+                "{host} {said}: or it would get it again and again"
+            );
         }
         for host in ["hooks.slack.com", "hooks.slack-gov.com"] {
-            assert_ne!(judge(host, said), Outcome::Delivered, "{host} {said}: a portal or a proxy answered");
+            assert_ne!(judge(host, said), AttemptOutcome::Delivered, "{host} {said}: a portal or a proxy answered");
         }
     }
-    assert_eq!(judge("hooks.slack.com", "ok"), Outcome::Delivered);
-    assert_eq!(judge("chat.label.example", "{\"ok\": false, \"error\": \"no_text\"}"), Outcome::Refused, "a no is one");
+    assert_eq!(judge("hooks.slack.com", "ok"), AttemptOutcome::Delivered);
+    assert_eq!(
+        judge("chat.label.example", "{\"ok\": false, \"error\": \"no_text\"}"),
+        AttemptOutcome::Refused,
+        "a no is one"
+    );
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use fanfare::channels::{ALL, Button, Footer, Form, Request};
-use fanfare::delivery::{Act, LinkOp, Outcome};
+use fanfare::delivery::{AttemptOutcome, LinkOp, MessageOp};
 use fanfare::message::{Block, Field, Inline, Message};
 use jiff::SignedDuration;
 
@@ -20,7 +20,7 @@ fn delivered(destination: &Destination, judge: &mut dyn Judge, given: &mut Given
     let request = channel.compose(&given.sending()).unwrap();
     let reply = accept(judge, &request).redacted(&channel.facts().secrets);
     let verdict = channel.verdict(&reply);
-    assert_eq!(verdict.outcome, Outcome::Delivered, "{}: {verdict:?}", destination.name);
+    assert_eq!(verdict.outcome, AttemptOutcome::Delivered, "{}: {verdict:?}", destination.name);
     let remembers = channel.remembers(&given.sending());
     given.receipt = given.receipt.take().or(verdict.receipt).or(remembers);
     request
@@ -140,11 +140,11 @@ fn a_case_goes_its_whole_way_in_every_channel() {
         let mut judge = judges::of(destination.kind.name);
         let mut given = Given { lane: Some("case_1".into()), ..Given::default() };
         // Opened, told again, reminded of, closed.
-        for act in [Act::Open, Act::Again, Act::Again, Act::Close] {
+        for act in [MessageOp::Open, MessageOp::Again, MessageOp::Again, MessageOp::Close] {
             given.act = act;
             given.id.0 = format!("dlv_{act:?}");
             let request = delivered(&destination, judge.as_mut(), &mut given);
-            if act != Act::Close {
+            if act != MessageOp::Close {
                 assert!(!matches!(request, Request::Nothing), "{}: {act:?} sends nothing", destination.name);
             } else if can.closes() {
                 assert!(!matches!(request, Request::Nothing), "{}: a close changes nothing", destination.name);
@@ -199,11 +199,11 @@ fn a_case_is_acknowledged_from_every_channel_and_offers_it_no_more_after_that() 
         let mut given = Given { lane: Some("case_1".into()), form, ..Given::default() };
         // Opened, told again, reminded of; acknowledged, told again; closed.
         let way = [
-            (Act::Open, ALL_THREE),
-            (Act::Again, ALL_THREE),
-            (Act::Again, ALL_THREE),
-            (Act::Again, AFTER),
-            (Act::Close, &[]),
+            (MessageOp::Open, ALL_THREE),
+            (MessageOp::Again, ALL_THREE),
+            (MessageOp::Again, ALL_THREE),
+            (MessageOp::Again, AFTER),
+            (MessageOp::Close, &[]),
         ];
         for (nth, (act, offered)) in way.into_iter().enumerate() {
             (given.act, given.links) = (act, links(offered));
@@ -239,7 +239,7 @@ fn who_is_asked_to_come_later_waits_as_long_as_the_service_says() {
         let (reply, asked) = judges::of(destination.kind.name).limited(SignedDuration::from_secs(17));
         let verdict = channel.verdict(&reply.redacted(&channel.facts().secrets));
         // A mail server has no other word for it than "later".
-        let outcomes = [Outcome::Limited, Outcome::Temporary];
+        let outcomes = [AttemptOutcome::Limited, AttemptOutcome::Temporary];
         assert!(outcomes.contains(&verdict.outcome) && !verdict.failing, "{}: {verdict:?}", destination.name);
         assert_eq!(verdict.wait.unwrap_or_default(), asked, "{}: {verdict:?}", destination.name);
     }

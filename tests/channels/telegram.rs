@@ -1,7 +1,7 @@
 //! Whole cases in Telegram, over the wire, and what is wrong with a destination.
 
 use fanfare::channels::Form;
-use fanfare::delivery::{Act, Outcome};
+use fanfare::delivery::{AttemptOutcome, MessageOp};
 use serde_json::json;
 
 use super::destinations::{self, Destination, build};
@@ -18,10 +18,10 @@ fn bot(peer: &TelegramPeer, chat: &str) -> Destination {
 async fn a_case_is_a_message_with_its_answers_in_its_topic_and_is_marked_when_it_closes() {
     let peer = TelegramPeer::start().await;
     let bot = bot(&peer, &format!("chat: \"{GROUP}\"\ntopic: 5\n"));
-    let receipt = deliver(&bot, &of_case(Act::Open)).await.receipt;
-    for act in [Act::Again, Act::Close] {
+    let receipt = deliver(&bot, &of_case(MessageOp::Open)).await.receipt;
+    for act in [MessageOp::Again, MessageOp::Close] {
         let given = Given { receipt: receipt.clone(), ..of_case(act) };
-        assert_eq!(deliver(&bot, &given).await.outcome, Outcome::Delivered);
+        assert_eq!(deliver(&bot, &given).await.outcome, AttemptOutcome::Delivered);
     }
     let messages = peer.service().messages;
     assert_eq!(messages.len(), 2);
@@ -35,15 +35,15 @@ async fn a_case_is_a_message_with_its_answers_in_its_topic_and_is_marked_when_it
 async fn a_close_is_an_answer_where_the_edit_is_refused_and_nothing_where_the_chat_is_another_now() {
     let peer = TelegramPeer::start().await;
     let first = bot(&peer, "chat: \"@label_news\"\n");
-    let receipt = deliver(&first, &of_case(Act::Open)).await.receipt;
-    let close = Given { receipt, form: Form::Plain, ..of_case(Act::Close) };
-    assert_eq!(deliver(&first, &close).await.outcome, Outcome::Delivered);
+    let receipt = deliver(&first, &of_case(MessageOp::Open)).await.receipt;
+    let close = Given { receipt, form: Form::Plain, ..of_case(MessageOp::Close) };
+    assert_eq!(deliver(&first, &close).await.outcome, AttemptOutcome::Delivered);
     let messages = peer.service().messages;
     assert_eq!(messages[1].answers, Some(messages[0].id));
     // The same bot, with another chat in its configuration.
     let second = bot(&peer, &format!("chat: \"{GROUP}\"\n"));
     let close = Given { form: Form::Rich, ..close };
-    assert_eq!(deliver(&second, &close).await.outcome, Outcome::Delivered);
+    assert_eq!(deliver(&second, &close).await.outcome, AttemptOutcome::Delivered);
     assert_eq!((peer.service().messages.len(), peer.service().messages[0].edits), (2, 0));
     peer.assert_clean();
 }
@@ -56,7 +56,7 @@ async fn a_group_that_became_a_supergroup_is_tried_again_until_its_new_number_is
         "description": "Bad Request: group chat was upgraded to a supergroup chat"});
     peer.http.answer(Answer::status(400).json(&moved));
     let verdict = deliver(&bot, &Given::default()).await;
-    assert_eq!(verdict.outcome, Outcome::Temporary);
+    assert_eq!(verdict.outcome, AttemptOutcome::Temporary);
     assert_eq!(verdict.reason, format!("the group has become a supergroup: write `chat: \"{GROUP}\"`"));
 }
 

@@ -1,6 +1,6 @@
 //! Text messages by Twilio: what they say, what they cost, and what is wrong with a destination.
 
-use fanfare::delivery::Outcome;
+use fanfare::delivery::AttemptOutcome;
 
 use super::destinations::{self, Destination, build};
 use super::judges::twilio::TwilioPeer;
@@ -34,7 +34,7 @@ async fn typography_and_pictures_cost_nothing_where_the_rest_is_plain() {
         ("שירים חדשים", "שירים חדשים"),
         ("🎉", "🎉"),
     ] {
-        assert_eq!(deliver(&phone, &titled(title)).await.outcome, Outcome::Delivered);
+        assert_eq!(deliver(&phone, &titled(title)).await.outcome, AttemptOutcome::Delivered);
         assert_eq!(peer.service().texts.last().map(String::as_str), Some(said));
     }
     peer.assert_clean();

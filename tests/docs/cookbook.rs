@@ -12,7 +12,7 @@ use fanfare::channels::{Form, Request, Sending};
 use fanfare::config::Snapshot;
 use fanfare::config::files::Files;
 use fanfare::config::substitute::NoEnvironment;
-use fanfare::delivery::{Act, DeliveryId, Say};
+use fanfare::delivery::{DeliveryId, MessageOp, Say};
 use fanfare::event::Event;
 use fanfare::lint::load;
 use fanfare::message::template::context::Context;
@@ -70,7 +70,7 @@ fn shown(sent: &Sent, zone: &TimeZone) -> String {
     let at = sent.at.to_zoned_datetime(zone.clone()).strftime("%a %-d %b %H:%M").to_string();
     let said = &sent.rendered.message;
     let text = match (&sent.rendered.native, sent.act) {
-        (_, Act::Close) => return format!("{at}  {}  closes what it showed\n", sent.destination),
+        (_, MessageOp::Close) => return format!("{at}  {}  closes what it showed\n", sent.destination),
         (Some(Native::Json(json)), _) => format!("{json:#}"),
         (Some(Native::Html(html)), _) => html.clone(),
         (None, _) => plain::message(said),
@@ -186,7 +186,7 @@ fn channel_of(snapshot: &Snapshot, label: &str) -> String {
         id: &DeliveryId("dlv_1".into()),
         at: now(),
         planned: now(),
-        act: Act::Open,
+        act: MessageOp::Open,
         form: Form::Rich,
         rendered: &snapshot.templates.render(&Say::Default, &context, None),
         rule: "imprint-news",

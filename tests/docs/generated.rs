@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use clap::{Arg, Command};
-use fanfare::channels::{self, KeyDoc, Kind, Unit};
+use fanfare::channels::{self, ChannelKind, KeyDoc, Unit};
 use fanfare::config::settings::DESTINATION_KEYS;
-use fanfare::delivery::{Attempt, DeliveryId, Outcome, State};
+use fanfare::delivery::{Attempt, AttemptOutcome, DeliveryId, State};
 use fanfare::event::own::{self, Own};
 use fanfare::event::{EventId, UNPARSED};
 use fanfare::lint::{self, ALL};
@@ -92,7 +92,7 @@ pub fn exposition() -> String {
         number: 1,
         at: jiff::Timestamp::UNIX_EPOCH,
         took_ms: 10,
-        outcome: Outcome::Delivered,
+        outcome: AttemptOutcome::Delivered,
         sent: String::new(),
         answer: String::new(),
     };
@@ -208,7 +208,7 @@ fn channel_table() -> String {
     table(&["`type`", "what arrives", "keeps a case together", "default rate", "own format"], rows)
 }
 
-fn channel(kind: &Kind) -> String {
+fn channel(kind: &ChannelKind) -> String {
     let row = |key: &KeyDoc| vec![code(key.name), if key.required { "yes" } else { "" }.into(), sentence(key.doc)];
     let limits = kind.limits.iter().map(|limit| {
         let unit = match limit.unit {

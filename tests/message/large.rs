@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use fanfare::channels;
-use fanfare::delivery::{Act, DeliveryId, Say};
+use fanfare::delivery::{DeliveryId, MessageOp, Say};
 use fanfare::event::Event;
 use fanfare::message::{Block, Rendered, plain};
 use serde_json::{Map, Value, json};
@@ -59,7 +59,7 @@ fn composed(what: &str, rendered: &Rendered, event: &Event) {
                 id: &DeliveryId("dlv_1".into()),
                 at: event.created,
                 planned: event.created,
-                act: Act::Open,
+                act: MessageOp::Open,
                 form: channels::Form::Rich,
                 rendered,
                 rule: "the-rule",

@@ -1,6 +1,6 @@
 //! A planner held against the reference: each plan that is committed must say what the reference says, and no more.
 
-use fanfare::delivery::{Act, NewDelivery, Say};
+use fanfare::delivery::{MessageOp, NewDelivery, Say};
 use fanfare::event::{Entry, Item, MISSING, Seq};
 use fanfare::planner::ledger::DueTimer;
 use fanfare::planner::{Keys, Plan, arm_keys};
@@ -98,7 +98,7 @@ impl Against {
         };
         // What falls back follows from what happens and not from the rules; but what is said there later joins it.
         let fell = plan.deliveries.iter().filter(|planned| planned.assignment.died.is_some());
-        for planned in fell.filter(|planned| planned.act == Act::Open && planned.lane.is_some()) {
+        for planned in fell.filter(|planned| planned.act == MessageOp::Open && planned.lane.is_some()) {
             let of = (&*self.reference.line(&planned.rule), planned.event);
             self.reference.fell(of, &planned.action, &planned.destination);
         }

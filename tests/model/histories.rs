@@ -12,7 +12,7 @@ use fanfare::channels::wire::{Guard, Wire};
 use fanfare::clock::{VirtualClock, from_ms};
 use fanfare::config::substitute::NoEnvironment;
 use fanfare::config::{Snapshot, load};
-use fanfare::delivery::{Attempt, Outcome, State};
+use fanfare::delivery::{Attempt, AttemptOutcome, State};
 use fanfare::event::{Command, Event, EventId, Item, Mute};
 use fanfare::pace::{Limits, Next};
 use fanfare::problem::{File, Problems};
@@ -273,7 +273,7 @@ impl Player {
                     number: claim.delivery.attempts,
                     at: now,
                     took_ms: 1,
-                    outcome: Outcome::Delivered,
+                    outcome: AttemptOutcome::Delivered,
                     sent: String::new(),
                     answer: "ok".into(),
                 };

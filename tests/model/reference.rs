@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use fanfare::delivery::Act;
+use fanfare::delivery::MessageOp;
 use fanfare::event::{Command, Entry, Event, Item, MISSING, Mute, Seq};
 use fanfare::rules::{Hours, Rule, RuleSet};
 
@@ -32,7 +32,7 @@ pub struct Said {
     pub line: String,
     pub action: String,
     pub to: String,
-    pub act: Act,
+    pub act: MessageOp,
     /// Whether it is one summary of several held messages.
     pub summary: bool,
     /// Oldest first.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fanfare::clock::from_ms;
-use fanfare::delivery::{Act, Delivery, DeliveryId, NewDelivery, Say, State};
+use fanfare::delivery::{Delivery, DeliveryId, MessageOp, NewDelivery, Say, State};
 use fanfare::event::{Command, Entry, Event, EventId, Item, Mute, Seq, Signal};
 use fanfare::planner::ledger::DueTimer;
 use fanfare::planner::why::Decision;
@@ -311,12 +311,13 @@ impl World {
             self.deliveries.values().filter(|(_, fate)| matches!(fate, Fate::Tried | Fate::Dead)).collect_lanes();
         let mut due: Vec<&mut (NewDelivery, Fate)> =
             self.deliveries.values_mut().filter(|(_, fate)| *fate == Fate::Due).collect();
-        due.sort_by_key(|(delivery, _)| (delivery.event, delivery.act == Act::Close));
+        due.sort_by_key(|(delivery, _)| (delivery.event, delivery.act == MessageOp::Close));
         for (delivery, fate) in due {
             if self.stuck.contains(&delivery.destination) {
                 continue;
             }
-            let shown = delivery.act != Act::Close || delivery.lane.as_ref().is_some_and(|lane| tried.contains(lane));
+            let shown =
+                delivery.act != MessageOp::Close || delivery.lane.as_ref().is_some_and(|lane| tried.contains(lane));
             *fate = if shown { Fate::Tried } else { Fate::Cancelled };
             if shown {
                 self.sent.push(delivery.clone());

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fanfare::delivery::{Act, DeliveryId, Lane, NewDelivery, Outcome, State};
+use fanfare::delivery::{AttemptOutcome, DeliveryId, Lane, MessageOp, NewDelivery, State};
 use fanfare::event::{Command, Event, Item, Opening, Seq};
 use fanfare::planner::Plan;
 use fanfare::store::{Claim, Settlement};
@@ -387,7 +387,7 @@ impl Ledger {
             self.reached(&id, outcome, true_ms);
             if let Some(record) = self.deliveries.get_mut(&id) {
                 // What the destination asked for, or the schedule, of which chance takes half at most.
-                let first = if outcome == Outcome::Refused { 0 } else { RETRY_FIRST_MS / 2 };
+                let first = if outcome == AttemptOutcome::Refused { 0 } else { RETRY_FIRST_MS / 2 };
                 let wait = std::mem::take(&mut record.asked_ms).max(first);
                 let ended = settlement.attempt.at.as_millisecond() + i64::try_from(settlement.attempt.took_ms).unwrap();
                 // The last attempt is when patience ends, however soon that is.
@@ -398,7 +398,7 @@ impl Ledger {
             }
             if let Some(tried) = self.tried(&id, token) {
                 tried.over = true;
-                if outcome == Outcome::Delivered && !tried.arrived {
+                if outcome == AttemptOutcome::Delivered && !tried.arrived {
                     self.violate(format!("{id} was recorded as delivered by an attempt that never arrived"));
                 }
             }
@@ -516,7 +516,7 @@ impl Ledger {
                 }
                 State::Cancelled => {
                     self.counts.cancelled += 1;
-                    let update = record.planned.act == Act::Close;
+                    let update = record.planned.act == MessageOp::Close;
                     if reason.is_empty() || arrived || !(record.called_off || update) {
                         wrong.push(format!("{id} was cancelled for {reason:?}, and should not have been"));
                     }

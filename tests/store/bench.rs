@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fanfare::clock::plus;
 use fanfare::delivery::{
-    Act, Assignment, Attempt, Delivery, DeliveryId, Lane, NewDelivery, Outcome, Receipt, Say, State,
+    Assignment, Attempt, AttemptOutcome, Delivery, DeliveryId, Lane, MessageOp, NewDelivery, Receipt, Say, State,
 };
 use fanfare::event::{Entry, Event, EventId, Item, Seq, Signal};
 use fanfare::pace::{Limits, Next};
@@ -217,7 +217,7 @@ pub fn delivery(id: &str) -> NewDelivery {
         rule: "live".into(),
         action: "a".into(),
         destination: "slack".into(),
-        act: Act::Open,
+        act: MessageOp::Open,
         lane: None,
         due: start(),
         assignment: Assignment {
@@ -250,7 +250,7 @@ pub fn room(destination: &str) -> Room {
     }
 }
 
-pub fn attempt(outcome: Outcome) -> Attempt {
+pub fn attempt(outcome: AttemptOutcome) -> Attempt {
     Attempt {
         number: 1,
         at: start(),
@@ -262,7 +262,7 @@ pub fn attempt(outcome: Outcome) -> Attempt {
 }
 
 /// An attempt ended so, and this follows.
-pub fn settlement(outcome: Outcome, state: State, at: Timestamp) -> Settlement {
+pub fn settlement(outcome: AttemptOutcome, state: State, at: Timestamp) -> Settlement {
     Settlement {
         attempt: attempt(outcome),
         next: Next { state, at, plain: false },
@@ -274,7 +274,7 @@ pub fn settlement(outcome: Outcome, state: State, at: Timestamp) -> Settlement {
 }
 
 pub fn delivered() -> Settlement {
-    settlement(Outcome::Delivered, State::Delivered, start())
+    settlement(AttemptOutcome::Delivered, State::Delivered, start())
 }
 
 pub fn delivered_as(ts: &str) -> Settlement {
@@ -286,11 +286,11 @@ pub fn receipt(ts: &str) -> Receipt {
 }
 
 pub fn retry(at: Timestamp) -> Settlement {
-    settlement(Outcome::Temporary, State::Retrying, at)
+    settlement(AttemptOutcome::Temporary, State::Retrying, at)
 }
 
 pub fn dead() -> Settlement {
-    settlement(Outcome::Permanent, State::Dead, start())
+    settlement(AttemptOutcome::Permanent, State::Dead, start())
 }
 
 pub fn is_lost<T>(result: Result<T, Error>) -> bool {

@@ -1,6 +1,6 @@
 //! Claiming: what, how much, in which order, and when to look again.
 
-use fanfare::delivery::{Outcome, State};
+use fanfare::delivery::{AttemptOutcome, State};
 use fanfare::event::own;
 use fanfare::pace::Limits;
 use fanfare::store::{Claimed, Room};
@@ -87,7 +87,7 @@ pub async fn a_lost_attempt_is_recorded_as_ambiguous(bench: Bench) {
     bench.end(&second, delivered(), at(101)).await;
     let (_, attempts) = bench.delivery(&first.delivery.planned.id).await.unwrap().unwrap();
     let told: Vec<_> = attempts.iter().map(|attempt| (attempt.number, attempt.outcome)).collect();
-    assert_eq!(told, [(1, Outcome::Ambiguous), (2, Outcome::Delivered)]);
+    assert_eq!(told, [(1, AttemptOutcome::Ambiguous), (2, AttemptOutcome::Delivered)]);
     assert_eq!((attempts[0].at, attempts[0].took_ms), (at(5), LEASE as u64 * 1000));
     assert!(!attempts[0].answer.is_empty());
 }

@@ -1,6 +1,6 @@
 //! The deliveries of one case to one destination: in order, and knowing of each other.
 
-use fanfare::delivery::{CaseFacts, DeliveryId, Lane, NewDelivery, Outcome, State};
+use fanfare::delivery::{AttemptOutcome, CaseFacts, DeliveryId, Lane, NewDelivery, State};
 use fanfare::planner::{Cancel, End, Plan};
 
 use super::bench::{
@@ -75,13 +75,15 @@ pub async fn the_first_receipt_of_a_lane_stays(bench: Bench) {
 pub async fn an_ambiguous_attempt_may_have_been_shown(bench: Bench) {
     two(&bench).await;
     let open = bench.claim_one(start()).await;
-    bench.end(&open, settlement(Outcome::Ambiguous, State::Dead, start()), at(1)).await;
+    bench.end(&open, settlement(AttemptOutcome::Ambiguous, State::Dead, start()), at(1)).await;
     let close = bench.claim_one(at(1)).await;
     assert_eq!((close.shown, close.receipt), (true, None));
 }
 
 pub async fn a_permanent_failure_was_shown_to_nobody(bench: Bench) {
-    for outcome in [Outcome::Permanent, Outcome::Temporary, Outcome::Limited, Outcome::Refused] {
+    for outcome in
+        [AttemptOutcome::Permanent, AttemptOutcome::Temporary, AttemptOutcome::Limited, AttemptOutcome::Refused]
+    {
         let name = outcome.name();
         bench.event(name).await;
         bench.deliveries(vec![in_lane(name, &format!("{name}_1")), in_lane(name, &format!("{name}_2"))]).await;

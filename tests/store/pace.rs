@@ -1,7 +1,7 @@
 //! The retry schedule, the rate and the breaker, over all kinds of input.
 
 use fanfare::clock::plus;
-use fanfare::delivery::{Outcome, State};
+use fanfare::delivery::{AttemptOutcome, State};
 use fanfare::pace::{Change, Limits, Next, Pace, RETRY_AFTER_MAX, Retry, Tried};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -12,7 +12,7 @@ fn ms(ms: i64) -> SignedDuration {
     SignedDuration::from_millis(ms)
 }
 
-fn tried(outcome: Outcome, number: u32) -> Tried {
+fn tried(outcome: AttemptOutcome, number: u32) -> Tried {
     Tried { outcome, wait: None, number, plain: false, from: start() }
 }
 
@@ -22,7 +22,7 @@ fn patient() -> Retry {
 
 /// The wait after an attempt that failed for now.
 fn wait(retry: &Retry, number: u32, dice: f64) -> SignedDuration {
-    let next = retry.next(&tried(Outcome::Temporary, number), start(), dice);
+    let next = retry.next(&tried(AttemptOutcome::Temporary, number), start(), dice);
     assert_eq!(next.state, State::Retrying);
     next.at.duration_since(start())
 }
@@ -39,25 +39,29 @@ fn waits_double_from_the_first_to_the_longest() {
 fn what_becomes_of_a_delivery_follows_from_the_outcome() {
     let retry = Retry::default();
     for (outcome, plain, state) in [
-        (Outcome::Delivered, false, State::Delivered),
-        (Outcome::Permanent, false, State::Dead),
-        (Outcome::Refused, false, State::Retrying),
-        (Outcome::Refused, true, State::Dead),
-        (Outcome::Limited, false, State::Retrying),
-        (Outcome::Temporary, false, State::Retrying),
-        (Outcome::Ambiguous, false, State::Retrying),
+        (AttemptOutcome::Delivered, false, State::Delivered),
+        (AttemptOutcome::Permanent, false, State::Dead),
+        (AttemptOutcome::Refused, false, State::Retrying),
+        (AttemptOutcome::Refused, true, State::Dead),
+        (AttemptOutcome::Limited, false, State::Retrying),
+        (AttemptOutcome::Temporary, false, State::Retrying),
+        (AttemptOutcome::Ambiguous, false, State::Retrying),
     ] {
         let next = retry.next(&Tried { plain, ..tried(outcome, 1) }, at(1), 0.5);
-        assert_eq!((next.state, next.plain), (state, plain || outcome == Outcome::Refused), "{outcome:?} {plain}");
+        assert_eq!(
+            (next.state, next.plain),
+            (state, plain || outcome == AttemptOutcome::Refused),
+            "{outcome:?} {plain}"
+        );
     }
-    let refused = retry.next(&tried(Outcome::Refused, 1), at(1), 0.5);
+    let refused = retry.next(&tried(AttemptOutcome::Refused, 1), at(1), 0.5);
     assert_eq!(refused, Next { state: State::Retrying, at: at(1), plain: true }, "plain text goes at once");
 }
 
 #[test]
 fn the_later_of_schedule_and_retry_after_is_kept_up_to_an_hour() {
     for (asked, waited) in [(0, 5), (3, 5), (60, 60), (3600, 3600), (1_000_000_000, 3600), (-7, 5)] {
-        let limited = Tried { wait: Some(SignedDuration::from_secs(asked)), ..tried(Outcome::Limited, 1) };
+        let limited = Tried { wait: Some(SignedDuration::from_secs(asked)), ..tried(AttemptOutcome::Limited, 1) };
         let next = Retry::default().next(&limited, start(), 1.0);
         assert_eq!(next.at, at(waited), "{asked}");
     }
@@ -66,25 +70,25 @@ fn the_later_of_schedule_and_retry_after_is_kept_up_to_an_hour() {
 #[test]
 fn the_last_attempt_is_just_when_patience_ends() {
     let retry = Retry { give_up: SignedDuration::from_mins(10), ..Retry::default() };
-    let next = |now| retry.next(&tried(Outcome::Temporary, 8), now, 1.0);
+    let next = |now| retry.next(&tried(AttemptOutcome::Temporary, 8), now, 1.0);
     assert_eq!(next(at(100)).at, at(600), "the schedule says later");
     assert_eq!((next(at(599)).state, next(at(599)).at), (State::Retrying, at(600)));
     assert_eq!(next(at(600)).state, State::Dead);
-    let why = retry.given_up(&tried(Outcome::Temporary, 8), at(600)).unwrap();
+    let why = retry.given_up(&tried(AttemptOutcome::Temporary, 8), at(600)).unwrap();
     assert!(why.contains("given up 10m after it became due"), "{why}");
     // What it waited for a rate has moved `from` on.
-    let waited = Tried { from: at(300), ..tried(Outcome::Temporary, 2) };
+    let waited = Tried { from: at(300), ..tried(AttemptOutcome::Temporary, 2) };
     assert_eq!(retry.next(&waited, at(600), 1.0).state, State::Retrying);
 }
 
 #[test]
 fn who_asks_for_more_patience_than_is_left_is_not_asked_again_and_that_is_said() {
     let retry = Retry { give_up: SignedDuration::from_mins(10), ..Retry::default() };
-    let asked = Tried { wait: Some(SignedDuration::from_mins(30)), ..tried(Outcome::Limited, 1) };
+    let asked = Tried { wait: Some(SignedDuration::from_mins(30)), ..tried(AttemptOutcome::Limited, 1) };
     assert_eq!(retry.next(&asked, at(1), 1.0).state, State::Dead);
     let why = retry.given_up(&asked, at(1)).unwrap();
     assert!(why.contains("wait of 30m") && why.contains("10m after it became due"), "{why}");
-    for outcome in [Outcome::Delivered, Outcome::Permanent, Outcome::Refused] {
+    for outcome in [AttemptOutcome::Delivered, AttemptOutcome::Permanent, AttemptOutcome::Refused] {
         assert_eq!(retry.given_up(&Tried { outcome, ..asked }, at(9000)), None, "{outcome:?} ends by itself");
     }
 }
@@ -92,8 +96,8 @@ fn who_asks_for_more_patience_than_is_left_is_not_asked_again_and_that_is_said()
 #[test]
 fn one_that_was_limited_without_a_hint_is_tried_again_when_its_destination_may_be() {
     let mut pace = Pace::default();
-    pace.after(Outcome::Limited, None, false, start());
-    let next = Retry::default().next(&tried(Outcome::Limited, 1), start(), 1.0);
+    pace.after(AttemptOutcome::Limited, None, false, start());
+    let next = Retry::default().next(&tried(AttemptOutcome::Limited, 1), start(), 1.0);
     assert_eq!(next.at, at(30));
     let limits = Limits { spacing: None, burst: 1, concurrency: 1 };
     assert_eq!(pace.free_at(&limits), next.at, "never before, so that it is never in the past");
@@ -118,7 +122,7 @@ proptest! {
         asked in any::<i64>(), number in any::<u32>(), dice in any::<f64>(), max_ms in 0..86_400_000_i64,
     ) {
         let retry = Retry { max: ms(max_ms), ..patient() };
-        let limited = Tried { wait: Some(SignedDuration::from_secs(asked)), ..tried(Outcome::Limited, number) };
+        let limited = Tried { wait: Some(SignedDuration::from_secs(asked)), ..tried(AttemptOutcome::Limited, number) };
         let next = retry.next(&limited, start(), dice);
         prop_assert!(next.at >= start());
         prop_assert!(next.at <= plus(start(), RETRY_AFTER_MAX.max(ms(max_ms))));
@@ -173,7 +177,7 @@ proptest! {
         for (outcome, pause, failing, asked) in events {
             now = plus(now, ms(pause));
             pace.admit(&limits, 3, now, plus(now, ms(40_000)));
-            pace.after(Outcome::ALL[outcome], Some(SignedDuration::from_secs(asked)), failing, now);
+            pace.after(AttemptOutcome::ALL[outcome], Some(SignedDuration::from_secs(asked)), failing, now);
         }
         // The clock is set back; nothing waits for the time that it was.
         now = plus(now, ms(-back_ms));
@@ -185,9 +189,9 @@ proptest! {
 fn open_breaker() -> Pace {
     let mut pace = Pace::default();
     for _ in 0..4 {
-        assert_eq!(pace.after(Outcome::Temporary, None, false, start()), None);
+        assert_eq!(pace.after(AttemptOutcome::Temporary, None, false, start()), None);
     }
-    assert_eq!(pace.after(Outcome::Ambiguous, None, false, start()), Some(Change::Failing));
+    assert_eq!(pace.after(AttemptOutcome::Ambiguous, None, false, start()), Some(Change::Failing));
     pace
 }
 
@@ -212,7 +216,7 @@ fn each_failed_probe_doubles_the_pause_up_to_a_quarter_of_an_hour() {
     for _ in 0..8 {
         let now = pace.free_at(&free());
         assert_eq!(pace.admit(&free(), 1, now, plus(now, ms(40_000))), 1);
-        assert_eq!(pace.after(Outcome::Temporary, None, false, now), None);
+        assert_eq!(pace.after(AttemptOutcome::Temporary, None, false, now), None);
         pauses.push(pace.free_at(&free()).duration_since(now).as_secs());
     }
     assert_eq!(pauses, [60, 120, 240, 480, 900, 900, 900, 900]);
@@ -222,7 +226,7 @@ fn each_failed_probe_doubles_the_pause_up_to_a_quarter_of_an_hour() {
 fn attempts_that_were_under_way_when_the_breaker_opened_do_not_lengthen_it() {
     let mut pace = open_breaker();
     for _ in 0..3 {
-        pace.after(Outcome::Temporary, None, false, at(5));
+        pace.after(AttemptOutcome::Temporary, None, false, at(5));
     }
     assert_eq!(pace.free_at(&free()), at(30));
 }
@@ -230,11 +234,11 @@ fn attempts_that_were_under_way_when_the_breaker_opened_do_not_lengthen_it() {
 #[test]
 fn a_probe_that_gets_through_shuts_the_breaker() {
     for (outcome, change) in [
-        (Outcome::Delivered, Some(Change::Recovered)),
-        (Outcome::Permanent, Some(Change::Recovered)),
-        (Outcome::Refused, Some(Change::Recovered)),
-        (Outcome::Limited, None),
-        (Outcome::Temporary, None),
+        (AttemptOutcome::Delivered, Some(Change::Recovered)),
+        (AttemptOutcome::Permanent, Some(Change::Recovered)),
+        (AttemptOutcome::Refused, Some(Change::Recovered)),
+        (AttemptOutcome::Limited, None),
+        (AttemptOutcome::Temporary, None),
     ] {
         let mut pace = open_breaker();
         pace.admit(&free(), 1, at(30), at(70));
@@ -246,11 +250,11 @@ fn a_probe_that_gets_through_shuts_the_breaker() {
 #[test]
 fn a_destination_marked_failing_is_well_again_when_something_is_delivered() {
     let mut pace = Pace::default();
-    assert_eq!(pace.after(Outcome::Permanent, None, true, start()), Some(Change::Failing));
-    assert_eq!(pace.after(Outcome::Permanent, None, true, start()), None);
-    assert_eq!(pace.after(Outcome::Permanent, None, false, start()), None, "it answered, and is still gone");
-    assert_eq!(pace.after(Outcome::Delivered, None, false, start()), Some(Change::Recovered));
-    assert_eq!(pace.after(Outcome::Delivered, None, false, start()), None);
+    assert_eq!(pace.after(AttemptOutcome::Permanent, None, true, start()), Some(Change::Failing));
+    assert_eq!(pace.after(AttemptOutcome::Permanent, None, true, start()), None);
+    assert_eq!(pace.after(AttemptOutcome::Permanent, None, false, start()), None, "it answered, and is still gone");
+    assert_eq!(pace.after(AttemptOutcome::Delivered, None, false, start()), Some(Change::Recovered));
+    assert_eq!(pace.after(AttemptOutcome::Delivered, None, false, start()), None);
 }
 
 #[test]
@@ -270,7 +274,7 @@ fn extreme_limits_and_times_overflow_nowhere() {
         for now in [Timestamp::MIN, start(), Timestamp::MAX] {
             let mut pace = Pace { slot_ms: i64::MAX, cool_ms: i64::MAX, open_ms: i64::MIN, ..Pace::default() };
             pace.admit(&limits, 3, now, Timestamp::MAX);
-            for outcome in Outcome::ALL {
+            for outcome in AttemptOutcome::ALL {
                 pace.after(outcome, Some(SignedDuration::MAX), true, now);
             }
             pace.free_at(&limits);

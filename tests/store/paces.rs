@@ -1,6 +1,6 @@
 //! What a destination is spared: the rate, the breaker, the pause it asked for.
 
-use fanfare::delivery::{Outcome, State};
+use fanfare::delivery::{AttemptOutcome, State};
 use fanfare::event::{Event, own};
 use fanfare::pace::Limits;
 use fanfare::store::{Room, Settlement};
@@ -116,7 +116,7 @@ pub async fn what_an_own_event_set_off_is_marked_so(bench: Bench) {
 pub async fn a_limited_destination_pauses_for_as_long_as_it_asked(bench: Bench) {
     some(&bench, 2).await;
     let claims = bench.claim(start()).await.claims;
-    let limited = settlement(Outcome::Limited, State::Retrying, at(121));
+    let limited = settlement(AttemptOutcome::Limited, State::Retrying, at(121));
     bench.end(&claims[0], Settlement { wait: Some(SignedDuration::from_secs(120)), ..limited }, at(1)).await;
     bench.release(&claims[1], State::Due, "", at(1)).await.unwrap();
     let paused = bench.claim(at(120)).await;

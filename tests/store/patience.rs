@@ -1,6 +1,6 @@
 //! How long a delivery is waited for: since it was due, except for what it waited for a rate.
 
-use fanfare::delivery::{DeliveryId, Outcome, State};
+use fanfare::delivery::{AttemptOutcome, DeliveryId, State};
 use fanfare::event::own;
 use fanfare::pace::Limits;
 use fanfare::store::{Room, Settlement};
@@ -53,7 +53,7 @@ pub async fn what_waits_too_long_for_a_service_that_said_later_is_given_up(bench
     bench.event("evt_1").await;
     bench.deliveries(vec![delivery("dlv_1"), due("dlv_2", at(5))]).await;
     let claim = bench.claim_one(start()).await;
-    let limited = settlement(Outcome::Limited, State::Retrying, at(61));
+    let limited = settlement(AttemptOutcome::Limited, State::Retrying, at(61));
     bench.end(&claim, Settlement { wait: Some(SignedDuration::from_secs(60)), ..limited }, at(1)).await;
     bench.claim_in(at(15), &[impatient()]).await;
     assert_eq!(bench.state("dlv_2").await, State::Dead);
@@ -120,7 +120,7 @@ pub async fn waiting_behind_what_is_given_up_counts(bench: Bench) {
         )
         .await;
     let first = bench.claim_one(start()).await;
-    let limited = settlement(Outcome::Limited, State::Retrying, at(12));
+    let limited = settlement(AttemptOutcome::Limited, State::Retrying, at(12));
     bench.end(&first, Settlement { wait: Some(SignedDuration::from_secs(12)), ..limited }, at(1)).await;
     bench.claim_in(at(12), &[impatient()]).await;
     assert_eq!(bench.state("dlv_1").await, State::Dead);

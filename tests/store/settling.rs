@@ -1,6 +1,6 @@
 //! Ending claims, and what people do to deliveries by hand.
 
-use fanfare::delivery::{DeliveryId, Outcome, State};
+use fanfare::delivery::{AttemptOutcome, DeliveryId, State};
 use fanfare::event::Signal;
 use fanfare::pace::Next;
 use fanfare::store::transitions::TEXT_MAX;
@@ -91,7 +91,7 @@ pub async fn attempts_are_recorded_in_order_and_cut_to_size(bench: Bench) {
     long.attempt.answer = format!("x{}", "🎺".repeat(TEXT_MAX));
     bench.end(&claim, long, at(1)).await;
     let claim = bench.claim_one(at(5)).await;
-    bench.end(&claim, Settlement { attempt: attempt(Outcome::Delivered), ..delivered() }, at(6)).await;
+    bench.end(&claim, Settlement { attempt: attempt(AttemptOutcome::Delivered), ..delivered() }, at(6)).await;
     let (found, attempts) = bench.delivery(&claim.delivery.planned.id).await.unwrap().unwrap();
     assert_eq!(attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(attempts[0].sent.len(), TEXT_MAX);
@@ -126,7 +126,7 @@ pub async fn a_refused_form_stays_plain(bench: Bench) {
     one(&bench).await;
     let claim = bench.claim_one(start()).await;
     assert!(!claim.delivery.plain);
-    let refused = settlement(Outcome::Refused, State::Retrying, at(1));
+    let refused = settlement(AttemptOutcome::Refused, State::Retrying, at(1));
     bench.end(&claim, Settlement { next: Next { plain: true, ..refused.next }, ..refused }, at(1)).await;
     assert!(bench.claim_one(at(1)).await.delivery.plain);
 }

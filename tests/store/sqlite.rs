@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fanfare::delivery::Outcome;
+use fanfare::delivery::AttemptOutcome;
 use fanfare::event::{Item, UNPARSED};
 use fanfare::planner::Plan;
 use fanfare::secret::Secret;
@@ -103,7 +103,7 @@ fn what_was_answered_is_there_after_a_crash() {
         assert!(matches!(after.settle(&claim, delivered(), at(2)).await, Err(Error::Lost)));
         after.settle(&again, delivered(), at(2)).await.unwrap();
         let (_, attempts) = after.delivery(&claim.delivery.planned.id).await.unwrap().unwrap();
-        assert_eq!(attempts[0].outcome, Outcome::Ambiguous);
+        assert_eq!(attempts[0].outcome, AttemptOutcome::Ambiguous);
     });
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
 
-use fanfare::delivery::{Act, DeliveryId, Lane, NewDelivery, Outcome, State};
+use fanfare::delivery::{AttemptOutcome, DeliveryId, Lane, MessageOp, NewDelivery, State};
 use fanfare::event::{Event, Item};
 use fanfare::pace::{Limits, Next};
 use fanfare::planner::why::Decision;
@@ -123,7 +123,7 @@ impl Twins {
         (new.event, new.destination, new.lane) = (self.random.i64(1..20), self.destination(), lane);
         (new.due, new.action) = (at(self.now + self.random.i64(0..60)), self.name(2));
         new.assignment.event = new.event;
-        new.act = if self.random.bool() { Act::Open } else { Act::Close };
+        new.act = if self.random.bool() { MessageOp::Open } else { MessageOp::Close };
         new
     }
 
@@ -194,10 +194,10 @@ impl Twins {
 
     async fn settle(&mut self) {
         let Some(claim) = self.some_claim() else { return };
-        let outcome = Outcome::ALL[self.random.usize(..6)];
+        let outcome = AttemptOutcome::ALL[self.random.usize(..6)];
         let state = match outcome {
-            Outcome::Delivered => State::Delivered,
-            Outcome::Permanent => State::Dead,
+            AttemptOutcome::Delivered => State::Delivered,
+            AttemptOutcome::Permanent => State::Dead,
             _ => State::Retrying,
         };
         let settlement = Settlement {

@@ -190,7 +190,7 @@ async fn what_a_person_deleted_needs_no_mark_and_harms_nothing() {
     assert_eq!(story.deliveries(&[State::Dead, State::Retrying]).await, []);
     assert_eq!(story.failing().await, Vec::<String>::new(), "the place is well, only the message is gone");
     let closes = story.deliveries(&[State::Delivered]).await;
-    let closes = closes.iter().filter(|delivery| delivery.planned.act == fanfare::delivery::Act::Close);
+    let closes = closes.iter().filter(|delivery| delivery.planned.act == fanfare::delivery::MessageOp::Close);
     assert_eq!(closes.count(), 3, "as done as it can be");
     story.end().await;
 }

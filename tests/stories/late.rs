@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use fanfare::clock::{RealClock, VirtualClock};
-use fanfare::delivery::{Act, Delivery, State};
+use fanfare::delivery::{Delivery, MessageOp, State};
 use fanfare::steps::Bounds;
 use fanfare::store::DeliveryFilter;
 use jiff::SignedDuration;
@@ -71,7 +71,7 @@ fn assert_tells(mails: &[Kept]) {
 async fn page(app: &App) -> Delivery {
     let filter = DeliveryFilter { destination: Some("oncall".into()), limit: 10, ..DeliveryFilter::default() };
     let mut pages = app.live.store.list_deliveries(&filter).await.unwrap();
-    pages.retain(|page| page.planned.act != Act::Close);
+    pages.retain(|page| page.planned.act != MessageOp::Close);
     assert_eq!(pages.len(), 1, "{pages:?}");
     pages.remove(0)
 }

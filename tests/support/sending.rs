@@ -1,7 +1,7 @@
 //! What a channel is given, with everything filled in: a test says only what it is about.
 
 use fanfare::channels::{Button, Footer, Form, Sending};
-use fanfare::delivery::{Act, DeliveryId, Receipt, Severity};
+use fanfare::delivery::{DeliveryId, MessageOp, Receipt, Severity};
 use fanfare::message::{Block, Field, Inline, Message, Native, Rendered};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -12,7 +12,7 @@ pub struct Given {
     pub id: DeliveryId,
     pub at: Timestamp,
     pub planned: Timestamp,
-    pub act: Act,
+    pub act: MessageOp,
     pub form: Form,
     pub rendered: Rendered,
     pub rule: String,
@@ -33,7 +33,7 @@ impl Default for Given {
             id: DeliveryId("dlv_0123456789abcdef0123456789".into()),
             at: "2026-01-05T10:00:05Z".parse().unwrap(),
             planned: "2026-01-05T10:00:00Z".parse().unwrap(),
-            act: Act::Open,
+            act: MessageOp::Open,
             form: Form::Rich,
             rendered: rendered(message(), None),
             rule: "release-live".into(),

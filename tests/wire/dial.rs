@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use fanfare::channels::verdict::{Family, shared};
 use fanfare::channels::wire::{Guard, Transport};
 use fanfare::channels::{MailRequest, Reply, Request};
-use fanfare::delivery::Outcome;
+use fanfare::delivery::AttemptOutcome;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::{AMPLE, denied, not_sent, post, server_at, wire, wire_under};
@@ -77,7 +77,11 @@ async fn nothing_is_sent_to_a_listener_of_our_own_whatever_its_name() {
     for host in ["127.0.0.1", "127.1", "[::ffff:127.0.0.1]", "localhost", "us.example", "mapped.example"] {
         let reply = wire.send(&post(&format!("http://{host}:{port}/")), AMPLE).await;
         let verdict = shared(Family::Http, &reply);
-        assert_eq!((verdict.outcome, verdict.failing), (Outcome::Permanent, true), "{host}: it never will be another");
+        assert_eq!(
+            (verdict.outcome, verdict.failing),
+            (AttemptOutcome::Permanent, true),
+            "{host}: it never will be another"
+        );
         let why = denied(reply);
         assert!(why.contains("is this Fanfare itself"), "{host}: {why}");
     }

@@ -1,7 +1,7 @@
 //! The email channel: what people get, and what nobody can slip into it.
 
 use fanfare::channels::{Form, Request};
-use fanfare::delivery::{Act, Outcome, Severity};
+use fanfare::delivery::{AttemptOutcome, MessageOp, Severity};
 use fanfare::message::{Block, Field, File, Inline, Message, Native};
 use proptest::prelude::*;
 use serde_json::json;
@@ -92,7 +92,7 @@ fn every_attempt_says_the_same_bytes() {
 
 #[test]
 fn the_mails_of_a_case_stand_in_one_thread() {
-    for (act, id) in [(Act::Open, "dlv_1"), (Act::Again, "dlv_2"), (Act::Close, "dlv_3")] {
+    for (act, id) in [(MessageOp::Open, "dlv_1"), (MessageOp::Again, "dlv_2"), (MessageOp::Close, "dlv_3")] {
         let id = fanfare::delivery::DeliveryId(id.into());
         let mail = letter(&Given { act, id, lane: Some("case_77".into()), ..Given::default() });
         for name in ["In-Reply-To", "References"] {
@@ -109,7 +109,7 @@ fn what_follows_in_a_case_has_the_subject_of_what_it_answers() {
     let opening = Given { lane: lane.clone(), ..Given::default() };
     let receipt = channel.remembers(&opening.sending());
     let reminder = Message { title: "Still nobody".into(), ..message() };
-    let later = Given { act: Act::Again, lane, receipt, ..Given::message(reminder) };
+    let later = Given { act: MessageOp::Again, lane, receipt, ..Given::message(reminder) };
     let mail = letter(&later);
     assert_eq!(mail.header("Subject"), Some("Re: Midnight City is live"));
     assert!(mail.part("text/plain").unwrap().text.starts_with("Still nobody\n"), "what it says is not lost");
@@ -120,7 +120,7 @@ fn what_follows_in_a_case_has_the_subject_of_what_it_answers() {
 fn a_kept_subject_is_as_harmless_as_a_title() {
     for hostile in HOSTILE.iter().map(|text| (*text).to_owned()).chain(["ü ".repeat(3000)]) {
         let receipt = serde_json::Map::from_iter([("subject".to_owned(), json!(hostile))]);
-        let mail = letter(&Given { act: Act::Again, receipt: Some(receipt), ..Given::default() });
+        let mail = letter(&Given { act: MessageOp::Again, receipt: Some(receipt), ..Given::default() });
         assert_eq!((mail.count("Bcc"), mail.count("Subject")), (0, 1), "{hostile:?}");
         let subject = mail.header("Subject").unwrap();
         assert!(!subject.chars().any(char::is_control) && subject.chars().count() <= 204, "{subject:?}");
@@ -319,7 +319,7 @@ async fn a_mail_goes_all_the_way() {
     for given in [Given::default(), Given { form: Form::Plain, ..hostile }] {
         let request = channel.compose(&given.sending()).unwrap();
         let verdict = channel.verdict(&wire().send(&request, AMPLE).await);
-        assert_eq!((verdict.outcome, verdict.reason.as_str()), (Outcome::Delivered, "250 2.0.0 kept"));
+        assert_eq!((verdict.outcome, verdict.reason.as_str()), (AttemptOutcome::Delivered, "250 2.0.0 kept"));
     }
     let mails = peer.mails();
     assert_eq!(mails.len(), 2);

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fanfare::channels::{HttpRequest, Request};
-use fanfare::delivery::Outcome;
+use fanfare::delivery::AttemptOutcome;
 use fanfare::message::{Message, Native};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
@@ -172,9 +172,9 @@ async fn a_delivery_goes_all_the_way() {
     let channel = channel(&format!("{{type: http, url: '{}', sign: {{secret: whsec_{KEY}}}}}", peer.url("/in")));
     let request = channel.compose(&Given::default().sending()).unwrap();
     let verdict = channel.verdict(&wire().send(&request, AMPLE).await);
-    assert_eq!((verdict.outcome, verdict.wait.map(|wait| wait.as_secs())), (Outcome::Temporary, Some(7)));
+    assert_eq!((verdict.outcome, verdict.wait.map(|wait| wait.as_secs())), (AttemptOutcome::Temporary, Some(7)));
     let verdict = channel.verdict(&wire().send(&request, AMPLE).await);
-    assert_eq!(verdict.outcome, Outcome::Delivered);
+    assert_eq!(verdict.outcome, AttemptOutcome::Delivered);
     let [first, second] = &peer.requests()[..] else { panic!("two requests") };
     assert_eq!(first.header("webhook-id"), second.header("webhook-id"));
     assert_eq!(first.json()["message"]["title"], "Midnight City is live");

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use fanfare::channels::verdict::{Family, shared};
 use fanfare::channels::{HttpRequest, Reply, Request};
-use fanfare::delivery::Outcome;
+use fanfare::delivery::AttemptOutcome;
 use fanfare::secret::Secret;
 use tokio::net::TcpListener;
 
@@ -134,7 +134,7 @@ async fn a_redirect_is_an_answer_and_not_an_address() {
         peer.answer(Answer::status(status).header("Location", &location));
         let reply = wire().send(&post(&peer.url("/")), AMPLE).await;
         assert!(matches!(reply, Reply::Http { status: seen, .. } if seen == status), "{reply:?}");
-        assert_eq!(shared(Family::Http, &reply).outcome, Outcome::Permanent);
+        assert_eq!(shared(Family::Http, &reply).outcome, AttemptOutcome::Permanent);
     }
     assert_eq!(elsewhere.connections(), 0);
 }

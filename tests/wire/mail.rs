@@ -5,7 +5,7 @@ use std::time::Duration;
 use fanfare::channels::verdict::{Family, shared};
 use fanfare::channels::wire::{Guard, Wire};
 use fanfare::channels::{Endpoint, MailRequest, MailServer, Reply, Request, Verdict};
-use fanfare::delivery::Outcome;
+use fanfare::delivery::AttemptOutcome;
 
 use super::{AMPLE, SHORT, no_answer, not_sent, server_at, wire};
 use crate::support::smtp_peer::{Act, Moment, PeerTls, Setup, SmtpPeer};
@@ -67,7 +67,7 @@ async fn one_refused_recipient_does_not_keep_the_others_from_the_mail() {
     let peer = SmtpPeer::start(Setup::default()).await;
     peer.on(Moment::Rcpt("bob@label.example"), Act::Say("550 5.1.1 <bob@label.example> is unknown"));
     let verdict = verdict(&peer, &["ann@label.example", "bob@label.example", "cyd@label.example"]).await;
-    assert_eq!(verdict.outcome, Outcome::Delivered);
+    assert_eq!(verdict.outcome, AttemptOutcome::Delivered);
     assert_eq!(
         verdict.reason,
         "250 2.0.0 kept; refused for b…@label.example (550 5.1.1 <b…@label.example> is unknown)"
@@ -88,11 +88,11 @@ async fn an_address_that_is_none_is_refused_by_ourselves() {
 
 #[tokio::test]
 async fn what_the_answers_mean() {
+    use AttemptOutcome::{Permanent, Refused, Temporary};
     use Moment::{Auth, Content, Data, Greeting, Mail, Rcpt};
-    use Outcome::{Permanent, Refused, Temporary};
     const ANN: Moment = Rcpt("ann@label.example");
     const BOB: Moment = Rcpt("bob@label.example");
-    let table: [(&[(Moment, &str)], Outcome); 15] = [
+    let table: [(&[(Moment, &str)], AttemptOutcome); 15] = [
         (&[(ANN, "450 4.7.1 greylisted"), (BOB, "451 4.7.1 greylisted")], Temporary),
         (&[(ANN, "550 5.1.1 unknown"), (BOB, "553 5.1.3 what")], Permanent),
         (&[(ANN, "550 5.1.1 unknown"), (BOB, "452 4.2.2 full")], Temporary),
@@ -140,7 +140,7 @@ async fn a_wrong_password_marks_the_destination_failing() {
     let peer = SmtpPeer::start(Setup { login: Some(("label", "right")), ..Setup::default() }).await;
     let url = format!("smtp://label:wrong@127.0.0.1:{}?tls=none", peer.address.port());
     let verdict = shared(Family::Http, &wire().send(&mail(&url, &["ann@label.example"]), AMPLE).await);
-    assert_eq!((verdict.outcome, verdict.failing), (Outcome::Permanent, true));
+    assert_eq!((verdict.outcome, verdict.failing), (AttemptOutcome::Permanent, true));
     assert_eq!(verdict.reason, "535 5.7.8 wrong user or password");
 }
 
@@ -284,7 +284,7 @@ async fn a_loss_before_the_content_is_not_sent_and_after_it_ambiguous() {
         let peer = SmtpPeer::start(Setup::default()).await;
         peer.on(Content, act.clone());
         let reply = send(&wire(), &peer, &["ann@label.example"], SHORT / 3).await;
-        assert_eq!(shared(Family::Http, &reply).outcome, Outcome::Ambiguous);
+        assert_eq!(shared(Family::Http, &reply).outcome, AttemptOutcome::Ambiguous);
         assert!(no_answer(reply).starts_with("the mail server did not confirm the mail"), "{act:?}");
         // It may have been kept, and here it was.
         assert_eq!(peer.received(1).await.len(), 1);

@@ -2,7 +2,7 @@
 
 use fanfare::channels::verdict::{Family, in_words, masked, one_line, retry_after, seconds, shared};
 use fanfare::channels::{Reply, Verdict};
-use fanfare::delivery::Outcome;
+use fanfare::delivery::AttemptOutcome;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
@@ -70,9 +70,9 @@ fn every_status_has_its_verdict() {
 fn what_was_not_sent_is_temporary_and_what_was_not_answered_ambiguous() {
     for family in [Family::Http, Family::Service] {
         let outcome = |reply| shared(family, &reply).outcome;
-        assert_eq!(outcome(Reply::NotSent("x".into())), Outcome::Temporary);
-        assert_eq!(outcome(Reply::NoAnswer("x".into())), Outcome::Ambiguous);
-        assert_eq!(outcome(Reply::Nothing), Outcome::Delivered);
+        assert_eq!(outcome(Reply::NotSent("x".into())), AttemptOutcome::Temporary);
+        assert_eq!(outcome(Reply::NoAnswer("x".into())), AttemptOutcome::Ambiguous);
+        assert_eq!(outcome(Reply::Nothing), AttemptOutcome::Delivered);
     }
 }
 
@@ -130,18 +130,23 @@ fn each_recipient_of_a_mail_is_judged_for_itself() {
         let verdict = shared(Family::Http, reply);
         (verdict.outcome, verdict.settled, verdict.lost)
     };
-    let table: [(Reply, Outcome, &[&str], Option<&str>); 6] = [
-        (reply(&["a@x"], &[], Some(250)), Outcome::Delivered, &["a@x"], None),
-        (reply(&["a@x"], &[("b@x", 450)], Some(250)), Outcome::Partial, &["a@x"], None),
-        (reply(&["a@x"], &[("b@x", 550)], Some(250)), Outcome::Delivered, &["a@x", "b@x"], Some("b…@x (550 said)")),
+    let table: [(Reply, AttemptOutcome, &[&str], Option<&str>); 6] = [
+        (reply(&["a@x"], &[], Some(250)), AttemptOutcome::Delivered, &["a@x"], None),
+        (reply(&["a@x"], &[("b@x", 450)], Some(250)), AttemptOutcome::Partial, &["a@x"], None),
         (
-            reply(&["a@x"], &[("b@x", 550), ("c@x", 452)], Some(250)),
-            Outcome::Partial,
+            reply(&["a@x"], &[("b@x", 550)], Some(250)),
+            AttemptOutcome::Delivered,
             &["a@x", "b@x"],
             Some("b…@x (550 said)"),
         ),
-        (reply(&[], &[("b@x", 550), ("c@x", 452)], None), Outcome::Temporary, &["b@x"], Some("b…@x (550 said)")),
-        (reply(&[], &[("b@x", 550), ("c@x", 553)], None), Outcome::Permanent, &[], None),
+        (
+            reply(&["a@x"], &[("b@x", 550), ("c@x", 452)], Some(250)),
+            AttemptOutcome::Partial,
+            &["a@x", "b@x"],
+            Some("b…@x (550 said)"),
+        ),
+        (reply(&[], &[("b@x", 550), ("c@x", 452)], None), AttemptOutcome::Temporary, &["b@x"], Some("b…@x (550 said)")),
+        (reply(&[], &[("b@x", 550), ("c@x", 553)], None), AttemptOutcome::Permanent, &[], None),
     ];
     for (reply, outcome, settled, lost) in table {
         let settled: Vec<String> = settled.iter().map(|to| (*to).to_owned()).collect();

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::channels::verdict::retry_after;
 use crate::channels::{Reply, Verdict};
-use crate::delivery::{Outcome, Receipt};
+use crate::delivery::{AttemptOutcome, Receipt};
 
 /// What an answer's body says.
 pub enum Answer<'a> {
@@ -53,18 +53,18 @@ pub fn by_word(word: &str, by_status: Verdict, reply: &Reply) -> Verdict {
         | "invalid_array_arg"
         | "invalid_form_data"
         | "cant_update_message"
-        | "edit_window_closed" => Verdict { failing: false, ..outcome(Outcome::Refused) },
+        | "edit_window_closed" => Verdict { failing: false, ..outcome(AttemptOutcome::Refused) },
         // Only an update can meet this: somebody deleted what was to be marked as closed.
-        "message_not_found" => Verdict { failing: false, ..outcome(Outcome::Delivered) },
+        "message_not_found" => Verdict { failing: false, ..outcome(AttemptOutcome::Delivered) },
         "ratelimited" | "rate_limited" | "message_limit_exceeded" => {
-            Verdict { failing: false, wait: retry_after(reply), ..outcome(Outcome::Limited) }
+            Verdict { failing: false, wait: retry_after(reply), ..outcome(AttemptOutcome::Limited) }
         }
         "internal_error"
         | "fatal_error"
         | "service_unavailable"
         | "request_timeout"
         | "rollup_error"
-        | "team_added_to_org" => Verdict { failing: false, ..outcome(Outcome::Temporary) },
+        | "team_added_to_org" => Verdict { failing: false, ..outcome(AttemptOutcome::Temporary) },
         "channel_not_found"
         | "not_in_channel"
         | "channel_is_archived"
@@ -89,8 +89,8 @@ pub fn by_word(word: &str, by_status: Verdict, reply: &Reply) -> Verdict {
         | "access_denied"
         | "ekm_access_denied"
         | "org_login_required"
-        | "not_allowed_token_type" => outcome(Outcome::Permanent).failing(),
-        _ if by_status.outcome == Outcome::Delivered => outcome(Outcome::Permanent),
+        | "not_allowed_token_type" => outcome(AttemptOutcome::Permanent).failing(),
+        _ if by_status.outcome == AttemptOutcome::Delivered => outcome(AttemptOutcome::Permanent),
         _ => outcome(by_status.outcome),
     }
 }

@@ -13,10 +13,10 @@ use url::Url;
 use self::answer::{Answer, answer, by_word};
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
-    Can, Channel, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Kind, Likeness, Limit, Mentions, Reply,
-    Request, Sending, Takes, Verdict, endpoint, words,
+    Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness, Limit, Mentions,
+    Reply, Request, Sending, Takes, Verdict, endpoint, words,
 };
-use crate::delivery::{Act, Outcome, Receipt};
+use crate::delivery::{AttemptOutcome, MessageOp, Receipt};
 use crate::message::template::native::Format;
 use crate::message::{Native, fit};
 use crate::problem::{Problem, Problems};
@@ -38,7 +38,7 @@ const TEXT: Limit = Limit::characters("`text`", 4000);
 const TEXT_MAX: usize = TEXT.max - 200;
 
 /// Slack.
-pub const KIND: Kind = Kind {
+pub const KIND: ChannelKind = ChannelKind {
     name: "slack",
     summary: "A message in a Slack channel, by a webhook or by a bot; a bot also uses threads and marks closed cases",
     example: "\
@@ -238,7 +238,7 @@ impl Channel for Slack {
     fn compose(&self, sending: &Sending<'_>) -> Result<Request, String> {
         match &self.way {
             // A webhook tells nothing about what it posted, so there is nothing to change.
-            Way::Webhook(_) if sending.act == Act::Close => Ok(Request::Nothing),
+            Way::Webhook(_) if sending.act == MessageOp::Close => Ok(Request::Nothing),
             Way::Webhook(webhook) => Ok(post(webhook.pick(sending)?.clone(), None, content(sending))),
             Way::Bot(bot) => bot.compose(sending),
         }
@@ -260,7 +260,9 @@ impl Channel for Slack {
             (Way::Webhook(webhook), _) if is_taken && !webhook.all().into_iter().any(is_slacks) => by_status,
             (Way::Webhook(_), Answer::Word(word)) => by_word(word, by_status, reply),
             // Neither `ok` nor a reason: a portal or a proxy answered, or the answer broke off.
-            _ if is_taken => Verdict::new(Outcome::Ambiguous, format!("answered {status}, but not in Slack's format")),
+            _ if is_taken => {
+                Verdict::new(AttemptOutcome::Ambiguous, format!("answered {status}, but not in Slack's format"))
+            }
             _ => by_status,
         }
     }
@@ -300,14 +302,14 @@ impl Bot {
         let mut body = Map::new();
         let mut method = "chat.postMessage";
         match (sending.act, first) {
-            (Act::Close, None) => return Ok(Request::Nothing),
-            (Act::Close, Some((channel, ts))) if sending.form == Form::Rich => {
+            (MessageOp::Close, None) => return Ok(Request::Nothing),
+            (MessageOp::Close, Some((channel, ts))) if sending.form == Form::Rich => {
                 method = "chat.update";
                 body.insert("channel".into(), channel.into());
                 body.insert("ts".into(), ts.into());
             }
             // A plain close comes after the change was refused: it is said in the thread.
-            (Act::Again | Act::Close, Some((channel, ts))) => {
+            (MessageOp::Again | MessageOp::Close, Some((channel, ts))) => {
                 body.insert("channel".into(), channel.into());
                 body.insert("thread_ts".into(), ts.into());
                 if self.broadcast {
@@ -365,7 +367,7 @@ fn content(sending: &Sending<'_>) -> Map<String, Value> {
 fn text(sending: &Sending<'_>) -> String {
     let message = &sending.rendered.message;
     let mut text = String::new();
-    if sending.act != Act::Close {
+    if sending.act != MessageOp::Close {
         for mention in sending.mentions.iter().filter_map(|id| mrkdwn::mention(id)) {
             text.push_str(&mention);
             text.push(' ');
@@ -398,7 +400,7 @@ fn own(sending: &Sending<'_>, mut native: Value, content: &mut Map<String, Value
         }
     }
     let mut first: Vec<Value> = blocks::mentions(sending).into_iter().collect();
-    if sending.act == Act::Close {
+    if sending.act == MessageOp::Close {
         first.push(blocks::closed());
     }
     if first.is_empty() {

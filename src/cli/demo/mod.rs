@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::admin;
 use crate::channels::wire::{Guard, Wire};
-use crate::cli::{Outcome, client, report, runtime, starter, term};
+use crate::cli::{CommandOutcome, client, report, runtime, starter, term};
 use crate::clock::{AnchoredClock, Clock, RealClock, plus};
 use crate::config::substitute::Environment;
 use crate::delivery::State;
@@ -83,7 +83,7 @@ struct Stage {
 }
 
 impl Demo {
-    pub(crate) fn run(self) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self) -> anyhow::Result<CommandOutcome> {
         let folder = if self.once {
             std::env::temp_dir().join(format!("fanfare-demo-{}", std::process::id()))
         } else {
@@ -97,13 +97,13 @@ impl Demo {
         outcome
     }
 
-    async fn play(&self, folder: &Path) -> anyhow::Result<Outcome> {
+    async fn play(&self, folder: &Path) -> anyhow::Result<CommandOutcome> {
         let (stage, mut servers) = self.set(folder).await?;
         let played = tokio::select! {
             played = self.act(&stage, folder) => played?,
             why = ended(&stage.live, &mut servers) => {
                 eprintln!("{} {why}: start the demo anew", term::bad("error:"));
-                return Ok(Outcome::Ended);
+                return Ok(CommandOutcome::Ended);
             }
         };
         stage.running.drain().await?;
@@ -111,7 +111,7 @@ impl Demo {
     }
 
     /// Sends each of the samples, and then what the person asks for.
-    async fn act(&self, stage: &Stage, folder: &Path) -> anyhow::Result<Outcome> {
+    async fn act(&self, stage: &Stage, folder: &Path) -> anyhow::Result<CommandOutcome> {
         println!("{}", term::bold("Fanfare demo"));
         println!("the inboxes   {}", stage.page);
         println!("admin page    http://{}/", stage.running.admin);
@@ -137,7 +137,7 @@ impl Demo {
         if !self.once {
             self.talk(stage).await?;
         }
-        Ok(if good { Outcome::Good } else { Outcome::Wrong })
+        Ok(if good { CommandOutcome::Good } else { CommandOutcome::Wrong })
     }
 
     /// Starts everything: the stage, and the servers beside it.

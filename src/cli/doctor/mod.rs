@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::cli::{Format, Outcome, runtime, term};
+use crate::cli::{CommandOutcome, Format, runtime, term};
 use crate::clock::{Clock, RealClock};
 use crate::config::Snapshot;
 use crate::config::substitute::RealEnvironment;
@@ -114,7 +114,7 @@ impl Chart {
         }
     }
 
-    fn end(self) -> Outcome {
+    fn end(self) -> CommandOutcome {
         let count = |health| self.findings.iter().filter(|finding| finding.health == health).count();
         let wrong = count(Health::Wrong);
         match self.format {
@@ -129,12 +129,12 @@ impl Chart {
                 count(Health::Note)
             ),
         }
-        if wrong == 0 { Outcome::Good } else { Outcome::Wrong }
+        if wrong == 0 { CommandOutcome::Good } else { CommandOutcome::Wrong }
     }
 }
 
 impl Doctor {
-    pub(crate) fn run(self, config: &Path) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
         let mut chart = Chart { format: self.format, findings: Vec::new() };
         let Some(snapshot) = configuration(&mut chart, config) else { return Ok(chart.end()) };
         term::show_times_in(snapshot.settings.zone());

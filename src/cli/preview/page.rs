@@ -12,8 +12,8 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use super::{Spoken, body, destination, fitting, opening, rounded, say_of};
-use crate::channels::{self, Kind, redact};
-use crate::cli::{Outcome, runtime, term};
+use crate::channels::{self, ChannelKind, redact};
+use crate::cli::{CommandOutcome, runtime, term};
 use crate::clock::{Clock, RealClock};
 use crate::config::Snapshot;
 use crate::delivery::Say;
@@ -33,18 +33,18 @@ struct Said<'s> {
 }
 
 /// Writes the page.
-pub(super) fn write(snapshot: &Arc<Snapshot>, out: &Path) -> anyhow::Result<Outcome> {
+pub(super) fn write(snapshot: &Arc<Snapshot>, out: &Path) -> anyhow::Result<CommandOutcome> {
     let now = RealClock.now();
     let said = all(snapshot, now)?;
     let page = runtime(false)?.block_on(page(snapshot, &said, now))?;
     if out == Path::new("-") {
         print!("{page}");
-        return Ok(Outcome::Good);
+        return Ok(CommandOutcome::Good);
     }
     std::fs::write(out, page).with_context(|| format!("`{}` can't be written", out.display()))?;
     let what = term::count(said.len(), "message", "messages");
     println!("{} {}: {what} in {} channels", term::good("wrote"), out.display(), channels::ALL.len());
-    Ok(Outcome::Good)
+    Ok(CommandOutcome::Good)
 }
 
 /// Everything that the rules say, each message once for each rule, and the messages that none says. What is said of
@@ -163,7 +163,7 @@ enum Meant {
     Perhaps,
 }
 
-fn card(kind: &Kind, wanted: &Wanted<'_>, shown: &Shown, meant: Meant, page: &mut String) {
+fn card(kind: &ChannelKind, wanted: &Wanted<'_>, shown: &Shown, meant: Meant, page: &mut String) {
     let Some(picture) = kind.picture(&shown.request) else { return };
     let (class, to) = match meant {
         Meant::Yes => ("meant", format!("<b>{}</b>", escape(&wanted.destination.name))),

@@ -13,7 +13,7 @@ use crate::delivery::Say;
 use crate::message::template::context::Context;
 use crate::message::template::engine::{self, FUEL, Facts, Mode};
 use crate::message::template::files::Folder;
-use crate::message::template::scan::{Part, Token, scan};
+use crate::message::template::scan::{TagPart, Token, scan};
 use crate::message::template::source::Source;
 use crate::problem::Location;
 
@@ -38,11 +38,11 @@ struct Branch {
     place: Location,
     /// As it is written, shortened.
     words: String,
-    kind: Kind,
+    kind: BranchKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum BranchKind {
     /// Holds or doesn't.
     If,
     /// Has items.
@@ -51,12 +51,12 @@ enum Kind {
     LoopOrElse,
 }
 
-impl Kind {
+impl BranchKind {
     /// The ways that it can go.
     fn ways(self) -> &'static [bool] {
         match self {
-            Kind::If | Kind::LoopOrElse => &[true, false],
-            Kind::Loop => &[true],
+            BranchKind::If | BranchKind::LoopOrElse => &[true, false],
+            BranchKind::Loop => &[true],
         }
     }
 }
@@ -188,12 +188,12 @@ impl Branch {
     /// What of it never happened, where its template was rendered.
     fn untaken(&self, gone: &[bool]) -> Option<Untaken> {
         let never = match (self.kind, gone) {
-            (_, [true, false]) | (Kind::Loop, [true]) => return None,
-            (Kind::If | Kind::LoopOrElse, []) => "is never reached",
-            (Kind::If, [true]) => "always holds",
-            (Kind::If, _) => "never holds",
-            (Kind::LoopOrElse, [true]) => "always has items",
-            (Kind::Loop | Kind::LoopOrElse, _) => "never has items",
+            (_, [true, false]) | (BranchKind::Loop, [true]) => return None,
+            (BranchKind::If | BranchKind::LoopOrElse, []) => "is never reached",
+            (BranchKind::If, [true]) => "always holds",
+            (BranchKind::If, _) => "never holds",
+            (BranchKind::LoopOrElse, [true]) => "always has items",
+            (BranchKind::Loop | BranchKind::LoopOrElse, _) => "never has items",
         };
         Some(Untaken { place: self.place.clone(), what: format!("`{}` {never}", self.words) })
     }
@@ -215,7 +215,7 @@ fn shortened(words: &str) -> String {
 struct Found {
     /// From the word that makes it one to the end of what decides.
     span: Range<usize>,
-    kind: Kind,
+    kind: BranchKind,
     marks: Vec<Mark>,
 }
 
@@ -257,7 +257,7 @@ enum Block {
 fn find(source: &str) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     let mut open: Vec<Block> = Vec::new();
-    for Part { is_tag, tokens, end } in scan(source).parts {
+    for TagPart { is_tag, tokens, end } in scan(source).parts {
         match is_tag {
             true => tag(&tokens, end, &mut open, &mut found),
             false => inline(&tokens, &mut found),
@@ -287,13 +287,13 @@ fn tag(tokens: Slice<'_>, end: usize, open: &mut Vec<Block>, found: &mut Vec<Fou
         "for" => {
             let until = rest.last().map_or(span.end, |(_, last)| last.end);
             open.push(Block::For(found.len()));
-            found.push(Found { span: span.start..until, kind: Kind::Loop, marks: vec![Mark::Way(end, true)] });
+            found.push(Found { span: span.start..until, kind: BranchKind::Loop, marks: vec![Mark::Way(end, true)] });
         }
         "else" => {
             if let Some(Block::For(nth)) = open.last()
                 && let Some(of_loop) = found.get_mut(*nth)
             {
-                of_loop.kind = Kind::LoopOrElse;
+                of_loop.kind = BranchKind::LoopOrElse;
                 of_loop.marks.push(Mark::Way(end, false));
             }
         }
@@ -306,7 +306,7 @@ fn tag(tokens: Slice<'_>, end: usize, open: &mut Vec<Block>, found: &mut Vec<Fou
 /// A condition of these tokens, whose word begins at `start`.
 fn condition(start: usize, tokens: Slice<'_>) -> Option<Found> {
     let (from, to) = (tokens.first()?.1.start, tokens.last()?.1.end);
-    Some(Found { span: start..to, kind: Kind::If, marks: vec![Mark::Open(from), Mark::Close(to)] })
+    Some(Found { span: start..to, kind: BranchKind::If, marks: vec![Mark::Open(from), Mark::Close(to)] })
 }
 
 /// Every `… if CONDITION else …` among these tokens.

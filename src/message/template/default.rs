@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::decimal::Decimal;
 use crate::delivery::Severity;
 use crate::event::{Event, OWN_SOURCE};
-use crate::message::link::{self, Part};
+use crate::message::link::{self, LinkPart};
 use crate::message::template::context::{Context, Told as Held};
 use crate::message::template::filters;
 use crate::message::{Block, Field, Inline, Message, fit, text};
@@ -219,7 +219,7 @@ impl Found {
             {
                 let place = if is_picture(key, url) { &mut self.picture } else { &mut self.link };
                 if place.is_none() {
-                    *place = link::target(&[Part::Value(url)]).ok();
+                    *place = link::target(&[LinkPart::Value(url)]).ok();
                 }
                 continue;
             }
@@ -388,7 +388,7 @@ pub(crate) fn admin_link(event: &Event, admin_url: Option<&str>) -> Option<Strin
         return None;
     }
     let base = format!("{}/events/", admin_url?.trim_end_matches('/'));
-    link::target(&[Part::Raw(&base), Part::Value(event.id.as_str())]).ok()
+    link::target(&[LinkPart::Raw(&base), LinkPart::Value(event.id.as_str())]).ok()
 }
 
 /// The body as it came, where there is nothing better.

@@ -18,7 +18,7 @@ use minijinja::value::{Object, ObjectRepr, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Template, UndefinedBehavior};
 
 use crate::decimal::Decimal;
-use crate::message::pieces::{Kind, Piece};
+use crate::message::pieces::{Piece, PieceKind};
 use crate::message::template::document::{self, Meter, Names};
 use crate::message::template::{bounded, filters};
 
@@ -223,26 +223,26 @@ impl Facts {
     }
 
     /// What a value prints, and what it was.
-    pub fn printed(&self, value: &Value) -> Result<(String, Kind), Error> {
+    pub fn printed(&self, value: &Value) -> Result<(String, PieceKind), Error> {
         Ok(match value.kind() {
-            ValueKind::Undefined | ValueKind::None => (String::new(), Kind::Nothing),
-            ValueKind::Bool => (value.is_true().to_string(), Kind::Json),
+            ValueKind::Undefined | ValueKind::None => (String::new(), PieceKind::Nothing),
+            ValueKind::Bool => (value.is_true().to_string(), PieceKind::Json),
             ValueKind::Number => {
                 let text = self.number_text(value);
-                let kind = if Decimal::parse(&text).is_some() { Kind::Json } else { Kind::Text };
+                let kind = if Decimal::parse(&text).is_some() { PieceKind::Json } else { PieceKind::Text };
                 (text, kind)
             }
-            ValueKind::String | ValueKind::Bytes => (value.to_string(), Kind::Text),
+            ValueKind::String | ValueKind::Bytes => (value.to_string(), PieceKind::Text),
             ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => {
                 match value.downcast_object_ref::<filters::Total>() {
-                    Some(total) => (total.to_string(), Kind::Text),
-                    None => (self.json(value)?, Kind::Json),
+                    Some(total) => (total.to_string(), PieceKind::Text),
+                    None => (self.json(value)?, PieceKind::Json),
                 }
             }
             ValueKind::Invalid => return Err(Error::new(ErrorKind::InvalidOperation, value.to_string())),
             _ => match value.downcast_object_ref::<filters::Json>() {
-                Some(json) => (json.0.clone(), Kind::Json),
-                None => (value.to_string(), Kind::Text),
+                Some(json) => (json.0.clone(), PieceKind::Json),
+                None => (value.to_string(), PieceKind::Text),
             },
         })
     }
@@ -289,7 +289,7 @@ impl Facts {
                 out.push(']');
             }
             _ => match self.printed(value)? {
-                (text, Kind::Text) => write_string(&text, out),
+                (text, PieceKind::Text) => write_string(&text, out),
                 (text, _) => out.push_str(&text),
             },
         }
@@ -306,9 +306,9 @@ impl Facts {
             }
         }
         let kind = match kind {
-            Kind::Text => 1,
-            Kind::Json => 2,
-            Kind::Nothing => 3,
+            PieceKind::Text => 1,
+            PieceKind::Json => 2,
+            PieceKind::Nothing => 3,
         };
         self.printing.store(kind, Ordering::Relaxed);
         let written = out.write_str(&text);
@@ -371,9 +371,9 @@ impl io::Write for Sink<'_> {
         self.room = self.room.checked_sub(bytes.len()).ok_or_else(too_much)?;
         let text = String::from_utf8_lossy(bytes);
         let kind = match self.facts.printing.load(Ordering::Relaxed) {
-            1 => Kind::Text,
-            2 => Kind::Json,
-            3 => Kind::Nothing,
+            1 => PieceKind::Text,
+            2 => PieceKind::Json,
+            3 => PieceKind::Nothing,
             _ => {
                 match self.pieces.last_mut() {
                     Some(Piece::Raw(last)) => last.push_str(&text),

@@ -12,7 +12,7 @@ use crate::message::template::native::{Escape, Format};
 use crate::message::template::scan::{self, Found, Partials, Scan};
 use crate::message::template::source::{self, Source};
 use crate::problem::{File, Location, Problem, Problems, nearest};
-use crate::yaml::{self, Fields, Kind, Node};
+use crate::yaml::{self, Fields, Node, NodeKind};
 
 /// The keys of the front matter.
 const KEYS: [&str; 5] = ["title", "severity", "link", "fields", "image"];
@@ -298,7 +298,7 @@ impl Folder {
     }
 
     fn fields(&mut self, name: &str, node: &Node, written: &mut Written, problems: &mut Problems) {
-        let Kind::Map(entries) = &node.kind else {
+        let NodeKind::Map(entries) = &node.kind else {
             problems.push(node.expected("a mapping of names and values for `fields`"));
             return;
         };
@@ -439,8 +439,8 @@ fn read_front_matter(file: &Arc<File>, end: usize, problems: &mut Problems) -> O
 
 fn within(node: Node, file: &Arc<File>) -> Node {
     let kind = match node.kind {
-        Kind::List(items) => Kind::List(items.into_iter().map(|item| within(item, file)).collect()),
-        Kind::Map(entries) => Kind::Map(
+        NodeKind::List(items) => NodeKind::List(items.into_iter().map(|item| within(item, file)).collect()),
+        NodeKind::Map(entries) => NodeKind::Map(
             entries
                 .into_iter()
                 .map(|(mut key, value)| {

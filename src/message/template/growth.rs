@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::message::template::names::KEYWORDS;
-use crate::message::template::scan::{Found, Part, Token};
+use crate::message::template::scan::{Found, TagPart, Token};
 
 mod rules;
 
@@ -51,10 +51,10 @@ const TIMES_MAX: u64 = 1000;
 const ROUNDS: usize = 4;
 
 /// Everything that could grow without end.
-pub(super) fn found(source: &str, parts: &[Part]) -> Vec<Found> {
+pub(super) fn found(source: &str, parts: &[TagPart]) -> Vec<Found> {
     let built = built(parts);
     let mut found = Vec::new();
-    for Part { tokens, .. } in parts {
+    for TagPart { tokens, .. } in parts {
         let look = Look { source, tokens, built: &built };
         look.joined(&mut found);
         look.sums(&mut found);
@@ -66,11 +66,11 @@ pub(super) fn found(source: &str, parts: &[Part]) -> Vec<Found> {
 
 /// The names that may stand for what the template has built: lists and mappings, and what is taken out of them or passed
 /// on.
-fn built(parts: &[Part]) -> BTreeSet<String> {
+fn built(parts: &[TagPart]) -> BTreeSet<String> {
     let mut built = BTreeSet::new();
     for _ in 0..ROUNDS {
         let before = built.len();
-        for Part { tokens, .. } in parts {
+        for TagPart { tokens, .. } in parts {
             built.extend(given(tokens, &built));
         }
         if built.len() == before {

@@ -10,8 +10,8 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use crate::message::link::{self, Part};
-use crate::message::pieces::{Kind, Masked, Piece};
+use crate::message::link::{self, LinkPart};
+use crate::message::pieces::{Masked, Piece, PieceKind};
 use crate::message::{html, text};
 
 /// The format of a channel's own files.
@@ -134,7 +134,7 @@ impl Filler<'_, '_> {
     /// A key with values in it is the text that they make.
     fn key(&self, key: &str) -> String {
         let parts = self.masked.parts(key);
-        parts.iter().map(|(Part::Raw(text) | Part::Value(text))| *text).collect()
+        parts.iter().map(|(LinkPart::Raw(text) | LinkPart::Value(text))| *text).collect()
     }
 
     fn string(&self, text: &str, spot: Spot<'_>) -> Value {
@@ -144,22 +144,22 @@ impl Filler<'_, '_> {
             && let Some((value, kind)) = self.masked.value(only)
         {
             return match kind {
-                Kind::Nothing => Value::Null,
-                Kind::Json => serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)),
-                Kind::Text => Value::String(self.text(&[Part::Value(value)], spot)),
+                PieceKind::Nothing => Value::Null,
+                PieceKind::Json => serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)),
+                PieceKind::Text => Value::String(self.text(&[LinkPart::Value(value)], spot)),
             };
         }
         Value::String(self.text(&self.masked.parts(text), spot))
     }
 
-    fn text(&self, parts: &[Part<'_>], spot: Spot<'_>) -> String {
-        let has_value = parts.iter().any(|part| matches!(part, Part::Value(_)));
+    fn text(&self, parts: &[LinkPart<'_>], spot: Spot<'_>) -> String {
+        let has_value = parts.iter().any(|part| matches!(part, LinkPart::Value(_)));
         if has_value && self.escape.is_some() && is_url_key(spot.key) {
             return link::target(parts).unwrap_or_default();
         }
         let text = parts.iter().map(|part| match (part, self.escape) {
-            (Part::Value(value), Some(escape)) => escape(spot, value),
-            (Part::Raw(text) | Part::Value(text), _) => (*text).to_owned(),
+            (LinkPart::Value(value), Some(escape)) => escape(spot, value),
+            (LinkPart::Raw(text) | LinkPart::Value(text), _) => (*text).to_owned(),
         });
         text.collect()
     }
@@ -348,7 +348,7 @@ impl HtmlWriter<'_, '_> {
     /// A URL attribute without values is the template's own; one with values is http(s) or empty.
     fn end_of_url(&mut self, url: &str) {
         let parts = self.masked.parts(url);
-        if parts.iter().any(|part| matches!(part, Part::Value(_))) {
+        if parts.iter().any(|part| matches!(part, LinkPart::Value(_))) {
             self.out.push_str(&html::escape(&link::target(&parts).unwrap_or_default()));
         } else {
             self.out.push_str(url);

@@ -40,7 +40,7 @@ pub(crate) struct Scan {
     /// Names that the template gives a value itself.
     given: Vec<String>,
     /// Every tag and expression.
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Vec<TagPart>,
     /// The tags, comments and expressions that are still open, outermost first: what they begin with, and where.
     open: Vec<Word>,
     /// Characters that rendering takes for itself.
@@ -83,7 +83,7 @@ pub(super) type Tokens = Vec<(Token, Range<usize>)>;
 
 /// A tag, its word first, or an expression.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct TagPart {
     pub is_tag: bool,
     pub tokens: Tokens,
     /// Where the text goes on behind it.
@@ -107,7 +107,7 @@ pub(crate) fn scan(source: &str) -> Scan {
             Some("{{") => {
                 let (tokens, end) = tokens(source, inner, "}}");
                 scan.expression(&tokens);
-                scan.parts.push(Part { is_tag: false, tokens, end });
+                scan.parts.push(TagPart { is_tag: false, tokens, end });
                 if source.get(..end).is_some_and(|read| read.ends_with("}}")) {
                     end
                 } else {
@@ -119,7 +119,7 @@ pub(crate) fn scan(source: &str) -> Scan {
                 scan.tag(&tokens);
                 scan.nests(&tokens, open..end);
                 let is_raw = matches!(tokens.first(), Some((Token::Name(name), _)) if name == "raw");
-                scan.parts.push(Part { is_tag: true, tokens, end });
+                scan.parts.push(TagPart { is_tag: true, tokens, end });
                 if is_raw { end_of_raw(source, end) } else { end }
             }
             _ => open + 1,

@@ -1,20 +1,20 @@
 //! Mistakes within filters: words, calls and comparisons.
 
 use super::super::PathError;
-use super::super::lex::Kind;
+use super::super::lex::TokenKind;
 use super::{Check, FUNCTIONS, as_filter};
 use crate::problem::nearest;
 
 impl Check<'_> {
     /// In a filter: operands, operators and calls.
-    pub(super) fn in_filter(&self, at: usize, kind: Kind) -> Result<(), PathError> {
+    pub(super) fn in_filter(&self, at: usize, kind: TokenKind) -> Result<(), PathError> {
         match kind {
-            Kind::Name => self.word_in_filter(at),
-            Kind::Comparison => self.comparison(at),
-            Kind::Close if self.before(at) == Some(Kind::Question) => {
+            TokenKind::Name => self.word_in_filter(at),
+            TokenKind::Comparison => self.comparison(at),
+            TokenKind::Close if self.before(at) == Some(TokenKind::Question) => {
                 Err(self.error(at, "the filter is empty").hint("write `[?@.name == 'x']`"))
             }
-            Kind::Question => Err(self.error(at, "`?` stands where a filter has begun already")),
+            TokenKind::Question => Err(self.error(at, "`?` stands where a filter has begun already")),
             _ => Ok(()),
         }
     }
@@ -22,7 +22,7 @@ impl Check<'_> {
     /// A word that is no member's name: a function, a literal, or a text without its quotes.
     fn word_in_filter(&self, at: usize) -> Result<(), PathError> {
         let word = self.word(at);
-        if let Some(next) = self.tokens.get(at + 1).filter(|token| token.kind == Kind::ParenOpen) {
+        if let Some(next) = self.tokens.get(at + 1).filter(|token| token.kind == TokenKind::ParenOpen) {
             return self.called(at, word, next.blank_before);
         }
         if matches!(word, "true" | "false" | "null") {
@@ -67,11 +67,11 @@ impl Check<'_> {
         };
         let first = at + 2;
         let found = match self.kind(first) {
-            Some(Kind::ParenClose) => 0,
+            Some(TokenKind::ParenClose) => 0,
             _ => 1 + self.commas(first),
         };
         let wants_path = matches!(name, "count" | "value");
-        if found != takes || (wants_path && !matches!(self.kind(first), Some(Kind::Root | Kind::Current))) {
+        if found != takes || (wants_path && !matches!(self.kind(first), Some(TokenKind::Root | TokenKind::Current))) {
             return Err(self.error(at, format!("`{name}(…)` takes {example}")));
         }
         Ok(())
@@ -83,10 +83,10 @@ impl Check<'_> {
         let mut depth = 0usize;
         for at in from..self.tokens.len() {
             match self.kind(at) {
-                Some(Kind::Open | Kind::ParenOpen) => depth += 1,
-                Some(Kind::Close | Kind::ParenClose) if depth == 0 => break,
-                Some(Kind::Close | Kind::ParenClose) => depth -= 1,
-                Some(Kind::Comma) if depth == 0 => commas += 1,
+                Some(TokenKind::Open | TokenKind::ParenOpen) => depth += 1,
+                Some(TokenKind::Close | TokenKind::ParenClose) if depth == 0 => break,
+                Some(TokenKind::Close | TokenKind::ParenClose) => depth -= 1,
+                Some(TokenKind::Comma) if depth == 0 => commas += 1,
                 _ => {}
             }
         }
@@ -111,7 +111,7 @@ impl Check<'_> {
     /// A comparison's operands are literals, singular queries and functions that give a value.
     fn comparison(&self, at: usize) -> Result<(), PathError> {
         let (from, to) = (self.operand_start(at), self.operand_end(at));
-        if self.before(from) == Some(Kind::Not) && self.kind(from) != Some(Kind::ParenOpen) {
+        if self.before(from) == Some(TokenKind::Not) && self.kind(from) != Some(TokenKind::ParenOpen) {
             return Err(self
                 .error(from - 1, "`!` can't stand before a comparison")
                 .hint(format!("write `!({})`", self.words(from, to))));
@@ -129,7 +129,7 @@ impl Check<'_> {
                 });
             }
             let name = self.word(operand);
-            if self.kind(operand + 1) == Some(Kind::ParenOpen) && matches!(name, "match" | "search") {
+            if self.kind(operand + 1) == Some(TokenKind::ParenOpen) && matches!(name, "match" | "search") {
                 return Err(self
                     .error(operand, format!("`{name}(…)` is true or false by itself, and can't be compared"))
                     .hint(format!("leave the comparison out; `!{name}(…)` for the opposite")));
@@ -142,10 +142,16 @@ impl Check<'_> {
         let mut depth = 0usize;
         for before in (0..at).rev() {
             match self.kind(before) {
-                Some(Kind::Close | Kind::ParenClose) => depth += 1,
-                Some(Kind::Open | Kind::ParenOpen) if depth > 0 => depth -= 1,
-                Some(Kind::Open | Kind::ParenOpen) => return before + 1,
-                Some(Kind::Question | Kind::Junction | Kind::Comma | Kind::Comparison | Kind::Not) if depth == 0 => {
+                Some(TokenKind::Close | TokenKind::ParenClose) => depth += 1,
+                Some(TokenKind::Open | TokenKind::ParenOpen) if depth > 0 => depth -= 1,
+                Some(TokenKind::Open | TokenKind::ParenOpen) => return before + 1,
+                Some(
+                    TokenKind::Question
+                    | TokenKind::Junction
+                    | TokenKind::Comma
+                    | TokenKind::Comparison
+                    | TokenKind::Not,
+                ) if depth == 0 => {
                     return before + 1;
                 }
                 _ => {}
@@ -158,10 +164,10 @@ impl Check<'_> {
         let mut depth = 0usize;
         for after in at + 1..self.tokens.len() {
             match self.kind(after) {
-                Some(Kind::Open | Kind::ParenOpen) => depth += 1,
-                Some(Kind::Close | Kind::ParenClose) if depth > 0 => depth -= 1,
-                Some(Kind::Close | Kind::ParenClose) => return after,
-                Some(Kind::Junction | Kind::Comma | Kind::Comparison) if depth == 0 => return after,
+                Some(TokenKind::Open | TokenKind::ParenOpen) => depth += 1,
+                Some(TokenKind::Close | TokenKind::ParenClose) if depth > 0 => depth -= 1,
+                Some(TokenKind::Close | TokenKind::ParenClose) => return after,
+                Some(TokenKind::Junction | TokenKind::Comma | TokenKind::Comparison) if depth == 0 => return after,
                 _ => {}
             }
         }
@@ -170,16 +176,18 @@ impl Check<'_> {
 
     /// Whether the tokens are a query that is not singular.
     fn selects_several(&self, from: usize, to: usize) -> bool {
-        if !matches!(self.kind(from), Some(Kind::Root | Kind::Current)) {
+        if !matches!(self.kind(from), Some(TokenKind::Root | TokenKind::Current)) {
             return false;
         }
         let mut depth = 0usize;
         for at in from..to {
             match self.kind(at) {
-                Some(Kind::Open | Kind::ParenOpen) => depth += 1,
-                Some(Kind::Close | Kind::ParenClose) => depth = depth.saturating_sub(1),
-                Some(Kind::DotDot | Kind::Star) if depth == 0 => return true,
-                Some(Kind::Star | Kind::Colon | Kind::Comma | Kind::Question) if depth == 1 => return true,
+                Some(TokenKind::Open | TokenKind::ParenOpen) => depth += 1,
+                Some(TokenKind::Close | TokenKind::ParenClose) => depth = depth.saturating_sub(1),
+                Some(TokenKind::DotDot | TokenKind::Star) if depth == 0 => return true,
+                Some(TokenKind::Star | TokenKind::Colon | TokenKind::Comma | TokenKind::Question) if depth == 1 => {
+                    return true;
+                }
                 _ => {}
             }
         }

@@ -3,7 +3,7 @@
 //! Each check is a definite mistake by RFC 9535, so a text that passes may still be refused by the parser, but a text
 //! that is refused here is no path. The parser alone would say only what it expected next.
 
-use super::lex::{Kind, Token, name_around};
+use super::lex::{Token, TokenKind, name_around};
 use super::{PathError, SEGMENTS_MAX, TEXT_MAX};
 
 mod filter;
@@ -93,11 +93,11 @@ pub(super) fn check_tokens(text: &str, tokens: &[Token]) -> Result<(), PathError
 }
 
 impl<'t> Check<'t> {
-    fn kind(&self, at: usize) -> Option<Kind> {
+    fn kind(&self, at: usize) -> Option<TokenKind> {
         self.tokens.get(at).map(|token| token.kind)
     }
 
-    fn before(&self, at: usize) -> Option<Kind> {
+    fn before(&self, at: usize) -> Option<TokenKind> {
         at.checked_sub(1).and_then(|before| self.kind(before))
     }
 
@@ -127,7 +127,7 @@ impl<'t> Check<'t> {
     /// A path that ends too early.
     fn end(&self) -> Result<(), PathError> {
         match self.tokens.last().map(|token| token.kind) {
-            Some(Kind::Dot | Kind::DotDot) => {
+            Some(TokenKind::Dot | TokenKind::DotDot) => {
                 Err(PathError::new(self.text.len(), "a name is missing at the end of the path"))
             }
             _ => Ok(()),
@@ -137,7 +137,7 @@ impl<'t> Check<'t> {
     fn token(&mut self, at: usize) -> Result<(), PathError> {
         let Some(kind) = self.kind(at) else { return Ok(()) };
         self.segment(at, kind)?;
-        if matches!(self.before(at), Some(Kind::Dot | Kind::DotDot)) {
+        if matches!(self.before(at), Some(TokenKind::Dot | TokenKind::DotDot)) {
             self.after_dot(at, kind)?;
         } else {
             match self.within() {
@@ -146,7 +146,7 @@ impl<'t> Check<'t> {
                 Within::Filter | Within::Call => self.in_filter(at, kind)?,
             }
         }
-        if kind == Kind::Number && self.has_leading_zero(at) {
+        if kind == TokenKind::Number && self.has_leading_zero(at) {
             return Err(self.error(at, format!("`{}` begins with a zero", self.word(at))));
         }
         self.nest(at, kind)
@@ -158,13 +158,13 @@ impl<'t> Check<'t> {
     }
 
     /// Counts the segments of the query that the token belongs to.
-    fn segment(&mut self, at: usize, kind: Kind) -> Result<(), PathError> {
-        let follows_descent = self.before(at) == Some(Kind::DotDot);
+    fn segment(&mut self, at: usize, kind: TokenKind) -> Result<(), PathError> {
+        let follows_descent = self.before(at) == Some(TokenKind::DotDot);
         let Some(level) = self.levels.last_mut() else { return Ok(()) };
         match kind {
-            Kind::Root | Kind::Current => level.segments = 0,
-            Kind::Dot | Kind::DotDot => level.segments += 1,
-            Kind::Open if !follows_descent => level.segments += 1,
+            TokenKind::Root | TokenKind::Current => level.segments = 0,
+            TokenKind::Dot | TokenKind::DotDot => level.segments += 1,
+            TokenKind::Open if !follows_descent => level.segments += 1,
             _ => {}
         }
         if level.segments > SEGMENTS_MAX {
@@ -174,25 +174,25 @@ impl<'t> Check<'t> {
     }
 
     /// Opens and closes levels.
-    fn nest(&mut self, at: usize, kind: Kind) -> Result<(), PathError> {
+    fn nest(&mut self, at: usize, kind: TokenKind) -> Result<(), PathError> {
         let within = match (kind, self.within()) {
-            (Kind::Open, _) => Within::Brackets,
-            (Kind::Question, Within::Brackets) => {
+            (TokenKind::Open, _) => Within::Brackets,
+            (TokenKind::Question, Within::Brackets) => {
                 if let Some(level) = self.levels.last_mut() {
                     level.within = Within::Filter;
                 }
                 return Ok(());
             }
-            (Kind::ParenOpen, _) if self.before(at) == Some(Kind::Name) => Within::Call,
-            (Kind::ParenOpen, _) => Within::Filter,
+            (TokenKind::ParenOpen, _) if self.before(at) == Some(TokenKind::Name) => Within::Call,
+            (TokenKind::ParenOpen, _) => Within::Filter,
             // A filter ends at a comma of its own brackets; the next selector may be a name.
-            (Kind::Comma, Within::Filter) if self.opener() == Some("[") => {
+            (TokenKind::Comma, Within::Filter) if self.opener() == Some("[") => {
                 if let Some(level) = self.levels.last_mut() {
                     level.within = Within::Brackets;
                 }
                 return Ok(());
             }
-            (Kind::Close | Kind::ParenClose, _) => return self.close(at, kind),
+            (TokenKind::Close | TokenKind::ParenClose, _) => return self.close(at, kind),
             _ => return Ok(()),
         };
         self.levels.push(Level { within, opened: self.start(at), segments: 0 });
@@ -211,8 +211,8 @@ impl<'t> Check<'t> {
         self.text.get(level.opened..=level.opened)
     }
 
-    fn close(&mut self, at: usize, kind: Kind) -> Result<(), PathError> {
-        let wanted = if kind == Kind::Close { "[" } else { "(" };
+    fn close(&mut self, at: usize, kind: TokenKind) -> Result<(), PathError> {
+        let wanted = if kind == TokenKind::Close { "[" } else { "(" };
         if self.opener() == Some(wanted) {
             self.levels.pop();
             return Ok(());
@@ -228,18 +228,18 @@ impl<'t> Check<'t> {
     }
 
     /// Behind `.` or `..`: a name, `*`, and after `..` also brackets.
-    fn after_dot(&self, at: usize, kind: Kind) -> Result<(), PathError> {
+    fn after_dot(&self, at: usize, kind: TokenKind) -> Result<(), PathError> {
         let dot = at.saturating_sub(1);
         let blank = self.tokens.get(at).is_some_and(|token| token.blank_before);
         match kind {
             _ if blank => Err(self.error(dot, format!("a blank stands behind the `{}`", self.word(dot)))),
-            Kind::Name if self.kind(at + 1) == Some(Kind::ParenOpen) => Err(self.method(at)),
-            Kind::Name => self.name_goes_on(at),
-            Kind::Star => Ok(()),
-            Kind::Open if self.kind(dot) == Some(Kind::DotDot) => Ok(()),
-            Kind::Open => Err(self.error(dot, "`.` and brackets don't go together").hint("leave the `.` out")),
-            Kind::Number => Err(self.number_after_dot(at)),
-            Kind::Text => Err(self.error(at, "a quoted name stands in brackets").hint(format!(
+            TokenKind::Name if self.kind(at + 1) == Some(TokenKind::ParenOpen) => Err(self.method(at)),
+            TokenKind::Name => self.name_goes_on(at),
+            TokenKind::Star => Ok(()),
+            TokenKind::Open if self.kind(dot) == Some(TokenKind::DotDot) => Ok(()),
+            TokenKind::Open => Err(self.error(dot, "`.` and brackets don't go together").hint("leave the `.` out")),
+            TokenKind::Number => Err(self.number_after_dot(at)),
+            TokenKind::Text => Err(self.error(at, "a quoted name stands in brackets").hint(format!(
                 "write `{}[{}]`",
                 self.text.get(..self.start(dot)).unwrap_or_default(),
                 self.word(at)
@@ -265,9 +265,9 @@ impl<'t> Check<'t> {
         let mut depth = 0usize;
         for before in (0..at).rev() {
             match self.kind(before) {
-                Some(Kind::Close | Kind::ParenClose) => depth += 1,
-                Some(Kind::Open | Kind::ParenOpen) if depth > 0 => depth -= 1,
-                Some(Kind::Root | Kind::Current) if depth == 0 => return before,
+                Some(TokenKind::Close | TokenKind::ParenClose) => depth += 1,
+                Some(TokenKind::Open | TokenKind::ParenOpen) if depth > 0 => depth -= 1,
+                Some(TokenKind::Root | TokenKind::Current) if depth == 0 => return before,
                 _ => {}
             }
         }
@@ -277,7 +277,7 @@ impl<'t> Check<'t> {
     /// `$.data.artist name`, `$.data.2nd`: one name in two tokens.
     fn name_goes_on(&self, at: usize) -> Result<(), PathError> {
         let next = at + 1;
-        if !matches!(self.kind(next), Some(Kind::Name | Kind::Number)) {
+        if !matches!(self.kind(next), Some(TokenKind::Name | TokenKind::Number)) {
             return Ok(());
         }
         if self.within() != Within::Path
@@ -295,7 +295,7 @@ impl<'t> Check<'t> {
     /// `$.items.0`, `$.2fa`
     fn number_after_dot(&self, at: usize) -> PathError {
         let (dot, next) = (at.saturating_sub(1), at + 1);
-        let goes_on = self.kind(next) == Some(Kind::Name);
+        let goes_on = self.kind(next) == Some(TokenKind::Name);
         let number = self.word(at);
         if !goes_on && number.bytes().all(|byte| byte.is_ascii_digit()) {
             let before = self.text.get(..self.start(dot)).unwrap_or_default();
@@ -312,24 +312,24 @@ impl<'t> Check<'t> {
     }
 
     /// Outside of all brackets.
-    fn in_path(&self, at: usize, kind: Kind) -> Result<(), PathError> {
+    fn in_path(&self, at: usize, kind: TokenKind) -> Result<(), PathError> {
         let word = self.word(at);
         match kind {
-            Kind::Root if at == 0 => Ok(()),
-            Kind::Dot | Kind::DotDot | Kind::Open => Ok(()),
-            Kind::Root => Err(self.error(at, "a second `$`")),
-            Kind::Name if at == 1 => Err(self
+            TokenKind::Root if at == 0 => Ok(()),
+            TokenKind::Dot | TokenKind::DotDot | TokenKind::Open => Ok(()),
+            TokenKind::Root => Err(self.error(at, "a second `$`")),
+            TokenKind::Name if at == 1 => Err(self
                 .error(at, "a `.` is missing after the `$`")
                 .hint(format!("did you mean `$.{}`?", self.text.get(self.start(at)..).unwrap_or_default()))),
-            Kind::Comparison => Err(self.compared_outside(at)),
-            Kind::Junction => {
+            TokenKind::Comparison => Err(self.compared_outside(at)),
+            TokenKind::Junction => {
                 Err(self.error(at, format!("`{word}` stands outside of a filter")).hint("filters stand in `[?…]`"))
             }
-            Kind::Question => Err(self.error(at, "a filter stands in brackets").hint("write `[?…]`")),
-            Kind::Current => Err(self
+            TokenKind::Question => Err(self.error(at, "a filter stands in brackets").hint("write `[?…]`")),
+            TokenKind::Current => Err(self
                 .error(at, "`@` stands outside of a filter")
                 .hint("filters stand in `[?…]`: `$.a[?@.b == 'x']`")),
-            Kind::Close | Kind::ParenClose => Ok(()),
+            TokenKind::Close | TokenKind::ParenClose => Ok(()),
             _ => Err(self.error(at, format!("`{word}` means nothing outside of brackets"))),
         }
     }
@@ -338,7 +338,7 @@ impl<'t> Check<'t> {
     fn compared_outside(&self, at: usize) -> PathError {
         let (left, operator) = (self.words(0, at), self.word(at));
         let right = self.text.get(self.start(at) + operator.len()..).unwrap_or_default().trim();
-        let right = if self.kind(at + 1) == Some(Kind::Name) && !matches!(right, "true" | "false" | "null") {
+        let right = if self.kind(at + 1) == Some(TokenKind::Name) && !matches!(right, "true" | "false" | "null") {
             format!("'{right}'")
         } else {
             right.to_owned()
@@ -351,23 +351,23 @@ impl<'t> Check<'t> {
     }
 
     /// In brackets, before any `?`.
-    fn in_brackets(&self, at: usize, kind: Kind) -> Result<(), PathError> {
+    fn in_brackets(&self, at: usize, kind: TokenKind) -> Result<(), PathError> {
         let word = self.word(at);
         match kind {
-            Kind::Text | Kind::Star | Kind::Colon | Kind::Comma | Kind::ParenClose => Ok(()),
-            Kind::Question => Ok(()),
-            Kind::Number => self.index(at),
-            Kind::Close if self.before(at) == Some(Kind::Open) => {
+            TokenKind::Text | TokenKind::Star | TokenKind::Colon | TokenKind::Comma | TokenKind::ParenClose => Ok(()),
+            TokenKind::Question => Ok(()),
+            TokenKind::Number => self.index(at),
+            TokenKind::Close if self.before(at) == Some(TokenKind::Open) => {
                 Err(self.error(at, "the brackets are empty").hint("write `[*]` for every element, `[0]` for the first"))
             }
-            Kind::Close => Ok(()),
-            Kind::Name => {
+            TokenKind::Close => Ok(()),
+            TokenKind::Name => {
                 Err(self.error(at, format!("`{word}` needs quotes in brackets")).hint(format!("write `['{word}']`")))
             }
-            Kind::Current | Kind::ParenOpen | Kind::Not => {
+            TokenKind::Current | TokenKind::ParenOpen | TokenKind::Not => {
                 Err(self.error(at, "a filter begins with `?`").hint("write `[?@.name == 'x']`"))
             }
-            Kind::Open | Kind::Root => Err(self.error(at, format!("`{word}` can't stand in brackets"))),
+            TokenKind::Open | TokenKind::Root => Err(self.error(at, format!("`{word}` can't stand in brackets"))),
             _ => Err(self.error(at, format!("`{word}` stands outside of a filter")).hint("a filter begins with `?`")),
         }
     }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::delivery::{Act, CaseFacts, DeliveryId, NewDelivery};
+use crate::delivery::{CaseFacts, DeliveryId, MessageOp, NewDelivery};
 use crate::event::{Event, Seq};
 use crate::planner::case::Case;
 use crate::planner::closes::untold;
@@ -13,7 +13,7 @@ use crate::planner::flow::Planning;
 use crate::planner::held::{Held, Opens, Waiting, opens};
 use crate::planner::mute::Audible;
 use crate::planner::throttle::{Admission, ThrottleId, Window};
-use crate::planner::why::{Outcome, Trace};
+use crate::planner::why::{RuleOutcome, Trace};
 use crate::rules::{Action, ActionJudgement, Rule};
 
 /// What sets an announcement off.
@@ -126,13 +126,13 @@ fn audible<'s>(
         } else if !tells_the_end(said.occasion, case, destination)
             && let Some(note) = silenced(work, case, at).or_else(|| work.muted(message))
         {
-            trace.action(Outcome::Muted, &action.id, Some(destination), note);
+            trace.action(RuleOutcome::Muted, &action.id, Some(destination), note);
         } else if said.occasion == Occasion::Close
             && !quiet(work, said.rule, said.occasion, case)
             && case.is_some_and(|case| untold(said.rule, case, destination))
         {
             let note = format!("not sent to `{destination}`, which got no message of the case");
-            trace.action(Outcome::Cancelled, &action.id, Some(destination), note);
+            trace.action(RuleOutcome::Cancelled, &action.id, Some(destination), note);
         } else {
             audible.push(destination);
         }
@@ -248,26 +248,26 @@ pub(crate) fn deliver(
         Opens::Never => trace.fail(format!("the hours for `{to}` never begin, so they are not kept")),
         Opens::Drop => {
             let note = format!("dropped for `{to}`: outside hours");
-            trace.action(Outcome::Dropped, action, Some(&to), note);
+            trace.action(RuleOutcome::Dropped, action, Some(&to), note);
             return None;
         }
         Opens::At(opens) if quiet => {
             let note = format!("in shadow: would be held for `{to}` until {}", work.now.said(opens));
-            trace.action(Outcome::Shadow, action, Some(&to), note);
+            trace.action(RuleOutcome::Shadow, action, Some(&to), note);
             return None;
         }
         Opens::At(opens) => {
             let note = format!("held until {} (hours of `{to}`)", work.now.said(opens));
-            trace.action(Outcome::Held, action, Some(&to), note);
+            trace.action(RuleOutcome::Held, action, Some(&to), note);
             hold(work, draft, case.as_deref(), opens);
             return Some(opens);
         }
     }
     if quiet {
-        trace.action(Outcome::Shadow, action, Some(&to), format!("in shadow: would go to `{to}`"));
+        trace.action(RuleOutcome::Shadow, action, Some(&to), format!("in shadow: would go to `{to}`"));
         return None;
     }
-    trace.action(Outcome::Matched, action, Some(&to), format!("goes to `{to}`"));
+    trace.action(RuleOutcome::Matched, action, Some(&to), format!("goes to `{to}`"));
     send(work, draft.delivery, draft.occasion, case);
     Some(work.now.at)
 }
@@ -278,7 +278,7 @@ fn hold(work: &mut Planning<'_>, draft: Draft<'_>, case: Option<&Case>, opens: T
     let belongs = case.filter(|_| occasion != Occasion::Close).and_then(Case::awaited_by);
     if let (None, Some(shown)) = (&belongs, case.and_then(|case| case.lanes.get(&delivery.destination))) {
         // It is about the close, so it must not be dropped for it; what it stands beside is known already.
-        (delivery.lane, delivery.act) = (Some(shown.lane.clone()), Act::Again);
+        (delivery.lane, delivery.act) = (Some(shown.lane.clone()), MessageOp::Again);
     }
     join(work, Held { delivery, case: belongs, reminder: occasion == Occasion::Reminder }, opens);
 }
@@ -295,7 +295,7 @@ pub(crate) fn send(work: &mut Planning<'_>, mut delivery: NewDelivery, occasion:
     let joins = |case: &&mut Case| occasion != Occasion::Close || case.lanes.contains_key(&delivery.destination);
     if let Some(case) = case.filter(joins) {
         let (lane, act) = case.announce(&delivery.destination, &delivery.action, delivery.event);
-        if occasion == Occasion::Reminder && act == Act::Again {
+        if occasion == Occasion::Reminder && act == MessageOp::Again {
             work.act([Effect::cancel(&lane, Some(&delivery.action), "a newer reminder replaced it")]);
         }
         (delivery.lane, delivery.act) = (Some(lane), act);

@@ -9,7 +9,7 @@ use crate::planner::inputs::{Carried, Judged};
 use crate::planner::missing::Awaited;
 use crate::planner::names::{names_for, names_of};
 use crate::planner::state::id;
-use crate::planner::why::{Outcome, Trace, because};
+use crate::planner::why::{RuleOutcome, Trace, because};
 use crate::rules::{ActionJudgement, Held, Rule};
 
 /// What sets a close off, and what `on_close` is about.
@@ -78,7 +78,7 @@ pub(crate) fn say_ended(work: &mut Planning<'_>, case: &Case, ending: &Ending, c
         trace.detail("by_hand", format!("closed by {by}").into());
     }
     trace.rule(
-        Outcome::Closed,
+        RuleOutcome::Closed,
         match ending {
             Ending::ByHand(by) => format!("case `{}` closed by {by}", case.key),
             Ending::Forgotten => format!("case `{}` closed: nothing came for `closes_after`", case.key),
@@ -107,7 +107,7 @@ fn say_closed(work: &mut Planning<'_>, case: &Case, rule: Option<&Rule>, closing
     if let (Some(rule), Some(event)) = (rule, closing.event) {
         say_on_close(work, case, (rule, event), closing, &mut said);
     }
-    trace.absorb(said, Outcome::Closed);
+    trace.absorb(said, RuleOutcome::Closed);
     if work.destinations.shadow || rule.is_some_and(|rule| rule.shadow) {
         return;
     }
@@ -116,7 +116,7 @@ fn say_closed(work: &mut Planning<'_>, case: &Case, rule: Option<&Rule>, closing
     for (destination, shown) in &case.lanes {
         if work.facts(destination).is_some_and(|facts| facts.closes) {
             work.plan.deliveries.extend(update(case, destination, by, work.now.at));
-            trace.action(Outcome::Closed, &shown.action, Some(destination), format!("updates `{destination}`"));
+            trace.action(RuleOutcome::Closed, &shown.action, Some(destination), format!("updates `{destination}`"));
         }
     }
 }

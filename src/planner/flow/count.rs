@@ -4,7 +4,7 @@ use crate::event::Seq;
 use crate::planner::flow::Planning;
 use crate::planner::inputs::Judged;
 use crate::planner::threshold::{Count, Counted, ThresholdId};
-use crate::planner::why::{Outcome, Trace};
+use crate::planner::why::{RuleOutcome, Trace};
 use crate::rules::Judgement;
 
 /// The matches that count together, oldest first; none where the rule acts at each. `None`: there are not enough yet.
@@ -23,7 +23,7 @@ pub(crate) fn counted(
     match count {
         Count::Reached(events) => Some(events),
         Count::Still(note) => {
-            trace.rule(Outcome::Counted, note);
+            trace.rule(RuleOutcome::Counted, note);
             None
         }
     }

@@ -17,7 +17,7 @@ use crate::planner::names::present_name;
 use crate::planner::own::Unmatched;
 use crate::planner::reminders::{Brought, is_overtaken, schedule, schedule_end, unacknowledge};
 use crate::planner::state::id;
-use crate::planner::why::{Decision, Outcome, Trace, because};
+use crate::planner::why::{Decision, RuleOutcome, Trace, because};
 use crate::rules::{Action, ActionJudgement, Held, Judgement, Rule, RuleSet, Why};
 
 /// Why a case is no longer acknowledged that nobody took back.
@@ -84,7 +84,7 @@ fn unmatched(work: &mut Planning<'_>, judged: &Judged<'_>) {
     }
     let kind = &*judged.event.kind;
     let mut trace = Trace::default();
-    trace.rule(Outcome::Missed, format!("no rule names the type `{kind}`"));
+    trace.rule(RuleOutcome::Missed, format!("no rule names the type `{kind}`"));
     work.decide(trace, judged.seq, "");
     work.turn(&Unmatched::slot(kind), |known, now| {
         Unmatched::take(known, judged.event, &judged.seq.to_string(), now.at)
@@ -97,7 +97,7 @@ fn not_closed(judgement: &Judgement<'_>, trace: &mut Trace) {
     reasons(judgement, trace);
     match why.held() {
         Held::Failed => trace.fail(format!("`closed_by`: {}", because(Some(why)))),
-        _ => trace.rule(Outcome::Missed, format!("closes nothing: {}", because(Some(why)))),
+        _ => trace.rule(RuleOutcome::Missed, format!("closes nothing: {}", because(Some(why)))),
     }
 }
 
@@ -122,14 +122,14 @@ fn closes(
         Closed::remember(known, (&rule.name.value, key), (created, judged.seq), now.at)
     });
     let Some(case) = work.case(&names, key) else {
-        return trace.rule(Outcome::Closed, format!("closes case `{key}`, which was not open"));
+        return trace.rule(RuleOutcome::Closed, format!("closes case `{key}`, which was not open"));
     };
     if case.newest > created {
         let (newest, created) = (work.now.said(case.newest), work.now.said(created));
         let note = format!("leaves case `{key}` open: it closes what came until {created}, and {newest} came since");
-        return trace.rule(Outcome::Closed, note);
+        return trace.rule(RuleOutcome::Closed, note);
     }
-    trace.rule(Outcome::Closed, format!("closed case `{key}`"));
+    trace.rule(RuleOutcome::Closed, format!("closed case `{key}`"));
     end_case(work, &case, Some(rule), &Closing::by_event(judged, &judgement.on_close), trace);
 }
 
@@ -143,11 +143,11 @@ fn awaited(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
     let names = work.names(rule);
     match work.case(&names, MISSING_KEY) {
         Some(case) => {
-            trace.rule(Outcome::Closed, "it came: closed the case");
+            trace.rule(RuleOutcome::Closed, "it came: closed the case");
             let judged_alone = work.rules.judge_rule(rule, judged.event);
             end_case(work, &case, Some(rule), &Closing::by_event(judged, &judged_alone.on_close), trace);
         }
-        None => trace.rule(Outcome::Closed, "it came"),
+        None => trace.rule(RuleOutcome::Closed, "it came"),
     }
     let Some(missing) = &rule.missing else { return };
     let it = (judged.seq, judged.event.received);
@@ -161,7 +161,7 @@ fn not_awaited(judgement: &Judgement<'_>, trace: &mut Trace) {
     let why = because(judgement.why.as_ref());
     match judgement.why.as_ref().map(Why::held) {
         Some(Held::Failed) => trace.fail(format!("`missing`: {why}")),
-        _ => trace.rule(Outcome::Missed, format!("not the expected event: {why}")),
+        _ => trace.rule(RuleOutcome::Missed, format!("not the expected event: {why}")),
     }
 }
 
@@ -233,7 +233,7 @@ fn holds(judgement: &Judgement<'_>, held: Held, trace: &mut Trace) -> bool {
     reasons(judgement, trace);
     match held {
         Held::Held => {}
-        Held::Missed => trace.rule(Outcome::Missed, because(judgement.why.as_ref())),
+        Held::Missed => trace.rule(RuleOutcome::Missed, because(judgement.why.as_ref())),
         Held::Failed => trace.fail(because(judgement.why.as_ref())),
     }
     judgement.accepts()
@@ -247,14 +247,14 @@ fn acts(acted: &ActionJudgement<'_>, opened: bool, trace: &mut Trace) -> bool {
             if let Some(why) = &acted.why {
                 trace.detail(&format!("when {}", action.id), serde_json::json!(why));
             }
-            trace.action(Outcome::Missed, &action.id, None, because(acted.why.as_ref()));
+            trace.action(RuleOutcome::Missed, &action.id, None, because(acted.why.as_ref()));
         }
         Held::Failed => trace.fail(format!("action `{}`: {}", action.id, because(acted.why.as_ref()))),
         Held::Held => {}
     }
     let too_late = acted.accepts() && action.once && !opened;
     if too_late {
-        trace.action(Outcome::Missed, &action.id, None, OPEN_ALREADY);
+        trace.action(RuleOutcome::Missed, &action.id, None, OPEN_ALREADY);
     }
     acted.accepts() && !too_late
 }
@@ -281,14 +281,14 @@ fn belongs(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
     let closed = work.state.load(&Closed::slot(&names, key));
     if let Some(closed) = closed.filter(|closed| closed.came_before(created, now)) {
         let closed = work.now.said(closed.created);
-        trace.rule(Outcome::Late, format!("late: case `{key}` was closed by an event of {closed}"));
+        trace.rule(RuleOutcome::Late, format!("late: case `{key}` was closed by an event of {closed}"));
         return Belongs::Late;
     }
     if rule.missing.is_some() {
         // It may have come between the own event that told the absence and this.
         let known = work.state.load(&Awaited::slot(&names));
         if !Awaited::is_absent(known.as_ref(), judged.event) {
-            trace.rule(Outcome::Late, "the event came");
+            trace.rule(RuleOutcome::Late, "the event came");
             return Belongs::Late;
         }
     }
@@ -368,13 +368,13 @@ fn matched_again(
 ) {
     let rule = judgement.rule;
     trace.accepted();
-    if before.iter().any(|row| row.outcome == Outcome::Late.name()) {
-        return trace.rule(Outcome::Late, "late when it came: its case had closed");
+    if before.iter().any(|row| row.outcome == RuleOutcome::Late.name()) {
+        return trace.rule(RuleOutcome::Late, "late when it came: its case had closed");
     }
-    if before.iter().any(|row| row.outcome == Outcome::Counted.name()) {
-        return trace.rule(Outcome::Counted, "it was only counted when it came, and a replay doesn't count");
+    if before.iter().any(|row| row.outcome == RuleOutcome::Counted.name()) {
+        return trace.rule(RuleOutcome::Counted, "it was only counted when it came, and a replay doesn't count");
     }
-    let was = |action: &str, outcome: Outcome, note: Option<&str>| {
+    let was = |action: &str, outcome: RuleOutcome, note: Option<&str>| {
         before.iter().any(|row| row.actions().any(|came| came.is(action, outcome, note)))
     };
     let (mut case, mut facts) = (None, None);
@@ -387,12 +387,12 @@ fn matched_again(
     for acted in judgement.actions.iter().filter(|acted| acted.accepts() && !acted.action.is_timed()) {
         let id = acted.action.id.as_str();
         let is_later = case.as_ref().is_some_and(|case| case.event != judged.seq);
-        if acted.action.once && (is_later || was(id, Outcome::Missed, Some(OPEN_ALREADY))) {
-            trace.action(Outcome::Missed, id, None, OPEN_ALREADY);
+        if acted.action.once && (is_later || was(id, RuleOutcome::Missed, Some(OPEN_ALREADY))) {
+            trace.action(RuleOutcome::Missed, id, None, OPEN_ALREADY);
             continue;
         }
-        if was(id, Outcome::Digest, None) {
-            trace.action(Outcome::Digest, id, None, "it was in a digest already");
+        if was(id, RuleOutcome::Digest, None) {
+            trace.action(RuleOutcome::Digest, id, None, "it was in a digest already");
             continue;
         }
         let facts = facts.clone();

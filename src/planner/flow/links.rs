@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use crate::clock::plus;
-use crate::delivery::{Act, Link, LinkOp, NewDelivery};
+use crate::delivery::{Link, LinkOp, MessageOp, NewDelivery};
 use crate::event::Opening;
 use crate::planner::case::{Case, Silence};
 use crate::planner::flow::Planning;
@@ -33,7 +33,7 @@ pub(crate) fn offer(work: &mut Planning<'_>) {
 
 /// The open case that a message is said in.
 fn case_of(work: &mut Planning<'_>, delivery: &NewDelivery) -> Option<Case> {
-    let lane = delivery.lane.as_ref().filter(|_| delivery.act != Act::Close)?;
+    let lane = delivery.lane.as_ref().filter(|_| delivery.act != MessageOp::Close)?;
     let key = &delivery.assignment.case.as_ref().filter(|case| !case.closed)?.key;
     let case = work.case(&names_for(work.rules, &delivery.rule), key)?;
     case.lanes.get(&delivery.destination).is_some_and(|shown| &shown.lane == lane).then_some(case)

@@ -12,7 +12,7 @@ use crate::planner::flow::Planning;
 use crate::planner::flow::announce::silenced;
 use crate::planner::mute::Audible;
 use crate::planner::names::names_for;
-use crate::planner::why::{Outcome, Trace};
+use crate::planner::why::{RuleOutcome, Trace};
 
 /// How long after its fallbacks were notified of a delivery it is looked at again, whether that may be forgotten.
 const LOOKED_AT_AGAIN: SignedDuration = SignedDuration::from_hours(24);
@@ -78,7 +78,7 @@ fn fall_back(work: &mut Planning<'_>, lost: Lost<'_>) -> bool {
     let to: Vec<&String> = facts.fallback.iter().filter(|name| *name != destination).collect();
     match wanted_by(work, lost.delivery) {
         _ if to.is_empty() => {}
-        Err(note) => trace.action(Outcome::Cancelled, action, None, format!("goes to no fallback: {note}")),
+        Err(note) => trace.action(RuleOutcome::Cancelled, action, None, format!("goes to no fallback: {note}")),
         Ok(mut case) => {
             for fallback in to {
                 is_sent |= fall_back_to(work, fallback, lost, case.as_mut(), &mut trace);
@@ -111,12 +111,12 @@ fn fall_back_to(
     let (rule, action) = (lost.delivery.rule.as_str(), lost.delivery.action.as_str());
     if work.facts(destination).is_none() {
         let note = format!("fallback `{destination}` is not configured");
-        trace.action(Outcome::Cancelled, action, Some(destination), note);
+        trace.action(RuleOutcome::Cancelled, action, Some(destination), note);
         return false;
     }
     let message = Audible { rule, destination, event: None, at: work.now.at };
     if let Some(note) = silenced(work, case.as_deref(), work.now.at).or_else(|| work.muted(message)) {
-        trace.action(Outcome::Muted, action, Some(destination), format!("fallback {note}"));
+        trace.action(RuleOutcome::Muted, action, Some(destination), format!("fallback {note}"));
         return false;
     }
     work.turn_told(&Fallen::slot(destination), trace, |known, now| Fallen::take(known, destination, lost, case, now));

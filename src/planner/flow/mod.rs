@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::delivery::{Act, Delivery, DeliveryId, NewDelivery, Say, Severity};
+use crate::delivery::{Delivery, DeliveryId, MessageOp, NewDelivery, Say, Severity};
 use crate::event::{Event, Seq, Signal, own};
 use crate::planner::case::{Case, CaseRef};
 use crate::planner::closes::end_lanes;
@@ -37,7 +37,7 @@ use crate::planner::own::{Failing, Noticed, NoticedId};
 use crate::planner::plan::{Cancel, Plan};
 use crate::planner::state::{Doc, Slot, State};
 use crate::planner::wanted::{Unwanted, unwanted};
-use crate::planner::why::{Outcome, Trace, because};
+use crate::planner::why::{RuleOutcome, Trace, because};
 use crate::rules::{Action, ActionJudgement, Held, Judgement, Rule, RuleSet, Why};
 
 /// The planning of one batch: what is known, and what was decided so far. What one entry changes is seen by those after it.
@@ -134,7 +134,7 @@ impl<'a> Planning<'a> {
     /// Calls off what a lane still has untried, in this plan and before it. A close's update is never called off.
     fn cancel(&mut self, cancel: Cancel) {
         let is_meant = |delivery: &NewDelivery| {
-            delivery.act != Act::Close
+            delivery.act != MessageOp::Close
                 && delivery.lane.as_ref() == Some(&cancel.lane)
                 && cancel.action.as_ref().is_none_or(|action| delivery.action == *action)
         };
@@ -280,7 +280,7 @@ impl<'a> Planning<'a> {
     /// An entry that could not be planned.
     pub fn park(&mut self, seq: Seq, own: bool, reason: &str) {
         let mut trace = Trace::default();
-        trace.rule(Outcome::Parked, format!("could not be planned: {reason}"));
+        trace.rule(RuleOutcome::Parked, format!("could not be planned: {reason}"));
         self.decide(trace, seq, "");
         let data = json!({"reason": reason, "entry": seq});
         self.signal_failed(&format!("parked/{seq}"), None, own, data);

@@ -4,7 +4,7 @@ use crate::event::Reported;
 use crate::planner::flow::Planning;
 use crate::planner::flow::people::{acknowledge, audit, close, unacknowledge};
 use crate::planner::inputs::Judged;
-use crate::planner::why::{Outcome, Trace};
+use crate::planner::why::{RuleOutcome, Trace};
 
 /// Acts on the opening that a report means, if that is still open, and writes it down in any case.
 pub(crate) fn reported(work: &mut Planning<'_>, judged: &Judged<'_>) {
@@ -49,7 +49,7 @@ pub(crate) fn reported(work: &mut Planning<'_>, judged: &Judged<'_>) {
         }
     };
     let mut trace = Trace::default();
-    trace.rule(Outcome::Matched, format!("{act}: {on}"));
+    trace.rule(RuleOutcome::Matched, format!("{act}: {on}"));
     work.decide(trace, judged.seq, "");
     audit(work, who, act, on);
 }

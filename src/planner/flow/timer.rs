@@ -26,7 +26,7 @@ use crate::planner::state::Slot;
 use crate::planner::threshold::ThresholdId;
 use crate::planner::throttle::ThrottleId;
 use crate::planner::timer::Meaning;
-use crate::planner::why::{Decision, Outcome, Trace};
+use crate::planner::why::{Decision, RuleOutcome, Trace};
 use crate::rules::{ActionJudgement, Judgement};
 
 /// Plans one due timer. It is spent, unless planning it, or an entry before it, set it anew.
@@ -113,7 +113,7 @@ fn missing_due(work: &mut Planning<'_>, rule: &str) {
 fn came_due(work: &mut Planning<'_>, rule: &str, key: &str, carried: Option<&Carried<'_>>) {
     let Some(case) = work.case(&names_for(work.rules, rule), key) else { return forget_closing(work, rule, key) };
     let mut trace = Trace::default();
-    trace.rule(Outcome::Closed, format!("it came: closed case `{key}`"));
+    trace.rule(RuleOutcome::Closed, format!("it came: closed case `{key}`"));
     let rule = work.rules.named(rule).filter(|rule| rule.enabled);
     let closing = Closing::by_carried(carried, &case);
     end_case(work, &case, rule, &closing, &mut trace);
@@ -134,7 +134,7 @@ fn park(work: &mut Planning<'_>, fired: &Fired<'_>, reason: &str) {
     let rule = fired.meaning.as_ref().and_then(Meaning::rule);
     if let Some(event) = fired.due.timer.event {
         let mut trace = Trace::default();
-        trace.rule(Outcome::Parked, format!("a timer could not be planned: {reason}"));
+        trace.rule(RuleOutcome::Parked, format!("a timer could not be planned: {reason}"));
         work.decide(trace, event, rule.unwrap_or_default());
     }
     let data = json!({"reason": reason, "timer": fired.due.id});
@@ -196,7 +196,7 @@ fn not_asked_for(work: &mut Planning<'_>, mut case: Case, action: &str) {
         return work.save_case(&case);
     }
     let mut trace = Trace::default();
-    trace.action(Outcome::Cancelled, action, None, "not sent: the rules in force no longer ask for it");
+    trace.action(RuleOutcome::Cancelled, action, None, "not sent: the rules in force no longer ask for it");
     work.decide(trace, event, &case.rule);
     work.save_case(&case);
 }
@@ -283,7 +283,7 @@ fn leave_out(work: &mut Planning<'_>, of: &DigestId<'_>, collected: &mut Collect
 fn tell_digest(work: &mut Planning<'_>, of: &DigestId<'_>, collected: &Collected, trace: &mut Trace) -> bool {
     let destination = of.destination;
     let cancelled = |trace: &mut Trace, note: &str| {
-        trace.action(Outcome::Cancelled, of.action, Some(destination), note);
+        trace.action(RuleOutcome::Cancelled, of.action, Some(destination), note);
         false
     };
     let Some((rule, action)) = action_named(work.rules, of.rule, of.action) else {
@@ -293,7 +293,7 @@ fn tell_digest(work: &mut Planning<'_>, of: &DigestId<'_>, collected: &Collected
         return cancelled(trace, &format!("its digest was not sent: `{destination}` is no longer configured"));
     }
     if let Some(note) = work.muted(Audible { rule: of.rule, destination, event: None, at: work.now.at }) {
-        trace.action(Outcome::Muted, of.action, Some(destination), format!("its digest was {note}"));
+        trace.action(RuleOutcome::Muted, of.action, Some(destination), format!("its digest was {note}"));
         return false;
     }
     let message = collected.message(of, (rule, action), work.identity(rule), work.now.at);
@@ -368,15 +368,12 @@ fn may_go(work: &mut Planning<'_>, mut held: Held, opened: Timestamp, trace: &mu
     };
     let Some((rule, action)) = action_named(work.rules, &delivery.rule, &delivery.action) else {
         let note = "held, and then not sent: the rules in force no longer ask for it";
-        return comes_to(Goes::Never, Outcome::Cancelled, note.into());
+        return comes_to(Goes::Never, RuleOutcome::Cancelled, note.into());
     };
     delivery.rule.clone_from(&rule.name.value);
     if work.facts(&to).is_none() {
-        return comes_to(
-            Goes::Never,
-            Outcome::Cancelled,
-            format!("held, and then not sent: `{to}` is no longer configured"),
-        );
+        let note = format!("held, and then not sent: `{to}` is no longer configured");
+        return comes_to(Goes::Never, RuleOutcome::Cancelled, note);
     }
     if let Some(belongs) = &held.case
         && let Some(why) = work.unwanted(belongs, &delivery.rule, held.reminder, Some(action))
@@ -384,11 +381,13 @@ fn may_go(work: &mut Planning<'_>, mut held: Held, opened: Timestamp, trace: &mu
         return comes_to(Goes::Never, why.outcome(), format!("held, and then not sent: {}", why.said(belongs)));
     }
     match opens(action, work.facts(&to), work.now.at) {
-        Opens::Drop => return comes_to(Goes::Never, Outcome::Dropped, format!("dropped for `{to}`: outside hours")),
+        Opens::Drop => {
+            return comes_to(Goes::Never, RuleOutcome::Dropped, format!("dropped for `{to}`: outside hours"));
+        }
         Opens::At(opens) => {
             if opens != opened {
                 let note = format!("held until {} (hours of `{to}`)", work.now.said(opens));
-                comes_to(Goes::Later, Outcome::Held, note);
+                comes_to(Goes::Later, RuleOutcome::Held, note);
             }
             join(work, held, opens);
             return Goes::Later;
@@ -399,13 +398,13 @@ fn may_go(work: &mut Planning<'_>, mut held: Held, opened: Timestamp, trace: &mu
     let message = Audible { rule: &delivery.rule, destination: &to, event: None, at: work.now.at };
     let case = held.case.as_ref().and_then(|belongs| work.case(&names_for(work.rules, &rule.name.value), &belongs.key));
     if let Some(note) = silenced(work, case.as_ref(), work.now.at).or_else(|| work.muted(message)) {
-        return comes_to(Goes::Never, Outcome::Muted, note);
+        return comes_to(Goes::Never, RuleOutcome::Muted, note);
     }
     if quiet(work, rule, Occasion::Match, None) {
-        return comes_to(Goes::Never, Outcome::Shadow, format!("in shadow: would go to `{to}`"));
+        return comes_to(Goes::Never, RuleOutcome::Shadow, format!("in shadow: would go to `{to}`"));
     }
     held.delivery.due = work.now.at;
-    comes_to(Goes::Now(Box::new(held)), Outcome::Matched, format!("held, and now goes to `{to}`"))
+    comes_to(Goes::Now(Box::new(held)), RuleOutcome::Matched, format!("held, and now goes to `{to}`"))
 }
 
 /// Whether a message of which the words are gone would still go.

@@ -14,7 +14,7 @@ use super::timing::{self, Timing};
 use super::{IF_FAILED_ALONE, Reader, entry_of, key_hints, not_cut};
 use crate::delivery::{Say, Severity};
 use crate::problem::{Location, Problem};
-use crate::yaml::{Fields, Kind, Node};
+use crate::yaml::{Fields, Node, NodeKind};
 
 /// An action that has no id yet.
 struct Nameless {
@@ -56,7 +56,7 @@ impl Reader<'_> {
             return;
         }
         for (key, node) in items.iter().filter_map(|item| entry_of(item, "otherwise")) {
-            if node.kind == Kind::Bool(true) {
+            if node.kind == NodeKind::Bool(true) {
                 self.problems.push(
                     Problem::error("does-not-fit", "`otherwise` needs another action with a `when`")
                         .at(&key.place)
@@ -191,7 +191,7 @@ impl Reader<'_> {
     fn keys_fit(&mut self, node: &Node, on_close: bool, belongs: Belongs) {
         let mut wrong = |key: &str, message: String, hint: &str| {
             if let Some((key, value)) = entry_of(node, key)
-                && value.kind != Kind::Bool(false)
+                && value.kind != NodeKind::Bool(false)
             {
                 self.problems.push(Problem::error("does-not-fit", message).at(&key.place).hint(hint));
             }

@@ -3,7 +3,7 @@
 use super::super::{At, Attach};
 use super::{Reader, not_cut, not_cut_within};
 use crate::problem::Problem;
-use crate::yaml::{Fields, Kind, Node};
+use crate::yaml::{Fields, Node, NodeKind};
 
 /// The most columns.
 const COLUMNS_MAX: usize = 50;
@@ -28,7 +28,7 @@ impl Reader<'_> {
     }
 
     fn columns(&mut self, node: &Node) -> Vec<(String, super::Name)> {
-        let Kind::Map(entries) = &node.kind else {
+        let NodeKind::Map(entries) = &node.kind else {
             self.problems.push(node.expected("a mapping from column names to paths or names for `columns`"));
             return Vec::new();
         };
@@ -38,7 +38,7 @@ impl Reader<'_> {
         }
         let mut columns = Vec::new();
         for (key, item) in entries {
-            let Kind::Text(text) = &item.kind else {
+            let NodeKind::Text(text) = &item.kind else {
                 self.problems.push(item.expected(&format!("a path or name for the column `{}`", key.text)));
                 continue;
             };

@@ -8,7 +8,7 @@ use super::super::operator::{self, Holds, IGNORE_CASE, Operator, TABLE};
 use super::Reader;
 use super::operand::Written;
 use crate::problem::{Problem, nearest};
-use crate::yaml::{Key, Kind, Node};
+use crate::yaml::{Key, Node, NodeKind};
 
 /// What a test looks at; not every operator fits everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,12 +53,12 @@ impl Reader<'_> {
     /// A scalar: equals. A list: one of. A mapping: operators.
     pub(super) fn check(&mut self, node: &Node, on: On) -> Option<Check> {
         let (name, operator) = match &node.kind {
-            Kind::Map(entries) if !entries.is_empty() => return self.operators(node, entries, on),
-            Kind::Map(_) => {
+            NodeKind::Map(entries) if !entries.is_empty() => return self.operators(node, entries, on),
+            NodeKind::Map(_) => {
                 self.problems.push(Problem::error("empty", "an empty test").at(&node.place).hint("write an operator"));
                 return None;
             }
-            Kind::List(_) => ("in", operator::named("in")?),
+            NodeKind::List(_) => ("in", operator::named("in")?),
             _ => ("eq", operator::named("eq")?),
         };
         let operand = self.operand(Written { row: operator, name, folded: false }, node, on)?;
@@ -99,7 +99,7 @@ impl Reader<'_> {
     /// Whether case is ignored; `None` where what is said of it is wrong.
     fn ignore_case(&mut self, entries: &[(Key, Node)]) -> Option<bool> {
         let Some((key, node)) = entries.iter().find(|(key, _)| key.text == IGNORE_CASE.0) else { return Some(false) };
-        let Kind::Bool(folded) = node.kind else {
+        let NodeKind::Bool(folded) = node.kind else {
             self.problems.push(node.expected("`true` or `false` for `ignore_case`"));
             return None;
         };
@@ -200,8 +200,8 @@ fn phrase(row: &Operator, node: &Node, operand: &Operand) -> String {
             (_, false) => "no".into(),
         },
         _ => match (&node.kind, row.operand) {
-            (Kind::Text(text), OperandKind::Values | OperandKind::Span) => text.clone(),
-            (Kind::List(items), OperandKind::Values) => {
+            (NodeKind::Text(text), OperandKind::Values | OperandKind::Span) => text.clone(),
+            (NodeKind::List(items), OperandKind::Values) => {
                 let mut shown: Vec<String> =
                     items.iter().take(SHOWN_MAX).map(|item| item.to_json().to_string()).collect();
                 if items.len() > SHOWN_MAX {

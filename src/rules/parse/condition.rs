@@ -10,7 +10,7 @@ use super::super::operator;
 use super::super::value::time_of_text;
 use super::{Reader, not_cut_within};
 use crate::problem::Problem;
-use crate::yaml::{Key, Kind, Node};
+use crate::yaml::{Key, Node, NodeKind};
 
 impl Reader<'_> {
     /// A whole condition.
@@ -21,24 +21,26 @@ impl Reader<'_> {
 
     fn tree(&mut self, node: &Node) -> Option<Tree> {
         match &node.kind {
-            Kind::Text(path) => {
+            NodeKind::Text(path) => {
                 not_cut_within(node, self.problems);
                 let on = self.name(path, &node.place)?;
                 let exists = operator::named("exists")?;
                 let check = Check::new(vec![(exists, Operand::Truth(true))], "is there");
                 Some(Tree::Test(Test { path: path.as_str().into(), on, check }))
             }
-            Kind::List(items) if !items.is_empty() => {
+            NodeKind::List(items) if !items.is_empty() => {
                 let parts = items.iter().map(|item| self.tree(item)).collect();
                 whole(parts).map(all)
             }
-            Kind::Map(entries) if !entries.is_empty() => {
+            NodeKind::Map(entries) if !entries.is_empty() => {
                 let parts = entries.iter().map(|(key, node)| self.entry(key, node)).collect();
                 whole(parts).map(all)
             }
             _ => {
                 let problem = match &node.kind {
-                    Kind::List(_) | Kind::Map(_) => Problem::error("empty", "an empty condition").at(&node.place),
+                    NodeKind::List(_) | NodeKind::Map(_) => {
+                        Problem::error("empty", "an empty condition").at(&node.place)
+                    }
                     _ => node.expected("a condition: a path, a list, or a mapping"),
                 };
                 self.problems.push(problem.hint("write `$.data.severity: high`, or a path that must select something"));
@@ -59,7 +61,7 @@ impl Reader<'_> {
                         .at(&key.place)
                         .hint(format!("did you mean `{meant}`?")),
                 );
-                if matches!(node.kind, Kind::List(_) | Kind::Map(_)) {
+                if matches!(node.kind, NodeKind::List(_) | NodeKind::Map(_)) {
                     self.tree(node);
                 }
                 None
@@ -75,14 +77,14 @@ impl Reader<'_> {
     /// What `any` and `all` take: a list or a mapping, each entry one condition.
     fn group(&mut self, key: &Key, node: &Node) -> Option<Vec<Tree>> {
         match &node.kind {
-            Kind::List(items) if !items.is_empty() => whole(items.iter().map(|item| self.tree(item)).collect()),
-            Kind::Map(entries) if !entries.is_empty() => {
+            NodeKind::List(items) if !items.is_empty() => whole(items.iter().map(|item| self.tree(item)).collect()),
+            NodeKind::Map(entries) if !entries.is_empty() => {
                 whole(entries.iter().map(|(key, node)| self.entry(key, node)).collect())
             }
             _ => {
                 let what = format!("a list or a mapping of conditions for `{}`", key.text);
                 self.problems.push(match &node.kind {
-                    Kind::Null | Kind::List(_) | Kind::Map(_) => {
+                    NodeKind::Null | NodeKind::List(_) | NodeKind::Map(_) => {
                         Problem::error("empty", format!("`{}` has no conditions", key.text)).at(&key.place)
                     }
                     _ => node.expected(&what),
@@ -95,9 +97,9 @@ impl Reader<'_> {
     /// What `not` takes: exactly one condition.
     fn not(&mut self, key: &Key, node: &Node) -> Option<Tree> {
         let parts = match &node.kind {
-            Kind::List(items) => items.len(),
-            Kind::Map(entries) => entries.len(),
-            Kind::Null => 0,
+            NodeKind::List(items) => items.len(),
+            NodeKind::Map(entries) => entries.len(),
+            NodeKind::Null => 0,
             _ => 1,
         };
         if parts != 1 {
@@ -116,7 +118,7 @@ impl Reader<'_> {
     }
 
     fn test(&mut self, key: &Key, node: &Node) -> Option<Check> {
-        if node.kind == Kind::Null && node.place.text().trim().is_empty() {
+        if node.kind == NodeKind::Null && node.place.text().trim().is_empty() {
             self.problems.push(
                 Problem::error("empty", format!("`{}` has no test", key.text))
                     .at(&key.place)
@@ -130,7 +132,7 @@ impl Reader<'_> {
 
     /// Text that surely was meant as something else.
     fn warn_of_lookalike(&mut self, node: &Node) {
-        let Kind::Text(text) = &node.kind else { return };
+        let NodeKind::Text(text) = &node.kind else { return };
         if node.plain && ["yes", "no", "on", "off", "Yes", "No", "On", "Off"].contains(&text.as_str()) {
             self.problems.push(
                 Problem::warning("looks-like-truth", format!("`{text}` is text here, not a truth value"))

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::super::{Digest, DigestTime, HoursChoice, Throttle};
 use super::{Reader, entry_of, times};
 use crate::problem::Problem;
-use crate::yaml::{Fields, Kind, Node, span_hint, span_of_time};
+use crate::yaml::{Fields, Node, NodeKind, span_hint, span_of_time};
 
 /// The shortest `repeat`: people are no faster.
 pub(super) const REPEAT_MIN: SignedDuration = SignedDuration::from_mins(1);
@@ -41,11 +41,11 @@ impl Reader<'_> {
     }
 
     fn hours(&mut self, node: &Node) -> Option<HoursChoice> {
-        if let Kind::Text(word) = &node.kind {
+        if let NodeKind::Text(word) = &node.kind {
             self.used.insert(("hours", word.clone()));
         }
         // Hours that could not be read have been reported.
-        if let Kind::Text(word) = &node.kind
+        if let NodeKind::Text(word) = &node.kind
             && self.shared.places.contains_key(&("hours", word.clone()))
             && !self.shared.hours.contains_key(word)
         {

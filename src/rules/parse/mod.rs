@@ -14,7 +14,7 @@ use super::reading::Paths;
 use super::{At, Condition, FileMute, Globs, Hours, List, Name, Presets, Rule, RuleSet, Version};
 use crate::event::Mute;
 use crate::problem::{File, Location, Problem, Problems};
-use crate::yaml::{self, Fields, Kind, Node, span_of_time};
+use crate::yaml::{self, Fields, Node, NodeKind, span_of_time};
 
 mod action;
 mod attach;
@@ -128,10 +128,10 @@ struct Shared {
 impl Shared {
     /// The names, lists and hours of a file; its rules and mutes for later.
     fn first_pass<'n>(&mut self, document: &'n Node, problems: &mut Problems) -> Option<Later<'n>> {
-        if document.kind == Kind::Null {
+        if document.kind == NodeKind::Null {
             return None;
         }
-        if let Kind::List(_) = document.kind {
+        if let NodeKind::List(_) = document.kind {
             problems.push(document.expected("a mapping with `rules`").hint("put `rules:` above the list"));
             return None;
         }
@@ -161,8 +161,8 @@ fn list_of<'n>(fields: &mut Fields<'n>, key: &'static str, what: &str, problems:
     match fields.take(key).map(|(_, node)| node) {
         None => Vec::new(),
         Some(node) => match &node.kind {
-            Kind::Null => Vec::new(),
-            Kind::List(items) => items.iter().collect(),
+            NodeKind::Null => Vec::new(),
+            NodeKind::List(items) => items.iter().collect(),
             _ => {
                 problems.push(node.expected(what).hint("begin each with `- `"));
                 Vec::new()
@@ -179,7 +179,7 @@ fn text_of<'n>(node: &'n Node, key: &str) -> Option<&'n str> {
 /// A key of a mapping with its value.
 fn entry_of<'n>(node: &'n Node, key: &str) -> Option<(&'n yaml::Key, &'n Node)> {
     match &node.kind {
-        Kind::Map(entries) => entries.iter().find(|(found, _)| found.text == key).map(|(key, node)| (key, node)),
+        NodeKind::Map(entries) => entries.iter().find(|(found, _)| found.text == key).map(|(key, node)| (key, node)),
         _ => None,
     }
 }
@@ -249,7 +249,7 @@ impl Reader<'_> {
         what: &str,
     ) -> Vec<(String, &'n Node)> {
         if let Some((key, list)) = entry_of(node, key)
-            && list.kind == Kind::List(Vec::new())
+            && list.kind == NodeKind::List(Vec::new())
         {
             self.problems.push(Problem::error("empty", format!("`{}` names no {what}", key.text)).at(&key.place));
         }

@@ -17,7 +17,7 @@ use super::{Reader, not_cut_within};
 use crate::decimal::Decimal;
 use crate::path::SizedRegex;
 use crate::problem::{Problem, Problems};
-use crate::yaml::{Kind, Node, is_json_number, span_hint, span_of_time};
+use crate::yaml::{Node, NodeKind, is_json_number, span_hint, span_of_time};
 
 /// The longest regular expression, in bytes.
 const REGEX_MAX: usize = 1024;
@@ -46,11 +46,11 @@ impl Reader<'_> {
         on: On,
     ) -> Option<Operand> {
         let written_out = !node.place.text().trim().is_empty();
-        if node.kind == Kind::Null && !(written_out && row.operand == OperandKind::Value) {
+        if node.kind == NodeKind::Null && !(written_out && row.operand == OperandKind::Value) {
             self.problems.push(node.expected(&format!("{} for `{name}`", row.operand.words())));
             return None;
         }
-        if on == On::Size && !node.one_or_more().iter().all(|item| matches!(item.kind, Kind::Number(_))) {
+        if on == On::Size && !node.one_or_more().iter().all(|item| matches!(item.kind, NodeKind::Number(_))) {
             self.problems.push(node.expected("a number, or a test on a number such as `{gte: 2}`"));
             return None;
         }
@@ -72,7 +72,7 @@ impl Reader<'_> {
             }
             OperandKind::Span => span(node, problems),
             OperandKind::Truth => match node.kind {
-                Kind::Bool(truth) => Some(Operand::Truth(truth)),
+                NodeKind::Bool(truth) => Some(Operand::Truth(truth)),
                 _ => {
                     problems.push(node.expected(&format!("`true` or `false` for `{name}`")));
                     None
@@ -87,17 +87,17 @@ impl Reader<'_> {
     fn values(&mut self, node: &Node, name: &str) -> Option<Operand> {
         let zone = self.zone();
         match &node.kind {
-            Kind::List(items) if items.is_empty() => {
+            NodeKind::List(items) if items.is_empty() => {
                 self.problems.push(Problem::error("empty", "an empty list, of which nothing is one").at(&node.place));
                 None
             }
-            Kind::List(items) => {
+            NodeKind::List(items) => {
                 let literals: Vec<Option<Literal>> =
                     items.iter().map(|item| scalar(item, false, &zone, self.problems)).collect();
                 let literals = literals.into_iter().collect::<Option<Vec<Literal>>>()?;
                 Some(Operand::Values(Arc::new(Values::new(literals))))
             }
-            Kind::Text(word) => match self.shared.lists.get(word) {
+            NodeKind::Text(word) => match self.shared.lists.get(word) {
                 Some(list) => {
                     self.used.insert(("lists", word.clone()));
                     Some(Operand::Values(Arc::new(Values::new(list.values.clone()))))
@@ -135,11 +135,11 @@ impl Reader<'_> {
 /// Any value that stands in a rule. Null must be written out.
 fn literal(node: &Node, folded: bool, zone: &TimeZone, problems: &mut Problems) -> Option<Literal> {
     match &node.kind {
-        Kind::List(items) => {
+        NodeKind::List(items) => {
             let items: Vec<_> = items.iter().map(|item| literal(item, folded, zone, problems)).collect();
             items.into_iter().collect::<Option<_>>().map(Literal::List)
         }
-        Kind::Map(entries) => {
+        NodeKind::Map(entries) => {
             let members: Vec<_> = entries
                 .iter()
                 .map(|(key, node)| Some((Text::new(&key.text, folded), literal(node, folded, zone, problems)?)))
@@ -153,13 +153,13 @@ fn literal(node: &Node, folded: bool, zone: &TimeZone, problems: &mut Problems) 
 /// A text, number, truth value, or a null that is written out.
 pub(super) fn scalar(node: &Node, folded: bool, zone: &TimeZone, problems: &mut Problems) -> Option<Literal> {
     match &node.kind {
-        Kind::Null if !node.place.text().trim().is_empty() => Some(Literal::Null),
-        Kind::Bool(truth) => Some(Literal::Truth(*truth)),
-        Kind::Number(number) => {
+        NodeKind::Null if !node.place.text().trim().is_empty() => Some(Literal::Null),
+        NodeKind::Bool(truth) => Some(Literal::Truth(*truth)),
+        NodeKind::Number(number) => {
             warn_of_thousands(node, number, problems);
             Some(Literal::Number(Decimal::parse(number)?, number.clone()))
         }
-        Kind::Text(text) => {
+        NodeKind::Text(text) => {
             not_cut_within(node, problems);
             if text.starts_with(['“', '”', '„', '‘', '’', '«']) && text.chars().count() > 1 {
                 problems.push(
@@ -190,16 +190,16 @@ fn text<'n>(node: &'n Node, name: &str, problems: &mut Problems) -> Option<&'n s
 
 fn bound(node: &Node, name: &str, zone: &TimeZone, problems: &mut Problems) -> Option<Operand> {
     let problem = match &node.kind {
-        Kind::Number(number) => {
+        NodeKind::Number(number) => {
             warn_of_thousands(node, number, problems);
             return Some(Operand::Number(Decimal::parse(number)?, number.clone()));
         }
-        Kind::Text(text) if Decimal::parse_grouped(text).is_some() => {
+        NodeKind::Text(text) if Decimal::parse_grouped(text).is_some() => {
             Problem::error("wrong-kind", format!("`{text}` is text"))
                 .at(&node.place)
                 .hint("write a plain number without quotes and groups: `1000`, `12.5`")
         }
-        Kind::Text(text) => match written_time(text, zone) {
+        NodeKind::Text(text) => match written_time(text, zone) {
             Ok(time) => return Some(Operand::Time(time)),
             Err(note) => {
                 let begins_as_one =

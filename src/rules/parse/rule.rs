@@ -8,7 +8,7 @@ use super::super::{At, Closer, IfFailed, KeySpec, Missing, Rule};
 use super::defaults::Belongs;
 use super::{IF_FAILED_ALONE, Reader, calendar, entry_of, key_hints, not_cut, not_cut_within};
 use crate::problem::{Location, Problem};
-use crate::yaml::{Fields, Kind, Node};
+use crate::yaml::{Fields, Node, NodeKind};
 
 /// The longest name of a rule or action, in characters.
 const NAME_MAX: usize = 100;
@@ -123,7 +123,7 @@ impl Reader<'_> {
         }
         let mut names = Vec::new();
         for item in items {
-            let Kind::Text(text) = &item.kind else {
+            let NodeKind::Text(text) = &item.kind else {
                 self.problems.push(item.expected(&format!("a path or name for `{key}`")));
                 continue;
             };
@@ -158,7 +158,7 @@ impl Reader<'_> {
     /// A glob, a list of globs and mappings, or a mapping.
     fn closers(&mut self, node: &Node) -> Vec<Closer> {
         let (mappings, globs): (Vec<&Node>, Vec<&Node>) =
-            node.one_or_more().iter().partition(|item| matches!(item.kind, Kind::Map(_)));
+            node.one_or_more().iter().partition(|item| matches!(item.kind, NodeKind::Map(_)));
         let mut texts = Vec::new();
         for item in globs {
             match item.scalar() {

@@ -16,7 +16,7 @@ use super::super::{At, FileMute, List, Name, Presets, Query, operator};
 use super::{Reader, Shared, times};
 use crate::event::Mute;
 use crate::problem::{Location, Problem, Problems};
-use crate::yaml::{Fields, Key, Kind, Node};
+use crate::yaml::{Fields, Key, Node, NodeKind};
 
 /// The most words in `names:`: each is looked up in each event.
 const NAMES_MAX: usize = 1_000;
@@ -119,8 +119,8 @@ pub(super) fn renumbered(name: &Name, paths: &mut Paths) -> Name {
 fn section<'n>(fields: &mut Fields<'n>, key: &'static str, problems: &mut Problems) -> Vec<(&'n Key, &'n Node)> {
     let Some((_, node)) = fields.take(key) else { return Vec::new() };
     match &node.kind {
-        Kind::Null => Vec::new(),
-        Kind::Map(entries) => entries.iter().map(|(key, node)| (key, node)).collect(),
+        NodeKind::Null => Vec::new(),
+        NodeKind::Map(entries) => entries.iter().map(|(key, node)| (key, node)).collect(),
         _ => {
             problems.push(node.expected(&format!("a mapping in `{key}`")));
             Vec::new()
@@ -179,11 +179,11 @@ impl Shared {
         }
         for item in items {
             match &item.kind {
-                Kind::Text(text) if text.starts_with('$') => {
+                NodeKind::Text(text) if text.starts_with('$') => {
                     super::not_cut_within(item, problems);
                     paths.extend(path(text, &item.place, &mut self.paths, problems));
                 }
-                Kind::Text(text) => problems.push(
+                NodeKind::Text(text) => problems.push(
                     Problem::error("wrong-path", format!("`{text}` is not a path"))
                         .at(&item.place)
                         .hint(format!("a path begins with `$`: `$.{}`", text.trim_start_matches('.'))),
@@ -200,7 +200,7 @@ impl Shared {
             if !self.define("lists", key, problems) {
                 continue;
             }
-            let Kind::List(items) = &node.kind else {
+            let NodeKind::List(items) = &node.kind else {
                 problems.push(node.expected(&format!("a list of values for `{}`", key.text)));
                 continue;
             };

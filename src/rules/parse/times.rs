@@ -12,7 +12,7 @@ use super::super::calendar::{DAYS, MonthDay};
 use super::super::hours::{DayTimes, Hours};
 use super::super::{DigestTime, HoursChoice};
 use crate::problem::{Problem, Problems, nearest};
-use crate::yaml::{Fields, Kind, Node};
+use crate::yaml::{Fields, Node, NodeKind};
 
 /// The most dates that a window may except.
 const EXCEPT_MAX: usize = 1000;
@@ -25,8 +25,8 @@ pub fn hours_choice(
     problems: &mut Problems,
 ) -> Option<HoursChoice> {
     match &node.kind {
-        Kind::Text(word) if word == "always" => Some(HoursChoice::Always),
-        Kind::Text(word) => match named.get(word) {
+        NodeKind::Text(word) if word == "always" => Some(HoursChoice::Always),
+        NodeKind::Text(word) => match named.get(word) {
             Some(hours) => Some(HoursChoice::Within(hours.clone())),
             None => {
                 let problem = Problem::error("unknown-hours", format!("there are no hours `{word}` in `hours:`"));
@@ -41,7 +41,9 @@ pub fn hours_choice(
                 None
             }
         },
-        Kind::Map(_) => window(node, "the hours", zone, problems).map(|window| HoursChoice::Within(Arc::new(window))),
+        NodeKind::Map(_) => {
+            window(node, "the hours", zone, problems).map(|window| HoursChoice::Within(Arc::new(window)))
+        }
         _ => {
             problems.push(node.expected("hours: a name from `hours:`, `always`, or `{days, from, to}`"));
             None

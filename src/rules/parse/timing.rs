@@ -61,7 +61,7 @@ impl Reader<'_> {
     pub(super) fn timings(&mut self, fields: &mut Fields<'_>) -> Vec<Timing> {
         let after = fields.node("after", self.problems);
         let at = fields.node("at", self.problems);
-        let several = [after, at].into_iter().flatten().any(|node| matches!(node.kind, crate::yaml::Kind::List(_)));
+        let several = [after, at].into_iter().flatten().any(|node| matches!(node.kind, crate::yaml::NodeKind::List(_)));
         let mut timings = Vec::new();
         for (node, is_at) in [(after, false), (at, true)] {
             let items = node.map_or(&[][..], Node::one_or_more);

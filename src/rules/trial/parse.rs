@@ -10,13 +10,13 @@ use super::set::Setting;
 use super::{Body, Known, START_S, Send, Step, Test, What};
 use crate::clock::{from_ms, plus};
 use crate::json;
-use crate::path::{Part, Path};
+use crate::path::{Path, PathPart};
 use crate::problem::{File, Location, Problem, Problems};
 use crate::rules::At;
 use crate::rules::glob::inner;
 use crate::rules::parse::not_cut;
 use crate::rules::value::written_time;
-use crate::yaml::{self, Fields, KeyHint, Kind, Node};
+use crate::yaml::{self, Fields, KeyHint, Node, NodeKind};
 
 mod expect;
 
@@ -53,8 +53,8 @@ const OWN: [(&str, &str); 3] = [("id", "$.id"), ("created", "$.created"), ("time
 pub fn parse(file: &Arc<File>, known: &Known<'_>, problems: &mut Problems) -> Vec<Test> {
     let Some(root) = yaml::read(file, problems) else { return Vec::new() };
     match root.kind {
-        Kind::Null => return Vec::new(),
-        Kind::List(_) => {
+        NodeKind::Null => return Vec::new(),
+        NodeKind::List(_) => {
             problems.push(root.expected("a mapping with `tests`").hint("put `tests:` above the list"));
             return Vec::new();
         }
@@ -62,7 +62,7 @@ pub fn parse(file: &Arc<File>, known: &Known<'_>, problems: &mut Problems) -> Ve
     }
     let Some(mut fields) = Fields::of(&root, "a test file", problems) else { return Vec::new() };
     let nodes = match fields.required_node("tests", problems) {
-        Some(Node { kind: Kind::List(nodes), .. }) => nodes.as_slice(),
+        Some(Node { kind: NodeKind::List(nodes), .. }) => nodes.as_slice(),
         Some(node) => {
             problems.push(node.expected("a list of tests").hint("begin each with `- name:`"));
             &[]
@@ -108,8 +108,8 @@ impl Reader<'_> {
         self.sees = self.sees(&mut fields);
         self.now = start();
         let steps = match fields.required_node("steps", self.problems) {
-            Some(Node { kind: Kind::List(nodes), .. }) if !nodes.is_empty() => nodes.as_slice(),
-            Some(Node { kind: Kind::List(_), place, .. }) => {
+            Some(Node { kind: NodeKind::List(nodes), .. }) if !nodes.is_empty() => nodes.as_slice(),
+            Some(Node { kind: NodeKind::List(_), place, .. }) => {
                 self.problems.push(Problem::error("empty", "a test without a step tests nothing").at(place));
                 &[]
             }
@@ -131,7 +131,7 @@ impl Reader<'_> {
         }
         let (value, node) = name?;
         let expects = steps.iter().any(
-            |node| matches!(&node.kind, Kind::Map(entries) if entries.iter().any(|(key, _)| key.text == "expect")),
+            |node| matches!(&node.kind, NodeKind::Map(entries) if entries.iter().any(|(key, _)| key.text == "expect")),
         );
         if !expects && !steps.is_empty() && read.len() == steps.len() {
             self.problems.push(
@@ -261,7 +261,7 @@ impl Reader<'_> {
     /// What a step sends, before anything is set.
     fn event(&mut self, node: &Node) -> Option<Send> {
         let of = |body, kind: &str| Send { body, kind: kind.to_owned(), source: None, settings: Vec::new() };
-        if let Kind::Map(entries) = &node.kind {
+        if let NodeKind::Map(entries) = &node.kind {
             let mut send = of(Body::Json(node.to_json()), "");
             let text = |name: &str| entries.iter().find(|(key, _)| key.text == name).map(|(_, value)| value.scalar());
             match text("type").or_else(|| text("event")) {
@@ -409,7 +409,7 @@ fn setting(text: &str, place: &Location) -> Result<Path, Box<Problem>> {
         problem.hint = error.hint;
         Box::new(problem)
     })?;
-    if path.parts().any(|part| part == Part::Several) {
+    if path.parts().any(|part| part == PathPart::Several) {
         let problem = Problem::error("wrong-path", format!("`{text}` may select several values")).at(place);
         return Err(Box::new(problem.hint("set one value at a time: `$.data.platforms[0].status`")));
     }
@@ -422,7 +422,7 @@ fn setting(text: &str, place: &Location) -> Result<Path, Box<Problem>> {
 
 /// A text that is set is never cut silently.
 fn not_cut_text(node: &Node, problems: &mut Problems) {
-    if matches!(node.kind, Kind::Text(_)) {
+    if matches!(node.kind, NodeKind::Text(_)) {
         not_cut(node, problems);
     }
 }

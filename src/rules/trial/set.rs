@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::super::value::kind_of;
-use crate::path::{Part, Path};
+use crate::path::{Path, PathPart};
 use crate::problem::{Location, Problem};
 
 /// A value that is put into a body.
@@ -26,13 +26,13 @@ impl Setting {
         let mut passed = String::from("$");
         for part in self.path.parts() {
             node = match part {
-                Part::Member(name) => {
+                PathPart::Member(name) => {
                     let map = self.map(node, &passed)?;
                     passed.push('.');
                     passed.push_str(name);
                     map.entry(name).or_insert(Value::Null)
                 }
-                Part::Index(index) => {
+                PathPart::Index(index) => {
                     let list = self.list(node, &passed)?;
                     let len = list.len();
                     let at = usize::try_from(if index < 0 { index + len as i64 } else { index }).ok();
@@ -42,7 +42,7 @@ impl Setting {
                     passed.push_str(&format!("[{index}]"));
                     at.and_then(|at| list.get_mut(at)).ok_or_else(|| self.beyond(&passed, len))?
                 }
-                Part::Several => return Err(self.wrong("it may select several values")),
+                PathPart::Several => return Err(self.wrong("it may select several values")),
             };
         }
         *node = self.value.clone();

@@ -12,7 +12,7 @@ use super::size::{Mark, Size, name_of_entry, name_of_timer};
 use crate::delivery::Delivery;
 use crate::event::{Command, Entry, Event, Item, Seq};
 use crate::planner::ledger::{DocChange, DueTimer};
-use crate::planner::why::{Decision, Outcome};
+use crate::planner::why::{Decision, RuleOutcome};
 use crate::planner::{self, Destinations, Entered, Fired, Inputs, Keys, Ledger, Plan, What};
 use crate::rules::{Judgement, RuleSet};
 use crate::steps::Live;
@@ -237,7 +237,7 @@ impl Round<'_> {
         drop(inputs);
         self.commit(plan, counts).await?;
         for (rule, events) in missed {
-            self.live.telemetry.rule(rule, Outcome::Missed.name(), events);
+            self.live.telemetry.rule(rule, RuleOutcome::Missed.name(), events);
         }
         Ok(Some(counts))
     }
@@ -282,7 +282,7 @@ fn missed<'r>(inputs: &Inputs<'r>) -> BTreeMap<&'r str, u64> {
 
 /// What a row is counted as: its word, and as failed too where a rule did something and failed in part.
 fn counted(why: &Decision) -> impl Iterator<Item = (String, String)> {
-    let failed = Outcome::Failed.name();
+    let failed = RuleOutcome::Failed.name();
     let in_part = why.outcome != failed && why.failed().next().is_some();
     let words = std::iter::once(why.outcome.clone()).chain(in_part.then(|| failed.to_owned()));
     let rule = why.rule.clone();

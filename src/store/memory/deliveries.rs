@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 
 use super::with_set;
-use crate::delivery::{Attempt, Delivery, DeliveryId, Lane, NewDelivery, Outcome, Receipt, State};
+use crate::delivery::{Attempt, AttemptOutcome, Delivery, DeliveryId, Lane, NewDelivery, Receipt, State};
 use crate::event::Seq;
 use crate::pace::Pace;
 use crate::planner::{Cancel, End};
@@ -236,7 +236,7 @@ impl Deliveries {
         self.sending.get(destination).map_or(0, |places| places.range((now, u64::MAX)..).count())
     }
 
-    fn note_lane(&mut self, planned: &NewDelivery, outcome: Outcome, receipt: Option<&Receipt>, now: Timestamp) {
+    fn note_lane(&mut self, planned: &NewDelivery, outcome: AttemptOutcome, receipt: Option<&Receipt>, now: Timestamp) {
         if let Some(lane) = &planned.lane {
             let lane = self.lanes.entry(lane.clone()).or_default();
             lane.state.after(outcome, receipt);
@@ -267,7 +267,7 @@ impl Deliveries {
         let planned = self.rows.get(&n).map(|row| row.delivery.planned.clone());
         if let (Some(lost), Some(planned)) = (&taken.lost, planned) {
             self.attempts.entry(n).or_default().push(lost.clone());
-            self.note_lane(&planned, Outcome::Ambiguous, None, now);
+            self.note_lane(&planned, AttemptOutcome::Ambiguous, None, now);
         }
     }
 

@@ -8,7 +8,7 @@ use tokio_postgres::Row as SqlRow;
 
 use super::link::{Given, Link, Tx, get, give, given, held, maybe_text, most, text};
 use crate::clock::from_ms;
-use crate::delivery::{Act, Attempt, Delivery, DeliveryId, Lane, NewDelivery, Outcome, State};
+use crate::delivery::{Attempt, AttemptOutcome, Delivery, DeliveryId, Lane, MessageOp, NewDelivery, State};
 use crate::event::Seq;
 use crate::pace::Pace;
 use crate::planner::Cancel;
@@ -238,7 +238,7 @@ pub(super) async fn delivery(link: &Link, id: &DeliveryId) -> Result<Option<(Del
             number: u32::try_from(number).unwrap_or(u32::MAX),
             at: from_ms(get(row, 25)?),
             took_ms: get::<i64>(row, 26)?.max(0).cast_unsigned(),
-            outcome: of_word::<Outcome>(text(row, 27)?)?,
+            outcome: of_word::<AttemptOutcome>(text(row, 27)?)?,
             sent: text(row, 28)?,
             answer: text(row, 29)?,
         });
@@ -376,7 +376,7 @@ fn stored(row: &SqlRow) -> Result<Stored, Error> {
         rule: text(row, 3)?,
         action: text(row, 4)?,
         destination: text(row, 5)?,
-        act: of_word::<Act>(text(row, 6)?)?,
+        act: of_word::<MessageOp>(text(row, 6)?)?,
         lane: maybe_text(row, 7)?.map(Lane),
         due: at(8)?,
         assignment: json(&text(row, 21)?).unwrap_or_else(|_| unsaid(event)),

@@ -199,17 +199,17 @@ impl Tx {
 pub(super) type Given<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// What can be a parameter.
-pub(super) trait Kind: ToSql + Sync {
+pub(super) trait Bind: ToSql + Sync {
     /// Its type.
     const TYPE: Type;
 }
 
 macro_rules! kinds {
     ($($rust:ty: $kind:ident / $array:ident),+ $(,)?) => { $(
-        impl Kind for $rust { const TYPE: Type = Type::$kind; }
-        impl Kind for Option<$rust> { const TYPE: Type = Type::$kind; }
-        impl Kind for Vec<$rust> { const TYPE: Type = Type::$array; }
-        impl Kind for Vec<Option<$rust>> { const TYPE: Type = Type::$array; }
+        impl Bind for $rust { const TYPE: Type = Type::$kind; }
+        impl Bind for Option<$rust> { const TYPE: Type = Type::$kind; }
+        impl Bind for Vec<$rust> { const TYPE: Type = Type::$array; }
+        impl Bind for Vec<Option<$rust>> { const TYPE: Type = Type::$array; }
     )+ };
 }
 
@@ -223,7 +223,7 @@ kinds! {
 }
 
 /// A value as a parameter.
-pub(super) fn give<T: Kind>(value: &T) -> Given<'_> {
+pub(super) fn give<T: Bind>(value: &T) -> Given<'_> {
     (value, T::TYPE)
 }
 

@@ -8,7 +8,7 @@ use super::deliveries::Stored;
 use super::inbox::is_echo;
 use super::writer::WriterState;
 use crate::clock::from_ms;
-use crate::delivery::{Attempt, DeliveryId, Lane, NewDelivery, Outcome, Receipt, State};
+use crate::delivery::{Attempt, AttemptOutcome, DeliveryId, Lane, NewDelivery, Receipt, State};
 use crate::pace::Pace;
 use crate::planner::End;
 use crate::store::room::{Patience, admit, earlier};
@@ -202,7 +202,7 @@ impl WriterState {
     fn record_lost(&mut self, stored: &Stored, taken: &Taken, now: Timestamp) -> Result<(), Error> {
         let Some(lost) = &taken.lost else { return Ok(()) };
         self.insert_attempt(stored.n, lost)?;
-        self.note_lane(&stored.row.delivery.planned, Outcome::Ambiguous, None, now)
+        self.note_lane(&stored.row.delivery.planned, AttemptOutcome::Ambiguous, None, now)
     }
 
     /// A delivery that was lost too often or given up: dead, and said so.
@@ -291,7 +291,7 @@ impl WriterState {
     fn note_lane(
         &mut self,
         planned: &NewDelivery,
-        outcome: Outcome,
+        outcome: AttemptOutcome,
         receipt: Option<&Receipt>,
         now: Timestamp,
     ) -> Result<(), Error> {

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::writer::WriterState;
 use crate::clock::from_ms;
-use crate::delivery::{Act, Attempt, Delivery, DeliveryId, Lane, NewDelivery, Outcome, State};
+use crate::delivery::{Attempt, AttemptOutcome, Delivery, DeliveryId, Lane, MessageOp, NewDelivery, State};
 use crate::event::Seq;
 use crate::pace::Pace;
 use crate::planner::Cancel;
@@ -203,7 +203,7 @@ pub(super) fn delivery(conn: &Connection, id: &DeliveryId) -> Result<Option<(Del
             number: row.get(0)?,
             at: from_ms(row.get(1)?),
             took_ms: row.get::<_, i64>(2)?.max(0).cast_unsigned(),
-            outcome: of_word::<Outcome>(row, 3)?,
+            outcome: of_word::<AttemptOutcome>(row, 3)?,
             sent: row.get(4)?,
             answer: row.get(5)?,
         });
@@ -328,7 +328,7 @@ fn stored(row: &SqlRow<'_>) -> Result<Stored, Error> {
         rule: row.get(3)?,
         action: row.get(4)?,
         destination: row.get(5)?,
-        act: of_word::<Act>(row, 6)?,
+        act: of_word::<MessageOp>(row, 6)?,
         lane: row.get::<_, Option<String>>(7)?.map(Lane),
         due: at(8)?,
         assignment: json(row.get_ref(21)?.as_str().unwrap_or_default()).unwrap_or_else(|_| unsaid(event)),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fanfare::delivery::{Act, LinkOp};
+use fanfare::delivery::{LinkOp, MessageOp};
 use fanfare::event::{Event, Opening, Seq};
 use fanfare::rules::{ActionJudgement, Held, Judgement, Rule};
 use jiff::SignedDuration;
@@ -342,9 +342,9 @@ impl Reference {
         for one in on_close.iter().filter(|one| one.held == Held::Held) {
             for to in one.action.to.iter().map(|to| &to.value) {
                 if told.contains_key(to) {
-                    self.say_end(now, case, seq, &one.action.id, to, Act::Again);
+                    self.say_end(now, case, seq, &one.action.id, to, MessageOp::Again);
                 } else if self.is_summed(case, to) {
-                    self.say_end(now, case, seq, &one.action.id, to, Act::Open);
+                    self.say_end(now, case, seq, &one.action.id, to, MessageOp::Open);
                 } else if self.is_collected(case, to) || rule.is_none_or(|rule| !speaks_to(rule, to)) {
                     let (line, counted) = (line.clone(), Vec::new());
                     let asked = Asked { line, one, event: seq, case: Some(case), reminder: false, counted };
@@ -353,11 +353,11 @@ impl Reference {
             }
         }
         for (to, (action, seq)) in told.iter().filter(|(to, _)| self.updating.contains(*to)) {
-            self.say_end(now, case, *seq, action, to, Act::Close);
+            self.say_end(now, case, *seq, action, to, MessageOp::Close);
         }
     }
 
-    fn say_end(&self, now: &mut Now<'_>, case: usize, seq: Seq, action: &str, to: &str, act: Act) {
+    fn say_end(&self, now: &mut Now<'_>, case: usize, seq: Seq, action: &str, to: &str, act: MessageOp) {
         now.said.push((
             None,
             Said {

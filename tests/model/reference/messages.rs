@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fanfare::clock::from_ms;
-use fanfare::delivery::Act;
+use fanfare::delivery::MessageOp;
 use fanfare::event::Seq;
 use fanfare::rules::calendar::MonthDay;
 use fanfare::rules::hours::DayTimes;
@@ -203,7 +203,7 @@ impl Reference {
             line: message.line.clone(),
             action: message.action.clone(),
             to: message.to.clone(),
-            act: if again { Act::Again } else { Act::Open },
+            act: if again { MessageOp::Again } else { MessageOp::Open },
             summary: false,
             events: message.events.clone(),
             more: message.more,

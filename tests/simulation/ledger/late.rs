@@ -2,7 +2,7 @@
 //! none is tried for longer than `give_up`. Both count by the clock on the wall: only what disturbed the program itself may
 //! have held them up.
 
-use fanfare::delivery::{Act, DeliveryId, NewDelivery, Outcome, State};
+use fanfare::delivery::{AttemptOutcome, DeliveryId, MessageOp, NewDelivery, State};
 use fanfare::planner::Plan;
 
 use super::{Ledger, Planned, Record};
@@ -53,7 +53,7 @@ impl Times {
 /// Whether its fallback is notified should it be late: an update of what was shown is no message, and nobody wants to receive its
 /// end elsewhere.
 pub fn falls_back(planned: &NewDelivery) -> bool {
-    planned.destination == "pager" && planned.act != Act::Close && planned.assignment.died.is_none()
+    planned.destination == "pager" && planned.act != MessageOp::Close && planned.assignment.died.is_none()
 }
 
 impl Ledger {
@@ -107,8 +107,8 @@ impl Ledger {
     }
 
     /// An attempt ended.
-    pub fn reached(&mut self, id: &DeliveryId, outcome: Outcome, true_ms: Ms) {
-        if let Some(record) = self.deliveries.get_mut(id).filter(|_| outcome == Outcome::Delivered) {
+    pub fn reached(&mut self, id: &DeliveryId, outcome: AttemptOutcome, true_ms: Ms) {
+        if let Some(record) = self.deliveries.get_mut(id).filter(|_| outcome == AttemptOutcome::Delivered) {
             record.times.delivered = Some(true_ms);
         }
     }

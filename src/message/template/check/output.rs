@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use minijinja::{OutputSpan, OutputSpanKind};
 
-use crate::message::pieces::{Kind, Piece};
+use crate::message::pieces::{Piece, PieceKind};
 use crate::message::template::engine::MARK;
 
 /// A rendering with where each piece comes from.
@@ -31,7 +31,7 @@ impl Output {
                 undefined |= text.contains(MARK);
                 // A placeholder is four bytes long.
                 at += 4;
-                let kind = if text.contains(MARK) { Kind::Nothing } else { kind_of(text) };
+                let kind = if text.contains(MARK) { PieceKind::Nothing } else { kind_of(text) };
                 pieces.push(Piece::Value(text.to_owned(), kind));
             }
         }
@@ -67,6 +67,6 @@ impl Output {
 
 /// What a printed text was most likely: `check` renders without knowing. Where it matters (outside of quotes in JSON) text
 /// that reads as JSON would be taken for JSON, which makes no difference for whether the document can be parsed.
-fn kind_of(text: &str) -> Kind {
-    if serde_json::from_str::<serde_json::Value>(text).is_ok() { Kind::Json } else { Kind::Text }
+fn kind_of(text: &str) -> PieceKind {
+    if serde_json::from_str::<serde_json::Value>(text).is_ok() { PieceKind::Json } else { PieceKind::Text }
 }

@@ -6,7 +6,7 @@ use crate::problem::Problem;
 use crate::rules::glob::{Glob, inner};
 use crate::rules::parse::not_cut;
 use crate::rules::trial::{Expectation, Field, Pattern, What};
-use crate::yaml::{Fields, Kind, Node};
+use crate::yaml::{Fields, Node, NodeKind};
 
 impl Reader<'_> {
     pub(super) fn expect(&mut self, fields: &mut Fields<'_>) -> Option<What> {
@@ -39,7 +39,7 @@ impl Reader<'_> {
                 expectation.fields.push((field, pattern));
             }
         }
-        if matches!(&node.kind, Kind::Map(entries) if entries.is_empty()) {
+        if matches!(&node.kind, NodeKind::Map(entries) if entries.is_empty()) {
             self.problems.push(
                 Problem::error("empty", "an expectation says nothing")
                     .at(&fields.place.first_line())
