@@ -9,6 +9,7 @@ mod demo;
 mod explain;
 mod init;
 mod manual;
+mod plain;
 mod preview;
 
 /// Runs a command in a folder, with nothing in its environment but what a shell cannot do without.

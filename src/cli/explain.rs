@@ -1,7 +1,7 @@
-//! `fanfare explain EVENT`: what each rule makes of an event, and why.
+//! `fanfare explain EVENT`: what each rule makes of an event, and why. `--plain`: what rules say, in sentences.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -14,11 +14,14 @@ use crate::config::prepare::event_json;
 use crate::event::Event;
 use crate::rules::{ActionJudgement, Held, Judgement, Rule, RuleSet, Why};
 
+mod plain;
+
 /// Needs no server and no secrets. Nearest misses come first.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Explain {
     /// A sample such as `fraud.action_required`, a file with a body, `-`, or an own event such as `fanfare.rule.failed`
-    event: String,
+    #[arg(required_unless_present = "plain")]
+    event: Option<String>,
     /// Only this rule
     #[arg(long)]
     rule: Option<String>,
@@ -31,6 +34,12 @@ pub(crate) struct Explain {
     /// The source of the event
     #[arg(long)]
     source: Option<String>,
+    /// Show what the rules do in sentences, without an event
+    #[arg(long, conflicts_with_all = ["event", "only", "body", "source"])]
+    plain: bool,
+    /// Only rules that say something else than those beside this `fanfare.yaml`, with what they said
+    #[arg(long, value_name = "CONFIG", requires = "plain", conflicts_with = "format")]
+    against: Option<PathBuf>,
     /// The output format
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -64,6 +73,10 @@ enum Heard<'r> {
 
 impl Explain {
     pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
+        let Some(asked) = &self.event else {
+            let (rule, against) = (self.rule.as_deref(), self.against.as_deref());
+            return plain::run(config, &plain::Asked { rule, against, format: self.format });
+        };
         let loaded = load_without_secrets(config);
         if stops(&loaded.problems) {
             return Ok(CommandOutcome::Wrong);
@@ -72,7 +85,7 @@ impl Explain {
         let rules = snapshot.rules.clone().context("no rules could be loaded")?;
         term::show_times_in(snapshot.settings.zone());
         let now = RealClock.now();
-        let event = pick::named(&snapshot, &self.event, self.source.as_deref(), now)?;
+        let event = pick::named(&snapshot, asked, self.source.as_deref(), now)?;
         if let Some(name) = &self.rule {
             rule_named(&rules, name)?;
         }

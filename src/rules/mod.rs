@@ -61,6 +61,7 @@ pub mod operand;
 pub mod operator;
 pub mod parse;
 mod parts;
+pub mod plain;
 mod reading;
 pub mod schema;
 pub mod trial;

@@ -208,3 +208,38 @@ process.exit(found);
         &input,
     );
 }
+
+#[tokio::test]
+async fn without_events_the_comment_says_the_changed_rules_in_sentences() {
+    let peer = HttpPeer::start().await;
+    let (folder, base) = repository(BEFORE, AFTER);
+    let api = peer.url("");
+    let github = [("GITHUB_API_URL", api.as_str()), ("GITHUB_REPOSITORY", "label/rules"), ("EVENTS", "")];
+    peer.answer(Answer::status(200).json(&json!([])));
+    let ran = review(&folder, &base, &github).await;
+    assert!(ran.status.success(), "{}", text(&ran));
+    golden("sentences.md", &written(&peer).1);
+
+    // Where nothing that a rule does changed, there is nothing to say.
+    let (folder, base) = repository(BEFORE, &format!("{BEFORE}# The same.\n"));
+    let before = peer.requests().len();
+    let ran = review(&folder, &base, &github).await;
+    assert!(ran.status.success(), "{}", text(&ran));
+    assert_eq!(peer.requests().len(), before);
+}
+
+#[tokio::test]
+async fn a_change_that_repairs_broken_rules_is_compared_with_none() {
+    let peer = HttpPeer::start().await;
+    let (folder, base) = repository("rules:\n  - {name: live, event: release.live}\n", BEFORE);
+    let api = peer.url("");
+    let github = [("GITHUB_API_URL", api.as_str()), ("GITHUB_REPOSITORY", "label/rules")];
+    peer.answer(Answer::status(200).json(&json!([])));
+    let ran = review(&folder, &base, &github).await;
+    assert!(ran.status.success(), "{}", text(&ran));
+    let (_, comment) = written(&peer);
+    assert!(
+        comment.contains("these rules send") && comment.contains("It acts on events `release.rejected`."),
+        "{comment}"
+    );
+}

@@ -1,0 +1,147 @@
+//! `fanfare explain --plain`: rules in sentences, and with `--against` how a change of files alters them.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use crate::cli::{CommandOutcome, Format, load_without_secrets, rule_named, stops, term};
+use crate::rules::RuleSet;
+use crate::rules::plain::{Sentence, plain};
+
+/// What is asked.
+pub(super) struct Asked<'a> {
+    /// Only this rule.
+    pub rule: Option<&'a str>,
+    /// Only what differs from the rules beside this `fanfare.yaml`.
+    pub against: Option<&'a Path>,
+    pub format: Format,
+}
+
+pub(super) fn run(config: &Path, asked: &Asked<'_>) -> anyhow::Result<CommandOutcome> {
+    let Some(rules) = load(config)? else { return Ok(CommandOutcome::Wrong) };
+    let text = match asked.against {
+        Some(against) => {
+            let Some(before) = load(against)? else { return Ok(CommandOutcome::Wrong) };
+            changes(&before, &rules, asked.rule)
+        }
+        None => {
+            if let Some(name) = asked.rule {
+                rule_named(&rules, name)?;
+            }
+            match asked.format {
+                Format::Json => format!("{:#}\n", document(&rules, asked.rule)),
+                Format::Text => text(&rules, asked.rule),
+            }
+        }
+    };
+    print!("{text}");
+    Ok(CommandOutcome::Good)
+}
+
+fn load(config: &Path) -> anyhow::Result<Option<std::sync::Arc<RuleSet>>> {
+    let loaded = load_without_secrets(config);
+    if stops(&loaded.problems) {
+        return Ok(None);
+    }
+    loaded.snapshot.and_then(|snapshot| snapshot.rules).context("no rules could be loaded").map(Some)
+}
+
+/// The names that are asked about, in order.
+fn names<'r>(rules: &'r RuleSet, only: Option<&str>) -> BTreeSet<&'r str> {
+    let names = rules.rules.iter().map(|rule| rule.name.value.as_str());
+    names.filter(|name| only.is_none_or(|only| only == *name)).collect()
+}
+
+/// The lines of a rule, those below others set in; none if there is no such rule.
+fn lines(rules: &RuleSet, name: &str) -> Vec<String> {
+    let Some(rule) = rules.rule(name) else { return Vec::new() };
+    let set_in = |(depth, text): (usize, &str)| match depth {
+        0 => term::one_line(text),
+        _ => format!("{}- {}", "  ".repeat(depth), term::one_line(text)),
+    };
+    plain(rule, rules).iter().flat_map(Sentence::lines).map(set_in).collect()
+}
+
+fn text(rules: &RuleSet, only: Option<&str>) -> String {
+    let one = |name: &str| {
+        let description = rules.rule(name).and_then(|rule| rule.description.as_deref());
+        let description = description.map(|text| format!("{}\n", term::dim(&term::one_line(text)))).unwrap_or_default();
+        format!("{}\n{description}{}\n", term::bold(name), lines(rules, name).join("\n"))
+    };
+    names(rules, only).into_iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
+fn document(rules: &RuleSet, only: Option<&str>) -> Value {
+    fn sentence(one: &Sentence) -> Value {
+        json!({"text": one.text, "parts": one.parts.iter().map(sentence).collect::<Vec<_>>()})
+    }
+    let one = |name: &str| {
+        let sentences = rules.rule(name).map(|rule| plain(rule, rules)).unwrap_or_default();
+        json!({"rule": name, "sentences": sentences.iter().map(sentence).collect::<Vec<_>>()})
+    };
+    names(rules, only).into_iter().map(one).collect()
+}
+
+/// Each rule whose sentences differ, as `diff` shows it: `-` what was said, `+` what is.
+fn changes(before: &RuleSet, after: &RuleSet, only: Option<&str>) -> String {
+    let all: BTreeSet<&str> = names(before, only).into_iter().chain(names(after, only)).collect();
+    let mut text = String::new();
+    for name in all {
+        let (was, is) = (lines(before, name), lines(after, name));
+        if was == is {
+            continue;
+        }
+        let what = match (was.is_empty(), is.is_empty()) {
+            (true, _) => "new",
+            (_, true) => "removed",
+            (false, false) => "changed",
+        };
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&format!("{what}: {}\n", term::one_line(name)));
+        for (mark, line) in difference(&was, &is) {
+            text.push_str(&format!("{mark} {line}\n"));
+        }
+    }
+    text
+}
+
+/// The lines of both, each once where both have it: by the longest sequence that they share.
+fn difference<'l>(was: &'l [String], is: &'l [String]) -> Vec<(char, &'l str)> {
+    // shared[i][j]: how many lines `was[i..]` and `is[j..]` share.
+    let mut shared = vec![vec![0u32; is.len() + 1]; was.len() + 1];
+    let at = |shared: &[Vec<u32>], i: usize, j: usize| shared.get(i).and_then(|row| row.get(j)).copied().unwrap_or(0);
+    for (i, old) in was.iter().enumerate().rev() {
+        for (j, new) in is.iter().enumerate().rev() {
+            let longest = match old == new {
+                true => at(&shared, i + 1, j + 1) + 1,
+                false => at(&shared, i + 1, j).max(at(&shared, i, j + 1)),
+            };
+            if let Some(cell) = shared.get_mut(i).and_then(|row| row.get_mut(j)) {
+                *cell = longest;
+            }
+        }
+    }
+    let (mut i, mut j) = (0, 0);
+    let mut lines = Vec::new();
+    loop {
+        match (was.get(i), is.get(j)) {
+            (Some(old), Some(new)) if old == new => {
+                lines.push((' ', old.as_str()));
+                (i, j) = (i + 1, j + 1);
+            }
+            (Some(old), new) if new.is_none() || at(&shared, i + 1, j) >= at(&shared, i, j + 1) => {
+                lines.push(('-', old.as_str()));
+                i += 1;
+            }
+            (_, Some(new)) => {
+                lines.push(('+', new.as_str()));
+                j += 1;
+            }
+            (_, None) => return lines,
+        }
+    }
+}
