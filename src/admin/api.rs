@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::admin::audit::{Asking, Origin};
 pub(crate) use crate::admin::paging::{LIMIT, LIMIT_MAX, limit, page_answer};
-use crate::admin::{audit, bulk, cases, links, mutes, view};
+use crate::admin::{audit, bulk, cases, drill, links, mutes, view};
 use crate::delivery::{DeliveryId, State as DeliveryState};
 use crate::event::{Command, Event, Item, Seq};
 use crate::planner::Orphan;
@@ -55,6 +55,7 @@ pub fn router() -> Router<Arc<Live>> {
         .route("/links/rotate", post(links::rotate))
         .route("/audit", get(audit::list))
         .route("/destinations", get(destinations))
+        .route("/destinations/{id}/drill", post(drill::run))
 }
 
 /// An RFC 9457 document.

@@ -23,6 +23,7 @@ pub mod api;
 mod audit;
 mod bulk;
 mod cases;
+mod drill;
 pub mod guard;
 mod links;
 mod live;
@@ -44,6 +45,9 @@ pub fn router(live: Arc<Live>) -> Router {
         .route("/live", get(live::stream))
         .route("/events", get(page::events::list))
         .route("/events/{seq}", get(page::events::one))
+        .route("/events/{seq}/evidence", get(page::evidence::look))
+        .route("/events/{seq}/sample.json", get(page::evidence::sample))
+        .route("/events/{seq}/test.yaml", get(page::evidence::test))
         .route("/events/{seq}/replay", post(page::events::replay))
         .route("/deliveries", get(page::deliveries::list))
         .route("/deliveries/retry", post(page::deliveries::retry_all))
@@ -53,7 +57,7 @@ pub fn router(live: Arc<Live>) -> Router {
         .route("/upcoming", get(page::upcoming::list))
         .route("/rules", get(page::rules::list))
         .route("/playground", get(page::playground::look).post(page::playground::attempt))
-        .route("/destinations", get(page::destinations::list))
+        .route("/destinations", get(page::destinations::list).post(page::destinations::test))
         .route("/cases", get(page::people::cases))
         .route("/cases/{id}", get(page::people::case))
         .route("/cases/{id}/ack", post(page::people::ack))

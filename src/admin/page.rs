@@ -25,6 +25,7 @@ mod chart;
 pub mod deliveries;
 pub mod destinations;
 pub mod events;
+pub mod evidence;
 mod likeness;
 pub mod now;
 pub mod people;
@@ -36,7 +37,7 @@ mod why;
 
 /// The templates: part of the program, so that a mistake in one shows in the first test. Each with the place in the
 /// navigation that it belongs to.
-const FILES: [(&str, &str, &str); 25] = [
+const FILES: [(&str, &str, &str); 26] = [
     ("base.html", include_str!("page/base.html"), ""),
     ("card.html", include_str!("page/card.html"), ""),
     ("line.html", include_str!("page/line.html"), ""),
@@ -44,6 +45,7 @@ const FILES: [(&str, &str, &str); 25] = [
     ("now.html", include_str!("page/now.html"), "now"),
     ("events.html", include_str!("page/events.html"), "events"),
     ("event.html", include_str!("page/event.html"), "events"),
+    ("evidence.html", include_str!("page/evidence.html"), "events"),
     ("deliveries.html", include_str!("page/deliveries.html"), "deliveries"),
     ("delivery.html", include_str!("page/delivery.html"), "deliveries"),
     ("sent.html", include_str!("page/sent.html"), ""),
@@ -68,6 +70,7 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
     environment.add_filter("time", time);
     environment.add_filter("ago", ago);
+    environment.add_filter("ticks", ticks);
     for (name, text, _) in FILES {
         if let Err(error) = environment.add_template(name, text) {
             tracing::error!(name, %error, "a page template is broken");
@@ -187,6 +190,23 @@ fn shown(value: &Value) -> minijinja::Value {
             None => map.iter().map(|(key, value)| (key.clone(), shown(value))).collect::<BTreeMap<_, _>>().into(),
         },
     }
+}
+
+/// A sentence with what stands in backticks as code.
+fn ticks(text: minijinja::Value) -> minijinja::Value {
+    let Some(words) = text.as_str() else { return text };
+    let parts: Vec<&str> = words.split('`').collect();
+    // An odd one is part of the text.
+    let paired = parts.len() - usize::from(parts.len() % 2 == 0);
+    let mut html = String::new();
+    for (at, part) in parts.iter().enumerate() {
+        match (at % 2 == 1, at < paired) {
+            (true, true) => html.push_str(&format!("<code>{}</code>", escape(part))),
+            (_, true) => html.push_str(&escape(part)),
+            (_, false) => html.push_str(&format!("`{}", escape(part))),
+        }
+    }
+    minijinja::Value::from_safe_string(html)
 }
 
 /// A time as people say it, in the zone of the page: `10:00`, `Mon 10:00`, `5 Jan 10:00`.

@@ -15,10 +15,10 @@ use crate::clock::{Clock, RealClock};
 use crate::config::substitute::RealEnvironment;
 use crate::config::{Destination, Snapshot, load};
 use crate::delivery;
-use crate::event::{Event, EventId};
-use crate::rehearse::drill::{Drilled, drill};
+use crate::event::Event;
+use crate::rehearse::drill::{Drilled, Stop, drill, fresh, stops};
 use crate::rehearse::show::Wanted;
-use crate::rules::{Action, Rule};
+use crate::rules::Rule;
 
 /// Needs no server, but the secrets. What it raises (an incident, a thread) is closed at once. Exits with 1 if one did not
 /// take it.
@@ -41,12 +41,6 @@ pub(crate) struct Drill {
     format: Format,
 }
 
-/// A destination, and the first action that speaks to it.
-struct Stop<'s> {
-    action: &'s Action,
-    destination: Arc<Destination>,
-}
-
 impl Drill {
     pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
         let now = RealClock.now();
@@ -59,12 +53,10 @@ impl Drill {
         let rule = rule_named(&rules, &self.rule)?;
         let stops = self.stops(&snapshot, rule)?;
         let first = stops.first().context("this rule has no destinations")?;
-        let mut event = match &self.event {
+        let event = fresh(match &self.event {
             Some(event) => pick::named(&snapshot, event, None, now)?,
             None => fitting(&snapshot, &[(rule, first.action)], now)?,
-        };
-        // Each drill is one of its own: an incident that was resolved is not found again.
-        event.id = EventId(format!("drill-{:016x}", fastrand::u64(..)).into());
+        });
         if !self.yes {
             print(self.format, &planned(&stops), |_| plan(rule, &stops));
             return Ok(CommandOutcome::Good);
@@ -76,15 +68,7 @@ impl Drill {
     }
 
     fn stops<'s>(&self, snapshot: &Snapshot, rule: &'s Rule) -> anyhow::Result<Vec<Stop<'s>>> {
-        let mut stops: Vec<Stop<'s>> = Vec::new();
-        for action in rule.all_actions() {
-            for to in &action.to {
-                let is_known = stops.iter().any(|stop| stop.destination.name == to.value);
-                if let Some(destination) = snapshot.destinations.get(&to.value).filter(|_| !is_known) {
-                    stops.push(Stop { action, destination: destination.clone() });
-                }
-            }
-        }
+        let mut stops = stops(snapshot, rule);
         let known: Vec<&str> = stops.iter().map(|stop| stop.destination.name.as_str()).collect();
         if let Some(unknown) = self.to.iter().find(|to| !known.contains(&to.as_str())) {
             bail!("`{}` does not send to `{unknown}`, but to {}", rule.name.value, known.join(", "));
@@ -148,7 +132,7 @@ fn told(answers: &Answers<'_>) -> Value {
         row["outcome"] = drilled.outcome.name().into();
         row["answer"] = drilled.answer.as_str().into();
         row["closed"] = drilled.closed.as_ref().map(|verdict| verdict.outcome.name()).into();
-        row["confirm"] = unconfirmed(stop, drilled).into();
+        row["confirm"] = stop.unconfirmed(drilled).into();
         row
     };
     answers.iter().map(row).collect()
@@ -170,11 +154,6 @@ fn after(stop: &Stop<'_>, drilled: &Drilled) -> String {
         delivery::AttemptOutcome::Delivered => "closed again".to_owned(),
         _ => format!("not closed again: {}", verdict.reason),
     });
-    let queued = unconfirmed(stop, drilled).map(|place| format!("only queued: {place}"));
+    let queued = stop.unconfirmed(drilled).map(|place| format!("only queued: {place}"));
     closed.into_iter().chain(queued).collect::<Vec<_>>().join("; ")
-}
-
-/// Where to look whether it arrived, where a delivery says nothing of that.
-fn unconfirmed(stop: &Stop<'_>, drilled: &Drilled) -> Option<&'static str> {
-    stop.destination.kind.queues.filter(|_| drilled.outcome == delivery::AttemptOutcome::Delivered)
 }

@@ -8,34 +8,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 
 use crate::cli::term::size;
-use crate::config::samples::{Sample, Samples};
-use crate::config::{DEFAULT_PRESET, Snapshot};
+use crate::config::Snapshot;
+use crate::config::samples::Samples;
 use crate::event::{Event, own};
 use crate::problem::nearest;
-use crate::secret::Secret;
-use crate::source::{self, Outgoing, Request, Source, presets, samples};
-
-/// What signs an event that never leaves this process. Every scheme can use it.
-const THROW_AWAY: &str = "whsec_Zm9yIG9uZSBldmVudCB0aGF0IG5ldmVyIGxlYXZlcw==";
+pub(crate) use crate::rehearse::sample::Picked;
+use crate::rehearse::sample::{self, of_sample};
+use crate::source::{Source, samples};
 
 /// How much of a file is read: more than any source takes.
 const READ_MAX: u64 = 1 << 28;
-
-/// The body of an event, and its type as far as it is known.
-pub(crate) struct Picked {
-    /// The raw body.
-    pub body: Vec<u8>,
-    /// The type, for senders that put it into a header.
-    pub kind: String,
-    /// The id, for senders that put it into a header.
-    pub id: String,
-    /// Its source, if it says one.
-    pub source: Option<String>,
-}
 
 /// Finds what `name` means.
 pub(crate) fn pick(samples: &Samples, name: &str, now: Timestamp) -> anyhow::Result<Picked> {
@@ -67,29 +52,9 @@ pub(crate) fn pick(samples: &Samples, name: &str, now: Timestamp) -> anyhow::Res
     Ok(Picked { kind, id, body, source: None })
 }
 
-/// A sample as it would be sent now.
-pub(crate) fn of_sample(sample: Sample, now: Timestamp) -> Picked {
-    let fresh = samples::fresh(sample.body, &sample.kind, &mut fastrand::Rng::new(), now);
-    Picked { body: fresh.raw(), kind: sample.kind, id: fresh.id, source: sample.source }
-}
-
-/// The source that an event is taken to come from: the named one, or the one of the sender that Fanfare is made for, or
-/// the first.
+/// The source that an event is taken to come from: the named one, or the one that samples come from.
 pub(crate) fn source_of(snapshot: &Snapshot, name: Option<&str>) -> anyhow::Result<Arc<Source>> {
-    let sources = &snapshot.sources;
-    match name {
-        Some(name) => sources.get(name).cloned().with_context(|| {
-            let known: Vec<&str> = sources.keys().map(String::as_str).collect();
-            format!("there is no source `{name}`; known: {}", known.join(", "))
-        }),
-        None => match snapshot.default_source() {
-            Some(source) => Ok(source.clone()),
-            None => {
-                let preset = presets::named(DEFAULT_PRESET).context("the preset `jewelmusic` is missing")?;
-                Ok(Arc::new(Source::of(DEFAULT_PRESET, preset, Vec::new())))
-            }
-        },
-    }
+    sample::source_of(snapshot, name).map_err(anyhow::Error::msg)
 }
 
 /// The event that `name` means, as the server would see it: one of Fanfare's own by its type, or what [`pick`] finds, as
@@ -107,17 +72,5 @@ pub(crate) fn named(snapshot: &Snapshot, name: &str, source: Option<&str>, now: 
             source.name
         );
     }
-    event(&picked, &source, now)
-}
-
-/// The event as the server would see it.
-pub(crate) fn event(picked: &Picked, source: &Source, now: Timestamp) -> anyhow::Result<Event> {
-    let throw_away = source.with_secrets(vec![Secret::new(THROW_AWAY)]);
-    let outgoing = Outgoing { id: &picked.id, kind: &picked.kind, body: &picked.body, at: now };
-    let signed = throw_away.sign(None, &outgoing).context("this source's scheme can't be signed here")?;
-    let mut headers = HeaderMap::new();
-    for (name, value) in signed {
-        headers.append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
-    }
-    source::open(&throw_away, &Request { headers: &headers, body: &picked.body }, now).map_err(anyhow::Error::from)
+    sample::event(&picked, &source, now).map_err(anyhow::Error::msg)
 }

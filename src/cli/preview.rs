@@ -16,9 +16,10 @@ use crate::clock::{Clock, RealClock, plus};
 use crate::config::substitute::PLACEHOLDER_HOST;
 use crate::config::{Destination, Snapshot};
 use crate::delivery::Say;
-use crate::event::{Event, own};
+use crate::event::Event;
 use crate::pace::{Limits, Retry};
 use crate::problem::{File, Location, nearest};
+use crate::rehearse::sample::{self, Spoken, acts};
 use crate::rehearse::show::{self, Shown, Wanted};
 use crate::rules::{Action, Rule};
 
@@ -53,9 +54,6 @@ pub(crate) struct Preview {
     #[arg(long, value_name = "FILE", default_value = "preview.html", requires = "all")]
     out: PathBuf,
 }
-
-/// A rule and its action.
-type Spoken<'s> = (&'s Rule, &'s Action);
 
 impl Preview {
     pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
@@ -138,33 +136,9 @@ fn say_of(name: &str) -> Say {
 
 // --- which event, which action, which destination ---
 
-/// Every event that is at hand: the samples, as the default source takes them, and Fanfare's own.
-fn events(snapshot: &Snapshot, now: Timestamp) -> anyhow::Result<Vec<(String, Event)>> {
-    let samples = snapshot.samples.all().into_iter().map(|sample| {
-        let name = sample.name.clone();
-        let picked = pick::of_sample(sample, now);
-        let source = pick::source_of(snapshot, picked.source.as_deref())?;
-        Ok((name, pick::event(&picked, &source, now)?))
-    });
-    let own = own::ALL.iter().map(|own| Ok((own.kind.to_owned(), own.event(now))));
-    samples.chain(own).collect()
-}
-
-/// The first event at hand that one of these acts on; else one whose type its rule names; else any.
+/// The first event at hand that suits one of these.
 pub(crate) fn fitting(snapshot: &Snapshot, spoken: &[Spoken<'_>], now: Timestamp) -> anyhow::Result<Event> {
-    if let [(rule, _), ..] = spoken
-        && rule.missing.is_some()
-    {
-        return Ok(show::missing(rule, now));
-    }
-    let events = events(snapshot, now)?;
-    let by = |fits: &dyn Fn(&Rule, &Action, &Event) -> bool| {
-        spoken.iter().find_map(|(rule, action)| events.iter().find(|(_, event)| fits(rule, action, event)))
-    };
-    let acts = |rule: &Rule, action: &Action, event: &Event| acts(snapshot, rule, action, event);
-    let receives = |rule: &Rule, _: &Action, event: &Event| receives(rule, event);
-    let found = by(&acts).or_else(|| by(&receives)).or(events.first());
-    found.map(|(_, event)| event.clone()).context("there is no sample to show it with")
+    sample::fitting(snapshot, spoken, now).map_err(anyhow::Error::msg)
 }
 
 /// The events of these names, a minute apart, the last a minute ago.
@@ -189,22 +163,8 @@ fn opening(
         let mut judged = rules.judge(event).into_iter().filter(|judgement| std::ptr::eq(judgement.rule, rule));
         judged.any(|judged| judged.accepts() && judged.case == Some(Ok(key.clone())))
     };
-    let found = events(snapshot, earlier)?.into_iter().map(|(_, event)| event).find(opens);
-    Ok(found.into_iter().collect())
-}
-
-fn receives(rule: &Rule, event: &Event) -> bool {
-    rule.globs().any(|globs| globs.accept(&event.kind, event.is_own()))
-}
-
-/// Whether the action speaks of this event.
-fn acts(snapshot: &Snapshot, rule: &Rule, action: &Action, event: &Event) -> bool {
-    let Some(rules) = &snapshot.rules else { return false };
-    rules.judge(event).iter().filter(|judgement| std::ptr::eq(judgement.rule, rule)).any(|judgement| {
-        let matched = judgement.actions.iter().filter(|_| judgement.accepts());
-        let closed = judgement.on_close.iter().filter(|_| judgement.closes.is_some());
-        matched.chain(closed).any(|acted| std::ptr::eq(acted.action, action) && acted.accepts())
-    })
+    let events = sample::all(snapshot, earlier).map_err(anyhow::Error::msg)?;
+    Ok(events.into_iter().find(opens).into_iter().collect())
 }
 
 /// Of those that say it, the one that acts on the event and speaks to the place, as far as there is one.

@@ -7,10 +7,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::cli::load_without_secrets;
 use crate::config::DEFAULT_PRESET;
+use crate::config::samples::{stem, written};
 use crate::event::OWN_SOURCE;
 use crate::json;
 
@@ -51,14 +52,9 @@ impl Samples {
             return;
         }
         let is_full = self.kinds.len() >= TYPES_MAX;
-        let says = |key: &str| body[key].as_str();
-        let is_plain = source == self.default && says("type").or_else(|| says("event")) == Some(&kind);
         let mut shape = BTreeSet::new();
         fields(&body, "", &mut shape);
-        let text = match is_plain {
-            true => format!("{body:#}\n"),
-            false => format!("{:#}\n", json!({"source": source, "type": kind, "body": body})),
-        };
+        let text = written(&body, (&source, &kind), &self.default);
         let key = (kind, source);
         if is_full && !self.kinds.contains_key(&key) {
             return;
@@ -90,9 +86,7 @@ impl Samples {
         let mut taken: BTreeSet<String> = BTreeSet::new();
         let mut files = Vec::new();
         for ((kind, _), samples) in &self.kinds {
-            let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-            let stem: String = kind.chars().map(|c| if is_plain(c) { c } else { '_' }).take(120).collect();
-            let stem = if stem.starts_with('.') { format!("_{stem}") } else { stem };
+            let stem = stem(kind);
             for sample in samples {
                 let names = std::iter::once(format!("{stem}.json")).chain((2..).map(|n| format!("{stem}-{n}.json")));
                 // Some systems know no capitals in names.

@@ -41,7 +41,7 @@ pub mod prepare;
 pub mod substitute;
 
 /// Everything in force at a time.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     /// `fanfare.yaml` except for sources and destinations.
     pub settings: Settings,

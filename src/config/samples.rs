@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::config::DEFAULT_PRESET;
 use crate::json;
@@ -84,6 +84,22 @@ impl Samples {
         let own = self.own.iter().flat_map(|sample| [sample.name.as_str(), sample.kind.as_str()]);
         own.chain(samples::ALL.iter().map(|sample| sample.name)).collect()
     }
+}
+
+/// The text of a sample's file: the body alone where that says its type and comes from the default source, else with both.
+pub fn written(body: &Value, (source, kind): (&str, &str), default: &str) -> String {
+    let says = |key: &str| body.get(key).and_then(Value::as_str);
+    match source == default && says("type").or_else(|| says("event")) == Some(kind) {
+        true => format!("{body:#}\n"),
+        false => format!("{:#}\n", json!({"source": source, "type": kind, "body": body})),
+    }
+}
+
+/// The name of a sample's file without its ending: the type, without what a file's name can't hold.
+pub fn stem(kind: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let stem: String = kind.chars().map(|c| if is_plain(c) { c } else { '_' }).take(120).collect();
+    if stem.starts_with('.') { format!("_{stem}") } else { stem }
 }
 
 impl From<&'static samples::Sample> for Sample {

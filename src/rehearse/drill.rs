@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use crate::channels::wire::Transport;
 use crate::channels::{Request, Verdict};
-use crate::config::Snapshot;
 use crate::config::prepare::{Job, Prepared, prepare, prepare_with};
+use crate::config::{Destination, Snapshot};
 use crate::delivery::{AttemptOutcome, Lane, MessageOp};
+use crate::event::{Event, EventId};
 use crate::message::{Block, Inline, Rendered};
 use crate::rehearse::show::{self, Wanted};
+use crate::rules::{Action, Rule};
 
 /// What a destination made of it.
 #[derive(Debug)]
@@ -23,6 +25,41 @@ pub struct Drilled {
     pub answer: String,
     /// What became of what it raised, where that is closed.
     pub closed: Option<Verdict>,
+}
+
+/// A destination, and the first action that speaks to it.
+#[derive(Debug)]
+pub struct Stop<'s> {
+    /// The action.
+    pub action: &'s Action,
+    /// The destination.
+    pub destination: Arc<Destination>,
+}
+
+impl Stop<'_> {
+    /// Where to look whether a message arrived, where a delivery says nothing of that.
+    pub fn unconfirmed(&self, drilled: &Drilled) -> Option<&'static str> {
+        self.destination.kind.queues.filter(|_| drilled.outcome == AttemptOutcome::Delivered)
+    }
+}
+
+/// The destinations of a rule, in the order in which its actions name them.
+pub fn stops<'s>(snapshot: &Snapshot, rule: &'s Rule) -> Vec<Stop<'s>> {
+    let mut stops: Vec<Stop<'s>> = Vec::new();
+    for action in rule.all_actions() {
+        for to in &action.to {
+            let is_known = stops.iter().any(|stop| stop.destination.name == to.value);
+            if let Some(destination) = snapshot.destinations.get(&to.value).filter(|_| !is_known) {
+                stops.push(Stop { action, destination: destination.clone() });
+            }
+        }
+    }
+    stops
+}
+
+/// An event for one drill: each is one of its own, since an incident that was resolved is not found again.
+pub fn fresh(event: Event) -> Event {
+    Event { id: EventId(format!("drill-{:016x}", fastrand::u64(..)).into()), ..event }
 }
 
 /// Sends it. `wanted.event` should have an id of its own: what is raised is known by it.
@@ -52,9 +89,8 @@ pub async fn drill(base: &Arc<Snapshot>, wanted: &Wanted<'_>, wire: &dyn Transpo
 fn marked(rendered: Rendered, wanted: &Wanted<'_>) -> Rendered {
     let mut message = rendered.message;
     message.title = format!("[drill] {}", message.title);
-    let rule = wanted.action.map_or("", |(rule, _)| &rule.name.value);
-    let note =
-        format!(": nothing happened, and nobody needs to act. It shows that messages of the rule {rule} arrive here");
+    let of = wanted.action.map(|(rule, _)| format!(" of the rule {}", rule.name.value)).unwrap_or_default();
+    let note = format!(": nothing happened, and nobody needs to act. It shows that messages{of} arrive here");
     let mark = vec![Inline::Strong(vec![Inline::Text("This is a drill".into())]), Inline::Text(note)];
     message.body.insert(0, Block::Paragraph(mark));
     Rendered { message, native: None, ..rendered }

@@ -38,6 +38,7 @@ pub mod cover;
 pub mod drill;
 pub mod past;
 pub mod play;
+pub mod sample;
 pub mod show;
 
 /// The most turns that one rehearsal takes, unless set otherwise: an endless one is stopped, and says so. An hourly
@@ -105,17 +106,8 @@ impl Stage {
 
     /// A rehearsal with these rules. All chance in it comes from `seed`.
     pub async fn rehearse(&self, rules: Arc<RuleSet>, start: Timestamp, seed: u64) -> Result<Rehearsal, store::Error> {
-        let snapshot = Snapshot {
-            samples: self.base.samples.clone(),
-            settings: self.base.settings.clone(),
-            sources: self.base.sources.clone(),
-            destinations: self.destinations.clone(),
-            rules: Some(rules),
-            templates: self.base.templates.clone(),
-            hash: self.base.hash.clone(),
-            since: start,
-            seen: self.base.seen.clone(),
-        };
+        let snapshot =
+            Snapshot { destinations: self.destinations.clone(), rules: Some(rules), since: start, ..self.base.clone() };
         let store = store::open(&(self.store)(), Path::new("")).await?;
         let clock = VirtualClock::new(start);
         let wire = Arc::new(Recorder::new(self.destinations.clone()));

@@ -190,16 +190,6 @@ pub fn missing(rule: &Rule, now: Timestamp) -> Event {
 impl Stage {
     /// A stage on which this is the only destination.
     fn of_one(base: &Snapshot, destination: Arc<Destination>) -> Self {
-        Self::new(Snapshot {
-            samples: base.samples.clone(),
-            settings: base.settings.clone(),
-            sources: base.sources.clone(),
-            destinations: BTreeMap::from([(destination.name.clone(), destination)]),
-            rules: base.rules.clone(),
-            templates: base.templates.clone(),
-            hash: base.hash.clone(),
-            since: base.since,
-            seen: base.seen.clone(),
-        })
+        Self::new(Snapshot { destinations: BTreeMap::from([(destination.name.clone(), destination)]), ..base.clone() })
     }
 }

@@ -263,6 +263,7 @@ async fn what_describes_the_api_is_true_of_it() {
                 ("deliveries", _) => made.clone(),
                 ("cases", _) => case(&app, &own).await,
                 ("mutes", "post") => mute(&app).await,
+                ("destinations", "post") => "ledger".to_owned(),
                 _ => "evt_1".to_owned(),
             };
             let target = format!("/api/v1{}", path.replace("{id}", &id));

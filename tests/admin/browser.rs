@@ -198,6 +198,32 @@ async fn the_playground_explains_an_edited_rule_and_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_test_message_is_sent_from_the_page_and_what_came_back_is_shown() {
+    let desk = Desk::start(RULES).await;
+    let browser = Browser::start();
+    let page = browser.page(Screen::PHONE).await;
+    open(&desk.app, &page, "/destinations").await;
+    page.click("#test-2 summary").await;
+    page.fill("#test-2 [name=by]", "Nadia").await;
+    page.click("#test-2 button").await;
+    page.sees("ledger took the test message").await;
+    page.sees("200 OK").await;
+    let sent = desk.peer.requests();
+    assert_eq!(sent.len(), 1);
+    assert!(sent[0].json()["message"]["title"].as_str().unwrap().starts_with("[drill] "), "{:?}", sent[0]);
+    desk.peer.answer(Answer::status(410).body("no such key"));
+    page.click("#test-2 summary").await;
+    assert_eq!(page.eval("document.querySelector('#test-2 [name=by]').value").await, "Nadia");
+    page.click("#test-2 button").await;
+    page.sees("ledger did not take the test message").await;
+    page.sees("410").await;
+    assert_eq!(desk.each("/api/v1/audit", "act").await, ["drilled", "drilled"]);
+    assert_eq!(desk.app.json("/api/v1/deliveries").await, json!([]), "no store knows of it");
+    assert_calm(&desk.app, &page);
+    desk.app.end().await;
+}
+
+#[tokio::test]
 async fn whatever_senders_write_makes_no_element_and_runs_no_script() {
     let peer = HttpPeer::start().await;
     let app = start(&peer).await;
@@ -315,6 +341,16 @@ destinations:
     )
 }
 
+/// The source of axe-core, where `scripts/fetch-tools` brought it; servers that build have it.
+fn axe() -> Option<String> {
+    let found = std::fs::read_to_string("target/tools/page/axe-4.14.1.js").ok();
+    if found.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "axe-core is missing: run scripts/fetch-tools");
+        eprintln!("skipped: axe-core is missing; scripts/fetch-tools brings it");
+    }
+    found
+}
+
 #[tokio::test]
 async fn every_view_fits_a_phone_and_a_desk_in_light_and_dark() {
     let (app, _peer) = label().await;
@@ -327,6 +363,7 @@ async fn every_view_fits_a_phone_and_a_desk_in_light_and_dark() {
         ("events", "/events".into()),
         ("search", "/events?q=brim".into()),
         ("event", format!("/events/{fraud}")),
+        ("evidence", format!("/events/{fraud}/evidence")),
         ("cases", "/cases".into()),
         ("case", format!("/cases/{case}")),
         ("closed", "/cases?show=closed".into()),
@@ -338,6 +375,7 @@ async fn every_view_fits_a_phone_and_a_desk_in_light_and_dark() {
         ("destinations", "/destinations".into()),
         ("mutes", "/mutes?destination=release-team".into()),
         ("audit", "/audit".into()),
+        ("login", "/login".into()),
         ("missing", "/events/none".into()),
     ];
     let browser = Browser::start();
@@ -347,6 +385,7 @@ async fn every_view_fits_a_phone_and_a_desk_in_light_and_dark() {
         ("desk", Screen::DESKTOP),
         ("desk-dark", Screen::DESKTOP.dark()),
     ];
+    let axe = axe();
     let mut wrong = Vec::new();
     for (screen, size) in screens {
         let page = browser.page(size).await;
@@ -354,6 +393,13 @@ async fn every_view_fits_a_phone_and_a_desk_in_light_and_dark() {
             open(&app, &page, path).await;
             let faults = page.eval(include_str!("fits.js")).await;
             wrong.extend(faults.as_array().unwrap().iter().map(|fault| format!("{view} on {screen}: {fault}")));
+            if let Some(axe) = &axe {
+                // The evaluation passes by the page's policy, which would refuse a foreign script.
+                page.eval(axe).await;
+                assert_eq!(page.eval("axe.version").await, "4.14.1");
+                let found = page.eval(include_str!("axe.js")).await;
+                wrong.extend(found.as_array().unwrap().iter().map(|fault| format!("{view} on {screen}: {fault}")));
+            }
             if let Some(folder) = &pictures {
                 page.picture(&folder.join(format!("{view}-{screen}.png"))).await;
             }

@@ -3,6 +3,7 @@
 use super::desk::Desk;
 use super::{delivery, start};
 use crate::support::app::{App, eventually};
+use crate::support::cli::run;
 use crate::support::http_peer::{Answer, HttpPeer};
 use crate::support::raw::exchange;
 use serde_json::json;
@@ -151,6 +152,44 @@ async fn every_link_on_the_page_leads_somewhere() {
 }
 
 #[tokio::test]
+async fn an_event_makes_a_sample_and_a_test_that_passes() {
+    let rules = "rules:
+  - {name: large, events: 'royalty.*', when: {$.data.amount: {gte: 1000}}, actions: {to: ledger, text: '{{ data.title }} pays'}}
+  - {name: small, events: 'royalty.*', when: {$.data.amount: {lt: 1000}}, actions: {to: heads}}
+  - {name: never, events: 'track.*', actions: {to: heads}}
+";
+    let desk = Desk::start(rules).await;
+    assert_eq!(page(&desk.app, "/rules").await.matches("no test").count(), 3);
+    let data = json!({"amount": 5000.10, "title": "\"Lanterns\": 'a' * {{ b }} #1"});
+    desk.send("evt_1", "royalty.paid", data.clone()).await;
+    desk.send("evt_2", "track.x", data).await;
+    desk.send("evt_3", "release.live", json!({})).await;
+    let shown = page(&desk.app, "/events/evt_1/evidence").await;
+    assert!(shown.contains("samples/royalty.paid.json") && shown.contains("rules: [large]"), "{shown}");
+    assert!(page(&desk.app, "/events/evt_1").await.contains("/events/1/evidence"));
+    for (event, kind) in [("evt_1", "royalty.paid"), ("evt_2", "track.x"), ("evt_3", "release.live")] {
+        let sample = desk.app.ask("GET", &format!("/events/{event}/sample.json")).await.text();
+        assert_eq!(sample, format!("{:#}\n", desk.app.json(&format!("/api/v1/events/{event}")).await["body"]));
+        desk.app.folder.write(&format!("samples/{kind}.json"), &sample);
+        let test = desk.app.ask("GET", &format!("/events/{event}/test.yaml")).await.text();
+        desk.app.folder.write(&format!("rules/{kind}.test.yaml"), &test);
+    }
+    let config = desk.app.folder.file("fanfare.yaml");
+    let config = config.to_str().unwrap();
+    let tested = run(&[], &["--config", config, "test"]).await;
+    assert!(tested.code == 0 && tested.out.contains("3 tests"), "{tested:?}");
+    let explained = run(&[], &["--config", config, "explain", "royalty.paid", "--rule", "large"]).await;
+    assert!(explained.code == 0 && explained.out.contains("5000.1"), "{explained:?}");
+    assert_eq!(page(&desk.app, "/rules").await.matches("no test").count(), 1, "only `small` is in no test");
+    desk.app.folder.write("rules/main.yaml", &rules.replace("gte: 1000", "gte: 9000"));
+    let tested = run(&[], &["--config", config, "test"]).await;
+    assert!(tested.code == 1 && tested.out.contains("expected, and not sent"), "the test can fail: {tested:?}");
+    let own = page(&desk.app, "/events/none/evidence").await;
+    assert!(own.contains("there is no event"), "{own}");
+    desk.app.end().await;
+}
+
+#[tokio::test]
 async fn the_closed_cases_are_those_that_closed_whatever_their_notes_say() {
     let rules = "rules:
   - name: fraud
@@ -180,9 +219,12 @@ async fn the_closed_cases_are_those_that_closed_whatever_their_notes_say() {
     desk.send_as(json!({"id": "c3", "type": "closed", "created": early, "data": {"key": "C3"}})).await;
     let shown = desk.app.ask("GET", "/cases?show=closed").await.text();
     assert_eq!(shown.matches("<li class=\"line\">").count(), 2, "{shown}");
-    for (said, is_there) in
-        [("closed by ana (asked about C9", true), ("closed case `C2`", true), ("C3", false), ("it came", false)]
-    {
+    for (said, is_there) in [
+        ("closed by ana (asked about C9", true),
+        ("closed case <code>C2</code>", true),
+        ("C3", false),
+        ("it came", false),
+    ] {
         assert_eq!(shown.contains(said), is_there, "{said}: {shown}");
     }
     desk.app.end().await;

@@ -14,6 +14,7 @@ const CIRCLES: &[(&[&str], &str)] = &[
             "admin::audit",
             "admin::bulk",
             "admin::cases",
+            "admin::drill",
             "admin::guard",
             "admin::links",
             "admin::mutes",

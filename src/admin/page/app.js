@@ -5,6 +5,14 @@
   // A search that found nothing yet goes on by itself.
   const further = document.querySelector('a[data-further]');
   if (further) { location.replace(further.href); return; }
+  for (const button of document.querySelectorAll('[data-copy]')) {
+    if (!navigator.clipboard) break;
+    button.hidden = false;
+    button.addEventListener('click', async () => {
+      try { await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent); } catch (_) { return; }
+      button.textContent = 'Copied';
+    });
+  }
   if (!document.querySelector('[data-live]')) return;
 
   const isTyping = region => {
@@ -20,6 +28,10 @@
     for (const [id, was] of open) { const one = document.getElementById(id); if (one) one.open = was; }
     if (href) for (const link of next.querySelectorAll('a')) if (link.getAttribute('href') === href) { link.focus({preventScroll: true}); break; }
   };
+  // What is under a finger stays until the finger has left it, or the tap would be lost.
+  let isPressed = false;
+  document.addEventListener('pointerdown', () => { isPressed = true; }, true);
+  for (const end of ['pointerup', 'pointercancel']) document.addEventListener(end, () => setTimeout(() => { isPressed = false; }), true);
   let isLooking = false, isDue = false;
   const look = async () => {
     if (isLooking) { isDue = true; return; }
@@ -27,6 +39,7 @@
     try {
       const answer = await fetch(location.href, {headers: {accept: 'text/html'}});
       if (!answer.ok || answer.redirected) return;
+      if (isPressed) { isDue = true; return; }
       const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
       for (const region of document.querySelectorAll('[data-live]')) {
         const next = fresh.getElementById(region.id);

@@ -1,16 +1,24 @@
-//! `/destinations`: where messages go, whether they arrive, how fast, and what was answered last.
+//! `/destinations`: where messages go, whether they arrive, how fast, what was answered last; and a test message there.
 
 use std::sync::Arc;
 
+use axum::Form;
 use axum::extract::State;
-use axum::response::Response;
+use axum::http::HeaderMap;
+use axum::http::header::SET_COOKIE;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{page, with_frame};
+use super::{filled, page, refused, with_frame};
 use crate::admin::api::{Refused, Shared};
+use crate::admin::audit::Origin;
+use crate::admin::drill::{DrillQuery, drilled};
+use crate::admin::page::people::{remembered, remembering};
 use crate::config::Destination;
 use crate::delivery::{DeliveryId, State as DeliveryState};
 use crate::pace::Pace;
+use crate::rules::{Rule, RuleSet};
 use crate::steps::Live;
 use crate::store::DeliveryFilter;
 
@@ -22,11 +30,33 @@ const LAST: usize = 3;
 const COUNTED: usize = 1000;
 
 /// `/destinations`.
-pub(crate) async fn list(State(live): Shared) -> Response {
-    page(values(&live).await, "destinations.html")
+pub(crate) async fn list(State(live): Shared, headers: HeaderMap) -> Response {
+    page(values(&live, &remembered(&headers), None).await, "destinations.html")
 }
 
-async fn values(live: &Arc<Live>) -> Result<Value, Refused> {
+/// The form that sends a test message.
+#[derive(Deserialize)]
+pub(crate) struct Test {
+    #[serde(default)]
+    destination: String,
+    rule: Option<String>,
+    #[serde(default)]
+    by: String,
+}
+
+/// The button that sends a test message to a destination: the same page, with what came back.
+pub(crate) async fn test(State(live): Shared, Form(form): Form<Test>) -> Response {
+    let query = DrillQuery { rule: filled(form.rule), by: filled(Some(form.by.clone())) };
+    match drilled(&live, &form.destination, &query, Origin::Page).await {
+        Ok(told) => {
+            let shown = page(values(&live, form.by.trim(), Some(told)).await, "destinations.html");
+            ([(SET_COOKIE, remembering(&form.by))], shown).into_response()
+        }
+        Err(refusal) => refused(refusal),
+    }
+}
+
+async fn values(live: &Arc<Live>, by: &str, told: Option<Value>) -> Result<Value, Refused> {
     let standings = live.store.standings().await?;
     let newest = DeliveryFilter { limit: NEWEST, ..DeliveryFilter::default() };
     let newest = live.store.list_deliveries(&newest).await?;
@@ -36,11 +66,20 @@ async fn values(live: &Arc<Live>) -> Result<Value, Refused> {
         let pace = standings.iter().find(|standing| standing.destination == destination.name);
         let last = newest.iter().filter(|delivery| delivery.planned.destination == destination.name).take(LAST);
         let ids: Vec<&DeliveryId> = last.map(|delivery| &delivery.planned.id).collect();
-        rows.push(row(live, destination, pace.map(|standing| &standing.pace), &ids).await?);
+        let mut row = row(live, destination, pace.map(|standing| &standing.pace), &ids).await?;
+        row["rules"] = speaking(snapshot.rules.as_deref(), &destination.name).into();
+        rows.push(row);
     }
     // What fails comes first.
     rows.sort_by_key(|row| row["failing"] != true);
-    Ok(with_frame(live, json!({"destinations": rows})))
+    Ok(with_frame(live, json!({"destinations": rows, "told": told, "by": by})))
+}
+
+/// The rules that send there.
+fn speaking<'r>(rules: Option<&'r RuleSet>, to: &str) -> Vec<&'r str> {
+    let speaks = |rule: &&Rule| rule.all_actions().any(|action| action.to.iter().any(|named| named.value == to));
+    let all = rules.map_or(&[][..], |rules| &rules.rules);
+    all.iter().filter(speaks).map(|rule| rule.name.value.as_str()).collect()
 }
 
 async fn row(

@@ -16,7 +16,7 @@ use crate::admin::audit::{self, Asking, Origin};
 use crate::admin::bulk;
 use crate::admin::page::people::remembered;
 use crate::delivery::DeliveryId;
-use crate::event::{Command, Seq};
+use crate::event::{Command, OWN_SOURCE, Seq};
 use crate::message::Rendered;
 use crate::rules::RuleSet;
 use crate::steps::Live;
@@ -144,6 +144,7 @@ async fn event_values(live: &Live, headers: &HeaderMap, id: &str) -> Result<Valu
         None => event_document(live, find_event(live, id).await?).await?,
     };
     let body = serde_json::to_string_pretty(document.get("body").unwrap_or(&Value::Null)).unwrap_or_default();
+    let is_json = document.get("body").is_some_and(Value::is_object) && document["source"] != OWN_SOURCE;
     let snapshot = live.snapshot.load_full();
     let rules = snapshot.rules.as_deref();
     let seq = document["seq"].as_i64().unwrap_or_default();
@@ -166,7 +167,12 @@ async fn event_values(live: &Live, headers: &HeaderMap, id: &str) -> Result<Valu
         }
     }
     let by = remembered(headers);
-    Ok(with_frame(live, json!({"event": document, "body": body, "about": about, "sent": sent, "by": by})))
+    Ok(with_frame(
+        live,
+        json!({
+            "event": document, "body": body, "body_is_json": is_json, "about": about, "sent": sent, "by": by,
+        }),
+    ))
 }
 
 /// The conditions of a decision as trees.

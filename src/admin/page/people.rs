@@ -169,10 +169,14 @@ fn asked(answer: Result<Value, Refused>, back: &str, who: &Who) -> Response {
     if let Err(refused) = answer {
         return super::refused(refused);
     }
-    let name: String = form_urlencoded::byte_serialize(who.by.trim().as_bytes()).collect();
-    let cookie = format!("{NAME_COOKIE}={name}; HttpOnly; SameSite=Strict; Path=/; Max-Age=31536000");
     let back = safe(who.back.clone(), back);
-    (StatusCode::SEE_OTHER, [(LOCATION, back), (SET_COOKIE, cookie)]).into_response()
+    (StatusCode::SEE_OTHER, [(LOCATION, back), (SET_COOKIE, remembering(&who.by))]).into_response()
+}
+
+/// The cookie in which this browser keeps a name, to be asked for it once.
+pub(super) fn remembering(by: &str) -> String {
+    let name: String = form_urlencoded::byte_serialize(by.trim().as_bytes()).collect();
+    format!("{NAME_COOKIE}={name}; HttpOnly; SameSite=Strict; Path=/; Max-Age=31536000")
 }
 
 /// Where to go back to, if that is a path of this page; else elsewhere.

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::rules::near;
 use super::{filled, likeness, page, why, with_frame};
@@ -59,9 +59,14 @@ pub(crate) async fn attempt(State(live): Shared, Form(form): Form<Try>) -> Respo
     page(tried(&live, form).await, "playground.html")
 }
 
-async fn tried(live: &Arc<Live>, asked: Try) -> Result<Value, Refused> {
+/// Waits until nobody else tries something.
+pub(super) async fn turn() -> Result<SemaphorePermit<'static>, Refused> {
     let busy = || Refused::Bad("others are trying rules; ask again in a moment".into());
-    let _turn = tokio::time::timeout(PATIENCE, TURN.acquire()).await.map_err(|_| busy())?.map_err(|_| busy())?;
+    tokio::time::timeout(PATIENCE, TURN.acquire()).await.map_err(|_| busy())?.map_err(|_| busy())
+}
+
+async fn tried(live: &Arc<Live>, asked: Try) -> Result<Value, Refused> {
+    let _turn = turn().await?;
     let stored = match filled(asked.event.clone()) {
         Some(id) => match find_event(live, &id).await {
             Ok(seq) => live.store.events(&[seq]).await?.pop().map(|(_, event)| event.read()),

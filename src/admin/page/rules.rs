@@ -1,6 +1,6 @@
 //! `/rules`: what the team asked for, where it stands, when it last matched, and how much it says a day.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,12 +13,17 @@ use super::{chart, link, page, with_frame};
 use crate::admin::api::{Refused, Shared};
 use crate::admin::page::people::path;
 use crate::clock::plus;
+use crate::config::evidence::{of_tests, sample_source};
+use crate::config::{Snapshot, files};
+use crate::problem::Problems;
 use crate::rules::Rule;
 use crate::steps::Live;
 use crate::store::look::Tally;
 
 /// How many days the lines show.
 const DAYS: i64 = 14;
+/// The most events of tests that are judged to find out which rules they reach.
+const JUDGED_MAX: usize = 2_000;
 /// The outcomes of a rule that accepted an event.
 const ACCEPTED: [&str; 8] = ["matched", "fallback", "held", "digest", "shadow", "throttled", "muted", "dropped"];
 /// Those of which nobody was notified.
@@ -36,14 +41,39 @@ async fn values(live: &Arc<Live>) -> Result<Value, Refused> {
     let mut rules: Vec<&Rule> = snapshot.rules.iter().flat_map(|rules| &rules.rules).collect();
     rules.sort_by_key(|rule| (rule.name.place.file.path.clone(), rule.name.place.line()));
     let folder = &snapshot.settings.file;
+    let tested = tested(&snapshot, now).await?;
     let mut files: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for rule in rules {
         let mut row = row(rule, &tally, now);
+        // Tests send no events of Fanfare's own.
+        row["untested"] = (rule.enabled && !tested.contains(&rule.name.value) && names_senders(rule)).into();
         row["place"] = near(folder, &rule.name.place.to_string()).into();
         files.entry(near(folder, &rule.name.place.file.path)).or_default().push(row);
     }
     let files: Vec<Value> = files.into_iter().map(|(file, rules)| json!({"file": file, "rules": rules})).collect();
     Ok(with_frame(live, json!({"files": files, "days": DAYS, "counted_from": tally.from})))
+}
+
+/// The rules that act on an event which a test sends, or that such an event closes a case of.
+async fn tested(snapshot: &Arc<Snapshot>, now: Timestamp) -> Result<BTreeSet<String>, Refused> {
+    let snapshot = snapshot.clone();
+    let read = tokio::task::spawn_blocking(move || {
+        let Some(rules) = &snapshot.rules else { return BTreeSet::new() };
+        // What is wrong with them is reported elsewhere.
+        let mut unheard = Problems::new();
+        let tests = files::tests(&snapshot.settings.rules, &mut unheard);
+        let source = sample_source(&snapshot.sources);
+        let events = of_tests(&tests, rules, &snapshot.samples, &source, now);
+        let judged = events.iter().take(JUDGED_MAX).flat_map(|event| rules.judge(event));
+        let acts = judged.filter(|judged| judged.accepts() || judged.closes.is_some());
+        acts.map(|judged| judged.rule.name.value.clone()).collect()
+    });
+    read.await.map_err(|_| Refused::Bad("the tests could not be read; the log says why".into()))
+}
+
+/// Whether a rule names events that senders write, and not Fanfare's own alone.
+fn names_senders(rule: &Rule) -> bool {
+    rule.globs().flat_map(|globs| globs.texts()).any(|glob| !glob.text.starts_with("fanfare."))
 }
 
 /// A place as people say it: seen from the folder of `fanfare.yaml`.

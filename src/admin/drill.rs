@@ -1,0 +1,128 @@
+//! A drill from here: one marked message to one destination, now, as `fanfare drill` sends it; and what came back.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use crate::admin::api::{Answer, Id, Refused, Shared, json_answer};
+use crate::admin::audit::{self, Asking, Origin};
+use crate::admin::cases::known_rule;
+use crate::config::{Destination, Snapshot};
+use crate::problem::nearest;
+use crate::rehearse::drill::{drill, fresh, stops};
+use crate::rehearse::sample::fitting;
+use crate::rehearse::show::Wanted;
+use crate::rules::{Rule, RuleSet};
+use crate::steps::Live;
+
+/// One is under way at a time: a drill goes past the rates that keep a destination from being flooded.
+static TURN: Semaphore = Semaphore::const_new(1);
+
+/// Whose message is sent, and who asks.
+#[derive(Debug, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DrillQuery {
+    /// Of this rule; by default the first that sends there.
+    pub rule: Option<String>,
+    /// Who asks.
+    pub by: Option<String>,
+}
+
+/// `POST /destinations/{id}/drill`.
+pub(crate) async fn run(
+    State(live): Shared,
+    Id(id): Id,
+    from: Origin,
+    query: Result<Query<DrillQuery>, QueryRejection>,
+) -> Answer {
+    let Query(query) = query?;
+    Ok(json_answer(&drilled(&live, &id, &query, from).await?))
+}
+
+/// Sends it, and gives what came back.
+pub(crate) async fn drilled(live: &Arc<Live>, name: &str, query: &DrillQuery, from: Origin) -> Result<Value, Refused> {
+    let by = audit::by(query.by.as_deref())?;
+    let snapshot = live.snapshot.load_full();
+    let destination = known(&snapshot, name)?;
+    let Some(rules) = snapshot.rules.clone() else {
+        return Err(Refused::Bad("no rules are in force, so there is no message to send; fix them first".into()));
+    };
+    speaking(&snapshot, &rules, name, query.rule.as_deref())?;
+    if live.shadow {
+        return Err(Refused::Bad("this server runs in shadow, and sends nothing".into()));
+    }
+    let turn =
+        TURN.try_acquire().map_err(|_| Refused::Bad("another drill is under way; ask again in a moment".into()))?;
+    let asking = Asking { by: &by, from, note: None };
+    audit::record(live, asking, "drilled", format!("destination `{name}`")).await?;
+    // A task of its own, so that what a drill raises is closed again though nobody waits for the answer. Rendering may keep
+    // a thread busy.
+    let (on, rule, runtime) = (live.clone(), query.rule.clone(), Handle::current());
+    let sent = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        runtime.block_on(send(&on, &snapshot, &rules, &destination, rule.as_deref()))
+    });
+    sent.await.map_err(|_| Refused::Bad("the drill failed; the log says why".into()))?
+}
+
+fn known(snapshot: &Snapshot, name: &str) -> Result<Arc<Destination>, Refused> {
+    snapshot.destinations.get(name).cloned().ok_or_else(|| {
+        let near = nearest(name, snapshot.destinations.keys().map(String::as_str));
+        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        Refused::NotFound(format!("there is no destination `{name}`{hint}"))
+    })
+}
+
+/// The rule whose message goes there: the named one, or the first.
+fn speaking<'r>(
+    snapshot: &Snapshot,
+    rules: &'r RuleSet,
+    to: &str,
+    named: Option<&str>,
+) -> Result<Option<&'r Rule>, Refused> {
+    let speaks = |rule: &&Rule| stops(snapshot, rule).iter().any(|stop| stop.destination.name == to);
+    let Some(name) = named.map(str::trim).filter(|name| !name.is_empty()) else {
+        return Ok(rules.rules.iter().find(speaks));
+    };
+    known_rule(rules, name)?;
+    match rules.named(name).filter(speaks) {
+        Some(rule) => Ok(Some(rule)),
+        None => Err(Refused::Bad(format!("rule `{name}` does not send to `{to}`"))),
+    }
+}
+
+async fn send(
+    live: &Live,
+    snapshot: &Arc<Snapshot>,
+    rules: &RuleSet,
+    destination: &Arc<Destination>,
+    named: Option<&str>,
+) -> Result<Value, Refused> {
+    let now = live.clock.now();
+    let rule = speaking(snapshot, rules, &destination.name, named)?;
+    let stop = rule.and_then(|rule| {
+        Some((rule, stops(snapshot, rule).into_iter().find(|stop| stop.destination.name == destination.name)?))
+    });
+    let action = stop.as_ref().map(|(rule, stop)| (*rule, stop.action));
+    let event = fresh(fitting(snapshot, action.as_slice(), now).map_err(Refused::Bad)?);
+    let say = action.map_or(crate::delivery::Say::Default, |(_, action)| action.say.value.clone());
+    let wanted = Wanted { say: &say, action, destination: destination.clone(), before: &[], event: &event, now };
+    let drilled = drill(snapshot, &wanted, &*live.transport).await;
+    let confirm = stop.as_ref().and_then(|(_, stop)| stop.unconfirmed(&drilled));
+    Ok(json!({
+        "destination": destination.name,
+        "type": destination.kind.name,
+        "address": &destination.channel.facts().address,
+        "rule": action.map(|(rule, _)| rule.name.value.as_str()),
+        "event": &*event.kind,
+        "outcome": drilled.outcome.name(),
+        "answer": drilled.answer,
+        "closed": drilled.closed.as_ref().map(|verdict| verdict.outcome.name()),
+        "confirm": confirm,
+    }))
+}
