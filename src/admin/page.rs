@@ -37,7 +37,7 @@ mod why;
 
 /// The templates: part of the program, so that a mistake in one shows in the first test. Each with the place in the
 /// navigation that it belongs to.
-const FILES: [(&str, &str, &str); 26] = [
+const FILES: [(&str, &str, &str); 27] = [
     ("base.html", include_str!("page/base.html"), ""),
     ("card.html", include_str!("page/card.html"), ""),
     ("line.html", include_str!("page/line.html"), ""),
@@ -53,6 +53,7 @@ const FILES: [(&str, &str, &str); 26] = [
     ("case.html", include_str!("page/case.html"), "cases"),
     ("upcoming.html", include_str!("page/upcoming.html"), "upcoming"),
     ("rules.html", include_str!("page/rules.html"), "rules"),
+    ("plain.html", include_str!("page/plain.html"), ""),
     ("playground.html", include_str!("page/playground.html"), "rules"),
     ("message.html", include_str!("page/message.html"), ""),
     ("destinations.html", include_str!("page/destinations.html"), "destinations"),
@@ -197,7 +198,7 @@ fn ticks(text: minijinja::Value) -> minijinja::Value {
     let Some(words) = text.as_str() else { return text };
     let parts: Vec<&str> = words.split('`').collect();
     // An odd one is part of the text.
-    let paired = parts.len() - usize::from(parts.len() % 2 == 0);
+    let paired = parts.len() - usize::from(parts.len().is_multiple_of(2));
     let mut html = String::new();
     for (at, part) in parts.iter().enumerate() {
         match (at % 2 == 1, at < paired) {

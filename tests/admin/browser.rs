@@ -29,6 +29,14 @@ const RULES: &str = "rules:
     actions: [{to: ledger, text: 'much'}]
 ";
 
+/// What every view is looked at on.
+const SCREENS: [(&str, Screen); 4] = [
+    ("phone", Screen::PHONE),
+    ("phone-dark", Screen::PHONE.dark()),
+    ("desk", Screen::DESKTOP),
+    ("desk-dark", Screen::DESKTOP.dark()),
+];
+
 async fn open(app: &App, page: &Page<'_>, path: &str) {
     page.go(&format!("http://{}{path}", app.admin)).await;
 }
@@ -351,6 +359,18 @@ fn axe() -> Option<String> {
     found
 }
 
+/// What keeps the open page from being used.
+async fn faults(page: &Page<'_>, axe: Option<&str>) -> Vec<Value> {
+    let mut found = page.eval(include_str!("fits.js")).await.as_array().cloned().unwrap();
+    if let Some(axe) = axe {
+        // The evaluation passes by the page's policy, which would refuse a foreign script.
+        page.eval(axe).await;
+        assert_eq!(page.eval("axe.version").await, "4.14.1");
+        found.extend(page.eval(include_str!("axe.js")).await.as_array().cloned().unwrap());
+    }
+    found
+}
+
 #[tokio::test]
 async fn every_view_fits_a_phone_and_a_desk_in_light_and_dark() {
     let (app, _peer) = label().await;
@@ -379,27 +399,14 @@ async fn every_view_fits_a_phone_and_a_desk_in_light_and_dark() {
         ("missing", "/events/none".into()),
     ];
     let browser = Browser::start();
-    let screens = [
-        ("phone", Screen::PHONE),
-        ("phone-dark", Screen::PHONE.dark()),
-        ("desk", Screen::DESKTOP),
-        ("desk-dark", Screen::DESKTOP.dark()),
-    ];
     let axe = axe();
     let mut wrong = Vec::new();
-    for (screen, size) in screens {
+    for (screen, size) in SCREENS {
         let page = browser.page(size).await;
         for (view, path) in &views {
             open(&app, &page, path).await;
-            let faults = page.eval(include_str!("fits.js")).await;
-            wrong.extend(faults.as_array().unwrap().iter().map(|fault| format!("{view} on {screen}: {fault}")));
-            if let Some(axe) = &axe {
-                // The evaluation passes by the page's policy, which would refuse a foreign script.
-                page.eval(axe).await;
-                assert_eq!(page.eval("axe.version").await, "4.14.1");
-                let found = page.eval(include_str!("axe.js")).await;
-                wrong.extend(found.as_array().unwrap().iter().map(|fault| format!("{view} on {screen}: {fault}")));
-            }
+            let faults = faults(&page, axe.as_deref()).await;
+            wrong.extend(faults.iter().map(|fault| format!("{view} on {screen}: {fault}")));
             if let Some(folder) = &pictures {
                 page.picture(&folder.join(format!("{view}-{screen}.png"))).await;
             }

@@ -159,7 +159,9 @@ async fn an_event_makes_a_sample_and_a_test_that_passes() {
   - {name: never, events: 'track.*', actions: {to: heads}}
 ";
     let desk = Desk::start(rules).await;
-    assert_eq!(page(&desk.app, "/rules").await.matches("no test").count(), 3);
+    let shown = page(&desk.app, "/rules").await;
+    assert_eq!(shown.matches("no test").count(), 3);
+    assert!(shown.contains("It acts on events <code>track.*</code>."), "{shown}");
     let data = json!({"amount": 5000.10, "title": "\"Lanterns\": 'a' * {{ b }} #1"});
     desk.send("evt_1", "royalty.paid", data.clone()).await;
     desk.send("evt_2", "track.x", data).await;

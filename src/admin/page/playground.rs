@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::rules::near;
+use super::rules::{near, sentences};
 use super::{filled, likeness, page, why, with_frame};
 use crate::admin::api::{Refused, Shared, find_event};
 use crate::config::files::Files;
@@ -249,7 +249,7 @@ fn explained(rules: &RuleSet, rule: &Rule, event: &Event) -> Value {
         })
         .collect();
     json!({
-        "name": rule.name.value, "type": &*event.kind, "accepts": accepts, "held": held, "tree": why::tree(tree.as_ref()),
+        "name": rule.name.value, "sentences": sentences(rule, rules), "type": &*event.kind, "accepts": accepts, "held": held, "tree": why::tree(tree.as_ref()),
         "case": case, "actions": actions,
     })
 }

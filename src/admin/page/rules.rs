@@ -16,7 +16,8 @@ use crate::clock::plus;
 use crate::config::evidence::{of_tests, sample_source};
 use crate::config::{Snapshot, files};
 use crate::problem::Problems;
-use crate::rules::Rule;
+use crate::rules::plain::{Sentence, plain};
+use crate::rules::{Rule, RuleSet};
 use crate::steps::Live;
 use crate::store::look::Tally;
 
@@ -47,11 +48,21 @@ async fn values(live: &Arc<Live>) -> Result<Value, Refused> {
         let mut row = row(rule, &tally, now);
         // Tests send no events of Fanfare's own.
         row["untested"] = (rule.enabled && !tested.contains(&rule.name.value) && names_senders(rule)).into();
+        let known = snapshot.rules.as_deref();
+        row["sentences"] = known.map(|rules| sentences(rule, rules)).unwrap_or_default();
         row["place"] = near(folder, &rule.name.place.to_string()).into();
         files.entry(near(folder, &rule.name.place.file.path)).or_default().push(row);
     }
     let files: Vec<Value> = files.into_iter().map(|(file, rules)| json!({"file": file, "rules": rules})).collect();
     Ok(with_frame(live, json!({"files": files, "days": DAYS, "counted_from": tally.from})))
+}
+
+/// What a rule does, in sentences.
+pub(super) fn sentences(rule: &Rule, rules: &RuleSet) -> Value {
+    fn view(one: &Sentence) -> Value {
+        json!({"text": one.text, "parts": one.parts.iter().map(view).collect::<Vec<_>>()})
+    }
+    plain(rule, rules).iter().map(view).collect()
 }
 
 /// The rules that act on an event which a test sends, or that such an event closes a case of.
