@@ -9,6 +9,7 @@ mod demo;
 mod explain;
 mod init;
 mod manual;
+mod mcp;
 mod plain;
 mod preview;
 

@@ -19,7 +19,7 @@ mod plain;
 /// Needs no server and no secrets. Nearest misses come first.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Explain {
-    /// A sample such as `fraud.action_required`, a file with a body, `-`, or an own event such as `fanfare.rule.failed`
+    /// A sample such as `fraud.action_required`, a file with a body, a body in JSON, `-`, or an own event such as `fanfare.rule.failed`
     #[arg(required_unless_present = "plain")]
     event: Option<String>,
     /// Only this rule

@@ -34,6 +34,7 @@ mod many;
 mod mute;
 pub mod init;
 mod man;
+mod mcp;
 mod pick;
 mod preview;
 mod reload;
@@ -102,6 +103,8 @@ enum Command {
     Health(health::Health),
     /// Find problems of store, disk, clock, server and destinations
     Doctor(doctor::Doctor),
+    /// Serve check, explain, preview, test and backtest to an assistant as tools (Model Context Protocol)
+    Mcp(mcp::Mcp),
     /// Print the manual page, or write one per command
     Man(man::Man),
     /// Print the completion script for your shell
@@ -192,6 +195,7 @@ fn run(arguments: Arguments) -> anyhow::Result<CommandOutcome> {
         Command::Backup(backup) => backup.run(config),
         Command::Health(health) => health.run(config),
         Command::Doctor(doctor) => doctor.run(config),
+        Command::Mcp(mcp) => mcp.run(config),
         Command::Man(man) => man.run(),
         Command::Completions(completions) => completions.run(),
     }

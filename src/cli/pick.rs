@@ -1,4 +1,4 @@
-//! Picks an event for commands that need one: a sample by its name, a file, or standard input.
+//! Picks an event for commands that need one: a sample by its name, a body in JSON, a file, or standard input.
 //!
 //! The event goes the way of every event: it is signed with a throw-away secret, verified, and normalised by the
 //! configured source, so that what authors see is what the server would see.
@@ -27,7 +27,9 @@ pub(crate) fn pick(samples: &Samples, name: &str, now: Timestamp) -> anyhow::Res
     if let Some(sample) = samples.named(name) {
         return Ok(of_sample(sample, now));
     }
-    let body = if name == "-" {
+    let body = if name.trim_start().starts_with('{') {
+        name.as_bytes().to_vec()
+    } else if name == "-" {
         let mut body = Vec::new();
         std::io::stdin().take(READ_MAX).read_to_end(&mut body).context("standard input can't be read")?;
         body

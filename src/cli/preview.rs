@@ -31,7 +31,7 @@ pub(crate) struct Preview {
     /// A message, by its file's name; a rule, for its text or default message; or `default`
     #[arg(required_unless_present = "all", value_name = "NAME")]
     name: Option<String>,
-    /// A sample, a file with a body, `-`, or an own event; by default the first sample on which the rule acts
+    /// A sample, a file with a body, a body in JSON, `-`, or an own event; by default the first sample on which the rule acts
     #[arg(long, value_name = "EVENT")]
     event: Option<String>,
     /// What came before it, in its order: what opened the case, say. May stand several times; for an event that closes a
