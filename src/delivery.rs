@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+pub use self::addressed::{Addressed, Mention};
 pub use self::attach::Attach;
 pub use self::link::{Link, LinkOp};
 use crate::event::Seq;
 
+mod addressed;
 mod attach;
 mod link;
 
@@ -210,9 +212,12 @@ pub struct Assignment {
     /// The action's constants for the template.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub with: Map<String, Value>,
-    /// Names from the destination's `mentions:`.
+    /// Who is to be mentioned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub mention: Vec<String>,
+    pub mention: Vec<Mention>,
+    /// Where it goes at a destination whose address a map gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Addressed>,
     /// The event it renders: a digest's newest, a timer's opening.
     pub event: Seq,
     /// A digest's or summary's events, oldest first, `event` among them; empty for a message about one event.
@@ -252,6 +257,7 @@ impl Assignment {
             severity: None,
             with: Map::new(),
             mention: Vec::new(),
+            to: None,
             event,
             events: Vec::new(),
             more: 0,

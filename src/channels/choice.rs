@@ -43,7 +43,14 @@ impl<T> Choice<T> {
         problems: &mut Problems,
         read: &mut dyn FnMut(&Node, &mut Problems) -> Option<T>,
     ) -> Option<Self> {
-        if !matches!(&node.kind, NodeKind::Map(entries) if entries.iter().any(|(key, _)| key.text == "by")) {
+        let has = |wanted: &str| matches!(&node.kind, NodeKind::Map(entries) if entries.iter().any(|(key, _)| key.text == wanted));
+        if has("allow") && has("map") && !has("by") {
+            let problem = Problem::error("wrong-choice", "this can't be left to a map of the rules");
+            problems
+                .push(problem.at(&node.place).hint("it is a URL or a key: write a choice, `{by: …, map: …, else: …}`"));
+            return None;
+        }
+        if !has("by") {
             return read(node, problems).map(Self::One);
         }
         let mut fields = Fields::of(node, "a choice", problems)?;

@@ -118,6 +118,7 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
         address: endpoint::hosts(webhook.all()),
         endpoints: endpoint::endpoints(webhook.all()),
         names: webhook.name().into_iter().chain(thread.as_ref().and_then(Choice::name)).collect(),
+        mapped: None,
         by_event: webhook.is_by_event() || thread.as_ref().is_some_and(Choice::is_by_event),
     };
     Some(Box::new(Discord { facts, webhook, thread, username }))

@@ -18,8 +18,8 @@ use url::Host;
 use crate::channels::verdict::{Family, shared};
 use crate::channels::wire::server::{Server, Tls, is_hello};
 use crate::channels::{
-    Can, Channel, ChannelKind, Choice, Credential, Dress, Endpoint, Facts, Footer, Form, KeyDoc, Likeness, Limit,
-    MailRequest, MailServer, Reply, Request, Sending, Takes, Verdict, endpoint, mark, words,
+    Address, Can, Channel, ChannelKind, Credential, Dress, Endpoint, Facts, Footer, Form, KeyDoc, Likeness, Limit,
+    MailRequest, MailServer, Mappable, Reply, Request, Sending, Takes, Verdict, address, endpoint, mark, words,
 };
 use crate::delivery::{Receipt, Severity};
 use crate::message::template::native::Format;
@@ -62,7 +62,7 @@ helo: fanfare.label.example
                   without TLS, for a server on the same host. `?tls=opportunistic` uses TLS if the server offers it and, \
                   without a password, accepts any certificate").required().secret(),
         KeyDoc::new("from", Takes::Text, "The sender: an address, or `Name <address>`").required(),
-        KeyDoc::new("to", Takes::Texts, "The recipients: an address or a list; may be a choice").required(),
+        KeyDoc::new("to", Takes::Addresses, "The recipients: an address or a list; may be a choice or a map").required(),
         KeyDoc::new("cc", Takes::List, "Recipients of a copy: an address or a list"),
         KeyDoc::new("reply_to", Takes::Text, "The address for replies"),
         KeyDoc::new("helo", Takes::Text, "The name in the greeting to the mail server; by default this host's full name, or the domain of `from`, \
@@ -97,7 +97,7 @@ struct Email {
     facts: Facts,
     server: MailServer,
     from: Mailbox,
-    to: Choice<Vec<Mailbox>>,
+    to: Address<Vec<Mailbox>>,
     cc: Vec<Mailbox>,
     reply_to: Option<Mailbox>,
 }
@@ -108,7 +108,8 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
         Some((Secret::new(text), server))
     });
     let from = fields.required("from", problems).and_then(|(_, node)| mailbox(node, problems));
-    let to = fields.required_node("to", problems).and_then(|node| Choice::parse(node, problems, &mut mailboxes));
+    let to =
+        fields.required_node("to", problems).and_then(|node| Address::parse(node, &MAILBOX, problems, &mut mailboxes));
     let cc = match fields.node("cc", problems) {
         Some(node) => mailboxes(node, problems),
         None => Some(Vec::new()),
@@ -127,7 +128,8 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
     let server = MailServer { url: smtp, helo, from: from.email.to_string() };
     let endpoints = vec![Endpoint::Mail(server.clone())];
     let (names, by_event) = (to.name().into_iter().collect(), to.is_by_event());
-    let facts = Facts { can: KIND.can, secrets, address, endpoints, names, by_event };
+    let mapped = to.mapped();
+    let facts = Facts { can: KIND.can, secrets, address, endpoints, names, mapped, by_event };
     Some(Box::new(Email { facts, server, from, to, cc: cc?, reply_to }))
 }
 
@@ -175,6 +177,10 @@ fn helo(node: &Node, problems: &mut Problems) -> Option<String> {
     name.map(str::to_owned)
 }
 
+/// What a map may give.
+const MAILBOX: Mappable<Vec<Mailbox>> =
+    Mappable { field: Some(address::MAIL), is: address::is_mail, read: |text| Some(vec![text.parse().ok()?]) };
+
 /// One address or a list of them, at least one.
 fn mailboxes(node: &Node, problems: &mut Problems) -> Option<Vec<Mailbox>> {
     let nodes = node.one_or_more();
@@ -213,7 +219,7 @@ fn mailbox(node: &Node, problems: &mut Problems) -> Option<Mailbox> {
 
 impl Channel for Email {
     fn compose(&self, sending: &Sending<'_>) -> Result<Request, String> {
-        let to = self.to.pick(sending)?;
+        let to = &*self.to.pick(sending)?;
         let mut envelope_to: Vec<String> = Vec::new();
         for address in to.iter().chain(&self.cc).map(|mailbox| mailbox.email.to_string()) {
             if !envelope_to.contains(&address) && !sending.settled.contains(&mark(sending.id, &address)) {

@@ -72,6 +72,7 @@ pub fn facts(can: Can, webhook: &Choice<Secret>) -> Facts {
         address: hosts(webhook.all()),
         endpoints: endpoints(webhook.all()),
         names: webhook.name().into_iter().collect(),
+        mapped: None,
         by_event: webhook.is_by_event(),
     }
 }

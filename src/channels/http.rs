@@ -145,6 +145,7 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
         address: endpoint::hosts(written()),
         endpoints: endpoint::endpoints(written()),
         names: url.name().into_iter().collect(),
+        mapped: None,
         by_event: url.is_by_event() || !url.all().iter().all(|target| target.template.is_literal()),
     };
     Some(Box::new(Http { facts, url, method: method?, headers, keys }))

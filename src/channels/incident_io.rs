@@ -83,6 +83,7 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
         address: endpoint::host(&parsed),
         endpoints: endpoint::endpoints([&url]),
         names: Vec::new(),
+        mapped: None,
         by_event: false,
     };
     Some(Box::new(IncidentIo { facts, url, token }))

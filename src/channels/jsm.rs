@@ -121,6 +121,7 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
         address: endpoint::host(&url),
         endpoints: endpoint::endpoints([&api]),
         names: api_key.name().into_iter().collect(),
+        mapped: None,
         by_event: api_key.is_by_event(),
     };
     Some(Box::new(Jsm { facts, api_key, responders, priority, api }))

@@ -10,8 +10,8 @@ use url::Url;
 
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
-    Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness, Mentions, Reply,
-    Request, Sending, Takes, Verdict, endpoint, picture,
+    Address, Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness,
+    Mappable, Mentions, Reply, Request, Sending, Takes, Verdict, endpoint, picture,
 };
 use crate::delivery::{AttemptOutcome, MessageOp, Receipt, Severity};
 use crate::problem::{Problem, Problems};
@@ -44,7 +44,7 @@ channel: 4xp9fdt77pncbef59f4k1qe83o
             .secret(),
         KeyDoc::new("username", Takes::Text, "With `webhook_url`: the name to post under, where the server allows it"),
         KeyDoc::new("token", Takes::Text, "A bot's access token, and the bot a member of its channels").secret(),
-        KeyDoc::new("channel", Takes::Choice, "With `token`: the id of a channel; may be a choice"),
+        KeyDoc::new("channel", Takes::Address, "With `token`: the id of a channel; may be a choice or a map"),
         KeyDoc::new("url", Takes::Text, "With `token`: the server's address").secret(),
     ],
     can: Can { threads: true, edits: true, resolves: false },
@@ -79,7 +79,7 @@ struct Mattermost {
 #[derive(Debug)]
 enum Way {
     Webhook { webhook: Choice<Secret>, username: Option<String> },
-    Bot { token: Secret, channel: Choice<String>, api: Secret },
+    Bot { token: Secret, channel: Address<String>, api: Secret },
 }
 
 /// `/hooks/` and an id, at whatever path the server has.
@@ -155,7 +155,7 @@ fn bot(token: &str, node: &Node, [channel, url]: [Option<&Node>; 2], problems: &
             ));
         }
     }
-    let channel = channel.and_then(|node| Choice::parse(node, problems, &mut channel_id));
+    let channel = channel.and_then(|node| Address::parse(node, &CHANNEL, problems, &mut channel_id));
     let url = url.and_then(|node| endpoint::read(node, problems));
     let (channel, url) = (channel?, url?);
     let (token, api) = (Secret::new(token), Secret::new(url.as_str().trim_end_matches('/')));
@@ -165,10 +165,14 @@ fn bot(token: &str, node: &Node, [channel, url]: [Option<&Node>; 2], problems: &
         address: endpoint::host(&url),
         endpoints: endpoint::endpoints([&api]),
         names: channel.name().into_iter().collect(),
+        mapped: channel.mapped(),
         by_event: channel.is_by_event(),
     };
     is_token.then_some(Mattermost { facts, way: Way::Bot { token, channel, api } })
 }
+
+/// What a map may give.
+const CHANNEL: Mappable<String> = Mappable { field: None, is: is_id, read: |text| Some(text.to_owned()) };
 
 fn channel_id(node: &Node, problems: &mut Problems) -> Option<String> {
     let found = node.scalar().map(str::trim).filter(|id| is_id(id));
@@ -250,7 +254,7 @@ impl Channel for Mattermost {
 }
 
 /// By the REST API, which edits and answers.
-fn by_bot(sending: &Sending<'_>, token: &Secret, channel: &Choice<String>, api: &Secret) -> Result<Request, String> {
+fn by_bot(sending: &Sending<'_>, token: &Secret, channel: &Address<String>, api: &Secret) -> Result<Request, String> {
     let (text, attachments) = post::content(sending);
     let mut body = json!({"message": text, "props": {"attachments": attachments}});
     let known = |key: &str| sending.receipt?.get(key)?.as_str();

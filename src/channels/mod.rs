@@ -20,6 +20,7 @@ use crate::secret::Secret;
 use crate::yaml;
 use crate::yaml::Fields;
 
+pub mod address;
 pub mod choice;
 mod discord;
 mod email;
@@ -46,6 +47,7 @@ pub mod verdict;
 pub mod wire;
 mod words;
 
+pub use self::address::{Address, Mappable, MappedBy};
 pub use self::choice::Choice;
 pub use self::kind::{Can, ChannelKind, Credential, KeyDoc, Limit, Mentions, Unit};
 pub use self::picture::{Dress, Likeness, Picture};
@@ -126,6 +128,8 @@ pub struct Facts {
     /// The names (of the rules' `names:`) that its choices and templated URLs read, and where that stands: loading
     /// reports those that nobody defines, since a choice would quietly fall to its `else`.
     pub names: Vec<(String, Location)>,
+    /// What it leaves to a map of the rules, if anything.
+    pub mapped: Option<MappedBy>,
     /// Whether an address depends on the event: only then are [`Sending::root`] and [`Sending::context`] filled in, since of
     /// a large event each takes as much memory as the event.
     pub by_event: bool,
@@ -187,6 +191,8 @@ pub struct Sending<'a> {
     pub root: &'a Value,
     /// What templated URLs may name beyond `data` and `event`: names, `case`, `rule`, `with`.
     pub context: &'a Map<String, Value>,
+    /// The address that a map gave, where the destination leaves it to one.
+    pub to: Option<&'a str>,
     /// Who is to be mentioned: the destination's own ids for the action's `mention` names.
     pub mentions: &'a [String],
     /// The lane, which is the case at this destination: the same for all of its messages; a PagerDuty `dedup_key`,

@@ -112,6 +112,7 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
         address: endpoint::host(&url),
         endpoints: endpoint::endpoints([&server]),
         names: topic.name().into_iter().collect(),
+        mapped: None,
         by_event: topic.is_by_event(),
     };
     Some(Box::new(Ntfy { facts, server, topic, token }))

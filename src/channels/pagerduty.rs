@@ -108,6 +108,7 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
         address: endpoint::host(&parsed),
         endpoints: endpoint::endpoints([&url]),
         names: routing_key.name().into_iter().collect(),
+        mapped: None,
         by_event: routing_key.is_by_event(),
     };
     Some(Box::new(PagerDuty { facts, routing_key, url }))

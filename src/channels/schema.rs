@@ -14,8 +14,10 @@ pub enum Takes {
     Choice,
     /// One text or several.
     List,
-    /// One text or several, or a choice of them.
-    Texts,
+    /// A text, a choice of one, or what a map of the rules says.
+    Address,
+    /// One text or several, or a choice of them, or what a map of the rules says.
+    Addresses,
     /// A truth value.
     Truth,
     /// One of these words.
@@ -32,7 +34,8 @@ impl Takes {
             Takes::Text => text(),
             Takes::Choice => choice(text()),
             Takes::List => one_or_more(text()),
-            Takes::Texts => choice(one_or_more(text())),
+            Takes::Address => address(text()),
+            Takes::Addresses => address(one_or_more(text())),
             Takes::Truth => truth(),
             // A placeholder stands for any of them.
             Takes::Word(known) => json!({"anyOf": [words(known.iter().copied()), {"pattern": r"\$\{"}]}),
@@ -45,14 +48,27 @@ impl Takes {
     }
 }
 
+/// A value, a choice, or what a map of the rules says.
+fn address(value: Value) -> Value {
+    let keys = [
+        ("map", described(text(), "A map of `maps:` in the rules.")),
+        ("allow", described(one_or_more(text()), "Globs: which addresses the map may give, as a whole.")),
+    ];
+    json!({"anyOf": [value.clone(), choice_of(value), object(keys, &["map", "allow"])]})
+}
+
 /// A value, or a choice of one by what an event says.
 fn choice(value: Value) -> Value {
+    json!({"anyOf": [value.clone(), choice_of(value)]})
+}
+
+fn choice_of(value: Value) -> Value {
     let keys = [
         ("by", described(text(), "A path, or a name of `names:`.")),
         ("map", described(mapping(value.clone()), "The address for each value.")),
-        ("else", described(value.clone(), "The address for all other values.")),
+        ("else", described(value, "The address for all other values.")),
     ];
-    json!({"anyOf": [value, object(keys, &["by", "map", "else"])]})
+    object(keys, &["by", "map", "else"])
 }
 
 /// The keys of a kind, each with what it takes, and those that must be there.

@@ -10,8 +10,8 @@ use url::Url;
 
 use crate::channels::verdict::{Family, seconds, shared};
 use crate::channels::{
-    Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness, Mentions,
-    Picture, Reply, Request, Sending, Takes, Verdict, endpoint, picture,
+    Address, Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness,
+    Mappable, Mentions, Picture, Reply, Request, Sending, Takes, Verdict, endpoint, picture,
 };
 use crate::delivery::{AttemptOutcome, MessageOp, Receipt};
 use crate::problem::{Problem, Problems};
@@ -40,8 +40,8 @@ url: https://api.telegram.org
         KeyDoc::new("token", Takes::Text, "The bot's token, from @BotFather").required().secret(),
         KeyDoc::new(
             "chat",
-            Takes::Choice,
-            "The chat's number, quoted, or the @name of a public channel or group; may be a choice",
+            Takes::Address,
+            "The chat's number, quoted, or the @name of a public channel or group; may be a choice or a map",
         )
         .required(),
         KeyDoc::new("topic", Takes::Choice, "The number of a topic in a group with topics, quoted; may be a choice"),
@@ -83,13 +83,13 @@ url: https://api.telegram.org
 struct Telegram {
     facts: Facts,
     token: Secret,
-    chat: Choice<Chat>,
+    chat: Address<Chat>,
     topic: Option<Choice<u64>>,
     api: Secret,
 }
 
 /// A chat, by its number or its name.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Chat {
     Number(i64),
     Name(String),
@@ -132,7 +132,7 @@ impl Chat {
 
 fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Channel>> {
     let token = fields.required("token", problems).and_then(|(text, node)| token(&text, node, problems));
-    let chat = fields.required_node("chat", problems).and_then(|node| Choice::parse(node, problems, &mut chat));
+    let chat = fields.required_node("chat", problems).and_then(|node| Address::parse(node, &CHAT, problems, &mut chat));
     let has_topic = fields.has("topic");
     let topic = fields.node("topic", problems).and_then(|node| Choice::parse(node, problems, &mut topic));
     let url = match fields.node("url", problems) {
@@ -148,9 +148,10 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
     let facts = Facts {
         can: KIND.can,
         secrets: std::iter::once(&token).chain(endpoint::holds_secret(&url).then_some(&api)).cloned().collect(),
-        address: format!("{} {}", endpoint::host(&url), chats.join(", ")),
+        address: format!("{} {}", endpoint::host(&url), chats.join(", ")).trim_end().to_owned(),
         endpoints: endpoint::endpoints([&api]),
         names: chat.name().into_iter().chain(topic.as_ref().and_then(Choice::name)).collect(),
+        mapped: chat.mapped(),
         by_event: chat.is_by_event() || topic.as_ref().is_some_and(Choice::is_by_event),
     };
     Some(Box::new(Telegram { facts, token, chat, topic, api }))
@@ -174,6 +175,9 @@ fn token(text: &str, node: &Node, problems: &mut Problems) -> Option<Secret> {
     }
     Some(Secret::new(text.trim()))
 }
+
+/// What a map may give. A person's number is also that of the chat with them, once they wrote to the bot.
+const CHAT: Mappable<Chat> = Mappable { field: Some(KIND.name), is: |text| Chat::of(text).is_some(), read: Chat::of };
 
 fn chat(node: &Node, problems: &mut Problems) -> Option<Chat> {
     let found = node.scalar().and_then(|text| Chat::of(text.trim()));
@@ -216,7 +220,9 @@ impl<'s> Mention<'s> {
 
 impl Channel for Telegram {
     fn compose(&self, sending: &Sending<'_>) -> Result<Request, String> {
-        let first = sending.receipt.filter(|receipt| self.chat.all().into_iter().any(|chat| chat.is_of(receipt)));
+        let given = sending.to.and_then(Chat::of);
+        let mut ours = self.chat.all().into_iter().chain(&given);
+        let first = sending.receipt.filter(|receipt| ours.any(|chat| chat.is_of(receipt)));
         let mut body = Map::new();
         let mut method = "sendMessage";
         match (sending.act, first) {

@@ -12,8 +12,8 @@ use url::form_urlencoded;
 
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
-    Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, HttpRequest, KeyDoc, Likeness, Limit, Picture, Reply,
-    Request, Sending, Takes, Verdict, endpoint,
+    Address, Can, Channel, ChannelKind, Credential, Dress, Facts, HttpRequest, KeyDoc, Likeness, Limit, Mappable,
+    Picture, Reply, Request, Sending, Takes, Verdict, address, endpoint,
 };
 use crate::delivery::{AttemptOutcome, MessageOp, Receipt};
 use crate::problem::{Problem, Problems};
@@ -52,8 +52,12 @@ url: https://api.twilio.com
         KeyDoc::new("api_key_secret", Takes::Text, "The secret of the API key").secret(),
         KeyDoc::new("from", Takes::Text, "The number or name that sends. Either this or `messaging_service`"),
         KeyDoc::new("messaging_service", Takes::Text, "A messaging service's SID (`MG…`)"),
-        KeyDoc::new("to", Takes::Choice, "The number that receives, such as \"+4930123456789\"; may be a choice")
-            .required(),
+        KeyDoc::new(
+            "to",
+            Takes::Address,
+            "The number that receives, such as \"+4930123456789\"; may be a choice or a map",
+        )
+        .required(),
         KeyDoc::new("url", Takes::Text, "Another address of the API").secret(),
     ],
     can: Can::NOTHING,
@@ -96,7 +100,7 @@ struct Twilio {
     url: Secret,
     login: Secret,
     from: Sender,
-    to: Choice<String>,
+    to: Address<String>,
 }
 
 #[derive(Debug)]
@@ -113,7 +117,7 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
     let account = fields.required("account_sid", problems).and_then(|(text, node)| sid(&text, "AC", node, problems));
     let login = login(fields, account.as_deref(), problems);
     let from = from(fields, problems);
-    let to = fields.required_node("to", problems).and_then(|node| Choice::parse(node, problems, &mut number));
+    let to = fields.required_node("to", problems).and_then(|node| Address::parse(node, &NUMBER, problems, &mut number));
     let url = match fields.node("url", problems) {
         Some(node) => endpoint::read(node, problems),
         None => url::Url::parse(API).ok(),
@@ -131,6 +135,7 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
         address: endpoint::host(&url),
         endpoints: endpoint::endpoints([&base]),
         names: to.name().into_iter().collect(),
+        mapped: to.mapped(),
         by_event: to.is_by_event(),
     };
     let url = Secret::new(format!("{}/2010-04-01/Accounts/{account}/Messages.json", base.open()));
@@ -196,13 +201,14 @@ fn sid(text: &str, start: &str, node: &Node, problems: &mut Problems) -> Option<
     found.map(str::to_owned)
 }
 
+/// What a map may give.
+const NUMBER: Mappable<String> =
+    Mappable { field: Some(address::PHONE), is: address::is_phone, read: |text| Some(text.to_owned()) };
+
 /// E.164.
 fn number(node: &Node, problems: &mut Problems) -> Option<String> {
     let said = node.scalar().map(|text| text.replace([' ', '-', '(', ')', '.'], ""));
-    let found = said.filter(|text| {
-        text.strip_prefix('+')
-            .is_some_and(|digits| (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()))
-    });
+    let found = said.filter(|text| address::is_phone(text));
     if found.is_none() {
         problems.push(
             Problem::error("wrong-number", "this is not a phone number with its country")
@@ -219,7 +225,7 @@ impl Channel for Twilio {
             return Ok(Request::Nothing);
         }
         let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("To", self.to.pick(sending)?);
+        form.append_pair("To", &self.to.pick(sending)?);
         match &self.from {
             Sender::Number(from) => form.append_pair("From", from),
             Sender::Service(service) => form.append_pair("MessagingServiceSid", service),

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::cli::{CommandOutcome, Format, load_without_secrets, pick, rule_named, stops, term};
 use crate::clock::{Clock, RealClock};
-use crate::config::Snapshot;
 use crate::config::prepare::event_json;
+use crate::config::{Snapshot, reach};
 use crate::event::Event;
 use crate::rules::{ActionJudgement, Held, Judgement, Rule, RuleSet, Why};
 
@@ -202,9 +202,8 @@ fn not_held(why: &Why) -> usize {
 type Chosen = BTreeMap<String, String>;
 
 fn chosen(snapshot: &Snapshot, rules: &RuleSet, event: &Event) -> Chosen {
-    let (root, names) = (event.root(), rules.names_in(event));
     let all = snapshot.destinations.values();
-    all.filter_map(|to| Some((to.name.clone(), term::one_line(&to.channel.chosen(&root, &names)?)))).collect()
+    all.filter_map(|to| Some((to.name.clone(), term::one_line(&reach::chosen(to, rules, event)?)))).collect()
 }
 
 /// What is shown beside the answers.

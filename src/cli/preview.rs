@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::channels::{self, ChannelKind, Footer, Picture, Request, redact};
 use crate::cli::{CommandOutcome, load_without_secrets, pick, rule_named, runtime, stops, term};
 use crate::clock::{Clock, RealClock, plus};
 use crate::config::substitute::PLACEHOLDER_HOST;
-use crate::config::{Destination, Snapshot};
+use crate::config::{Destination, Snapshot, reach};
 use crate::delivery::Say;
 use crate::event::Event;
 use crate::pace::{Limits, Retry};
@@ -88,8 +88,7 @@ impl Preview {
         if self.raw {
             print_raw(&shown.request)?;
         } else {
-            let names = snapshot.rules.as_ref().map(|rules| rules.names_in(&event)).unwrap_or_default();
-            print(name, &wanted, &names, &shown);
+            print(name, &wanted, snapshot, &shown);
         }
         if let Some(problem) = &shown.rendered.problem {
             eprintln!("{} {problem}", term::bad("the template failed; the default message is sent instead:"));
@@ -213,6 +212,7 @@ fn example(kind: &'static ChannelKind, name: &str) -> anyhow::Result<Arc<Destina
         hours: None,
         fallback: Vec::new(),
         fallback_after: None,
+        reach: None,
         footer: Footer::Usual,
         mentions: std::collections::BTreeMap::new(),
         external: false,
@@ -222,7 +222,7 @@ fn example(kind: &'static ChannelKind, name: &str) -> anyhow::Result<Arc<Destina
 
 // --- printing ---
 
-fn print(name: &str, wanted: &Wanted<'_>, names: &Map<String, Value>, shown: &Shown) {
+fn print(name: &str, wanted: &Wanted<'_>, snapshot: &Snapshot, shown: &Shown) {
     let destination = &wanted.destination;
     println!("{}", term::bold(&format!("{name} as {}", destination.kind.name)));
     println!("{}\n", term::dim(&origin(wanted, shown)));
@@ -233,19 +233,20 @@ fn print(name: &str, wanted: &Wanted<'_>, names: &Map<String, Value>, shown: &Sh
     if let Some(file) = &shown.rendered.file {
         println!("\n{}\n{}", term::dim(&format!("with the file {}:", file.name)), term::safe(&file.text));
     }
-    println!("\n{}", term::dim(&format!("the bytes, for {}:", address(wanted, names))));
+    println!("\n{}", term::dim(&format!("the bytes, for {}:", address(wanted, snapshot))));
     let text = redact::redact(&body(&shown.request), &destination.channel.facts().secrets);
     println!("{}", term::safe(&text));
 }
 
 /// Where it goes, as far as that is known without the environment; with what a choice chose.
-fn address(wanted: &Wanted<'_>, names: &Map<String, Value>) -> String {
+fn address(wanted: &Wanted<'_>, snapshot: &Snapshot) -> String {
     let channel = &wanted.destination.channel;
     let address = match channel.facts().address.as_str() {
         address if address.contains(PLACEHOLDER_HOST) => "an address from the environment",
         address => address,
     };
-    match channel.chosen(&wanted.event.root(), names) {
+    let rules = snapshot.rules.as_deref();
+    match rules.and_then(|rules| reach::chosen(&wanted.destination, rules, wanted.event)) {
         Some(chosen) => format!("{address}, {}", term::one_line(&chosen)),
         None => address.to_owned(),
     }

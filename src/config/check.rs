@@ -3,7 +3,7 @@
 //! Each part reports its own mistakes; here are those that only the whole can see. What is legal and surely not meant
 //! is reported a layer above.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -93,7 +93,7 @@ pub fn names(rules: &RuleSet, known: &Known<'_>, problems: &mut Problems) {
 }
 
 /// All that a rule may say, at an event and at a close.
-fn actions(rule: &Rule) -> impl Iterator<Item = &Action> {
+pub(super) fn actions(rule: &Rule) -> impl Iterator<Item = &Action> {
     rule.actions.iter().chain(&rule.on_close)
 }
 
@@ -126,28 +126,6 @@ fn place(name: &str, at: &Location, known: &Known<'_>, problems: &mut Problems) 
 fn places(action: &Action, known: &Known<'_>, problems: &mut Problems) {
     for to in &action.to {
         place(&to.value, &to.place, known, problems);
-    }
-    // Whom a destination that could not be read may mention isn't known.
-    let Some(destinations) = known.destinations else { return };
-    if action.to.iter().any(|to| known.broken.destinations.contains(&to.value)) {
-        return;
-    }
-    let known: BTreeSet<&str> = action
-        .to
-        .iter()
-        .filter_map(|to| destinations.get(&to.value))
-        .flat_map(|destination| destination.mentions.keys().map(String::as_str))
-        .collect();
-    for name in action.mention.iter().filter(|name| !known.contains(name.value.as_str())) {
-        let bare = name.value.trim_start_matches(['@', '#', '<']);
-        let message = format!("none of this action's destinations has `{}` in its `mentions:`", name.value);
-        let problem = Problem::error("no-mention", message).at(&name.place);
-        problems.push(match known.is_empty() {
-            true => {
-                problem.hint(format!("say at the destination in `fanfare.yaml` who that is: `mentions: {{{bare}: …}}`"))
-            }
-            false => problem.suggest(bare, known.iter().copied()),
-        });
     }
 }
 

@@ -12,7 +12,7 @@ use crate::config::files::{self, Files, Seen};
 use crate::config::samples::Samples;
 use crate::config::settings::{self, Broken, Configured};
 use crate::config::substitute::{Environment, Found, NoEnvironment, substitute};
-use crate::config::{DEFAULT_PRESET, Settings, Snapshot, certificate, check, guard};
+use crate::config::{DEFAULT_PRESET, Settings, Snapshot, certificate, check, guard, roster};
 use crate::event::own;
 use crate::message::Templates;
 use crate::problem::{DOTS, File, Problem, Problems};
@@ -226,6 +226,7 @@ fn finish(gathered: Gathered, file: &Path, now: Timestamp) -> Loaded {
     let known =
         Known { templates: &templates, sources: &sources, destinations: destinations.as_ref(), broken: &broken };
     check::names(&rules, &known, &mut said);
+    roster::check(&rules, &known, is_whole, &mut said);
     if let Some(destinations) = &destinations {
         check::own_listeners(destinations, &settings, &mut said);
     }

@@ -18,7 +18,7 @@ use crate::config::samples::Samples;
 use crate::message::Templates;
 use crate::pace::{Limits, Retry};
 use crate::problem::Location;
-use crate::rules::{HoursChoice, RuleSet};
+use crate::rules::{HoursChoice, Reach, RuleSet};
 use crate::secret::Secret;
 use crate::source::Source;
 use crate::yaml::Node;
@@ -38,6 +38,8 @@ pub mod schema;
 pub mod settings;
 mod placeholder;
 pub mod prepare;
+pub mod reach;
+mod roster;
 pub mod substitute;
 
 /// Everything in force at a time.
@@ -148,6 +150,8 @@ pub struct Destination {
     pub fallback: Vec<(String, Location)>,
     /// So long after it became due, if it was not delivered by then; `None`: only once its delivery is dead.
     pub fallback_after: Option<SignedDuration>,
+    /// How it is addressed, where a map of the rules gives its addresses.
+    pub reach: Option<Reach>,
     /// The ids of people and groups, by the names that rules use.
     pub mentions: BTreeMap<String, String>,
     /// Whether people outside the team read it: links by which they could act are not for them.

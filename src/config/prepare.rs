@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use crate::channels::{Button, Form, Request, Sending};
-use crate::config::{Destination, Settings, Snapshot, attach};
+use crate::config::{Destination, Settings, Snapshot, attach, reach};
 use crate::delivery::{Assignment, Attach, Receipt, Say};
 use crate::event::{Event, HOP_HEADER, Seq};
 use crate::json::weight_read;
@@ -194,6 +194,9 @@ impl Job {
         let spoken = Spoken { rule, description, assignment, event: &read.event, events };
         let mut context = context(rules, &self.snapshot.settings, spoken, self.at);
         context.more = context.more.saturating_add(read.more).saturating_add(hidden as u64);
+        // A person reads times in their own zone.
+        let person = assignment.to.as_ref().and_then(|to| rules?.people.get(to.person.as_ref()?));
+        context.zone = person.and_then(|person| person.zone.clone()).unwrap_or(context.zone);
         context
     }
 
@@ -259,8 +262,10 @@ impl Job {
     fn compose(&self, event: &Event, rendered: Rendered, was_kept: bool) -> Prepared {
         let Claim { delivery, receipt, .. } = &self.claim;
         let planned = &delivery.planned;
-        let names = planned.assignment.mention.iter();
-        let mentions: Vec<String> = names.filter_map(|name| self.destination.mentions.get(name).cloned()).collect();
+        let rules = self.snapshot.rules.as_deref();
+        let told = std::iter::once(planned.assignment.event).chain(planned.assignment.events.iter().copied());
+        let mentions = reach::mentioned(planned, &self.destination, rules, told.filter_map(|seq| self.find(seq)));
+        let refusal = reach::refusal(&self.destination, planned.act, planned.assignment.to.as_ref());
         let (links, tokens) = self.links();
         let by_event = self.destination.channel.facts().by_event;
         let sending = Sending {
@@ -274,6 +279,7 @@ impl Job {
             event: &event_json(event),
             root: &if by_event { event.root() } else { Value::Null },
             context: &if by_event { self.reads(event) } else { Map::new() },
+            to: planned.assignment.to.as_ref().filter(|_| refusal.is_none()).map(|to| to.address.as_str()),
             mentions: &mentions,
             lane: planned.lane.as_ref().map(|lane| lane.0.as_str()),
             receipt: receipt.as_ref(),
@@ -281,7 +287,7 @@ impl Job {
             settled: &self.settled,
             links: &links,
         };
-        let mut request = self.destination.channel.compose(&sending);
+        let mut request = refusal.map_or_else(|| self.destination.channel.compose(&sending), Err);
         if let Ok(Request::Http(request)) = &mut request {
             // Should it come back to a Fanfare, by whatever ways, the circle ends there.
             request.headers.push((HOP_HEADER.into(), Secret::new(event.hops().saturating_add(1).to_string())));

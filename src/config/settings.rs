@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 
 use crate::channels;
 use crate::channels::Footer;
-use crate::config::{Destination, HoursName, Settings, fallback, links, placeholder};
+use crate::config::{Destination, HoursName, Settings, fallback, links, placeholder, reach};
 use crate::pace::{Limits, Retry};
 use crate::problem::{Problem, Problems};
 use crate::rules::parse::times::zone_hint;
@@ -272,7 +272,8 @@ fn destination(key: &Key, node: &Node, problems: &mut Problems) -> Option<(Desti
         concurrency: u32::try_from(concurrency.min(CONCURRENCY_MAX)).unwrap_or(CONCURRENCY),
     };
     let name = name.to_owned();
-    let channel = Arc::from(channel?);
+    let channel: Arc<dyn channels::Channel> = Arc::from(channel?);
+    let reach = channel.facts().mapped.as_ref().map(|by| reach::reach(by, problems));
     let destination = Destination {
         name,
         kind,
@@ -283,6 +284,7 @@ fn destination(key: &Key, node: &Node, problems: &mut Problems) -> Option<(Desti
         hours: None,
         fallback,
         fallback_after,
+        reach,
         footer,
         mentions,
         external,

@@ -214,6 +214,12 @@ pub static ALL: &[Lint] = &[
         "Remove the list, or use it: `{in: WORD}`",
     ),
     of_all(
+        "unused-map",
+        unused::maps,
+        "No mention and no destination uses a map of `maps:`",
+        "Remove the map, or use it: `mention: {map: NAME}`, or as a destination's address in `fanfare.yaml`",
+    ),
+    of_all(
         "unused-hours",
         unused::hours,
         "No rule, action or destination uses a window of `hours:`",

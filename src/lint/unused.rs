@@ -53,6 +53,19 @@ pub(super) fn lists(whole: &Whole, problems: &mut Problems) {
     }
 }
 
+/// Maps that no mention and no destination's address goes by.
+pub(super) fn maps(whole: &Whole, problems: &mut Problems) {
+    let Some(destinations) = &whole.destinations else { return };
+    let used: Vec<&str> = destinations.values().filter_map(|to| Some(&*to.reach.as_ref()?.map)).collect();
+    for word in whole.rules.unused_maps(&used) {
+        problems.push(
+            Problem::warning("unused-map", format!("nothing uses the map `{}`", word.value))
+                .at(&word.place)
+                .hint("remove it, or use it: `mention: {map: …}`, or as a destination's address in `fanfare.yaml`"),
+        );
+    }
+}
+
 /// Hours that no rule, no action and no destination keeps.
 pub(super) fn hours(whole: &Whole, problems: &mut Problems) {
     let Some(destinations) = &whole.destinations else { return };

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::plus;
-use crate::delivery::{CaseFacts, Lane, MessageOp};
+use crate::delivery::{Addressed, CaseFacts, Lane, MessageOp};
 use crate::event::{Opening, Seq};
 use crate::planner::ledger::Key;
 use crate::planner::names::names_for;
@@ -72,6 +72,9 @@ pub struct Case {
     /// Destinations where it went into a digest.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub collected: BTreeSet<String>,
+    /// The addresses that a map gave its first messages, by destination: they stay.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub addresses: BTreeMap<String, Addressed>,
     /// What runs by the clock, by action.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub timers: BTreeMap<String, Scheduled>,
@@ -211,6 +214,7 @@ impl Case {
             lanes: BTreeMap::new(),
             summed: BTreeSet::new(),
             collected: BTreeSet::new(),
+            addresses: BTreeMap::new(),
             timers: BTreeMap::new(),
             ends_s: None,
             silence: None,

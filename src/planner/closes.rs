@@ -115,7 +115,8 @@ pub(crate) fn update(case: &Case, destination: &str, by: Update<'_>, now: Timest
     let action = by.rule.and_then(|rule| rule.actions.iter().find(is_shown));
     let plain = || Assignment::saying(Say::Default, shown.event);
     let told = action.map_or_else(plain, |action| assignment(action, shown.event, None));
-    let told = Assignment { mention: Vec::new(), case: Some(case.facts(true)), ..told };
+    let to = case.addresses.get(destination).cloned();
+    let told = Assignment { mention: Vec::new(), to, case: Some(case.facts(true)), ..told };
     let id = DeliveryId::of(&id(&["close", by.origin]), by.identity, &shown.action, destination, case.nth);
     let route = Route { rule: &case.rule, action: &shown.action, destination };
     Some(NewDelivery { act: MessageOp::Close, lane: Some(shown.lane.clone()), ..route.delivery(id, by.seq, told, now) })

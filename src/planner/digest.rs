@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::plus;
-use crate::delivery::{Attach, DeliveryId, NewDelivery};
+use crate::delivery::{Addressed, Attach, DeliveryId, NewDelivery};
 use crate::event::Seq;
 use crate::planner::case::CaseRef;
 use crate::planner::draft::{Route, assignment};
@@ -44,6 +44,9 @@ pub(crate) struct Collected {
     /// left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reminders: BTreeMap<Seq, CaseRef>,
+    /// Where its events go, where a map gives the destination's addresses.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub addresses: BTreeMap<Seq, Addressed>,
 }
 
 impl Doc for Collected {
@@ -117,6 +120,8 @@ pub(crate) struct Share {
     pub reminds_of: Option<CaseRef>,
     /// How many events the digest keeps.
     pub kept: usize,
+    /// The address that a map gave.
+    pub to: Option<Addressed>,
 }
 
 /// Whether a file goes with a digest of an action; with one of a throttle's rest, none does.
@@ -158,6 +163,7 @@ impl Collected {
             more: 0,
             suppressed: 0,
             reminders: BTreeMap::new(),
+            addresses: BTreeMap::new(),
         });
         let before = collected.reminders.clone();
         collected.take_in(share);
@@ -177,6 +183,9 @@ impl Collected {
             // What is about the match itself stays, whatever becomes of its case.
             None => _ = self.reminders.remove(&event),
         }
+        for (event, to) in share.counted.iter().chain([&event]).zip(std::iter::repeat(&share.to)) {
+            self.addresses.extend(to.iter().map(|to| (*event, to.clone())));
+        }
         for counted in share.counted {
             if !self.events.contains(&counted) {
                 let at = self.events.partition_point(|known| *known < counted);
@@ -195,6 +204,7 @@ impl Collected {
         while self.events.len() > limit.max(1) {
             if let Some(oldest) = self.events.pop_front() {
                 self.reminders.remove(&oldest);
+                self.addresses.remove(&oldest);
             }
             self.more = self.more.saturating_add(1);
         }
@@ -205,18 +215,38 @@ impl Collected {
         (self.due > now).then(|| of.goes_out(self))
     }
 
+    /// The same apart by address: one digest for each. How many more there were is said to the first.
+    pub fn apart(mut self) -> Vec<(Option<Addressed>, Self)> {
+        let mut addresses = std::mem::take(&mut self.addresses);
+        let mut apart: Vec<(Option<Addressed>, Self)> = Vec::new();
+        for event in std::mem::take(&mut self.events) {
+            let to = addresses.remove(&event);
+            match apart.iter_mut().find(|(known, _)| *known == to) {
+                Some((_, collected)) => collected.events.push_back(event),
+                None => {
+                    let (more, events) = (std::mem::take(&mut self.more), VecDeque::from([event]));
+                    let first = if apart.is_empty() { self.first } else { event };
+                    apart.push((to, Self { more, events, first, ..self.clone() }));
+                }
+            }
+        }
+        apart
+    }
+
     /// The message of what it holds, by the words of the action in force. `identity` is what the rule's ids are made from.
     pub fn message(
         &self,
         of: &DigestId<'_>,
         (rule, action): (&Rule, &Action),
         identity: &str,
+        to: Option<Addressed>,
         now: Timestamp,
     ) -> Option<NewDelivery> {
         let newest = self.events.back().copied()?;
         let mut told = assignment(action, newest, None);
         told.events = self.events.iter().copied().collect();
         told.more = self.more;
+        told.to = to;
         told.suppressed = self.suppressed;
         told.attach = action.attach.as_ref().filter(|_| !of.rest).map(|attach| Attach {
             csv: attach.csv.value.clone(),

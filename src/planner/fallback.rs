@@ -167,6 +167,7 @@ impl Fallen {
         assignment.died = Some(reason.into());
         // Names from the mentions of another destination mean nothing here.
         assignment.mention.clear();
+        assignment.to = None;
         assignment.links.clear();
         let said = case.map(|case| case.announce(destination, action, died.event));
         let (lane, act) = said.map_or((None, MessageOp::Open), |(lane, act)| (Some(lane), act));

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::delivery::{Assignment, DeliveryId, MessagePart, NewDelivery, Say, Severity};
+use crate::delivery::{Addressed, Assignment, DeliveryId, Mention, MessagePart, NewDelivery, Say, Severity};
 use crate::event::Seq;
 use crate::planner::case::CaseRef;
 use crate::planner::draft::summary;
@@ -65,13 +65,15 @@ pub(crate) struct Rest {
     pub reminder: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<Severity>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Addressed>,
 }
 
 impl From<Held> for Rest {
     fn from(Held { delivery, case, reminder }: Held) -> Self {
-        let severity = delivery.assignment.severity;
-        let NewDelivery { id, rule, action, event, .. } = delivery;
-        Self { rule, action, event, id, case, reminder, severity }
+        let NewDelivery { id, rule, action, event, assignment, .. } = delivery;
+        let Assignment { severity, to, .. } = assignment;
+        Self { rule, action, event, id, case, reminder, severity, to }
     }
 }
 
@@ -166,7 +168,7 @@ fn replaces(newer: &Held, older: &Held) -> bool {
 
 /// Several messages go as one summary of titles and links. Of `rest` and `more` it only says how many they were.
 pub(crate) fn summarise(
-    destination: &str,
+    (destination, to): (&str, Option<Addressed>),
     going: &[Held],
     (rest, more): (&[Rest], u64),
     now: Timestamp,
@@ -175,7 +177,7 @@ pub(crate) fn summarise(
     let (newest, rule, event) = newest.or_else(|| rest.last().map(|rest| (&rest.id, &rest.rule, rest.event)))?;
     let (parts, events) = told(going);
     let left_out = going.len() - parts.len() + rest.len();
-    let mut mention: Vec<String> = Vec::new();
+    let mut mention: Vec<Mention> = Vec::new();
     for name in going.iter().flat_map(|held| &held.delivery.assignment.mention) {
         if !mention.contains(name) {
             mention.push(name.clone());
@@ -186,6 +188,7 @@ pub(crate) fn summarise(
     let told = Assignment {
         severity: severity.max(going.iter().filter_map(|held| held.delivery.assignment.severity).max()),
         mention,
+        to,
         more: more.saturating_add(u64::try_from(left_out).unwrap_or_default()),
         suppressed: going.iter().map(|held| held.delivery.assignment.suppressed).sum(),
         parts,

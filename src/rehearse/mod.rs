@@ -21,7 +21,7 @@ use crate::channels::wire::Transport;
 use crate::channels::{Can, Channel, ChannelKind, Facts, Footer, HttpRequest, Reply, Request, Sending, Verdict};
 use crate::clock::{Clock, VirtualClock, plus};
 use crate::config::{Destination, Snapshot};
-use crate::delivery::{AttemptOutcome, Delivery, DeliveryId, MessageOp, Receipt, Say, State};
+use crate::delivery::{Addressed, AttemptOutcome, Delivery, DeliveryId, MessageOp, Receipt, Say, State};
 use crate::event::{Event, Seq};
 use crate::message::{Rendered, plain};
 use crate::pace::{Limits, Retry};
@@ -139,6 +139,7 @@ fn unhurried(real: &Destination) -> Destination {
         hours: real.hours.clone(),
         fallback: real.fallback.clone(),
         fallback_after: real.fallback_after,
+        reach: real.reach.clone(),
         footer: real.footer.clone(),
         mentions: real.mentions.clone(),
         external: real.external,
@@ -160,6 +161,7 @@ fn neutral(name: String) -> Option<Destination> {
         hours: None,
         fallback: Vec::new(),
         fallback_after: None,
+        reach: None,
         footer: Footer::Usual,
         mentions: BTreeMap::new(),
         external: false,
@@ -207,6 +209,7 @@ impl Channel for Neutral {
             address: String::new(),
             endpoints: Vec::new(),
             names: Vec::new(),
+            mapped: None,
             by_event: false,
         };
         &FACTS
@@ -273,6 +276,8 @@ pub struct Sent {
     pub action: String,
     /// The destination.
     pub destination: String,
+    /// The address that a map gave.
+    pub to: Option<Addressed>,
     /// What it did to what stood there.
     pub act: MessageOp,
     /// What it said.
@@ -394,6 +399,7 @@ impl Rehearsal {
                 rule: planned.rule,
                 action: planned.action,
                 destination: planned.destination,
+                to: planned.assignment.to,
                 act: planned.act,
                 rendered,
                 request,

@@ -291,6 +291,7 @@ fn said(sent: &Sent) -> Said {
         update: sent.act == MessageOp::Close,
         rule: sent.rule.clone(),
         to: sent.destination.clone(),
+        address: sent.to.as_ref().map(|to| to.address.clone()).unwrap_or_default(),
         title: message.title.clone(),
         text: plain::message(message),
         severity: message.severity.name().to_owned(),

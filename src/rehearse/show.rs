@@ -128,6 +128,9 @@ pub(super) fn at_once(base: &Arc<Snapshot>, wanted: &Wanted<'_>) -> Result<Job, 
         Some((_, action)) => planner::assignment(action, FIRST, case),
         None => Assignment::saying(wanted.say.clone(), FIRST),
     };
+    if let (Some(reach), Some(rules)) = (&destination.reach, &base.rules) {
+        assignment.to = Some(rules.address(reach, event)?);
+    }
     if action.is_none_or(|(_, action)| action.digest.is_some()) {
         assignment.events.push(FIRST);
     }

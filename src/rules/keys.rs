@@ -25,6 +25,12 @@ pub enum Takes {
     Windows,
     /// `mutes:`.
     Mutes,
+    /// `people:`.
+    People,
+    /// `maps:`.
+    Maps,
+    /// Who is to be mentioned.
+    Mentions,
     /// The name of a rule or action.
     Name,
     /// A text.
@@ -124,6 +130,9 @@ impl Takes {
             Takes::Lists => "a mapping from words to lists",
             Takes::Windows => "a mapping from words to hours",
             Takes::Mutes => "a list of mutes",
+            Takes::People => "a mapping from names to people",
+            Takes::Maps => "a mapping from words to maps",
+            Takes::Mentions => "one name, or `{map: NAME}`, or a list",
             Takes::Name | Takes::Text => "a text",
             Takes::Names => "one name or a list",
             Takes::Truth => "`true` or `false`",
@@ -189,6 +198,8 @@ pub const FILE: MapDoc = MapDoc {
         key("hours", Takes::Windows, "Windows that rules, actions and destinations refer to"),
         key("mutes", Takes::Mutes, "Planned silence"),
         key("holidays", Takes::Dates, "Dates that are no business days"),
+        key("people", Takes::People, "Whom maps and mentions name, with their addresses"),
+        key("maps", Takes::Maps, "From what an event says to people or addresses"),
     ],
 };
 
@@ -229,7 +240,11 @@ pub const ACTION: MapDoc = MapDoc {
         key("text", Takes::Text, "A short message in Markdown; without `text` and `message`, a default message"),
         key("severity", Takes::Severity, "The severity; overrides the template's"),
         key("with", Takes::Constants, "Constants for the template"),
-        key("mention", Takes::Names, "The people to mention, by the names of the destination's `mentions`"),
+        key(
+            "mention",
+            Takes::Mentions,
+            "Whom to mention: a name of the destination's `mentions` or of `people`, or whom a map says",
+        ),
         key("when", Takes::Condition, "The action's own condition"),
         key("if_failed", Takes::IfFailed, "What becomes of an event that the action's `when` can't read, else `skip`"),
         key("otherwise", Takes::Truth, "Acts when no action of the rule with a `when` acted"),

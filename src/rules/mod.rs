@@ -6,7 +6,8 @@
 //! The grammar, `?` for what may be left out and `…|[…]` for one or a list:
 //!
 //! ```text
-//! file      = {rules: [rule], names?: {WORD: PATH|[PATH]}, lists?: {WORD: [value]}, hours?: {WORD: hours}, mutes?: [mute]}
+//! file      = {rules: [rule], names?: {WORD: PATH|[PATH]}, lists?: {WORD: [value]}, hours?: {WORD: hours}, mutes?: [mute],
+//!              people?: {NAME: person}, maps?: {NAME: {by: on, VALUE: NAME or TEXT, …, else?: NAME or TEXT}}}
 //! rule      = {name, events: GLOB|[GLOB] or missing: {events, when?, for: SPAN or each: PERIOD, by: TIME},
 //!              source?, when?: condition,
 //!              case?: key, closed_by?: closer|[closer], closes_after?: SPAN, on_close?: action|[action],
@@ -17,7 +18,8 @@
 //! test      = value | [value] | {OPERATOR: operand, …, ignore_case?}
 //! key       = on | [on]
 //! closer    = GLOB | {events: GLOB|[GLOB], when?: condition, case?: key}
-//! action    = {to: DESTINATION|[DESTINATION], message: NAME or text: TEXT, severity?, with?, mention?, name?,
+//! action    = {to: DESTINATION|[DESTINATION], message: NAME or text: TEXT, severity?, with?,
+//!              mention?: NAME or {map: NAME}, …, name?,
 //!              when?: condition, otherwise?, once?, after?: SPAN|[SPAN], repeat?: SPAN, at?: DATE|[DATE],
 //!              throttle?: {per?: key, max?, every: SPAN, rest?}, digest?: {per?: key, every: SPAN or at: TIME, …},
 //!              hours?: always | WORD | {days?, from?, to?, except?, timezone?, outside?},
@@ -41,9 +43,10 @@ pub use self::hours::Hours;
 pub(crate) use self::judge::number_key;
 pub use self::parse::parse;
 pub use self::parts::{AtDate, Attach, Digest, DigestTime, Expected, HoursChoice, Missing, Threshold, Throttle};
+pub use self::roster::{Mapped, Person, Reach, ValueMap};
 use self::value::Literal;
 pub use self::version::Version;
-use crate::delivery::{LinkOp, Say, Severity};
+use crate::delivery::{LinkOp, Mention, Say, Severity};
 use crate::event::Mute;
 use crate::path::Path;
 use crate::problem::Location;
@@ -63,6 +66,7 @@ pub mod parse;
 mod parts;
 pub mod plain;
 mod reading;
+mod roster;
 pub mod schema;
 pub mod trial;
 pub mod value;
@@ -75,7 +79,7 @@ pub struct RuleSet {
     pub rules: Vec<Rule>,
     /// Rules that could not be read whole. Never in force; known so that what else is wrong with them can be told at once.
     pub unfinished: Vec<Rule>,
-    /// Words of `lists:` and `hours:` that no rule and no mute names, each with its section.
+    /// Words of `lists:`, `hours:` and `maps:` that no rule and no mute names, each with its section.
     pub unused: Vec<(&'static str, At<String>)>,
     /// `names:`: what a word stands for, first path that selects something wins. Those of source presets are among
     /// them, by source; a file's own name comes before a preset's.
@@ -86,6 +90,10 @@ pub struct RuleSet {
     pub hours: BTreeMap<String, Arc<Hours>>,
     /// Planned mutes from files.
     pub mutes: Vec<FileMute>,
+    /// `people:`, by name.
+    pub people: BTreeMap<String, Person>,
+    /// `maps:`, from what events say to people or addresses.
+    pub maps: BTreeMap<String, ValueMap>,
     /// The default zone, if one is set.
     pub zone: Option<TimeZone>,
     /// What all of this was read from.
@@ -180,8 +188,8 @@ pub struct Action {
     pub severity: Option<Severity>,
     /// Constants for the template.
     pub with: Map<String, Value>,
-    /// Names from the destination's `mentions:`.
-    pub mention: Vec<At<String>>,
+    /// Who is to be mentioned.
+    pub mention: Vec<At<Mention>>,
     /// Its own condition.
     pub when: Option<Condition>,
     /// What becomes of an event that `when` can't read, where the action says.

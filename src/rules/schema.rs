@@ -7,6 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use self::calendar::{after, at, days, missing, month_days};
+use self::roster::{mentions, person, value_map};
 use super::glob::GLOB_MAX;
 use super::keys::{self, MapDoc, Takes};
 use super::operand::OperandKind;
@@ -19,6 +20,7 @@ use crate::yaml::schema::{
 };
 
 mod calendar;
+mod roster;
 
 /// A plain word: what may be a name of `names:`.
 const WORD: &str = "[A-Za-z_][A-Za-z0-9_]*";
@@ -103,6 +105,9 @@ fn takes(takes: Takes) -> Value {
         ),
         Takes::Lists => nullable(json!({"type": "array", "items": scalar()})),
         Takes::Windows => with(nullable(reference("window")), json!({"propertyNames": {"not": {"const": "always"}}})),
+        Takes::People => nullable(person()),
+        Takes::Maps => nullable(value_map()),
+        Takes::Mentions => mentions(),
         Takes::Mutes => json!({"type": ["array", "null"], "items": reference("mute")}),
         Takes::Name => reference("name"),
         Takes::Text | Takes::Source | Takes::Rule | Takes::Destination | Takes::Message => text(),

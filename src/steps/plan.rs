@@ -169,6 +169,7 @@ pub fn places(live: &Live, snapshot: &Snapshot) -> Destinations {
             goes_alone: destination.channel.facts().can.resolves,
             shows_links: destination.kind.shows_links && !destination.external,
             reports: destination.kind.reports,
+            reach: destination.reach.clone(),
             fallback: destination.fallback.iter().map(|(name, _)| name.clone()).collect(),
             fallback_after: destination.fallback_after,
         };

@@ -28,7 +28,7 @@ use crate::docs::loading::now;
 use crate::docs::{message, pages, root};
 
 /// How many wishes there are.
-const RECIPES: usize = 24;
+const RECIPES: usize = 28;
 
 /// The cookbook's folder, in the repository.
 const FOLDER: &str = "docs/cookbook";
@@ -78,7 +78,8 @@ fn shown(sent: &Sent, zone: &TimeZone) -> String {
     let file = sent.rendered.file.as_ref().map(|file| format!("\n\n{}:\n{}", file.name, file.text));
     let text = text.trim().to_owned() + &file.unwrap_or_default();
     let lines = text.trim().lines().map(|line| format!("    {line}").trim_end().to_owned() + "\n");
-    format!("{at}  {}  [{}]\n{}", sent.destination, said.severity, lines.collect::<String>())
+    let to = sent.to.iter().map(|to| format!(", {}", to.address)).collect::<String>();
+    format!("{at}  {}{to}  [{}]\n{}", sent.destination, said.severity, lines.collect::<String>())
 }
 
 #[test]
@@ -193,6 +194,7 @@ fn channel_of(snapshot: &Snapshot, label: &str) -> String {
         event: &json!({}),
         root: &event.root(),
         context: &names,
+        to: None,
         mentions: &[],
         lane: None,
         receipt: None,

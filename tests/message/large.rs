@@ -66,6 +66,7 @@ fn composed(what: &str, rendered: &Rendered, event: &Event) {
                 event: &json!({"body": event.body}),
                 root: &event.root(),
                 context: &Map::new(),
+                to: None,
                 mentions: &[],
                 lane: None,
                 receipt: None,

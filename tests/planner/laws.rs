@@ -55,6 +55,7 @@ fn places_of(text: &str) -> Destinations {
         goes_alone: closes,
         shows_links: true,
         reports: closes,
+        reach: None,
         fallback: fallback.iter().map(|name| (*name).to_owned()).collect(),
         fallback_after: closes.then(|| SignedDuration::from_mins(5)),
     };

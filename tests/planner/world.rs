@@ -16,7 +16,8 @@ use fanfare::planner::{
     keys, orphans, plan,
 };
 use fanfare::problem::{File, Problems};
-use fanfare::rules::{RuleSet, parse};
+use fanfare::rules::glob::Glob;
+use fanfare::rules::{Reach, RuleSet, parse};
 use fanfare::source::presets::preset_names;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -457,6 +458,7 @@ impl World {
             "suppressed": said.suppressed,
             "severity": said.severity,
             "mention": said.mention,
+            "address": said.to.as_ref().map(|to| &to.address),
             "with": said.with,
             "died": said.died,
             "unread": said.unread,
@@ -489,8 +491,19 @@ impl<'a, I: Iterator<Item = &'a (NewDelivery, Fate)>> Lanes for I {
     }
 }
 
-/// The destinations of a sequence: a name each, with `closes`, `alone`, `fallback` and `hours` (the name of a window in the
-/// rules' `hours:`).
+/// How a destination is addressed whose address a map gives: `map`, with `allow`.
+fn reach(map: &Value, value: &Value) -> Reach {
+    let allow = value["allow"].as_str().unwrap_or("*");
+    Reach {
+        map: map.as_str().unwrap().to_owned(),
+        field: Some("email"),
+        is: |text| !text.is_empty(),
+        allow: vec![Glob::parse(allow).unwrap()],
+    }
+}
+
+/// The destinations of a sequence: a name each, with `closes`, `alone`, `fallback`, `hours` (the name of a window in the
+/// rules' `hours:`) and `map` (the map that gives its addresses, of which `allow` accepts some).
 pub fn places(value: &Value, rules: &RuleSet) -> Destinations {
     let mut places = Destinations::default();
     for (name, value) in value.as_object().into_iter().flatten() {
@@ -505,6 +518,7 @@ pub fn places(value: &Value, rules: &RuleSet) -> Destinations {
             goes_alone: value.get("alone").and_then(Value::as_bool).unwrap_or_default(),
             shows_links: false,
             reports: false,
+            reach: value.get("map").map(|map| reach(map, value)),
             fallback: value.get("fallback").and_then(Value::as_array).into_iter().flatten().map(texts).collect(),
             fallback_after: value.get("fallback_after").and_then(Value::as_str).map(span),
         };

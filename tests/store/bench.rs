@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use fanfare::clock::plus;
 use fanfare::delivery::{
-    Assignment, Attempt, AttemptOutcome, Delivery, DeliveryId, Lane, MessageOp, NewDelivery, Receipt, Say, State,
+    Assignment, Attempt, AttemptOutcome, Delivery, DeliveryId, Lane, Mention, MessageOp, NewDelivery, Receipt, Say,
+    State,
 };
 use fanfare::event::{Entry, Event, EventId, Item, Seq, Signal};
 use fanfare::pace::{Limits, Next};
@@ -221,7 +222,7 @@ pub fn delivery(id: &str) -> NewDelivery {
         lane: None,
         due: start(),
         assignment: Assignment {
-            mention: vec!["lead".into()],
+            mention: vec![Mention::Named("lead".into())],
             ..Assignment::saying(Say::Text("**{{ data.title }}** is live".into()), 1)
         },
     }

@@ -80,6 +80,7 @@ impl Given {
             event: &self.event,
             root: &self.root,
             context: &self.context,
+            to: None,
             mentions: &self.mentions,
             lane: self.lane.as_deref(),
             receipt: self.receipt.as_ref(),

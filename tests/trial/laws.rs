@@ -55,6 +55,7 @@ fn said(to: &str) -> Said {
         update: false,
         rule: text(),
         to: to.into(),
+        address: text(),
         title: text(),
         text: text(),
         severity: text(),

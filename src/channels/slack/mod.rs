@@ -13,8 +13,8 @@ use url::Url;
 use self::answer::{Answer, answer, by_word};
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
-    Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness, Limit, Mentions,
-    Reply, Request, Sending, Takes, Verdict, endpoint, words,
+    Address, Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness, Limit,
+    Mappable, Mentions, Reply, Request, Sending, Takes, Verdict, endpoint, words,
 };
 use crate::delivery::{AttemptOutcome, MessageOp, Receipt};
 use crate::message::template::native::Format;
@@ -63,7 +63,11 @@ url: https://slack.com/api
             "A bot's token (`xoxb-…`) with the scope `chat:write`, and the bot invited to its channels",
         )
         .secret(),
-        KeyDoc::new("channel", Takes::Choice, "With `token`: a channel's id or #name; may be a choice"),
+        KeyDoc::new(
+            "channel",
+            Takes::Address,
+            "With `token`: a channel's id or #name; may be a choice or a map, which may also give a person's id",
+        ),
         KeyDoc::new(
             "broadcast",
             Takes::Truth,
@@ -123,7 +127,7 @@ enum Way {
 #[derive(Debug)]
 struct Bot {
     token: Secret,
-    channel: Choice<String>,
+    channel: Address<String>,
     broadcast: bool,
     api: Secret,
 }
@@ -201,16 +205,17 @@ fn read_bot(
                 .hint("a bot needs a channel: `channel: \"#releases\"`"),
         );
     }
-    let channel = keys.channel.and_then(|node| Choice::parse(node, problems, &mut channel_name));
+    let channel = keys.channel.and_then(|node| Address::parse(node, &CHANNEL, problems, &mut channel_name));
     let (url, channel, token) = (api?, channel?, token?);
     let api = Secret::new(url.as_str());
     let channels: Vec<&str> = channel.all().into_iter().map(String::as_str).collect();
     let facts = Facts {
         can: KIND.can,
         secrets: std::iter::once(&token).chain(endpoint::holds_secret(&url).then_some(&api)).cloned().collect(),
-        address: format!("{} {}", endpoint::host(&url), channels.join(", ")),
+        address: format!("{} {}", endpoint::host(&url), channels.join(", ")).trim_end().to_owned(),
         endpoints: endpoint::endpoints([&api]),
         names: channel.name().into_iter().collect(),
+        mapped: channel.mapped(),
         by_event: channel.is_by_event(),
     };
     let bot = Bot { token, channel, broadcast: keys.broadcast.unwrap_or(false), api };
@@ -222,6 +227,21 @@ fn is_slacks(webhook: &Secret) -> bool {
     let url = Url::parse(webhook.open()).ok();
     let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
     SLACK.iter().any(|domain| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+}
+
+/// What a map may give: a channel by its name or id, or a person.
+const CHANNEL: Mappable<String> =
+    Mappable { field: Some(KIND.name), is: is_channel, read: |text| Some(text.to_owned()) };
+
+fn is_channel(text: &str) -> bool {
+    let is_name = |name: &str| !name.contains(|c: char| c.is_whitespace() || c.is_control() || "#@/:<>&,".contains(c));
+    match text.strip_prefix('#') {
+        Some(name) => (1..=80).contains(&name.chars().count()) && is_name(name),
+        None => {
+            let is_id = text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+            is_id && (8..=16).contains(&text.len()) && text.starts_with(['C', 'D', 'G', 'U', 'W'])
+        }
+    }
 }
 
 fn channel_name(node: &Node, problems: &mut Problems) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::delivery::{CaseFacts, DeliveryId, MessageOp, NewDelivery};
+use crate::delivery::{Addressed, CaseFacts, DeliveryId, Mention, MessageOp, NewDelivery};
 use crate::event::{Event, Seq};
 use crate::planner::case::Case;
 use crate::planner::closes::untold;
@@ -10,24 +10,13 @@ use crate::planner::digest::{Collected, DigestId, Share, first_due, kept};
 use crate::planner::draft::{Route, assignment};
 use crate::planner::effect::Effect;
 use crate::planner::flow::Planning;
+use crate::planner::flow::fall_back::unaddressed;
+use crate::planner::flow::occasion::{Occasion, quiet, silenced};
 use crate::planner::held::{Held, Opens, Waiting, opens};
 use crate::planner::mute::Audible;
 use crate::planner::throttle::{Admission, ThrottleId, Window};
 use crate::planner::why::{RuleOutcome, Trace};
 use crate::rules::{Action, ActionJudgement, Rule};
-
-/// What sets an announcement off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Occasion {
-    /// A match.
-    Match,
-    /// A timer of a case.
-    Reminder,
-    /// The close of a case.
-    Close,
-    /// A match that is planned again.
-    Replay,
-}
 
 /// Something that an action has to say.
 #[derive(Debug)]
@@ -84,28 +73,92 @@ pub(crate) fn announce(
     if to.is_empty() {
         return None;
     }
+    let mut to: Vec<Recipient<'_>> =
+        to.into_iter().map(|destination| recipient(work, said, case.as_deref_mut(), destination)).collect();
     let suppressed = admit(work, said, case.as_deref_mut(), &to, trace)?;
     let mut first: Option<Timestamp> = None;
-    for destination in to {
-        if let Some(due) = collect(work, said, case.as_deref_mut(), (destination, suppressed), trace) {
+    for Recipient { destination, to } in to.drain(..) {
+        let to = match to {
+            Ok(to) => to,
+            Err(reason) => {
+                trace.fail(format!("no address at `{destination}`: {reason}"));
+                let draft = draft(work, said, case.as_deref(), (destination, None, suppressed));
+                let due = match quiet(work, said.rule, said.occasion, case.as_deref()) {
+                    true => None,
+                    false => unaddressed(work, &draft.delivery, &reason, case.as_deref_mut(), trace),
+                };
+                first = first.into_iter().chain(due).min();
+                continue;
+            }
+        };
+        if let Some(due) = collect(work, said, case.as_deref_mut(), (destination, to.clone(), suppressed), trace) {
             first = first.into_iter().chain([due]).min();
             continue;
         }
-        let action = said.acted.action;
-        let closed = said.occasion == Occasion::Close;
-        let facts = case.as_ref().map(|case| case.facts(closed)).or_else(|| said.facts.clone());
-        let mut told = assignment(action, said.seq, facts);
-        told.suppressed = suppressed;
-        told.events = said.counted.to_vec();
-        told.unread.clone_from(&said.unread);
-        let route = Route { rule: &said.rule.name.value, action: &action.id, destination };
-        let id = DeliveryId::of(&said.origin, work.identity(said.rule), &action.id, destination, said.again);
-        let delivery = route.delivery(id, said.seq, told, work.now.at);
-        let draft = Draft { rule: said.rule, action, occasion: said.occasion, delivery };
+        let draft = draft(work, said, case.as_deref(), (destination, to, suppressed));
         let due = deliver(work, draft, case.as_deref_mut(), trace);
         first = first.into_iter().chain(due).min();
     }
+    mentions_nobody(work, said, trace);
     first
+}
+
+/// A destination, and the address there where a map gives it; `Err` says why there is none.
+struct Recipient<'s> {
+    destination: &'s str,
+    to: Result<Option<Addressed>, String>,
+}
+
+/// Where an announcement goes at a destination. An opening keeps the address that it began with, as long as that is allowed.
+fn recipient<'s>(
+    work: &Planning<'_>,
+    said: &Announcement<'_>,
+    case: Option<&mut Case>,
+    destination: &'s str,
+) -> Recipient<'s> {
+    let Some(reach) = work.facts(destination).and_then(|facts| facts.reach.as_ref()) else {
+        return Recipient { destination, to: Ok(None) };
+    };
+    let kept = case.as_ref().and_then(|case| case.addresses.get(destination));
+    if let Some(kept) = kept.filter(|kept| reach.allows(&kept.address)) {
+        return Recipient { destination, to: Ok(Some(kept.clone())) };
+    }
+    let found = work.rules.address(reach, said.event);
+    if let (Some(case), Ok(found)) = (case, &found) {
+        case.addresses.insert(destination.to_owned(), found.clone());
+    }
+    Recipient { destination, to: found.map(Some) }
+}
+
+/// Records the maps that say nobody to mention; the message goes all the same.
+fn mentions_nobody(work: &Planning<'_>, said: &Announcement<'_>, trace: &mut Trace) {
+    for mention in &said.acted.action.mention {
+        let Mention::Mapped { map } = &mention.value else { continue };
+        if let Err(reason) = work.rules.mapped(map, said.event) {
+            trace.fail(format!("mentions nobody: {reason}"));
+        }
+    }
+}
+
+/// What an announcement says at a destination, due now.
+fn draft<'a>(
+    work: &Planning<'_>,
+    said: &Announcement<'a>,
+    case: Option<&Case>,
+    (destination, to, suppressed): (&str, Option<Addressed>, u64),
+) -> Draft<'a> {
+    let action = said.acted.action;
+    let closed = said.occasion == Occasion::Close;
+    let facts = case.map(|case| case.facts(closed)).or_else(|| said.facts.clone());
+    let mut told = assignment(action, said.seq, facts);
+    told.suppressed = suppressed;
+    told.to = to;
+    told.events = said.counted.to_vec();
+    told.unread.clone_from(&said.unread);
+    let route = Route { rule: &said.rule.name.value, action: &action.id, destination };
+    let id = DeliveryId::of(&said.origin, work.identity(said.rule), &action.id, destination, said.again);
+    let delivery = route.delivery(id, said.seq, told, work.now.at);
+    Draft { rule: said.rule, action, occasion: said.occasion, delivery }
 }
 
 /// The destinations of an announcement that are configured and that no mute covers; of a close's, those that know what has
@@ -140,19 +193,13 @@ fn audible<'s>(
     audible
 }
 
-/// Why a person keeps the messages of an opening back at a moment, in words.
-pub(crate) fn silenced(work: &Planning<'_>, case: Option<&Case>, at: Timestamp) -> Option<String> {
-    let silence = case?.silenced(at)?;
-    Some(format!("muted until {} by {}: only this case", work.now.said(silence.until), silence.by))
-}
-
 /// Whether the action's throttle lets an announcement through; if so, how many it held back before. The rest goes nowhere, or
 /// into a digest at the window's end. What a person plans again is not counted.
 fn admit(
     work: &mut Planning<'_>,
     said: &Announcement<'_>,
     mut case: Option<&mut Case>,
-    to: &[&str],
+    to: &[Recipient<'_>],
     trace: &mut Trace,
 ) -> Option<u64> {
     let throttle = ThrottleId::of(&said.rule.name.value, said.acted).filter(|_| said.occasion != Occasion::Replay);
@@ -170,9 +217,15 @@ fn admit(
     let admitted = match admission {
         Admission::Passes(held_back) => Some(held_back),
         Admission::HoldsBack(frees) => {
-            for destination in to.iter().copied().filter(|_| throttle.rest_digest) {
+            for Recipient { destination, to } in to.iter().filter(|_| throttle.rest_digest) {
                 let digest = DigestId { rule: of.rule, action: of.action, key: of.key, destination, rest: true };
-                gather(work, said, case.as_deref_mut(), (&digest, frees, 0), trace);
+                match to {
+                    Ok(to) => {
+                        let share = (frees, 0, to.clone());
+                        gather(work, said, case.as_deref_mut(), (&digest, share), trace);
+                    }
+                    Err(reason) => trace.fail(format!("no address at `{destination}`: {reason}")),
+                }
             }
             None
         }
@@ -187,7 +240,7 @@ fn collect(
     work: &mut Planning<'_>,
     said: &Announcement<'_>,
     case: Option<&mut Case>,
-    (destination, suppressed): (&str, u64),
+    (destination, to, suppressed): (&str, Option<Addressed>, u64),
     trace: &mut Trace,
 ) -> Option<Timestamp> {
     match DigestId::of(&said.rule.name.value, said.acted, destination)? {
@@ -197,7 +250,7 @@ fn collect(
         }
         (Ok(of), digest) => {
             let due = first_due(digest, work.now.at);
-            gather(work, said, case, (&of, due, suppressed), trace);
+            gather(work, said, case, (&of, (due, suppressed, to)), trace);
             let slot = of.slot(&work.names(said.rule));
             Some(work.state.load(&slot).map_or(due, |collected| collected.due))
         }
@@ -209,14 +262,14 @@ fn gather(
     work: &mut Planning<'_>,
     said: &Announcement<'_>,
     mut case: Option<&mut Case>,
-    (of, due, suppressed): (&DigestId<'_>, Timestamp, u64),
+    (of, (due, suppressed, to)): (&DigestId<'_>, (Timestamp, u64, Option<Addressed>)),
     trace: &mut Trace,
 ) {
     case.iter_mut().for_each(|case| _ = case.collected.insert(of.destination.to_owned()));
     let reminds_of = case.as_deref().filter(|_| said.occasion == Occasion::Reminder).and_then(Case::awaited_by);
     let kept = kept(said.acted.action, of.rest);
     let counted = said.counted.to_vec();
-    let share = Share { event: said.seq, counted, due, suppressed, reminds_of, kept };
+    let share = Share { event: said.seq, counted, due, suppressed, reminds_of, kept, to };
     let slot = of.slot(&work.names(said.rule));
     work.turn_told(&slot, trace, |known, now| Collected::collect(known, share, of, now));
 }
@@ -225,12 +278,6 @@ fn gather(
 /// on with what is over.
 fn tells_the_end(occasion: Occasion, case: Option<&Case>, destination: &str) -> bool {
     occasion == Occasion::Close && case.is_some_and(|case| case.was_notified(destination))
-}
-
-/// Whether what a rule says is planned, counted and shown, but not sent.
-pub(crate) fn quiet(work: &Planning<'_>, rule: &Rule, occasion: Occasion, case: Option<&Case>) -> bool {
-    let opened_in_shadow = occasion == Occasion::Reminder && case.is_some_and(|case| case.shadow);
-    work.destinations.shadow || rule.shadow || opened_in_shadow
 }
 
 /// The last stretch: waits for hours, or becomes a delivery. Gives when it goes, if it does.
@@ -267,7 +314,11 @@ pub(crate) fn deliver(
         trace.action(RuleOutcome::Shadow, action, Some(&to), format!("in shadow: would go to `{to}`"));
         return None;
     }
-    trace.action(RuleOutcome::Matched, action, Some(&to), format!("goes to `{to}`"));
+    let note = match &draft.delivery.assignment.to {
+        None => format!("goes to `{to}`"),
+        Some(at) => format!("goes to `{to}`, {}", at.address),
+    };
+    trace.action(RuleOutcome::Matched, action, Some(&to), note);
     send(work, draft.delivery, draft.occasion, case);
     Some(work.now.at)
 }

@@ -3,7 +3,8 @@
 use crate::event::{Event, Seq};
 use crate::planner::case::{Case, Ending};
 use crate::planner::closes::{Update, call_off, update};
-use crate::planner::flow::announce::{Announcement, Occasion, announce};
+use crate::planner::flow::announce::{Announcement, announce};
+use crate::planner::flow::occasion::Occasion;
 use crate::planner::flow::{Planning, unread};
 use crate::planner::inputs::{Carried, Judged};
 use crate::planner::missing::Awaited;

@@ -7,10 +7,9 @@ use crate::clock::plus;
 use crate::delivery::{DeliveryId, NewDelivery, State};
 use crate::event::{Seq, Signal};
 use crate::planner::case::Case;
-use crate::planner::fallback::{Fallen, Lost, Told, falls_back, key_of, lateness, looks_at, reason};
+use crate::planner::fallback::{Lost, Told, falls_back, key_of, lateness, looks_at, reason};
 use crate::planner::flow::Planning;
-use crate::planner::flow::announce::silenced;
-use crate::planner::mute::Audible;
+use crate::planner::flow::fall_back::fall_back_to;
 use crate::planner::names::names_for;
 use crate::planner::why::{RuleOutcome, Trace};
 
@@ -99,26 +98,4 @@ fn wanted_by(work: &mut Planning<'_>, lost: &NewDelivery) -> Result<Option<Case>
         Some(Case { acked: Some(by), .. }) => Err(format!("{by} acknowledged the case")),
         case => Ok(case),
     }
-}
-
-fn fall_back_to(
-    work: &mut Planning<'_>,
-    destination: &str,
-    lost: Lost<'_>,
-    case: Option<&mut Case>,
-    trace: &mut Trace,
-) -> bool {
-    let (rule, action) = (lost.delivery.rule.as_str(), lost.delivery.action.as_str());
-    if work.facts(destination).is_none() {
-        let note = format!("fallback `{destination}` is not configured");
-        trace.action(RuleOutcome::Cancelled, action, Some(destination), note);
-        return false;
-    }
-    let message = Audible { rule, destination, event: None, at: work.now.at };
-    if let Some(note) = silenced(work, case.as_deref(), work.now.at).or_else(|| work.muted(message)) {
-        trace.action(RuleOutcome::Muted, action, Some(destination), format!("fallback {note}"));
-        return false;
-    }
-    work.turn_told(&Fallen::slot(destination), trace, |known, now| Fallen::take(known, destination, lost, case, now));
-    true
 }

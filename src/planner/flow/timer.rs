@@ -1,19 +1,21 @@
 //! The way of a timer that has come due: each finds out whether what it was set for still is so, and acts by the rules that
 //! are in force now.
 
-use jiff::Timestamp;
 use serde_json::json;
 
+use crate::delivery::Addressed;
 use crate::planner::audit::Audited;
 use crate::planner::case::{Case, Ending};
 use crate::planner::closes::Closed;
 use crate::planner::digest::{Collected, DigestId, LIMIT, goes_out};
 use crate::planner::fallback::Fallen;
-use crate::planner::flow::announce::{Announcement, Draft, Occasion, announce, deliver, join, quiet, send, silenced};
+use crate::planner::flow::announce::{Announcement, Draft, announce, deliver};
 use crate::planner::flow::close::{Closing, end_case, say_ended, take_away};
 use crate::planner::flow::lost::late;
+use crate::planner::flow::occasion::Occasion;
+use crate::planner::flow::opens::hours_open;
 use crate::planner::flow::{Planning, unread_of};
-use crate::planner::held::{Held, Opens, Rest, Waiting, opens, summarise};
+use crate::planner::held::Waiting;
 use crate::planner::inputs::{Carried, Fired};
 use crate::planner::links::Linked;
 use crate::planner::missing::Awaited;
@@ -22,7 +24,6 @@ use crate::planner::names::{action_named, names_for, present_name};
 use crate::planner::own::{NoticedId, Unmatched};
 use crate::planner::reminders::{Brought, act_timer, align, end_timer, ends_otherwise, fire, realign, schedule_end};
 use crate::planner::renamed::{inherit, renamed};
-use crate::planner::state::Slot;
 use crate::planner::threshold::ThresholdId;
 use crate::planner::throttle::ThrottleId;
 use crate::planner::timer::Meaning;
@@ -253,16 +254,20 @@ fn digest_due(work: &mut Planning<'_>, of: DigestId<'_>) {
     }
     work.state.save(&slot, None);
     leave_out(work, &of, &mut collected);
-    collected.show(action_named(work.rules, of.rule, of.action).map_or(LIMIT, |(_, action)| goes_out(action, of.rest)));
-    let mut trace = Trace::default();
-    let is_sent = tell_digest(work, &of, &collected, &mut trace);
+    let shown = action_named(work.rules, of.rule, of.action).map_or(LIMIT, |(_, action)| goes_out(action, of.rest));
+    let mut is_sent = false;
+    for (to, mut collected) in collected.apart() {
+        collected.show(shown);
+        let mut trace = Trace::default();
+        is_sent |= tell_digest(work, &of, (to, &collected), &mut trace);
+        if let Some(row) = trace.row(0, of.rule) {
+            let rows = collected.events.iter().map(|event| Decision { event: *event, ..row.clone() });
+            work.plan.whys.extend(rows);
+        }
+    }
     if of.rest && is_sent {
         let throttle = ThrottleId { rule: of.rule, action: of.action, key: of.key }.slot(&names);
         work.due(&throttle, |window, now| window.rest_told(now.at));
-    }
-    if let Some(row) = trace.row(0, of.rule) {
-        let rows = collected.events.iter().map(|event| Decision { event: *event, ..row.clone() });
-        work.plan.whys.extend(rows);
     }
 }
 
@@ -280,7 +285,12 @@ fn leave_out(work: &mut Planning<'_>, of: &DigestId<'_>, collected: &mut Collect
 }
 
 /// Sends a digest; says whether it may be.
-fn tell_digest(work: &mut Planning<'_>, of: &DigestId<'_>, collected: &Collected, trace: &mut Trace) -> bool {
+fn tell_digest(
+    work: &mut Planning<'_>,
+    of: &DigestId<'_>,
+    (to, collected): (Option<Addressed>, &Collected),
+    trace: &mut Trace,
+) -> bool {
     let destination = of.destination;
     let cancelled = |trace: &mut Trace, note: &str| {
         trace.action(RuleOutcome::Cancelled, of.action, Some(destination), note);
@@ -296,154 +306,8 @@ fn tell_digest(work: &mut Planning<'_>, of: &DigestId<'_>, collected: &Collected
         trace.action(RuleOutcome::Muted, of.action, Some(destination), format!("its digest was {note}"));
         return false;
     }
-    let message = collected.message(of, (rule, action), work.identity(rule), work.now.at);
+    let message = collected.message(of, (rule, action), work.identity(rule), to, work.now.at);
     let Some(delivery) = message else { return false };
     deliver(work, Draft { rule, action, occasion: Occasion::Match, delivery }, None, trace);
     true
-}
-
-/// What becomes of a message that waited.
-enum Goes {
-    Now(Box<Held>),
-    /// It waits on, for another opening.
-    Later,
-    Never,
-}
-
-/// A window opens: what waited goes, unless its case or the rules have changed their mind.
-fn hours_open(work: &mut Planning<'_>, destination: &str, slot: &Slot<Waiting>) {
-    let Some(Waiting { opens, held, rest, more, .. }) = work.state.load(slot) else { return };
-    // Before anything is decided: what waits on may wait in the same slot.
-    work.state.save(slot, None);
-    let (mut going, mut files, mut waits_on) = (Vec::new(), Vec::new(), false);
-    for held in held {
-        let mut trace = Trace::default();
-        let (event, rule) = (held.delivery.event, held.delivery.rule.clone());
-        match may_go(work, held, opens, &mut trace) {
-            // A file goes as it is.
-            Goes::Now(held) if held.delivery.assignment.attach.is_some() => files.push(*held),
-            Goes::Now(held) => going.push(*held),
-            Goes::Later => waits_on = true,
-            Goes::Never => {}
-        }
-        work.decide(trace, event, &rule);
-    }
-    let (mut rest, mut more) = (rest, more);
-    if work.destinations.shadow {
-        (rest, more) = (Vec::new(), 0);
-    }
-    rest.retain(|rest| still_counts(work, rest));
-    files.into_iter().for_each(|held| send_held(work, held));
-    if going.is_empty() && waits_on {
-        return keep_rest(work, slot, rest, more);
-    }
-    let goes_alone = work.facts(destination).is_some_and(|facts| facts.goes_alone);
-    let older = rest.len() as u64 + more;
-    match (going.len(), older) {
-        (0, 0) => {}
-        (1, 0) => going.into_iter().for_each(|held| send_held(work, held)),
-        _ if goes_alone => {
-            // Their cases are resolved one by one, so each is an incident of its own; only the words of those are gone that
-            // nobody can keep in full.
-            if older > 0 {
-                work.plan.deliveries.extend(summarise(destination, &[], (&rest, more), work.now.at));
-            }
-            going.into_iter().for_each(|held| send_held(work, held));
-        }
-        _ => {
-            note_summed(work, destination, &going, &rest);
-            work.plan.deliveries.extend(summarise(destination, &going, (&rest, more), work.now.at));
-        }
-    }
-}
-
-/// A message that waited for this opening, if it still may go now.
-fn may_go(work: &mut Planning<'_>, mut held: Held, opened: Timestamp, trace: &mut Trace) -> Goes {
-    let delivery = &mut held.delivery;
-    let to = delivery.destination.clone();
-    let action_id = delivery.action.clone();
-    let mut comes_to = |goes, outcome, note: String| {
-        trace.action(outcome, &action_id, Some(&to), note);
-        goes
-    };
-    let Some((rule, action)) = action_named(work.rules, &delivery.rule, &delivery.action) else {
-        let note = "held, and then not sent: the rules in force no longer ask for it";
-        return comes_to(Goes::Never, RuleOutcome::Cancelled, note.into());
-    };
-    delivery.rule.clone_from(&rule.name.value);
-    if work.facts(&to).is_none() {
-        let note = format!("held, and then not sent: `{to}` is no longer configured");
-        return comes_to(Goes::Never, RuleOutcome::Cancelled, note);
-    }
-    if let Some(belongs) = &held.case
-        && let Some(why) = work.unwanted(belongs, &delivery.rule, held.reminder, Some(action))
-    {
-        return comes_to(Goes::Never, why.outcome(), format!("held, and then not sent: {}", why.said(belongs)));
-    }
-    match opens(action, work.facts(&to), work.now.at) {
-        Opens::Drop => {
-            return comes_to(Goes::Never, RuleOutcome::Dropped, format!("dropped for `{to}`: outside hours"));
-        }
-        Opens::At(opens) => {
-            if opens != opened {
-                let note = format!("held until {} (hours of `{to}`)", work.now.said(opens));
-                comes_to(Goes::Later, RuleOutcome::Held, note);
-            }
-            join(work, held, opens);
-            return Goes::Later;
-        }
-        Opens::Now | Opens::Never => {}
-    }
-    // Only now that it would go: a mute that ends while it still waits takes nothing away.
-    let message = Audible { rule: &delivery.rule, destination: &to, event: None, at: work.now.at };
-    let case = held.case.as_ref().and_then(|belongs| work.case(&names_for(work.rules, &rule.name.value), &belongs.key));
-    if let Some(note) = silenced(work, case.as_ref(), work.now.at).or_else(|| work.muted(message)) {
-        return comes_to(Goes::Never, RuleOutcome::Muted, note);
-    }
-    if quiet(work, rule, Occasion::Match, None) {
-        return comes_to(Goes::Never, RuleOutcome::Shadow, format!("in shadow: would go to `{to}`"));
-    }
-    held.delivery.due = work.now.at;
-    comes_to(Goes::Now(Box::new(held)), RuleOutcome::Matched, format!("held, and now goes to `{to}`"))
-}
-
-/// Whether a message of which the words are gone would still go.
-fn still_counts(work: &mut Planning<'_>, rest: &Rest) -> bool {
-    let Some((_, action)) = action_named(work.rules, &rest.rule, &rest.action) else { return false };
-    let belongs = rest.case.as_ref();
-    belongs.is_none_or(|belongs| work.unwanted(belongs, &rest.rule, rest.reminder, Some(action)).is_none())
-}
-
-/// Nothing goes yet after all: what was only counted still counts.
-fn keep_rest(work: &mut Planning<'_>, slot: &Slot<Waiting>, rest: Vec<Rest>, more: u64) {
-    if let Some(mut waiting) = work.state.load(slot) {
-        waiting.rest.extend(rest);
-        waiting.more = waiting.more.saturating_add(more);
-        work.state.save(slot, Some(&waiting));
-    }
-}
-
-/// One message goes as it is, in its case's lane.
-fn send_held(work: &mut Planning<'_>, held: Held) {
-    let Held { delivery, case, reminder } = held;
-    let names = names_for(work.rules, &delivery.rule);
-    let mut case = case.and_then(|belongs| work.case(&names, &belongs.key));
-    let occasion = if reminder { Occasion::Reminder } else { Occasion::Match };
-    send(work, delivery, occasion, case.as_mut());
-    if let Some(case) = case {
-        work.save_case(&case);
-    }
-}
-
-/// Records in their cases that these messages were reported in a summary.
-fn note_summed(work: &mut Planning<'_>, destination: &str, going: &[Held], rest: &[Rest]) {
-    let going = going.iter().map(|held| (&held.delivery.rule, &held.case));
-    for (rule, belongs) in going.chain(rest.iter().map(|rest| (&rest.rule, &rest.case))) {
-        let Some(belongs) = belongs else { continue };
-        let names = names_for(work.rules, rule);
-        if let Some(mut case) = work.case(&names, &belongs.key) {
-            case.summed.insert(destination.to_owned());
-            work.save_case(&case);
-        }
-    }
 }

@@ -79,7 +79,7 @@ impl Reader<'_> {
         let say = self.say(&mut fields, node);
         let severity = self.severity(&mut fields);
         let with = self.constants(&mut fields);
-        let mention = fields.texts("mention", self.problems);
+        let mention = self.mentions(&mut fields);
         let when_node = fields.node("when", self.problems);
         let when = when_node.and_then(|when| self.condition(when));
         let if_failed = self.if_failed(&mut fields);
@@ -101,7 +101,7 @@ impl Reader<'_> {
             say,
             severity,
             with,
-            mention: mention.into_iter().map(|(value, node)| At { value, place: node.place.clone() }).collect(),
+            mention,
             when,
             if_failed,
             otherwise,

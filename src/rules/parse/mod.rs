@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::reading::Paths;
-use super::{At, Condition, FileMute, Globs, Hours, List, Name, Presets, Rule, RuleSet, Version};
+use super::{At, Condition, FileMute, Globs, Hours, List, Name, Person, Presets, Rule, RuleSet, ValueMap, Version};
 use crate::event::Mute;
 use crate::problem::{File, Location, Problem, Problems};
 use crate::yaml::{self, Fields, Node, NodeKind, span_of_time};
@@ -24,6 +24,7 @@ mod condition;
 mod defaults;
 mod links;
 mod operand;
+mod roster;
 mod rule;
 mod threshold;
 mod timing;
@@ -55,6 +56,7 @@ fn test_of(text: &str) -> Option<String> {
 struct Later<'n> {
     rules: Vec<&'n Node>,
     mutes: Vec<&'n Node>,
+    maps: Vec<(&'n yaml::Key, &'n Node)>,
 }
 
 /// Reads rules files (without `*.test.yaml`). `zone` is the default zone, if one is set.
@@ -92,8 +94,12 @@ pub fn parse(files: &[Arc<File>], presets: &Presets, zone: Option<TimeZone>, pro
         mutes.extend(reader.mute(node, &known));
     }
     reader.unique_mutes(&mutes);
+    let mut maps: BTreeMap<String, ValueMap> = BTreeMap::new();
+    for (key, node) in later.iter().flat_map(|file| &file.maps) {
+        maps.extend(reader.value_map(key, node).map(|map| (key.text.clone(), map)));
+    }
     let used = std::mem::take(&mut reader.used);
-    let of_lists = |(section, _): &&(&'static str, String)| matches!(*section, "lists" | "hours");
+    let of_lists = |(section, _): &&(&'static str, String)| matches!(*section, "lists" | "hours" | "maps");
     let unused = shared.places.iter().filter(|(word, _)| of_lists(word) && !used.contains(*word));
     let unused = unused.map(|((section, word), place)| (*section, At { value: word.clone(), place: place.clone() }));
     let unused = unused.collect();
@@ -105,6 +111,8 @@ pub fn parse(files: &[Arc<File>], presets: &Presets, zone: Option<TimeZone>, pro
         lists: shared.lists,
         hours: shared.hours,
         mutes,
+        people: shared.people,
+        maps,
         version: Version::of(files, presets, shared.zone.as_ref()),
         zone: shared.zone,
         ..RuleSet::default()
@@ -117,6 +125,7 @@ struct Shared {
     names: BTreeMap<String, Name>,
     lists: BTreeMap<String, Arc<List>>,
     hours: BTreeMap<String, Arc<Hours>>,
+    people: BTreeMap<String, Person>,
     /// Where each of them stands, by section and word: to report where the first one is.
     places: BTreeMap<(&'static str, String), Location>,
     zone: Option<TimeZone>,
@@ -139,8 +148,11 @@ impl Shared {
         self.read_names(&mut fields, problems);
         self.read_lists(&mut fields, problems);
         self.read_hours(&mut fields, problems);
+        self.read_people(&mut fields, problems);
+        let maps = shared::section(&mut fields, "maps", problems);
         Arc::make_mut(&mut self.holidays).extend(times::dates(&mut fields, "holidays", problems));
         let later = Later {
+            maps: maps.into_iter().filter(|(key, _)| self.define("maps", key, problems)).collect(),
             rules: list_of(&mut fields, "rules", "a list of rules", problems),
             mutes: list_of(&mut fields, "mutes", "a list of mutes", problems),
         };
@@ -192,7 +204,7 @@ struct Reader<'a> {
     rule_names: Vec<At<String>>,
     /// Former names of rules, with the names they have now.
     former: Vec<(At<String>, String)>,
-    /// The lists and hours that something names, by section and word.
+    /// The lists, hours and maps that something names, by section and word.
     used: BTreeSet<(&'static str, String)>,
     /// What regular expressions may still take, in bytes once compiled.
     regex_left: usize,

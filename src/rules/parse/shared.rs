@@ -116,7 +116,11 @@ pub(super) fn renumbered(name: &Name, paths: &mut Paths) -> Name {
 }
 
 /// The entries of a section that is a mapping from words to what they stand for.
-fn section<'n>(fields: &mut Fields<'n>, key: &'static str, problems: &mut Problems) -> Vec<(&'n Key, &'n Node)> {
+pub(super) fn section<'n>(
+    fields: &mut Fields<'n>,
+    key: &'static str,
+    problems: &mut Problems,
+) -> Vec<(&'n Key, &'n Node)> {
     let Some((_, node)) = fields.take(key) else { return Vec::new() };
     match &node.kind {
         NodeKind::Null => Vec::new(),
@@ -130,7 +134,7 @@ fn section<'n>(fields: &mut Fields<'n>, key: &'static str, problems: &mut Proble
 
 impl Shared {
     /// Records where a word stands; the second time that is a problem.
-    fn define(&mut self, section: &'static str, key: &Key, problems: &mut Problems) -> bool {
+    pub(super) fn define(&mut self, section: &'static str, key: &Key, problems: &mut Problems) -> bool {
         if let Some(first) = self.places.get(&(section, key.text.clone())) {
             // Within one file the YAML reader has said so.
             if !Arc::ptr_eq(&first.file, &key.place.file) {

@@ -291,6 +291,11 @@ pub(super) fn zone(
     }
 }
 
+/// A zone that need not be there.
+pub(super) fn zone_of(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<TimeZone> {
+    fields.has("timezone").then(|| zone(fields, "", None, problems)).flatten()
+}
+
 /// How to write what is no zone: `Berlin` is `Europe/Berlin`.
 pub fn zone_hint(name: &str) -> String {
     let known: Vec<String> = jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();

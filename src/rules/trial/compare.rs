@@ -21,6 +21,8 @@ pub struct Said {
     pub text: String,
     /// The severity.
     pub severity: String,
+    /// The address that a map gave; empty where none did.
+    pub address: String,
     /// The name of the file that goes with it, and its text below that; empty where there is none.
     pub file: String,
 }
@@ -34,6 +36,7 @@ impl Said {
             Field::Title => &self.title,
             Field::Text => &self.text,
             Field::Severity => &self.severity,
+            Field::Address => &self.address,
             Field::File => &self.file,
         }
     }
@@ -50,7 +53,7 @@ impl Expectation {
         if self.update != said.update {
             return 0;
         }
-        let weight = |field| if field == Field::To || field == Field::Rule { 2 } else { 1 };
+        let weight = |field| if matches!(field, Field::To | Field::Rule) { 2 } else { 1 };
         let like = self.fields.iter().filter(|(field, pattern)| pattern.glob.matches(said.get(*field)));
         like.map(|(field, _)| weight(*field)).sum()
     }

@@ -11,7 +11,7 @@
 //!             | {expect: expectation|[expectation]} | {wait: SPAN} | {at: TIME}
 //!             | {fail: DESTINATION|[…]} | {heal: DESTINATION|[…]}
 //! expectation = {rule?: GLOB, to?: GLOB or closes?: GLOB, title?: GLOB, text?: GLOB, severity?: GLOB,
-//!                file?: GLOB}
+//!                address?: GLOB, file?: GLOB}
 //! ```
 
 use std::collections::BTreeSet;
@@ -169,13 +169,16 @@ pub enum Field {
     Text,
     /// The severity.
     Severity,
+    /// The address that a map gave.
+    Address,
     /// The file that goes with it: its name, and its text below that.
     File,
 }
 
 impl Field {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Field; 6] = [Field::Rule, Field::To, Field::Severity, Field::Title, Field::Text, Field::File];
+    pub const ALL: [Field; 7] =
+        [Field::Rule, Field::To, Field::Address, Field::Severity, Field::Title, Field::Text, Field::File];
 
     /// Its key.
     pub fn name(self) -> &'static str {
@@ -185,6 +188,7 @@ impl Field {
             Field::Title => "title",
             Field::Text => "text",
             Field::Severity => "severity",
+            Field::Address => "address",
             Field::File => "file",
         }
     }
@@ -208,6 +212,8 @@ impl RuleSet {
             lists: self.lists.clone(),
             hours: self.hours.clone(),
             mutes: self.mutes.clone(),
+            people: self.people.clone(),
+            maps: self.maps.clone(),
             zone: self.zone.clone(),
             ..Self::default()
         }

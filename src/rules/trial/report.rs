@@ -158,7 +158,7 @@ impl Failed {
         // Beside an expectation, the text is shown only where it was asked for: it repeats the title, and is long.
         let wanted = |row: &Row<'_>| match (row.expected, row.sent) {
             (None, None) => false,
-            (None, Some("")) if row.field == Field::File => false,
+            (None, Some("")) if matches!(row.field, Field::Address | Field::File) => false,
             (None, Some(_)) => expected.is_none() || !matches!(row.field, Field::Text | Field::File),
             (Some(_), _) => true,
         };

@@ -106,6 +106,7 @@ fn expectation() -> Value {
         Field::Rule => "The rule's name; a glob.",
         Field::To => "The destination; a glob.",
         Field::Severity => "How much it matters; a glob.",
+        Field::Address => "The address that a map gave: of a mail, a channel, a phone; a glob.",
         Field::File => "The file that goes with it: its name, and below that its text; a glob.",
         Field::Title => "The title as plain text; a glob such as `*C1*`.",
         Field::Text => "The whole message as plain text; a glob such as `*2 hours ago*`.",

@@ -75,7 +75,7 @@ impl Reader<'_> {
             Field::Rule => ("no-rule", self.sees.iter().map(String::as_str).collect()),
             Field::To => ("no-destination", self.known.destinations.iter().map(String::as_str).collect()),
             Field::Severity => ("no-severity", Severity::ALL.iter().map(|severity| severity.name()).collect()),
-            Field::Title | Field::Text | Field::File => return,
+            Field::Title | Field::Text | Field::Address | Field::File => return,
         };
         if names.iter().any(|name| glob.matches(name)) {
             return;
