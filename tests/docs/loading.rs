@@ -28,9 +28,26 @@ destinations:
 links: {url: https://hooks.label.example}
 "##;
 
+/// The words of rules that configurations use.
+const SHARED: &str = r##"
+hours: {awake: {from: "08:00", to: "22:00", timezone: UTC}}
+people: {nadia: {email: nadia@label.example}}
+maps:
+  managers: {by: $.data.artist, Mira Okafor: nadia, else: nadia}
+  rooms: {by: $.data.label, Halide: "#halide", else: "#releases"}
+"##;
+
 /// What is no mistake of an example: it is not all there is.
-const PARTIAL: [&str; 7] =
-    ["unheard", "unused-destination", "unused-message", "unused-list", "unused-hours", "no-fallback", "may-fail"];
+const PARTIAL: [&str; 8] = [
+    "unheard",
+    "unused-destination",
+    "unused-message",
+    "unused-list",
+    "unused-hours",
+    "unused-map",
+    "no-fallback",
+    "may-fail",
+];
 
 /// When everything is loaded.
 pub fn now() -> Timestamp {
@@ -58,11 +75,7 @@ pub fn config_report(text: &str) -> String {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("fanfare.yaml"), text).unwrap();
     fs::create_dir(folder.path().join("rules")).unwrap();
-    fs::write(
-        folder.path().join("rules/shared.yaml"),
-        "hours:\n  awake: {from: \"08:00\", to: \"22:00\", timezone: UTC}\n",
-    )
-    .unwrap();
+    fs::write(folder.path().join("rules/shared.yaml"), SHARED).unwrap();
     report(&folder)
 }
 

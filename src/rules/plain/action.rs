@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::condition::{block, inline};
 use super::words::{code, codes, days, list, month_day, span, window};
 use super::{Sentence, apart, business_days, links_of, with_condition};
-use crate::delivery::Say;
+use crate::delivery::{Mention, Say};
 use crate::rules::{Action, AtDate, Digest, DigestTime, Hours, HoursChoice, IfFailed, RuleSet, Throttle};
 
 /// Where an action stands in its rule.
@@ -30,8 +30,8 @@ pub(super) fn action(steps: &[Action], rules: &RuleSet, place: Place) -> Sentenc
         text.push_str(&format!(" as {}", severity.name()));
     }
     if !action.mention.is_empty() {
-        let names: Vec<&str> = action.mention.iter().map(|name| name.value.as_str()).collect();
-        text.push_str(&format!(", mentioning {}", codes(&names, "and")));
+        let names: Vec<String> = action.mention.iter().map(|name| mentioned(&name.value)).collect();
+        text.push_str(&format!(", mentioning {}", list(&names, "and")));
     }
     if action.otherwise {
         text.push_str(", if no action with a condition acted");
@@ -47,6 +47,13 @@ pub(super) fn action(steps: &[Action], rules: &RuleSet, place: Place) -> Sentenc
     };
     sentence.parts.extend(beside(action, rules).into_iter().map(Sentence::new));
     sentence
+}
+
+fn mentioned(mention: &Mention) -> String {
+    match mention {
+        Mention::Named(name) => code(name),
+        Mention::Mapped { map } => format!("whom the map {} gives", code(map)),
+    }
 }
 
 /// What limits, collects or delays its messages, and what goes with them.
