@@ -243,9 +243,7 @@ fn destination(key: &Key, node: &Node, problems: &mut Problems) -> Option<(Desti
         Some(node) => retry(node, problems),
         None => Retry::default(),
     };
-    let rate = fields.text("rate", problems).and_then(|(text, node)| rate(&text, node, problems));
-    let burst = fields.whole("burst", 1, problems);
-    let concurrency = fields.whole("concurrency", 1, problems).unwrap_or(u64::from(CONCURRENCY));
+    let limits = limits(&mut fields, kind, problems);
     let timeout = fields.span("timeout", problems).unwrap_or(TIMEOUT);
     if timeout < SignedDuration::from_secs(1) || timeout > SignedDuration::from_mins(5) {
         problems.push(
@@ -266,11 +264,6 @@ fn destination(key: &Key, node: &Node, problems: &mut Problems) -> Option<(Desti
     let mentions = people.map(|node| mentions(node, kind, problems)).unwrap_or_default();
     fields.finish(problems);
     let place = key.place.clone();
-    let limits = Limits {
-        spacing: rate.or(kind.spacing),
-        burst: burst.and_then(|burst| u32::try_from(burst).ok()).unwrap_or(1),
-        concurrency: u32::try_from(concurrency.min(CONCURRENCY_MAX)).unwrap_or(CONCURRENCY),
-    };
     let name = name.to_owned();
     let channel: Arc<dyn channels::Channel> = Arc::from(channel?);
     let reach = channel.facts().mapped.as_ref().map(|by| reach::reach(by, problems));
@@ -291,6 +284,17 @@ fn destination(key: &Key, node: &Node, problems: &mut Problems) -> Option<(Desti
         place,
     };
     Some((destination, hours))
+}
+
+fn limits(fields: &mut Fields<'_>, kind: &channels::ChannelKind, problems: &mut Problems) -> Limits {
+    let rate = fields.text("rate", problems).and_then(|(text, node)| rate(&text, node, problems));
+    let burst = fields.whole("burst", 1, problems);
+    let concurrency = fields.whole("concurrency", 1, problems).unwrap_or(u64::from(CONCURRENCY));
+    Limits {
+        spacing: rate.or(kind.spacing),
+        burst: burst.and_then(|burst| u32::try_from(burst).ok()).unwrap_or(1),
+        concurrency: u32::try_from(concurrency.min(CONCURRENCY_MAX)).unwrap_or(CONCURRENCY),
+    }
 }
 
 fn retry(node: &Node, problems: &mut Problems) -> Retry {

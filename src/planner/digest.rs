@@ -238,8 +238,7 @@ impl Collected {
         &self,
         of: &DigestId<'_>,
         (rule, action): (&Rule, &Action),
-        identity: &str,
-        to: Option<Addressed>,
+        (identity, to): (&str, Option<Addressed>),
         now: Timestamp,
     ) -> Option<NewDelivery> {
         let newest = self.events.back().copied()?;

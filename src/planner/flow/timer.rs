@@ -306,7 +306,7 @@ fn tell_digest(
         trace.action(RuleOutcome::Muted, of.action, Some(destination), format!("its digest was {note}"));
         return false;
     }
-    let message = collected.message(of, (rule, action), work.identity(rule), to, work.now.at);
+    let message = collected.message(of, (rule, action), (work.identity(rule), to), work.now.at);
     let Some(delivery) = message else { return false };
     deliver(work, Draft { rule, action, occasion: Occasion::Match, delivery }, None, trace);
     true

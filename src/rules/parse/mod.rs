@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::reading::Paths;
-use super::{At, Condition, FileMute, Globs, Hours, List, Name, Person, Presets, Rule, RuleSet, ValueMap, Version};
+use super::{At, Condition, FileMute, Globs, Hours, List, Name, Person, Presets, Rule, RuleSet, Version};
 use crate::event::Mute;
 use crate::problem::{File, Location, Problem, Problems};
 use crate::yaml::{self, Fields, Node, NodeKind, span_of_time};
@@ -94,10 +94,7 @@ pub fn parse(files: &[Arc<File>], presets: &Presets, zone: Option<TimeZone>, pro
         mutes.extend(reader.mute(node, &known));
     }
     reader.unique_mutes(&mutes);
-    let mut maps: BTreeMap<String, ValueMap> = BTreeMap::new();
-    for (key, node) in later.iter().flat_map(|file| &file.maps) {
-        maps.extend(reader.value_map(key, node).map(|map| (key.text.clone(), map)));
-    }
+    let maps = reader.value_maps(later.iter().flat_map(|file| &file.maps).copied());
     let used = std::mem::take(&mut reader.used);
     let of_lists = |(section, _): &&(&'static str, String)| matches!(*section, "lists" | "hours" | "maps");
     let unused = shared.places.iter().filter(|(word, _)| of_lists(word) && !used.contains(*word));

@@ -49,8 +49,16 @@ fn person(key: &Key, node: &Node, problems: &mut Problems) -> Option<Person> {
 }
 
 impl Reader<'_> {
+    /// All of `maps:`.
+    pub(super) fn value_maps<'n>(
+        &mut self,
+        maps: impl Iterator<Item = (&'n Key, &'n Node)>,
+    ) -> BTreeMap<String, ValueMap> {
+        maps.filter_map(|(key, node)| Some((key.text.clone(), self.value_map(key, node)?))).collect()
+    }
+
     /// One of `maps:`.
-    pub(super) fn value_map(&mut self, key: &Key, node: &Node) -> Option<ValueMap> {
+    fn value_map(&mut self, key: &Key, node: &Node) -> Option<ValueMap> {
         let mut fields = Fields::of(node, format!("the map `{}`", key.text), self.problems)?;
         let by = fields.required("by", self.problems).and_then(|(text, node)| {
             not_cut_within(node, self.problems);
