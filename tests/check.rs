@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 mod bounds;
+mod external;
 mod files;
 mod lines;
 mod lint;

@@ -216,6 +216,7 @@ fn example(kind: &'static ChannelKind, name: &str) -> anyhow::Result<Arc<Destina
         footer: Footer::Usual,
         mentions: std::collections::BTreeMap::new(),
         external: false,
+        audience: None,
         place: Location::new(&File::new("example", ""), 0..0),
     }))
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::config::prepare::{self, Spoken};
 use crate::config::settings::Broken;
-use crate::config::{Destination, HoursName, Settings};
+use crate::config::{Destination, Late, Settings, audience};
 use crate::delivery::{Assignment, CaseFacts, Say};
 use crate::event::{Event, OWN_SOURCE};
 use crate::message::template::check::Heard;
@@ -25,17 +25,18 @@ use crate::source::Source;
 /// Destinations by name, as a snapshot holds them.
 pub type Destinations = BTreeMap<String, Arc<Destination>>;
 
-/// Gives each destination its hours, now that the named windows of the rules files are known.
-pub fn hours(
-    destinations: Vec<(Destination, Option<HoursName>)>,
+/// Gives each destination its hours and its audience, now that the words of the rules files are known.
+pub fn bind(
+    destinations: Vec<(Destination, Late)>,
     rules: &RuleSet,
     settings: &Settings,
     problems: &mut Problems,
 ) -> Destinations {
     let mut all = Destinations::new();
-    for (mut destination, hours) in destinations {
+    for (mut destination, late) in destinations {
         destination.hours =
-            hours.and_then(|hours| hours_choice(&hours.node, &rules.hours, settings.timezone.as_ref(), problems));
+            late.hours.as_ref().and_then(|node| hours_choice(node, &rules.hours, settings.timezone.as_ref(), problems));
+        destination.audience = audience::read(&destination.name, destination.external, &late, rules, problems);
         all.insert(destination.name.clone(), Arc::new(destination));
     }
     all

@@ -12,7 +12,7 @@ use crate::config::files::{self, Files, Seen};
 use crate::config::samples::Samples;
 use crate::config::settings::{self, Broken, Configured};
 use crate::config::substitute::{Environment, Found, NoEnvironment, substitute};
-use crate::config::{DEFAULT_PRESET, Settings, Snapshot, certificate, check, guard, roster};
+use crate::config::{DEFAULT_PRESET, Settings, Snapshot, certificate, check, external, guard, roster};
 use crate::event::own;
 use crate::message::Templates;
 use crate::problem::{DOTS, File, Problem, Problems};
@@ -222,13 +222,14 @@ fn finish(gathered: Gathered, file: &Path, now: Timestamp) -> Loaded {
     let rules = rules::parse(&files.rules, &preset_names(&sources), settings.timezone.clone(), &mut said);
     let is_whole = !said.has_errors();
     let templates = Templates::load(&files.templates, channels::formats(), &mut said);
-    let destinations = destinations.map(|destinations| check::hours(destinations, &rules, &settings, &mut said));
+    let destinations = destinations.map(|destinations| check::bind(destinations, &rules, &settings, &mut said));
     let known =
         Known { templates: &templates, sources: &sources, destinations: destinations.as_ref(), broken: &broken };
     check::names(&rules, &known, &mut said);
     roster::check(&rules, &known, is_whole, &mut said);
     if let Some(destinations) = &destinations {
         check::own_listeners(destinations, &settings, &mut said);
+        external::check(&rules, &templates, destinations, &mut said);
     }
     let source = evidence::sample_source(&sources);
     let samples = Samples::read(&files.samples, &sources, &mut said);

@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::channels::{Channel, ChannelKind, Footer};
+use crate::config::audience::Audience;
 use crate::config::certificate::Tls;
 use crate::config::files::{Folders, Seen};
 use crate::config::samples::Samples;
@@ -24,9 +25,11 @@ use crate::source::Source;
 use crate::yaml::Node;
 
 pub mod attach;
+pub mod audience;
 pub mod certificate;
 pub mod check;
 pub mod evidence;
+mod external;
 mod fallback;
 mod links;
 pub mod files;
@@ -156,17 +159,23 @@ pub struct Destination {
     pub mentions: BTreeMap<String, String>,
     /// Whether people outside the team read it: links by which they could act are not for them.
     pub external: bool,
+    /// What may leave to them, and from when on, where that is bounded.
+    pub audience: Option<Audience>,
     /// What stands below its messages.
     pub footer: Footer,
     /// Where it stands in the file.
     pub place: Location,
 }
 
-/// What a destination says for `hours`: read once the rules' named windows are known.
-#[derive(Debug, Clone)]
-pub struct HoursName {
-    /// As it stands in the file.
-    pub node: Node,
+/// What a destination says that is read once the rules' words are known.
+#[derive(Debug, Clone, Default)]
+pub struct Late {
+    /// `hours`, as it stands in the file.
+    pub hours: Option<Node>,
+    /// `fields`.
+    pub fields: Option<Node>,
+    /// `embargo`.
+    pub embargo: Option<Node>,
 }
 
 /// The sender that Fanfare is made for: meant where several could be, and where none is configured.

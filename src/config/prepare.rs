@@ -11,14 +11,14 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use crate::channels::{Button, Form, Request, Sending};
-use crate::config::{Destination, Settings, Snapshot, attach, reach};
+use crate::config::{Destination, Settings, Snapshot, attach, audience, reach};
 use crate::delivery::{Assignment, Attach, Receipt, Say};
 use crate::event::{Event, HOP_HEADER, Seq};
 use crate::json::weight_read;
 use crate::links::{HIDDEN, Token, url};
 use crate::message::{Context, Rendered};
 use crate::planner::links::LinkKeys;
-use crate::rules::RuleSet;
+use crate::rules::{Rule, RuleSet};
 use crate::secret::Secret;
 use crate::store::Claim;
 use crate::store::transitions::SETTLED;
@@ -167,6 +167,7 @@ impl Job {
     }
 
     /// What an assignment of this job speaks of: its own, or that of a message that it reports.
+    /// Without what may not leave to its destination.
     fn read(&self, assignment: &Assignment, about: &Event) -> Read {
         let mut room = READ_BYTES_MAX;
         let mut events = Vec::new();
@@ -176,11 +177,20 @@ impl Job {
                 break;
             }
             room = room.saturating_sub(weight);
-            events.push(read(event));
+            events.push(self.seen(event));
         }
         events.reverse();
         let more = (assignment.events.len() - events.len()) as u64;
-        Read { event: read(about), events, more }
+        Read { event: self.seen(about), events, more }
+    }
+
+    /// An event, read, without what may not leave to the destination.
+    fn seen(&self, event: &Event) -> Event {
+        let read = read(event);
+        match &self.destination.audience {
+            Some(audience) => audience.seen(read),
+            None => read,
+        }
     }
 
     /// The context of an assignment of this job.
@@ -194,10 +204,20 @@ impl Job {
         let spoken = Spoken { rule, description, assignment, event: &read.event, events };
         let mut context = context(rules, &self.snapshot.settings, spoken, self.at);
         context.more = context.more.saturating_add(read.more).saturating_add(hidden as u64);
+        self.without_key(found, &mut context);
         // A person reads times in their own zone.
         let person = assignment.to.as_ref().and_then(|to| rules?.people.get(to.person.as_ref()?));
         context.zone = person.and_then(|person| person.zone.clone()).unwrap_or(context.zone);
         context
+    }
+
+    /// The key of a case is made of what its events say: it stays here where that does.
+    fn without_key(&self, rule: Option<&Rule>, context: &mut Context<'_>) {
+        let Some(audience) = &self.destination.audience else { return };
+        let key = rule.and_then(|rule| rule.case.as_ref());
+        if key.is_some_and(|key| !audience.allows_key(key)) {
+            context.case.iter_mut().for_each(|case| case.key.clear());
+        }
     }
 
     fn render(&self) -> Rendered {
@@ -222,6 +242,8 @@ impl Job {
         let native = kind.native.map(|own| (kind.name, own.ending())).filter(|_| unread.is_none());
         let mut rendered = templates.render(&self.assignment().say, &context, native);
         if let Some(unread) = unread {
+            // The reason quotes what the event says.
+            let unread = if self.destination.audience.is_some() { "see the event's page" } else { unread };
             rendered.says_first("Fanfare could not read all of this event, so it may or may not matter", unread);
         }
         rendered.problem = rendered.problem.or(failed);
@@ -264,8 +286,10 @@ impl Job {
         let planned = &delivery.planned;
         let rules = self.snapshot.rules.as_deref();
         let told = std::iter::once(planned.assignment.event).chain(planned.assignment.events.iter().copied());
-        let mentions = reach::mentioned(planned, &self.destination, rules, told.filter_map(|seq| self.find(seq)));
-        let refusal = reach::refusal(&self.destination, planned.act, planned.assignment.to.as_ref());
+        let told = told.filter_map(|seq| self.find(seq));
+        let mentions = reach::mentioned(planned, &self.destination, rules, told.clone());
+        let refusal = audience::refusal(&self.destination, rules, told, self.at)
+            .or_else(|| reach::refusal(&self.destination, planned.act, planned.assignment.to.as_ref()));
         let (links, tokens) = self.links();
         let by_event = self.destination.channel.facts().by_event;
         let sending = Sending {
@@ -335,12 +359,12 @@ pub fn prepare(job: &Job) -> Prepared {
         Some(rendered) => (rendered.clone(), true),
         None => (job.render(), false),
     };
-    job.compose(&read(&job.event), rendered, was_kept)
+    job.compose(&job.seen(&job.event), rendered, was_kept)
 }
 
 /// The same with a change to the message between the two, such as a drill's mark.
 pub fn prepare_with(job: &Job, change: impl FnOnce(Rendered) -> Rendered) -> Prepared {
-    job.compose(&read(&job.event), change(job.render()), false)
+    job.compose(&job.seen(&job.event), change(job.render()), false)
 }
 
 fn read(event: &Event) -> Event {

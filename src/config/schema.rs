@@ -168,6 +168,8 @@ fn shared(key: &str) -> Value {
         "footer" => with(text(), json!({"examples": ["none"]})),
         "mentions" => mapping(json!({"type": ["string", "number"]})),
         "external" => truth(),
+        "fields" => one_or_more(text()),
+        "embargo" => with(pattern(r"^until\s"), json!({"examples": ["until release_date"]})),
         _ => json!({"anyOf": [text(), truth(), one_or_more(text()), mapping(json!(true))]}),
     }
 }

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 
 use crate::channels;
 use crate::channels::Footer;
-use crate::config::{Destination, HoursName, Settings, fallback, links, placeholder, reach};
+use crate::config::{Destination, Late, Settings, fallback, links, placeholder, reach};
 use crate::pace::{Limits, Retry};
 use crate::problem::{Problem, Problems};
 use crate::rules::parse::times::zone_hint;
@@ -39,8 +39,8 @@ pub struct Configured {
     pub settings: Settings,
     /// Its sources.
     pub sources: BTreeMap<String, Arc<Source>>,
-    /// Its destinations, and the hours that each named.
-    pub destinations: Vec<(Destination, Option<HoursName>)>,
+    /// Its destinations, and what each says that needs the rules.
+    pub destinations: Vec<(Destination, Late)>,
     /// The names of those sources and destinations that could not be read: they are no unknown names.
     pub broken: Broken,
 }
@@ -69,6 +69,8 @@ pub const DESTINATION_KEYS: &[(&str, &str)] = &[
     ),
     ("mentions", "people and groups, by the names that rules use"),
     ("external", "`true` if people outside the team read it: its messages carry links only if an action asks for them"),
+    ("fields", "with `external`: the names and paths of what may leave of an event; all by default"),
+    ("embargo", "with `external`: `until PATH`; nothing about an event goes before that date in it"),
     ("footer", "the text below each message, or `none`; by default severity, rule and type, where a team reads them"),
 ];
 
@@ -193,11 +195,7 @@ fn sources(fields: &mut Fields<'_>, broken: &mut Broken, problems: &mut Problems
     sources
 }
 
-fn destinations(
-    fields: &mut Fields<'_>,
-    broken: &mut Broken,
-    problems: &mut Problems,
-) -> Vec<(Destination, Option<HoursName>)> {
+fn destinations(fields: &mut Fields<'_>, broken: &mut Broken, problems: &mut Problems) -> Vec<(Destination, Late)> {
     let Some(node) = fields.node("destinations", problems) else { return Vec::new() };
     let mut destinations = Vec::new();
     for (key, node) in named(node, "`destinations`", problems) {
@@ -228,7 +226,7 @@ fn named<'n>(node: &'n Node, what: &str, problems: &mut Problems) -> Vec<(&'n Ke
     entries
 }
 
-fn destination(key: &Key, node: &Node, problems: &mut Problems) -> Option<(Destination, Option<HoursName>)> {
+fn destination(key: &Key, node: &Node, problems: &mut Problems) -> Option<(Destination, Late)> {
     let name = key.text.as_str();
     let mut fields = Fields::of(node, format!("destination `{name}`"), problems)?;
     let (kind, at) = fields.required("type", problems)?;
@@ -250,7 +248,7 @@ fn destination(key: &Key, node: &Node, problems: &mut Problems) -> Option<(Desti
             Problem::error("timeout", format!("the `timeout` of `{name}` is not between 1s and 5m")).at(&fields.place),
         );
     }
-    let hours = fields.node("hours", problems).map(|node| HoursName { node: node.clone() });
+    let late = late(&mut fields, problems);
     let (fallback, fallback_after) = fallback::read(&mut fields, kind.pages, problems);
     let external = fields.truth("external", problems).unwrap_or(false);
     let people = fields.node("mentions", problems);
@@ -281,9 +279,15 @@ fn destination(key: &Key, node: &Node, problems: &mut Problems) -> Option<(Desti
         footer,
         mentions,
         external,
+        audience: None,
         place,
     };
-    Some((destination, hours))
+    Some((destination, late))
+}
+
+fn late(fields: &mut Fields<'_>, problems: &mut Problems) -> Late {
+    let mut node = |key| fields.node(key, problems).cloned();
+    Late { hours: node("hours"), fields: node("fields"), embargo: node("embargo") }
 }
 
 fn limits(fields: &mut Fields<'_>, kind: &channels::ChannelKind, problems: &mut Problems) -> Limits {

@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::{Addressed, Assignment, DeliveryId, Mention, MessagePart, NewDelivery, Say, Severity};
-use crate::event::Seq;
+use crate::event::{Event, Seq};
 use crate::planner::case::CaseRef;
 use crate::planner::draft::summary;
 use crate::planner::effect::{Effect, Next};
 use crate::planner::inputs::DestinationFacts;
 use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::{HeldRef, Meaning};
-use crate::rules::{Action, HoursChoice};
+use crate::rules::{Action, HoursChoice, RuleSet};
 
 /// How many messages wait in full; of older ones it is only known whose they are.
 const HELD_MAX: usize = 100;
@@ -116,6 +116,19 @@ pub(crate) fn opens(action: &Action, destination: Option<&DestinationFacts>, now
         Some(until) if until == Timestamp::MAX => Opens::Never,
         Some(until) => Opens::At(until),
     }
+}
+
+/// Until when nothing about an event may go to a destination, if that has an embargo.
+///
+/// # Errors
+/// Why that is not known, in words: then nothing may go there at all.
+pub(crate) fn embargo(
+    rules: &RuleSet,
+    destination: Option<&DestinationFacts>,
+    event: &Event,
+) -> Result<Option<Timestamp>, String> {
+    let at = destination.and_then(|destination| destination.embargo.as_ref());
+    at.map(|at| rules.moment(at, event)).transpose()
 }
 
 impl Waiting {

@@ -11,7 +11,7 @@ use crate::planner::ledger::DueTimer;
 use crate::planner::links::Linking;
 use crate::planner::timer::Meaning;
 use crate::planner::why::Decision;
-use crate::rules::{HoursChoice, Judgement, Matches, Reach, Rule, RuleSet};
+use crate::rules::{AtDate, HoursChoice, Judgement, Matches, Reach, Rule, RuleSet};
 
 /// All that [`super::plan()`] goes by, except for what is kept.
 #[derive(Debug)]
@@ -64,6 +64,8 @@ pub struct DestinationFacts {
     pub reports: bool,
     /// How it is addressed, where a map gives its addresses.
     pub reach: Option<Reach>,
+    /// The date in an event before which nothing about it may go there.
+    pub embargo: Option<AtDate>,
     /// Where a message goes that could not be delivered.
     pub fallback: Vec<String>,
     /// So long after a message became due it goes there if it was not delivered by then; `None`: only once its delivery is

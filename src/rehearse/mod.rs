@@ -143,6 +143,7 @@ fn unhurried(real: &Destination) -> Destination {
         footer: real.footer.clone(),
         mentions: real.mentions.clone(),
         external: real.external,
+        audience: real.audience.clone(),
         place: real.place.clone(),
         channel: real.channel.clone(),
     }
@@ -165,6 +166,7 @@ fn neutral(name: String) -> Option<Destination> {
         footer: Footer::Usual,
         mentions: BTreeMap::new(),
         external: false,
+        audience: None,
         place: Location::new(&File::new("fanfare.yaml", ""), 0..0),
     })
 }

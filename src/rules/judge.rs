@@ -306,7 +306,7 @@ impl Action {
 
 impl AtDate {
     /// The date in an event.
-    fn read(&self, reading: &mut Reading<'_>, budget: &mut Budget) -> Result<Timestamp, String> {
+    pub(super) fn read(&self, reading: &mut Reading<'_>, budget: &mut Budget) -> Result<Timestamp, String> {
         let path = &self.path.text;
         let nodes = reading.select(&self.path, budget).map_err(|_| format!("`{path}` takes too many steps"))?;
         let Some(value) = nodes.first() else { return Err(format!("`{path}` selects nothing")) };

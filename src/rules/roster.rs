@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use unicode_normalization::UnicodeNormalization;
 
 use super::glob::Glob;
 use super::reading::Reading;
 use super::value::text_of;
-use super::{At, Name, RuleSet};
+use super::{At, AtDate, Name, RuleSet};
 use crate::delivery::Addressed;
 use crate::event::Event;
 use crate::problem::Location;
@@ -107,6 +108,17 @@ impl RuleSet {
             [value] => text_of(value).map(|text| text.nfc().collect()),
             _ => None,
         })
+    }
+
+    /// When a date in an event falls.
+    ///
+    /// # Errors
+    /// Why it says none, in words.
+    pub fn moment(&self, at: &AtDate, event: &Event) -> Result<Timestamp, String> {
+        let (root, zone) = (event.root(), self.zone.clone().unwrap_or(TimeZone::UTC));
+        let mut reading = Reading::new(event, &root, &zone);
+        let mut budget = reading.budget();
+        Ok(at.falls(at.read(&mut reading, &mut budget)?))
     }
 
     /// The address that an event leads to at a destination.

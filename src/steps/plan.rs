@@ -170,6 +170,7 @@ pub fn places(live: &Live, snapshot: &Snapshot) -> Destinations {
             shows_links: destination.kind.shows_links && !destination.external,
             reports: destination.kind.reports,
             reach: destination.reach.clone(),
+            embargo: destination.audience.as_ref().and_then(|audience| audience.embargo.clone()),
             fallback: destination.fallback.iter().map(|(name, _)| name.clone()).collect(),
             fallback_after: destination.fallback_after,
         };

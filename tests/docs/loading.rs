@@ -30,6 +30,7 @@ links: {url: https://hooks.label.example}
 
 /// The words of rules that configurations use.
 const SHARED: &str = r##"
+names: {release_date: $.data.metadata.release_date, title: $.data.title, artist: $.data.artist}
 hours: {awake: {from: "08:00", to: "22:00", timezone: UTC}}
 people: {nadia: {email: nadia@label.example}}
 maps:

@@ -230,7 +230,7 @@ fn the_variables_of_a_message_can_be_asked_for() {
         "m.md",
         "---\ntitle: \"{{ data.title }}\"\n---\n{% if false %}{{ case.key }}{% endif %}{% for x in data.list %}{{ x }}{% endfor %}",
     )]);
-    assert_eq!(templates.variables("m"), ["case.key", "data.list", "data.title"]);
+    assert_eq!(templates.reads(&fanfare::delivery::Say::Message("m".into())), ["case.key", "data.list", "data.title"]);
 }
 
 #[test]

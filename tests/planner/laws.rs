@@ -56,6 +56,7 @@ fn places_of(text: &str) -> Destinations {
         shows_links: true,
         reports: closes,
         reach: None,
+        embargo: None,
         fallback: fallback.iter().map(|name| (*name).to_owned()).collect(),
         fallback_after: closes.then(|| SignedDuration::from_mins(5)),
     };

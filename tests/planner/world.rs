@@ -17,7 +17,7 @@ use fanfare::planner::{
 };
 use fanfare::problem::{File, Problems};
 use fanfare::rules::glob::Glob;
-use fanfare::rules::{Reach, RuleSet, parse};
+use fanfare::rules::{AtDate, Reach, RuleSet, parse};
 use fanfare::source::presets::preset_names;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -491,6 +491,13 @@ impl<'a, I: Iterator<Item = &'a (NewDelivery, Fate)>> Lanes for I {
     }
 }
 
+/// `until PATH`.
+fn embargo(until: &str, rules: &RuleSet) -> AtDate {
+    let mut problems = Problems::new();
+    let node = fanfare::yaml::read(&File::new("embargo", format!("{until:?}")), &mut problems).unwrap();
+    rules.read_until(&node, &mut problems).unwrap_or_else(|| panic!("no date: {until}"))
+}
+
 /// How a destination is addressed whose address a map gives: `map`, with `allow`.
 fn reach(map: &Value, value: &Value) -> Reach {
     let allow = value["allow"].as_str().unwrap_or("*");
@@ -503,7 +510,8 @@ fn reach(map: &Value, value: &Value) -> Reach {
 }
 
 /// The destinations of a sequence: a name each, with `closes`, `alone`, `fallback`, `hours` (the name of a window in the
-/// rules' `hours:`) and `map` (the map that gives its addresses, of which `allow` accepts some).
+/// rules' `hours:`) `map` (the map that gives its addresses, of
+/// which `allow` accepts some) and `embargo` (`until PATH`).
 pub fn places(value: &Value, rules: &RuleSet) -> Destinations {
     let mut places = Destinations::default();
     for (name, value) in value.as_object().into_iter().flatten() {
@@ -518,6 +526,7 @@ pub fn places(value: &Value, rules: &RuleSet) -> Destinations {
             goes_alone: value.get("alone").and_then(Value::as_bool).unwrap_or_default(),
             shows_links: false,
             reports: false,
+            embargo: value.get("embargo").and_then(Value::as_str).map(|until| embargo(until, rules)),
             reach: value.get("map").map(|map| reach(map, value)),
             fallback: value.get("fallback").and_then(Value::as_array).into_iter().flatten().map(texts).collect(),
             fallback_after: value.get("fallback_after").and_then(Value::as_str).map(span),

@@ -7,7 +7,6 @@
 //!
 //! Rendering is total: whatever fails, there is a message, and it says why it isn't the one that was asked for.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -35,6 +34,7 @@ mod growth;
 mod misread;
 pub mod names;
 pub mod native;
+mod reads;
 pub mod scan;
 mod source;
 
@@ -55,7 +55,7 @@ impl fmt::Debug for Templates {
 }
 
 /// The name of a rule's own text among templates.
-const TEXT: &str = "text";
+pub(crate) const TEXT: &str = "text";
 
 /// A message and what went wrong in a part of it, or why there is none.
 type Made = Result<(Message, Option<String>), String>;
@@ -355,20 +355,6 @@ fn has_link(inlines: &[Inline]) -> bool {
     })
 }
 
-impl Templates {
-    /// The variables that a message reads, such as `data.title`, as far as they can be seen without running it.
-    pub fn variables(&self, name: &str) -> Vec<String> {
-        let mut found = BTreeSet::new();
-        let Some(written) = self.folder.messages.get(name) else { return Vec::new() };
-        for template in written.templates() {
-            if let Ok(template) = self.folder.env.get_template(template) {
-                found.extend(template.undeclared_variables(true));
-            }
-        }
-        found.into_iter().collect()
-    }
-}
-
 impl Written {
     /// The templates of the message, its channels' own formats left out.
     fn own(&self) -> impl Iterator<Item = &str> {
@@ -383,7 +369,7 @@ impl Written {
     }
 
     /// All templates of the message, its channels' own formats too.
-    fn templates(&self) -> Vec<&str> {
+    pub(crate) fn templates(&self) -> Vec<&str> {
         self.own().chain(self.natives.values().map(String::as_str)).collect()
     }
 }

@@ -12,7 +12,7 @@ use crate::planner::effect::Effect;
 use crate::planner::flow::Planning;
 use crate::planner::flow::fall_back::unaddressed;
 use crate::planner::flow::occasion::{Occasion, quiet, silenced};
-use crate::planner::held::{Held, Opens, Waiting, opens};
+use crate::planner::held::{Held, Opens, Waiting, embargo, opens};
 use crate::planner::mute::Audible;
 use crate::planner::throttle::{Admission, ThrottleId, Window};
 use crate::planner::why::{RuleOutcome, Trace};
@@ -45,6 +45,8 @@ pub(crate) struct Draft<'a> {
     pub rule: &'a Rule,
     pub action: &'a Action,
     pub occasion: Occasion,
+    /// Until when the destination must not receive it.
+    pub until: Option<Timestamp>,
     pub delivery: NewDelivery,
 }
 
@@ -78,6 +80,13 @@ pub(crate) fn announce(
     let suppressed = admit(work, said, case.as_deref_mut(), &to, trace)?;
     let mut first: Option<Timestamp> = None;
     for Recipient { destination, to } in to.drain(..) {
+        let until = match embargo(work.rules, work.facts(destination), said.event) {
+            Ok(until) => until,
+            Err(reason) => {
+                trace.fail(format!("not sent to `{destination}`, which has an embargo: {reason}"));
+                continue;
+            }
+        };
         let to = match to {
             Ok(to) => to,
             Err(reason) => {
@@ -95,7 +104,7 @@ pub(crate) fn announce(
             first = first.into_iter().chain([due]).min();
             continue;
         }
-        let draft = draft(work, said, case.as_deref(), (destination, to, suppressed));
+        let draft = Draft { until, ..draft(work, said, case.as_deref(), (destination, to, suppressed)) };
         let due = deliver(work, draft, case.as_deref_mut(), trace);
         first = first.into_iter().chain(due).min();
     }
@@ -158,7 +167,7 @@ fn draft<'a>(
     let route = Route { rule: &said.rule.name.value, action: &action.id, destination };
     let id = DeliveryId::of(&said.origin, work.identity(said.rule), &action.id, destination, said.again);
     let delivery = route.delivery(id, said.seq, told, work.now.at);
-    Draft { rule: said.rule, action, occasion: said.occasion, delivery }
+    Draft { rule: said.rule, action, occasion: said.occasion, until: None, delivery }
 }
 
 /// The destinations of an announcement that are configured and that no mute covers; of a close's, those that know what has
@@ -289,6 +298,17 @@ pub(crate) fn deliver(
 ) -> Option<Timestamp> {
     let quiet = quiet(work, draft.rule, draft.occasion, case.as_deref());
     let (action, to) = (draft.action.id.as_str(), draft.delivery.destination.clone());
+    if let Some(until) = draft.until.filter(|until| *until > work.now.at) {
+        let until_words = work.now.said(until);
+        if quiet {
+            let note = format!("in shadow: would be held for `{to}` until {until_words} (embargo)");
+            trace.action(RuleOutcome::Shadow, action, Some(&to), note);
+            return None;
+        }
+        trace.action(RuleOutcome::Held, action, Some(&to), format!("held until {until_words} (embargo of `{to}`)"));
+        hold(work, draft, case.as_deref(), until);
+        return Some(until);
+    }
     let passes = tells_the_end(draft.occasion, case.as_deref(), &to);
     match if passes { Opens::Now } else { opens(draft.action, work.facts(&to), work.now.at) } {
         Opens::Now => {}

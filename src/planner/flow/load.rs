@@ -2,13 +2,13 @@
 //! where theirs stand, by the same slots that the flow then reads.
 
 use crate::delivery::DeliveryId;
-use crate::event::Command;
+use crate::event::{Command, Event};
 use crate::planner::audit::Audited;
 use crate::planner::case::{Case, MISSING_KEY};
 use crate::planner::closes::Closed;
 use crate::planner::digest::DigestId;
 use crate::planner::fallback::{Fallen, Told, key_of};
-use crate::planner::held::{Opens, Waiting, opens};
+use crate::planner::held::{Opens, Waiting, embargo, opens};
 use crate::planner::inputs::{Fired, Inputs, Judged, What};
 use crate::planner::ledger::Keys;
 use crate::planner::links::{LinkKeys, Linked};
@@ -77,7 +77,8 @@ impl Wanted<'_, '_> {
                 if judged.event.is_own() {
                     self.case(&names, missing::key_of(judged.event));
                 }
-                self.actions(judgement.rule, &self.inputs.rules.judge_rule(judgement.rule, judged.event).on_close);
+                let alone = self.inputs.rules.judge_rule(judgement.rule, judged.event);
+                self.actions(judgement.rule, &alone.on_close, judged.event);
             }
             for key in [&judgement.case, &judgement.closes].into_iter().flatten().flatten() {
                 self.case(&names, key);
@@ -88,7 +89,7 @@ impl Wanted<'_, '_> {
             for written in [&judgement.case_written, &judgement.closes_written].into_iter().flatten() {
                 self.case(&names, written);
             }
-            self.judgement(judgement);
+            self.judgement(judgement, judged.event);
         }
     }
 
@@ -117,14 +118,14 @@ impl Wanted<'_, '_> {
         key.iter().for_each(|key| self.case_of(rule, key));
     }
 
-    fn judgement(&mut self, judgement: &Judgement<'_>) {
-        self.actions(judgement.rule, &judgement.actions);
-        self.actions(judgement.rule, &judgement.on_close);
+    fn judgement(&mut self, judgement: &Judgement<'_>, event: &Event) {
+        self.actions(judgement.rule, &judgement.actions, event);
+        self.actions(judgement.rule, &judgement.on_close, event);
     }
 
     /// What announcing these actions can touch: their throttles, with the digests of their rest, their digests, and what
     /// waits for the same opening.
-    fn actions(&mut self, rule: &Rule, judged: &[ActionJudgement<'_>]) {
+    fn actions(&mut self, rule: &Rule, judged: &[ActionJudgement<'_>], event: &Event) {
         let names = names_of(self.inputs.rules, rule);
         let name = rule.name.value.as_str();
         for acted in judged {
@@ -136,6 +137,10 @@ impl Wanted<'_, '_> {
                 let digest = DigestId::of(name, acted, destination).and_then(|(of, _)| of.ok());
                 rest.into_iter().chain(digest).for_each(|of| self.one(of.slot(&names)));
                 self.held(acted.action, destination);
+                let facts = self.inputs.destinations.named.get(destination);
+                if let Ok(Some(until)) = embargo(self.inputs.rules, facts, event) {
+                    self.one(Waiting::slot(destination, until));
+                }
             }
         }
     }
@@ -157,8 +162,8 @@ impl Wanted<'_, '_> {
 
     fn timer(&mut self, fired: &Fired<'_>) {
         let Some(meaning) = &fired.meaning else { return };
-        if let Some(judgement) = fired.carried.as_ref().and_then(|carried| carried.judgement.as_ref()) {
-            self.judgement(judgement);
+        if let Some(carried) = &fired.carried {
+            carried.judgement.iter().for_each(|judgement| self.judgement(judgement, carried.event));
         }
         match meaning {
             Meaning::Act { rule, key, .. }

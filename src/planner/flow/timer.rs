@@ -308,6 +308,6 @@ fn tell_digest(
     }
     let message = collected.message(of, (rule, action), (work.identity(rule), to), work.now.at);
     let Some(delivery) = message else { return false };
-    deliver(work, Draft { rule, action, occasion: Occasion::Match, delivery }, None, trace);
+    deliver(work, Draft { rule, action, occasion: Occasion::Match, until: None, delivery }, None, trace);
     true
 }

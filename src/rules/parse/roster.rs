@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use unicode_normalization::UnicodeNormalization;
 
 use super::super::roster::{Person, ValueMap};
-use super::super::{At, RuleSet};
+use super::super::{At, AtDate, RuleSet};
 use super::{Reader, Shared, not_cut, not_cut_within, times};
 use crate::delivery::Mention;
 use crate::problem::{Problem, Problems};
@@ -127,6 +127,35 @@ impl Reader<'_> {
 }
 
 impl RuleSet {
+    /// Reads names and paths that may leave, with the names in force.
+    pub fn read_fields(&self, node: &Node, problems: &mut Problems) -> Vec<super::Name> {
+        if node.one_or_more().is_empty() {
+            let problem = Problem::error("empty", "`fields` names nothing that may leave").at(&node.place);
+            problems.push(problem.hint("write `fields: [title, artist]`"));
+        }
+        let mut found = Vec::new();
+        for item in node.one_or_more() {
+            let Some(text) = item.scalar() else {
+                problems.push(item.expected("a path or a name in `fields`"));
+                continue;
+            };
+            let read = self.reading(self.zone.clone(), problems, |reader| reader.singular(text, &item.place, "fields"));
+            found.extend(read);
+        }
+        found
+    }
+
+    /// Reads `until PATH`, with the names in force.
+    pub fn read_until(&self, node: &Node, problems: &mut Problems) -> Option<AtDate> {
+        let text = node.scalar().map(str::trim).unwrap_or_default();
+        let Some(date) = text.strip_prefix("until ") else {
+            let problem = Problem::error("wrong-date", "an embargo lasts until a date in the event").at(&node.place);
+            problems.push(problem.hint("write `embargo: until release_date`"));
+            return None;
+        };
+        self.reading(self.zone.clone(), problems, |reader| reader.at_date(date.trim(), node))
+    }
+
     /// The maps that are nobody's business: neither a mention nor one of these names them.
     pub fn unused_maps<'r>(&'r self, used: &'r [&str]) -> impl Iterator<Item = &'r At<String>> {
         let unused = self.unused.iter().filter(|(section, _)| *section == "maps").map(|(_, word)| word);

@@ -114,7 +114,7 @@ impl Reader<'_> {
     }
 
     /// `3d before $.data.metadata.release_date`
-    fn at_date(&mut self, text: &str, node: &Node) -> Option<AtDate> {
+    pub(super) fn at_date(&mut self, text: &str, node: &Node) -> Option<AtDate> {
         not_cut_within(node, self.problems);
         let mut words = text.splitn(3, char::is_whitespace);
         let read = match (words.next(), words.next(), words.next()) {
