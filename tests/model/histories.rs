@@ -25,8 +25,9 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::against::Against;
-use super::scripts::{PLACES, Script, Step, UPDATING, script};
+use super::scripts::{MAPPED, PLACES, ROOMS, Script, Step, UPDATING, script};
 use super::watched::Watch;
+use super::words;
 use super::{DAY, HOUR, MINUTE, Ms};
 use crate::support::folder::Folder;
 use crate::support::wrapped::Wrapped;
@@ -51,7 +52,7 @@ sources:
 destinations:
   chat: {type: http, url: "https://chat.example/"}
   pager: {type: pagerduty, routing_key: 0123456789abcdef0123456789abcdef}
-  mail: {type: http, url: "https://mail.example/"}
+  mail: {type: email, smtp: "smtps://u:p@mail.example", from: f@label.example, to: {map: rooms, allow: "*"}}
   night: {type: http, url: "https://night.example/"}
 "#;
 
@@ -60,7 +61,7 @@ fn base() -> &'static Snapshot {
     static BASE: OnceLock<Snapshot> = OnceLock::new();
     BASE.get_or_init(|| {
         let to = PLACES.join(", ");
-        let folder = Folder::new(CONFIG, "", &format!("rules: [{{name: x, events: '*', actions: [{{to: [{to}]}}]}}]"));
+        let folder = Folder::new(CONFIG, "", &format!("maps: {{{ROOMS}: {{by: $.id, else: all@label.example}}}}\nrules: [{{name: x, events: '*', actions: [{{to: [{to}]}}]}}]"));
         let loaded = load::load(&folder.file("fanfare.yaml"), &NoEnvironment, from_ms(0));
         assert!(!loaded.problems.has_errors(), "{}", loaded.report());
         loaded.snapshot.unwrap()
@@ -85,6 +86,10 @@ fn snapshot(version: &Value, hash: String) -> Arc<Snapshot> {
 
 fn rules(version: &Value) -> RuleSet {
     let mut problems = Problems::new();
+    let mut version = version.clone();
+    if version.get("maps").is_none() {
+        version["maps"] = json!({ROOMS: words::rooms(0, 1)[0]});
+    }
     let rules = parse(&[File::new("rules.yaml", version.to_string())], &BTreeMap::new(), None, &mut problems);
     let said: Vec<String> = problems.iter().map(|problem| problem.render(false)).collect();
     assert!(!problems.has_errors(), "{}", said.join("\n"));
@@ -128,7 +133,8 @@ impl Player {
         let versions = script.versions.iter().enumerate();
         let snapshots: Vec<_> = versions.map(|(n, version)| snapshot(version, format!("version-{n}"))).collect();
         let all: Vec<Arc<RuleSet>> = snapshots.iter().filter_map(|snapshot| snapshot.rules.clone()).collect();
-        let against = Against::new(all.iter().map(|rules| &**rules), UPDATING);
+        let mut against = Against::new(all.iter().map(|rules| &**rules), UPDATING);
+        against.reference.mapped.insert(MAPPED.into(), ROOMS.into());
         let watch = Watch::new(against, all[0].clone());
         let live = start(kind, folder.path(), &watch, &snapshots[0], 1).await;
         Self { kind, folder, snapshots, version: 0, live, watch, now_ms: START_MS, starts: 1, sent: BTreeMap::new() }

@@ -17,6 +17,7 @@ use self::missing::Wait;
 use self::threshold::Counted;
 use super::{Ms, ms};
 
+mod addresses;
 mod cases;
 mod messages;
 mod missing;
@@ -39,6 +40,8 @@ pub struct Said {
     pub events: Vec<Seq>,
     pub more: u64,
     pub suppressed: u64,
+    /// The address that a map gave.
+    pub address: Option<String>,
     /// How many matches its case has had, and whether that is closed.
     pub case: Option<(String, Ms, u64, Ms, bool)>,
 }
@@ -69,6 +72,8 @@ enum Due {
 pub struct Reference {
     /// The destinations that can change what they showed.
     pub updating: BTreeSet<String>,
+    /// The destinations whose address a map gives, and that map.
+    pub mapped: BTreeMap<String, String>,
     /// The hours of destinations.
     pub asleep: BTreeMap<String, Arc<Hours>>,
     /// How long after its moment something acted in the last plan, at most, and what.

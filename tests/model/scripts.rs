@@ -10,6 +10,10 @@ pub const PLACES: [&str; 4] = ["chat", "pager", "mail", "night"];
 /// The one that can change what it showed.
 pub const UPDATING: &str = "pager";
 
+/// The one whose address a map gives, and that map.
+pub const MAPPED: &str = "mail";
+pub const ROOMS: &str = "rooms";
+
 /// What happens.
 #[derive(Debug, Clone)]
 pub enum Step {
@@ -62,7 +66,9 @@ pub fn script(seed: u64) -> Script {
     let renames = dice.bool();
     let mut all = [first.clone(), edited(&first, renames, &mut dice), edited(&first, renames, &mut dice)];
     words::put_into(&mut all, seed);
-    let versions = all.into_iter().map(|rules| json!({"rules": rules})).collect();
+    let rooms = words::rooms(seed, all.len());
+    let versions = all.into_iter().zip(rooms).map(|(rules, rooms)| json!({"rules": rules, "maps": {ROOMS: rooms}}));
+    let versions = versions.collect();
     let steps = steps(&mut dice);
     Script { versions, steps }
 }

@@ -52,6 +52,22 @@ pub fn put_into(versions: &mut [Vec<Value>], seed: u64) {
     }
 }
 
+/// The map that gives a destination its addresses, in each version of the rules: in every fourth history it tells keys apart
+/// and changes, else there is one address for all.
+pub fn rooms(seed: u64, versions: usize) -> Vec<Value> {
+    let mut dice = Dice::with_seed(seed ^ 0x726f_6f6d_7300);
+    let mut room = || {
+        let mut room = json!({"by": "$.data.key", "else": "all@label.example"});
+        for key in ["K1", "K2", "7"] {
+            if seed % 4 == 1 && dice.u32(0..3) > 0 {
+                room[key] = one(&mut dice, &["a@label.example", "b@label.example"]).into();
+            }
+        }
+        room
+    };
+    (0..versions).map(|_| room()).collect()
+}
+
 /// How many must come.
 fn threshold(dice: &mut Dice) -> Value {
     let mut threshold = json!({"count": dice.usize(2..4), "within": one(dice, &["10m", "7h", "3d"])});

@@ -43,6 +43,8 @@ pub struct Case {
     /// Where a message that did not arrive was reported instead, first of all that was said there: by which action, of which
     /// event.
     pub fell: BTreeMap<String, (String, Seq)>,
+    /// The addresses that it began with, by destination.
+    pub addresses: BTreeMap<String, String>,
     /// The reminders that came due while their rule or action was gone.
     pub passed: BTreeSet<String>,
     /// The steps of lists that were set.
@@ -199,6 +201,7 @@ impl Reference {
                 reached: None,
                 passed: BTreeSet::new(),
                 fell: BTreeMap::new(),
+                addresses: BTreeMap::new(),
                 steps: BTreeSet::new(),
                 reminded: Vec::new(),
                 of_period: false,
@@ -358,6 +361,7 @@ impl Reference {
     }
 
     fn say_end(&self, now: &mut Now<'_>, case: usize, seq: Seq, action: &str, to: &str, act: MessageOp) {
+        let address = self.address(now, Some(case), seq, to);
         now.said.push((
             None,
             Said {
@@ -369,6 +373,7 @@ impl Reference {
                 events: vec![seq],
                 more: 0,
                 suppressed: 0,
+                address: if act == MessageOp::Close { None } else { address },
                 case: Some(self.cases[case].facts()),
             },
         ));

@@ -65,6 +65,7 @@ pub struct Message {
     events: Vec<Seq>,
     more: u64,
     suppressed: u64,
+    pub(super) address: Option<String>,
     pub(super) throttle: String,
     pub(super) digest: String,
     /// Whether its throttle let it through.
@@ -138,6 +139,11 @@ impl Reference {
         let is_read = !asked.reminder && now.reading == Some(asked.event);
         let received = if is_read { ms(self.events[&asked.event].received) } else { now.ms };
         let muted = [received, now.ms].into_iter().any(|at| self.is_muted(&message.line, to, at));
+        if !muted {
+            message.address = self.address(now, asked.case, asked.event, to);
+            let kept = message.address.iter().map(|address| (to.to_owned(), address.clone()));
+            asked.case.into_iter().for_each(|case| self.cases[case].addresses.extend(kept.clone()));
+        }
         message.fate = if muted {
             Fate::Muted
         } else {
@@ -176,6 +182,7 @@ impl Reference {
             events: if asked.counted.is_empty() { vec![asked.event] } else { asked.counted.clone() },
             more: 0,
             suppressed: 0,
+            address: None,
             throttle: key(&asked.one.throttle),
             digest: key(&asked.one.digest),
             passed: false,
@@ -208,6 +215,7 @@ impl Reference {
             events: message.events.clone(),
             more: message.more,
             suppressed: message.suppressed,
+            address: message.address.clone(),
             case: message.case.and(message.facts.clone()),
         }
     }
@@ -344,9 +352,14 @@ impl Reference {
         }
         let Some(rule) = self.rule(now.rules, &one.line) else { return };
         let Some(action) = rule.actions.iter().find(|action| action.id == one.action) else { return };
-        if wanted.is_empty() {
-            return;
+        for share in self.apart(&wanted) {
+            self.send_share(now, &one, action, &share);
         }
+    }
+
+    /// What a digest has for one address.
+    fn send_share(&mut self, now: &mut Now<'_>, one: &Message, action: &Action, wanted: &[usize]) {
+        let is_rest = |fate: Fate| matches!(fate, Fate::Collected { rest: true, .. });
         let events: BTreeSet<Seq> = wanted.iter().flat_map(|at| self.messages[*at].events.clone()).collect();
         // "The file has a row for each event, whatever `limit` says".
         let all = action.attach.is_some() && !is_rest(one.fate);
@@ -374,7 +387,8 @@ impl Reference {
             suppressed: 0,
             passed: is_rest(one.fate),
             fate: Fate::Sent,
-            ..one
+            address: self.messages[wanted[0]].address.clone(),
+            ..one.clone()
         };
         message.fate = if self.is_muted(&message.line, &message.to, now.ms) {
             Fate::Muted
@@ -469,10 +483,12 @@ impl Reference {
         // "A file never becomes part of a summary".
         let (files, ready): (Vec<usize>, Vec<usize>) = ready.into_iter().partition(|at| self.messages[*at].file);
         self.send_ready(now, &files);
-        if ready.len() > 1 && !self.updating.contains(&one.to) {
-            return self.sum_up(now, &ready);
+        for share in self.apart(&ready) {
+            match share.len() > 1 && !self.updating.contains(&one.to) {
+                true => self.sum_up(now, &share),
+                false => self.send_ready(now, &share),
+            }
         }
-        self.send_ready(now, &ready);
     }
 
     fn send_ready(&mut self, now: &mut Now<'_>, ready: &[usize]) {
