@@ -18,6 +18,7 @@ use tempfile::TempDir;
 mod bounds;
 mod external;
 mod files;
+mod guards;
 mod lines;
 mod lint;
 mod past;
