@@ -26,7 +26,7 @@ use self::secrets::secrets;
 pub const KEYS: &[(&str, &str)] = &[
     (
         "preset",
-        "the sender: `jewelmusic`, `standard-webhooks`, `github`, `stripe`, `pagerduty`, or `hmac` for any other",
+        "the sender: `jewelmusic`, `standard-webhooks`, `github`, `stripe`, `pagerduty`, `labelgrid`, or `hmac` for any other",
     ),
     ("path", "the path that receives its requests; by default `/webhooks/` and the source's name"),
     ("secrets", "one secret or several; any of them verifies, empty ones are ignored"),

@@ -95,6 +95,17 @@ pub static PRESETS: &[Preset] = &[
         reports: Some(pagerduty::report),
     },
     Preset {
+        name: "labelgrid",
+        doc: "LabelGrid, a distributor; it sends no id, so the body's hash identifies duplicates",
+        schemes: &[&scheme::LABELGRID],
+        kind: FieldLocation::Keys(&["event"]),
+        id: FieldLocation::Keys(&[]),
+        time: FieldLocation::Keys(&["timestamp"]),
+        names: LABELGRID_NAMES,
+        types: LABELGRID_TYPES,
+        reports: None,
+    },
+    Preset {
         name: "hmac",
         doc: "any other sender of an HMAC; `header`, `algorithm`, `encoding`, `prefix`, `signed`, `id`, `type` and \
               `time` say how it signs and where things stand",
@@ -262,6 +273,19 @@ const JEWELMUSIC_TYPES: &[&str] = &[
     "user.quota.exceeded",
     "analytics.milestone",
     "webhook.test",
+];
+
+/// With the words of [`JEWELMUSIC_NAMES`] where both have the thing, so that one rule serves both.
+const LABELGRID_NAMES: &[(&str, &[&str])] =
+    &[("release", &["$.data.release_id"]), ("title", &["$.data.release_title"]), ("store", &["$.data.outlet_name"])];
+
+const LABELGRID_TYPES: &[&str] = &[
+    "delivery.completed",
+    "delivery.failed",
+    "takedown.completed",
+    "release.review.status_changed",
+    "release.distributed",
+    "payment.statement_ready",
 ];
 
 const PAGERDUTY_TYPES: &[&str] = &[

@@ -192,6 +192,21 @@ pub static PAGERDUTY: Scheme = Scheme {
     beside: &[],
 };
 
+/// <https://labelgrid-docs.pages.dev/en/integrations/webhooks/>
+pub static LABELGRID: Scheme = Scheme {
+    name: "labelgrid",
+    doc: "LabelGrid: `X-Webhook-Signature: <hex>`, HMAC-SHA256 of the body",
+    headers: Cow::Borrowed(&[name("x-webhook-signature")]),
+    form: Form::Prefixed(name("")),
+    algorithm: Algorithm::Sha256,
+    encoding: Encoding::Hex,
+    signed: BODY,
+    key: Key::Text,
+    id: NONE,
+    time: NONE,
+    beside: &[("x-webhook-event", Beside::Kind)],
+};
+
 /// Any other sender that sends an HMAC of the body; `preset: hmac` says where and how.
 pub static HMAC: Scheme = Scheme {
     name: "hmac",
@@ -209,7 +224,7 @@ pub static HMAC: Scheme = Scheme {
 
 /// Every scheme there is. To add one: its row, its place here, and a preset that names it.
 pub static SCHEMES: &[&Scheme] =
-    &[&JEWELMUSIC_BODY, &JEWELMUSIC_TIMED, &STANDARD_WEBHOOKS, &GITHUB, &STRIPE, &PAGERDUTY, &HMAC];
+    &[&JEWELMUSIC_BODY, &JEWELMUSIC_TIMED, &STANDARD_WEBHOOKS, &GITHUB, &STRIPE, &PAGERDUTY, &LABELGRID, &HMAC];
 
 /// The scheme with this name.
 pub fn named(name: &str) -> Option<&'static Scheme> {

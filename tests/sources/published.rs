@@ -95,3 +95,26 @@ fn what_the_sdks_verify_verifies() {
     assert_eq!(events[0].id, events[1].id);
     assert_eq!(events[0].created, at(1_767_607_200));
 }
+
+/// As LabelGrid's page says that it signs, with a code that OpenSSL made.
+#[test]
+fn what_labelgrid_sends_verifies_and_has_the_names_of_other_senders() {
+    let labelgrid = source("labelgrid", "labelgrid-secret-4f1d2c");
+    let body = br#"{"event":"delivery.failed","timestamp":"2026-01-05T10:00:00+00:00","webhook_id":7,"data":{"release_id":4711,"release_title":"Salt on the Window","outlet_name":"Beatport","status":"failed","message":"artwork too small"}}"#;
+    let code = "f334a789fe187ee1e85c765e831bcd36c38cdacf4b7ad7412e16fa8ed5574554";
+    let signed = headers(&[("X-Webhook-Signature", code), ("X-Webhook-Event", "takedown.completed")]);
+    let event = open(&labelgrid, &Request { headers: &signed, body }, at(1_767_607_300)).unwrap();
+    // The header is not signed, and not believed.
+    assert_eq!((&*event.kind, event.created), ("delivery.failed", at(1_767_607_200)));
+    let again = open(&labelgrid, &Request { headers: &signed, body }, at(1_767_607_900)).unwrap();
+    assert_eq!(event.id, again.id, "it has no id of its own, and is known by its body");
+    for code in ["", &code[1..], &code.replace('a', "b")] {
+        let forged = headers(&[("X-Webhook-Signature", code)]);
+        assert!(open(&labelgrid, &Request { headers: &forged, body }, at(1_767_607_300)).is_err());
+    }
+    assert!(open(&labelgrid, &Request { headers: &headers(&[("X-Webhook-Event", "delivery.failed")]), body }, at(1_767_607_300)).is_err());
+    let names = presets::preset_names("labelgrid").iter().map(|(name, _)| *name).collect::<Vec<_>>();
+    assert_eq!(names, ["release", "title", "store"]);
+    let outgoing = Outgoing { id: "", kind: "delivery.failed", body, at: at(1_767_607_200) };
+    assert!(labelgrid.sign(None, &outgoing).unwrap().contains(&("x-webhook-signature".to_owned(), code.to_owned())));
+}
