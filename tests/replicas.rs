@@ -21,6 +21,8 @@ use crate::support::postgres::{self, Server};
 use crate::support::process::Process;
 use crate::support::raw::{Connection, post};
 
+mod rolling;
+
 /// `concurrency` of the only destination: this many deliveries are under way at most, over all replicas.
 const UNDER_WAY: usize = 4;
 

@@ -203,7 +203,7 @@ async fn a_database_of_the_first_release_opens_and_goes_on() {
 async fn a_newer_schema_and_another_programs_tables_are_refused() {
     let newer = fresh();
     open_at(&newer).await.unwrap().close().await.unwrap();
-    postgres::server().sql(&format!("UPDATE {}.fanfare SET schema = 99", schema_of(&newer)));
+    postgres::server().sql(&format!("UPDATE {}.fanfare SET schema = 99, oldest = 98", schema_of(&newer)));
     assert!(refusal(&newer).await.contains("made by a newer Fanfare (schema 99)"));
     assert!(examine(&Secret::new(&*newer), Path::new("")).await.unwrap_err().to_string().contains("newer Fanfare"));
 

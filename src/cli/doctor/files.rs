@@ -111,7 +111,11 @@ fn examined(chart: &mut Chart, found: Result<Examination, store::Error>, shown: 
         chart.add(Finding::good("schema", format!("{}, the newest", found.schema)));
     } else {
         let says = format!("{}, and this program knows {}", found.schema, found.schema_known);
-        chart.add(Finding::note("schema", says, "the next `fanfare serve` migrates it, after a backup"));
+        let advice = match found.schema > found.schema_known {
+            true => "a newer version added to it: use that one here, too",
+            false => "the next `fanfare serve` migrates it, after a backup",
+        };
+        chart.add(Finding::note("schema", says, advice));
     }
     Some(found)
 }

@@ -54,9 +54,7 @@ async fn look(link: &Link) -> Result<Examination, Error> {
     let Some(version) = version else {
         return Err(Error::Unusable("the database holds nothing of Fanfare: `serve` makes what it needs".into()));
     };
-    if version > schema::STEPS.len() {
-        return Err(schema::newer(version));
-    }
+    within(PEOPLE_MAX, schema::is_for_us(link, version)).await?;
     let mut faults = Vec::new();
     for name in ["fsync", "full_page_writes"] {
         let row = link.one("SELECT current_setting($1)", given![name]).await?;

@@ -3,13 +3,26 @@
 use super::link::{Lines, PEOPLE_MAX, Tx, get, given, within};
 use crate::store::Error;
 
+/// One of the schema's steps.
+pub(super) struct Step {
+    sql: &'static str,
+    /// The schema that a program must know at least to go on beside those that made this step. A step that only adds, a
+    /// table, an index, a column with a default, names the newest schema of the version before: replicas of both run at
+    /// once while one after the other is replaced. What no version uses any longer, a step of the version after removes.
+    oldest: usize,
+}
+
 /// Never change one that was released: add the next.
-pub(super) const STEPS: &[&str] = &[
-    include_str!("0001_inbox.sql"),
-    include_str!("0002_planner.sql"),
-    include_str!("0003_deliveries.sql"),
-    include_str!("0004_lanes.sql"),
+pub(super) const STEPS: &[Step] = &[
+    Step { sql: include_str!("0001_inbox.sql"), oldest: 1 },
+    Step { sql: include_str!("0002_planner.sql"), oldest: 2 },
+    Step { sql: include_str!("0003_deliveries.sql"), oldest: 3 },
+    Step { sql: include_str!("0004_lanes.sql"), oldest: 4 },
+    Step { sql: include_str!("0005_rolling.sql"), oldest: 4 },
 ];
+
+/// The step from which on the database says which programs may use it.
+const ROLLING: usize = 5;
 
 /// The number that those who bring the schema up to date at the same time wait for each other by: `Fanf`.
 const LOCK: i64 = 0x4661_6e66;
@@ -28,18 +41,15 @@ async fn step_up(tx: &Tx) -> Result<(), Error> {
     // It ends with the transaction, as all locks here do.
     tx.rows("SELECT pg_advisory_xact_lock($1)", given![LOCK]).await?;
     let done = version(tx).await?.unwrap_or(0);
-    if done > STEPS.len() {
-        return Err(newer(done));
-    }
-    if done == STEPS.len() {
-        return Ok(());
+    if done >= STEPS.len() {
+        return is_for_us(tx, done).await;
     }
     let client = tx.client()?;
     if done == 0 {
         client.batch_execute("CREATE TABLE fanfare (schema bigint NOT NULL); INSERT INTO fanfare VALUES (0)").await?;
     }
     for step in STEPS.iter().skip(done) {
-        client.batch_execute(step).await.map_err(|error| match error.code() {
+        client.batch_execute(step.sql).await.map_err(|error| match error.code() {
             Some(&tokio_postgres::error::SqlState::DUPLICATE_TABLE) => Error::Unusable(
                 "the database has tables of another program: give Fanfare a database, or a role and schema, of its own"
                     .into(),
@@ -47,8 +57,25 @@ async fn step_up(tx: &Tx) -> Result<(), Error> {
             _ => error.into(),
         })?;
     }
-    let now = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
-    tx.run("UPDATE fanfare SET schema = $1", given![now]).await.map(drop)
+    let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let oldest = STEPS.iter().map(|step| step.oldest).max().unwrap_or(0);
+    let set = "UPDATE fanfare SET schema = $1, oldest = $2";
+    tx.run(set, given![number(STEPS.len()), number(oldest)]).await.map(drop)
+}
+
+/// Whether this program may use a database of this schema: one that the next version brought up to date, too, if that
+/// only added to it.
+pub(super) async fn is_for_us(link: &super::link::Link, version: usize) -> Result<(), Error> {
+    if version <= STEPS.len() {
+        return Ok(());
+    }
+    if version >= ROLLING {
+        let row = link.one("SELECT oldest FROM fanfare", given![]).await?;
+        if usize::try_from(get::<i64>(&row, 0)?).is_ok_and(|oldest| oldest <= STEPS.len()) {
+            return Ok(());
+        }
+    }
+    Err(newer(version))
 }
 
 /// The number of the schema; `None` where there is none.
@@ -62,6 +89,6 @@ pub(super) async fn version(link: &super::link::Link) -> Result<Option<usize>, E
 }
 
 /// Made by a program that knows more.
-pub(super) fn newer(version: usize) -> Error {
+fn newer(version: usize) -> Error {
     Error::Unusable(format!("the database was made by a newer Fanfare (schema {version}): use that one"))
 }
