@@ -60,6 +60,7 @@ username: Label news
     reports: false,
     queues: None,
     spacing: Some(SignedDuration::from_millis(500)),
+    burst: 1,
     limits: &[
         CONTENT,
         embed::TITLE,

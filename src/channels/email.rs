@@ -74,6 +74,7 @@ helo: fanfare.label.example
     reports: false,
     queues: None,
     spacing: None,
+    burst: 1,
     limits: &[LINE],
     native: Some(Format::Html),
     likeness: Likeness { dress: Dress::Mail, draw: likeness::draw },

@@ -61,6 +61,7 @@ webhook_url: https://chat.googleapis.com/v1/spaces/AAAAexample/messages?key=AIza
     reports: false,
     queues: None,
     spacing: Some(SignedDuration::from_secs(1)),
+    burst: 1,
     limits: &[SIZE, THREAD_KEY],
     native: None,
     likeness: Likeness { dress: Dress::Chat, draw },

@@ -86,6 +86,7 @@ sign: {secret: whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz}
     reports: false,
     queues: None,
     spacing: None,
+    burst: 1,
     limits: &[],
     native: Some(Format::Json(None)),
     likeness: Likeness { dress: Dress::Call, draw },

@@ -44,6 +44,7 @@ token: FAKEq7ZkT4mW9sB2xN6vC1aaaaaaaaaaaaaaaaaa
     reports: false,
     queues: None,
     spacing: Some(SignedDuration::from_millis(100)),
+    burst: 1,
     limits: &[BODY],
     native: None,
     likeness: Likeness { dress: Dress::Incident, draw },

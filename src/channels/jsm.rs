@@ -67,6 +67,7 @@ url: https://api.atlassian.com/jsm/ops/integration/v2
     reports: false,
     queues: Some("look in the list of alerts, and whether its responders are right"),
     spacing: Some(SignedDuration::from_millis(500)),
+    burst: 1,
     limits: &[MESSAGE, ALIAS, DESCRIPTION, DETAILS, TAGS, TAG, RESPONDERS],
     native: None,
     likeness: Likeness { dress: Dress::Incident, draw },

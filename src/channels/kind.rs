@@ -35,6 +35,8 @@ pub struct ChannelKind {
     pub queues: Option<&'static str>,
     /// The default rate, as the least time between two sends to one destination, if the service asks for one.
     pub spacing: Option<SignedDuration>,
+    /// How many may go at once before that spacing is kept.
+    pub burst: u32,
     /// What its service refuses beyond: docs print it, and its judge in the tests holds it.
     pub limits: &'static [Limit],
     /// The format of a native override's files; none if the channel takes no override.

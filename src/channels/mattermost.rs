@@ -53,6 +53,7 @@ channel: 4xp9fdt77pncbef59f4k1qe83o
     reports: false,
     queues: None,
     spacing: None,
+    burst: 1,
     limits: &[post::TEXT, post::FOOTER],
     native: None,
     likeness: Likeness { dress: Dress::Chat, draw: post::draw },

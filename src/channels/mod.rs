@@ -37,6 +37,7 @@ mod pagerduty;
 mod picture;
 pub mod redact;
 mod reply;
+mod rocketchat;
 mod runs;
 pub mod schema;
 mod slack;
@@ -65,6 +66,7 @@ pub const ALL: &[ChannelKind] = &[
     telegram::KIND,
     ntfy::KIND,
     mattermost::KIND,
+    rocketchat::KIND,
     google_chat::KIND,
     incident_io::KIND,
     jsm::KIND,

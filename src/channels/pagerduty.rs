@@ -61,6 +61,7 @@ url: https://events.eu.pagerduty.com/v2/enqueue
     reports: true,
     queues: None,
     spacing: Some(SignedDuration::from_millis(500)),
+    burst: 1,
     limits: &[SUMMARY, KEY, BODY],
     native: None,
     likeness: Likeness { dress: Dress::Incident, draw },

@@ -46,6 +46,7 @@ webhook_url: https://0123456789abcdef.00.environment.api.powerplatform.com/power
     reports: false,
     queues: Some("look in Teams, or in the workflow's run history"),
     spacing: Some(SignedDuration::from_secs(2)),
+    burst: 1,
     limits: &[card::SIZE, card::ACTIONS],
     native: None,
     likeness: Likeness { dress: Dress::Chat, draw: card::draw },

@@ -54,6 +54,7 @@ url: https://api.telegram.org
     queues: None,
     // 20 a minute in a group.
     spacing: Some(SignedDuration::from_secs(3)),
+    burst: 1,
     limits: &[text::TEXT],
     native: None,
     likeness: Likeness { dress: Dress::Chat, draw },

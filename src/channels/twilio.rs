@@ -66,6 +66,7 @@ url: https://api.twilio.com
     reports: false,
     queues: Some("look at the phone, or in Twilio's message log"),
     spacing: Some(SignedDuration::from_secs(1)),
+    burst: 1,
     limits: &[BODY],
     native: None,
     likeness: Likeness { dress: Dress::Chat, draw },

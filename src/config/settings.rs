@@ -296,7 +296,8 @@ fn limits(fields: &mut Fields<'_>, kind: &channels::ChannelKind, problems: &mut 
     let concurrency = fields.whole("concurrency", 1, problems).unwrap_or(u64::from(CONCURRENCY));
     Limits {
         spacing: rate.or(kind.spacing),
-        burst: burst.and_then(|burst| u32::try_from(burst).ok()).unwrap_or(1),
+        // A rate of one's own comes without the service's burst.
+        burst: burst.and_then(|burst| u32::try_from(burst).ok()).unwrap_or(if rate.is_some() { 1 } else { kind.burst }),
         concurrency: u32::try_from(concurrency.min(CONCURRENCY_MAX)).unwrap_or(CONCURRENCY),
     }
 }

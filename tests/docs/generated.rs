@@ -196,12 +196,13 @@ fn channel_table() -> String {
             ms if ms > 1000 => format!("{}/m", 60_000 / ms),
             ms => format!("{}/s", 1000 / ms),
         });
+        let burst = if kind.burst > 1 { format!(", {} at once", kind.burst) } else { String::new() };
         let native = kind.native.map_or_else(String::new, |own| code(&format!("NAME.{}.{}", kind.name, own.ending())));
         vec![
             format!("[`{0}`](#{0})", kind.name),
             format!("{}.", kind.summary),
             yes(kind.can.keeps_together()),
-            spacing,
+            format!("{spacing}{burst}"),
             native,
         ]
     });

@@ -25,7 +25,7 @@ rules:
     case: $.data.case_id
     closed_by: fraud.resolved
     actions:
-      - {name: tell, to: [oncall, chat, room, post, guests, office, group, phone, team, space, alerts, ops, sms], text: "**Fraud** on {{ data.case_id }}", severity: critical}
+      - {name: tell, to: [oncall, chat, room, post, guests, office, group, phone, team, den, space, alerts, ops, sms], text: "**Fraud** on {{ data.case_id }}", severity: critical}
       - {name: remind, to: ledger, text: "still open", after: 2h, repeat: 4h}
 "#;
 
@@ -39,6 +39,7 @@ async fn start() -> (Desk, SmtpPeer) {
          \x20 group: {{type: telegram, token: \"1234567890:FAKEq7ZkT4mW9sB2xN6vC1aaaaaaaaaaaaa\", chat: \"1\", url: \"PEER/telegram\"}}\n\
          \x20 phone: {{type: ntfy, topic: oncall, url: PEER}}\n\
          \x20 team: {{type: mattermost, webhook_url: \"PEER/hooks/fakeq7zkt4mw9sb2xn6vc1fake\"}}\n\
+         \x20 den: {{type: rocketchat, webhook_url: \"PEER/hooks/65f1c0ffee0123456789abcd/FAKEq7ZkT4mW9sB2xN6vC1aaaaaa\"}}\n\
          \x20 space: {{type: google_chat, webhook_url: \"PEER/v1/spaces/AAAA/messages?key=k&token=t\"}}\n\
          \x20 alerts: {{type: incident_io, url: \"PEER/v2/alert_events/http/a\", token: t}}\n\
          \x20 ops: {{type: jsm, api_key: 01234567, url: \"PEER/jsm\"}}\n\
@@ -70,6 +71,7 @@ async fn every_channel_that_people_read_shows_the_link_and_guests_see_none() {
         ("telegram", body("/telegram/bot1234567890:FAKEq7ZkT4mW9sB2xN6vC1aaaaaaaaaaaaa/sendMessage")),
         ("ntfy", body("/")),
         ("mattermost", body("/hooks/fakeq7zkt4mw9sb2xn6vc1fake")),
+        ("rocketchat", body("/hooks/65f1c0ffee0123456789abcd/FAKEq7ZkT4mW9sB2xN6vC1aaaaaa")),
         ("google_chat", body("/v1/spaces/AAAA/messages")),
         ("incident_io", body("/v2/alert_events/http/a")),
         ("jsm", body("/jsm/alerts")),

@@ -66,6 +66,7 @@ impl Desk {
             target if target.starts_with("/telegram") => {
                 Answers::status(200).json(&json!({"ok": true, "result": {"message_id": 1, "chat": {"id": 1}}}))
             }
+            target if target.starts_with("/hooks/65f1c0ffee") => Answers::status(200).json(&json!({"success": true})),
             target if target.starts_with("/v1/spaces") => {
                 Answers::status(200).json(&json!({"name": "spaces/AAAA/messages/1"}))
             }

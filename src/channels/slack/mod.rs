@@ -81,6 +81,7 @@ url: https://slack.com/api
     reports: false,
     queues: None,
     spacing: Some(SignedDuration::from_secs(1)),
+    burst: 1,
     limits: &[TEXT, blocks::BLOCKS, blocks::HEADER, blocks::BLOCK_TEXT, blocks::URL, blocks::ALT, blocks::SUM],
     native: Some(Format::Json(Some(mrkdwn::escape_value))),
     likeness: Likeness { dress: Dress::Chat, draw: likeness::draw },

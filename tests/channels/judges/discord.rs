@@ -14,7 +14,7 @@ use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::{Judge, Peer, Service, long, skeleton, texts, units};
+use super::{Judge, Peer, Rate, Service, long, skeleton, texts, units};
 use crate::support::http_peer::{Answer, Recorded};
 
 pub(super) mod markup;
@@ -334,6 +334,11 @@ impl Judge for Discord {
     fn limited(&self, wait: SignedDuration) -> (Reply, SignedDuration) {
         // The header rounds up what the body says.
         (limited(wait.as_secs_f64() - 0.35).reply(), wait)
+    }
+
+    fn rate(&self) -> Option<Rate> {
+        // Five in two seconds, for each webhook.
+        Some(Rate::ms(5, 400))
     }
 
     fn sized(&self, of: &str, size: usize) -> Request {

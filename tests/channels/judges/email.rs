@@ -5,7 +5,7 @@ use fanfare::secret::Secret;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::{Judge, long};
+use super::{Judge, Rate, long};
 use crate::support::mime::Mime;
 
 /// The server.
@@ -38,6 +38,10 @@ impl Judge for Email {
     fn limited(&self, _wait: SignedDuration) -> (Reply, SignedDuration) {
         let text = "4.7.1 too many messages, try again later".to_owned();
         (Reply::Mail { accepted: vec![], refused: vec![], code: Some(450), text }, SignedDuration::ZERO)
+    }
+
+    fn rate(&self) -> Option<Rate> {
+        None
     }
 
     fn sized(&self, of: &str, size: usize) -> Request {

@@ -10,7 +10,7 @@ use regex::Regex;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::{Judge, Peer, Service, keys, long, skeleton, texts, units};
+use super::{Judge, Peer, Rate, Service, keys, long, skeleton, texts, units};
 use crate::support::http_peer::{Answer, Recorded};
 
 /// The webhook, its password included.
@@ -160,6 +160,11 @@ impl Judge for GoogleChat {
         // It says that, and not until when.
         let error = json!({"code": 429, "message": "Quota exceeded", "status": "RESOURCE_EXHAUSTED"});
         (Answer::status(429).json(&json!({ "error": error })).reply(), SignedDuration::ZERO)
+    }
+
+    fn rate(&self) -> Option<Rate> {
+        // One a second in a space.
+        Some(Rate::ms(1, 1000))
     }
 
     fn sized(&self, of: &str, size: usize) -> Request {

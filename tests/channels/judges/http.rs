@@ -4,7 +4,7 @@ use fanfare::channels::{Reply, Request};
 use jiff::SignedDuration;
 use serde_json::Value;
 
-use super::{Judge, Service, skeleton, texts};
+use super::{Judge, Rate, Service, skeleton, texts};
 use crate::support::http_peer::{Answer, Recorded};
 
 /// The endpoint.
@@ -39,6 +39,10 @@ impl Judge for Http {
 
     fn limited(&self, wait: SignedDuration) -> (Reply, SignedDuration) {
         (Answer::status(429).header("Retry-After", &wait.as_secs().to_string()).reply(), wait)
+    }
+
+    fn rate(&self) -> Option<Rate> {
+        None
     }
 
     fn sized(&self, of: &str, _size: usize) -> Request {

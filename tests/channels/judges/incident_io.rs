@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::discord::markup;
-use super::{Judge, Peer, Service, keys, long, skeleton, texts};
+use super::{Judge, Peer, Rate, Service, keys, long, skeleton, texts};
 use crate::support::http_peer::{Answer, Recorded};
 
 /// The source's token.
@@ -88,6 +88,11 @@ impl Judge for IncidentIo {
     fn limited(&self, wait: SignedDuration) -> (Reply, SignedDuration) {
         let answer = Answer::status(429).header("Retry-After", &wait.as_secs().to_string());
         (answer.json(&json!({"type": "too_many_requests", "status": 429})).reply(), wait)
+    }
+
+    fn rate(&self) -> Option<Rate> {
+        // 1,200 a minute.
+        Some(Rate::ms(1, 50))
     }
 
     fn sized(&self, of: &str, size: usize) -> Request {

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::{Judge, Peer, Service, keys, long, skeleton, texts, units};
+use super::{Judge, Peer, Rate, Service, keys, long, skeleton, texts, units};
 use crate::support::http_peer::{Answer, Recorded};
 
 /// The integration's key.
@@ -148,6 +148,11 @@ impl Judge for Jsm {
         // It says that, and not until when.
         let answer = json!({"message": "You are making too many requests!", "took": 0.0, "requestId": "r"});
         (Answer::status(429).json(&answer).reply(), SignedDuration::ZERO)
+    }
+
+    fn rate(&self) -> Option<Rate> {
+        // The service names no number, which depends on the plan: as often as Fanfare sends, and no more.
+        Some(Rate::ms(1, 500))
     }
 
     fn sized(&self, of: &str, size: usize) -> Request {

@@ -9,7 +9,7 @@ use regex::Regex;
 use serde_json::{Map, Value, json};
 
 use super::discord::markup;
-use super::{Judge, Peer, Service, Spot, keys, long, skeleton, spots, texts, units};
+use super::{Judge, Peer, Rate, Service, Spot, keys, long, skeleton, spots, texts, units};
 use crate::support::http_peer::{Answer, Recorded};
 
 /// The bot's token.
@@ -190,6 +190,10 @@ impl Judge for Mattermost {
     fn limited(&self, wait: SignedDuration) -> (Reply, SignedDuration) {
         let answer = Answer::status(429).header("Retry-After", &wait.as_secs().to_string());
         (answer.header("X-RateLimit-Reset", &wait.as_secs().to_string()).body("limit exceeded").reply(), wait)
+    }
+
+    fn rate(&self) -> Option<Rate> {
+        None
     }
 
     fn sized(&self, of: &str, size: usize) -> Request {

@@ -22,6 +22,7 @@ pub mod jsm;
 pub mod mattermost;
 pub mod ntfy;
 pub mod pagerduty;
+pub mod rocketchat;
 pub mod slack;
 pub mod teams;
 pub mod telegram;
@@ -41,14 +42,28 @@ pub const ALL: &[(&str, New)] = &[
     ("telegram", || Box::new(telegram::Telegram::default())),
     ("ntfy", || Box::new(ntfy::Ntfy::default())),
     ("mattermost", || Box::new(mattermost::Mattermost::default())),
+    ("rocketchat", || Box::new(rocketchat::RocketChat::default())),
     ("google_chat", || Box::new(google_chat::GoogleChat::default())),
     ("incident_io", || Box::new(incident_io::IncidentIo::default())),
     ("jsm", || Box::new(jsm::Jsm::default())),
     ("twilio", || Box::new(twilio::Twilio::default())),
 ];
 
+/// How often a service takes something: a burst at once, and then one in each interval.
+#[derive(Debug, Clone, Copy)]
+pub struct Rate {
+    pub burst: i64,
+    pub every: SignedDuration,
+}
+
+impl Rate {
+    pub const fn ms(burst: i64, every_ms: i64) -> Self {
+        Self { burst, every: SignedDuration::from_millis(every_ms) }
+    }
+}
+
 /// What stands for the service of one kind.
-pub trait Judge {
+pub trait Judge: Send {
     /// Answers a request as the service does. What it refuses it notes.
     fn answer(&mut self, request: &Request) -> Reply;
 
@@ -61,6 +76,9 @@ pub trait Judge {
     /// What the service answers who comes too often and must wait so long, and how long it asks to wait in the end: many
     /// count in whole seconds, some don't say.
     fn limited(&self, wait: SignedDuration) -> (Reply, SignedDuration);
+
+    /// How often it takes something, as its documentation says; `None` where nothing is said, and it is the operator's own.
+    fn rate(&self) -> Option<Rate>;
 
     /// A request in which what a limit of the kind is about has this size, and all else is in order.
     fn sized(&self, of: &str, size: usize) -> Request;

@@ -5,7 +5,7 @@ use fanfare::secret::Secret;
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
-use super::{Judge, Peer, Service, keys, long, skeleton, texts};
+use super::{Judge, Peer, Rate, Service, keys, long, skeleton, texts};
 use crate::support::http_peer::{Answer, Recorded};
 
 /// The token that may publish.
@@ -121,6 +121,11 @@ impl Judge for Ntfy {
         // It says that, and not until when: another request is allowed each five seconds.
         let answer = json!({"code": 42_901, "http": 429, "error": "limit reached: too many requests"});
         (Answer::status(429).json(&answer).reply(), SignedDuration::from_secs(5))
+    }
+
+    fn rate(&self) -> Option<Rate> {
+        // Sixty requests at once, and then one each five seconds.
+        Some(Rate::ms(60, 5000))
     }
 
     fn sized(&self, of: &str, size: usize) -> Request {

@@ -14,7 +14,7 @@ use fanfare::secret::Secret;
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
-use super::{Judge, Peer, Service, keys, long, skeleton, texts, units};
+use super::{Judge, Peer, Rate, Service, keys, long, skeleton, texts, units};
 use crate::support::http_peer::{Answer, Recorded};
 
 /// The keys that the service knows.
@@ -195,6 +195,11 @@ impl Judge for PagerDuty {
     fn limited(&self, _wait: SignedDuration) -> (Reply, SignedDuration) {
         // It asks to wait a while, and doesn't say how long.
         (Answer::status(429).reply(), SignedDuration::from_mins(1))
+    }
+
+    fn rate(&self) -> Option<Rate> {
+        // About 120 events a minute, for each integration.
+        Some(Rate::ms(120, 500))
     }
 
     fn sized(&self, of: &str, size: usize) -> Request {

@@ -18,7 +18,7 @@ use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
 use self::blocks::Check;
-use super::{Judge, Peer, Service, long, skeleton, texts, units};
+use super::{Judge, Peer, Rate, Service, long, skeleton, texts, units};
 use crate::support::http_peer::{Answer, Recorded};
 
 mod blocks;
@@ -330,6 +330,11 @@ impl Judge for Slack {
     fn limited(&self, wait: SignedDuration) -> (Reply, SignedDuration) {
         let answer = Answer::status(429).header("Retry-After", &wait.as_secs().to_string());
         (answer.json(&json!({"ok": false, "error": "ratelimited"})).reply(), wait)
+    }
+
+    fn rate(&self) -> Option<Rate> {
+        // One a second to a channel; short bursts are allowed, and not counted on.
+        Some(Rate::ms(1, 1000))
     }
 
     fn sized(&self, of: &str, size: usize) -> Request {

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
 use super::discord::markup;
-use super::{Judge, Service, keys, long, skeleton, texts};
+use super::{Judge, Rate, Service, keys, long, skeleton, texts};
 use crate::support::http_peer::{Answer, Recorded};
 
 /// The workflow's path.
@@ -201,6 +201,11 @@ impl Judge for Teams {
         // Hidden in a success, and without a time.
         let said = "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429 with ContextId x";
         (Answer::status(200).body(said).reply(), SignedDuration::from_mins(1))
+    }
+
+    fn rate(&self) -> Option<Rate> {
+        // Four a second, and sixty in thirty seconds.
+        Some(Rate::ms(4, 500))
     }
 
     fn sized(&self, of: &str, size: usize) -> Request {

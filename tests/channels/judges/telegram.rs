@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use super::{Judge, Peer, Service, keys, long, skeleton, units};
+use super::{Judge, Peer, Rate, Service, keys, long, skeleton, units};
 use crate::support::http_peer::{Answer, Recorded};
 
 /// The bot's token.
@@ -220,6 +220,11 @@ impl Judge for Telegram {
             "parameters": {"retry_after": seconds},
         }));
         (answer.reply(), wait)
+    }
+
+    fn rate(&self) -> Option<Rate> {
+        // Twenty a minute in a group.
+        Some(Rate::ms(1, 3000))
     }
 
     fn sized(&self, of: &str, size: usize) -> Request {

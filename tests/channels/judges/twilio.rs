@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::{Judge, Peer, Service, long, units};
+use super::{Judge, Peer, Rate, Service, long, units};
 use crate::support::http_peer::{Answer, Recorded};
 
 /// Where messages go.
@@ -96,6 +96,11 @@ impl Judge for Twilio {
     fn limited(&self, _wait: SignedDuration) -> (Reply, SignedDuration) {
         let answer = json!({"code": 20_429, "message": "Too Many Requests", "status": 429});
         (Answer::status(429).json(&answer).reply(), SignedDuration::ZERO)
+    }
+
+    fn rate(&self) -> Option<Rate> {
+        // A number sends one segment a second; more of them wait in its queue.
+        Some(Rate::ms(1, 1000))
     }
 
     fn sized(&self, of: &str, size: usize) -> Request {
