@@ -224,6 +224,22 @@ impl Channel for Jsm {
         Some(Receipt::from_iter([("alias".to_owned(), alias.into()), ("key".to_owned(), key.into())]))
     }
 
+    fn asks_after(&self, request: &Request, reply: &Reply) -> Option<Request> {
+        let Request::Http(sent) = request else { return None };
+        let answer = reply.json()?;
+        let mut url = Url::parse(self.api.open()).ok()?;
+        url.path_segments_mut().ok()?.pop_if_empty().extend(["alerts", "requests", answer["requestId"].as_str()?]);
+        let headers = sent.headers.iter().filter(|(name, _)| name == "authorization").cloned().collect();
+        Some(Request::Http(HttpRequest { method: "GET", url: Secret::new(url), headers, body: Vec::new() }))
+    }
+
+    fn became(&self, reply: &Reply) -> Option<Result<String, String>> {
+        // 404 as long as it was not processed.
+        let answer = reply.json()?;
+        let status = picture::text_of(&answer["data"], "status").to_owned();
+        answer["data"]["isSuccess"].as_bool().map(|is_success| if is_success { Ok(status) } else { Err(status) })
+    }
+
     fn taken(&self, _request: &Request) -> Reply {
         let id = "43a29c5c-3dbf-4fa4-9c26-f4f71023e120";
         Reply::http(202, json!({"result": "Request will be processed", "requestId": id}).to_string())

@@ -104,6 +104,28 @@ pub trait Channel: Send + Sync + std::fmt::Debug {
     /// lane. A receipt of the [`Verdict`] comes before it.
     fn remembers(&self, sending: &Sending<'_>) -> Option<Receipt>;
 
+    /// What asks the service whether an attempt with this request, whose end is not known, got through: where a repetition
+    /// would do harm. `None` where it does none, or nobody can be asked.
+    fn looks(&self, _request: &Request) -> Option<Request> {
+        None
+    }
+
+    /// What the answer to that means: a verdict if this request is not to be sent now. `since` is when the delivery was
+    /// planned.
+    fn has(&self, _request: &Request, _since: Timestamp, _reply: &Reply) -> Option<Verdict> {
+        None
+    }
+
+    /// What asks the service what became of a request that it queued with this reply; `None` where nobody can be asked.
+    fn asks_after(&self, _request: &Request, _reply: &Reply) -> Option<Request> {
+        None
+    }
+
+    /// What the answer to that means, in words: an `Err` if it will not arrive. `None` as long as it is not decided.
+    fn became(&self, _reply: &Reply) -> Option<Result<String, String>> {
+        None
+    }
+
     /// What the service answers to a request that it takes, as far as [`verdict`](Self::verdict) reads it, with
     /// placeholders for the ids that it gives: what a rehearsal answers.
     fn taken(&self, request: &Request) -> Reply;

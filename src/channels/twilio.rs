@@ -2,19 +2,23 @@
 //!
 //! Pure. A text of the GSM alphabet has 160 characters a segment, any other 70, and each segment is paid for: signs of
 //! typography become their plain forms, and pictures are left out where the rest is plain. Twilio queues what it accepts,
-//! and has no key for repetitions. After twilio.com/docs, "Message resource" and "Error and warning dictionary".
+//! and has no key for repetitions: before one, its list of messages is read. After twilio.com/docs, "Message resource" and
+//! "Error and warning dictionary".
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use jiff::SignedDuration;
+use jiff::fmt::rfc2822;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
+use crate::channels::picture::{items, text_of};
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
     Address, Can, Channel, ChannelKind, Credential, Dress, Facts, HttpRequest, KeyDoc, Likeness, Limit, Mappable,
     Picture, Reply, Request, Sending, Takes, Verdict, address, endpoint,
 };
+use crate::clock::plus;
 use crate::delivery::{AttemptOutcome, MessageOp, Receipt};
 use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
@@ -25,7 +29,11 @@ mod gsm;
 /// The API, unless `url:` says otherwise.
 const API: &str = "https://api.twilio.com";
 const BODY: Limit = Limit::characters("`Body`", 1600);
-/// What becomes of a code of Twilio's.
+/// How many messages to a number are looked through for one that may have got through: all that fit into an answer.
+const LISTED: &str = "50";
+/// By how much the clocks of Twilio and of this machine may differ.
+const SKEW: SignedDuration = SignedDuration::from_secs(30);
+/// Codes by which no message will ever arrive.
 const BROKEN: [u64; 12] =
     [21_211, 21_212, 21_214, 21_266, 21_408, 21_603, 21_606, 21_608, 21_610, 21_612, 21_614, 21_703];
 
@@ -267,6 +275,65 @@ impl Channel for Twilio {
         None
     }
 
+    fn looks(&self, request: &Request) -> Option<Request> {
+        let to = value(request, "To")?;
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("To", to.as_str()), ("PageSize", LISTED)])
+            .finish();
+        Some(self.get(format!("{}?{query}", self.url.open())))
+    }
+
+    fn has(&self, request: &Request, since: Timestamp, reply: &Reply) -> Option<Verdict> {
+        let text = value(request, "Body")?;
+        let since = plus(since, -SKEW);
+        let is_it = |message: &&Value| {
+            let created = rfc2822::parse(text_of(message, "date_created")).ok();
+            // A trial account's texts have a line of Twilio's before them.
+            text_of(message, "body").trim_end().ends_with(text.trim_end())
+                && created.is_some_and(|created| created.timestamp() >= since)
+        };
+        match reply {
+            Reply::Http { status: 200..=299, .. } => {
+                let listed = reply.json().unwrap_or_default();
+                let found = items(&listed, "messages").find(is_it)?;
+                let said = format!("an earlier attempt got through: it is {}", text_of(found, "status"));
+                Some(Verdict::new(AttemptOutcome::Delivered, said))
+            }
+            // A key that may send need not be one that may read.
+            Reply::Http { status: 400..=428 | 430..=499, .. } => None,
+            _ => {
+                let unknown = shared(Family::Service, reply);
+                let said = format!("whether an earlier attempt got through can't be read: {}", unknown.reason);
+                let outcome = match unknown.outcome {
+                    AttemptOutcome::Limited => AttemptOutcome::Limited,
+                    _ => AttemptOutcome::Temporary,
+                };
+                Some(Verdict { outcome, reason: said, ..unknown })
+            }
+        }
+    }
+
+    fn asks_after(&self, _request: &Request, reply: &Reply) -> Option<Request> {
+        let answer = reply.json()?;
+        let sid = answer["sid"].as_str().filter(|sid| is_sid(sid, "SM") || is_sid(sid, "MM"))?;
+        let base = self.url.open().strip_suffix(".json")?;
+        Some(self.get(format!("{base}/{sid}.json")))
+    }
+
+    fn became(&self, reply: &Reply) -> Option<Result<String, String>> {
+        let message = reply.json()?;
+        match text_of(&message, "status") {
+            status @ ("delivered" | "read") => Some(Ok(status.to_owned())),
+            status @ ("failed" | "undelivered" | "canceled") => {
+                let code = message["error_code"].as_u64().map(|code| format!(", error {code}")).unwrap_or_default();
+                Some(Err(format!("{status}{code}: {}", text_of(&message, "error_message"))
+                    .trim_end_matches([':', ' '])
+                    .to_owned()))
+            }
+            _ => None,
+        }
+    }
+
     fn taken(&self, _request: &Request) -> Reply {
         Reply::http(201, json!({"sid": "SM0123456789abcdef0123456789abcdef", "status": "queued"}).to_string())
     }
@@ -280,11 +347,22 @@ impl Channel for Twilio {
     }
 }
 
+impl Twilio {
+    fn get(&self, url: String) -> Request {
+        let headers = vec![("authorization".to_owned(), Secret::new(format!("Basic {}", self.login.open())))];
+        Request::Http(HttpRequest { method: "GET", url: Secret::new(url), headers, body: Vec::new() })
+    }
+}
+
+/// A value of the form that a request sends.
+fn value(request: &Request, key: &str) -> Option<String> {
+    let found = form_urlencoded::parse(request.body()?).find(|(known, _)| known == key);
+    found.map(|(_, value)| value.into_owned())
+}
+
 /// A text message, with what it costs.
 fn draw(request: &Request) -> Picture {
-    let body = request.body().unwrap_or_default();
-    let text = form_urlencoded::parse(body).find(|(key, _)| key == "Body").map(|(_, text)| text.into_owned());
-    let text = text.unwrap_or_default();
+    let text = value(request, "Body").unwrap_or_default();
     let mut drawn = Picture { title: "SMS".to_owned(), accent: "#34c759".into(), ..Picture::default() };
     drawn.plain(&text);
     drawn.fact("segments", &gsm::segments(&text).to_string());

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
@@ -16,9 +17,13 @@ use crate::config::substitute::RealEnvironment;
 use crate::config::{Destination, Snapshot, load};
 use crate::delivery;
 use crate::event::Event;
-use crate::rehearse::drill::{Drilled, Stop, drill, fresh, stops};
+use crate::rehearse::drill::{Drilled, Stop, became, drill, fresh, stops};
 use crate::rehearse::show::Wanted;
 use crate::rules::Rule;
+
+/// How often a service that queued it is asked what became of it, and how many times.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+const ASKED_MAX: usize = 20;
 
 /// Needs no server, but the secrets. What it raises (an incident, a thread) is closed at once. Exits with 1 if one did not
 /// take it.
@@ -62,7 +67,7 @@ impl Drill {
             return Ok(CommandOutcome::Good);
         }
         let answers = runtime(false)?.block_on(send(&snapshot, rule, &stops, &event, now))?;
-        let took = answers.iter().all(|(_, answer)| answer.outcome == delivery::AttemptOutcome::Delivered);
+        let took = answers.iter().all(|(_, answer)| answer.is_good());
         print(self.format, &told(&answers), |_| table(&answers));
         Ok(if took { CommandOutcome::Good } else { CommandOutcome::Wrong })
     }
@@ -101,9 +106,23 @@ async fn send<'s>(
             event,
             now,
         };
-        answers.push((stop, drill(snapshot, &wanted, &wire).await));
+        let mut drilled = drill(snapshot, &wanted, &wire).await;
+        drilled.became = ask(stop, &drilled, &wire).await;
+        answers.push((stop, drilled));
     }
     Ok(answers)
+}
+
+/// Asks what became of it, where it was only queued, until that is decided or enough time has gone by.
+async fn ask(stop: &Stop<'_>, drilled: &Drilled, wire: &Wire) -> Option<Result<String, String>> {
+    let question = drilled.question.as_ref()?;
+    for _ in 0..ASKED_MAX {
+        tokio::time::sleep(ASK_EVERY).await;
+        if let Some(became) = became(&stop.destination, question, wire).await {
+            return Some(became);
+        }
+    }
+    None
 }
 
 fn place(stop: &Stop<'_>) -> Value {
@@ -132,6 +151,7 @@ fn told(answers: &Answers<'_>) -> Value {
         row["outcome"] = drilled.outcome.name().into();
         row["answer"] = drilled.answer.as_str().into();
         row["closed"] = drilled.closed.as_ref().map(|verdict| verdict.outcome.name()).into();
+        row["became"] = drilled.became.as_ref().map(|became| became.as_ref().unwrap_or_else(|why| why).as_str()).into();
         row["confirm"] = stop.unconfirmed(drilled).into();
         row
     };
@@ -154,6 +174,10 @@ fn after(stop: &Stop<'_>, drilled: &Drilled) -> String {
         delivery::AttemptOutcome::Delivered => "closed again".to_owned(),
         _ => format!("not closed again: {}", verdict.reason),
     });
+    let became = drilled.became.as_ref().map(|became| match became {
+        Ok(status) => format!("then: {status}"),
+        Err(why) => format!("then it failed: {why}"),
+    });
     let queued = stop.unconfirmed(drilled).map(|place| format!("only queued: {place}"));
-    closed.into_iter().chain(queued).collect::<Vec<_>>().join("; ")
+    became.into_iter().chain(closed).chain(queued).collect::<Vec<_>>().join("; ")
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::channels::wire::Transport;
-use crate::channels::{Request, Verdict};
+use crate::channels::{Reply, Request, Verdict};
 use crate::config::prepare::{Job, Prepared, prepare, prepare_with};
 use crate::config::{Destination, Snapshot};
 use crate::delivery::{AttemptOutcome, Lane, MessageOp};
@@ -23,8 +23,24 @@ pub struct Drilled {
     pub outcome: AttemptOutcome,
     /// What it answered, without secrets.
     pub answer: String,
+    /// What asks what became of it, where its service only queued it and can be asked.
+    pub question: Option<Request>,
+    /// What became of it, by [`became`]; `None` as long as that is not decided, or nobody asked.
+    pub became: Option<Result<String, String>>,
     /// What became of what it raised, where that is closed.
     pub closed: Option<Verdict>,
+}
+
+impl Drilled {
+    /// Nothing could be sent.
+    fn impossible(answer: String) -> Self {
+        Self { outcome: AttemptOutcome::Permanent, answer, question: None, became: None, closed: None }
+    }
+
+    /// Whether it was taken, and nobody says that it failed after that.
+    pub fn is_good(&self) -> bool {
+        self.outcome == AttemptOutcome::Delivered && !matches!(self.became, Some(Err(_)))
+    }
 }
 
 /// A destination, and the first action that speaks to it.
@@ -37,9 +53,10 @@ pub struct Stop<'s> {
 }
 
 impl Stop<'_> {
-    /// Where to look whether a message arrived, where a delivery says nothing of that.
+    /// Where to look whether a message arrived, where nobody says that.
     pub fn unconfirmed(&self, drilled: &Drilled) -> Option<&'static str> {
-        self.destination.kind.queues.filter(|_| drilled.outcome == AttemptOutcome::Delivered)
+        let is_open = drilled.outcome == AttemptOutcome::Delivered && drilled.became.is_none();
+        self.destination.kind.queues.filter(|_| is_open)
     }
 }
 
@@ -66,23 +83,23 @@ pub fn fresh(event: Event) -> Event {
 pub async fn drill(base: &Arc<Snapshot>, wanted: &Wanted<'_>, wire: &dyn Transport) -> Drilled {
     let mut job = match show::at_once(base, wanted) {
         Ok(job) => job,
-        Err(answer) => return Drilled { outcome: AttemptOutcome::Permanent, answer, closed: None },
+        Err(answer) => return Drilled::impossible(answer),
     };
     let planned = &mut job.claim.delivery.planned;
     planned.assignment.mention.clear();
     planned.lane = Some(Lane(format!("drill_{}", wanted.event.id)));
     let prepared = prepare_with(&job, |rendered| marked(rendered, wanted));
     let rendered = serde_json::to_string(&prepared.rendered).unwrap_or_default();
-    let sent = attempt(&job, prepared, wire).await;
+    let (sent, question) = attempt(&job, prepared, wire).await;
     let closes = sent.outcome == AttemptOutcome::Delivered && job.destination.channel.facts().can.closes();
     let mut closed = None;
     if closes {
         job.claim.receipt = sent.receipt;
         job.claim.delivery.message = Some(rendered);
         job.claim.delivery.planned.act = MessageOp::Close;
-        closed = Some(attempt(&job, prepare(&job), wire).await);
+        closed = Some(attempt(&job, prepare(&job), wire).await.0);
     }
-    Drilled { outcome: sent.outcome, answer: sent.reason, closed }
+    Drilled { outcome: sent.outcome, answer: sent.reason, question, became: None, closed }
 }
 
 /// The message, with words that nobody can overlook, and without a format of the channel's own, which wouldn't have them.
@@ -96,14 +113,31 @@ fn marked(rendered: Rendered, wanted: &Wanted<'_>) -> Rendered {
     Rendered { message, native: None, ..rendered }
 }
 
-async fn attempt(job: &Job, prepared: Prepared, wire: &dyn Transport) -> Verdict {
+/// How it ended, and what asks what became of it.
+async fn attempt(job: &Job, prepared: Prepared, wire: &dyn Transport) -> (Verdict, Option<Request>) {
     let request = match prepared.request {
-        Ok(Request::Nothing) => return Verdict::new(AttemptOutcome::Delivered, "nothing needs sending"),
+        Ok(Request::Nothing) => return (Verdict::new(AttemptOutcome::Delivered, "nothing needs sending"), None),
         Ok(request) => request,
-        Err(reason) => return Verdict::new(AttemptOutcome::Permanent, reason),
+        Err(reason) => return (Verdict::new(AttemptOutcome::Permanent, reason), None),
     };
     let destination = &job.destination;
+    let reply = ask(destination, &request, wire).await;
+    let verdict = destination.channel.verdict(&reply);
+    let is_taken = verdict.outcome == AttemptOutcome::Delivered;
+    (verdict, destination.channel.asks_after(&request, &reply).filter(|_| is_taken))
+}
+
+/// Asks what became of what a service queued; `None` as long as that is not decided.
+pub async fn became(
+    destination: &Destination,
+    question: &Request,
+    wire: &dyn Transport,
+) -> Option<Result<String, String>> {
+    destination.channel.became(&ask(destination, question, wire).await)
+}
+
+async fn ask(destination: &Destination, request: &Request, wire: &dyn Transport) -> Reply {
     let deadline = Duration::try_from(destination.timeout).unwrap_or(Duration::from_secs(10));
-    let reply = wire.send(&destination.name, &request, deadline).await;
-    destination.channel.verdict(&reply.redacted(&destination.channel.facts().secrets))
+    let reply = wire.send(&destination.name, request, deadline).await;
+    reply.redacted(&destination.channel.facts().secrets)
 }

@@ -13,9 +13,8 @@ use sha2::{Digest, Sha256};
 
 use crate::channels::{Reply, Request, Verdict, account, mark};
 use crate::clock::plus;
-use crate::config::Destination;
 use crate::config::prepare::{Job, Tokens, to_keep};
-use crate::delivery::{Attempt, AttemptOutcome, MessageOp, Receipt, State};
+use crate::delivery::{Attempt, AttemptOutcome, Delivery, MessageOp, Receipt, State};
 use crate::event::{EventId, Seq};
 use crate::message::Rendered;
 use crate::pace::{Limits, Retry, Tried};
@@ -124,7 +123,7 @@ async fn send(live: &Live, job: &Arc<Job>) -> Result<Option<Ended>, store::Error
         live.store.keep(&job.claim, to_keep(rendered, &job.settled)).await?;
     }
     let ended = match prepared.request {
-        Ok(request) => attempt(live, &job.destination, &request, (prepared.remembers, &prepared.tokens)).await,
+        Ok(request) => attempt(live, job, &request, (prepared.remembers, &prepared.tokens)).await,
         Err(reason) => Ended::impossible(reason),
     };
     keep_settled(live, job, &prepared.rendered, &ended.verdict).await?;
@@ -187,23 +186,47 @@ async fn insist<'s>(
     }
 }
 
+/// Whether an earlier attempt may have got through: all but those that were certainly turned away.
+async fn may_have_arrived(live: &Live, delivery: &Delivery) -> bool {
+    if delivery.attempts < 2 {
+        return false;
+    }
+    let Ok(Some((_, attempts))) = live.store.delivery(&delivery.planned.id).await else { return true };
+    let turned_away = |attempt: &&Attempt| {
+        matches!(attempt.outcome, AttemptOutcome::Limited | AttemptOutcome::Refused)
+            && attempt.number < delivery.attempts
+    };
+    // An attempt that a crash cut short has no record.
+    (attempts.iter().filter(turned_away).count() as u64) + 1 < u64::from(delivery.attempts)
+}
+
 /// Sends, and asks the channel what the answer means. `remembers` is what it knows of its own of what was sent.
 async fn attempt(
     live: &Live,
-    destination: &Destination,
+    job: &Job,
     request: &Request,
     (remembers, tokens): (Option<Receipt>, &[Secret]),
 ) -> Ended {
-    let reply = match request {
-        Request::Nothing => Reply::Nothing,
-        request => {
-            let deadline = Duration::try_from(destination.timeout).unwrap_or(Duration::from_secs(10));
-            live.transport.send(&destination.name, request, deadline).await
-        }
-    };
+    let destination = &job.destination;
     let mut secrets = destination.channel.facts().secrets.clone();
     secrets.extend_from_slice(tokens);
-    let mut verdict = destination.channel.verdict(&reply.redacted(&secrets).dated(live.clock.now()));
+    let ask = async |request: &Request| {
+        let deadline = Duration::try_from(destination.timeout).unwrap_or(Duration::from_secs(10));
+        let reply = live.transport.send(&destination.name, request, deadline).await;
+        reply.redacted(&secrets).dated(live.clock.now())
+    };
+    let delivery = &job.claim.delivery;
+    let known = match destination.channel.looks(request) {
+        Some(question) if may_have_arrived(live, delivery).await => {
+            destination.channel.has(request, delivery.created, &ask(&question).await)
+        }
+        _ => None,
+    };
+    let mut verdict = match (known, request) {
+        (Some(known), _) => known,
+        (None, Request::Nothing) => destination.channel.verdict(&Reply::Nothing),
+        (None, request) => destination.channel.verdict(&ask(request).await),
+    };
     if matches!(verdict.outcome, AttemptOutcome::Delivered | AttemptOutcome::Partial) && verdict.receipt.is_none() {
         verdict.receipt = remembers;
     }

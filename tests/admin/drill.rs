@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::channels::judges::jsm::{JsmPeer, KEY};
 use crate::support::cli::{Ran, run};
 use crate::support::folder::{CONFIG, Folder};
 use crate::support::http_peer::{Answer, HttpPeer};
@@ -83,6 +84,21 @@ async fn where_a_service_only_queues_a_message_the_answer_says_where_to_look() {
     );
     let json = run(&[], &[&drill[..], &["--format", "json"]].concat()).await.json();
     assert_eq!(json[0]["confirm"], "look in Teams, or in the workflow's run history", "{json:#}");
+}
+
+#[tokio::test]
+async fn a_service_that_queues_and_can_be_asked_says_what_became_of_the_message() {
+    let ops = JsmPeer::start().await;
+    let more =
+        format!("  oncall: {{type: jsm, api_key: \"{KEY}\", url: \"{}\"}}\n", ops.http.url("/jsm/ops/integration/v2"));
+    let folder = Folder::new(&format!("{CONFIG}{more}"), &ops.http.url("/ledger"), RULES);
+    let config = folder.file("fanfare.yaml");
+    let drill = ["--config", config.to_str().unwrap(), "drill", "fraud", "--to", "oncall", "--yes"];
+    let ran = run(&[], &drill).await;
+    assert!(ran.code == 0 && ran.out.contains("then: Created alert; closed again"), "{ran:?}");
+    ops.change(|ops| ops.failure = "No such team".into());
+    let ran = run(&[], &[&drill[..], &["--format", "json"]].concat()).await;
+    assert_eq!((ran.code, &ran.json()[0]["became"]), (1, &json!("No such team")), "{ran:?}");
 }
 
 #[tokio::test]

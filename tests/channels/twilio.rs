@@ -1,10 +1,17 @@
 //! Text messages by Twilio: what they say, what they cost, and what is wrong with a destination.
 
-use fanfare::delivery::AttemptOutcome;
+use std::sync::Arc;
+
+use fanfare::channels::wire::{Guard, Wire};
+use fanfare::clock::VirtualClock;
+use fanfare::delivery::{AttemptOutcome, State};
+use jiff::fmt::rfc2822;
 
 use super::destinations::{self, Destination, build};
+use super::house::{House, start};
 use super::judges::twilio::TwilioPeer;
 use super::slack::deliver;
+use crate::support::http_peer::Answer;
 use crate::support::sending::Given;
 
 const LOGIN: &str = "account_sid: AC0123456789abcdef0123456789abcdef\nauth_token: FAKE456789abcdef0123456789abcdef\n";
@@ -38,6 +45,55 @@ async fn typography_and_pictures_cost_nothing_where_the_rest_is_plain() {
         assert_eq!(peer.service().texts.last().map(String::as_str), Some(said));
     }
     peer.assert_clean();
+}
+
+/// Sends a text by the program, which loses no time with waiting; gives how many attempts it took.
+async fn send(peer: &TwilioPeer) -> u32 {
+    let keys =
+        format!("type: twilio\nurl: {}\n{LOGIN}from: \"+15005550006\"\nto: \"+4930123456789\"\n", peer.http.url(""));
+    let wire = Arc::new(Wire::new(Guard::default()).unwrap());
+    let house = House::new(&[("phone", keys)], &VirtualClock::new(start()), wire).await;
+    house.receive(1).await;
+    house.until_done().await;
+    let all = house.deliveries().await;
+    assert_eq!(all[0].state, State::Delivered, "{all:#?}");
+    all[0].attempts
+}
+
+async fn at(created: jiff::Timestamp) -> TwilioPeer {
+    let peer = TwilioPeer::start().await;
+    let created = rfc2822::DateTimePrinter::new().timestamp_to_string(&created).unwrap();
+    peer.change(|twilio| twilio.created = created);
+    peer
+}
+
+#[tokio::test]
+async fn a_text_whose_end_is_unclear_is_looked_for_and_not_sent_again_blindly() {
+    let peer = at(start()).await;
+    peer.http.lose_answers(1);
+    assert_eq!(send(&peer).await, 2);
+    assert_eq!(peer.service().texts.len(), 1, "it got through the first time");
+    // While nobody can look, nothing is sent.
+    let peer = at(start()).await;
+    peer.http.answer(Answer::status(500)).answer(Answer::status(503)).answer(Answer::status(503));
+    assert_eq!(send(&peer).await, 4);
+    let methods: Vec<String> = peer.http.requests().into_iter().map(|request| request.method).collect();
+    assert_eq!(methods, ["POST", "GET", "GET", "GET", "POST"]);
+}
+
+#[tokio::test]
+async fn a_text_that_did_not_get_through_is_sent_again() {
+    // The one that stands there is an older one with the same words.
+    let peer = at(start() - jiff::SignedDuration::from_mins(5)).await;
+    peer.change(|twilio| twilio.texts.push("[success] evt_0 is live".into()));
+    peer.http.answer(Answer::status(500));
+    assert_eq!(send(&peer).await, 2);
+    assert_eq!(peer.service().texts.len(), 2);
+    // A key that may send need not be one that may read.
+    let peer = at(start()).await;
+    peer.http.answer(Answer::status(500)).answer(Answer::status(403));
+    assert_eq!(send(&peer).await, 2);
+    assert_eq!(peer.service().texts.len(), 1);
 }
 
 #[test]

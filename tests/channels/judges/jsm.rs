@@ -34,6 +34,10 @@ pub struct Alert {
 pub struct Jsm {
     /// Every alert there was, oldest first.
     pub alerts: Vec<Alert>,
+    /// Why it fails to make alerts that it took; empty if it doesn't.
+    pub failure: String,
+    /// How often it was asked what became of one.
+    asked: u32,
     refusals: Vec<String>,
 }
 
@@ -118,6 +122,16 @@ fn percent(text: &str) -> String {
 
 impl Service for Jsm {
     fn serve(&mut self, request: &Recorded) -> Answer {
+        if request.method == "GET" && request.target == format!("{PATH}/requests/43a29c5c-3dbf-4fa4-9c26-f4f71023e120")
+        {
+            self.asked += 1;
+            // It takes a moment.
+            return match self.asked {
+                1 => Answer::status(404).json(&json!({"message": "Request not found. It might not be processed, yet."})),
+                _ => Answer::status(200)
+                    .json(&json!({"data": {"isSuccess": self.failure.is_empty(), "status": if self.failure.is_empty() { "Created alert" } else { &self.failure }}})),
+            };
+        }
         match self.route(request) {
             Ok(()) => {
                 let id = "43a29c5c-3dbf-4fa4-9c26-f4f71023e120";

@@ -15,6 +15,9 @@ pub const PATH: &str = "/2010-04-01/Accounts/AC0123456789abcdef0123456789abcdef/
 pub const LOGIN: &str =
     "Basic QUMwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjpGQUtFNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZg==";
 
+/// A message.
+const SID: &str = "SM0123456789abcdef0123456789abcdef";
+
 /// The service behind a server.
 pub type TwilioPeer = Peer<Twilio>;
 
@@ -23,6 +26,10 @@ pub type TwilioPeer = Peer<Twilio>;
 pub struct Twilio {
     /// The texts that phones got.
     pub texts: Vec<String>,
+    /// When they were made, as Twilio writes it.
+    pub created: String,
+    /// What became of them.
+    pub status: String,
     refusals: Vec<String>,
 }
 
@@ -31,6 +38,20 @@ fn pairs(body: &[u8]) -> Vec<(String, String)> {
 }
 
 impl Twilio {
+    /// The messages to a number, or one of them.
+    fn read(&self, request: &Recorded) -> Answer {
+        let message = |text: &String| {
+            json!({"sid": SID, "body": text, "date_created": self.created, "status": self.status, "error_code": 30_003,
+                "error_message": "Unreachable destination handset"})
+        };
+        if request.target == PATH.replace(".json", &format!("/{SID}.json")) {
+            return Answer::status(200).json(&self.texts.last().map(message).unwrap());
+        }
+        assert_eq!(request.target, format!("{PATH}?To=%2B4930123456789&PageSize=50"));
+        let messages: Vec<Value> = self.texts.iter().rev().map(message).collect();
+        Answer::status(200).json(&json!({"messages": messages}))
+    }
+
     fn send(&mut self, request: &Recorded) -> Result<(), String> {
         if request.method != "POST" || request.target != PATH {
             return Err(format!("20404 {} {}", request.method, request.target));
@@ -68,9 +89,12 @@ impl Twilio {
 
 impl Service for Twilio {
     fn serve(&mut self, request: &Recorded) -> Answer {
+        if request.method == "GET" && request.header("authorization") == Some(LOGIN) {
+            return self.read(request);
+        }
         match self.send(request) {
             Ok(()) => Answer::status(201).json(&json!({
-                "sid": "SM0123456789abcdef0123456789abcdef", "status": "queued", "num_segments": "1", "error_code": null,
+                "sid": SID, "status": "queued", "num_segments": "1", "error_code": null,
             })),
             Err(why) => {
                 self.refusals.push(why.clone());
