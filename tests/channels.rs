@@ -9,6 +9,7 @@ mod any;
 mod cases;
 mod destinations;
 mod discord;
+mod email;
 mod golden;
 mod google_chat;
 mod hostile;

@@ -32,16 +32,17 @@ pub(super) fn write(sending: &Sending<'_>, footer: Option<&str>) -> String {
 <head>
 <meta charset=\"utf-8\">
 <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">
+<meta name=\"color-scheme\" content=\"light dark\">
 <title>{title}</title>
-</head>
-<body style=\"margin:0;padding:0;background:#f3f4f6\">
+{dark}</head>
+<body class=\"page\" style=\"margin:0;padding:0;background:#f3f4f6\">
 <div style=\"display:none;max-height:0;overflow:hidden\">{preview}</div>
-<table role=\"presentation\" width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" style=\"background:#f3f4f6\">
+<table role=\"presentation\" width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" class=\"page\" style=\"background:#f3f4f6\">
 <tr><td align=\"center\" style=\"padding:24px 12px\">
-<table role=\"presentation\" width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" style=\"max-width:600px;background:#ffffff;border-top:4px solid {colour};border-radius:6px;{FONT};font-size:15px;line-height:1.5;color:#1f2937\">
+<table role=\"presentation\" width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" class=\"card tone\" style=\"max-width:600px;background:#ffffff;border-top:4px solid {colour};border-radius:6px;{FONT};font-size:15px;line-height:1.5;color:#1f2937\">
 <tr><td style=\"padding:24px 28px\">
-<p style=\"margin:0 0 4px;font-size:12px;font-weight:600;letter-spacing:.06em;text-transform:uppercase;color:{colour}\">{severity}</p>
-<h1 style=\"margin:0 0 16px;font-size:21px;line-height:1.3;color:#111827\">{title}</h1>
+<p class=\"tone\" style=\"margin:0 0 4px;font-size:12px;font-weight:600;letter-spacing:.06em;text-transform:uppercase;color:{colour}\">{severity}</p>
+<h1 class=\"strong\" style=\"margin:0 0 16px;font-size:21px;line-height:1.3;color:#111827\">{title}</h1>
 {body}{fields}{image}{button}{links}</td></tr>
 {footer}</table>
 </td></tr>
@@ -49,6 +50,7 @@ pub(super) fn write(sending: &Sending<'_>, footer: Option<&str>) -> String {
 </body>
 </html>
 ",
+        dark = dark(message.severity),
         preview = escape(&preview(message)),
         body = html::blocks(&blocks),
         fields = fields(message),
@@ -61,7 +63,7 @@ pub(super) fn write(sending: &Sending<'_>, footer: Option<&str>) -> String {
 
 fn below(footer: &str) -> String {
     format!(
-        "<tr><td style=\"padding:14px 28px;border-top:1px solid #e5e7eb;font-size:12px;color:#6b7280\">{}</td></tr>\n",
+        "<tr><td class=\"quiet\" style=\"padding:14px 28px;border-top:1px solid #e5e7eb;font-size:12px;color:#6b7280\">{}</td></tr>\n",
         escape(footer)
     )
 }
@@ -74,6 +76,32 @@ fn colour(severity: Severity) -> &'static str {
         Severity::Warning => "#b45309",
         Severity::Critical => "#b91c1c",
     }
+}
+
+/// How it looks where people read in the dark: mail programs that know this turn no colours round by themselves.
+fn dark(severity: Severity) -> String {
+    let tone = match severity {
+        Severity::Info => "#93c5fd",
+        Severity::Success => "#86efac",
+        Severity::Warning => "#fcd34d",
+        Severity::Critical => "#fca5a5",
+    };
+    format!(
+        "<style>
+@media (prefers-color-scheme: dark) {{
+.page {{ background:#111827 !important }}
+.card {{ background:#1f2937 !important; color:#e5e7eb !important }}
+.card a {{ color:#93c5fd !important }}
+.card pre, .card code {{ background:#374151 !important }}
+.strong {{ color:#f9fafb !important }}
+.quiet {{ color:#9ca3af !important }}
+.card .tone, .card.tone {{ color:{tone} !important; border-color:{tone} !important }}
+.card.tone {{ color:#e5e7eb !important }}
+.card .fill {{ color:#ffffff !important }}
+}}
+</style>
+"
+    )
 }
 
 /// The body's first words: without them inboxes would show the severity and the title again.
@@ -89,7 +117,7 @@ fn fields(message: &Message) -> String {
     let mut rows = String::new();
     for field in message.fields.iter().take(FIELDS_MAX) {
         rows.push_str(&format!(
-            "<tr><td style=\"padding:6px 16px 6px 0;color:#6b7280;vertical-align:top;border-top:1px solid #e5e7eb\">{}</td>\
+            "<tr><td class=\"quiet\" style=\"padding:6px 16px 6px 0;color:#6b7280;vertical-align:top;border-top:1px solid #e5e7eb\">{}</td>\
              <td style=\"padding:6px 0;vertical-align:top;border-top:1px solid #e5e7eb\">{}</td></tr>\n",
             escape(&fit::text(&field.name, NAME_MAX, fit::chars)),
             escape(&fit::text(&field.value, VALUE_MAX, fit::chars)),
@@ -114,7 +142,7 @@ fn image(message: &Message) -> String {
 fn button(message: &Message, colour: &str) -> String {
     match &message.link {
         Some(link) => format!(
-            "<p style=\"margin:20px 0 4px\"><a href=\"{}\" style=\"display:inline-block;padding:10px 18px;\
+            "<p style=\"margin:20px 0 4px\"><a href=\"{}\" class=\"fill\" style=\"display:inline-block;padding:10px 18px;\
              background:{colour};border-radius:5px;color:#ffffff;font-weight:600;text-decoration:none\">{}</a></p>\n",
             escape(link),
             escape(&words::link_text(link)),
@@ -127,7 +155,7 @@ fn button(message: &Message, colour: &str) -> String {
 fn links(sending: &Sending<'_>, colour: &str) -> String {
     let link = |button: &Button| {
         format!(
-            "<a href=\"{}\" style=\"display:inline-block;margin:0 8px 8px 0;padding:9px 17px;border:1px solid {colour};\
+            "<a href=\"{}\" class=\"tone\" style=\"display:inline-block;margin:0 8px 8px 0;padding:9px 17px;border:1px solid {colour};\
              border-radius:5px;color:{colour};font-weight:600;text-decoration:none\">{}</a>\n",
             escape(&button.url),
             escape(&button.does.label()),
