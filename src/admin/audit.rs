@@ -7,10 +7,12 @@ use axum::extract::{FromRequestParts, Query, State};
 use axum::http::Uri;
 use axum::http::request::Parts;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use utoipa::IntoParams;
 
-use crate::admin::api::{self, Answer, LIMIT, Refused, Shared, ask, page_answer, person};
+use crate::admin::api::{Answer, Refused, Shared, ask, person};
 use crate::admin::guard::OWN_HEADER;
+use crate::admin::paging::{LIMIT, limit, page_answer};
+use crate::admin::view::Act;
 use crate::event::{Audit, Command};
 use crate::planner::Audited;
 use crate::steps::Live;
@@ -43,7 +45,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Origin {
 }
 
 impl Origin {
-    fn name(self) -> &'static str {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Page, Self::Command, Self::Api];
+
+    /// In one word.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Page => "page",
             Self::Command => "command",
@@ -84,25 +90,29 @@ pub(crate) async fn record(live: &Live, asking: Asking<'_>, act: &str, on: Strin
 }
 
 /// Which of the list.
-#[derive(Debug, Deserialize, Default)]
+#[derive(Debug, Deserialize, Default, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct AuditQuery {
+    /// before the one with this id, for the next page
     before: Option<String>,
+    /// at most this many, by default 50
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
-/// `GET /audit`: newest first.
+/// Actions of people in the last 90 days, newest first
+#[utoipa::path(get, path = "/audit", params(AuditQuery), responses((status = 200, description = "What people did", body = [Act])))]
 pub(crate) async fn list(State(live): Shared, uri: Uri, query: Result<Query<AuditQuery>, QueryRejection>) -> Answer {
     let Query(query) = query?;
-    let limit = api::limit(query.limit)?.unwrap_or(LIMIT);
+    let limit = limit(query.limit)?.unwrap_or(LIMIT);
     let list = acts(&live, query.before.as_deref(), limit).await?;
-    let last = list.last().filter(|_| list.len() >= limit).and_then(|act| act["id"].as_str());
-    let next = last.map(str::to_owned);
-    Ok(page_answer(list, &uri, ("before", next)))
+    let next = list.last().filter(|_| list.len() >= limit).map(|act| act.id.clone());
+    Ok(page_answer(&list, &uri, ("before", next)))
 }
 
 /// Acts, newest first, before the one with this id; none, if there is no such one.
-pub(crate) async fn acts(live: &Live, before: Option<&str>, limit: usize) -> Result<Vec<Value>, Refused> {
+pub(crate) async fn acts(live: &Live, before: Option<&str>, limit: usize) -> Result<Vec<Act>, Refused> {
     let before = match before.map(place) {
         Some(None) => return Ok(Vec::new()),
         Some(before) => before,
@@ -125,29 +135,28 @@ pub(crate) async fn acts(live: &Live, before: Option<&str>, limit: usize) -> Res
 }
 
 /// The acts of a document, newest first, each with its place in it.
-fn rows(id: &str, audited: &Audited) -> Vec<(usize, Value)> {
+fn rows(id: &str, audited: &Audited) -> Vec<(usize, Act)> {
     let acts = audited.acts.iter().enumerate().map(|(nth, act)| {
-        let row = json!({
-            "id": format!("{id}-{nth}"),
-            "at": act.at.to_string(),
-            "by": act.by,
-            "act": act.act,
-            "on": act.on,
-            "note": act.note,
-            "from": act.from,
-        });
+        let row = Act {
+            id: format!("{id}-{nth}"),
+            at: act.at.to_string(),
+            by: act.by.clone(),
+            act: act.act.clone(),
+            on: act.on.clone(),
+            note: act.note.clone(),
+            from: act.from.clone(),
+        };
         (nth, row)
     });
     let last = audited.acts.last().filter(|_| audited.more > 0).map(|last| {
         let nth = audited.acts.len();
         let on = format!("{} more within ten minutes, which are not listed", audited.more);
-        let row = json!({
-            "id": format!("{id}-{nth}"), "at": last.at.to_string(), "by": NOBODY, "act": "asked", "on": on,
-            "note": null, "from": last.from,
-        });
+        let (at, from) = (last.at.to_string(), last.from.clone());
+        let (by, act) = (NOBODY.to_owned(), "asked".to_owned());
+        let row = Act { id: format!("{id}-{nth}"), at, by, act, on, note: None, from };
         (nth, row)
     });
-    let mut all: Vec<(usize, Value)> = acts.chain(last).collect();
+    let mut all: Vec<(usize, Act)> = acts.chain(last).collect();
     all.reverse();
     all
 }

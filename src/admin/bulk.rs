@@ -6,12 +6,14 @@
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-use crate::admin::api::{Answer, LIMIT_MAX, Moment, Refused, Shared, ask, find_event, json_answer, limit};
+use crate::admin::api::{Answer, Moment, Refused, Shared, ask, json_answer};
 use crate::admin::audit::{self, Asking, Origin};
 use crate::admin::cases::known_rule;
+use crate::admin::events::find_event;
+use crate::admin::paging::{LIMIT_MAX, limit};
 use crate::delivery::{DeliveryId, State as DeliveryState};
 use crate::event::{Command, Event, OWN_SOURCE, Seq};
 use crate::rules::{Globs, Rule, RuleSet};
@@ -75,31 +77,57 @@ pub(crate) async fn events(live: &Live, mut filter: EventFilter, types: &Types) 
 }
 
 /// Which events to plan again. All that is given must hold.
-#[derive(Debug, Deserialize, Default)]
+#[derive(Debug, Deserialize, Default, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ReplayQuery {
-    r#type: Option<String>,
+    /// of these types, as a glob: `release.*`
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    /// of this source
     source: Option<String>,
+    /// received at or after
+    #[param(value_type = Option<String>, format = DateTime)]
     since: Option<Moment>,
+    /// received before
+    #[param(value_type = Option<String>, format = DateTime)]
     until: Option<Moment>,
-    /// Only for this rule, and only events that it acts on.
+    /// only for this rule, and only events that it acts on
     rule: Option<String>,
-    /// Make deliveries anew.
+    /// make deliveries anew
     #[serde(default)]
     again: bool,
-    /// After this place.
-    after: Option<Seq>,
-    /// Up to this place: what comes later is no part of it.
-    upto: Option<Seq>,
+    /// after this `seq`, for the next batch
+    after: Option<i64>,
+    /// up to this `seq`: what comes later is no part of it
+    upto: Option<i64>,
+    /// at most this many in this batch
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
-    /// Only count.
+    /// only count
     #[serde(default)]
     count: bool,
-    /// Who asks.
+    /// who asks
     by: Option<String>,
 }
 
-/// `POST /events/replay`: one batch, oldest first.
+/// What one batch did.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ReplayedBatch {
+    /// How many events of the batch are meant.
+    found: usize,
+    /// How many of them are planned again.
+    replayed: usize,
+    /// After which `seq` the next batch begins; `null` after the last.
+    next: Option<i64>,
+    /// The end of what was asked for.
+    upto: i64,
+    /// Whether the planner is behind, and the same batch should be asked for later.
+    waits: bool,
+}
+
+/// Plan a batch of events again, oldest first
+#[utoipa::path(post, path = "/events/replay", params(ReplayQuery), responses((status = 200, description = "One batch", body = ReplayedBatch)))]
 pub(crate) async fn replay(
     State(live): Shared,
     from: Origin,
@@ -114,7 +142,7 @@ pub(crate) async fn replay(
     if let Some(rule) = &query.rule {
         known_rule(&rules, rule)?;
     }
-    if [&query.r#type, &query.source, &query.rule].iter().all(|part| part.is_none())
+    if [&query.kind, &query.source, &query.rule].iter().all(|part| part.is_none())
         && query.since.is_none()
         && query.until.is_none()
     {
@@ -123,7 +151,7 @@ pub(crate) async fn replay(
     let census = live.store.census().await?;
     let (after, upto) = (query.after.unwrap_or(0), query.upto.unwrap_or(census.head));
     if !query.count && census.head - census.planned > LAG_MAX {
-        return Ok(json_answer(&json!({"found": 0, "replayed": 0, "next": after, "upto": upto, "waits": true})));
+        return Ok(json_answer(&ReplayedBatch { found: 0, replayed: 0, next: Some(after), upto, waits: true }));
     }
     let filter = EventFilter {
         source: query.source.clone(),
@@ -134,7 +162,7 @@ pub(crate) async fn replay(
         limit: limit(query.limit)?.unwrap_or(REPLAYS_MAX).clamp(1, if query.count { LIMIT_MAX } else { REPLAYS_MAX }),
         ..EventFilter::default()
     };
-    let types = Types::read(query.r#type.as_deref())?;
+    let types = Types::read(query.kind.as_deref())?;
     let page = events(&live, filter, &types).await?;
     let next = page.last().map(|(seq, _)| *seq);
     let rule = query.rule.as_deref().and_then(|rule| rules.named(rule));
@@ -156,7 +184,7 @@ pub(crate) async fn replay(
             replayed += 1;
         }
     }
-    Ok(json_answer(&json!({"found": wanted.len(), "replayed": replayed, "next": next, "upto": upto, "waits": false})))
+    Ok(json_answer(&ReplayedBatch { found: wanted.len(), replayed, next, upto, waits: false }))
 }
 
 /// The number of a round that makes deliveries anew, or 0 for one that makes only what isn't there.
@@ -167,7 +195,7 @@ pub(crate) fn round(live: &Live, again: bool) -> u64 {
 /// Whether an event is to be replayed: Fanfare's own only where the type or source names them, and with a rule only what
 /// that acts on.
 fn is_meant(query: &ReplayQuery, rules: &RuleSet, rule: Option<&Rule>, event: Event) -> bool {
-    let own = query.r#type.is_some() || query.source.as_deref() == Some(OWN_SOURCE);
+    let own = query.kind.is_some() || query.source.as_deref() == Some(OWN_SOURCE);
     if event.is_own() && !own {
         return false;
     }
@@ -178,22 +206,54 @@ fn is_meant(query: &ReplayQuery, rules: &RuleSet, rule: Option<&Rule>, event: Ev
 }
 
 /// Which deliveries. All that is given must hold.
-#[derive(Debug, Deserialize, Default)]
+#[derive(Debug, Deserialize, Default, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct DeliveriesQuery {
+    /// in one of these states, with commas
     state: Option<String>,
+    /// to this destination
     destination: Option<String>,
+    /// of this rule
     rule: Option<String>,
+    /// of this event, by its id or `seq`
     event: Option<String>,
+    /// planned at or after
+    #[param(value_type = Option<String>, format = DateTime)]
     since: Option<Moment>,
-    /// Planned before this one, for the next batch.
+    /// planned before the one with this id, for the next batch
+    #[param(value_type = Option<String>)]
     before: Option<DeliveryId>,
+    /// at most this many in this batch
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
-    /// Only count.
+    /// only count
     #[serde(default)]
     count: bool,
-    /// Who asks.
+    /// who asks
     by: Option<String>,
+}
+
+/// What one batch did.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RetriedBatch {
+    /// How many deliveries the batch has.
+    found: usize,
+    /// How many of them are sent again.
+    retried: u64,
+    /// Before which delivery the next batch begins; `null` after the last.
+    next: Option<String>,
+}
+
+/// What one batch did.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CancelledBatch {
+    /// How many deliveries the batch has.
+    found: usize,
+    /// How many of them are called off.
+    cancelled: u64,
+    /// Before which delivery the next batch begins; `null` after the last.
+    next: Option<String>,
 }
 
 impl DeliveriesQuery {
@@ -238,7 +298,8 @@ pub(crate) fn states_of(names: &str) -> Result<Vec<DeliveryState>, Refused> {
     names.split(',').map(read).collect()
 }
 
-/// `POST /deliveries/retry`: one batch, newest first.
+/// Retry a batch of deliveries now, newest first
+#[utoipa::path(post, path = "/deliveries/retry", params(DeliveriesQuery), responses((status = 200, description = "One batch", body = RetriedBatch)))]
 pub(crate) async fn retry(
     State(live): Shared,
     from: Origin,
@@ -251,10 +312,11 @@ pub(crate) async fn retry(
     let done = if count { 0 } else { live.store.revive(&ids, live.clock.now()).await? };
     live.to_dispatch.notify_one();
     recorded(&live, Asking { by: &by, from, note: None }, ("retried", done), &ids).await?;
-    Ok(json_answer(&json!({"found": ids.len(), "retried": done, "next": ids.last()})))
+    Ok(json_answer(&RetriedBatch { found: ids.len(), retried: done, next: ids.last().map(ToString::to_string) }))
 }
 
-/// `POST /deliveries/cancel`: one batch, newest first.
+/// Cancel a batch of deliveries, newest first
+#[utoipa::path(post, path = "/deliveries/cancel", params(DeliveriesQuery), responses((status = 200, description = "One batch", body = CancelledBatch)))]
 pub(crate) async fn cancel(
     State(live): Shared,
     from: Origin,
@@ -266,7 +328,7 @@ pub(crate) async fn cancel(
     let ids = batch(&live, query.filter(&live, &[DeliveryState::Due, DeliveryState::Retrying]).await?).await?;
     let done = if count { 0 } else { live.store.cancel(&ids, "cancelled by hand", live.clock.now()).await? };
     recorded(&live, Asking { by: &by, from, note: None }, ("cancelled", done), &ids).await?;
-    Ok(json_answer(&json!({"found": ids.len(), "cancelled": done, "next": ids.last()})))
+    Ok(json_answer(&CancelledBatch { found: ids.len(), cancelled: done, next: ids.last().map(ToString::to_string) }))
 }
 
 async fn recorded(

@@ -10,14 +10,14 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::Uri;
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-use crate::admin::api::{
-    self, Answer, Id, LIMIT, LIMIT_MAX, Moment, Refused, Shared, ask, json_answer, page_answer, person,
-};
+use crate::admin::api::{Answer, Id, Moment, Refused, Shared, ask, json_answer, person};
 use crate::admin::audit::{self, Asking, Origin};
-use crate::admin::view;
+use crate::admin::events::head;
+use crate::admin::paging::{LIMIT, LIMIT_MAX, limit, page_answer};
+use crate::admin::view::{CaseAct, CaseActs, CaseView, CaseWhole, DeliveryView, EventView, OrphanedView, TimerView};
 use crate::config::Snapshot;
 use crate::delivery::{Delivery, Lane};
 use crate::event::Command;
@@ -39,24 +39,28 @@ const NOTE_MAX: usize = 500;
 const DELIVERIES_MAX: usize = 100;
 
 /// Which cases. All that is given must hold.
-#[derive(Debug, Deserialize, Default)]
+#[derive(Debug, Deserialize, Default, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct CaseQuery {
-    /// Of this rule.
+    /// of this rule
     pub rule: Option<String>,
-    /// With this key.
+    /// with this key
     pub key: Option<String>,
-    /// Acknowledged by someone, or by nobody.
+    /// acknowledged by someone, or by nobody
     pub acked: Option<bool>,
-    /// Waiting for a person, or only kept: for its thread, for `once`, or acknowledged.
+    /// waiting for a person, or only kept: for its thread, for `once`, or acknowledged
     pub waiting: Option<bool>,
-    /// Opened at or after.
+    /// opened at or after
+    #[param(value_type = Option<String>, format = DateTime)]
     pub since: Option<Moment>,
-    /// Opened before.
+    /// opened before
+    #[param(value_type = Option<String>, format = DateTime)]
     pub until: Option<Moment>,
-    /// After this id, for the next page.
+    /// after this id, for the next page
     pub after: Option<String>,
-    /// At most this many.
+    /// at most this many, by default 50
+    #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
 }
 
@@ -97,26 +101,17 @@ pub(crate) async fn find(live: &Live, query: &CaseQuery, limit: usize) -> Result
 }
 
 /// How many cases are open, and how many of them nobody acknowledged.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = CaseCount)]
 pub(crate) struct Count {
+    /// How many are open.
     pub open: usize,
+    /// How many of them nobody acknowledged.
     pub unacknowledged: usize,
-    /// Of those that wait for a person.
+    /// How many of those wait for a person.
     pub waiting: usize,
-    /// There are more than were counted.
+    /// Whether there are more than were counted.
     pub more: bool,
-}
-
-impl Count {
-    /// As JSON.
-    pub fn view(self) -> Value {
-        json!({
-            "open": self.open,
-            "unacknowledged": self.unacknowledged,
-            "waiting": self.waiting,
-            "more": self.more,
-        })
-    }
 }
 
 /// Counts open cases, up to a limit.
@@ -137,34 +132,37 @@ pub(crate) async fn count(live: &Live) -> Result<Count, Refused> {
     }
 }
 
-/// `GET /cases`.
+/// Open cases, by id
+#[utoipa::path(get, path = "/cases", params(CaseQuery), responses((status = 200, description = "Open cases", body = [CaseView])))]
 pub(crate) async fn list(State(live): Shared, uri: Uri, query: Result<Query<CaseQuery>, QueryRejection>) -> Answer {
     let Query(query) = query?;
-    let limit = api::limit(query.limit)?.unwrap_or(LIMIT);
+    let limit = limit(query.limit)?.unwrap_or(LIMIT);
     let found = find(&live, &query, limit).await?;
     let snapshot = live.snapshot.load_full();
     if let (Some(rule), Some(rules), true) = (&query.rule, &snapshot.rules, found.is_empty()) {
         known_rule(rules, rule)?;
     }
-    let list: Vec<Value> = found.iter().map(|(id, case)| seen(id, case, snapshot.rules.as_deref())).collect();
+    let list: Vec<CaseView> = found.iter().map(|(id, case)| seen(id, case, snapshot.rules.as_deref())).collect();
     let next = found.last().filter(|_| list.len() >= limit).map(|(id, _)| id.clone());
-    Ok(page_answer(list, &uri, ("after", next)))
+    Ok(page_answer(&list, &uri, ("after", next)))
 }
 
-/// `GET /cases/{id}`.
+/// One open case: what comes next, what was sent where
+#[utoipa::path(get, path = "/cases/{id}", params(Id), responses((status = 200, description = "The case", body = CaseWhole)))]
 pub(crate) async fn show(State(live): Shared, Id(id): Id) -> Answer {
     Ok(json_answer(&document(&live, &id).await?))
 }
 
 /// A case with what was sent where.
-pub(crate) async fn document(live: &Live, said: &str) -> Result<Value, Refused> {
+pub(crate) async fn document(live: &Live, said: &str) -> Result<CaseWhole, Refused> {
     let (id, case) = named(live, said).await?;
     let snapshot = live.snapshot.load_full();
-    let mut view = seen(&id, &case, snapshot.rules.as_deref());
-    let opening = api::head(live, case.event).await?;
-    view["opening"] = opening.map(|event| view::event(case.event, &event)).unwrap_or_default();
-    view["deliveries"] = sent(live, &snapshot, &case).await?.iter().map(view::delivery).collect();
-    Ok(view)
+    let opening = head(live, case.event).await?;
+    Ok(CaseWhole {
+        opening: opening.map(|event| EventView::of(case.event, &event)),
+        deliveries: sent(live, &snapshot, &case).await?.iter().map(DeliveryView::from).collect(),
+        case: seen(&id, &case, snapshot.rules.as_deref()),
+    })
 }
 
 /// The newest deliveries of a case.
@@ -262,51 +260,43 @@ pub(crate) fn said(problem: &Problem) -> String {
 }
 
 /// How a case looks: its facts, what comes next, and what the rules in force no longer have of it.
-pub(crate) fn seen(id: &str, case: &Case, rules: Option<&RuleSet>) -> Value {
+pub(crate) fn seen(id: &str, case: &Case, rules: Option<&RuleSet>) -> CaseView {
     let rule = rules.and_then(|rules| rules.named(&case.rule));
     let pending = rules.map(|rules| case.pending(rules)).unwrap_or_default();
     let orphan = rules.and_then(|rules| case.orphaned(rules));
-    json!({
-        "id": id,
-        "state": if case.acked.is_some() { "acknowledged" } else { "open" },
-        "waiting": case.waits_for_a_person(),
-        "rule": rule.map_or(case.rule.as_str(), |rule| rule.name.value.as_str()),
-        "key": case.key,
-        "event": case.event,
-        "opened": case.opened.to_string(),
-        "count": case.count,
-        "last": case.last.to_string(),
-        "acked_by": case.acked,
-        "acked_at": case.acked_at.map(|at| at.to_string()),
-        "waits_since": case.waits.filter(|_| case.waits_for_a_person()).map(|at| at.to_string()),
-        "note": case.acked_note,
-        "shadow": case.shadow,
-        "destinations": case.lanes.keys().collect::<Vec<_>>(),
-        "ends": case.ends().map(|at| at.to_string()),
-        "timers": pending.iter().map(timer).collect::<Vec<_>>(),
-        "orphaned": orphan.map(|orphan| json!({"rule": orphan.actions.is_empty(), "actions": orphan.actions})),
-    })
-}
-
-fn timer(pending: &Pending) -> Value {
-    json!({
-        "action": pending.action,
-        "to": pending.to,
-        "next": pending.next.to_string(),
-        "fired": pending.fired,
-        "waits": pending.waits,
-    })
+    CaseView {
+        id: id.to_owned(),
+        state: if case.acked.is_some() { "acknowledged" } else { "open" },
+        waiting: case.waits_for_a_person(),
+        rule: rule.map_or_else(|| case.rule.clone(), |rule| rule.name.value.clone()),
+        key: case.key.clone(),
+        event: case.event,
+        opened: case.opened.to_string(),
+        count: case.count,
+        last: case.last.to_string(),
+        acked_by: case.acked.clone(),
+        acked_at: case.acked_at.map(|at| at.to_string()),
+        waits_since: case.waits.filter(|_| case.waits_for_a_person()).map(|at| at.to_string()),
+        note: case.acked_note.clone(),
+        shadow: case.shadow,
+        destinations: case.lanes.keys().cloned().collect(),
+        ends: case.ends().map(|at| at.to_string()),
+        timers: pending.iter().map(TimerView::from).collect(),
+        orphaned: orphan.map(|orphan| OrphanedView { rule: orphan.actions.is_empty(), actions: orphan.actions }),
+    }
 }
 
 /// What a person asks about a case, beside its name.
-#[derive(Debug, Deserialize, Default)]
+#[derive(Debug, Deserialize, Default, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Wish {
-    /// Who asks.
+    /// who asks
+    #[param(required)]
     pub by: Option<String>,
-    /// What they leave for those who look later.
+    /// what they leave for those who look later
     pub note: Option<String>,
-    /// Only the case of this rule.
+    /// only the case of this rule
     pub rule: Option<String>,
 }
 
@@ -338,7 +328,8 @@ impl Wish {
     }
 }
 
-/// `POST /cases/{id}/ack`.
+/// Acknowledge cases: their reminders stop, they stay open
+#[utoipa::path(post, path = "/cases/{id}/ack", params(Id, Wish), responses((status = 200, description = "What that does", body = CaseActs)))]
 pub(crate) async fn ack(
     State(live): Shared,
     Id(id): Id,
@@ -349,7 +340,8 @@ pub(crate) async fn ack(
     Ok(json_answer(&acknowledge(&live, &id, &wish, from).await?))
 }
 
-/// `POST /cases/{id}/close`.
+/// Close cases by hand
+#[utoipa::path(post, path = "/cases/{id}/close", params(Id, Wish), responses((status = 200, description = "What that does", body = CaseActs)))]
 pub(crate) async fn close(
     State(live): Shared,
     Id(id): Id,
@@ -361,7 +353,7 @@ pub(crate) async fn close(
 }
 
 /// Someone acknowledges every open case of that name: says what that does, once it is sure to be done.
-pub(crate) async fn acknowledge(live: &Arc<Live>, said: &str, wish: &Wish, from: Origin) -> Result<Value, Refused> {
+pub(crate) async fn acknowledge(live: &Arc<Live>, said: &str, wish: &Wish, from: Origin) -> Result<CaseActs, Refused> {
     let who = wish.person()?;
     let found = all_named(live, said, wish.rule.as_deref()).await?;
     let snapshot = live.snapshot.load_full();
@@ -372,11 +364,11 @@ pub(crate) async fn acknowledge(live: &Arc<Live>, said: &str, wish: &Wish, from:
         let (rule, key) = (case.rule.clone(), case.key.clone());
         ask(live, Command::AckCase { rule, key, by: who.by.clone(), note: who.note.clone() }).await?;
     }
-    Ok(answer(who, done))
+    Ok(CaseActs { by: who.by, note: who.note, cases: done })
 }
 
 /// What acknowledging a case does.
-fn acknowledged(id: &str, case: &Case, rules: Option<&RuleSet>, by: &str) -> Value {
+fn acknowledged(id: &str, case: &Case, rules: Option<&RuleSet>, by: &str) -> CaseAct {
     let pending = rules.map(|rules| case.pending(rules)).unwrap_or_default();
     let (stays, stops): (Vec<&Pending>, Vec<&Pending>) = pending.iter().partition(|pending| pending.stays);
     let mut told = format!("{by} acknowledges case `{}` of rule `{}`", case.key, case.rule);
@@ -392,15 +384,20 @@ fn acknowledged(id: &str, case: &Case, rules: Option<&RuleSet>, by: &str) -> Val
         told.push_str(", what has a date still comes");
     }
     told.push_str("; the case stays open");
-    json!({
-        "id": id, "rule": case.rule, "key": case.key, "told": told, "acknowledged_before": case.acked,
-        "stops": stops.into_iter().map(timer).collect::<Vec<_>>(),
-        "stays": stays.into_iter().map(timer).collect::<Vec<_>>(),
-    })
+    CaseAct {
+        id: id.to_owned(),
+        rule: case.rule.clone(),
+        key: case.key.clone(),
+        told,
+        acknowledged_before: case.acked.clone(),
+        stops: stops.into_iter().map(TimerView::from).collect(),
+        stays: Some(stays.into_iter().map(TimerView::from).collect()),
+        ..CaseAct::default()
+    }
 }
 
 /// Someone closes every open case of that name: says what that does, once it is sure to be done.
-pub(crate) async fn end(live: &Arc<Live>, said: &str, wish: &Wish, from: Origin) -> Result<Value, Refused> {
+pub(crate) async fn end(live: &Arc<Live>, said: &str, wish: &Wish, from: Origin) -> Result<CaseActs, Refused> {
     let who = wish.person()?;
     let found = all_named(live, said, wish.rule.as_deref()).await?;
     let snapshot = live.snapshot.load_full();
@@ -411,11 +408,11 @@ pub(crate) async fn end(live: &Arc<Live>, said: &str, wish: &Wish, from: Origin)
         let (rule, key) = (case.rule.clone(), case.key.clone());
         ask(live, Command::CloseCase { rule, key, by: who.by.clone(), note: who.note.clone() }).await?;
     }
-    Ok(answer(who, done))
+    Ok(CaseActs { by: who.by, note: who.note, cases: done })
 }
 
 /// What closing a case does.
-fn closed(live: &Arc<Live>, id: &str, case: &Case, (snapshot, by): (&Arc<Snapshot>, &str)) -> Value {
+fn closed(live: &Arc<Live>, id: &str, case: &Case, (snapshot, by): (&Arc<Snapshot>, &str)) -> CaseAct {
     let places = plan::places(live, snapshot);
     let rules = snapshot.rules.as_deref();
     let pending = rules.map(|rules| case.pending(rules)).unwrap_or_default();
@@ -432,15 +429,14 @@ fn closed(live: &Arc<Live>, id: &str, case: &Case, (snapshot, by): (&Arc<Snapsho
     if !farewell.says.is_empty() {
         told.push_str(&format!("; `on_close` goes to {}", farewell.says.join(", ")));
     }
-    json!({
-        "id": id, "rule": case.rule, "key": case.key, "told": told,
-        "stops": pending.iter().map(timer).collect::<Vec<_>>(),
-        "updates": farewell.updates,
-        "says": farewell.says,
-    })
-}
-
-/// What was asked of which cases.
-fn answer(who: Person, cases: Vec<Value>) -> Value {
-    json!({"by": who.by, "note": who.note, "cases": cases})
+    CaseAct {
+        id: id.to_owned(),
+        rule: case.rule.clone(),
+        key: case.key.clone(),
+        told,
+        stops: pending.iter().map(TimerView::from).collect(),
+        updates: Some(farewell.updates),
+        says: Some(farewell.says),
+        ..CaseAct::default()
+    }
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use serde::Deserialize;
-use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use utoipa::IntoParams;
 
 use crate::admin::api::{Answer, Id, Refused, Shared, json_answer};
 use crate::admin::audit::{self, Asking, Origin};
 use crate::admin::cases::known_rule;
+use crate::admin::view::DrilledView;
 use crate::config::{Destination, Snapshot};
 use crate::problem::nearest;
 use crate::rehearse::drill::{drill, fresh, stops};
@@ -24,16 +25,18 @@ use crate::steps::Live;
 static TURN: Semaphore = Semaphore::const_new(1);
 
 /// Whose message is sent, and who asks.
-#[derive(Debug, Deserialize, Default)]
+#[derive(Debug, Deserialize, Default, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct DrillQuery {
-    /// Of this rule; by default the first that sends there.
+    /// as the message of this rule; by default of the first that sends there
     pub rule: Option<String>,
-    /// Who asks.
+    /// who asks
     pub by: Option<String>,
 }
 
-/// `POST /destinations/{id}/drill`.
+/// Send a marked test message to a destination, now
+#[utoipa::path(post, path = "/destinations/{id}/drill", params(Id, DrillQuery), responses((status = 200, description = "What came back", body = DrilledView)))]
 pub(crate) async fn run(
     State(live): Shared,
     Id(id): Id,
@@ -45,7 +48,12 @@ pub(crate) async fn run(
 }
 
 /// Sends it, and gives what came back.
-pub(crate) async fn drilled(live: &Arc<Live>, name: &str, query: &DrillQuery, from: Origin) -> Result<Value, Refused> {
+pub(crate) async fn drilled(
+    live: &Arc<Live>,
+    name: &str,
+    query: &DrillQuery,
+    from: Origin,
+) -> Result<DrilledView, Refused> {
     let by = audit::by(query.by.as_deref())?;
     let snapshot = live.snapshot.load_full();
     let destination = known(&snapshot, name)?;
@@ -102,7 +110,7 @@ async fn send(
     rules: &RuleSet,
     destination: &Arc<Destination>,
     named: Option<&str>,
-) -> Result<Value, Refused> {
+) -> Result<DrilledView, Refused> {
     let now = live.clock.now();
     let rule = speaking(snapshot, rules, &destination.name, named)?;
     let stop = rule.and_then(|rule| {
@@ -114,15 +122,15 @@ async fn send(
     let wanted = Wanted { say: &say, action, destination: destination.clone(), before: &[], event: &event, now };
     let drilled = drill(snapshot, &wanted, &*live.transport).await;
     let confirm = stop.as_ref().and_then(|(_, stop)| stop.unconfirmed(&drilled));
-    Ok(json!({
-        "destination": destination.name,
-        "type": destination.kind.name,
-        "address": &destination.channel.facts().address,
-        "rule": action.map(|(rule, _)| rule.name.value.as_str()),
-        "event": &*event.kind,
-        "outcome": drilled.outcome.name(),
-        "answer": drilled.answer,
-        "closed": drilled.closed.as_ref().map(|verdict| verdict.outcome.name()),
-        "confirm": confirm,
-    }))
+    Ok(DrilledView {
+        destination: destination.name.clone(),
+        kind: destination.kind.name,
+        address: destination.channel.facts().address.clone(),
+        rule: action.map(|(rule, _)| rule.name.value.clone()),
+        event: event.kind.to_string(),
+        outcome: drilled.outcome,
+        answer: drilled.answer,
+        closed: drilled.closed.map(|verdict| verdict.outcome),
+        confirm,
+    })
 }

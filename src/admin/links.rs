@@ -2,21 +2,23 @@
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use serde::Deserialize;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::admin::api::{Answer, Refused, Shared, ask, json_answer};
+use crate::admin::api::{Answer, By, Refused, Shared, ask, json_answer};
 use crate::admin::audit::{self, Asking, Origin};
 use crate::event::Command;
 
-/// Who asks.
-#[derive(Debug, Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct By {
-    by: Option<String>,
+/// That it is done.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Rotated {
+    rotated: bool,
+    /// Who asked.
+    by: String,
 }
 
-/// `POST /links/rotate`.
+/// End all links of messages that were sent
+#[utoipa::path(post, path = "/links/rotate", params(By), responses((status = 200, description = "They lead nowhere now", body = Rotated)))]
 pub(crate) async fn rotate(State(live): Shared, from: Origin, query: Result<Query<By>, QueryRejection>) -> Answer {
     let Query(By { by }) = query?;
     let by = audit::by(by.as_deref())?;
@@ -25,5 +27,5 @@ pub(crate) async fn rotate(State(live): Shared, from: Origin, query: Result<Quer
     }
     audit::record(&live, Asking { by: &by, from, note: None }, "rotated", "the key of all links".into()).await?;
     ask(&live, Command::RotateLinks { by: by.clone() }).await?;
-    Ok(json_answer(&json!({"rotated": true, "by": by})))
+    Ok(json_answer(&Rotated { rotated: true, by }))
 }

@@ -23,14 +23,18 @@ pub mod api;
 mod audit;
 mod bulk;
 mod cases;
+mod deliveries;
+mod document;
 mod drill;
+mod events;
 pub mod guard;
 mod links;
 mod live;
 mod mutes;
 pub mod page;
 mod paging;
-pub mod view;
+mod status;
+mod view;
 
 /// The header of answers that names the zone in which people see times, and in which times without a zone are read.
 pub(crate) const ZONE_HEADER: &str = "fanfare-timezone";
@@ -66,7 +70,7 @@ pub fn router(live: Arc<Live>) -> Router {
         .route("/mutes/{id}/end", post(page::people::unmute))
         .route("/audit", get(page::people::audit))
         .route("/metrics", get(metrics))
-        .route("/-/reload", post(api::reload))
+        .route("/-/reload", post(status::reload))
         .nest("/api/v1", api::router().layer(middleware::from_fn_with_state(live.clone(), zone)))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)

@@ -11,9 +11,11 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use crate::admin::api::{Answer, By, Id, Refused, Shared, ask, json_answer, person};
 use crate::admin::audit::{self, Asking, Origin};
+use crate::admin::view::{MuteView, value};
 use crate::clock::plus;
 use crate::event::{Command, Mute};
 use crate::planner::Muting;
@@ -53,26 +55,27 @@ impl Known {
         self.state(now) == "active"
     }
 
-    /// As JSON.
-    pub fn view(&self, now: Timestamp) -> Value {
-        let Muting { mute, counts, in_file, .. } = &self.muting;
-        json!({
-            "id": mute.id,
-            "state": self.state(now),
-            "rule": mute.rule,
-            "destination": mute.destination,
-            "events": mute.events,
-            "when": mute.when,
+    /// As it is answered.
+    pub fn view(&self, now: Timestamp) -> MuteView {
+        let Muting { mute, counts, in_file, .. } = self.muting.clone();
+        MuteView {
+            id: mute.id,
+            state: self.state(now),
+            rule: mute.rule,
+            destination: mute.destination,
+            events: mute.events,
+            when: mute.when.map(|when| value(&when)),
             // Since 1970 is what a file says that says nothing.
-            "from": (mute.from > Timestamp::UNIX_EPOCH).then(|| mute.from.to_string()),
-            "until": mute.until.to_string(),
-            "reason": mute.reason,
-            "by": mute.by,
-            "muted": counts.values().sum::<u64>(),
-            "rules": counts,
-            "in_file": in_file,
-            "place": self.place,
-        })
+            from: (mute.from > Timestamp::UNIX_EPOCH).then(|| mute.from.to_string()),
+            until: mute.until.to_string(),
+            reason: mute.reason,
+            by: mute.by,
+            muted: counts.values().sum::<u64>(),
+            rules: counts,
+            in_file,
+            place: self.place.clone(),
+            note: None,
+        }
     }
 }
 
@@ -100,14 +103,44 @@ pub(crate) async fn known(live: &Live) -> Result<Vec<Known>, Refused> {
     Ok(all)
 }
 
-/// `GET /mutes`.
+/// Current and future mutes, those in files included
+#[utoipa::path(get, path = "/mutes", responses((status = 200, description = "Mutes, by when they end", body = [MuteView])))]
 pub(crate) async fn list(State(live): Shared) -> Answer {
     let now = live.clock.now();
-    let list: Vec<Value> = known(&live).await?.iter().map(|known| known.view(now)).collect();
-    Ok(json_answer(&list.into()))
+    let list: Vec<MuteView> = known(&live).await?.iter().map(|known| known.view(now)).collect();
+    Ok(json_answer(&list))
 }
 
-/// `POST /mutes`.
+/// What is to be silent. All that is given must hold; one of `rule`, `destination`, `events` and `when` is needed, and one of
+/// `for` and `until`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the rule language reads what is asked, and reports each mistake at its place")]
+struct NewMute {
+    /// Only messages of this rule.
+    rule: Option<String>,
+    /// Only messages to this destination.
+    destination: Option<String>,
+    /// Only events of these types: a glob, or a list of them.
+    events: Option<Value>,
+    /// A condition, as JSON or as the text that stands under `when:` in a rule.
+    when: Option<Value>,
+    /// From when: RFC 3339, or a date.
+    from: Option<String>,
+    /// Until when: RFC 3339, or a date.
+    until: Option<String>,
+    /// For how long, such as `2h`.
+    #[schema(rename = "for")]
+    span: Option<String>,
+    /// Why.
+    reason: String,
+    /// Whose it is.
+    by: String,
+}
+
+/// Mute a rule, a destination, types or a condition for a time
+#[utoipa::path(post, path = "/mutes", 
+    request_body(content = NewMute, example = json!({"rule": "cases", "for": "2h", "reason": "planned takedown", "by": "ana"})),
+    responses((status = 200, description = "The mute", body = MuteView)))]
 pub(crate) async fn add(State(live): Shared, from: Origin, body: Bytes) -> Answer {
     let asked: Value = serde_json::from_slice(&body).map_err(|error| Refused::Bad(format!("no JSON: {error}")))?;
     let Value::Object(asked) = asked else { return Err(Refused::Bad("a mute is a JSON object".into())) };
@@ -115,7 +148,7 @@ pub(crate) async fn add(State(live): Shared, from: Origin, body: Bytes) -> Answe
 }
 
 /// Begins a mute: says what is silent from when to when, once it is sure to be.
-pub(crate) async fn begin(live: &Arc<Live>, mut asked: Map<String, Value>, from: Origin) -> Result<Value, Refused> {
+pub(crate) async fn begin(live: &Arc<Live>, mut asked: Map<String, Value>, from: Origin) -> Result<MuteView, Refused> {
     let now = live.clock.now();
     let by = person(asked.get("by").and_then(Value::as_str))?;
     let reason = reason(asked.get("reason"))?;
@@ -155,12 +188,7 @@ pub(crate) async fn begin(live: &Arc<Live>, mut asked: Map<String, Value>, from:
     let asking = Asking { by: &mute.by, from, note: Some(&mute.reason) };
     audit::record(live, asking, "muted", format!("{} until {until}", what(&mute))).await?;
     ask(live, Command::Mute(mute)).await?;
-    Ok(with_note(view, &note))
-}
-
-fn with_note(mut view: Value, note: &str) -> Value {
-    view["note"] = note.into();
-    view
+    Ok(MuteView { note: Some(note), ..view })
 }
 
 fn reason(given: Option<&Value>) -> Result<String, Refused> {
@@ -225,7 +253,8 @@ fn what(mute: &Mute) -> String {
     words.join(", ")
 }
 
-/// `POST /mutes/{id}/end`.
+/// End a mute before its time
+#[utoipa::path(post, path = "/mutes/{id}/end", params(Id, By), responses((status = 200, description = "The mute as it was", body = MuteView)))]
 pub(crate) async fn end(
     State(live): Shared,
     Id(id): Id,
@@ -237,7 +266,7 @@ pub(crate) async fn end(
 }
 
 /// Ends a mute before its time: says what follows, once it is sure to be done.
-pub(crate) async fn finish(live: &Arc<Live>, said: &str, by: Option<&str>, from: Origin) -> Result<Value, Refused> {
+pub(crate) async fn finish(live: &Arc<Live>, said: &str, by: Option<&str>, from: Origin) -> Result<MuteView, Refused> {
     let by = person(by)?;
     let now = live.clock.now();
     let all = known(live).await?;
@@ -277,5 +306,5 @@ pub(crate) async fn finish(live: &Arc<Live>, said: &str, by: Option<&str>, from:
     let asking = Asking { by: &by, from, note: None };
     audit::record(live, asking, "unmuted", format!("mute `{}`: {}", mute.id, what(mute))).await?;
     ask(live, Command::Unmute { id: mute.id.clone(), by }).await?;
-    Ok(with_note(known.view(now), &note))
+    Ok(MuteView { note: Some(note), ..known.view(now) })
 }

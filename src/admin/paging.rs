@@ -4,7 +4,7 @@
 use axum::http::header::LINK;
 use axum::http::{HeaderValue, Uri};
 use axum::response::Response;
-use serde_json::Value;
+use serde::Serialize;
 use url::form_urlencoded;
 
 use crate::admin::api::{Refused, json_answer};
@@ -26,8 +26,8 @@ pub(crate) fn limit(asked: Option<usize>) -> Result<Option<usize>, Refused> {
 
 /// A page of a list, as asked for at `uri`; where there may be more, with the address of the next page, which begins after
 /// what `cursor` names.
-pub(crate) fn page_answer(list: Vec<Value>, uri: &Uri, (cursor, next): (&str, Option<String>)) -> Response {
-    let mut response = json_answer(&list.into());
+pub(crate) fn page_answer(list: &[impl Serialize], uri: &Uri, (cursor, next): (&str, Option<String>)) -> Response {
+    let mut response = json_answer(&list);
     if let Some(next) = next {
         let asked = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
         let mut query = form_urlencoded::Serializer::new(String::new());

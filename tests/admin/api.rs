@@ -278,13 +278,24 @@ async fn what_describes_the_api_is_true_of_it() {
                 let answer = app.send_json(&method.to_uppercase(), &format!("{target}?{query}"), body).await;
                 let has = operation["responses"].as_object().unwrap();
                 assert!(answer.status == 200, "{method} {path}?{query}: {}", answer.text());
-                assert!(has.contains_key(&answer.status.to_string()), "{method} {path}");
+                let told = &has[&answer.status.to_string()]["content"]["application/json"]["schema"];
+                assert_fits(&document, told, &answer.json(), &format!("{method} {path}?{query}"));
             }
             assert_ne!(app.ask("PATCH", &target).await.status, 200);
         }
     }
     references(&document, &document);
     app.end().await;
+}
+
+/// Whether an answer is what the document says.
+fn assert_fits(document: &Value, schema: &Value, answer: &Value, call: &str) {
+    assert!(!schema.is_null(), "{call}: the document says nothing of the answer");
+    let whole = json!({"allOf": [schema], "components": document["components"]});
+    let validator = jsonschema::validator_for(&whole).unwrap();
+    let wrong: Vec<String> =
+        validator.iter_errors(answer).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(wrong.is_empty(), "{call}: {}\n{answer:#}", wrong.join("\n"));
 }
 
 /// Mutes something and gives the mute's id.

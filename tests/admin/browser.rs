@@ -225,6 +225,7 @@ async fn a_test_message_is_sent_from_the_page_and_what_came_back_is_shown() {
     page.click("#test-2 button").await;
     page.sees("ledger did not take the test message").await;
     page.sees("410").await;
+    desk.planned().await;
     assert_eq!(desk.each("/api/v1/audit", "act").await, ["drilled", "drilled"]);
     assert_eq!(desk.app.json("/api/v1/deliveries").await, json!([]), "no store knows of it");
     assert_calm(&desk.app, &page);

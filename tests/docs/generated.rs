@@ -273,7 +273,7 @@ fn filters() -> String {
 }
 
 fn api() -> String {
-    let document: Value = serde_json::from_str(&std::fs::read_to_string("src/admin/openapi.json").unwrap()).unwrap();
+    let document: Value = serde_json::from_str(fanfare::admin::api::document()).unwrap();
     let mut rows = Vec::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {

@@ -10,10 +10,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{filled, link, now, page, redirect, refused, row, with_frame};
-use crate::admin::api::{Id, LIMIT_MAX, Refused, Shared};
+use crate::admin::api::{Id, Refused, Shared};
 use crate::admin::audit::{self, Asking, Origin};
+use crate::admin::bulk;
 use crate::admin::page::people::{remembered, safe};
-use crate::admin::{bulk, view};
+use crate::admin::paging::LIMIT_MAX;
+use crate::admin::view::{DeliveryWhole, value};
 use crate::delivery::{Attempt, Delivery, DeliveryId, State as DeliveryState};
 use crate::steps::Live;
 use crate::store::DeliveryFilter;
@@ -126,7 +128,7 @@ async fn delivery_values(live: &Live, headers: &HeaderMap, id: &str) -> Result<V
 
 /// A delivery with its message as it looks, and its attempts.
 pub(super) fn whole(live: &Live, delivery: &Delivery, attempts: &[Attempt]) -> Value {
-    let mut view = view::delivery_whole(delivery, attempts);
+    let mut view = value(&DeliveryWhole::of(delivery, attempts));
     let snapshot = live.snapshot.load();
     let channel = snapshot.destinations.get(&delivery.planned.destination).map(|destination| destination.kind.name);
     view["channel"] = channel.into();

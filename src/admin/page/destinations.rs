@@ -15,6 +15,7 @@ use crate::admin::api::{Refused, Shared};
 use crate::admin::audit::Origin;
 use crate::admin::drill::{DrillQuery, drilled};
 use crate::admin::page::people::{remembered, remembering};
+use crate::admin::view::value;
 use crate::config::Destination;
 use crate::delivery::{DeliveryId, State as DeliveryState};
 use crate::pace::Pace;
@@ -49,7 +50,7 @@ pub(crate) async fn test(State(live): Shared, Form(form): Form<Test>) -> Respons
     let query = DrillQuery { rule: filled(form.rule), by: filled(Some(form.by.clone())) };
     match drilled(&live, &form.destination, &query, Origin::Page).await {
         Ok(told) => {
-            let shown = page(values(&live, form.by.trim(), Some(told)).await, "destinations.html");
+            let shown = page(values(&live, form.by.trim(), Some(value(&told))).await, "destinations.html");
             ([(SET_COOKIE, remembering(&form.by))], shown).into_response()
         }
         Err(refusal) => refused(refusal),

@@ -11,10 +11,12 @@ use serde_json::{Value, json};
 
 use super::now::became;
 use super::{filled, likeness, link, page, redirect, refused, row, why, with_frame};
-use crate::admin::api::{Id, Moment, Refused, Shared, event_document, find_event, head};
+use crate::admin::api::{Id, Moment, Refused, Shared};
 use crate::admin::audit::{self, Asking, Origin};
 use crate::admin::bulk;
+use crate::admin::events::{find_event, head, whole};
 use crate::admin::page::people::remembered;
+use crate::admin::view::value;
 use crate::delivery::DeliveryId;
 use crate::event::{Command, OWN_SOURCE, Seq};
 use crate::message::Rendered;
@@ -136,13 +138,14 @@ pub(crate) async fn one(State(live): Shared, headers: HeaderMap, Id(id): Id) -> 
 
 async fn event_values(live: &Live, headers: &HeaderMap, id: &str) -> Result<Value, Refused> {
     let place = match id.parse() {
-        Ok(seq) => event_document(live, seq).await.ok(),
+        Ok(seq) => whole(live, seq).await.ok(),
         Err(_) => None,
     };
-    let mut document = match place {
-        Some(document) => document,
-        None => event_document(live, find_event(live, id).await?).await?,
+    let found = match place {
+        Some(found) => found,
+        None => whole(live, find_event(live, id).await?).await?,
     };
+    let mut document = value(&found);
     let body = serde_json::to_string_pretty(document.get("body").unwrap_or(&Value::Null)).unwrap_or_default();
     let is_json = document.get("body").is_some_and(Value::is_object) && document["source"] != OWN_SOURCE;
     let snapshot = live.snapshot.load_full();

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use super::{page, playground, refused, row, with_frame};
-use crate::admin::api::{Id, Refused, Shared, find_event};
+use crate::admin::api::{Id, Refused, Shared};
+use crate::admin::events::find_event;
 use crate::config::Snapshot;
 use crate::config::evidence::sample_source;
 use crate::config::samples::{stem, written};

@@ -10,10 +10,12 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::{chart, page, row, upcoming, with_frame};
-use crate::admin::api::{LIMIT_MAX, Refused, Shared};
+use crate::admin::api::{Refused, Shared};
 use crate::admin::cases::{self, CaseQuery};
+use crate::admin::mutes;
 use crate::admin::page::people::{self, remembered};
-use crate::admin::{mutes, view};
+use crate::admin::paging::LIMIT_MAX;
+use crate::admin::view::{DeliveryView, value};
 use crate::clock::plus;
 use crate::delivery::{Delivery, State as DeliveryState};
 use crate::event::Seq;
@@ -62,7 +64,8 @@ async fn values(live: &Arc<Live>, headers: &HeaderMap) -> Result<Value, Refused>
         .map(|one| one.destination)
         .collect();
     let muted = mutes::known(live).await?;
-    let muted: Vec<Value> = muted.iter().filter(|known| known.is_active(at)).map(|known| known.view(at)).collect();
+    let muted: Vec<Value> =
+        muted.iter().filter(|known| known.is_active(at)).map(|known| value(&known.view(at))).collect();
     let tally = live.store.tally(plus(at, SignedDuration::from_hours(-chart::HOURS))).await?;
     let (open, acknowledged) = open_cases(live, rules).await?;
     Ok(with_frame(
@@ -70,7 +73,7 @@ async fn values(live: &Arc<Live>, headers: &HeaderMap) -> Result<Value, Refused>
         json!({
             "waiting": open,
             "acknowledged": acknowledged,
-            "cases": cases::count(live).await?.view(),
+            "cases": cases::count(live).await?,
             "dead": with_events(live, rules, &dead).await?,
             "dead_count": count(DeliveryState::Dead),
             "retrying": count(DeliveryState::Retrying),
@@ -111,7 +114,7 @@ pub(super) async fn with_events(
     seqs.dedup();
     let about = about(live, rules, &seqs).await?;
     let row = |delivery: &Delivery| {
-        let mut row = view::delivery(delivery);
+        let mut row = value(&DeliveryView::from(delivery));
         row["about"] = about.get(&delivery.planned.event).cloned().unwrap_or_default();
         row
     };
@@ -122,7 +125,7 @@ pub(super) async fn with_events(
 pub(super) async fn about(live: &Live, rules: Option<&RuleSet>, seqs: &[Seq]) -> Result<BTreeMap<Seq, Value>, Refused> {
     let mut about = BTreeMap::new();
     for seq in seqs {
-        if let Some(event) = crate::admin::api::head(live, *seq).await? {
+        if let Some(event) = crate::admin::events::head(live, *seq).await? {
             about.insert(*seq, row::event(rules, *seq, event));
         }
     }

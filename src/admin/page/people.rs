@@ -14,9 +14,11 @@ use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
 use super::{filled, link, now, page, row, with_frame};
-use crate::admin::api::{Id, LIMIT_MAX, Refused, Shared};
+use crate::admin::api::{Id, Refused, Shared};
 use crate::admin::audit::{self, Origin};
 use crate::admin::cases::{self, CaseQuery, Wish};
+use crate::admin::paging::LIMIT_MAX;
+use crate::admin::view::value;
 use crate::admin::{bulk, mutes};
 use crate::clock::plus;
 use crate::event::Seq;
@@ -165,7 +167,7 @@ pub(crate) async fn unmute(State(live): Shared, Id(id): Id, Form(who): Form<Who>
 }
 
 /// Back to the list, which says what was asked; the name is remembered.
-fn asked(answer: Result<Value, Refused>, back: &str, who: &Who) -> Response {
+fn asked<T>(answer: Result<T, Refused>, back: &str, who: &Who) -> Response {
     if let Err(refused) = answer {
         return super::refused(refused);
     }
@@ -220,7 +222,7 @@ pub(super) async fn rows(
     let seqs: Vec<Seq> = found.iter().map(|(_, case)| case.event).collect();
     let about = now::about(live, rules, &seqs).await?;
     let row = |(id, case): &(String, Case)| {
-        let mut row = cases::seen(id, case, rules);
+        let mut row = value(&cases::seen(id, case, rules));
         row["path"] = path("cases", id).into();
         row["about"] = about.get(&case.event).cloned().unwrap_or_default();
         // What comes next by itself, as far as the rules in force still say it.
@@ -298,7 +300,7 @@ async fn closed(
 }
 
 async fn case_values(live: &Arc<Live>, headers: &HeaderMap, id: &str) -> Result<Value, Refused> {
-    let mut document = cases::document(live, id).await?;
+    let mut document = value(&cases::document(live, id).await?);
     document["path"] = path("cases", document["id"].as_str().unwrap_or_default()).into();
     let rules = live.snapshot.load_full().rules.clone();
     let event = document["event"].as_i64().unwrap_or_default();
@@ -310,7 +312,7 @@ async fn case_values(live: &Arc<Live>, headers: &HeaderMap, id: &str) -> Result<
 async fn audit_values(live: &Arc<Live>, before: Option<String>) -> Result<Value, Refused> {
     let is_first = before.is_none();
     let acts = audit::acts(live, before.as_deref(), PAGE).await?;
-    let last = acts.last().filter(|_| acts.len() == PAGE).and_then(|act| act["id"].as_str());
+    let last = acts.last().filter(|_| acts.len() == PAGE).map(|act| act.id.as_str());
     let next = last.map(|last| link("/audit", &[("before", Some(last))]));
     Ok(with_frame(live, json!({"acts": acts, "next": next, "is_first": is_first})))
 }
@@ -318,7 +320,7 @@ async fn audit_values(live: &Arc<Live>, before: Option<String>) -> Result<Value,
 async fn mutes_values(live: &Arc<Live>, headers: &HeaderMap, query: MutesQuery) -> Result<Value, Refused> {
     let now = live.clock.now();
     let known = mutes::known(live).await?.into_iter().map(|known| {
-        let mut row = known.view(now);
+        let mut row = value(&known.view(now));
         row["path"] = path("mutes", row["id"].as_str().unwrap_or_default()).into();
         row
     });

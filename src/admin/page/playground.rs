@@ -16,7 +16,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::rules::{near, sentences};
 use super::{filled, likeness, page, why, with_frame};
-use crate::admin::api::{Refused, Shared, find_event};
+use crate::admin::api::{Refused, Shared};
+use crate::admin::events::find_event;
 use crate::config::files::Files;
 use crate::config::load::{Loaded, load_edited};
 use crate::config::{Destination, Snapshot};

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::admin::view;
+use crate::admin::view::{EventView, value};
 use crate::event::{Event, Seq};
 use crate::message::template;
 use crate::rules::RuleSet;
@@ -14,7 +14,7 @@ const DUE: [&str; 6] = ["deadline", "due_at", "due_date", "due", "respond_by", "
 
 /// An event: its facts, its type in words and its subject.
 pub(super) fn event(rules: Option<&RuleSet>, seq: Seq, event: Event) -> Value {
-    let mut row = view::event(seq, &event);
+    let mut row = value(&EventView::of(seq, &event));
     row["own"] = event.is_own().into();
     let event = if event.raw.len() <= READ_MAX { event.read() } else { event };
     let names = rules.map(|rules| rules.names_in(&event)).unwrap_or_default();

@@ -1,0 +1,147 @@
+//! `/api/v1/deliveries`: what was sent or is to be, one of them with its attempts, sending it again and calling it off.
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::Uri;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::admin::api::{Answer, By, Id, Moment, Refused, Shared, json_answer};
+use crate::admin::audit::{self, Asking, Origin};
+use crate::admin::bulk;
+use crate::admin::events::find_event;
+use crate::admin::paging::{LIMIT, limit, page_answer};
+use crate::admin::view::{DeliveryView, DeliveryWhole};
+use crate::delivery::{DeliveryId, State as DeliveryState};
+use crate::steps::Live;
+use crate::store::DeliveryFilter;
+
+/// Which deliveries. All that is given must hold.
+#[derive(Debug, Deserialize, Default, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DeliveryQuery {
+    /// in one of these states, with commas
+    state: Option<String>,
+    /// to this destination
+    destination: Option<String>,
+    /// of this rule
+    rule: Option<String>,
+    /// of this event, by its id or `seq`
+    event: Option<String>,
+    /// planned at or after
+    #[param(value_type = Option<String>, format = DateTime)]
+    since: Option<Moment>,
+    /// planned before the one with this id, for the next page
+    before: Option<String>,
+    /// leave out this many
+    skip: Option<usize>,
+    /// at most this many, by default 50
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+}
+
+/// Deliveries, newest first
+#[utoipa::path(get, path = "/deliveries", params(DeliveryQuery), responses((status = 200, description = "Deliveries", body = [DeliveryView])))]
+pub(crate) async fn list(State(live): Shared, uri: Uri, query: Result<Query<DeliveryQuery>, QueryRejection>) -> Answer {
+    let Query(query) = query?;
+    let states = query.state.as_deref().map(bulk::states_of).transpose()?.unwrap_or_default();
+    let event = match &query.event {
+        Some(id) => Some(find_event(&live, id).await?),
+        None => None,
+    };
+    let filter = DeliveryFilter {
+        states,
+        destination: query.destination,
+        rule: query.rule,
+        event,
+        since: Moment::at(query.since.as_ref(), "since", &live)?,
+        before: query.before.map(DeliveryId),
+        within: None,
+        skip: query.skip.unwrap_or(0),
+        limit: limit(query.limit)?.unwrap_or(LIMIT),
+    };
+    let deliveries = live.store.list_deliveries(&filter).await?;
+    let list: Vec<DeliveryView> = deliveries.iter().map(DeliveryView::from).collect();
+    let last = deliveries.last().filter(|_| list.len() >= filter.limit && filter.skip == 0);
+    let next = last.map(|last| last.planned.id.to_string());
+    Ok(page_answer(&list, &uri, ("before", next)))
+}
+
+/// One delivery: its message and attempts
+#[utoipa::path(get, path = "/deliveries/{id}", params(Id), responses((status = 200, description = "The delivery", body = DeliveryWhole)))]
+pub(crate) async fn one(State(live): Shared, Id(id): Id) -> Answer {
+    let found = live.store.delivery(&DeliveryId(id.clone())).await?;
+    let (delivery, attempts) = found.ok_or_else(|| Refused::NotFound(format!("there is no delivery `{id}`")))?;
+    Ok(json_answer(&DeliveryWhole::of(&delivery, &attempts)))
+}
+
+/// How many deliveries are sent again.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Retried {
+    retried: u64,
+}
+
+/// Retry a delivery now, rendered anew
+#[utoipa::path(post, path = "/deliveries/{id}/retry", params(Id, By), responses((status = 200, description = "It is due", body = Retried)))]
+pub(crate) async fn retry(
+    State(live): Shared,
+    Id(id): Id,
+    from: Origin,
+    query: Result<Query<By>, QueryRejection>,
+) -> Answer {
+    let Query(By { by }) = query?;
+    let by = audit::by(by.as_deref())?;
+    let ids = [DeliveryId(id)];
+    let retried = live.store.revive(&ids, live.clock.now()).await?;
+    if retried == 0 && is_outdated(&live, &ids[0]).await? {
+        return Err(Refused::NotFound(format!(
+            "delivery `{}` speaks of a case that has closed since: to send it anyway, replay its event",
+            ids[0]
+        )));
+    }
+    live.to_dispatch.notify_one();
+    changed(&live, retried, &ids, ("retried", Asking { by: &by, from, note: None })).await?;
+    Ok(json_answer(&Retried { retried }))
+}
+
+/// Whether a delivery that could not be retried is over: then only the close of its case is in the way.
+async fn is_outdated(live: &Live, id: &DeliveryId) -> Result<bool, Refused> {
+    let found = live.store.delivery(id).await?;
+    Ok(found.is_some_and(|(delivery, _)| matches!(delivery.state, DeliveryState::Dead | DeliveryState::Cancelled)))
+}
+
+/// How many deliveries are called off.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Cancelled {
+    cancelled: u64,
+}
+
+/// Cancel a delivery that was not sent yet
+#[utoipa::path(post, path = "/deliveries/{id}/cancel", params(Id, By), responses((status = 200, description = "It is cancelled", body = Cancelled)))]
+pub(crate) async fn cancel(
+    State(live): Shared,
+    Id(id): Id,
+    from: Origin,
+    query: Result<Query<By>, QueryRejection>,
+) -> Answer {
+    let Query(By { by }) = query?;
+    let by = audit::by(by.as_deref())?;
+    let ids = [DeliveryId(id)];
+    let cancelled = live.store.cancel(&ids, "cancelled by hand", live.clock.now()).await?;
+    changed(&live, cancelled, &ids, ("cancelled", Asking { by: &by, from, note: None })).await?;
+    Ok(json_answer(&Cancelled { cancelled }))
+}
+
+async fn changed(
+    live: &Live,
+    count: u64,
+    ids: &[DeliveryId],
+    (what, asking): (&str, Asking<'_>),
+) -> Result<(), Refused> {
+    if count == 0 {
+        let id = ids.first().map(DeliveryId::as_str).unwrap_or_default();
+        return Err(Refused::NotFound(format!("no delivery `{id}` that could be {what}")));
+    }
+    audit::record(live, asking, what, bulk::named(ids)).await
+}
