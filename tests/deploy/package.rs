@@ -1,5 +1,7 @@
-//! The Debian package: built, installed, upgraded, removed; and the unit that it brings, under systemd itself.
+//! The Debian package: built, installed, upgraded, removed; and the unit that it brings, under systemd itself. The RPM
+//! package: built, and read by `rpm`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -46,6 +48,44 @@ fn the_same_files_make_the_same_package() {
     let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let (one, other) = (package(one.path(), "0.0.9"), package(other.path(), "0.0.9"));
     assert!(std::fs::read(one).unwrap() == std::fs::read(other).unwrap(), "the packages differ");
+}
+
+#[test]
+fn an_rpm_holds_what_the_debian_package_does_and_keeps_what_people_changed() {
+    if !has_dpkg() || Command::new("rpmbuild").arg("--version").output().is_err() {
+        return eprintln!("skipped: no rpmbuild on this machine (Debian's `rpm`)");
+    }
+    let folder = TempDir::new().unwrap();
+    let mut build = Command::new("deploy/rpm/build");
+    let built = build.arg(program()).arg(folder.path()).env("VERSION", "0.0.9").env("COMPRESSION", "none").output();
+    let built = built.unwrap();
+    assert!(built.status.success(), "{}", text(&built));
+    let file = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+    assert!(file.file_name().unwrap().to_str().unwrap().starts_with("fanfare-0.0.9-1."), "{}", file.display());
+    let asks = |what: &[&str]| text(&Command::new("rpm").arg("-qp").args(what).arg(&file).output().unwrap());
+    let lines = |listed: &str| -> BTreeSet<String> { listed.lines().map(str::to_owned).collect() };
+
+    let debian = package(folder.path(), "0.0.9");
+    let listed = Command::new("dpkg-deb").arg("--contents").arg(&debian).output().unwrap();
+    let is_file = |line: &&str| line.starts_with('-');
+    let files =
+        text(&listed).lines().filter(is_file).map(|line| line.rsplit(" .").next().unwrap().to_owned()).collect();
+    let folders = ["/etc/fanfare", "/etc/fanfare/secrets"].map(str::to_owned).into();
+    let rpm: BTreeSet<String> =
+        lines(&asks(&["-l"])).iter().map(|path| path.replace("zsh/site-functions", "zsh/vendor-completions")).collect();
+    assert_eq!(rpm.difference(&folders).cloned().collect::<BTreeSet<_>>(), files);
+    let kept: BTreeSet<String> = rpm.iter().filter(|path| path.starts_with("/etc/")).cloned().collect();
+    assert_eq!(lines(&asks(&["-c"])), kept.difference(&folders).cloned().collect());
+    let flags = asks(&["--queryformat", "[%{FILENAMES} %{FILEFLAGS:fflags} %{FILEMODES:perms}\n]"]);
+    assert!(flags.contains("/etc/fanfare/fanfare.yaml cn -rw-r--r--"), "{flags}");
+    assert!(flags.contains("/etc/fanfare/secrets  drwx------"), "{flags}");
+    let scripts = asks(&["--scripts"]);
+    for (script, says) in
+        [("preinstall", "useradd --system"), ("postinstall", "try-restart"), ("preuninstall", "disable --now")]
+    {
+        let from = scripts.find(&format!("{script} scriptlet")).unwrap_or_else(|| panic!("no {script}: {scripts}"));
+        assert!(scripts[from..].contains(says), "{script}: {scripts}");
+    }
 }
 
 #[test]

@@ -112,7 +112,14 @@ fn what_labelgrid_sends_verifies_and_has_the_names_of_other_senders() {
         let forged = headers(&[("X-Webhook-Signature", code)]);
         assert!(open(&labelgrid, &Request { headers: &forged, body }, at(1_767_607_300)).is_err());
     }
-    assert!(open(&labelgrid, &Request { headers: &headers(&[("X-Webhook-Event", "delivery.failed")]), body }, at(1_767_607_300)).is_err());
+    assert!(
+        open(
+            &labelgrid,
+            &Request { headers: &headers(&[("X-Webhook-Event", "delivery.failed")]), body },
+            at(1_767_607_300)
+        )
+        .is_err()
+    );
     let names = presets::preset_names("labelgrid").iter().map(|(name, _)| *name).collect::<Vec<_>>();
     assert_eq!(names, ["release", "title", "store"]);
     let outgoing = Outgoing { id: "", kind: "delivery.failed", body, at: at(1_767_607_200) };
