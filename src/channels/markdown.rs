@@ -158,25 +158,45 @@ fn code(text: &str) -> String {
     if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
 }
 
+/// What of a line stands before a sign, so far as that makes the sign begin a block.
+#[derive(Debug, Clone, Copy)]
+pub struct LineStart {
+    /// Nothing but blanks.
+    pub is_start: bool,
+    /// Nothing but digits after them.
+    pub is_number: bool,
+}
+
+impl LineStart {
+    /// Of a text with which a line begins, or goes on.
+    pub fn new(begins: bool) -> Self {
+        Self { is_start: begins, is_number: begins }
+    }
+
+    /// The sign stands there now.
+    pub fn goes_on(&mut self, c: char) {
+        match c {
+            '\n' => *self = Self::new(true),
+            _ if c.is_ascii_digit() => self.is_start = false,
+            _ if c.is_whitespace() => {}
+            _ => *self = Self::new(false),
+        }
+    }
+}
+
 fn escape_common(text: &str, begins: bool) -> String {
     const SIGNS: &str = "\\`*_[]<>#|~&!";
     let mut escaped = String::with_capacity(text.len() + text.len() / 8);
-    // Whether the line has nothing but blanks so far, or nothing but digits after them.
-    let (mut is_start, mut is_number) = (begins, begins);
+    let mut line = LineStart::new(begins);
     for (at, c) in text.char_indices() {
         let rest = text.get(at + c.len_utf8()..).unwrap_or_default();
-        let begins_block = (is_start && "-+=".contains(c)) || (is_number && ".)".contains(c));
+        let begins_block = (line.is_start && "-+=".contains(c)) || (line.is_number && ".)".contains(c));
         let begins_link = c == ':' && rest.starts_with("//");
         if SIGNS.contains(c) || begins_block || begins_link {
             escaped.push('\\');
         }
-        escaped.push(if c == ' ' && is_start { '\u{a0}' } else { c });
-        match c {
-            '\n' => (is_start, is_number) = (true, true),
-            _ if c.is_ascii_digit() => is_start = false,
-            _ if c.is_whitespace() => {}
-            _ => (is_start, is_number) = (false, false),
-        }
+        escaped.push(if c == ' ' && line.is_start { '\u{a0}' } else { c });
+        line.goes_on(c);
     }
     escaped
 }

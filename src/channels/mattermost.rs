@@ -8,6 +8,7 @@
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use crate::channels::own_server::{self, Bot, Given, Hints};
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
     Address, Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness,
@@ -93,54 +94,24 @@ fn is_id(text: &str) -> bool {
     text.len() == ID_LEN && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
+const HINTS: Hints = Hints {
+    webhook: "it ends with `/hooks/` and 26 letters and digits: Integrations, Incoming Webhooks",
+    both: "a bot's `token` with `url` and `channel` can do everything that a webhook can",
+};
+
 fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Channel>> {
-    let webhook = fields.node("webhook_url", problems);
     let username = fields.text("username", problems).map(|(name, _)| name);
-    let token = fields.text("token", problems);
-    let (channel, url) = (fields.node("channel", problems), fields.node("url", problems));
-    let found = match (webhook, token) {
-        (Some(node), None) => {
-            if let Some(node) = channel.or(url) {
-                problems.push(
-                    Problem::error("wrong-key", "`channel` and `url` need `token`")
-                        .at(&node.place)
-                        .hint("a webhook posts to its own channel; remove this, or use a bot's `token`"),
-                );
-            }
-            let webhook = Choice::parse(node, problems, &mut hook)?;
-            Some(Mattermost { facts: endpoint::facts(Can::NOTHING, &webhook), way: Way::Webhook { webhook, username } })
+    let found = match own_server::read(fields, &HINTS, problems)? {
+        Given::Webhook(webhook) => {
+            Mattermost { facts: endpoint::facts(Can::NOTHING, &webhook), way: Way::Webhook { webhook, username } }
         }
-        (None, Some((token, node))) => bot(&token, node, [channel, url], problems),
-        (Some(node), Some(_)) => {
-            problems.push(
-                Problem::error("wrong-key", "`webhook_url` and `token` exclude each other")
-                    .at(&node.place)
-                    .hint("a bot's `token` with `url` and `channel` can do everything that a webhook can"),
-            );
-            None
-        }
-        (None, None) => {
-            fields.missing("webhook_url", problems);
-            None
-        }
+        Given::Bot(keys) => bot(&keys, problems)?,
     };
-    found.map(|found| Box::new(found) as Box<dyn Channel>)
+    Some(Box::new(found))
 }
 
-fn hook(node: &Node, problems: &mut Problems) -> Option<Secret> {
-    let url = endpoint::read(node, problems)?;
-    if url.path_segments().into_iter().flatten().any(|part| part == "hooks") {
-        return Some(Secret::new(url.as_str()));
-    }
-    problems.push(
-        Problem::error("wrong-url", "this is not the URL of a webhook")
-            .at(&node.place)
-            .hint("it ends with `/hooks/` and 26 letters and digits: Integrations, Incoming Webhooks"),
-    );
-    None
-}
-
-fn bot(token: &str, node: &Node, [channel, url]: [Option<&Node>; 2], problems: &mut Problems) -> Option<Mattermost> {
+fn bot(keys: &Bot<'_>, problems: &mut Problems) -> Option<Mattermost> {
+    let (token, node) = &keys.token;
     let is_token = is_id(token);
     if !is_token {
         problems.push(
@@ -149,26 +120,13 @@ fn bot(token: &str, node: &Node, [channel, url]: [Option<&Node>; 2], problems: &
                 .hint("it has 26 letters and digits: Integrations, Bot Accounts"),
         );
     }
-    for (key, found) in [("channel", channel), ("url", url)] {
-        if found.is_none() {
-            problems.push(Problem::error("missing-key", format!("a bot has no `{key}`")).at(&node.place).hint(
-                "beside its `token`, write `url: https://chat.label.example` and `channel`, the id of a channel",
-            ));
-        }
-    }
-    let channel = channel.and_then(|node| Address::parse(node, &CHANNEL, problems, &mut channel_id));
-    let url = url.and_then(|node| endpoint::read(node, problems));
+    let hint = "beside its `token`, write `url: https://chat.label.example` and `channel`, the id of a channel";
+    keys.lacks(&[("channel", keys.channel.is_some()), ("url", keys.url.is_some())], hint, problems);
+    let channel = keys.channel.and_then(|node| Address::parse(node, &CHANNEL, problems, &mut channel_id));
+    let url = keys.url.and_then(|node| endpoint::read(node, problems));
     let (channel, url) = (channel?, url?);
-    let (token, api) = (Secret::new(token), Secret::new(url.as_str().trim_end_matches('/')));
-    let facts = Facts {
-        can: KIND.can,
-        secrets: std::iter::once(&token).chain(endpoint::holds_secret(&url).then_some(&api)).cloned().collect(),
-        address: endpoint::host(&url),
-        endpoints: endpoint::endpoints([&api]),
-        names: channel.name().into_iter().collect(),
-        mapped: channel.mapped(),
-        by_event: channel.is_by_event(),
-    };
+    let (token, api) = (Secret::new(token.as_str()), own_server::api(&url));
+    let facts = own_server::facts(KIND.can, &token, &url, &channel, endpoint::host(&url));
     is_token.then_some(Mattermost { facts, way: Way::Bot { token, channel, api } })
 }
 

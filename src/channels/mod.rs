@@ -33,6 +33,7 @@ mod kind;
 mod markdown;
 mod mattermost;
 mod ntfy;
+mod own_server;
 mod pagerduty;
 mod picture;
 pub mod redact;

@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use crate::channels::own_server::{self, Bot, Given, Hints};
 use crate::channels::verdict::{self, Family, shared};
 use crate::channels::{
     Address, Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness,
@@ -95,84 +96,36 @@ fn is_hook(url: &Url) -> bool {
     matches!(parts.as_slice(), [.., "hooks", id, token] if is_id(id, 17) && is_id(token, 17))
 }
 
+const HINTS: Hints = Hints {
+    webhook: "it ends with `/hooks/`, an id and a token: Administration, Integrations, Incoming",
+    both: "a bot's `token` with `user_id`, `url` and `channel` can do everything that a webhook can",
+};
+
 fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Channel>> {
-    let webhook = fields.node("webhook_url", problems);
-    let token = fields.text("token", problems);
     let user = fields.text("user_id", problems).map(|(user, _)| user);
-    let (channel, url) = (fields.node("channel", problems), fields.node("url", problems));
-    let found = match (webhook, token) {
-        (Some(node), None) => {
-            if let Some(node) = channel.or(url) {
-                problems.push(
-                    Problem::error("wrong-key", "`channel` and `url` need `token`")
-                        .at(&node.place)
-                        .hint("a webhook posts to its own channel; remove this, or use a bot's `token`"),
-                );
-            }
-            let webhook = Choice::parse(node, problems, &mut hook)?;
-            Some(RocketChat { facts: endpoint::facts(Can::NOTHING, &webhook), way: Way::Webhook(webhook) })
+    let found = match own_server::read(fields, &HINTS, problems)? {
+        Given::Webhook(webhook) => {
+            RocketChat { facts: endpoint::facts(Can::NOTHING, &webhook), way: Way::Webhook(webhook) }
         }
-        (None, Some(token)) => bot(&token, user, [channel, url], problems),
-        (Some(node), Some(_)) => {
-            problems.push(
-                Problem::error("wrong-key", "`webhook_url` and `token` exclude each other")
-                    .at(&node.place)
-                    .hint("a bot's `token` with `user_id`, `url` and `channel` can do everything that a webhook can"),
-            );
-            None
-        }
-        (None, None) => {
-            fields.missing("webhook_url", problems);
-            None
-        }
+        Given::Bot(keys) => bot(&keys, user, problems)?,
     };
-    found.map(|found| Box::new(found) as Box<dyn Channel>)
+    Some(Box::new(found))
 }
 
-fn hook(node: &Node, problems: &mut Problems) -> Option<Secret> {
-    let url = endpoint::read(node, problems)?;
-    if url.path_segments().into_iter().flatten().any(|part| part == "hooks") {
-        return Some(Secret::new(url.as_str()));
-    }
-    problems.push(
-        Problem::error("wrong-url", "this is not the URL of a webhook")
-            .at(&node.place)
-            .hint("it ends with `/hooks/`, an id and a token: Administration, Integrations, Incoming"),
-    );
-    None
-}
-
-fn bot(
-    (token, node): &(String, &Node),
-    user: Option<String>,
-    [channel, url]: [Option<&Node>; 2],
-    problems: &mut Problems,
-) -> Option<RocketChat> {
-    let hint = "make one under My Account, Personal Access Tokens";
-    let token = endpoint::token(token, node, hint, problems);
-    for (key, is_there) in [("user_id", user.is_some()), ("channel", channel.is_some()), ("url", url.is_some())] {
-        if !is_there {
-            problems.push(Problem::error("missing-key", format!("a bot has no `{key}`")).at(&node.place).hint(
-                "beside its `token`, write `user_id`, `url: https://chat.label.example` and `channel: \"#releases\"`",
-            ));
-        }
-    }
+fn bot(keys: &Bot<'_>, user: Option<String>, problems: &mut Problems) -> Option<RocketChat> {
+    let (token, node) = &keys.token;
+    let token = endpoint::token(token, node, "make one under My Account, Personal Access Tokens", problems);
+    let there = [("user_id", user.is_some()), ("channel", keys.channel.is_some()), ("url", keys.url.is_some())];
+    let hint = "beside its `token`, write `user_id`, `url: https://chat.label.example` and `channel: \"#releases\"`";
+    keys.lacks(&there, hint, problems);
     let user = user.filter(|user| is_user(user, node, problems));
-    let channel = channel.and_then(|node| Address::parse(node, &CHANNEL, problems, &mut channel_name));
-    let url = url.and_then(|node| endpoint::read(node, problems));
+    let channel = keys.channel.and_then(|node| Address::parse(node, &CHANNEL, problems, &mut channel_name));
+    let url = keys.url.and_then(|node| endpoint::read(node, problems));
     let (token, user, channel, url) = (token?, user?, channel?, url?);
-    let api = Secret::new(url.as_str().trim_end_matches('/'));
     let channels: Vec<&str> = channel.all().into_iter().map(String::as_str).collect();
-    let facts = Facts {
-        can: KIND.can,
-        secrets: std::iter::once(&token).chain(endpoint::holds_secret(&url).then_some(&api)).cloned().collect(),
-        address: format!("{} {}", endpoint::host(&url), channels.join(", ")).trim_end().to_owned(),
-        endpoints: endpoint::endpoints([&api]),
-        names: channel.name().into_iter().collect(),
-        mapped: channel.mapped(),
-        by_event: channel.is_by_event(),
-    };
-    Some(RocketChat { facts, way: Way::Bot { token, user, channel, api } })
+    let address = format!("{} {}", endpoint::host(&url), channels.join(", ")).trim_end().to_owned();
+    let facts = own_server::facts(KIND.can, &token, &url, &channel, address);
+    Some(RocketChat { facts, way: Way::Bot { token, user, channel, api: own_server::api(&url) } })
 }
 
 fn is_user(user: &str, node: &Node, problems: &mut Problems) -> bool {

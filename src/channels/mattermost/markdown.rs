@@ -4,7 +4,7 @@
 //! Names after `@` are looked for in the text as it is, and only a space of no width keeps one from being found. Neither is
 //! any `<`, `|` or `>` left, of which the server would make links as Slack writes them.
 
-use crate::channels::markdown::Dialect;
+use crate::channels::markdown::{Dialect, LineStart};
 use crate::message::fit;
 
 /// A message's body in it.
@@ -39,8 +39,7 @@ pub fn quiet(text: &str) -> String {
 
 fn escape_from(text: &str, begins: bool) -> String {
     let mut escaped = String::with_capacity(text.len() + text.len() / 8);
-    // Whether the line has nothing but blanks so far, and whether it has nothing but digits after them.
-    let (mut is_start, mut is_number) = (begins, begins);
+    let mut line = LineStart::new(begins);
     let mut before = None;
     for (at, c) in text.char_indices() {
         let rest = text.get(at + c.len_utf8()..).unwrap_or_default();
@@ -53,7 +52,7 @@ fn escape_from(text: &str, begins: bool) -> String {
             '|' => escaped.push_str("&#124;"),
             '$' => escaped.push_str("&#36;"),
             '&' if word(after) || after == Some('#') => escaped.push_str("&amp;"),
-            '=' if is_start => escaped.push_str("&#61;"),
+            '=' if line.is_start => escaped.push_str("&#61;"),
             // Of a link, or of an emoji's name.
             ':' if rest.starts_with("//")
                 || (!word(before) && (word(after) || matches!(after, Some('+' | '-' | '_')))) =>
@@ -62,21 +61,16 @@ fn escape_from(text: &str, begins: bool) -> String {
             }
             '@' => escaped.push_str("@\u{200b}"),
             // Four of them would begin code.
-            ' ' if is_start => escaped.push('\u{a0}'),
+            ' ' if line.is_start => escaped.push('\u{a0}'),
             '\\' | '`' | '*' | '[' | ']' | '~' => escaped.extend(['\\', c]),
             '_' if !(word(before) && word(after)) => escaped.extend(['\\', c]),
-            '#' if is_start || (!word(before) && word(after)) => escaped.extend(['\\', c]),
-            '-' | '+' if is_start && (ends || after == Some(c) || after == Some('#')) => escaped.extend(['\\', c]),
-            '.' | ')' if is_number && ends => escaped.extend(['\\', c]),
+            '#' if line.is_start || (!word(before) && word(after)) => escaped.extend(['\\', c]),
+            '-' | '+' if line.is_start && (ends || after == Some(c) || after == Some('#')) => escaped.extend(['\\', c]),
+            '.' | ')' if line.is_number && ends => escaped.extend(['\\', c]),
             '.' if ends_with_www(&escaped) => escaped.extend(['\\', c]),
             c => escaped.push(c),
         }
-        match c {
-            '\n' => (is_start, is_number) = (true, true),
-            _ if c.is_ascii_digit() => is_start = false,
-            _ if c.is_whitespace() => {}
-            _ => (is_start, is_number) = (false, false),
-        }
+        line.goes_on(c);
         before = Some(c);
     }
     escaped

@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::channels::markdown::LineStart;
 use crate::channels::picture::{self, Picture, items, text_of};
 use crate::channels::runs::{self, Line, Run};
 use crate::channels::{Form, Limit, Request, Sending, words};
@@ -193,13 +194,12 @@ fn short(text: &str, max: usize) -> String {
 /// The text with nothing left that is markup, a name or a link.
 fn escape(text: &str, begins: bool) -> String {
     let mut escaped = String::with_capacity(text.len() + text.len() / 8);
-    // Whether the line has nothing but blanks so far, and whether it has nothing but digits after them.
-    let (mut is_start, mut is_number) = (begins, begins);
+    let mut line = LineStart::new(begins);
     let mut before = None;
     for (at, c) in text.char_indices() {
         let rest = text.get(at + c.len_utf8()..).unwrap_or_default();
         let after = rest.chars().next();
-        if (is_start && "#>-+|=".contains(c)) || (is_number && !is_start && c == '.') {
+        if (line.is_start && "#>-+|=".contains(c)) || (line.is_number && !line.is_start && c == '.') {
             escaped.push(JOINER);
         }
         if matches!(c, '*' | '~' | '`') || (c == '_' && !(is_word(before) && is_word(after))) {
@@ -209,12 +209,7 @@ fn escape(text: &str, begins: bool) -> String {
         if is_found(c, rest, before) {
             escaped.push(JOINER);
         }
-        match c {
-            '\n' => (is_start, is_number) = (true, true),
-            _ if c.is_ascii_digit() => is_start = false,
-            _ if c.is_whitespace() => {}
-            _ => (is_start, is_number) = (false, false),
-        }
+        line.goes_on(c);
         before = Some(c);
     }
     escaped
