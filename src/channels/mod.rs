@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::channels::redact::Redactor;
 use crate::delivery::{AttemptOutcome, DeliveryId, LinkOp, MessageOp, Receipt};
 use crate::message::Rendered;
 use crate::message::template::native::Format;
@@ -396,7 +397,7 @@ impl Verdict {
 const ACCOUNT_READ: usize = 64 << 10;
 
 /// A short account of a request for the attempt's record, with the channel's secrets cut out.
-pub fn account(request: &Request, secrets: &[Secret]) -> String {
+pub fn account(request: &Request, redactor: &Redactor) -> String {
     let sent = match request {
         Request::Http(request) => String::from_utf8_lossy(&request.body),
         // Its lines end as they do on the wire; nobody who reads the record wants to see that.
@@ -405,10 +406,10 @@ pub fn account(request: &Request, secrets: &[Secret]) -> String {
     };
     // Looking for secrets in all of a large body would hold up anyone who waits for this thread.
     let start = sent.get(..sent.floor_char_boundary(ACCOUNT_READ)).unwrap_or_default();
-    let clean = redact::redact(start, secrets);
+    let clean = redactor.redact(start);
     // Where little is left of it, what is kept may reach to where it was cut, in the midst of a secret.
     if start.len() < sent.len() && clean.len() < ACCOUNT_READ / 4 {
-        return shortened(&redact::redact(&sent, secrets));
+        return shortened(&redactor.redact(&sent));
     }
     shortened(&clean)
 }

@@ -3,7 +3,10 @@
 //! The last line of defence: a server may echo the URL or a header that it was sent, in an error or a page, in whatever
 //! encoding suits that page. Pure. One automaton looks for everything at once, so the cost grows with the text alone.
 
-use aho_corasick::AhoCorasick;
+use std::fmt;
+use std::sync::Arc;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use url::Url;
@@ -21,6 +24,8 @@ const DOTS: &str = "•••";
 const LENGTH_MIN: usize = 4;
 /// From this length on a text is looked for in upper and lower case and in other encodings too.
 const LENGTH_SURE: usize = 8;
+/// How it is looked for.
+const KIND: AhoCorasickKind = AhoCorasickKind::ContiguousNFA;
 /// Text may be escaped in text that is escaped itself; nobody goes further.
 const ESCAPED_MAX: usize = 2;
 
@@ -32,8 +37,13 @@ pub fn redact(text: &str, secrets: &[Secret]) -> String {
 /// Looks for secrets, and for those parts of a URL that are secret too: its password, its path, and those parts of path
 /// and query that are long enough to be tokens. They are found as they are, in upper and lower case, in hex, in base64
 /// wherever they begin within it, and behind the escapes of URLs, JSON and HTML.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub struct Redactor {
+    sets: Vec<Arc<Set>>,
+}
+
+/// What is looked for at once.
+struct Set {
     /// None if it can't be built: then nothing is shown.
     automaton: Option<AhoCorasick>,
     /// What is looked for, and whether in this case only.
@@ -41,39 +51,68 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// One that looks for these.
+    /// One that looks for these. Building it costs more than a short text does: keep it.
     pub fn new(secrets: &[Secret]) -> Self {
+        Self::default().and(secrets)
+    }
+
+    /// One that looks for these too.
+    #[must_use]
+    pub fn and(&self, secrets: &[Secret]) -> Self {
         let mut patterns: Vec<(String, bool)> = secrets.iter().flat_map(|secret| patterns(secret.open())).collect();
         patterns.retain(|(pattern, _)| pattern.len() >= LENGTH_MIN);
         patterns.sort_unstable();
         patterns.dedup();
-        let texts = patterns.iter().map(|(text, _)| text.as_bytes());
-        let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(texts).ok();
-        Self { automaton, patterns }
+        let mut sets = self.sets.clone();
+        if !patterns.is_empty() {
+            let texts = patterns.iter().map(|(text, _)| text.as_bytes());
+            // Each destination keeps one: small rather than the fastest.
+            let builder = AhoCorasick::builder().ascii_case_insensitive(true).kind(Some(KIND)).build(texts);
+            sets.push(Arc::new(Set { automaton: builder.ok(), patterns }));
+        }
+        Self { sets }
     }
 
     /// The same text with dots in place of what was found.
     pub fn redact(&self, text: &str) -> String {
-        let Some(automaton) = &self.automaton else { return DOTS.to_owned() };
-        if self.patterns.is_empty() {
+        if self.sets.iter().any(|set| set.automaton.is_none()) {
+            return DOTS.to_owned();
+        }
+        if self.sets.is_empty() {
             return text.to_owned();
         }
         let mut found = Vec::new();
         let mut view = View::of(text);
         for _ in 0..=ESCAPED_MAX {
-            let matches = automaton.find_overlapping_iter(view.bytes());
-            let is_meant = |(pattern, exact): &(String, bool), said: &[u8]| !exact || pattern.as_bytes() == said;
-            found.extend(matches.filter_map(|at| {
-                let said = view.bytes().get(at.range())?;
-                let pattern = self.patterns.get(at.pattern().as_usize())?;
-                is_meant(pattern, said).then(|| view.place(at.range())).flatten()
-            }));
+            for set in &self.sets {
+                set.find(&view, &mut found);
+            }
             match view.unescaped() {
                 Some(next) => view = next,
                 None => break,
             }
         }
         cut(text, found)
+    }
+}
+
+/// Without what is looked for: that is secret.
+impl fmt::Debug for Set {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Set of {}", self.patterns.len())
+    }
+}
+
+impl Set {
+    /// Adds where something stands in the text that is viewed.
+    fn find(&self, view: &View, found: &mut Vec<(usize, usize)>) {
+        let Some(automaton) = &self.automaton else { return };
+        let is_meant = |(pattern, exact): &(String, bool), said: &[u8]| !exact || pattern.as_bytes() == said;
+        found.extend(automaton.find_overlapping_iter(view.bytes()).filter_map(|at| {
+            let said = view.bytes().get(at.range())?;
+            let pattern = self.patterns.get(at.pattern().as_usize())?;
+            is_meant(pattern, said).then(|| view.place(at.range())).flatten()
+        }));
     }
 }
 

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use serde_json::Value;
 
-use crate::channels::{redact, shortened, verdict};
+use crate::channels::redact::Redactor;
+use crate::channels::{shortened, verdict};
 use crate::secret::Secret;
 
 /// What came back. A refused socket is a reply too.
@@ -83,7 +84,12 @@ impl Reply {
     /// The same with every secret cut out of everything the other side said.
     #[must_use]
     pub fn redacted(self, secrets: &[Secret]) -> Self {
-        let redactor = redact::Redactor::new(secrets);
+        self.redacted_by(&Redactor::new(secrets))
+    }
+
+    /// The same by a redactor that is at hand.
+    #[must_use]
+    pub fn redacted_by(self, redactor: &Redactor) -> Self {
         let cut = |text: String| redactor.redact(&text);
         match self {
             Self::Http { status, headers, body, whole } => Self::Http {

@@ -10,7 +10,8 @@ use anyhow::{Context as _, bail};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::channels::{self, ChannelKind, Footer, Picture, Request, redact};
+use crate::channels::redact::Redactor;
+use crate::channels::{self, Channel, ChannelKind, Footer, Picture, Request};
 use crate::cli::{CommandOutcome, load_without_secrets, pick, rule_named, runtime, stops, term};
 use crate::clock::{Clock, RealClock, plus};
 use crate::config::substitute::PLACEHOLDER_HOST;
@@ -202,10 +203,12 @@ fn destination(snapshot: &Snapshot, spoken: Option<Spoken<'_>>, place: &str) -> 
 
 /// A destination of this name as the channel's example has it.
 fn example(kind: &'static ChannelKind, name: &str) -> anyhow::Result<Arc<Destination>> {
+    let channel: Arc<dyn Channel> = channels::example(kind).context("the channel's example can't be read")?.into();
     Ok(Arc::new(Destination {
         name: name.to_owned(),
         kind,
-        channel: channels::example(kind).context("the channel's example can't be read")?.into(),
+        redactor: Redactor::new(&channel.facts().secrets),
+        channel,
         retry: Retry::default(),
         limits: Limits { spacing: None, burst: 1, concurrency: 1 },
         timeout: SignedDuration::from_secs(10),
@@ -235,7 +238,7 @@ fn print(name: &str, wanted: &Wanted<'_>, snapshot: &Snapshot, shown: &Shown) {
         println!("\n{}\n{}", term::dim(&format!("with the file {}:", file.name)), term::safe(&file.text));
     }
     println!("\n{}", term::dim(&format!("the bytes, for {}:", address(wanted, snapshot))));
-    let text = redact::redact(&body(&shown.request), &destination.channel.facts().secrets);
+    let text = destination.redactor.redact(&body(&shown.request));
     println!("{}", term::safe(&text));
 }
 

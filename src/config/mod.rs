@@ -11,6 +11,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::channels::redact::Redactor;
 use crate::channels::{Channel, ChannelKind, Footer};
 use crate::config::audience::Audience;
 use crate::config::certificate::Tls;
@@ -141,6 +142,8 @@ pub struct Destination {
     pub kind: &'static ChannelKind,
     /// The channel with its address and secrets.
     pub channel: Arc<dyn Channel>,
+    /// Cuts its secrets out of what comes back.
+    pub redactor: Redactor,
     /// When to try again.
     pub retry: Retry,
     /// How fast.

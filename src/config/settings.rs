@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 
 use crate::channels;
 use crate::channels::Footer;
+use crate::channels::redact::Redactor;
 use crate::config::{Destination, Late, Settings, fallback, links, placeholder, reach};
 use crate::pace::{Limits, Retry};
 use crate::problem::{Problem, Problems};
@@ -265,10 +266,12 @@ fn destination(key: &Key, node: &Node, problems: &mut Problems) -> Option<(Desti
     let name = name.to_owned();
     let channel: Arc<dyn channels::Channel> = Arc::from(channel?);
     let reach = channel.facts().mapped.as_ref().map(|by| reach::reach(by, problems));
+    let redactor = Redactor::new(&channel.facts().secrets);
     let destination = Destination {
         name,
         kind,
         channel,
+        redactor,
         retry,
         limits,
         timeout,

@@ -139,5 +139,5 @@ pub async fn became(
 async fn ask(destination: &Destination, request: &Request, wire: &dyn Transport) -> Reply {
     let deadline = Duration::try_from(destination.timeout).unwrap_or(Duration::from_secs(10));
     let reply = wire.send(&destination.name, request, deadline).await;
-    reply.redacted(&destination.channel.facts().secrets)
+    reply.redacted_by(&destination.redactor)
 }

@@ -17,6 +17,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
+use crate::channels::redact::Redactor;
 use crate::channels::wire::Transport;
 use crate::channels::{Can, Channel, ChannelKind, Facts, Footer, HttpRequest, Reply, Request, Sending, Verdict};
 use crate::clock::{Clock, VirtualClock, plus};
@@ -146,6 +147,7 @@ fn unhurried(real: &Destination) -> Destination {
         audience: real.audience.clone(),
         place: real.place.clone(),
         channel: real.channel.clone(),
+        redactor: real.redactor.clone(),
     }
 }
 
@@ -156,6 +158,7 @@ fn neutral(name: String) -> Option<Destination> {
         name,
         kind,
         channel: Arc::new(Neutral),
+        redactor: Redactor::default(),
         retry: Retry::default(),
         limits: NO_LIMITS,
         timeout: SignedDuration::from_secs(10),

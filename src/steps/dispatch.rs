@@ -208,12 +208,11 @@ async fn attempt(
     (remembers, tokens): (Option<Receipt>, &[Secret]),
 ) -> Ended {
     let destination = &job.destination;
-    let mut secrets = destination.channel.facts().secrets.clone();
-    secrets.extend_from_slice(tokens);
+    let redactor = destination.redactor.and(tokens);
     let ask = async |request: &Request| {
         let deadline = Duration::try_from(destination.timeout).unwrap_or(Duration::from_secs(10));
         let reply = live.transport.send(&destination.name, request, deadline).await;
-        reply.redacted(&secrets).dated(live.clock.now())
+        reply.redacted_by(&redactor).dated(live.clock.now())
     };
     let delivery = &job.claim.delivery;
     let known = match destination.channel.looks(request) {
@@ -230,7 +229,7 @@ async fn attempt(
     if matches!(verdict.outcome, AttemptOutcome::Delivered | AttemptOutcome::Partial) && verdict.receipt.is_none() {
         verdict.receipt = remembers;
     }
-    Ended { verdict, sent: account(request, &secrets), retry: destination.retry }
+    Ended { verdict, sent: account(request, &redactor), retry: destination.retry }
 }
 
 /// Records the attempt and what follows from it.

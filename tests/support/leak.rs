@@ -3,6 +3,7 @@
 //! [`assert_no_leak`] makes a channel fail in every way there is, with the other side echoing all that it was sent, and
 //! looks for each of the channel's secrets, and for their tell-trace parts, in all that would be logged, kept or shown.
 
+use fanfare::channels::redact::Redactor;
 use fanfare::channels::{Channel, Reply, Request, account};
 use fanfare::secret::Secret;
 
@@ -15,7 +16,7 @@ pub fn assert_no_leak(channel: &dyn Channel, request: &Request, canaries: &[&str
         ("debug of the channel".to_owned(), format!("{channel:?}")),
         ("address".to_owned(), channel.facts().address.clone()),
         ("debug of the request".to_owned(), format!("{:?}", without_content(request))),
-        ("account of the request".to_owned(), account(request, secrets)),
+        ("account of the request".to_owned(), account(request, &Redactor::new(secrets))),
     ];
     for reply in replies(request, secrets) {
         let reply = reply.redacted(secrets);

@@ -4,7 +4,6 @@
 use serde_json::{Value, json};
 
 use crate::admin::page::markup;
-use crate::channels::redact::redact;
 use crate::channels::{Dress, Request};
 use crate::config::Destination;
 use crate::message::html::escape;
@@ -34,7 +33,6 @@ pub(super) fn of(rendered: &Rendered) -> Value {
 /// What a request looks like where it arrives, without secrets; a mail as its text, since its own styles are not allowed here.
 pub(super) fn of_request(destination: &Destination, request: &Request) -> Value {
     let Some(picture) = destination.kind.picture(request) else { return Value::Null };
-    let secrets = &destination.channel.facts().secrets;
     let (dress, body) = match destination.kind.likeness.dress {
         Dress::Mail => ("mail", format!("<pre>{}</pre>", escape(&picture.text.join("\n")))),
         Dress::Chat => ("chat", picture.html),
@@ -42,7 +40,8 @@ pub(super) fn of_request(destination: &Destination, request: &Request) -> Value 
         Dress::Incident => ("incident", picture.html),
         Dress::Call => ("call", picture.html),
     };
-    json!({"title": redact(&picture.title, secrets), "dress": dress, "body": markup(redact(&body, secrets))})
+    let redact = |text: &str| destination.redactor.redact(text);
+    json!({"title": redact(&picture.title), "dress": dress, "body": markup(redact(&body))})
 }
 
 fn blocks(all: &[Block], out: &mut String) {

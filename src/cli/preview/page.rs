@@ -12,7 +12,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use super::{Spoken, body, destination, fitting, opening, rounded, say_of};
-use crate::channels::{self, ChannelKind, redact};
+use crate::channels::{self, ChannelKind};
 use crate::cli::{CommandOutcome, runtime, term};
 use crate::clock::{Clock, RealClock};
 use crate::config::Snapshot;
@@ -170,7 +170,7 @@ fn card(kind: &ChannelKind, wanted: &Wanted<'_>, shown: &Shown, meant: Meant, pa
         Meant::No => ("other", "not sent here".into()),
         Meant::Perhaps => ("", String::new()),
     };
-    let raw = redact::redact(&body(&shown.request), &wanted.destination.channel.facts().secrets);
+    let raw = wanted.destination.redactor.redact(&body(&shown.request));
     let note = shown.rendered.problem.as_ref().map(|problem| {
         format!(
             "<p class=\"problem\">the template failed, and the default message goes instead: {}</p>",
