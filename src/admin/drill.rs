@@ -15,7 +15,7 @@ use crate::admin::cases::known_rule;
 use crate::admin::view::DrilledView;
 use crate::config::{Destination, Snapshot};
 use crate::problem::nearest;
-use crate::rehearse::drill::{drill, fresh, stops};
+use crate::rehearse::drill::{Stop, drill, fresh, stops};
 use crate::rehearse::sample::fitting;
 use crate::rehearse::show::Wanted;
 use crate::rules::{Rule, RuleSet};
@@ -86,20 +86,23 @@ fn known(snapshot: &Snapshot, name: &str) -> Result<Arc<Destination>, Refused> {
     })
 }
 
-/// The rule whose message goes there: the named one, or the first.
+/// The rule whose message goes there, and where in it: the named one, or the first.
 fn speaking<'r>(
     snapshot: &Snapshot,
     rules: &'r RuleSet,
     to: &str,
     named: Option<&str>,
-) -> Result<Option<&'r Rule>, Refused> {
-    let speaks = |rule: &&Rule| stops(snapshot, rule).iter().any(|stop| stop.destination.name == to);
+) -> Result<Option<(&'r Rule, Stop<'r>)>, Refused> {
+    let speaks = |rule: &'r Rule| {
+        let stop = stops(snapshot, rule).into_iter().find(|stop| stop.destination.name == to)?;
+        Some((rule, stop))
+    };
     let Some(name) = named.map(str::trim).filter(|name| !name.is_empty()) else {
-        return Ok(rules.rules.iter().find(speaks));
+        return Ok(rules.rules.iter().find_map(speaks));
     };
     known_rule(rules, name)?;
-    match rules.named(name).filter(speaks) {
-        Some(rule) => Ok(Some(rule)),
+    match rules.named(name).and_then(speaks) {
+        Some(found) => Ok(Some(found)),
         None => Err(Refused::Bad(format!("rule `{name}` does not send to `{to}`"))),
     }
 }
@@ -112,10 +115,7 @@ async fn send(
     named: Option<&str>,
 ) -> Result<DrilledView, Refused> {
     let now = live.clock.now();
-    let rule = speaking(snapshot, rules, &destination.name, named)?;
-    let stop = rule.and_then(|rule| {
-        Some((rule, stops(snapshot, rule).into_iter().find(|stop| stop.destination.name == destination.name)?))
-    });
+    let stop = speaking(snapshot, rules, &destination.name, named)?;
     let action = stop.as_ref().map(|(rule, stop)| (*rule, stop.action));
     let event = fresh(fitting(snapshot, action.as_slice(), now).map_err(Refused::Bad)?);
     let say = action.map_or(crate::delivery::Say::Default, |(_, action)| action.say.value.clone());
