@@ -25,8 +25,8 @@ mod past;
 mod roster;
 mod samples;
 
-/// What a file by itself can't but have.
-const PARTIAL: [&str; 8] = [
+/// What a file by itself, or an example, can't but have: it is not all there is.
+pub const PARTIAL: [&str; 8] = [
     "unheard",
     "unused-destination",
     "unused-message",

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use fanfare::channels::Request;
-use fanfare::event::{Event, EventId};
+use fanfare::event::Event;
 use fanfare::rehearse::{Sent, Stage};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+
+use crate::message::event_of;
 
 use super::{codes, folder, loaded, now, report};
 
@@ -114,16 +116,7 @@ fn bounds_of_an_audience_need_an_external_destination_that_is_no_fallback() {
 
 fn event(data: Value) -> Event {
     let body = json!({"id": "evt_secret_id", "type": "release.live", "extra": "WITHHELD", "data": data});
-    Event {
-        source: "jewelmusic".into(),
-        id: EventId("evt_1".into()),
-        kind: "release.live".into(),
-        created: now(),
-        received: now(),
-        raw: body.to_string().into_bytes().into(),
-        body,
-        proof: "test".into(),
-    }
+    Event { created: now(), received: now(), ..event_of("release.live", &body.to_string()) }
 }
 
 /// Everything that is sent of one event, until then.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use fanfare::channels::Request;
 use fanfare::config::prepare::{Job, prepare};
 use fanfare::delivery::{Addressed, Assignment, Delivery, DeliveryId, MessageOp, NewDelivery, Say, State};
-use fanfare::event::{Event, EventId};
+use fanfare::event::Event;
 use fanfare::store::Claim;
 use jiff::Timestamp;
 use serde_json::json;
+
+use crate::message::event_of;
 
 use super::{folder, loaded, now};
 
@@ -45,16 +47,7 @@ fn prepared(destination: &str, to: Option<(&str, Option<&str>)>, at: Timestamp) 
     let snapshot = Arc::new(loaded.snapshot.unwrap());
     let body =
         json!({"type": "release.live", "data": {"artist": "Mira", "date": "2026-02-01", "at": "2026-01-05T12:00:00Z"}});
-    let event = Event {
-        source: "jewelmusic".into(),
-        id: EventId("evt_1".into()),
-        kind: "release.live".into(),
-        created: now(),
-        received: now(),
-        raw: body.to_string().into_bytes().into(),
-        body,
-        proof: "test".into(),
-    };
+    let event = Event { created: now(), received: now(), ..event_of("release.live", &body.to_string()) };
     let text = Say::Text("Out {{ data.at|date('%H:%M') }}".into());
     let address = |(address, person): (&str, Option<&str>)| Addressed {
         address: address.into(),
