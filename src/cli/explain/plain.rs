@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde_json::{Value, json};
+use similar::{Algorithm, capture_diff_slices};
 
 use crate::cli::{CommandOutcome, Format, load_without_secrets, rule_named, stops, term};
 use crate::rules::RuleSet;
@@ -102,46 +103,9 @@ fn changes(before: &RuleSet, after: &RuleSet, only: Option<&str>) -> String {
             text.push('\n');
         }
         text.push_str(&format!("{what}: {}\n", term::one_line(name)));
-        for (mark, line) in difference(&was, &is) {
-            text.push_str(&format!("{mark} {line}\n"));
+        for change in capture_diff_slices(Algorithm::Lcs, &was, &is).iter().flat_map(|op| op.iter_changes(&was, &is)) {
+            text.push_str(&format!("{} {}\n", change.tag(), change.value_ref()));
         }
     }
     text
-}
-
-/// The lines of both, each once where both have it: by the longest sequence that they share.
-fn difference<'l>(was: &'l [String], is: &'l [String]) -> Vec<(char, &'l str)> {
-    // shared[i][j]: how many lines `was[i..]` and `is[j..]` share.
-    let mut shared = vec![vec![0u32; is.len() + 1]; was.len() + 1];
-    let at = |shared: &[Vec<u32>], i: usize, j: usize| shared.get(i).and_then(|row| row.get(j)).copied().unwrap_or(0);
-    for (i, old) in was.iter().enumerate().rev() {
-        for (j, new) in is.iter().enumerate().rev() {
-            let longest = match old == new {
-                true => at(&shared, i + 1, j + 1) + 1,
-                false => at(&shared, i + 1, j).max(at(&shared, i, j + 1)),
-            };
-            if let Some(cell) = shared.get_mut(i).and_then(|row| row.get_mut(j)) {
-                *cell = longest;
-            }
-        }
-    }
-    let (mut i, mut j) = (0, 0);
-    let mut lines = Vec::new();
-    loop {
-        match (was.get(i), is.get(j)) {
-            (Some(old), Some(new)) if old == new => {
-                lines.push((' ', old.as_str()));
-                (i, j) = (i + 1, j + 1);
-            }
-            (Some(old), new) if new.is_none() || at(&shared, i + 1, j) >= at(&shared, i, j + 1) => {
-                lines.push(('-', old.as_str()));
-                i += 1;
-            }
-            (_, Some(new)) => {
-                lines.push(('+', new.as_str()));
-                j += 1;
-            }
-            (_, None) => return lines,
-        }
-    }
 }
