@@ -66,11 +66,15 @@ fn by_address(going: Vec<Held>, rest: Vec<Rest>) -> Vec<(Option<Addressed>, Vec<
     };
     for held in going {
         let at = at(&mut apart, held.delivery.assignment.to.clone());
-        apart.get_mut(at).into_iter().for_each(|(_, going, _)| going.push(held.clone()));
+        if let Some((_, going, _)) = apart.get_mut(at) {
+            going.push(held);
+        }
     }
     for one in rest {
         let at = at(&mut apart, one.to.clone());
-        apart.get_mut(at).into_iter().for_each(|(_, _, rest)| rest.push(one.clone()));
+        if let Some((_, _, rest)) = apart.get_mut(at) {
+            rest.push(one);
+        }
     }
     apart
 }
