@@ -1,7 +1,7 @@
 //! What may leave to people outside of the team: `fields` and `embargo` of an external destination.
 //!
 //! `check` refuses an action that would break either. And whatever rules and templates say, [`Audience::seen`] takes out of
-//! an event what may not leave before anything is rendered, the planner holds what is under embargo, and [`refusal`] looks
+//! an event what may not leave before anything is rendered, the planner holds what is under embargo, and `refusal` looks
 //! again before a message is composed.
 
 use jiff::Timestamp;

@@ -1,7 +1,7 @@
 //! How far rules files reach: the addresses that a map may give at a destination, and whom a message mentions there.
 //!
 //! `check` holds people and maps against the destinations before anything is sent; where the files change between planning
-//! and sending, [`refusal`] holds the same line.
+//! and sending, `refusal` holds the same line.
 
 use crate::channels::MappedBy;
 use crate::config::Destination;
