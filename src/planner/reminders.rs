@@ -230,7 +230,8 @@ pub(crate) fn align(
     let created = if kept.is_some() { said } else { said.max(by.created) };
     let (why, throttle, digest, at) = (None, None, None, at.or_else(|| acted.at.clone()));
     let acted = ActionJudgement { action, held: acted.held, why, throttle, digest, at, date: kept.or(acted.date) };
-    if known.is_none() && is_past_step(case, &acted, now.at) {
+    // One of several times that a case did not know is not made up for.
+    if known.is_none() && action.step.is_some() && is_past(case, &acted, now.at) {
         return Ok(Vec::new());
     }
     schedule(case, &acted, Brought { event: wanted, created, from: None }, now)
@@ -243,20 +244,18 @@ pub(crate) fn is_overtaken(
     next: Option<&ActionJudgement<'_>>,
     now: Timestamp,
 ) -> bool {
-    let is_past =
-        |acted: &ActionJudgement<'_>| acted.at.as_ref().is_some_and(|at| at.as_ref().is_ok_and(|due| *due <= now));
     let follows = |next: &&ActionJudgement<'_>| next.action.step == acted.action.step.map(|step| step + 1);
     let is_new = acted.action.step.is_some() && !case.timers.contains_key(&acted.action.id);
-    is_new && is_past(acted) && next.filter(follows).is_some_and(is_past)
+    is_new && is_past(case, acted, now) && next.filter(follows).is_some_and(|next| is_past(case, next, now))
 }
 
-/// Whether one of several times, which a case did not know, is past: it is not made up for.
-fn is_past_step(case: &Case, acted: &ActionJudgement<'_>, now: Timestamp) -> bool {
+/// Whether the time of an action is past before it is set.
+fn is_past(case: &Case, acted: &ActionJudgement<'_>, now: Timestamp) -> bool {
     let due = match &acted.at {
         Some(at) => at.as_ref().ok().copied(),
         None => Some(acted.action.first_from(case.counts_from())),
     };
-    acted.action.step.is_some() && due.is_some_and(|due| due <= now)
+    due.is_some_and(|due| due <= now)
 }
 
 /// Whether a case's timers are not those that its rule asks for now.

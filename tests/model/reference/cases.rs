@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 
 use super::super::{DAY, Ms, ms};
 use super::messages::{Asked, Fate, Passes};
-use super::reminders::{Steps, times};
+use super::reminders::{Steps, Times, times};
 use super::{Due, Now, Reference, Said};
 
 /// A match of a case.
@@ -49,6 +49,8 @@ pub struct Case {
     pub passed: BTreeSet<String>,
     /// The steps of lists that were set.
     pub steps: BTreeSet<String>,
+    /// When each action that it went by acts, as it was last.
+    times: BTreeMap<String, Times>,
     /// Each reminder that acted, with its moment and when it acted.
     pub reminded: Vec<(String, Ms, Ms)>,
     /// Whether it is that of a period in which nothing came.
@@ -79,14 +81,20 @@ impl Case {
         self.matches.iter().map(|one| one.at).max().unwrap_or_default()
     }
 
-    /// Its timers go by this rule from now on. A reminder that has acted, and has other times now, goes on from here.
+    /// Its timers go by this rule from now on. A reminder that has acted, and has other times now, goes on from here. "A
+    /// reminder that you remove and bring back is not new: if its time has passed meanwhile, it acts once."
     fn go_by(&mut self, rule: &Rule, now: Ms) {
-        let times = |rule: &Rule, id: &str| rule.actions.iter().find(|action| action.id == id).map(times);
-        if let Some(old) = self.set_by.replace(rule.clone()) {
-            let acted: BTreeSet<String> = self.reminded.iter().map(|(id, ..)| id.clone()).collect();
-            let moved = acted.into_iter().filter(|id| times(&old, id) != times(rule, id));
-            self.reminded.extend(moved.map(|id| (id, now, now)).collect::<Vec<_>>());
+        for (id, then) in &mut self.times {
+            let Some(action) = rule.actions.iter().find(|action| action.id == *id) else { continue };
+            let acted = self.reminded.iter().any(|(acted, ..)| acted == id);
+            if std::mem::replace(then, times(action)) != times(action) && acted {
+                self.reminded.push((id.clone(), now, now));
+            }
         }
+        for action in &rule.actions {
+            self.times.entry(action.id.clone()).or_insert_with(|| times(action));
+        }
+        self.set_by = Some(rule.clone());
         self.set_at = now;
     }
 
@@ -203,6 +211,7 @@ impl Reference {
                 fell: BTreeMap::new(),
                 addresses: BTreeMap::new(),
                 steps: BTreeSet::new(),
+                times: BTreeMap::new(),
                 reminded: Vec::new(),
                 of_period: false,
                 came: None,

@@ -135,8 +135,9 @@ impl Reference {
     pub(super) fn say_to(&mut self, now: &mut Now<'_>, asked: &Asked<'_>, to: &str, passes: Passes) {
         let action = asked.one.action;
         let mut message = self.message(now, asked, to);
-        // What is read late was due when it came; what comes due by itself, now.
-        let is_read = !asked.reminder && now.reading == Some(asked.event);
+        // What is read late was due when it came; what comes due by itself, and what a close says, now.
+        let closes = asked.case.is_some_and(|case| self.cases[case].closed);
+        let is_read = !asked.reminder && !closes && now.reading == Some(asked.event);
         let received = if is_read { ms(self.events[&asked.event].received) } else { now.ms };
         let muted = [received, now.ms].into_iter().any(|at| self.is_muted(&message.line, to, at));
         if !muted {

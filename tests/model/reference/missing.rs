@@ -17,7 +17,7 @@ use super::{Due, Now, Reference};
 pub struct Wait {
     /// Its clock runs from here.
     since: Ms,
-    /// A clock that is set back doesn't make it run out earlier than it would have.
+    /// When it is looked at next: a clock that is set back doesn't make it run out earlier.
     not_before: Ms,
     /// Whether it ran out.
     missed: bool,
@@ -51,7 +51,7 @@ impl Reference {
             let rule = self.rule(rules, &line);
             let periods = rule.and_then(|rule| periods(rule)).cloned();
             let wait = self.waits.entry(line).or_insert_with(|| Wait::anew(now));
-            wait.not_before = wait.since;
+            wait.not_before = wait.since + rule.map(span_of).unwrap_or_default();
             // "The first period that counts begins after Fanfare loads the rule."
             wait.next = periods.map(|periods| match wait.next {
                 Some(next) if period_at(&periods, next).0 == next => next,
@@ -153,13 +153,13 @@ impl Reference {
 
     /// "and restarts with each such event", and where a case ends before one came.
     pub(super) fn starts_anew(&mut self, now: &Now<'_>, line: &str) {
-        let span =
-            self.rule(now.rules, line).and_then(|rule| rule.missing.as_ref()).map(|missing| match &missing.expected {
-                Expected::For(span) => span_ms(*span),
-                Expected::Each(_) => 0,
-            });
+        let span = self.rule(now.rules, line).map(span_of);
         if let (Some(wait), Some(span)) = (self.waits.get_mut(line), span) {
-            wait.not_before = if wait.missed { now.ms } else { wait.not_before.max(wait.since + span) };
+            if wait.missed {
+                wait.not_before = now.ms;
+            } else if wait.not_before <= now.ms {
+                wait.not_before = wait.since + span;
+            }
             (wait.since, wait.missed) = (now.ms, false);
         }
     }
@@ -192,6 +192,14 @@ impl Wait {
     fn anew(now: Ms) -> Self {
         let (next, received, absent) = (None, None, Vec::new());
         Self { since: now, not_before: now, missed: false, is_awake: true, next, received, absent }
+    }
+}
+
+/// How long a rule with `for` waits.
+fn span_of(rule: &Rule) -> Ms {
+    match rule.missing.as_ref().map(|missing| &missing.expected) {
+        Some(Expected::For(span)) => span_ms(*span),
+        _ => 0,
     }
 }
 

@@ -153,7 +153,10 @@ impl Reference {
     }
 }
 
+/// `after` and `repeat`.
+pub(super) type Times = (Option<SignedDuration>, Option<SignedDuration>);
+
 /// When an action acts in its case, except for a date.
-pub(super) fn times(action: &Action) -> (Option<SignedDuration>, Option<SignedDuration>) {
+pub(super) fn times(action: &Action) -> Times {
     (action.after, action.repeat)
 }
