@@ -1,5 +1,7 @@
 //! The schema, a file a step, and how far a database has come.
 
+use tokio_postgres::error::SqlState;
+
 use super::link::{Lines, PEOPLE_MAX, Tx, get, given, within};
 use crate::store::Error;
 
@@ -27,40 +29,56 @@ const ROLLING: usize = 5;
 /// The number that those who bring the schema up to date at the same time wait for each other by: `Fanf`.
 const LOCK: i64 = 0x4661_6e66;
 
-/// Brings the schema up to date. Any number may do so at once; one does it, the others wait and find it done.
+/// How an attempt to bring the schema up to date ended.
+#[derive(PartialEq, Eq)]
+enum Ended {
+    Done,
+    Deadlock,
+}
+
+/// Brings the schema up to date. Any number may do so at once; one does it, the others wait and find it done. Replicas of
+/// the version before go on meanwhile: they use the tables in another order than the steps change them, so PostgreSQL may
+/// break a deadlock at the cost of a step, a second after it arose.
 pub(super) async fn migrate(lines: &Lines) -> Result<(), Error> {
     within(PEOPLE_MAX, async {
-        let tx = lines.begin(PEOPLE_MAX).await?;
-        let result = step_up(&tx).await;
-        tx.end(result).await
+        loop {
+            let tx = lines.begin(PEOPLE_MAX).await?;
+            let result = step_up(&tx).await;
+            if tx.end(result).await? == Ended::Done {
+                return Ok(());
+            }
+        }
     })
     .await
 }
 
-async fn step_up(tx: &Tx) -> Result<(), Error> {
+async fn step_up(tx: &Tx) -> Result<Ended, Error> {
     // It ends with the transaction, as all locks here do.
     tx.rows("SELECT pg_advisory_xact_lock($1)", given![LOCK]).await?;
     let done = version(tx).await?.unwrap_or(0);
     if done >= STEPS.len() {
-        return is_for_us(tx, done).await;
+        return is_for_us(tx, done).await.map(|()| Ended::Done);
     }
     let client = tx.client()?;
     if done == 0 {
         client.batch_execute("CREATE TABLE fanfare (schema bigint NOT NULL); INSERT INTO fanfare VALUES (0)").await?;
     }
     for step in STEPS.iter().skip(done) {
-        client.batch_execute(step.sql).await.map_err(|error| match error.code() {
-            Some(&tokio_postgres::error::SqlState::DUPLICATE_TABLE) => Error::Unusable(
+        let Err(error) = client.batch_execute(step.sql).await else { continue };
+        return match error.code() {
+            Some(&SqlState::T_R_DEADLOCK_DETECTED) => Ok(Ended::Deadlock),
+            Some(&SqlState::DUPLICATE_TABLE) => Err(Error::Unusable(
                 "the database has tables of another program: give Fanfare a database, or a role and schema, of its own"
                     .into(),
-            ),
-            _ => error.into(),
-        })?;
+            )),
+            _ => Err(error.into()),
+        };
     }
     let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     let oldest = STEPS.iter().map(|step| step.oldest).max().unwrap_or(0);
     let set = "UPDATE fanfare SET schema = $1, oldest = $2";
-    tx.run(set, given![number(STEPS.len()), number(oldest)]).await.map(drop)
+    tx.run(set, given![number(STEPS.len()), number(oldest)]).await?;
+    Ok(Ended::Done)
 }
 
 /// Whether this program may use a database of this schema: one that the next version brought up to date, too, if that
