@@ -5,7 +5,7 @@
 //! servers share the machine's cores.
 //!
 //! Run it through `scripts/bench ingest`, which builds the binary and fetches the peers; or `scripts/bench replicas`, for
-//! several on one PostgreSQL (`replicas.rs`).
+//! several on one PostgreSQL (`replicas.rs`), or `scripts/bench way`, for an event's whole way (`way.rs`).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -15,7 +15,9 @@ mod load;
 mod postgres;
 mod replicas;
 mod server;
+mod sink;
 mod usage;
+mod way;
 
 use std::time::Duration;
 
@@ -31,6 +33,12 @@ fn main() {
     let connections = usize::try_from(number("CONNECTIONS", 64)).unwrap();
     let seconds = Duration::from_secs(number("SECONDS", 4));
     let rounds = number("ROUNDS", 5);
+    if std::env::args().any(|given| given == "way") {
+        return way::run(connections, number("EVENTS", 20_000), rounds);
+    }
+    if let Some(address) = way::bare_loop() {
+        return way::post_all(address, connections);
+    }
     if std::env::args().any(|given| given == "replicas") {
         return replicas::run(connections, seconds, rounds, number("DELIVERIES", 6000));
     }

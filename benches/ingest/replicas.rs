@@ -10,18 +10,15 @@
 //! idle any more, the cores are the limit, and what one event and one delivery cost PostgreSQL says how far it would go
 //! on cores of its own.
 
-use std::cell::Cell;
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
 use crate::load::Load;
 use crate::postgres;
 use crate::server::Server;
+use crate::sink::Sink;
 use crate::usage::{Usage, Used, cores};
 
 /// How many replicas, in turns.
@@ -170,7 +167,7 @@ async fn receive(count: usize, connections: usize, seconds: Duration, round: u64
 }
 
 async fn dispatch(count: usize, deliveries: u64, round: u64) -> Measured {
-    let receiver = Receiver::start().await;
+    let receiver = Sink::start(ANSWER).await;
     let (settings, rules) = files(receiver.address);
     let store = postgres::fresh();
     let replica = |nth| Server::replica(nth, &store, &settings, &rules).unwrap();
@@ -180,11 +177,11 @@ async fn dispatch(count: usize, deliveries: u64, round: u64) -> Measured {
     replicas.extend((1..count).map(replica));
     // Only now is anything measured: all is planned, and nobody has anything to do.
     sql(&store, LET_GO);
-    receiver.reaches(1).await;
+    receiver.reaches(1, PATIENCE).await;
     let before = Usage::now(&replicas);
-    let first = receiver.taken.get();
+    let first = receiver.taken();
     // At the end, fewer wait than could be under way.
-    let last = receiver.reaches(deliveries.saturating_sub(200 * count as u64).max(first + 1)).await;
+    let last = receiver.reaches(deliveries.saturating_sub(200 * count as u64).max(first + 1), PATIENCE).await;
     let used = Usage::now(&replicas).since(&before);
     Measured { done: (last - first) as f64, used }
 }
@@ -215,61 +212,4 @@ fn files(receiver: SocketAddr) -> (String, String) {
         );
     }
     (settings, rules)
-}
-
-/// Takes everything, and answers after a while.
-struct Receiver {
-    address: SocketAddr,
-    taken: Rc<Cell<u64>>,
-}
-
-impl Receiver {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let taken = Rc::new(Cell::new(0));
-        let count = taken.clone();
-        tokio::task::spawn_local(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::task::spawn_local(take(stream, count.clone()));
-            }
-        });
-        Self { address, taken }
-    }
-
-    /// Waits until this many have come. Gives how many.
-    async fn reaches(&self, count: u64) -> u64 {
-        let began = Instant::now();
-        while self.taken.get() < count && began.elapsed() < PATIENCE {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        self.taken.get()
-    }
-}
-
-async fn take(mut stream: TcpStream, count: Rc<Cell<u64>>) {
-    let mut buffer = Vec::new();
-    loop {
-        let end = loop {
-            if let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
-                break end + 4;
-            }
-            if !matches!(stream.read_buf(&mut buffer).await, Ok(1..)) {
-                return;
-            }
-        };
-        let head = String::from_utf8_lossy(&buffer[..end]).to_ascii_lowercase();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
-        while buffer.len() < end + length.unwrap_or(0) {
-            if !matches!(stream.read_buf(&mut buffer).await, Ok(1..)) {
-                return;
-            }
-        }
-        buffer.drain(..end + length.unwrap_or(0));
-        count.set(count.get() + 1);
-        tokio::time::sleep(ANSWER).await;
-        if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.is_err() {
-            return;
-        }
-    }
 }

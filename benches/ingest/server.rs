@@ -25,7 +25,7 @@ impl Server {
         let (command, path) = match name {
             "durable" => (fanfare(&folder, address, "sqlite:bench.db"), "/webhooks/jewelmusic"),
             "memory" => (fanfare(&folder, address, "memory:"), "/webhooks/jewelmusic"),
-            "express" => (express(address)?, "/webhooks/jewelmusic"),
+            "express" => (express(address, "server.js")?, "/webhooks/jewelmusic"),
             _ => (webhook(&folder, address)?, "/hooks/jewelmusic"),
         };
         Self::spawn(command, address, path, folder)
@@ -45,6 +45,21 @@ impl Server {
             std::fs::write(folder.join("rules/all.yaml"), rules).map_err(|error| error.to_string())?;
         }
         Self::spawn(command, address, "/webhooks/jewelmusic", folder)
+    }
+
+    /// Starts a receiver that hands each event on to a destination: the peer by that name.
+    pub fn forwarder(to: SocketAddr) -> Result<Self, String> {
+        let address = free_address();
+        let folder = std::env::temp_dir().join(format!("fanfare-bench-{}-forwarder", std::process::id()));
+        std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+        let mut command = express(address, "forward.js")?;
+        command.env("FORWARD_TO", format!("http://{to}"));
+        Self::spawn(command, address, "/webhooks/jewelmusic", folder)
+    }
+
+    /// Where it keeps what it keeps.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Its process.
@@ -97,8 +112,8 @@ fn fanfare(folder: &Path, address: SocketAddr, store: &str) -> Command {
 }
 
 /// JewelMusic's own sample of a receiver, in Express; `scripts/bench` puts it there.
-fn express(address: SocketAddr) -> Result<Command, String> {
-    let script = Path::new("target/bench/express/server.js");
+fn express(address: SocketAddr, script: &str) -> Result<Command, String> {
+    let script = Path::new("target/bench/express").join(script);
     if !script.exists() {
         return Err("it is not installed".into());
     }

@@ -88,7 +88,7 @@ fn stat(pid: u32) -> Option<Vec<u64>> {
 }
 
 /// The processor's time of a process; with `ended`, that of its children which have ended as well.
-fn seconds(pid: u32, ended: bool) -> f64 {
+pub fn seconds(pid: u32, ended: bool) -> f64 {
     let Some(fields) = stat(pid) else { return 0.0 };
     let fields = fields.get(10..if ended { 14 } else { 12 }).unwrap_or_default();
     fields.iter().sum::<u64>() as f64 / TICKS_A_SECOND
