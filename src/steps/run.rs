@@ -36,6 +36,9 @@ const BREATH: Duration = Duration::from_millis(25);
 const GATHER: Duration = Duration::from_millis(10);
 /// So little under way is not much: then nothing waits.
 const LITTLE: usize = 16;
+/// On a store of its own, how long dispatching rests after it found work, for the same reason. A lone event never waits for
+/// it.
+const PAUSE: Duration = Duration::from_millis(2);
 /// How long a loop waits after the store failed.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 /// What the admin's listener answers even while all else is at work.
@@ -205,12 +208,17 @@ async fn plan_loop(live: Arc<Live>) {
 
 async fn dispatch_loop(live: Arc<Live>, under_way: Arc<tokio::sync::Mutex<UnderWay>>) {
     let mut under_way = under_way.lock_owned().await;
-    let mut looked = None::<Instant>;
+    let (mut looked, mut is_busy) = (Instant::now(), false);
     while !live.is_draining() {
-        if let Some(looked) = looked.filter(|_| under_way.tasks.len() > LITTLE && live.store.is_shared()) {
-            live.drained_or(GATHER.saturating_sub(looked.elapsed())).await;
+        let rest = match live.store.is_shared() {
+            true if under_way.tasks.len() > LITTLE => GATHER,
+            false if is_busy => PAUSE,
+            _ => Duration::ZERO,
+        };
+        if let Some(rest) = rest.checked_sub(looked.elapsed()) {
+            live.drained_or(rest).await;
         }
-        looked = Some(Instant::now());
+        looked = Instant::now();
         while let Some(done) = under_way.tasks.try_join_next_with_id() {
             under_way.ended(&live, done);
         }
@@ -223,7 +231,8 @@ async fn dispatch_loop(live: Arc<Live>, under_way: Arc<tokio::sync::Mutex<UnderW
             }
         };
         live.progress.claimed();
-        if claimed.claims.is_empty() {
+        is_busy = !claimed.claims.is_empty();
+        if !is_busy {
             tokio::select! {
                 () = wait(&live.to_dispatch, now, claimed.next) => {}
                 Some(done) = under_way.tasks.join_next_with_id() => under_way.ended(&live, done),

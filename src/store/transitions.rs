@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-use super::{Error, Settlement};
+use super::{Claim, Error, Settlement};
 use crate::clock::{from_ms, plus};
 use crate::delivery::{Attempt, AttemptOutcome, Delivery, NewDelivery, Receipt, State};
 use crate::pace::Pace;
@@ -141,6 +141,13 @@ impl Row {
     pub fn guard(&self, token: u64) -> Result<(), Error> {
         let live = self.delivery.state == State::Sending && self.token == token;
         if live { Ok(()) } else { Err(Error::Lost) }
+    }
+
+    /// A claim's row once its attempt has ended: nobody else changes it while the claim holds, so it needs no reading.
+    pub fn settled(claim: &Claim, settlement: &Settlement, now: Timestamp) -> Self {
+        let mut row = Self { delivery: claim.delivery.clone(), token: claim.token, started: None, lost: 0 };
+        row.settle(settlement, now);
+        row
     }
 
     /// An attempt ended.

@@ -30,6 +30,8 @@ use crate::channels::{HttpRequest, Reply};
 const BODY_MAX: usize = 64 * 1024;
 /// Idle connections are kept for less than the 20 s or more that most servers keep theirs: who closes first knows.
 const IDLE_MAX: Duration = Duration::from_secs(15);
+/// How many idle connections to one host are kept: as many as one process has deliveries under way.
+const IDLE_COUNT_MAX: usize = 64;
 /// How many 1xx answers may come before the real one (RFC 9110, section 15.2).
 const INTERIM_MAX: usize = 16;
 
@@ -45,7 +47,7 @@ impl Http {
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_MAX)
-            .pool_max_idle_per_host(4)
+            .pool_max_idle_per_host(IDLE_COUNT_MAX)
             .build(Connector { resolver, tls: Arc::new(tls) });
         Self { client }
     }

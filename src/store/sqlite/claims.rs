@@ -13,7 +13,7 @@ use crate::pace::Pace;
 use crate::planner::End;
 use crate::store::room::{Patience, admit, earlier};
 use crate::store::rows::{json, text};
-use crate::store::transitions::{CLOSED, ENDED, LaneState, OVERDUE_MAX, Taken, capped_attempt};
+use crate::store::transitions::{CLOSED, ENDED, LaneState, OVERDUE_MAX, Row, Taken, capped_attempt};
 use crate::store::{Claim, Claimed, Error, Room, Settlement, Standing, signals};
 
 /// Due deliveries of a destination, oldest first, whose lane is free; `STATE` is the partial index's own term.
@@ -47,7 +47,8 @@ impl WriterState {
         let places = room.limits.concurrency.saturating_sub(self.under_way(&room.destination, now)?);
         let most = room.wanted.min(places);
         let ready = self.ready(&room.destination, now, most, &mut claimed.told)?;
-        let admitted = admit(room, pace, ready.len(), now);
+        let (found, most) = (ready.len(), most as usize);
+        let admitted = admit(room, pace, found, now);
         if admitted.is_new {
             self.set_pace(&room.destination, &admitted.pace)?;
         }
@@ -58,7 +59,11 @@ impl WriterState {
             self.update_delivery(&row)?;
             claimed.claims.push(self.claim_of(row, admitted.until)?);
         }
-        Ok(earlier(given_up, self.look_again(room, now, places, admitted.free_at)?))
+        // Where all places are taken, the end of a lease is all that there is to wait for.
+        let is_full = admitted.count >= places as usize;
+        let is_more = found > admitted.count || (found == most && !self.due(&room.destination, now, 1)?.is_empty());
+        let free_at = (!is_full && is_more).then_some(admitted.free_at);
+        Ok(earlier(given_up, earlier(free_at, self.look_again(room, now)?)))
     }
 
     /// Gives up what has waited too long for a destination that is known to be down. Gives when to look again.
@@ -150,29 +155,14 @@ impl WriterState {
         Ok(due.into_iter().take(most as usize).map(|(_, n)| n).collect())
     }
 
-    /// When something of this room could be claimed next.
-    fn look_again(
-        &self,
-        room: &Room,
-        now: Timestamp,
-        places: u32,
-        free_at: Timestamp,
-    ) -> Result<Option<Timestamp>, Error> {
-        let now_ms = now.as_millisecond();
+    /// When something of this room that is not due yet, or under way, could be claimed next.
+    fn look_again(&self, room: &Room, now: Timestamp) -> Result<Option<Timestamp>, Error> {
         let mut next = None;
-        let mut consider = |at: Timestamp| next = Some(next.map_or(at, |next: Timestamp| next.min(at)));
         for state in [WAITING, SENDING] {
             let sql = format!("SELECT min(next) FROM deliveries WHERE destination = ?1 AND {state} AND next > ?2");
-            let at: Option<i64> =
-                self.conn.prepare_cached(&sql)?.query_row((&room.destination, now_ms), |row| row.get(0))?;
-            at.map(from_ms).map(&mut consider);
-        }
-        // Where all places are taken, the end of a lease is all that there is to wait for.
-        if room.limits.concurrency > self.under_way(&room.destination, now)?
-            && places > 0
-            && !self.due(&room.destination, now, 1)?.is_empty()
-        {
-            consider(free_at);
+            let given = (&room.destination, now.as_millisecond());
+            let at: Option<i64> = self.conn.prepare_cached(&sql)?.query_row(given, |row| row.get(0))?;
+            next = earlier(next, at.map(from_ms));
         }
         Ok(next)
     }
@@ -217,32 +207,52 @@ impl WriterState {
 
     /// Keeps the rendered message.
     pub fn keep(&mut self, id: &DeliveryId, token: u64, message: &str) -> Result<(), Error> {
-        let stored = self.guarded(id, token)?;
-        self.conn.prepare_cached("UPDATE contents SET message = ?2 WHERE n = ?1")?.execute((stored.n, message))?;
+        let kept = self
+            .conn
+            .prepare_cached(
+                "UPDATE contents SET message = ?3
+                  WHERE n = (SELECT n FROM deliveries WHERE id = ?1 AND token = ?2 AND state = 'sending')",
+            )?
+            .execute((id.as_str(), token.cast_signed(), message))?;
         self.written += message.len() as u64 + 4096;
-        Ok(())
+        if kept == 1 { Ok(()) } else { Err(Error::Lost) }
     }
 
-    /// Ends a claim with its attempt.
-    pub fn settle(
-        &mut self,
-        id: &DeliveryId,
-        token: u64,
-        settlement: &Settlement,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        let mut stored = self.guarded(id, token)?;
-        let attempt = Attempt { number: stored.row.delivery.attempts, ..capped_attempt(&settlement.attempt) };
-        self.insert_attempt(stored.n, &attempt)?;
-        stored.row.settle(settlement, now);
-        self.update_delivery(&stored)?;
-        let planned = &stored.row.delivery.planned;
+    /// Ends a claim with its attempt. The row is what the claim becomes by it.
+    pub fn settle(&mut self, row: &Row, settlement: &Settlement, now: Timestamp) -> Result<(), Error> {
+        let n = self.end_claim(row)?;
+        let attempt = Attempt { number: row.delivery.attempts, ..capped_attempt(&settlement.attempt) };
+        self.insert_attempt(n, &attempt)?;
+        let planned = &row.delivery.planned;
         self.note_lane(planned, attempt.outcome, settlement.receipt.as_ref(), now)?;
         self.note_pace(planned, settlement, &attempt.answer, now)?;
         for signal in &settlement.signals {
             self.signal(signal, now)?;
         }
         Ok(())
+    }
+
+    /// Writes what a live claim's row becomes with the end of its attempt. Gives its place in the order of planning.
+    fn end_claim(&mut self, row: &Row) -> Result<i64, Error> {
+        let delivery = &row.delivery;
+        self.written += 8192;
+        let mut update = self.conn.prepare_cached(
+            "UPDATE deliveries SET state = ?3, next = ?4, plain = ?5, last_error = ?6, finished = ?7, started = NULL, lost = 0
+              WHERE id = ?1 AND token = ?2 AND state = 'sending' RETURNING n",
+        )?;
+        let ended = update.query_row(
+            (
+                delivery.planned.id.as_str(),
+                row.token.cast_signed(),
+                delivery.state.name(),
+                delivery.next.as_millisecond(),
+                delivery.plain,
+                &delivery.last_error,
+                delivery.finished.map(Timestamp::as_millisecond),
+            ),
+            |row| row.get(0),
+        );
+        ended.optional()?.ok_or(Error::Lost)
     }
 
     /// Ends a claim without an attempt.

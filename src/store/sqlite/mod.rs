@@ -49,6 +49,7 @@ use crate::planner::ledger::DueTimer;
 use crate::planner::why::Decision;
 use crate::planner::{Keys, Ledger, Plan};
 use crate::store::look::{DecisionFilter, Decisions, Found, Tally, Words};
+use crate::store::transitions::Row;
 
 /// Reads an address without going there.
 pub(super) fn check(address: &str, base: &Path) -> Result<(), Error> {
@@ -250,8 +251,8 @@ impl Store for Sqlite {
     }
 
     fn settle(&self, claim: &Claim, settlement: Settlement, now: Timestamp) -> Answer<'_, ()> {
-        let (id, token) = (claim.delivery.planned.id.clone(), claim.token);
-        Box::pin(self.write(move |writer| writer.settle(&id, token, &settlement, now)))
+        let row = Row::settled(claim, &settlement, now);
+        Box::pin(self.write(move |writer| writer.settle(&row, &settlement, now)))
     }
 
     fn release(&self, claim: &Claim, state: State, reason: &str, now: Timestamp) -> Answer<'_, ()> {
