@@ -212,6 +212,30 @@ fn sources() -> Vec<(PathBuf, String)> {
     sources
 }
 
+/// What teams read and copy: rules and their tests, templates, examples, what is deployed, and pages with their code.
+fn shipped() -> Vec<(PathBuf, String)> {
+    let mut shipped: Vec<(PathBuf, String)> = pages().into_iter().map(|page| (page.path, page.text)).collect();
+    for folder in ["rules", "templates", "examples", "docs", "deploy", "src/cli/init", "src/cli/demo", "tests/planner"]
+    {
+        shipped.extend([".yaml", ".md"].into_iter().flat_map(|ending| files(folder, ending)));
+    }
+    shipped.retain(|(path, _)| !path.ends_with("STYLE.md"));
+    shipped
+}
+
+#[test]
+fn nothing_that_teams_read_or_copy_uses_a_refused_word() {
+    let mut wrong = String::new();
+    for (path, text) in shipped() {
+        for (nth, line) in text.lines().enumerate() {
+            if let Some((phrase, instead)) = refused(&words(line)) {
+                wrong.push_str(&format!("{}:{}: `{phrase}`, write: {instead}\n    {line}\n", path.display(), nth + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
 #[test]
 fn no_comment_message_or_name_uses_a_refused_word() {
     let mut wrong = String::new();
