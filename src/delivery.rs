@@ -197,8 +197,17 @@ pub enum MessageOp {
     Open,
     /// A further message of the same case: in the thread, in the incident.
     Again,
+    /// The first message of the case says something else from now on; where none stands, it is sent as the first.
+    Update,
     /// The case closed: what was announced is marked so. An update, not a message, unless `on_close` says one.
     Close,
+}
+
+impl MessageOp {
+    /// Whether it changes what stands there, which notifies nobody.
+    pub fn changes(self) -> bool {
+        matches!(self, MessageOp::Update | MessageOp::Close)
+    }
 }
 
 /// What a delivery is to say: everything that rendering needs, decided at planning.
@@ -220,7 +229,8 @@ pub struct Assignment {
     pub to: Option<Addressed>,
     /// The event it renders: a digest's newest, a timer's opening.
     pub event: Seq,
-    /// A digest's or summary's events, oldest first, `event` among them; empty for a message about one event.
+    /// A digest's or summary's events, or the matches of a case that its message says, oldest first, `event` among them;
+    /// empty for a message about one event.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<Seq>,
     /// How many more a digest's `limit` left out.
@@ -247,6 +257,9 @@ pub struct Assignment {
     /// The file of a digest's events that goes with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attach: Option<Attach>,
+    /// Whether later matches of its case change it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub update: bool,
 }
 
 impl Assignment {
@@ -268,6 +281,7 @@ impl Assignment {
             unread: None,
             links: Vec::new(),
             attach: None,
+            update: false,
         }
     }
 }
@@ -282,6 +296,10 @@ pub struct MessagePart {
     pub reminder: bool,
     /// What it would have said by itself.
     pub assignment: Assignment,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 fn is_no_step(step: &u32) -> bool {

@@ -1,6 +1,7 @@
 //! Cases told whole, through the front door: signed events in, what people see at strict services out; across restarts,
 //! kills and clocks that jump, and with very many of them open.
 
+mod cards;
 mod clocks;
 mod ends;
 mod kills;

@@ -170,12 +170,10 @@ impl Channel for Discord {
             (Form::Rich, Some(Native::Json(Value::Object(native)))) => self.native(sending, native),
             (Form::Rich, _) => self.rich(sending),
         };
-        // A plain close comes after the edit was refused: it is said anew.
+        // A plain change or close comes after the edit was refused: it is said anew.
         let edited = match (sending.act, sending.form) {
-            (MessageOp::Close, Form::Rich) => match receipt_text(sending, "id") {
-                Some(id) => Some(id),
-                None => return Ok(Request::Nothing),
-            },
+            (MessageOp::Close, Form::Rich) if receipt_text(sending, "id").is_none() => return Ok(Request::Nothing),
+            (act, Form::Rich) if act.changes() => receipt_text(sending, "id"),
             _ => None,
         };
         let method = if edited.is_some() { "PATCH" } else { "POST" };
@@ -339,7 +337,7 @@ impl Discord {
 
     fn frame(&self, sending: &Sending<'_>) -> Map<String, Value> {
         let mut body = Map::new();
-        let is_edit = sending.act == MessageOp::Close && sending.form == Form::Rich;
+        let is_edit = sending.act.changes() && sending.form == Form::Rich && receipt_text(sending, "id").is_some();
         if let Some(username) = self.username.as_ref().filter(|_| !is_edit) {
             body.insert("username".into(), username.as_str().into());
         }
@@ -370,7 +368,7 @@ impl<'s> Mention<'s> {
 /// The mentions as text, and who may be pinged: they, and never anyone whom a value names. An edit pings nobody.
 fn pings(sending: &Sending<'_>) -> (String, Value) {
     let (mut words, mut users, mut roles, mut parse) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let asked = if sending.act == MessageOp::Close { &[][..] } else { sending.mentions };
+    let asked = if sending.act.changes() { &[][..] } else { sending.mentions };
     for mention in asked.iter().filter_map(|id| Mention::of(id)) {
         match mention {
             Mention::User(id) => {

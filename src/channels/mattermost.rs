@@ -222,10 +222,10 @@ fn by_bot(sending: &Sending<'_>, token: &Secret, channel: &Address<String>, api:
     let (mut method, mut path) = ("POST", "posts".to_owned());
     match (sending.act, first) {
         (MessageOp::Close, None) => return Ok(Request::Nothing),
-        (MessageOp::Close, Some((id, _))) if sending.form == Form::Rich => {
+        (act, Some((id, _))) if act.changes() && sending.form == Form::Rich => {
             (method, path) = ("PUT", format!("posts/{id}/patch"));
         }
-        (MessageOp::Again | MessageOp::Close, Some((id, channel))) => {
+        (MessageOp::Again | MessageOp::Update | MessageOp::Close, Some((id, channel))) => {
             body["channel_id"] = channel.into();
             body["root_id"] = id.into();
         }

@@ -153,9 +153,10 @@ fn server(node: &Node, problems: &mut Problems) -> Option<Url> {
 impl Channel for Ntfy {
     fn compose(&self, sending: &Sending<'_>) -> Result<Request, String> {
         let sequence = match sending.act {
-            MessageOp::Close => {
+            MessageOp::Update | MessageOp::Close => {
                 match sending.receipt.and_then(|receipt| receipt.get("sequence_id")).and_then(Value::as_str) {
                     Some(first) => first.to_owned(),
+                    None if sending.act == MessageOp::Update => name(sending.lane.unwrap_or(sending.id.as_str())),
                     None => return Ok(Request::Nothing),
                 }
             }
@@ -292,7 +293,7 @@ fn action(button: &Button) -> Value {
 /// How loud: from 1, without a sound, to 5, which the app may let ring until somebody looks.
 fn priority(sending: &Sending<'_>) -> u8 {
     match sending.rendered.message.severity {
-        _ if sending.act == MessageOp::Close => 2,
+        _ if sending.act.changes() => 2,
         Severity::Info | Severity::Success => 3,
         Severity::Warning => 4,
         Severity::Critical => 5,

@@ -231,14 +231,14 @@ fn by_bot(sending: &Sending<'_>, channel: &Address<String>) -> Result<Option<Cal
     let mut body = text::content(sending);
     match (sending.act, first) {
         (MessageOp::Close, None) => return Ok(None),
-        (MessageOp::Close, Some((id, room))) if sending.form == Form::Rich => {
+        (act, Some((id, room))) if act.changes() && sending.form == Form::Rich => {
             body.remove("attachments");
             body.insert("msgId".into(), id.into());
             body.insert("roomId".into(), room.into());
             return Ok(Some(("chat.update", body)));
         }
-        // A plain close comes after the change was refused: it is said in the thread.
-        (MessageOp::Again | MessageOp::Close, Some((id, room))) => {
+        // A plain one comes after the change was refused: it is said in the thread.
+        (MessageOp::Again | MessageOp::Update | MessageOp::Close, Some((id, room))) => {
             body.insert("roomId".into(), room.into());
             body.insert("tmid".into(), id.into());
         }

@@ -229,12 +229,12 @@ impl Channel for Telegram {
         match (sending.act, first) {
             // A receipt of a chat that is no longer configured is of no use: what stood there is out of reach.
             (MessageOp::Close, None) => return Ok(Request::Nothing),
-            (MessageOp::Close, Some(first)) if sending.form == Form::Rich => {
+            (act, Some(first)) if act.changes() && sending.form == Form::Rich => {
                 method = "editMessageText";
                 body.extend(kept(first, "chat_id", "chat_id"));
                 body.extend(kept(first, "message_id", "message_id"));
             }
-            (MessageOp::Again | MessageOp::Close, Some(first)) => {
+            (MessageOp::Again | MessageOp::Update | MessageOp::Close, Some(first)) => {
                 body.extend(kept(first, "chat_id", "chat_id"));
                 body.extend(kept(first, "message_thread_id", "message_thread_id"));
                 let id = first.get("message_id").cloned().unwrap_or_default();

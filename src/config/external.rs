@@ -21,7 +21,7 @@ pub(super) fn check(rules: &RuleSet, templates: &Templates, destinations: &Desti
                     let message =
                         format!("an action of `{}` could break the embargo of `{to}`: {why}", rule.name.value);
                     problems.push(Problem::error("embargo", message).at(&action.place.first_line()).hint(
-                        "send it at the date or after it, to a destination without an embargo, or without a digest",
+                        "send it at the date or after it, to a destination without an embargo, or without a digest and `update`",
                     ));
                 }
             }
@@ -90,6 +90,9 @@ fn breaks(rule: &Rule, action: &Action, audience: &Audience) -> Option<&'static 
     }
     if action.digest.is_some() || action.throttle.as_ref().is_some_and(|throttle| throttle.rest_digest) {
         return Some("a digest has events with other dates");
+    }
+    if action.update {
+        return Some("a message that changes has events with other dates");
     }
     let at = action.at.as_ref().filter(|at| at.path.text == embargo.path.text)?;
     (at.offset < embargo.offset).then_some("it acts before that date")

@@ -33,7 +33,7 @@ pub(super) fn never_closes(whole: &Whole, problems: &mut Problems) {
 pub(super) fn cannot_thread(whole: &Whole, problems: &mut Problems) {
     let Some(destinations) = &whole.destinations else { return };
     for rule in active(whole).filter(|rule| rule.case.is_some() && rule.on_close.is_empty()) {
-        let needs_case = |action: &Action| action.once || is_timed(action);
+        let needs_case = |action: &Action| action.once || action.update || is_timed(action);
         if rule.actions.iter().any(needs_case) {
             continue;
         }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::plus;
-use crate::delivery::{Addressed, CaseFacts, Lane, MessageOp};
+use crate::delivery::{Addressed, CaseFacts, DeliveryId, Lane, MessageOp};
 use crate::event::{Opening, Seq};
 use crate::planner::ledger::Key;
 use crate::planner::names::names_for;
@@ -75,6 +75,15 @@ pub struct Case {
     /// The addresses that a map gave its first messages, by destination: they stay.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub addresses: BTreeMap<String, Addressed>,
+    /// Where a message stands, or waits, that later matches change, by destination.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cards: BTreeMap<String, Card>,
+    /// The newest matches, oldest first, where its rule has such messages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub matches: Vec<Seq>,
+    /// How many more matches there were before those.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: u64,
     /// What runs by the clock, by action.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub timers: BTreeMap<String, Scheduled>,
@@ -101,6 +110,21 @@ pub struct Shown {
     /// Whether it is remembered by which key the destination's service speaks of it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub raised: bool,
+}
+
+/// A message that later matches change, at one destination.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Card {
+    /// The newest delivery of it that is no change.
+    pub id: DeliveryId,
+    /// Whether that went: until then it waits.
+    #[serde(default)]
+    pub went: bool,
+    /// Whether it is the first message of the case there: only that can change.
+    #[serde(default)]
+    pub first: bool,
+    /// When it changed last, or when its last change is due.
+    pub changed: Timestamp,
 }
 
 /// Silence that a person asked for, of this opening only.
@@ -169,6 +193,10 @@ pub enum Ending {
 /// What the key of a case begins with that only one event is about.
 pub(crate) const OWN_KEY: &str = "event";
 
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
 fn is_false(flag: &bool) -> bool {
     !flag
 }
@@ -180,6 +208,7 @@ impl Doc for Case {
         let shown = self.lanes.values().map(|shown| shown.event);
         let waiting = self.timers.values().filter(|timer| timer.due.is_some()).map(|timer| timer.event);
         let mut events: Vec<Seq> = std::iter::once(self.event).chain(shown).chain(waiting).collect();
+        events.extend(&self.matches);
         events.sort_unstable();
         events.dedup();
         events
@@ -215,6 +244,9 @@ impl Case {
             summed: BTreeSet::new(),
             collected: BTreeSet::new(),
             addresses: BTreeMap::new(),
+            cards: BTreeMap::new(),
+            matches: Vec::new(),
+            more: 0,
             timers: BTreeMap::new(),
             ends_s: None,
             silence: None,

@@ -106,13 +106,15 @@ pub(crate) struct Update<'a> {
     pub rule: Option<&'a Rule>,
     /// What the rule's ids are made from.
     pub identity: &'a str,
+    /// The action whose message is changed, where matches change it: it says the last, whatever it is called by now.
+    pub card: Option<&'a Action>,
 }
 
 /// The update of what was shown at a destination.
 pub(crate) fn update(case: &Case, destination: &str, by: Update<'_>, now: Timestamp) -> Option<NewDelivery> {
     let shown = case.lanes.get(destination)?;
     let is_shown = |action: &&Action| action.id == shown.action;
-    let action = by.rule.and_then(|rule| rule.actions.iter().find(is_shown));
+    let action = by.card.or_else(|| by.rule?.actions.iter().find(is_shown));
     let plain = || Assignment::saying(Say::Default, shown.event);
     let told = action.map_or_else(plain, |action| assignment(action, shown.event, None));
     let to = case.addresses.get(destination).cloned();

@@ -57,7 +57,8 @@ impl Effect {
     }
 
     pub fn cancel(lane: &Lane, action: Option<&str>, reason: impl Into<String>) -> Self {
-        Self::Cancel(Cancel { lane: lane.clone(), action: action.map(str::to_owned), reason: reason.into() })
+        let action = action.map(str::to_owned);
+        Self::Cancel(Cancel { lane: lane.clone(), action, act: None, reason: reason.into() })
     }
 
     /// What came of the rule as a whole.

@@ -87,7 +87,7 @@ pub(crate) struct Lost<'a> {
 /// Whether a delivery has fallbacks: what is a fallback itself goes nowhere else, and an update of what was shown is no
 /// message.
 pub(crate) fn falls_back(delivery: &NewDelivery) -> bool {
-    delivery.assignment.died.is_none() && delivery.act != MessageOp::Close
+    delivery.assignment.died.is_none() && !delivery.act.changes()
 }
 
 /// The key of the case that a delivery speaks of while that is open, except for one that only one event is about: that ends by

@@ -170,11 +170,12 @@ impl Waiting {
     }
 }
 
-/// Whether a reminder takes the place of an older one: of the same case, or, without a case to belong to, of the same event.
+/// Whether a reminder, or a message that changes, takes the place of an older one: of the same case, or, without a case to
+/// belong to, of the same event.
 fn replaces(newer: &Held, older: &Held) -> bool {
     let about = |held: &Held| (held.case.clone(), held.case.is_none().then_some(held.delivery.event));
-    newer.reminder
-        && older.reminder
+    let changes = |held: &Held| held.delivery.assignment.update;
+    (newer.reminder && older.reminder || changes(newer) && changes(older))
         && about(newer) == about(older)
         && (&older.delivery.rule, &older.delivery.action) == (&newer.delivery.rule, &newer.delivery.action)
 }

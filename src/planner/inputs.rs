@@ -56,6 +56,8 @@ pub struct DestinationFacts {
     pub hours: Option<HoursChoice>,
     /// Whether its channel changes what it sent when a case closes.
     pub closes: bool,
+    /// Whether its channel changes what it sent also before that.
+    pub edits: bool,
     /// Whether what waited for its hours goes message by message, never as a summary.
     pub goes_alone: bool,
     /// Whether its messages carry links without being asked for by an action.

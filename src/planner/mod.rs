@@ -31,6 +31,7 @@ mod draft;
 mod inputs;
 
 mod audit;
+mod cards;
 mod closes;
 mod digest;
 mod fallback;

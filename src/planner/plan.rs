@@ -1,6 +1,6 @@
 //! What planning comes to: plain data, which the store commits in one transaction.
 
-use crate::delivery::{Lane, NewDelivery};
+use crate::delivery::{Lane, MessageOp, NewDelivery};
 use crate::event::{Event, Seq};
 use crate::planner::ledger::{DocChange, Timer};
 use crate::planner::why::Decision;
@@ -43,6 +43,8 @@ pub struct Cancel {
     pub lane: Lane,
     /// Only deliveries of this action: a newer reminder takes the place of an older one, not of an announcement.
     pub action: Option<String>,
+    /// Only deliveries that do this: a newer change takes the place of an older one, not of the message.
+    pub act: Option<MessageOp>,
     /// In words.
     pub reason: String,
 }

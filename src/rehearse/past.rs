@@ -10,7 +10,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{Rehearsal, Stage, Stuck};
-use crate::delivery::MessageOp;
 use crate::event::{Event, EventId, MISSING, Seq};
 use crate::rules::RuleSet;
 use crate::store::Appended;
@@ -94,7 +93,7 @@ impl Past {
     async fn listen(&mut self) -> Result<(), Stuck> {
         for sent in self.rehearsal.take_sent() {
             let event = self.came.get(&sent.event).cloned();
-            if sent.act == MessageOp::Close || (event.is_none() && !self.is_absence(sent.event).await?) {
+            if sent.act.changes() || (event.is_none() && !self.is_absence(sent.event).await?) {
                 continue;
             }
             let message = &sent.rendered.message;

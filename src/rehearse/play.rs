@@ -17,7 +17,7 @@ use crate::message::plain;
 use crate::problem::{File, Location, Problems};
 use crate::rehearse::cover::Coverage;
 use crate::rehearse::{Rehearsal, Sent, Stage, Stuck};
-use crate::rules::trial::{Body, Failed, Fault, Known, ReadFile, Said, Test, What, compare};
+use crate::rules::trial::{Body, Failed, Fault, Known, ReadFile, Said, Test, Way, What, compare};
 use crate::rules::{RuleSet, trial};
 use crate::secret::Secret;
 use crate::source;
@@ -153,7 +153,7 @@ impl Player<'_> {
             self.listen();
         }
         for sent in self.unheard() {
-            if !sent.update {
+            if sent.way == Way::Message {
                 self.fail(test.name.place.clone(), Fault::Unnamed(Box::new(sent)));
             }
         }
@@ -288,7 +288,11 @@ fn said(sent: &Sent) -> Said {
     let (message, file) = (&sent.rendered.message, &sent.rendered.file);
     Said {
         at: sent.at,
-        update: sent.act == MessageOp::Close,
+        way: match sent.act {
+            MessageOp::Open | MessageOp::Again => Way::Message,
+            MessageOp::Update => Way::Change,
+            MessageOp::Close => Way::Close,
+        },
         rule: sent.rule.clone(),
         to: sent.destination.clone(),
         address: sent.to.as_ref().map(|to| to.address.clone()).unwrap_or_default(),

@@ -115,7 +115,7 @@ fn found(rehearsal: &mut Rehearsal, action: &Action, is_close: bool) -> Option<S
     let is_it = |sent: &Sent| match is_close {
         // The first message of the case is changed, whichever action said it.
         true => sent.act == MessageOp::Close,
-        false => sent.act != MessageOp::Close && sent.action == action.id,
+        false => !sent.act.changes() && sent.action == action.id,
     };
     rehearsal.take_sent().into_iter().find(is_it)
 }

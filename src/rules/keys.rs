@@ -249,6 +249,7 @@ pub const ACTION: MapDoc = MapDoc {
         key("if_failed", Takes::IfFailed, "What becomes of an event that the action's `when` can't read, else `skip`"),
         key("otherwise", Takes::Truth, "Acts when no action of the rule with a `when` acted"),
         key("once", Takes::Truth, "Acts only when a case opens"),
+        key("update", Takes::Truth, "Later matches of the case change the message"),
         key(
             "after",
             Takes::After,

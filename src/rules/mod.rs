@@ -198,6 +198,8 @@ pub struct Action {
     pub otherwise: bool,
     /// Acts at the opening of a case only.
     pub once: bool,
+    /// Later matches of its case change its message.
+    pub update: bool,
     /// So long after the opening, while the case is open and nobody acknowledged it.
     pub after: Option<SignedDuration>,
     /// The business days that `after` stands for: they are counted in its place.

@@ -365,6 +365,10 @@ fn none_of(keys: &[&str]) -> Value {
     json!({"not": {"anyOf": keys.iter().map(|key| requires(key)).collect::<Vec<_>>()}})
 }
 
+fn truly(key: &str) -> Value {
+    json!({"properties": {key: {"const": true}}, "required": [key]})
+}
+
 fn rule() -> Value {
     let actions = |of: &str| json!({"properties": {"actions": one_or_more(reference(of))}});
     let close = json!({"anyOf": [requires("case"), requires("missing")]});
@@ -398,23 +402,28 @@ fn both_rest_and_digest() -> Value {
 fn action(place: SchemaPosition) -> Value {
     let (doc, forbidden): (&str, &[&str]) = match place {
         SchemaPosition::Anywhere => ("A message: what to send, to which destinations, and when.", &[]),
-        SchemaPosition::NoCase => {
-            ("A message to send. Without a `case` nothing is sent later.", &["once", "after", "repeat", "at", "links"])
+        SchemaPosition::NoCase => (
+            "A message to send. Without a `case` nothing is sent later.",
+            &["once", "update", "after", "repeat", "at", "links"],
+        ),
+        SchemaPosition::Missing => {
+            ("A message to send when no event came.", &["when", "otherwise", "update", "at", "attach"])
         }
-        SchemaPosition::Missing => ("A message to send when no event came.", &["when", "otherwise", "at", "attach"]),
         SchemaPosition::Closing => (
             "A message to send when a case closes; it goes at once.",
-            &["once", "after", "repeat", "at", "throttle", "digest", "hours", "links", "attach"],
+            &["once", "update", "after", "repeat", "at", "throttle", "digest", "hours", "links", "attach"],
         ),
     };
     // `false` says the same as nothing.
     let not_here = |key: &&str| ((*key).to_owned(), json!({"const": false}));
     let here: Map<String, Value> = forbidden.iter().map(not_here).collect();
+    let with_update = ["after", "repeat", "at", "throttle", "digest"];
     let all = [
+        json!({"if": truly("update"), "then": {"allOf": [none_of(&with_update), {"not": truly("once")}]}}),
         json!({"not": {"required": ["message", "text"]}}),
         json!({"dependentSchemas": {"at": none_of(&["after", "repeat"])}}),
         json!({"not": both_rest_and_digest()}),
-        json!({"not": {"properties": {"otherwise": {"const": true}}, "required": ["otherwise", "when"]}}),
+        json!({"not": {"allOf": [truly("otherwise"), requires("when")]}}),
         json!({"dependentRequired": {"if_failed": ["when"]}}),
         json!({"properties": here}),
     ];

@@ -166,6 +166,7 @@ pub fn places(live: &Live, snapshot: &Snapshot) -> Destinations {
         let facts = DestinationFacts {
             hours: destination.hours.clone(),
             closes: destination.channel.facts().can.closes(),
+            edits: destination.channel.facts().can.edits,
             goes_alone: destination.channel.facts().can.resolves,
             shows_links: destination.kind.shows_links && !destination.external,
             reports: destination.kind.reports,

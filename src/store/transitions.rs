@@ -213,7 +213,9 @@ impl Row {
 
     /// Whether this calls it off, if it is of that lane: it waits, was never tried, and is of the action that is meant.
     pub fn is_replaced_by(&self, cancel: &Cancel) -> bool {
-        let meant = cancel.action.as_ref().is_none_or(|action| *action == self.delivery.planned.action);
+        let planned = &self.delivery.planned;
+        let meant = cancel.action.as_ref().is_none_or(|action| *action == planned.action)
+            && cancel.act.is_none_or(|act| act == planned.act);
         meant && self.delivery.state == State::Due && self.delivery.attempts == 0
     }
 

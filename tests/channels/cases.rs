@@ -9,7 +9,7 @@
 //!   …
 //! event: fraud.action_required               # its type
 //! rule: fraud-needs-a-person
-//! act: again                                 # or `close`; the same message was delivered as the case's first before
+//! act: again                                 # or `update`, or `close`; the same message was delivered as the case's first before
 //! form: plain
 //! mentions: {slack: [U024BE7LH]}             # by kind
 //! native: {slack: {…}}                       # by kind: an author's own JSON or HTML
@@ -83,6 +83,7 @@ impl Case {
         given.act = match self.text("act") {
             None => MessageOp::Open,
             Some("again") => MessageOp::Again,
+            Some("update") => MessageOp::Update,
             Some("close") => MessageOp::Close,
             Some(other) => panic!("{}: no act `{other}`", self.name),
         };

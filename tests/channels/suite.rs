@@ -139,8 +139,8 @@ fn a_case_goes_its_whole_way_in_every_channel() {
         let can = destination.channel.facts().can;
         let mut judge = judges::of(destination.kind.name);
         let mut given = Given { lane: Some("case_1".into()), ..Given::default() };
-        // Opened, told again, reminded of, closed.
-        for act in [MessageOp::Open, MessageOp::Again, MessageOp::Again, MessageOp::Close] {
+        // Opened, told again, changed, reminded of, closed.
+        for act in [MessageOp::Open, MessageOp::Again, MessageOp::Update, MessageOp::Again, MessageOp::Close] {
             given.act = act;
             given.id.0 = format!("dlv_{act:?}");
             let request = delivered(&destination, judge.as_mut(), &mut given);
@@ -154,6 +154,34 @@ fn a_case_goes_its_whole_way_in_every_channel() {
         if can.keeps_together() {
             assert!(given.receipt.is_some(), "{} remembers nothing of a case", destination.name);
         }
+    }
+}
+
+#[test]
+fn a_change_is_an_edit_of_the_first_message_pings_nobody_and_is_sent_as_the_first_where_none_stands() {
+    for destination in destinations::all().into_iter().filter(|one| one.channel.facts().can.edits) {
+        let mut judge = judges::of(destination.kind.name);
+        let lane = Some("case_1".to_owned());
+        let mut given = Given { lane, act: MessageOp::Update, ..Given::default() };
+        let first = delivered(&destination, judge.as_mut(), &mut given);
+        let way = |request: &Request| match request {
+            Request::Http(http) => format!("{} {}", http.method, http.url.open()),
+            other => format!("{other:?}"),
+        };
+        let receipt = given.receipt.clone();
+        assert!(receipt.is_some(), "{} remembers nothing of what was sent", destination.name);
+        let mut open = Given { act: MessageOp::Open, ..given.clone() };
+        open.receipt = None;
+        let open = destination.channel.compose(&open.sending()).unwrap();
+        assert_eq!(way(&first), way(&open), "{}", destination.name);
+        given.id.0 = "dlv_changed".into();
+        let mut with_mentions = super::cases::all().into_iter().filter(|case| case.name == "critical-with-mention");
+        given.mentions = with_mentions.next().unwrap().given(destination.kind.name).mentions;
+        let change = delivered(&destination, judge.as_mut(), &mut given);
+        assert!(judge.pings().is_empty(), "{} pings {:?}", destination.name, judge.pings());
+        assert_eq!(given.receipt, receipt, "{}", destination.name);
+        // ntfy replaces what has the same name; all others have a way of their own for it.
+        assert!(way(&change) != way(&first) || destination.kind.name == "ntfy", "{}", destination.name);
     }
 }
 

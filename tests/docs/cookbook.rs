@@ -28,7 +28,7 @@ use crate::docs::loading::now;
 use crate::docs::{message, pages, root};
 
 /// How many wishes there are.
-const RECIPES: usize = 29;
+const RECIPES: usize = 30;
 
 /// The cookbook's folder, in the repository.
 const FOLDER: &str = "docs/cookbook";
@@ -69,6 +69,7 @@ pub fn sent(path: &str) -> String {
 fn shown(sent: &Sent, zone: &TimeZone) -> String {
     let at = sent.at.to_zoned_datetime(zone.clone()).strftime("%a %-d %b %H:%M").to_string();
     let said = &sent.rendered.message;
+    let how = if sent.act == MessageOp::Update { "  changes it to" } else { "" };
     let text = match (&sent.rendered.native, sent.act) {
         (_, MessageOp::Close) => return format!("{at}  {}  closes what it showed\n", sent.destination),
         (Some(Native::Json(json)), _) => format!("{json:#}"),
@@ -79,7 +80,7 @@ fn shown(sent: &Sent, zone: &TimeZone) -> String {
     let text = text.trim().to_owned() + &file.unwrap_or_default();
     let lines = text.trim().lines().map(|line| format!("    {line}").trim_end().to_owned() + "\n");
     let to = sent.to.iter().map(|to| format!(", {}", to.address)).collect::<String>();
-    format!("{at}  {}{to}  [{}]\n{}", sent.destination, said.severity, lines.collect::<String>())
+    format!("{at}  {}{to}{how}  [{}]\n{}", sent.destination, said.severity, lines.collect::<String>())
 }
 
 #[test]

@@ -25,7 +25,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::against::Against;
-use super::scripts::{MAPPED, PLACES, ROOMS, Script, Step, UPDATING, script};
+use super::scripts::{EDITING, MAPPED, PLACES, ROOMS, Script, Step, UPDATING, script};
 use super::watched::Watch;
 use super::words;
 use super::{DAY, HOUR, MINUTE, Ms};
@@ -42,7 +42,7 @@ pub(super) enum Kind {
     Sqlite,
 }
 
-/// The destinations of all histories; `pager` can change what it showed.
+/// The destinations of all histories; `pager` can resolve what it showed, `board` can change it.
 const CONFIG: &str = r#"
 listen: 127.0.0.1:8080
 admin: {listen: "127.0.0.1:8081"}
@@ -54,13 +54,14 @@ destinations:
   pager: {type: pagerduty, routing_key: 0123456789abcdef0123456789abcdef}
   mail: {type: email, smtp: "smtps://u:p@mail.example", from: f@label.example, to: {map: rooms, allow: "*"}}
   night: {type: http, url: "https://night.example/"}
+  board: {type: discord, webhook_url: "https://discord.example/api/webhooks/123456789012345678/abc"}
 "#;
 
 /// What is the same in all snapshots.
 fn base() -> &'static Snapshot {
     static BASE: OnceLock<Snapshot> = OnceLock::new();
     BASE.get_or_init(|| {
-        let to = PLACES.join(", ");
+        let to = PLACES.map(String::from).into_iter().chain([EDITING.into()]).collect::<Vec<_>>().join(", ");
         let folder = Folder::new(CONFIG, "", &format!("maps: {{{ROOMS}: {{by: $.id, else: all@label.example}}}}\nrules: [{{name: x, events: '*', actions: [{{to: [{to}]}}]}}]"));
         let loaded = load::load(&folder.file("fanfare.yaml"), &NoEnvironment, from_ms(0));
         assert!(!loaded.problems.has_errors(), "{}", loaded.report());
@@ -135,6 +136,8 @@ impl Player {
         let all: Vec<Arc<RuleSet>> = snapshots.iter().filter_map(|snapshot| snapshot.rules.clone()).collect();
         let mut against = Against::new(all.iter().map(|rules| &**rules), UPDATING);
         against.reference.mapped.insert(MAPPED.into(), ROOMS.into());
+        against.reference.updating.insert(EDITING.into());
+        against.reference.editing.insert(EDITING.into());
         let watch = Watch::new(against, all[0].clone());
         let live = start(kind, folder.path(), &watch, &snapshots[0], 1).await;
         Self { kind, folder, snapshots, version: 0, live, watch, now_ms: START_MS, starts: 1, sent: BTreeMap::new() }
@@ -268,7 +271,7 @@ impl Player {
             give_up: SignedDuration::from_hours(24),
             wanted: 50,
         };
-        let rooms: Vec<Room> = PLACES.iter().map(room).collect();
+        let rooms: Vec<Room> = PLACES.iter().chain([&EDITING]).map(room).collect();
         for _ in 0..1000 {
             let claimed = self.store().claim(now, &rooms).await.unwrap();
             if claimed.claims.is_empty() {

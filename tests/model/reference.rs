@@ -18,6 +18,7 @@ use self::threshold::Counted;
 use super::{Ms, ms};
 
 mod addresses;
+mod cards;
 mod cases;
 mod messages;
 mod missing;
@@ -72,6 +73,8 @@ enum Due {
 pub struct Reference {
     /// The destinations that can change what they showed.
     pub updating: BTreeSet<String>,
+    /// Those of them that can change it before the close.
+    pub editing: BTreeSet<String>,
     /// The destinations whose address a map gives, and that map.
     pub mapped: BTreeMap<String, String>,
     /// The hours of destinations.

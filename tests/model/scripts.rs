@@ -10,6 +10,9 @@ pub const PLACES: [&str; 4] = ["chat", "pager", "mail", "night"];
 /// The one that can change what it showed.
 pub const UPDATING: &str = "pager";
 
+/// One that can change it before the close as well; only what `words` adds goes there.
+pub const EDITING: &str = "board";
+
 /// The one whose address a map gives, and that map.
 pub const MAPPED: &str = "mail";
 pub const ROOMS: &str = "rooms";
@@ -66,6 +69,7 @@ pub fn script(seed: u64) -> Script {
     let renames = dice.bool();
     let mut all = [first.clone(), edited(&first, renames, &mut dice), edited(&first, renames, &mut dice)];
     words::put_into(&mut all, seed);
+    words::put_cards_into(&mut all, seed);
     let rooms = words::rooms(seed, all.len());
     let versions = all.into_iter().zip(rooms).map(|(rules, rooms)| json!({"rules": rules, "maps": {ROOMS: rooms}}));
     let versions = versions.collect();

@@ -52,6 +52,33 @@ pub fn put_into(versions: &mut [Vec<Value>], seed: u64) {
     }
 }
 
+/// In every fifth history, a message of a case that later matches change, beside others of that case.
+pub fn put_cards_into(versions: &mut [Vec<Value>], seed: u64) {
+    if seed % 5 != 1 {
+        return;
+    }
+    let mut dice = Dice::with_seed(seed ^ 0x6361_7264_7300);
+    let to = one(&mut dice, &[&["board"][..], &["board", "mail"], &["chat", "board"], &["pager", "board", "night"]]);
+    let mut card = json!({"name": "card", "to": to, "text": "{{ events|length }}", "update": true});
+    if dice.bool() {
+        let (from, to) = one(&mut dice, &[("09:00", "18:00"), ("22:00", "06:00")]);
+        card["hours"] = json!({"from": from, "to": to, "timezone": "UTC"});
+    }
+    if dice.u32(0..3) == 0 {
+        card["when"] = json!({"$.data.date": {"gt": "2026-01-08"}});
+    }
+    let (also, first) = (dice.bool(), dice.bool());
+    for rule in versions.iter_mut().flatten().filter(|rule| rule["events"] == json!(["opened", "both"])) {
+        let Some(actions) = rule["actions"].as_array_mut() else { continue };
+        for other in actions.iter_mut().filter(|_| also) {
+            let mut all: Vec<Value> = other["to"].as_array().cloned().unwrap_or_else(|| vec![other["to"].clone()]);
+            all.push("board".into());
+            other["to"] = all.into();
+        }
+        actions.insert(if first { 0 } else { actions.len() }, card.clone());
+    }
+}
+
 /// The map that gives a destination its addresses, in each version of the rules: in every fourth history it tells keys apart
 /// and changes, else there is one address for all.
 pub fn rooms(seed: u64, versions: usize) -> Vec<Value> {

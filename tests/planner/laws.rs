@@ -50,6 +50,7 @@ rules:
 fn places_of(text: &str) -> Destinations {
     let rules = rules(text);
     let facts = |closes: bool, hours: Option<&str>, fallback: &[&str]| DestinationFacts {
+        edits: closes,
         hours: hours.and_then(|name| rules.hours.get(name)).cloned().map(fanfare::rules::HoursChoice::Within),
         closes,
         goes_alone: closes,

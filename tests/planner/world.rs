@@ -277,7 +277,8 @@ impl World {
         for cancel in plan.cancel {
             for (delivery, fate) in self.deliveries.values_mut() {
                 let meant = delivery.lane.as_ref() == Some(&cancel.lane)
-                    && cancel.action.as_ref().is_none_or(|action| *action == delivery.action);
+                    && cancel.action.as_ref().is_none_or(|action| *action == delivery.action)
+                    && cancel.act.is_none_or(|act| act == delivery.act);
                 if meant && *fate == Fate::Due {
                     *fate = Fate::Cancelled;
                 }
@@ -509,7 +510,7 @@ fn reach(map: &Value, value: &Value) -> Reach {
     }
 }
 
-/// The destinations of a sequence: a name each, with `closes`, `alone`, `fallback`, `hours` (the name of a window in the
+/// The destinations of a sequence: a name each, with `closes`, `edits`, `alone`, `fallback`, `hours` (the name of a window in the
 /// rules' `hours:`) `map` (the map that gives its addresses, of
 /// which `allow` accepts some) and `embargo` (`until PATH`).
 pub fn places(value: &Value, rules: &RuleSet) -> Destinations {
@@ -523,6 +524,7 @@ pub fn places(value: &Value, rules: &RuleSet) -> Destinations {
                 fanfare::rules::HoursChoice::Within(hours.clone())
             }),
             closes: value.get("closes").and_then(Value::as_bool).unwrap_or_default(),
+            edits: value.get("edits").and_then(Value::as_bool).unwrap_or_default(),
             goes_alone: value.get("alone").and_then(Value::as_bool).unwrap_or_default(),
             shows_links: false,
             reports: false,

@@ -82,7 +82,7 @@ pub async fn a_refused_plan_changes_nothing(bench: Bench) {
     bench.lease("b", at(4000), at(5000)).await.unwrap().unwrap();
     let plan = Plan {
         upto: Some(2),
-        cancel: vec![Cancel { lane: Lane("case_1".into()), action: None, reason: "newer".into() }],
+        cancel: vec![Cancel { lane: Lane("case_1".into()), action: None, act: None, reason: "newer".into() }],
         deliveries: vec![delivery("dlv_2")],
         docs: vec![doc("case", "c", Some("{}"))],
         timers: vec![("t".into(), timer(1, "x"))],

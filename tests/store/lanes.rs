@@ -14,7 +14,12 @@ async fn two(bench: &Bench) {
 
 fn replace(lane: &str, deliveries: Vec<&str>) -> Plan {
     Plan {
-        cancel: vec![Cancel { lane: Lane(lane.into()), action: None, reason: "replaced by a newer one".into() }],
+        cancel: vec![Cancel {
+            lane: Lane(lane.into()),
+            action: None,
+            act: None,
+            reason: "replaced by a newer one".into(),
+        }],
         deliveries: deliveries.into_iter().map(|id| in_lane(lane, id)).collect(),
         ..Plan::default()
     }

@@ -134,6 +134,7 @@ impl Twins {
         let cancel = Cancel {
             lane: Lane(format!("case_{}", self.random.u32(..4))),
             action: self.random.bool().then(|| "1".to_owned()),
+            act: None,
             reason: "newer".into(),
         };
         let doc = DocChange {

@@ -1,4 +1,4 @@
-//! A running program, at a time that only the test moves, between a label's four services.
+//! A running program, at a time that only the test moves, between a label's services.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -19,8 +19,9 @@ use crate::support::folder::Folder;
 use crate::support::pagerduty_peer::{PagerDutyPeer, ROUTING_KEY};
 use crate::support::slack_peer::{SlackPeer, TOKEN};
 use crate::support::smtp_peer::{Setup, SmtpPeer};
+use crate::support::telegram_peer::{self, TelegramPeer};
 
-/// The four, each notified of the case in a way of its own. Rates are no subject here.
+/// The services, each notified of the case in a way of its own. Rates are no subject here.
 const CONFIG: &str = r##"
 listen: 127.0.0.1:0
 admin: {listen: "127.0.0.1:0"}
@@ -34,6 +35,7 @@ destinations:
   oncall: {type: pagerduty, routing_key: KEY, url: "PAGERDUTY", rate: 1000/s, burst: 1000}
   desk: {type: slack, token: TOKEN, channel: "#releases", url: "SLACK", rate: 1000/s, burst: 1000}
   fans: {type: discord, webhook_url: "DISCORD", rate: 1000/s, burst: 1000}
+  group: {type: telegram, token: "BOT", chat: "CHAT", url: "GROUP", rate: 1000/s, burst: 1000}
   finance: {type: email, smtp: "SMTP", from: fanfare@label.example, to: finance@label.example}
 "##;
 
@@ -50,27 +52,29 @@ pub const FRAUD: &str = "rules:
       - {to: finance, message: over}
 ";
 
-/// The four services.
+/// The services.
 pub struct Services {
     pub pagerduty: PagerDutyPeer,
     pub slack: SlackPeer,
     pub discord: DiscordPeer,
+    pub telegram: TelegramPeer,
     pub mail: SmtpPeer,
 }
 
 impl Services {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         Self {
             pagerduty: PagerDutyPeer::start().await,
             slack: SlackPeer::start().await,
             discord: DiscordPeer::start().await,
+            telegram: TelegramPeer::start().await,
             mail: SmtpPeer::start(Setup::default()).await,
         }
     }
 
     /// Everything that was asked of any of them, counted.
     pub fn asked(&self) -> usize {
-        let http = [&self.pagerduty.http, &self.slack.http, &self.discord.http];
+        let http = [&self.pagerduty.http, &self.slack.http, &self.discord.http, &self.telegram.http];
         http.iter().map(|http| http.requests().len()).sum::<usize>() + self.mail.mails().len()
     }
 
@@ -79,8 +83,23 @@ impl Services {
         self.pagerduty.assert_clean();
         self.slack.assert_clean();
         self.discord.assert_clean();
+        self.telegram.assert_clean();
         self.mail.assert_clean();
     }
+}
+
+/// The files' configuration, with these services.
+pub fn config(services: &Services) -> String {
+    CONFIG
+        .replace("KEY", ROUTING_KEY)
+        .replace("TOKEN", TOKEN)
+        .replace("PAGERDUTY", &services.pagerduty.url())
+        .replace("SLACK", &services.slack.api())
+        .replace("DISCORD", &services.discord.webhook_url())
+        .replace("BOT", telegram_peer::TOKEN)
+        .replace("CHAT", &telegram_peer::GROUP.to_string())
+        .replace("GROUP", &services.telegram.http.url(""))
+        .replace("SMTP", &services.mail.url())
 }
 
 /// A story.
@@ -108,14 +127,7 @@ impl Story {
     /// Begins with these rules.
     pub async fn begin(rules: &str) -> Self {
         let services = Services::start().await;
-        let config = CONFIG
-            .replace("KEY", ROUTING_KEY)
-            .replace("TOKEN", TOKEN)
-            .replace("PAGERDUTY", &services.pagerduty.url())
-            .replace("SLACK", &services.slack.api())
-            .replace("DISCORD", &services.discord.webhook_url())
-            .replace("SMTP", &services.mail.url());
-        let folder = Folder::new(&config, "", rules);
+        let folder = Folder::new(&config(&services), "", rules);
         folder.write(
             "templates/opened.md",
             "---\ntitle: Fraud case {{ case.key }}\nseverity: critical\n---\nLook at it.\n",

@@ -4,7 +4,9 @@
 
 pub mod browser;
 pub mod by_hand;
-pub use crate::channels::judges::{discord as discord_peer, pagerduty as pagerduty_peer, slack as slack_peer};
+pub use crate::channels::judges::{
+    discord as discord_peer, pagerduty as pagerduty_peer, slack as slack_peer, telegram as telegram_peer,
+};
 
 pub mod app;
 pub mod cli;

@@ -52,7 +52,7 @@ fn said(to: &str) -> Said {
     let at = jiff::Timestamp::UNIX_EPOCH;
     Said {
         at,
-        update: false,
+        way: fanfare::rules::trial::Way::Message,
         rule: text(),
         to: to.into(),
         address: text(),

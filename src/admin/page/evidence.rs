@@ -18,7 +18,6 @@ use crate::admin::events::find_event;
 use crate::config::Snapshot;
 use crate::config::evidence::sample_source;
 use crate::config::samples::{stem, written};
-use crate::delivery::MessageOp;
 use crate::event::{Event, Seq};
 use crate::rehearse::{Sent, Stage};
 use crate::rules::RuleSet;
@@ -139,7 +138,7 @@ fn test_of(event: &Event, at: Timestamp, (source, rules): (Option<&str>, &[Strin
     if let Some(source) = source {
         let _ = writeln!(text, "        source: {}", plain(source));
     }
-    let told: Vec<&Sent> = sent.iter().filter(|sent| sent.act != MessageOp::Close).collect();
+    let told: Vec<&Sent> = sent.iter().filter(|sent| !sent.act.changes()).collect();
     if told.is_empty() {
         text.push_str("      - expect: []\n");
         return text;

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use crate::channels::mattermost::markdown::{self, DIALECT, escape_within};
 use crate::channels::picture::{self, Picture, items, text_of};
 use crate::channels::{Form, Limit, Request, Sending, words};
-use crate::delivery::MessageOp;
 use crate::message::{Field, fit};
 
 /// The server makes several posts of a longer one.
@@ -38,7 +37,7 @@ pub fn mention(id: &str) -> Option<String> {
 /// The text and the attachments.
 pub fn content(sending: &Sending<'_>) -> (String, Vec<Value>) {
     // An edit notifies nobody.
-    let asked = if sending.act == MessageOp::Close { &[][..] } else { sending.mentions };
+    let asked = if sending.act.changes() { &[][..] } else { sending.mentions };
     let mut text: String = asked.iter().filter_map(|id| mention(id)).map(|mention| mention + " ").collect();
     if sending.form == Form::Plain {
         // A bare URL would be read as Markdown.

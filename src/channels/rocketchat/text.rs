@@ -10,7 +10,6 @@ use crate::channels::markdown::LineStart;
 use crate::channels::picture::{self, Picture, items, text_of};
 use crate::channels::runs::{self, Line, Run};
 use crate::channels::{Form, Limit, Request, Sending, words};
-use crate::delivery::MessageOp;
 use crate::message::{Field, fit};
 
 /// A server takes no longer one, unless its administrator allows more.
@@ -48,7 +47,7 @@ pub fn content(sending: &Sending<'_>) -> Map<String, Value> {
 
 fn text(sending: &Sending<'_>) -> String {
     // An edit notifies nobody.
-    let asked = if sending.act == MessageOp::Close { &[][..] } else { sending.mentions };
+    let asked = if sending.act.changes() { &[][..] } else { sending.mentions };
     let mut text: String = asked.iter().filter_map(|id| mention(id)).map(|mention| mention + " ").collect();
     let links: String = links(sending).iter().map(|link| format!("\n{link}")).collect();
     if sending.form == Form::Plain {

@@ -11,7 +11,6 @@ use serde_json::{Map, Value, json};
 
 use crate::channels::slack::mrkdwn;
 use crate::channels::{Limit, Sending, words};
-use crate::delivery::MessageOp;
 use crate::message::{Block, Field, Inline, fit, plain};
 
 pub const BLOCKS: Limit = Limit::items("blocks", 50);
@@ -61,7 +60,7 @@ pub fn of(sending: &Sending<'_>) -> Vec<Value> {
 
 /// The only block of `mrkdwn`, which holds nothing but ids that stand in `fanfare.yaml`. An update pings nobody.
 pub fn mentions(sending: &Sending<'_>) -> Option<Value> {
-    if sending.act == MessageOp::Close {
+    if sending.act.changes() {
         return None;
     }
     let mentions: Vec<String> = sending.mentions.iter().filter_map(|id| mrkdwn::mention(id)).collect();

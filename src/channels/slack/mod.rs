@@ -324,13 +324,13 @@ impl Bot {
         let mut method = "chat.postMessage";
         match (sending.act, first) {
             (MessageOp::Close, None) => return Ok(Request::Nothing),
-            (MessageOp::Close, Some((channel, ts))) if sending.form == Form::Rich => {
+            (act, Some((channel, ts))) if act.changes() && sending.form == Form::Rich => {
                 method = "chat.update";
                 body.insert("channel".into(), channel.into());
                 body.insert("ts".into(), ts.into());
             }
-            // A plain close comes after the change was refused: it is said in the thread.
-            (MessageOp::Again | MessageOp::Close, Some((channel, ts))) => {
+            // A plain one comes after the change was refused: it is said in the thread.
+            (MessageOp::Again | MessageOp::Update | MessageOp::Close, Some((channel, ts))) => {
                 body.insert("channel".into(), channel.into());
                 body.insert("thread_ts".into(), ts.into());
                 if self.broadcast {
@@ -388,7 +388,7 @@ fn content(sending: &Sending<'_>) -> Map<String, Value> {
 fn text(sending: &Sending<'_>) -> String {
     let message = &sending.rendered.message;
     let mut text = String::new();
-    if sending.act != MessageOp::Close {
+    if !sending.act.changes() {
         for mention in sending.mentions.iter().filter_map(|id| mrkdwn::mention(id)) {
             text.push_str(&mention);
             text.push(' ');

@@ -8,7 +8,6 @@ use serde_json::{Map, Value, json};
 use crate::channels::runs::{self, Line, Run, Style};
 use crate::channels::telegram::Mention;
 use crate::channels::{Form, Limit, Sending, words};
-use crate::delivery::MessageOp;
 use crate::message::{Block, Field, fit};
 
 pub const TEXT: Limit = Limit::characters("the text of a message, its entities aside", 4096);
@@ -119,7 +118,7 @@ fn fields(fields: &[Field]) -> Vec<Line> {
 /// The action's people, in a line of their own. An edit notifies nobody.
 fn mentions(sending: &Sending<'_>) -> Written {
     let mut written = Written::default();
-    let asked = if sending.act == MessageOp::Close { &[][..] } else { sending.mentions };
+    let asked = if sending.act.changes() { &[][..] } else { sending.mentions };
     for mention in asked.iter().filter_map(|id| Mention::of(id)) {
         match mention {
             Mention::Name(name) => written.say(name),

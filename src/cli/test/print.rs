@@ -117,13 +117,13 @@ fn failed_json(failed: &Failed) -> Value {
 }
 
 fn expected_json(expected: &Expectation) -> Value {
-    let key = |field: Field| if expected.update && field == Field::To { "closes" } else { field.name() };
+    let key = |field: Field| if field == Field::To { expected.way.key() } else { field.name() };
     let fields = expected.fields.iter();
     Value::Object(fields.map(|(field, pattern)| (key(*field).into(), pattern.text.as_str().into())).collect())
 }
 
 fn sent_json(sent: &Said) -> Value {
-    let key = |field: Field| if sent.update && field == Field::To { "closes" } else { field.name() };
+    let key = |field: Field| if field == Field::To { sent.way.key() } else { field.name() };
     let fields = Field::ALL.into_iter().map(|field| (key(field).into(), sent.get(field).into()));
     Value::Object(fields.collect::<Map<String, Value>>())
 }

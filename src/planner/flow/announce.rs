@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::delivery::{Addressed, CaseFacts, DeliveryId, Mention, MessageOp, NewDelivery};
 use crate::event::{Event, Seq};
+use crate::planner::cards;
 use crate::planner::case::Case;
 use crate::planner::closes::untold;
 use crate::planner::digest::{Collected, DigestId, Share, first_due, kept};
@@ -150,7 +151,7 @@ fn mentions_nobody(work: &Planning<'_>, said: &Announcement<'_>, trace: &mut Tra
 }
 
 /// What an announcement says at a destination, due now.
-fn draft<'a>(
+pub(crate) fn draft<'a>(
     work: &Planning<'_>,
     said: &Announcement<'a>,
     case: Option<&Case>,
@@ -163,6 +164,9 @@ fn draft<'a>(
     told.suppressed = suppressed;
     told.to = to;
     told.events = said.counted.to_vec();
+    if action.update {
+        cards::tell_all(&mut told, case);
+    }
     told.unread.clone_from(&said.unread);
     let route = Route { rule: &said.rule.name.value, action: &action.id, destination };
     let id = DeliveryId::of(&said.origin, work.identity(said.rule), &action.id, destination, said.again);
@@ -170,8 +174,8 @@ fn draft<'a>(
     Draft { rule: said.rule, action, occasion: said.occasion, until: None, delivery }
 }
 
-/// The destinations of an announcement that are configured and that no mute covers; of a close's, those that know what has
-/// closed.
+/// The destinations of an announcement that are configured, that no mute covers, and where no message stands that it changes;
+/// of a close's, those that know what has closed.
 fn audible<'s>(
     work: &mut Planning<'_>,
     said: &Announcement<'s>,
@@ -181,7 +185,8 @@ fn audible<'s>(
     let action = said.acted.action;
     let at = said.at(work.now.at);
     let mut audible = Vec::new();
-    for destination in action.to.iter().map(|to| to.value.as_str()) {
+    let all = action.to.iter().map(|to| to.value.as_str());
+    for destination in all.filter(|to| !cards::stands(action, case, to)) {
         let message = Audible { rule: &said.rule.name.value, destination, event: Some(said.event), at };
         if work.facts(destination).is_none() {
             trace.fail(format!("destination `{destination}` is not configured"));
@@ -306,7 +311,7 @@ pub(crate) fn deliver(
             return None;
         }
         trace.action(RuleOutcome::Held, action, Some(&to), format!("held until {until_words} (embargo of `{to}`)"));
-        hold(work, draft, case.as_deref(), until);
+        hold(work, draft, case, until);
         return Some(until);
     }
     let passes = tells_the_end(draft.occasion, case.as_deref(), &to);
@@ -326,7 +331,7 @@ pub(crate) fn deliver(
         Opens::At(opens) => {
             let note = format!("held until {} (hours of `{to}`)", work.now.said(opens));
             trace.action(RuleOutcome::Held, action, Some(&to), note);
-            hold(work, draft, case.as_deref(), opens);
+            hold(work, draft, case, opens);
             return Some(opens);
         }
     }
@@ -344,13 +349,14 @@ pub(crate) fn deliver(
 }
 
 /// Keeps a message until its window opens.
-fn hold(work: &mut Planning<'_>, draft: Draft<'_>, case: Option<&Case>, opens: Timestamp) {
+fn hold(work: &mut Planning<'_>, draft: Draft<'_>, case: Option<&mut Case>, opens: Timestamp) {
     let Draft { occasion, mut delivery, .. } = draft;
-    let belongs = case.filter(|_| occasion != Occasion::Close).and_then(Case::awaited_by);
-    if let (None, Some(shown)) = (&belongs, case.and_then(|case| case.lanes.get(&delivery.destination))) {
+    let belongs = case.as_deref().filter(|_| occasion != Occasion::Close).and_then(Case::awaited_by);
+    if let (None, Some(shown)) = (&belongs, case.as_deref().and_then(|case| case.lanes.get(&delivery.destination))) {
         // It is about the close, so it must not be dropped for it; what it stands beside is known already.
         (delivery.lane, delivery.act) = (Some(shown.lane.clone()), MessageOp::Again);
     }
+    cards::remember(case, &delivery, false, work.now.at);
     join(work, Held { delivery, case: belongs, reminder: occasion == Occasion::Reminder }, opens);
 }
 
@@ -370,6 +376,7 @@ pub(crate) fn send(work: &mut Planning<'_>, mut delivery: NewDelivery, occasion:
             work.act([Effect::cancel(&lane, Some(&delivery.action), "a newer reminder replaced it")]);
         }
         (delivery.lane, delivery.act) = (Some(lane), act);
+        cards::remember(Some(case), &delivery, true, work.now.at);
     }
     work.plan.deliveries.push(delivery);
 }

@@ -1,8 +1,11 @@
 //! The end of a case, whatever ended it: what was to come of it is called off, and then people are notified.
 
+use crate::delivery::{DeliveryId, MessageOp, NewDelivery};
 use crate::event::{Event, Seq};
+use crate::planner::cards::{action_at, first_at, tell_all_at_the_end};
 use crate::planner::case::{Case, Ending};
 use crate::planner::closes::{Update, call_off, update};
+use crate::planner::draft::{Route, assignment};
 use crate::planner::flow::announce::{Announcement, announce};
 use crate::planner::flow::occasion::Occasion;
 use crate::planner::flow::{Planning, unread};
@@ -23,6 +26,12 @@ pub(crate) struct Closing<'a> {
 }
 
 impl<'a> Closing<'a> {
+    /// Where `on_close` says something.
+    fn destinations(&self) -> impl Iterator<Item = &'a str> {
+        let acting = self.on_close.iter().filter(|acted| acted.accepts());
+        acting.flat_map(|acted| acted.action.to.iter().map(|to| to.value.as_str()))
+    }
+
     /// An event closes it.
     pub fn by_event(judged: &'a Judged<'_>, on_close: &'a [ActionJudgement<'a>]) -> Self {
         let origin = id(&[&judged.event.source, judged.event.id.as_str()]);
@@ -112,13 +121,43 @@ fn say_closed(work: &mut Planning<'_>, case: &Case, rule: Option<&Rule>, closing
     if work.destinations.shadow || rule.is_some_and(|rule| rule.shadow) {
         return;
     }
+    say_the_last(work, case, rule, closing, trace);
     let identity = rule.map_or(case.rule.as_str(), |rule| work.identity(rule));
-    let by = Update { seq: closing.seq, origin: &closing.origin, rule, identity };
     for (destination, shown) in &case.lanes {
         if work.facts(destination).is_some_and(|facts| facts.closes) {
-            work.plan.deliveries.extend(update(case, destination, by, work.now.at));
+            let card = first_at(case, rule, destination);
+            let by = Update { seq: closing.seq, origin: &closing.origin, rule, identity, card };
+            let mut update = update(case, destination, by, work.now.at);
+            if let (Some(update), Some(_)) = (&mut update, card) {
+                tell_all_at_the_end(&mut update.assignment, case, closing.seq);
+            }
+            work.plan.deliveries.extend(update);
             trace.action(RuleOutcome::Closed, &shown.action, Some(destination), format!("updates `{destination}`"));
         }
+    }
+}
+
+/// The last message at each destination whose channel can't change the first, unless `on_close` says something there.
+fn say_the_last(work: &mut Planning<'_>, case: &Case, rule: Option<&Rule>, closing: &Closing<'_>, trace: &mut Trace) {
+    let Some(rule) = rule else { return };
+    let said: Vec<&str> = closing.destinations().collect();
+    for (destination, card) in case.cards.iter().filter(|(_, card)| card.went) {
+        let closes = work.facts(destination).map(|facts| facts.closes && card.first);
+        let shown = case.lanes.get(destination).filter(|_| closes == Some(false));
+        let (Some(shown), Some(action)) = (shown, action_at(Some(rule), destination)) else { continue };
+        if said.contains(&destination.as_str()) {
+            continue;
+        }
+        let mut told = assignment(action, shown.event, None);
+        tell_all_at_the_end(&mut told, case, closing.seq);
+        told.to = case.addresses.get(destination).cloned();
+        let origin = id(&["last", &closing.origin]);
+        let id = DeliveryId::of(&origin, work.identity(rule), &action.id, destination, case.nth);
+        let route = Route { rule: &rule.name.value, action: &action.id, destination };
+        let delivery = route.delivery(id, closing.seq, told, work.now.at);
+        let lane = Some(shown.lane.clone());
+        work.plan.deliveries.push(NewDelivery { act: MessageOp::Again, lane, ..delivery });
+        trace.action(RuleOutcome::Closed, &action.id, Some(destination), format!("sends `{destination}` the last"));
     }
 }
 

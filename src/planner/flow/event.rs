@@ -4,10 +4,12 @@
 use jiff::Timestamp;
 
 use crate::event::{Event, Seq};
+use crate::planner::cards;
 use crate::planner::case::{Case, MISSING_KEY, OWN_KEY};
 use crate::planner::closes::Closed;
 use crate::planner::effect::Now;
 use crate::planner::flow::announce::{Announcement, announce};
+use crate::planner::flow::change::change;
 use crate::planner::flow::close::{Closing, end_case};
 use crate::planner::flow::count::counted;
 use crate::planner::flow::occasion::Occasion;
@@ -177,12 +179,17 @@ fn matched(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
         Belongs::Nowhere => (None, true),
         Belongs::To { case, opened } => (Some(case), opened),
     };
+    case.iter_mut().for_each(|case| cards::keep(case, judgement.rule, judged.seq));
     trace.accepted();
     let acting: Vec<&ActionJudgement<'_>> =
         judgement.actions.iter().filter(|acted| acts(acted, opened, trace)).collect();
     let (mut told, mut is_critical): (Option<Timestamp>, bool) = (None, false);
-    for acted in acting.iter().filter(|acted| !acted.action.is_timed()) {
+    let at_once = acting.iter().filter(|acted| !acted.action.is_timed());
+    // Only the first message of a case at a destination can change.
+    let (cards, others): (Vec<_>, Vec<_>) = at_once.partition(|acted| acted.action.update);
+    for acted in cards.into_iter().chain(others) {
         let announcement = Announcement { counted: &counted, ..announcement(judged, judgement, acted) };
+        change(work, &announcement, case.as_deref_mut(), trace);
         let first = announce(work, &announcement, case.as_deref_mut(), trace);
         is_critical |= first.is_some() && work.is_critical(acted.action);
         told = told.into_iter().chain(first).min();
@@ -398,7 +405,9 @@ fn matched_again(
         }
         let facts = facts.clone();
         let first = announcement(judged, judgement, acted);
-        announce(work, &Announcement { again, occasion: Occasion::Replay, facts, ..first }, case.as_mut(), trace);
+        let announcement = Announcement { again, occasion: Occasion::Replay, facts, ..first };
+        change(work, &announcement, case.as_mut(), trace);
+        announce(work, &announcement, case.as_mut(), trace);
     }
     if let Some(case) = case {
         work.save_case(&case);

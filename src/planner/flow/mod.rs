@@ -5,6 +5,7 @@
 
 pub(crate) mod announce;
 pub(crate) mod arm;
+pub(crate) mod change;
 pub(crate) mod close;
 pub(crate) mod command;
 pub(crate) mod count;
@@ -140,6 +141,7 @@ impl<'a> Planning<'a> {
             delivery.act != MessageOp::Close
                 && delivery.lane.as_ref() == Some(&cancel.lane)
                 && cancel.action.as_ref().is_none_or(|action| delivery.action == *action)
+                && cancel.act.is_none_or(|act| delivery.act == act)
         };
         let before = self.plan.deliveries.iter().take(self.offered).filter(|delivery| is_meant(delivery)).count();
         self.plan.deliveries.retain(|delivery| !is_meant(delivery));

@@ -129,6 +129,12 @@ fn may_go(work: &mut Planning<'_>, mut held: Held, opened: Timestamp, trace: &mu
     {
         return comes_to(Goes::Never, why.outcome(), format!("held, and then not sent: {}", why.said(belongs)));
     }
+    let case = held.case.as_ref().and_then(|belongs| work.case(&names_for(work.rules, &rule.name.value), &belongs.key));
+    let card = case.as_ref().filter(|_| delivery.assignment.update).map(|case| case.cards.get(&to));
+    if card.is_some_and(|card| card.is_none_or(|card| card.went || card.id != delivery.id)) {
+        let note = "held, and then not sent: a newer message took its place";
+        return comes_to(Goes::Never, RuleOutcome::Cancelled, note.into());
+    }
     match opens(action, work.facts(&to), work.now.at) {
         Opens::Drop => {
             return comes_to(Goes::Never, RuleOutcome::Dropped, format!("dropped for `{to}`: outside hours"));
@@ -145,7 +151,6 @@ fn may_go(work: &mut Planning<'_>, mut held: Held, opened: Timestamp, trace: &mu
     }
     // Only now that it would go: a mute that ends while it still waits takes nothing away.
     let message = Audible { rule: &delivery.rule, destination: &to, event: None, at: work.now.at };
-    let case = held.case.as_ref().and_then(|belongs| work.case(&names_for(work.rules, &rule.name.value), &belongs.key));
     if let Some(note) = silenced(work, case.as_ref(), work.now.at).or_else(|| work.muted(message)) {
         return comes_to(Goes::Never, RuleOutcome::Muted, note);
     }
@@ -186,12 +191,14 @@ fn send_held(work: &mut Planning<'_>, held: Held) {
 
 /// Records in their cases that these messages were reported in a summary.
 fn note_summed(work: &mut Planning<'_>, destination: &str, going: &[Held], rest: &[Rest]) {
-    let going = going.iter().map(|held| (&held.delivery.rule, &held.case));
-    for (rule, belongs) in going.chain(rest.iter().map(|rest| (&rest.rule, &rest.case))) {
+    let going = going.iter().map(|held| (&held.delivery.rule, &held.case, &held.delivery.id));
+    for (rule, belongs, id) in going.chain(rest.iter().map(|rest| (&rest.rule, &rest.case, &rest.id))) {
         let Some(belongs) = belongs else { continue };
         let names = names_for(work.rules, rule);
         if let Some(mut case) = work.case(&names, &belongs.key) {
             case.summed.insert(destination.to_owned());
+            // In a summary nothing can change: the next match sends its message anew.
+            case.cards.retain(|_, card| card.went || card.id != *id);
             work.save_case(&case);
         }
     }

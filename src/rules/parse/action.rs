@@ -45,6 +45,7 @@ impl Reader<'_> {
         let count = acting.len();
         acting.extend(closing);
         let mut all = self.with_ids(acting);
+        self.one_update_each(all.get(..count).unwrap_or_default());
         let closing = all.split_off(count.min(all.len()));
         (all, closing)
     }
@@ -85,6 +86,7 @@ impl Reader<'_> {
         let if_failed = self.if_failed(&mut fields);
         let otherwise = fields.truth("otherwise", self.problems).unwrap_or(false);
         let once = fields.truth("once", self.problems).unwrap_or(false);
+        let update = fields.truth("update", self.problems).unwrap_or(false);
         let timings = self.timings(&mut fields);
         let repeat = self.positive_span(&mut fields, "repeat", REPEAT_MIN);
         let own = self.defaults(&mut fields, belongs);
@@ -106,6 +108,7 @@ impl Reader<'_> {
             if_failed,
             otherwise,
             once,
+            update,
             after: None,
             after_days: None,
             step: None,
@@ -119,6 +122,7 @@ impl Reader<'_> {
         };
         self.rest_and_digest(&action);
         self.file_of_a_digest(&action);
+        self.alone_with_update(node, &action);
         let one = |timing: Timing| {
             let (mut action, name) = (action.clone(), timing.name(name.clone()));
             timing.put_into(&mut action);
@@ -198,16 +202,17 @@ impl Reader<'_> {
         };
         let has = |key: &str| entry_of(node, key).is_some();
         if on_close {
-            for key in ["once", "after", "repeat", "at", "throttle", "digest", "hours", "links", "attach"] {
+            let keys = ["once", "update", "after", "repeat", "at", "throttle", "digest", "hours", "links", "attach"];
+            for key in keys {
                 wrong(key, format!("`{key}` has no place in `on_close`"), "what is said at a close goes at once");
             }
         } else if !belongs.case && !belongs.missing {
-            for key in ["once", "after", "repeat", "at", "links"] {
+            for key in ["once", "update", "after", "repeat", "at", "links"] {
                 wrong(key, format!("`{key}` needs a `case`"), "say what an event is about: `case: $.data.release_id`");
             }
         }
         if belongs.missing && !on_close {
-            for key in ["when", "otherwise", "at", "attach"] {
+            for key in ["when", "otherwise", "update", "at", "attach"] {
                 wrong(key, format!("`{key}` needs an event, and `missing` acts when none came"), "remove it");
             }
         }
@@ -216,6 +221,11 @@ impl Reader<'_> {
         }
         if !has("when") {
             wrong("if_failed", IF_FAILED_ALONE.into(), "remove it: the action always acts");
+        }
+        if entry_of(node, "update").is_some_and(|(_, update)| update.kind == NodeKind::Bool(true)) {
+            for key in ["once", "after", "repeat", "at"] {
+                wrong(key, format!("`{key}` and `update` don't go together"), "make two actions of it, or remove one");
+            }
         }
         for key in ["after", "repeat"] {
             if has("at") {
@@ -231,6 +241,38 @@ impl Reader<'_> {
                     .at(&action.place.first_line())
                     .hint("with a digest, everything that the throttle lets through goes into it: write `rest: drop`"),
             );
+        }
+    }
+
+    /// What changes is one message: it is neither limited nor collected.
+    fn alone_with_update(&mut self, node: &Node, action: &Action) {
+        let also = [("throttle", action.throttle.is_some()), ("digest", action.digest.is_some())];
+        for (key, _) in also.into_iter().filter(|(_, is_there)| action.update && *is_there) {
+            let (place, hint) = match entry_of(node, key) {
+                Some((key, _)) => (key.place.clone(), "remove it: later matches change the one message"),
+                None => (action.place.first_line(), "the rule's is meant as well: move it to the other actions"),
+            };
+            let problem = Problem::error("does-not-fit", format!("`{key}` and `update` don't go together"));
+            self.problems.push(problem.at(&place).hint(hint));
+        }
+    }
+
+    /// At a destination, one message of a case changes.
+    fn one_update_each(&mut self, actions: &[Action]) {
+        let mut first: BTreeMap<&str, &Location> = BTreeMap::new();
+        for to in actions.iter().filter(|action| action.update).flat_map(|action| &action.to) {
+            match first.get(to.value.as_str()) {
+                Some(other) => self.problems.push(
+                    Problem::error(
+                        "does-not-fit",
+                        format!("two actions with `update` have the destination `{}`", to.value),
+                    )
+                    .at(&to.place)
+                    .also(other, "first here")
+                    .hint("a case has one message that changes at a destination: make one action of them"),
+                ),
+                None => _ = first.insert(&to.value, &to.place),
+            }
         }
     }
 
@@ -290,8 +332,9 @@ fn said(action: &Action, when: Option<&Node>, attach: Option<&Node>, on_close: b
         "on_close": on_close,
     });
     // What came later is absent where nothing is said of it, so that actions stay known.
-    if let (Some(said), Some(attach)) = (said.as_object_mut(), attach) {
-        said.insert("attach".into(), attach.to_json());
+    if let Some(said) = said.as_object_mut() {
+        said.extend(attach.map(|attach| ("attach".to_owned(), attach.to_json())));
+        said.extend(action.update.then(|| ("update".to_owned(), true.into())));
     }
     said
 }

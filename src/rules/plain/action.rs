@@ -59,6 +59,9 @@ fn mentioned(mention: &Mention) -> String {
 /// What limits, collects or delays its messages, and what goes with them.
 fn beside(action: &Action, rules: &RuleSet) -> Vec<String> {
     let mut lines = Vec::new();
+    if action.update {
+        lines.push("It is one message: later matches change it, or at the close the last one is sent.".into());
+    }
     lines.extend(action.throttle.as_ref().map(throttle));
     lines.extend(action.digest.as_ref().map(digest));
     if let Some(attach) = &action.attach {
@@ -101,6 +104,7 @@ fn when(steps: &[Action], place: Place) -> String {
     }
     match place {
         Place::Case if action.once => "When a case opens".into(),
+        Place::Case if action.update => "At the first match of a case".into(),
         Place::Match | Place::Case => "At each match".into(),
         Place::Silence => "Then".into(),
         Place::Close => "When the case closes".into(),

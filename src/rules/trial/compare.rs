@@ -2,15 +2,15 @@
 
 use jiff::Timestamp;
 
-use super::{Expectation, Field};
+use super::{Expectation, Field, Way};
 
 /// What was sent: a message, or an update of what was shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
     /// When it was sent.
     pub at: Timestamp,
-    /// An update at a close, and not a message.
-    pub update: bool,
+    /// What it is.
+    pub way: Way,
     /// The rule.
     pub rule: String,
     /// The destination.
@@ -45,12 +45,12 @@ impl Said {
 impl Expectation {
     /// Whether this is what it asks for.
     pub fn accepts(&self, said: &Said) -> bool {
-        self.update == said.update && self.fields.iter().all(|(field, pattern)| pattern.glob.matches(said.get(*field)))
+        self.way == said.way && self.fields.iter().all(|(field, pattern)| pattern.glob.matches(said.get(*field)))
     }
 
     /// How much of what it asks for this is, for showing what came nearest. An update is nothing like a message.
     fn likeness(&self, said: &Said) -> usize {
-        if self.update != said.update {
+        if self.way != said.way {
             return 0;
         }
         let weight = |field| if matches!(field, Field::To | Field::Rule) { 2 } else { 1 };
@@ -91,7 +91,8 @@ pub fn compare(expected: &[Expectation], sent: &[Said]) -> Compared {
     }
     compared.missing.extend(missing.into_iter().map(|at| (at, None)));
     compared.missing.sort_unstable();
-    compared.extra = extra.into_iter().filter(|at| sent.get(*at).is_some_and(|said| !said.update)).collect();
+    compared.extra =
+        extra.into_iter().filter(|at| sent.get(*at).is_some_and(|said| said.way == Way::Message)).collect();
     compared
 }
 

@@ -10,7 +10,7 @@
 //! step        = {send: SAMPLE | FILE | {type, data, …}, set?: {PATH: value}, source?: NAME}
 //!             | {expect: expectation|[expectation]} | {wait: SPAN} | {at: TIME}
 //!             | {fail: DESTINATION|[…]} | {heal: DESTINATION|[…]}
-//! expectation = {rule?: GLOB, to?: GLOB or closes?: GLOB, title?: GLOB, text?: GLOB, severity?: GLOB,
+//! expectation = {rule?: GLOB, to?: GLOB or changes?: GLOB or closes?: GLOB, title?: GLOB, text?: GLOB, severity?: GLOB,
 //!                address?: GLOB, file?: GLOB}
 //! ```
 
@@ -150,10 +150,35 @@ impl Send {
 pub struct Expectation {
     /// Where it stands.
     pub place: Location,
-    /// An update of what was shown, at a close, and not a message.
-    pub update: bool,
+    /// What it is.
+    pub way: Way,
     /// What it must be like.
     pub fields: Vec<(Field, Pattern)>,
+}
+
+/// What reaches people: a message, or a change to one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// A message: `to`.
+    Message,
+    /// A later match changed what stands there: `changes`.
+    Change,
+    /// A close changed what stands there: `closes`.
+    Close,
+}
+
+impl Way {
+    /// All of them.
+    pub const ALL: [Way; 3] = [Way::Message, Way::Change, Way::Close];
+
+    /// The key of its destination.
+    pub fn key(self) -> &'static str {
+        match self {
+            Way::Message => Field::To.name(),
+            Way::Change => "changes",
+            Way::Close => "closes",
+        }
+    }
 }
 
 /// What of a message is compared.

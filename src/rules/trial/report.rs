@@ -5,7 +5,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Expectation, Field, Said};
+use super::{Expectation, Field, Said, Way};
 use crate::problem::Location;
 
 /// The widest column of what was expected, in characters.
@@ -68,9 +68,9 @@ impl Fault {
     /// What is wrong, in a few words.
     pub fn words(&self) -> &str {
         match self {
-            Fault::Different(wanted, _) if wanted.update => "an update was expected, and another was sent",
+            Fault::Different(wanted, _) if wanted.way != Way::Message => "an update was expected, and another was sent",
             Fault::Different(..) => "not as expected",
-            Fault::Missing(wanted) if wanted.update => "an update was expected, and not sent",
+            Fault::Missing(wanted) if wanted.way != Way::Message => "an update was expected, and not sent",
             Fault::Missing(_) => "expected, and not sent",
             Fault::Extra(_) => "sent, and not expected",
             Fault::Unnamed(_) => "sent, and never named",
@@ -78,10 +78,10 @@ impl Fault {
         }
     }
 
-    /// The key of a field: an update's destination is what it `closes`.
+    /// The key of a field: an update's destination is what it `changes` or `closes`.
     fn key(&self, field: Field) -> &'static str {
-        let update = self.expected().map(|wanted| wanted.update).or(self.sent().map(|sent| sent.update));
-        if update == Some(true) && field == Field::To { "closes" } else { field.name() }
+        let way = self.expected().map(|wanted| wanted.way).or(self.sent().map(|sent| sent.way));
+        way.filter(|_| field == Field::To).map_or(field.name(), Way::key)
     }
 
     /// What was expected.

@@ -116,12 +116,16 @@ fn expectation() -> Value {
         _ => text_glob(),
     };
     let fields = Field::ALL.map(|field| (field.name(), described(takes(field), doc(field))));
-    let closes =
-        described(text_glob(), "In place of `to`: an update at a close, of what was shown at this destination.");
+    let ways = [
+        ("changes", "In place of `to`: a later match changed the message at this destination."),
+        ("closes", "In place of `to`: an update at a close, of what was shown at this destination."),
+    ];
+    let ways = ways.map(|(key, doc)| (key, described(text_glob(), doc)));
+    let both = [["to", "closes"], ["to", "changes"], ["changes", "closes"]].map(|both| json!({"required": both}));
     let more = json!({
-        "description": "One message that was sent; or one update, with `closes`.",
+        "description": "One message that was sent; or one update, with `changes` or `closes`.",
         "minProperties": 1,
-        "not": {"required": ["to", "closes"]},
+        "not": {"anyOf": both},
     });
-    with(object(fields.into_iter().chain([("closes", closes)]), &[]), more)
+    with(object(fields.into_iter().chain(ways), &[]), more)
 }

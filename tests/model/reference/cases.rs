@@ -8,6 +8,7 @@ use fanfare::rules::{ActionJudgement, Held, Judgement, Rule};
 use jiff::SignedDuration;
 
 use super::super::{DAY, Ms, ms};
+use super::cards::card_at;
 use super::messages::{Asked, Fate, Passes};
 use super::reminders::{Steps, Times, times};
 use super::{Due, Now, Reference, Said};
@@ -45,6 +46,8 @@ pub struct Case {
     pub fell: BTreeMap<String, (String, Seq)>,
     /// The addresses that it began with, by destination.
     pub addresses: BTreeMap<String, String>,
+    /// Where a message stands that later matches change, and whether it was the first there.
+    pub cards: BTreeMap<String, bool>,
     /// The reminders that came due while their rule or action was gone.
     pub passed: BTreeSet<String>,
     /// The steps of lists that were set.
@@ -156,7 +159,10 @@ impl Reference {
         let case = key.map(|key| self.join(now, judgement.rule, &line, key, seq, event));
         let opens = case.is_none_or(|case| self.cases[case].matches.len() == 1);
         let first = self.messages.len();
-        for one in judgement.actions.iter().filter(|one| one.held == Held::Held && (opens || !one.action.once)) {
+        let acting = judgement.actions.iter().filter(|one| one.held == Held::Held && (opens || !one.action.once));
+        // "it goes before the rule's other messages"
+        let (cards, others): (Vec<_>, Vec<_>) = acting.partition(|one| one.action.update);
+        for one in cards.into_iter().chain(others) {
             // A reminder comes at its time.
             if one.action.after.is_none() && one.action.at.is_none() {
                 self.say(
@@ -210,6 +216,7 @@ impl Reference {
                 passed: BTreeSet::new(),
                 fell: BTreeMap::new(),
                 addresses: BTreeMap::new(),
+                cards: BTreeMap::new(),
                 steps: BTreeSet::new(),
                 times: BTreeMap::new(),
                 reminded: Vec::new(),
@@ -354,9 +361,9 @@ impl Reference {
         for one in on_close.iter().filter(|one| one.held == Held::Held) {
             for to in one.action.to.iter().map(|to| &to.value) {
                 if told.contains_key(to) {
-                    self.say_end(now, case, seq, &one.action.id, to, MessageOp::Again);
+                    self.say_end(now, (case, (vec![seq], 0)), &one.action.id, to, MessageOp::Again);
                 } else if self.is_summed(case, to) {
-                    self.say_end(now, case, seq, &one.action.id, to, MessageOp::Open);
+                    self.say_end(now, (case, (vec![seq], 0)), &one.action.id, to, MessageOp::Open);
                 } else if self.is_collected(case, to) || rule.is_none_or(|rule| !speaks_to(rule, to)) {
                     let (line, counted) = (line.clone(), Vec::new());
                     let asked = Asked { line, one, event: seq, case: Some(case), reminder: false, counted };
@@ -364,13 +371,23 @@ impl Reference {
                 }
             }
         }
-        for (to, (action, seq)) in told.iter().filter(|(to, _)| self.updating.contains(*to)) {
-            self.say_end(now, case, *seq, action, to, MessageOp::Close);
+        for (to, (action, shown)) in told.iter().filter(|(to, _)| self.updating.contains(*to)) {
+            let is_card = self.cases[case].cards.get(to) == Some(&true) && card_at(rule, to).is_some();
+            let events = if is_card { self.all_at_the_end(case, seq) } else { (vec![*shown], 0) };
+            self.say_end(now, (case, events), action, to, MessageOp::Close);
         }
+        self.last_of_cards(now, (rule, case), seq, on_close);
     }
 
-    fn say_end(&self, now: &mut Now<'_>, case: usize, seq: Seq, action: &str, to: &str, act: MessageOp) {
-        let address = self.address(now, Some(case), seq, to);
+    pub(super) fn say_end(
+        &self,
+        now: &mut Now<'_>,
+        (case, (events, more)): (usize, (Vec<Seq>, u64)),
+        action: &str,
+        to: &str,
+        act: MessageOp,
+    ) {
+        let address = self.address(now, Some(case), events[0], to);
         now.said.push((
             None,
             Said {
@@ -379,8 +396,8 @@ impl Reference {
                 to: to.to_owned(),
                 act,
                 summary: false,
-                events: vec![seq],
-                more: 0,
+                events,
+                more,
                 suppressed: 0,
                 address: if act == MessageOp::Close { None } else { address },
                 case: Some(self.cases[case].facts()),

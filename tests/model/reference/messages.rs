@@ -52,7 +52,7 @@ pub struct Message {
     pub(super) to: String,
     /// What was asked for at once, with one count of its throttle.
     ask: u64,
-    case: Option<usize>,
+    pub(super) case: Option<usize>,
     /// The case as it stood.
     facts: Option<Facts>,
     reminder: bool,
@@ -74,6 +74,8 @@ pub struct Message {
     rest: bool,
     /// Whether a file goes with it.
     file: bool,
+    /// Whether later matches change it.
+    card: bool,
     /// The event that it is about.
     about: Seq,
     pub(super) fate: Fate,
@@ -118,6 +120,9 @@ impl Reference {
         self.forget_what_is_to_come(now, asked);
         let passes = self.passes(now, asked);
         for to in &asked.one.action.to {
+            if self.change(now, asked, &to.value) {
+                continue;
+            }
             self.say_to(now, asked, &to.value, passes);
         }
     }
@@ -157,7 +162,8 @@ impl Reference {
                 Passes::No => Fate::Throttled,
             }
         };
-        if asked.reminder && matches!(message.fate, Fate::Sent | Fate::Held { .. }) {
+        // "If the first message waits for its hours, it is replaced as well."
+        if (asked.reminder || message.card) && matches!(message.fate, Fate::Sent | Fate::Held { .. }) {
             self.replace(now, &message);
         }
         self.send(now, message);
@@ -167,8 +173,14 @@ impl Reference {
         }
     }
 
-    fn message(&self, now: &Now<'_>, asked: &Asked<'_>, to: &str) -> Message {
+    pub(super) fn message(&self, now: &Now<'_>, asked: &Asked<'_>, to: &str) -> Message {
         let key = |key: &Option<Result<String, String>>| key.clone().and_then(Result::ok).unwrap_or_default();
+        let card = asked.one.action.update;
+        let (events, more) = match asked.case.filter(|_| card) {
+            Some(case) => self.matches(case),
+            None if asked.counted.is_empty() => (vec![asked.event], 0),
+            None => (asked.counted.clone(), 0),
+        };
         Message {
             line: asked.line.clone(),
             action: asked.one.action.id.clone(),
@@ -180,8 +192,8 @@ impl Reference {
             at: now.ms,
             forgotten: false,
             seen: now.ms,
-            events: if asked.counted.is_empty() { vec![asked.event] } else { asked.counted.clone() },
-            more: 0,
+            events,
+            more,
             suppressed: 0,
             address: None,
             throttle: key(&asked.one.throttle),
@@ -189,6 +201,7 @@ impl Reference {
             passed: false,
             rest: false,
             file: false,
+            card,
             about: asked.event,
             fate: Fate::Sent,
             sent: 0,
@@ -200,18 +213,27 @@ impl Reference {
         if message.fate == Fate::Sent {
             self.sent += 1;
             message.sent = self.sent;
-            let again = message.case.is_some_and(|case| self.told(case).contains_key(&message.to));
-            now.said.push((Some(self.messages.len()), self.said(&message, again)));
+            let act = self.joins(&message);
+            now.said.push((Some(self.messages.len()), self.said(&message, act)));
         }
         self.messages.push(message);
     }
 
-    fn said(&self, message: &Message, again: bool) -> Said {
+    /// What it does where it goes: "Later matches belong to it and appear in the same place".
+    fn joins(&mut self, message: &Message) -> MessageOp {
+        let again = message.case.is_some_and(|case| self.told(case).contains_key(&message.to));
+        if let Some(case) = message.case.filter(|_| message.card) {
+            self.cases[case].cards.insert(message.to.clone(), !again);
+        }
+        if again { MessageOp::Again } else { MessageOp::Open }
+    }
+
+    pub(super) fn said(&self, message: &Message, act: MessageOp) -> Said {
         Said {
             line: message.line.clone(),
             action: message.action.clone(),
             to: message.to.clone(),
-            act: if again { MessageOp::Again } else { MessageOp::Open },
+            act,
             summary: false,
             events: message.events.clone(),
             more: message.more,
@@ -495,8 +517,8 @@ impl Reference {
     fn send_ready(&mut self, now: &mut Now<'_>, ready: &[usize]) {
         for at in ready.iter().copied() {
             let message = self.messages[at].clone();
-            let again = message.case.is_some_and(|case| self.told(case).contains_key(&message.to));
-            now.said.push((Some(at), self.said(&message, again)));
+            let act = self.joins(&message);
+            now.said.push((Some(at), self.said(&message, act)));
             self.sent += 1;
             (self.messages[at].fate, self.messages[at].sent) = (Fate::Sent, self.sent);
         }
@@ -511,7 +533,7 @@ impl Reference {
         }
         let (action, events) = ("summary".into(), events.into_iter().collect());
         let message = Message { action, case: None, events, more: 0, suppressed, ..one };
-        let mut said = self.said(&message, false);
+        let mut said = self.said(&message, MessageOp::Open);
         said.summary = true;
         now.said.push((None, said));
     }

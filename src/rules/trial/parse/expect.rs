@@ -5,7 +5,7 @@ use crate::delivery::Severity;
 use crate::problem::Problem;
 use crate::rules::glob::{Glob, inner};
 use crate::rules::parse::not_cut;
-use crate::rules::trial::{Expectation, Field, Pattern, What};
+use crate::rules::trial::{Expectation, Field, Pattern, Way, What};
 use crate::yaml::{Fields, Node, NodeKind};
 
 impl Reader<'_> {
@@ -25,15 +25,15 @@ impl Reader<'_> {
             return None;
         }
         let mut fields = Fields::of(node, "an expectation", self.problems)?.with_key_hints(EXPECTED);
-        let mut expectation =
-            Expectation { place: node.place.clone(), update: fields.has("closes"), fields: Vec::new() };
-        if fields.has("to") && fields.has("closes") {
-            self.problems.push(
-                Problem::error("to-and-closes", "an expectation has `to` for a message, or `closes` for an update")
-                    .at(&fields.place.first_line()),
-            );
+        let ways: Vec<Way> = Way::ALL.into_iter().filter(|way| fields.has(way.key())).collect();
+        let way = ways.last().copied().unwrap_or(Way::Message);
+        let mut expectation = Expectation { place: node.place.clone(), way, fields: Vec::new() };
+        if ways.len() > 1 {
+            let message = "an expectation has `to` for a message, or `changes` or `closes` for an update";
+            self.problems.push(Problem::error("to-and-closes", message).at(&fields.place.first_line()));
         }
-        let keys = Field::ALL.into_iter().map(|field| (field.name(), field)).chain([("closes", Field::To)]);
+        let updates = [Way::Change, Way::Close].map(|way| (way.key(), Field::To));
+        let keys = Field::ALL.into_iter().map(|field| (field.name(), field)).chain(updates);
         for (key, field) in keys {
             if let Some(pattern) = self.pattern(&mut fields, key, field) {
                 expectation.fields.push((field, pattern));

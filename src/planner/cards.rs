@@ -1,0 +1,75 @@
+//! Messages that later matches of their case change: what a case keeps for them, and what they say.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::clock::plus;
+use crate::delivery::{Assignment, MessageOp, NewDelivery};
+use crate::event::Seq;
+use crate::planner::case::{Card, Case};
+use crate::rules::{Action, Rule};
+
+/// How many matches a case keeps for such messages. Of older ones only the number is kept.
+const MATCHES_MAX: usize = 200;
+/// A message changes at most so often.
+const APART: SignedDuration = SignedDuration::from_secs(1);
+
+/// A match of a case: kept, if the rule has such a message.
+pub(crate) fn keep(case: &mut Case, rule: &Rule, seq: Seq) {
+    if !rule.actions.iter().any(|action| action.update) {
+        return;
+    }
+    if case.matches.is_empty() && case.event != seq {
+        case.matches.push(case.event);
+    }
+    case.matches.push(seq);
+    while case.matches.len() > MATCHES_MAX {
+        case.matches.remove(0);
+        case.more = case.more.saturating_add(1);
+    }
+}
+
+/// Puts all that a case has into what its message says.
+pub(crate) fn tell_all(told: &mut Assignment, case: Option<&Case>) {
+    told.update = true;
+    told.events = case.map(|case| case.matches.clone()).filter(|all| !all.is_empty()).unwrap_or(vec![told.event]);
+    told.event = told.events.last().copied().unwrap_or(told.event);
+    told.more = case.map_or(0, |case| case.more);
+}
+
+/// Whether a message of an action stands at a destination, so that a match changes it.
+pub(crate) fn stands(action: &Action, case: Option<&Case>, destination: &str) -> bool {
+    action.update && case.is_some_and(|case| case.cards.get(destination).is_some_and(|card| card.went))
+}
+
+/// When a change may go after the last one. One that waits is replaced, and goes at its time.
+pub(crate) fn next(changed: Timestamp, now: Timestamp) -> Timestamp {
+    if changed > now { changed } else { plus(changed, APART).max(now) }
+}
+
+/// Remembers that a message of a case went, as the first there or below another, or that it waits.
+pub(crate) fn remember(case: Option<&mut Case>, delivery: &NewDelivery, went: bool, now: Timestamp) {
+    let Some(case) = case.filter(|_| delivery.assignment.update) else { return };
+    let first = went && delivery.act == MessageOp::Open;
+    case.cards.insert(delivery.destination.clone(), Card { id: delivery.id.clone(), went, first, changed: now });
+}
+
+/// The action whose message stands at a destination, where it is the first of its case and so can change.
+pub(crate) fn first_at<'r>(case: &Case, rule: Option<&'r Rule>, destination: &str) -> Option<&'r Action> {
+    case.cards.get(destination).filter(|card| card.went && card.first)?;
+    action_at(rule, destination)
+}
+
+/// The action whose message may stand at a destination.
+pub(crate) fn action_at<'r>(rule: Option<&'r Rule>, destination: &str) -> Option<&'r Action> {
+    let mut cards = rule?.actions.iter().filter(|action| action.update);
+    cards.find(|action| action.to.iter().any(|to| to.value == destination))
+}
+
+/// The same at a close: with the event that closed the case, if one did.
+pub(crate) fn tell_all_at_the_end(told: &mut Assignment, case: &Case, closed_by: Seq) {
+    tell_all(told, Some(case));
+    if told.event < closed_by {
+        told.events.push(closed_by);
+    }
+    (told.case, told.mention) = (Some(case.facts(true)), Vec::new());
+}
