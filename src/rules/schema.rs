@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
+use self::action::{SchemaPosition, action, both_rest_and_digest};
 use self::calendar::{after, at, days, missing, month_days};
 use self::roster::{mentions, person, value_map};
 use super::glob::GLOB_MAX;
@@ -19,6 +20,7 @@ use crate::yaml::schema::{
     truth, whole, with, words,
 };
 
+mod action;
 mod calendar;
 mod roster;
 
@@ -75,19 +77,6 @@ pub fn schema(known: &Known<'_>) -> Value {
 }
 
 const FILE: &str = "Rules of Fanfare, and the words that all files share.";
-
-/// Where an action stands, which decides the keys it may have.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum SchemaPosition {
-    /// In a rule with a case.
-    Anywhere,
-    /// In a rule that has none: nothing stays open that could be reminded of.
-    NoCase,
-    /// In a rule with `missing`: there is no event to look at.
-    Missing,
-    /// In `on_close`: it goes at once.
-    Closing,
-}
 
 /// A mapping with the keys of a table.
 fn mapping_of(map: &MapDoc, required: &[&str]) -> Value {
@@ -365,10 +354,6 @@ fn none_of(keys: &[&str]) -> Value {
     json!({"not": {"anyOf": keys.iter().map(|key| requires(key)).collect::<Vec<_>>()}})
 }
 
-fn truly(key: &str) -> Value {
-    json!({"properties": {key: {"const": true}}, "required": [key]})
-}
-
 fn rule() -> Value {
     let actions = |of: &str| json!({"properties": {"actions": one_or_more(reference(of))}});
     let close = json!({"anyOf": [requires("case"), requires("missing")]});
@@ -391,43 +376,6 @@ fn rule() -> Value {
             "if": both_rest_and_digest(), "then": {"properties": {"actions": one_or_more(requires("throttle"))}}}],
     });
     with(mapping_of(&keys::RULE, &["name", "actions"]), more)
-}
-
-/// A throttle whose rest goes into a digest, beside another digest.
-fn both_rest_and_digest() -> Value {
-    let rest = json!({"properties": {"rest": {"const": "digest"}}, "required": ["rest"]});
-    json!({"properties": {"throttle": rest}, "required": ["throttle", "digest"]})
-}
-
-fn action(place: SchemaPosition) -> Value {
-    let (doc, forbidden): (&str, &[&str]) = match place {
-        SchemaPosition::Anywhere => ("A message: what to send, to which destinations, and when.", &[]),
-        SchemaPosition::NoCase => (
-            "A message to send. Without a `case` nothing is sent later.",
-            &["once", "update", "after", "repeat", "at", "links"],
-        ),
-        SchemaPosition::Missing => {
-            ("A message to send when no event came.", &["when", "otherwise", "update", "at", "attach"])
-        }
-        SchemaPosition::Closing => (
-            "A message to send when a case closes; it goes at once.",
-            &["once", "update", "after", "repeat", "at", "throttle", "digest", "hours", "links", "attach"],
-        ),
-    };
-    // `false` says the same as nothing.
-    let not_here = |key: &&str| ((*key).to_owned(), json!({"const": false}));
-    let here: Map<String, Value> = forbidden.iter().map(not_here).collect();
-    let with_update = ["after", "repeat", "at", "throttle", "digest"];
-    let all = [
-        json!({"if": truly("update"), "then": {"allOf": [none_of(&with_update), {"not": truly("once")}]}}),
-        json!({"not": {"required": ["message", "text"]}}),
-        json!({"dependentSchemas": {"at": none_of(&["after", "repeat"])}}),
-        json!({"not": both_rest_and_digest()}),
-        json!({"not": {"allOf": [truly("otherwise"), requires("when")]}}),
-        json!({"dependentRequired": {"if_failed": ["when"]}}),
-        json!({"properties": here}),
-    ];
-    with(mapping_of(&keys::ACTION, &["to"]), json!({"description": doc, "allOf": all}))
 }
 
 fn digest() -> Value {

@@ -112,7 +112,7 @@ async fn killed_between_its_changes_it_is_still_one_message() {
     send(process.webhooks, "store.live", STORES[0]).await;
     process.kill().await;
 
-    // Planned and due, but for a second not sent yet.
+    // It was planned, and its second is not over yet.
     let process = Process::start(folder.path()).await;
     for store in &STORES[1..6] {
         send(process.webhooks, "store.live", store).await;
