@@ -507,7 +507,8 @@ impl Reference {
         let (files, ready): (Vec<usize>, Vec<usize>) = ready.into_iter().partition(|at| self.messages[*at].file);
         self.send_ready(now, &files);
         for share in self.apart(&ready) {
-            match share.len() > 1 && !self.updating.contains(&one.to) {
+            let alone = self.updating.contains(&one.to) && !self.editing.contains(&one.to);
+            match share.len() > 1 && !alone {
                 true => self.sum_up(now, &share),
                 false => self.send_ready(now, &share),
             }
