@@ -13,6 +13,7 @@ mod many;
 mod metrics;
 mod mutes;
 mod page;
+mod rights;
 mod why;
 
 use crate::support::app::{App, event, eventually};

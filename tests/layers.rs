@@ -212,7 +212,7 @@ fn secrets_are_opened_in_few_places() {
         "src/source/",
         "src/channels/",
         "src/store/address.rs",
-        "src/admin/guard.rs",
+        "src/admin/session.rs",
         "src/cli/client.rs",
         "src/steps/reload.rs",
     ];

@@ -1,16 +1,13 @@
 //! The audit list: who asked for what, when, from where. What is asked goes through the inbox like everything else.
 
-use std::convert::Infallible;
-
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{FromRequestParts, Query, State};
+use axum::extract::{Query, State};
 use axum::http::Uri;
-use axum::http::request::Parts;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::admin::api::{Answer, Refused, Shared, ask, person};
-use crate::admin::guard::OWN_HEADER;
+use crate::admin::answer::{Answer, Refused, Shared, ask};
+use crate::admin::caller::{Asking, NOBODY};
 use crate::admin::paging::{LIMIT, limit, page_answer};
 use crate::admin::view::Act;
 use crate::event::{Audit, Command};
@@ -21,59 +18,6 @@ use crate::steps::Live;
 const KIND: &str = "audit";
 /// How many documents are read at once.
 const PAGE: usize = 20;
-/// Who did what nobody put a name to.
-const NOBODY: &str = "somebody";
-
-/// Where something was asked from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// The page.
-    Page,
-    /// The command line.
-    Command,
-    /// Another program.
-    Api,
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Origin {
-    type Rejection = Infallible;
-
-    /// Where a request to the API comes from, by its own word.
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        Ok(if parts.headers.contains_key(OWN_HEADER) { Self::Command } else { Self::Api })
-    }
-}
-
-impl Origin {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Page, Self::Command, Self::Api];
-
-    /// In one word.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Page => "page",
-            Self::Command => "command",
-            Self::Api => "api",
-        }
-    }
-}
-
-/// Who asks, where a name may be left out.
-pub(crate) fn by(given: Option<&str>) -> Result<String, Refused> {
-    match given.filter(|by| !by.trim().is_empty()) {
-        Some(by) => person(Some(by)),
-        None => Ok(NOBODY.to_owned()),
-    }
-}
-
-/// Who asks for something, from where.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Asking<'a> {
-    pub by: &'a str,
-    pub from: Origin,
-    /// What they leave for those who look later.
-    pub note: Option<&'a str>,
-}
 
 /// Writes down what somebody asked for: `act` in one word, such as `closed`, `on` what it was done to.
 pub(crate) async fn record(live: &Live, asking: Asking<'_>, act: &str, on: String) -> Result<(), Refused> {

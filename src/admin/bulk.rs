@@ -9,8 +9,9 @@ use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::admin::api::{Answer, Moment, Refused, Shared, ask, json_answer};
-use crate::admin::audit::{self, Asking, Origin};
+use crate::admin::answer::{Answer, Moment, Refused, Shared, ask, json_answer};
+use crate::admin::audit;
+use crate::admin::caller::{Asking, Caller};
 use crate::admin::cases::known_rule;
 use crate::admin::events::find_event;
 use crate::admin::paging::{LIMIT_MAX, limit};
@@ -130,11 +131,11 @@ pub(crate) struct ReplayedBatch {
 #[utoipa::path(post, path = "/events/replay", params(ReplayQuery), responses((status = 200, description = "One batch", body = ReplayedBatch)))]
 pub(crate) async fn replay(
     State(live): Shared,
-    from: Origin,
+    caller: Caller,
     query: Result<Query<ReplayQuery>, QueryRejection>,
 ) -> Answer {
     let Query(query) = query?;
-    let by = audit::by(query.by.as_deref())?;
+    let by = caller.by(query.by.as_deref())?;
     let snapshot = live.snapshot.load_full();
     let Some(rules) = snapshot.rules.clone() else {
         return Err(Refused::Bad("no rules are in force, so nothing can be planned; fix them first".into()));
@@ -176,7 +177,7 @@ pub(crate) async fn replay(
     let mut replayed = 0;
     if !query.count && !wanted.is_empty() {
         let on = format!("{} events from `{}` on", wanted.len(), wanted.first().copied().unwrap_or_default());
-        let asking = Asking { by: &by, from, note: None };
+        let asking = caller.asking(&by, None);
         audit::record(&live, asking, "replayed", planned_again(&on, query.rule.as_deref())).await?;
         let again = round(&live, query.again);
         for seq in &wanted {
@@ -302,16 +303,16 @@ pub(crate) fn states_of(names: &str) -> Result<Vec<DeliveryState>, Refused> {
 #[utoipa::path(post, path = "/deliveries/retry", params(DeliveriesQuery), responses((status = 200, description = "One batch", body = RetriedBatch)))]
 pub(crate) async fn retry(
     State(live): Shared,
-    from: Origin,
+    caller: Caller,
     query: Result<Query<DeliveriesQuery>, QueryRejection>,
 ) -> Answer {
     let Query(query) = query?;
     let count = query.count;
-    let by = audit::by(query.by.as_deref())?;
+    let by = caller.by(query.by.as_deref())?;
     let ids = batch(&live, query.filter(&live, &[DeliveryState::Dead]).await?).await?;
     let done = if count { 0 } else { live.store.revive(&ids, live.clock.now()).await? };
     live.to_dispatch.notify_one();
-    recorded(&live, Asking { by: &by, from, note: None }, ("retried", done), &ids).await?;
+    recorded(&live, caller.asking(&by, None), ("retried", done), &ids).await?;
     Ok(json_answer(&RetriedBatch { found: ids.len(), retried: done, next: ids.last().map(ToString::to_string) }))
 }
 
@@ -319,15 +320,15 @@ pub(crate) async fn retry(
 #[utoipa::path(post, path = "/deliveries/cancel", params(DeliveriesQuery), responses((status = 200, description = "One batch", body = CancelledBatch)))]
 pub(crate) async fn cancel(
     State(live): Shared,
-    from: Origin,
+    caller: Caller,
     query: Result<Query<DeliveriesQuery>, QueryRejection>,
 ) -> Answer {
     let Query(query) = query?;
     let count = query.count;
-    let by = audit::by(query.by.as_deref())?;
+    let by = caller.by(query.by.as_deref())?;
     let ids = batch(&live, query.filter(&live, &[DeliveryState::Due, DeliveryState::Retrying]).await?).await?;
     let done = if count { 0 } else { live.store.cancel(&ids, "cancelled by hand", live.clock.now()).await? };
-    recorded(&live, Asking { by: &by, from, note: None }, ("cancelled", done), &ids).await?;
+    recorded(&live, caller.asking(&by, None), ("cancelled", done), &ids).await?;
     Ok(json_answer(&CancelledBatch { found: ids.len(), cancelled: done, next: ids.last().map(ToString::to_string) }))
 }
 

@@ -13,8 +13,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::admin::api::{Answer, Id, Moment, Refused, Shared, ask, json_answer, person};
-use crate::admin::audit::{self, Asking, Origin};
+use crate::admin::answer::{Answer, Id, Moment, Refused, Shared, ask, json_answer};
+use crate::admin::audit;
+use crate::admin::caller::{Asking, Caller};
 use crate::admin::events::head;
 use crate::admin::paging::{LIMIT, LIMIT_MAX, limit, page_answer};
 use crate::admin::view::{CaseAct, CaseActs, CaseView, CaseWhole, DeliveryView, EventView, OrphanedView, TimerView};
@@ -307,8 +308,8 @@ struct Person {
 }
 
 impl Person {
-    fn asking(&self, from: Origin) -> Asking<'_> {
-        Asking { by: &self.by, from, note: self.note.as_deref() }
+    fn asking(&self, caller: &Caller) -> Asking<'_> {
+        caller.asking(&self.by, self.note.as_deref())
     }
 }
 
@@ -318,8 +319,8 @@ fn name_of(case: &Case) -> String {
 }
 
 impl Wish {
-    fn person(&self) -> Result<Person, Refused> {
-        let by = person(self.by.as_deref())?;
+    fn person(&self, caller: &Caller) -> Result<Person, Refused> {
+        let by = caller.person(self.by.as_deref())?;
         let note = self.note.as_deref().map(str::trim).filter(|note| !note.is_empty());
         if note.is_some_and(|note| note.chars().count() > NOTE_MAX || note.chars().any(char::is_control)) {
             return Err(Refused::Bad(format!("`note` is one line of at most {NOTE_MAX} characters")));
@@ -333,11 +334,11 @@ impl Wish {
 pub(crate) async fn ack(
     State(live): Shared,
     Id(id): Id,
-    from: Origin,
+    caller: Caller,
     query: Result<Query<Wish>, QueryRejection>,
 ) -> Answer {
     let Query(wish) = query?;
-    Ok(json_answer(&acknowledge(&live, &id, &wish, from).await?))
+    Ok(json_answer(&acknowledge(&live, &id, &wish, &caller).await?))
 }
 
 /// Close cases by hand
@@ -345,22 +346,27 @@ pub(crate) async fn ack(
 pub(crate) async fn close(
     State(live): Shared,
     Id(id): Id,
-    from: Origin,
+    caller: Caller,
     query: Result<Query<Wish>, QueryRejection>,
 ) -> Answer {
     let Query(wish) = query?;
-    Ok(json_answer(&end(&live, &id, &wish, from).await?))
+    Ok(json_answer(&end(&live, &id, &wish, &caller).await?))
 }
 
 /// Someone acknowledges every open case of that name: says what that does, once it is sure to be done.
-pub(crate) async fn acknowledge(live: &Arc<Live>, said: &str, wish: &Wish, from: Origin) -> Result<CaseActs, Refused> {
-    let who = wish.person()?;
+pub(crate) async fn acknowledge(
+    live: &Arc<Live>,
+    said: &str,
+    wish: &Wish,
+    caller: &Caller,
+) -> Result<CaseActs, Refused> {
+    let who = wish.person(caller)?;
     let found = all_named(live, said, wish.rule.as_deref()).await?;
     let snapshot = live.snapshot.load_full();
     let mut done = Vec::new();
     for (id, case) in &found {
         done.push(acknowledged(id, case, snapshot.rules.as_deref(), &who.by));
-        audit::record(live, who.asking(from), "acknowledged", name_of(case)).await?;
+        audit::record(live, who.asking(caller), "acknowledged", name_of(case)).await?;
         let (rule, key) = (case.rule.clone(), case.key.clone());
         ask(live, Command::AckCase { rule, key, by: who.by.clone(), note: who.note.clone() }).await?;
     }
@@ -397,14 +403,14 @@ fn acknowledged(id: &str, case: &Case, rules: Option<&RuleSet>, by: &str) -> Cas
 }
 
 /// Someone closes every open case of that name: says what that does, once it is sure to be done.
-pub(crate) async fn end(live: &Arc<Live>, said: &str, wish: &Wish, from: Origin) -> Result<CaseActs, Refused> {
-    let who = wish.person()?;
+pub(crate) async fn end(live: &Arc<Live>, said: &str, wish: &Wish, caller: &Caller) -> Result<CaseActs, Refused> {
+    let who = wish.person(caller)?;
     let found = all_named(live, said, wish.rule.as_deref()).await?;
     let snapshot = live.snapshot.load_full();
     let mut done = Vec::new();
     for (id, case) in &found {
         done.push(closed(live, id, case, (&snapshot, &who.by)));
-        audit::record(live, who.asking(from), "closed", name_of(case)).await?;
+        audit::record(live, who.asking(caller), "closed", name_of(case)).await?;
         let (rule, key) = (case.rule.clone(), case.key.clone());
         ask(live, Command::CloseCase { rule, key, by: who.by.clone(), note: who.note.clone() }).await?;
     }

@@ -6,9 +6,10 @@ use axum::http::Uri;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::admin::api::{Answer, By, Id, Moment, Refused, Shared, json_answer};
-use crate::admin::audit::{self, Asking, Origin};
+use crate::admin::answer::{Answer, By, Id, Moment, Refused, Shared, json_answer};
+use crate::admin::audit;
 use crate::admin::bulk;
+use crate::admin::caller::{Asking, Caller};
 use crate::admin::events::find_event;
 use crate::admin::paging::{LIMIT, limit, page_answer};
 use crate::admin::view::{DeliveryView, DeliveryWhole};
@@ -87,11 +88,11 @@ pub(crate) struct Retried {
 pub(crate) async fn retry(
     State(live): Shared,
     Id(id): Id,
-    from: Origin,
+    caller: Caller,
     query: Result<Query<By>, QueryRejection>,
 ) -> Answer {
     let Query(By { by }) = query?;
-    let by = audit::by(by.as_deref())?;
+    let by = caller.by(by.as_deref())?;
     let ids = [DeliveryId(id)];
     let retried = live.store.revive(&ids, live.clock.now()).await?;
     if retried == 0 && is_outdated(&live, &ids[0]).await? {
@@ -101,7 +102,7 @@ pub(crate) async fn retry(
         )));
     }
     live.to_dispatch.notify_one();
-    changed(&live, retried, &ids, ("retried", Asking { by: &by, from, note: None })).await?;
+    changed(&live, retried, &ids, ("retried", caller.asking(&by, None))).await?;
     Ok(json_answer(&Retried { retried }))
 }
 
@@ -122,14 +123,14 @@ pub(crate) struct Cancelled {
 pub(crate) async fn cancel(
     State(live): Shared,
     Id(id): Id,
-    from: Origin,
+    caller: Caller,
     query: Result<Query<By>, QueryRejection>,
 ) -> Answer {
     let Query(By { by }) = query?;
-    let by = audit::by(by.as_deref())?;
+    let by = caller.by(by.as_deref())?;
     let ids = [DeliveryId(id)];
     let cancelled = live.store.cancel(&ids, "cancelled by hand", live.clock.now()).await?;
-    changed(&live, cancelled, &ids, ("cancelled", Asking { by: &by, from, note: None })).await?;
+    changed(&live, cancelled, &ids, ("cancelled", caller.asking(&by, None))).await?;
     Ok(json_answer(&Cancelled { cancelled }))
 }
 

@@ -9,8 +9,9 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use utoipa::IntoParams;
 
-use crate::admin::api::{Answer, Id, Refused, Shared, json_answer};
-use crate::admin::audit::{self, Asking, Origin};
+use crate::admin::answer::{Answer, Id, Refused, Shared, json_answer};
+use crate::admin::audit;
+use crate::admin::caller::Caller;
 use crate::admin::cases::known_rule;
 use crate::admin::view::DrilledView;
 use crate::config::{Destination, Snapshot};
@@ -40,11 +41,11 @@ pub(crate) struct DrillQuery {
 pub(crate) async fn run(
     State(live): Shared,
     Id(id): Id,
-    from: Origin,
+    caller: Caller,
     query: Result<Query<DrillQuery>, QueryRejection>,
 ) -> Answer {
     let Query(query) = query?;
-    Ok(json_answer(&drilled(&live, &id, &query, from).await?))
+    Ok(json_answer(&drilled(&live, &id, &query, &caller).await?))
 }
 
 /// Sends it, and gives what came back.
@@ -52,9 +53,9 @@ pub(crate) async fn drilled(
     live: &Arc<Live>,
     name: &str,
     query: &DrillQuery,
-    from: Origin,
+    caller: &Caller,
 ) -> Result<DrilledView, Refused> {
-    let by = audit::by(query.by.as_deref())?;
+    let by = caller.by(query.by.as_deref())?;
     let snapshot = live.snapshot.load_full();
     let destination = known(&snapshot, name)?;
     let Some(rules) = snapshot.rules.clone() else {
@@ -66,7 +67,7 @@ pub(crate) async fn drilled(
     }
     let turn =
         TURN.try_acquire().map_err(|_| Refused::Bad("another drill is under way; ask again in a moment".into()))?;
-    let asking = Asking { by: &by, from, note: None };
+    let asking = caller.asking(&by, None);
     audit::record(live, asking, "drilled", format!("destination `{name}`")).await?;
     // A task of its own, so that what a drill raises is closed again though nobody waits for the answer. Rendering may keep
     // a thread busy.

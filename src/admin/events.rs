@@ -6,8 +6,9 @@ use axum::http::Uri;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::admin::api::{Answer, Id, Moment, Refused, Shared, ask, json_answer};
-use crate::admin::audit::{self, Asking, Origin};
+use crate::admin::answer::{Answer, Id, Moment, Refused, Shared, ask, json_answer};
+use crate::admin::audit;
+use crate::admin::caller::Caller;
 use crate::admin::paging::{LIMIT, LIMIT_MAX, limit, page_answer};
 use crate::admin::view::{ConflictView, DecisionView, DeliveryView, EventView, EventWhole};
 use crate::admin::{bulk, cases};
@@ -146,7 +147,7 @@ pub(crate) struct Replayed {
 pub(crate) async fn replay(
     State(live): Shared,
     Id(id): Id,
-    from: Origin,
+    caller: Caller,
     query: Result<Query<ReplayQuery>, QueryRejection>,
 ) -> Answer {
     let Query(query) = query?;
@@ -154,9 +155,9 @@ pub(crate) async fn replay(
     if let (Some(rule), Some(rules)) = (&query.rule, &live.snapshot.load_full().rules) {
         cases::known_rule(rules, rule)?;
     }
-    let by = audit::by(query.by.as_deref())?;
+    let by = caller.by(query.by.as_deref())?;
     let again = bulk::round(&live, query.again);
-    let asking = Asking { by: &by, from, note: None };
+    let asking = caller.asking(&by, None);
     audit::record(&live, asking, "replayed", bulk::planned_again(&format!("event `{id}`"), query.rule.as_deref()))
         .await?;
     ask(&live, Command::Replay { event, again, rule: query.rule }).await?;

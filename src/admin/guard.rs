@@ -1,46 +1,34 @@
 //! Who may ask the admin surface for what.
 //!
 //! The threats are another site's page in an operator's browser (rebinding, cross-site requests, framing) and anyone who
-//! reaches the port. Without a token only loopback names are answered; with one, it is what counts. A change that a browser
+//! reaches the port. Without a token only loopback names are answered; with one, it is what counts. Whom a proxy signed in
+//! counts at the page's own address. Everyone has a right, and a change needs more than reading does. A change that a browser
 //! sends needs the browser's word that this very page sent it. One that no browser sends (it names no origin) needs the token,
 //! a header that other sites' pages can't send, or to come from this machine where no token is set.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{
     ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HOST, LOCATION, ORIGIN,
-    REFERER, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    REFERER, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Form};
-use hmac::{Hmac, KeyInit, Mac};
-use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
-use crate::admin::api::problem;
-use crate::clock::plus;
-use crate::secret::Secret;
+use crate::admin::answer::problem;
+use crate::admin::caller::{Caller, OWN_HEADER};
+use crate::admin::session::{Admitted, Asking, Failures, admitted, too_many};
+use crate::config::access::Right;
 use crate::server::body::{self, Budget, Unread};
 use crate::steps::Live;
 
-/// The header that Fanfare's own command line sends with every change.
-pub const OWN_HEADER: &str = "fanfare-request";
 /// The header in which a browser says how the page that asks is related to this one.
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
-/// The cookie that holds a session after logging in.
-const COOKIE_NAME: &str = "fanfare_session";
-/// After this many wrong tokens in a minute from one address, the next are asked to wait.
-const FAILURES_MAX: u32 = 10;
-/// This many addresses are distinguished in a minute.
-const GUESSERS_MAX: usize = 10_000;
 /// The longest body of a request, in bytes: a form, or the document of a mute.
 const BODY_MAX: usize = 64 * 1024;
 /// The bytes of bodies in flight on the admin's listener.
@@ -48,54 +36,16 @@ const BODIES_MAX: usize = 4 << 20;
 /// What is answered to a change that another site's page may have sent.
 const NOT_FROM_HERE: &str = "a change must come from this page, from the command line, or from a program that sends the \
                              admin token (`Authorization: Bearer …`); without a token, from this machine";
-/// How long a session lasts.
-const SESSION: SignedDuration = SignedDuration::from_hours(24);
-
-/// Wrong tokens in the present minute, by anyone who sent them. Only they are counted, and only they are asked to wait: the
-/// right token gets in whatever came before, also from behind a proxy that all share.
-#[derive(Debug, Default)]
-pub struct Failures(Mutex<(i64, HashMap<IpAddr, u32>)>);
-
-impl Failures {
-    /// The wrong tokens of this minute from there, one more among them.
-    fn count(&self, minute: i64, from: IpAddr) -> u32 {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.0 != minute {
-            *state = (minute, HashMap::new());
-        }
-        let from = network(from);
-        // More than this many guess together: then every further one waits for the rest of the minute.
-        if state.1.len() >= GUESSERS_MAX && !state.1.contains_key(&from) {
-            return u32::MAX;
-        }
-        let count = state.1.entry(from).or_default();
-        *count = count.saturating_add(1);
-        *count
+/// The right that a request needs. A change that this does not name needs `act`.
+fn needed(method: &Method, path: &str) -> Right {
+    if matches!(*method, Method::GET | Method::HEAD) {
+        return Right::Read;
     }
-}
-
-/// An address, or in IPv6 the network that one subscriber has.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
-        v4 => v4,
-    }
-}
-
-/// Who asks, and when: what a wrong token is counted by.
-pub struct Asking<'a> {
-    /// The wrong tokens so far.
-    pub failures: &'a Failures,
-    /// The other end of the connection.
-    pub from: IpAddr,
-    /// Now.
-    pub at: Timestamp,
-}
-
-impl Asking<'_> {
-    /// Counts a wrong token. Whether it is one too many.
-    fn failed(&self) -> bool {
-        self.failures.count(self.at.as_second().div_euclid(60), self.from) > FAILURES_MAX
+    match path {
+        // Nothing is written there.
+        "/login" | "/playground" => Right::Read,
+        "/-/reload" | "/api/v1/links/rotate" => Right::Admin,
+        _ => Right::Act,
     }
 }
 
@@ -104,38 +54,46 @@ pub async fn guard(
     State(live): State<Arc<Live>>,
     Extension(failures): Extension<Arc<Failures>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let asking = Asking { failures: &failures, from: from.ip(), at: live.clock.now() };
     let snapshot = live.snapshot.load_full();
-    let token = snapshot.settings.admin_token.clone();
+    let (access, url) = (&snapshot.settings.access, snapshot.settings.admin_url.as_deref());
     let headers = request.headers();
     let host = host(headers);
-    if token.is_none() && !is_known_host(host, snapshot.settings.admin_url.as_deref()) {
+    let is_public = matches!(request.uri().path(), "/login" | "/style.css" | "/app.js");
+    let identity = match admitted(headers, access, &asking) {
+        Admitted::Yes(identity) => Some(identity),
+        Admitted::TooMany if !is_public => return too_many(),
+        _ => None,
+    };
+    let by_proxy = identity.as_ref().is_some_and(|identity| identity.user.is_some());
+    // A token is shown by nobody but its holder. A proxy's header, or nothing, any page may send that reaches this address.
+    if (access.is_open() || by_proxy) && !is_known_host(host, url) {
         return problem(StatusCode::MISDIRECTED_REQUEST, "this Host is not known here");
     }
-    let is_public = matches!(request.uri().path(), "/login" | "/style.css" | "/app.js");
-    if let Some(token) = token.filter(|_| !is_public) {
-        match admitted(headers, &token, &asking) {
-            Admitted::Yes => {}
-            Admitted::TooMany => return too_many(),
-            Admitted::No if wants_page(headers) && request.method() == Method::GET => {
-                return (StatusCode::SEE_OTHER, [(LOCATION, "/login")]).into_response();
-            }
-            Admitted::No => return problem(StatusCode::UNAUTHORIZED, "the admin token is missing or wrong"),
+    if identity.is_none() && !is_public {
+        if !access.tokens.is_empty() && wants_page(headers) && request.method() == Method::GET {
+            return (StatusCode::SEE_OTHER, [(LOCATION, "/login")]).into_response();
         }
+        return problem(StatusCode::UNAUTHORIZED, "the admin token is missing or wrong");
     }
+    let needed = needed(request.method(), request.uri().path());
+    let proof =
+        Proof { is_local: access.is_open() && from.ip().to_canonical().is_loopback(), counts_authorization: !by_proxy };
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
-    let is_local = snapshot.settings.admin_token.is_none() && from.ip().to_canonical().is_loopback();
-    if changes && !is_from_here(headers, host, snapshot.settings.admin_url.as_deref(), is_local) {
+    if changes && !is_from_here(headers, host, url, proof) {
         return problem(StatusCode::FORBIDDEN, NOT_FROM_HERE);
     }
+    if let Some(identity) = identity {
+        let caller = Caller::of(identity, request.uri().path(), headers);
+        if !caller.may(needed) {
+            return problem(StatusCode::FORBIDDEN, &caller.lacks(needed));
+        }
+        request.extensions_mut().insert(caller);
+    }
     next.run(request).await
-}
-
-fn too_many() -> Response {
-    problem(StatusCode::TOO_MANY_REQUESTS, "too many wrong tokens; wait a minute, or send the right one")
 }
 
 /// Reads a request's body before anything is done about it, within a deadline: anyone who sends half of one holds nothing.
@@ -186,9 +144,13 @@ pub async fn documents(request: Request, next: Next) -> Response {
 /// Whether a probe may be told more than a stranger: it has the token, or there is none and it knows us by name.
 pub fn may_see(live: &Live, headers: &HeaderMap, asking: &Asking<'_>) -> bool {
     let snapshot = live.snapshot.load_full();
-    match &snapshot.settings.admin_token {
-        None => is_known_host(host(headers), snapshot.settings.admin_url.as_deref()),
-        Some(token) => matches!(admitted(headers, token, asking), Admitted::Yes),
+    let access = &snapshot.settings.access;
+    match admitted(headers, access, asking) {
+        Admitted::Yes(identity) if access.is_open() || identity.user.is_some() => {
+            is_known_host(host(headers), snapshot.settings.admin_url.as_deref())
+        }
+        Admitted::Yes(_) => true,
+        _ => false,
     }
 }
 
@@ -232,10 +194,19 @@ fn authority(url: &url::Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
+/// What besides the page's origin proves that no other site's page sent a change.
+#[derive(Debug, Clone, Copy)]
+struct Proof {
+    /// It comes from this machine, where nobody is asked who they are.
+    is_local: bool,
+    /// `Authorization` does, unless a proxy may have added it.
+    counts_authorization: bool,
+}
+
 /// Whether a change was sent by a page of this very origin, by the command line, or by another program that may: one on this
 /// machine where `is_local`, which a browser never looks like. Every browser names the origin of a POST; a cookie, or a word
 /// on where the page came from, is a browser's too.
-fn is_from_here(headers: &HeaderMap, host: &str, url: Option<&str>, is_local: bool) -> bool {
+fn is_from_here(headers: &HeaderMap, host: &str, url: Option<&str>, proof: Proof) -> bool {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     if let Some(origin) = text(ORIGIN) {
         let Ok(origin) = url::Url::parse(origin) else { return false };
@@ -246,90 +217,11 @@ fn is_from_here(headers: &HeaderMap, host: &str, url: Option<&str>, is_local: bo
     }
     let is_browser =
         headers.contains_key(SEC_FETCH_SITE) || headers.contains_key(COOKIE) || headers.contains_key(REFERER);
-    headers.contains_key(OWN_HEADER) || headers.contains_key(AUTHORIZATION) || (is_local && !is_browser)
+    headers.contains_key(OWN_HEADER)
+        || (proof.counts_authorization && headers.contains_key(AUTHORIZATION))
+        || (proof.is_local && !is_browser)
 }
 
 fn wants_page(headers: &HeaderMap) -> bool {
     headers.get("accept").and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/html"))
-}
-
-enum Admitted {
-    Yes,
-    No,
-    TooMany,
-}
-
-fn admitted(headers: &HeaderMap, token: &Secret, asking: &Asking<'_>) -> Admitted {
-    let bearer = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok()?.split_once(' '))
-        .and_then(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer").then_some(token));
-    let session = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).find_map(|cookies| {
-        cookies.split(';').find_map(|cookie| cookie.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
-    });
-    if bearer.is_none() && session.is_none() {
-        return Admitted::No;
-    }
-    let right = bearer.is_some_and(|bearer| same(bearer, token.open()))
-        || session.is_some_and(|given| is_session(given, token, asking.at));
-    if right {
-        return Admitted::Yes;
-    }
-    if asking.failed() { Admitted::TooMany } else { Admitted::No }
-}
-
-/// Compares in constant time; hashed first, so that the length doesn't show either.
-fn same(given: &str, right: &str) -> bool {
-    Sha256::digest(given).ct_eq(&Sha256::digest(right)).into()
-}
-
-/// What the cookie holds: when it ends, and a code over that. It follows from the token, so that a new token ends all
-/// sessions.
-fn session_of(token: &Secret, until: Timestamp) -> String {
-    let until = until.as_second();
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(token.open().as_bytes()) else { return String::new() };
-    mac.update(format!("fanfare admin session until {until}").as_bytes());
-    format!("{until}.{}", hex::encode(mac.finalize().into_bytes()))
-}
-
-fn is_session(given: &str, token: &Secret, now: Timestamp) -> bool {
-    let until = given.split_once('.').and_then(|(until, _)| Timestamp::from_second(until.parse().ok()?).ok());
-    until.is_some_and(|until| until > now && same(given, &session_of(token, until)))
-}
-
-/// The login form.
-#[derive(Deserialize)]
-pub struct Login {
-    token: String,
-}
-
-/// Sets the session's cookie if the token is right.
-pub async fn log_in(
-    State(live): State<Arc<Live>>,
-    Extension(failures): Extension<Arc<Failures>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    Form(login): Form<Login>,
-) -> Response {
-    let asking = Asking { failures: &failures, from: from.ip(), at: live.clock.now() };
-    let snapshot = live.snapshot.load_full();
-    let Some(token) = &snapshot.settings.admin_token else {
-        return (StatusCode::SEE_OTHER, [(LOCATION, "/")]).into_response();
-    };
-    if !same(&login.token, token.open()) {
-        if asking.failed() {
-            return too_many();
-        }
-        return (StatusCode::SEE_OTHER, [(LOCATION, "/login?wrong=1")]).into_response();
-    }
-    // A page that came by https has its cookie sent by https only. By plain http there would be no session at all.
-    let secure = if headers.get(ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https:")) {
-        "; Secure"
-    } else {
-        ""
-    };
-    let session = session_of(token, plus(asking.at, SESSION));
-    let cookie =
-        format!("{COOKIE_NAME}={session}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}{secure}", SESSION.as_secs());
-    (StatusCode::SEE_OTHER, [(LOCATION, "/".to_owned()), (SET_COOKIE, cookie)]).into_response()
 }

@@ -19,7 +19,7 @@ use axum::response::{IntoResponse, Response};
 use hyper::body::Frame;
 use tokio::sync::{Mutex, mpsc};
 
-use crate::admin::api::{Shared, problem};
+use crate::admin::answer::{Shared, problem};
 use crate::steps::Live;
 
 /// How many streams there are at once.

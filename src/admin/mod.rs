@@ -19,9 +19,11 @@ use serde_json::json;
 use crate::steps::Live;
 use crate::store;
 
+mod answer;
 pub mod api;
 mod audit;
 mod bulk;
+pub(crate) mod caller;
 mod cases;
 mod deliveries;
 mod document;
@@ -33,6 +35,7 @@ mod live;
 mod mutes;
 pub mod page;
 mod paging;
+mod session;
 mod status;
 mod view;
 
@@ -43,7 +46,7 @@ pub(crate) const ZONE_HEADER: &str = "fanfare-timezone";
 pub fn router(live: Arc<Live>) -> Router {
     let guarded = Router::new()
         .route("/", get(page::now::now))
-        .route("/login", get(page::login).post(guard::log_in))
+        .route("/login", get(page::login).post(session::log_in))
         .route("/style.css", get(page::style))
         .route("/app.js", get(page::script))
         .route("/live", get(live::stream))
@@ -82,7 +85,7 @@ pub fn router(live: Arc<Live>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .merge(guarded)
-        .layer(Extension(Arc::new(guard::Failures::default())))
+        .layer(Extension(Arc::new(session::Failures::default())))
         .layer(middleware::from_fn(guard::documents))
         .layer(middleware::from_fn(guard::headers))
         .with_state(live)
@@ -98,22 +101,22 @@ async fn zone(State(live): State<Arc<Live>>, request: Request, next: Next) -> Re
 }
 
 async fn not_allowed() -> Response {
-    api::problem(StatusCode::METHOD_NOT_ALLOWED, "this can't be done here; `/api/v1/openapi.json` says what can")
+    answer::problem(StatusCode::METHOD_NOT_ALLOWED, "this can't be done here; `/api/v1/openapi.json` says what can")
 }
 
 async fn not_found() -> Response {
-    api::problem(StatusCode::NOT_FOUND, "there is nothing here")
+    answer::problem(StatusCode::NOT_FOUND, "there is nothing here")
 }
 
 /// 200 as long as events can be appended, and are planned and dispatched; the body says which rules are in force, and to whom
 /// it may see that, what is wrong with the files on disk.
 async fn readyz(
     State(live): State<Arc<Live>>,
-    Extension(failures): Extension<Arc<guard::Failures>>,
+    Extension(failures): Extension<Arc<session::Failures>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Response {
-    let asking = guard::Asking { failures: &failures, from: from.ip(), at: live.clock.now() };
+    let asking = session::Asking { failures: &failures, from: from.ip(), at: live.clock.now() };
     let snapshot = live.snapshot.load();
     let stale = live.stale.load();
     let commits = tokio::time::timeout(live.bounds.commit, live.store.probe()).await;

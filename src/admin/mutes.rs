@@ -13,8 +13,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use crate::admin::api::{Answer, By, Id, Refused, Shared, ask, json_answer, person};
-use crate::admin::audit::{self, Asking, Origin};
+use crate::admin::answer::{Answer, By, Id, Refused, Shared, ask, json_answer};
+use crate::admin::audit;
+use crate::admin::caller::Caller;
 use crate::admin::view::{MuteView, value};
 use crate::clock::plus;
 use crate::event::{Command, Mute};
@@ -141,16 +142,20 @@ struct NewMute {
 #[utoipa::path(post, path = "/mutes", 
     request_body(content = NewMute, example = json!({"rule": "cases", "for": "2h", "reason": "planned takedown", "by": "ana"})),
     responses((status = 200, description = "The mute", body = MuteView)))]
-pub(crate) async fn add(State(live): Shared, from: Origin, body: Bytes) -> Answer {
+pub(crate) async fn add(State(live): Shared, caller: Caller, body: Bytes) -> Answer {
     let asked: Value = serde_json::from_slice(&body).map_err(|error| Refused::Bad(format!("no JSON: {error}")))?;
     let Value::Object(asked) = asked else { return Err(Refused::Bad("a mute is a JSON object".into())) };
-    Ok(json_answer(&begin(&live, asked, from).await?))
+    Ok(json_answer(&begin(&live, asked, &caller).await?))
 }
 
 /// Begins a mute: says what is silent from when to when, once it is sure to be.
-pub(crate) async fn begin(live: &Arc<Live>, mut asked: Map<String, Value>, from: Origin) -> Result<MuteView, Refused> {
+pub(crate) async fn begin(
+    live: &Arc<Live>,
+    mut asked: Map<String, Value>,
+    caller: &Caller,
+) -> Result<MuteView, Refused> {
     let now = live.clock.now();
-    let by = person(asked.get("by").and_then(Value::as_str))?;
+    let by = caller.person(asked.get("by").and_then(Value::as_str))?;
     let reason = reason(asked.get("reason"))?;
     let snapshot = live.snapshot.load_full();
     let Some(rules) = snapshot.rules.clone() else {
@@ -185,7 +190,7 @@ pub(crate) async fn begin(live: &Arc<Live>, mut asked: Map<String, Value>, from:
     let until = mute.until.to_zoned_datetime(snapshot.settings.zone()).strftime("%Y-%m-%d %H:%M %Z");
     let note = format!("{} until {until}, by {}: {}", silenced(&mute), mute.by, mute.reason);
     let view = Known { muting: Muting::of(mute.clone()), place: None }.view(now);
-    let asking = Asking { by: &mute.by, from, note: Some(&mute.reason) };
+    let asking = caller.asking(&mute.by, Some(&mute.reason));
     audit::record(live, asking, "muted", format!("{} until {until}", what(&mute))).await?;
     ask(live, Command::Mute(mute)).await?;
     Ok(MuteView { note: Some(note), ..view })
@@ -258,16 +263,21 @@ fn what(mute: &Mute) -> String {
 pub(crate) async fn end(
     State(live): Shared,
     Id(id): Id,
-    from: Origin,
+    caller: Caller,
     query: Result<Query<By>, QueryRejection>,
 ) -> Answer {
     let Query(By { by }) = query?;
-    Ok(json_answer(&finish(&live, &id, by.as_deref(), from).await?))
+    Ok(json_answer(&finish(&live, &id, by.as_deref(), &caller).await?))
 }
 
 /// Ends a mute before its time: says what follows, once it is sure to be done.
-pub(crate) async fn finish(live: &Arc<Live>, said: &str, by: Option<&str>, from: Origin) -> Result<MuteView, Refused> {
-    let by = person(by)?;
+pub(crate) async fn finish(
+    live: &Arc<Live>,
+    said: &str,
+    by: Option<&str>,
+    caller: &Caller,
+) -> Result<MuteView, Refused> {
+    let by = caller.person(by)?;
     let now = live.clock.now();
     let all = known(live).await?;
     let open: Vec<&Known> = all.iter().filter(|known| known.state(now) != "over").collect();
@@ -303,7 +313,7 @@ pub(crate) async fn finish(live: &Arc<Live>, said: &str, by: Option<&str>, from:
     if let Some(place) = &known.place {
         let _ = write!(note, "; it still stands in {place}: take it out there");
     }
-    let asking = Asking { by: &by, from, note: None };
+    let asking = caller.asking(&by, None);
     audit::record(live, asking, "unmuted", format!("mute `{}`: {}", mute.id, what(mute))).await?;
     ask(live, Command::Unmute { id: mute.id.clone(), by }).await?;
     Ok(MuteView { note: Some(note), ..known.view(now) })

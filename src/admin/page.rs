@@ -17,7 +17,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use crate::admin::api::Refused;
+use crate::admin::answer::Refused;
+use crate::admin::caller::Caller;
 use crate::message::html::escape;
 use crate::steps::Live;
 
@@ -101,7 +102,7 @@ pub(crate) async fn login(Query(query): Query<LoginQuery>) -> Response {
 }
 
 /// Adds what every page shows: which rules are in force, and whether files on disk are broken.
-pub(super) fn with_frame(live: &Live, mut values: Value) -> Value {
+pub(super) fn with_frame(live: &Live, caller: &Caller, mut values: Value) -> Value {
     let snapshot = live.snapshot.load();
     values["frame"] = json!({
         "rules": snapshot.rule_count(),
@@ -110,6 +111,7 @@ pub(super) fn with_frame(live: &Live, mut values: Value) -> Value {
         "in_force": snapshot.rules.is_some(),
         "stale": live.stale.load().as_deref(),
         "now": live.clock.now().to_string(),
+        "caller": caller.frame(),
         "zone": snapshot.settings.timezone.as_ref().and_then(TimeZone::iana_name).unwrap_or("UTC"),
     });
     values

@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::Serialize;
 use url::form_urlencoded;
 
-use crate::admin::api::{Refused, json_answer};
+use crate::admin::answer::{Refused, json_answer};
 
 /// The longest list.
 pub(crate) const LIMIT_MAX: usize = 1_000;

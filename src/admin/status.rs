@@ -10,8 +10,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::admin::api::{Answer, By, Refused, Shared, json_answer, problem};
-use crate::admin::audit::{self, Asking, Origin};
+use crate::admin::answer::{Answer, By, Refused, Shared, json_answer, problem};
+use crate::admin::audit;
+use crate::admin::caller::Caller;
 use crate::admin::cases;
 use crate::admin::paging::LIMIT_MAX;
 use crate::admin::view::DestinationView;
@@ -99,8 +100,8 @@ pub(crate) async fn destinations(State(live): Shared) -> Answer {
 }
 
 /// Reloads, and says what came of it: 200, or 422 with the whole report.
-pub(crate) async fn reload(State(live): Shared, from: Origin, query: Result<Query<By>, QueryRejection>) -> Response {
-    let by = match query.map_err(Refused::from).and_then(|Query(By { by })| audit::by(by.as_deref())) {
+pub(crate) async fn reload(State(live): Shared, caller: Caller, query: Result<Query<By>, QueryRejection>) -> Response {
+    let by = match query.map_err(Refused::from).and_then(|Query(By { by })| caller.by(by.as_deref())) {
         Ok(by) => by,
         Err(refused) => return refused.into_response(),
     };
@@ -112,7 +113,7 @@ pub(crate) async fn reload(State(live): Shared, from: Origin, query: Result<Quer
         None => "the files: it failed".to_owned(),
     };
     // What was done is done, and answered: a list that can't be written is reported in the log.
-    if let Err(refused) = audit::record(&live, Asking { by: &by, from, note: None }, "reloaded", on).await {
+    if let Err(refused) = audit::record(&live, caller.asking(&by, None), "reloaded", on).await {
         live.telemetry.store_failed("audit", &refused.said());
     }
     match reloaded {

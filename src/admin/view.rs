@@ -10,10 +10,12 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
-use crate::admin::audit::Origin;
 use crate::delivery::{AttemptOutcome, MessageOp, State};
 
 mod of;
+mod origin;
+
+pub(crate) use self::origin::Origin;
 
 /// As JSON.
 pub(crate) fn value(view: &impl Serialize) -> Value {

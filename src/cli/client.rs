@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::admin::ZONE_HEADER;
-use crate::admin::guard::OWN_HEADER;
+use crate::admin::caller::OWN_HEADER;
 use crate::channels::wire;
 use crate::cli::term;
 use crate::config::load;
@@ -57,7 +57,7 @@ impl Server {
                 let settings = load::settings_only(config, &RealEnvironment).with_context(|| {
                     format!("which server? `{}` does not say: give `--config` or `--admin`", config.display())
                 })?;
-                token = token.or(settings.admin_token);
+                token = token.or_else(|| settings.access.own_token().cloned());
                 format!("http://{}", from_here(settings.admin))
             }
         };

@@ -36,7 +36,16 @@ static ROOT: LazyLock<Vec<(&'static str, Show)>> = LazyLock::new(|| {
     vec![
         ("listen", All),
         ("tls", Keys(&[("cert", All), ("key", All)])),
-        ("admin", Keys(&[("listen", All), ("token", Nothing), ("url", All)])),
+        (
+            "admin",
+            Keys(&[
+                ("listen", All),
+                ("token", Nothing),
+                ("tokens", Named(&[("token", Nothing), ("may", All)])),
+                ("proxy", Keys(&[("from", All), ("user", All), ("may", All)])),
+                ("url", All),
+            ]),
+        ),
         ("store", Show::Store),
         ("rules", All),
         ("templates", All),

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::channels::redact::Redactor;
 use crate::channels::{Channel, ChannelKind, Footer};
+use crate::config::access::Access;
 use crate::config::audience::Audience;
 use crate::config::certificate::Tls;
 use crate::config::files::{Folders, Seen};
@@ -25,6 +26,7 @@ use crate::secret::Secret;
 use crate::source::Source;
 use crate::yaml::Node;
 
+pub mod access;
 pub mod attach;
 pub mod audience;
 pub mod certificate;
@@ -80,8 +82,8 @@ pub struct Settings {
     pub tls: Option<Tls>,
     /// Where page, API, metrics and health are.
     pub admin: SocketAddr,
-    /// What the admin API asks for.
-    pub admin_token: Option<Secret>,
+    /// Who may use it, and for what.
+    pub access: Access,
     /// How people reach the page; for links, and an allowed Host.
     pub admin_url: Option<String>,
     /// `sqlite:PATH`, `memory:`. May hold a password.

@@ -4,11 +4,13 @@ use serde_json::{Value, json};
 
 use crate::channels;
 use crate::channels::schema::kinds;
+use crate::config::access::{Right, USER_HEADER};
 use crate::config::settings::DESTINATION_KEYS;
 use crate::rules;
 use crate::source;
 use crate::yaml::schema::{
     any_number, described, document, mapping, object, one_or_more, pattern, reference, span, text, truth, whole, with,
+    words,
 };
 
 /// The keys of `fanfare.yaml`, with what each is for.
@@ -30,9 +32,11 @@ pub const KEYS: [(&str, &str); 14] = [
 ];
 
 /// The keys of `admin`.
-pub const ADMIN_KEYS: [(&str, &str); 3] = [
+pub const ADMIN_KEYS: [(&str, &str); 5] = [
     ("listen", "An address and a port; one that others can reach needs a `token`"),
-    ("token", "The token for the page and the API"),
+    ("token", "The token for the page and the API, with every right"),
+    ("tokens", "More tokens, by name: each with `token` and what it `may` do, `read`, `act` or `admin`"),
+    ("proxy", "A proxy that signs people in: the addresses it connects `from`, and the header that names the `user`"),
     ("url", "The page's URL, for links in messages"),
 ];
 
@@ -120,8 +124,34 @@ fn admin(key: &str) -> Value {
     match key {
         "listen" => with(address(), json!({"default": "127.0.0.1:8081"})),
         "url" => or_placeholder(pattern("^https?://")),
+        "tokens" => named(object(
+            [
+                ("token", described(text(), "The token: a secret.")),
+                ("may", described(right(), "What its holders may do.")),
+            ],
+            &["token", "may"],
+        )),
+        "proxy" => object(
+            [
+                ("from", described(one_or_more(text()), "The addresses or networks that the proxy connects from.")),
+                (
+                    "user",
+                    described(
+                        with(text(), json!({"default": USER_HEADER})),
+                        "The header in which it names the person.",
+                    ),
+                ),
+                ("may", described(with(right(), json!({"default": "act"})), "What everyone may do whom it signs in.")),
+                ("users", described(mapping(right()), "Who may do something else, by the name in the header.")),
+            ],
+            &["from"],
+        ),
         _ => text(),
     }
+}
+
+fn right() -> Value {
+    or_placeholder(words(Right::ALL.map(Right::name)))
 }
 
 fn address() -> Value {

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use crate::channels;
 use crate::channels::Footer;
 use crate::channels::redact::Redactor;
+use crate::config::access::Access;
 use crate::config::{Destination, Late, Settings, fallback, links, placeholder, reach};
 use crate::pace::{Limits, Retry};
 use crate::problem::{Problem, Problems};
@@ -20,7 +21,7 @@ use crate::rules::parse::times::zone_hint;
 use crate::secret::Secret;
 use crate::source::Source;
 use crate::store;
-use crate::yaml::{Fields, Key, Node, NodeKind};
+use crate::yaml::{Fields, Key, Node, NodeKind, named};
 
 mod server;
 
@@ -83,7 +84,7 @@ pub fn defaults(file: &Path) -> Settings {
         listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
         tls: None,
         admin: SocketAddr::from(([127, 0, 0, 1], 8081)),
-        admin_token: None,
+        access: Access::default(),
         admin_url: None,
         store: Secret::new("sqlite:data/fanfare.db"),
         rules: base.join("rules"),
@@ -206,25 +207,6 @@ fn destinations(fields: &mut Fields<'_>, broken: &mut Broken, problems: &mut Pro
         }
     }
     destinations
-}
-
-/// The entries of a mapping whose keys are the user's own names.
-fn named<'n>(node: &'n Node, what: &str, problems: &mut Problems) -> Vec<(&'n Key, &'n Node)> {
-    let Some(mut fields) = Fields::of(node, what, problems) else { return Vec::new() };
-    let mut entries = Vec::new();
-    for (key, node) in fields.rest() {
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if key.text.is_empty() || !key.text.chars().all(plain) || key.text.len() > 64 {
-            problems.push(
-                Problem::error("name", format!("`{}` is not a name", key.text))
-                    .at(&key.place)
-                    .hint("use letters, digits, `-` and `_`, at most 64"),
-            );
-            continue;
-        }
-        entries.push((key, node));
-    }
-    entries
 }
 
 fn destination(key: &Key, node: &Node, problems: &mut Problems) -> Option<(Destination, Late)> {

@@ -207,6 +207,25 @@ impl<'n> Fields<'n> {
     }
 }
 
+/// The entries of a mapping whose keys are the user's own names.
+pub fn named<'n>(node: &'n Node, what: &str, problems: &mut Problems) -> Vec<(&'n Key, &'n Node)> {
+    let Some(mut fields) = Fields::of(node, what, problems) else { return Vec::new() };
+    let mut entries = Vec::new();
+    for (key, node) in fields.rest() {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if key.text.is_empty() || !key.text.chars().all(plain) || key.text.len() > 64 {
+            problems.push(
+                Problem::error("name", format!("`{}` is not a name", key.text))
+                    .at(&key.place)
+                    .hint("use letters, digits, `-` and `_`, at most 64"),
+            );
+            continue;
+        }
+        entries.push((key, node));
+    }
+    entries
+}
+
 /// How to write what is no time span: `2 hours` is `2h`.
 pub fn span_hint(text: &str) -> String {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub use self::fields::{Fields, KeyHint, span_hint, span_of_time, span_text};
+pub use self::fields::{Fields, KeyHint, named, span_hint, span_of_time, span_text};
 use crate::problem::{File, Location, Problem, Problems};
 
 mod fields;

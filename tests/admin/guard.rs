@@ -28,13 +28,13 @@ async fn app_and_clock(admin: &str) -> (App, VirtualClock) {
 }
 
 /// Sends this head, in which `HERE` stands for the address, with this body.
-async fn ask(app: &App, head: &str, body: &str) -> Answer {
+pub(super) async fn ask(app: &App, head: &str, body: &str) -> Answer {
     let head = head.replace("HERE", &app.admin.to_string()).replace('\n', "\r\n");
     let request = format!("{head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
     exchange(app.admin, request.as_bytes()).await
 }
 
-async fn hold(app: &App, rows: &[(&str, &str, u16)]) {
+pub(super) async fn hold(app: &App, rows: &[(&str, &str, u16)]) {
     let mut wrong = Vec::new();
     for (says, head, status) in rows {
         let answer = ask(app, head, "").await;

@@ -9,23 +9,8 @@ use super::sources;
 /// The circles that are left on purpose.
 const CIRCLES: &[(&[&str], &str)] = &[
     (
-        &[
-            "admin::api",
-            "admin::audit",
-            "admin::bulk",
-            "admin::cases",
-            "admin::deliveries",
-            "admin::document",
-            "admin::drill",
-            "admin::events",
-            "admin::guard",
-            "admin::links",
-            "admin::mutes",
-            "admin::paging",
-            "admin::status",
-            "admin::view",
-        ],
-        "`api` lists the calls of all, and each takes its errors and identifiers from there",
+        &["admin::bulk", "admin::cases", "admin::events"],
+        "each acts on one thing and on many, and says what it did to which rule, case or event",
     ),
     (&["admin::page::deliveries", "admin::page::events"], "an event shows its deliveries, and a delivery its event"),
     (

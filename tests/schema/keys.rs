@@ -62,6 +62,11 @@ fn the_schema_of_the_configuration_has_the_keys_that_its_reader_takes() {
     for (text, pointer) in [
         ("zzzzzzzzzzzz: 1", ""),
         ("admin: {zzzzzzzzzzzz: 1}", "/properties/admin"),
+        (
+            "admin: {tokens: {a: {token: b, may: read, zzzzzzzzzzzz: 1}}}",
+            "/properties/admin/properties/tokens/additionalProperties",
+        ),
+        ("admin: {proxy: {from: 10.0.0.1, zzzzzzzzzzzz: 1}}", "/properties/admin/properties/proxy"),
         ("tls: {cert: a, key: b, zzzzzzzzzzzz: 1}", "/properties/tls"),
         ("egress: {zzzzzzzzzzzz: 1}", "/properties/egress"),
         ("heartbeat: {url: https://a.example/, zzzzzzzzzzzz: 1}", "/properties/heartbeat"),

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use axum::Form;
 use axum::extract::{Query, State};
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{filled, link, now, page, redirect, refused, row, with_frame};
-use crate::admin::api::{Id, Refused, Shared};
-use crate::admin::audit::{self, Asking, Origin};
+use crate::admin::answer::{Id, Refused, Shared};
+use crate::admin::audit;
 use crate::admin::bulk;
-use crate::admin::page::people::{remembered, safe};
+use crate::admin::caller::Caller;
+use crate::admin::page::people::safe;
 use crate::admin::paging::LIMIT_MAX;
 use crate::admin::view::{DeliveryWhole, value};
 use crate::delivery::{Attempt, Delivery, DeliveryId, State as DeliveryState};
@@ -39,11 +39,11 @@ pub(crate) struct DeliveriesQuery {
 }
 
 /// `/deliveries`.
-pub(crate) async fn list(State(live): Shared, headers: HeaderMap, Query(query): Query<DeliveriesQuery>) -> Response {
-    page(values(&live, &headers, query).await, "deliveries.html")
+pub(crate) async fn list(State(live): Shared, caller: Caller, Query(query): Query<DeliveriesQuery>) -> Response {
+    page(values(&live, &caller, query).await, "deliveries.html")
 }
 
-async fn values(live: &Arc<Live>, headers: &HeaderMap, query: DeliveriesQuery) -> Result<Value, Refused> {
+async fn values(live: &Arc<Live>, caller: &Caller, query: DeliveriesQuery) -> Result<Value, Refused> {
     let (destination, rule) = (filled(query.destination), filled(query.rule));
     let state = filled(query.state).and_then(|state| DeliveryState::named(&state));
     let before = filled(query.before);
@@ -79,6 +79,7 @@ async fn values(live: &Arc<Live>, headers: &HeaderMap, query: DeliveriesQuery) -
     let first_dead = if state.is_none() { dead.get(..dead.len().min(5)).unwrap_or_default() } else { &[] };
     Ok(with_frame(
         live,
+        caller,
         json!({
             "deliveries": now::with_events(live, rules, &found).await?,
             "dead": now::with_events(live, rules, first_dead).await?,
@@ -95,7 +96,6 @@ async fn values(live: &Arc<Live>, headers: &HeaderMap, query: DeliveriesQuery) -
             "destinations": snapshot.destinations.keys().collect::<Vec<_>>(),
             "next": next.map(|next| path(state.map(DeliveryState::name), Some(&next))),
             "is_first": before.is_none(),
-            "by": remembered(headers),
         }),
     ))
 }
@@ -110,20 +110,17 @@ async fn dead(live: &Live, filter: &DeliveryFilter) -> Result<Vec<Delivery>, Ref
 }
 
 /// `/deliveries/ID`: one delivery, its message, its attempts.
-pub(crate) async fn one(State(live): Shared, headers: HeaderMap, Id(id): Id) -> Response {
-    page(delivery_values(&live, &headers, &id).await, "delivery.html")
+pub(crate) async fn one(State(live): Shared, caller: Caller, Id(id): Id) -> Response {
+    page(delivery_values(&live, &caller, &id).await, "delivery.html")
 }
 
-async fn delivery_values(live: &Live, headers: &HeaderMap, id: &str) -> Result<Value, Refused> {
+async fn delivery_values(live: &Live, caller: &Caller, id: &str) -> Result<Value, Refused> {
     let found = live.store.delivery(&DeliveryId(id.to_owned())).await?;
     let (delivery, attempts) = found.ok_or_else(|| Refused::NotFound(format!("there is no delivery `{id}`")))?;
     let rules = live.snapshot.load_full().rules.clone();
     let about = now::about(live, rules.as_deref(), &[delivery.planned.event]).await?;
     let about = about.into_values().next().unwrap_or_default();
-    Ok(with_frame(
-        live,
-        json!({"delivery": whole(live, &delivery, &attempts), "about": about, "by": remembered(headers)}),
-    ))
+    Ok(with_frame(live, caller, json!({"delivery": whole(live, &delivery, &attempts), "about": about})))
 }
 
 /// A delivery with its message as it looks, and its attempts.
@@ -146,16 +143,10 @@ pub(crate) struct Pressed {
     back: Option<String>,
 }
 
-impl Pressed {
-    fn by(&self, headers: &HeaderMap) -> String {
-        if self.by.trim().is_empty() { remembered(headers) } else { self.by.clone() }
-    }
-}
-
 /// The button that sends a delivery again, now.
-pub(crate) async fn retry(State(live): Shared, headers: HeaderMap, Id(id): Id, Form(form): Form<Pressed>) -> Response {
+pub(crate) async fn retry(State(live): Shared, caller: Caller, Id(id): Id, Form(form): Form<Pressed>) -> Response {
     let ids = [DeliveryId(id.clone())];
-    match retried(&live, &ids, &form.by(&headers)).await {
+    match retried(&live, &caller, &ids, &form.by).await {
         Ok(0) => Refused::NotFound(
             "it can't be sent again: it is under way, was delivered, or its case has closed since; \
              to send it anyway, replay its event"
@@ -168,29 +159,29 @@ pub(crate) async fn retry(State(live): Shared, headers: HeaderMap, Id(id): Id, F
 }
 
 /// The button that calls a delivery off.
-pub(crate) async fn cancel(State(live): Shared, headers: HeaderMap, Id(id): Id, Form(form): Form<Pressed>) -> Response {
-    match cancelled(&live, &DeliveryId(id.clone()), &form.by(&headers)).await {
+pub(crate) async fn cancel(State(live): Shared, caller: Caller, Id(id): Id, Form(form): Form<Pressed>) -> Response {
+    match cancelled(&live, &caller, &DeliveryId(id.clone()), &form.by).await {
         Ok(()) => redirect(&safe(form.back, &format!("/deliveries/{id}"))),
         Err(refusal) => refused(refusal),
     }
 }
 
-async fn cancelled(live: &Live, id: &DeliveryId, by: &str) -> Result<(), Refused> {
-    let by = audit::by(Some(by))?;
+async fn cancelled(live: &Live, caller: &Caller, id: &DeliveryId, by: &str) -> Result<(), Refused> {
+    let by = caller.by(Some(by))?;
     let ids = [id.clone()];
     if live.store.cancel(&ids, &format!("cancelled by {by}"), live.clock.now()).await? == 0 {
         return Err(Refused::Bad("it can't be cancelled: it is under way, or it is over".into()));
     }
-    audit::record(live, Asking { by: &by, from: Origin::Page, note: None }, "cancelled", bulk::named(&ids)).await
+    audit::record(live, caller.asking(&by, None), "cancelled", bulk::named(&ids)).await
 }
 
 /// Makes deliveries due now.
-async fn retried(live: &Live, ids: &[DeliveryId], by: &str) -> Result<u64, Refused> {
-    let by = audit::by(Some(by))?;
+async fn retried(live: &Live, caller: &Caller, ids: &[DeliveryId], by: &str) -> Result<u64, Refused> {
+    let by = caller.by(Some(by))?;
     let count = live.store.revive(ids, live.clock.now()).await?;
     if count > 0 {
         live.to_dispatch.notify_one();
-        let asking = Asking { by: &by, from: Origin::Page, note: None };
+        let asking = caller.asking(&by, None);
         audit::record(live, asking, "retried", bulk::named(ids)).await?;
     }
     Ok(count)
@@ -206,15 +197,14 @@ pub(crate) struct RetryAll {
 }
 
 /// The button that sends all dead deliveries again, or those of a destination or rule.
-pub(crate) async fn retry_all(State(live): Shared, headers: HeaderMap, Form(form): Form<RetryAll>) -> Response {
-    match all_retried(&live, &headers, form).await {
+pub(crate) async fn retry_all(State(live): Shared, caller: Caller, Form(form): Form<RetryAll>) -> Response {
+    match all_retried(&live, &caller, form).await {
         Ok(count) => redirect(&format!("/deliveries?asked=retry&count={count}")),
         Err(refusal) => refused(refusal),
     }
 }
 
-async fn all_retried(live: &Live, headers: &HeaderMap, form: RetryAll) -> Result<u64, Refused> {
-    let by = if form.by.trim().is_empty() { remembered(headers) } else { form.by };
+async fn all_retried(live: &Live, caller: &Caller, form: RetryAll) -> Result<u64, Refused> {
     let mut filter = DeliveryFilter {
         states: vec![DeliveryState::Dead],
         destination: filled(form.destination),
@@ -229,7 +219,7 @@ async fn all_retried(live: &Live, headers: &HeaderMap, form: RetryAll) -> Result
         let Some(last) = ids.last() else { break };
         // What could not be revived is passed over.
         filter.before = Some(last.clone());
-        count += retried(live, &ids, &by).await?;
+        count += retried(live, caller, &ids, &form.by).await?;
     }
     Ok(count)
 }

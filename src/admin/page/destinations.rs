@@ -4,17 +4,15 @@ use std::sync::Arc;
 
 use axum::Form;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{filled, page, refused, with_frame};
-use crate::admin::api::{Refused, Shared};
-use crate::admin::audit::Origin;
+use crate::admin::answer::{Refused, Shared};
+use crate::admin::caller::Caller;
 use crate::admin::drill::{DrillQuery, drilled};
-use crate::admin::page::people::{remembered, remembering};
 use crate::admin::view::value;
 use crate::config::Destination;
 use crate::delivery::{DeliveryId, State as DeliveryState};
@@ -31,8 +29,8 @@ const LAST: usize = 3;
 const COUNTED: usize = 1000;
 
 /// `/destinations`.
-pub(crate) async fn list(State(live): Shared, headers: HeaderMap) -> Response {
-    page(values(&live, &remembered(&headers), None).await, "destinations.html")
+pub(crate) async fn list(State(live): Shared, caller: Caller) -> Response {
+    page(values(&live, &caller, None).await, "destinations.html")
 }
 
 /// The form that sends a test message.
@@ -46,18 +44,18 @@ pub(crate) struct Test {
 }
 
 /// The button that sends a test message to a destination: the same page, with what came back.
-pub(crate) async fn test(State(live): Shared, Form(form): Form<Test>) -> Response {
+pub(crate) async fn test(State(live): Shared, caller: Caller, Form(form): Form<Test>) -> Response {
     let query = DrillQuery { rule: filled(form.rule), by: filled(Some(form.by.clone())) };
-    match drilled(&live, &form.destination, &query, Origin::Page).await {
+    match drilled(&live, &form.destination, &query, &caller).await {
         Ok(told) => {
-            let shown = page(values(&live, form.by.trim(), Some(value(&told))).await, "destinations.html");
-            ([(SET_COOKIE, remembering(&form.by))], shown).into_response()
+            let shown = page(values(&live, &caller.named(&form.by), Some(value(&told))).await, "destinations.html");
+            ([(SET_COOKIE, Caller::remembering(&form.by))], shown).into_response()
         }
         Err(refusal) => refused(refusal),
     }
 }
 
-async fn values(live: &Arc<Live>, by: &str, told: Option<Value>) -> Result<Value, Refused> {
+async fn values(live: &Arc<Live>, caller: &Caller, told: Option<Value>) -> Result<Value, Refused> {
     let standings = live.store.standings().await?;
     let newest = DeliveryFilter { limit: NEWEST, ..DeliveryFilter::default() };
     let newest = live.store.list_deliveries(&newest).await?;
@@ -73,7 +71,7 @@ async fn values(live: &Arc<Live>, by: &str, told: Option<Value>) -> Result<Value
     }
     // What fails comes first.
     rows.sort_by_key(|row| row["failing"] != true);
-    Ok(with_frame(live, json!({"destinations": rows, "told": told, "by": by})))
+    Ok(with_frame(live, caller, json!({"destinations": rows, "told": told})))
 }
 
 /// The rules that send there.

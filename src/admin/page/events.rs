@@ -4,18 +4,17 @@ use std::sync::Arc;
 
 use axum::Form;
 use axum::extract::{Query, State};
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::now::became;
 use super::{filled, likeness, link, page, redirect, refused, row, why, with_frame};
-use crate::admin::api::{Id, Moment, Refused, Shared};
-use crate::admin::audit::{self, Asking, Origin};
+use crate::admin::answer::{Id, Moment, Refused, Shared};
+use crate::admin::audit;
 use crate::admin::bulk;
+use crate::admin::caller::Caller;
 use crate::admin::events::{find_event, head, whole};
-use crate::admin::page::people::remembered;
 use crate::admin::view::value;
 use crate::delivery::DeliveryId;
 use crate::event::{Command, OWN_SOURCE, Seq};
@@ -44,7 +43,7 @@ pub(crate) struct EventsQuery {
 }
 
 /// `/events`.
-pub(crate) async fn list(State(live): Shared, Query(query): Query<EventsQuery>) -> Response {
+pub(crate) async fn list(State(live): Shared, caller: Caller, Query(query): Query<EventsQuery>) -> Response {
     // An id leads to its event.
     if let Some(id) = filled(query.q.clone()).filter(|typed| !typed.contains(char::is_whitespace))
         && let Ok(found) = live.store.find_event(&id).await
@@ -52,10 +51,10 @@ pub(crate) async fn list(State(live): Shared, Query(query): Query<EventsQuery>) 
     {
         return redirect(&format!("/events/{seq}"));
     }
-    page(values(&live, query).await, "events.html")
+    page(values(&live, &caller, query).await, "events.html")
 }
 
-async fn values(live: &Arc<Live>, query: EventsQuery) -> Result<Value, Refused> {
+async fn values(live: &Arc<Live>, caller: &Caller, query: EventsQuery) -> Result<Value, Refused> {
     let (typed, kind, source) = (filled(query.q), filled(query.r#type), filled(query.source));
     let (rule, outcome) = (filled(query.rule), filled(query.outcome));
     let since = query.since.filter(|since| !since.is_empty());
@@ -99,6 +98,7 @@ async fn values(live: &Arc<Live>, query: EventsQuery) -> Result<Value, Refused> 
     };
     Ok(with_frame(
         live,
+        caller,
         json!({
             "events": rows,
             "next": before.as_deref().map(|before| parameters(Some(before))),
@@ -132,11 +132,11 @@ async fn decided(
 }
 
 /// `/events/SEQ`: one event, what every rule did about it, and what went. Links are to places; an id will do too.
-pub(crate) async fn one(State(live): Shared, headers: HeaderMap, Id(id): Id) -> Response {
-    page(event_values(&live, &headers, &id).await, "event.html")
+pub(crate) async fn one(State(live): Shared, caller: Caller, Id(id): Id) -> Response {
+    page(event_values(&live, &caller, &id).await, "event.html")
 }
 
-async fn event_values(live: &Live, headers: &HeaderMap, id: &str) -> Result<Value, Refused> {
+async fn event_values(live: &Live, caller: &Caller, id: &str) -> Result<Value, Refused> {
     let place = match id.parse() {
         Ok(seq) => whole(live, seq).await.ok(),
         Err(_) => None,
@@ -169,11 +169,11 @@ async fn event_values(live: &Live, headers: &HeaderMap, id: &str) -> Result<Valu
             sent.push(super::deliveries::whole(live, &delivery, &attempts));
         }
     }
-    let by = remembered(headers);
     Ok(with_frame(
         live,
+        caller,
         json!({
-            "event": document, "body": body, "body_is_json": is_json, "about": about, "sent": sent, "by": by,
+            "event": document, "body": body, "body_is_json": is_json, "about": about, "sent": sent,
         }),
     ))
 }
@@ -204,18 +204,18 @@ pub(crate) struct Replay {
 }
 
 /// The button that plans an event again.
-pub(crate) async fn replay(State(live): Shared, Id(id): Id, Form(form): Form<Replay>) -> Response {
-    match replayed(&live, &id, &form).await {
+pub(crate) async fn replay(State(live): Shared, caller: Caller, Id(id): Id, Form(form): Form<Replay>) -> Response {
+    match replayed(&live, &caller, &id, &form).await {
         Ok(()) => redirect(&format!("/events/{id}?asked=replay")),
         Err(refusal) => refused(refusal).into_response(),
     }
 }
 
-async fn replayed(live: &Live, id: &str, form: &Replay) -> Result<(), Refused> {
+async fn replayed(live: &Live, caller: &Caller, id: &str, form: &Replay) -> Result<(), Refused> {
     let event = find_event(live, id).await?;
-    let by = audit::by(Some(&form.by))?;
-    let asking = Asking { by: &by, from: Origin::Page, note: None };
+    let by = caller.by(Some(&form.by))?;
+    let asking = caller.asking(&by, None);
     audit::record(live, asking, "replayed", bulk::planned_again(&format!("event `{id}`"), None)).await?;
     let again = bulk::round(live, form.again.is_some());
-    crate::admin::api::ask(live, Command::Replay { event, again, rule: None }).await
+    crate::admin::answer::ask(live, Command::Replay { event, again, rule: None }).await
 }

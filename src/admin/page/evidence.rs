@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use super::{page, playground, refused, row, with_frame};
-use crate::admin::api::{Id, Refused, Shared};
+use crate::admin::answer::{Id, Refused, Shared};
+use crate::admin::caller::Caller;
 use crate::admin::events::find_event;
 use crate::config::Snapshot;
 use crate::config::evidence::sample_source;
@@ -38,8 +39,8 @@ struct Made {
 }
 
 /// The page.
-pub(crate) async fn look(State(live): Shared, Id(id): Id) -> Response {
-    page(values(&live, &id).await, "evidence.html")
+pub(crate) async fn look(State(live): Shared, caller: Caller, Id(id): Id) -> Response {
+    page(values(&live, &caller, &id).await, "evidence.html")
 }
 
 /// The sample as a file.
@@ -58,12 +59,12 @@ pub(crate) async fn test(State(live): Shared, Id(id): Id) -> Response {
     }
 }
 
-async fn values(live: &Arc<Live>, id: &str) -> Result<Value, Refused> {
+async fn values(live: &Arc<Live>, caller: &Caller, id: &str) -> Result<Value, Refused> {
     let Made { seq, event, rules, sample, test } = made(live, id).await?;
     let snapshot = live.snapshot.load_full();
     let stem = stem(&event.kind);
     let about = row::event(snapshot.rules.as_deref(), seq, event);
-    Ok(with_frame(live, json!({"about": about, "stem": stem, "rules": rules, "sample": sample, "test": test})))
+    Ok(with_frame(live, caller, json!({"about": about, "stem": stem, "rules": rules, "sample": sample, "test": test})))
 }
 
 async fn made(live: &Arc<Live>, id: &str) -> Result<Made, Refused> {

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::{chart, page, row, upcoming, with_frame};
-use crate::admin::api::{Refused, Shared};
+use crate::admin::answer::{Refused, Shared};
+use crate::admin::caller::Caller;
 use crate::admin::cases::{self, CaseQuery};
 use crate::admin::mutes;
-use crate::admin::page::people::{self, remembered};
+use crate::admin::page::people;
 use crate::admin::paging::LIMIT_MAX;
 use crate::admin::view::{DeliveryView, value};
 use crate::clock::plus;
@@ -43,11 +43,11 @@ const QUIET: [(&str, &str); 6] = [
 ];
 
 /// `/`.
-pub(crate) async fn now(State(live): Shared, headers: HeaderMap) -> Response {
-    page(values(&live, &headers).await, "now.html")
+pub(crate) async fn now(State(live): Shared, caller: Caller) -> Response {
+    page(values(&live, &caller).await, "now.html")
 }
 
-async fn values(live: &Arc<Live>, headers: &HeaderMap) -> Result<Value, Refused> {
+async fn values(live: &Arc<Live>, caller: &Caller) -> Result<Value, Refused> {
     let snapshot = live.snapshot.load_full();
     let rules = snapshot.rules.as_deref();
     let at = live.clock.now();
@@ -70,6 +70,7 @@ async fn values(live: &Arc<Live>, headers: &HeaderMap) -> Result<Value, Refused>
     let (open, acknowledged) = open_cases(live, rules).await?;
     Ok(with_frame(
         live,
+        caller,
         json!({
             "waiting": open,
             "acknowledged": acknowledged,
@@ -85,7 +86,6 @@ async fn values(live: &Arc<Live>, headers: &HeaderMap) -> Result<Value, Refused>
             "quiet": quiet(&tally),
             "lag": census.head - census.planned,
             "absence": live.absence.load().as_ref().as_ref().map(Absence::json),
-            "by": remembered(headers),
             "back": "/",
         }),
     ))

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use axum::Form;
 use axum::extract::{Query, State};
-use axum::http::header::{COOKIE, LOCATION, SET_COOKIE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{LOCATION, SET_COOKIE};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use url::form_urlencoded;
 
 use super::{filled, link, now, page, row, with_frame};
-use crate::admin::api::{Id, Refused, Shared};
-use crate::admin::audit::{self, Origin};
+use crate::admin::answer::{Id, Refused, Shared};
+use crate::admin::audit;
+use crate::admin::caller::Caller;
 use crate::admin::cases::{self, CaseQuery, Wish};
 use crate::admin::paging::LIMIT_MAX;
 use crate::admin::view::value;
@@ -39,9 +39,6 @@ const LOOK_BACK: SignedDuration = SignedDuration::from_hours(7 * 24);
 const LOOKED_AT: usize = 20_000;
 /// How many of what it would have silenced are named.
 const NAMED: usize = 8;
-/// Remembers a person's name from one form to the next, in their browser alone.
-const NAME_COOKIE: &str = "fanfare_by";
-
 /// What the list of cases is asked.
 #[derive(Deserialize, Default)]
 pub(crate) struct CasesQuery {
@@ -53,13 +50,13 @@ pub(crate) struct CasesQuery {
 }
 
 /// `/cases`: what is open, first what nobody acknowledged.
-pub(crate) async fn cases(State(live): Shared, headers: HeaderMap, Query(query): Query<CasesQuery>) -> Response {
-    page(cases_values(&live, &headers, query).await, "cases.html")
+pub(crate) async fn cases(State(live): Shared, caller: Caller, Query(query): Query<CasesQuery>) -> Response {
+    page(cases_values(&live, &caller, query).await, "cases.html")
 }
 
 /// `/cases/ID`: one case, what comes next, what was sent.
-pub(crate) async fn case(State(live): Shared, headers: HeaderMap, Id(id): Id) -> Response {
-    page(case_values(&live, &headers, &id).await, "case.html")
+pub(crate) async fn case(State(live): Shared, caller: Caller, Id(id): Id) -> Response {
+    page(case_values(&live, &caller, &id).await, "case.html")
 }
 
 /// The form beside the buttons.
@@ -80,14 +77,14 @@ impl Who {
 }
 
 /// The button that acknowledges a case.
-pub(crate) async fn ack(State(live): Shared, Id(id): Id, Form(who): Form<Who>) -> Response {
-    let answer = cases::acknowledge(&live, &id, &who.wish(), Origin::Page).await;
+pub(crate) async fn ack(State(live): Shared, caller: Caller, Id(id): Id, Form(who): Form<Who>) -> Response {
+    let answer = cases::acknowledge(&live, &id, &who.wish(), &caller).await;
     asked(answer, "/cases?asked=ack", &who)
 }
 
 /// The button that closes a case.
-pub(crate) async fn close(State(live): Shared, Id(id): Id, Form(who): Form<Who>) -> Response {
-    let answer = cases::end(&live, &id, &who.wish(), Origin::Page).await;
+pub(crate) async fn close(State(live): Shared, caller: Caller, Id(id): Id, Form(who): Form<Who>) -> Response {
+    let answer = cases::end(&live, &id, &who.wish(), &caller).await;
     asked(answer, "/cases?asked=close", &who)
 }
 
@@ -128,7 +125,7 @@ impl MuteWish {
 }
 
 /// The button that mutes.
-pub(crate) async fn mute(State(live): Shared, Form(wish): Form<MuteWish>) -> Response {
+pub(crate) async fn mute(State(live): Shared, caller: Caller, Form(wish): Form<MuteWish>) -> Response {
     let wish = wish.without_blanks();
     let who = Who { by: wish.by.clone().unwrap_or_default(), note: String::new(), back: None };
     let asked_for = [
@@ -140,13 +137,13 @@ pub(crate) async fn mute(State(live): Shared, Form(wish): Form<MuteWish>) -> Res
         ("by", &wish.by),
     ];
     let given = asked_for.iter().filter_map(|(name, value)| Some(((*name).to_owned(), Value::from((*value).clone()?))));
-    let answer = mutes::begin(&live, given.collect::<Map<_, _>>(), Origin::Page).await;
+    let answer = mutes::begin(&live, given.collect::<Map<_, _>>(), &caller).await;
     asked(answer, "/mutes?asked=mute", &who)
 }
 
 /// `/mutes`: what is silent now or will be.
-pub(crate) async fn mutes(State(live): Shared, headers: HeaderMap, Query(query): Query<MutesQuery>) -> Response {
-    page(mutes_values(&live, &headers, query).await, "mutes.html")
+pub(crate) async fn mutes(State(live): Shared, caller: Caller, Query(query): Query<MutesQuery>) -> Response {
+    page(mutes_values(&live, &caller, query).await, "mutes.html")
 }
 
 /// Where the list of acts goes on.
@@ -156,13 +153,13 @@ pub(crate) struct ActsQuery {
 }
 
 /// `/audit`: what people asked for.
-pub(crate) async fn audit(State(live): Shared, Query(query): Query<ActsQuery>) -> Response {
-    page(audit_values(&live, query.before).await, "audit.html")
+pub(crate) async fn audit(State(live): Shared, caller: Caller, Query(query): Query<ActsQuery>) -> Response {
+    page(audit_values(&live, &caller, query.before).await, "audit.html")
 }
 
 /// The button that ends a mute.
-pub(crate) async fn unmute(State(live): Shared, Id(id): Id, Form(who): Form<Who>) -> Response {
-    let answer = mutes::finish(&live, &id, Some(&who.by), Origin::Page).await;
+pub(crate) async fn unmute(State(live): Shared, caller: Caller, Id(id): Id, Form(who): Form<Who>) -> Response {
+    let answer = mutes::finish(&live, &id, Some(&who.by), &caller).await;
     asked(answer, "/mutes?asked=end", &who)
 }
 
@@ -172,13 +169,13 @@ fn asked<T>(answer: Result<T, Refused>, back: &str, who: &Who) -> Response {
         return super::refused(refused);
     }
     let back = safe(who.back.clone(), back);
-    (StatusCode::SEE_OTHER, [(LOCATION, back), (SET_COOKIE, remembering(&who.by))]).into_response()
-}
-
-/// The cookie in which this browser keeps a name, to be asked for it once.
-pub(super) fn remembering(by: &str) -> String {
-    let name: String = form_urlencoded::byte_serialize(by.trim().as_bytes()).collect();
-    format!("{NAME_COOKIE}={name}; HttpOnly; SameSite=Strict; Path=/; Max-Age=31536000")
+    let mut sent = (StatusCode::SEE_OTHER, [(LOCATION, back)]).into_response();
+    if !who.by.trim().is_empty()
+        && let Ok(cookie) = HeaderValue::from_str(&Caller::remembering(&who.by))
+    {
+        sent.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    sent
 }
 
 /// Where to go back to, if that is a path of this page; else elsewhere.
@@ -187,16 +184,6 @@ pub(super) fn safe(back: Option<String>, otherwise: &str) -> String {
         path.starts_with('/') && !path[1..].starts_with(['/', '\\']) && path.bytes().all(|byte| byte.is_ascii_graphic())
     };
     back.filter(is_path).unwrap_or_else(|| otherwise.to_owned())
-}
-
-/// The name that was given last in this browser.
-pub(super) fn remembered(headers: &HeaderMap) -> String {
-    let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut named = all.flat_map(|cookies| cookies.split(';')).filter_map(|cookie| {
-        let value = cookie.trim().strip_prefix(NAME_COOKIE)?.strip_prefix('=')?;
-        form_urlencoded::parse(value.as_bytes()).next().map(|(name, _)| name.into_owned())
-    });
-    named.next().unwrap_or_default()
 }
 
 /// The path of a page about one thing, its id encoded.
@@ -233,7 +220,7 @@ pub(super) async fn rows(
     Ok(found.iter().map(row).collect())
 }
 
-async fn cases_values(live: &Arc<Live>, headers: &HeaderMap, query: CasesQuery) -> Result<Value, Refused> {
+async fn cases_values(live: &Arc<Live>, caller: &Caller, query: CasesQuery) -> Result<Value, Refused> {
     let rule = filled(query.rule);
     let show = filled(query.show).unwrap_or_else(|| "open".into());
     let snapshot = live.snapshot.load_full();
@@ -259,6 +246,7 @@ async fn cases_values(live: &Arc<Live>, headers: &HeaderMap, query: CasesQuery) 
     });
     Ok(with_frame(
         live,
+        caller,
         json!({
             "cases": rows(live, rules, &found).await?,
             "closed": closed,
@@ -269,7 +257,6 @@ async fn cases_values(live: &Arc<Live>, headers: &HeaderMap, query: CasesQuery) 
             "show": show,
             "tabs": tabs,
             "asked": query.asked,
-            "by": remembered(headers),
             "back": null,
         }),
     ))
@@ -299,25 +286,25 @@ async fn closed(
     Ok((list.iter().map(row).collect(), found.next))
 }
 
-async fn case_values(live: &Arc<Live>, headers: &HeaderMap, id: &str) -> Result<Value, Refused> {
+async fn case_values(live: &Arc<Live>, caller: &Caller, id: &str) -> Result<Value, Refused> {
     let mut document = value(&cases::document(live, id).await?);
     document["path"] = path("cases", document["id"].as_str().unwrap_or_default()).into();
     let rules = live.snapshot.load_full().rules.clone();
     let event = document["event"].as_i64().unwrap_or_default();
     let about = now::about(live, rules.as_deref(), &[event]).await?.into_values().next().unwrap_or_default();
     let back = document["path"].clone();
-    Ok(with_frame(live, json!({"case": document, "about": about, "by": remembered(headers), "back": back})))
+    Ok(with_frame(live, caller, json!({"case": document, "about": about, "back": back})))
 }
 
-async fn audit_values(live: &Arc<Live>, before: Option<String>) -> Result<Value, Refused> {
+async fn audit_values(live: &Arc<Live>, caller: &Caller, before: Option<String>) -> Result<Value, Refused> {
     let is_first = before.is_none();
     let acts = audit::acts(live, before.as_deref(), PAGE).await?;
     let last = acts.last().filter(|_| acts.len() == PAGE).map(|act| act.id.as_str());
     let next = last.map(|last| link("/audit", &[("before", Some(last))]));
-    Ok(with_frame(live, json!({"acts": acts, "next": next, "is_first": is_first})))
+    Ok(with_frame(live, caller, json!({"acts": acts, "next": next, "is_first": is_first})))
 }
 
-async fn mutes_values(live: &Arc<Live>, headers: &HeaderMap, query: MutesQuery) -> Result<Value, Refused> {
+async fn mutes_values(live: &Arc<Live>, caller: &Caller, query: MutesQuery) -> Result<Value, Refused> {
     let now = live.clock.now();
     let known = mutes::known(live).await?.into_iter().map(|known| {
         let mut row = value(&known.view(now));
@@ -333,8 +320,9 @@ async fn mutes_values(live: &Arc<Live>, headers: &HeaderMap, query: MutesQuery) 
         snapshot.rules.iter().flat_map(|rules| &rules.rules).map(|rule| rule.name.value.as_str()).collect();
     Ok(with_frame(
         live,
+        caller,
         json!({
-            "mutes": known, "over": over, "asked": query.asked, "by": remembered(headers), "would": would,
+            "mutes": known, "over": over, "asked": query.asked, "would": would,
             "rules": rules, "destinations": snapshot.destinations.keys().collect::<Vec<_>>(),
             "wish": {
                 "rule": wish.rule, "destination": wish.destination, "events": wish.events, "for": wish.r#for,

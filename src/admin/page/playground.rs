@@ -16,7 +16,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::rules::{near, sentences};
 use super::{filled, likeness, page, why, with_frame};
-use crate::admin::api::{Refused, Shared};
+use crate::admin::answer::{Refused, Shared};
+use crate::admin::caller::Caller;
 use crate::admin::events::find_event;
 use crate::config::files::Files;
 use crate::config::load::{Loaded, load_edited};
@@ -51,13 +52,13 @@ pub(crate) struct Try {
 }
 
 /// `/playground`, as it stands.
-pub(crate) async fn look(State(live): Shared, Query(query): Query<Try>) -> Response {
-    page(tried(&live, query).await, "playground.html")
+pub(crate) async fn look(State(live): Shared, caller: Caller, Query(query): Query<Try>) -> Response {
+    page(tried(&live, &caller, query).await, "playground.html")
 }
 
 /// The form: what was typed. Nothing of it is kept.
-pub(crate) async fn attempt(State(live): Shared, Form(form): Form<Try>) -> Response {
-    page(tried(&live, form).await, "playground.html")
+pub(crate) async fn attempt(State(live): Shared, caller: Caller, Form(form): Form<Try>) -> Response {
+    page(tried(&live, &caller, form).await, "playground.html")
 }
 
 /// Waits until nobody else tries something.
@@ -66,7 +67,7 @@ pub(super) async fn turn() -> Result<SemaphorePermit<'static>, Refused> {
     tokio::time::timeout(PATIENCE, TURN.acquire()).await.map_err(|_| busy())?.map_err(|_| busy())
 }
 
-async fn tried(live: &Arc<Live>, asked: Try) -> Result<Value, Refused> {
+async fn tried(live: &Arc<Live>, caller: &Caller, asked: Try) -> Result<Value, Refused> {
     let _turn = turn().await?;
     let stored = match filled(asked.event.clone()) {
         Some(id) => match find_event(live, &id).await {
@@ -79,7 +80,7 @@ async fn tried(live: &Arc<Live>, asked: Try) -> Result<Value, Refused> {
     let (on, runtime) = (live.clone(), Handle::current());
     let found = tokio::task::spawn_blocking(move || runtime.block_on(found(&on, asked, stored))).await;
     let values = found.map_err(|_| Refused::Bad("this could not be tried; the log says why".into()))??;
-    Ok(with_frame(live, values))
+    Ok(with_frame(live, caller, values))
 }
 
 /// Where a rule stands, and its lines there.

@@ -10,7 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{chart, link, page, with_frame};
-use crate::admin::api::{Refused, Shared};
+use crate::admin::answer::{Refused, Shared};
+use crate::admin::caller::Caller;
 use crate::admin::page::people::path;
 use crate::clock::plus;
 use crate::config::evidence::{of_tests, sample_source};
@@ -31,11 +32,11 @@ const ACCEPTED: [&str; 8] = ["matched", "fallback", "held", "digest", "shadow", 
 const SILENCED: [&str; 3] = ["throttled", "muted", "dropped"];
 
 /// `/rules`.
-pub(crate) async fn list(State(live): Shared) -> Response {
-    page(values(&live).await, "rules.html")
+pub(crate) async fn list(State(live): Shared, caller: Caller) -> Response {
+    page(values(&live, &caller).await, "rules.html")
 }
 
-async fn values(live: &Arc<Live>) -> Result<Value, Refused> {
+async fn values(live: &Arc<Live>, caller: &Caller) -> Result<Value, Refused> {
     let now = live.clock.now();
     let snapshot = live.snapshot.load_full();
     let tally = live.store.tally(plus(now, SignedDuration::from_hours(-24 * DAYS))).await?;
@@ -54,7 +55,7 @@ async fn values(live: &Arc<Live>) -> Result<Value, Refused> {
         files.entry(near(folder, &rule.name.place.file.path)).or_default().push(row);
     }
     let files: Vec<Value> = files.into_iter().map(|(file, rules)| json!({"file": file, "rules": rules})).collect();
-    Ok(with_frame(live, json!({"files": files, "days": DAYS, "counted_from": tally.from})))
+    Ok(with_frame(live, caller, json!({"files": files, "days": DAYS, "counted_from": tally.from})))
 }
 
 /// What a rule does, in sentences.

@@ -4,15 +4,15 @@
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{link, now, page, row, with_frame};
-use crate::admin::api::{Refused, Shared};
-use crate::admin::page::people::{self, remembered};
+use crate::admin::answer::{Refused, Shared};
+use crate::admin::caller::Caller;
+use crate::admin::page::people;
 use crate::delivery::State as DeliveryState;
 use crate::event::Seq;
 use crate::planner::ledger::DueTimer;
@@ -36,11 +36,11 @@ pub(crate) struct UpcomingQuery {
 }
 
 /// `/upcoming`.
-pub(crate) async fn list(State(live): Shared, headers: HeaderMap, Query(query): Query<UpcomingQuery>) -> Response {
-    page(values(&live, &headers, query).await, "upcoming.html")
+pub(crate) async fn list(State(live): Shared, caller: Caller, Query(query): Query<UpcomingQuery>) -> Response {
+    page(values(&live, &caller, query).await, "upcoming.html")
 }
 
-async fn values(live: &Arc<Live>, headers: &HeaderMap, query: UpcomingQuery) -> Result<Value, Refused> {
+async fn values(live: &Arc<Live>, caller: &Caller, query: UpcomingQuery) -> Result<Value, Refused> {
     let is_first = query.due.is_none();
     let (comes, next) =
         coming(live, (query.due.unwrap_or(Timestamp::MIN), query.after.unwrap_or_default()), SHOWN).await?;
@@ -54,12 +54,12 @@ async fn values(live: &Arc<Live>, headers: &HeaderMap, query: UpcomingQuery) -> 
     let next = next.map(|(due, id)| link("/upcoming", &[("due", Some(&due.to_string())), ("after", Some(&id))]));
     Ok(with_frame(
         live,
+        caller,
         json!({
             "comes": comes,
             "retrying": now::with_events(live, snapshot.rules.as_deref(), &retrying).await?,
             "next": next,
             "is_first": is_first,
-            "by": remembered(headers),
             "back": "/upcoming",
         }),
     ))

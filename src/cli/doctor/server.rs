@@ -16,7 +16,7 @@ const ALIVE: SignedDuration = SignedDuration::from_mins(2);
 pub(super) async fn look(chart: &mut Chart, snapshot: &Snapshot, alive: Option<Timestamp>, url: Option<&str>) {
     let settings = &snapshot.settings;
     let admin = format!("http://{}", from_here(settings.admin));
-    let client = Client::new(admin.clone(), settings.admin_token.clone());
+    let client = Client::new(admin.clone(), settings.access.own_token().cloned());
     let asked = match client {
         Ok(client) => client.look("/readyz").await,
         Err(error) => Err(error),

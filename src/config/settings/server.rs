@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use crate::channels::WebServer;
 use crate::config::certificate::Tls;
-use crate::config::{Heartbeat, Settings};
+use crate::config::{Heartbeat, Settings, access};
 use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
 use crate::yaml::{Fields, Node, span_of_time};
@@ -75,16 +75,7 @@ pub(super) fn admin(node: &Node, settings: &mut Settings, problems: &mut Problem
     if let Some(address) = address(&mut fields, "listen", problems) {
         settings.admin = address;
     }
-    if let Some((token, node)) = fields.text("token", problems) {
-        if !token.is_empty() && token.len() < 16 {
-            problems.push(
-                Problem::warning("short-token", "the admin token has fewer than 16 characters")
-                    .at(&node.place)
-                    .hint("create one with `openssl rand -hex 32`"),
-            );
-        }
-        settings.admin_token = Some(Secret::new(token)).filter(|token| !token.is_empty());
-    }
+    settings.access = access::read(&mut fields, problems);
     if let Some((url, node)) = fields.text("url", problems) {
         match url::Url::parse(&url) {
             Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.host().is_some() => {
@@ -97,14 +88,21 @@ pub(super) fn admin(node: &Node, settings: &mut Settings, problems: &mut Problem
             ),
         }
     }
-    if !settings.admin.ip().is_loopback() && settings.admin_token.is_none() {
+    let reachable = !settings.admin.ip().is_loopback() && settings.access.is_open();
+    if reachable {
+        let open = format!("`admin` listens on {}, which others can reach, and has no `token`", settings.admin);
         problems.push(
-            Problem::error(
-                "no-token",
-                format!("`admin` listens on {}, which others can reach, and has no `token`", settings.admin),
-            )
-            .at(&fields.place)
-            .hint("add `token: \"${env:FANFARE_ADMIN_TOKEN}\"`, or listen on `127.0.0.1:8081`"),
+            Problem::error("no-token", open)
+                .at(&fields.place)
+                .hint("add `token: \"${env:FANFARE_ADMIN_TOKEN}\"`, or listen on `127.0.0.1:8081`"),
+        );
+    }
+    if settings.access.proxy.is_some() && settings.admin_url.is_none() {
+        let homeless = "`proxy` needs `url`: only pages of that address may sign people in";
+        problems.push(
+            Problem::error("proxy-url", homeless)
+                .at(&fields.place)
+                .hint("add `url: https://fanfare.label.example`, the address that people open"),
         );
     }
     fields.finish(problems);
