@@ -35,6 +35,7 @@ mod leaks;
 mod links;
 mod reload;
 mod replicas;
+mod restore;
 mod stories;
 mod support;
 mod trial;

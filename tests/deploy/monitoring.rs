@@ -97,6 +97,22 @@ fn every_alert_says_what_happened_and_what_to_do() {
 }
 
 #[test]
+fn the_runbook_has_a_section_with_steps_for_each_alert() {
+    let alerts: Value = serde_yaml::from_str(&fs::read_to_string(ALERTS).unwrap()).unwrap();
+    let runbook = fs::read_to_string("docs/RUNBOOK.md").unwrap();
+    let sections: BTreeMap<&str, &str> =
+        runbook.split("\n## ").skip(1).map(|section| section.split_once('\n').unwrap()).collect();
+    let rules = alerts["groups"][0]["rules"].as_array().unwrap();
+    let names: BTreeSet<&str> = rules.iter().map(|rule| rule["alert"].as_str().unwrap()).collect();
+    assert_eq!(sections.keys().copied().collect::<BTreeSet<_>>(), names);
+    for rule in rules {
+        let (name, severity) = (rule["alert"].as_str().unwrap(), rule["labels"]["severity"].as_str().unwrap());
+        let text = sections[name].to_lowercase();
+        assert!(text.starts_with(&format!("\n**{severity}.**")) && text.contains("\n1. "), "{name}: {text}");
+    }
+}
+
+#[test]
 fn prometheus_accepts_the_alerts_and_raises_each_when_it_should() {
     let Some(promtool) = tools::find("bin/promtool") else { return };
     for arguments in [["check", "rules", ALERTS], ["test", "rules", "deploy/monitoring/alerts.test.yaml"]] {

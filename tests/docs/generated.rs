@@ -79,7 +79,9 @@ fn alerts() -> String {
         let said = |key: &str| rule["annotations"][key].as_str().unwrap();
         let summary = placeholder.replace_all(said("summary"), "*$1*").into_owned();
         let severity = rule["labels"]["severity"].as_str().unwrap();
-        vec![code(rule["alert"].as_str().unwrap()), severity.into(), summary, said("runbook").into()]
+        let name = rule["alert"].as_str().unwrap();
+        let linked = format!("[`{name}`](RUNBOOK.md#{})", name.to_lowercase());
+        vec![linked, severity.into(), summary, said("runbook").into()]
     });
     table(&["alert", "severity", "what happened", "what to do"], rows)
 }

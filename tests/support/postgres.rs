@@ -136,6 +136,27 @@ impl Server {
         self.must("psql", &[&given[..], &["-c", sql]].concat()).trim().to_owned()
     }
 
+    /// Dumps a database, as operators back it up; gives the file.
+    pub fn dump(&self, database: &str) -> PathBuf {
+        let file = self.folder.join(format!("{database}.dump"));
+        let (folder, port, to) = self.client(&file);
+        let given = ["-h", &folder, "-p", &port, "-U", "fanfare", "--format=custom", "--file", &to, database];
+        self.must("pg_dump", &given);
+        file
+    }
+
+    /// Restores a dump into an empty database.
+    pub fn restore(&self, dump: &Path, database: &str) {
+        let (folder, port, from) = self.client(dump);
+        let given = ["-h", &folder, "-p", &port, "-U", "fanfare", "--exit-on-error", "-d", database, &from];
+        self.must("pg_restore", &given);
+    }
+
+    /// What a client program is called with: where the server is, and a file.
+    fn client(&self, file: &Path) -> (String, String, String) {
+        (self.folder.display().to_string(), self.port.to_string(), file.display().to_string())
+    }
+
     /// Ends it, `fast` or `immediate`: the latter is a crash.
     pub fn down(&self, mode: &str) {
         let data = self.data();
