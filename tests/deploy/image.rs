@@ -13,8 +13,8 @@ use crate::deploy::program;
 use crate::deploy::sandbox::{self, text};
 use crate::support::app::{event, soon};
 use crate::support::folder::{CONFIG, EVERYTHING, Folder};
-use crate::support::http_peer::HttpPeer;
-use crate::support::process::Process;
+use crate::support::http_peer::{Answer, HttpPeer};
+use crate::support::process::{Process, command};
 
 /// Builds the image of the program under test; gives its root file system and its archive.
 fn build(folder: &Path) -> (PathBuf, PathBuf) {
@@ -85,8 +85,12 @@ fn an_archive_holds_what_its_index_says_and_runs_as_nobody_special() {
     assert_eq!(run["Labels"]["org.opencontainers.image.version"], env!("CARGO_PKG_VERSION"));
     // Both ways to build it agree.
     let dockerfile = fs::read_to_string("deploy/image/Dockerfile").unwrap();
-    for line in ["USER 10001:10001", "WORKDIR /var/lib/fanfare", "ENV FANFARE_CONFIG=/etc/fanfare/fanfare.yaml"] {
+    for line in ["USER 10001:10001", "WORKDIR /var/lib/fanfare", "VOLUME /var/lib/fanfare"] {
         assert!(dockerfile.contains(line), "the Dockerfile lacks `{line}`");
+    }
+    for variable in run["Env"].as_array().unwrap() {
+        let line = format!("ENV {}", variable.as_str().unwrap());
+        assert!(dockerfile.contains(&line), "the Dockerfile lacks `{line}`");
     }
     let health: Vec<&str> =
         run["Healthcheck"]["Test"].as_array().unwrap()[1..].iter().flat_map(Value::as_str).collect();
@@ -122,6 +126,26 @@ async fn the_image_delivers_an_event_as_nobody_special_on_a_root_that_cannot_be_
     assert!(health.status.success(), "{}", text(&health));
     let (status, log) = process.terminate().await;
     assert!(status.success(), "{log}");
+}
+
+#[tokio::test]
+async fn the_folder_of_init_listens_where_the_image_says_and_its_first_event_is_in_slack() {
+    let slack = HttpPeer::start().await;
+    slack.always(Answer::status(200).body("ok"));
+    let folder = TempDir::new().unwrap();
+    let (code, _, said) = command(folder.path(), &["init"]);
+    assert_eq!(code, 0, "{said}");
+    // Ports of the test's own.
+    let config = folder.path().join("fanfare.yaml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text + "admin: {listen: \"127.0.0.1:0\"}\n").unwrap();
+    let variables = [("FANFARE_LISTEN", "127.0.0.1:0"), ("SLACK_WEBHOOK", &slack.url("/services/T/B/x"))];
+    let process = Process::start_with(folder.path(), "info", &variables).await;
+    let url = format!("http://{}/webhooks/jewelmusic", process.webhooks);
+    let (code, _, said) = command(folder.path(), &["send", "release.live", "--url", &url]);
+    assert_eq!(code, 0, "{said}");
+    let requests = soon("the message", slack.received(1)).await;
+    assert!(requests[0].text().contains("is live"), "{}", requests[0].text());
 }
 
 #[test]
