@@ -3,8 +3,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
+
+use crate::deploy::sandbox::text as text_of;
+use crate::deploy::tools;
 
 const HERE: &str = "deploy/compose";
 
@@ -12,6 +16,9 @@ const HERE: &str = "deploy/compose";
 fn every_compose_file_runs_this_version_as_nobody_special_and_mounts_what_is_there() {
     for entry in fs::read_dir(HERE).unwrap() {
         let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
         let file: Value = serde_yaml::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         let fanfare = &file["services"]["fanfare"];
         let is_addition = path.ends_with("monitoring.yaml");
@@ -26,19 +33,31 @@ fn every_compose_file_runs_this_version_as_nobody_special_and_mounts_what_is_the
         for (name, service) in file["services"].as_object().unwrap() {
             for volume in service["volumes"].as_array().into_iter().flatten() {
                 let source = volume.as_str().unwrap().split(':').next().unwrap();
-                // A folder beside the file is the operator's own.
-                if source.starts_with("../") {
+                // Another folder beside the file is the operator's own.
+                if source.starts_with("../") || source.starts_with("./monitoring/") {
                     assert!(Path::new(HERE).join(source).exists(), "{}: {name} mounts {source}", path.display());
                 } else if !source.starts_with("./") {
                     assert!(file["volumes"].as_object().unwrap().contains_key(source), "{}: {source}", path.display());
                 }
             }
-            for config in service["configs"].as_array().into_iter().flatten() {
-                let source = config["source"].as_str().unwrap();
-                let content = file["configs"][source]["content"].as_str();
-                let content = content.unwrap_or_else(|| panic!("{}: no config {source}", path.display()));
-                serde_yaml::from_str::<Value>(content).unwrap();
-            }
         }
     }
+}
+
+#[test]
+fn prometheus_and_its_companions_accept_what_they_are_mounted() {
+    for name in ["alertmanager.yml", "dashboards.yaml", "datasource.yaml", "prometheus.yml"] {
+        let text = fs::read_to_string(Path::new(HERE).join("monitoring").join(name)).unwrap();
+        serde_yaml::from_str::<Value>(&text).unwrap();
+    }
+    let Some(promtool) = tools::find("bin/promtool") else { return };
+    // With the files where the container has them.
+    let folder = tempfile::TempDir::new().unwrap();
+    let config = folder.path().join("prometheus.yml");
+    fs::write(folder.path().join("token"), "hush").unwrap();
+    let text = fs::read_to_string(Path::new(HERE).join("monitoring/prometheus.yml")).unwrap();
+    fs::write(&config, text.replace("/run/secrets/admin_token", "token")).unwrap();
+    fs::copy("deploy/monitoring/alerts.yaml", folder.path().join("alerts.yaml")).unwrap();
+    let ran = Command::new(promtool).args(["check", "config"]).arg(config).output().unwrap();
+    assert!(ran.status.success(), "{}", text_of(&ran));
 }

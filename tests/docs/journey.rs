@@ -101,6 +101,7 @@ impl Journey {
         let (listen, admin) = (port(), port());
         let config = self.here.join("fanfare.yaml");
         let text = std::fs::read_to_string(&config).unwrap();
+        let text: String = text.split_inclusive('\n').filter(|line| !line.starts_with("listen:")).collect();
         let more = format!("\nlisten: 127.0.0.1:{listen}\nadmin: {{listen: \"127.0.0.1:{admin}\"}}\n");
         std::fs::write(&config, text + &more).unwrap();
         let server = self.fanfare(&["serve".to_owned()]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
