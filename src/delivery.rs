@@ -239,6 +239,9 @@ pub struct Assignment {
     /// How many a throttle held back since the last.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub suppressed: u64,
+    /// The sum with its event, where its rule has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sum: Option<String>,
     /// The held messages that a summary reports, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<MessagePart>,
@@ -275,6 +278,7 @@ impl Assignment {
             events: Vec::new(),
             more: 0,
             suppressed: 0,
+            sum: None,
             parts: Vec::new(),
             case: None,
             died: None,

@@ -54,6 +54,7 @@ pub fn context(event: &Event) -> Context<'_> {
         events: Vec::new(),
         more: 0,
         suppressed: 0,
+        sum: None,
         parts: Vec::new(),
         names: Map::new(),
         case: None,

@@ -122,6 +122,7 @@ fn context<'a>(rules: &RuleSet, rule: &'a str, action: &Action, event: &'a Event
         events: if action.digest.is_some() { vec![event, event] } else { Vec::new() },
         more: 0,
         suppressed: 0,
+        sum: None,
         parts: Vec::new(),
         names: rules.names_in(event),
         case: Some(facts),

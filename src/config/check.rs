@@ -251,6 +251,11 @@ struct Said<'r> {
     heard: Vec<&'r Event>,
 }
 
+/// Whether an action is one of `on_close`.
+fn at_a_close(rule: &Rule, action: &Action) -> bool {
+    rule.on_close.iter().any(|other| other.id == action.id)
+}
+
 /// All that a rule says, as if it said it of the first event of a case.
 fn said<'r>(rules: &RuleSet, rule: &'r Rule, samples: &'r [Event], now: Timestamp) -> Vec<Said<'r>> {
     let opening = opening(rules, rule, samples);
@@ -258,7 +263,10 @@ fn said<'r>(rules: &RuleSet, rule: &'r Rule, samples: &'r [Event], now: Timestam
         samples.iter().filter(|event| closes(rule, event)).chain(opening.iter().copied()).collect();
     let case = |_: &_| CaseFacts { key: "C1".into(), opened: now, count: 1, last: now, closed: false, step: 0 };
     let said = |action: &'r Action, heard: &Vec<&'r Event>| {
-        let assignment = planner::assignment(action, 0, rule.case.as_ref().map(case));
+        let mut assignment = planner::assignment(action, 0, rule.case.as_ref().map(case));
+        let is_summed =
+            rule.sum.is_some() && action.digest.is_none() && !action.is_timed() && !at_a_close(rule, action);
+        assignment.sum = is_summed.then(|| "100".to_owned());
         Said { rule, action, assignment, heard: heard.clone() }
     };
     let matched = rule.actions.iter().map(|action| said(action, &opening));

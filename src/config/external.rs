@@ -70,6 +70,7 @@ fn may_leave(variable: &str, rules: &RuleSet, rule: &Rule, audience: &Audience) 
         ["data", rest @ ..] | ["event", "data", rest @ ..] => audience.allows_parts(&steps(&["data"], rest)),
         ["event", "body", rest @ ..] => audience.allows_parts(&steps(&[], rest)),
         ["event", "raw"] | ["event"] => false,
+        ["sum"] => rule.sum.as_ref().is_none_or(|sum| audience.allows(&sum.of)),
         ["case"] | ["case", "key"] => rule.case.as_ref().is_none_or(|case| audience.allows_key(case)),
         [name, ..] => rules.names.get(*name).is_none_or(|name| audience.allows(name)),
         [] => true,

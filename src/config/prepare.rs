@@ -211,12 +211,16 @@ impl Job {
         context
     }
 
-    /// The key of a case is made of what its events say: it stays here where that does.
+    /// The key of a case and a sum are made of what events say: they stay here where that does.
     fn without_key(&self, rule: Option<&Rule>, context: &mut Context<'_>) {
         let Some(audience) = &self.destination.audience else { return };
         let key = rule.and_then(|rule| rule.case.as_ref());
         if key.is_some_and(|key| !audience.allows_key(key)) {
             context.case.iter_mut().for_each(|case| case.key.clear());
+        }
+        let sum = rule.and_then(|rule| rule.sum.as_ref());
+        if sum.is_some_and(|sum| !audience.allows(&sum.of)) {
+            context.sum = None;
         }
     }
 
@@ -399,6 +403,7 @@ pub fn context<'a>(
         events,
         more: assignment.more,
         suppressed: assignment.suppressed,
+        sum: assignment.sum.as_deref(),
         parts: Vec::new(),
         names: rules.map(|rules| rules.names_in(event)).unwrap_or_default(),
         case: assignment.case.clone(),

@@ -42,6 +42,7 @@ mod mute;
 mod own;
 mod reminders;
 mod renamed;
+mod sums;
 mod threshold;
 mod throttle;
 mod wanted;

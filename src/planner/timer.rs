@@ -38,6 +38,8 @@ pub(crate) enum Meaning {
     Opens { destination: String, opens: Timestamp, held: BTreeSet<HeldRef> },
     /// What a threshold counted may be of no use any more.
     Threshold { rule: String, group: String },
+    /// A sum may be of no use any more.
+    Sum { rule: String, group: String },
     /// A throttle's window may be empty.
     Throttle { rule: String, action: String, key: String },
     /// A minute of own events of one kind is over.
@@ -97,6 +99,7 @@ impl Meaning {
             | Meaning::Digest { rule, .. }
             | Meaning::Throttle { rule, .. }
             | Meaning::Threshold { rule, .. }
+            | Meaning::Sum { rule, .. }
             | Meaning::Late { rule, .. }
             | Meaning::Missing { rule }
             | Meaning::Came { rule, .. } => Some(rule),

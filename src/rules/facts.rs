@@ -22,6 +22,10 @@ impl Rule {
         names.extend(self.when.iter().flat_map(Condition::names));
         names.extend(self.case.iter().flat_map(KeySpec::names));
         names.extend(self.threshold.iter().filter_map(|threshold| threshold.per.as_ref()).flat_map(KeySpec::names));
+        if let Some(sum) = &self.sum {
+            names.push(&sum.of);
+            names.extend(sum.per.iter().flat_map(KeySpec::names));
+        }
         for action in &self.actions {
             names.extend(action.names());
         }

@@ -9,10 +9,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::index::Candidate;
 use super::reading::{Budget, Reading};
+use super::sum::summand;
 use super::value::{comparable, kind_of, text_of, time_of};
 use super::{
     Action, ActionJudgement, AtDate, Condition, FileMute, Held, IfFailed, Judgement, KeySpec, Matches, Rule, RuleSet,
-    Why,
+    Sum, Why,
 };
 use crate::decimal::Decimal;
 use crate::event::{Event, MISSING};
@@ -161,6 +162,7 @@ impl Rule {
         let budget = anew.as_mut().unwrap_or(budget);
         let per = self.threshold.as_ref().and_then(|threshold| threshold.per.as_ref());
         judgement.threshold = per.map(|per| per.key(reading, budget));
+        judgement.sum = self.sum.as_ref().map(|sum| sum.read(reading, budget));
         if let Some(case) = &self.case {
             let (key, written) = split(case.keyed(reading, budget));
             (judgement.case, judgement.case_written) = (Some(key), written);
@@ -215,6 +217,7 @@ impl<'r> Judgement<'r> {
             held: None,
             why: None,
             threshold: None,
+            sum: None,
             case: None,
             actions: Vec::new(),
             case_written: None,
@@ -312,6 +315,17 @@ impl AtDate {
         let Some(value) = nodes.first() else { return Err(format!("`{path}` selects nothing")) };
         let time = time_of(value, reading.zone()).map_err(|note| format!("`{path}`: {note}"))?;
         Ok(self.date(time, reading.zone()))
+    }
+}
+
+impl Sum {
+    /// Which sum an event belongs to, and what it adds.
+    fn read(&self, reading: &mut Reading<'_>, budget: &mut Budget) -> Result<(String, Decimal), String> {
+        let key = self.per.as_ref().map_or(Ok(String::new()), |per| per.key(reading, budget))?;
+        let path = &self.of.text;
+        let nodes = reading.select(&self.of, budget).map_err(|_| format!("`{path}` takes too many steps"))?;
+        let Some(value) = nodes.first() else { return Err(format!("`{path}` selects nothing")) };
+        Ok((key, summand(value).map_err(|note| format!("`{path}` is {note}"))?))
     }
 }
 

@@ -111,6 +111,14 @@ pub enum Takes {
     By,
     /// `threshold`.
     Threshold,
+    /// `sum`.
+    Sum,
+    /// A path or name.
+    Path,
+    /// A window of the calendar.
+    Window,
+    /// A number.
+    Number,
     /// How many matches.
     Count,
     /// Spans after an opening.
@@ -145,9 +153,16 @@ impl Takes {
             Takes::Severity => "`info`, `success`, `warning` or `critical`",
             Takes::IfFailed => "`skip` or `act`",
             Takes::Links => "`none`, or a list of `acknowledge`, `close` and `mute SPAN`",
-            Takes::Constants | Takes::Missing | Takes::Throttle | Takes::Digest | Takes::Attach | Takes::Threshold => {
-                "a mapping"
-            }
+            Takes::Constants
+            | Takes::Missing
+            | Takes::Throttle
+            | Takes::Digest
+            | Takes::Attach
+            | Takes::Threshold
+            | Takes::Sum => "a mapping",
+            Takes::Path => "a path or name",
+            Takes::Window => "`day`, `week`, `month`, `quarter` or `year`",
+            Takes::Number => "a number",
             Takes::Condition => "a condition",
             Takes::CaseKey => "a path or name, or a list",
             Takes::Closers => "one glob or closer, or a list",
@@ -217,6 +232,7 @@ pub const RULE: MapDoc = MapDoc {
         key("when", Takes::Condition, "The condition that must hold"),
         key("if_failed", Takes::IfFailed, "What to do if `when` can't read the event; `skip` by default"),
         key("threshold", Takes::Threshold, "Acts only when enough matches came within a span"),
+        key("sum", Takes::Sum, "Acts only at the match that takes a sum somewhere"),
         key("case", Takes::CaseKey, "What an event is about"),
         key("closed_by", Takes::Closers, "The events that close a case"),
         key("closes_after", Takes::Span, "Closes a case after this long without an event"),
@@ -298,6 +314,21 @@ pub const THRESHOLD: MapDoc = MapDoc {
     ],
 };
 
+/// A sum.
+pub const SUM: MapDoc = MapDoc {
+    name: "sum",
+    keys: &[
+        key("of", Takes::Path, "The number that is summed"),
+        key("per", Takes::CaseKey, "Sums separately per value"),
+        key("window", Takes::Window, "Each sum is of one of these"),
+        key("timezone", Takes::Zone, "The time zone of `window`; by default the configured one"),
+        key("gt", Takes::Number, "Acts at the match that takes the sum above this"),
+        key("gte", Takes::Number, "Acts at the match that takes the sum to at least this"),
+        key("lt", Takes::Number, "Acts at the match that takes the sum below this"),
+        key("lte", Takes::Number, "Acts at the match that takes the sum to at most this"),
+    ],
+};
+
 /// A throttle.
 pub const THROTTLE: MapDoc = MapDoc {
     name: "throttle",
@@ -361,4 +392,5 @@ pub const MUTE: MapDoc = MapDoc {
 };
 
 /// All of them.
-pub const ALL: [MapDoc; 11] = [FILE, RULE, ACTION, CLOSER, MISSING, THRESHOLD, THROTTLE, DIGEST, ATTACH, HOURS, MUTE];
+pub const ALL: [MapDoc; 12] =
+    [FILE, RULE, ACTION, CLOSER, MISSING, THRESHOLD, SUM, THROTTLE, DIGEST, ATTACH, HOURS, MUTE];

@@ -11,7 +11,7 @@
 //! rule      = {name, events: GLOB|[GLOB] or missing: {events, when?, for: SPAN or each: PERIOD, by: TIME},
 //!              source?, when?: condition,
 //!              case?: key, closed_by?: closer|[closer], closes_after?: SPAN, on_close?: action|[action],
-//!              threshold?: {count, within: SPAN, per?: key}, throttle?, digest?, hours?, actions: action|[action],
+//!              threshold?: {count, within: SPAN, per?: key}, sum?: {of, window, per?: key, gt? …}, throttle?, digest?, hours?, actions: action|[action],
 //!              formerly?, description?, enabled?, shadow?, links?}
 //! condition = on | [condition] | {on: test, any: conditions, all: conditions, not: condition}
 //! on        = PATH | WORD
@@ -44,8 +44,10 @@ pub(crate) use self::judge::number_key;
 pub use self::parse::parse;
 pub use self::parts::{AtDate, Attach, Digest, DigestTime, Expected, HoursChoice, Missing, Threshold, Throttle};
 pub use self::roster::{Mapped, Person, Reach, ValueMap};
+pub use self::sum::{Compare, Sum, SumTest, Window};
 use self::value::Literal;
 pub use self::version::Version;
+use crate::decimal::Decimal;
 use crate::delivery::{LinkOp, Mention, Say, Severity};
 use crate::event::Mute;
 use crate::path::Path;
@@ -68,6 +70,7 @@ pub mod plain;
 mod reading;
 mod roster;
 pub mod schema;
+mod sum;
 pub mod trial;
 pub mod value;
 pub mod version;
@@ -148,6 +151,8 @@ pub struct Rule {
     pub if_failed: Option<IfFailed>,
     /// Acts only at enough matches within a span.
     pub threshold: Option<Threshold>,
+    /// Acts only at the match that takes a sum somewhere.
+    pub sum: Option<Sum>,
     /// What an event is about.
     pub case: Option<KeySpec>,
     /// What closes a case.
@@ -341,6 +346,8 @@ pub struct Judgement<'r> {
     pub why: Option<Why>,
     /// The key of its threshold, where that has one and the event was accepted. `Err` says what was absent.
     pub threshold: Option<Result<String, String>>,
+    /// The key of its sum and what is summed, where it has one and the event was accepted. `Err` says why it isn't summed.
+    pub sum: Option<Result<(String, Decimal), String>>,
     /// The case it is about, where the rule has `case:` and the event was accepted. `Err` says what was absent.
     pub case: Option<Result<String, String>>,
     /// The same with its numbers as the event writes them, where that is another: earlier versions kept cases under it.

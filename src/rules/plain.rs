@@ -4,7 +4,7 @@
 //! value has one, so that a page can set such pieces apart ([`pieces`]).
 
 use super::calendar::Workdays;
-use super::{Action, Closer, Condition, Expected, FileMute, IfFailed, KeySpec, Missing, Rule, RuleSet};
+use super::{Action, Closer, Condition, Expected, FileMute, IfFailed, KeySpec, Missing, Rule, RuleSet, Sum};
 use crate::delivery::LinkOp;
 
 mod action;
@@ -62,6 +62,7 @@ pub fn plain(rule: &Rule, rules: &RuleSet) -> Vec<Sentence> {
         let (nth, within, per) = (ordinal(threshold.count), span(threshold.within), apart(threshold.per.as_ref()));
         sentences.push(Sentence::new(format!("It acts at the {nth} match within {within}{per}, then counts anew.")));
     }
+    sentences.extend(rule.sum.as_ref().map(|sum| Sentence::new(summed(sum))));
     sentences.extend(case(rule));
     let place = if rule.missing.is_some() {
         Place::Silence
@@ -184,6 +185,16 @@ fn apart(key: Option<&KeySpec>) -> String {
 fn key_words(key: &KeySpec) -> String {
     let names: Vec<&str> = key.names().map(|name| name.text.as_str()).collect();
     codes(&names, "and")
+}
+
+/// When a sum makes the rule act.
+fn summed(sum: &Sum) -> String {
+    let of = format!("the sum of {} in a {}{}", code(&sum.of.text), sum.window.name(), apart(sum.per.as_ref()));
+    let tests: Vec<String> = sum.tests.iter().map(|test| format!("{} {}", test.by.words(), test.text)).collect();
+    match tests.is_empty() {
+        true => format!("It adds up {of}, and acts at each match."),
+        false => format!("It acts at the match that takes {of} {}.", list(&tests, "and")),
+    }
 }
 
 fn business_days(days: &Workdays) -> String {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use self::action::{SchemaPosition, action, both_rest_and_digest};
 use self::calendar::{after, at, days, missing, month_days};
 use self::roster::{mentions, person, value_map};
+use super::Window;
 use super::glob::GLOB_MAX;
 use super::keys::{self, MapDoc, Takes};
 use super::operand::OperandKind;
@@ -52,6 +53,7 @@ pub fn schema(known: &Known<'_>) -> Value {
         ("closer", mapping_of(&keys::CLOSER, &["events"])),
         ("missing", missing()),
         ("threshold", mapping_of(&keys::THRESHOLD, &["count", "within"])),
+        ("sum", mapping_of(&keys::SUM, &["of", "window"])),
         ("throttle", mapping_of(&keys::THROTTLE, &["every"])),
         ("digest", digest()),
         ("attach", mapping_of(&keys::ATTACH, &["csv", "columns"])),
@@ -136,6 +138,10 @@ fn takes(takes: Takes) -> Value {
         Takes::MonthDays => month_days(),
         Takes::Attach => reference("attach"),
         Takes::Threshold => reference("threshold"),
+        Takes::Sum => reference("sum"),
+        Takes::Path => reference("key_part"),
+        Takes::Window => words(Window::ALL.map(Window::name)),
+        Takes::Number => json!({"type": "number"}),
         Takes::Count => with(whole(2), json!({"maximum": 1000})),
         Takes::After => after(),
         Takes::Columns => with(mapping(reference("key_part")), json!({"minProperties": 1, "maxProperties": 50})),
@@ -361,7 +367,8 @@ fn rule() -> Value {
         "description": "A rule: which events, what must hold, and which messages to send.",
         "oneOf": [requires("events"), requires("missing")],
         "dependentSchemas": {
-            "missing": {"allOf": [none_of(&["when", "case", "closed_by", "threshold"]), actions("missing_action")]},
+            "missing": {"allOf": [none_of(&["when", "case", "closed_by", "threshold", "sum"]), actions("missing_action")]},
+            "sum": none_of(&["threshold"]),
             "closed_by": requires("case"),
             "closes_after": close,
             "on_close": close,

@@ -71,6 +71,7 @@ pub fn render(written: &Written<'_>) -> Rendered {
         events: if events.len() > 1 { events.iter().collect() } else { Vec::new() },
         more: 0,
         suppressed: 0,
+        sum: None,
         parts: Vec::new(),
         names: names().names_in(newest),
         case: Some(CaseFacts { key: "C1".into(), opened, count: 1, last: opened, closed: false, step: 0 }),

@@ -78,6 +78,7 @@ impl Case {
             events: if events.len() > 1 { events.iter().collect() } else { Vec::new() },
             more: extra["more"].as_u64().unwrap_or(0),
             suppressed: extra["suppressed"].as_u64().unwrap_or(0),
+            sum: None,
             names: map("names"),
             with: map("with"),
             case: extra["case"].as_object().map(case_facts),

@@ -181,6 +181,7 @@ impl Against {
             events: if told.events.is_empty() { vec![told.event] } else { told.events.clone() },
             more: told.more,
             suppressed: told.suppressed,
+            sum: told.sum.clone(),
             address: told.to.as_ref().map(|to| to.address.clone()),
             case: case.map(|case| (case.key.clone(), ms(case.opened), case.count, ms(case.last), case.closed)),
         }

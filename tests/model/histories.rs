@@ -157,7 +157,10 @@ impl Player {
                 let created = from_ms((self.now_ms - late).div_euclid(1000) * 1000);
                 let date = from_ms((self.now_ms + date).div_euclid(1000) * 1000);
                 let id = format!("evt_{number}");
-                let body = json!({"id": id, "type": kind, "data": {"key": key, "date": date.to_string()}});
+                // Of some the same amount as of others, and of some less than nothing.
+                let amount = format!("{}.{}", date.as_second() % 7 - 2, date.as_second() % 10);
+                let data = json!({"key": key, "date": date.to_string(), "amount": amount});
+                let body = json!({"id": id, "type": kind, "data": data});
                 let event = Event {
                     source: "jewelmusic".into(),
                     id: EventId(id.as_str().into()),

@@ -14,6 +14,7 @@ use fanfare::rules::{Hours, Rule, RuleSet};
 use self::cases::{Case, Close};
 use self::messages::{Fate, Message};
 use self::missing::Wait;
+use self::sums::Summed;
 use self::threshold::Counted;
 use super::{Ms, ms};
 
@@ -25,6 +26,7 @@ mod missing;
 mod mutes;
 mod parts;
 mod reminders;
+mod sums;
 mod threshold;
 
 /// What a delivery says, as far as rules decide it.
@@ -41,6 +43,7 @@ pub struct Said {
     pub events: Vec<Seq>,
     pub more: u64,
     pub suppressed: u64,
+    pub sum: Option<String>,
     /// The address that a map gave.
     pub address: Option<String>,
     /// How many matches its case has had, and whether that is closed.
@@ -92,6 +95,7 @@ pub struct Reference {
     mutes: Vec<Mute>,
     waits: BTreeMap<String, Wait>,
     counted: Vec<Counted>,
+    summed: Vec<Summed>,
 }
 
 /// A moment of planning: the rules in force, and what they make.

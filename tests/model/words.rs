@@ -12,6 +12,7 @@ pub fn put_into(versions: &mut [Vec<Value>], seed: u64) {
     }
     let mut dice = Dice::with_seed(seed ^ 0x6361_6c65_6e64_6172);
     let (awaits, collects, attaches) = (expected(&mut dice), month_days(&mut dice), dice.bool());
+    let sums = dice_of_sums(seed);
     let (counts, counts_cases, lists) = (dice.bool(), dice.u32(0..4) == 0, dice.bool());
     let steps = [
         &["2d before $.data.date", "6h before $.data.date"][..],
@@ -24,6 +25,9 @@ pub fn put_into(versions: &mut [Vec<Value>], seed: u64) {
         for rule in rules {
             if counts && rule["name"] == "plain" {
                 rule["threshold"] = threshold(&mut dice);
+            }
+            if let Some(sum) = sums.as_ref().filter(|_| rule["name"] == "plain" && !counts) {
+                rule["sum"] = sum.clone();
             }
             if counts_cases && rule.get("case").is_some() {
                 rule["threshold"] = json!({"count": 2, "within": "9d", "per": "$.data.key"});
@@ -102,6 +106,21 @@ fn threshold(dice: &mut Dice) -> Value {
         threshold["per"] = "$.data.key".into();
     }
     threshold
+}
+
+/// What is summed up, in some of the histories that count nothing.
+fn dice_of_sums(seed: u64) -> Option<Value> {
+    let mut dice = Dice::with_seed(seed ^ 0x7375_6d73);
+    let window = one(&mut dice, &["day", "week"]);
+    let mut sum = json!({"of": "$.data.amount", "window": window, "timezone": "UTC"});
+    if dice.bool() {
+        sum["per"] = "$.data.key".into();
+    }
+    if dice.u32(0..4) > 0 {
+        let test = one(&mut dice, &["gt", "gte", "lt", "lte"]);
+        sum[test] = json!(one(&mut dice, &[1, 3, 30]));
+    }
+    Some(sum)
 }
 
 /// By when something must come.

@@ -5,8 +5,20 @@ use std::fs;
 use std::path::Path;
 
 /// The files that hold a state machine each.
-const MACHINES: &[&str] =
-    &["audit", "closes", "digest", "fallback", "held", "missing", "mute", "own", "reminders", "threshold", "throttle"];
+const MACHINES: &[&str] = &[
+    "audit",
+    "closes",
+    "digest",
+    "fallback",
+    "held",
+    "missing",
+    "mute",
+    "own",
+    "reminders",
+    "sums",
+    "threshold",
+    "throttle",
+];
 
 /// Each file of the planner, as `flow::event`, with those that it uses. `mod.rs` of the planner itself only names them.
 fn uses() -> BTreeMap<String, BTreeSet<String>> {

@@ -457,6 +457,7 @@ impl World {
             "events": said.events.iter().map(id).collect::<Vec<_>>(),
             "more": said.more,
             "suppressed": said.suppressed,
+            "sum": said.sum,
             "severity": said.severity,
             "mention": said.mention,
             "address": said.to.as_ref().map(|to| &to.address),

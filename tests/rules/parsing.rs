@@ -141,6 +141,7 @@ fn with_an_unknown_key(mapping: &str) -> String {
         "closed_by" => rule(&format!("events: a, case: $.x, closed_by: {{events: b, zzzzzzzzzzzz: 1}}, {actions}")),
         "missing" => rule(&format!("missing: {{events: b, for: 1d, zzzzzzzzzzzz: 1}}, {actions}")),
         "threshold" => rule(&format!("events: a, threshold: {{count: 2, within: 1d, zzzzzzzzzzzz: 1}}, {actions}")),
+        "sum" => rule(&format!("events: a, sum: {{of: $.a, window: day, zzzzzzzzzzzz: 1}}, {actions}")),
         "throttle" => rule(&format!("events: a, throttle: {{every: 1d, zzzzzzzzzzzz: 1}}, {actions}")),
         "digest" => rule(&format!("events: a, digest: {{every: 1d, zzzzzzzzzzzz: 1}}, {actions}")),
         "attach" => rule(

@@ -22,8 +22,20 @@ fn set<'k>(keys: impl IntoIterator<Item = &'k str>) -> BTreeSet<String> {
 fn the_schema_of_rules_has_the_keys_of_the_tables() {
     let schema = of(Of::Rules);
     let of_map = |map: &MapDoc| set(map.keys.iter().map(|key| key.name));
-    let places =
-        ["", "rule", "action", "closer", "missing", "threshold", "throttle", "digest", "attach", "window", "mute"];
+    let places = [
+        "",
+        "rule",
+        "action",
+        "closer",
+        "missing",
+        "threshold",
+        "sum",
+        "throttle",
+        "digest",
+        "attach",
+        "window",
+        "mute",
+    ];
     assert_eq!(places.len(), keys::ALL.len());
     for (map, name) in keys::ALL.iter().zip(places) {
         let pointer = if name.is_empty() { String::new() } else { format!("/$defs/{name}") };

@@ -120,6 +120,7 @@ async fn told(live: &Arc<Live>, rules: Option<&RuleSet>, timer: DueTimer) -> Res
         | Meaning::Forget { .. }
         | Meaning::Throttle { .. }
         | Meaning::Threshold { .. }
+        | Meaning::Sum { .. }
         | Meaning::Signal { .. }
         | Meaning::Fallback { .. }
         | Meaning::Unmatched { .. }

@@ -14,7 +14,7 @@ use crate::message::Message;
 use crate::message::template::engine::Facts;
 
 /// The names that are the context's own: `names:` in rules may not use them.
-pub const WORDS: [&str; 9] = ["event", "data", "case", "rule", "with", "events", "more", "suppressed", "died"];
+pub const WORDS: [&str; 10] = ["event", "data", "case", "rule", "with", "events", "more", "suppressed", "sum", "died"];
 
 /// A held message as a summary reports it.
 #[derive(Debug, Clone)]
@@ -38,6 +38,8 @@ pub struct Context<'a> {
     pub more: u64,
     /// How many were held back.
     pub suppressed: u64,
+    /// The exact sum with the event, where its rule has one.
+    pub sum: Option<&'a str>,
     /// The held messages that a summary reports, oldest first; where it is of events, there are none.
     pub parts: Vec<Told>,
     /// What each of the rules' `names:` selects in the event; null for one that selects nothing, which is then
@@ -91,6 +93,9 @@ impl Context<'_> {
         ]);
         if let Some(case) = &self.case {
             values.push(("case".to_owned(), case_value(case)));
+        }
+        if let Some(sum) = self.sum {
+            values.push(("sum".to_owned(), Value::from(sum)));
         }
         if let Some(died) = self.died {
             values.push(("died".to_owned(), Value::from(died)));

@@ -38,6 +38,8 @@ pub(crate) struct Announcement<'a> {
     pub unread: Option<String>,
     /// The matches that its rule's threshold counted, oldest first; the last of them is not always the event.
     pub counted: &'a [Seq],
+    /// The sum with it, where its rule has one.
+    pub sum: Option<String>,
 }
 
 /// A delivery on its last stretch: hours, shadow, lane.
@@ -164,6 +166,7 @@ pub(crate) fn draft<'a>(
     told.suppressed = suppressed;
     told.to = to;
     told.events = said.counted.to_vec();
+    told.sum.clone_from(&said.sum);
     if action.update {
         cards::tell_all(&mut told, case);
     }

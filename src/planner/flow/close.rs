@@ -181,7 +181,7 @@ fn say_on_close(
         let (seq, again, occasion, facts) = (closing.seq, 0, Occasion::Close, None);
         let unread = unread(acted.held, acted.why.as_ref());
         let announcement =
-            Announcement { rule, acted, seq, event, origin, again, occasion, facts, unread, counted: &[] };
+            Announcement { rule, acted, seq, event, origin, again, occasion, facts, unread, counted: &[], sum: None };
         announce(work, &announcement, Some(&mut closed), said);
     }
 }

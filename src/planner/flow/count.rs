@@ -1,8 +1,9 @@
-//! Whether a match is one of enough: until then it is only counted.
+//! Whether a match is one of enough, or takes a sum where its rule acts: until then it is only counted, or summed.
 
 use crate::event::Seq;
 use crate::planner::flow::Planning;
 use crate::planner::inputs::Judged;
+use crate::planner::sums::{Summand, Summed, Total};
 use crate::planner::threshold::{Count, Counted, ThresholdId};
 use crate::planner::why::{RuleOutcome, Trace};
 use crate::rules::Judgement;
@@ -24,6 +25,38 @@ pub(crate) fn counted(
         Count::Reached(events) => Some(events),
         Count::Still(note) => {
             trace.rule(RuleOutcome::Counted, note);
+            None
+        }
+    }
+}
+
+/// The sum with a match, if its rule acts at that; nothing within, where it sums nothing up. `None`: it doesn't act.
+pub(crate) fn summed(
+    work: &mut Planning<'_>,
+    judged: &Judged<'_>,
+    judgement: &Judgement<'_>,
+    trace: &mut Trace,
+) -> Option<Option<String>> {
+    let summand = match Summand::of(judgement, judged.event.created) {
+        None => return Some(None),
+        Some(Ok(summand)) => summand,
+        Some(Err(reason)) => {
+            trace.fail(format!("not summed: {reason}"));
+            return None;
+        }
+    };
+    let slot = summand.of.slot(&work.names(judgement.rule));
+    let (total, (kept, effects)) = Summed::add(work.state.load(&slot), &summand, work.now);
+    work.state.save(&slot, kept.as_ref());
+    work.apply(effects, trace);
+    match total {
+        Total::Reached(sum) => Some(Some(sum)),
+        Total::Still(note) => {
+            trace.rule(RuleOutcome::Counted, note);
+            None
+        }
+        Total::Refused(reason) => {
+            trace.fail(format!("not summed: {reason}"));
             None
         }
     }

@@ -11,7 +11,7 @@ use crate::planner::effect::Now;
 use crate::planner::flow::announce::{Announcement, announce};
 use crate::planner::flow::change::change;
 use crate::planner::flow::close::{Closing, end_case};
-use crate::planner::flow::count::counted;
+use crate::planner::flow::count::{counted, summed};
 use crate::planner::flow::occasion::Occasion;
 use crate::planner::flow::{Planning, reasons, unread_of};
 use crate::planner::inputs::Judged;
@@ -174,6 +174,7 @@ fn matched(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
         return;
     }
     let Some(counted) = counted(work, judged, judgement, trace) else { return };
+    let Some(sum) = summed(work, judged, judgement, trace) else { return };
     let (mut case, opened) = match belongs(work, judged, judgement, trace) {
         Belongs::Late => return,
         Belongs::Nowhere => (None, true),
@@ -188,7 +189,8 @@ fn matched(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
     // Only the first message of a case at a destination can change.
     let (cards, others): (Vec<_>, Vec<_>) = at_once.partition(|acted| acted.action.update);
     for acted in cards.into_iter().chain(others) {
-        let announcement = Announcement { counted: &counted, ..announcement(judged, judgement, acted) };
+        let announcement =
+            Announcement { counted: &counted, sum: sum.clone(), ..announcement(judged, judgement, acted) };
         change(work, &announcement, case.as_deref_mut(), trace);
         let first = announce(work, &announcement, case.as_deref_mut(), trace);
         is_critical |= first.is_some() && work.is_critical(acted.action);
@@ -428,5 +430,5 @@ fn announcement<'a>(
 ) -> Announcement<'a> {
     let (seq, event, origin) = (judged.seq, judged.event, origin(judged, None));
     let (rule, unread, occasion) = (judgement.rule, unread_of(judgement, acted), Occasion::Match);
-    Announcement { rule, acted, seq, event, origin, again: 0, occasion, facts: None, unread, counted: &[] }
+    Announcement { rule, acted, seq, event, origin, again: 0, occasion, facts: None, unread, counted: &[], sum: None }
 }

@@ -17,6 +17,7 @@ use crate::planner::mute::Muting;
 use crate::planner::names::{action_named, names_for, names_of};
 use crate::planner::own::{Failing, Noticed, Unmatched};
 use crate::planner::state::{Doc, Slot};
+use crate::planner::sums::{SumId, Summand};
 use crate::planner::threshold::ThresholdId;
 use crate::planner::throttle::ThrottleId;
 use crate::planner::timer::Meaning;
@@ -85,6 +86,9 @@ impl Wanted<'_, '_> {
             }
             if let Some((of, _)) = ThresholdId::of(judgement) {
                 self.one(of.slot(&names));
+            }
+            if let Some(Ok(summand)) = Summand::of(judgement, judged.event.created) {
+                self.one(summand.of.slot(&names));
             }
             for written in [&judgement.case_written, &judgement.closes_written].into_iter().flatten() {
                 self.case(&names, written);
@@ -186,6 +190,9 @@ impl Wanted<'_, '_> {
                     self.held_again(&held.rule, &held.action, destination);
                     held.key.iter().for_each(|key| self.case_of(&held.rule, key));
                 }
+            }
+            Meaning::Sum { rule, group } => {
+                self.one(SumId { rule, group: group.clone() }.slot(&names_for(self.inputs.rules, rule)));
             }
             Meaning::Threshold { rule, group } => {
                 self.one(ThresholdId { rule, group: group.clone() }.slot(&names_for(self.inputs.rules, rule)));

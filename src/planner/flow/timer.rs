@@ -24,6 +24,7 @@ use crate::planner::names::{action_named, names_for, present_name};
 use crate::planner::own::{NoticedId, Unmatched};
 use crate::planner::reminders::{Brought, act_timer, align, end_timer, ends_otherwise, fire, realign, schedule_end};
 use crate::planner::renamed::{inherit, renamed};
+use crate::planner::sums::SumId;
 use crate::planner::threshold::ThresholdId;
 use crate::planner::throttle::ThrottleId;
 use crate::planner::timer::Meaning;
@@ -78,6 +79,10 @@ fn come_due(work: &mut Planning<'_>, meaning: &Meaning, carried: Option<&Carried
         Meaning::Threshold { rule, group } => {
             let of = ThresholdId { rule: present_name(work.rules, rule), group: group.clone() };
             work.due(&of.slot(&names_for(work.rules, rule)), |counted, now| counted.due(&of, now));
+        }
+        Meaning::Sum { rule, group } => {
+            let of = SumId { rule: present_name(work.rules, rule), group: group.clone() };
+            work.due(&of.slot(&names_for(work.rules, rule)), |summed, now| summed.due(&of, now));
         }
         Meaning::Throttle { rule, action, key } => {
             let of = ThrottleId { rule: present_name(work.rules, rule), action, key };
@@ -164,7 +169,8 @@ fn act_due(work: &mut Planning<'_>, mut case: Case, action: &str, carried: Optio
     let mut trace = Trace::default();
     let (rule, seq, event) = (judgement.rule, carried.seq, carried.event);
     let (again, occasion, facts, unread) = (0, Occasion::Reminder, None, unread_of(judgement, acted));
-    let announcement = Announcement { rule, acted, seq, event, origin, again, occasion, facts, unread, counted: &[] };
+    let announcement =
+        Announcement { rule, acted, seq, event, origin, again, occasion, facts, unread, counted: &[], sum: None };
     let is_sent = announce(work, &announcement, Some(&mut case), &mut trace).is_some();
     if is_sent && (acted.action.at.is_none() || work.is_critical(acted.action)) {
         case.asks(now);

@@ -42,6 +42,7 @@ pub(super) const RULE: &[(&str, KeyHint)] = &[
     ("key", Key("case")),
     ("timezone", Words("it belongs to `hours` or `digest`; the default for all stands in `fanfare.yaml`")),
     ("group_by", Key("case")),
+    ("total", Key("sum")),
     ("to", OF_AN_ACTION),
     ("message", OF_AN_ACTION),
     ("text", OF_AN_ACTION),
@@ -52,6 +53,19 @@ pub(super) const RULE: &[(&str, KeyHint)] = &[
     ("after", OF_AN_ACTION),
     ("repeat", OF_AN_ACTION),
     ("at", OF_AN_ACTION),
+];
+
+/// In `sum`.
+pub(super) const SUM: &[(&str, KeyHint)] = &[
+    ("above", Key("gt")),
+    ("over", Key("gt")),
+    ("exceeds", Key("gt")),
+    ("below", Key("lt")),
+    ("under", Key("lt")),
+    ("each", Key("window")),
+    ("every", Key("window")),
+    ("within", Key("window")),
+    ("group_by", Key("per")),
 ];
 
 /// In an action.

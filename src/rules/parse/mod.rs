@@ -26,6 +26,7 @@ mod links;
 mod operand;
 mod roster;
 mod rule;
+mod sum;
 mod threshold;
 mod timing;
 mod key_hints;

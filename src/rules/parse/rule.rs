@@ -41,7 +41,7 @@ impl Reader<'_> {
         let source = fields.text("source", self.problems);
         let when = fields.node("when", self.problems).and_then(|when| self.condition(when));
         let if_failed = self.if_failed(&mut fields);
-        let threshold = fields.node("threshold", self.problems).and_then(|node| self.threshold(node));
+        let (threshold, sum) = self.counting(&mut fields);
         let case = fields.node("case", self.problems).and_then(|case| self.key_spec(case, "case"));
         let closed_by = fields.node("closed_by", self.problems).map(|closed_by| self.closers(closed_by));
         let closes_after = fields.span("closes_after", self.problems);
@@ -74,6 +74,7 @@ impl Reader<'_> {
             when,
             if_failed,
             threshold,
+            sum,
             case,
             closed_by: closed_by.unwrap_or_default(),
             closes_after,
@@ -227,12 +228,13 @@ impl Reader<'_> {
             _ => {}
         }
         if missing.is_some() {
-            for key in ["when", "case", "closed_by", "threshold"] {
+            for key in ["when", "case", "closed_by", "threshold", "sum"] {
                 let Some(place) = has(key) else { continue };
                 let hint = match key {
                     "when" => "put it into `missing`: it says what counts as having come",
                     "case" => "remove it: the case of a `missing` rule opens when none came",
                     "threshold" => "remove it: it counts matches, and `missing` acts when none came",
+                    "sum" => "remove it: it sums up matches, and `missing` acts when none came",
                     _ => "remove it: the case closes when one comes",
                 };
                 wrong(&place, format!("`{key}` and `missing` don't go together"), hint);
@@ -246,6 +248,9 @@ impl Reader<'_> {
             if let Some(place) = has("links") {
                 wrong(&place, "`links` needs a `case`".into(), "say what an event is about: `case: $.data.release_id`");
             }
+        }
+        if let (Some(place), Some(_)) = (has("sum"), has("threshold")) {
+            wrong(&place, "`sum` and `threshold` don't go together".into(), "make two rules of it");
         }
         if let (Some(place), Some(span)) = (has("closes_after"), rule.closes_after)
             && span.is_zero()

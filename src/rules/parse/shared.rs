@@ -66,6 +66,7 @@ pub(in crate::rules) const RESERVED: &[&str] = &[
     "case",
     "rule",
     "suppressed",
+    "sum",
     "more",
     "died",
     "now",

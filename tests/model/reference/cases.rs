@@ -150,6 +150,7 @@ impl Reference {
         }
         let line = self.line(&judgement.rule.name.value);
         let Some(counted) = self.count_up(now, judgement, &line, seq, event) else { return };
+        let Some(sum) = self.sum_up_to(judgement, &line, event) else { return };
         let key = judgement.case.as_ref().map(|key| key.clone().ok());
         if let Some(Some(key)) = &key
             && self.is_late(now, &line, key, event)
@@ -167,7 +168,15 @@ impl Reference {
             if one.action.after.is_none() && one.action.at.is_none() {
                 self.say(
                     now,
-                    &Asked { line: line.clone(), one, event: seq, case, reminder: false, counted: counted.clone() },
+                    &Asked {
+                        line: line.clone(),
+                        one,
+                        event: seq,
+                        case,
+                        reminder: false,
+                        counted: counted.clone(),
+                        sum: sum.clone(),
+                    },
                 );
             }
         }
@@ -366,7 +375,7 @@ impl Reference {
                     self.say_end(now, (case, (vec![seq], 0)), &one.action.id, to, MessageOp::Open);
                 } else if self.is_collected(case, to) || rule.is_none_or(|rule| !speaks_to(rule, to)) {
                     let (line, counted) = (line.clone(), Vec::new());
-                    let asked = Asked { line, one, event: seq, case: Some(case), reminder: false, counted };
+                    let asked = Asked { line, one, event: seq, case: Some(case), reminder: false, counted, sum: None };
                     self.say_to(now, &asked, to, Passes::Yes { suppressed: 0 });
                 }
             }
@@ -399,6 +408,7 @@ impl Reference {
                 events,
                 more,
                 suppressed: 0,
+                sum: None,
                 address: if act == MessageOp::Close { None } else { address },
                 case: Some(self.cases[case].facts()),
             },

@@ -65,6 +65,7 @@ pub struct Message {
     events: Vec<Seq>,
     more: u64,
     suppressed: u64,
+    sum: Option<String>,
     pub(super) address: Option<String>,
     pub(super) throttle: String,
     pub(super) digest: String,
@@ -92,6 +93,8 @@ pub struct Asked<'j> {
     pub reminder: bool,
     /// What a threshold counted together with it, oldest first.
     pub counted: Vec<Seq>,
+    /// The sum with it, if its rule has one.
+    pub sum: Option<String>,
 }
 
 /// What a throttle says.
@@ -195,6 +198,7 @@ impl Reference {
             events,
             more,
             suppressed: 0,
+            sum: asked.sum.clone(),
             address: None,
             throttle: key(&asked.one.throttle),
             digest: key(&asked.one.digest),
@@ -238,6 +242,7 @@ impl Reference {
             events: message.events.clone(),
             more: message.more,
             suppressed: message.suppressed,
+            sum: message.sum.clone(),
             address: message.address.clone(),
             case: message.case.and(message.facts.clone()),
         }
@@ -408,6 +413,7 @@ impl Reference {
             events: shown,
             more: more as u64,
             suppressed: 0,
+            sum: None,
             passed: is_rest(one.fate),
             fate: Fate::Sent,
             address: self.messages[wanted[0]].address.clone(),
@@ -533,7 +539,7 @@ impl Reference {
             self.messages[*at].fate = Fate::Summed;
         }
         let (action, events) = ("summary".into(), events.into_iter().collect());
-        let message = Message { action, case: None, events, more: 0, suppressed, ..one };
+        let message = Message { action, case: None, events, more: 0, suppressed, sum: None, ..one };
         let mut said = self.said(&message, MessageOp::Open);
         said.summary = true;
         now.said.push((None, said));

@@ -121,7 +121,15 @@ impl Reference {
         for one in judgement.actions.iter().filter(|one| one.held == Held::Held && one.action.after.is_none()) {
             self.say(
                 now,
-                &Asked { line: line.clone(), one, event: seq, case: Some(case), reminder: false, counted: Vec::new() },
+                &Asked {
+                    line: line.clone(),
+                    one,
+                    event: seq,
+                    case: Some(case),
+                    reminder: false,
+                    counted: Vec::new(),
+                    sum: None,
+                },
             );
         }
         self.opened(now, case, first);

@@ -87,7 +87,15 @@ impl Reference {
         if let Some(one) = judgement.actions.iter().find(|one| one.action.id == action && one.held == Held::Held) {
             self.say(
                 now,
-                &Asked { line: line.clone(), one, event: seq, case: Some(case), reminder: true, counted: Vec::new() },
+                &Asked {
+                    line: line.clone(),
+                    one,
+                    event: seq,
+                    case: Some(case),
+                    reminder: true,
+                    counted: Vec::new(),
+                    sum: None,
+                },
             );
         }
     }
