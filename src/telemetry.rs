@@ -63,6 +63,8 @@ pub struct Telemetry {
     oldest_due: Gauge<f64, AtomicU64>,
     bytes: Gauge,
     cases_waiting: Gauge,
+    cases_open: Gauge,
+    reached: Family<Labels<1>, Histogram>,
     failing: Family<Labels<1>, Gauge>,
     loaded: Gauge<i64, AtomicI64>,
     absence: Gauge,
@@ -91,6 +93,8 @@ impl Telemetry {
     pub fn beside(log_dropped: Counter) -> Self {
         let mut all = Metrics(Registry::with_prefix("fanfare"));
         all.register("log_lines_dropped", "Log lines that could not be written", log_dropped);
+        let build: Family<Labels<1>, Gauge> = all.metric("build_info", "Always 1; the version that runs");
+        labelled(&build, [("version", env!("CARGO_PKG_VERSION"))]).set(1);
         Self {
             events: all.metric("events", "Events with a valid signature"),
             refused: all.metric("refused", "Refused requests, by reason"),
@@ -115,6 +119,12 @@ impl Telemetry {
             oldest_due: all.metric("oldest_due_seconds", "How long the oldest due delivery has waited"),
             bytes: all.metric("store_bytes", "Size of the store on disk"),
             cases_waiting: all.metric("cases_waiting", "Cases that wait for a person"),
+            cases_open: all.metric("cases_open", "Open cases"),
+            reached: all.register(
+                "event_to_delivery_seconds",
+                "From the receipt of an event to the delivery of a message planned within an hour, without digests",
+                Family::new_with_constructor(reached_seconds),
+            ),
             failing: all
                 .metric("destination_failing", "1 while a destination is marked failing or its breaker is open"),
             loaded: all.metric("loaded_timestamp_seconds", "When the rules in force were loaded"),
@@ -311,9 +321,15 @@ impl Telemetry {
         self.bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
-    /// How many cases wait for a person.
-    pub fn cases_waiting(&self, count: usize) {
-        self.cases_waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// How many cases are open, and how many of them wait for a person.
+    pub fn cases(&self, open: usize, waiting: usize) {
+        self.cases_open.set(i64::try_from(open).unwrap_or(i64::MAX));
+        self.cases_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+
+    /// A message arrived this long after its event was received.
+    pub fn reached(&self, destination: &str, after: SignedDuration) {
+        labelled(&self.reached, [("destination", destination)]).observe(after.as_secs_f64().max(0.0));
     }
 
     /// Until when the certificate in force is good.
@@ -347,6 +363,10 @@ impl Metrics {
         self.0.register(name, help, metric.clone());
         metric
     }
+}
+
+fn reached_seconds() -> Histogram {
+    Histogram::new([0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0])
 }
 
 fn attempt_seconds() -> Histogram {

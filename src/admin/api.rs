@@ -8,7 +8,7 @@ use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::admin::{audit, bulk, cases, deliveries, document, drill, events, links, mutes, status};
+use crate::admin::{audit, bulk, cases, deliveries, document, drill, events, links, live, mutes, status};
 use crate::steps::Live;
 
 /// The routes below `/api/v1`.
@@ -48,5 +48,6 @@ fn described() -> OpenApiRouter<Arc<Live>> {
         .routes(routes!(links::rotate))
         .routes(routes!(audit::list))
         .routes(routes!(status::destinations))
+        .routes(routes!(live::stream))
         .routes(routes!(drill::run))
 }

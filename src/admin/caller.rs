@@ -1,7 +1,7 @@
 //! Who asks for something, from where, and what they may do. [`guard`](super::guard) finds it out; whatever asks for a
 //! name, writes one down or offers a button goes by it.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request};
 use axum::http::header::COOKIE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
@@ -30,9 +30,14 @@ pub(crate) struct Asking<'a> {
     pub note: Option<&'a str>,
 }
 
+/// Goes with every request in the demo: its pages link to the inboxes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InDemo;
+
 /// Who asks.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
+    in_demo: bool,
     from: Origin,
     identity: Identity,
     /// The name that was given last in this browser.
@@ -49,9 +54,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 }
 
 impl Caller {
-    /// The caller who shows this, and asks for that path.
-    pub(super) fn of(identity: Identity, path: &str, headers: &HeaderMap) -> Self {
-        Self { from: origin(path, headers), identity, remembered: remembered(headers) }
+    /// The caller who shows this, and asks so.
+    pub(super) fn of(identity: Identity, request: &Request) -> Self {
+        let (path, headers) = (request.uri().path(), request.headers());
+        let in_demo = request.extensions().get::<InDemo>().is_some();
+        Self { in_demo, from: origin(path, headers), identity, remembered: remembered(headers) }
     }
 
     /// Whether they may do what needs this right.
@@ -110,7 +117,7 @@ impl Caller {
 
     /// What a page goes by: who is signed in, the name to suggest, which buttons there are.
     pub(super) fn frame(&self) -> Value {
-        json!({"user": self.identity.user, "by": self.remembered, "act": self.may(Right::Act)})
+        json!({"user": self.identity.user, "by": self.remembered, "act": self.may(Right::Act), "demo": self.in_demo})
     }
 }
 

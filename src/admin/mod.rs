@@ -31,7 +31,7 @@ mod drill;
 mod events;
 pub mod guard;
 mod links;
-mod live;
+pub(crate) mod live;
 mod mutes;
 pub mod page;
 mod paging;
@@ -42,14 +42,31 @@ mod view;
 /// The header of answers that names the zone in which people see times, and in which times without a zone are read.
 pub(crate) const ZONE_HEADER: &str = "fanfare-timezone";
 
+/// What stands beside the page in the demo.
+#[derive(Debug, Clone)]
+pub(crate) struct Beside {
+    /// Its routes, below `/demo`.
+    pub routes: Router<Arc<Live>>,
+    /// Stirred when it shows something else.
+    pub pulse: Arc<live::Pulse>,
+}
+
 /// What the admin listener serves.
 pub fn router(live: Arc<Live>) -> Router {
+    routes(live, Router::new(), Arc::new(live::Pulse::default()))
+}
+
+/// The same, with the demo beside the page.
+pub(crate) fn router_beside(live: Arc<Live>, beside: Beside) -> Router {
+    routes(live, beside.routes, beside.pulse).layer(Extension(caller::InDemo))
+}
+
+fn routes(live: Arc<Live>, beside: Router<Arc<Live>>, pulse: Arc<live::Pulse>) -> Router {
     let guarded = Router::new()
         .route("/", get(page::now::now))
         .route("/login", get(page::login).post(session::log_in))
         .route("/style.css", get(page::style))
         .route("/app.js", get(page::script))
-        .route("/live", get(live::stream))
         .route("/events", get(page::events::list))
         .route("/events/{seq}", get(page::events::one))
         .route("/events/{seq}/evidence", get(page::evidence::look))
@@ -75,11 +92,12 @@ pub fn router(live: Arc<Live>) -> Router {
         .route("/metrics", get(metrics))
         .route("/-/reload", post(status::reload))
         .nest("/api/v1", api::router().layer(middleware::from_fn_with_state(live.clone(), zone)))
+        .merge(beside)
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::from_fn_with_state(live.clone(), guard::whole))
         .layer(Extension(guard::budget()))
-        .layer(Extension(Arc::new(live::Pulse::default())))
+        .layer(Extension(pulse))
         .layer(middleware::from_fn_with_state(live.clone(), guard::guard));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
@@ -170,7 +188,7 @@ async fn metrics(State(live): State<Arc<Live>>) -> Response {
         }
     }
     if let Ok(count) = cases::count(&live).await {
-        live.telemetry.cases_waiting(count.waiting);
+        live.telemetry.cases(count.open, count.waiting);
     }
     let snapshot = live.snapshot.load();
     if let Some(certificate) = snapshot.settings.tls.as_ref().and_then(|tls| tls.certificate.as_ref()) {

@@ -38,7 +38,7 @@ mod why;
 
 /// The templates: part of the program, so that a mistake in one shows in the first test. Each with the place in the
 /// navigation that it belongs to.
-const FILES: [(&str, &str, &str); 27] = [
+const FILES: [(&str, &str, &str); 28] = [
     ("base.html", include_str!("page/base.html"), ""),
     ("card.html", include_str!("page/card.html"), ""),
     ("line.html", include_str!("page/line.html"), ""),
@@ -65,6 +65,8 @@ const FILES: [(&str, &str, &str); 27] = [
     ("who.html", include_str!("page/who.html"), ""),
     ("comes.html", include_str!("page/comes.html"), ""),
     ("login.html", include_str!("page/login.html"), ""),
+    // Served by the demo alone.
+    ("demo.html", include_str!("page/demo.html"), "demo"),
     ("missing.html", include_str!("page/missing.html"), ""),
 ];
 
@@ -117,6 +119,11 @@ pub(super) fn with_frame(live: &Live, caller: &Caller, mut values: Value) -> Val
     values
 }
 
+/// The demo's page.
+pub(crate) fn demo(live: &Live, caller: &Caller, values: Value) -> Response {
+    page(Ok(with_frame(live, caller, values)), "demo.html")
+}
+
 pub(super) fn page(values: Result<Value, Refused>, template: &str) -> Response {
     match values {
         Ok(values) => html(StatusCode::OK, template, values),
@@ -135,7 +142,7 @@ pub(super) fn refused(refusal: Refused) -> Response {
 }
 
 /// Sends the browser on, to a path of this page.
-pub(super) fn redirect(path: &str) -> Response {
+pub(crate) fn redirect(path: &str) -> Response {
     (StatusCode::SEE_OTHER, [(LOCATION, path)]).into_response()
 }
 
@@ -172,7 +179,7 @@ fn html(status: StatusCode, template: &str, mut values: Value) -> Response {
 const MARKUP: &str = "\u{0}markup";
 
 /// HTML that was made here, for a template to print as it is.
-pub(super) fn markup(html: String) -> Value {
+pub(crate) fn markup(html: String) -> Value {
     json!({MARKUP: html})
 }
 

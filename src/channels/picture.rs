@@ -76,6 +76,8 @@ pub struct Picture {
     pub text: Vec<String>,
     /// The same as HTML.
     pub html: String,
+    /// The whole document, where the message is one: a mail's HTML, for a frame of its own.
+    pub document: Option<String>,
 }
 
 impl Picture {

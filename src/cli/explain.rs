@@ -14,7 +14,7 @@ use crate::config::{Snapshot, reach};
 use crate::event::Event;
 use crate::rules::{ActionJudgement, Held, Judgement, Rule, RuleSet, Why};
 
-mod plain;
+pub(super) mod plain;
 
 /// Needs no server and no secrets. Nearest misses come first.
 #[derive(Debug, clap::Args)]

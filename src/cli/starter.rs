@@ -62,12 +62,12 @@ pub(crate) fn write_missing(folder: &Path) -> std::io::Result<()> {
 }
 
 /// The demo's `fanfare.yaml`: every destination of the starter set, at the demo's own inboxes.
-pub fn demo_config(inboxes: SocketAddr, mail: SocketAddr) -> String {
+pub fn demo_config(inboxes: SocketAddr, mail: SocketAddr, page: u16) -> String {
     format!(
         r##"# Written anew by each `fanfare demo`: its inboxes stand in for the real services.
 # Yours will have `listen: 0.0.0.0:8080`, and secrets as "${{env:NAME}}".
 listen: 127.0.0.1:0
-admin: {{listen: "127.0.0.1:0"}}
+admin: {{listen: "127.0.0.1:{page}"}}
 store: sqlite:data/fanfare.db
 sources:
   jewelmusic:

@@ -62,11 +62,15 @@ pub async fn claim(live: &Live, under_way: &HashMap<String, u32>, now: Timestamp
     Ok(claimed)
 }
 
+/// A message that was planned later than this after its event was meant to be late.
+const PROMPT: SignedDuration = SignedDuration::from_hours(1);
+
 /// What is said of the event in logs and signals.
 struct About {
     id: EventId,
     kind: Arc<str>,
     is_echo: bool,
+    received: Timestamp,
 }
 
 /// Carries out one claim, from rendering to settling.
@@ -84,7 +88,12 @@ pub async fn carry_out(live: &Live, claim: Claim) -> Result<(), store::Error> {
     }
     let events = live.store.events(&wanted_events(&claim)).await?;
     let event = events.iter().find(|(seq, _)| *seq == planned.assignment.event).map(|(_, event)| event);
-    let about = event.map(|event| About { id: event.id.clone(), kind: event.kind.clone(), is_echo: event.is_echo() });
+    let about = event.map(|event| About {
+        id: event.id.clone(),
+        kind: event.kind.clone(),
+        is_echo: event.is_echo(),
+        received: event.received,
+    });
     let job = match known {
         Some(destination) => Job::new(snapshot, destination, claim.clone(), events, began),
         None => Err(format!("there is no destination `{}` any more", planned.destination)),
@@ -232,6 +241,12 @@ async fn attempt(
     Ended { verdict, sent: account(request, &redactor), retry: destination.retry }
 }
 
+/// Whether a message goes as soon as it can: reminders, digests and what waited for its hours were meant to be late.
+fn is_prompt(claim: &Claim, about: &About) -> bool {
+    let planned_after = claim.delivery.created.duration_since(about.received);
+    planned_after < PROMPT && claim.delivery.planned.assignment.events.is_empty()
+}
+
 /// Records the attempt and what follows from it.
 async fn settle(
     live: &Live,
@@ -253,6 +268,9 @@ async fn settle(
     live.telemetry.attempted(of, attempt);
     if next.state.is_final() {
         live.telemetry.finished(of, next.state, &attempt.answer);
+        if let Some(about) = about.as_ref().filter(|about| next.state == State::Delivered && is_prompt(claim, about)) {
+            live.telemetry.reached(&planned.destination, live.clock.now().duration_since(about.received));
+        }
         // What waited behind it in its lane may go now.
         live.to_dispatch.notify_one();
         // What died has fallbacks to plan, and by trying again a destination recovers.

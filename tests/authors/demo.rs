@@ -86,6 +86,77 @@ fn what_a_saved_file_did_is_reported_at_once_and_enter_waits_for_it() {
     assert!(terminal.child.wait().unwrap().success());
 }
 
+/// The demo's page: what a GET of a path answers, or a form that is posted there.
+fn page(at: &str, path: &str, form: Option<&str>) -> String {
+    let mut stream = TcpStream::connect(at).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!("Host: {at}\r\nConnection: close");
+    let asked = match form {
+        None => format!("GET {path} HTTP/1.1\r\n{head}\r\n\r\n"),
+        Some(form) => format!(
+            "POST {path} HTTP/1.1\r\n{head}\r\nOrigin: http://{at}\r\nContent-Type: \
+             application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+            form.len()
+        ),
+    };
+    stream.write_all(asked.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Looks at the page until it has this part.
+fn page_until(at: &str, part: &str) -> String {
+    let began = Instant::now();
+    loop {
+        let seen = page(at, "/demo", None);
+        if seen.contains(part) {
+            return seen;
+        }
+        assert!(began.elapsed() < PATIENCE, "no `{part}` on the page: {seen}");
+        std::thread::yield_now();
+    }
+}
+
+const DIGEST: &str = "rules:
+  - name: morning-list
+    events: release.live
+    actions: {to: release-team, digest: {every: 1h}, text: one of the list}
+";
+
+#[test]
+fn the_page_of_the_demo_tells_what_a_saved_file_did_and_moves_the_clock_to_the_digest() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::start(folder.path());
+    let begun = terminal.until("or q to end");
+    let at = begun.iter().find_map(|line| line.split_once("http://")?.1.split_once("/demo")).unwrap().0.to_owned();
+    let rules = folder.path().join("d/rules");
+    fs::write(rules.join("mine.yaml"), DIGEST.replace("events:", "evnts:")).unwrap();
+    let saved = Instant::now();
+    page_until(&at, "Your change is not in force: fix this");
+    terminal.until("your change is not in force");
+    println!("told after {:?}", saved.elapsed());
+    fs::write(rules.join("mine.yaml"), DIGEST).unwrap();
+    let seen = page_until(&at, "new: morning-list");
+    assert!(seen.contains("Your change is in force"), "{seen}");
+    let told = terminal.until("new: morning-list").join("\n");
+    assert!(told.contains("your change is in force"), "{told}");
+    // An event goes, and waits for the digest; the clock moves, and it comes.
+    assert!(page(&at, "/demo/send", Some("what=release.live")).starts_with("HTTP/1.1 303"));
+    let seen = page_until(&at, "The way of the last event");
+    assert!(seen.contains("morning-list"), "{seen}");
+    terminal.until("morning-list");
+    assert!(page(&at, "/demo/clock", Some("what=hour")).starts_with("HTTP/1.1 303"));
+    terminal.until("one of the list");
+    terminal.until("it is ");
+    assert!(page_until(&at, "one of the list").contains("The inboxes"));
+    // The two pages lead to each other.
+    assert!(page(&at, "/", None).contains("href=\"&#x2f;demo\""));
+    assert!(page(&at, "/demo", None).contains("/events/"));
+    terminal.enter("q");
+    assert!(terminal.child.wait().unwrap().success());
+}
+
 #[test]
 fn a_demo_one_of_whose_inboxes_ends_says_so_and_ends() {
     let folder = tempfile::tempdir().unwrap();

@@ -74,7 +74,7 @@ fn configurations() -> Good {
         good.push((name, format!("destinations:\n  example:\n{indented}")));
     }
     let address = "127.0.0.1:9".parse().unwrap();
-    good.push(("the demo's".into(), fanfare::cli::starter::demo_config(address, address)));
+    good.push(("the demo's".into(), fanfare::cli::starter::demo_config(address, address, 8090)));
     good
 }
 

@@ -57,7 +57,7 @@
   const attend = () => {
     if (document.hidden) { if (source) source.close(); source = null; return; }
     if (source) return;
-    source = new EventSource('/live');
+    source = new EventSource('/api/v1/stream');
     source.addEventListener('moved', look);
     const sign = isOn => { const live = document.getElementById('live'); if (live) live.hidden = !isOn; };
     source.onopen = () => sign(true);

@@ -16,6 +16,7 @@ pub fn draw(request: &Request) -> Picture {
     let mail = read(&raw);
     let mut picture = Picture { title: mail.subject, ..Picture::default() };
     picture.text = mail.text.lines().map(str::to_owned).collect();
+    picture.document.clone_from(&mail.html);
     picture.html = match mail.html {
         Some(html) => format!("<iframe sandbox srcdoc=\"{}\"></iframe>", escape(&html)),
         None => format!("<pre>{}</pre>", escape(&mail.text)),

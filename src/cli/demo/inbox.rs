@@ -1,4 +1,4 @@
-//! The demo's inboxes: local servers that stand in for every channel, keep what they got, and show it on a page.
+//! The demo's inboxes: local servers that stand in for every channel, and keep what they got.
 //!
 //! They answer as the real services do when all is well, so that the demo sends exactly what it would send there.
 
@@ -8,13 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::any;
 
-use crate::channels::{Endpoint, HttpRequest, MailRequest, Picture, Reply, Request};
-use crate::cli::demo::page;
+use crate::channels::{ChannelKind, Dress, Endpoint, HttpRequest, MailRequest, Picture, Reply, Request};
 use crate::config::Destination;
 use crate::secret::Secret;
 
@@ -28,6 +27,8 @@ pub(super) struct Arrived {
     pub number: usize,
     /// The channel.
     pub channel: &'static str,
+    /// What its service dresses a message in.
+    pub dress: Dress,
     /// The destination, as far as the channel's inbox tells.
     pub destination: String,
     /// How it looks.
@@ -43,13 +44,25 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    fn keep(&self, channel: &'static str, destination: &str, picture: Picture, raw: String) {
+    fn keep(&self, kind: &ChannelKind, destination: &str, picture: Picture, raw: String) {
         let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
         let number = arrived.last().map_or(1, |last| last.number + 1);
         if arrived.len() >= KEPT_MAX {
             arrived.remove(0);
         }
-        arrived.push(Arrived { number, channel, destination: destination.to_owned(), picture, raw });
+        arrived.push(Arrived {
+            number,
+            channel: kind.name,
+            dress: kind.likeness.dress,
+            destination: destination.to_owned(),
+            picture,
+            raw,
+        });
+    }
+
+    /// The number of what arrived last.
+    pub(super) fn last(&self) -> usize {
+        self.arrived.lock().unwrap_or_else(PoisonError::into_inner).last().map_or(0, |last| last.number)
     }
 
     /// What arrived after `number`, oldest first.
@@ -77,7 +90,7 @@ impl Desk {
                 Request::Mail(mail) => &mail.message,
                 Request::Nothing => &Vec::new(),
             };
-            self.inbox.keep(destination.kind.name, to, picture, String::from_utf8_lossy(body).replace('\r', ""));
+            self.inbox.keep(destination.kind, to, picture, String::from_utf8_lossy(body).replace('\r', ""));
         }
         destination.channel.taken(request)
     }
@@ -100,9 +113,9 @@ impl Desk {
     }
 }
 
-/// The servers of all channels that speak HTTP, and the page.
+/// The servers of all channels that speak HTTP.
 pub(super) fn router(desk: Desk) -> Router {
-    Router::new().route("/", get(page)).fallback(any(post)).with_state(desk)
+    Router::new().fallback(any(post)).with_state(desk)
 }
 
 async fn post(State(desk): State<Desk>, method: Method, uri: Uri, body: Bytes) -> Response {
@@ -118,10 +131,4 @@ async fn post(State(desk): State<Desk>, method: Method, uri: Uri, body: Bytes) -
         }
         _ => StatusCode::NO_CONTENT.into_response(),
     }
-}
-
-async fn page(State(desk): State<Desk>) -> Response {
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
-    let headers = [(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, policy)];
-    (headers, page::page(&desk.inbox.after(0))).into_response()
 }

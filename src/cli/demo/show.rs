@@ -29,6 +29,15 @@ pub(super) async fn event(live: &Live, name: &str, about: &str, id: &str, arrive
     Ok(())
 }
 
+/// Prints what arrived at a time, if anything did.
+pub(super) fn arrived(at: &str, arrived: &[Arrived]) {
+    if !arrived.is_empty() {
+        println!("{}", term::dim(at));
+        arrived.iter().for_each(message);
+        println!();
+    }
+}
+
 fn message(one: &Arrived) {
     let picture = &one.picture;
     println!("  {} {} · {}", term::good("→"), one.channel, term::safe(&one.destination));

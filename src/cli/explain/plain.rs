@@ -85,27 +85,40 @@ fn document(rules: &RuleSet, only: Option<&str>) -> Value {
     names(rules, only).into_iter().map(one).collect()
 }
 
-/// Each rule whose sentences differ, as `diff` shows it: `-` what was said, `+` what is.
-fn changes(before: &RuleSet, after: &RuleSet, only: Option<&str>) -> String {
+/// A rule whose sentences differ.
+pub(in crate::cli) struct Changed<'r> {
+    /// `new`, `removed` or `changed`.
+    pub what: &'static str,
+    /// Its name.
+    pub name: &'r str,
+    /// What was said and what is, each with its sign: `-`, `+`, or a space for what stays.
+    pub lines: Vec<(String, String)>,
+}
+
+/// Each rule whose sentences differ.
+pub(in crate::cli) fn changed<'r>(before: &'r RuleSet, after: &'r RuleSet, only: Option<&str>) -> Vec<Changed<'r>> {
     let all: BTreeSet<&str> = names(before, only).into_iter().chain(names(after, only)).collect();
-    let mut text = String::new();
-    for name in all {
+    let differs = |name: &'r str| {
         let (was, is) = (lines(before, name), lines(after, name));
-        if was == is {
-            continue;
-        }
         let what = match (was.is_empty(), is.is_empty()) {
+            _ if was == is => return None,
             (true, _) => "new",
             (_, true) => "removed",
             (false, false) => "changed",
         };
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.push_str(&format!("{what}: {}\n", term::one_line(name)));
-        for change in capture_diff_slices(Algorithm::Lcs, &was, &is).iter().flat_map(|op| op.iter_changes(&was, &is)) {
-            text.push_str(&format!("{} {}\n", change.tag(), change.value_ref()));
-        }
-    }
-    text
+        let ops = capture_diff_slices(Algorithm::Lcs, &was, &is);
+        let sentences = ops.iter().flat_map(|op| op.iter_changes(&was, &is));
+        let lines = sentences.map(|change| (change.tag().to_string(), change.value_ref().clone())).collect();
+        Some(Changed { what, name, lines })
+    };
+    all.into_iter().filter_map(differs).collect()
+}
+
+/// The same as `diff` shows it.
+fn changes(before: &RuleSet, after: &RuleSet, only: Option<&str>) -> String {
+    let one = |changed: &Changed<'_>| {
+        let lines = changed.lines.iter().map(|(tag, line)| format!("{tag} {line}\n"));
+        format!("{}: {}\n{}", changed.what, term::one_line(changed.name), lines.collect::<String>())
+    };
+    changed(before, after, only).iter().map(one).collect::<Vec<_>>().join("\n")
 }
