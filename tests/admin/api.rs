@@ -255,7 +255,8 @@ async fn what_describes_the_api_is_true_of_it() {
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     let paths = document["paths"].as_object().unwrap();
     assert!(paths.len() >= 9);
-    for (path, methods) in paths {
+    // The stream doesn't end by itself; what pages do with it, the browser's tests show.
+    for (path, methods) in paths.iter().filter(|(path, _)| *path != "/stream") {
         for (method, operation) in methods.as_object().unwrap() {
             let own = format!("evt_{}", path.replace(['/', '{', '}'], "_"));
             let id = match (path.split('/').nth(1).unwrap(), method.as_str()) {

@@ -113,6 +113,7 @@ pub fn exposition() -> String {
     telemetry.inbox(1, 1);
     telemetry.census(&[], 0.0, 0);
     telemetry.failing("oncall", true);
+    telemetry.reached("oncall", jiff::SignedDuration::ZERO);
     telemetry.absent(jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::UNIX_EPOCH, "");
     telemetry.heartbeat("called", "");
     telemetry.task_ended("plan", "", "");

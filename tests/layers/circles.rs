@@ -19,7 +19,6 @@ const CIRCLES: &[(&[&str], &str)] = &[
     ),
     (&["channels::wire::greet", "channels::wire::mail"], "a greeting is a conversation of the same kind as a mail's"),
     (&["cli::deliveries", "cli::events", "cli::many"], "what acts on many is asked for by both, and names both"),
-    (&["cli::demo::inbox", "cli::demo::page"], "the page shows the inboxes, and they serve it"),
     (&["delivery", "event"], "a delivery is about an event; a signal that one died carries the delivery"),
     (
         &[

@@ -46,7 +46,7 @@ pub(super) struct Stage {
     webhooks: OnceLock<SocketAddr>,
     http: reqwest::Client,
     told: Mutex<Told>,
-    /// Whoever sends or moves the clock holds it.
+    /// Held by the one who sends or moves the clock.
     pub turn: tokio::sync::Mutex<()>,
     /// What is under way, and the event that was sent last.
     state: Mutex<(Option<String>, Option<Seq>)>,

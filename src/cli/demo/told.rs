@@ -36,7 +36,7 @@ pub(super) struct Altered {
 pub(super) struct Told {
     in_force: Arc<Snapshot>,
     stale: Option<String>,
-    /// What was told last.
+    /// The news of the last change.
     pub news: Option<News>,
 }
 
