@@ -235,7 +235,7 @@ fn document(event: &Event, answers: &[Answer<'_>], chosen: &Chosen) -> Value {
             })
         })
         .collect();
-    json!({"event": event_json(event), "rules": rules})
+    json!({"event": event_json(event.clone()), "rules": rules})
 }
 
 /// A tree whose leaves have all of `path`, `test`, `values`, `held` and `note`.

@@ -224,7 +224,8 @@ impl Job {
         }
     }
 
-    fn render(&self) -> Rendered {
+    /// The message, and the event that it is about as the destination may see it.
+    fn render(&self) -> (Rendered, Event) {
         let templates = &self.snapshot.templates;
         let read = self.read(self.assignment(), &self.event);
         let mut context = self.context(&self.claim.delivery.planned.rule, self.assignment(), &read);
@@ -254,7 +255,8 @@ impl Job {
         if let Some(attach) = &self.assignment().attach {
             self.attach(attach, &read, &context, &mut rendered);
         }
-        rendered
+        drop(context);
+        (rendered, read.event)
     }
 
     /// Puts the file of a digest's events beside its message, or says there why it is not there.
@@ -281,11 +283,11 @@ impl Job {
         let context = self.context(&self.claim.delivery.planned.rule, self.assignment(), &read);
         let rendered = self.snapshot.templates.stand_in(&context, reason);
         drop(context);
-        self.compose(&read.event, rendered, false)
+        self.compose(read.event, rendered, false)
     }
 
     /// What the channel makes of a message.
-    fn compose(&self, event: &Event, rendered: Rendered, was_kept: bool) -> Prepared {
+    fn compose(&self, event: Event, rendered: Rendered, was_kept: bool) -> Prepared {
         let Claim { delivery, receipt, .. } = &self.claim;
         let planned = &delivery.planned;
         let rules = self.snapshot.rules.as_deref();
@@ -295,7 +297,11 @@ impl Job {
         let refusal = audience::refusal(&self.destination, rules, told, self.at)
             .or_else(|| reach::refusal(&self.destination, planned.act, planned.assignment.to.as_ref()));
         let (links, tokens) = self.links();
-        let by_event = self.destination.channel.facts().by_event;
+        let (mut root, mut reads) = (Value::Null, Map::new());
+        if self.destination.channel.facts().by_event {
+            (root, reads) = (event.root(), self.reads(&event));
+        }
+        let hops = event.hops();
         let sending = Sending {
             id: &planned.id,
             at: self.at,
@@ -305,8 +311,8 @@ impl Job {
             rendered: &rendered,
             rule: &planned.rule,
             event: &event_json(event),
-            root: &if by_event { event.root() } else { Value::Null },
-            context: &if by_event { self.reads(event) } else { Map::new() },
+            root: &root,
+            context: &reads,
             to: planned.assignment.to.as_ref().filter(|_| refusal.is_none()).map(|to| to.address.as_str()),
             mentions: &mentions,
             lane: planned.lane.as_ref().map(|lane| lane.0.as_str()),
@@ -318,7 +324,7 @@ impl Job {
         let mut request = refusal.map_or_else(|| self.destination.channel.compose(&sending), Err);
         if let Ok(Request::Http(request)) = &mut request {
             // Should it come back to a Fanfare, by whatever ways, the circle ends there.
-            request.headers.push((HOP_HEADER.into(), Secret::new(event.hops().saturating_add(1).to_string())));
+            request.headers.push((HOP_HEADER.into(), Secret::new(hops.saturating_add(1).to_string())));
         }
         let remembers = self.destination.channel.remembers(&sending);
         Prepared { request, remembers, was_kept, rendered, tokens }
@@ -332,7 +338,7 @@ impl Job {
         reads.insert("rule".into(), json!({"name": planned.rule}));
         reads.insert("with".into(), Value::Object(planned.assignment.with.clone()));
         reads.insert("data".into(), event.data().clone());
-        reads.insert("event".into(), event_json(event));
+        reads.insert("event".into(), event_json(event.clone()));
         if let Some(case) = &planned.assignment.case {
             reads.insert("case".into(), serde_json::to_value(case).unwrap_or_default());
         }
@@ -359,16 +365,16 @@ fn read_kept(text: &str) -> (Option<Rendered>, Vec<String>) {
 
 /// Renders, unless an earlier attempt did, and composes.
 pub fn prepare(job: &Job) -> Prepared {
-    let (rendered, was_kept) = match &job.kept {
-        Some(rendered) => (rendered.clone(), true),
-        None => (job.render(), false),
-    };
-    job.compose(&job.seen(&job.event), rendered, was_kept)
+    match &job.kept {
+        Some(rendered) => job.compose(job.seen(&job.event), rendered.clone(), true),
+        None => prepare_with(job, |rendered| rendered),
+    }
 }
 
 /// The same with a change to the message between the two, such as a drill's mark.
 pub fn prepare_with(job: &Job, change: impl FnOnce(Rendered) -> Rendered) -> Prepared {
-    job.compose(&job.seen(&job.event), change(job.render()), false)
+    let (rendered, event) = job.render();
+    job.compose(event, change(rendered), false)
 }
 
 fn read(event: &Event) -> Event {
@@ -419,13 +425,15 @@ pub fn context<'a>(
 }
 
 /// The event as channels send it on.
-pub fn event_json(event: &Event) -> Value {
-    json!({
+pub fn event_json(event: Event) -> Value {
+    let mut sent = json!({
         "source": &*event.source,
         "id": event.id,
         "type": &*event.kind,
         "created": event.created.to_string(),
         "received": event.received.to_string(),
-        "body": event.body,
-    })
+    });
+    // Moved, since it may be large; the macro would copy it.
+    sent["body"] = event.body;
+    sent
 }

@@ -92,6 +92,9 @@ impl RuleSet {
     /// What each of `names:` selects in the event; what selects nothing is null: known, and without a value. A path
     /// that can select several nodes gives a list.
     pub fn names_in(&self, event: &Event) -> Map<String, Value> {
+        if self.names.is_empty() {
+            return Map::new();
+        }
         let (root, zone) = (event.root(), self.zone());
         let mut reading = Reading::new(event, &root, &zone);
         let mut found = Map::new();
