@@ -86,7 +86,11 @@ pub async fn carry_out(live: &Live, claim: Claim) -> Result<(), store::Error> {
         // Held up since the claim was asked for: another may take it before this attempt is over.
         return give_back(live, &claim, "its lease was nearly over", began).await;
     }
-    let events = live.store.events(&wanted_events(&claim)).await?;
+    let wanted = wanted_events(&claim);
+    let events = match live.recent.all(&wanted) {
+        Some(events) => events,
+        None => live.store.events(&wanted).await?,
+    };
     let event = events.iter().find(|(seq, _)| *seq == planned.assignment.event).map(|(_, event)| event);
     let about = event.map(|event| About {
         id: event.id.clone(),

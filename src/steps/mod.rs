@@ -40,6 +40,7 @@ mod memory;
 pub mod plan;
 pub mod progress;
 pub mod receive;
+mod recent;
 pub mod reload;
 pub mod render;
 pub mod retain;
@@ -86,6 +87,8 @@ pub struct Live {
     pub supervisor: Option<supervisor::Supervisor>,
     /// Where messages are rendered.
     pub renderer: render::Renderer,
+    /// The events that were planned last.
+    recent: recent::Recent,
     /// The keys of links.
     pub links: links::Ring,
     /// Where chance comes from.
@@ -149,6 +152,7 @@ impl Live {
             shadow: false,
             supervisor: None,
             renderer: render::Renderer::default(),
+            recent: recent::Recent::default(),
             links: links::Ring::default(),
             seed,
             bounds: Bounds::default(),

@@ -258,6 +258,10 @@ impl Round<'_> {
         if self.size.noted() {
             plan.docs.push(Mark::clear());
         }
+        if !plan.deliveries.is_empty() {
+            // Before the commit: dispatch may look at once.
+            self.live.recent.keep(self.batch.entries.iter().take(entries));
+        }
         let made = self.live.store.commit(&self.lease, plan, self.now).await?;
         for (rule, outcome) in outcomes {
             self.live.telemetry.rule(&rule, &outcome, 1);
