@@ -15,6 +15,9 @@ use crate::support::load::{Sent, deliveries, load, request, send, until_done, wa
 use crate::support::process::{Process, command};
 use crate::support::raw;
 
+/// How many deliveries are under way at a time ([`CONFIG`]).
+const UNDER_WAY: usize = 4;
+
 /// Starts on this disk; what it logged if it ends instead.
 async fn start(folder: &Folder, disk: &Disk, more: &[(&str, &str)]) -> Result<Process, String> {
     let variables = disk.variables();
@@ -55,6 +58,31 @@ async fn a_sync_that_fails_is_never_answered_with_success_and_ends_the_process()
     let refused = sent.refused();
     assert!(!refused.is_empty() && refused.iter().all(|answer| answer.status == 503), "{refused:?}");
     nothing_is_lost(&folder, &peer, &sent.accepted()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_power_cut_takes_nothing_that_was_answered_and_repeats_only_what_was_under_way() {
+    for round in 0..6 {
+        let peer = HttpPeer::start().await;
+        let folder = Folder::new(CONFIG, &peer.url("/ledger"), EVERYTHING);
+        let (disk, sent) = (Disk::of(folder.path()), Arc::new(Sent::default()));
+        let synced = folder.file("synced");
+        let process = start(&folder, &disk, &[("FAULT_SYNCED", synced.to_str().unwrap())]).await.unwrap();
+        let senders = load(process.webhooks, 4, round, &sent);
+        sent.reaches(20 + 15 * round).await;
+        let log = process.kill().await;
+        assert!(!log.contains("panicked"), "{log}");
+        senders.join_all().await;
+        // Of what no sync brought to the disk, a part is there.
+        let log = OpenOptions::new().write(true).open(folder.file("data/fanfare.db-wal")).unwrap();
+        let (whole, certain) = (log.metadata().unwrap().len(), std::fs::read_to_string(&synced).unwrap());
+        let certain: u64 = certain.parse().unwrap();
+        assert!(certain <= whole, "{certain} of {whole} bytes");
+        log.set_len(certain + (whole - certain) * round as u64 / 6).unwrap();
+        nothing_is_lost(&folder, &peer, &sent.accepted()).await;
+        let repeats: usize = deliveries(&peer.requests()).values().map(|times| times - 1).sum();
+        assert!(repeats <= UNDER_WAY, "round {round}: {repeats} repeats, {certain} of {whole} bytes");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

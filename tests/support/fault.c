@@ -5,7 +5,9 @@
  *   sync      fsync and fdatasync fail with EIO
  *   full      writing fails with ENOSPC, unless the store's reserve was deleted; the reserve can't be written
  *   readonly  writing, and opening for writing, fail with EROFS
- * FAULT_KILL=N ends the process at its N-th write or sync, as a power cut would.
+ * FAULT_KILL=N ends the process at its N-th write or sync.
+ * FAULT_SYNCED names a file that says how many bytes of the write-ahead log are on the disk for certain: its size before
+ * the last sync of it that succeeded. A power cut may take the rest.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -106,18 +108,38 @@ static int sync_refusal(int fd) {
     return why;
 }
 
+/* Syncs, and notes how much of the log that brought to the disk. */
+static int noted(int (*real)(int), int fd) {
+    char path[4096];
+    const char *file = getenv("FAULT_SYNCED");
+    struct stat before;
+    int is_log = file && path_of(fd, path, sizeof path) && strlen(path) > 4
+        && strcmp(path + strlen(path) - 4, "-wal") == 0 && fstat(fd, &before) == 0;
+    int result = real(fd);
+    if (is_log && result == 0) {
+        char text[32];
+        int length = snprintf(text, sizeof text, "%020lld", (long long)before.st_size);
+        int out = (int)syscall(SYS_openat, AT_FDCWD, file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        if (out >= 0) {
+            syscall(SYS_pwrite64, out, text, length, 0);
+            syscall(SYS_close, out);
+        }
+    }
+    return result;
+}
+
 int fsync(int fd) {
     REAL(int, fsync, int);
     int why = sync_refusal(fd);
     if (why) { errno = why; return -1; }
-    return real(fd);
+    return noted(real, fd);
 }
 
 int fdatasync(int fd) {
     REAL(int, fdatasync, int);
     int why = sync_refusal(fd);
     if (why) { errno = why; return -1; }
-    return real(fd);
+    return noted(real, fd);
 }
 
 static int may_open(const char *path, int flags) {

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::connect::checkpoint;
 use super::ids::{IdKey, IdRow};
-use super::writer::{Asked, Job, WriterState};
+use super::writer::{Asked, Job, Needs, WriterState};
 use crate::clock::from_ms;
 use crate::event::{EventId, Seq};
 use crate::store::Error;
@@ -212,7 +212,7 @@ impl Maintenance {
         work: impl FnMut(&mut WriterState) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let gone = || Error::Unavailable("the store is closed".into());
-        let (job, answer) = Asked::job(work);
+        let (job, answer) = Asked::job(Needs::Sync, work);
         self.writer.upgrade().ok_or_else(gone)?.blocking_send(job).map_err(|_| gone())?;
         answer.blocking_recv().map_err(|_| gone())?
     }

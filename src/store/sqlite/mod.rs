@@ -37,7 +37,7 @@ use self::inbox::Arrival;
 use self::maintenance::{Maintenance, Notifier, Task};
 use self::reader::Readers;
 use self::reserve::Reserve;
-use self::writer::{Asked, Job, Writer, WriterState};
+use self::writer::{Asked, Job, Needs, Writer, WriterState};
 use super::threads::Threads;
 use super::{
     Answer, Appended, Census, Claim, Claimed, Conflict, DeliveryFilter, Error, EventFilter, PlannerLease, Room,
@@ -100,8 +100,9 @@ impl Sqlite {
         };
         handles.push(spawn(&threads, MAINTENANCE, move || maintenance.run(tasks))?);
         let identity = place.identity();
+        let (notified, location) = (notifier.clone(), place.clone());
         let writer =
-            Writer { state, notifier: notifier.clone(), reserve, place: place.clone(), identity, stopped: None };
+            Writer { state, notifier: notified, reserve, place: location, identity, is_synced: true, stopped: None };
         handles.push(spawn(&threads, WRITER, move || writer.run(jobs))?);
         Ok(Self {
             place,
@@ -126,7 +127,16 @@ impl Sqlite {
         &self,
         work: impl FnMut(&mut WriterState) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let (job, answer) = Asked::job(work);
+        self.write_with(Needs::Sync, work).await
+    }
+
+    /// The same, for what needs less of the disk, or more.
+    async fn write_with<T: Send + 'static>(
+        &self,
+        needs: Needs,
+        work: impl FnMut(&mut WriterState) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (job, answer) = Asked::job(needs, work);
         self.queue(job).await?;
         answer.await.map_err(|_| self.threads.gone())?
     }
@@ -237,17 +247,17 @@ impl Store for Sqlite {
 
     fn commit(&self, lease: &PlannerLease, plan: Plan, now: Timestamp) -> Answer<'_, u64> {
         let lease = lease.clone();
-        Box::pin(self.write(move |writer| writer.commit(&lease, &plan, now)))
+        Box::pin(self.write_with(Needs::Order, move |writer| writer.commit(&lease, &plan, now)))
     }
 
     fn claim(&self, now: Timestamp, rooms: &[Room]) -> Answer<'_, Claimed> {
         let rooms = rooms.to_vec();
-        Box::pin(self.write(move |writer| writer.claim(now, &rooms)))
+        Box::pin(self.write_with(Needs::Order, move |writer| writer.claim(now, &rooms)))
     }
 
     fn keep(&self, claim: &Claim, message: String) -> Answer<'_, ()> {
         let (id, token) = (claim.delivery.planned.id.clone(), claim.token);
-        Box::pin(self.write(move |writer| writer.keep(&id, token, &message)))
+        Box::pin(self.write_with(Needs::Order, move |writer| writer.keep(&id, token, &message)))
     }
 
     fn settle(&self, claim: &Claim, settlement: Settlement, now: Timestamp) -> Answer<'_, ()> {
@@ -347,19 +357,11 @@ impl Store for Sqlite {
     }
 
     fn probe(&self) -> Answer<'_, ()> {
-        Box::pin(async move {
-            let (job, answer) = Asked::taking_in(WriterState::probe);
-            self.queue(job).await?;
-            answer.await.map_err(|_| self.threads.gone())?
-        })
+        Box::pin(self.write_with(Needs::Room, WriterState::probe))
     }
 
     fn alive(&self, now: Timestamp) -> Answer<'_, Option<Timestamp>> {
-        Box::pin(async move {
-            let (job, answer) = Asked::taking_in(move |writer| writer.alive(now));
-            self.queue(job).await?;
-            answer.await.map_err(|_| self.threads.gone())?
-        })
+        Box::pin(self.write_with(Needs::Room, move |writer| writer.alive(now)))
     }
 
     fn ended(&self) -> Pin<Box<dyn Future<Output = String> + Send + '_>> {

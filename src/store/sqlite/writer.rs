@@ -1,7 +1,8 @@
-//! The one thread that writes: jobs that arrive together share a transaction, and are answered when it is durable.
+//! The one thread that writes: jobs that arrive together share a transaction, and are answered when it is durable; one of
+//! which none needs that is answered when it is ordered before all that is durable later.
 //!
-//! Each job but a plain append has a savepoint of its own, so one that fails takes nothing of its neighbours with it. A
-//! full disk fails the batch, sets the reserve free and does once more what must go on even then; a disk that fails to
+//! Jobs but plain appends share a savepoint. If one fails, each is done again in a savepoint of its own, so it takes nothing
+//! of its neighbours with it. A full disk fails the batch, sets the reserve free and does once more what must go on even then; a disk that fails to
 //! write ends all writing, since what it holds is no longer known (a commit is never tried twice).
 
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use crate::store::rows::probe;
 
 mod job;
 
-pub(super) use self::job::{Asked, Job};
+pub(super) use self::job::{Asked, Job, Needs};
 use self::job::{Done, Task};
 
 /// How many jobs wait for the writer at most; more wait to be queued.
@@ -144,11 +145,12 @@ impl WriterState {
         self.after_commit.push(Box::new(what));
     }
 
-    /// Does a piece of work; if it fails, nothing of it stays.
-    fn within_savepoint(&mut self, task: &mut dyn Task) -> Result<(), Error> {
+    /// Does pieces of work; if one fails, nothing of any of them stays.
+    fn within_savepoint<'t>(&mut self, tasks: impl Iterator<Item = &'t mut Box<dyn Task>>) -> Result<(), Error> {
         let (pending, after) = (self.pending.len(), self.after_commit.len());
         self.conn.prepare_cached("SAVEPOINT job")?.execute([])?;
-        let result = task.run(self);
+        let mut tasks = tasks;
+        let result = tasks.try_for_each(|task| task.run(self));
         if result.is_err() && !self.conn.is_autocommit() {
             self.conn.prepare_cached("ROLLBACK TO job")?.execute([])?;
             self.pending.truncate(pending);
@@ -158,6 +160,37 @@ impl WriterState {
             self.conn.prepare_cached("RELEASE job")?.execute([])?;
         }
         result
+    }
+
+    /// Does tasks all at once, since a savepoint costs as much as a small task. If one fails, each is done again by itself.
+    /// An error is the whole batch's.
+    fn run_tasks(&mut self, tasks: Vec<Box<dyn Task>>, done: &mut Vec<Done>) -> Result<(), Error> {
+        let mut tasks = tasks;
+        let mut failed = None;
+        let is_done = tasks.len() > 1 && {
+            let result = self.within_savepoint(tasks.iter_mut());
+            failed = self.of_all(&result);
+            result.is_ok()
+        };
+        for mut task in tasks {
+            let mut result = Ok(());
+            if !is_done && failed.is_none() {
+                result = self.within_savepoint(std::iter::once(&mut task));
+                failed = self.of_all(&result);
+            }
+            done.push(Done::Task(task, result));
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// An error that is not one job's misfortune; and where SQLite gave up the transaction, there is none to go on in.
+    fn of_all<T>(&self, result: &Result<T, Error>) -> Option<Error> {
+        match result {
+            Err(error @ (Error::Full | Error::Broken(_) | Error::Unusable(_))) => Some(error.clone()),
+            Err(error) if self.conn.is_autocommit() => Some(error.clone()),
+            Ok(_) if self.conn.is_autocommit() => Some(Error::Unavailable("the transaction was abandoned".into())),
+            _ => None,
+        }
     }
 
     fn committed(&mut self) {
@@ -187,6 +220,8 @@ pub(super) struct Writer {
     /// Where the database is, and which files it was when it was opened.
     pub place: Location,
     pub identity: Identity,
+    /// Whether commits wait for the disk, as those of a connection do at first.
+    pub is_synced: bool,
     /// Why nothing is written any more.
     pub stopped: Option<Error>,
 }
@@ -234,7 +269,7 @@ impl Writer {
         if jobs.is_empty() {
             return;
         }
-        if self.reserve.is_spent() && jobs.iter().any(Job::takes_in) {
+        if self.reserve.is_spent() && jobs.iter().any(|job| job.needs() == Needs::Room) {
             let every = if std::mem::take(&mut self.state.freed) { Duration::ZERO } else { RETRY };
             self.reserve.try_restore(&self.state.conn, every);
         }
@@ -268,7 +303,8 @@ impl Writer {
 
     /// Runs the jobs in one transaction and commits it. An error is the whole batch's: nothing of it stays.
     fn transact(&mut self, jobs: &mut Vec<Job>, done: &mut Vec<Done>) -> Result<(), Error> {
-        let whole = self.still_there(false);
+        let is_synced = jobs.iter().any(|job| job.needs() != Needs::Order);
+        let whole = self.still_there(false).and_then(|()| self.sync(is_synced));
         let result = whole.and_then(|()| self.run_all(jobs, done)).and_then(|()| {
             let commit = self.state.conn.prepare_cached("COMMIT")?.execute([]);
             commit.map(drop).map_err(Error::from)?;
@@ -279,6 +315,17 @@ impl Writer {
             Err(_) => self.state.rolled_back(),
         }
         result
+    }
+
+    /// Says whether the next commits wait for the disk. Without, they are ordered all the same: the next that waits brings
+    /// them along (`PRAGMA synchronous`, in the write-ahead log).
+    fn sync(&mut self, waits: bool) -> Result<(), Error> {
+        if self.is_synced != waits {
+            let level = if waits { "FULL" } else { "NORMAL" };
+            self.state.conn.execute_batch(&format!("PRAGMA synchronous = {level}"))?;
+            self.is_synced = waits;
+        }
+        Ok(())
     }
 
     /// Files that were deleted, replaced or cut short go on taking commits, and nobody will find them again: nothing is
@@ -308,37 +355,30 @@ impl Writer {
         let state = &mut self.state;
         state.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let mut failed = None;
+        let mut tasks = Vec::new();
         for job in jobs.drain(..) {
-            let result = match job {
-                Job::Append(_, reply) if spent => {
-                    done.push(Done::Append(reply, Err(Error::Full)));
-                    continue;
-                }
-                Job::Task(task) if spent && task.takes_in() => {
-                    done.push(Done::Task(task, Err(Error::Full)));
-                    continue;
+            match job {
+                Job::Append(_, reply) if spent => done.push(Done::Append(reply, Err(Error::Full))),
+                Job::Task(task) if spent && task.needs() == Needs::Room => {
+                    done.push(Done::Task(task, Err(Error::Full)))
                 }
                 Job::Append(arrival, reply) => {
                     let result = if failed.is_none() { state.append(&arrival) } else { Err(Error::Full) };
-                    let error = result.as_ref().err().cloned();
+                    failed = failed.or_else(|| state.of_all(&result));
                     done.push(Done::Append(reply, result));
-                    error
                 }
-                Job::Task(mut task) => {
-                    let result = if failed.is_none() { state.within_savepoint(&mut *task) } else { Ok(()) };
-                    let error = result.as_ref().err().cloned();
-                    done.push(Done::Task(task, result));
-                    error
-                }
-                Job::Close(_) => None,
-            };
-            // These are not one job's misfortune; and where SQLite gave up the transaction, there is none to go on in.
-            let whole = |error: &Error| matches!(error, Error::Full | Error::Broken(_) | Error::Unusable(_));
-            if failed.is_none() && (result.as_ref().is_some_and(whole) || state.conn.is_autocommit()) {
-                failed = Some(result.unwrap_or_else(|| Error::Unavailable("the transaction was abandoned".into())));
+                // Behind the appends that came with them: nobody who asks for one after the other sends both at once.
+                Job::Task(task) => tasks.push(task),
+                Job::Close(_) => {}
             }
         }
-        failed.map_or(Ok(()), Err)
+        match failed {
+            None => state.run_tasks(tasks, done),
+            Some(error) => {
+                done.extend(tasks.into_iter().map(|task| Done::Task(task, Ok(()))));
+                Err(error)
+            }
+        }
     }
 
     /// Answers the appends of a batch that found the disk full, and gives back the rest to be done again.

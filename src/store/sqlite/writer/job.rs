@@ -22,16 +22,28 @@ pub(in crate::store::sqlite) trait Task: Send {
     fn run(&mut self, state: &mut WriterState) -> Result<(), Error>;
     /// Answers, when it is known what became of the transaction.
     fn answer(self: Box<Self>, fate: Result<(), Error>);
-    /// Whether it takes something in, or asks whether that can be done: what a full disk refuses.
-    fn takes_in(&self) -> bool;
+    /// What it asks of the disk.
+    fn needs(&self) -> Needs;
+}
+
+/// What a piece of work asks of the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store::sqlite) enum Needs {
+    /// It is answered when it is on the disk; a full disk refuses it, since it takes something in.
+    Room,
+    /// It is answered when it is on the disk.
+    Sync,
+    /// It survives the process at once, and a power failure once anything after it is on the disk. For what is done again
+    /// where it was lost: only what was in flight then is sent twice.
+    Order,
 }
 
 impl Job {
-    pub(super) fn takes_in(&self) -> bool {
+    pub(super) fn needs(&self) -> Needs {
         match self {
-            Job::Append(..) => true,
-            Job::Task(task) => task.takes_in(),
-            Job::Close(_) => false,
+            Job::Append(..) => Needs::Room,
+            Job::Task(task) => task.needs(),
+            Job::Close(_) => Needs::Sync,
         }
     }
 }
@@ -39,7 +51,7 @@ impl Job {
 /// A closure as a task.
 pub(in crate::store::sqlite) struct Asked<T, F> {
     work: F,
-    takes_in: bool,
+    needs: Needs,
     outcome: Option<Result<T, Error>>,
     reply: oneshot::Sender<Result<T, Error>>,
 }
@@ -50,18 +62,9 @@ where
     F: FnMut(&mut WriterState) -> Result<T, Error> + Send + 'static,
 {
     /// The job, and where its answer comes.
-    pub fn job(work: F) -> (Job, oneshot::Receiver<Result<T, Error>>) {
-        Self::asked(false, work)
-    }
-
-    /// The same, for work that a full disk refuses.
-    pub fn taking_in(work: F) -> (Job, oneshot::Receiver<Result<T, Error>>) {
-        Self::asked(true, work)
-    }
-
-    fn asked(takes_in: bool, work: F) -> (Job, oneshot::Receiver<Result<T, Error>>) {
+    pub fn job(needs: Needs, work: F) -> (Job, oneshot::Receiver<Result<T, Error>>) {
         let (reply, answer) = oneshot::channel();
-        (Job::Task(Box::new(Self { work, takes_in, outcome: None, reply })), answer)
+        (Job::Task(Box::new(Self { work, needs, outcome: None, reply })), answer)
     }
 }
 
@@ -87,8 +90,8 @@ where
         let _ = self.reply.send(answer);
     }
 
-    fn takes_in(&self) -> bool {
-        self.takes_in
+    fn needs(&self) -> Needs {
+        self.needs
     }
 }
 
