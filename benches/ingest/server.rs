@@ -23,7 +23,7 @@ impl Server {
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
         let (command, path) = match name {
-            "durable" => (fanfare(&folder, address, "sqlite:bench.db"), "/webhooks/jewelmusic"),
+            "durable" => (fanfare(&folder, address, "sqlite:data/bench.db"), "/webhooks/jewelmusic"),
             "memory" => (fanfare(&folder, address, "memory:"), "/webhooks/jewelmusic"),
             "express" => (express(address, "server.js")?, "/webhooks/jewelmusic"),
             _ => (webhook(&folder, address)?, "/hooks/jewelmusic"),

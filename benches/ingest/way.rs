@@ -111,7 +111,7 @@ pub fn run(connections: usize, events: u64, rounds: u64) {
 async fn fanfare(files: fn(u64) -> (String, String, u64), connections: usize, events: u64, round: u64) -> Measured {
     let sink = Sink::start(Duration::ZERO).await;
     let (settings, rules, fan_out) = files(sink.address.port().into());
-    let server = Server::replica(0, "sqlite:bench.db", &settings, &rules).unwrap();
+    let server = Server::replica(0, "sqlite:data/bench.db", &settings, &rules).unwrap();
     let load =
         Load { address: server.address, path: server.path, connections, seconds: PATIENCE, away: Duration::ZERO };
     let signed = load.sign(round, events);
@@ -127,7 +127,7 @@ async fn fanfare(files: fn(u64) -> (String, String, u64), connections: usize, ev
     // What was answered is still to be recorded.
     tokio::time::sleep(Duration::from_millis(300)).await;
     let cpu = seconds(server.pid(), false) - before;
-    let bytes = ["bench.db", "bench.db-wal"].map(|file| std::fs::metadata(server.folder().join(file)));
+    let bytes = ["data/bench.db", "data/bench.db-wal"].map(|file| std::fs::metadata(server.folder().join(file)));
     let bytes = bytes.into_iter().flatten().map(|file| file.len()).sum::<u64>();
     let (done, rss) = ((events * fan_out.max(1)) as f64, rss(server.pid()));
     Measured { done, seconds: took.as_secs_f64(), cpu, bytes: bytes as f64, rss }
@@ -135,7 +135,7 @@ async fn fanfare(files: fn(u64) -> (String, String, u64), connections: usize, ev
 
 /// Waits until nothing is left to plan.
 async fn planned(server: &Server, events: u64) {
-    let database = server.folder().join("bench.db");
+    let database = server.folder().join("data/bench.db");
     let began = Instant::now();
     while began.elapsed() < PATIENCE {
         let conn = rusqlite::Connection::open(&database).unwrap();
@@ -214,7 +214,7 @@ pub fn post_all(to: SocketAddr, tasks: usize) {
 async fn arriving(round: u64) -> Vec<Duration> {
     let sink = Sink::start(Duration::ZERO).await;
     let (settings, rules) = (destinations(sink.address.port().into(), 1), sending(1));
-    let server = Server::replica(0, "sqlite:bench.db", &settings, &rules).unwrap();
+    let server = Server::replica(0, "sqlite:data/bench.db", &settings, &rules).unwrap();
     let load =
         Load { address: server.address, path: server.path, connections: 1, seconds: PATIENCE, away: Duration::ZERO };
     let mut times = Vec::new();
