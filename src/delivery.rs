@@ -221,6 +221,9 @@ pub struct Assignment {
     /// The action's constants for the template.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub with: Map<String, Value>,
+    /// What the action says otherwise than the destination.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub overrides: Map<String, Value>,
     /// Who is to be mentioned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mention: Vec<Mention>,
@@ -272,6 +275,7 @@ impl Assignment {
             say,
             severity: None,
             with: Map::new(),
+            overrides: Map::new(),
             mention: Vec::new(),
             to: None,
             event,

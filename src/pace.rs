@@ -113,7 +113,9 @@ impl Retry {
         if self.given_up(tried, now).is_some() {
             return done(State::Dead);
         }
-        let at = plus(now, self.wait(tried.number, dice).max(tried.pause()));
+        // Where one of several has it, the next one's turn is no repetition.
+        let goes_on = tried.wait.filter(|_| tried.outcome == AttemptOutcome::Partial);
+        let at = plus(now, goes_on.unwrap_or_else(|| self.wait(tried.number, dice).max(tried.pause())));
         Next { state: State::Retrying, at: at.min(plus(tried.from, self.give_up)), plain: tried.plain }
     }
 

@@ -230,6 +230,11 @@ impl Telemetry {
         }
     }
 
+    /// What a destination leads to is elsewhere now.
+    pub fn moved(&self, destination: &str, notice: &str) {
+        warn!(destination, notice, "a destination has moved: a person should change its address");
+    }
+
     /// A delivery became final.
     pub fn finished(&self, of: Of<'_>, state: State, reason: &str) {
         let Of { delivery, destination, rule, .. } = of;

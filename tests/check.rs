@@ -22,6 +22,7 @@ mod guards;
 mod lines;
 mod lint;
 mod past;
+mod overrides;
 mod roster;
 mod samples;
 

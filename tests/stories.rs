@@ -7,6 +7,7 @@ mod ends;
 mod kills;
 mod late;
 mod many;
+mod repeats;
 
 mod stage;
 mod told;

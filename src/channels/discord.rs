@@ -12,7 +12,7 @@ use url::Url;
 use crate::channels::verdict::{Family, seconds, shared};
 use crate::channels::{
     Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness, Limit, Mentions,
-    Reply, Request, Sending, Takes, Verdict, endpoint, words,
+    Override, Reply, Request, Sending, Takes, Verdict, endpoint, overrides, words,
 };
 use crate::delivery::{AttemptOutcome, MessageOp, Receipt};
 use crate::message::template::native::Format;
@@ -28,6 +28,14 @@ mod markdown;
 const CONTENT: Limit = Limit::characters("`content`", 2000);
 /// `SUPPRESS_EMBEDS`: a plain message shows no previews of links.
 const SUPPRESS_EMBEDS: u64 = 4;
+
+/// What an action may say of its messages.
+const THREAD: Override = Override {
+    name: "thread_id",
+    doc: "The thread of the webhook's channel to post to",
+    is: |value| value.as_str().is_some_and(is_snowflake),
+    takes: "a thread's id, quoted: a number of 15 to 20 digits",
+};
 
 /// Discord.
 pub const KIND: ChannelKind = ChannelKind {
@@ -78,13 +86,24 @@ username: Label news
         is: |id| Mention::of(id).is_some(),
         words: "is nobody in Discord; write a user's id, `&` and a role's id, `here` or `everyone`",
     }),
-    credentials: &[Credential {
-        // What ends with `/slack` speaks Slack's language, for anyone who knows that only.
-        is: |text| text.starts_with("https://discord") && text.contains("/api/webhooks/") && !text.ends_with("/slack"),
-        what: "the URL of a Discord webhook",
-        key: Some("webhook_url"),
-        hint: "`type: discord` takes it as `webhook_url`",
-    }],
+    overrides: &[THREAD],
+    credentials: &[
+        Credential {
+            // What ends with `/slack` speaks Slack's language, for anyone who knows that only.
+            is: |text| {
+                text.starts_with("https://discord") && text.contains("/api/webhooks/") && !text.ends_with("/slack")
+            },
+            what: "the URL of a Discord webhook",
+            key: Some("webhook_url"),
+            hint: "`type: discord` takes it as `webhook_url`",
+        },
+        Credential {
+            is: |text| text.starts_with("https://discord.com/channels/") || text.starts_with("https://discord.gg/"),
+            what: "a link to a place in Discord, which nothing can be posted to",
+            key: None,
+            hint: MAKE_ONE,
+        },
+    ],
     warnings: &[],
     parse,
 };
@@ -92,6 +111,9 @@ username: Label news
 /// The message and the channel that a rehearsal answers with.
 const TAKEN_ID: &str = "1199887766554433221";
 const TAKEN_CHANNEL: &str = "1199887766554433220";
+
+/// How to get a URL that works.
+const MAKE_ONE: &str = "in the channel's settings, open `Integrations`, `Webhooks`, make one, and copy its URL";
 
 #[derive(Debug)]
 struct Discord {
@@ -270,7 +292,11 @@ impl Discord {
         if let (Some(id), Ok(mut path)) = (edited, url.path_segments_mut()) {
             path.pop_if_empty().extend(["messages", id]);
         }
-        let thread = self.thread.as_ref().map(|thread| thread.pick(sending)).transpose()?;
+        let thread = match (overrides::text(sending, &THREAD), &self.thread) {
+            (Some(thread), _) => Some(thread),
+            (None, Some(thread)) => Some(thread.pick(sending)?.clone()),
+            (None, None) => None,
+        };
         {
             let mut query = url.query_pairs_mut();
             if edited.is_none() {
@@ -279,7 +305,7 @@ impl Discord {
             // A message's channel is its thread, so an edit goes where the message went.
             let thread = match edited {
                 Some(_) => receipt_text(sending, "channel_id").filter(|_| thread.is_some()),
-                None => thread.map(String::as_str),
+                None => thread.as_deref(),
             };
             if let Some(thread) = thread {
                 query.append_pair("thread_id", thread);

@@ -79,6 +79,7 @@ helo: fanfare.label.example
     native: Some(Format::Html),
     likeness: Likeness { dress: Dress::Mail, draw: likeness::draw },
     mentions: None,
+    overrides: &[],
     credentials: &[Credential {
         is: |text| text.starts_with("smtp://") || text.starts_with("smtps://"),
         what: "a mail server",

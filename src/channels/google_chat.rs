@@ -69,6 +69,7 @@ webhook_url: https://chat.googleapis.com/v1/spaces/AAAAexample/messages?key=AIza
         is: |id| id == "all" || (id.len() >= 10 && id.len() <= 25 && id.bytes().all(|byte| byte.is_ascii_digit())),
         words: "is nobody in Google Chat; write the number of a person's account, or `all`",
     }),
+    overrides: &[],
     credentials: &[
         Credential {
             is: |text| text.starts_with("https://chat.googleapis.com/v1/spaces/"),

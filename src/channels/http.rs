@@ -91,6 +91,7 @@ sign: {secret: whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz}
     native: Some(Format::Json(None)),
     likeness: Likeness { dress: Dress::Call, draw },
     mentions: None,
+    overrides: &[],
     credentials: &[],
     warnings: &[],
     parse,

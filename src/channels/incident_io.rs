@@ -5,6 +5,7 @@
 
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
@@ -13,15 +14,21 @@ use crate::channels::{
 };
 use crate::delivery::{AttemptOutcome, MessageOp, Receipt};
 use crate::message::{fit, plain};
-use crate::problem::Problems;
+use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
-use crate::yaml::Fields;
+use crate::yaml::{Fields, Node};
 
 const BODY: Limit = Limit::bytes("the whole event", 512 * 1024);
 /// Ours: characters of a title, a key, and a description.
 const TITLE_MAX: usize = 400;
 const KEY_MAX: usize = 255;
 const DESCRIPTION_MAX: usize = 16_000;
+
+/// How addresses of alert sources begin.
+const SOURCES: &str = "https://api.incident.io/v2/alert_events/";
+/// How to get one.
+const MAKE_ONE: &str =
+    "in incident.io, make an alert source of the type `HTTP`, and copy its address: `/v2/alert_events/http/…`";
 
 /// incident.io.
 pub const KIND: ChannelKind = ChannelKind {
@@ -49,12 +56,21 @@ token: FAKEq7ZkT4mW9sB2xN6vC1aaaaaaaaaaaaaaaaaa
     native: None,
     likeness: Likeness { dress: Dress::Incident, draw },
     mentions: None,
-    credentials: &[Credential {
-        is: |text| text.starts_with("https://api.incident.io/"),
-        what: "the address of an alert source of incident.io",
-        key: Some("url"),
-        hint: "`type: incident_io` takes it as `url`, beside the `token`",
-    }],
+    overrides: &[],
+    credentials: &[
+        Credential {
+            is: |text| text.starts_with(SOURCES),
+            what: "the address of an alert source of incident.io",
+            key: Some("url"),
+            hint: "`type: incident_io` takes it as `url`, beside the `token`",
+        },
+        Credential {
+            is: |text| text.starts_with("https://app.incident.io/"),
+            what: "a page of incident.io, which takes no alerts",
+            key: None,
+            hint: MAKE_ONE,
+        },
+    ],
     warnings: &[],
     parse,
 };
@@ -67,7 +83,7 @@ struct IncidentIo {
 }
 
 fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Channel>> {
-    let url = fields.required_node("url", problems).and_then(|node| endpoint::read(node, problems));
+    let url = fields.required_node("url", problems).and_then(|node| url(node, problems));
     let token = fields.required("token", problems).and_then(|(text, node)| {
         endpoint::token(
             text.trim(),
@@ -88,6 +104,18 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
         by_event: false,
     };
     Some(Box::new(IncidentIo { facts, url, token }))
+}
+
+/// The address of an alert source; whatever it is where it isn't incident.io's own.
+fn url(node: &Node, problems: &mut Problems) -> Option<Url> {
+    let url = endpoint::read(node, problems)?;
+    if url.host_str() == Some("api.incident.io") && !url.as_str().starts_with(SOURCES) {
+        problems.push(
+            Problem::error("wrong-url", "this address of incident.io takes no alerts").at(&node.place).hint(MAKE_ONE),
+        );
+        return None;
+    }
+    Some(url)
 }
 
 impl Channel for IncidentIo {

@@ -10,8 +10,8 @@ use url::Url;
 
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
-    Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness, Limit, Picture,
-    Reply, Request, Sending, Takes, Verdict, endpoint, picture, words,
+    Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness, Limit, Override,
+    Picture, Reply, Request, Sending, Takes, Verdict, endpoint, overrides, picture, words,
 };
 use crate::delivery::{AttemptOutcome, MessageOp, Receipt, Severity};
 use crate::message::{fit, plain};
@@ -33,6 +33,14 @@ const PRIORITIES: [&str; 5] = ["P1", "P2", "P3", "P4", "P5"];
 /// What a responder may be, and the key of its name.
 const RESPONDER_TYPES: [(&str, &str); 4] =
     [("team", "name"), ("user", "username"), ("escalation", "name"), ("schedule", "name")];
+
+/// What an action may say of its alerts.
+const PRIORITY: Override = Override {
+    name: "priority",
+    doc: "`P1` to `P5`",
+    is: |value| value.as_str().is_some_and(|priority| PRIORITIES.contains(&priority)),
+    takes: "`P1`, `P2`, `P3`, `P4` or `P5`",
+};
 
 /// Jira Service Management.
 pub const KIND: ChannelKind = ChannelKind {
@@ -72,6 +80,7 @@ url: https://api.atlassian.com/jsm/ops/integration/v2
     native: None,
     likeness: Likeness { dress: Dress::Incident, draw },
     mentions: None,
+    overrides: &[PRIORITY],
     credentials: &[Credential {
         is: |text| text.starts_with("https://api.atlassian.com/jsm/ops/") || is_opsgenie(text),
         what: "the address of alerts in Jira Service Management",
@@ -130,6 +139,14 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
 
 fn api_key(node: &Node, problems: &mut Problems) -> Option<Secret> {
     let found = node.scalar().map(str::trim);
+    if found.is_some_and(|key| key.starts_with("ATATT")) {
+        problems.push(
+            Problem::error("wrong-token", "this is a person's API token of Atlassian, which can't raise alerts")
+                .at(&node.place)
+                .hint("take the key of the team's API integration: `Operations`, `Integrations`, `API`"),
+        );
+        return None;
+    }
     let found = found.filter(|key| key.len() >= 8 && key.bytes().all(|byte| byte.is_ascii_graphic()));
     if found.is_none() {
         problems.push(
@@ -168,6 +185,14 @@ fn priority(text: &str, node: &Node, problems: &mut Problems) -> Option<&'static
 
 fn api(node: &Node, problems: &mut Problems) -> Option<Url> {
     let url = endpoint::read(node, problems)?;
+    if url.host_str().unwrap_or_default().ends_with(".atlassian.net") {
+        problems.push(
+            Problem::error("wrong-url", "this is the address of a site of Atlassian, which takes no alerts")
+                .at(&node.place)
+                .hint("alerts of every site go to one address, which is the default: remove `url`"),
+        );
+        return None;
+    }
     if is_opsgenie(url.as_str()) {
         problems.push(
             Problem::warning("opsgenie-ends", "Opsgenie ends on 5 April 2027, and this address with it")
@@ -264,10 +289,11 @@ impl Jsm {
 
     fn alert(&self, sending: &Sending<'_>, alias: &str) -> Value {
         let message = &sending.rendered.message;
+        let priority = self.priority.unwrap_or(priority_of(message.severity));
         let mut alert = json!({
             "message": words::short(&words::title(sending), MESSAGE.max),
             "alias": alias,
-            "priority": self.priority.unwrap_or(priority_of(message.severity)),
+            "priority": overrides::text(sending, &PRIORITY).unwrap_or_else(|| priority.to_owned()),
             "source": "Fanfare",
         });
         let said = match sending.form {

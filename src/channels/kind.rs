@@ -6,7 +6,7 @@
 use jiff::SignedDuration;
 
 use crate::channels::picture::{Dress, Likeness};
-use crate::channels::{Channel, Takes};
+use crate::channels::{Channel, Override, Takes};
 use crate::message::template::native::Format;
 use crate::problem::{Problem, Problems};
 use crate::yaml::{Fields, Node, NodeKind};
@@ -45,6 +45,8 @@ pub struct ChannelKind {
     pub likeness: Likeness,
     /// Whom it can mention; none if it knows no mentions.
     pub mentions: Option<Mentions>,
+    /// What an action may say otherwise than the destination.
+    pub overrides: &'static [Override],
     /// What its URLs and tokens look like, and those of its predecessors: `check` says where one stands that belongs elsewhere.
     pub credentials: &'static [Credential],
     /// The warnings that its `parse` may give: code, what it is, what to do.

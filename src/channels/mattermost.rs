@@ -12,7 +12,7 @@ use crate::channels::own_server::{self, Bot, Given, Hints};
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
     Address, Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness,
-    Mappable, Mentions, Reply, Request, Sending, Takes, Verdict, endpoint, picture,
+    Mappable, Mentions, Override, Reply, Request, Sending, Takes, Verdict, endpoint, overrides, picture,
 };
 use crate::delivery::{AttemptOutcome, MessageOp, Receipt, Severity};
 use crate::problem::{Problem, Problems};
@@ -26,6 +26,16 @@ mod post;
 const ID_LEN: usize = 26;
 /// The post that a rehearsal answers with.
 const TAKEN_ID: &str = "b7ykw1ppxtfmpfawjrktkyd8sh";
+
+/// What an action may say of its messages.
+const PRIORITY: Override = Override {
+    name: "priority",
+    doc: "Of a message that begins a thread; by default `urgent` if it is critical",
+    is: |value| matches!(value.as_str(), Some(STANDARD | "important" | "urgent")),
+    takes: "`standard`, `important` or `urgent`",
+};
+/// A priority like none.
+const STANDARD: &str = "standard";
 
 /// Mattermost.
 pub const KIND: ChannelKind = ChannelKind {
@@ -62,6 +72,7 @@ channel: 4xp9fdt77pncbef59f4k1qe83o
         is: |id| post::mention(id).is_some(),
         words: "is nobody in Mattermost; write a person's or group's `@name`, `here`, `channel` or `all`",
     }),
+    overrides: &[PRIORITY],
     credentials: &[Credential {
         is: |text| Url::parse(text).is_ok_and(|url| is_hook(&url)),
         what: "the URL of a Mattermost webhook",
@@ -243,8 +254,10 @@ fn by_bot(sending: &Sending<'_>, token: &Secret, channel: &Address<String>, api:
 
 /// Only a post that begins a thread has one, and an older server may refuse it: the plain form goes without.
 fn priority(sending: &Sending<'_>) -> Option<Value> {
-    let is_urgent = sending.rendered.message.severity == Severity::Critical;
-    (is_urgent && sending.form == Form::Rich).then(|| json!({"priority": "urgent"}))
+    let is_critical = sending.rendered.message.severity == Severity::Critical;
+    let asked = overrides::text(sending, &PRIORITY).or(is_critical.then(|| "urgent".to_owned()));
+    let asked = asked.filter(|asked| asked != STANDARD && sending.form == Form::Rich)?;
+    Some(json!({ "priority": asked }))
 }
 
 /// What the server's own ids of errors mean.

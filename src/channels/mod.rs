@@ -34,6 +34,7 @@ mod kind;
 mod markdown;
 mod mattermost;
 mod ntfy;
+pub mod overrides;
 mod own_server;
 mod pagerduty;
 mod picture;
@@ -53,9 +54,11 @@ mod words;
 pub use self::address::{Address, Mappable, MappedBy};
 pub use self::choice::Choice;
 pub use self::kind::{Can, ChannelKind, Credential, KeyDoc, Limit, Mentions, Unit};
+pub use self::overrides::Override;
 pub use self::picture::{Dress, Likeness, Picture};
 pub use self::reply::Reply;
 pub use self::schema::Takes;
+pub use self::verdict::Moved;
 
 /// Every channel there is. To add one: its file, its `mod` line, its row here.
 pub const ALL: &[ChannelKind] = &[
@@ -106,6 +109,12 @@ pub trait Channel: Send + Sync + std::fmt::Debug {
     /// lane. A receipt of the [`Verdict`] comes before it.
     fn remembers(&self, sending: &Sending<'_>) -> Option<Receipt>;
 
+    /// Who is still to get it, where each request reaches one of several: the one that [`compose`](Self::compose) makes
+    /// reaches the first.
+    fn recipients(&self, _sending: &Sending<'_>) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What asks the service whether an attempt with this request, whose end is not known, got through: where a repetition
     /// would do harm. `None` where it does none, or nobody can be asked.
     fn looks(&self, _request: &Request) -> Option<Request> {
@@ -115,6 +124,11 @@ pub trait Channel: Send + Sync + std::fmt::Debug {
     /// What the answer to that means: a verdict if this request is not to be sent now. `since` is when the delivery was
     /// planned.
     fn has(&self, _request: &Request, _since: Timestamp, _reply: &Reply) -> Option<Verdict> {
+        None
+    }
+
+    /// Where the service answers that what this request is for has moved: what goes to where it is now, at once.
+    fn moved(&self, _request: &Request, _reply: &Reply) -> Option<Moved> {
         None
     }
 
@@ -219,6 +233,8 @@ pub struct Sending<'a> {
     pub context: &'a Map<String, Value>,
     /// The address that a map gave, where the destination leaves it to one.
     pub to: Option<&'a str>,
+    /// What the action says otherwise than the destination.
+    pub overrides: &'a Map<String, Value>,
     /// Who is to be mentioned: the destination's own ids for the action's `mention` names.
     pub mentions: &'a [String],
     /// The lane, which is the case at this destination: the same for all of its messages; a PagerDuty `dedup_key`,

@@ -12,7 +12,7 @@ use url::Url;
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
     Button, Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness, Limit,
-    Picture, Reply, Request, Sending, Takes, Verdict, endpoint, picture, words,
+    Override, Picture, Reply, Request, Sending, Takes, Verdict, endpoint, overrides, picture, words,
 };
 use crate::delivery::{AttemptOutcome, LinkOp, MessageOp, Receipt, Severity};
 use crate::message::{fit, plain};
@@ -37,6 +37,14 @@ const NAME_MAX: usize = 64;
 const LIMITED_WAIT: SignedDuration = SignedDuration::from_secs(5);
 /// Where the day's quota is used up.
 const QUOTA_WAIT: SignedDuration = SignedDuration::from_hours(1);
+
+/// What an action may say of its messages.
+const PRIORITY: Override = Override {
+    name: "priority",
+    doc: "How loud: `1` comes without a sound, `5` may ring until somebody looks; by default by severity",
+    is: |value| value.as_u64().is_some_and(|priority| (1..=5).contains(&priority)),
+    takes: "a number from 1 to 5",
+};
 
 /// ntfy.
 pub const KIND: ChannelKind = ChannelKind {
@@ -66,6 +74,7 @@ token: tk_FAKE7ZkT4mW9sB2xN6vC1aaaaaaaa
     native: None,
     likeness: Likeness { dress: Dress::Incident, draw },
     mentions: None,
+    overrides: &[PRIORITY],
     credentials: &[
         Credential {
             is: |text| text.starts_with("tk_") && text.len() == 32,
@@ -292,8 +301,10 @@ fn action(button: &Button) -> Value {
 
 /// How loud: from 1, without a sound, to 5, which the app may let ring until somebody looks.
 fn priority(sending: &Sending<'_>) -> u8 {
+    let asked = overrides::text(sending, &PRIORITY).and_then(|asked| asked.parse().ok());
     match sending.rendered.message.severity {
         _ if sending.act.changes() => 2,
+        _ if asked.is_some() => asked.unwrap_or_default(),
         Severity::Info | Severity::Success => 3,
         Severity::Warning => 4,
         Severity::Critical => 5,

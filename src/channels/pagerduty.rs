@@ -66,12 +66,23 @@ url: https://events.eu.pagerduty.com/v2/enqueue
     native: None,
     likeness: Likeness { dress: Dress::Incident, draw },
     mentions: None,
-    credentials: &[Credential {
-        is: |text| text.starts_with("https://events.") && text.contains("pagerduty.com/"),
-        what: "the address of PagerDuty's Events API",
-        key: Some("url"),
-        hint: "`type: pagerduty` takes it as `url`, beside the `routing_key`",
-    }],
+    overrides: &[],
+    credentials: &[
+        Credential {
+            is: |text| text.starts_with("https://events.") && text.contains("pagerduty.com/"),
+            what: "the address of PagerDuty's Events API",
+            key: Some("url"),
+            hint: "`type: pagerduty` takes it as `url`, beside the `routing_key`",
+        },
+        Credential {
+            is: |text| {
+                text.starts_with("https://") && text.contains(".pagerduty.com/service") && !text.contains("//api.")
+            },
+            what: "a page of PagerDuty, which takes no events",
+            key: None,
+            hint: "take the integration key of the service's integration of the type `Events API V2`, as `routing_key`",
+        },
+    ],
     warnings: &[(
         "odd-routing-key",
         "A PagerDuty routing key has the wrong form",

@@ -65,6 +65,7 @@ channel: \"#releases\"
         is: |id| text::mention(id).is_some(),
         words: "is nobody in Rocket.Chat; write a person's or team's `@name`, `here` or `all`",
     }),
+    overrides: &[],
     credentials: &[Credential {
         is: |text| Url::parse(text).is_ok_and(|url| is_hook(&url)),
         what: "the URL of a Rocket.Chat webhook",

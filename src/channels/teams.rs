@@ -54,6 +54,7 @@ webhook_url: https://0123456789abcdef.00.environment.api.powerplatform.com/power
         is: is_person,
         words: "is nobody in Teams; write a person's sign-in name (`ann@label.example`) or object id",
     }),
+    overrides: &[],
     credentials: &[
         Credential {
             is: |text| text.contains("webhook.office.com/") || text.starts_with("https://outlook.office.com/webhook/"),

@@ -11,7 +11,8 @@ use url::Url;
 use crate::channels::verdict::{Family, seconds, shared};
 use crate::channels::{
     Address, Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness,
-    Mappable, Mentions, Picture, Reply, Request, Sending, Takes, Verdict, endpoint, picture,
+    Mappable, Mentions, Moved, Override, Picture, Reply, Request, Sending, Takes, Verdict, endpoint, overrides,
+    picture,
 };
 use crate::delivery::{AttemptOutcome, MessageOp, Receipt};
 use crate::problem::{Problem, Problems};
@@ -22,8 +23,25 @@ mod text;
 
 /// The Bot API, unless `url:` says otherwise.
 const API: &str = "https://api.telegram.org";
+/// Where a receipt has the chat's number, and the one that it had before it became a supergroup.
+const CHAT_ID: &str = "chat_id";
+const MOVED_FROM: &str = "moved_from";
 /// The message that a rehearsal answers with.
 const TAKEN_ID: u64 = 1001;
+
+/// What an action may say of its messages.
+const TOPIC: Override = Override {
+    name: "topic",
+    doc: "The topic of the group to post to",
+    is: |value| value.as_u64().or_else(|| value.as_str()?.parse().ok()).is_some_and(|topic| topic > 0),
+    takes: "the number of a topic: the last one in its link",
+};
+const SILENT: Override = Override {
+    name: "silent",
+    doc: "`true` notifies without a sound",
+    is: Value::is_boolean,
+    takes: "`true` or `false`",
+};
 
 /// Telegram.
 pub const KIND: ChannelKind = ChannelKind {
@@ -55,13 +73,14 @@ url: https://api.telegram.org
     // 20 a minute in a group.
     spacing: Some(SignedDuration::from_secs(3)),
     burst: 1,
-    limits: &[text::TEXT],
+    limits: &[text::TEXT, text::ENTITIES],
     native: None,
     likeness: Likeness { dress: Dress::Chat, draw },
     mentions: Some(Mentions {
         is: |id| Mention::of(id).is_some(),
         words: "is nobody in Telegram; write a person's `@name`, or the number of their account",
     }),
+    overrides: &[TOPIC, SILENT],
     credentials: &[
         Credential {
             is: is_token,
@@ -122,7 +141,9 @@ impl Chat {
     /// Whether it is the chat that a receipt is from.
     fn is_of(&self, receipt: &Receipt) -> bool {
         match self {
-            Self::Number(number) => receipt.get("chat_id").and_then(Value::as_i64) == Some(*number),
+            Self::Number(number) => {
+                [CHAT_ID, MOVED_FROM].iter().any(|key| receipt.get(*key).and_then(Value::as_i64) == Some(*number))
+            }
             Self::Name(name) => {
                 let theirs = receipt.get("username").and_then(Value::as_str).unwrap_or_default();
                 name.trim_start_matches('@').eq_ignore_ascii_case(theirs)
@@ -243,10 +264,13 @@ impl Channel for Telegram {
             }
             _ => {
                 body.insert("chat_id".into(), self.chat.pick(sending)?.json());
-                if let Some(topic) = &self.topic {
-                    body.insert("message_thread_id".into(), (*topic.pick(sending)?).into());
+                if let Some(topic) = self.topic(sending)? {
+                    body.insert("message_thread_id".into(), topic.into());
                 }
             }
+        }
+        if method == "sendMessage" && overrides::text(sending, &SILENT).is_some_and(|silent| silent == "true") {
+            body.insert("disable_notification".into(), true.into());
         }
         body.extend(text::content(sending));
         let url = format!("{}/bot{}/{method}", self.api.open(), self.token.open());
@@ -278,6 +302,16 @@ impl Channel for Telegram {
         None
     }
 
+    fn moved(&self, request: &Request, reply: &Reply) -> Option<Moved> {
+        let Request::Http(sent) = request else { return None };
+        let (chat, mut body) = (supergroup(&reply.json()?)?, picture::document(request));
+        let from = body.get_mut(CHAT_ID)?;
+        let mark = Receipt::from_iter([(MOVED_FROM.to_owned(), from.take())]);
+        *from = chat.into();
+        let request = Request::Http(HttpRequest { body: body.to_string().into_bytes(), ..sent.clone() });
+        Some(Moved { request, notice: is_supergroup(chat), mark })
+    }
+
     fn taken(&self, request: &Request) -> Reply {
         let sent = picture::document(request);
         let id = sent.get("message_id").cloned().unwrap_or(TAKEN_ID.into());
@@ -305,6 +339,18 @@ impl Channel for Telegram {
     }
 }
 
+impl Telegram {
+    /// The topic to post to: the action's, else the destination's.
+    fn topic(&self, sending: &Sending<'_>) -> Result<Option<u64>, String> {
+        let asked = overrides::text(sending, &TOPIC).and_then(|topic| topic.parse().ok());
+        match (asked, &self.topic) {
+            (Some(asked), _) => Ok(Some(asked)),
+            (None, Some(topic)) => topic.pick(sending).copied().map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
 fn kept(receipt: &Receipt, from: &str, to: &str) -> Option<(String, Value)> {
     Some((to.to_owned(), receipt.get(from)?.clone()))
 }
@@ -312,7 +358,7 @@ fn kept(receipt: &Receipt, from: &str, to: &str) -> Option<(String, Value)> {
 /// What is needed to find the message again.
 fn receipt(message: &Value) -> Option<Receipt> {
     let (id, chat) = (message["message_id"].as_u64()?, message["chat"]["id"].as_i64()?);
-    let mut receipt = Receipt::from_iter([("message_id".to_owned(), id.into()), ("chat_id".to_owned(), chat.into())]);
+    let mut receipt = Receipt::from_iter([("message_id".to_owned(), id.into()), (CHAT_ID.to_owned(), chat.into())]);
     if let Some(name) = message["chat"]["username"].as_str() {
         receipt.insert("username".into(), name.into());
     }
@@ -320,6 +366,15 @@ fn receipt(message: &Value) -> Option<Receipt> {
         receipt.insert("message_thread_id".into(), topic.into());
     }
     Some(receipt)
+}
+
+/// The number that a group has since it became a supergroup.
+fn supergroup(answer: &Value) -> Option<i64> {
+    answer["parameters"]["migrate_to_chat_id"].as_i64()
+}
+
+fn is_supergroup(chat: i64) -> String {
+    format!("the group has become a supergroup: write `chat: \"{chat}\"`")
 }
 
 /// What a 400 means: Telegram gives it no code, but a sentence that has been the same for years.
@@ -338,10 +393,8 @@ fn by_words(verdict: Verdict, answer: &Value) -> Verdict {
         "user_is_blocked",
         "group is deactivated",
     ];
-    // The new number is known, but a person must write it down: a later start would not know it.
-    if let Some(chat) = answer["parameters"]["migrate_to_chat_id"].as_i64() {
-        let reason = format!("the group has become a supergroup: write `chat: \"{chat}\"`");
-        return Verdict::new(AttemptOutcome::Temporary, reason);
+    if let Some(chat) = supergroup(answer) {
+        return Verdict::new(AttemptOutcome::Temporary, is_supergroup(chat));
     }
     let said = verdict.reason.to_lowercase();
     let says = |words: &str| said.contains(words);

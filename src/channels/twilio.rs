@@ -16,7 +16,7 @@ use crate::channels::picture::{items, text_of};
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
     Address, Can, Channel, ChannelKind, Credential, Dress, Facts, HttpRequest, KeyDoc, Likeness, Limit, Mappable,
-    Picture, Reply, Request, Sending, Takes, Verdict, address, endpoint,
+    Picture, Reply, Request, Sending, Takes, Verdict, address, endpoint, mark,
 };
 use crate::clock::plus;
 use crate::delivery::{AttemptOutcome, MessageOp, Receipt};
@@ -62,8 +62,8 @@ url: https://api.twilio.com
         KeyDoc::new("messaging_service", Takes::Text, "A messaging service's SID (`MG…`)"),
         KeyDoc::new(
             "to",
-            Takes::Address,
-            "The number that receives, such as \"+4930123456789\"; may be a choice or a map",
+            Takes::Addresses,
+            "The number that receives, such as \"+4930123456789\", or a list; may be a choice or a map",
         )
         .required(),
         KeyDoc::new("url", Takes::Text, "Another address of the API").secret(),
@@ -79,6 +79,7 @@ url: https://api.twilio.com
     native: None,
     likeness: Likeness { dress: Dress::Chat, draw },
     mentions: None,
+    overrides: &[],
     credentials: &[
         Credential {
             is: |text| is_sid(text, "AC"),
@@ -109,7 +110,7 @@ struct Twilio {
     url: Secret,
     login: Secret,
     from: Sender,
-    to: Address<String>,
+    to: Address<Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -126,7 +127,8 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
     let account = fields.required("account_sid", problems).and_then(|(text, node)| sid(&text, "AC", node, problems));
     let login = login(fields, account.as_deref(), problems);
     let from = from(fields, problems);
-    let to = fields.required_node("to", problems).and_then(|node| Address::parse(node, &NUMBER, problems, &mut number));
+    let to =
+        fields.required_node("to", problems).and_then(|node| Address::parse(node, &NUMBER, problems, &mut numbers));
     let url = match fields.node("url", problems) {
         Some(node) => endpoint::read(node, problems),
         None => url::Url::parse(API).ok(),
@@ -211,8 +213,32 @@ fn sid(text: &str, start: &str, node: &Node, problems: &mut Problems) -> Option<
 }
 
 /// What a map may give.
-const NUMBER: Mappable<String> =
-    Mappable { field: Some(address::PHONE), is: address::is_phone, read: |text| Some(text.to_owned()) };
+const NUMBER: Mappable<Vec<String>> =
+    Mappable { field: Some(address::PHONE), is: address::is_phone, read: |text| Some(vec![text.to_owned()]) };
+/// The most people whom a destination reaches.
+const NUMBERS_MAX: usize = 20;
+
+/// One number or several, each once.
+fn numbers(node: &Node, problems: &mut Problems) -> Option<Vec<String>> {
+    let nodes = node.one_or_more();
+    if nodes.is_empty() {
+        problems.push(node.expected("a phone number"));
+        return None;
+    }
+    if nodes.len() > NUMBERS_MAX {
+        let problem = Problem::error("wrong-number", format!("a destination has at most {NUMBERS_MAX} numbers"));
+        problems.push(problem.at(&node.place).hint("write several destinations"));
+        return None;
+    }
+    let found: Option<Vec<String>> = nodes.iter().map(|node| number(node, problems)).collect();
+    let mut each: Vec<String> = Vec::new();
+    found?.into_iter().for_each(|number| {
+        if !each.contains(&number) {
+            each.push(number);
+        }
+    });
+    Some(each)
+}
 
 /// E.164.
 fn number(node: &Node, problems: &mut Problems) -> Option<String> {
@@ -233,8 +259,9 @@ impl Channel for Twilio {
         if sending.act == MessageOp::Close {
             return Ok(Request::Nothing);
         }
+        let Some(to) = self.left(sending)?.into_iter().next() else { return Ok(Request::Nothing) };
         let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("To", &self.to.pick(sending)?);
+        form.append_pair("To", &to);
         match &self.from {
             Sender::Number(from) => form.append_pair("From", from),
             Sender::Service(service) => form.append_pair("MessagingServiceSid", service),
@@ -273,6 +300,10 @@ impl Channel for Twilio {
 
     fn remembers(&self, _sending: &Sending<'_>) -> Option<Receipt> {
         None
+    }
+
+    fn recipients(&self, sending: &Sending<'_>) -> Vec<String> {
+        self.left(sending).unwrap_or_default()
     }
 
     fn looks(&self, request: &Request) -> Option<Request> {
@@ -339,7 +370,7 @@ impl Channel for Twilio {
     }
 
     fn chosen(&self, root: &Value, names: &Map<String, Value>) -> Option<String> {
-        self.to.chosen(root, names, |to| Some(to.clone()))
+        self.to.chosen(root, names, |to| Some(to.join(", ")))
     }
 
     fn facts(&self) -> &Facts {
@@ -348,6 +379,12 @@ impl Channel for Twilio {
 }
 
 impl Twilio {
+    /// Who is still to get it, in order.
+    fn left(&self, sending: &Sending<'_>) -> Result<Vec<String>, String> {
+        let all = self.to.pick(sending)?;
+        Ok(all.iter().filter(|to| !sending.settled.contains(&mark(sending.id, to))).cloned().collect())
+    }
+
     fn get(&self, url: String) -> Request {
         let headers = vec![("authorization".to_owned(), Secret::new(format!("Basic {}", self.login.open())))];
         Request::Http(HttpRequest { method: "GET", url: Secret::new(url), headers, body: Vec::new() })

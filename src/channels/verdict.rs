@@ -5,8 +5,30 @@
 
 use jiff::SignedDuration;
 
-use crate::channels::{Reply, Verdict};
-use crate::delivery::AttemptOutcome;
+use crate::channels::{Reply, Request, Verdict};
+use crate::delivery::{AttemptOutcome, Receipt};
+
+/// What is elsewhere now than the configuration says.
+#[derive(Debug)]
+pub struct Moved {
+    /// The same request, to where it is.
+    pub request: Request,
+    /// What a person is to change.
+    pub notice: String,
+    /// What the receipt also has to say, so that later messages know the place by its former name.
+    pub mark: Receipt,
+}
+
+impl Moved {
+    /// The verdict on the answer from there, with what a person is to change.
+    pub fn verdict(self, mut verdict: Verdict) -> Verdict {
+        verdict.reason = format!("{}; {}", verdict.reason, self.notice);
+        if let Some(receipt) = &mut verdict.receipt {
+            receipt.extend(self.mark);
+        }
+        verdict
+    }
+}
 
 /// How a kind of receiver means its refusals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +117,22 @@ fn refusals<'r>(refused: impl IntoIterator<Item = &'r (String, u16, String)>) ->
 }
 
 impl Verdict {
+    /// The same, where the request reached the first of these recipients alone: the others follow at once.
+    #[must_use]
+    pub fn of_first(self, recipients: &[String]) -> Self {
+        let [first, rest @ ..] = recipients else { return self };
+        let lost = match self.outcome {
+            AttemptOutcome::Delivered => None,
+            AttemptOutcome::Permanent => Some(format!("refused for {} ({})", masked(first), self.reason)),
+            _ => return self,
+        };
+        if rest.is_empty() {
+            return self;
+        }
+        let (settled, reason) = (vec![first.clone()], format!("{}; {} more to go", self.reason, rest.len()));
+        Self { settled, lost, wait: Some(SignedDuration::ZERO), ..Self::new(AttemptOutcome::Partial, reason) }
+    }
+
     /// The same, with a wait where one means anything.
     fn wait_for(self, wait: Option<SignedDuration>) -> Self {
         match self.outcome {
@@ -136,10 +174,13 @@ pub fn one_line(text: &str) -> String {
     }
 }
 
-/// `m…@label.example`: enough to know whom, too little to leak an address book into a log.
+/// `m…@label.example`, `…789`: enough to know whom, too little to leak an address book into a log.
 pub fn masked(address: &str) -> String {
     match address.rsplit_once('@') {
         Some((name, domain)) => format!("{}…@{domain}", name.chars().next().map(String::from).unwrap_or_default()),
+        None if address.starts_with('+') => {
+            format!("…{}", address.get(address.len().saturating_sub(3)..).unwrap_or_default())
+        }
         None => "…".into(),
     }
 }

@@ -12,7 +12,7 @@ use crate::config::files::{self, Files, Seen};
 use crate::config::samples::Samples;
 use crate::config::settings::{self, Broken, Configured};
 use crate::config::substitute::{Environment, Found, NoEnvironment, substitute};
-use crate::config::{DEFAULT_PRESET, Settings, Snapshot, certificate, check, external, guard, roster};
+use crate::config::{DEFAULT_PRESET, Settings, Snapshot, certificate, check, external, guard, overrides, roster};
 use crate::event::own;
 use crate::message::Templates;
 use crate::problem::{DOTS, File, Problem, Problems};
@@ -227,6 +227,7 @@ fn finish(gathered: Gathered, file: &Path, now: Timestamp) -> Loaded {
         Known { templates: &templates, sources: &sources, destinations: destinations.as_ref(), broken: &broken };
     check::names(&rules, &known, &mut said);
     roster::check(&rules, &known, is_whole, &mut said);
+    overrides::check(&rules, &known, &mut said);
     if let Some(destinations) = &destinations {
         check::own_listeners(destinations, &settings, &mut said);
         external::check(&rules, &templates, destinations, &mut said);

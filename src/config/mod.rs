@@ -45,6 +45,7 @@ pub mod settings;
 mod placeholder;
 pub mod prepare;
 pub mod reach;
+mod overrides;
 mod roster;
 pub mod substitute;
 

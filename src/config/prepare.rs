@@ -84,6 +84,8 @@ pub struct Prepared {
     pub request: Result<Request, String>,
     /// What the channel remembers of it once it is delivered, where the answer says nothing of that.
     pub remembers: Option<Receipt>,
+    /// Who is still to get it, where the request reaches the first of several.
+    pub recipients: Vec<String>,
     /// The tokens of its links: no record and no log shows them.
     pub tokens: Vec<Secret>,
 }
@@ -314,6 +316,7 @@ impl Job {
             root: &root,
             context: &reads,
             to: planned.assignment.to.as_ref().filter(|_| refusal.is_none()).map(|to| to.address.as_str()),
+            overrides: &planned.assignment.overrides,
             mentions: &mentions,
             lane: planned.lane.as_ref().map(|lane| lane.0.as_str()),
             receipt: receipt.as_ref(),
@@ -327,7 +330,8 @@ impl Job {
             request.headers.push((HOP_HEADER.into(), Secret::new(hops.saturating_add(1).to_string())));
         }
         let remembers = self.destination.channel.remembers(&sending);
-        Prepared { request, remembers, was_kept, rendered, tokens }
+        let recipients = self.destination.channel.recipients(&sending);
+        Prepared { request, remembers, was_kept, recipients, rendered, tokens }
     }
 
     /// What templated addresses may name beyond the event.

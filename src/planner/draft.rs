@@ -11,6 +11,7 @@ pub fn assignment(action: &Action, event: Seq, case: Option<CaseFacts>) -> Assig
     Assignment {
         severity: action.severity,
         with: action.with.clone(),
+        overrides: action.overrides.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect(),
         mention: action.mention.iter().map(|name| name.value.clone()).collect(),
         case: case.map(|case| CaseFacts { step: action.step.unwrap_or_default(), ..case }),
         ..Assignment::saying(action.say.value.clone(), event)

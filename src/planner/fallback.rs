@@ -165,8 +165,9 @@ impl Fallen {
         let goes = note(format!("goes to fallback `{destination}`"));
         let mut assignment = died.assignment.clone();
         assignment.died = Some(reason.into());
-        // Names from the mentions of another destination mean nothing here.
+        // Names from the mentions of another destination mean nothing here, and nor do its topics and priorities.
         assignment.mention.clear();
+        assignment.overrides.clear();
         assignment.to = None;
         assignment.links.clear();
         let said = case.map(|case| case.announce(destination, action, died.event));

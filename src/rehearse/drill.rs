@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::channels::wire::Transport;
-use crate::channels::{Reply, Request, Verdict};
+use crate::channels::{Reply, Request, Verdict, mark};
 use crate::config::prepare::{Job, Prepared, prepare, prepare_with};
 use crate::config::{Destination, Snapshot};
 use crate::delivery::{AttemptOutcome, Lane, MessageOp};
@@ -88,9 +88,19 @@ pub async fn drill(base: &Arc<Snapshot>, wanted: &Wanted<'_>, wire: &dyn Transpo
     let planned = &mut job.claim.delivery.planned;
     planned.assignment.mention.clear();
     planned.lane = Some(Lane(format!("drill_{}", wanted.event.id)));
-    let prepared = prepare_with(&job, |rendered| marked(rendered, wanted));
-    let rendered = serde_json::to_string(&prepared.rendered).unwrap_or_default();
-    let (sent, question) = attempt(&job, prepared, wire).await;
+    let (mut sent, mut question, mut rendered);
+    loop {
+        let prepared = prepare_with(&job, |rendered| marked(rendered, wanted));
+        rendered = serde_json::to_string(&prepared.rendered).unwrap_or_default();
+        let recipients = prepared.recipients.clone();
+        (sent, question) = attempt(&job, prepared, wire).await;
+        match recipients.as_slice() {
+            [first, _, ..] if sent.outcome == AttemptOutcome::Delivered => {
+                job.settled.push(mark(&job.claim.delivery.planned.id, first));
+            }
+            _ => break,
+        }
+    }
     let closes = sent.outcome == AttemptOutcome::Delivered && job.destination.channel.facts().can.closes();
     let mut closed = None;
     if closes {

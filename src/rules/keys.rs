@@ -256,6 +256,7 @@ pub const ACTION: MapDoc = MapDoc {
         key("text", Takes::Text, "A short message in Markdown; without `text` and `message`, a default message"),
         key("severity", Takes::Severity, "The severity; overrides the template's"),
         key("with", Takes::Constants, "Constants for the template"),
+        key("override", Takes::Constants, "How its messages come: keys that its destinations let an action override"),
         key(
             "mention",
             Takes::Mentions,

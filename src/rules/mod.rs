@@ -193,6 +193,8 @@ pub struct Action {
     pub severity: Option<Severity>,
     /// Constants for the template.
     pub with: Map<String, Value>,
+    /// What it says otherwise than its destinations, of how a message comes there: by key.
+    pub overrides: Vec<(At<String>, At<Value>)>,
     /// Who is to be mentioned.
     pub mention: Vec<At<Mention>>,
     /// Its own condition.

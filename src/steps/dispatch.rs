@@ -139,6 +139,7 @@ async fn send(live: &Live, job: &Arc<Job>) -> Result<Option<Ended>, store::Error
         Ok(request) => attempt(live, job, &request, (prepared.remembers, &prepared.tokens)).await,
         Err(reason) => Ended::impossible(reason),
     };
+    let ended = Ended { verdict: ended.verdict.of_first(&prepared.recipients), ..ended };
     keep_settled(live, job, &prepared.rendered, &ended.verdict).await?;
     Ok(Some(ended))
 }
@@ -237,7 +238,17 @@ async fn attempt(
     let mut verdict = match (known, request) {
         (Some(known), _) => known,
         (None, Request::Nothing) => destination.channel.verdict(&Reply::Nothing),
-        (None, request) => destination.channel.verdict(&ask(request).await),
+        (None, request) => {
+            let reply = ask(request).await;
+            match destination.channel.moved(request, &reply) {
+                Some(moved) => {
+                    live.telemetry.moved(&destination.name, &moved.notice);
+                    let there = destination.channel.verdict(&ask(&moved.request).await);
+                    moved.verdict(there)
+                }
+                None => destination.channel.verdict(&reply),
+            }
+        }
     };
     if matches!(verdict.outcome, AttemptOutcome::Delivered | AttemptOutcome::Partial) && verdict.receipt.is_none() {
         verdict.receipt = remembers;

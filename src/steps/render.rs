@@ -133,6 +133,7 @@ async fn stand_in(job: &Arc<Job>, reason: String) -> Prepared {
         was_kept: true,
         request: Err::<Request, String>("rendering the default message failed within Fanfare".into()),
         remembers: None,
+        recipients: Vec::new(),
         tokens: Vec::new(),
     })
 }

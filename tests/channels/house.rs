@@ -97,4 +97,10 @@ impl House {
         let all = DeliveryFilter { limit: usize::MAX, ..DeliveryFilter::default() };
         self.live.store.list_deliveries(&all).await.unwrap()
     }
+
+    /// What was answered to the attempts of a delivery.
+    pub async fn answers(&self, delivery: &Delivery) -> Vec<String> {
+        let (_, attempts) = self.live.store.delivery(&delivery.planned.id).await.unwrap().unwrap();
+        attempts.into_iter().map(|attempt| attempt.answer).collect()
+    }
 }

@@ -273,32 +273,6 @@ fn who_is_asked_to_come_later_waits_as_long_as_the_service_says() {
     }
 }
 
-#[test]
-fn a_url_or_token_that_belongs_elsewhere_is_called_what_it_is() {
-    let dead = "type: slack\nwebhook_url: xapp-1-A0FAKE\n";
-    let hook = "https://hooks.slack.com/services/T0000FAKE/B0000FAKE/x";
-    let discord = "https://discord.com/api/webhooks/123456789012345678/FAKE";
-    for (yaml, said) in [
-        ("type: slack\nwebhook_url: xoxb-1-FAKE\n".to_owned(), "`webhook_url` is the token of a Slack bot"),
-        (dead.to_owned(), "the app-level token of a Slack app, which can't post"),
-        (format!("type: slack\ntoken: {hook}\nchannel: a\n"), "`token` is the URL of a Slack webhook"),
-        (format!("type: slack\nwebhook_url: {discord}\n"), "`webhook_url` is the URL of a Discord webhook"),
-        (
-            format!("type: discord\nwebhook_url: {{by: label, map: {{a: {discord}}}, else: {hook}}}\n"),
-            "a Slack webhook",
-        ),
-        (format!("type: pagerduty\nrouting_key: {hook}\n"), "`routing_key` is the URL of a Slack webhook"),
-    ] {
-        let found = destinations::problems(&yaml);
-        assert!(found.len() == 1 && found[0].contains(said), "{yaml}: {found:#?}");
-        assert!(!found[0].contains("FAKE"), "{found:?}");
-    }
-    // Anybody's endpoint may be theirs; and Discord speaks Slack's language at an address of its own.
-    for yaml in [format!("type: http\nurl: {hook}\n"), format!("type: slack\nwebhook_url: {discord}/slack\n")] {
-        assert_eq!(destinations::problems(&yaml), Vec::<String>::new(), "{yaml}");
-    }
-}
-
 /// What people read of a message with this footer, at a destination of this kind.
 fn below(yaml: &str, footer: Footer) -> String {
     let destination = destinations::build("footer", yaml);

@@ -1,13 +1,17 @@
 //! Whole cases in Telegram, over the wire, and what is wrong with a destination.
 
+use std::sync::Arc;
+
 use fanfare::channels::Form;
-use fanfare::delivery::{AttemptOutcome, MessageOp};
+use fanfare::channels::wire::{Guard, Wire};
+use fanfare::clock::VirtualClock;
+use fanfare::delivery::{AttemptOutcome, MessageOp, State};
 use serde_json::json;
 
 use super::destinations::{self, Destination, build};
+use super::house::{House, start};
 use super::judges::telegram::{GROUP, TOKEN, TelegramPeer};
 use super::slack::{deliver, of_case};
-use crate::support::http_peer::Answer;
 use crate::support::sending::Given;
 
 fn bot(peer: &TelegramPeer, chat: &str) -> Destination {
@@ -49,15 +53,34 @@ async fn a_close_is_an_answer_where_the_edit_is_refused_and_nothing_where_the_ch
 }
 
 #[tokio::test]
-async fn a_group_that_became_a_supergroup_is_tried_again_until_its_new_number_is_written_down() {
+async fn a_group_that_became_a_supergroup_is_followed_and_its_new_number_is_said() {
     let peer = TelegramPeer::start().await;
-    let bot = bot(&peer, "chat: \"-42\"\n");
-    let moved = json!({"ok": false, "error_code": 400, "parameters": {"migrate_to_chat_id": GROUP},
-        "description": "Bad Request: group chat was upgraded to a supergroup chat"});
-    peer.http.answer(Answer::status(400).json(&moved));
+    peer.change(|telegram| telegram.former = Some(-42));
+    let keys = format!("type: telegram\ntoken: {TOKEN}\nurl: {}\nchat: \"-42\"\n", peer.http.url(""));
+    let wire = Arc::new(Wire::new(Guard::default()).unwrap());
+    let house = House::new(&[("group", keys.clone())], &VirtualClock::new(start()), wire).await;
+    house.receive(2).await;
+    house.until_done().await;
+    for delivery in house.deliveries().await {
+        assert_eq!((delivery.state, delivery.attempts), (State::Delivered, 1), "{delivery:#?}");
+        let answer = house.answers(&delivery).await;
+        assert!(answer[0].ends_with(&format!("write `chat: \"{GROUP}\"`")), "{answer:?}");
+    }
+    assert_eq!(peer.service().messages.len(), 2);
+    // What follows in a case knows the group by its former number.
+    let bot = build("group", &keys);
+    let receipt = json!({"message_id": 1001, "chat_id": GROUP, "moved_from": -42}).as_object().cloned();
+    for act in [MessageOp::Again, MessageOp::Close] {
+        let given = Given { receipt: receipt.clone(), ..of_case(act) };
+        assert_eq!(deliver(&bot, &given).await.outcome, AttemptOutcome::Delivered);
+    }
+    let messages = peer.service().messages;
+    assert_eq!((messages[0].edits, messages[2].answers), (1, Some(1001)));
+    // A drill follows nothing: it says what to change.
     let verdict = deliver(&bot, &Given::default()).await;
     assert_eq!(verdict.outcome, AttemptOutcome::Temporary);
     assert_eq!(verdict.reason, format!("the group has become a supergroup: write `chat: \"{GROUP}\"`"));
+    peer.assert_clean();
 }
 
 #[test]

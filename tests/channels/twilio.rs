@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use fanfare::channels::wire::{Guard, Wire};
-use fanfare::clock::VirtualClock;
+use fanfare::clock::{Clock, VirtualClock};
 use fanfare::delivery::{AttemptOutcome, State};
+use jiff::SignedDuration;
 use jiff::fmt::rfc2822;
 
 use super::destinations::{self, Destination, build};
@@ -49,15 +50,47 @@ async fn typography_and_pictures_cost_nothing_where_the_rest_is_plain() {
 
 /// Sends a text by the program, which loses no time with waiting; gives how many attempts it took.
 async fn send(peer: &TwilioPeer) -> u32 {
-    let keys =
-        format!("type: twilio\nurl: {}\n{LOGIN}from: \"+15005550006\"\nto: \"+4930123456789\"\n", peer.http.url(""));
+    send_to(peer, "\"+4930123456789\"").await.1
+}
+
+/// The same to these numbers; gives what became of it, too.
+async fn send_to(peer: &TwilioPeer, to: &str) -> (House, u32) {
+    let keys = format!("type: twilio\nurl: {}\n{LOGIN}from: \"+15005550006\"\nto: {to}\n", peer.http.url(""));
     let wire = Arc::new(Wire::new(Guard::default()).unwrap());
     let house = House::new(&[("phone", keys)], &VirtualClock::new(start()), wire).await;
     house.receive(1).await;
     house.until_done().await;
     let all = house.deliveries().await;
     assert_eq!(all[0].state, State::Delivered, "{all:#?}");
-    all[0].attempts
+    (house, all[0].attempts)
+}
+
+#[tokio::test]
+async fn several_people_get_a_text_each_and_nobody_gets_it_twice() {
+    const TO: &str = "[\"+4930123456781\", \"+4930123456782\", \"+4930123456781\", \"+4930123456783\"]";
+    let phones = ["+4930123456781", "+4930123456782", "+4930123456783"];
+    let peer = at(start()).await;
+    let (house, attempts) = send_to(&peer, TO).await;
+    assert_eq!((attempts, peer.service().phones), (3, phones.map(str::to_owned).to_vec()));
+    // None waits as what failed waits.
+    let took = house.clock.now().duration_since(start());
+    assert!(took < SignedDuration::from_secs(5), "{took:#}");
+    peer.assert_clean();
+    // Where the end of one is unclear, it is looked for.
+    let peer = at(start()).await;
+    peer.http.lose_answers(2);
+    send_to(&peer, TO).await;
+    assert_eq!(peer.service().phones, phones);
+}
+
+#[tokio::test]
+async fn who_wants_no_more_is_said_and_the_others_get_theirs() {
+    let peer = at(start()).await;
+    peer.change(|twilio| twilio.stopped = vec!["+4930123456781".into()]);
+    let (house, attempts) = send_to(&peer, "[\"+4930123456781\", \"+4930123456782\"]").await;
+    assert_eq!((attempts, peer.service().phones), (2, vec!["+4930123456782".to_owned()]));
+    let answers = house.answers(&house.deliveries().await[0]).await;
+    assert!(answers[0].contains("21610") && answers[0].ends_with("; 1 more to go"), "{answers:?}");
 }
 
 async fn at(created: jiff::Timestamp) -> TwilioPeer {
@@ -124,7 +157,10 @@ fn what_is_wrong_with_a_destination_is_said() {
         (format!("{LOGIN}api_key_sid: SK{sid}\n{ends}"), "an API key has an `api_key_sid` and an `api_key_secret`"),
         (format!("{LOGIN}to: \"+4930123456789\"\n"), "the destination has no `from`"),
         (format!("{LOGIN}messaging_service: MG{sid}\n{ends}"), "exclude each other"),
-        (format!("{LOGIN}from: a\nto: \"030 123456\"\n"), "this is not a phone number with its country"),
+        (
+            format!("{LOGIN}from: a\nto: [\"+4930123456789\", \"030 123456\"]\n"),
+            "this is not a phone number with its country",
+        ),
     ] {
         let said = destinations::problems(&format!("type: twilio\n{yaml}"));
         assert!(said.iter().any(|said| said.contains(expected)), "{yaml} gives {said:#?}");

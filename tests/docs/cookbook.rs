@@ -197,6 +197,7 @@ fn channel_of(snapshot: &Snapshot, label: &str) -> String {
         root: &event.root(),
         context: &names,
         to: None,
+        overrides: &serde_json::Map::new(),
         mentions: &[],
         lane: None,
         receipt: None,

@@ -226,9 +226,15 @@ fn channel(kind: &ChannelKind) -> String {
         [] => String::new(),
         _ => format!("\n\n{}", table(&["limit of the service", "at most"], limits).trim_end()),
     };
+    let overrides = kind.overrides.iter();
+    let overrides = overrides.map(|one| vec![code(one.name), format!("{}. {}", one.doc, sentence(one.takes))]);
+    let overrides = match kind.overrides {
+        [] => String::new(),
+        _ => format!("\n\n{}", table(&["an action may `override`", "with"], overrides).trim_end()),
+    };
     let example: String = kind.example.lines().map(|line| format!("    {line}\n")).collect();
     format!(
-        "{}.\n\n{}\n```yaml config\ndestinations:\n  example:\n{example}```{limits}",
+        "{}.\n\n{}\n```yaml config\ndestinations:\n  example:\n{example}```{overrides}{limits}",
         kind.summary,
         table(&["key", "required", "meaning"], kind.keys.iter().map(row))
     )

@@ -67,6 +67,7 @@ fn composed(what: &str, rendered: &Rendered, event: &Event) {
                 root: &event.root(),
                 context: &Map::new(),
                 to: None,
+                overrides: &Map::new(),
                 mentions: &[],
                 lane: None,
                 receipt: None,

@@ -178,6 +178,7 @@ struct State {
     queue: Mutex<VecDeque<Answer>>,
     serve: Mutex<Option<Serve>>,
     losing: AtomicUsize,
+    holding: AtomicUsize,
     always: Mutex<Answer>,
     requests: Mutex<Vec<Recorded>>,
     came: Notify,
@@ -207,6 +208,7 @@ impl HttpPeer {
             queue: Mutex::default(),
             serve: Mutex::new(serve),
             losing: AtomicUsize::new(0),
+            holding: AtomicUsize::new(0),
             always: Mutex::new(Answer::status(200).body("ok")),
             requests: Mutex::default(),
             came: Notify::new(),
@@ -235,6 +237,12 @@ impl HttpPeer {
     /// asked for happened, and nobody is notified.
     pub fn lose_answers(&self, count: usize) -> &Self {
         self.state.losing.store(count, Ordering::SeqCst);
+        self
+    }
+
+    /// Serves the next `count` requests, and never answers them.
+    pub fn hold_answers(&self, count: usize) -> &Self {
+        self.state.holding.store(count, Ordering::SeqCst);
         self
     }
 
@@ -315,8 +323,12 @@ fn served(request: &Recorded, state: &State) -> Answer {
         Some(serve) => serve(request),
         None => state.always.lock().unwrap().clone(),
     };
-    let is_lost = state.losing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-    if is_lost { Answer::close() } else { answer }
+    let is =
+        |left: &AtomicUsize| left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+    if is(&state.holding) {
+        return Answer::hang();
+    }
+    if is(&state.losing) { Answer::close() } else { answer }
 }
 
 /// Gives an answer. `None` when the connection is to be closed.

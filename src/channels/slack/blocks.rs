@@ -9,9 +9,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::channels::slack::mrkdwn;
+use crate::channels::slack::rich::{Style, URL, anchor, filled, flow, rich, section, size, text, vec_of_text};
+use crate::channels::slack::{mrkdwn, table};
 use crate::channels::{Limit, Sending, words};
-use crate::message::{Block, Field, Inline, fit, plain};
+use crate::message::{Block, Field, fit, plain};
 
 pub const BLOCKS: Limit = Limit::items("blocks", 50);
 /// Of them, for the body.
@@ -21,7 +22,6 @@ pub const HEADER: Limit = Limit::characters("a `header`", 150);
 const TITLE_MAX: usize = 1000;
 /// As for a `section`; Slack gives no limit of its own for `rich_text`.
 pub const BLOCK_TEXT: Limit = Limit::characters("the text of another block", 3000);
-pub const URL: Limit = Limit::characters("a URL", 3000);
 pub const ALT: Limit = Limit::characters("an image's `alt_text`", 2000);
 /// Slack gives no number; it refused 11,300 characters and took 9,600.
 pub const SUM: Limit = Limit::characters("all text of all blocks", 9600);
@@ -129,8 +129,16 @@ pub fn links(sending: &Sending<'_>) -> Option<Value> {
 
 /// As many of the blocks as fit into `room` units, each one as a block of its own, so that Slack spaces them.
 fn body(blocks: &[Block], room: usize) -> Vec<Value> {
-    let one = |block| fit::blocks(std::slice::from_ref(block), BLOCK_TEXT.max, &|block| size(&render(block))).blocks;
-    let each: Vec<Block> = blocks.iter().flat_map(one).collect();
+    let native = blocks.iter().position(table::is_native);
+    let one = |(nth, one): (usize, &Block)| {
+        let one = std::slice::from_ref(one);
+        if Some(nth) == native {
+            let too_long = |blocks: &[Block]| table::is_too_long(blocks, BLOCK_TEXT.max);
+            return fit::blocks(one, room, &|one| if too_long(one) { usize::MAX } else { size(&render(one)) }).blocks;
+        }
+        fit::blocks(one, BLOCK_TEXT.max, &|one| size(&one.iter().filter_map(block).collect::<Vec<_>>())).blocks
+    };
+    let each: Vec<Block> = blocks.iter().enumerate().flat_map(one).collect();
     let measure = |blocks: &[Block]| {
         let rendered = render(blocks);
         if rendered.len() > BODY_BLOCKS_MAX { usize::MAX } else { size(&rendered) }
@@ -138,8 +146,14 @@ fn body(blocks: &[Block], room: usize) -> Vec<Value> {
     render(&fit::blocks(&each, room, &measure).blocks)
 }
 
+/// The first table that can be one is a table.
 fn render(blocks: &[Block]) -> Vec<Value> {
-    blocks.iter().filter_map(block).collect()
+    let native = blocks.iter().position(table::is_native);
+    let one = |(nth, one): (usize, &Block)| {
+        let table = if Some(nth) == native { table::of(one) } else { None };
+        table.or_else(|| block(one))
+    };
+    blocks.iter().enumerate().filter_map(one).collect()
 }
 
 fn block(block: &Block) -> Option<Value> {
@@ -222,115 +236,4 @@ fn list_element(first: Option<u64>, run_begins: usize, items: Vec<Value>, level:
     }
     element.insert("elements".into(), items.into());
     Value::Object(element)
-}
-
-/// How a text looks.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Style {
-    bold: bool,
-    italic: bool,
-    strike: bool,
-    code: bool,
-}
-
-impl Style {
-    const NONE: Self = Self { bold: false, italic: false, strike: false, code: false };
-    const BOLD: Self = Self { bold: true, ..Self::NONE };
-
-    fn json(self) -> Option<Value> {
-        let marks = [("bold", self.bold), ("italic", self.italic), ("strike", self.strike), ("code", self.code)];
-        let marks: Map<String, Value> =
-            marks.into_iter().filter(|(_, is)| *is).map(|(name, is)| (name.to_owned(), is.into())).collect();
-        (!marks.is_empty()).then_some(Value::Object(marks))
-    }
-}
-
-/// Inlines as elements of a section; Slack refuses empty ones.
-fn flow(inlines: &[Inline], style: Style) -> Vec<Value> {
-    let mut elements = Vec::new();
-    for inline in inlines {
-        match inline {
-            Inline::Text(said) if said.is_empty() => {}
-            Inline::Text(said) => elements.push(text(said, style)),
-            Inline::Code(said) if said.is_empty() => {}
-            Inline::Code(said) => elements.push(text(said, Style { code: true, ..style })),
-            Inline::Emphasis(inner) => elements.extend(flow(inner, Style { italic: true, ..style })),
-            Inline::Strong(inner) => elements.extend(flow(inner, Style { bold: true, ..style })),
-            Inline::Strike(inner) => elements.extend(flow(inner, Style { strike: true, ..style })),
-            Inline::Break => elements.push(text("\n", style)),
-            Inline::Link(target, inner) => {
-                let said = plain::blocks(&[Block::Paragraph(inner.clone())]);
-                match anchor(target, said.trim(), style) {
-                    Some(link) => elements.push(link),
-                    None => elements.extend(flow(inner, style)),
-                }
-            }
-        }
-    }
-    elements
-}
-
-fn anchor(target: &str, said: &str, style: Style) -> Option<Value> {
-    let is_web = target.starts_with("https://") || target.starts_with("http://");
-    if !is_web || fit::utf16(target) > URL.max {
-        return None;
-    }
-    let mut link = Map::new();
-    link.insert("type".into(), "link".into());
-    // A bar or an angle bracket would end the target in Slack's own notation of links.
-    link.insert("url".into(), target.replace('|', "%7C").replace('<', "%3C").replace('>', "%3E").into());
-    if !said.is_empty() {
-        link.insert("text".into(), said.into());
-    }
-    if let Some(style) = style.json() {
-        link.insert("style".into(), style);
-    }
-    Some(Value::Object(link))
-}
-
-fn text(said: &str, style: Style) -> Value {
-    let mut element = Map::new();
-    element.insert("type".into(), "text".into());
-    element.insert("text".into(), said.into());
-    if let Some(style) = style.json() {
-        element.insert("style".into(), style);
-    }
-    Value::Object(element)
-}
-
-fn vec_of_text(said: &str) -> Vec<Value> {
-    if said.is_empty() { Vec::new() } else { vec![text(said, Style::NONE)] }
-}
-
-fn section(elements: Vec<Value>) -> Value {
-    json!({"type": "rich_text_section", "elements": elements})
-}
-
-fn filled(kind: &str, elements: Vec<Value>) -> Option<Value> {
-    (!elements.is_empty()).then(|| json!({"type": kind, "elements": elements}))
-}
-
-fn rich(elements: Vec<Value>) -> Value {
-    json!({"type": "rich_text", "elements": elements})
-}
-
-/// The units of all texts and URLs in these blocks.
-fn size(blocks: &[Value]) -> usize {
-    fn of(value: &Value) -> usize {
-        match value {
-            Value::Array(items) => items.iter().map(of).sum(),
-            Value::Object(map) => map
-                .iter()
-                .map(|(key, value)| match value {
-                    Value::String(text) if matches!(key.as_str(), "text" | "url" | "image_url" | "alt_text") => {
-                        fit::utf16(text)
-                    }
-                    Value::String(_) => 0,
-                    other => of(other),
-                })
-                .sum(),
-            _ => 0,
-        }
-    }
-    blocks.iter().map(of).sum()
 }

@@ -45,8 +45,21 @@ fn add(block: &Value, picture: &mut Picture) {
             let (plain, html) = rich_text(element);
             picture.line(plain, &format!("<p>{html}</p>"));
         }),
+        "table" => table(block, picture),
         _ => {}
     }
+}
+
+fn table(block: &Value, picture: &mut Picture) {
+    let (mut plain, mut html) = (Vec::new(), String::new());
+    for row in items(block, "rows") {
+        let cells: Vec<(String, String)> = row.as_array().into_iter().flatten().map(rich_text).collect();
+        plain.push(cells.iter().map(|(plain, _)| plain.trim()).collect::<Vec<_>>().join(" | "));
+        html.push_str("<tr>");
+        html.extend(cells.iter().map(|(_, html)| format!("<td>{html}</td>")));
+        html.push_str("</tr>");
+    }
+    picture.line(plain.join("\n"), &format!("<table>{html}</table>"));
 }
 
 fn text(text: &Value, tag: &str, picture: &mut Picture) {

@@ -13,8 +13,8 @@ use url::Url;
 use self::answer::{Answer, answer, by_word};
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
-    Address, Can, Channel, ChannelKind, Choice, Credential, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness, Limit,
-    Mappable, Mentions, Reply, Request, Sending, Takes, Verdict, endpoint, words,
+    Address, Can, Channel, ChannelKind, Choice, Dress, Facts, Form, HttpRequest, KeyDoc, Likeness, Limit, Mappable,
+    Mentions, Reply, Request, Sending, Takes, Verdict, endpoint, words,
 };
 use crate::delivery::{AttemptOutcome, MessageOp, Receipt};
 use crate::message::template::native::Format;
@@ -25,8 +25,11 @@ use crate::yaml::{Fields, Node};
 
 mod answer;
 mod blocks;
+mod credentials;
 mod likeness;
 mod mrkdwn;
+mod rich;
+mod table;
 
 /// The Web API, unless `url:` says otherwise.
 const API: &str = "https://slack.com/api";
@@ -82,33 +85,25 @@ url: https://slack.com/api
     queues: None,
     spacing: Some(SignedDuration::from_secs(1)),
     burst: 1,
-    limits: &[TEXT, blocks::BLOCKS, blocks::HEADER, blocks::BLOCK_TEXT, blocks::URL, blocks::ALT, blocks::SUM],
+    limits: &[
+        TEXT,
+        blocks::BLOCKS,
+        blocks::HEADER,
+        blocks::BLOCK_TEXT,
+        table::ROWS,
+        table::CELLS,
+        rich::URL,
+        blocks::ALT,
+        blocks::SUM,
+    ],
     native: Some(Format::Json(Some(mrkdwn::escape_value))),
     likeness: Likeness { dress: Dress::Chat, draw: likeness::draw },
     mentions: Some(Mentions {
         is: |id| mrkdwn::mention(id).is_some(),
         words: "is nobody in Slack; write a person's id (`U…`), a group's (`S…`), `here`, `channel` or `everyone`",
     }),
-    credentials: &[
-        Credential {
-            is: |text| text.starts_with("https://hooks.slack"),
-            what: "the URL of a Slack webhook",
-            key: Some("webhook_url"),
-            hint: "`type: slack` takes it as `webhook_url`",
-        },
-        Credential {
-            is: |text| text.starts_with("xoxb-"),
-            what: "the token of a Slack bot",
-            key: Some("token"),
-            hint: "`type: slack` takes it as `token`, with a `channel`",
-        },
-        Credential {
-            is: |text| text.starts_with("xapp-"),
-            what: "the app-level token of a Slack app, which can't post",
-            key: None,
-            hint: "take the bot's token, which begins with `xoxb-`",
-        },
-    ],
+    overrides: &[],
+    credentials: credentials::ALL,
     warnings: &[],
     parse,
 };

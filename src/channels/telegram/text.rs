@@ -14,7 +14,7 @@ pub const TEXT: Limit = Limit::characters("the text of a message, its entities a
 /// No sign of any script, and none that an address or a name can have in it.
 pub const JOINER: char = '\u{2060}';
 /// Telegram reads no more.
-const ENTITIES_MAX: usize = 100;
+pub const ENTITIES: Limit = Limit::items("`entities`", 100);
 /// Ours: of a title, of all fields, of a field's name and value, of a footer, of a URL.
 const TITLE_MAX: usize = 400;
 const FIELDS_MAX: usize = 1200;
@@ -188,7 +188,7 @@ impl Written {
         entity["offset"] = self.units.into();
         self.say(text);
         entity["length"] = fit::utf16(text).into();
-        if self.entities.len() < ENTITIES_MAX {
+        if self.entities.len() < ENTITIES.max {
             self.entities.push(entity);
         }
     }
@@ -211,7 +211,7 @@ impl Written {
         for mut entity in marks.chain(link) {
             entity["offset"] = start.into();
             entity["length"] = length.into();
-            if self.entities.len() < ENTITIES_MAX {
+            if self.entities.len() < ENTITIES.max {
                 self.entities.push(entity);
             }
         }
@@ -255,7 +255,7 @@ impl Written {
         }
         for mut entity in other.entities {
             entity["offset"] = (self.units + entity["offset"].as_u64().unwrap_or_default() as usize).into();
-            if self.entities.len() < ENTITIES_MAX {
+            if self.entities.len() < ENTITIES.max {
                 self.entities.push(entity);
             }
         }

@@ -14,7 +14,7 @@ use super::timing::{self, Timing};
 use super::{IF_FAILED_ALONE, Reader, entry_of, key_hints, not_cut};
 use crate::delivery::{Say, Severity};
 use crate::problem::{Location, Problem};
-use crate::yaml::{Fields, Node, NodeKind};
+use crate::yaml::{Fields, Key, Node, NodeKind};
 
 /// An action that has no id yet.
 struct Nameless {
@@ -76,10 +76,9 @@ impl Reader<'_> {
         let Some(fields) = Fields::of(node, "an action", self.problems) else { return Vec::new() };
         let mut fields = fields.with_key_hints(key_hints::ACTION);
         let name = fields.text("name", self.problems).and_then(|(name, node)| self.plain_name(name, node));
-        let to = self.destinations(&mut fields, node);
-        let say = self.say(&mut fields, node);
+        let (to, say) = (self.destinations(&mut fields, node), self.say(&mut fields, node));
         let severity = self.severity(&mut fields);
-        let with = self.constants(&mut fields);
+        let (with, overrides) = (self.constants(&mut fields), self.overrides(&mut fields));
         let mention = self.mentions(&mut fields);
         let when_node = fields.node("when", self.problems);
         let when = when_node.and_then(|when| self.condition(when));
@@ -103,6 +102,7 @@ impl Reader<'_> {
             say,
             severity,
             with,
+            overrides,
             mention,
             when,
             if_failed,
@@ -189,6 +189,20 @@ impl Reader<'_> {
                 Map::new()
             }
         }
+    }
+
+    /// What is said otherwise than by the destinations; they are asked later.
+    fn overrides(&mut self, fields: &mut Fields<'_>) -> Vec<(At<String>, At<Value>)> {
+        let Some(node) = fields.node("override", self.problems) else { return Vec::new() };
+        let NodeKind::Map(entries) = &node.kind else {
+            self.problems.push(node.expected("a mapping for `override`, such as `{priority: 5}`"));
+            return Vec::new();
+        };
+        let one = |(key, node): &(Key, Node)| {
+            let key = At { value: key.text.clone(), place: key.place.clone() };
+            (key, At { value: node.to_json(), place: node.place.clone() })
+        };
+        entries.iter().map(one).collect()
     }
 
     /// Which keys an action may have where it stands.
@@ -334,6 +348,9 @@ fn said(action: &Action, when: Option<&Node>, attach: Option<&Node>, on_close: b
     // What came later is absent where nothing is said of it, so that actions stay known.
     if let Some(said) = said.as_object_mut() {
         said.extend(attach.map(|attach| ("attach".to_owned(), attach.to_json())));
+        let overrides: Map<String, Value> =
+            action.overrides.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect();
+        said.extend((!overrides.is_empty()).then(|| ("override".to_owned(), overrides.into())));
         said.extend(action.update.then(|| ("update".to_owned(), true.into())));
     }
     said

@@ -265,7 +265,7 @@ impl Content {
         if said.get("link_names") == Some(&Value::Bool(true)) {
             return refuse("invalid_arguments", "`link_names` makes mentions of values");
         }
-        let mut check = Check { pings: Vec::new(), units: 0 };
+        let mut check = Check { pings: Vec::new(), units: 0, has_table: false };
         check.mrkdwn(&text)?;
         let pings_of_text = std::mem::take(&mut check.pings);
         if blocks.len() > 50 {
@@ -341,6 +341,10 @@ impl Judge for Slack {
         let header = |text: String| json!({"type": "header", "text": {"type": "plain_text", "text": text}});
         let section = |text: String| json!({"type": "section", "text": {"type": "plain_text", "text": text}});
         let image = |url: &str, alt: String| json!({"type": "image", "image_url": url, "alt_text": alt});
+        let table = |rows: usize, columns: usize| {
+            let row = vec![json!({"type": "raw_text", "text": "c"}); columns];
+            json!({"type": "table", "rows": vec![row; rows], "column_settings": [{"is_wrapped": true}]})
+        };
         let mut text = "t".to_owned();
         let blocks = match of {
             "`text`" => {
@@ -350,6 +354,8 @@ impl Judge for Slack {
             "blocks" => vec![json!({"type": "divider"}); size],
             "a `header`" => vec![header(long(size))],
             "the text of another block" => vec![section(long(size))],
+            "the rows of a `table`" => vec![table(size, 1)],
+            "the cells of a row" => vec![table(1, size)],
             "a URL" => vec![image(&format!("https://a.example/{}", long(size - 18)), "a".into())],
             "an image's `alt_text`" => vec![image("https://a.example/", long(size))],
             "all text of all blocks" => {

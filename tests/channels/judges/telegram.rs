@@ -38,6 +38,8 @@ pub struct Message {
 pub struct Telegram {
     /// All messages, oldest first.
     pub messages: Vec<Message>,
+    /// The number of a group that has become [`GROUP`].
+    pub former: Option<i64>,
     pings: Vec<String>,
     refusals: Vec<String>,
 }
@@ -76,7 +78,7 @@ impl Telegram {
     }
 
     fn send(&mut self, said: &Map<String, Value>) -> Checked<Message> {
-        let own = ["chat_id", "message_thread_id", "reply_parameters"];
+        let own = ["chat_id", "message_thread_id", "reply_parameters", "disable_notification"];
         keys(said, &[&own[..], &CONTENT].concat())?;
         let pings = content(said)?;
         let topic = said.get("message_thread_id").map(|topic| topic.as_u64().filter(|id| *id > 0).ok_or("wrong topic"));
@@ -184,6 +186,13 @@ fn buttons(said: &Map<String, Value>) -> Checked<Vec<Value>> {
 
 impl Service for Telegram {
     fn serve(&mut self, request: &Recorded) -> Answer {
+        let said: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        if self.former.is_some() && said["chat_id"].as_i64() == self.former {
+            let said = "Bad Request: group chat was upgraded to a supergroup chat";
+            let parameters = json!({"migrate_to_chat_id": GROUP});
+            return Answer::status(400)
+                .json(&json!({"ok": false, "error_code": 400, "description": said, "parameters": parameters}));
+        }
         match self.call(request) {
             Ok(message) => {
                 let mut result = json!({"message_id": message.id, "chat": message.chat, "text": message.text});
@@ -228,8 +237,12 @@ impl Judge for Telegram {
     }
 
     fn sized(&self, of: &str, size: usize) -> Request {
-        assert_eq!(of, "the text of a message, its entities aside");
-        let body = json!({"chat_id": GROUP, "text": long(size), "link_preview_options": {"is_disabled": true}});
+        let mut body = json!({"chat_id": GROUP, "text": "t", "link_preview_options": {"is_disabled": true}});
+        match of {
+            "the text of a message, its entities aside" => body["text"] = long(size).into(),
+            "`entities`" => body["entities"] = vec![json!({"type": "bold", "offset": 0, "length": 1}); size].into(),
+            other => panic!("`{other}` has no limit here"),
+        }
         let url = Secret::new(format!("https://api.telegram.example/bot{TOKEN}/sendMessage"));
         Request::Http(HttpRequest::json("POST", url, &body))
     }

@@ -26,6 +26,10 @@ pub type TwilioPeer = Peer<Twilio>;
 pub struct Twilio {
     /// The texts that phones got.
     pub texts: Vec<String>,
+    /// Whose they are: as many, where they were sent.
+    pub phones: Vec<String>,
+    /// Numbers whose people want no more.
+    pub stopped: Vec<String>,
     /// When they were made, as Twilio writes it.
     pub created: String,
     /// What became of them.
@@ -47,8 +51,14 @@ impl Twilio {
         if request.target == PATH.replace(".json", &format!("/{SID}.json")) {
             return Answer::status(200).json(&self.texts.last().map(message).unwrap());
         }
-        assert_eq!(request.target, format!("{PATH}?To=%2B4930123456789&PageSize=50"));
-        let messages: Vec<Value> = self.texts.iter().rev().map(message).collect();
+        let query = request.target.strip_prefix(&format!("{PATH}?")).unwrap_or_else(|| panic!("{}", request.target));
+        let query = pairs(query.as_bytes());
+        let of = |key: &str| query.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str());
+        assert_eq!(of("PageSize"), Some("50"));
+        // A text that nobody sent here is everybody's.
+        let is_theirs = |nth: &usize| self.phones.get(*nth).is_none_or(|to| Some(to.as_str()) == of("To"));
+        let theirs = (0..self.texts.len()).rev().filter(is_theirs);
+        let messages: Vec<Value> = theirs.map(|nth| message(&self.texts[nth])).collect();
         Answer::status(200).json(&json!({"messages": messages}))
     }
 
@@ -75,6 +85,10 @@ impl Twilio {
         if of("From").is_some() == of("MessagingServiceSid").is_some() {
             return Err("21603 a `From` or a service".into());
         }
+        let to = of("To").unwrap_or_default().to_owned();
+        if self.stopped.contains(&to) {
+            return Err("21610 Attempt to send to unsubscribed recipient".into());
+        }
         let text = of("Body").unwrap_or_default();
         if text.trim().is_empty() {
             return Err("21602 a `Body` is required".into());
@@ -83,6 +97,7 @@ impl Twilio {
             return Err(format!("21617 a `Body` of {} characters", units(text)));
         }
         self.texts.push(text.to_owned());
+        self.phones.push(to);
         Ok(())
     }
 }
@@ -98,7 +113,8 @@ impl Service for Twilio {
             })),
             Err(why) => {
                 self.refusals.push(why.clone());
-                Answer::status(400).json(&json!({"code": 21_000, "message": why, "status": 400}))
+                let code: u64 = why.split(' ').next().and_then(|code| code.parse().ok()).unwrap_or(21_000);
+                Answer::status(400).json(&json!({"code": code, "message": why, "status": 400}))
             }
         }
     }

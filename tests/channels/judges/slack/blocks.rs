@@ -9,6 +9,7 @@ use crate::channels::judges::units;
 pub struct Check {
     pub pings: Vec<String>,
     pub units: usize,
+    pub has_table: bool,
 }
 
 impl Check {
@@ -52,8 +53,37 @@ impl Check {
                 }
                 Ok(())
             }
+            "table" => self.table(block),
             other => refuse("invalid_blocks", format!("a block of type `{other}`")),
         }
+    }
+
+    fn table(&mut self, block: &Value) -> Checked {
+        keys(block, &["type", "rows", "column_settings"])?;
+        if std::mem::replace(&mut self.has_table, true) {
+            return refuse("invalid_blocks", "only_one_table_allowed");
+        }
+        let rows = list(block, "rows", 100)?;
+        let columns = rows[0].as_array().map_or(0, Vec::len);
+        if !(1..=20).contains(&columns) || rows.iter().any(|row| row.as_array().map(Vec::len) != Some(columns)) {
+            return refuse("invalid_blocks", "a row has 1 to 20 cells, and all have as many");
+        }
+        list(block, "column_settings", 20)?.iter().try_for_each(|column| keys(column, &["align", "is_wrapped"]))?;
+        let before = self.units;
+        for cell in rows.iter().filter_map(Value::as_array).flatten() {
+            match kind(cell)? {
+                "raw_text" => {
+                    keys(cell, &["type", "text"])?;
+                    self.string(cell.get("text"), 3000)?;
+                }
+                "rich_text" => self.block(cell)?,
+                other => return refuse("invalid_blocks", format!("`{other}` as a cell")),
+            }
+        }
+        if self.units - before > 10_000 {
+            return refuse("invalid_blocks", "more than 10000 characters in a table");
+        }
+        Ok(())
     }
 
     fn rich(&mut self, element: &Value) -> Checked {
