@@ -77,6 +77,7 @@ const SOURCE: &[(&str, Show)] = &[
     ("tolerance", All),
     ("accept", All),
     ("max_body", All),
+    ("unsigned", All),
     ("header", All),
     ("algorithm", All),
     ("encoding", All),

@@ -49,6 +49,8 @@ pub struct Source {
     pub max_body: usize,
     /// Whether a body whose bytes don't verify may verify as `JSON.stringify` prints it.
     pub stringify: bool,
+    /// The event types that it leaves unsigned, and that are taken all the same.
+    pub unsigned: Vec<String>,
     /// How it signs; the scheme whose form a request has is taken.
     pub schemes: Vec<Scheme>,
     /// Where the event type stands.
@@ -158,11 +160,23 @@ pub fn open(source: &Source, request: &Request<'_>, now: Timestamp) -> Result<Ev
 ///
 /// As [`open`].
 pub fn open_unread(source: &Source, request: &Request<'_>, now: Timestamp) -> Result<Event, Refusal> {
-    let proven = scheme::verify(&source.schemes, &source.secrets, source.stringify, request)?;
+    let proven = match scheme::verify(&source.schemes, &source.secrets, source.stringify, request) {
+        Err(Refusal::Unsigned) if !source.unsigned.is_empty() => return unsigned(source, request, now),
+        proven => proven?,
+    };
     if let Some(at) = proven.at {
         fresh(at, source.tolerance, now)?;
     }
     Ok(normalise::event(source, request.headers, &proven, now))
+}
+
+/// An event that nobody signed, of a type that the source says is left unsigned. It is known by its body: with an id of its own
+/// it could take the place of an event that is signed.
+fn unsigned(source: &Source, request: &Request<'_>, now: Timestamp) -> Result<Event, Refusal> {
+    let event = normalise::event(source, request.headers, &scheme::Proven::nothing(request.body), now);
+    let is_listed = source.unsigned.iter().any(|kind| **kind == *event.kind);
+    let id = crate::event::EventId::of_body(&event.raw);
+    if is_listed { Ok(Event { id, ..event }) } else { Err(Refusal::Unsigned) }
 }
 
 fn fresh(at: Timestamp, tolerance: SignedDuration, now: Timestamp) -> Result<(), Refusal> {
@@ -187,6 +201,7 @@ impl Source {
             tolerance: TOLERANCE,
             max_body: MAX_BODY,
             stringify: false,
+            unsigned: Vec::new(),
             schemes: preset.schemes.iter().copied().cloned().collect(),
             kind: preset.kind.clone(),
             id: preset.id.clone(),
@@ -194,9 +209,12 @@ impl Source {
         }
     }
 
-    /// Whether a request carries a signature at all, of whatever worth: one that carries none is refused before its body
-    /// is read.
-    pub fn is_signed(&self, headers: &axum::http::HeaderMap) -> bool {
+    /// Whether a request may be taken, as far as its headers say: it carries a signature, of whatever worth, or some types need
+    /// none. Any other is refused before its body is read.
+    pub fn may_be_taken(&self, headers: &axum::http::HeaderMap) -> bool {
+        if !self.unsigned.is_empty() {
+            return true;
+        }
         let mut names = self.schemes.iter().flat_map(|scheme| scheme.headers.iter());
         names.any(|name| headers.contains_key(name.as_ref()))
     }

@@ -16,7 +16,7 @@ use crate::event::{Event, EventId, TYPE_MAX, UNPARSED};
 use crate::json;
 use crate::path::{Path, STEPS};
 use crate::source::Source;
-use crate::source::scheme::Proven;
+use crate::source::scheme::{Proven, UNSIGNED};
 
 /// The longest id of a sender's that is kept, in bytes.
 pub const ID_MAX: usize = 256;
@@ -90,6 +90,9 @@ fn wanted(source: &Source) -> Option<Vec<&'static str>> {
 
 /// `jewelmusic:t,v1 secret 1`: which scheme and which of the secrets, from 1.
 fn proof(proven: &Proven<'_>) -> String {
+    if proven.scheme == UNSIGNED {
+        return UNSIGNED.to_owned();
+    }
     let form = if proven.stringified { " json_stringify" } else { "" };
     format!("{} secret {}{form}", proven.scheme, proven.secret + 1)
 }

@@ -26,13 +26,14 @@ use self::secrets::secrets;
 pub const KEYS: &[(&str, &str)] = &[
     (
         "preset",
-        "the sender: `jewelmusic`, `standard-webhooks`, `github`, `stripe`, `pagerduty`, `labelgrid`, or `hmac` for any other",
+        "the sender: `jewelmusic`, `standard-webhooks`, `github`, `stripe`, `pagerduty`, `labelgrid`, `royalti`, or `hmac` for any other",
     ),
     ("path", "the path that receives its requests; by default `/webhooks/` and the source's name"),
     ("secrets", "one secret or several; any of them verifies, empty ones are ignored"),
     ("tolerance", "the maximum age of a signed time, 3h by default; 5m ahead are always allowed"),
     ("accept", "`raw` (the default), and `json_stringify` if the sender signs a re-serialised body"),
     ("max_body", "the largest body, 1MiB by default"),
+    ("unsigned", "event types that the sender leaves unsigned: anyone who knows the address can send them"),
 ];
 
 /// The further keys of a source with `preset: hmac`.
@@ -76,6 +77,7 @@ impl Source {
         tolerance(&mut source, fields, problems);
         accept(&mut source, fields, problems);
         max_body(&mut source, fields, problems);
+        unsigned(&mut source, fields, problems);
         if preset.name == "hmac" {
             hmac(&mut source, fields, problems);
         } else {
@@ -197,6 +199,24 @@ fn max_body(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Problem
                 .at(&node.place)
                 .hint("write a number and a unit: `500KiB`, `1MiB`"),
         ),
+    }
+}
+
+/// The types that are taken without a signature: whole types, so that nothing more comes in than was meant.
+fn unsigned(source: &mut Source, fields: &mut Fields<'_>, problems: &mut Problems) {
+    for (kind, node) in fields.texts("unsigned", problems) {
+        let problem = if kind.contains(['*', '?', '{', '!']) {
+            Problem::error("wrong-word", format!("`{kind}` is not one event type, and `unsigned` takes no globs"))
+                .hint("list each type that the sender leaves unsigned: the list is what anyone can send")
+        } else if source.preset.reports.is_some() {
+            let name = source.preset.name;
+            Problem::error("does-not-fit", format!("`unsigned` doesn't go with `preset: {name}`"))
+                .hint("its events acknowledge and close cases: remove it")
+        } else {
+            source.unsigned.push(kind);
+            continue;
+        };
+        problems.push(problem.at(&node.place));
     }
 }
 

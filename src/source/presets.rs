@@ -106,6 +106,18 @@ pub static PRESETS: &[Preset] = &[
         reports: None,
     },
     Preset {
+        name: "royalti",
+        doc: "Royalti.io, royalties and payments; it signs only some types, so list the others in `unsigned` to take them; \
+              the body's hash identifies duplicates",
+        schemes: &[&scheme::ROYALTI],
+        kind: FieldLocation::Keys(&["event"]),
+        id: FieldLocation::Keys(&[]),
+        time: FieldLocation::Keys(&["timestamp"]),
+        names: ROYALTI_NAMES,
+        types: ROYALTI_TYPES,
+        reports: None,
+    },
+    Preset {
         name: "hmac",
         doc: "any other sender of an HMAC; `header`, `algorithm`, `encoding`, `prefix`, `signed`, `id`, `type` and \
               `time` say how it signs and where things stand",
@@ -286,6 +298,23 @@ const LABELGRID_TYPES: &[&str] = &[
     "release.review.status_changed",
     "release.distributed",
     "payment.statement_ready",
+];
+
+const ROYALTI_NAMES: &[(&str, &[&str])] =
+    &[("amount", &["$.data.amount"]), ("currency", &["$.data.currency"]), ("title", &["$.data.title"])];
+
+const ROYALTI_TYPES: &[&str] = &[
+    "PAYMENT_COMPLETED",
+    "PAYMENT_PROCESSING",
+    "PAYMENT_MADE_FAILED",
+    "PAYMENT_REQUEST_SENT",
+    "PAYMENT_REQUEST_APPROVED",
+    "PAYMENT_REQUEST_REJECTED",
+    "PAYMENT_DELETED",
+    "REVENUE_CREATED",
+    "REVENUE_UPDATED",
+    "ROYALTY_FILE_PROCESSED",
+    "ASSET_CREATED",
 ];
 
 const PAGERDUTY_TYPES: &[&str] = &[

@@ -34,6 +34,7 @@ fn takes(key: &str) -> Value {
         "tolerance" => with(or_placeholder(crate::yaml::schema::span()), json!({"default": "3h"})),
         "accept" => any_number(or_placeholder(words(["raw", "json_stringify"]))),
         "max_body" => with(or_placeholder(size()), json!({"default": "1MiB"})),
+        "unsigned" => any_number(or_placeholder(pattern(r"^[^*?{!]+$"))),
         "algorithm" => or_placeholder(words(Algorithm::ALL.map(|(name, _)| name))),
         "encoding" => or_placeholder(words(Encoding::ALL.map(|(name, _)| name))),
         _ => text(),

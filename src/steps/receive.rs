@@ -99,7 +99,7 @@ impl Receiver {
             return Err(Rejection::Method(parts.method));
         }
         check_framing(&parts.headers, source.max_body)?;
-        if !source.is_signed(&parts.headers) {
+        if !source.may_be_taken(&parts.headers) {
             // Anyone who asks before it sends a body need not send it.
             if !parts.headers.contains_key(EXPECT) {
                 body::discard(body, source.max_body, live.bounds.body).await.map_err(Rejection::Unread)?;

@@ -20,13 +20,14 @@ fn a_source_needs_a_preset_and_a_secret_and_the_rest_has_defaults() {
 #[test]
 fn every_key_is_read() {
     let yaml = format!(
-        "preset: jewelmusic\npath: /in/jewel-music_1\n{SECRETS}\ntolerance: 4h\naccept: [raw, json_stringify]\nmax_body: 500KiB"
+        "preset: jewelmusic\npath: /in/jewel-music_1\n{SECRETS}\ntolerance: 4h\naccept: [raw, json_stringify]\nmax_body: 500KiB\nunsigned: [track.uploaded]"
     );
     let (source, problems) = parsed(&yaml);
     assert_eq!(problems, Vec::<String>::new());
     let source = source.unwrap();
     assert_eq!((&*source.path, source.max_body, source.stringify), ("/in/jewel-music_1", 500 << 10, true));
     assert_eq!(source.tolerance, SignedDuration::from_hours(4));
+    assert_eq!(source.unsigned, ["track.uploaded"]);
     for (key, _) in KEYS {
         assert!(yaml.contains(&format!("{key}:")), "{key}");
     }
@@ -69,6 +70,7 @@ fn mistakes_are_reported_with_the_way_out() {
         ("max_body: 1GiB", "`1GiB` is not a size"),
         ("max_body: 10B", "out of bounds"),
         ("max_body: 100MiB", "out of bounds"),
+        ("unsigned: [\"*\"]", "`unsigned` takes no globs"),
         ("header: X-Sum", "`header` is a key of `preset: hmac`, not of `jewelmusic`"),
         ("type: $.kind", "`type` is a key of `preset: hmac`"),
     ] {

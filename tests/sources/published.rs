@@ -2,7 +2,7 @@
 
 use fanfare::secret::Secret;
 use fanfare::source::scheme::Outgoing;
-use fanfare::source::{Request, Source, open, presets};
+use fanfare::source::{Refusal, Request, Source, open, presets};
 use jiff::Timestamp;
 
 use super::headers;
@@ -124,4 +124,34 @@ fn what_labelgrid_sends_verifies_and_has_the_names_of_other_senders() {
     assert_eq!(names, ["release", "title", "store"]);
     let outgoing = Outgoing { id: "", kind: "delivery.failed", body, at: at(1_767_607_200) };
     assert!(labelgrid.sign(None, &outgoing).unwrap().contains(&("x-webhook-signature".to_owned(), code.to_owned())));
+}
+
+/// As Royalti.io's page says that it signs, with a code that OpenSSL made; and what it leaves unsigned.
+#[test]
+fn what_royalti_signs_verifies_and_what_it_leaves_unsigned_is_taken_only_where_that_is_listed() {
+    let mut royalti = source("royalti", "royalti-secret-91c07e");
+    let body = br#"{"event":"PAYMENT_COMPLETED","timestamp":"2026-01-05T10:00:00.000Z","data":{"amount":1250.5,"currency":"EUR"}}"#;
+    let code = "b016d9cdbc384551a838653f8649d4305fb3a7ebdd4060e00e4aac336ee1747c";
+    let signed = headers(&[("X-Royalti-Signature", code)]);
+    let event = open(&royalti, &Request { headers: &signed, body }, at(1_767_607_300)).unwrap();
+    assert_eq!(
+        (&*event.kind, event.created, &*event.proof),
+        ("PAYMENT_COMPLETED", at(1_767_607_200), "royalti secret 1")
+    );
+    let asset = br#"{"event":"ASSET_CREATED","id":"evt_1","data":{"title":"Salt on the Window"}}"#;
+    let bare = headers::<&str, &str>(&[]);
+    let take = |source: &Source, headers, body: &[u8]| open(source, &Request { headers, body }, at(1_767_607_300));
+    assert_eq!(take(&royalti, &bare, asset).unwrap_err(), Refusal::Unsigned);
+    assert!(!royalti.may_be_taken(&bare));
+
+    royalti.unsigned = vec!["ASSET_CREATED".into()];
+    assert!(royalti.may_be_taken(&bare));
+    let event = take(&royalti, &bare, asset).unwrap();
+    assert_eq!((&*event.kind, &*event.proof), ("ASSET_CREATED", "unsigned"));
+    assert_eq!(event.id, take(&royalti, &bare, asset).unwrap().id, "it is known by its body, and by no id of its own");
+    assert_ne!(event.id.as_str(), "evt_1");
+    // Money stays signed, and a wrong signature is refused whatever it is about.
+    assert_eq!(take(&royalti, &bare, body).unwrap_err(), Refusal::Unsigned);
+    assert_eq!(take(&royalti, &bare, b"not an event").unwrap_err(), Refusal::Unsigned);
+    assert_eq!(take(&royalti, &signed, asset).unwrap_err(), Refusal::Signature);
 }
