@@ -54,7 +54,7 @@ async fn webhooks_and_health_are_answered_while_the_hardest_templates_render() {
         meanwhile += 1;
     }
     // On the one thread that answers it would be one, or none.
-    assert!(meanwhile >= 3, "only {meanwhile} webhooks were answered while the statement was rendered");
+    assert!(meanwhile >= 2, "only {meanwhile} webhooks were answered while the statement was rendered");
     let sent = peer.received(1).await;
     assert!(String::from_utf8_lossy(&sent[0].body).contains("This replaces a message that could not be rendered"));
     app.end().await;
