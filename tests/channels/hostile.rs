@@ -4,6 +4,7 @@
 use std::fs;
 
 use fanfare::channels::{Form, Request};
+use fanfare::event::TYPE_MAX;
 use fanfare::message::pieces::{Piece, PieceKind};
 use fanfare::message::text::{clean, one_line};
 use fanfare::message::{Field, Message, markdown};
@@ -16,7 +17,7 @@ use crate::support::sending::{Given, message};
 const STRUCTURE_MAX: usize = 100;
 
 /// Where a value may stand.
-const PLACES: [&str; 8] = ["title", "field name", "field value", "text", "markup", "blocks", "code", "link"];
+const PLACES: [&str; 9] = ["title", "field name", "field value", "text", "markup", "blocks", "code", "link", "event"];
 
 /// The values, as they are in an event.
 fn corpus() -> Vec<String> {
@@ -58,6 +59,8 @@ fn with(place: &str, value: &str) -> Message {
             message.body =
                 body("## {}\n\n- {}\n- more {}\n\n1. {}\n\n> {}\n\n| head | {} |\n|---|---|\n| {} | x |", &value);
         }
+        // Its type and id stand beside the message.
+        "event" => {}
         "code" => message.body = body("`{}` and `a {} b`\n\n```\n{}\n```\n", &value),
         _ => unreachable!(),
     }
@@ -76,7 +79,14 @@ fn body(template: &str, value: &str) -> Vec<fanfare::message::Block> {
 }
 
 fn compose(destination: &Destination, place: &str, value: &str, form: Form) -> Request {
-    let given = Given { form, ..Given::message(with(place, value)) };
+    let mut given = Given { form, ..Given::message(with(place, value)) };
+    // As they are received: bounded, and without control characters.
+    let word: String = value.chars().filter(|c| !c.is_control()).collect();
+    let word = &word[..word.floor_char_boundary(TYPE_MAX)];
+    if place == "event" && !word.is_empty() {
+        given.event["type"] = word.into();
+        given.event["id"] = word.into();
+    }
     destination.channel.compose(&given.sending()).unwrap()
 }
 
@@ -101,7 +111,9 @@ fn try_value(destination: &Destination, place: &str, value: &str) {
         let mut judge = judges::of(kind);
         accept(judge.as_mut(), &request);
         assert!(judge.pings().is_empty(), "{name} pings {:?} for {start:?} as {place}", judge.pings());
-        if units(value) > STRUCTURE_MAX {
+        // Some hand an event's type on as it is, for programs.
+        let is_data = place == "event" && ["http", "incident_io", "pagerduty"].contains(&kind);
+        if is_data || units(value) > STRUCTURE_MAX {
             continue;
         }
         let twin = compose(destination, place, &harmless(value), form);

@@ -139,6 +139,10 @@ impl Maintenance {
 
     /// Copies what it can of the log to the database. Nobody waits for it.
     fn copy_log(&self) {
+        // Where the log was cut short, zeros would be copied over pages: the writer sees that, and says so.
+        if self.write(|_| Ok(())).is_err() {
+            return;
+        }
         // A checkpoint that fails to write says what the writer must know: it stops there, and says why.
         if let Err(error @ (Error::Broken(_) | Error::Unusable(_))) = checkpoint(&self.conn, "PASSIVE") {
             let _ = self.write(move |_| Err::<(), _>(error.clone()));

@@ -256,7 +256,11 @@ impl Writer {
 
     /// Copies the whole log, so that closing leaves one file. What can't be copied is copied at the next start; and where
     /// the disk has failed, nothing more is written at all.
-    fn copy_all(&self) {
+    fn copy_all(&mut self) {
+        // Reading may have met a log that was cut short before the writer did.
+        if self.stopped.is_none() {
+            self.stopped = self.still_there(true).err();
+        }
         let conn = &self.state.conn;
         if self.stopped.is_some() {
             let _ = conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
