@@ -2,14 +2,13 @@
 //! name, writes one down or offers a button goes by it.
 
 use axum::extract::{FromRequestParts, Request};
-use axum::http::header::COOKIE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use crate::admin::answer::{Refused, person, problem};
+use crate::admin::answer::{Refused, cookies, person, problem};
 use crate::admin::session::Identity;
 use crate::admin::view::Origin;
 use crate::config::access::Right;
@@ -132,10 +131,6 @@ fn origin(path: &str, headers: &HeaderMap) -> Origin {
 
 /// The name that was given last in this browser.
 fn remembered(headers: &HeaderMap) -> String {
-    let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut named = all.flat_map(|cookies| cookies.split(';')).filter_map(|cookie| {
-        let value = cookie.trim().strip_prefix(NAME_COOKIE)?.strip_prefix('=')?;
-        form_urlencoded::parse(value.as_bytes()).next().map(|(name, _)| name.into_owned())
-    });
-    named.next().unwrap_or_default()
+    let mut named = cookies(headers, NAME_COOKIE).filter_map(|value| form_urlencoded::parse(value.as_bytes()).next());
+    named.next().map(|(name, _)| name.into_owned()).unwrap_or_default()
 }

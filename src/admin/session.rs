@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{ConnectInfo, State};
-use axum::http::header::{AUTHORIZATION, COOKIE, LOCATION, ORIGIN, SET_COOKIE};
+use axum::http::header::{AUTHORIZATION, LOCATION, ORIGIN, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Form};
@@ -18,7 +18,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::admin::answer::{person, problem};
+use crate::admin::answer::{cookies, person, problem};
 use crate::clock::plus;
 use crate::config::access::{Access, Proxy, Right, Token};
 use crate::secret::Secret;
@@ -125,15 +125,12 @@ pub fn admitted(headers: &HeaderMap, access: &Access, asking: &Asking<'_>) -> Ad
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok()?.split_once(' '))
         .and_then(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer").then_some(token));
-    let session = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).find_map(|cookies| {
-        cookies.split(';').find_map(|cookie| cookie.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
-    });
+    let session = cookies(headers, COOKIE_NAME).next();
     if bearer.is_none() && session.is_none() {
         return Admitted::No;
     }
-    let by_bearer = bearer.and_then(|given| holder(access, given));
-    let by_session =
-        || access.tokens.iter().find(|token| session.is_some_and(|given| is_session(given, &token.secret, asking.at)));
+    let by_bearer = bearer.and_then(|given| holder(access, |token| same(given, token.open())));
+    let by_session = || session.and_then(|given| holder(access, |token| is_session(given, token, asking.at)));
     match by_bearer.or_else(by_session) {
         Some(token) => Admitted::Yes(Identity::holder(token)),
         None if asking.failed() => Admitted::TooMany,
@@ -152,11 +149,10 @@ fn signed_in(headers: &HeaderMap, proxy: &Proxy) -> Option<Admitted> {
     })
 }
 
-/// The token that this is; of two that are the same, the one that may less. Each is compared, so that the time it takes
+/// The token that is shown; of two that are the same, the one that may less. Each is compared, so that the time it takes
 /// says nothing.
-fn holder<'a>(access: &'a Access, given: &str) -> Option<&'a Token> {
-    let right = access.tokens.iter().filter(|token| same(given, token.secret.open()));
-    right.min_by_key(|token| token.may)
+fn holder(access: &Access, is_shown: impl Fn(&Secret) -> bool) -> Option<&Token> {
+    access.tokens.iter().filter(|token| is_shown(&token.secret)).min_by_key(|token| token.may)
 }
 
 /// What is answered to someone who guesses.
@@ -203,7 +199,7 @@ pub async fn log_in(
     if access.is_open() {
         return (StatusCode::SEE_OTHER, [(LOCATION, "/")]).into_response();
     }
-    let Some(token) = holder(access, &login.token) else {
+    let Some(token) = holder(access, |token| same(&login.token, token.open())) else {
         if asking.failed() {
             return too_many();
         }

@@ -123,6 +123,26 @@ async fn a_table_of_who_gets_in_and_what_they_may() {
 }
 
 #[tokio::test]
+async fn one_token_under_two_names_may_the_lesser_as_a_header_and_in_a_browser_that_logged_in() {
+    let peer = HttpPeer::start().await;
+    let admin =
+        format!("admin: {{listen: \"127.0.0.1:0\", token: {ALL}, tokens: {{wall: {{token: {ALL}, may: read}}}}}}");
+    let config = CONFIG.replace(r#"admin: {listen: "127.0.0.1:0"}"#, &admin);
+    let app = App::start(Folder::new(&config, &peer.url("/ledger"), RULES)).await;
+    let page = "Host: HERE\nOrigin: http://HERE\nContent-Type: application/x-www-form-urlencoded";
+    let answer = ask(&app, &format!("POST /login HTTP/1.1\n{page}"), &format!("token={ALL}")).await;
+    let cookie = answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let rows = [
+        ("as a header", format!("POST /-/reload HTTP/1.1\nHost: HERE\nAuthorization: Bearer {ALL}"), 403),
+        ("a browser looks", format!("GET / HTTP/1.1\nHost: HERE\nCookie: {cookie}"), 200),
+        ("a browser reloads", format!("POST /-/reload HTTP/1.1\n{page}\nCookie: {cookie}"), 403),
+    ];
+    let rows: Vec<_> = rows.iter().map(|(says, head, status)| (*says, head.as_str(), *status)).collect();
+    hold(&app, &rows).await;
+    app.end().await;
+}
+
+#[tokio::test]
 async fn a_table_of_whom_the_proxy_signs_in() {
     let peer = HttpPeer::start().await;
     let app = app(&peer).await;
