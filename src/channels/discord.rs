@@ -394,8 +394,7 @@ impl<'s> Mention<'s> {
 /// The mentions as text, and who may be pinged: they, and never anyone whom a value names. An edit pings nobody.
 fn pings(sending: &Sending<'_>) -> (String, Value) {
     let (mut words, mut users, mut roles, mut parse) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let asked = if sending.act.changes() { &[][..] } else { sending.mentions };
-    for mention in asked.iter().filter_map(|id| Mention::of(id)) {
+    for mention in sending.pinged().iter().filter_map(|id| Mention::of(id)) {
         match mention {
             Mention::User(id) => {
                 words.push(format!("<@{id}>"));

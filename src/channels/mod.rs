@@ -250,6 +250,13 @@ pub struct Sending<'a> {
     pub links: &'a [Button],
 }
 
+impl<'a> Sending<'a> {
+    /// Whom its message pings: one that changes what stands there notifies nobody.
+    pub fn pinged(&self) -> &'a [String] {
+        if self.act.changes() { &[] } else { self.mentions }
+    }
+}
+
 /// A link by which a person does something about a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Button {

@@ -37,8 +37,7 @@ pub fn mention(id: &str) -> Option<String> {
 /// The text and the attachments.
 pub fn content(sending: &Sending<'_>) -> (String, Vec<Value>) {
     // An edit notifies nobody.
-    let asked = if sending.act.changes() { &[][..] } else { sending.mentions };
-    let mut text: String = asked.iter().filter_map(|id| mention(id)).map(|mention| mention + " ").collect();
+    let mut text: String = sending.pinged().iter().filter_map(|id| mention(id)).map(|mention| mention + " ").collect();
     if sending.form == Form::Plain {
         // A bare URL would be read as Markdown.
         let tail: String = ways(sending).iter().map(|link| format!("\n{link}")).collect();

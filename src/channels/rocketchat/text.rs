@@ -47,8 +47,7 @@ pub fn content(sending: &Sending<'_>) -> Map<String, Value> {
 
 fn text(sending: &Sending<'_>) -> String {
     // An edit notifies nobody.
-    let asked = if sending.act.changes() { &[][..] } else { sending.mentions };
-    let mut text: String = asked.iter().filter_map(|id| mention(id)).map(|mention| mention + " ").collect();
+    let mut text: String = sending.pinged().iter().filter_map(|id| mention(id)).map(|mention| mention + " ").collect();
     let links: String = links(sending).iter().map(|link| format!("\n{link}")).collect();
     if sending.form == Form::Plain {
         let room = TEXT.max.saturating_sub(fit::utf16(&text) + fit::utf16(&links));

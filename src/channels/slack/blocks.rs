@@ -60,10 +60,7 @@ pub fn of(sending: &Sending<'_>) -> Vec<Value> {
 
 /// The only block of `mrkdwn`, which holds nothing but ids that stand in `fanfare.yaml`. An update pings nobody.
 pub fn mentions(sending: &Sending<'_>) -> Option<Value> {
-    if sending.act.changes() {
-        return None;
-    }
-    let mentions: Vec<String> = sending.mentions.iter().filter_map(|id| mrkdwn::mention(id)).collect();
+    let mentions: Vec<String> = sending.pinged().iter().filter_map(|id| mrkdwn::mention(id)).collect();
     (!mentions.is_empty()).then(|| json!({"type": "section", "text": {"type": "mrkdwn", "text": mentions.join(" ")}}))
 }
 

@@ -383,11 +383,9 @@ fn content(sending: &Sending<'_>) -> Map<String, Value> {
 fn text(sending: &Sending<'_>) -> String {
     let message = &sending.rendered.message;
     let mut text = String::new();
-    if !sending.act.changes() {
-        for mention in sending.mentions.iter().filter_map(|id| mrkdwn::mention(id)) {
-            text.push_str(&mention);
-            text.push(' ');
-        }
+    for mention in sending.pinged().iter().filter_map(|id| mrkdwn::mention(id)) {
+        text.push_str(&mention);
+        text.push(' ');
     }
     let link = message.link.as_ref().map(|link| format!("\n{}", mrkdwn::escape(link)));
     let mut link = link.filter(|link| fit::utf16(link) <= TEXT_MAX / 2).unwrap_or_default();

@@ -118,8 +118,7 @@ fn fields(fields: &[Field]) -> Vec<Line> {
 /// The action's people, in a line of their own. An edit notifies nobody.
 fn mentions(sending: &Sending<'_>) -> Written {
     let mut written = Written::default();
-    let asked = if sending.act.changes() { &[][..] } else { sending.mentions };
-    for mention in asked.iter().filter_map(|id| Mention::of(id)) {
+    for mention in sending.pinged().iter().filter_map(|id| Mention::of(id)) {
         match mention {
             Mention::Name(name) => written.say(name),
             // Their name is not known here.
