@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::cli::client::{Client, PAGE, Server};
-use crate::cli::{CommandOutcome, load_without_secrets, report, rule_named, runtime, term};
+use crate::cli::{CommandOutcome, load_without_secrets, report_if_errors, rule_named, runtime, term};
 use crate::clock::{Clock, RealClock, plus};
 use crate::config::Snapshot;
 use crate::event::{Event, EventId, MISSING, OWN_SOURCE, Seq};
@@ -133,14 +133,14 @@ struct Played {
 impl Backtest {
     pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
         let loaded = load_without_secrets(config);
-        if report_errors(&loaded) {
+        if report_if_errors(&loaded.problems) {
             return Ok(CommandOutcome::Wrong);
         }
         let snapshot = loaded.snapshot.context("no rules could be loaded")?;
         let rules = self.rules(&snapshot)?;
         let other = match self.against.as_deref().map(load_without_secrets) {
             None => None,
-            Some(other) if report_errors(&other) => return Ok(CommandOutcome::Wrong),
+            Some(other) if report_if_errors(&other.problems) => return Ok(CommandOutcome::Wrong),
             Some(other) => Some(Stage::new(other.snapshot.context("no rules could be loaded to compare with")?)),
         };
         term::show_times_in(snapshot.settings.zone());
@@ -358,9 +358,4 @@ impl<'a> Run<'a> {
         let apart = apart::Reasons::default();
         Ok(Some(Played { events: self.events, from: self.from, until, would, was, apart }))
     }
-}
-
-/// Says what is wrong with the files, and whether anything stops the command.
-fn report_errors(loaded: &crate::config::load::Loaded) -> bool {
-    loaded.problems.has_errors() && report(&loaded.problems)
 }

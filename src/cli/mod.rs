@@ -261,3 +261,8 @@ pub(crate) fn report(problems: &crate::problem::Problems) -> bool {
     }
     problems.has_errors()
 }
+
+/// The same where something stops the command; else notes and warnings are left to `check`.
+pub(crate) fn report_if_errors(problems: &crate::problem::Problems) -> bool {
+    problems.has_errors() && report(problems)
+}

@@ -175,10 +175,14 @@ fn proxy(node: &Node, problems: &mut Problems) -> Option<Proxy> {
     Some(Proxy { from, header, may, users })
 }
 
+/// A network, or a single address as one.
+pub(super) fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
 /// A network whose word is believed. Not all of the internet: anyone could be anybody.
 fn trusted(text: &str, node: &Node, problems: &mut Problems) -> Option<IpNet> {
-    let net = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-    match net {
+    match network(text) {
         Some(net) if net.prefix_len() > 0 => return Some(net),
         Some(_) => problems.push(
             Problem::error("proxy-from", format!("`{text}` is everybody: anyone could sign in under any name"))

@@ -17,7 +17,7 @@ use crate::admin::{self, Beside};
 use crate::channels::wire::{Guard, Wire};
 use crate::cli::demo::inbox::{Desk, Inbox};
 use crate::cli::demo::stage::{Set, Stage};
-use crate::cli::{CommandOutcome, report, runtime, starter, term};
+use crate::cli::{CommandOutcome, report_if_errors, runtime, starter, term};
 use crate::clock::{AnchoredClock, Clock, RealClock};
 use crate::config::substitute::Environment;
 use crate::lint;
@@ -132,8 +132,7 @@ impl Demo {
         let config = folder.join("fanfare.yaml");
         std::fs::write(&config, starter::demo_config(web_address, post_address, self.free_port()))?;
         let loaded = lint::load(&config, &DemoEnvironment, RealClock.now());
-        // What is shipped has nothing but notes, which `check` is for.
-        if loaded.problems.has_errors() && report(&loaded.problems) {
+        if report_if_errors(&loaded.problems) {
             bail!("`{}` has mistakes; fix them, or remove the folder to start again", folder.display());
         }
         let snapshot = loaded.snapshot.context("the demo's configuration can't be used")?;

@@ -127,9 +127,7 @@ pub(super) fn egress(node: &Node, settings: &mut Settings, problems: &mut Proble
     let Some(mut fields) = Fields::of(node, "`egress`", problems) else { return };
     for (key, nets) in [("deny", &mut settings.egress_deny), ("allow", &mut settings.egress_allow)] {
         for (text, node) in fields.texts(key, problems) {
-            let net = text.parse::<ipnet::IpNet>().ok();
-            let net = net.or_else(|| text.parse::<std::net::IpAddr>().ok().map(ipnet::IpNet::from));
-            match net {
+            match access::network(&text) {
                 Some(net) => nets.push(net),
                 None => problems.push(
                     Problem::error("network", format!("`{text}` is not a network"))
