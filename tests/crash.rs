@@ -5,14 +5,12 @@
 use std::sync::Arc;
 
 use crate::support::app::{json, while_it_moves};
-use crate::support::folder::{CONFIG, EVERYTHING, Folder};
+use crate::support::folder::{CONFIG, EVERYTHING, Folder, UNDER_WAY};
 use crate::support::http_peer::HttpPeer;
 use crate::support::load::{Sent, deliveries, load, until_done};
 use crate::support::process::Process;
 
 const SENDERS: usize = 8;
-/// `concurrency` of the only destination: this many deliveries are under way at most.
-const UNDER_WAY: usize = 4;
 
 /// Waits until the receiver has seen this many requests.
 async fn receives(peer: &HttpPeer, count: usize) {

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::support::app::{App, event, eventually, eventually_within, json, page_signature, soon};
-use crate::support::folder::{CONFIG, EVERYTHING, Folder, SECRET};
+use crate::support::folder::{CONFIG, EVERYTHING, Folder, SECRET, UNDER_WAY};
 use crate::support::http_peer::{HttpPeer, Recorded};
 use crate::support::load::waiting;
 use crate::support::postgres::{self, Server};
@@ -22,9 +22,6 @@ use crate::support::process::Process;
 use crate::support::raw::{Connection, post};
 
 mod rolling;
-
-/// `concurrency` of the only destination: this many deliveries are under way at most, over all replicas.
-const UNDER_WAY: usize = 4;
 
 /// Reports everything; and a case that is insisted on once, three seconds after it opened.
 const LADDER: &str = "rules:

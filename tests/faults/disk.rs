@@ -9,14 +9,11 @@ use rusqlite::Connection;
 
 use crate::support::app::{ask, eventually, json, while_it_moves};
 use crate::support::fault::Disk;
-use crate::support::folder::{CONFIG, EVERYTHING, Folder};
+use crate::support::folder::{CONFIG, EVERYTHING, Folder, UNDER_WAY};
 use crate::support::http_peer::HttpPeer;
 use crate::support::load::{Sent, deliveries, load, request, send, until_done, waiting};
 use crate::support::process::{Process, command};
 use crate::support::raw;
-
-/// How many deliveries are under way at a time ([`CONFIG`]).
-const UNDER_WAY: usize = 4;
 
 /// Starts on this disk; what it logged if it ends instead.
 async fn start(folder: &Folder, disk: &Disk, more: &[(&str, &str)]) -> Result<Process, String> {

@@ -108,11 +108,13 @@ static int sync_refusal(int fd) {
     return why;
 }
 
-/* Syncs, and notes how much of the log that brought to the disk. */
-static int noted(int (*real)(int), int fd) {
+/* Syncs, unless that is to fail, and notes how much of the log it brought to the disk. */
+static int synced(int (*real)(int), int fd) {
     char path[4096];
     const char *file = getenv("FAULT_SYNCED");
     struct stat before;
+    int why = sync_refusal(fd);
+    if (why) { errno = why; return -1; }
     int is_log = file && path_of(fd, path, sizeof path) && strlen(path) > 4
         && strcmp(path + strlen(path) - 4, "-wal") == 0 && fstat(fd, &before) == 0;
     int result = real(fd);
@@ -130,16 +132,12 @@ static int noted(int (*real)(int), int fd) {
 
 int fsync(int fd) {
     REAL(int, fsync, int);
-    int why = sync_refusal(fd);
-    if (why) { errno = why; return -1; }
-    return noted(real, fd);
+    return synced(real, fd);
 }
 
 int fdatasync(int fd) {
     REAL(int, fdatasync, int);
-    int why = sync_refusal(fd);
-    if (why) { errno = why; return -1; }
-    return noted(real, fd);
+    return synced(real, fd);
 }
 
 static int may_open(const char *path, int flags) {

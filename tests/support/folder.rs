@@ -23,6 +23,9 @@ destinations:
   ledger: {type: http, url: "PEER", retry: {first: 1s, max: 1s}, concurrency: 4}
 "#;
 
+/// The `concurrency` of its only destination: this many deliveries are under way at most, over all replicas.
+pub const UNDER_WAY: usize = 4;
+
 /// One rule that tells `ledger` of everything.
 pub const EVERYTHING: &str = "rules:
   - name: everything

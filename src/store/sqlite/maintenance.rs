@@ -139,6 +139,9 @@ impl Maintenance {
 
     /// Copies what it can of the log to the database. Nobody waits for it.
     fn copy_log(&self) {
+        if checkpoint(&self.conn, "NOOP").is_ok_and(|(log, copied)| log == copied) {
+            return;
+        }
         // Where the log was cut short, zeros would be copied over pages: the writer sees that, and says so.
         if self.write(|_| Ok(())).is_err() {
             return;

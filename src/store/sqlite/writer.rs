@@ -146,10 +146,9 @@ impl WriterState {
     }
 
     /// Does pieces of work; if one fails, nothing of any of them stays.
-    fn within_savepoint<'t>(&mut self, tasks: impl Iterator<Item = &'t mut Box<dyn Task>>) -> Result<(), Error> {
+    fn within_savepoint<'t>(&mut self, mut tasks: impl Iterator<Item = &'t mut Box<dyn Task>>) -> Result<(), Error> {
         let (pending, after) = (self.pending.len(), self.after_commit.len());
         self.conn.prepare_cached("SAVEPOINT job")?.execute([])?;
-        let mut tasks = tasks;
         let result = tasks.try_for_each(|task| task.run(self));
         if result.is_err() && !self.conn.is_autocommit() {
             self.conn.prepare_cached("ROLLBACK TO job")?.execute([])?;
@@ -164,8 +163,7 @@ impl WriterState {
 
     /// Does tasks all at once, since a savepoint costs as much as a small task. If one fails, each is done again by itself.
     /// An error is the whole batch's.
-    fn run_tasks(&mut self, tasks: Vec<Box<dyn Task>>, done: &mut Vec<Done>) -> Result<(), Error> {
-        let mut tasks = tasks;
+    fn run_tasks(&mut self, mut tasks: Vec<Box<dyn Task>>, done: &mut Vec<Done>) -> Result<(), Error> {
         let mut failed = None;
         let is_done = tasks.len() > 1 && {
             let result = self.within_savepoint(tasks.iter_mut());
