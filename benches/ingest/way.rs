@@ -107,13 +107,17 @@ pub fn run(connections: usize, events: u64, rounds: u64) {
     println!("\nfrom the answer to its arrival, idle: p50 {:?}, p99 {:?}", part(0.5), part(0.99));
 }
 
+/// What is sent to a server, as fast as it answers.
+fn load(server: &Server, connections: usize) -> Load {
+    Load { address: server.address, path: server.path, connections, seconds: PATIENCE, away: Duration::ZERO }
+}
+
 /// Fanfare on SQLite.
 async fn fanfare(files: fn(u64) -> (String, String, u64), connections: usize, events: u64, round: u64) -> Measured {
     let sink = Sink::start(Duration::ZERO).await;
     let (settings, rules, fan_out) = files(sink.address.port().into());
     let server = Server::replica(0, "sqlite:data/bench.db", &settings, &rules).unwrap();
-    let load =
-        Load { address: server.address, path: server.path, connections, seconds: PATIENCE, away: Duration::ZERO };
+    let load = load(&server, connections);
     let signed = load.sign(round, events);
     let (before, began) = (seconds(server.pid(), false), Instant::now());
     let sent = load.send(signed).await;
@@ -150,8 +154,7 @@ async fn planned(server: &Server, events: u64) {
 async fn express(connections: usize, events: u64, round: u64) -> Result<Measured, String> {
     let sink = Sink::start(Duration::ZERO).await;
     let server = Server::forwarder(sink.address)?;
-    let load =
-        Load { address: server.address, path: server.path, connections, seconds: PATIENCE, away: Duration::ZERO };
+    let load = load(&server, connections);
     let signed = load.sign(round, events);
     let (before, began) = (seconds(server.pid(), false), Instant::now());
     load.send(signed).await;
@@ -215,8 +218,7 @@ async fn arriving(round: u64) -> Vec<Duration> {
     let sink = Sink::start(Duration::ZERO).await;
     let (settings, rules) = (destinations(sink.address.port().into(), 1), sending(1));
     let server = Server::replica(0, "sqlite:data/bench.db", &settings, &rules).unwrap();
-    let load =
-        Load { address: server.address, path: server.path, connections: 1, seconds: PATIENCE, away: Duration::ZERO };
+    let load = load(&server, 1);
     let mut times = Vec::new();
     for (nth, signed) in load.sign(1_000 + round, TIMED).into_iter().enumerate() {
         load.send(vec![signed]).await;
