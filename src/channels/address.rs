@@ -144,6 +144,22 @@ impl<T> Address<T> {
     }
 }
 
+/// One or a list of them, at least one. What is wrong with each is reported; `what` names one.
+pub fn several<T>(
+    node: &Node,
+    what: &str,
+    problems: &mut Problems,
+    one: fn(&Node, &mut Problems) -> Option<T>,
+) -> Option<Vec<T>> {
+    let nodes = node.one_or_more();
+    if nodes.is_empty() {
+        problems.push(node.expected(what));
+        return None;
+    }
+    let found: Vec<Option<T>> = nodes.iter().map(|node| one(node, problems)).collect();
+    found.into_iter().collect()
+}
+
 /// Whether a text is one bare mail address in ASCII: no name, no list, nothing quoted.
 pub fn is_mail(text: &str) -> bool {
     let fits = |part: &str, more: &[u8]| {

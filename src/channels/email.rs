@@ -185,13 +185,7 @@ const MAILBOX: Mappable<Vec<Mailbox>> =
 
 /// One address or a list of them, at least one.
 fn mailboxes(node: &Node, problems: &mut Problems) -> Option<Vec<Mailbox>> {
-    let nodes = node.one_or_more();
-    if nodes.is_empty() {
-        problems.push(node.expected("an address"));
-        return None;
-    }
-    let found: Vec<Option<Mailbox>> = nodes.iter().map(|node| mailbox(node, problems)).collect();
-    found.into_iter().collect()
+    address::several(node, "an address", problems, mailbox)
 }
 
 fn mailbox(node: &Node, problems: &mut Problems) -> Option<Mailbox> {

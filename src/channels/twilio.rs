@@ -220,19 +220,13 @@ const NUMBERS_MAX: usize = 20;
 
 /// One number or several, each once.
 fn numbers(node: &Node, problems: &mut Problems) -> Option<Vec<String>> {
-    let nodes = node.one_or_more();
-    if nodes.is_empty() {
-        problems.push(node.expected("a phone number"));
-        return None;
-    }
-    if nodes.len() > NUMBERS_MAX {
+    if node.one_or_more().len() > NUMBERS_MAX {
         let problem = Problem::error("wrong-number", format!("a destination has at most {NUMBERS_MAX} numbers"));
         problems.push(problem.at(&node.place).hint("write several destinations"));
         return None;
     }
-    let found: Option<Vec<String>> = nodes.iter().map(|node| number(node, problems)).collect();
     let mut each: Vec<String> = Vec::new();
-    found?.into_iter().for_each(|number| {
+    address::several(node, "a phone number", problems, number)?.into_iter().for_each(|number| {
         if !each.contains(&number) {
             each.push(number);
         }
