@@ -69,10 +69,11 @@ pub async fn step(live: &Live, now: Timestamp) -> Result<StepResult, store::Erro
         planned = round.run() => planned,
         () = renewal.panics() => return Ok(StepResult::Worked),
     };
+    let judged = round.beside.longest();
     drop((round, renewal));
     match &planned {
         Ok(Done { upto, left }) => size.grow(*upto, *left),
-        Err(error) => size.shrink(&batch, live.clock.now().duration_since(now), error),
+        Err(error) => size.shrink(&batch, live.clock.now().duration_since(now), judged, error),
     }
     size.keep(live);
     planned.map(|_| StepResult::Worked)

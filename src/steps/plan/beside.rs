@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,7 @@ pub(in crate::steps) async fn on_a_thread(work: impl Future<Output = ()> + Send 
 /// Beside a round.
 pub(super) struct Beside {
     judging: Arc<Mutex<Option<Instant>>>,
+    longest_ms: AtomicU64,
 }
 
 /// What prolongs the lease; it ends with the round, when this is dropped.
@@ -76,16 +78,24 @@ impl Beside {
                 }
             })
         });
-        (Self { judging }, Renewal(task))
+        (Self { judging, longest_ms: AtomicU64::default() }, Renewal(task))
     }
 
     /// Does what may take long, while the runtime goes on with everything else on its other threads.
     pub fn apart<T>(&self, work: impl FnOnce() -> T) -> T {
         let since = |at| *self.judging.lock().unwrap_or_else(PoisonError::into_inner) = at;
-        since(Some(Instant::now()));
+        let began = Instant::now();
+        since(Some(began));
         let done = if has_threads() { tokio::task::block_in_place(work) } else { work() };
         since(None);
+        let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.longest_ms.fetch_max(took_ms, Ordering::Relaxed);
         done
+    }
+
+    /// How long the longest of it took.
+    pub fn longest(&self) -> Duration {
+        Duration::from_millis(self.longest_ms.load(Ordering::Relaxed))
     }
 }
 

@@ -8,6 +8,7 @@
 //! leaves a mark too, so it takes that many: a few marks in a row may be chance.
 
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,7 @@ const SMALLER: usize = 8;
 const DEATHS_MAX: usize = 2;
 /// This many deaths on one thing, the later ones while it was planned alone, and it is parked.
 const PARKED_AFTER: usize = 6;
-/// So often alone, and still at it when its lease was lost, and it is parked.
+/// So often judged alone for longer than a lease, which was lost, and it is parked.
 const LOST_MAX: u32 = 2;
 /// A round that took longer, and failed, had too many timers if it had no more than one entry.
 const LONG: SignedDuration = SignedDuration::from_secs(2);
@@ -208,8 +209,10 @@ impl Size {
         self.left = left;
     }
 
-    /// A round failed. Marks say something of deaths only while the store does what it is asked.
-    pub(super) fn shrink(&mut self, batch: &Batch, took: SignedDuration, error: &store::Error) {
+    /// A round failed after `took`, of which its longest judging was `judged`. Marks say something of deaths only while the
+    /// store does what it is asked; and a lease that is lost says something of an entry only if judging outlasted it: a
+    /// store that is slow to answer loses leases, too.
+    pub(super) fn shrink(&mut self, batch: &Batch, took: SignedDuration, judged: Duration, error: &store::Error) {
         let (entries, timers) = (batch.entries.len(), batch.timers.len());
         match (entries, timers) {
             (2.., _) => self.entries = entries / 2,
@@ -219,7 +222,9 @@ impl Size {
         }
         if !matches!(error, store::Error::Lost) {
             (self.is_stale, self.noted) = (self.is_stale || self.noted, false);
-        } else if let [entry] = &batch.entries[..] {
+        } else if let [entry] = &batch.entries[..]
+            && judged >= super::LEASE.unsigned_abs()
+        {
             let name = name_of_entry(entry);
             let times = self.lost.as_ref().filter(|(lost, _)| *lost == name).map_or(0, |(_, times)| *times);
             self.lost = Some((name, times + 1));
