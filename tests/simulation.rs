@@ -66,7 +66,7 @@ fn simulate(seed: u64, breakage: Breakage, told: bool) -> Outcome {
         chaos::unleash(&world, &clusters, STORMY);
         if pass(&world, STORMY).await {
             world.tell(|| "calm".into());
-            world.calm_down();
+            world.calm_down().await;
             sleep(4 * HOUR).await;
             all_goes_on(&world).await;
             if pass(&world, CALM).await {

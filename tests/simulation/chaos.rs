@@ -114,10 +114,10 @@ async fn jump(world: &World) {
         let by = [5 * MINUTE, HOUR, 7 * HOUR, DAY][dice.usize(0..4)];
         (if dice.bool() { by } else { -by }, dice.i64(MINUTE..12 * HOUR))
     });
-    world.jump(by);
+    world.jump(by).await;
     sleep(span).await;
     if !world.is_calm() {
-        world.jump(0);
+        world.jump(0).await;
     }
 }
 

@@ -200,13 +200,16 @@ impl Ledger {
             if planned.due < now {
                 self.violate(format!("{id} is due before it was planned"));
             }
+            let mut times = Times::of(planned, ms(now), true_ms);
             if let Some(lane) = &planned.lane {
-                self.lanes.entry(lane.clone()).or_default().push(id.clone());
+                let lane = self.lanes.entry(lane.clone()).or_default();
+                let before = lane.iter().filter_map(|id| self.deliveries.get(id));
+                times.behind(before.filter(|record| record.ended.is_none()).map(|record| &record.times));
+                lane.push(id.clone());
             }
             self.counts.deliveries += 1;
             let (planned, tried) = (planned.clone(), Vec::new());
             let next_ms = Some(planned.due.as_millisecond());
-            let times = Times::of(&planned, ms(now), true_ms);
             let record = Record {
                 planned,
                 tried,

@@ -109,9 +109,13 @@ impl World {
         self.true_ms() + self.jump_ms.load(Ordering::Relaxed)
     }
 
-    /// The clocks are off by so much from now on.
-    pub fn jump(&self, to_ms: i64) {
+    /// The clocks are off by so much from now on. A process marks its time in the store each minute, and so notices.
+    pub async fn jump(&self, to_ms: i64) {
+        let last = from_ms(self.now_ms());
         let before = self.jump_ms.swap(to_ms, Ordering::Relaxed);
+        for mark in [last, from_ms(self.now_ms())] {
+            self.raw.alive(mark).await.unwrap();
+        }
         self.tell(|| format!("the clocks jump by {}", SignedDuration::from_millis(to_ms - before)));
         self.ledger().jumped(to_ms - before);
         self.poke_all();
@@ -136,7 +140,7 @@ impl World {
     }
 
     /// Faults end.
-    pub fn calm_down(&self) {
+    pub async fn calm_down(&self) {
         self.calm.store(true, Ordering::Relaxed);
         *self.sky.lock().unwrap() = Sky::Clear;
         self.moods.lock().unwrap().clear();
@@ -144,7 +148,7 @@ impl World {
             *replica.doom.lock().unwrap() = (0, Doom::End);
             replica.life.turn(Stage::Runs);
         }
-        self.jump(0);
+        self.jump(0).await;
     }
 
     /// Adds to the story.

@@ -297,9 +297,8 @@ impl Reference {
         let counted = asks.values().filter(|(_, _, forgotten)| !forgotten);
         let within = within(every, counted.map(|(at, seen, _)| (*at, now.ms.max(*seen))));
         if (within.len() as u64) < throttle.max {
-            // What was held back is forgotten a week after the last of it, also by a clock that was ahead for a while.
-            let reached = |other: &&Message| other.passed || other.fate == Fate::Throttled;
-            let those = self.messages.iter().filter(alike).filter(reached);
+            // What was held back is forgotten a week after the last that passed, also by a clock that was ahead for a while.
+            let those = self.messages.iter().filter(alike).filter(|other| other.passed);
             let touched = those.map(|other| (other.at, other.seen)).max();
             let read = now.reading.filter(|seq| *seq == asked.event && !asked.reminder);
             let came = read.map_or(now.ms, |seq| ms(self.events[&seq].received));

@@ -45,6 +45,11 @@ impl Times {
         Self { due: true_ms + ms(planned.due) - now, ..Self::default() }
     }
 
+    /// It waits in its lane for these: where nothing can be said of their time, nothing can be said of its own.
+    pub fn behind<'a>(&mut self, mut others: impl Iterator<Item = &'a Self>) {
+        self.jumped |= others.any(|other| other.jumped);
+    }
+
     pub fn jumped(&mut self) {
         self.jumped |= self.delivered.is_none();
     }
