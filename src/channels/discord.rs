@@ -128,8 +128,8 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
         fields.required_node("webhook_url", problems).and_then(|node| Choice::parse(node, problems, &mut webhook));
     let has_thread = fields.has("thread_id");
     let thread = fields.node("thread_id", problems).and_then(|node| Choice::parse(node, problems, &mut snowflake));
-    let username = fields.text("username", problems).map(|(name, _)| name);
-    if has_thread && thread.is_none() {
+    let username = fields.text("username", problems).map(|(name, node)| username(name, node, problems));
+    if (has_thread && thread.is_none()) || username == Some(None) {
         return None;
     }
     let webhook = webhook?;
@@ -144,7 +144,7 @@ fn parse(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Box<dyn Cha
         mapped: None,
         by_event: webhook.is_by_event() || thread.as_ref().is_some_and(Choice::is_by_event),
     };
-    Some(Box::new(Discord { facts, webhook, thread, username }))
+    Some(Box::new(Discord { facts, webhook, thread, username: username.flatten() }))
 }
 
 /// `https://discord.com/api/webhooks/ID/TOKEN`, whatever the host.
@@ -165,6 +165,20 @@ fn webhook(node: &Node, problems: &mut Problems) -> Option<Secret> {
     url.set_query(None);
     url.set_fragment(None);
     Some(Secret::new(url))
+}
+
+/// The webhook's name in messages ("Create Webhook": which names are valid).
+fn username(name: String, node: &Node, problems: &mut Problems) -> Option<String> {
+    let lower = name.to_lowercase();
+    let is_valid = (1..=80).contains(&fit::utf16(&name)) && !lower.contains("discord") && !lower.contains("clyde");
+    if !is_valid {
+        problems.push(
+            Problem::error("wrong-name", "Discord refuses this name for a webhook")
+                .at(&node.place)
+                .hint("a name has up to 80 characters, and neither `discord` nor `clyde` in it"),
+        );
+    }
+    is_valid.then_some(name)
 }
 
 fn snowflake(node: &Node, problems: &mut Problems) -> Option<String> {

@@ -27,8 +27,7 @@ const DESCRIPTION_MAX: usize = 16_000;
 /// How addresses of alert sources begin.
 const SOURCES: &str = "https://api.incident.io/v2/alert_events/";
 /// How to get one.
-const MAKE_ONE: &str =
-    "in incident.io, make an alert source of the type `HTTP`, and copy its address: `/v2/alert_events/http/…`";
+const MAKE_ONE: &str = "in incident.io, open `Alerts`, `Create alert source`, choose `HTTP`, and copy its address: `/v2/alert_events/http/…`";
 
 /// incident.io.
 pub const KIND: ChannelKind = ChannelKind {
@@ -50,7 +49,8 @@ token: FAKEq7ZkT4mW9sB2xN6vC1aaaaaaaaaaaaaaaaaa
     shows_links: true,
     reports: false,
     queues: None,
-    spacing: Some(SignedDuration::from_millis(100)),
+    // An alert source takes 120 a minute.
+    spacing: Some(SignedDuration::from_millis(500)),
     burst: 1,
     limits: &[BODY],
     native: None,

@@ -26,6 +26,8 @@ const API: &str = "https://api.telegram.org";
 /// Where a receipt has the chat's number, and the one that it had before it became a supergroup.
 const CHAT_ID: &str = "chat_id";
 const MOVED_FROM: &str = "moved_from";
+/// The topic `General` in links. The Bot API finds no topic of this number: a message without one goes there.
+const GENERAL: u64 = 1;
 /// The message that a rehearsal answers with.
 const TAKEN_ID: u64 = 1001;
 
@@ -264,7 +266,7 @@ impl Channel for Telegram {
             }
             _ => {
                 body.insert("chat_id".into(), self.chat.pick(sending)?.json());
-                if let Some(topic) = self.topic(sending)? {
+                if let Some(topic) = self.topic(sending)?.filter(|topic| *topic != GENERAL) {
                     body.insert("message_thread_id".into(), topic.into());
                 }
             }

@@ -34,8 +34,10 @@ const LISTED: &str = "50";
 /// By how much the clocks of Twilio and of this machine may differ.
 const SKEW: SignedDuration = SignedDuration::from_secs(30);
 /// Codes by which no message will ever arrive.
-const BROKEN: [u64; 12] =
-    [21_211, 21_212, 21_214, 21_266, 21_408, 21_603, 21_606, 21_608, 21_610, 21_612, 21_614, 21_703];
+const BROKEN: [u64; 15] = [
+    21_211, 21_212, 21_214, 21_266, 21_408, 21_603, 21_606, 21_607, 21_608, 21_610, 21_612, 21_614, 21_659, 21_660,
+    21_703,
+];
 
 /// Twilio.
 pub const KIND: ChannelKind = ChannelKind {

@@ -95,6 +95,8 @@ fn by_mail(accepted: &[String], refused: &[(String, u16, String)], code: Option<
     match code {
         // Authentication (RFC 4954, section 6): nothing will get through until a person fixes it.
         Some(530 | 534 | 535 | 538) => Verdict::new(AttemptOutcome::Permanent, words).failing(),
+        // Microsoft 365, which takes no password any more.
+        Some(550) if text.starts_with("5.7.30 ") => Verdict::new(AttemptOutcome::Permanent, words).failing(),
         // RFC 3463, section 3.7: the server has no use for this form of content.
         Some(500..) if text.starts_with("5.6.") => Verdict::new(AttemptOutcome::Refused, words),
         Some(500..) => Verdict::new(AttemptOutcome::Permanent, words),

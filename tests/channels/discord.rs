@@ -155,6 +155,10 @@ fn what_is_wrong_with_a_destination_is_said() {
             "type: discord\nwebhook_url: https://discord.com/api/webhooks/123456789012345678/x\nthread_id: general\n",
             "this is not a Discord id",
         ),
+        (
+            "type: discord\nwebhook_url: https://discord.com/api/webhooks/123456789012345678/x\nusername: Discord news\n",
+            "Discord refuses this name",
+        ),
         ("type: discord\nwebhook: https://a.example\n", "has no key `webhook`"),
     ] {
         let said = destinations::problems(yaml);

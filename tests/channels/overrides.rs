@@ -26,6 +26,8 @@ fn an_action_says_how_its_message_comes() {
     assert_eq!((&body["message_thread_id"], &body["disable_notification"]), (&json!(9), &json!(true)));
     let (_, body) = of("telegram", json!({"topic": "9", "silent": false}));
     assert_eq!((&body["message_thread_id"], body.get("disable_notification")), (&json!(9), None));
+    // `General` in a link; a message without a topic goes there.
+    assert_eq!(of("telegram", json!({"topic": 1})).1.get("message_thread_id"), None);
     assert_eq!(of("ntfy", json!({"priority": 1})).1["priority"], 1);
     assert_eq!(of("jsm", json!({"priority": "P5"})).1["priority"], "P5");
     let (_, body) = of("mattermost", json!({"priority": "important"}));

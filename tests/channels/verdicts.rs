@@ -82,3 +82,19 @@ fn what_was_not_sent_is_temporary_and_what_was_not_answered_is_ambiguous_everywh
         assert_eq!(judged(&destination, &Reply::Nothing), "delivered");
     }
 }
+
+#[test]
+fn a_mail_server_that_takes_no_password_fails_for_every_mail_and_one_that_refuses_a_mail_does_not() {
+    let email = destinations::one("email");
+    let said = |code: u16, text: &str| {
+        let reply = Reply::Mail { accepted: vec![], refused: vec![], code: Some(code), text: text.into() };
+        judged(&email, &reply)
+    };
+    assert_eq!(
+        said(535, "5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled"),
+        "permanent failing"
+    );
+    assert_eq!(said(550, "5.7.30 Basic authentication is not supported for Client Submission."), "permanent failing");
+    assert_eq!(said(550, "5.7.1 not this one"), "permanent");
+    assert_eq!(said(550, "5.6.1 no such form"), "refused");
+}

@@ -91,8 +91,8 @@ impl Judge for IncidentIo {
     }
 
     fn rate(&self) -> Option<Rate> {
-        // 1,200 a minute.
-        Some(Rate::ms(1, 50))
+        // 120 a minute for each alert source.
+        Some(Rate::ms(1, 500))
     }
 
     fn sized(&self, of: &str, size: usize) -> Request {

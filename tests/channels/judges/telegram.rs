@@ -81,7 +81,10 @@ impl Telegram {
         let own = ["chat_id", "message_thread_id", "reply_parameters", "disable_notification"];
         keys(said, &[&own[..], &CONTENT].concat())?;
         let pings = content(said)?;
-        let topic = said.get("message_thread_id").map(|topic| topic.as_u64().filter(|id| *id > 0).ok_or("wrong topic"));
+        // 1 is `General`, which no bot can name.
+        let topic = said
+            .get("message_thread_id")
+            .map(|topic| topic.as_u64().filter(|id| *id > 1).ok_or("Bad Request: message thread not found"));
         let answers = said.get("reply_parameters").map(|reply| {
             let is_lenient = reply["allow_sending_without_reply"] == true;
             reply["message_id"].as_u64().filter(|_| is_lenient).ok_or("message to be replied not found")
