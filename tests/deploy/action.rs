@@ -1,7 +1,10 @@
 //! The review of a change of rules, as a pull request gets it: in a repository that the test makes, against a stand-in of
 //! GitHub's and of GitLab's API.
 
+mod host;
+
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -10,8 +13,9 @@ use serde_json::{Value, json};
 use crate::deploy::sandbox::text;
 use crate::deploy::tools;
 use crate::support::folder::Folder;
-use crate::support::http_peer::{Answer, HttpPeer};
+use crate::support::http_peer::Answer;
 use crate::support::process::BINARY;
+use host::Host;
 
 const CONFIG: &str = "timezone: Europe/Berlin
 sources: {jewelmusic: {preset: jewelmusic, secrets: '${env:JEWELMUSIC_SECRET}'}}
@@ -81,7 +85,7 @@ fn events() -> String {
 }
 
 /// Runs the review as a pull request would.
-async fn review(folder: &Folder, base: &str, variables: &[(&str, &str)]) -> Output {
+async fn review(folder: &Folder, base: &str, variables: &[(&str, String)]) -> Output {
     let path = fs::canonicalize("deploy/action/review").unwrap();
     let file = folder.file(".git/events.jsonl");
     fs::write(&file, events()).unwrap();
@@ -92,14 +96,8 @@ async fn review(folder: &Folder, base: &str, variables: &[(&str, &str)]) -> Outp
         .envs([("FANFARE", BINARY), ("BASE", base), ("PULL_REQUEST", "7"), ("COMMENT_TOKEN", "t0ken")])
         .env("EVENTS", &file)
         .env("OUT", folder.file(".git/out"))
-        .envs(variables.iter().copied());
+        .envs(variables.iter().map(|(name, value)| (name, value)));
     tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
-}
-
-/// The text of the comment that was written last.
-fn written(peer: &HttpPeer) -> (String, String) {
-    let last = peer.requests().pop().unwrap();
-    (format!("{} {}", last.method, last.target), last.json()["body"].as_str().unwrap().to_owned())
 }
 
 fn golden(name: &str, is: &str) {
@@ -112,68 +110,64 @@ fn golden(name: &str, is: &str) {
 
 #[tokio::test]
 async fn a_pull_request_gets_one_comment_with_what_the_change_sends_more_and_fewer() {
-    let peer = HttpPeer::start().await;
+    // Anyone who wrote the second could change what it says later: it is not the review's.
+    let host = Host::github(&[(false, "Nice!"), (false, "<!-- fanfare: fanfare.yaml -->\nNothing changes.")]).await;
     let (folder, base) = repository(BEFORE, AFTER);
-    let api = peer.url("");
-    let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_API_URL", api.as_str()), ("GITHUB_REPOSITORY", "label/rules")];
-    peer.answer(Answer::status(200).json(&json!([{"id": 4, "body": "Nice!"}])));
-    let ran = review(&folder, &base, &github).await;
+    let ran = review(&folder, &base, &host.variables()).await;
     assert!(ran.status.success(), "{}", text(&ran));
-    let (to, comment) = written(&peer);
-    assert_eq!(to, "POST /repos/label/rules/issues/7/comments");
-    golden("comment.md", &comment);
+    let comments = host.comments();
+    assert_eq!(comments.len(), 3, "{comments:?}");
+    golden("comment.md", &comments[2].body);
     let report = fs::read_to_string(folder.file(".git/out/fanfare-tests.xml")).unwrap();
     assert!(report.contains("a rejection reaches the heads"), "{report}");
 
     // The next push replaces it.
-    let own = json!([{"id": 4, "body": "Nice!"}, {"id": 5, "body": comment}]);
-    peer.answer(Answer::status(200).json(&own));
-    let ran = review(&folder, &base, &github).await;
+    host.rewrite(2, "<!-- fanfare: fanfare.yaml -->\nOld.");
+    let ran = review(&folder, &base, &host.variables()).await;
     assert!(ran.status.success(), "{}", text(&ran));
-    assert_eq!(written(&peer), ("PATCH /repos/label/rules/issues/comments/5".to_owned(), comment));
-    let requests = peer.requests();
-    assert!(requests.iter().all(|request| request.header("authorization") == Some("Bearer t0ken")));
+    assert_eq!(host.comments(), comments);
 }
 
 #[tokio::test]
 async fn a_merge_request_in_gitlab_gets_the_same_comment() {
-    let peer = HttpPeer::start().await;
+    let host = Host::gitlab(&[(false, "<!-- fanfare: fanfare.yaml -->\nNothing changes.")]).await;
     let (folder, base) = repository(BEFORE, AFTER);
-    let api = peer.url("/api/v4");
-    peer.answer(Answer::status(200).json(&json!([])));
-    let gitlab = [("GITLAB_CI", "true"), ("CI_API_V4_URL", api.as_str()), ("CI_PROJECT_ID", "12")];
-    let ran = review(&folder, &base, &gitlab).await;
-    assert!(ran.status.success(), "{}", text(&ran));
-    let (to, comment) = written(&peer);
-    assert_eq!(to, "POST /api/v4/projects/12/merge_requests/7/notes");
-    golden("comment.md", &comment);
+    for _ in 0..2 {
+        let ran = review(&folder, &base, &host.variables()).await;
+        assert!(ran.status.success(), "{}", text(&ran));
+        let comments = host.comments();
+        assert_eq!(comments.len(), 2, "{comments:?}");
+        golden("comment.md", &comments[1].body);
+        host.rewrite(1, "<!-- fanfare: fanfare.yaml -->\nOld.");
+    }
 }
 
 #[tokio::test]
 async fn a_mistake_is_an_annotation_at_its_line_and_nothing_is_compared() {
-    let peer = HttpPeer::start().await;
+    let host = Host::github(&[]).await;
     let (folder, base) = repository(BEFORE, &AFTER.replace("to: heads", "to: haeds"));
-    let api = peer.url("");
-    let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_API_URL", api.as_str()), ("GITHUB_REPOSITORY", "label/rules")];
-    let ran = review(&folder, &base, &github).await;
+    let ran = review(&folder, &base, &host.variables()).await;
     assert_eq!(ran.status.code(), Some(1));
     let said = text(&ran);
     assert!(said.contains("::error file=rules/main.yaml,line=6"), "{said}");
-    assert!(peer.requests().is_empty());
+    assert!(host.comments().is_empty());
 }
 
 #[tokio::test]
 async fn a_change_that_changes_nothing_says_so_and_an_api_that_refuses_fails_nothing() {
-    let peer = HttpPeer::start().await;
+    let host = Host::github(&[]).await;
     let (folder, base) = repository(BEFORE, &BEFORE.replace("is live", "is out"));
-    let api = peer.url("");
-    let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_API_URL", api.as_str()), ("GITHUB_REPOSITORY", "label/rules")];
-    peer.answer(Answer::status(403));
-    let ran = review(&folder, &base, &github).await;
-    assert!(ran.status.success(), "{}", text(&ran));
-    let said = text(&ran);
-    assert!(said.contains("this change sends the same people the same messages"), "{said}");
-    assert!(said.contains("the comment could not be written"), "{said}");
+    // GraphQL says no with a 200.
+    let forbidden = json!({"data": null, "errors": [{"message": "Resource not accessible by integration"}]});
+    for no in [Answer::status(403), Answer::status(200).json(&forbidden)] {
+        host.peer.answer(no);
+        let ran = review(&folder, &base, &host.variables()).await;
+        assert!(ran.status.success(), "{}", text(&ran));
+        let said = text(&ran);
+        assert!(said.contains("this change sends the same people the same messages"), "{said}");
+        assert!(said.contains("the comment could not be written"), "{said}");
+        assert!(!said.contains("t0ken"), "{said}");
+    }
 }
 
 #[test]
@@ -211,35 +205,108 @@ process.exit(found);
 
 #[tokio::test]
 async fn without_events_the_comment_says_the_changed_rules_in_sentences() {
-    let peer = HttpPeer::start().await;
+    let host = Host::github(&[]).await;
     let (folder, base) = repository(BEFORE, AFTER);
-    let api = peer.url("");
-    let github = [("GITHUB_API_URL", api.as_str()), ("GITHUB_REPOSITORY", "label/rules"), ("EVENTS", "")];
-    peer.answer(Answer::status(200).json(&json!([])));
-    let ran = review(&folder, &base, &github).await;
+    let without = [host.variables(), vec![("EVENTS", String::new())]].concat();
+    let ran = review(&folder, &base, &without).await;
     assert!(ran.status.success(), "{}", text(&ran));
-    golden("sentences.md", &written(&peer).1);
+    golden("sentences.md", &host.comments()[0].body);
 
     // Where nothing that a rule does changed, there is nothing to say.
     let (folder, base) = repository(BEFORE, &format!("{BEFORE}# The same.\n"));
-    let before = peer.requests().len();
-    let ran = review(&folder, &base, &github).await;
+    let ran = review(&folder, &base, &without).await;
     assert!(ran.status.success(), "{}", text(&ran));
-    assert_eq!(peer.requests().len(), before);
+    assert_eq!(host.comments().len(), 1);
 }
 
 #[tokio::test]
 async fn a_change_that_repairs_broken_rules_is_compared_with_none() {
-    let peer = HttpPeer::start().await;
+    let host = Host::github(&[]).await;
     let (folder, base) = repository("rules:\n  - {name: live, event: release.live}\n", BEFORE);
-    let api = peer.url("");
-    let github = [("GITHUB_API_URL", api.as_str()), ("GITHUB_REPOSITORY", "label/rules")];
-    peer.answer(Answer::status(200).json(&json!([])));
-    let ran = review(&folder, &base, &github).await;
+    let ran = review(&folder, &base, &host.variables()).await;
     assert!(ran.status.success(), "{}", text(&ran));
-    let (_, comment) = written(&peer);
+    let comment = &host.comments()[0].body;
     assert!(
         comment.contains("these rules send") && comment.contains("It acts on events `release.rejected`."),
         "{comment}"
     );
+}
+
+/// What the runner of GitHub Actions would obey of this output (its source, `ActionCommand`): a line that begins with `::`
+/// after spaces, or that has `##[` anywhere, until one stops all but one.
+fn obeyed(printed: &str) -> Vec<&str> {
+    let mut resumes: Option<String> = None;
+    let mut obeyed = Vec::new();
+    for line in printed.lines() {
+        let line = line.trim_start();
+        match &resumes {
+            Some(resume) if line == resume => resumes = None,
+            Some(_) => {}
+            None if line.starts_with("::stop-commands::") => {
+                resumes = line.strip_prefix("::stop-commands::").map(|token| format!("::{token}::"));
+            }
+            None if line.starts_with("::") || line.contains("##[") => obeyed.push(line),
+            None => {}
+        }
+    }
+    obeyed
+}
+
+#[tokio::test]
+async fn anyone_who_opens_a_pull_request_commands_neither_the_runner_nor_a_shell_nor_the_comment() {
+    let host = Host::github(&[]).await;
+    let name = r###"::error::x ##[add-mask]e `touch pwned` @all <img src=x> [a](http://evil.example) ~~~ /merge"###;
+    let hostile = format!(
+        "{BEFORE}  - name: \"{name}\"\n    events: release.live\n    actions: [{{to: heads, text: \"a\\n~~~\\n::error::y\\n/approve\"}}]\n"
+    );
+    let (folder, base) = repository(BEFORE, &hostile);
+    for file in ["$(touch pwned)", "::error::x", "a,line=1::b\n::error::c", "--config"] {
+        folder.write(&format!("rules/{file}.yaml"), "rules: []\n");
+        let test = "tests:\n  - {name: '::error::<b> ##[add-mask]e', steps: [{send: release.rejected}]}\n";
+        folder.write(&format!("rules/{file}.test.yaml"), test);
+    }
+    let ran = review(&folder, &base, &host.variables()).await;
+    assert!(ran.status.success(), "{}", text(&ran));
+    let (printed, errors) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(printed.contains("##[add-mask]"), "the test tries nothing: {printed}");
+    // Annotations of what is wrong, and nothing else.
+    let all = obeyed(&printed);
+    assert!(all.iter().all(|line| line.starts_with("::warning")), "{all:?}");
+    assert_eq!(obeyed(&errors), Vec::<&str>::new());
+    assert!(!folder.file("pwned").exists());
+    // In the comment, all of it is text: in a table, or in a block that it doesn't end.
+    golden("hostile.md", &host.comments()[0].body);
+
+    // Nor where there were no rules before.
+    let named = |name: &str| BEFORE.replace("name: live", &format!("name: '{name}'"));
+    for name in ["~~~", "/merge"] {
+        let (folder, base) = repository("rules: nothing\n", &named(name));
+        let ran = review(&folder, &base, &host.variables()).await;
+        assert!(ran.status.success(), "{}", text(&ran));
+        let comment = host.comments()[0].body.clone();
+        assert!(comment.contains(&format!("\n+ {name}\n")), "{comment}");
+    }
+
+    // A branch is no option of git's.
+    let marker = folder.file("pwned");
+    let ran = review(&folder, &format!("--upload-pack=touch {};", marker.display()), &host.variables()).await;
+    assert!(!ran.status.success() && !marker.exists(), "{}", text(&ran));
+}
+
+#[tokio::test]
+async fn a_pull_request_cannot_have_a_token_sent_or_printed() {
+    let host = Host::github(&[]).await;
+    let (folder, base) = repository(BEFORE, AFTER);
+    let taken = "destinations:\n  heads: {type: http, url: 'http://127.0.0.1:9/${env:COMMENT_TOKEN}${env:FANFARE_ADMIN_TOKEN}'}\n";
+    let config = CONFIG.split("destinations:").next().unwrap().to_owned() + taken + "  release-team: {type: stdout}\n";
+    folder.write("fanfare.yaml", &config);
+    let spy = folder.file(".git/spy");
+    fs::write(&spy, format!("#!/bin/sh\nenv >>{}/seen\nexec {BINARY} \"$@\"\n", folder.file(".git").display()))
+        .unwrap();
+    fs::set_permissions(&spy, fs::Permissions::from_mode(0o755)).unwrap();
+    let spied =
+        [host.variables(), vec![("FANFARE", spy.display().to_string()), ("FANFARE_ADMIN_TOKEN", "adm1n".to_owned())]];
+    let ran = review(&folder, &base, &spied.concat()).await;
+    let seen = fs::read_to_string(folder.file(".git/seen")).unwrap() + &text(&ran);
+    assert!(!seen.contains("t0ken") && !seen.contains("adm1n"), "{seen}");
 }
