@@ -1,5 +1,4 @@
-//! The Debian package: built, installed, upgraded, removed; and the unit that it brings, under systemd itself. The RPM
-//! package: built, and read by `rpm`.
+//! The packages: built, installed, upgraded, removed; and the unit that they bring, under systemd itself.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,14 +9,17 @@ use tempfile::TempDir;
 use crate::deploy::program;
 use crate::deploy::sandbox::{self, text};
 
-/// The package of the program under test, by this version.
-fn package(folder: &Path, version: &str) -> PathBuf {
-    let mut build = Command::new("deploy/debian/build");
+/// The package of the program under test, by this version, as one of `deploy/debian/build` and `deploy/rpm/build` makes it.
+fn package(kind: &str, folder: &Path, version: &str) -> PathBuf {
+    let mut build = Command::new(format!("deploy/{kind}/build"));
     let built = build.arg(program()).arg(folder).env("VERSION", version).env("COMPRESSION", "none").output().unwrap();
     assert!(built.status.success(), "{}", text(&built));
-    let begin = format!("fanfare_{version}_");
-    let mut files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    files.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&begin)).unwrap()
+    let (begin, end) = match kind {
+        "rpm" => (format!("fanfare-{version}-1."), ".rpm"),
+        _ => (format!("fanfare_{version}_"), ".deb"),
+    };
+    let mut files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    folder.join(files.find(|name| name.starts_with(&begin) && name.ends_with(end)).unwrap())
 }
 
 /// Whether `dpkg` is here; a printed reason if not.
@@ -29,14 +31,34 @@ fn has_dpkg() -> bool {
     has
 }
 
+/// Whether `dpkg` and `rpmbuild` are here; a printed reason if not.
+fn has_rpmbuild() -> bool {
+    let has = Command::new("rpmbuild").arg("--version").output().is_ok();
+    if !has {
+        eprintln!("skipped: no rpmbuild on this machine (Debian's `rpm`)");
+    }
+    has && has_dpkg()
+}
+
 #[test]
 fn the_package_installs_keeps_what_people_changed_at_an_upgrade_and_leaves_the_store_when_purged() {
     if !has_dpkg() {
         return;
     }
     let folder = TempDir::new().unwrap();
-    let (old, new) = (package(folder.path(), "0.0.9"), package(folder.path(), "0.0.10"));
+    let (old, new) = (package("debian", folder.path(), "0.0.9"), package("debian", folder.path(), "0.0.10"));
     let Some(ran) = sandbox::run("package.sh", &[&old, &new]) else { return };
+    assert!(ran.status.success(), "{}", text(&ran));
+}
+
+#[test]
+fn the_rpm_installs_keeps_what_people_changed_at_an_upgrade_and_leaves_secrets_and_store_when_removed() {
+    if !has_rpmbuild() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let (old, new) = (package("rpm", folder.path(), "0.0.9"), package("rpm", folder.path(), "0.0.10"));
+    let Some(ran) = sandbox::run("rpm.sh", &[&old, &new]) else { return };
     assert!(ran.status.success(), "{}", text(&ran));
 }
 
@@ -46,26 +68,21 @@ fn the_same_files_make_the_same_package() {
         return;
     }
     let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let (one, other) = (package(one.path(), "0.0.9"), package(other.path(), "0.0.9"));
+    let (one, other) = (package("debian", one.path(), "0.0.9"), package("debian", other.path(), "0.0.9"));
     assert!(std::fs::read(one).unwrap() == std::fs::read(other).unwrap(), "the packages differ");
 }
 
 #[test]
 fn an_rpm_holds_what_the_debian_package_does_and_keeps_what_people_changed() {
-    if !has_dpkg() || Command::new("rpmbuild").arg("--version").output().is_err() {
-        return eprintln!("skipped: no rpmbuild on this machine (Debian's `rpm`)");
+    if !has_rpmbuild() {
+        return;
     }
     let folder = TempDir::new().unwrap();
-    let mut build = Command::new("deploy/rpm/build");
-    let built = build.arg(program()).arg(folder.path()).env("VERSION", "0.0.9").env("COMPRESSION", "none").output();
-    let built = built.unwrap();
-    assert!(built.status.success(), "{}", text(&built));
-    let file = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
-    assert!(file.file_name().unwrap().to_str().unwrap().starts_with("fanfare-0.0.9-1."), "{}", file.display());
+    let file = package("rpm", folder.path(), "0.0.9");
     let asks = |what: &[&str]| text(&Command::new("rpm").arg("-qp").args(what).arg(&file).output().unwrap());
     let lines = |listed: &str| -> BTreeSet<String> { listed.lines().map(str::to_owned).collect() };
 
-    let debian = package(folder.path(), "0.0.9");
+    let debian = package("debian", folder.path(), "0.0.9");
     let listed = Command::new("dpkg-deb").arg("--contents").arg(&debian).output().unwrap();
     let is_file = |line: &&str| line.starts_with('-');
     let files =
@@ -95,7 +112,7 @@ fn the_unit_starts_fanfare_under_systemd_with_secrets_that_only_root_reads() {
         return eprintln!("skipped: no systemd-nspawn on this machine (Debian's `systemd-container`)");
     }
     let folder = TempDir::new().unwrap();
-    let package = package(folder.path(), "0.0.9");
+    let package = package("debian", folder.path(), "0.0.9");
     let Some(ran) = sandbox::run("systemd.sh", &[&package]) else { return };
     let said = text(&ran);
     if said.contains("no systemd here") {
