@@ -29,6 +29,7 @@ mod crash;
 mod deploy;
 mod doctor;
 mod faults;
+mod fuzz;
 mod idle;
 mod ingest;
 mod leaks;
