@@ -3,10 +3,12 @@
 //!
 //! Some read more than one thing out of their bytes: a line `%%` divides them.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use axum::body::{Body, to_bytes};
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request as HttpRequest, header};
 use fanfare::channels::{self, Channel, Footer, Form, Reply, Sending};
 use fanfare::clock::VirtualClock;
@@ -201,7 +203,8 @@ pub fn query(data: &[u8]) {
     let live = LIVE.clone();
     RUNTIME.block_on(async {
         let request = HttpRequest::builder().method(Method::GET).uri(uri).header(header::HOST, "127.0.0.1");
-        let Ok(request) = request.body(Body::empty()) else { return };
+        let from = ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 9)));
+        let Ok(request) = request.extension(from).body(Body::empty()) else { return };
         let answer = fanfare::admin::router(live).oneshot(request).await.expect("an answer");
         let status = answer.status();
         let body = to_bytes(answer.into_body(), 8 << 20).await.expect("a body of a few megabytes at most");
