@@ -51,10 +51,17 @@ pub mod watch;
 /// What a step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepResult {
-    /// Something; there may be more.
-    Worked,
+    /// This many things; there may be more.
+    Worked(u64),
     /// Nothing to do before then, or before a wake-up; `None`: before a wake-up only.
     Idle(Option<Timestamp>),
+}
+
+impl StepResult {
+    /// Whether it did something.
+    pub fn has_worked(self) -> bool {
+        matches!(self, Self::Worked(_))
+    }
 }
 
 /// What the steps share.

@@ -55,11 +55,11 @@ pub async fn step(live: &Live, now: Timestamp) -> Result<StepResult, store::Erro
     let mut size = Size::under(live, &lease).await?;
     let batch = Batch::load(live, &mut size, now).await?;
     if batch.is_empty() {
-        return Ok(if is_armed { StepResult::Idle(batch.next_timer) } else { StepResult::Worked });
+        return Ok(if is_armed { StepResult::Idle(batch.next_timer) } else { StepResult::Worked(0) });
     }
     if !Arc::ptr_eq(&snapshot, &live.snapshot.load()) {
         // Of these some may have come after other rules were said to be in force: those plan them.
-        return Ok(StepResult::Worked);
+        return Ok(StepResult::Worked(0));
     }
     let places = places(live, &snapshot);
     let (beside, mut renewal) = Beside::start(live, &lease);
@@ -67,7 +67,7 @@ pub async fn step(live: &Live, now: Timestamp) -> Result<StepResult, store::Erro
     let planned = tokio::select! {
         biased;
         planned = round.run() => planned,
-        () = renewal.panics() => return Ok(StepResult::Worked),
+        () = renewal.panics() => return Ok(StepResult::Worked(0)),
     };
     let judged = round.beside.longest();
     drop((round, renewal));
@@ -76,7 +76,7 @@ pub async fn step(live: &Live, now: Timestamp) -> Result<StepResult, store::Erro
         Err(error) => size.shrink(&batch, live.clock.now().duration_since(now), judged, error),
     }
     size.keep(live);
-    planned.map(|_| StepResult::Worked)
+    planned.map(|_| StepResult::Worked((batch.entries.len() + batch.timers.len()) as u64))
 }
 
 /// What was brought in line with the rules last.

@@ -46,6 +46,6 @@ pub async fn step(live: &Live, at: Timestamp) -> Result<StepResult, store::Error
     let before_dead = plus(at, SignedDuration::ZERO - settings.retention_dead);
     match live.store.prune(before, before_dead, STEP).await? {
         0 => Ok(StepResult::Idle(None)),
-        _ => Ok(StepResult::Worked),
+        count => Ok(StepResult::Worked(count)),
     }
 }

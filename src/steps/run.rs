@@ -28,9 +28,11 @@ use crate::store::{Claim, Hint};
 
 /// No loop sleeps longer: polling is the truth.
 const POLL: Duration = Duration::from_secs(1);
-/// How long planning rests after a transaction, so that under a flood many events share the next one instead of each
-/// having its own, and receiving has the cores. A lone event never waits for it.
-const BREATH: Duration = Duration::from_millis(25);
+/// How long planning rests after a transaction for each thing that it planned, and at most: so that under a flood many
+/// events share the next one instead of each having its own, and receiving has the cores. One that comes alone, or after a
+/// few others, hardly waits for it.
+const BREATH: Duration = Duration::from_millis(2);
+const BREATH_MAX: Duration = Duration::from_millis(25);
 /// Where others share the store, and much is under way, dispatching looks for work no oftener, so that what ends meanwhile
 /// shares the next claim: each costs all of them a lock and a wait for the disk.
 const GATHER: Duration = Duration::from_millis(10);
@@ -191,6 +193,10 @@ async fn store_watch(live: Arc<Live>) {
     }
 }
 
+fn breath(planned: u64) -> Duration {
+    BREATH.saturating_mul(u32::try_from(planned.max(1)).unwrap_or(u32::MAX)).min(BREATH_MAX)
+}
+
 async fn plan_loop(live: Arc<Live>) {
     while !live.is_draining() {
         let now = live.clock.now();
@@ -199,7 +205,7 @@ async fn plan_loop(live: Arc<Live>) {
             live.progress.planned();
         }
         match step {
-            Ok(StepResult::Worked) => live.drained_or(BREATH).await,
+            Ok(StepResult::Worked(count)) => live.drained_or(breath(count)).await,
             Ok(StepResult::Idle(until)) => wait(&live.to_plan, now, until).await,
             Err(error) => failed(&live, "plan", &error).await,
         }
@@ -300,7 +306,7 @@ async fn prune_loop(live: Arc<Live>, alive_before: Option<Timestamp>) {
         let at = calendar.at(live.clock.now(), passed);
         match retain::step(&live, at).await {
             Ok(StepResult::Idle(_)) => live.drained_or(PRUNE_EVERY).await,
-            Ok(StepResult::Worked) => live.drained_or(PRUNE_REST).await,
+            Ok(StepResult::Worked(_)) => live.drained_or(PRUNE_REST).await,
             Err(error) => {
                 failed(&live, "prune", &error).await;
                 live.drained_or(PRUNE_EVERY).await;

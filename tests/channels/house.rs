@@ -12,7 +12,7 @@ use fanfare::config::substitute::RealEnvironment;
 use fanfare::delivery::Delivery;
 use fanfare::event::{Event, EventId};
 use fanfare::secret::Secret;
-use fanfare::steps::{Live, StepResult, dispatch, plan};
+use fanfare::steps::{Live, dispatch, plan};
 use fanfare::store;
 use fanfare::store::DeliveryFilter;
 use jiff::{SignedDuration, Timestamp};
@@ -77,7 +77,7 @@ impl House {
     pub async fn until_done(&self) {
         loop {
             let now = self.clock.now();
-            while plan::step(&self.live, now).await.unwrap() == StepResult::Worked {}
+            while plan::step(&self.live, now).await.unwrap().has_worked() {}
             let claimed = dispatch::claim(&self.live, &HashMap::new(), now).await.unwrap();
             for claim in &claimed.claims {
                 dispatch::carry_out(&self.live, claim.clone()).await.unwrap();

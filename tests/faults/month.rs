@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use fanfare::clock::Clock;
+use fanfare::steps::alive;
 use fanfare::steps::retain::{self, Calendar};
-use fanfare::steps::{StepResult, alive};
 use jiff::SignedDuration;
 use rusqlite::Connection;
 use serde_json::json;
@@ -78,7 +78,7 @@ async fn live(hand: &ByHand, calendar: &mut Calendar, from: i64, to: i64) {
         alive::mark(&hand.live, hand.clock.now()).await.unwrap();
         // As the loop does: until there is nothing more.
         let at = calendar.at(hand.clock.now(), Duration::try_from(STEP).unwrap());
-        while retain::step(&hand.live, at).await.unwrap() == StepResult::Worked {}
+        while retain::step(&hand.live, at).await.unwrap().has_worked() {}
     }
 }
 

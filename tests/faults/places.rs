@@ -7,7 +7,7 @@ use fanfare::clock::{Clock, RealClock, VirtualClock, plus};
 use fanfare::delivery::NewDelivery;
 use fanfare::planner::Plan;
 use fanfare::secret::Secret;
-use fanfare::steps::{Bounds, StepResult, dispatch, plan};
+use fanfare::steps::{Bounds, dispatch, plan};
 use fanfare::store;
 use fanfare::store::Claim;
 use jiff::{SignedDuration, Timestamp};
@@ -348,7 +348,7 @@ async fn a_pager_is_tried_again_when_its_own_time_is_over_however_long_others_ma
     let clock = VirtualClock::new("2026-01-05T10:00:00Z".parse().unwrap());
     let live = live(&folder, Bounds::default(), Arc::new(clock.clone())).await;
     live.store.append(received("evt_1", clock.now())).await.unwrap();
-    while plan::step(&live, clock.now()).await.unwrap() == StepResult::Worked {}
+    while plan::step(&live, clock.now()).await.unwrap().has_worked() {}
     let lasts = async || {
         let claimed = dispatch::claim(&live, &HashMap::new(), clock.now()).await.unwrap();
         let last = |claim: &Claim| {

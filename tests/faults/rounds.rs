@@ -111,7 +111,7 @@ async fn what_the_process_dies_of_again_and_again_is_found_and_parked_and_all_ot
             if is_deadly { Fate::Hangs } else { Fate::Well }
         });
         let process = live(Arc::new(deadly), &snapshot, Arc::new(clock.clone()), deaths);
-        let all = async { while plan::step(&process, clock.now()).await.unwrap() == StepResult::Worked {} };
+        let all = async { while plan::step(&process, clock.now()).await.unwrap().has_worked() {} };
         if tokio::time::timeout(Duration::from_millis(500), all).await.is_ok() {
             break;
         }
@@ -143,7 +143,7 @@ async fn one_death_and_a_second_are_no_reason_to_park_what_comes_through_after_t
             _ => Fate::Well,
         });
         let process = live(Arc::new(unlucky), &snapshot, Arc::new(clock.clone()), round);
-        let all = async { while plan::step(&process, clock.now()).await.unwrap() == StepResult::Worked {} };
+        let all = async { while plan::step(&process, clock.now()).await.unwrap().has_worked() {} };
         assert_eq!(tokio::time::timeout(Duration::from_millis(500), all).await.is_ok(), round == 2);
         clock.advance(SignedDuration::from_secs(5));
     }
@@ -170,7 +170,7 @@ async fn a_round_that_fails_is_tried_again_in_smaller_ones_until_it_comes_throug
     for _ in 0..200 {
         match plan::step(&process, clock.now()).await {
             Ok(StepResult::Idle(_)) => break,
-            Ok(StepResult::Worked) => {}
+            Ok(StepResult::Worked(_)) => {}
             Err(_) => failed += 1,
         }
     }
@@ -193,7 +193,7 @@ async fn on_a_machine_that_is_slow_beyond_measure_rounds_are_small_and_the_same_
         });
         let mut process = live(Arc::new(counted), &snapshot, Arc::new(clock.clone()), 1);
         process.judging = judging;
-        while plan::step(&process, clock.now()).await.unwrap() == StepResult::Worked {}
+        while plan::step(&process, clock.now()).await.unwrap().has_worked() {}
         assert_eq!(told(&*store).await.len(), 40);
         assert_eq!(rounds.load(Ordering::SeqCst), expected, "{judging:?}");
     }
@@ -213,7 +213,7 @@ async fn a_round_that_takes_longer_than_the_lease_keeps_it() {
         false => Fate::Well,
     });
     let planner = live(Arc::new(slow), &snapshot, Arc::new(RealClock), 1);
-    let planned = async { while plan::step(&planner, RealClock.now()).await.unwrap() == StepResult::Worked {} };
+    let planned = async { while plan::step(&planner, RealClock.now()).await.unwrap().has_worked() {} };
     let other = async {
         let mut ticks = tokio::time::interval(Duration::from_millis(200));
         loop {

@@ -7,7 +7,7 @@ use fanfare::clock::{Clock, RealClock, VirtualClock, plus};
 use fanfare::delivery::DeliveryId;
 use fanfare::steps::alive::Pulse;
 use fanfare::steps::progress::Look;
-use fanfare::steps::{Bounds, Live, StepResult, dispatch, plan};
+use fanfare::steps::{Bounds, Live, dispatch, plan};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 
@@ -290,13 +290,13 @@ async fn what_waits_a_minute_for_planning_has_stalled_unless_it_may_wait() {
     append(&live, "evt_1").await;
     assert_eq!((after(1).await, after(59).await), (MOVES, MOVES));
     assert_eq!(after(1).await, (false, true), "a minute is over");
-    assert_eq!(plan::step(&live, clock.now()).await.unwrap(), StepResult::Worked);
+    assert!(plan::step(&live, clock.now()).await.unwrap().has_worked());
     assert_eq!(after(1).await, MOVES);
     // A queue that is never empty, but moves.
     for number in 2..10 {
         append(&live, &format!("evt_{number}")).await;
         assert_eq!(after(50).await, MOVES, "{number}");
-        assert_eq!(plan::step(&live, clock.now()).await.unwrap(), StepResult::Worked);
+        assert!(plan::step(&live, clock.now()).await.unwrap().has_worked());
     }
 }
 
@@ -315,7 +315,7 @@ async fn a_timer_that_came_due_stalls_planning_and_one_that_did_not_does_not() {
     let rules = "rules:\n  - {name: later, events: '*', case: $.data.release_id, actions: [{to: ledger, text: x, after: 1h}]}\n";
     let (_folder, live, clock) = by_hand(CONFIG, rules).await;
     append(&live, "evt_1").await;
-    while plan::step(&live, clock.now()).await.unwrap() == StepResult::Worked {}
+    while plan::step(&live, clock.now()).await.unwrap().has_worked() {}
     let mut look = Look::default();
     for _ in 0..5 {
         assert_eq!(looks_after(&mut look, &live, 60).await, MOVES, "it is not due");
@@ -331,7 +331,7 @@ async fn a_delivery_that_is_held_back_has_not_stalled_and_one_that_outlasts_its_
     let (_folder, live, clock) = by_hand(&CONFIG.replace("concurrency: 4", "rate: 1/h, burst: 1"), EVERYTHING).await;
     append(&live, "evt_1").await;
     append(&live, "evt_2").await;
-    while plan::step(&live, clock.now()).await.unwrap() == StepResult::Worked {}
+    while plan::step(&live, clock.now()).await.unwrap().has_worked() {}
     let mut look = Look::default();
     for _ in 0..5 {
         let _ = dispatch::claim(&live, &std::collections::HashMap::new(), clock.now()).await.unwrap();

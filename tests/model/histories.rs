@@ -18,7 +18,7 @@ use fanfare::pace::{Limits, Next};
 use fanfare::problem::{File, Problems};
 use fanfare::rules::{RuleSet, parse};
 use fanfare::secret::Secret;
-use fanfare::steps::{Live, StepResult, plan};
+use fanfare::steps::{Live, plan};
 use fanfare::store;
 use fanfare::store::{Room, Settlement, Store};
 use jiff::SignedDuration;
@@ -249,7 +249,7 @@ impl Player {
     async fn settle(&mut self) -> Option<Ms> {
         for _ in 0..1000 {
             let now = from_ms(self.now_ms);
-            if plan::step(&self.live, now).await.unwrap() == StepResult::Worked {
+            if plan::step(&self.live, now).await.unwrap().has_worked() {
                 continue;
             }
             let waiting = self.store().waiting(now, 1).await.unwrap();

@@ -405,7 +405,7 @@ async fn planning(world: Arc<World>, replica: Arc<Replica>) {
         let turn = plan::step(&replica.live, now).await;
         failures = if turn.is_err() { failures + 1 } else { 0 };
         match turn {
-            Ok(StepResult::Worked) => tokio::time::sleep(Duration::from_millis(25)).await,
+            Ok(StepResult::Worked(_)) => tokio::time::sleep(Duration::from_millis(25)).await,
             Ok(StepResult::Idle(until)) => {
                 // Another holds the lease: there is something to do for it, or else nothing before the next timer.
                 let until = match world.raw.waiting(now, 1).await {

@@ -131,7 +131,7 @@ async fn rules_that_change_reach_each_of_very_many_open_cases_once_over_a_restar
     steps.clock.advance(hours(1));
     // For all of them that is past, and each page of them is at once; a restart goes on where it was.
     steps.reload(&RULES.replace("after: 2h", "after: 30m"));
-    assert_eq!(steps.plan().await, StepResult::Worked);
+    assert!(steps.plan().await.has_worked());
     steps.restart();
     steps.settle().await;
     assert_eq!(steps.sent(), CASES);
@@ -151,12 +151,12 @@ async fn other_work_goes_on_while_very_many_open_cases_are_brought_in_line() {
     }
     steps.settle().await;
     steps.reload(&RULES.replace("after: 2h", "after: 90m"));
-    assert_eq!(steps.plan().await, StepResult::Worked);
+    assert!(steps.plan().await.has_worked());
     // A page, and then what waits.
     steps.append("release.live", "R1299").await;
     let before = steps.store.census().await.unwrap();
     assert!(before.planned < before.head);
-    assert_eq!(steps.plan().await, StepResult::Worked);
+    assert!(steps.plan().await.has_worked());
     let after = steps.store.census().await.unwrap();
     assert_eq!(after.planned, after.head, "it does not wait for the third page");
     steps.settle().await;

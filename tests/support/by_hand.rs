@@ -13,7 +13,7 @@ use fanfare::clock::{Clock, VirtualClock};
 use fanfare::config::load;
 use fanfare::config::substitute::RealEnvironment;
 use fanfare::event::{Event, EventId};
-use fanfare::steps::{Live, StepResult, dispatch, plan};
+use fanfare::steps::{Live, dispatch, plan};
 use fanfare::store;
 use fanfare::store::Appended;
 use jiff::{SignedDuration, Timestamp};
@@ -105,7 +105,7 @@ impl ByHand {
     /// Plans and sends until there is nothing more to do now.
     pub async fn turn(&self) {
         loop {
-            while plan::step(&self.live, self.clock.now()).await.unwrap() == StepResult::Worked {}
+            while plan::step(&self.live, self.clock.now()).await.unwrap().has_worked() {}
             let claimed = dispatch::claim(&self.live, &HashMap::new(), self.clock.now()).await.unwrap();
             if claimed.claims.is_empty() {
                 return;
