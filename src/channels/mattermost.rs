@@ -34,6 +34,13 @@ const PRIORITY: Override = Override {
     is: |value| matches!(value.as_str(), Some(STANDARD | "important" | "urgent")),
     takes: "`standard`, `important` or `urgent`",
 };
+/// Mattermost takes it only under a licence; a server without one refuses it, and the plain form goes without.
+const REQUESTED_ACK: Override = Override {
+    name: "requested_ack",
+    doc: "`true` asks everybody to acknowledge a message that begins a thread and has a priority; needs a licence",
+    is: Value::is_boolean,
+    takes: "`true` or `false`",
+};
 /// A priority like none.
 const STANDARD: &str = "standard";
 
@@ -72,7 +79,7 @@ channel: 4xp9fdt77pncbef59f4k1qe83o
         is: |id| post::mention(id).is_some(),
         words: "is nobody in Mattermost; write a person's or group's `@name`, `here`, `channel` or `all`",
     }),
-    overrides: &[PRIORITY],
+    overrides: &[PRIORITY, REQUESTED_ACK],
     credentials: &[Credential {
         is: |text| Url::parse(text).is_ok_and(|url| is_hook(&url)),
         what: "the URL of a Mattermost webhook",
@@ -257,7 +264,11 @@ fn priority(sending: &Sending<'_>) -> Option<Value> {
     let is_critical = sending.rendered.message.severity == Severity::Critical;
     let asked = overrides::text(sending, &PRIORITY).or(is_critical.then(|| "urgent".to_owned()));
     let asked = asked.filter(|asked| asked != STANDARD && sending.form == Form::Rich)?;
-    Some(json!({ "priority": asked }))
+    let mut priority = json!({ "priority": asked });
+    if overrides::text(sending, &REQUESTED_ACK).is_some_and(|asked| asked == "true") {
+        priority["requested_ack"] = true.into();
+    }
+    Some(priority)
 }
 
 /// What the server's own ids of errors mean.

@@ -32,12 +32,15 @@ fn an_action_says_how_its_message_comes() {
     assert_eq!(of("jsm", json!({"priority": "P5"})).1["priority"], "P5");
     let (_, body) = of("mattermost", json!({"priority": "important"}));
     assert_eq!(body["metadata"]["priority"], json!({"priority": "important"}));
+    let (_, body) = of("mattermost", json!({"priority": "urgent", "requested_ack": true}));
+    assert_eq!(body["metadata"]["priority"], json!({"priority": "urgent", "requested_ack": true}));
+    assert_eq!(of("mattermost", json!({"requested_ack": true})).1.get("metadata"), None);
     assert_eq!(of("mattermost-webhook", json!({"priority": "urgent"})).1["priority"], json!({"priority": "urgent"}));
 }
 
 #[test]
 fn what_a_destination_does_not_take_changes_nothing_of_what_is_sent() {
-    let wrong = json!({"priority": "loud", "topic": -1, "silent": "yes", "thread_id": "x", "chat": "1", "to": "a",
+    let wrong = json!({"priority": "loud", "topic": -1, "silent": "yes", "requested_ack": "yes", "thread_id": "x", "chat": "1", "to": "a",
         "channel": "#elsewhere", "webhook_url": "https://evil.example", "api_key": "x", "url": "https://evil.example"});
     for destination in destinations::all() {
         let compose = |overrides: &Value| {
