@@ -256,6 +256,17 @@ pub enum Command {
         /// Who confirmed, by their own word, which nobody checks.
         by: String,
     },
+    /// Send now, or cancel, what waits for its time. What was sent meanwhile, or waits for another time, stays as it is.
+    Upcoming {
+        /// What waits: the text of its timer.
+        timer: String,
+        /// When it was due, as the person saw it.
+        due: Timestamp,
+        /// What becomes of it.
+        does: UpcomingOp,
+        /// Who asked.
+        by: String,
+    },
     /// End all links: those that come after are made with another key.
     RotateLinks {
         /// Who asked.
@@ -270,6 +281,16 @@ pub enum Command {
         /// Only this rule, if one is named.
         rule: Option<String>,
     },
+}
+
+/// What a person does with something that waits for its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpcomingOp {
+    /// It is sent now.
+    Send,
+    /// It is not sent.
+    Cancel,
 }
 
 /// One of the cases that had a key.
@@ -318,8 +339,8 @@ pub struct Audit {
     pub at: Timestamp,
     /// Who, by their own word.
     pub by: String,
-    /// What, in one word: `acknowledged`, `unacknowledged`, `closed`, `muted`, `unmuted`, `retried`, `cancelled`, `replayed`,
-    /// `reloaded`, `rotated`; `reported` where a service told something that changed nothing.
+    /// What, in one word: `acknowledged`, `unacknowledged`, `closed`, `muted`, `unmuted`, `sent`, `retried`, `cancelled`,
+    /// `replayed`, `reloaded`, `rotated`; `reported` where a service told something that changed nothing.
     pub act: String,
     /// To what, for people.
     pub on: String,

@@ -3,7 +3,7 @@
 mod api;
 mod audit;
 mod backtest;
-mod browser;
+pub mod browser;
 mod cases;
 mod clockwork;
 mod desk;
@@ -14,6 +14,7 @@ mod metrics;
 mod mutes;
 mod page;
 mod rights;
+mod upcoming;
 mod why;
 
 use crate::support::app::{App, event, eventually};

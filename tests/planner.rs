@@ -3,7 +3,8 @@
 //! A sequence has a name, `to` (the destinations), `rules` (a rules file, or the path of a recipe's), maybe a `zone` (the
 //! default one) and `steps`: `send` (with `id`, `data`,
 //! `created` as a span from now), `together` (a list of sends planned as one batch), `queue` (a send that is planned
-//! later), `wait`, `at`, `jump` (the clock moves on while nobody plans), `close`, `ack`, `mute`, `unmute`, `replay`, `die`,
+//! later), `wait`, `at`, `jump` (the clock moves on while nobody plans), `close`, `ack`, `by_hand` (what comes due first of a kind
+//! is sent now or cancelled), `mute`, `unmute`, `replay`, `die`,
 //! `notice`, `stick` and `unstick` (a destination takes nothing), `remove` (a destination), `hold_back` (nothing is planned for a while), `rules` (a reload), `shadow`;
 //! and what must be so then: `expect` (all that was sent since the last time, in any order), `own` (the own events), `why`
 //! (a row of an event and rule), `open` (the keys of open cases), `waiting` (of those that wait for a person), `kept` (how many documents of a kind). Nothing may be
@@ -13,7 +14,7 @@ use std::fs;
 use std::path::Path;
 
 use fanfare::event::{Command, Item, Signal};
-use fanfare::planner::{self, Case};
+use fanfare::planner::{self, Case, Timer};
 use serde_json::{Value, json};
 
 use self::world::{World, places, rules_in, span};
@@ -88,6 +89,15 @@ impl Play {
         self.world.put(Item::Event(Box::new(event)));
     }
 
+    /// A person sends now, or cancels, what comes due first of a kind.
+    fn by_hand(&mut self, what: &str, step: &Value) {
+        let is_meant = |timer: &&Timer| timer.text.starts_with(&format!("{{\"{what}\""));
+        let timer = self.world.timers.values().filter(is_meant).min_by_key(|timer| timer.due).unwrap().clone();
+        let does = serde_json::from_value(step["does"].clone()).unwrap();
+        let command = Command::Upcoming { timer: timer.text, due: timer.due, does, by: "ana".into() };
+        self.world.put(Item::Command(command));
+    }
+
     fn command(&mut self, command: Command) {
         self.world.put(Item::Command(command));
         self.world.drain();
@@ -122,7 +132,16 @@ impl Play {
                 }
             }
             "together" => {
-                value.as_array().into_iter().flatten().for_each(|step| self.send(step));
+                for step in value.as_array().into_iter().flatten() {
+                    match step.get("by_hand") {
+                        Some(what) => self.by_hand(what.as_str().unwrap(), step),
+                        None => self.send(step),
+                    }
+                }
+                self.world.drain();
+            }
+            "by_hand" => {
+                self.by_hand(value.as_str().unwrap(), step);
                 self.world.drain();
             }
             "wait" => self.world.wait(span(value.as_str().unwrap())),

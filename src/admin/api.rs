@@ -8,7 +8,7 @@ use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::admin::{audit, bulk, cases, deliveries, document, drill, events, links, live, mutes, status};
+use crate::admin::{audit, bulk, cases, deliveries, document, drill, events, links, live, mutes, status, upcoming};
 use crate::steps::Live;
 
 /// The routes below `/api/v1`.
@@ -43,6 +43,9 @@ fn described() -> OpenApiRouter<Arc<Live>> {
         .routes(routes!(cases::show))
         .routes(routes!(cases::ack))
         .routes(routes!(cases::close))
+        .routes(routes!(upcoming::list))
+        .routes(routes!(upcoming::send))
+        .routes(routes!(upcoming::cancel))
         .routes(routes!(mutes::list, mutes::add))
         .routes(routes!(mutes::end))
         .routes(routes!(links::rotate))

@@ -37,6 +37,7 @@ pub mod page;
 mod paging;
 mod session;
 mod status;
+mod upcoming;
 mod view;
 
 /// The header of answers that names the zone in which people see times, and in which times without a zone are read.
@@ -79,6 +80,8 @@ fn routes(live: Arc<Live>, beside: Router<Arc<Live>>, pulse: Arc<live::Pulse>) -
         .route("/deliveries/{id}/retry", post(page::deliveries::retry))
         .route("/deliveries/{id}/cancel", post(page::deliveries::cancel))
         .route("/upcoming", get(page::upcoming::list))
+        .route("/upcoming/{id}/send", post(page::upcoming::send))
+        .route("/upcoming/{id}/cancel", post(page::upcoming::cancel))
         .route("/rules", get(page::rules::list))
         .route("/playground", get(page::playground::look).post(page::playground::attempt))
         .route("/destinations", get(page::destinations::list).post(page::destinations::test))

@@ -46,6 +46,7 @@ mod sheet;
 pub mod starter;
 mod term;
 mod test;
+mod upcoming;
 mod who;
 
 /// The notification router for record labels: verifies webhooks, matches them against rules, notifies the right people.
@@ -87,6 +88,8 @@ enum Command {
     Deliveries(deliveries::Deliveries),
     /// List, show, acknowledge, close open cases of a running server
     Cases(cases::Cases),
+    /// List what waits for its time on a running server; send it now or cancel it
+    Upcoming(upcoming::Upcoming),
     /// Mute a rule, a destination, types or a condition on a running server for a time
     Mute(mute::Mute),
     /// End the links in messages, by which people acknowledge, close or mute a case
@@ -187,6 +190,7 @@ fn run(arguments: Arguments) -> anyhow::Result<CommandOutcome> {
         Command::Events(events) => events.run(config),
         Command::Deliveries(deliveries) => deliveries.run(config),
         Command::Cases(cases) => cases.run(config),
+        Command::Upcoming(upcoming) => upcoming.run(config),
         Command::Mute(mute) => mute.run(config),
         Command::Audit(audit) => audit.run(config),
         Command::Links(links) => links.run(config),

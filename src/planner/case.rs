@@ -153,6 +153,9 @@ pub struct Scheduled {
     /// When it is due next; `None`: no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
+    /// The time that it was set for, where a person has it sent before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early: Option<Timestamp>,
     /// How often it has come due.
     #[serde(default)]
     pub fired: u64,

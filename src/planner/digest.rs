@@ -102,7 +102,11 @@ impl<'a> DigestId<'a> {
             rest: self.rest,
             cases: collected.reminders.values().map(|case| case.key.clone()).collect(),
         };
-        Effect::set_timer(id(&[&["digest"], &self.parts()[..]].concat()), collected.due, None, &meaning)
+        Effect::set_timer(self.timer_id(), collected.due, None, &meaning)
+    }
+
+    fn timer_id(&self) -> String {
+        id(&[&["digest"], &self.parts()[..]].concat())
     }
 }
 
@@ -213,6 +217,18 @@ impl Collected {
     /// What is to be done when its time seems to have come: nothing but to wait on, if it hasn't.
     pub fn waits_on(&self, of: &DigestId<'_>, now: Timestamp) -> Option<Effect> {
         (self.due > now).then(|| of.goes_out(self))
+    }
+
+    /// A person has it sent now.
+    pub fn hurry(mut self, of: &DigestId<'_>, now: Timestamp) -> Next<Self> {
+        self.due = now;
+        let timer = of.goes_out(&self);
+        (Some(self), vec![timer])
+    }
+
+    /// A person cancels it. What comes after begins another.
+    pub fn cancel(of: &DigestId<'_>) -> Next<Self> {
+        (None, vec![Effect::DropTimer(of.timer_id())])
     }
 
     /// The same apart by address: one digest for each. How many more there were is said to the first.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::{Addressed, Assignment, DeliveryId, Mention, MessagePart, NewDelivery, Say, Severity};
-use crate::event::{Event, Seq};
+use crate::event::{Event, Seq, UpcomingOp};
 use crate::planner::case::CaseRef;
 use crate::planner::draft::summary;
 use crate::planner::effect::{Effect, Next};
@@ -38,6 +38,17 @@ pub(crate) struct Waiting {
     /// How many more there were.
     #[serde(default)]
     pub more: u64,
+    /// What a person asked for: that is done the next time it is looked at, to all that is here then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+}
+
+/// What a person asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Asked {
+    pub does: UpcomingOp,
+    pub by: String,
+    pub at: Timestamp,
 }
 
 /// A message that waits.
@@ -50,6 +61,9 @@ pub(crate) struct Held {
     /// Whether a timer of the case made it: a newer one takes its place.
     #[serde(default)]
     pub reminder: bool,
+    /// Until when nothing about its event may go there, whoever asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embargo: Option<Timestamp>,
 }
 
 /// What is kept of a message that waits where many do: enough to know whether it still counts.
@@ -70,7 +84,7 @@ pub(crate) struct Rest {
 }
 
 impl From<Held> for Rest {
-    fn from(Held { delivery, case, reminder }: Held) -> Self {
+    fn from(Held { delivery, case, reminder, .. }: Held) -> Self {
         let NewDelivery { id, rule, action, event, assignment, .. } = delivery;
         let Assignment { severity, to, .. } = assignment;
         Self { rule, action, event, id, case, reminder, severity, to }
@@ -154,7 +168,7 @@ impl Waiting {
     /// A message joins those that wait for an opening.
     pub fn join(known: Option<Self>, held: Held, opens: Timestamp) -> Next<Self> {
         let destination = held.delivery.destination.clone();
-        let fresh = || Self { destination, opens, held: Vec::new(), rest: Vec::new(), more: 0 };
+        let fresh = || Self { destination, opens, held: Vec::new(), rest: Vec::new(), more: 0, asked: None };
         let mut waiting = known.unwrap_or_else(fresh);
         waiting.held.retain(|older| !replaces(&held, older) && older.delivery.id != held.delivery.id);
         waiting.held.push(held);
@@ -165,8 +179,15 @@ impl Waiting {
             waiting.rest.remove(0);
             waiting.more = waiting.more.saturating_add(1);
         }
-        let timer = waiting.looked_at(opens);
+        let timer = waiting.looked_at(waiting.asked.as_ref().map_or(opens, |asked| asked.at));
         (Some(waiting), vec![timer])
+    }
+
+    /// A person has all of it sent now, or cancels it. What waits for an embargo waits on.
+    pub fn ask(mut self, asked: Asked) -> Next<Self> {
+        let timer = self.looked_at(asked.at);
+        self.asked = Some(asked);
+        (Some(self), vec![timer])
     }
 }
 

@@ -169,13 +169,17 @@ pub(crate) fn schedule(
         (_, Some(every)) if case.acked.is_none() => next_of(first, every, now.at),
         (_, _) => Some(first).filter(|first| action.at.is_some() && *first > now.at),
     };
+    // What a person has sent now still goes now, and counts for the time that holds now.
+    let hurried = old.filter(|old| old.early.is_some()).and_then(|old| old.due);
+    let early = due.filter(|due| hurried.is_some_and(|now| now < *due));
+    let due = if early.is_some() { hurried } else { due };
     let date = date.map(|(_, date)| date);
     // What speaks of a date speaks of the one that holds.
     let holds_always = action.when.is_none() && action.at.is_none() && !action.otherwise;
     let own = if holds_always { case.event } else { by.event };
     let event = old.filter(|old| old.date == date).map_or(own, |old| old.event);
     let (waits, to) = (false, action.destinations());
-    let scheduled = Scheduled { event, first, from, due, fired, spec, date, created, waits, to };
+    let scheduled = Scheduled { event, first, from, due, early, fired, spec, date, created, waits, to };
     case.timers.insert(action.id.clone(), scheduled);
     let Some(due) = due else { return Ok(vec![Effect::DropTimer(case.act_id(&action.id))]) };
     let note = format!("acts {} if the case is still open then", now.said(due));
@@ -186,16 +190,39 @@ pub(crate) fn schedule(
 /// A timed action acts: missed repeats become one. Gives what the ids of its deliveries are made from, and the timer of
 /// its next time.
 pub(crate) fn fire(case: &mut Case, action: &Action, now: Timestamp) -> Option<(String, Option<Effect>)> {
+    let set_for = case.timers.get(&action.id)?.early.unwrap_or(now).max(now);
+    let next = pass(case, action, set_for);
+    let fired = case.timers.get(&action.id)?.fired.to_string();
+    Some((id(&[&case.timer_id(&action.id), &fired]), next))
+}
+
+/// The time of a timed action passes. Gives the timer of its next time, if there is one.
+fn pass(case: &mut Case, action: &Action, passed: Timestamp) -> Option<Effect> {
     // What no event can close comes once.
     let ends = !case.own || case.ends_s.is_some();
     let every = action.repeat.filter(|_| case.acked.is_none() && ends);
     let timer = case.timers.get_mut(&action.id)?;
     timer.fired += 1;
-    timer.waits = false;
-    timer.due = every.and_then(|every| next_of(timer.first, every, now));
-    let (event, due, fired) = (timer.event, timer.due, timer.fired.to_string());
-    let next = due.map(|due| act_timer(case, &action.id, event, due));
-    Some((id(&[&case.timer_id(&action.id), &fired]), next))
+    (timer.waits, timer.early) = (false, None);
+    timer.due = every.and_then(|every| next_of(timer.first, every, passed));
+    let (event, due) = (timer.event, timer.due?);
+    Some(act_timer(case, &action.id, event, due))
+}
+
+/// A person has a reminder sent now. It counts for the time that it was set for, so that what repeats does not come twice.
+pub(crate) fn hurry(case: &mut Case, action: &Action, now: Now<'_>) -> Vec<Effect> {
+    let Some(timer) = case.timers.get_mut(&action.id) else { return Vec::new() };
+    let (event, due) = (timer.event, timer.due);
+    (timer.early, timer.due) = (due, Some(now.at));
+    vec![act_timer(case, &action.id, event, now.at)]
+}
+
+/// A person cancels a reminder: its time passes, and nothing is sent. What repeats comes at its next time.
+pub(crate) fn skip(case: &mut Case, action: &Action, now: Now<'_>) -> Vec<Effect> {
+    let Some(timer) = case.timers.get(&action.id) else { return Vec::new() };
+    let due = timer.early.or(timer.due).unwrap_or(now.at);
+    let next = pass(case, action, due.max(now.at));
+    vec![next.unwrap_or_else(|| Effect::DropTimer(case.act_id(&action.id)))]
 }
 
 /// The rules changed: brings the timer of one action in line with them, by the event that is at hand. What is past by now
@@ -286,7 +313,7 @@ pub(crate) fn acknowledge(
     for (action, timer) in &mut case.timers {
         let in_force = rule.and_then(|rule| rule.actions.iter().find(|candidate| &candidate.id == action));
         if !stays_when_acknowledged(timer, in_force) {
-            timer.due = None;
+            (timer.due, timer.early) = (None, None);
             stopped.push(action);
             let reason = format!("{by} acknowledged the case");
             effects.extend(lanes.values().map(|shown| Effect::cancel(&shown.lane, Some(action), reason.as_str())));

@@ -30,7 +30,7 @@ const RULES: &str = "rules:
 ";
 
 /// What every view is looked at on.
-const SCREENS: [(&str, Screen); 4] = [
+pub const SCREENS: [(&str, Screen); 4] = [
     ("phone", Screen::PHONE),
     ("phone-dark", Screen::PHONE.dark()),
     ("desk", Screen::DESKTOP),
@@ -174,6 +174,26 @@ async fn a_mute_shows_what_it_would_silence_is_made_and_holds() {
     open(&desk.app, &page, "/events?outcome=muted").await;
     page.sees("Nightfall").await;
     assert_eq!(desk.peer.requests().len(), before, "nothing was sent");
+    assert_calm(&desk.app, &page);
+    desk.app.end().await;
+}
+
+#[tokio::test]
+async fn a_digest_that_waits_is_sent_now_with_a_thumb() {
+    let rules = "rules: [{name: paid, events: royalty.*, actions: {to: ledger, text: paid, digest: {every: 8h}}}]\n";
+    let desk = Desk::start(rules).await;
+    desk.send("evt_1", "royalty.paid", json!({"title": "Lanterns", "artist": "Ólöf Brim"})).await;
+    let browser = Browser::start();
+    let page = browser.page(Screen::PHONE).await;
+    open(&desk.app, &page, "/upcoming").await;
+    page.sees("Digest of 1 event").await;
+    page.sees("Lanterns by Ólöf Brim").await;
+    page.fill("#clock [name=by]", "Nadia").await;
+    page.click("button[formaction$='/send']").await;
+    page.sees("Nothing has a time").await;
+    let sent = desk.peer.received(1).await;
+    assert!(sent[0].text().contains("paid"), "{}", sent[0].text());
+    assert_eq!(desk.each("/api/v1/audit", "by").await, ["Nadia"]);
     assert_calm(&desk.app, &page);
     desk.app.end().await;
 }
@@ -351,7 +371,7 @@ destinations:
 }
 
 /// The source of axe-core, where `scripts/fetch-tools` brought it; servers that build have it.
-fn axe() -> Option<String> {
+pub fn axe() -> Option<String> {
     let found = std::fs::read_to_string("target/tools/page/axe-4.14.1.js").ok();
     if found.is_none() {
         assert!(std::env::var_os("CI").is_none(), "axe-core is missing: run scripts/fetch-tools");
@@ -361,7 +381,7 @@ fn axe() -> Option<String> {
 }
 
 /// What keeps the open page from being used.
-async fn faults(page: &Page<'_>, axe: Option<&str>) -> Vec<Value> {
+pub async fn faults(page: &Page<'_>, axe: Option<&str>) -> Vec<Value> {
     let mut found = page.eval(include_str!("fits.js")).await.as_array().cloned().unwrap();
     if let Some(axe) = axe {
         // The evaluation passes by the page's policy, which would refuse a foreign script.

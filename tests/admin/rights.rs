@@ -53,6 +53,8 @@ async fn changes(app: &App) -> Vec<String> {
         "/destinations",
         "/cases/some/ack",
         "/cases/some/close",
+        "/upcoming/some/send",
+        "/upcoming/some/cancel",
         "/mutes",
         "/mutes/some/end",
         "/-/reload",

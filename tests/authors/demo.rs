@@ -8,6 +8,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::BINARY;
+use crate::admin::browser::{SCREENS, axe, faults};
+use crate::support::browser::Browser;
 
 /// How long a line may take.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -68,7 +70,10 @@ fn what_a_saved_file_did_is_reported_at_once_and_enter_waits_for_it() {
     let rules = folder.path().join("d/rules");
     fs::write(rules.join("mine.yaml"), "rules: [{name: mine, evnts: release.live, actions: {to: release-team}}]\n")
         .unwrap();
-    let told = terminal.until("your change is not in force").join("\n");
+    let told = terminal.until("your change is not in force");
+    // The next thing in the terminal after the save: nobody presses a key to learn of it.
+    assert!(told.iter().find(|line| !line.trim().is_empty()).unwrap().starts_with("error"), "{told:#?}");
+    let told = told.join("\n");
     assert!(told.contains("did you mean `events`?") && told.contains("mine.yaml:1"), "{told}");
     terminal.enter("release.live");
     terminal.until("nothing was sent");
@@ -153,6 +158,50 @@ fn the_page_of_the_demo_tells_what_a_saved_file_did_and_moves_the_clock_to_the_d
     // The two pages lead to each other.
     assert!(page(&at, "/", None).contains("href=\"&#x2f;demo\""));
     assert!(page(&at, "/demo", None).contains("/events/"));
+    terminal.enter("q");
+    assert!(terminal.child.wait().unwrap().success());
+}
+
+/// A rule whose words are markup.
+const HOSTILE: &str = "rules:
+  - name: hostile
+    events: release.live
+    actions: {to: [release-team, fans, label-heads], text: '<script>alert(1)</script><img src=x onerror=alert(2)> {{ title }}'}
+";
+
+#[tokio::test]
+async fn the_page_of_the_demo_fits_a_phone_and_a_desk_in_light_and_dark_and_markup_stays_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::start(folder.path());
+    let begun = terminal.until("or q to end");
+    let at = begun.iter().find_map(|line| line.split_once("http://")?.1.split_once("/demo")).unwrap().0.to_owned();
+    fs::write(folder.path().join("d/rules/mine.yaml"), HOSTILE).unwrap();
+    page_until(&at, "new: hostile");
+    assert!(page(&at, "/demo/send", Some("what=release.live")).starts_with("HTTP/1.1 303"));
+    page_until(&at, "alert(2)");
+    let pictures = std::env::var_os("FANFARE_PICTURES").map(std::path::PathBuf::from);
+    let (browser, axe) = (Browser::start(), axe());
+    let mut wrong = Vec::new();
+    for (screen, size) in SCREENS {
+        let shown = browser.page(size).await;
+        shown.go(&format!("http://{at}/demo")).await;
+        let found = faults(&shown, axe.as_deref()).await;
+        wrong.extend(found.iter().map(|fault| format!("{screen}: {fault}")));
+        if let Some(folder) = &pictures {
+            shown.picture(&folder.join(format!("demo-{screen}.png"))).await;
+        }
+        assert_eq!(shown.complaints(), Vec::<serde_json::Value>::new(), "{screen}");
+        let home = format!("http://{at}/");
+        let elsewhere: Vec<String> = shown.requests().into_iter().filter(|url| !url.starts_with(&home)).collect();
+        assert!(elsewhere.iter().all(|url| url.starts_with("data:image/svg")), "{elsewhere:?}");
+        if axe.is_some() {
+            // What it looks for is found where it is.
+            shown.eval("document.querySelector('main').insertAdjacentHTML('beforeend', '<button></button>')").await;
+            let found = serde_json::Value::from(faults(&shown, axe.as_deref()).await).to_string();
+            assert!(found.contains("button-name (critical)"), "{screen}: {found}");
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     terminal.enter("q");
     assert!(terminal.child.wait().unwrap().success());
 }

@@ -13,15 +13,16 @@ use fanfare::clock::{VirtualClock, from_ms};
 use fanfare::config::substitute::NoEnvironment;
 use fanfare::config::{Snapshot, load};
 use fanfare::delivery::{Attempt, AttemptOutcome, State};
-use fanfare::event::{Command, Event, EventId, Item, Mute};
+use fanfare::event::{Command, Event, EventId, Item, Mute, UpcomingOp};
 use fanfare::pace::{Limits, Next};
+use fanfare::planner::ledger::DueTimer;
 use fanfare::problem::{File, Problems};
 use fanfare::rules::{RuleSet, parse};
 use fanfare::secret::Secret;
 use fanfare::steps::{Live, plan};
 use fanfare::store;
 use fanfare::store::{Room, Settlement, Store};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::against::Against;
@@ -193,6 +194,7 @@ impl Player {
                 self.watch.loses.store(false, Ordering::Relaxed);
             }
             Step::Plan => _ = plan::step(&self.live, from_ms(self.now_ms)).await.unwrap(),
+            Step::Hand { nth, does } => self.hand(*nth, *does).await,
             Step::Person(command) => self.ask(command.clone()).await,
             Step::Hush { id, rule, to, span } => {
                 let (from, until) = (from_ms(self.now_ms), from_ms(self.now_ms + span));
@@ -209,6 +211,17 @@ impl Player {
                 };
                 self.ask(Command::Mute(mute)).await;
             }
+        }
+    }
+
+    /// Somebody looks at what waits for its time, and sends one of it now or cancels it.
+    async fn hand(&mut self, nth: usize, does: UpcomingOp) {
+        let mut waiting = self.store().timers((Timestamp::MIN, ""), 500).await.unwrap();
+        waiting
+            .retain(|due| ["{\"act\"", "{\"digest\"", "{\"hold\""].iter().any(|what| due.timer.text.starts_with(what)));
+        if let Some(DueTimer { timer, .. }) = waiting.get(nth % waiting.len().max(1)) {
+            let (timer, due) = (timer.text.clone(), timer.due);
+            self.ask(Command::Upcoming { timer, due, does, by: "eva".into() }).await;
         }
     }
 

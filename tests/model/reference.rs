@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fanfare::delivery::MessageOp;
-use fanfare::event::{Command, Entry, Event, Item, MISSING, Mute, Seq};
+use fanfare::event::{Command, Entry, Event, Item, MISSING, Mute, Seq, UpcomingOp};
 use fanfare::rules::{Hours, Rule, RuleSet};
 
 use self::cases::{Case, Close};
@@ -28,6 +28,7 @@ mod parts;
 mod reminders;
 mod sums;
 mod threshold;
+mod upcoming;
 
 /// What a delivery says, as far as rules decide it.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,6 +94,8 @@ pub struct Reference {
     asks: u64,
     sent: usize,
     mutes: Vec<Mute>,
+    /// What a person asked for of the messages that wait at a destination for an opening, and when.
+    asked: BTreeMap<(String, Ms), (Ms, UpcomingOp)>,
     waits: BTreeMap<String, Wait>,
     counted: Vec<Counted>,
     summed: Vec<Summed>,
@@ -186,6 +189,7 @@ impl Reference {
             Item::Command(Command::AckCase { rule, key, .. }) => self.acknowledge(now, &self.line(rule), key),
             Item::Command(Command::Mute(mute)) => self.mute(mute),
             Item::Command(Command::Unmute { id, .. }) => self.unmute(id),
+            Item::Command(Command::Upcoming { timer, due, does, .. }) => self.upcoming(now, timer, (ms(*due), *does)),
             Item::Command(Command::ByLink { of, does, .. }) => self.by_link(now, of, *does),
             Item::Command(Command::Replay { .. } | Command::Audit(_) | Command::RotateLinks { .. })
             | Item::Signal(_) => {}

@@ -1,6 +1,6 @@
 //! Rules and histories, made by a seed.
 
-use fanfare::event::Command;
+use fanfare::event::{Command, UpcomingOp};
 use serde_json::{Value, json};
 
 use super::{DAY, HOUR, MINUTE, Ms, SECOND, words};
@@ -42,6 +42,11 @@ pub enum Step {
     /// What waits is planned, and nothing after it.
     Plan,
     Person(Command),
+    /// Somebody sends now, or cancels, one of what waits for its time.
+    Hand {
+        nth: usize,
+        does: UpcomingOp,
+    },
     /// Somebody asks for silence.
     Hush {
         id: String,
@@ -73,7 +78,8 @@ pub fn script(seed: u64) -> Script {
     let rooms = words::rooms(seed, all.len());
     let versions = all.into_iter().zip(rooms).map(|(rules, rooms)| json!({"rules": rules, "maps": {ROOMS: rooms}}));
     let versions = versions.collect();
-    let steps = steps(&mut dice);
+    let mut steps = steps(&mut dice);
+    words::put_hands_into(&mut steps, seed);
     Script { versions, steps }
 }
 

@@ -1,9 +1,10 @@
 //! The words of the calendar, in every third history. They have dice of their own, so that a seed makes the same history as
 //! before in all others.
 
+use fanfare::event::UpcomingOp;
 use serde_json::{Value, json};
 
-use super::scripts::{Dice, one};
+use super::scripts::{Dice, Step, one};
 
 /// Puts them into versions of rules.
 pub fn put_into(versions: &mut [Vec<Value>], seed: u64) {
@@ -80,6 +81,15 @@ pub fn put_cards_into(versions: &mut [Vec<Value>], seed: u64) {
             other["to"] = all.into();
         }
         actions.insert(if first { 0 } else { actions.len() }, card.clone());
+    }
+}
+
+/// In every other history, people who don't wait for what waits.
+pub fn put_hands_into(steps: &mut Vec<Step>, seed: u64) {
+    let mut dice = Dice::with_seed(seed ^ 0x6861_6e64_7300);
+    for _ in 0..if seed.is_multiple_of(2) { dice.usize(1..8) } else { 0 } {
+        let does = one(&mut dice, &[UpcomingOp::Send, UpcomingOp::Cancel]);
+        steps.insert(dice.usize(0..=steps.len()), Step::Hand { nth: dice.usize(0..10), does });
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fanfare::clock::from_ms;
-use fanfare::event::{Command, Item, Mute};
+use fanfare::event::{Command, Item, Mute, UpcomingOp};
+use fanfare::planner::ledger::DueTimer;
+use jiff::Timestamp;
 
 use super::label::{DESTINATIONS, versions};
 use super::life::Stage;
@@ -141,12 +143,19 @@ async fn command(world: &World) {
     let Some(replica) = world.any_living() else { return };
     let now_ms = world.now_ms();
     let open = world.ledger().open_cases();
+    let waiting = world.raw.timers((Timestamp::MIN, ""), 200).await.unwrap_or_default();
     let command = world.roll(|dice| {
         let case = (!open.is_empty()).then(|| open[dice.usize(0..open.len())].clone());
         let number = dice.u32(..);
         match (case, dice.u32(0..3)) {
             (Some((rule, key)), 0) => Command::CloseCase { rule, key, by: "ana".into(), note: None },
             (Some((rule, key)), 1) => Command::AckCase { rule, key, by: "ben".into(), note: None },
+            // Most timers mean nothing that could be sent.
+            _ if number.is_multiple_of(2) && !waiting.is_empty() => {
+                let DueTimer { timer, .. } = waiting[dice.usize(0..waiting.len())].clone();
+                let does = if dice.bool() { UpcomingOp::Send } else { UpcomingOp::Cancel };
+                Command::Upcoming { timer: timer.text, due: timer.due, does, by: "dan".into() }
+            }
             _ => {
                 let destination = DESTINATIONS[dice.usize(0..DESTINATIONS.len())].0;
                 Command::Mute(Mute {

@@ -71,6 +71,11 @@ pub(crate) struct Who {
 }
 
 impl Who {
+    /// The name that was given.
+    pub(super) fn by(&self) -> &str {
+        &self.by
+    }
+
     fn wish(&self) -> Wish {
         Wish { by: Some(self.by.clone()), note: Some(self.note.clone()), rule: None }
     }
@@ -164,7 +169,7 @@ pub(crate) async fn unmute(State(live): Shared, caller: Caller, Id(id): Id, Form
 }
 
 /// Back to the list, which says what was asked; the name is remembered.
-fn asked<T>(answer: Result<T, Refused>, back: &str, who: &Who) -> Response {
+pub(super) fn asked<T>(answer: Result<T, Refused>, back: &str, who: &Who) -> Response {
     if let Err(refused) = answer {
         return super::refused(refused);
     }

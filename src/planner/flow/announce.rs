@@ -353,14 +353,15 @@ pub(crate) fn deliver(
 
 /// Keeps a message until its window opens.
 fn hold(work: &mut Planning<'_>, draft: Draft<'_>, case: Option<&mut Case>, opens: Timestamp) {
-    let Draft { occasion, mut delivery, .. } = draft;
+    let Draft { occasion, mut delivery, until, .. } = draft;
+    let embargo = until.filter(|until| *until > work.now.at);
     let belongs = case.as_deref().filter(|_| occasion != Occasion::Close).and_then(Case::awaited_by);
     if let (None, Some(shown)) = (&belongs, case.as_deref().and_then(|case| case.lanes.get(&delivery.destination))) {
         // It is about the close, so it must not be dropped for it; what it stands beside is known already.
         (delivery.lane, delivery.act) = (Some(shown.lane.clone()), MessageOp::Again);
     }
     cards::remember(case, &delivery, false, work.now.at);
-    join(work, Held { delivery, case: belongs, reminder: occasion == Occasion::Reminder }, opens);
+    join(work, Held { delivery, case: belongs, reminder: occasion == Occasion::Reminder, embargo }, opens);
 }
 
 /// A message joins those that wait for a moment at its destination.

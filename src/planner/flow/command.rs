@@ -4,7 +4,7 @@
 use crate::event::{Command, Mute, Seq, Signal};
 use crate::planner::audit::Audited;
 use crate::planner::case::Case;
-use crate::planner::flow::{Planning, links, lost, people};
+use crate::planner::flow::{Planning, links, lost, people, upcoming};
 use crate::planner::mute::Muting;
 use crate::planner::names::names_for;
 
@@ -22,6 +22,7 @@ pub(crate) fn command(work: &mut Planning<'_>, command: &Command) {
             }
         }
         Command::ByLink { of, does, by } => links::by_link(work, of, *does, by),
+        Command::Upcoming { timer, due, does, by } => upcoming::asked(work, timer, (*due, *does), by),
         Command::RotateLinks { .. } => links::rotate(work),
         Command::Mute(mute) => self::mute(work, mute),
         Command::Unmute { id, by } => unmute(work, id, by),

@@ -43,6 +43,9 @@ pub fn keys(inputs: &Inputs<'_>) -> Keys {
             What::Command(Command::CloseCase { rule, key, .. } | Command::AckCase { rule, key, .. }) => {
                 wanted.case_of(rule, key);
             }
+            What::Command(Command::Upcoming { timer, .. }) => {
+                Meaning::parse(timer).iter().for_each(|meaning| wanted.meant(meaning));
+            }
             What::Command(Command::Audit(act)) => wanted.one(Audited::slot(act.at)),
             What::Signal(signal) => {
                 signal.destination.iter().for_each(|to| wanted.one(Failing::slot(to)));
@@ -169,6 +172,11 @@ impl Wanted<'_, '_> {
         if let Some(carried) = &fired.carried {
             carried.judgement.iter().for_each(|judgement| self.judgement(judgement, carried.event));
         }
+        self.meant(meaning);
+    }
+
+    /// What a timer means, whether it has come due or a person asks for it.
+    fn meant(&mut self, meaning: &Meaning) {
         match meaning {
             Meaning::Act { rule, key, .. }
             | Meaning::Rearm { rule, key, .. }

@@ -20,6 +20,7 @@ pub(crate) mod people;
 pub(crate) mod report;
 pub(crate) mod sweep;
 pub(crate) mod timer;
+pub(crate) mod upcoming;
 
 use std::collections::BTreeMap;
 

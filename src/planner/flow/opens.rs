@@ -3,11 +3,13 @@
 
 use jiff::Timestamp;
 
-use crate::delivery::Addressed;
+use crate::delivery::{Addressed, DeliveryId};
+use crate::event::UpcomingOp;
+use crate::planner::case::CaseRef;
 use crate::planner::flow::Planning;
 use crate::planner::flow::announce::{join, send};
 use crate::planner::flow::occasion::{Occasion, quiet, silenced};
-use crate::planner::held::{Held, Opens, Rest, Waiting, opens, summarise};
+use crate::planner::held::{Asked, Held, Opens, Rest, Waiting, opens, summarise};
 use crate::planner::mute::Audible;
 use crate::planner::names::{action_named, names_for};
 use crate::planner::state::Slot;
@@ -23,14 +25,19 @@ enum Goes {
 
 /// A window opens: what waited goes, unless its case or the rules have changed their mind.
 pub(crate) fn hours_open(work: &mut Planning<'_>, destination: &str, slot: &Slot<Waiting>) {
-    let Some(Waiting { opens, held, rest, more, .. }) = work.state.load(slot) else { return };
+    let Some(Waiting { opens, held, rest, more, asked, .. }) = work.state.load(slot) else { return };
     // Before anything is decided: what waits on may wait in the same slot.
     work.state.save(slot, None);
+    let hurry = match asked {
+        Some(Asked { does: UpcomingOp::Cancel, by, .. }) => return call_off(work, (held, rest), &by),
+        Some(Asked { does: UpcomingOp::Send, by, .. }) => Some(by),
+        None => None,
+    };
     let (mut going, mut files, mut waits_on) = (Vec::new(), Vec::new(), false);
     for held in held {
         let mut trace = Trace::default();
         let (event, rule) = (held.delivery.event, held.delivery.rule.clone());
-        match may_go(work, held, opens, &mut trace) {
+        match may_go(work, held, (opens, hurry.as_deref()), &mut trace) {
             // A file goes as it is.
             Goes::Now(held) if held.delivery.assignment.attach.is_some() => files.push(*held),
             Goes::Now(held) => going.push(*held),
@@ -106,8 +113,13 @@ fn go(
     }
 }
 
-/// A message that waited for this opening, if it still may go now.
-fn may_go(work: &mut Planning<'_>, mut held: Held, opened: Timestamp, trace: &mut Trace) -> Goes {
+/// A message that waited for this opening, if it still may go now; at any hour, if somebody asked for that.
+fn may_go(
+    work: &mut Planning<'_>,
+    mut held: Held,
+    (opened, hurry): (Timestamp, Option<&str>),
+    trace: &mut Trace,
+) -> Goes {
     let delivery = &mut held.delivery;
     let to = delivery.destination.clone();
     let action_id = delivery.action.clone();
@@ -135,7 +147,11 @@ fn may_go(work: &mut Planning<'_>, mut held: Held, opened: Timestamp, trace: &mu
         let note = "held, and then not sent: a newer message took its place";
         return comes_to(Goes::Never, RuleOutcome::Cancelled, note.into());
     }
-    match opens(action, work.facts(&to), work.now.at) {
+    if hurry.is_some() && held.embargo.is_some_and(|until| until > work.now.at) {
+        join(work, held, opened);
+        return Goes::Later;
+    }
+    match if hurry.is_some() { Opens::Now } else { opens(action, work.facts(&to), work.now.at) } {
         Opens::Drop => {
             return comes_to(Goes::Never, RuleOutcome::Dropped, format!("dropped for `{to}`: outside hours"));
         }
@@ -158,7 +174,32 @@ fn may_go(work: &mut Planning<'_>, mut held: Held, opened: Timestamp, trace: &mu
         return comes_to(Goes::Never, RuleOutcome::Shadow, format!("in shadow: would go to `{to}`"));
     }
     held.delivery.due = work.now.at;
-    comes_to(Goes::Now(Box::new(held)), RuleOutcome::Matched, format!("held, and now goes to `{to}`"))
+    let note = match hurry {
+        Some(by) => format!("held, and goes to `{to}` now: {by} sent it"),
+        None => format!("held, and now goes to `{to}`"),
+    };
+    comes_to(Goes::Now(Box::new(held)), RuleOutcome::Matched, note)
+}
+
+/// A person cancelled what waited.
+fn call_off(work: &mut Planning<'_>, (held, rest): (Vec<Held>, Vec<Rest>), by: &str) {
+    let held = held.into_iter().map(Rest::from);
+    for Rest { rule, action, event, id, case, .. } in rest.into_iter().chain(held) {
+        let mut trace = Trace::default();
+        trace.action(RuleOutcome::Cancelled, &action, None, format!("held, and then not sent: {by} cancelled it"));
+        trace.detail("by_hand", format!("cancelled by {by}").into());
+        work.decide(trace, event, &rule);
+        forget_card(work, (&rule, &id), case.as_ref());
+    }
+}
+
+/// A message that waited can't change any more: the next match sends its message anew.
+fn forget_card(work: &mut Planning<'_>, (rule, id): (&str, &DeliveryId), case: Option<&CaseRef>) {
+    let Some(belongs) = case else { return };
+    if let Some(mut case) = work.case(&names_for(work.rules, rule), &belongs.key) {
+        case.cards.retain(|_, card| card.went || card.id != *id);
+        work.save_case(&case);
+    }
 }
 
 /// Whether a message of which the words are gone would still go.
@@ -179,7 +220,7 @@ fn keep_rest(work: &mut Planning<'_>, slot: &Slot<Waiting>, rest: Vec<Rest>, mor
 
 /// One message goes as it is, in its case's lane.
 fn send_held(work: &mut Planning<'_>, held: Held) {
-    let Held { delivery, case, reminder } = held;
+    let Held { delivery, case, reminder, .. } = held;
     let names = names_for(work.rules, &delivery.rule);
     let mut case = case.and_then(|belongs| work.case(&names, &belongs.key));
     let occasion = if reminder { Occasion::Reminder } else { Occasion::Match };

@@ -56,6 +56,8 @@ pub struct Case {
     times: BTreeMap<String, Times>,
     /// Each reminder that acted, with its moment and when it acted.
     pub reminded: Vec<(String, Ms, Ms)>,
+    /// The reminders that a person has sent now, and since when.
+    pub early: BTreeMap<String, Ms>,
     /// Whether it is that of a period in which nothing came.
     pub of_period: bool,
     /// When something came that closes it, and what, until that is said.
@@ -229,6 +231,7 @@ impl Reference {
                 steps: BTreeSet::new(),
                 times: BTreeMap::new(),
                 reminded: Vec::new(),
+                early: BTreeMap::new(),
                 of_period: false,
                 came: None,
             });

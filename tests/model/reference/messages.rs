@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fanfare::clock::from_ms;
 use fanfare::delivery::MessageOp;
-use fanfare::event::Seq;
+use fanfare::event::{Seq, UpcomingOp};
 use fanfare::rules::calendar::MonthDay;
 use fanfare::rules::hours::DayTimes;
 use fanfare::rules::{Action, ActionJudgement, DigestTime, HoursChoice};
@@ -364,15 +364,7 @@ impl Reference {
     /// out a reminder whose case has closed or was acknowledged, and `more` doesn't count it."
     pub(super) fn send_digest(&mut self, now: &mut Now<'_>, first: usize) {
         let one = self.messages[first].clone();
-        let is_rest = |fate: Fate| matches!(fate, Fate::Collected { rest: true, .. });
-        let is_collected = |fate: Fate| matches!(fate, Fate::Collected { .. });
-        let mut within = Vec::new();
-        for (at, other) in self.messages.iter().enumerate() {
-            let same = if is_rest(one.fate) { other.throttle == one.throttle } else { other.digest == one.digest };
-            if other.is_of(&one) && same && is_collected(other.fate) && is_rest(other.fate) == is_rest(one.fate) {
-                within.push(at);
-            }
-        }
+        let within = self.in_digest(first);
         let wanted: Vec<usize> = within.iter().copied().filter(|at| self.is_wanted(&self.messages[*at])).collect();
         for at in &within {
             self.messages[*at].fate = Fate::Gone;
@@ -382,6 +374,18 @@ impl Reference {
         for share in self.apart(&wanted) {
             self.send_share(now, &one, action, &share);
         }
+    }
+
+    /// What waits for the same digest.
+    pub(super) fn in_digest(&self, first: usize) -> Vec<usize> {
+        let one = &self.messages[first];
+        let is_rest = |fate: Fate| matches!(fate, Fate::Collected { rest: true, .. });
+        let is_collected = |fate: Fate| matches!(fate, Fate::Collected { .. });
+        let is_in = |other: &Message| {
+            let same = if is_rest(one.fate) { other.throttle == one.throttle } else { other.digest == one.digest };
+            other.is_of(one) && same && is_collected(other.fate) && is_rest(other.fate) == is_rest(one.fate)
+        };
+        (0..self.messages.len()).filter(|at| is_in(&self.messages[*at])).collect()
     }
 
     /// What a digest has for one address.
@@ -472,11 +476,17 @@ impl Reference {
     fn wait(&mut self, at: usize, until: Ms) {
         self.messages[at].fate = Fate::Held { until, due: until };
         let to = self.messages[at].to.clone();
+        let due = self.asked.get(&(to.clone(), until)).map_or(until, |(asked, _)| *asked);
+        self.look_again(&to, until, due);
+    }
+
+    /// What waits there for the same opening is looked at then.
+    pub(super) fn look_again(&mut self, to: &str, until: Ms, at: Ms) {
         for other in self.messages.iter_mut().filter(|other| other.to == to) {
             if let Fate::Held { until: same, due } = &mut other.fate
                 && *same == until
             {
-                *due = until;
+                *due = at;
             }
         }
     }
@@ -486,10 +496,15 @@ impl Reference {
     /// message."
     pub(super) fn send_held(&mut self, now: &mut Now<'_>, first: usize) {
         let one = self.messages[first].clone();
+        let asked = self.asked_of(&one);
         let mut ready = Vec::new();
         for at in 0..self.messages.len() {
             let message = &self.messages[at];
             if message.to != one.to || message.fate != one.fate {
+                continue;
+            }
+            if asked == Some(UpcomingOp::Cancel) {
+                self.messages[at].fate = Fate::Dropped;
                 continue;
             }
             let case = message.case.map(|case| &self.cases[case]);
@@ -500,7 +515,7 @@ impl Reference {
                 self.messages[at].fate = Fate::Dropped;
                 continue;
             };
-            match self.hold(now, action, &one.to) {
+            match self.hold(now, action, &one.to).filter(|_| asked.is_none()) {
                 Some(Fate::Held { until, .. }) => self.wait(at, until),
                 Some(fate) => self.messages[at].fate = fate,
                 // "A message that waits for its hours or its digest is not sent if a mute covers it when it would go."

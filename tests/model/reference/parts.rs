@@ -23,7 +23,7 @@ impl Reference {
         self.plan_these(rules, now, entries, (due, by))
     }
 
-    fn is_meant(&self, meaning: &Value, due: &Due) -> bool {
+    pub(super) fn is_meant(&self, meaning: &Value, due: &Due) -> bool {
         let Some((kind, of)) = meaning.as_object().and_then(|object| object.iter().next()) else { return false };
         let is_nth = |case: &usize, nth: &Value| nth.as_i64() == Some(self.cases[*case].opening().seq);
         let is_line = |line: &str| of["rule"].as_str().is_some_and(|rule| self.line(rule) == line);

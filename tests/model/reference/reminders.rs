@@ -33,8 +33,14 @@ impl Reference {
         all
     }
 
-    /// When a reminder of an open case acts next.
+    /// When a reminder of an open case acts next: at its time, or, if a person has it sent now, "at once".
     fn moment(&self, now: &Now<'_>, rule: &Rule, action: &Action, case: &Case) -> Option<Ms> {
+        let set_for = self.set_for(now, rule, action, case)?;
+        Some(case.early.get(&action.id).map_or(set_for, |early| set_for.min(*early)))
+    }
+
+    /// The time that a reminder of an open case is set for.
+    pub(super) fn set_for(&self, now: &Now<'_>, rule: &Rule, action: &Action, case: &Case) -> Option<Ms> {
         let acted = case.reminded.iter().filter(|(id, ..)| *id == action.id);
         if action.at.is_some() {
             let (moment, from) = self.dated(now, rule, action, case)?;
@@ -50,7 +56,13 @@ impl Reference {
 
     /// "A later match with another date moves `at`, and the message then describes that match. An older match that arrives late
     /// doesn't move it."
-    fn dated<'c>(&self, now: &Now<'_>, rule: &Rule, action: &Action, case: &'c Case) -> Option<(Ms, &'c Match)> {
+    pub(super) fn dated<'c>(
+        &self,
+        now: &Now<'_>,
+        rule: &Rule,
+        action: &Action,
+        case: &'c Case,
+    ) -> Option<(Ms, &'c Match)> {
         let mut newest: Option<(Ms, &Match)> = None;
         for one in &case.matches {
             let judgement = now.rules.judge_rule(rule, &self.events[&one.seq]);
@@ -81,7 +93,9 @@ impl Reference {
             Some((moment, from)) => (moment, from.seq),
             None => (now.ms, self.cases[case].opening().seq),
         };
-        self.cases[case].reminded.push((action.to_owned(), moment, now.ms));
+        let set_for = self.set_for(now, rule, asked, &self.cases[case]).unwrap_or(now.ms).max(now.ms);
+        self.cases[case].reminded.push((action.to_owned(), moment, set_for));
+        self.cases[case].early.remove(action);
         let event = self.events[&seq].clone();
         let judgement = now.rules.judge_rule(rule, &event);
         if let Some(one) = judgement.actions.iter().find(|one| one.action.id == action && one.held == Held::Held) {

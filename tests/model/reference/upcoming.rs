@@ -1,0 +1,70 @@
+//! `docs/RULES.md`, "Send now or cancel what waits".
+
+use fanfare::event::UpcomingOp;
+
+use super::super::Ms;
+use super::messages::{Fate, Message};
+use super::{Due, Now, Reference};
+
+impl Reference {
+    /// A person asks for what was due then. "What was sent or cancelled meanwhile stays as it is." What is to be sent now, and
+    /// comes due just now, comes.
+    pub(super) fn upcoming(&mut self, now: &mut Now<'_>, timer: &str, (due, does): (Ms, UpcomingOp)) {
+        let meaning = serde_json::from_str(timer).unwrap();
+        let waiting = [self.reminders(now), self.digests(), self.openings()].concat();
+        let Some((at, what)) = waiting.into_iter().find(|(_, what)| self.is_meant(&meaning, what)) else { return };
+        match what {
+            Due::Reminder(case, action) if at == due => self.reminder_by_hand(now, case, &action, (due, does)),
+            Due::Digest(first) if at == due => self.digest_by_hand(now, first, (due, does)),
+            Due::Opening(first) => self.opening_by_hand(now, first, does),
+            _ => {}
+        }
+    }
+
+    /// "acts at once, and counts for the time that it was set for: `repeat` goes on after that time"; "counts as sent: `repeat`
+    /// goes on at its next time". "Nothing happens if the rules in force no longer ask for a reminder."
+    fn reminder_by_hand(&mut self, now: &Now<'_>, case: usize, action: &str, (due, does): (Ms, UpcomingOp)) {
+        let rule = self.rule(now.rules, &self.cases[case].line);
+        let asked = rule.and_then(|rule| rule.actions.iter().find(|one| one.id == action));
+        let (Some(rule), Some(asked)) = (rule, asked) else { return };
+        if does == UpcomingOp::Send {
+            if due > now.ms {
+                self.cases[case].early.insert(action.to_owned(), now.ms);
+            }
+            return;
+        }
+        let dated = self.dated(now, rule, asked, &self.cases[case]).filter(|_| asked.at.is_some());
+        let moment = dated.map_or(now.ms, |(moment, _)| moment);
+        let set_for = self.set_for(now, rule, asked, &self.cases[case]).unwrap_or(now.ms).max(now.ms);
+        self.cases[case].reminded.push((action.to_owned(), moment, set_for));
+        self.cases[case].early.remove(action);
+    }
+
+    /// "goes at once with what it holds"; "its events are not sent". "the next event opens another".
+    fn digest_by_hand(&mut self, now: &Now<'_>, first: usize, (due, does): (Ms, UpcomingOp)) {
+        for at in self.in_digest(first) {
+            match (does, &mut self.messages[at].fate) {
+                (UpcomingOp::Cancel, fate) => *fate = Fate::Gone,
+                (UpcomingOp::Send, Fate::Collected { until, .. }) if due > now.ms => *until = now.ms,
+                _ => {}
+            }
+        }
+    }
+
+    /// "all that wait for the same opening go at once, as they would when it comes"; "none of them is sent". The next plan says
+    /// so.
+    fn opening_by_hand(&mut self, now: &Now<'_>, first: usize, does: UpcomingOp) {
+        let Message { fate: Fate::Held { until, .. }, to, .. } = self.messages[first].clone() else { return };
+        if self.asked.contains_key(&(to.clone(), until)) || does == UpcomingOp::Send && until <= now.ms {
+            return;
+        }
+        self.asked.insert((to.clone(), until), (now.ms, does));
+        self.look_again(&to, until, now.ms);
+    }
+
+    /// What a person asked for of what waits with this message; it is done now.
+    pub(super) fn asked_of(&mut self, one: &Message) -> Option<UpcomingOp> {
+        let Fate::Held { until, .. } = one.fate else { return None };
+        self.asked.remove(&(one.to.clone(), until)).map(|(_, does)| does)
+    }
+}
