@@ -3,7 +3,6 @@
 //! Reads the planner's documents; what a person asks goes through the inbox like everything else. Cases may be very
 //! many: they are read in pages, and never all at once.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
@@ -17,16 +16,15 @@ use crate::admin::answer::{Answer, Id, Moment, Refused, Shared, ask, json_answer
 use crate::admin::audit;
 use crate::admin::caller::{Asking, Caller};
 use crate::admin::events::head;
-use crate::admin::paging::{LIMIT, LIMIT_MAX, limit, page_answer};
+use crate::admin::paging::{LIMIT, limit, page_answer};
+use crate::admin::sent::sent;
 use crate::admin::view::{CaseAct, CaseActs, CaseView, CaseWhole, DeliveryView, EventView, OrphanedView, TimerView};
 use crate::config::Snapshot;
-use crate::delivery::{Delivery, Lane};
 use crate::event::Command;
 use crate::planner::{Case, Keys, Pending, case_keys, names_for};
 use crate::problem::Problem;
 use crate::rules::{RuleSet, number_key};
 use crate::steps::{Live, plan};
-use crate::store::DeliveryFilter;
 
 /// The kind of the planner's documents.
 const KIND: &str = "case";
@@ -36,8 +34,6 @@ const PAGE: usize = 500;
 const COUNTED_MAX: usize = 10_000;
 /// The longest note of a person, in characters.
 const NOTE_MAX: usize = 500;
-/// How many of a case's deliveries are shown.
-const DELIVERIES_MAX: usize = 100;
 
 /// Which cases. All that is given must hold.
 #[derive(Debug, Deserialize, Default, IntoParams)]
@@ -164,25 +160,6 @@ pub(crate) async fn document(live: &Live, said: &str) -> Result<CaseWhole, Refus
         deliveries: sent(live, &snapshot, &case).await?.iter().map(DeliveryView::from).collect(),
         case: seen(&id, &case, snapshot.rules.as_deref()),
     })
-}
-
-/// The newest deliveries of a case.
-async fn sent(live: &Live, snapshot: &Snapshot, case: &Case) -> Result<Vec<Delivery>, Refused> {
-    let lanes: BTreeSet<&Lane> = case.lanes.values().map(|shown| &shown.lane).collect();
-    let mut found = Vec::new();
-    // A delivery bears the name that its rule had when it was planned.
-    for rule in snapshot.rules.as_ref().map_or_else(|| vec![case.rule.clone()], |rules| names_for(rules, &case.rule)) {
-        let filter = DeliveryFilter {
-            rule: Some(rule),
-            since: Some(case.opened),
-            limit: LIMIT_MAX,
-            ..DeliveryFilter::default()
-        };
-        let all = live.store.list_deliveries(&filter).await?;
-        found.extend(all.into_iter().filter(|one| one.planned.lane.as_ref().is_some_and(|lane| lanes.contains(lane))));
-    }
-    found.truncate(DELIVERIES_MAX);
-    Ok(found)
 }
 
 /// The case that somebody speaks of: by its id, or by its key where only one open case has that.

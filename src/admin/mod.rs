@@ -35,6 +35,7 @@ pub(crate) mod live;
 mod mutes;
 pub mod page;
 mod paging;
+mod sent;
 mod session;
 mod status;
 mod upcoming;

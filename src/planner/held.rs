@@ -61,7 +61,7 @@ pub(crate) struct Held {
     /// Whether a timer of the case made it: a newer one takes its place.
     #[serde(default)]
     pub reminder: bool,
-    /// Until when nothing about its event may go there, whoever asks.
+    /// Until when nothing about its event may go there, though a person asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embargo: Option<Timestamp>,
 }

@@ -70,6 +70,8 @@ enum Due {
     Digest(usize),
     Missing(String),
     Came(usize),
+    /// What a person asked for of what waits at a destination for an opening: last, so that what joins it goes with it.
+    Asked(String, Ms),
 }
 
 /// Everything that has happened.
@@ -110,11 +112,13 @@ struct Now<'r> {
     /// What it says, each with its message if it is one.
     said: Vec<(Option<usize>, Said)>,
     missed: Vec<(String, Ms)>,
+    /// What was read.
+    read: BTreeSet<Seq>,
 }
 
 impl<'r> Now<'r> {
     fn new(rules: &'r RuleSet, ms: Ms) -> Self {
-        Self { rules, ms, reading: None, said: Vec::new(), missed: Vec::new() }
+        Self { rules, ms, reading: None, said: Vec::new(), missed: Vec::new(), read: BTreeSet::new() }
     }
 }
 
@@ -168,6 +172,7 @@ impl Reference {
         let mut now = Now::new(rules, now);
         for entry in entries {
             now.reading = Some(entry.seq);
+            now.read.insert(entry.seq);
             self.enter(&mut now, entry);
         }
         now.reading = None;
@@ -226,9 +231,11 @@ impl Reference {
             Due::Reach(case) => self.reached(now, case),
             Due::Ending(case) => self.end(now, case),
             Due::Forgotten(case) => self.forget(now, case),
+            Due::Reminder(case, action) if self.speaks_of_what_was_read(now, case, &action) => {}
             Due::Reminder(case, action) => self.remind(now, case, &action),
             Due::Digest(first) => self.send_digest(now, first),
             Due::Opening(first) => self.send_held(now, first),
+            Due::Asked(to, until) => self.do_asked(now, &to, until),
             Due::Missing(line) => self.miss(now, line),
             Due::Came(case) => self.close_what_came(now, case),
         }
@@ -256,6 +263,7 @@ impl Reference {
         all.extend(self.reminders(now));
         all.extend(self.digests());
         all.extend(self.openings());
+        all.extend(self.asked());
         all.extend(self.missing(now));
         all.extend(self.coming());
         all.retain(|(at, _)| *at <= by.min(now.ms));

@@ -466,6 +466,7 @@ impl Reference {
     /// What waits for hours, by the first message that waits for the same opening.
     pub(super) fn openings(&self) -> Vec<(Ms, Due)> {
         let held = self.messages.iter().enumerate().filter_map(|(at, message)| match message.fate {
+            Fate::Held { until, .. } if self.asked.contains_key(&(message.to.clone(), until)) => None,
             Fate::Held { due, .. } => Some((due, Due::Opening(at))),
             _ => None,
         });
@@ -496,7 +497,8 @@ impl Reference {
     /// message."
     pub(super) fn send_held(&mut self, now: &mut Now<'_>, first: usize) {
         let one = self.messages[first].clone();
-        let asked = self.asked_of(&one);
+        let Fate::Held { until, .. } = one.fate else { return };
+        let asked = self.asked.remove(&(one.to.clone(), until)).map(|(_, does)| does);
         let mut ready = Vec::new();
         for at in 0..self.messages.len() {
             let message = &self.messages[at];

@@ -48,6 +48,10 @@ impl Reference {
                 of["destination"] == *message.to
                     && matches!(message.fate, Fate::Held { until, .. } if Some(until) == opens)
             }
+            ("hold", Due::Asked(to, until)) => {
+                let opens = of["opens"].as_str().and_then(|at| at.parse().ok()).map(super::super::ms);
+                of["destination"] == **to && opens == Some(*until)
+            }
             _ => false,
         }
     }

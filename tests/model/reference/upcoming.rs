@@ -55,16 +55,37 @@ impl Reference {
     /// so.
     fn opening_by_hand(&mut self, now: &Now<'_>, first: usize, does: UpcomingOp) {
         let Message { fate: Fate::Held { until, .. }, to, .. } = self.messages[first].clone() else { return };
-        if self.asked.contains_key(&(to.clone(), until)) || does == UpcomingOp::Send && until <= now.ms {
-            return;
+        if does == UpcomingOp::Cancel || until > now.ms {
+            self.asked.insert((to.clone(), until), (now.ms, does));
+            self.look_again(&to, until, now.ms);
         }
-        self.asked.insert((to.clone(), until), (now.ms, does));
-        self.look_again(&to, until, now.ms);
     }
 
-    /// What a person asked for of what waits with this message; it is done now.
-    pub(super) fn asked_of(&mut self, one: &Message) -> Option<UpcomingOp> {
-        let Fate::Held { until, .. } = one.fate else { return None };
-        self.asked.remove(&(one.to.clone(), until)).map(|(_, does)| does)
+    /// What people asked for of what waits for an opening.
+    pub(super) fn asked(&self) -> Vec<(Ms, Due)> {
+        let asked = self.asked.iter().filter(|((to, until), _)| self.waiting_at(to, *until).is_some());
+        asked.map(|((to, until), (at, _))| (*at, Due::Asked(to.clone(), *until))).collect()
+    }
+
+    pub(super) fn do_asked(&mut self, now: &mut Now<'_>, to: &str, until: Ms) {
+        if let Some(first) = self.waiting_at(to, until) {
+            self.send_held(now, first);
+        }
+    }
+
+    fn waiting_at(&self, to: &str, opening: Ms) -> Option<usize> {
+        let waits = |fate: Fate| matches!(fate, Fate::Held { until, .. } if until == opening);
+        self.messages.iter().position(|message| message.to == to && waits(message.fate))
+    }
+
+    /// "A later match with another date moves `at`, and the message then describes that match": if a person has it sent now and
+    /// that match is read in the same plan, the next plan sends it.
+    pub(super) fn speaks_of_what_was_read(&self, now: &Now<'_>, case: usize, action: &str) -> bool {
+        let case = &self.cases[case];
+        let rule = self.rule(now.rules, &case.line).filter(|_| case.early.contains_key(action));
+        let asked =
+            rule.and_then(|rule| Some((rule, rule.actions.iter().find(|one| one.id == action && one.at.is_some())?)));
+        let dated = asked.and_then(|(rule, asked)| self.dated(now, rule, asked, case));
+        dated.is_some_and(|(_, from)| now.read.contains(&from.seq))
     }
 }
