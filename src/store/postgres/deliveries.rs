@@ -267,7 +267,10 @@ pub(super) async fn list(link: &Link, filter: &DeliveryFilter) -> Result<Vec<Del
         and("d.rule = ?", give(rule));
     }
     if let Some(event) = &filter.event {
-        and("(d.event = ? OR d.n IN (SELECT n FROM delivery_events WHERE seq = ?))", give(event));
+        // As one list of rows: by an OR, and in their order, the database reads all rows there are.
+        let of =
+            "SELECT e.n FROM deliveries AS e WHERE e.event = ? UNION ALL SELECT n FROM delivery_events WHERE seq = ?";
+        and(&format!("d.n = ANY (ARRAY({of}))"), give(event));
     }
     if let Some(since) = &since {
         and("d.created >= ?", give(since));
