@@ -216,6 +216,7 @@ impl Reference {
 
     /// What comes due, still, if entries have not put an end to it.
     fn act(&mut self, now: &mut Now<'_>, at: Ms, due: Due, by: Ms) {
+        let due = self.asked_instead(due);
         if !self.due(now, by).contains(&(at, due.clone())) {
             return;
         }

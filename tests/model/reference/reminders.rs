@@ -34,7 +34,7 @@ impl Reference {
     }
 
     /// When a reminder of an open case acts next: at its time, or, if a person has it sent now, "at once".
-    fn moment(&self, now: &Now<'_>, rule: &Rule, action: &Action, case: &Case) -> Option<Ms> {
+    pub(super) fn moment(&self, now: &Now<'_>, rule: &Rule, action: &Action, case: &Case) -> Option<Ms> {
         let set_for = self.set_for(now, rule, action, case)?;
         Some(case.early.get(&action.id).map_or(set_for, |early| set_for.min(*early)))
     }

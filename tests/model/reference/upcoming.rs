@@ -1,42 +1,79 @@
 //! `docs/RULES.md`, "Send now or cancel what waits".
 
 use fanfare::event::UpcomingOp;
+use fanfare::rules::{Action, Rule};
+use serde_json::Value;
 
 use super::super::Ms;
+use super::cases::Case;
 use super::messages::{Fate, Message};
+use super::reminders::times;
 use super::{Due, Now, Reference};
 
 impl Reference {
     /// A person asks for what was due then. "What was sent or cancelled meanwhile stays as it is." What is to be sent now, and
     /// comes due just now, comes.
     pub(super) fn upcoming(&mut self, now: &mut Now<'_>, timer: &str, (due, does): (Ms, UpcomingOp)) {
-        let meaning = serde_json::from_str(timer).unwrap();
-        let waiting = [self.reminders(now), self.digests(), self.openings()].concat();
+        let meaning: Value = serde_json::from_str(timer).unwrap();
+        if let Some(of) = meaning.get("act") {
+            return self.reminder_asked(now, of, (due, does));
+        }
+        let waiting = [self.digests(), self.openings()].concat();
         let Some((at, what)) = waiting.into_iter().find(|(_, what)| self.is_meant(&meaning, what)) else { return };
         match what {
-            Due::Reminder(case, action) if at == due => self.reminder_by_hand(now, case, &action, (due, does)),
             Due::Digest(first) if at == due => self.digest_by_hand(now, first, (due, does)),
             Due::Opening(first) => self.opening_by_hand(now, first, does),
             _ => {}
         }
     }
 
+    /// The reminder of an open case that was due then. "Nothing happens if the rules in force no longer ask for a reminder." Until
+    /// new rules have reached the case, its time is that of the old ones.
+    fn reminder_asked(&mut self, now: &Now<'_>, of: &Value, (due, does): (Ms, UpcomingOp)) {
+        let is_meant = |case: &Case| !case.closed && of["nth"].as_i64() == Some(case.opening().seq);
+        let Some(at) = self.cases.iter().position(|case| is_meant(case) && self.is_line(of, case)) else { return };
+        let case = &self.cases[at];
+        let named = |rule: &&Rule| rule.actions.iter().any(|one| of["action"] == *one.id);
+        let (Some(old), Some(new)) =
+            (case.set_by.as_ref().filter(named), self.rule(now.rules, &case.line).filter(named))
+        else {
+            return;
+        };
+        let action = |rule: &'_ Rule| rule.actions.iter().find(|one| of["action"] == *one.id).unwrap().clone();
+        let (before, present) = (action(old), action(new));
+        let (rule, asked) = if times(&before) == times(&present) { (new, present) } else { (old, before) };
+        let is_set = asked.step.is_none() || case.steps.contains(&asked.id);
+        if !is_set || self.moment(now, rule, &asked, case) != Some(due) {
+            return;
+        }
+        let rule = rule.clone();
+        self.reminder_by_hand(now, at, (&rule, &asked), (due, does));
+    }
+
+    fn is_line(&self, of: &Value, case: &Case) -> bool {
+        of["rule"].as_str().is_some_and(|rule| self.line(rule) == case.line)
+    }
+
     /// "acts at once, and counts for the time that it was set for: `repeat` goes on after that time"; "counts as sent: `repeat`
-    /// goes on at its next time". "Nothing happens if the rules in force no longer ask for a reminder."
-    fn reminder_by_hand(&mut self, now: &Now<'_>, case: usize, action: &str, (due, does): (Ms, UpcomingOp)) {
-        let rule = self.rule(now.rules, &self.cases[case].line);
-        let asked = rule.and_then(|rule| rule.actions.iter().find(|one| one.id == action));
-        let (Some(rule), Some(asked)) = (rule, asked) else { return };
+    /// goes on at its next time".
+    fn reminder_by_hand(
+        &mut self,
+        now: &Now<'_>,
+        case: usize,
+        (rule, asked): (&Rule, &Action),
+        (due, does): (Ms, UpcomingOp),
+    ) {
+        let action = &asked.id;
         if does == UpcomingOp::Send {
             if due > now.ms {
-                self.cases[case].early.insert(action.to_owned(), now.ms);
+                self.cases[case].early.insert(action.clone(), now.ms);
             }
             return;
         }
         let dated = self.dated(now, rule, asked, &self.cases[case]).filter(|_| asked.at.is_some());
         let moment = dated.map_or(now.ms, |(moment, _)| moment);
         let set_for = self.set_for(now, rule, asked, &self.cases[case]).unwrap_or(now.ms).max(now.ms);
-        self.cases[case].reminded.push((action.to_owned(), moment, set_for));
+        self.cases[case].reminded.push((action.clone(), moment, set_for));
         self.cases[case].early.remove(action);
     }
 
@@ -65,6 +102,16 @@ impl Reference {
     pub(super) fn asked(&self) -> Vec<(Ms, Due)> {
         let asked = self.asked.iter().filter(|((to, until), _)| self.waiting_at(to, *until).is_some());
         asked.map(|((to, until), (at, _))| (*at, Due::Asked(to.clone(), *until))).collect()
+    }
+
+    /// What waits is looked at for another reason, such as new rules: what was asked of it is done.
+    pub(super) fn asked_instead(&self, due: Due) -> Due {
+        let Due::Opening(first) = due else { return due };
+        let Message { fate: Fate::Held { until, .. }, to, .. } = &self.messages[first] else { return due };
+        match self.asked.contains_key(&(to.clone(), *until)) {
+            true => Due::Asked(to.clone(), *until),
+            false => due,
+        }
     }
 
     pub(super) fn do_asked(&mut self, now: &mut Now<'_>, to: &str, until: Ms) {
