@@ -83,7 +83,10 @@ pub(crate) async fn coming(
 ) -> Result<(Vec<UpcomingView>, Option<String>), Refused> {
     let mut place = match after {
         None => (Timestamp::MIN, String::new()),
-        Some(id) => place(id).ok_or_else(|| Refused::Bad(format!("`after`: `{id}` is no id of this list")))?,
+        Some(id) => match place(id) {
+            Some(place) => place,
+            None => return Ok((Vec::new(), None)),
+        },
     };
     let rules = live.snapshot.load_full().rules.clone();
     let mut found = Vec::new();

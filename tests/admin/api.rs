@@ -242,6 +242,9 @@ async fn start_with_cases(peer: &HttpPeer) -> App {
     let config = CONFIG.replace("{first: 1s, max: 1s}", "{first: 1h, max: 1h}");
     let config = format!("links: {{url: \"https://hooks.label.example\"}}{config}");
     let rules = format!("{EVERYTHING}  - {{name: cases, events: 'case.*', case: $.id, actions: {{to: ledger}}}}\n");
+    let rules = format!(
+        "{rules}  - {{name: list, events: 'list.*', actions: {{to: ledger, digest: {{every: 8h, per: $.id}}}}}}\n"
+    );
     App::start(Folder::new(&config, &peer.url("/ledger"), &rules)).await
 }
 
@@ -263,6 +266,7 @@ async fn what_describes_the_api_is_true_of_it() {
                 ("deliveries", "post") if path.contains("{id}") => delivery(&app, &peer, &own, "retrying").await,
                 ("deliveries", _) => made.clone(),
                 ("cases", _) => case(&app, &own).await,
+                ("upcoming", "post") => digest(&app, &own).await,
                 ("mutes", "post") => mute(&app).await,
                 ("destinations", "post") => "ledger".to_owned(),
                 _ => "evt_1".to_owned(),
@@ -319,6 +323,18 @@ async fn case(app: &App, key: &str) -> String {
         found[0]["key"].as_str().map(str::to_owned)
     })
     .await
+}
+
+/// A digest that waits, with this event in it.
+async fn digest(app: &App, id: &str) -> String {
+    assert_eq!(app.send(&event(id, "list.grows")).await.status, 200);
+    let found = eventually("it waits", async || {
+        let waiting = app.json("/api/v1/upcoming?limit=1000").await;
+        let ids: Vec<String> = ids(&waiting).into_iter().map(str::to_owned).collect();
+        ids.into_iter().find(|waits| waits.contains(&format!("/{id}/")))
+    })
+    .await;
+    found.replace('%', "%25").replace('/', "%2F")
 }
 
 fn parameters(operation: &Value, place: &str) -> Vec<Value> {

@@ -126,7 +126,7 @@ async fn what_sends_no_message_or_is_no_longer_asked_for_is_refused_with_the_rea
     for id in ["none", "1.none", "x.y", "9999999999999999999.z"] {
         assert_eq!(desk.app.ask("POST", &format!("/api/v1/upcoming/{id}/send?by=ana")).await.status, 404, "{id}");
     }
-    assert_eq!(desk.app.ask("GET", "/api/v1/upcoming?after=none").await.status, 400);
+    assert_eq!(desk.app.json("/api/v1/upcoming?after=none").await, json!([]));
     desk.app.end().await;
 }
 
