@@ -123,7 +123,7 @@ async fn append(store: &Arc<dyn Store>, events: impl Iterator<Item = Event>) {
 }
 
 async fn plan_all(live: &Live) {
-    while plan::step(live, RealClock.now()).await.unwrap() == StepResult::Worked {}
+    while matches!(plan::step(live, RealClock.now()).await.unwrap(), StepResult::Worked(_)) {}
 }
 
 async fn fill(folder: &Path, size: usize) {
