@@ -14,8 +14,9 @@ use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::Meaning;
 use crate::rules::{Action, Rule};
 
-/// How long a close is remembered, so that an opening that comes after it is known to be late.
-const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
+/// How long a close is remembered, so that an opening that comes after it is known to be late: as long as ids by default, since
+/// what a sender is asked for again may be old.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// A remembered close, under the rule and key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,7 +46,8 @@ impl Closed {
         (created, by): (Timestamp, Seq),
         now: Timestamp,
     ) -> Next<Self> {
-        let until = plus(now, REMEMBERED);
+        // A clock that is set back shortens nothing.
+        let until = plus(now, REMEMBERED).max(known.as_ref().map_or(now, |known| known.until));
         let closed = match known {
             Some(known) if known.created > created => Self { until, ..known },
             _ => Self { created, by, until },

@@ -242,16 +242,16 @@ impl Reference {
         case
     }
 
-    /// "An opening is *late* if it arrives within a day after its close and was created before it, even if the case has opened
+    /// "An opening is *late* if it arrives within 90 days after its close and was created before it, even if the case has opened
     /// again. A late opening sends nothing … An opening with the same `created` as the close … does open a case."
     fn is_late(&self, now: &Now<'_>, line: &str, key: &str, event: &Event) -> bool {
         let closes = self.closes.iter().filter(|close| close.line == line && close.key == key);
-        closes.into_iter().any(|close| now.ms - close.at < DAY && ms(event.created) < close.created)
+        closes.into_iter().any(|close| now.ms - close.at < 90 * DAY && ms(event.created) < close.created)
     }
 
-    /// A close counts for a day.
+    /// A close counts for 90 days.
     pub(super) fn forget_closes(&mut self, now: Ms) {
-        self.closes.retain(|close| now < close.at + DAY);
+        self.closes.retain(|close| now < close.at + 90 * DAY);
     }
 
     /// "An event closes a case only if the case's events were created no later than the closing event."
