@@ -207,6 +207,8 @@ impl Job {
         let mut context = context(rules, &self.snapshot.settings, spoken, self.at);
         context.more = context.more.saturating_add(read.more).saturating_add(hidden as u64);
         self.without_key(found, &mut context);
+        // The admin page is the team's.
+        context.admin_url = context.admin_url.filter(|_| !self.destination.external);
         // A person reads times in their own zone.
         let person = assignment.to.as_ref().and_then(|to| rules?.people.get(to.person.as_ref()?));
         context.zone = person.and_then(|person| person.zone.clone()).unwrap_or(context.zone);

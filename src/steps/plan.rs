@@ -164,11 +164,13 @@ impl Arming<'_> {
 /// The configuration as the planner wants it.
 pub fn places(live: &Live, snapshot: &Snapshot) -> Destinations {
     let named = snapshot.destinations.values().map(|destination| {
+        let channel = destination.channel.facts();
         let facts = DestinationFacts {
             hours: destination.hours.clone(),
-            closes: destination.channel.facts().can.closes(),
-            edits: destination.channel.facts().can.edits,
-            goes_alone: destination.channel.facts().can.resolves,
+            closes: channel.can.closes(),
+            edits: channel.can.edits,
+            // A summary would go to the address that one of its events chooses.
+            goes_alone: channel.can.resolves || channel.by_event,
             shows_links: destination.kind.shows_links && !destination.external,
             reports: destination.kind.reports,
             reach: destination.reach.clone(),

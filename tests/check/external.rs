@@ -121,7 +121,12 @@ fn event(data: Value) -> Event {
 
 /// Everything that is sent of one event, until then.
 fn sent(rules: &str, data: Value, until: &str) -> Vec<Sent> {
-    let folder = folder(&[("fanfare.yaml", CONFIG), ("rules/r.yaml", &format!("{NAMES}{rules}"))]);
+    sent_by(CONFIG, rules, data, until)
+}
+
+/// The same under this configuration.
+fn sent_by(config: &str, rules: &str, data: Value, until: &str) -> Vec<Sent> {
+    let folder = folder(&[("fanfare.yaml", config), ("rules/r.yaml", &format!("{NAMES}{rules}"))]);
     let snapshot = loaded(&folder).snapshot.unwrap();
     let rules = snapshot.rules.clone().expect("rules without a mistake");
     let until: Timestamp = until.parse().unwrap();
@@ -159,6 +164,47 @@ fn no_byte_of_what_is_withheld_leaves_whatever_the_message_is() {
             assert!(!bytes.contains("WITHHELD") && !bytes.contains("evt_secret_id"), "{action}\n{bytes}");
         }
     }
+}
+
+#[test]
+fn no_message_to_people_outside_links_to_the_admin_page() {
+    let config = CONFIG.replace("timezone: UTC", "timezone: UTC\nadmin: {url: https://fanfare.label.example}");
+    let rules = rule("{to: [team, partner, feed]}");
+    let data = json!({"title": "Salt", "release_id": "R1"});
+    let sent = sent_by(&config, &rules, data, "2026-01-06T12:00:00Z");
+    let links: Vec<(&str, bool)> = sent
+        .iter()
+        .map(|one| (one.destination.as_str(), bytes(one).contains("https://fanfare.label.example")))
+        .collect();
+    assert_eq!(links.iter().filter(|(_, links)| *links).collect::<Vec<_>>(), [&("team", true)]);
+    assert_eq!(links.len(), 3, "{links:?}");
+}
+
+#[test]
+fn what_waited_for_hours_goes_to_the_address_that_each_event_chooses() {
+    let config = CONFIG.replace(
+        "channel: \"#releases\"}",
+        "channel: {by: $.data.label, map: {Warp: \"#warp\"}, else: \"#releases\"}, hours: day}",
+    );
+    let rules = "names: {release_date: $.data.metadata.release_date}\nhours: {day: {days: mon-sun, from: \"13:00\", to: \"18:00\"}}\nrules: [{name: r, events: release.live, actions: [{to: team, text: \"{{ data.title }}\"}]}]\n";
+    let all = [json!({"title": "Salt", "label": "Warp"}), json!({"title": "Tide", "label": "Other"})];
+    let folder = folder(&[("fanfare.yaml", &config), ("rules/r.yaml", rules)]);
+    let snapshot = loaded(&folder).snapshot.unwrap();
+    let rules = snapshot.rules.clone().expect("rules without a mistake");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let sent = runtime.block_on(async {
+        let mut rehearsal = Stage::new(snapshot).rehearse(Arc::clone(&rules), now(), 1).await.unwrap();
+        for (nth, data) in all.into_iter().enumerate() {
+            let mut event = event(data);
+            event.id = fanfare::event::EventId(format!("evt_{nth}").into());
+            rehearsal.receive(event).await.unwrap();
+        }
+        rehearsal.wait_until("2026-01-06T12:00:00Z".parse().unwrap()).await.unwrap();
+        rehearsal.take_sent()
+    });
+    let to: Vec<(bool, bool)> =
+        sent.iter().map(|one| (bytes(one).contains("#warp"), bytes(one).contains("Salt"))).collect();
+    assert!(to.len() == 2 && to.iter().all(|(is_warp, is_salt)| is_warp == is_salt), "{to:?}");
 }
 
 #[test]
