@@ -105,3 +105,58 @@ proptest! {
         }
     }
 }
+
+/// The cells of a flat OpenDocument sheet, in order, each with its type and what a reader sees of it.
+fn cells_of(fods: &str) -> Vec<(String, String)> {
+    let of = |text: &str, name: &str| {
+        let rest = text.split_once(&format!("{name}=\""))?.1;
+        Some(rest.split_once('"')?.0.to_owned())
+    };
+    let cells = fods.split("<table:table-cell ").skip(1).filter_map(|cell| {
+        let (head, rest) = cell.split_once('>')?;
+        let kind = of(head, "office:value-type")?;
+        let body = rest.split_once("</table:table-cell>").map_or("", |(body, _)| body);
+        let shown = of(head, "office:value").unwrap_or_else(|| {
+            let text = body.trim().replace("</text:p>", "\n").replace("<text:p>", "");
+            text.trim().replace("&apos;", "'").replace("&quot;", "\"").replace("&amp;", "&")
+        });
+        Some((kind, shown))
+    });
+    cells.collect()
+}
+
+/// Runs where LibreOffice is; `FANFARE_SOFFICE=1` says that it must be there.
+#[test]
+fn libreoffice_reads_numbers_as_numbers_and_no_formula() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let texts = ["=1+1", "@SUM(A1)", "+49 30 1234", "-cmd", "=HYPERLINK(\"http://x\")", "two\nlines", "a;=1+1"];
+    let money = |amount: &str, places| Cell::money(&serde_json::from_str(amount).unwrap(), places);
+    let mut table = line(["Artist", "Amount"].map(|name| Cell::Text(name.into())));
+    let amounts = [money("0.1", 2), money("0.2", 2), money("3904.15", 2), money("150000.00", 0), money("-12.5", 2)];
+    for (text, amount) in texts.iter().zip(amounts) {
+        table.push_str(&line([Cell::of(&Value::from(*text)), amount]));
+    }
+    for text in &texts[5..] {
+        table.push_str(&line([Cell::of(&Value::from(*text)), Cell::of(&Value::Null)]));
+    }
+    std::fs::write(folder.path().join("table.csv"), &table).unwrap();
+    let mut soffice = std::process::Command::new("soffice");
+    soffice.args(["--headless", "--norestore", "--convert-to", "fods", "table.csv"]).current_dir(folder.path());
+    soffice.arg(format!("-env:UserInstallation=file://{}/profile", folder.path().display()));
+    let ran = soffice.output();
+    if ran.is_err() && std::env::var_os("FANFARE_SOFFICE").is_none() {
+        return;
+    }
+    let ran = ran.unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    let fods = std::fs::read_to_string(folder.path().join("table.fods")).unwrap();
+    assert!(!fods.contains("table:formula"), "a cell is a formula");
+    let cells = cells_of(&fods);
+    let numbers: Vec<&str> =
+        cells.iter().filter(|(kind, _)| kind == "float").map(|(_, value)| value.as_str()).collect();
+    assert_eq!(numbers, ["0.1", "0.2", "3904.15", "150000", "-12.5"]);
+    for text in texts {
+        let shown = |cell: &&(String, String)| cell.1.trim_start_matches('\'') == text;
+        assert_eq!(cells.iter().find(shown).map(|(kind, _)| kind.as_str()), Some("string"), "{text}: {cells:?}");
+    }
+}
