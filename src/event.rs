@@ -14,7 +14,10 @@ use sha2::{Digest, Sha256};
 use crate::delivery::LinkOp;
 use crate::json;
 
+mod backfill;
 pub mod own;
+
+pub use self::backfill::{BackfillAsked, BackfillProgress, BackfillReport, Missed};
 
 /// The source name of Fanfare's own events.
 pub const OWN_SOURCE: &str = "fanfare";
@@ -272,6 +275,19 @@ pub enum Command {
         /// Who asked.
         by: String,
     },
+    /// What a rule that floods holds goes, or is dropped.
+    Flood {
+        /// The rule.
+        rule: String,
+        /// Who asked.
+        by: String,
+        /// Whether it is dropped.
+        drop: bool,
+    },
+    /// Ask a sender to send again what failed.
+    Backfill(Box<BackfillAsked>),
+    /// A process reports how far that is.
+    Backfilling(Box<BackfillReport>),
     /// Plan an event again with the rules in force.
     Replay {
         /// Its place in the inbox.

@@ -118,6 +118,7 @@ const STEPS_OF: &[(&str, &[&str])] = &[
         "run",
         &[
             "alive",
+            "backfill",
             "dispatch",
             "memory",
             "plan",

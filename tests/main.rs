@@ -3,6 +3,7 @@
 
 mod path;
 mod authors;
+mod backfill;
 mod decimal;
 mod yaml;
 mod problem;

@@ -22,6 +22,7 @@ use self::world::{World, places, rules_in, span};
 mod files;
 mod laws;
 mod world;
+mod year;
 
 /// Whether a text is meant by a pattern in which `*` is any run of characters.
 fn like(pattern: &str, text: &str) -> bool {
@@ -175,6 +176,9 @@ impl Play {
                 }
             }
             "unmute" => self.command(Command::Unmute { id: owned(value, "id"), by: by() }),
+            "flood" => {
+                self.command(Command::Flood { rule: owned(value, "rule"), by: by(), drop: value["drop"] == true })
+            }
             "replay" => {
                 let event = self.world.seq_of(text(value, "event"));
                 self.world.recall(&[event]);

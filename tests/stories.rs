@@ -4,6 +4,7 @@
 mod cards;
 mod clocks;
 mod ends;
+mod floods;
 mod kills;
 mod late;
 mod many;

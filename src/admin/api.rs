@@ -8,7 +8,9 @@ use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::admin::{audit, bulk, cases, deliveries, document, drill, events, links, live, mutes, status, upcoming};
+use crate::admin::{
+    audit, backfill, bulk, cases, deliveries, document, drill, events, floods, links, live, mutes, status, upcoming,
+};
 use crate::steps::Live;
 
 /// The routes below `/api/v1`.
@@ -48,6 +50,10 @@ fn described() -> OpenApiRouter<Arc<Live>> {
         .routes(routes!(upcoming::cancel))
         .routes(routes!(mutes::list, mutes::add))
         .routes(routes!(mutes::end))
+        .routes(routes!(backfill::list, backfill::begin))
+        .routes(routes!(floods::list))
+        .routes(routes!(floods::let_go))
+        .routes(routes!(floods::drop_held))
         .routes(routes!(links::rotate))
         .routes(routes!(audit::list))
         .routes(routes!(status::destinations))

@@ -11,7 +11,7 @@ use crate::admin::audit;
 use crate::admin::caller::Caller;
 use crate::admin::paging::{LIMIT, LIMIT_MAX, limit, page_answer};
 use crate::admin::view::{ConflictView, DecisionView, DeliveryView, EventView, EventWhole};
-use crate::admin::{bulk, cases};
+use crate::admin::{backfill, bulk, cases};
 use crate::event::{Command, Event, Seq};
 use crate::steps::{Live, judged};
 use crate::store::{DeliveryFilter, EventFilter, PAGE_BYTES_MAX};
@@ -113,11 +113,13 @@ pub(crate) async fn whole(live: &Live, seq: Seq) -> Result<EventWhole, Refused> 
     let planned = live.store.census().await?.planned >= seq;
     let whys = judged::decisions(live, seq, &event).await?;
     let conflicts = live.store.conflicts(seq).await?;
+    let backfill = backfill::of_event(live, &event).await?;
     Ok(EventWhole {
         event: EventView::read(seq, &event),
         planned,
         rules: whys.iter().map(DecisionView::from).collect(),
         deliveries: deliveries.iter().map(DeliveryView::from).collect(),
+        backfill,
         conflicts: conflicts.iter().map(ConflictView::from).collect(),
     })
 }

@@ -233,7 +233,12 @@ async fn seen(live: &Live, rules: Option<&RuleSet>, timer: &DueTimer) -> Result<
             let delivery = Some(delivery.to_string());
             Some(UpcomingView { what: "late", words, rule: Some(rule), delivery, ..blank })
         }
-        Meaning::Rearm { .. }
+        Meaning::Flood { rule, queue: Some(_), .. } => {
+            let words = format!("What {rule} holds goes: it sent many times its usual");
+            Some(UpcomingView { what: "held", words, rule: Some(rule), send: true, cancel: true, ..blank })
+        }
+        Meaning::Flood { queue: None, .. }
+        | Meaning::Rearm { .. }
         | Meaning::Closing { .. }
         | Meaning::Came { .. }
         | Meaning::Forget { .. }

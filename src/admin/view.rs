@@ -12,10 +12,12 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
 use crate::delivery::{AttemptOutcome, MessageOp, State};
 
+mod backfill;
 mod of;
 mod origin;
 mod upcoming;
 
+pub(crate) use self::backfill::BackfillView;
 pub(crate) use self::origin::Origin;
 pub(crate) use self::upcoming::{UpcomingAct, UpcomingView};
 
@@ -104,6 +106,8 @@ pub(crate) struct EventWhole {
     pub rules: Vec<DecisionView>,
     /// The deliveries that it led to.
     pub deliveries: Vec<DeliveryView>,
+    /// The backfill that it came by: the sender was asked for what failed at the time when it was created.
+    pub backfill: Option<BackfillView>,
     /// Other bodies that came under the same id, and were not acted on.
     pub conflicts: Vec<ConflictView>,
 }

@@ -354,8 +354,11 @@ fn show_text(event: &Value) -> String {
             when(event, "received")
         ),
         format!("verified by {}", cell(event, "proof")),
-        String::new(),
     ];
+    if let Some(backfill) = event.get("backfill").filter(|backfill| !backfill.is_null()) {
+        lines.push(format!("backfilled: {} asked the sender for it {}", cell(backfill, "by"), when(backfill, "at")));
+    }
+    lines.push(String::new());
     let rules = event["rules"].as_array().map(Vec::as_slice).unwrap_or_default();
     if event["planned"] == false {
         lines.push(term::warn("it is not planned yet: the planner is busy, or no rules are in force"));

@@ -16,6 +16,7 @@ use crate::rules::{Rule, RuleSet};
 #[macro_use]
 mod out;
 mod audit;
+mod backfill;
 mod backtest;
 mod backup;
 mod cases;
@@ -28,6 +29,7 @@ mod doctor;
 mod drill;
 mod events;
 mod explain;
+mod flood;
 mod health;
 mod links;
 mod many;
@@ -82,6 +84,8 @@ enum Command {
     Drill(drill::Drill),
     /// Sign an event as its sender would, and post it
     Send(send::Send),
+    /// Have a sender send again what failed while nobody listened
+    Backfill(backfill::Backfill),
     /// List, show, follow, export, replay events of a running server
     Events(events::Events),
     /// List, show, retry, cancel deliveries of a running server
@@ -92,6 +96,8 @@ enum Command {
     Upcoming(upcoming::Upcoming),
     /// Mute a rule, a destination, types or a condition on a running server for a time
     Mute(mute::Mute),
+    /// List the rules that are held because they flood; let go or drop what they hold
+    Flood(flood::Flood),
     /// End the links in messages, by which people acknowledge, close or mute a case
     Links(links::Links),
     /// List who acknowledged, closed, muted, retried, cancelled, replayed or reloaded what on a running server
@@ -193,6 +199,8 @@ fn run(arguments: Arguments) -> anyhow::Result<CommandOutcome> {
         Command::Upcoming(upcoming) => upcoming.run(config),
         Command::Mute(mute) => mute.run(config),
         Command::Audit(audit) => audit.run(config),
+        Command::Backfill(backfill) => backfill.run(config),
+        Command::Flood(flood) => flood.run(config),
         Command::Links(links) => links.run(config),
         Command::Reload(reload) => reload.run(config),
         Command::Schema(schema) => schema.run(),

@@ -16,10 +16,14 @@ pub const FAILING: &str = "fanfare.destination.failing";
 pub const RECOVERED: &str = "fanfare.destination.recovered";
 /// A rule could not be applied to an event.
 pub const RULE_FAILED: &str = "fanfare.rule.failed";
+/// A rule sends many times its usual, and is held.
+pub const FLOODING: &str = "fanfare.rule.flooding";
 /// Files are broken, and what was in force stays.
 pub const RELOAD_FAILED: &str = "fanfare.reload.failed";
 /// Nobody was there to receive.
 pub const ABSENCE: &str = "fanfare.absence";
+/// A sender was asked to send again what failed.
+pub const BACKFILL_ENDED: &str = "fanfare.backfill.ended";
 /// A main task ended by itself.
 pub const TASK_FAILED: &str = "fanfare.task.failed";
 /// A mute came to its end.
@@ -75,6 +79,15 @@ pub static ALL: &[Own] = &[
         },
     },
     Own {
+        kind: FLOODING,
+        doc: "a rule with `flood` sends many times its usual, and is held",
+        reader: "the team: let it go or drop it",
+        data: |now| {
+            json!({"rule": "a-rule", "sent": 200, "usual": 20, "since": now.to_string(),
+                "ends": after(now, SignedDuration::from_hours(24)), "count": 1})
+        },
+    },
+    Own {
         kind: RELOAD_FAILED,
         doc: "files on disk are broken; older rules stay in force",
         reader: "the authors of rules",
@@ -87,6 +100,16 @@ pub static ALL: &[Own] = &[
         data: |now| {
             json!({"from": yesterday(now), "until": now.to_string(), "length": "3h",
                 "advice": "ask the sender to send again", "count": 1})
+        },
+    },
+    Own {
+        kind: BACKFILL_ENDED,
+        doc: "a sender was asked to send again what failed; reports what can't be had",
+        reader: "the team: what can't be had must be looked up at the sender",
+        data: |now| {
+            json!({"source": "jewelmusic", "since": yesterday(now), "until": now.to_string(), "by": "fanfare",
+                "asked": 12, "missing": 1, "not_had": ["release.live (del_sample): it is gone"],
+                "account": "asked the sender for 12 events; 1 event can't be had", "count": 1})
         },
     },
     Own {

@@ -61,7 +61,7 @@ pub(crate) struct Held {
     /// Whether a timer of the case made it: a newer one takes its place.
     #[serde(default)]
     pub reminder: bool,
-    /// Until when nothing about its event may go there, though a person asks for it.
+    /// Under embargo until then, whatever becomes of hours and rules, and though a person asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embargo: Option<Timestamp>,
 }
@@ -151,8 +151,13 @@ impl Waiting {
         Slot::one(&[destination, &opens.to_string()])
     }
 
-    /// The timer that looks at it, with all that must be known then.
-    pub fn looked_at(&self, due: Timestamp) -> Effect {
+    /// Where what a rule that floods would send to a destination is kept.
+    pub fn braked(destination: &str, rule: &str) -> Slot<Self> {
+        Slot::one(&[destination, "flood", rule])
+    }
+
+    /// What must be known when it goes.
+    pub fn refs(&self) -> BTreeSet<HeldRef> {
         let named = |rule: &str, action: &str, case: &Option<CaseRef>| HeldRef {
             rule: rule.to_owned(),
             action: action.to_owned(),
@@ -160,13 +165,25 @@ impl Waiting {
         };
         let held = self.held.iter().map(|held| named(&held.delivery.rule, &held.delivery.action, &held.case));
         let rest = self.rest.iter().map(|rest| named(&rest.rule, &rest.action, &rest.case));
-        let (destination, opens, held) = (self.destination.clone(), self.opens, held.chain(rest).collect());
+        held.chain(rest).collect()
+    }
+
+    /// The timer that looks at it, with all that must be known then.
+    pub fn looked_at(&self, due: Timestamp) -> Effect {
+        let (destination, opens, held) = (self.destination.clone(), self.opens, self.refs());
         let timer = id(&["hold", &destination, &opens.to_string()]);
         Effect::set_timer(timer, due, None, &Meaning::Opens { destination, opens, held })
     }
 
     /// A message joins those that wait for an opening.
     pub fn join(known: Option<Self>, held: Held, opens: Timestamp) -> Next<Self> {
+        let waiting = Self::joined(known, held, opens);
+        let timer = waiting.looked_at(waiting.asked.as_ref().map_or(opens, |asked| asked.at));
+        (Some(waiting), vec![timer])
+    }
+
+    /// The same, where something else says when it goes.
+    pub fn joined(known: Option<Self>, held: Held, opens: Timestamp) -> Self {
         let destination = held.delivery.destination.clone();
         let fresh = || Self { destination, opens, held: Vec::new(), rest: Vec::new(), more: 0, asked: None };
         let mut waiting = known.unwrap_or_else(fresh);
@@ -179,8 +196,7 @@ impl Waiting {
             waiting.rest.remove(0);
             waiting.more = waiting.more.saturating_add(1);
         }
-        let timer = waiting.looked_at(waiting.asked.as_ref().map_or(opens, |asked| asked.at));
-        (Some(waiting), vec![timer])
+        waiting
     }
 
     /// A person has all of it sent now, or cancels it. What waits for an embargo waits on.

@@ -31,10 +31,12 @@ mod draft;
 mod inputs;
 
 mod audit;
+mod backfill;
 mod cards;
 mod closes;
 mod digest;
 mod fallback;
+mod flood;
 mod held;
 pub mod links;
 mod missing;
@@ -51,9 +53,11 @@ mod flow;
 mod pending;
 
 pub use self::audit::Audited;
+pub use self::backfill::{Backfill, Backfills};
 pub use self::case::Case;
 pub(crate) use self::digest::{Collected, DigestId};
 pub use self::draft::assignment;
+pub use self::flood::{Brake, Decided, Flood};
 pub use self::flow::arm::{arm, arm_keys};
 pub use self::flow::event::misses;
 use self::flow::links::offer;
@@ -85,7 +89,7 @@ pub fn plan(inputs: &Inputs<'_>, ledger: Ledger) -> Plan {
                 event::event(&mut work, judged);
             }
             What::Signal(signal) => command::noticed(&mut work, entered.seq, signal),
-            What::Command(command) => command::command(&mut work, command),
+            What::Command(command) => command::command(&mut work, entered.seq, command),
             What::Replay { again, rule, event: Some(judged), before } => {
                 event::replay(&mut work, judged, *again, *rule, before);
             }

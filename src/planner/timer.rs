@@ -1,6 +1,6 @@
 //! What a timer means: the text that only the planner reads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,16 @@ pub(crate) enum Meaning {
     /// A window of hours opens, and with it a held queue.
     #[serde(rename = "hold")]
     Opens { destination: String, opens: Timestamp, held: BTreeSet<HeldRef> },
+    /// A rule that floods is let go, or how much it sends need not be known any more.
+    Flood {
+        rule: String,
+        /// The name that its queues have, if it is held.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        queue: Option<String>,
+        /// What must be known of what they hold, by destination.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        held: BTreeMap<String, BTreeSet<HeldRef>>,
+    },
     /// What a threshold counted may be of no use any more.
     Threshold { rule: String, group: String },
     /// A sum may be of no use any more.
@@ -100,6 +110,7 @@ impl Meaning {
             | Meaning::Throttle { rule, .. }
             | Meaning::Threshold { rule, .. }
             | Meaning::Sum { rule, .. }
+            | Meaning::Flood { rule, .. }
             | Meaning::Late { rule, .. }
             | Meaning::Missing { rule }
             | Meaning::Came { rule, .. } => Some(rule),

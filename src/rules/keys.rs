@@ -111,6 +111,12 @@ pub enum Takes {
     By,
     /// `threshold`.
     Threshold,
+    /// `flood`.
+    Flood,
+    /// How many times.
+    Times,
+    /// How many messages.
+    Least,
     /// `sum`.
     Sum,
     /// A path or name.
@@ -159,7 +165,10 @@ impl Takes {
             | Takes::Digest
             | Takes::Attach
             | Takes::Threshold
+            | Takes::Flood
             | Takes::Sum => "a mapping",
+            Takes::Times => "a whole number, by default 10",
+            Takes::Least => "a whole number, by default 20",
             Takes::Path => "a path or name",
             Takes::Window => "`day`, `week`, `month`, `quarter` or `year`",
             Takes::Number => "a number",
@@ -241,6 +250,7 @@ pub const RULE: MapDoc = MapDoc {
         key("throttle", Takes::Throttle, "Limits the messages per time, for actions without their own"),
         key("digest", Takes::Digest, "Collects events into one message, for actions without their own"),
         key("hours", Takes::Hours, "When messages may go, for actions without their own"),
+        key("flood", Takes::Flood, "Holds its messages if it suddenly sends many times its usual"),
         key("links", Takes::Links, "The links in its messages; by default `acknowledge`, if a reminder is pending"),
         key("actions", Takes::Actions, "The messages to send"),
     ],
@@ -330,6 +340,15 @@ pub const SUM: MapDoc = MapDoc {
     ],
 };
 
+/// A flood brake.
+pub const FLOOD: MapDoc = MapDoc {
+    name: "flood",
+    keys: &[
+        key("times", Takes::Times, "Holds more than this many times the busiest hour of the last seven days"),
+        key("least", Takes::Least, "Never holds this many messages in an hour, whatever is usual"),
+    ],
+};
+
 /// A throttle.
 pub const THROTTLE: MapDoc = MapDoc {
     name: "throttle",
@@ -393,5 +412,5 @@ pub const MUTE: MapDoc = MapDoc {
 };
 
 /// All of them.
-pub const ALL: [MapDoc; 12] =
-    [FILE, RULE, ACTION, CLOSER, MISSING, THRESHOLD, SUM, THROTTLE, DIGEST, ATTACH, HOURS, MUTE];
+pub const ALL: [MapDoc; 13] =
+    [FILE, RULE, ACTION, CLOSER, MISSING, THRESHOLD, SUM, FLOOD, THROTTLE, DIGEST, ATTACH, HOURS, MUTE];

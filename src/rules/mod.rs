@@ -11,7 +11,7 @@
 //! rule      = {name, events: GLOB|[GLOB] or missing: {events, when?, for: SPAN or each: PERIOD, by: TIME},
 //!              source?, when?: condition,
 //!              case?: key, closed_by?: closer|[closer], closes_after?: SPAN, on_close?: action|[action],
-//!              threshold?: {count, within: SPAN, per?: key}, sum?: {of, window, per?: key, gt? …}, throttle?, digest?, hours?, actions: action|[action],
+//!              threshold?: {count, within: SPAN, per?: key}, sum?: {of, window, per?: key, gt? …}, throttle?, digest?, hours?, flood?: {times?, least?}, actions: action|[action],
 //!              formerly?, description?, enabled?, shadow?, links?}
 //! condition = on | [condition] | {on: test, any: conditions, all: conditions, not: condition}
 //! on        = PATH | WORD
@@ -42,7 +42,9 @@ pub use self::glob::Globs;
 pub use self::hours::Hours;
 pub(crate) use self::judge::number_key;
 pub use self::parse::parse;
-pub use self::parts::{AtDate, Attach, Digest, DigestTime, Expected, HoursChoice, Missing, Threshold, Throttle};
+pub use self::parts::{
+    AtDate, Attach, Digest, DigestTime, Expected, FloodBrake, HoursChoice, Missing, Threshold, Throttle,
+};
 pub use self::roster::{Mapped, Person, Reach, ValueMap};
 pub use self::sum::{Compare, Sum, SumTest, Window};
 use self::value::Literal;
@@ -161,6 +163,8 @@ pub struct Rule {
     pub closes_after: Option<SignedDuration>,
     /// In place of `events`: opens a case when none came for a time.
     pub missing: Option<Missing>,
+    /// Whether it is held when it suddenly sends many times its usual.
+    pub flood: Option<FloodBrake>,
     /// What it asks for.
     pub actions: Vec<Action>,
     /// What it asks for when a case closes.

@@ -62,6 +62,15 @@ pub struct Threshold {
     pub per: Option<KeySpec>,
 }
 
+/// `flood: {times, least}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FloodBrake {
+    /// How many times its busiest hour a rule may send in an hour.
+    pub times: u64,
+    /// How many messages in an hour are no flood, whatever is usual.
+    pub least: u64,
+}
+
 /// `hours:` of a rule or action.
 #[derive(Debug, Clone)]
 pub enum HoursChoice {

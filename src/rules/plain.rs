@@ -73,6 +73,12 @@ pub fn plain(rule: &Rule, rules: &RuleSet) -> Vec<Sentence> {
     };
     sentences.extend(actions(&rule.actions, rules, place));
     sentences.extend(actions(&rule.on_close, rules, Place::Close));
+    if let Some(flood) = &rule.flood {
+        let (times, least) = (flood.times, flood.least);
+        sentences.push(Sentence::new(format!(
+            "Its messages wait for a person if it sends more than {times} times its usual in an hour, and more than {least}."
+        )));
+    }
     if let Some(links) = &rule.links {
         sentences.push(Sentence::new(links_of(&links.value, "Its messages")));
     }

@@ -54,6 +54,7 @@ pub fn schema(known: &Known<'_>) -> Value {
         ("missing", missing()),
         ("threshold", mapping_of(&keys::THRESHOLD, &["count", "within"])),
         ("sum", mapping_of(&keys::SUM, &["of", "window"])),
+        ("flood", mapping_of(&keys::FLOOD, &[])),
         ("throttle", mapping_of(&keys::THROTTLE, &["every"])),
         ("digest", digest()),
         ("attach", mapping_of(&keys::ATTACH, &["csv", "columns"])),
@@ -139,14 +140,24 @@ fn takes(takes: Takes) -> Value {
         Takes::Attach => reference("attach"),
         Takes::Threshold => reference("threshold"),
         Takes::Sum => reference("sum"),
+        Takes::Flood => reference("flood"),
         Takes::Path => reference("key_part"),
         Takes::Window => words(Window::ALL.map(Window::name)),
         Takes::Number => json!({"type": "number"}),
-        Takes::Count => with(whole(2), json!({"maximum": 1000})),
+        Takes::Count | Takes::Times | Takes::Least => count(takes),
         Takes::After => after(),
         Takes::Columns => with(mapping(reference("key_part")), json!({"minProperties": 1, "maxProperties": 50})),
         Takes::Each => words(["day", "week", "month"]),
         Takes::By => with(text(), json!({"examples": ["15 12:00", "last 18:00", "fri 16:00", "10:00"]})),
+    }
+}
+
+/// A number of matches or messages.
+fn count(takes: Takes) -> Value {
+    match takes {
+        Takes::Times => with(whole(2), json!({"default": 10, "maximum": 100_000})),
+        Takes::Least => with(whole(1), json!({"default": 20, "maximum": 100_000})),
+        _ => with(whole(2), json!({"maximum": 1000})),
     }
 }
 

@@ -11,11 +11,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::event::Event;
 use crate::secret::Secret;
+use crate::source::api::Api;
 use crate::source::normalise::FieldLocation;
 use crate::source::presets::Preset;
 pub use crate::source::scheme::Outgoing;
 use crate::source::scheme::Scheme;
 
+pub mod api;
 pub mod normalise;
 mod pagerduty;
 pub mod parse;
@@ -59,6 +61,8 @@ pub struct Source {
     pub id: FieldLocation,
     /// Where the time of the event stands.
     pub time: FieldLocation,
+    /// Its API, which can be asked to send again what failed.
+    pub api: Option<Api>,
 }
 
 /// A request as it came, under size and time caps.
@@ -206,6 +210,7 @@ impl Source {
             kind: preset.kind.clone(),
             id: preset.id.clone(),
             time: preset.time.clone(),
+            api: None,
         }
     }
 
@@ -217,6 +222,15 @@ impl Source {
         }
         let mut names = self.schemes.iter().flat_map(|scheme| scheme.headers.iter());
         names.any(|name| headers.contains_key(name.as_ref()))
+    }
+
+    /// The same source while it sends again what failed since then: what it signed at that time is not too old.
+    #[must_use]
+    pub fn sending_again_since(&self, since: Timestamp, now: Timestamp) -> Self {
+        Self {
+            tolerance: self.tolerance.saturating_add(now.duration_since(since)).min(parse::TOLERANCE_MAX),
+            ..self.clone()
+        }
     }
 
     /// The same source with other secrets.

@@ -13,6 +13,7 @@ use crate::event::OWN_SOURCE;
 use crate::path::Path;
 use crate::problem::{Location, Problem, Problems};
 use crate::source::Source;
+use crate::source::api::Api;
 use crate::source::normalise::FieldLocation;
 use crate::source::presets::{self, PRESETS, Preset};
 use crate::source::scheme::{Algorithm, Encoding, Form, Names, Piece};
@@ -34,6 +35,10 @@ pub const KEYS: &[(&str, &str)] = &[
     ("accept", "`raw` (the default), and `json_stringify` if the sender signs a re-serialised body"),
     ("max_body", "the largest body, 1MiB by default"),
     ("unsigned", "event types that the sender leaves unsigned: anyone who knows the address can send them"),
+    ("api_key", "JewelMusic only: the key of its API, which `fanfare backfill` asks for what failed"),
+    ("api_url", "where that API is, `https://api.jewelmusic.art/v1` by default"),
+    ("webhook", "the id of this webhook there; by default the one whose URL leads to `path`"),
+    ("backfill", "`auto` to ask by itself after each absence, `manual` (the default) to wait for `fanfare backfill`"),
 ];
 
 /// The further keys of a source with `preset: hmac`.
@@ -51,7 +56,7 @@ pub const HMAC_KEYS: &[(&str, &str)] = &[
 /// What no path begins with: links lead there.
 const RESERVED: &str = "/act/";
 /// The longest tolerance: ids must be remembered for longer, or an old request could be sent again.
-const TOLERANCE_MAX: SignedDuration = SignedDuration::from_hours(30 * 24);
+pub const TOLERANCE_MAX: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// How long JewelMusic goes on sending again.
 pub const RETRIES_LAST: SignedDuration = SignedDuration::from_mins(156);
 /// Bounds of `max_body`, in bytes.
@@ -78,6 +83,7 @@ impl Source {
         accept(&mut source, fields, problems);
         max_body(&mut source, fields, problems);
         unsigned(&mut source, fields, problems);
+        source.api = Api::parse((name, preset), fields, problems);
         if preset.name == "hmac" {
             hmac(&mut source, fields, problems);
         } else {

@@ -30,6 +30,8 @@ pub struct Preset {
     pub types: &'static [&'static str],
     /// What its events report of what Fanfare raised there, where it is such a service.
     pub reports: Option<fn(&Event) -> Option<Report>>,
+    /// Where its API is, if that can be asked to send again what failed.
+    pub api: Option<&'static str>,
 }
 
 const TYPE: FieldLocation = FieldLocation::Keys(&["type", "event"]);
@@ -48,6 +50,7 @@ pub static PRESETS: &[Preset] = &[
         names: JEWELMUSIC_NAMES,
         types: JEWELMUSIC_TYPES,
         reports: None,
+        api: Some("https://api.jewelmusic.art/v1"),
     },
     Preset {
         name: "standard-webhooks",
@@ -59,6 +62,7 @@ pub static PRESETS: &[Preset] = &[
         names: &[],
         types: &[],
         reports: None,
+        api: None,
     },
     Preset {
         name: "github",
@@ -71,6 +75,7 @@ pub static PRESETS: &[Preset] = &[
         names: &[],
         types: &[],
         reports: None,
+        api: None,
     },
     Preset {
         name: "stripe",
@@ -82,6 +87,7 @@ pub static PRESETS: &[Preset] = &[
         names: &[],
         types: &[],
         reports: None,
+        api: None,
     },
     Preset {
         name: "pagerduty",
@@ -93,6 +99,7 @@ pub static PRESETS: &[Preset] = &[
         names: &[],
         types: PAGERDUTY_TYPES,
         reports: Some(pagerduty::report),
+        api: None,
     },
     Preset {
         name: "labelgrid",
@@ -104,6 +111,7 @@ pub static PRESETS: &[Preset] = &[
         names: LABELGRID_NAMES,
         types: LABELGRID_TYPES,
         reports: None,
+        api: None,
     },
     Preset {
         name: "royalti",
@@ -116,6 +124,7 @@ pub static PRESETS: &[Preset] = &[
         names: ROYALTI_NAMES,
         types: ROYALTI_TYPES,
         reports: None,
+        api: None,
     },
     Preset {
         name: "hmac",
@@ -128,6 +137,7 @@ pub static PRESETS: &[Preset] = &[
         names: &[],
         types: &[],
         reports: None,
+        api: None,
     },
 ];
 

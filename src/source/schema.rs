@@ -35,6 +35,8 @@ fn takes(key: &str) -> Value {
         "accept" => any_number(or_placeholder(words(["raw", "json_stringify"]))),
         "max_body" => with(or_placeholder(size()), json!({"default": "1MiB"})),
         "unsigned" => any_number(or_placeholder(pattern(r"^[^*?{!]+$"))),
+        "api_url" => or_placeholder(pattern("^https?://")),
+        "backfill" => or_placeholder(words(["auto", "manual"])),
         "algorithm" => or_placeholder(words(Algorithm::ALL.map(|(name, _)| name))),
         "encoding" => or_placeholder(words(Encoding::ALL.map(|(name, _)| name))),
         _ => text(),

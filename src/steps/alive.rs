@@ -10,8 +10,9 @@ use jiff::{SignedDuration, SignedDurationRound, Timestamp, Unit};
 use serde_json::{Value, json};
 
 use crate::channels::{HttpRequest, Reply, Request};
-use crate::event::{Item, Seq, Signal, own};
-use crate::source::parse::RETRIES_LAST;
+use crate::clock::plus;
+use crate::event::{BackfillAsked, Command, Item, Seq, Signal, own};
+use crate::source::parse::{RETRIES_LAST, TOLERANCE_MAX};
 use crate::steps::Live;
 use crate::store;
 
@@ -19,9 +20,10 @@ use crate::store;
 pub const MARK_EVERY: Duration = Duration::from_secs(60);
 /// The deadline of a call.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
+/// Who asks after an absence, for people.
+const BY_ITSELF: &str = "fanfare, after an absence";
 /// What to do after an absence.
-const ADVICE: &str =
-    "the sender has given up what it sent in the first part of that time: ask it to resend what failed";
+const ADVICE: &str = "the sender has given up what it sent in the first part of that time: ask it to resend what failed (`fanfare backfill`)";
 
 /// A time in which nobody could take events in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +63,22 @@ pub async fn mark(live: &Live, now: Timestamp) -> Result<Option<Timestamp>, stor
     live.absence.store(std::sync::Arc::new(Some(absence)));
     let signal = Signal::new(own::ABSENCE, absence.json(), now);
     live.store.tell(Item::Signal(signal), now).await?;
+    backfill(live, &absence, now).await?;
     live.to_plan.notify_one();
     Ok(before)
+}
+
+/// Asks each sender for what it gave up meanwhile, where its source says so. It began to send that before the absence, maybe.
+async fn backfill(live: &Live, absence: &Absence, now: Timestamp) -> Result<(), store::Error> {
+    let snapshot = live.snapshot.load_full();
+    for source in snapshot.sources.values().filter(|source| source.api.as_ref().is_some_and(|api| api.auto)) {
+        let (source, by) = (source.name.to_string(), BY_ITSELF.to_owned());
+        let since = plus(absence.from, -RETRIES_LAST).max(plus(now, -TOLERANCE_MAX));
+        let asked = BackfillAsked { source, at: now, since, until: now, by };
+        live.store.tell(Item::Command(Command::Backfill(Box::new(asked))), now).await?;
+        live.to_backfill.notify_one();
+    }
+    Ok(())
 }
 
 /// What one call of the heartbeat leaves to the next.

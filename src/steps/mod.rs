@@ -8,6 +8,7 @@
 //! wait; rehearsals call the same steps on a virtual clock. A step shares nothing with the others but the snapshot in
 //! force and a wake-up, which is a hint: looking again is the truth. Each can be killed between any two lines.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -33,6 +34,7 @@ use crate::telemetry::Telemetry;
 mod act;
 pub mod alive;
 mod apart;
+pub mod backfill;
 pub mod dispatch;
 pub mod judged;
 pub mod links;
@@ -76,6 +78,8 @@ pub struct Live {
     pub stale: ArcSwap<Option<String>>,
     /// When nobody was there last, for longer than the sender goes on sending again; none if that never was.
     pub absence: ArcSwap<Option<alive::Absence>>,
+    /// The sources that send again what failed, since when: what they signed then is not too old.
+    pub sending_again: ArcSwap<BTreeMap<String, Timestamp>>,
     /// What was read when files were loaded last, well or not.
     pub seen: Mutex<Seen>,
     /// Whose turn it is to load files: of two reloads at a time the one that read first could else swap last.
@@ -123,6 +127,8 @@ pub struct Live {
     pub to_plan: Notify,
     /// A hint that deliveries were made.
     pub to_dispatch: Notify,
+    /// A hint that a sender is to be asked for what failed.
+    pub to_backfill: Notify,
     draining: AtomicBool,
     drained: Notify,
     failure: OnceLock<String>,
@@ -152,6 +158,7 @@ impl Live {
             snapshot: ArcSwap::new(snapshot),
             stale: ArcSwap::new(Arc::new(None)),
             absence: ArcSwap::new(Arc::new(None)),
+            sending_again: ArcSwap::default(),
             environment: Arc::new(RealEnvironment),
             clock,
             telemetry: Arc::new(Telemetry::new()),
@@ -173,6 +180,7 @@ impl Live {
             to_reload: Notify::new(),
             to_plan: Notify::new(),
             to_dispatch: Notify::new(),
+            to_backfill: Notify::new(),
             draining: AtomicBool::new(false),
             drained: Notify::new(),
             failure: OnceLock::new(),
@@ -206,6 +214,7 @@ impl Live {
         self.drained.notify_waiters();
         self.to_plan.notify_one();
         self.to_dispatch.notify_one();
+        self.to_backfill.notify_one();
     }
 
     /// Ends when the process drains.

@@ -109,7 +109,9 @@ impl Receiver {
         let held =
             body::read(body, source.max_body, live.bounds.body, &self.budget).await.map_err(Rejection::Unread)?;
         let hops = hops(&parts.headers);
-        let event = self.open(source, &parts.headers, &held.bytes).await?.after(hops);
+        let since = live.sending_again.load().get(&*source.name).copied();
+        let patient = since.map(|since| source.sending_again_since(since, live.clock.now()));
+        let event = self.open(patient.as_ref().unwrap_or(source), &parts.headers, &held.bytes).await?.after(hops);
         if hops > HOPS_MAX {
             return Err(Rejection::Loop);
         }

@@ -21,7 +21,7 @@ use crate::steps::retain::Calendar;
 use crate::steps::supervisor::Supervisor;
 use crate::steps::watch::Task;
 use crate::steps::{
-    Bounds, Live, StepResult, alive, dispatch, memory, plan, receive, reload, retain, supervisor, watch,
+    Bounds, Live, StepResult, alive, backfill, dispatch, memory, plan, receive, reload, retain, supervisor, watch,
 };
 use crate::store;
 use crate::store::{Claim, Hint};
@@ -51,6 +51,9 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(20);
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// How long it rests between two transactions.
 const PRUNE_REST: Duration = Duration::from_millis(100);
+
+/// How often it is looked whether another process was asked for a backfill.
+const BACKFILL_EVERY: Duration = Duration::from_secs(10);
 
 /// How often the clock is set right by the store's.
 const ANCHOR_EVERY: Duration = Duration::from_secs(60);
@@ -133,7 +136,7 @@ fn table(live: &Arc<Live>, alive_before: Option<Timestamp>) -> Vec<Task> {
     };
     let (of_store, of_plan, of_dispatch) = (live.clone(), with(live), with(live));
     let (of_reload, of_prune, of_mark, of_beat) = (with(live), with(live), with(live), with(live));
-    let (of_look, of_anchor, of_hints) = (with(live), with(live), with(live));
+    let (of_look, of_anchor, of_hints, of_backfill) = (with(live), with(live), with(live), with(live));
     // What was claimed is carried out to its end, no matter who claims the next.
     let under_way = Arc::new(tokio::sync::Mutex::new(UnderWay::default()));
     vec![
@@ -148,6 +151,7 @@ fn table(live: &Arc<Live>, alive_before: Option<Timestamp>) -> Vec<Task> {
         Task::again("heartbeat", "the next call is due soon", move || beat_loop(of_beat())),
         Task::again("progress", "it checks again", move || look_loop(of_look())),
         Task::again("anchor", "it measures again", move || anchor_loop(of_anchor())),
+        Task::again("backfill", "what it asked for is kept", move || backfill_loop(of_backfill())),
         Task::again("hints", "each is only a hint", move || hint_loop(of_hints())),
     ]
 }
@@ -369,6 +373,22 @@ async fn anchor(live: &Live) -> Option<SignedDuration> {
     let ahead = best
         .map_or(SignedDuration::ZERO, |(ahead, took)| if ahead.abs() > took { ahead } else { SignedDuration::ZERO });
     Some(live.clock.correct(ahead))
+}
+
+/// Asks senders to send again what failed.
+async fn backfill_loop(live: Arc<Live>) {
+    let mut backfilling = backfill::Backfilling::default();
+    while !live.is_draining() {
+        let now = live.clock.now();
+        match backfill::step(&live, &mut backfilling, now).await {
+            Ok(StepResult::Worked(_)) => {}
+            Ok(StepResult::Idle(Some(until))) => wait(&live.to_backfill, now, Some(until)).await,
+            Ok(StepResult::Idle(None)) => {
+                let _ = tokio::time::timeout(BACKFILL_EVERY, live.to_backfill.notified()).await;
+            }
+            Err(error) => failed(&live, "backfill", &error).await,
+        }
+    }
 }
 
 /// Marks in the store that somebody is there, and gives back the memory that nobody uses.

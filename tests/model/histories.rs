@@ -26,7 +26,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::against::Against;
-use super::scripts::{EDITING, MAPPED, PLACES, ROOMS, Script, Step, UPDATING, script};
+use super::scripts::{EDITING, MAPPED, PLACES, PRESS, ROOMS, Script, Step, UPDATING, script};
 use super::watched::Watch;
 use super::words;
 use super::{DAY, HOUR, MINUTE, Ms};
@@ -55,6 +55,7 @@ destinations:
   pager: {type: pagerduty, routing_key: 0123456789abcdef0123456789abcdef}
   mail: {type: email, smtp: "smtps://u:p@mail.example", from: f@label.example, to: {map: rooms, allow: "*"}}
   night: {type: http, url: "https://night.example/"}
+  press: {type: http, url: "https://press.example/", external: true, embargo: "until $.data.date"}
   board: {type: discord, webhook_url: "https://discord.example/api/webhooks/123456789012345678/abc"}
 "#;
 
@@ -138,6 +139,7 @@ impl Player {
         let mut against = Against::new(all.iter().map(|rules| &**rules), UPDATING);
         against.reference.mapped.insert(MAPPED.into(), ROOMS.into());
         against.reference.updating.insert(EDITING.into());
+        against.reference.embargoed.insert(PRESS.into());
         against.reference.editing.insert(EDITING.into());
         let watch = Watch::new(against, all[0].clone());
         let live = start(kind, folder.path(), &watch, &snapshots[0], 1).await;
@@ -287,7 +289,7 @@ impl Player {
             give_up: SignedDuration::from_hours(24),
             wanted: 50,
         };
-        let rooms: Vec<Room> = PLACES.iter().chain([&EDITING]).map(room).collect();
+        let rooms: Vec<Room> = PLACES.iter().chain([&EDITING, &PRESS]).map(room).collect();
         for _ in 0..1000 {
             let claimed = self.store().claim(now, &rooms).await.unwrap();
             if claimed.claims.is_empty() {

@@ -83,6 +83,8 @@ pub struct Reference {
     pub editing: BTreeSet<String>,
     /// The destinations whose address a map gives, and that map.
     pub mapped: BTreeMap<String, String>,
+    /// The destinations that hear nothing about an event before the date in it.
+    pub embargoed: BTreeSet<String>,
     /// The hours of destinations.
     pub asleep: BTreeMap<String, Arc<Hours>>,
     /// How long after its moment something acted in the last plan, at most, and what.
@@ -196,7 +198,14 @@ impl Reference {
             Item::Command(Command::Unmute { id, .. }) => self.unmute(id),
             Item::Command(Command::Upcoming { timer, due, does, .. }) => self.upcoming(now, timer, (ms(*due), *does)),
             Item::Command(Command::ByLink { of, does, .. }) => self.by_link(now, of, *does),
-            Item::Command(Command::Replay { .. } | Command::Audit(_) | Command::RotateLinks { .. })
+            Item::Command(
+                Command::Replay { .. }
+                | Command::Audit(_)
+                | Command::RotateLinks { .. }
+                | Command::Flood { .. }
+                | Command::Backfill(_)
+                | Command::Backfilling(_),
+            )
             | Item::Signal(_) => {}
         }
     }

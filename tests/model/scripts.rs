@@ -13,6 +13,9 @@ pub const UPDATING: &str = "pager";
 /// One that can change it before the close as well; only what `words` adds goes there.
 pub const EDITING: &str = "board";
 
+/// The one with an embargo until each event's date; only what `words` adds goes there.
+pub const PRESS: &str = "press";
+
 /// The one whose address a map gives, and that map.
 pub const MAPPED: &str = "mail";
 pub const ROOMS: &str = "rooms";
@@ -75,6 +78,7 @@ pub fn script(seed: u64) -> Script {
     let mut all = [first.clone(), edited(&first, renames, &mut dice), edited(&first, renames, &mut dice)];
     words::put_into(&mut all, seed);
     words::put_cards_into(&mut all, seed);
+    words::put_press_into(&mut all, seed);
     let rooms = words::rooms(seed, all.len());
     let versions = all.into_iter().zip(rooms).map(|(rules, rooms)| json!({"rules": rules, "maps": {ROOMS: rooms}}));
     let versions = versions.collect();

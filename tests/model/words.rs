@@ -93,6 +93,25 @@ pub fn put_hands_into(steps: &mut Vec<Step>, seed: u64) {
     }
 }
 
+/// In every seventh history, messages to people outside, who hear nothing about an event before its date.
+pub fn put_press_into(versions: &mut [Vec<Value>], seed: u64) {
+    if seed % 7 != 2 {
+        return;
+    }
+    let mut dice = Dice::with_seed(seed ^ 0x7072_6573_7300);
+    let mut press = json!({"name": "press", "to": "press", "text": "press {{ event.id }}"});
+    if dice.bool() {
+        press["hours"] = json!({"from": "09:00", "to": "18:00", "timezone": "UTC"});
+    }
+    let in_cases = dice.bool();
+    for rule in versions.iter_mut().flatten() {
+        let is_meant = if in_cases { rule["events"] == json!(["opened", "both"]) } else { rule["name"] == "plain" };
+        if let Some(actions) = rule["actions"].as_array_mut().filter(|_| is_meant) {
+            actions.push(press.clone());
+        }
+    }
+}
+
 /// The map that gives a destination its addresses, in each version of the rules: in every fourth history it tells keys apart
 /// and changes, else there is one address for all.
 pub fn rooms(seed: u64, versions: usize) -> Vec<Value> {

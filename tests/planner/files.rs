@@ -10,6 +10,7 @@ const MACHINES: &[&str] = &[
     "closes",
     "digest",
     "fallback",
+    "flood",
     "held",
     "missing",
     "mute",

@@ -142,6 +142,7 @@ fn with_an_unknown_key(mapping: &str) -> String {
         "missing" => rule(&format!("missing: {{events: b, for: 1d, zzzzzzzzzzzz: 1}}, {actions}")),
         "threshold" => rule(&format!("events: a, threshold: {{count: 2, within: 1d, zzzzzzzzzzzz: 1}}, {actions}")),
         "sum" => rule(&format!("events: a, sum: {{of: $.a, window: day, zzzzzzzzzzzz: 1}}, {actions}")),
+        "flood" => rule(&format!("events: a, flood: {{times: 10, zzzzzzzzzzzz: 1}}, {actions}")),
         "throttle" => rule(&format!("events: a, throttle: {{every: 1d, zzzzzzzzzzzz: 1}}, {actions}")),
         "digest" => rule(&format!("events: a, digest: {{every: 1d, zzzzzzzzzzzz: 1}}, {actions}")),
         "attach" => rule(

@@ -30,6 +30,7 @@ fn the_schema_of_rules_has_the_keys_of_the_tables() {
         "missing",
         "threshold",
         "sum",
+        "flood",
         "throttle",
         "digest",
         "attach",

@@ -20,7 +20,8 @@ fn a_source_needs_a_preset_and_a_secret_and_the_rest_has_defaults() {
 #[test]
 fn every_key_is_read() {
     let yaml = format!(
-        "preset: jewelmusic\npath: /in/jewel-music_1\n{SECRETS}\ntolerance: 4h\naccept: [raw, json_stringify]\nmax_body: 500KiB\nunsigned: [track.uploaded]"
+        "preset: jewelmusic\npath: /in/jewel-music_1\n{SECRETS}\ntolerance: 4h\naccept: [raw, json_stringify]\nmax_body: 500KiB\nunsigned: [track.uploaded]\n\
+         api_key: \"${{env:KEY}}\"\napi_url: https://api.example/v1/\nwebhook: wh_1\nbackfill: auto"
     );
     let (source, problems) = parsed(&yaml);
     assert_eq!(problems, Vec::<String>::new());
@@ -28,6 +29,8 @@ fn every_key_is_read() {
     assert_eq!((&*source.path, source.max_body, source.stringify), ("/in/jewel-music_1", 500 << 10, true));
     assert_eq!(source.tolerance, SignedDuration::from_hours(4));
     assert_eq!(source.unsigned, ["track.uploaded"]);
+    let api = source.api.unwrap();
+    assert_eq!((api.url.as_str(), api.webhook.as_deref(), api.auto), ("https://api.example/v1", Some("wh_1"), true));
     for (key, _) in KEYS {
         assert!(yaml.contains(&format!("{key}:")), "{key}");
     }

@@ -12,6 +12,7 @@ use crate::planner::draft::{Route, assignment};
 use crate::planner::effect::Effect;
 use crate::planner::flow::Planning;
 use crate::planner::flow::fall_back::unaddressed;
+use crate::planner::flow::hold::{brakes, held};
 use crate::planner::flow::occasion::{Occasion, quiet, silenced};
 use crate::planner::held::{Held, Opens, Waiting, embargo, opens};
 use crate::planner::mute::Audible;
@@ -301,7 +302,7 @@ fn tells_the_end(occasion: Occasion, case: Option<&Case>, destination: &str) -> 
 pub(crate) fn deliver(
     work: &mut Planning<'_>,
     draft: Draft<'_>,
-    case: Option<&mut Case>,
+    mut case: Option<&mut Case>,
     trace: &mut Trace,
 ) -> Option<Timestamp> {
     let quiet = quiet(work, draft.rule, draft.occasion, case.as_deref());
@@ -314,7 +315,8 @@ pub(crate) fn deliver(
             return None;
         }
         trace.action(RuleOutcome::Held, action, Some(&to), format!("held until {until_words} (embargo of `{to}`)"));
-        hold(work, draft, case, until);
+        let held = held(work, draft.delivery, draft.occasion, case);
+        join(work, Held { embargo: Some(until), ..held }, until);
         return Some(until);
     }
     let passes = tells_the_end(draft.occasion, case.as_deref(), &to);
@@ -342,6 +344,9 @@ pub(crate) fn deliver(
         trace.action(RuleOutcome::Shadow, action, Some(&to), format!("in shadow: would go to `{to}`"));
         return None;
     }
+    if brakes(work, draft.rule, (&draft.delivery, draft.occasion), case.as_deref_mut(), trace) {
+        return Some(work.now.at);
+    }
     let note = match &draft.delivery.assignment.to {
         None => format!("goes to `{to}`"),
         Some(at) => format!("goes to `{to}`, {}", at.address),
@@ -353,15 +358,8 @@ pub(crate) fn deliver(
 
 /// Keeps a message until its window opens.
 fn hold(work: &mut Planning<'_>, draft: Draft<'_>, case: Option<&mut Case>, opens: Timestamp) {
-    let Draft { occasion, mut delivery, until, .. } = draft;
-    let embargo = until.filter(|until| *until > work.now.at);
-    let belongs = case.as_deref().filter(|_| occasion != Occasion::Close).and_then(Case::awaited_by);
-    if let (None, Some(shown)) = (&belongs, case.as_deref().and_then(|case| case.lanes.get(&delivery.destination))) {
-        // It is about the close, so it must not be dropped for it; what it stands beside is known already.
-        (delivery.lane, delivery.act) = (Some(shown.lane.clone()), MessageOp::Again);
-    }
-    cards::remember(case, &delivery, false, work.now.at);
-    join(work, Held { delivery, case: belongs, reminder: occasion == Occasion::Reminder, embargo }, opens);
+    let held = held(work, draft.delivery, draft.occasion, case);
+    join(work, held, opens);
 }
 
 /// A message joins those that wait for a moment at its destination.

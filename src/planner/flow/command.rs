@@ -3,13 +3,14 @@
 
 use crate::event::{Command, Mute, Seq, Signal};
 use crate::planner::audit::Audited;
+use crate::planner::backfill::Backfills;
 use crate::planner::case::Case;
-use crate::planner::flow::{Planning, links, lost, people, upcoming};
+use crate::planner::flow::{Planning, flooded, links, lost, people, upcoming};
 use crate::planner::mute::Muting;
 use crate::planner::names::names_for;
 
 /// Does what was asked. What is not there any more is passed over: anyone who asked was reported what there was.
-pub(crate) fn command(work: &mut Planning<'_>, command: &Command) {
+pub(crate) fn command(work: &mut Planning<'_>, seq: Seq, command: &Command) {
     match command {
         Command::CloseCase { rule, key, by, note } => {
             if let Some(case) = case_of(work, (rule, key)) {
@@ -27,6 +28,12 @@ pub(crate) fn command(work: &mut Planning<'_>, command: &Command) {
         Command::Mute(mute) => self::mute(work, mute),
         Command::Unmute { id, by } => unmute(work, id, by),
         Command::Audit(act) => work.turn(&Audited::slot(act.at), |known, _| Audited::note(known, act)),
+        Command::Backfill(asked) => work.turn(&Backfills::slot(&asked.source), |known, _| Backfills::ask(known, asked)),
+        Command::Backfilling(report) => {
+            let origin = seq.to_string();
+            work.due(&Backfills::slot(&report.source), |known, now| known.report(report, now, &origin));
+        }
+        Command::Flood { rule, by, drop } => flooded::decide(work, rule, by, *drop),
         // Comes as `What::Replay`, with its event.
         Command::Replay { .. } => {}
     }

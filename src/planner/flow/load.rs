@@ -4,10 +4,12 @@
 use crate::delivery::DeliveryId;
 use crate::event::{Command, Event};
 use crate::planner::audit::Audited;
+use crate::planner::backfill::Backfills;
 use crate::planner::case::{Case, MISSING_KEY};
 use crate::planner::closes::Closed;
 use crate::planner::digest::DigestId;
 use crate::planner::fallback::{Fallen, Told, key_of};
+use crate::planner::flood::Flood;
 use crate::planner::held::{Opens, Waiting, embargo, opens};
 use crate::planner::inputs::{Fired, Inputs, Judged, What};
 use crate::planner::ledger::Keys;
@@ -20,7 +22,7 @@ use crate::planner::state::{Doc, Slot};
 use crate::planner::sums::{SumId, Summand};
 use crate::planner::threshold::ThresholdId;
 use crate::planner::throttle::ThrottleId;
-use crate::planner::timer::Meaning;
+use crate::planner::timer::{HeldRef, Meaning};
 use crate::rules::{Action, ActionJudgement, Judgement, Rule};
 
 /// What [`crate::planner::plan()`] needs to know for these inputs. Few documents are of the kinds that are asked for
@@ -46,6 +48,9 @@ pub fn keys(inputs: &Inputs<'_>) -> Keys {
             What::Command(Command::Upcoming { timer, .. }) => {
                 Meaning::parse(timer).iter().for_each(|meaning| wanted.meant(meaning));
             }
+            What::Command(Command::Flood { rule, .. }) => wanted.one(Flood::slot(&names_for(inputs.rules, rule))),
+            What::Command(Command::Backfill(asked)) => wanted.one(Backfills::slot(&asked.source)),
+            What::Command(Command::Backfilling(report)) => wanted.one(Backfills::slot(&report.source)),
             What::Command(Command::Audit(act)) => wanted.one(Audited::slot(act.at)),
             What::Signal(signal) => {
                 signal.destination.iter().for_each(|to| wanted.one(Failing::slot(to)));
@@ -144,6 +149,7 @@ impl Wanted<'_, '_> {
                 let digest = DigestId::of(name, acted, destination).and_then(|(of, _)| of.ok());
                 rest.into_iter().chain(digest).for_each(|of| self.one(of.slot(&names)));
                 self.held(acted.action, destination);
+                self.braked(rule, &names, destination);
                 let facts = self.inputs.destinations.named.get(destination);
                 if let Ok(Some(until)) = embargo(self.inputs.rules, facts, event) {
                     self.one(Waiting::slot(destination, until));
@@ -160,11 +166,25 @@ impl Wanted<'_, '_> {
         }
     }
 
+    /// What is held of a rule that floods, and whether it does.
+    fn braked(&mut self, rule: &Rule, names: &[String], destination: &str) {
+        if rule.flood.is_some() {
+            self.one(Flood::slot(names));
+            names.iter().for_each(|name| self.one(Waiting::braked(destination, name)));
+        }
+    }
+
     /// The same for a message that waited already.
     fn held_again(&mut self, rule: &str, action: &str, destination: &str) {
         if let Some((_, action)) = action_named(self.inputs.rules, rule, action) {
             self.held(action, destination);
         }
+    }
+
+    /// A message that waits, and its case.
+    fn waits(&mut self, held: &HeldRef, destination: &str) {
+        self.held_again(&held.rule, &held.action, destination);
+        held.key.iter().for_each(|key| self.case_of(&held.rule, key));
     }
 
     fn timer(&mut self, fired: &Fired<'_>) {
@@ -190,13 +210,20 @@ impl Wanted<'_, '_> {
                 self.one(DigestId { rule, action, key, destination, rest: *rest }.slot(&names));
                 self.one(ThrottleId { rule, action, key }.slot(&names));
                 self.held_again(rule, action, destination);
+                if let Some((rule, _)) = action_named(self.inputs.rules, rule, action) {
+                    self.braked(rule, &names, destination);
+                }
                 cases.iter().for_each(|case| self.case_of(rule, case));
             }
             Meaning::Opens { destination, opens, held } => {
                 self.one(Waiting::slot(destination, *opens));
-                for held in held {
-                    self.held_again(&held.rule, &held.action, destination);
-                    held.key.iter().for_each(|key| self.case_of(&held.rule, key));
+                held.iter().for_each(|held| self.waits(held, destination));
+            }
+            Meaning::Flood { rule, queue, held } => {
+                self.one(Flood::slot(&names_for(self.inputs.rules, rule)));
+                for (destination, held) in held {
+                    queue.iter().for_each(|queue| self.one(Waiting::braked(destination, queue)));
+                    held.iter().for_each(|held| self.waits(held, destination));
                 }
             }
             Meaning::Sum { rule, group } => {

@@ -11,6 +11,8 @@ pub(crate) mod command;
 pub(crate) mod count;
 pub(crate) mod event;
 pub(crate) mod fall_back;
+pub(crate) mod hold;
+pub(crate) mod flooded;
 pub(crate) mod links;
 pub(crate) mod load;
 pub(crate) mod lost;

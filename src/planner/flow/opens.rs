@@ -19,7 +19,7 @@ use crate::planner::why::{RuleOutcome, Trace};
 enum Goes {
     Now(Box<Held>),
     /// It waits on, for another opening.
-    Later,
+    Later(Timestamp),
     Never,
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn hours_open(work: &mut Planning<'_>, destination: &str, slot: &Slot
         Some(Asked { does: UpcomingOp::Send, by, .. }) => Some(by),
         None => None,
     };
-    let (mut going, mut files, mut waits_on) = (Vec::new(), Vec::new(), false);
+    let (mut going, mut files, mut waits_on) = (Vec::new(), Vec::new(), None);
     for held in held {
         let mut trace = Trace::default();
         let (event, rule) = (held.delivery.event, held.delivery.rule.clone());
@@ -41,7 +41,7 @@ pub(crate) fn hours_open(work: &mut Planning<'_>, destination: &str, slot: &Slot
             // A file goes as it is.
             Goes::Now(held) if held.delivery.assignment.attach.is_some() => files.push(*held),
             Goes::Now(held) => going.push(*held),
-            Goes::Later => waits_on = true,
+            Goes::Later(opens) => waits_on = Some(opens),
             Goes::Never => {}
         }
         work.decide(trace, event, &rule);
@@ -52,8 +52,8 @@ pub(crate) fn hours_open(work: &mut Planning<'_>, destination: &str, slot: &Slot
     }
     rest.retain(|rest| still_counts(work, rest));
     files.into_iter().for_each(|held| send_held(work, held));
-    if going.is_empty() && waits_on {
-        return keep_rest(work, slot, rest, more);
+    if let Some(opens) = waits_on.filter(|_| going.is_empty()) {
+        return keep_rest(work, &Waiting::slot(destination, opens), rest, more);
     }
     for (to, going, rest) in by_address(going, rest) {
         // Whose they were that nobody knows any more is not known either: the first says that there were more.
@@ -147,9 +147,9 @@ fn may_go(
         let note = "held, and then not sent: a newer message took its place";
         return comes_to(Goes::Never, RuleOutcome::Cancelled, note.into());
     }
-    if hurry.is_some() && held.embargo.is_some_and(|until| until > work.now.at) {
-        join(work, held, opened);
-        return Goes::Later;
+    if let Some(until) = held.embargo.filter(|until| *until > work.now.at) {
+        join(work, held, until);
+        return Goes::Later(until);
     }
     match if hurry.is_some() { Opens::Now } else { opens(action, work.facts(&to), work.now.at) } {
         Opens::Drop => {
@@ -158,10 +158,10 @@ fn may_go(
         Opens::At(opens) => {
             if opens != opened {
                 let note = format!("held until {} (hours of `{to}`)", work.now.said(opens));
-                comes_to(Goes::Later, RuleOutcome::Held, note);
+                comes_to(Goes::Never, RuleOutcome::Held, note);
             }
             join(work, held, opens);
-            return Goes::Later;
+            return Goes::Later(opens);
         }
         Opens::Now | Opens::Never => {}
     }

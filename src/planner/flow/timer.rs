@@ -11,6 +11,7 @@ use crate::planner::digest::{Collected, DigestId, LIMIT, goes_out};
 use crate::planner::fallback::Fallen;
 use crate::planner::flow::announce::{Announcement, Draft, announce, deliver};
 use crate::planner::flow::close::{Closing, end_case, say_ended, take_away};
+use crate::planner::flow::flooded::flood_due;
 use crate::planner::flow::lost::late;
 use crate::planner::flow::occasion::Occasion;
 use crate::planner::flow::opens::hours_open;
@@ -76,6 +77,7 @@ fn come_due(work: &mut Planning<'_>, meaning: &Meaning, carried: Option<&Carried
             let slot = Closed::slot(&names_for(work.rules, rule), key);
             work.due(&slot, |closed, now| closed.due(of, now.at));
         }
+        Meaning::Flood { rule, .. } => flood_due(work, rule),
         Meaning::Threshold { rule, group } => {
             let of = ThresholdId { rule: present_name(work.rules, rule), group: group.clone() };
             work.due(&of.slot(&names_for(work.rules, rule)), |counted, now| counted.due(&of, now));

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::event::UpcomingOp;
 use crate::planner::digest::{Collected, DigestId};
-use crate::planner::flow::Planning;
+use crate::planner::flow::{Planning, flooded};
 use crate::planner::held::{Asked, Waiting};
 use crate::planner::names::{action_named, names_for, present_name};
 use crate::planner::reminders;
@@ -32,6 +32,9 @@ pub(crate) fn asked(work: &mut Planning<'_>, timer: &str, (due, does): (Timestam
             if let Some(waiting) = waiting.filter(|_| does == UpcomingOp::Cancel || opens > at) {
                 work.turn(&slot, |_, _| waiting.ask(Asked { does, by: by.to_owned(), at }));
             }
+        }
+        Some(Meaning::Flood { rule, queue: Some(_), .. }) => {
+            flooded::decide(work, &rule, by, does == UpcomingOp::Cancel);
         }
         _ => {}
     }

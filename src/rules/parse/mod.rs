@@ -27,6 +27,7 @@ mod operand;
 mod roster;
 mod rule;
 mod sum;
+mod flood;
 mod threshold;
 mod timing;
 mod key_hints;

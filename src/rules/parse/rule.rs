@@ -31,17 +31,15 @@ impl Reader<'_> {
         let name = fields.required("name", self.problems).and_then(|(name, node)| self.plain_name(name, node));
         self.rule_names.extend(name.clone());
         let formerly = fields.texts("formerly", self.problems);
-        let description = fields.text("description", self.problems).map(|(text, node)| {
-            not_cut(node, self.problems);
-            text
-        });
+        let description = fields.text("description", self.problems);
+        let description = description.inspect(|(_, node)| not_cut(node, self.problems)).map(|(text, _)| text);
         let enabled = fields.truth("enabled", self.problems).unwrap_or(true);
         let shadow = fields.truth("shadow", self.problems).unwrap_or(false);
         let events = self.some_texts(&mut fields, node, "events", "event type");
         let source = fields.text("source", self.problems);
         let when = fields.node("when", self.problems).and_then(|when| self.condition(when));
         let if_failed = self.if_failed(&mut fields);
-        let (threshold, sum) = self.counting(&mut fields);
+        let (threshold, sum, flood) = self.counting(&mut fields);
         let case = fields.node("case", self.problems).and_then(|case| self.key_spec(case, "case"));
         let closed_by = fields.node("closed_by", self.problems).map(|closed_by| self.closers(closed_by));
         let closes_after = fields.span("closes_after", self.problems);
@@ -79,6 +77,7 @@ impl Reader<'_> {
             closed_by: closed_by.unwrap_or_default(),
             closes_after,
             missing,
+            flood,
             actions,
             on_close,
             links,

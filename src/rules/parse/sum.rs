@@ -1,16 +1,17 @@
 //! `sum`: what is summed, and at which sums a rule acts. Pure.
 
-use super::super::{Compare, Sum, SumTest, Threshold, Window};
+use super::super::{Compare, FloodBrake, Sum, SumTest, Threshold, Window};
 use super::{Reader, key_hints, times};
 use crate::decimal::Decimal;
 use crate::problem::Problem;
 use crate::yaml::{Fields, Node, NodeKind};
 
 impl Reader<'_> {
-    /// What a rule counts or sums up before it acts.
-    pub(super) fn counting(&mut self, fields: &mut Fields<'_>) -> (Option<Threshold>, Option<Sum>) {
+    /// What a rule counts or sums up before it acts, and how much it may send.
+    pub(super) fn counting(&mut self, fields: &mut Fields<'_>) -> (Option<Threshold>, Option<Sum>, Option<FloodBrake>) {
         let threshold = fields.node("threshold", self.problems).and_then(|node| self.threshold(node));
-        (threshold, fields.node("sum", self.problems).and_then(|node| self.sum(node)))
+        let sum = fields.node("sum", self.problems).and_then(|node| self.sum(node));
+        (threshold, sum, fields.node("flood", self.problems).and_then(|node| self.flood(node)))
     }
 
     /// `{of, per, window, timezone, gt, gte, lt, lte}`

@@ -1,5 +1,5 @@
 //! `docs/RULES.md`, from throttle to mutes: what stands between a rule and a message. "**The order** of these checks, for each
-//! message: `when`, case, mute, throttle, digest, hours."
+//! message: `when`, case, mute, throttle, digest, hours, flood."
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -159,7 +159,8 @@ impl Reference {
             match passes {
                 Passes::Yes { suppressed } => {
                     (message.passed, message.suppressed) = (true, suppressed);
-                    self.collect(action, &message).or_else(|| self.hold(now, action, to)).unwrap_or(Fate::Sent)
+                    let withheld = || self.withhold(now, asked.event, to).or_else(|| self.hold(now, action, to));
+                    self.collect(action, &message).or_else(withheld).unwrap_or(Fate::Sent)
                 }
                 Passes::Later { until } => Fate::Collected { until, rest: true },
                 Passes::No => Fate::Throttled,
@@ -351,6 +352,13 @@ impl Reference {
         Some(if hours?.drop { Fate::Dropped } else { Fate::Held { until, due: until } })
     }
 
+    /// `docs/CHANNELS.md`, on `embargo`: it holds a message until a date in its event. Then the destination's hours apply.
+    fn withhold(&self, now: &Now<'_>, event: Seq, to: &str) -> Option<Fate> {
+        let event = self.events.get(&event).filter(|_| self.embargoed.contains(to))?;
+        let until = ms(event.data()["date"].as_str()?.parse().ok()?);
+        (until > now.ms).then_some(Fate::Held { until, due: until })
+    }
+
     /// Each digest that collects, by its first message.
     pub(super) fn digests(&self) -> Vec<(Ms, Due)> {
         let collected = self.messages.iter().enumerate().filter_map(|(at, message)| match message.fate {
@@ -517,7 +525,8 @@ impl Reference {
                 self.messages[at].fate = Fate::Dropped;
                 continue;
             };
-            match self.hold(now, action, &one.to).filter(|_| asked.is_none()) {
+            let waits = self.withhold(now, message.about, &one.to);
+            match waits.or_else(|| self.hold(now, action, &one.to).filter(|_| asked.is_none())) {
                 Some(Fate::Held { until, .. }) => self.wait(at, until),
                 Some(fate) => self.messages[at].fate = fate,
                 // "A message that waits for its hours or its digest is not sent if a mute covers it when it would go."
