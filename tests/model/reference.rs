@@ -23,6 +23,7 @@ mod cards;
 mod cases;
 mod messages;
 mod missing;
+mod moments;
 mod mutes;
 mod parts;
 mod reminders;

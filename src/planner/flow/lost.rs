@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::plus;
-use crate::delivery::{DeliveryId, NewDelivery, State};
+use crate::delivery::{Delivery, DeliveryId, NewDelivery, State};
 use crate::event::{Seq, Signal};
 use crate::planner::case::Case;
 use crate::planner::fallback::{Lost, Told, falls_back, key_of, lateness, looks_at, reason};
@@ -35,7 +35,11 @@ fn deadline(work: &Planning<'_>, delivery: &NewDelivery) -> Option<Timestamp> {
 pub(crate) fn late(work: &mut Planning<'_>, delivery: &DeliveryId) {
     let (slot, now) = (Told::slot(delivery), work.now.at);
     let told = work.state.load(&slot);
-    let Some(late) = work.deliveries.get(delivery).filter(|late| !late.state.is_final()).cloned() else {
+    // Where it just died, that is still to be planned, and must find what was told.
+    let just_died =
+        |late: &Delivery| late.state == State::Dead && late.finished.is_some_and(|at| plus(at, LOOKED_AT_AGAIN) > now);
+    let is_open = |late: &&Delivery| !late.state.is_final() || told.is_some() && just_died(late);
+    let Some(late) = work.deliveries.get(delivery).filter(is_open).cloned() else {
         return work.state.save(&slot, None);
     };
     if told.is_some() {
