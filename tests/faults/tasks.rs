@@ -19,6 +19,8 @@ use crate::support::trap::{Act, Trap};
 
 /// Within this it must be seen that a task ended.
 const SEEN_WITHIN: Duration = Duration::from_secs(2);
+/// How many main tasks there are.
+const TASKS: usize = 13;
 
 /// Everything, and what Fanfare says of its tasks.
 const RULES: &str = "rules:
@@ -59,7 +61,7 @@ async fn a_task_that_ends_is_seen_and_starts_anew() {
     let app = App::start(Folder::new(CONFIG, &peer.url("/ledger"), RULES)).await;
     let known = eventually("all run", async || {
         let names = app.live.tasks.names();
-        (names.len() == 12).then_some(names)
+        (names.len() == TASKS).then_some(names)
     })
     .await;
     let ending = ["admin", "store", "webhooks"];
@@ -164,7 +166,7 @@ async fn a_reload_that_a_signal_asks_for_and_that_panics_is_seen_and_reloading_g
     let peer = HttpPeer::start().await;
     let (folder, live, trap) = trapped(&peer, Duration::from_secs(60)).await;
     let app = App::start_live(folder, live).await;
-    eventually("it runs", async || (app.live.tasks.names().len() == 12).then_some(())).await;
+    eventually("it runs", async || (app.live.tasks.names().len() == TASKS).then_some(())).await;
     trap.set("tell", Act::PanicsOnce);
     app.folder.write("rules/main.yaml", "rules: 17\n");
     app.live.to_reload.notify_one();

@@ -35,7 +35,7 @@ fn deadline(work: &Planning<'_>, delivery: &NewDelivery) -> Option<Timestamp> {
 pub(crate) fn late(work: &mut Planning<'_>, delivery: &DeliveryId) {
     let (slot, now) = (Told::slot(delivery), work.now.at);
     let told = work.state.load(&slot);
-    // Where it just died, that is still to be planned, and must find what was told.
+    // Where it just died, that is still to be planned, and must find that its fallbacks know.
     let just_died =
         |late: &Delivery| late.state == State::Dead && late.finished.is_some_and(|at| plus(at, LOOKED_AT_AGAIN) > now);
     let is_open = |late: &&Delivery| !late.state.is_final() || told.is_some() && just_died(late);
