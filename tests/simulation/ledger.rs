@@ -287,7 +287,8 @@ impl Ledger {
         }
         let under_way = self.open.iter().filter(|(id, token)| {
             let record = &self.deliveries[id];
-            let alive = |tried: &Tried| tried.token == *token && tried.until_ms > now_ms;
+            // What was claimed by another time has a lease that says nothing.
+            let alive = |tried: &Tried| tried.token == *token && tried.until_ms > now_ms && !tried.jumped;
             record.planned.destination == destination && record.tried.last().is_some_and(alive)
         });
         let (under_way, most) = (under_way.count(), DESTINATIONS.iter().find(|(name, _)| *name == destination));
