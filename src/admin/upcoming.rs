@@ -153,6 +153,7 @@ fn named(view: &UpcomingView) -> String {
     match view.what {
         "reminder" => format!("the reminder of case `{key}` of rule `{rule}`"),
         "digest" => format!("the digest of rule `{rule}` for `{}`", view.to.join(", ")),
+        "flood" => format!("what rule `{rule}` holds"),
         "held" => format!("{} held for `{}`", view.words, view.to.join(", ")),
         what => format!("the {what} `{}`", view.words),
     }
@@ -235,7 +236,7 @@ async fn seen(live: &Live, rules: Option<&RuleSet>, timer: &DueTimer) -> Result<
         }
         Meaning::Flood { rule, queue: Some(_), .. } => {
             let words = format!("What {rule} holds goes: it sent many times its usual");
-            Some(UpcomingView { what: "held", words, rule: Some(rule), send: true, cancel: true, ..blank })
+            Some(UpcomingView { what: "flood", words, rule: Some(rule), send: true, cancel: true, ..blank })
         }
         Meaning::Flood { queue: None, .. }
         | Meaning::Rearm { .. }

@@ -59,6 +59,21 @@ async fn what_a_flooding_rule_holds_goes_as_one_summary_when_a_person_lets_it_go
 }
 
 #[tokio::test]
+async fn what_a_flooding_rule_holds_stands_among_what_is_to_come_and_is_sent_from_there() {
+    let peer = HttpPeer::start().await;
+    let app = start(&peer).await;
+    let coming = app.json("/api/v1/upcoming").await;
+    let flood = coming.as_array().unwrap().iter().find(|one| one["what"] == "flood").unwrap();
+    assert_eq!((&flood["rule"], &flood["send"], &flood["cancel"]), (&json!("live"), &json!(true), &json!(true)));
+    let send = format!("/api/v1/upcoming/{}/send?by=nadia", flood["id"].as_str().unwrap().replace('/', "%2F"));
+    let told = app.ask("POST", &send).await.json()["told"].to_string();
+    assert!(told.contains("nadia sends what rule `live` holds now"), "{told}");
+    peer.received(5).await;
+    eventually("nothing is held", async || (held(&app).await == 0).then_some(())).await;
+    app.end().await;
+}
+
+#[tokio::test]
 async fn what_a_flooding_rule_holds_is_not_sent_when_a_person_drops_it_also_after_a_restart() {
     let peer = HttpPeer::start().await;
     let folder = start(&peer).await.end().await;

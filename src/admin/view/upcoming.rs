@@ -9,7 +9,8 @@ use utoipa::ToSchema;
 pub(crate) struct UpcomingView {
     /// Its id, which is another once its time has moved.
     pub id: String,
-    /// `reminder`, `digest`, `held` (messages that wait for hours or an embargo), `case` (closes by itself), `mute` (ends),
+    /// `reminder`, `digest`, `held` (messages that wait for hours or an embargo), `flood` (what a
+    /// rule that floods holds), `case` (closes by itself), `mute` (ends),
     /// `deadline` (of `missing`) or `late` (a fallback).
     pub what: &'static str,
     /// When.
