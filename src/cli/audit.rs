@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::cli::client::Server;
-use crate::cli::events::{cell, print, when};
-use crate::cli::{CommandOutcome, Format, runtime, term};
+use crate::cli::events::{cell, print, table, when};
+use crate::cli::{CommandOutcome, Format, runtime};
 
 /// Who acknowledged, closed, muted, retried, cancelled, replayed or reloaded what, newest first; of the last 90 days.
 #[derive(Debug, clap::Args)]
@@ -32,13 +32,9 @@ impl Audit {
 }
 
 fn list_text(list: &Value) -> String {
-    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    if items.is_empty() {
-        return "there are no entries yet".into();
-    }
     let row = |item: &Value| {
         let rest = ["by", "act", "on", "note", "from"].iter().map(|key| cell(item, key));
         std::iter::once(when(item, "at")).chain(rest).collect()
     };
-    term::table(&["when", "who", "did", "to what", "note", "from"], &items.iter().map(row).collect::<Vec<_>>())
+    table(list, "there are no entries yet", &["when", "who", "did", "to what", "note", "from"], row)
 }

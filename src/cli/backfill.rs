@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use crate::cli::client::{Client, Server};
-use crate::cli::events::{cell, print, when};
+use crate::cli::events::{cell, print, table, when};
 use crate::cli::term::Moment;
 use crate::cli::who::Who;
 use crate::cli::{CommandOutcome, Format, runtime, term};
@@ -117,10 +117,6 @@ fn examples(one: &Value) -> impl Iterator<Item = String> + '_ {
 }
 
 fn list_text(list: &Value) -> String {
-    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    if items.is_empty() {
-        return "nothing was asked for yet".into();
-    }
     let row = |item: &Value| {
         vec![
             term::state(&cell(item, "state")),
@@ -132,5 +128,5 @@ fn list_text(list: &Value) -> String {
         ]
     };
     let heads = ["state", "source", "since", "until", "by", ""];
-    term::table(&heads, &items.iter().map(row).collect::<Vec<_>>())
+    table(list, "nothing was asked for yet", &heads, row)
 }

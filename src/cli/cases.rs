@@ -7,7 +7,7 @@ use clap::Subcommand;
 use serde_json::Value;
 
 use crate::cli::client::{Client, Server};
-use crate::cli::events::{cell, print, when};
+use crate::cli::events::{cell, print, table, when};
 use crate::cli::term::Moment;
 use crate::cli::who::Who;
 use crate::cli::{CommandOutcome, Format, deliveries, runtime, term};
@@ -175,12 +175,7 @@ async fn shown(client: &Client, said: &str) -> anyhow::Result<Value> {
 }
 
 fn list_text(list: &Value) -> String {
-    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    if items.is_empty() {
-        return "no open cases".into();
-    }
-    let rows: Vec<Vec<String>> = items.iter().map(row).collect();
-    term::table(&["state", "by", "rule", "key", "opened", "matches", "next", "id"], &rows)
+    table(list, "no open cases", &["state", "by", "rule", "key", "opened", "matches", "next", "id"], row)
 }
 
 fn row(item: &Value) -> Vec<String> {

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::Value;
 
 use crate::cli::client::{Client, Server};
-use crate::cli::events::{cell, print, when};
+use crate::cli::events::{cell, print, table, when};
 use crate::cli::many::{Each, Many};
 use crate::cli::term::Moment;
 use crate::cli::who::Who;
@@ -144,10 +144,6 @@ impl Several {
 
 /// A list of deliveries as a table.
 pub(crate) fn list_text(list: &Value) -> String {
-    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    if items.is_empty() {
-        return "no deliveries".into();
-    }
     let row = |item: &Value| {
         vec![
             term::state(&cell(item, "state")),
@@ -161,7 +157,7 @@ pub(crate) fn list_text(list: &Value) -> String {
         ]
     };
     let heads = ["state", "destination", "rule", "event", "attempts", "planned", "id", "last error"];
-    term::table(&heads, &items.iter().map(row).collect::<Vec<_>>())
+    table(list, "no deliveries", &heads, row)
 }
 
 fn show_text(delivery: &Value) -> String {

@@ -332,16 +332,21 @@ pub(crate) fn when(item: &Value, key: &str) -> String {
     item[key].as_str().map(term::time_of).unwrap_or_default()
 }
 
-fn list_text(list: &Value) -> String {
+/// A list as a table, or what is said where it is empty.
+pub(crate) fn table(list: &Value, empty: &str, heads: &[&str], row: impl Fn(&Value) -> Vec<String>) -> String {
     let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
     if items.is_empty() {
-        return "no events".into();
+        return empty.to_owned();
     }
+    term::table(heads, &items.iter().map(row).collect::<Vec<_>>())
+}
+
+fn list_text(list: &Value) -> String {
     let row = |item: &Value| {
         let rest = ["type", "id", "source"].iter().map(|key| cell(item, key));
         std::iter::once(when(item, "received")).chain(rest).collect()
     };
-    term::table(&["received", "type", "id", "source"], &items.iter().map(row).collect::<Vec<_>>())
+    table(list, "no events", &["received", "type", "id", "source"], row)
 }
 
 fn show_text(event: &Value) -> String {

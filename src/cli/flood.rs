@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::Value;
 
 use crate::cli::client::Server;
-use crate::cli::events::{cell, print, when};
+use crate::cli::events::{cell, print, table, when};
 use crate::cli::who::Who;
 use crate::cli::{CommandOutcome, Format, runtime, term};
 
@@ -69,10 +69,6 @@ fn messages(item: &Value) -> String {
 }
 
 fn list_text(list: &Value) -> String {
-    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    if items.is_empty() {
-        return "no rule is held".into();
-    }
     let row = |item: &Value| {
         vec![
             cell(item, "rule"),
@@ -84,5 +80,5 @@ fn list_text(list: &Value) -> String {
         ]
     };
     let heads = ["rule", "held", "usual an hour", "limit", "since", "goes by itself"];
-    term::table(&heads, &items.iter().map(row).collect::<Vec<_>>())
+    table(list, "no rule is held", &heads, row)
 }

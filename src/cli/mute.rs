@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::{Map, Value};
 
 use crate::cli::client::{Client, Server};
-use crate::cli::events::{cell, print, when};
+use crate::cli::events::{cell, print, table, when};
 use crate::cli::who::Who;
 use crate::cli::{CommandOutcome, Format, runtime, term};
 
@@ -117,10 +117,6 @@ impl Add {
 }
 
 fn list_text(list: &Value) -> String {
-    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    if items.is_empty() {
-        return "nothing is muted".into();
-    }
     let row = |item: &Value| {
         vec![
             term::state(&cell(item, "state")),
@@ -134,7 +130,7 @@ fn list_text(list: &Value) -> String {
         ]
     };
     let heads = ["state", "what", "until", "by", "reason", "held back", "id", "file"];
-    term::table(&heads, &items.iter().map(row).collect::<Vec<_>>())
+    table(list, "nothing is muted", &heads, row)
 }
 
 /// What a mute silences: all of it must hold.

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::Value;
 
 use crate::cli::client::{Client, Server};
-use crate::cli::events::{cell, print, when};
+use crate::cli::events::{cell, print, table, when};
 use crate::cli::who::Who;
 use crate::cli::{CommandOutcome, Format, runtime, term};
 
@@ -74,10 +74,6 @@ impl Named {
 }
 
 fn list_text(list: &Value) -> String {
-    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    if items.is_empty() {
-        return "nothing has a time".into();
-    }
     let to = |item: &Value| {
         let to = item["to"].as_array().into_iter().flatten().filter_map(Value::as_str);
         to.map(term::one_line).collect::<Vec<_>>().join(", ")
@@ -94,5 +90,5 @@ fn list_text(list: &Value) -> String {
         ]
     };
     let heads = ["due", "what", "in words", "rule", "case", "to", "id"];
-    term::table(&heads, &items.iter().map(row).collect::<Vec<_>>())
+    table(list, "nothing has a time", &heads, row)
 }
