@@ -14,6 +14,7 @@ use utoipa::IntoParams;
 
 use crate::admin::view::{self, Problem};
 use crate::event::{Command, Item};
+use crate::problem::nearest;
 use crate::rules::value::written_time;
 use crate::steps::Live;
 use crate::store;
@@ -131,6 +132,11 @@ pub(crate) fn cookies<'h>(headers: &'h HeaderMap, name: &'h str) -> impl Iterato
 pub(crate) struct By {
     /// who asks
     pub by: Option<String>,
+}
+
+/// What follows on a name that nobody knows: the nearest that is known, or something else.
+pub(crate) fn near<'a>(said: &str, known: impl IntoIterator<Item = &'a str>, otherwise: &str) -> String {
+    nearest(said, known).map_or_else(|| otherwise.to_owned(), |near| format!("; did you mean `{near}`?"))
 }
 
 /// Puts what a person asks into the inbox.

@@ -6,14 +6,13 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::admin::answer::{Answer, Moment, Refused, Shared, ask, json_answer};
+use crate::admin::answer::{Answer, Moment, Refused, Shared, ask, json_answer, near};
 use crate::admin::audit;
 use crate::admin::caller::Caller;
 use crate::admin::view::BackfillView;
 use crate::clock::plus;
 use crate::event::{BackfillAsked, Command, Event};
 use crate::planner::Backfill;
-use crate::problem::nearest;
 use crate::source::parse::{RETRIES_LAST, TOLERANCE_MAX};
 use crate::steps::{Live, backfill};
 
@@ -83,9 +82,8 @@ fn source(live: &Live, named: Option<&str>) -> Result<String, Refused> {
             Err(Refused::Bad(format!("source `{name}` has no `api_key`: add it in fanfare.yaml")))
         }
         (Some(name), _) => {
-            let near = nearest(name, snapshot.sources.keys().map(String::as_str));
-            let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            Err(Refused::NotFound(format!("there is no source `{name}`{near}")))
+            let hint = near(name, snapshot.sources.keys().map(String::as_str), "");
+            Err(Refused::NotFound(format!("there is no source `{name}`{hint}")))
         }
         (None, [only]) => Ok((*only).to_owned()),
         (None, []) => Err(Refused::Bad("no source has an `api_key`: add one in fanfare.yaml".into())),

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::admin::answer::{Answer, Id, Moment, Refused, Shared, ask, json_answer};
+use crate::admin::answer::{Answer, Id, Moment, Refused, Shared, ask, json_answer, near};
 use crate::admin::audit;
 use crate::admin::caller::{Asking, Caller};
 use crate::admin::events::head;
@@ -209,13 +209,10 @@ fn gone(said: &str, rule: Option<&str>) -> Refused {
 
 /// That there is no such case, with the nearest of the first page.
 async fn unknown(live: &Live, said: &str) -> Result<Refused, Refused> {
-    let near = live.store.docs(KIND, "", PAGE).await?;
-    let keys: Vec<Case> = near.iter().filter_map(|(_, text)| serde_json::from_str(text).ok()).collect();
-    let ids = near.iter().map(|(id, _)| id.as_str()).chain(keys.iter().map(|case| case.key.as_str()));
-    let hint = match crate::problem::nearest(said, ids) {
-        Some(near) => format!("; did you mean `{near}`?"),
-        None => "; it may have closed".to_owned(),
-    };
+    let first = live.store.docs(KIND, "", PAGE).await?;
+    let keys: Vec<Case> = first.iter().filter_map(|(_, text)| serde_json::from_str(text).ok()).collect();
+    let ids = first.iter().map(|(id, _)| id.as_str()).chain(keys.iter().map(|case| case.key.as_str()));
+    let hint = near(said, ids, "; it may have closed");
     Ok(Refused::NotFound(format!("there is no open case `{said}`{hint}")))
 }
 

@@ -9,13 +9,12 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use utoipa::IntoParams;
 
-use crate::admin::answer::{Answer, Id, Refused, Shared, json_answer};
+use crate::admin::answer::{Answer, Id, Refused, Shared, json_answer, near};
 use crate::admin::audit;
 use crate::admin::caller::Caller;
 use crate::admin::cases::known_rule;
 use crate::admin::view::DrilledView;
 use crate::config::{Destination, Snapshot};
-use crate::problem::nearest;
 use crate::rehearse::drill::{Stop, drill, fresh, stops};
 use crate::rehearse::sample::fitting;
 use crate::rehearse::show::Wanted;
@@ -81,8 +80,7 @@ pub(crate) async fn drilled(
 
 fn known(snapshot: &Snapshot, name: &str) -> Result<Arc<Destination>, Refused> {
     snapshot.destinations.get(name).cloned().ok_or_else(|| {
-        let near = nearest(name, snapshot.destinations.keys().map(String::as_str));
-        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let hint = near(name, snapshot.destinations.keys().map(String::as_str), "");
         Refused::NotFound(format!("there is no destination `{name}`{hint}"))
     })
 }

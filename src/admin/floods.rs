@@ -5,12 +5,11 @@ use axum::extract::{Query, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::admin::answer::{Answer, By, Id, Refused, Shared, ask, json_answer};
+use crate::admin::answer::{Answer, By, Id, Refused, Shared, ask, json_answer, near};
 use crate::admin::audit;
 use crate::admin::caller::Caller;
 use crate::event::Command;
 use crate::planner::{Brake, Flood};
-use crate::problem::nearest;
 use crate::steps::Live;
 
 /// The kind of the planner's documents.
@@ -88,9 +87,8 @@ async fn decide(live: &Live, (rule, drop): (&str, bool), query: Query<By>, calle
     let by = caller.by(query.0.by.as_deref())?;
     let all = held(live).await?;
     let Some(brake) = all.iter().find(|brake| brake.rule == rule) else {
-        let near = nearest(rule, all.iter().map(|brake| brake.rule.as_str()));
-        let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        return Err(Refused::NotFound(format!("rule `{rule}` holds nothing{near}")));
+        let hint = near(rule, all.iter().map(|brake| brake.rule.as_str()), "");
+        return Err(Refused::NotFound(format!("rule `{rule}` holds nothing{hint}")));
     };
     let act = if drop { "dropped" } else { "let go" };
     audit::record(live, caller.asking(&by, None), act, format!("the flood of rule `{rule}`")).await?;

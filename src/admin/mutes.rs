@@ -13,14 +13,14 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use crate::admin::answer::{Answer, By, Id, Refused, Shared, ask, json_answer};
+use crate::admin::answer::{Answer, By, Id, Refused, Shared, ask, json_answer, near};
 use crate::admin::audit;
 use crate::admin::caller::Caller;
 use crate::admin::view::{MuteView, value};
 use crate::clock::plus;
 use crate::event::{Command, Mute};
 use crate::planner::Muting;
-use crate::problem::{Problem, Problems, nearest};
+use crate::problem::{Problem, Problems};
 use crate::rules::value::coming_time;
 use crate::rules::{FileMute, RuleSet};
 use crate::steps::Live;
@@ -293,8 +293,7 @@ pub(crate) async fn finish(
     let known = match found.as_slice() {
         [known] => known,
         [] => {
-            let hint = nearest(said, ids()).map(|near| format!("; did you mean `{near}`?"));
-            let hint = hint.unwrap_or_else(|| "; it may be over".to_owned());
+            let hint = near(said, ids(), "; it may be over");
             return Err(Refused::NotFound(format!("there is no mute `{said}`{hint}")));
         }
         several => {
