@@ -115,7 +115,7 @@ impl Telemetry {
             parked: all.metric("events_parked", "Events that planning could not handle"),
             head: all.metric("inbox_head", "The newest position of the inbox"),
             lag: all.metric("inbox_lag", "Inbox entries not planned yet"),
-            deliveries: all.metric("deliveries", "Deliveries by state"),
+            deliveries: all.metric("deliveries", "Deliveries by state; PostgreSQL estimates more than 10,000"),
             oldest_due: all.metric("oldest_due_seconds", "How long the oldest due delivery has waited"),
             bytes: all.metric("store_bytes", "Size of the store on disk"),
             cases_waiting: all.metric("cases_waiting", "Cases that wait for a person"),

@@ -1,6 +1,7 @@
 //! The admin surface: who gets in, what they can ask for, and what they see.
 
 mod api;
+mod asks;
 mod audit;
 mod backtest;
 pub mod browser;

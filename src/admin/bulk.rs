@@ -268,20 +268,19 @@ impl DeliveriesQuery {
             Some(states) => states_of(states)?,
             None => otherwise.to_vec(),
         };
-        let event = match &self.event {
-            Some(id) => Some(find_event(live, id).await?),
-            None => None,
+        let events = match &self.event {
+            Some(id) => vec![find_event(live, id).await?],
+            None => Vec::new(),
         };
         Ok(DeliveryFilter {
             states,
             destination: self.destination,
             rule: self.rule,
-            event,
+            events,
             since: Moment::at(self.since.as_ref(), "since", live)?,
             before: self.before,
-            within: None,
-            skip: 0,
             limit: limit(self.limit)?.unwrap_or(LIMIT_MAX).max(1),
+            ..DeliveryFilter::default()
         })
     }
 }

@@ -157,7 +157,7 @@ pub(crate) async fn document(live: &Live, said: &str) -> Result<CaseWhole, Refus
     let opening = head(live, case.event).await?;
     Ok(CaseWhole {
         opening: opening.map(|event| EventView::of(case.event, &event)),
-        deliveries: sent(live, &snapshot, &case).await?.iter().map(DeliveryView::from).collect(),
+        deliveries: sent(live, &case).await?.iter().map(DeliveryView::from).collect(),
         case: seen(&id, &case, snapshot.rules.as_deref()),
     })
 }

@@ -13,9 +13,12 @@ use crate::admin::caller::{Asking, Caller};
 use crate::admin::events::find_event;
 use crate::admin::paging::{LIMIT, limit, page_answer};
 use crate::admin::view::{DeliveryView, DeliveryWhole};
-use crate::delivery::{DeliveryId, State as DeliveryState};
+use crate::delivery::{Delivery, DeliveryId, State as DeliveryState};
 use crate::steps::Live;
 use crate::store::DeliveryFilter;
+
+/// Among how many of the newest deliveries one look looks for what no index finds.
+pub(crate) const LOOKED_AT: usize = 20_000;
 
 /// Which deliveries. All that is given must hold.
 #[derive(Debug, Deserialize, Default, IntoParams)]
@@ -47,26 +50,52 @@ pub(crate) struct DeliveryQuery {
 pub(crate) async fn list(State(live): Shared, uri: Uri, query: Result<Query<DeliveryQuery>, QueryRejection>) -> Answer {
     let Query(query) = query?;
     let states = query.state.as_deref().map(bulk::states_of).transpose()?.unwrap_or_default();
-    let event = match &query.event {
-        Some(id) => Some(find_event(&live, id).await?),
-        None => None,
+    let events = match &query.event {
+        Some(id) => vec![find_event(&live, id).await?],
+        None => Vec::new(),
     };
     let filter = DeliveryFilter {
         states,
         destination: query.destination,
         rule: query.rule,
-        event,
+        events,
         since: Moment::at(query.since.as_ref(), "since", &live)?,
         before: query.before.map(DeliveryId),
-        within: None,
         skip: query.skip.unwrap_or(0),
         limit: limit(query.limit)?.unwrap_or(LIMIT),
+        ..DeliveryFilter::default()
     };
-    let deliveries = live.store.list_deliveries(&filter).await?;
+    let (deliveries, next) = look(&live, filter).await?;
     let list: Vec<DeliveryView> = deliveries.iter().map(DeliveryView::from).collect();
-    let last = deliveries.last().filter(|_| list.len() >= filter.limit && filter.skip == 0);
-    let next = last.map(|last| last.planned.id.to_string());
-    Ok(page_answer(&list, &uri, ("before", next)))
+    Ok(page_answer(&list, &uri, ("before", next.map(|next| next.to_string()))))
+}
+
+/// Deliveries by a filter, newest first, and before which the next look goes on. A look takes no long time, however many
+/// there are and however few are meant: what no index finds is looked for among so many only.
+pub(crate) async fn look(
+    live: &Live,
+    mut filter: DeliveryFilter,
+) -> Result<(Vec<Delivery>, Option<DeliveryId>), Refused> {
+    let is_rare = |state: &DeliveryState| !matches!(state, DeliveryState::Delivered | DeliveryState::Cancelled);
+    let has_index = !filter.events.is_empty() || (!filter.states.is_empty() && filter.states.iter().all(is_rare));
+    // A number of them that is left out is counted from the newest.
+    filter.within = (!has_index && filter.skip == 0).then_some(LOOKED_AT);
+    let found = live.store.list_deliveries(&filter).await?;
+    let next = match found.last() {
+        _ if filter.skip > 0 => None,
+        Some(last) if found.len() >= filter.limit => Some(last.planned.id.clone()),
+        _ => match filter.within {
+            Some(within) => live.store.beyond(filter.before.as_ref(), within).await?,
+            None => None,
+        },
+    };
+    if let (Some(next), Some(since)) = (&next, filter.since)
+        && let Some((last, _)) = live.store.delivery(next).await?
+        && last.created < since
+    {
+        return Ok((found, None));
+    }
+    Ok((found, next))
 }
 
 /// One delivery: its message and attempts

@@ -107,7 +107,7 @@ pub(crate) async fn whole(live: &Live, seq: Seq) -> Result<EventWhole, Refused> 
         return Err(Refused::NotFound(format!("there is no event at {seq}")));
     };
     let event = event.read();
-    let filter = DeliveryFilter { event: Some(seq), limit: LIMIT_MAX, ..DeliveryFilter::default() };
+    let filter = DeliveryFilter { events: vec![seq], limit: LIMIT_MAX, ..DeliveryFilter::default() };
     let deliveries = live.store.list_deliveries(&filter).await?;
     // Before its rules are read, or it might seem that they made nothing of it.
     let planned = live.store.census().await?.planned >= seq;

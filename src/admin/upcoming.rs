@@ -20,7 +20,7 @@ use crate::admin::paging::{LIMIT, limit, page_answer};
 use crate::admin::view::{UpcomingAct, UpcomingView};
 use crate::event::{Command, Seq, UpcomingOp};
 use crate::planner::ledger::DueTimer;
-use crate::planner::{Case, Collected, DigestId, Key, Keys, Meaning, Waiting, names_for};
+use crate::planner::{Case, Collected, DigestId, Key, Keys, Ledger, Meaning, Waiting, names_for};
 use crate::rules::{Action, RuleSet};
 use crate::steps::Live;
 
@@ -28,6 +28,8 @@ use crate::steps::Live;
 const NAMED: usize = 5;
 /// How many timers are read at once: some mean nothing to people.
 const READ: usize = 200;
+/// The documents of at least this many are loaded at once.
+const LEAST: usize = 16;
 /// How many are read for one page.
 const READ_MAX: usize = 2_000;
 
@@ -93,12 +95,16 @@ pub(crate) async fn coming(
     for _ in 0..READ_MAX / READ {
         let timers = live.store.timers((place.0, &place.1), READ).await?;
         let is_all = timers.len() < READ;
-        for timer in timers {
-            if found.len() >= limit {
-                return Ok((found, Some(id_of(place.0, &place.1))));
+        // No more documents at once than a page may need.
+        for timers in timers.chunks(limit.max(LEAST)) {
+            let about = About::load(live, rules.as_deref(), timers).await?;
+            for timer in timers {
+                if found.len() >= limit {
+                    return Ok((found, Some(id_of(place.0, &place.1))));
+                }
+                place = (timer.timer.due, timer.id.clone());
+                found.extend(about.seen(timer));
             }
-            place = (timer.timer.due, timer.id.clone());
-            found.extend(seen(live, rules.as_deref(), &timer).await?);
         }
         if is_all {
             return Ok((found, None));
@@ -118,7 +124,7 @@ pub(crate) async fn act(
     let snapshot = live.snapshot.load_full();
     let timer = find(live, id).await?;
     let view = match &timer {
-        Some(timer) => seen(live, snapshot.rules.as_deref(), timer).await?,
+        Some(timer) => About::load(live, snapshot.rules.as_deref(), std::slice::from_ref(timer)).await?.seen(timer),
         None => None,
     };
     let (Some(timer), Some(view)) = (timer, view) else {
@@ -198,67 +204,139 @@ async fn find(live: &Live, id: &str) -> Result<Option<DueTimer>, Refused> {
     }
 }
 
-/// What a timer means to people; `None` for what only Fanfare needs to know, or what is gone.
-async fn seen(live: &Live, rules: Option<&RuleSet>, timer: &DueTimer) -> Result<Option<UpcomingView>, Refused> {
-    let Some(meaning) = Meaning::parse(&timer.timer.text) else { return Ok(None) };
-    let blank = UpcomingView {
-        id: id_of(timer.timer.due, &timer.id),
-        due: timer.timer.due.to_string(),
-        ..UpcomingView::default()
-    };
-    Ok(match meaning {
-        Meaning::Act { rule, key, action, .. } => {
-            let found = in_force(rules, &rule, &action);
-            let to = found.into_iter().flat_map(|action| &action.to).map(|to| to.value.clone()).collect();
-            let (send, cancel) = (found.is_some(), found.is_some());
-            let words = "is sent if the case is still open".to_owned();
-            of_case(live, rules, (&rule, &key), UpcomingView { what: "reminder", words, to, send, cancel, ..blank })
-                .await?
-        }
-        Meaning::End { rule, key, .. } => {
-            let words = "closes by itself, if nothing more comes".to_owned();
-            of_case(live, rules, (&rule, &key), UpcomingView { what: "case", words, ..blank }).await?
-        }
-        Meaning::Digest { rule, action, key, destination, rest, .. } => {
-            let id = DigestId { rule: &rule, action: &action, key: &key, destination: &destination, rest };
-            digest(live, rules, &id, blank).await?
-        }
-        Meaning::Opens { destination, opens, .. } => held(live, &destination, opens, blank).await?,
-        Meaning::Mute { id } => Some(UpcomingView { what: "mute", words: id, ..blank }),
-        Meaning::Missing { rule } => {
-            let words = format!("{rule} acts, if nothing comes");
-            Some(UpcomingView { what: "deadline", words, rule: Some(rule), ..blank })
-        }
-        Meaning::Late { delivery, rule, .. } => {
-            let words = "Its fallback gets it, if it is not delivered by then".to_owned();
-            let delivery = Some(delivery.to_string());
-            Some(UpcomingView { what: "late", words, rule: Some(rule), delivery, ..blank })
-        }
-        Meaning::Flood { rule, queue: Some(_), .. } => {
-            let words = format!("What {rule} holds goes: it sent many times its usual");
-            Some(UpcomingView { what: "flood", words, rule: Some(rule), send: true, cancel: true, ..blank })
-        }
-        Meaning::Flood { queue: None, .. }
-        | Meaning::Rearm { .. }
-        | Meaning::Closing { .. }
-        | Meaning::Came { .. }
-        | Meaning::Forget { .. }
-        | Meaning::Throttle { .. }
-        | Meaning::Threshold { .. }
-        | Meaning::Sum { .. }
-        | Meaning::Signal { .. }
-        | Meaning::Fallback { .. }
-        | Meaning::Unmatched { .. }
-        | Meaning::Audited { .. }
-        | Meaning::Link { .. } => None,
-    })
+/// What timers are about: the documents that say it, loaded at once, and the rules in force.
+struct About<'r> {
+    rules: Option<&'r RuleSet>,
+    now: Timestamp,
+    ledger: Ledger,
 }
 
-/// The document of a kind under one of these ids.
-async fn document<T: serde::de::DeserializeOwned>(live: &Live, keys: Vec<Key>) -> Result<Option<T>, Refused> {
-    let ledger = live.store.ledger(&Keys { one: keys.iter().cloned().collect(), ..Keys::default() }).await?;
-    let texts = keys.iter().filter_map(|key| ledger.docs.get(key));
-    Ok(texts.filter_map(|text| serde_json::from_str(text).ok()).next())
+impl<'r> About<'r> {
+    async fn load(live: &Live, rules: Option<&'r RuleSet>, timers: &[DueTimer]) -> Result<Self, Refused> {
+        let meanings = timers.iter().filter_map(|timer| Meaning::parse(&timer.timer.text));
+        let one = meanings.flat_map(|meaning| keys(rules, &meaning)).collect();
+        let ledger = live.store.ledger(&Keys { one, ..Keys::default() }).await?;
+        Ok(Self { rules, now: live.clock.now(), ledger })
+    }
+
+    /// What a timer means to people; `None` for what only Fanfare needs to know, or what is gone.
+    fn seen(&self, timer: &DueTimer) -> Option<UpcomingView> {
+        let meaning = Meaning::parse(&timer.timer.text)?;
+        let blank = UpcomingView {
+            id: id_of(timer.timer.due, &timer.id),
+            due: timer.timer.due.to_string(),
+            ..UpcomingView::default()
+        };
+        match meaning {
+            Meaning::Act { rule, key, action, .. } => {
+                let found = in_force(self.rules, &rule, &action);
+                let to = found.into_iter().flat_map(|action| &action.to).map(|to| to.value.clone()).collect();
+                let (send, cancel) = (found.is_some(), found.is_some());
+                let words = "is sent if the case is still open".to_owned();
+                self.of_case((&rule, &key), UpcomingView { what: "reminder", words, to, send, cancel, ..blank })
+            }
+            Meaning::End { rule, key, .. } => {
+                let words = "closes by itself, if nothing more comes".to_owned();
+                self.of_case((&rule, &key), UpcomingView { what: "case", words, ..blank })
+            }
+            Meaning::Digest { rule, action, key, destination, rest, .. } => {
+                let id = DigestId { rule: &rule, action: &action, key: &key, destination: &destination, rest };
+                self.digest(&id, blank)
+            }
+            Meaning::Opens { destination, opens, .. } => self.held(&destination, opens, blank),
+            Meaning::Mute { id } => Some(UpcomingView { what: "mute", words: id, ..blank }),
+            Meaning::Missing { rule } => {
+                let words = format!("{rule} acts, if nothing comes");
+                Some(UpcomingView { what: "deadline", words, rule: Some(rule), ..blank })
+            }
+            Meaning::Late { delivery, rule, .. } => {
+                let words = "Its fallback gets it, if it is not delivered by then".to_owned();
+                let delivery = Some(delivery.to_string());
+                Some(UpcomingView { what: "late", words, rule: Some(rule), delivery, ..blank })
+            }
+            Meaning::Flood { rule, queue: Some(_), .. } => {
+                let words = format!("What {rule} holds goes: it sent many times its usual");
+                Some(UpcomingView { what: "flood", words, rule: Some(rule), send: true, cancel: true, ..blank })
+            }
+            Meaning::Flood { queue: None, .. }
+            | Meaning::Rearm { .. }
+            | Meaning::Closing { .. }
+            | Meaning::Came { .. }
+            | Meaning::Forget { .. }
+            | Meaning::Throttle { .. }
+            | Meaning::Threshold { .. }
+            | Meaning::Sum { .. }
+            | Meaning::Signal { .. }
+            | Meaning::Fallback { .. }
+            | Meaning::Unmatched { .. }
+            | Meaning::Audited { .. }
+            | Meaning::Link { .. } => None,
+        }
+    }
+
+    /// The document under one of these ids.
+    fn document<T: serde::de::DeserializeOwned>(&self, keys: impl Iterator<Item = Key>) -> Option<T> {
+        keys.filter_map(|key| serde_json::from_str(self.ledger.docs.get(&key)?).ok()).next()
+    }
+
+    /// Something about an open case.
+    fn of_case(&self, (rule, key): (&str, &str), view: UpcomingView) -> Option<UpcomingView> {
+        let case: Case = self.document(Case::slot(&names(self.rules, rule), key).keys())?;
+        let (id, events) = (Some(case.name()), vec![case.event]);
+        let (rule, key) = (Some(rule.to_owned()), Some(key.to_owned()));
+        Some(UpcomingView { rule, key, case: id, events, acked_by: case.acked, ..view })
+    }
+
+    /// A digest, with the newest of what is in it.
+    fn digest(&self, id: &DigestId<'_>, view: UpcomingView) -> Option<UpcomingView> {
+        let collected: Collected = self.document(id.slot(&names(self.rules, id.rule)).keys())?;
+        let count = collected.events.len() as u64 + collected.more;
+        let events: Vec<Seq> = collected.events.iter().rev().take(NAMED).copied().collect();
+        let send = in_force(self.rules, id.rule, id.action).is_some();
+        Some(UpcomingView {
+            what: "digest",
+            words: counted(count, "event", "events"),
+            rule: Some(id.rule.to_owned()),
+            to: vec![id.destination.to_owned()],
+            more: count.saturating_sub(events.len() as u64),
+            events,
+            send,
+            cancel: true,
+            ..view
+        })
+    }
+
+    /// Messages that wait until a destination's hours begin, or an embargo ends.
+    fn held(&self, destination: &str, opens: Timestamp, view: UpcomingView) -> Option<UpcomingView> {
+        let waiting: Waiting = self.document(Waiting::slot(destination, opens).keys())?;
+        let count = waiting.held.len() as u64 + waiting.rest.len() as u64 + waiting.more;
+        let events: Vec<Seq> = waiting.held.iter().rev().take(NAMED).map(|held| held.delivery.event).collect();
+        let send = waiting.held.iter().any(|held| held.embargo.is_none_or(|until| until <= self.now));
+        Some(UpcomingView {
+            what: "held",
+            words: counted(count, "message", "messages"),
+            to: vec![destination.to_owned()],
+            more: count.saturating_sub(events.len() as u64),
+            events,
+            send,
+            cancel: true,
+            ..view
+        })
+    }
+}
+
+/// What must be loaded to say what a timer means.
+fn keys(rules: Option<&RuleSet>, meaning: &Meaning) -> Vec<Key> {
+    match meaning {
+        Meaning::Act { rule, key, .. } | Meaning::End { rule, key, .. } => {
+            Case::slot(&names(rules, rule), key).keys().collect()
+        }
+        Meaning::Digest { rule, action, key, destination, rest, .. } => {
+            DigestId { rule, action, key, destination, rest: *rest }.slot(&names(rules, rule)).keys().collect()
+        }
+        Meaning::Opens { destination, opens, .. } => Waiting::slot(destination, *opens).keys().collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn names(rules: Option<&RuleSet>, rule: &str) -> Vec<String> {
@@ -269,70 +347,6 @@ fn names(rules: Option<&RuleSet>, rule: &str) -> Vec<String> {
 fn in_force<'r>(rules: Option<&'r RuleSet>, rule: &str, action: &str) -> Option<&'r Action> {
     let rule = rules?.named(rule).filter(|rule| rule.enabled)?;
     rule.actions.iter().chain(&rule.on_close).find(|known| known.id == action)
-}
-
-/// Something about an open case.
-async fn of_case(
-    live: &Live,
-    rules: Option<&RuleSet>,
-    (rule, key): (&str, &str),
-    view: UpcomingView,
-) -> Result<Option<UpcomingView>, Refused> {
-    let keys = Case::slot(&names(rules, rule), key).keys().collect();
-    let Some(case) = document::<Case>(live, keys).await? else { return Ok(None) };
-    let (id, events) = (Some(case.name()), vec![case.event]);
-    let (rule, key) = (Some(rule.to_owned()), Some(key.to_owned()));
-    Ok(Some(UpcomingView { rule, key, case: id, events, acked_by: case.acked, ..view }))
-}
-
-/// A digest, with the newest of what is in it.
-async fn digest(
-    live: &Live,
-    rules: Option<&RuleSet>,
-    id: &DigestId<'_>,
-    view: UpcomingView,
-) -> Result<Option<UpcomingView>, Refused> {
-    let keys = id.slot(&names(rules, id.rule)).keys().collect();
-    let Some(collected) = document::<Collected>(live, keys).await? else { return Ok(None) };
-    let count = collected.events.len() as u64 + collected.more;
-    let events: Vec<Seq> = collected.events.iter().rev().take(NAMED).copied().collect();
-    let send = in_force(rules, id.rule, id.action).is_some();
-    Ok(Some(UpcomingView {
-        what: "digest",
-        words: counted(count, "event", "events"),
-        rule: Some(id.rule.to_owned()),
-        to: vec![id.destination.to_owned()],
-        more: count.saturating_sub(events.len() as u64),
-        events,
-        send,
-        cancel: true,
-        ..view
-    }))
-}
-
-/// Messages that wait until a destination's hours begin, or an embargo ends.
-async fn held(
-    live: &Live,
-    destination: &str,
-    opens: Timestamp,
-    view: UpcomingView,
-) -> Result<Option<UpcomingView>, Refused> {
-    let keys = Waiting::slot(destination, opens).keys().collect();
-    let Some(waiting) = document::<Waiting>(live, keys).await? else { return Ok(None) };
-    let count = waiting.held.len() as u64 + waiting.rest.len() as u64 + waiting.more;
-    let events: Vec<Seq> = waiting.held.iter().rev().take(NAMED).map(|held| held.delivery.event).collect();
-    let now = live.clock.now();
-    let send = waiting.held.iter().any(|held| held.embargo.is_none_or(|until| until <= now));
-    Ok(Some(UpcomingView {
-        what: "held",
-        words: counted(count, "message", "messages"),
-        to: vec![destination.to_owned()],
-        more: count.saturating_sub(events.len() as u64),
-        events,
-        send,
-        cancel: true,
-        ..view
-    }))
 }
 
 /// A count with its noun.

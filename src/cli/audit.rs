@@ -24,7 +24,7 @@ pub(crate) struct Audit {
 impl Audit {
     pub(crate) fn run(self, config: &Path) -> anyhow::Result<CommandOutcome> {
         let client = self.server.connect(config)?;
-        let list = client.list(&["api", "v1", "audit"], Vec::new(), self.limit, ("before", "id"));
+        let list = client.list(&["api", "v1", "audit"], Vec::new(), self.limit, "before");
         let list = runtime(false)?.block_on(list)?;
         print(self.format, &list, list_text);
         Ok(CommandOutcome::Good)

@@ -321,7 +321,7 @@ impl<'a> Run<'a> {
     /// What the server sent because of these events, and what it called off. Updates and own events are left out.
     async fn was(&self, client: &Client, rules: &[String]) -> anyhow::Result<Was> {
         let query = self.since.map(|since| ("since", since.to_string())).into_iter().collect();
-        let list = client.list(&["api", "v1", "deliveries"], query, usize::MAX, ("before", "id")).await?;
+        let list = client.list(&["api", "v1", "deliveries"], query, usize::MAX, "before").await?;
         let mut was = Was::default();
         for item in list.as_array().map(Vec::as_slice).unwrap_or_default() {
             let text = |key: &str| item[key].as_str().unwrap_or_default().to_owned();

@@ -145,7 +145,7 @@ async fn listed(
         let mut query = query.to_vec();
         query.push(("waiting", waits.to_string()));
         // Pages come by id, and what is due first may be on the last.
-        let found = client.list(&["api", "v1", "cases"], query, limit.max(SORTED_MAX), ("after", "id")).await?;
+        let found = client.list(&["api", "v1", "cases"], query, limit.max(SORTED_MAX), "after").await?;
         let Value::Array(mut found) = found else { bail!("the server answered no list") };
         found.sort_by_key(due);
         all.extend(found.into_iter().take(limit.saturating_sub(all.len())));
@@ -161,8 +161,7 @@ fn due(case: &Value) -> (bool, String, String) {
 
 /// The case with this id, or all that have this key: one as it is, several as a list.
 async fn shown(client: &Client, said: &str) -> anyhow::Result<Value> {
-    let same =
-        client.list(&["api", "v1", "cases"], vec![("key", said.to_owned())], SORTED_MAX, ("after", "id")).await?;
+    let same = client.list(&["api", "v1", "cases"], vec![("key", said.to_owned())], SORTED_MAX, "after").await?;
     let ids: Vec<&str> = same.as_array().into_iter().flatten().filter_map(|case| case["id"].as_str()).collect();
     if ids.len() < 2 {
         return client.get(&["api", "v1", "cases", said], &[]).await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use jiff::tz::TimeZone;
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use crate::admin::ZONE_HEADER;
@@ -93,18 +94,17 @@ impl Client {
 
     /// Asks for a document.
     pub(crate) async fn get(&self, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<Value> {
-        self.ask(reqwest::Method::GET, path, query, None).await
+        Ok(self.ask(reqwest::Method::GET, path, query, None).await?.0)
     }
 
-    /// Asks for a list of up to `limit`, in as many pages as that takes. `cursor` is the parameter that the next page
-    /// begins with, and the member of a list's last item that it takes. Where `query` has that parameter, it says where the
-    /// first page begins.
+    /// Asks for a list of up to `limit`, in as many pages as that takes. `cursor` is the parameter that says where a page
+    /// begins: in `query`, where the first does.
     pub(crate) async fn list(
         &self,
         path: &[&str],
         query: Vec<(&'static str, String)>,
         limit: usize,
-        cursor: (&'static str, &str),
+        cursor: &'static str,
     ) -> anyhow::Result<Value> {
         let mut all: Vec<Value> = Vec::new();
         let mut from: Option<String> = None;
@@ -112,29 +112,29 @@ impl Client {
             let mut query = query.clone();
             query.push(("limit", (limit - all.len()).min(PAGE).to_string()));
             if let Some(from) = from.take() {
-                query.retain(|(name, _)| *name != cursor.0);
-                query.push((cursor.0, from));
+                query.retain(|(name, _)| *name != cursor);
+                query.push((cursor, from));
             }
-            let Value::Array(page) = self.get(path, &query).await? else { bail!("the server answered no list") };
-            // Pages may end early, where bodies are large.
-            let Some(last) = page.last() else { break };
-            from = Some(match &last[cursor.1] {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            });
+            let (page, headers) = self.ask(reqwest::Method::GET, path, &query, None).await?;
+            let Value::Array(page) = page else { bail!("the server answered no list") };
             all.extend(page);
+            // A page may have few, or none, of a list that goes on.
+            from = next(&headers, cursor);
+            if from.is_none() {
+                break;
+            }
         }
         Ok(all.into())
     }
 
     /// Asks for a change.
     pub(crate) async fn post(&self, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<Value> {
-        self.ask(reqwest::Method::POST, path, query, None).await
+        Ok(self.ask(reqwest::Method::POST, path, query, None).await?.0)
     }
 
     /// Asks for a change that a document describes.
     pub(crate) async fn send(&self, path: &[&str], document: &Value) -> anyhow::Result<Value> {
-        self.ask(reqwest::Method::POST, path, &[], Some(document)).await
+        Ok(self.ask(reqwest::Method::POST, path, &[], Some(document)).await?.0)
     }
 
     async fn ask(
@@ -143,7 +143,7 @@ impl Client {
         path: &[&str],
         query: &[(&str, String)],
         document: Option<&Value>,
-    ) -> anyhow::Result<Value> {
+    ) -> anyhow::Result<(Value, HeaderMap)> {
         let mut url = url::Url::parse(&self.base).context("the admin URL is not a URL")?;
         match url.path_segments_mut() {
             Ok(mut segments) => segments.pop_if_empty().extend(path),
@@ -164,7 +164,8 @@ impl Client {
             error.context(format!("no server answers at {}; is `fanfare serve` running?", self.base))
         })?;
         let status = answer.status();
-        let zone = answer.headers().get(ZONE_HEADER).and_then(|zone| TimeZone::get(zone.to_str().ok()?).ok());
+        let headers = answer.headers().clone();
+        let zone = headers.get(ZONE_HEADER).and_then(|zone| TimeZone::get(zone.to_str().ok()?).ok());
         zone.into_iter().for_each(term::show_times_in);
         let body = answer.bytes().await?;
         let document: Value = serde_json::from_slice(&body)
@@ -176,6 +177,15 @@ impl Client {
             }
             bail!("{detail} ({status})");
         }
-        Ok(document)
+        Ok((document, headers))
     }
+}
+
+/// Where the next page of a list begins, if there is one: the parameter of this name in the `Link` to it.
+fn next(headers: &HeaderMap, cursor: &str) -> Option<String> {
+    let link = headers.get(reqwest::header::LINK)?.to_str().ok()?;
+    let (path, _) = link.strip_prefix('<')?.split_once(">; rel=\"next\"")?;
+    let (_, query) = path.split_once('?')?;
+    let found = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == cursor);
+    found.map(|(_, value)| value.into_owned())
 }

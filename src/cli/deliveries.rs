@@ -99,7 +99,7 @@ impl Deliveries {
         let runtime = runtime(false)?;
         match self.verb {
             Verb::List { which, limit } => {
-                let list = client.list(&["api", "v1", "deliveries"], which.query(), limit, ("before", "id"));
+                let list = client.list(&["api", "v1", "deliveries"], which.query(), limit, "before");
                 let list = runtime.block_on(list)?;
                 print(self.format, &list, list_text);
                 Ok(CommandOutcome::Good)

@@ -145,7 +145,7 @@ impl Verb {
     async fn run(self, client: &Client, format: Format, config: &Path) -> anyhow::Result<CommandOutcome> {
         match self {
             Verb::List { which, limit } => {
-                let list = client.list(EVENTS, which.query(), limit, ("before", "seq")).await?;
+                let list = client.list(EVENTS, which.query(), limit, "before").await?;
                 print(format, &list, list_text);
             }
             Verb::Show { event } => {
@@ -205,7 +205,7 @@ async fn follow(
     let mut after = status["inbox"]["head"].as_i64().unwrap_or(0);
     let mut before = query.clone();
     before.push(("before", (after + 1).to_string()));
-    let Value::Array(mut list) = client.list(EVENTS, before, last, ("before", "seq")).await? else { return Ok(()) };
+    let Value::Array(mut list) = client.list(EVENTS, before, last, "before").await? else { return Ok(()) };
     list.reverse();
     let mut away = false;
     loop {

@@ -55,7 +55,7 @@ impl Verb {
     async fn run(self, client: &Client, format: Format) -> anyhow::Result<CommandOutcome> {
         match self {
             Verb::List { limit } => {
-                let list = client.list(&["api", "v1", "upcoming"], Vec::new(), limit, ("after", "id")).await?;
+                let list = client.list(&["api", "v1", "upcoming"], Vec::new(), limit, "after").await?;
                 print(format, &list, list_text);
             }
             Verb::Send(named) => named.ask(client, "send", format).await?,

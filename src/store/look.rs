@@ -3,6 +3,7 @@
 //! Pure. A look reads no more than a bounded part of the inbox, so that it takes about as long however much is kept; it says
 //! where the next one goes on.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
@@ -10,15 +11,19 @@ use jiff::Timestamp;
 use regex::bytes::{Regex, RegexBuilder};
 use unicode_normalization::UnicodeNormalization as _;
 
+use crate::clock::from_ms;
+use crate::delivery::{DeliveryId, State};
 use crate::event::{Event, Seq};
 use crate::planner::why::Decision;
 
 /// How many places of the inbox one look reads.
-pub const PLACES_MAX: i64 = 50_000;
+pub const PLACES_MAX: i64 = 20_000;
 /// How many bytes of bodies one look reads, about.
 pub const BYTES_MAX: usize = 32 << 20;
-/// Of how many of the newest places of the inbox it is counted what came.
-pub const COUNTED_MAX: i64 = 20_000;
+/// How many counts of an hour one look reads, the newest first.
+pub const TALLIES_MAX: i64 = 50_000;
+/// Up to how many are counted one by one of what may be very many; of more it is said about how many there are.
+pub const COUNTED_MAX: i64 = 10_000;
 /// The milliseconds of what is counted together: an hour.
 pub const HOUR_MS: i64 = 3_600_000;
 /// How many words are looked for at most.
@@ -108,11 +113,29 @@ pub struct Found {
     pub next: Option<Seq>,
 }
 
+/// What became of an event, in short.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Became {
+    /// Its newest deliveries, as many as were asked for.
+    pub deliveries: Vec<Chip>,
+    /// Each outcome that a rule came to, once.
+    pub outcomes: BTreeSet<String>,
+}
+
+/// A delivery, in short.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chip {
+    /// Which it is.
+    pub id: DeliveryId,
+    /// Where it goes.
+    pub destination: String,
+    /// How it stands.
+    pub state: State,
+}
+
 /// What came, what rules did about it and what was planned to be sent, counted by hours.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Tally {
-    /// The oldest place of the inbox that was looked at.
-    pub from: Seq,
     /// Events, by hour, source and type.
     pub events: Vec<Came>,
     /// What rules did, by hour of the event, rule and outcome.
@@ -147,6 +170,46 @@ pub struct Decided {
     pub count: u64,
     /// When the last of the events came.
     pub last: Timestamp,
+}
+
+/// One count of one hour, as a database keeps it.
+#[derive(Debug)]
+pub(super) struct Counted {
+    pub hour: i64,
+    /// 0 events, 1 decisions, 2 deliveries.
+    pub what: i64,
+    /// The source of events, else the rule.
+    pub name: String,
+    /// The type of events, the outcome of decisions.
+    pub kind: String,
+    pub count: i64,
+    /// When the newest of them came.
+    pub last: i64,
+}
+
+impl Tally {
+    /// What these counts say, in order.
+    pub(super) fn of(counts: impl IntoIterator<Item = Counted>) -> Self {
+        let mut tally = Self::default();
+        for Counted { hour, what, name, kind, count, last } in counts {
+            let (hour, last, count) = (from_ms(hour), from_ms(last), count.max(0).cast_unsigned());
+            match what {
+                0 => tally.events.push(Came { hour, source: name, kind, count }),
+                1 => tally.decisions.push(Decided { hour, rule: name, outcome: kind, count, last }),
+                _ => tally.messages.push(Sent { hour, rule: name, count }),
+            }
+        }
+        // Whatever the database's collation, the order is the program's.
+        tally.events.sort();
+        tally.decisions.sort();
+        tally.messages.sort();
+        tally
+    }
+}
+
+/// When the hour began, in ms since 1970.
+pub(super) fn hour_ms(at: Timestamp) -> i64 {
+    at.as_millisecond().div_euclid(HOUR_MS) * HOUR_MS
 }
 
 /// How many deliveries a rule made in one hour.

@@ -16,19 +16,20 @@ mod sqlite;
 mod threads;
 pub mod transitions;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 
 use jiff::{SignedDuration, Timestamp};
 
 pub use self::address::{Examination, Glance, Trouble, Wanted, backup, check, examine, files, glance, open, remembers};
-use crate::delivery::{Attempt, Delivery, DeliveryId, Receipt, State};
+use crate::delivery::{Attempt, Delivery, DeliveryId, Lane, Receipt, State};
 use crate::event::{Entry, Event, Item, Seq, Signal};
 use crate::pace::{Limits, Next, Pace};
 use crate::planner::ledger::DueTimer;
 use crate::planner::why::Decision;
 use crate::planner::{Keys, Ledger, Plan};
-use crate::store::look::{DecisionFilter, Decisions, Found, Tally, Words};
+use crate::store::look::{Became, DecisionFilter, Decisions, Found, Tally, Words};
 
 /// How many different bodies are kept that came with the id of one event.
 pub const CONFLICTS_MAX: usize = 8;
@@ -186,14 +187,17 @@ pub struct DeliveryFilter {
     pub destination: Option<String>,
     /// Of this rule.
     pub rule: Option<String>,
-    /// Of this event.
-    pub event: Option<Seq>,
+    /// Of one of these events; of any, if empty.
+    pub events: Vec<Seq>,
+    /// In one of these lanes; in any or none, if empty.
+    pub lanes: Vec<Lane>,
     /// Planned at or after.
     pub since: Option<Timestamp>,
     /// Planned before this one, whatever becomes of either meanwhile: for anyone who changes what is listed page by page.
     /// None are, if it is not there.
     pub before: Option<DeliveryId>,
-    /// Among the newest this many, whatever else is asked of them: for anyone who needs an answer soon. All, if `None`.
+    /// Among the newest this many, or the newest before `before`, whatever else is asked of them: for anyone who needs an
+    /// answer soon. All, if `None`. [`Store::beyond`] says where the next look goes on.
     pub within: Option<usize>,
     /// Skip this many, for the next page.
     pub skip: usize,
@@ -237,11 +241,11 @@ pub struct Census {
     pub head: Seq,
     /// Planned up to here.
     pub planned: Seq,
-    /// How many deliveries are in each state, of those not yet pruned.
+    /// How many deliveries are in each state, of those not yet pruned; about how many, above [`look::COUNTED_MAX`].
     pub deliveries: Vec<(State, u64)>,
     /// When the oldest delivery that waits came due.
     pub oldest_due: Option<Timestamp>,
-    /// How many timers are set.
+    /// How many timers are set; about how many, above [`look::COUNTED_MAX`].
     pub timers: u64,
     /// Bytes on disk, write-ahead log included.
     pub bytes: u64,
@@ -306,11 +310,19 @@ pub trait Store: Send + Sync {
     /// calls [`Event::read`].
     fn list_events(&self, filter: &EventFilter) -> Answer<'_, Vec<(Seq, Event)>>;
 
+    /// Events by place, in the order asked for, for people: as [`Store::list_events`] they end early where their bodies are
+    /// large, and those that retention took are missing.
+    fn list_places(&self, seqs: &[Seq]) -> Answer<'_, Vec<(Seq, Event)>>;
+
     /// Looks for events, the newest first, that a filter and words accept. What the filter says of `after` does not count. Reads
     /// no more than [`look::PLACES_MAX`] places and about [`look::BYTES_MAX`] bytes of bodies, and says where to go on.
     fn search(&self, filter: &EventFilter, words: Option<&Words>) -> Answer<'_, Found>;
 
-    /// Counts what came since, what rules did about it and what was planned, at the newest [`look::COUNTED_MAX`] places.
+    /// What became of events: of each its newest `most` deliveries, and the outcomes that rules came to.
+    fn became(&self, events: &[Seq], most: usize) -> Answer<'_, BTreeMap<Seq, Became>>;
+
+    /// What came, what rules did about it and what was planned, from the hour on that `since` is in: by the hour, of about a
+    /// month, at most [`look::TALLIES_MAX`] counts.
     fn tally(&self, since: Timestamp) -> Answer<'_, Tally>;
 
     /// Lists what rules did, on the newest events first, on those at no more than [`look::PLACES_MAX`] places.
@@ -330,6 +342,10 @@ pub trait Store: Send + Sync {
 
     /// Lists deliveries.
     fn list_deliveries(&self, filter: &DeliveryFilter) -> Answer<'_, Vec<Delivery>>;
+
+    /// The last of `many` deliveries that were planned last, or last before this one; `None` where none were planned before
+    /// those.
+    fn beyond(&self, before: Option<&DeliveryId>, many: usize) -> Answer<'_, Option<DeliveryId>>;
 
     /// A delivery and its attempts.
     fn delivery(&self, id: &DeliveryId) -> Answer<'_, Option<(Delivery, Vec<Attempt>)>>;

@@ -3,6 +3,7 @@
 //! Each call may fail before it did anything or after it did all, may be slow, and may be the last thing that its process
 //! does. What really happened is asked to the ledger.
 
+use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -15,7 +16,7 @@ use fanfare::planner::ledger::DueTimer;
 use fanfare::planner::links::LinkKeys;
 use fanfare::planner::why::Decision;
 use fanfare::planner::{Keys, Ledger, Plan, Sweep};
-use fanfare::store::look::{DecisionFilter, Decisions, Found, Tally, Words};
+use fanfare::store::look::{Became, DecisionFilter, Decisions, Found, Tally, Words};
 use fanfare::store::{
     Answer, Appended, Census, Claim, Claimed, Conflict, DeliveryFilter, Error, EventFilter, PlannerLease, Room,
     Settlement, Standing, Store, Waiting,
@@ -405,12 +406,20 @@ impl Store for Shelf {
         self.world.raw.list_events(filter)
     }
 
+    fn list_places(&self, seqs: &[Seq]) -> Answer<'_, Vec<(Seq, Event)>> {
+        self.world.raw.list_places(seqs)
+    }
+
     fn search(&self, filter: &EventFilter, words: Option<&Words>) -> Answer<'_, Found> {
         self.world.raw.search(filter, words)
     }
 
     fn decisions(&self, filter: &DecisionFilter) -> Answer<'_, Decisions> {
         self.world.raw.decisions(filter)
+    }
+
+    fn became(&self, events: &[Seq], most: usize) -> Answer<'_, BTreeMap<Seq, Became>> {
+        self.world.raw.became(events, most)
     }
 
     fn tally(&self, since: Timestamp) -> Answer<'_, Tally> {
@@ -435,6 +444,10 @@ impl Store for Shelf {
 
     fn list_deliveries(&self, filter: &DeliveryFilter) -> Answer<'_, Vec<Delivery>> {
         self.world.raw.list_deliveries(filter)
+    }
+
+    fn beyond(&self, before: Option<&DeliveryId>, many: usize) -> Answer<'_, Option<DeliveryId>> {
+        self.world.raw.beyond(before, many)
     }
 
     fn delivery(&self, id: &DeliveryId) -> Answer<'_, Option<(Delivery, Vec<Attempt>)>> {

@@ -1,7 +1,7 @@
 //! What people, the page and probes ask.
 
 use fanfare::clock::plus;
-use fanfare::delivery::{Attempt, DeliveryId, State};
+use fanfare::delivery::{Attempt, DeliveryId, Lane, State};
 use fanfare::event::{Audit, Command, Event, Item};
 use fanfare::planner::{Audited, DocChange, Key, Plan, Timer};
 use fanfare::store::{Appended, DeliveryFilter, EventFilter, Settlement};
@@ -118,6 +118,7 @@ pub async fn deliveries_are_filtered_by_every_field(bench: Bench) {
     bench.event("evt_2").await;
     let mut other = delivery("other");
     (other.rule, other.event, other.assignment.event) = ("fraud".into(), 2, 2);
+    other.lane = Some(Lane("slack/C1".into()));
     bench.deliveries(vec![delivery("dead"), delivery("done"), delivery("later"), to("pager", "pager"), other]).await;
     let claims = bench.claim(start()).await.claims;
     bench.end(&claims[0], dead(), at(1)).await;
@@ -130,7 +131,10 @@ pub async fn deliveries_are_filtered_by_every_field(bench: Bench) {
         (DeliveryFilter { states: vec![State::Retrying, State::Delivered], ..none() }, vec!["later", "done"]),
         (DeliveryFilter { destination: Some("pager".into()), ..none() }, vec!["pager"]),
         (DeliveryFilter { rule: Some("fraud".into()), ..none() }, vec!["other"]),
-        (DeliveryFilter { event: Some(2), ..none() }, vec!["other"]),
+        (DeliveryFilter { events: vec![2], ..none() }, vec!["other"]),
+        (DeliveryFilter { events: vec![9, 2], ..none() }, vec!["other"]),
+        (DeliveryFilter { lanes: vec![Lane("slack/C1".into()), Lane("no".into())], ..none() }, vec!["other"]),
+        (DeliveryFilter { lanes: vec![Lane("no".into())], ..none() }, vec![]),
         (DeliveryFilter { since: Some(at(100)), ..none() }, vec!["new"]),
         (DeliveryFilter { since: Some(at(100)), rule: Some("fraud".into()), ..none() }, vec![]),
     ];
@@ -147,7 +151,7 @@ pub async fn a_digest_is_listed_under_each_of_its_events(bench: Bench) {
     (digest.event, digest.assignment.event, digest.assignment.events) = (3, 3, vec![1, 2, 3]);
     bench.deliveries(vec![digest]).await;
     for event in 1..=3 {
-        assert_eq!(bench.ids(DeliveryFilter { event: Some(event), ..DeliveryFilter::default() }).await, ["digest"]);
+        assert_eq!(bench.ids(DeliveryFilter { events: vec![event], ..DeliveryFilter::default() }).await, ["digest"]);
     }
 }
 

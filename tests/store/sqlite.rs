@@ -405,7 +405,7 @@ fn the_log_stays_bounded_under_load() {
 #[test]
 fn a_flipped_bit_makes_no_panic_and_no_wrong_body() {
     block_on(async {
-        let database = closed_database(120).await;
+        let database = closed_database(500).await;
         let whole = std::fs::read(database.path().join(NAME)).unwrap();
         let mut random = fastrand::Rng::with_seed(7);
         let (mut whole_events, mut noticed) = (0, 0);

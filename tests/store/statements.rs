@@ -20,6 +20,7 @@ const NAMES: &[(&str, &str)] = &[
     ("{week}", "2900"),
     ("{name}", "ids_2900"),
     ("{order}", "DESC"),
+    ("{after}", "5"),
 ];
 
 /// Where it is right to look at all rows.
@@ -141,7 +142,7 @@ async fn what_is_counted_as_it_comes_and_goes_is_what_is_there() {
         .unwrap();
     triggers.iter().for_each(|name| conn.execute_batch(&format!("DROP TRIGGER {name}")).unwrap());
     conn.execute_batch(
-        "DROP TABLE counts; DROP INDEX conflicts_received;
+        "DROP TABLE counts; DROP TABLE tallies; DROP INDEX conflicts_received;
          DROP INDEX lanes_ended; ALTER TABLE lanes DROP COLUMN ended; PRAGMA user_version = 3",
     )
     .unwrap();

@@ -1,5 +1,6 @@
 //! A store with something on the way to it: all its verbs, of which a test changes those that it is about.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use fanfare::event::{Event, Item, Seq};
 use fanfare::planner::ledger::DueTimer;
 use fanfare::planner::why::Decision;
 use fanfare::planner::{Keys, Ledger, Plan};
-use fanfare::store::look::{DecisionFilter, Decisions, Found, Tally, Words};
+use fanfare::store::look::{Became, DecisionFilter, Decisions, Found, Tally, Words};
 use fanfare::store::{
     Answer, Appended, Census, Claim, Claimed, Conflict, DeliveryFilter, EventFilter, Hint, PlannerLease, Room,
     Settlement, Standing, Store, Waiting,
@@ -26,6 +27,8 @@ pub enum Call<'a> {
     Claim,
     Docs(&'a str),
     WaitingDestinations,
+    /// What only people look at, by its verb.
+    Look(&'static str),
 }
 
 impl Call<'_> {
@@ -39,6 +42,7 @@ impl Call<'_> {
             Call::Claim => "claim",
             Call::Docs(_) => "docs",
             Call::WaitingDestinations => "waiting_destinations",
+            Call::Look(verb) => verb,
         }
     }
 }
@@ -136,15 +140,43 @@ impl<W: Way> Store for Wrapped<W> {
     }
 
     fn list_events(&self, filter: &EventFilter) -> Answer<'_, Vec<(Seq, Event)>> {
-        self.store.list_events(filter)
+        let filter = filter.clone();
+        Box::pin(async move {
+            self.way.meet(Call::Look("list_events")).await?;
+            self.store.list_events(&filter).await
+        })
+    }
+
+    fn list_places(&self, seqs: &[Seq]) -> Answer<'_, Vec<(Seq, Event)>> {
+        let seqs = seqs.to_vec();
+        Box::pin(async move {
+            self.way.meet(Call::Look("list_places")).await?;
+            self.store.list_places(&seqs).await
+        })
     }
 
     fn search(&self, filter: &EventFilter, words: Option<&Words>) -> Answer<'_, Found> {
-        self.store.search(filter, words)
+        let (filter, words) = (filter.clone(), words.cloned());
+        Box::pin(async move {
+            self.way.meet(Call::Look("search")).await?;
+            self.store.search(&filter, words.as_ref()).await
+        })
     }
 
     fn decisions(&self, filter: &DecisionFilter) -> Answer<'_, Decisions> {
-        self.store.decisions(filter)
+        let filter = filter.clone();
+        Box::pin(async move {
+            self.way.meet(Call::Look("decisions")).await?;
+            self.store.decisions(&filter).await
+        })
+    }
+
+    fn became(&self, events: &[Seq], most: usize) -> Answer<'_, BTreeMap<Seq, Became>> {
+        let events = events.to_vec();
+        Box::pin(async move {
+            self.way.meet(Call::Look("became")).await?;
+            self.store.became(&events, most).await
+        })
     }
 
     fn tally(&self, since: Timestamp) -> Answer<'_, Tally> {
@@ -164,15 +196,30 @@ impl<W: Way> Store for Wrapped<W> {
     }
 
     fn whys(&self, event: Seq) -> Answer<'_, Vec<Decision>> {
-        self.store.whys(event)
+        Box::pin(async move {
+            self.way.meet(Call::Look("whys")).await?;
+            self.store.whys(event).await
+        })
     }
 
     fn list_deliveries(&self, filter: &DeliveryFilter) -> Answer<'_, Vec<Delivery>> {
-        self.store.list_deliveries(filter)
+        let filter = filter.clone();
+        Box::pin(async move {
+            self.way.meet(Call::Look("list_deliveries")).await?;
+            self.store.list_deliveries(&filter).await
+        })
+    }
+
+    fn beyond(&self, before: Option<&DeliveryId>, many: usize) -> Answer<'_, Option<DeliveryId>> {
+        self.store.beyond(before, many)
     }
 
     fn delivery(&self, id: &DeliveryId) -> Answer<'_, Option<(Delivery, Vec<Attempt>)>> {
-        self.store.delivery(id)
+        let id = id.clone();
+        Box::pin(async move {
+            self.way.meet(Call::Look("delivery")).await?;
+            self.store.delivery(&id).await
+        })
     }
 
     fn docs(&self, kind: &str, after: &str, limit: usize) -> Answer<'_, Vec<(String, String)>> {

@@ -13,6 +13,7 @@ use crate::admin::answer::{Id, Refused, Shared};
 use crate::admin::audit;
 use crate::admin::bulk;
 use crate::admin::caller::Caller;
+use crate::admin::deliveries::{LOOKED_AT, look};
 use crate::admin::page::people::safe;
 use crate::admin::paging::LIMIT_MAX;
 use crate::admin::view::{DeliveryWhole, value};
@@ -22,8 +23,6 @@ use crate::store::DeliveryFilter;
 
 /// How many deliveries a page has.
 const SHOWN: usize = 40;
-/// Among how many of the newest deliveries those of a rule or destination are looked for.
-const LOOKED_AT: usize = 100_000;
 /// How many batches one press of the button retries.
 const BATCHES: usize = 10;
 
@@ -49,11 +48,7 @@ async fn values(live: &Arc<Live>, caller: &Caller, query: DeliveriesQuery) -> Re
     let before = filled(query.before);
     let snapshot = live.snapshot.load_full();
     let census = live.store.census().await?;
-    // Few wait or are dead, and those have an index; else a rule that says little is looked for among the newest.
-    let is_rare = state.is_some_and(|state| !matches!(state, DeliveryState::Delivered | DeliveryState::Cancelled));
-    let is_all = state.is_none() && destination.is_none() && rule.is_none();
     let filter = DeliveryFilter {
-        within: (!is_rare && !is_all).then_some(LOOKED_AT),
         states: state.into_iter().collect(),
         destination: destination.clone(),
         rule: rule.clone(),
@@ -61,8 +56,9 @@ async fn values(live: &Arc<Live>, caller: &Caller, query: DeliveriesQuery) -> Re
         limit: SHOWN,
         ..DeliveryFilter::default()
     };
-    let found = live.store.list_deliveries(&filter).await?;
-    let next = found.last().filter(|_| found.len() == SHOWN).map(|last| last.planned.id.0.clone());
+    let (found, next) = look(live, filter.clone()).await?;
+    // A page that isn't full has been looked for among so many.
+    let looked_at = next.as_ref().filter(|_| found.len() < SHOWN).map(|_| LOOKED_AT);
     let dead = dead(live, &filter).await?;
     let path = |state: Option<&str>, before: Option<&str>| {
         let parameters = [("destination", destination.as_deref()), ("rule", rule.as_deref()), ("before", before)];
@@ -89,12 +85,12 @@ async fn values(live: &Arc<Live>, caller: &Caller, query: DeliveriesQuery) -> Re
             "states": states,
             "all": path(None, None),
             "dead_path": path(Some("dead"), None),
-            "looked_at": filter.within,
+            "looked_at": looked_at,
             "state": state,
             "destination": destination,
             "rule": rule,
             "destinations": snapshot.destinations.keys().collect::<Vec<_>>(),
-            "next": next.map(|next| path(state.map(DeliveryState::name), Some(&next))),
+            "next": next.map(|next| path(state.map(DeliveryState::name), Some(next.as_str()))),
             "is_first": before.is_none(),
         }),
     ))

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::now::became;
+use super::now::{about, lines};
 use super::{filled, likeness, link, page, redirect, refused, row, why, with_frame};
 use crate::admin::answer::{Id, Moment, Refused, Shared};
 use crate::admin::audit;
@@ -19,6 +19,7 @@ use crate::admin::view::value;
 use crate::delivery::DeliveryId;
 use crate::event::{Command, OWN_SOURCE, Seq};
 use crate::message::Rendered;
+use crate::planner::why::Decision;
 use crate::rules::RuleSet;
 use crate::steps::Live;
 use crate::store::EventFilter;
@@ -76,13 +77,8 @@ async fn values(live: &Arc<Live>, caller: &Caller, query: EventsQuery) -> Result
         };
         let words = typed.as_deref().and_then(Words::read);
         let found = live.store.search(&filter, words.as_ref()).await?;
-        let mut rows = Vec::new();
-        for (seq, event) in found.events.into_iter().filter(|(_, event)| types.accept(event)) {
-            let mut row = row::event(rules, seq, event);
-            row["became"] = became(live, seq).await?;
-            rows.push(row);
-        }
-        (rows, found.next)
+        let events = found.events.into_iter().filter(|(_, event)| types.accept(event)).collect();
+        (lines(live, rules, events).await?, found.next)
     };
     let before = next.map(|next| next.to_string());
     let (from, to) = (since.as_ref().map(Moment::text), until.as_ref().map(Moment::text));
@@ -121,14 +117,14 @@ async fn decided(
 ) -> Result<(Vec<Value>, Option<Seq>), Refused> {
     let filter = DecisionFilter { rule, outcomes: outcome.into_iter().collect(), before, limit: SHOWN };
     let found = live.store.decisions(&filter).await?;
-    let mut rows = Vec::new();
-    for decision in found.list {
-        let Some(event) = head(live, decision.event).await? else { continue };
-        let mut row = row::event(rules, decision.event, event);
+    let seqs: Vec<Seq> = found.list.iter().map(|decision| decision.event).collect();
+    let about = about(live, rules, &seqs).await?;
+    let row = |decision: &Decision| {
+        let mut row = about.get(&decision.event)?.clone();
         row["said"] = json!({"rule": decision.rule, "outcome": decision.outcome, "note": decision.note});
-        rows.push(row);
-    }
-    Ok((rows, found.next))
+        Some(row)
+    };
+    Ok((found.list.iter().filter_map(row).collect(), found.next))
 }
 
 /// `/events/SEQ`: one event, what every rule did about it, and what went. Links are to places; an id will do too.

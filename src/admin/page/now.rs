@@ -18,13 +18,13 @@ use crate::admin::paging::LIMIT_MAX;
 use crate::admin::view::{DeliveryView, value};
 use crate::clock::plus;
 use crate::delivery::{Delivery, State as DeliveryState};
-use crate::event::Seq;
+use crate::event::{Event, Seq};
 use crate::planner::Case;
 use crate::rules::RuleSet;
 use crate::steps::Live;
 use crate::steps::alive::Absence;
-use crate::store::look::Tally;
-use crate::store::{DeliveryFilter, EventFilter};
+use crate::store::look::{Became, Tally};
+use crate::store::{DeliveryFilter, EventFilter, PAGE_BYTES_MAX};
 
 /// How many cases, dead deliveries and coming things are shown.
 const FEW: usize = 8;
@@ -121,13 +121,17 @@ pub(super) async fn with_events(
     Ok(deliveries.iter().map(row).collect())
 }
 
-/// What these events are about, by their places. One at a time is read.
+/// What these events are about, by their places.
 pub(super) async fn about(live: &Live, rules: Option<&RuleSet>, seqs: &[Seq]) -> Result<BTreeMap<Seq, Value>, Refused> {
+    let mut left: &[Seq] = seqs;
     let mut about = BTreeMap::new();
-    for seq in seqs {
-        if let Some(event) = crate::admin::events::head(live, *seq).await? {
-            about.insert(*seq, row::event(rules, *seq, event));
-        }
+    while !left.is_empty() {
+        // All at once, but where their bodies are large.
+        let found = live.store.list_places(left).await?;
+        let bytes: usize = found.iter().map(|(_, event)| event.raw.len()).sum();
+        let last = found.last().and_then(|(last, _)| left.iter().rposition(|seq| seq == last));
+        left = last.filter(|_| bytes >= PAGE_BYTES_MAX).and_then(|last| left.get(last + 1..)).unwrap_or_default();
+        about.extend(found.into_iter().map(|(seq, event)| (seq, row::event(rules, seq, event))));
     }
     Ok(about)
 }
@@ -135,28 +139,31 @@ pub(super) async fn about(live: &Live, rules: Option<&RuleSet>, seqs: &[Seq]) ->
 /// The newest events, each with what became of it.
 async fn stream(live: &Live, rules: Option<&RuleSet>) -> Result<Vec<Value>, Refused> {
     let filter = EventFilter { limit: EVENTS, ..EventFilter::default() };
-    let mut rows = Vec::new();
-    for (seq, event) in live.store.list_events(&filter).await? {
-        let mut row = row::event(rules, seq, event);
-        row["became"] = became(live, seq).await?;
-        rows.push(row);
-    }
-    Ok(rows)
+    lines(live, rules, live.store.list_events(&filter).await?).await
 }
 
-/// What became of an event, in a few chips.
-pub(super) async fn became(live: &Live, seq: Seq) -> Result<Value, Refused> {
-    let filter = DeliveryFilter { event: Some(seq), limit: CHIPS + 1, ..DeliveryFilter::default() };
-    let deliveries = live.store.list_deliveries(&filter).await?;
-    let whys = live.store.whys(seq).await?;
-    let sent = deliveries.iter().take(CHIPS).map(|delivery| {
-        json!({"word": delivery.planned.destination, "state": delivery.state, "delivery": delivery.planned.id})
-    });
-    let mut chips: Vec<Value> = sent.collect();
-    let quiet = whys.iter().filter(|why| why.outcome != "matched");
-    let quiet: std::collections::BTreeSet<&str> = quiet.map(|why| why.outcome.as_str()).collect();
-    chips.extend(quiet.iter().map(|outcome| json!({"word": outcome, "state": outcome})));
-    Ok(json!({"chips": chips, "more": deliveries.len() > CHIPS}))
+/// Events as lines, each with what became of it, in a few chips.
+pub(super) async fn lines(
+    live: &Live,
+    rules: Option<&RuleSet>,
+    events: Vec<(Seq, Event)>,
+) -> Result<Vec<Value>, Refused> {
+    let seqs: Vec<Seq> = events.iter().map(|(seq, _)| *seq).collect();
+    let mut became = live.store.became(&seqs, CHIPS + 1).await?;
+    let line = |(seq, event)| {
+        let mut line = row::event(rules, seq, event);
+        line["became"] = chips(&became.remove(&seq).unwrap_or_default());
+        line
+    };
+    Ok(events.into_iter().map(line).collect())
+}
+
+fn chips(became: &Became) -> Value {
+    let sent = became.deliveries.iter().take(CHIPS);
+    let sent = sent.map(|chip| json!({"word": chip.destination, "state": chip.state, "delivery": chip.id}));
+    let quiet = became.outcomes.iter().filter(|outcome| *outcome != "matched");
+    let chips: Vec<Value> = sent.chain(quiet.map(|outcome| json!({"word": outcome, "state": outcome}))).collect();
+    json!({"chips": chips, "more": became.deliveries.len() > CHIPS})
 }
 
 /// How often nobody was bothered, by why.

@@ -55,7 +55,7 @@ async fn values(live: &Arc<Live>, caller: &Caller) -> Result<Value, Refused> {
         files.entry(near(folder, &rule.name.place.file.path)).or_default().push(row);
     }
     let files: Vec<Value> = files.into_iter().map(|(file, rules)| json!({"file": file, "rules": rules})).collect();
-    Ok(with_frame(live, caller, json!({"files": files, "days": DAYS, "counted_from": tally.from})))
+    Ok(with_frame(live, caller, json!({"files": files, "days": DAYS})))
 }
 
 /// What a rule does, in sentences.

@@ -295,19 +295,38 @@ impl Deliveries {
 
     /// Lists deliveries, newest first.
     pub fn list(&self, filter: &DeliveryFilter) -> Vec<Delivery> {
-        let before = filter.before.as_ref().map_or(u64::MAX, |id| self.by_id.get(id).copied().unwrap_or(0));
-        let within = filter.within.and_then(|newest| u64::try_from(newest).ok());
-        let after = within.map_or(0, |newest| self.last.saturating_sub(newest));
+        let before = self.before(filter.before.as_ref());
+        let after = filter.within.map_or(0, |many| self.after(before, many));
         let rows = self.rows.range(after.saturating_add(1).min(before)..before).rev();
         let accepted = rows.map(|(_, row)| &row.delivery).filter(|delivery| {
             let planned = &delivery.planned;
             (filter.states.is_empty() || filter.states.contains(&delivery.state))
                 && filter.destination.as_ref().is_none_or(|destination| planned.destination == *destination)
                 && filter.rule.as_ref().is_none_or(|rule| planned.rule == *rule)
-                && filter.event.is_none_or(|event| needed(planned).contains(&event))
+                && (filter.events.is_empty() || needed(planned).iter().any(|event| filter.events.contains(event)))
+                && (filter.lanes.is_empty() || planned.lane.as_ref().is_some_and(|lane| filter.lanes.contains(lane)))
                 && filter.since.is_none_or(|since| delivery.created >= since)
         });
         accepted.skip(filter.skip).take(filter.limit).cloned().collect()
+    }
+
+    /// The place before which those stand that were planned before this one, or all.
+    fn before(&self, id: Option<&DeliveryId>) -> u64 {
+        id.map_or(u64::MAX, |id| self.by_id.get(id).copied().unwrap_or(0))
+    }
+
+    /// The place after which the newest this many before a place stand.
+    fn after(&self, before: u64, many: usize) -> u64 {
+        let newest = self.rows.range(..before).next_back().map_or(0, |(n, _)| *n);
+        newest.saturating_sub(u64::try_from(many).unwrap_or(u64::MAX))
+    }
+
+    /// The last of so many that were planned before this one, unless it is the last of all.
+    pub fn beyond(&self, before: Option<&DeliveryId>, many: usize) -> Option<DeliveryId> {
+        let before = self.before(before);
+        let after = self.after(before, many);
+        self.rows.range(..=after).next()?;
+        self.rows.range(after.saturating_add(1)..before).next().map(|(_, row)| row.delivery.planned.id.clone())
     }
 
     /// A delivery and its attempts.

@@ -123,6 +123,12 @@ impl Inbox {
         }
     }
 
+    /// Events by place, for people.
+    pub fn list_places(&self, seqs: &[Seq]) -> Vec<(Seq, Event)> {
+        let all = EventFilter { limit: usize::MAX, ..EventFilter::default() };
+        page(seqs.iter().filter_map(|seq| self.items.get_key_value(seq)), &all)
+    }
+
     /// The places of an event id, newest first.
     pub fn find(&self, id: &str) -> Vec<Seq> {
         let known = self.ids.get(&EventId(id.into())).map(Vec::as_slice).unwrap_or_default();

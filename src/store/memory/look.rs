@@ -8,13 +8,14 @@ use super::World;
 use super::inbox::{Inbox, accepts, unread};
 use super::planning::Planning;
 use crate::clock::from_ms;
+use crate::delivery::Delivery;
 use crate::event::{Item, Seq};
 use crate::planner::ledger::DueTimer;
 use crate::planner::why::Decision;
-use crate::store::EventFilter;
 use crate::store::look::{
-    BYTES_MAX, COUNTED_MAX, Came, Decided, DecisionFilter, Decisions, Found, HOUR_MS, PLACES_MAX, Sent, Tally, Words,
+    BYTES_MAX, Became, Came, Chip, Decided, DecisionFilter, Decisions, Found, PLACES_MAX, Sent, Tally, Words, hour_ms,
 };
+use crate::store::{DeliveryFilter, EventFilter};
 
 impl Inbox {
     /// Looks for events from a place back.
@@ -50,7 +51,7 @@ impl Planning {
 
 /// The beginning of the hour.
 fn hour(at: Timestamp) -> Timestamp {
-    from_ms(at.as_millisecond().div_euclid(HOUR_MS) * HOUR_MS)
+    from_ms(hour_ms(at))
 }
 
 impl World {
@@ -69,13 +70,12 @@ impl World {
         Decisions::of(found.cloned().collect(), filter.limit, last, oldest)
     }
 
-    /// Counts what came.
+    /// Counts what came, what is not planned yet left out.
     pub fn tally(&self, since: Timestamp) -> Tally {
-        let oldest = self.inbox.items.keys().next().copied().unwrap_or(0);
-        let from = oldest.max(self.inbox.head() - COUNTED_MAX + 1);
+        let since = hour(since);
         let mut events = BTreeMap::<(Timestamp, String, String), u64>::new();
         let mut decisions = BTreeMap::<(Timestamp, String, String), (u64, Timestamp)>::new();
-        for (seq, (received, item)) in self.inbox.items.range(from..) {
+        for (seq, (received, item)) in self.inbox.items.range(..=self.planning.planned) {
             let Item::Event(event) = item else { continue };
             if *received < since {
                 continue;
@@ -96,10 +96,22 @@ impl World {
             *messages.entry((hour(delivery.created), delivery.planned.rule.clone())).or_default() += 1;
         }
         Tally {
-            from,
             events: events.into_iter().map(came).collect(),
             decisions: decisions.into_iter().map(decided).collect(),
             messages: messages.into_iter().map(sent).collect(),
         }
+    }
+
+    /// What became of events.
+    pub fn became(&self, events: &[Seq], most: usize) -> BTreeMap<Seq, Became> {
+        let of = |seq: &Seq| {
+            let filter = DeliveryFilter { events: vec![*seq], limit: most, ..DeliveryFilter::default() };
+            let chip =
+                |one: Delivery| Chip { id: one.planned.id, destination: one.planned.destination, state: one.state };
+            let whys = self.planning.whys.get(seq).into_iter().flatten();
+            let deliveries = self.deliveries.list(&filter).into_iter().map(chip).collect();
+            (*seq, Became { deliveries, outcomes: whys.map(|why| why.outcome.clone()).collect() })
+        };
+        events.iter().map(of).collect()
     }
 }

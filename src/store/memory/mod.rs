@@ -25,7 +25,7 @@ use crate::event::{Event, Item, Seq, Signal};
 use crate::planner::ledger::DueTimer;
 use crate::planner::why::Decision;
 use crate::planner::{Keys, Ledger, Plan};
-use crate::store::look::{DecisionFilter, Decisions, Found, Tally, Words};
+use crate::store::look::{Became, DecisionFilter, Decisions, Found, Tally, Words};
 
 /// A store that forgets.
 #[derive(Debug, Default)]
@@ -142,12 +142,20 @@ impl Store for Memory {
         self.with(|world| Ok(world.inbox.list(filter)))
     }
 
+    fn list_places(&self, seqs: &[Seq]) -> Answer<'_, Vec<(Seq, Event)>> {
+        self.with(|world| Ok(world.inbox.list_places(seqs)))
+    }
+
     fn search(&self, filter: &EventFilter, words: Option<&Words>) -> Answer<'_, Found> {
         self.with(|world| Ok(world.inbox.search(filter, words)))
     }
 
     fn decisions(&self, filter: &DecisionFilter) -> Answer<'_, Decisions> {
         self.with(|world| Ok(world.decisions(filter)))
+    }
+
+    fn became(&self, events: &[Seq], most: usize) -> Answer<'_, BTreeMap<Seq, Became>> {
+        self.with(|world| Ok(world.became(events, most)))
     }
 
     fn tally(&self, since: Timestamp) -> Answer<'_, Tally> {
@@ -172,6 +180,10 @@ impl Store for Memory {
 
     fn list_deliveries(&self, filter: &DeliveryFilter) -> Answer<'_, Vec<Delivery>> {
         self.with(|world| Ok(world.deliveries.list(filter)))
+    }
+
+    fn beyond(&self, before: Option<&DeliveryId>, many: usize) -> Answer<'_, Option<DeliveryId>> {
+        self.with(|world| Ok(world.deliveries.beyond(before, many)))
     }
 
     fn delivery(&self, id: &DeliveryId) -> Answer<'_, Option<(Delivery, Vec<Attempt>)>> {

@@ -12,6 +12,7 @@ use crate::delivery::{Attempt, AttemptOutcome, Delivery, DeliveryId, Lane, Messa
 use crate::event::Seq;
 use crate::pace::Pace;
 use crate::planner::Cancel;
+use crate::store::look::COUNTED_MAX;
 use crate::store::rows::{self, json, of_word, unsaid, word};
 use crate::store::transitions::{CLOSED, LaneState, Row};
 use crate::store::{Census, DeliveryFilter, Error, Standing};
@@ -20,6 +21,13 @@ use crate::store::{Census, DeliveryFilter, Error, Standing};
 pub(super) const COLUMNS: &str = "d.n, d.id, d.event, d.rule, d.action, d.destination, d.act, d.lane, d.due, d.state,
     d.next, d.attempts, d.first_attempt, d.counts_from, d.plain, d.last_error, d.created, d.finished, d.token, d.started,
     d.lost, c.assignment, c.message, (SELECT l.used FROM lanes AS l WHERE l.lane = d.lane) FROM deliveries AS d JOIN contents AS c ON c.n = d.n";
+
+/// The place of the delivery with this id.
+const PLACE: &str = "SELECT n FROM deliveries WHERE id = ?";
+
+/// The newest place before that of the delivery with this id, or of all where none is named.
+const NEWEST: &str = "SELECT max(n) FROM deliveries WHERE n < CASE WHEN ? IS NULL THEN 9223372036854775807
+    ELSE (SELECT n FROM deliveries WHERE id = ?) END";
 
 /// The condition of the index of those that are not final.
 pub(super) const OPEN: &str = "state IN ('due', 'retrying', 'sending')";
@@ -259,27 +267,30 @@ pub(super) async fn list(link: &Link, filter: &DeliveryFilter) -> Result<Vec<Del
     let before = filter.before.as_ref().map(|id| held(id.as_str()));
     let since = filter.since.map(Timestamp::as_millisecond);
     let states: Vec<String> = filter.states.iter().map(|state| format!("'{state}'")).collect();
-    let within = filter.within.map(most);
+    let lanes: Vec<_> = filter.lanes.iter().map(|lane| held(&lane.0)).collect();
     if let Some(destination) = &destination {
         and("d.destination = ?", give(destination));
     }
     if let Some(rule) = &rule {
         and("d.rule = ?", give(rule));
     }
-    if let Some(event) = &filter.event {
+    if !filter.events.is_empty() {
         // As one list of rows: by an OR, and in their order, the database reads all rows there are.
-        let of =
-            "SELECT e.n FROM deliveries AS e WHERE e.event = ? UNION ALL SELECT n FROM delivery_events WHERE seq = ?";
-        and(&format!("d.n = ANY (ARRAY({of}))"), give(event));
+        let of = "SELECT e.n FROM deliveries AS e WHERE e.event = ANY(?)
+                  UNION ALL SELECT n FROM delivery_events WHERE seq = ANY(?)";
+        and(&format!("d.n = ANY (ARRAY({of}))"), give(&filter.events));
+    }
+    if !lanes.is_empty() {
+        and("d.lane = ANY(?)", give(&lanes));
     }
     if let Some(since) = &since {
         and("d.created >= ?", give(since));
     }
     if let Some(before) = &before {
-        and("d.n < (SELECT n FROM deliveries WHERE id = ?)", give(before));
+        and(&format!("d.n < ({PLACE})"), give(before));
     }
-    if let Some(within) = &within {
-        and("d.n > (SELECT max(n) FROM deliveries) - ?", give(within));
+    if let Some(within) = filter.within.map(most) {
+        and(&format!("d.n > ({NEWEST}) - {within}"), give(&before));
     }
     if !states.is_empty() {
         // In the words of the indexes that hold only such.
@@ -289,6 +300,17 @@ pub(super) async fn list(link: &Link, filter: &DeliveryFilter) -> Result<Vec<Del
     let _ = write!(sql, " ORDER BY d.n DESC LIMIT {} OFFSET {}", count(filter.limit), count(filter.skip));
     let found = read(link.rows(&sql, &given).await?)?;
     Ok(found.into_iter().map(|stored| stored.row.delivery).collect())
+}
+
+/// The last of so many that were planned before this one, unless it is the last of all.
+pub(super) async fn beyond(link: &Link, before: Option<&DeliveryId>, many: usize) -> Result<Option<DeliveryId>, Error> {
+    let after = format!("({}) - $2", NEWEST.replace('?', "$1"));
+    let sql = format!(
+        "SELECT id FROM deliveries WHERE n > {after} AND EXISTS (SELECT 1 FROM deliveries WHERE n <= {after})
+          ORDER BY n LIMIT 1"
+    );
+    let row = link.first(&sql, given![before.map(|id| held(id.as_str())), most(many)]).await?;
+    row.map(|row| text(&row, 0).map(DeliveryId)).transpose()
 }
 
 /// The destinations for which deliveries wait or are under way.
@@ -324,28 +346,45 @@ pub(super) async fn standings(link: &Link) -> Result<Vec<Standing>, Error> {
 
 /// How the store stands.
 pub(super) async fn census(link: &Link) -> Result<Census, Error> {
-    // Each state's own partial index is counted, never the table.
-    let counts = State::ALL.map(|state| format!("(SELECT count(*) FROM deliveries WHERE {})", indexed_term(state)));
+    // Each state's own partial index is counted, never the table, and no further than people care.
+    let counts = State::ALL.map(|state| few("deliveries", indexed_term(state)));
     let sql = format!(
-        "SELECT (SELECT seq FROM head), (SELECT planned FROM planner), (SELECT count(*) FROM timers),
-                (SELECT min(next) FROM deliveries WHERE {OPEN} AND state <> 'sending'), ({BYTES}), {}",
-        counts.join(", ")
+        "SELECT (SELECT seq FROM head), (SELECT planned FROM planner), ({}),
+                (SELECT min(next) FROM deliveries WHERE {OPEN} AND state <> 'sending'), ({BYTES}), ({})",
+        few("timers", "true"),
+        counts.join("), (")
     );
     let row = link.one(&sql, given![]).await?;
-    let count = |column: usize| get::<Option<i64>>(&row, column).map(|count| count.unwrap_or(0).max(0).cast_unsigned());
     let planned: Seq = get(&row, 1)?;
     let mut deliveries = Vec::with_capacity(State::ALL.len());
     for (place, state) in State::ALL.into_iter().enumerate() {
-        deliveries.push((state, count(5 + place)?));
+        deliveries.push((state, count(link, get(&row, 5 + place)?, ("deliveries", indexed_term(state))).await?));
     }
     Ok(Census {
         head: get::<Seq>(&row, 0)?.max(planned),
         planned,
         deliveries,
         oldest_due: get::<Option<i64>>(&row, 3)?.map(from_ms),
-        timers: count(2)?,
-        bytes: count(4)?,
+        timers: count(link, get(&row, 2)?, ("timers", "true")).await?,
+        bytes: get::<Option<i64>>(&row, 4)?.unwrap_or(0).max(0).cast_unsigned(),
     })
+}
+
+/// Counts the rows of a table, to one more than are counted.
+fn few(table: &str, term: &str) -> String {
+    format!("SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {term} LIMIT {}) AS few", COUNTED_MAX + 1)
+}
+
+/// How many rows there are, where so many were counted: of more than are counted, as many as the database's own planner
+/// believes, which knows it to a few percent.
+async fn count(link: &Link, few: i64, (table, term): (&str, &str)) -> Result<u64, Error> {
+    let few = few.max(0).cast_unsigned();
+    if few <= COUNTED_MAX.cast_unsigned() {
+        return Ok(few);
+    }
+    let plan = text(&link.one(&format!("EXPLAIN SELECT 1 FROM {table} WHERE {term}"), given![]).await?, 0)?;
+    let rows = plan.split_once(" rows=").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+    Ok(rows.unwrap_or(0).max(few))
 }
 
 /// What the tables take on disk, with their indexes.
@@ -353,13 +392,14 @@ pub(super) const BYTES: &str = "SELECT sum(pg_total_relation_size(oid))::bigint 
     WHERE relkind = 'r' AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'fanfare'::regclass)";
 
 /// A condition that holds for this state, worded so that the partial index is found with it.
-fn indexed_term(state: State) -> String {
+fn indexed_term(state: State) -> &'static str {
     match state {
-        State::Due | State::Retrying => format!("{OPEN} AND state = '{state}'"),
-        State::Sending => "state = 'sending'".to_owned(),
-        State::Delivered | State::Dead | State::Cancelled => {
-            format!("state IN ('delivered', 'dead', 'cancelled') AND state = '{state}'")
-        }
+        State::Due => "state IN ('due', 'retrying', 'sending') AND state = 'due'",
+        State::Retrying => "state IN ('due', 'retrying', 'sending') AND state = 'retrying'",
+        State::Sending => "state = 'sending'",
+        State::Delivered => "state IN ('delivered', 'dead', 'cancelled') AND state = 'delivered'",
+        State::Dead => "state IN ('delivered', 'dead', 'cancelled') AND state = 'dead'",
+        State::Cancelled => "state IN ('delivered', 'dead', 'cancelled') AND state = 'cancelled'",
     }
 }
 

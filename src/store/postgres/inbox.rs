@@ -275,6 +275,17 @@ pub(super) async fn events(link: &Link, seqs: &[Seq]) -> Result<Vec<(Seq, Event)
     Ok(all.collect())
 }
 
+/// Events by place, in the order asked for, until their bodies make a page together.
+pub(super) async fn places(link: &Link, seqs: Vec<Seq>) -> Result<Vec<(Seq, Event)>, Error> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM (
+             SELECT i.*, a.k, sum(length(i.raw)) OVER (ORDER BY a.k) - length(i.raw) AS before
+               FROM unnest($1) WITH ORDINALITY AS a (seq, k) JOIN inbox AS i ON i.seq = a.seq WHERE i.what = 0
+         ) AS page WHERE before < $2 ORDER BY k"
+    );
+    only_events(link.rows(&sql, given![seqs, most(PAGE_BYTES_MAX)]).await?)
+}
+
 pub(super) fn only_events(rows: Vec<Row>) -> Result<Vec<(Seq, Event)>, Error> {
     let mut found = Vec::with_capacity(rows.len());
     for row in &rows {

@@ -1,18 +1,21 @@
 //! Looking for things, and counting them: a bounded part of the inbox at a time.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::inbox::{COLUMNS, only_events};
 use super::link::{Link, get, given, held, most, text};
 use crate::clock::from_ms;
+use crate::delivery::DeliveryId;
 use crate::event::Seq;
 use crate::planner::ledger::{DueTimer, Timer};
 use crate::planner::why::Decision;
 use crate::store::look::{
-    BYTES_MAX, COUNTED_MAX, Came, Decided, DecisionFilter, Decisions, Found, HOUR_MS, PLACES_MAX, Sent, Tally, Words,
+    BYTES_MAX, Became, Chip, Counted, DecisionFilter, Decisions, Found, PLACES_MAX, TALLIES_MAX, Tally, Words, hour_ms,
 };
-use crate::store::rows::{kinds, unreadable};
+use crate::store::rows::{kinds, of_word, unreadable};
 use crate::store::{Error, EventFilter};
 
 /// How many places are asked for at once.
@@ -98,50 +101,43 @@ pub(super) async fn decisions(link: &Link, filter: &DecisionFilter) -> Result<De
     Ok(Decisions::of(list, filter.limit, last, oldest))
 }
 
-/// Counts what came.
+/// What came, what rules did and what was planned, by the hour.
 pub(super) async fn tally(link: &Link, since: Timestamp) -> Result<Tally, Error> {
-    let Some((oldest, newest)) = ends(link).await? else { return Ok(Tally::default()) };
-    let from = oldest.max(newest - COUNTED_MAX + 1);
-    let since = since.as_millisecond();
-    let (events, decisions, messages) = tokio::join!(
+    let sql = "SELECT hour, what, name, kind, n, last FROM tallies WHERE hour >= $1 ORDER BY hour DESC LIMIT $2";
+    let rows = link.rows(sql, given![hour_ms(since), TALLIES_MAX]).await?;
+    let counted = |row: &Row| {
+        let (name, kind, count, last) = (text(row, 2)?, text(row, 3)?, get(row, 4)?, get(row, 5)?);
+        Ok::<_, Error>(Counted { hour: get(row, 0)?, what: get(row, 1)?, name, kind, count, last })
+    };
+    Ok(Tally::of(rows.iter().map(counted).collect::<Result<Vec<_>, _>>()?))
+}
+
+/// What became of events.
+pub(super) async fn became(link: &Link, events: Vec<Seq>, most: usize) -> Result<BTreeMap<Seq, Became>, Error> {
+    let most = super::link::most(most);
+    let (sent, outcomes) = tokio::join!(
         biased;
         async { link.rows(
-            "SELECT received / $3 * $3, source, type, count(*) FROM inbox
-              WHERE seq >= $1 AND what = 0 AND received >= $2 GROUP BY 1, 2, 3",
-            given![from, since, HOUR_MS],
+            "SELECT a.seq, d.id, d.destination, d.state FROM unnest($1) AS a (seq) CROSS JOIN LATERAL (
+                 SELECT n, id, destination, state FROM deliveries WHERE n = ANY (ARRAY(
+                     SELECT e.n FROM deliveries AS e WHERE e.event = a.seq
+                     UNION ALL SELECT e.n FROM delivery_events AS e WHERE e.seq = a.seq))
+                  ORDER BY n DESC LIMIT $2) AS d
+              ORDER BY a.seq, d.n DESC",
+            given![events, most],
         ).await },
-        async { link.rows(
-            "SELECT i.received / $3 * $3, w.rule, w.outcome, count(*), max(i.received)
-               FROM whys AS w JOIN inbox AS i ON i.seq = w.event
-              WHERE w.event >= $1 AND i.seq >= $1 AND i.received >= $2 AND i.what = 0 GROUP BY 1, 2, 3",
-            given![from, since, HOUR_MS],
-        ).await },
-        async { link.rows(
-            "SELECT created / $3 * $3, rule, count(*) FROM deliveries
-              WHERE n > (SELECT max(n) FROM deliveries) - $1 AND created >= $2 GROUP BY 1, 2",
-            given![COUNTED_MAX, since, HOUR_MS],
-        ).await },
+        async { link.rows("SELECT DISTINCT event, outcome FROM whys WHERE event = ANY($1)", given![events]).await },
     );
-    let count = |row: &Row, column| Ok::<_, Error>(get::<i64>(row, column)?.max(0).cast_unsigned());
-    let at = |row: &Row, column| Ok::<_, Error>(from_ms(get(row, column)?));
-    let mut tally = Tally { from, ..Tally::default() };
-    for row in &events? {
-        let (source, kind) = (text(row, 1)?, text(row, 2)?);
-        tally.events.push(Came { hour: at(row, 0)?, source, kind, count: count(row, 3)? });
+    let mut all: BTreeMap<Seq, Became> = events.iter().map(|seq| (*seq, Became::default())).collect();
+    for row in &sent? {
+        let (id, destination, state) = (DeliveryId(text(row, 1)?), text(row, 2)?, of_word(text(row, 3)?)?);
+        let became = all.entry(get(row, 0)?).or_default();
+        became.deliveries.push(Chip { id, destination, state });
     }
-    for row in &decisions? {
-        let (rule, outcome) = (text(row, 1)?, text(row, 2)?);
-        let (count, last) = (count(row, 3)?, at(row, 4)?);
-        tally.decisions.push(Decided { hour: at(row, 0)?, rule, outcome, count, last });
+    for row in &outcomes? {
+        all.entry(get(row, 0)?).or_default().outcomes.insert(text(row, 1)?);
     }
-    for row in &messages? {
-        tally.messages.push(Sent { hour: at(row, 0)?, rule: text(row, 1)?, count: count(row, 2)? });
-    }
-    // Whatever the database's collation, the order is the program's.
-    tally.events.sort();
-    tally.decisions.sort();
-    tally.messages.sort();
-    Ok(tally)
+    Ok(all)
 }
 
 /// Timers after this one.

@@ -23,6 +23,7 @@ mod schema;
 mod tls;
 mod batch;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -48,7 +49,7 @@ use crate::event::{Event, Item, Seq};
 use crate::planner::ledger::DueTimer;
 use crate::planner::why::Decision;
 use crate::planner::{Keys, Ledger, Plan};
-use crate::store::look::{DecisionFilter, Decisions, Found, Tally, Words};
+use crate::store::look::{Became, DecisionFilter, Decisions, Found, Tally, Words};
 use crate::store::rows::probe;
 use crate::store::threads::Threads;
 use jiff::Timestamp;
@@ -241,6 +242,11 @@ impl Store for Postgres {
         look!(self, |link| inbox::list(&link, &filter))
     }
 
+    fn list_places(&self, seqs: &[Seq]) -> Answer<'_, Vec<(Seq, Event)>> {
+        let seqs = seqs.to_vec();
+        look!(self, |link| inbox::places(&link, seqs))
+    }
+
     fn search(&self, filter: &EventFilter, words: Option<&Words>) -> Answer<'_, Found> {
         let (filter, words) = (filter.clone(), words.cloned());
         look!(self, |link| look::search(&link, &filter, words.as_ref()))
@@ -249,6 +255,11 @@ impl Store for Postgres {
     fn decisions(&self, filter: &DecisionFilter) -> Answer<'_, Decisions> {
         let filter = filter.clone();
         look!(self, |link| look::decisions(&link, &filter))
+    }
+
+    fn became(&self, events: &[Seq], most: usize) -> Answer<'_, BTreeMap<Seq, Became>> {
+        let events = events.to_vec();
+        look!(self, |link| look::became(&link, events, most))
     }
 
     fn tally(&self, since: Timestamp) -> Answer<'_, Tally> {
@@ -276,6 +287,11 @@ impl Store for Postgres {
     fn list_deliveries(&self, filter: &DeliveryFilter) -> Answer<'_, Vec<Delivery>> {
         let filter = filter.clone();
         look!(self, |link| deliveries::list(&link, &filter))
+    }
+
+    fn beyond(&self, before: Option<&DeliveryId>, many: usize) -> Answer<'_, Option<DeliveryId>> {
+        let before = before.cloned();
+        look!(self, |link| deliveries::beyond(&link, before.as_ref(), many))
     }
 
     fn delivery(&self, id: &DeliveryId) -> Answer<'_, Option<(Delivery, Vec<Attempt>)>> {

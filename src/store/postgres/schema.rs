@@ -21,6 +21,7 @@ pub(super) const STEPS: &[Step] = &[
     Step { sql: include_str!("0003_deliveries.sql"), oldest: 3 },
     Step { sql: include_str!("0004_lanes.sql"), oldest: 4 },
     Step { sql: include_str!("0005_rolling.sql"), oldest: 4 },
+    Step { sql: include_str!("0006_tallies.sql"), oldest: 4 },
 ];
 
 /// The step from which on the database says which programs may use it.

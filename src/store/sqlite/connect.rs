@@ -22,6 +22,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("0003_deliveries.sql"),
     include_str!("0004_counts.sql"),
     include_str!("0005_lanes.sql"),
+    include_str!("0006_tallies.sql"),
 ];
 
 /// Marks a file as ours: `Fanf`.

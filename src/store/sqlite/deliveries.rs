@@ -22,6 +22,13 @@ const COLUMNS: &str = "d.n, d.id, d.event, d.rule, d.action, d.destination, d.ac
     d.attempts, d.first_attempt, d.counts_from, d.plain, d.last_error, d.created, d.finished, d.token, d.started,
     d.lost, c.assignment, c.message FROM deliveries AS d JOIN contents AS c ON c.n = d.n";
 
+/// The place of the delivery with this id.
+const PLACE: &str = "SELECT n FROM deliveries WHERE id = ?";
+
+/// The newest place before that of the delivery with this id, or of all where none is named.
+const NEWEST: &str = "SELECT max(n) FROM deliveries WHERE n < CASE WHEN ? IS NULL THEN 9223372036854775807
+    ELSE (SELECT n FROM deliveries WHERE id = ?) END";
+
 /// A delivery and its place in the order of planning.
 #[derive(Debug)]
 pub(super) struct Stored {
@@ -226,18 +233,32 @@ pub(super) fn list(conn: &Connection, filter: &DeliveryFilter) -> Result<Vec<Del
     if let Some(rule) = &filter.rule {
         and("d.rule = ?", rule.clone().into());
     }
-    if let Some(event) = filter.event {
-        and("(d.event = ? OR d.n IN (SELECT n FROM delivery_events WHERE seq = ?))", event.into());
-    }
     if let Some(since) = filter.since {
         and("d.created >= ?", since.as_millisecond().into());
     }
     if let Some(before) = &filter.before {
-        and("d.n < (SELECT n FROM deliveries WHERE id = ?)", before.0.clone().into());
+        and(&format!("d.n < ({PLACE})"), before.0.clone().into());
     }
     if let Some(within) = filter.within {
-        let within = i64::try_from(within).unwrap_or(i64::MAX);
-        and("d.n > (SELECT max(n) FROM deliveries) - ?", within.into());
+        // Bound as null where there is no such delivery; then all are meant.
+        let before = filter.before.as_ref().map(|id| id.0.clone());
+        and(&format!("d.n > ({NEWEST}) - {}", i64::try_from(within).unwrap_or(i64::MAX)), before.into());
+    }
+    if !filter.lanes.is_empty() {
+        let from = given.len() + 1;
+        given.extend(filter.lanes.iter().map(|lane| Sql::from(lane.0.clone())));
+        let names: Vec<String> = (from..=given.len()).map(|n| format!("?{n}")).collect();
+        let _ = write!(sql, " AND d.lane IN ({})", names.join(", "));
+    }
+    if !filter.events.is_empty() {
+        let events: Vec<String> = filter.events.iter().map(Seq::to_string).collect();
+        let events = events.join(", ");
+        // As one list of rows: each of its halves by an index of its own.
+        let _ = write!(
+            sql,
+            " AND d.n IN (SELECT e.n FROM deliveries AS e WHERE e.event IN ({events})
+                  UNION ALL SELECT n FROM delivery_events WHERE seq IN ({events}))"
+        );
     }
     if !filter.states.is_empty() {
         let words: Vec<String> = filter.states.iter().map(|state| format!("'{state}'")).collect();
@@ -269,6 +290,17 @@ fn rare(states: &[State]) -> String {
         }
     });
     found.collect::<Vec<_>>().join(" UNION ALL ")
+}
+
+/// The last of so many that were planned before this one, unless it is the last of all.
+pub(super) fn beyond(conn: &Connection, before: Option<&DeliveryId>, many: usize) -> Result<Option<DeliveryId>, Error> {
+    let after = format!("({}) - ?2", NEWEST.replace('?', "?1"));
+    let mut row = conn.prepare_cached(&format!(
+        "SELECT id FROM deliveries WHERE n > {after} AND EXISTS (SELECT 1 FROM deliveries WHERE n <= {after})
+          ORDER BY n LIMIT 1"
+    ))?;
+    let given = (before.map(DeliveryId::as_str), i64::try_from(many).unwrap_or(i64::MAX));
+    Ok(row.query_row(given, |row| row.get(0).map(DeliveryId)).optional()?)
 }
 
 /// The destinations for which deliveries wait or are under way.

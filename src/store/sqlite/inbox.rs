@@ -158,16 +158,20 @@ pub(super) fn waiting(conn: &Connection, now: Timestamp, limit: usize) -> Result
     Ok(Waiting { entries, timers, next_timer: next.map(from_ms) })
 }
 
-/// Events by place, their bodies not read.
-pub(super) fn events(conn: &Connection, seqs: &[Seq]) -> Result<Vec<(Seq, Event)>, Error> {
+/// Events by place, their bodies not read, until those make this many bytes together.
+pub(super) fn events(conn: &Connection, seqs: &[Seq], bytes_max: usize) -> Result<Vec<(Seq, Event)>, Error> {
     let mut one = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM inbox WHERE seq = ?1 AND what = 0"))?;
-    let mut found = Vec::with_capacity(seqs.len());
+    let (mut found, mut bytes) = (Vec::with_capacity(seqs.len()), 0);
     for seq in seqs {
+        if bytes >= bytes_max {
+            break;
+        }
         let mut rows = one.query([seq])?;
         if let Some(row) = rows.next()?
-            && let (Entry { item: Item::Event(event), .. }, _) = entry(row)?
+            && let (Entry { item: Item::Event(event), .. }, size) = entry(row)?
         {
             found.push((*seq, *event));
+            bytes += size;
         }
     }
     Ok(found)

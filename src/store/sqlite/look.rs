@@ -1,17 +1,20 @@
 //! Looking for things, and counting them: a bounded part of the inbox at a time.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::inbox::{COLUMNS, WINDOW, entry};
 use crate::clock::from_ms;
+use crate::delivery::DeliveryId;
 use crate::event::{Item, Seq};
 use crate::planner::ledger::{DueTimer, Timer};
 use crate::planner::why::Decision;
 use crate::store::look::{
-    BYTES_MAX, COUNTED_MAX, Came, Decided, DecisionFilter, Decisions, Found, HOUR_MS, PLACES_MAX, Sent, Tally, Words,
+    BYTES_MAX, Became, Chip, Counted, DecisionFilter, Decisions, Found, PLACES_MAX, TALLIES_MAX, Tally, Words, hour_ms,
 };
-use crate::store::rows::kinds;
+use crate::store::rows::{kinds, of_word};
 use crate::store::{Error, EventFilter};
 
 /// The oldest and the newest place of the inbox.
@@ -90,43 +93,39 @@ pub(super) fn decisions(conn: &Connection, filter: &DecisionFilter) -> Result<De
     Ok(Decisions::of(rows.collect::<Result<_, _>>()?, filter.limit, last, oldest))
 }
 
-/// Counts what came.
+/// What came, what rules did and what was planned, by the hour.
 pub(super) fn tally(conn: &Connection, since: Timestamp) -> Result<Tally, Error> {
+    let sql = "SELECT hour, what, name, kind, n, last FROM tallies WHERE hour >= ?1 ORDER BY hour DESC LIMIT ?2";
+    let mut newest = conn.prepare_cached(sql)?;
+    let rows = newest.query_map((hour_ms(since), TALLIES_MAX), |row| {
+        let (name, kind, count, last) = (row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?);
+        Ok(Counted { hour: row.get(0)?, what: row.get(1)?, name, kind, count, last })
+    })?;
+    Ok(Tally::of(rows.collect::<Result<Vec<_>, _>>()?))
+}
+
+/// What became of events.
+pub(super) fn became(conn: &Connection, events: &[Seq], most: usize) -> Result<BTreeMap<Seq, Became>, Error> {
     let tx = conn.unchecked_transaction()?;
-    let Some((oldest, newest)) = ends(&tx)? else { return Ok(Tally::default()) };
-    let from = oldest.max(newest - COUNTED_MAX + 1);
-    let bounds = (from, since.as_millisecond(), HOUR_MS);
-    let at = |ms: i64| from_ms(ms);
-    let count = |n: i64| n.max(0).cast_unsigned();
-    let mut events = tx.prepare_cached(
-        "SELECT received / ?3 * ?3, source, type, count(*) FROM inbox WHERE seq >= ?1 AND what = 0 AND received >= ?2
-          GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+    let mut sent = tx.prepare_cached(
+        "SELECT id, destination, state FROM deliveries WHERE n IN (
+             SELECT e.n FROM deliveries AS e WHERE e.event = ?1 UNION ALL SELECT n FROM delivery_events WHERE seq = ?1)
+          ORDER BY n DESC LIMIT ?2",
     )?;
-    let events = events.query_map(bounds, |row| {
-        Ok(Came { hour: at(row.get(0)?), source: row.get(1)?, kind: row.get(2)?, count: count(row.get(3)?) })
-    })?;
-    let mut decisions = tx.prepare_cached(
-        "SELECT i.received / ?3 * ?3, w.rule, w.outcome, count(*), max(i.received)
-           FROM whys AS w CROSS JOIN inbox AS i ON i.seq = w.event
-          WHERE w.event >= ?1 AND i.received >= ?2 AND i.what = 0 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
-    )?;
-    let decisions = decisions.query_map(bounds, |row| {
-        let (hour, last) = (at(row.get(0)?), at(row.get(4)?));
-        Ok(Decided { hour, rule: row.get(1)?, outcome: row.get(2)?, count: count(row.get(3)?), last })
-    })?;
-    let mut messages = tx.prepare_cached(
-        "SELECT created / ?3 * ?3, rule, count(*) FROM deliveries
-          WHERE n > (SELECT max(n) FROM deliveries) - ?1 AND created >= ?2 GROUP BY 1, 2 ORDER BY 1, 2",
-    )?;
-    let messages = messages.query_map((COUNTED_MAX, since.as_millisecond(), HOUR_MS), |row| {
-        Ok(Sent { hour: at(row.get(0)?), rule: row.get(1)?, count: count(row.get(2)?) })
-    })?;
-    Ok(Tally {
-        from,
-        events: events.collect::<Result<_, _>>()?,
-        decisions: decisions.collect::<Result<_, _>>()?,
-        messages: messages.collect::<Result<_, _>>()?,
-    })
+    let mut outcomes = tx.prepare_cached("SELECT DISTINCT outcome FROM whys WHERE event = ?1")?;
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let mut all = BTreeMap::new();
+    for seq in events {
+        let mut rows = sent.query((seq, most))?;
+        let mut became = Became::default();
+        while let Some(row) = rows.next()? {
+            let (id, destination, state) = (DeliveryId(row.get(0)?), row.get(1)?, of_word(row.get(2)?)?);
+            became.deliveries.push(Chip { id, destination, state });
+        }
+        became.outcomes = outcomes.query_map([seq], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        all.insert(*seq, became);
+    }
+    Ok(all)
 }
 
 /// Timers after this one.

@@ -20,6 +20,7 @@ mod reader;
 mod reserve;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::future::Future;
 use std::path::Path;
@@ -40,15 +41,15 @@ use self::reserve::Reserve;
 use self::writer::{Asked, Job, Needs, Writer, WriterState};
 use super::threads::Threads;
 use super::{
-    Answer, Appended, Census, Claim, Claimed, Conflict, DeliveryFilter, Error, EventFilter, PlannerLease, Room,
-    Settlement, Standing, Store, Waiting,
+    Answer, Appended, Census, Claim, Claimed, Conflict, DeliveryFilter, Error, EventFilter, PAGE_BYTES_MAX,
+    PlannerLease, Room, Settlement, Standing, Store, Waiting,
 };
 use crate::delivery::{Attempt, Delivery, DeliveryId, State};
 use crate::event::{Event, EventId, Item, Seq};
 use crate::planner::ledger::DueTimer;
 use crate::planner::why::Decision;
 use crate::planner::{Keys, Ledger, Plan};
-use crate::store::look::{DecisionFilter, Decisions, Found, Tally, Words};
+use crate::store::look::{Became, DecisionFilter, Decisions, Found, Tally, Words};
 use crate::store::transitions::Row;
 
 /// Reads an address without going there.
@@ -251,7 +252,7 @@ impl Store for Sqlite {
 
     fn events(&self, seqs: &[Seq]) -> Answer<'_, Vec<(Seq, Event)>> {
         let seqs = seqs.to_vec();
-        Box::pin(self.steps.read(move |conn| inbox::events(conn, &seqs)))
+        Box::pin(self.steps.read(move |conn| inbox::events(conn, &seqs, usize::MAX)))
     }
 
     fn commit(&self, lease: &PlannerLease, plan: Plan, now: Timestamp) -> Answer<'_, u64> {
@@ -294,6 +295,11 @@ impl Store for Sqlite {
         Box::pin(self.people.read(move |conn| inbox::list(conn, &filter)))
     }
 
+    fn list_places(&self, seqs: &[Seq]) -> Answer<'_, Vec<(Seq, Event)>> {
+        let seqs = seqs.to_vec();
+        Box::pin(self.people.read(move |conn| inbox::events(conn, &seqs, PAGE_BYTES_MAX)))
+    }
+
     fn search(&self, filter: &EventFilter, words: Option<&Words>) -> Answer<'_, Found> {
         let (filter, words) = (filter.clone(), words.cloned());
         Box::pin(self.people.read(move |conn| look::search(conn, &filter, words.as_ref())))
@@ -302,6 +308,11 @@ impl Store for Sqlite {
     fn decisions(&self, filter: &DecisionFilter) -> Answer<'_, Decisions> {
         let filter = filter.clone();
         Box::pin(self.people.read(move |conn| look::decisions(conn, &filter)))
+    }
+
+    fn became(&self, events: &[Seq], most: usize) -> Answer<'_, BTreeMap<Seq, Became>> {
+        let events = events.to_vec();
+        Box::pin(self.people.read(move |conn| look::became(conn, &events, most)))
     }
 
     fn tally(&self, since: Timestamp) -> Answer<'_, Tally> {
@@ -330,6 +341,11 @@ impl Store for Sqlite {
     fn list_deliveries(&self, filter: &DeliveryFilter) -> Answer<'_, Vec<Delivery>> {
         let filter = filter.clone();
         Box::pin(self.people.read(move |conn| deliveries::list(conn, &filter)))
+    }
+
+    fn beyond(&self, before: Option<&DeliveryId>, many: usize) -> Answer<'_, Option<DeliveryId>> {
+        let before = before.cloned();
+        Box::pin(self.people.read(move |conn| deliveries::beyond(conn, before.as_ref(), many)))
     }
 
     fn delivery(&self, id: &DeliveryId) -> Answer<'_, Option<(Delivery, Vec<Attempt>)>> {
