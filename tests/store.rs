@@ -67,9 +67,9 @@ macro_rules! suite {
                     what_rules_did_is_listed_by_rule_and_outcome_in_pages,
                     what_came_is_counted_by_the_hour,
                     the_counts_of_an_hour_grow_with_what_is_planned,
-                    what_became_of_events_is_told_of_many_at_once,
+                    what_became_of_many_events_is_answered_at_once,
                     events_are_looked_up_by_place_and_end_early_where_they_are_large,
-                    deliveries_are_looked_for_among_so_many_and_further_back,
+                    deliveries_are_looked_for_among_the_newest_and_further_back,
                     timers_are_listed_by_time_in_pages;
                 commits:
                     one_holder_plans_at_a_time,

@@ -11,14 +11,11 @@ use crate::admin::audit;
 use crate::admin::bulk;
 use crate::admin::caller::{Asking, Caller};
 use crate::admin::events::find_event;
-use crate::admin::paging::{LIMIT, limit, page_answer};
+use crate::admin::paging::{LIMIT, LOOKED_AT, limit, page_answer};
 use crate::admin::view::{DeliveryView, DeliveryWhole};
 use crate::delivery::{Delivery, DeliveryId, State as DeliveryState};
 use crate::steps::Live;
 use crate::store::DeliveryFilter;
-
-/// Among how many of the newest deliveries one look looks for what no index finds.
-pub(crate) const LOOKED_AT: usize = 20_000;
 
 /// Which deliveries. All that is given must hold.
 #[derive(Debug, Deserialize, Default, IntoParams)]

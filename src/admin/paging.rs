@@ -11,6 +11,8 @@ use crate::admin::answer::{Refused, json_answer};
 
 /// The longest list.
 pub(crate) const LIMIT_MAX: usize = 1_000;
+/// Among how many of the newest deliveries one look looks for what no index finds.
+pub(crate) const LOOKED_AT: usize = 20_000;
 /// A list's length when nobody asks.
 pub(crate) const LIMIT: usize = 50;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::admin::answer::Refused;
-use crate::admin::deliveries::LOOKED_AT;
+use crate::admin::paging::LOOKED_AT;
 use crate::delivery::{Delivery, DeliveryId, Lane};
 use crate::event::Seq;
 use crate::planner::Case;

@@ -43,7 +43,10 @@ pub(crate) fn pick(samples: &Samples, name: &str, now: Timestamp) -> anyhow::Res
     } else {
         match nearest(name, samples.names().into_iter().chain(own::names())) {
             Some(near) => bail!("`{name}` is neither a file nor a sample; did you mean `{near}`?"),
-            None => bail!("`{name}` is neither a file nor a sample; `fanfare send --list` names the samples"),
+            None => bail!(
+                "`{name}` is neither a file nor a sample; `fanfare send --list` names the samples, and an event of your \
+                 own is given as JSON: `{{\"type\": \"{name}\", \"data\": {{…}}}}`"
+            ),
         }
     };
     let document: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();

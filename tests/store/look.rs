@@ -164,7 +164,7 @@ pub async fn the_counts_of_an_hour_grow_with_what_is_planned(bench: Bench) {
     );
 }
 
-pub async fn what_became_of_events_is_told_of_many_at_once(bench: Bench) {
+pub async fn what_became_of_many_events_is_answered_at_once(bench: Bench) {
     for n in 1..=4 {
         bench.event(&n.to_string()).await;
     }
@@ -208,7 +208,7 @@ pub async fn events_are_looked_up_by_place_and_end_early_where_they_are_large(be
     assert_eq!(places(&[]).await, [0; 0]);
 }
 
-pub async fn deliveries_are_looked_for_among_so_many_and_further_back(bench: Bench) {
+pub async fn deliveries_are_looked_for_among_the_newest_and_further_back(bench: Bench) {
     bench.event("1").await;
     let of = |n: usize| {
         let mut one = delivery(&n.to_string());

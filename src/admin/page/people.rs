@@ -17,7 +17,7 @@ use crate::admin::answer::{Id, Refused, Shared};
 use crate::admin::audit;
 use crate::admin::caller::Caller;
 use crate::admin::cases::{self, CaseQuery, Wish};
-use crate::admin::paging::LIMIT_MAX;
+use crate::admin::paging::{LIMIT_MAX, LOOKED_AT};
 use crate::admin::view::value;
 use crate::admin::{bulk, mutes};
 use crate::clock::plus;
@@ -35,8 +35,6 @@ const SHOWN: usize = 60;
 const PAGE: usize = 40;
 /// How far back it is looked what a mute would have silenced.
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// Among how many of the newest deliveries.
-const LOOKED_AT: usize = 20_000;
 /// How many of what it would have silenced are named.
 const NAMED: usize = 8;
 /// What the list of cases is asked.
