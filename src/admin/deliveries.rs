@@ -68,7 +68,7 @@ pub(crate) async fn list(State(live): Shared, uri: Uri, query: Result<Query<Deli
 }
 
 /// Deliveries by a filter, newest first, and before which the next look goes on. A look takes no long time, however many
-/// there are and however few are meant: what no index finds is looked for among so many only.
+/// there are and however few are meant: what no index finds is looked for among [`LOOKED_AT`] only.
 pub(crate) async fn look(
     live: &Live,
     mut filter: DeliveryFilter,

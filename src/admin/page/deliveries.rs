@@ -57,7 +57,7 @@ async fn values(live: &Arc<Live>, caller: &Caller, query: DeliveriesQuery) -> Re
         ..DeliveryFilter::default()
     };
     let (found, next) = look(live, filter.clone()).await?;
-    // A page that isn't full has been looked for among so many.
+    // Why a page isn't full though more may come.
     let looked_at = next.as_ref().filter(|_| found.len() < SHOWN).map(|_| LOOKED_AT);
     let dead = dead(live, &filter).await?;
     let path = |state: Option<&str>, before: Option<&str>| {

@@ -321,7 +321,7 @@ impl Deliveries {
         newest.saturating_sub(u64::try_from(many).unwrap_or(u64::MAX))
     }
 
-    /// The last of so many that were planned before this one, unless it is the last of all.
+    /// The last of `many` that were planned before this one, unless it is the last of all.
     pub fn beyond(&self, before: Option<&DeliveryId>, many: usize) -> Option<DeliveryId> {
         let before = self.before(before);
         let after = self.after(before, many);

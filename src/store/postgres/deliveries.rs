@@ -302,7 +302,7 @@ pub(super) async fn list(link: &Link, filter: &DeliveryFilter) -> Result<Vec<Del
     Ok(found.into_iter().map(|stored| stored.row.delivery).collect())
 }
 
-/// The last of so many that were planned before this one, unless it is the last of all.
+/// The last of `many` that were planned before this one, unless it is the last of all.
 pub(super) async fn beyond(link: &Link, before: Option<&DeliveryId>, many: usize) -> Result<Option<DeliveryId>, Error> {
     let after = format!("({}) - $2", NEWEST.replace('?', "$1"));
     let sql = format!(
@@ -375,7 +375,7 @@ fn few(table: &str, term: &str) -> String {
     format!("SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {term} LIMIT {}) AS few", COUNTED_MAX + 1)
 }
 
-/// How many rows there are, where so many were counted: of more than are counted, as many as the database's own planner
+/// How many rows there are: as many as were counted, or, above [`COUNTED_MAX`], as many as the database's own planner
 /// believes, which knows it to a few percent.
 async fn count(link: &Link, few: i64, (table, term): (&str, &str)) -> Result<u64, Error> {
     let few = few.max(0).cast_unsigned();

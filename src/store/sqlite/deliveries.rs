@@ -292,7 +292,7 @@ fn rare(states: &[State]) -> String {
     found.collect::<Vec<_>>().join(" UNION ALL ")
 }
 
-/// The last of so many that were planned before this one, unless it is the last of all.
+/// The last of `many` that were planned before this one, unless it is the last of all.
 pub(super) fn beyond(conn: &Connection, before: Option<&DeliveryId>, many: usize) -> Result<Option<DeliveryId>, Error> {
     let after = format!("({}) - ?2", NEWEST.replace('?', "?1"));
     let mut row = conn.prepare_cached(&format!(
