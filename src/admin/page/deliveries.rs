@@ -58,7 +58,7 @@ async fn values(live: &Arc<Live>, caller: &Caller, query: DeliveriesQuery) -> Re
     };
     let (found, next) = look(live, filter.clone()).await?;
     // Why a page isn't full though more may come.
-    let looked_at = next.as_ref().filter(|_| found.len() < SHOWN).map(|_| LOOKED_AT);
+    let looked_at = next.as_ref().filter(|_| found.len() < SHOWN).map(|_| format!("{},000", LOOKED_AT / 1000));
     let dead = dead(live, &filter).await?;
     let path = |state: Option<&str>, before: Option<&str>| {
         let parameters = [("destination", destination.as_deref()), ("rule", rule.as_deref()), ("before", before)];
