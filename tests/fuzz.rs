@@ -5,7 +5,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-mod targets;
+pub mod targets;
 
 /// How many mutations of its corpus each target is run on.
 const MUTATIONS: usize = 400;

@@ -33,6 +33,7 @@ mod faults;
 mod fuzz;
 mod idle;
 mod ingest;
+mod instructions;
 mod leaks;
 mod links;
 mod reload;

@@ -7,6 +7,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../ingest/figures.rs"]
+mod figures;
 mod world;
 
 use std::collections::BTreeMap;
@@ -67,5 +69,8 @@ fn report(sizes: &[usize], measured: &[BTreeMap<String, f64>]) {
         let cells: String = values.iter().map(|value| format!("{value:>12.1}")).collect();
         let ratio = values.last().zip(values.first()).map_or(f64::NAN, |(last, first)| last / first.max(0.1));
         println!("{words:<44}{cells}   {ratio:.2}");
+        let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
+        let row = sizes.iter().map(String::as_str).zip(values).chain([("ratio", ratio)]);
+        figures::record("cases", words, &row.collect::<Vec<_>>());
     }
 }

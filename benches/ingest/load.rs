@@ -18,6 +18,8 @@ pub const SECRET: &str = "bench-secret-0123456789abcdef";
 
 /// What is to be done.
 pub struct Load {
+    /// The type of its events.
+    pub kind: &'static str,
     pub address: SocketAddr,
     pub path: &'static str,
     pub connections: usize,
@@ -55,7 +57,7 @@ impl Load {
     /// How many events, signed beforehand: the load must cost as little as can be on the cores that the server needs.
     pub fn sign(&self, round: u64, count: u64) -> Vec<Vec<u8>> {
         let mut dice = fastrand::Rng::with_seed(round);
-        (0..count).map(|_| request(self.path, &mut dice)).collect()
+        (0..count).map(|_| request(self.path, self.kind, &mut dice)).collect()
     }
 
     /// Sends these, until there are none left or the time is over.
@@ -113,10 +115,10 @@ async fn one(
 }
 
 /// A signed event of about 780 bytes with a random id: the worst case for an index.
-fn request(path: &str, dice: &mut fastrand::Rng) -> Vec<u8> {
+fn request(path: &str, kind: &str, dice: &mut fastrand::Rng) -> Vec<u8> {
     let id = format!("evt_{:016x}{:016x}", dice.u64(..), dice.u64(..));
     let body = format!(
-        r#"{{"id":"{id}","type":"release.live","created":1767607200,"data":{{"release_id":"rel_abc123def456","title":"My Album","artist":"Artist Name","label":"Warp","status":"live","platforms":[{{"name":"spotify","status":"live","url":"https://open.spotify.com/album/4uLU6hMCjMI75M1A2tKUQC"}},{{"name":"apple_music","status":"live","url":"https://music.apple.com/album/1440857781"}},{{"name":"deezer","status":"processing","url":null}}],"metadata":{{"isrc":"USJML2500001","upc":"123456789012","release_date":"2025-09-01","genre":"Electronic","explicit":false,"language":"en","copyright":"2025 Warp Records Limited"}},"territories":["DE","FR","GB","US","JP"],"notes":"Delivered by the distribution service, first attempt, no warnings at all."}}}}"#
+        r#"{{"id":"{id}","type":"{kind}","created":1767607200,"data":{{"release_id":"rel_abc123def456","title":"My Album","artist":"Artist Name","label":"Warp","status":"live","platforms":[{{"name":"spotify","status":"live","url":"https://open.spotify.com/album/4uLU6hMCjMI75M1A2tKUQC"}},{{"name":"apple_music","status":"live","url":"https://music.apple.com/album/1440857781"}},{{"name":"deezer","status":"processing","url":null}}],"metadata":{{"isrc":"USJML2500001","upc":"123456789012","release_date":"2025-09-01","genre":"Electronic","explicit":false,"language":"en","copyright":"2025 Warp Records Limited"}},"territories":["DE","FR","GB","US","JP"],"notes":"Delivered by the distribution service, first attempt, no warnings at all."}}}}"#
     );
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()) else { return Vec::new() };
     mac.update(body.as_bytes());

@@ -5,10 +5,13 @@
 //! servers share the machine's cores.
 //!
 //! Run it through `scripts/bench ingest`, which builds the binary and fetches the peers; or `scripts/bench replicas`, for
-//! several on one PostgreSQL (`replicas.rs`), or `scripts/bench way`, for an event's whole way (`way.rs`).
+//! several on one PostgreSQL (`replicas.rs`), or `scripts/bench way`, for an event's whole way (`way.rs`), or `scripts/bench grown`
+//! (`grown.rs`).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod figures;
+mod grown;
 mod load;
 #[path = "../../tests/support/postgres.rs"]
 #[allow(dead_code)]
@@ -25,7 +28,7 @@ use load::{Load, Result as Measured};
 use server::Server;
 
 /// The servers, in the order in which they take turns.
-const SERVERS: &[&str] = &["durable", "memory", "express", "webhook"];
+const SERVERS: &[&str] = &["durable", "misses", "memory", "express", "webhook"];
 
 fn main() {
     let number =
@@ -35,6 +38,9 @@ fn main() {
     let rounds = number("ROUNDS", 5);
     if std::env::args().any(|given| given == "way") {
         return way::run(connections, number("EVENTS", 20_000), rounds);
+    }
+    if std::env::args().any(|given| given == "grown") {
+        return grown::run(connections, number("EVENTS", 20_000), rounds);
     }
     if let Some(address) = way::bare_loop() {
         return way::post_all(address, connections);
@@ -53,7 +59,14 @@ fn main() {
                     continue;
                 }
             };
-            let load = Load { address: server.address, path: server.path, connections, seconds, away: Duration::ZERO };
+            let load = Load {
+                kind: "release.live",
+                address: server.address,
+                path: server.path,
+                connections,
+                seconds,
+                away: Duration::ZERO,
+            };
             let result = runtime.block_on(load.run(round));
             eprintln!("round {}/{rounds}  {name:<8} {:>8.0}/s", round + 1, result.per_second());
             results.push(result);
@@ -74,12 +87,12 @@ fn report(measured: &[(&str, Vec<Measured>)], connections: usize) {
     println!("{:<9} {:>10} {:>9} {:>9} {:>8}  durable ÷ this", "server", "events/s", "p50 ms", "p99 ms", "not 2xx");
     for (name, results) in measured {
         let Some(rate) = median(results, Measured::per_second) else { continue };
-        println!(
-            "{name:<9} {rate:>10.0} {:>9.2} {:>9.2} {:>8}  {:.2}",
-            median(results, |result| result.percentile_ms(0.50)).unwrap_or_default(),
-            median(results, |result| result.percentile_ms(0.99)).unwrap_or_default(),
-            results.iter().map(|result| result.not_accepted).sum::<u64>(),
-            durable.unwrap_or_default() / rate,
-        );
+        let p50 = median(results, |result| result.percentile_ms(0.50)).unwrap_or_default();
+        let p99 = median(results, |result| result.percentile_ms(0.99)).unwrap_or_default();
+        let ratio = durable.unwrap_or_default() / rate;
+        let refused = results.iter().map(|result| result.not_accepted).sum::<u64>();
+        println!("{name:<9} {rate:>10.0} {p50:>9.2} {p99:>9.2} {refused:>8}  {ratio:.2}");
+        let row = [("per_second", rate), ("p50_ms", p50), ("p99_ms", p99), ("durable_to_this", ratio)];
+        figures::record("ingest", name, &row);
     }
 }

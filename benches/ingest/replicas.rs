@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::LocalSet;
 
+use crate::figures;
 use crate::load::Load;
 use crate::postgres;
 use crate::server::Server;
@@ -129,6 +130,16 @@ fn report(title: &str, measured: &mut [Vec<Measured>], bound: f64) {
             used.commits / done,
             used.syncs / used.seconds,
         );
+        let row = [
+            ("per_second", rate),
+            ("to_one", rate / one),
+            ("idle", used.idle),
+            ("postgres_ms", 1000.0 * used.postgres / done),
+            ("replica_ms", 1000.0 * used.replicas / done),
+            ("commits", used.commits / done),
+        ];
+        let what = title.split(':').next().unwrap_or(title);
+        figures::record(what, &format!("{count} replicas on PostgreSQL"), &row);
     }
 }
 
@@ -155,7 +166,14 @@ async fn receive(count: usize, connections: usize, seconds: Duration, round: u64
     let replicas: Vec<Server> = (0..count).map(|nth| Server::replica(nth, &store, "", "").unwrap()).collect();
     let enough = connections as u64 * seconds.as_millis() as u64 / AWAY.as_millis() as u64;
     let loads = replicas.iter().enumerate().map(|(nth, replica)| {
-        let load = Load { address: replica.address, path: replica.path, connections, seconds, away: AWAY };
+        let load = Load {
+            kind: "release.live",
+            address: replica.address,
+            path: replica.path,
+            connections,
+            seconds,
+            away: AWAY,
+        };
         // Ids of its own for each.
         let signed = load.sign(round * 10 + nth as u64, enough);
         (load, signed)
@@ -189,7 +207,7 @@ async fn dispatch(count: usize, deliveries: u64, round: u64) -> Measured {
 /// Sends this many events, and waits until they are planned.
 async fn fill(replica: &Server, store: &str, deliveries: u64, round: u64) {
     let (address, path) = (replica.address, replica.path);
-    let load = Load { address, path, connections: 32, seconds: PATIENCE, away: Duration::ZERO };
+    let load = Load { kind: "release.live", address, path, connections: 32, seconds: PATIENCE, away: Duration::ZERO };
     let signed = load.sign(1_000_000 + round, deliveries);
     assert_eq!(send(vec![(load, signed)]).await, deliveries, "all are accepted");
     let began = Instant::now();

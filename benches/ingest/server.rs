@@ -6,11 +6,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::load::SECRET;
+use crate::way::missing;
 
 /// A running server.
 pub struct Server {
     pub address: SocketAddr,
     pub path: &'static str,
+    command: Command,
     child: Child,
     folder: PathBuf,
 }
@@ -18,6 +20,10 @@ pub struct Server {
 impl Server {
     /// Starts the one with this name; `Err` says why it can't be had.
     pub fn start(name: &str) -> Result<Self, String> {
+        if name == "misses" {
+            let settings = "destinations: {d0: {type: http, url: \"http://127.0.0.1:9/\"}}\n";
+            return Self::replica(0, "sqlite:data/bench.db", settings, &missing(100));
+        }
         let address = free_address();
         let folder = std::env::temp_dir().join(format!("fanfare-bench-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
@@ -75,15 +81,30 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| error.to_string())?;
-        let server = Self { address, path, child, folder };
+        let server = Self { address, path, command, child, folder };
+        server.listens()?;
+        Ok(server)
+    }
+
+    /// Ends it and starts it again on what it kept. Gives how long it took to listen.
+    pub fn restart(&mut self) -> Result<Duration, String> {
+        let _ = Command::new("kill").arg(self.pid().to_string()).status();
+        let _ = self.child.wait();
+        let began = Instant::now();
+        self.child = self.command.spawn().map_err(|error| error.to_string())?;
+        self.listens()?;
+        Ok(began.elapsed())
+    }
+
+    fn listens(&self) -> Result<(), String> {
         let patience = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(address).is_err() {
+        while TcpStream::connect(self.address).is_err() {
             if Instant::now() > patience {
                 return Err("it does not listen".into());
             }
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(1));
         }
-        Ok(server)
+        Ok(())
     }
 }
 

@@ -107,3 +107,11 @@ fn idle() -> f64 {
     // What waits for the disk wants no core either.
     fields.take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / TICKS_A_SECOND
 }
+
+/// What a process has in memory, in MiB.
+pub fn rss(pid: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let kib =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse().ok());
+    kib.map_or(0.0, |kib: f64| kib / 1024.0)
+}

@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 
 use tokio::task::LocalSet;
 
+use crate::figures;
 use crate::load::Load;
 use crate::server::Server;
 use crate::sink::Sink;
-use crate::usage::seconds;
+use crate::usage::{rss, seconds};
 
 /// How long anything may take that is waited for.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -59,7 +60,8 @@ fn sending(count: u64) -> String {
     )
 }
 
-fn missing(count: u64) -> String {
+/// Rules that listen to the event and don't match it.
+pub fn missing(count: u64) -> String {
     let each = (0..count).map(|nth| {
         format!(
             "  - {{name: m{nth}, events: release.live, when: {{$.data.title: \"No {nth}\", $.data.label: Warp}}, \
@@ -100,16 +102,28 @@ pub fn run(connections: usize, events: u64, rounds: u64) {
         all.sort_by(|a, b| (a.cpu / a.done).total_cmp(&(b.cpu / b.done)));
         let Some(one) = all.get(all.len() / 2) else { continue };
         let (cpu, rate) = (1e6 * one.cpu / one.done, one.done / one.seconds);
-        println!("{name:<24} {cpu:>9.1} {rate:>10.0} {:>11.0} {:>9.1}", one.bytes / one.done, one.rss);
+        let bytes = one.bytes / one.done;
+        println!("{name:<24} {cpu:>9.1} {rate:>10.0} {bytes:>11.0} {:>9.1}", one.rss);
+        let row = [("cpu_us", cpu), ("per_second", rate), ("bytes", bytes), ("rss_mib", one.rss)];
+        figures::record("way", name, &row);
     }
     times.sort_unstable();
     let part = |share: f64| times.get((times.len() as f64 * share) as usize).copied().unwrap_or_default();
     println!("\nfrom the answer to its arrival, idle: p50 {:?}, p99 {:?}", part(0.5), part(0.99));
+    let ms = |share| part(share).as_secs_f64() * 1000.0;
+    figures::record("arrival", "idle", &[("p50_ms", ms(0.5)), ("p99_ms", ms(0.99))]);
 }
 
 /// What is sent to a server, as fast as it answers.
 fn load(server: &Server, connections: usize) -> Load {
-    Load { address: server.address, path: server.path, connections, seconds: PATIENCE, away: Duration::ZERO }
+    Load {
+        kind: "release.live",
+        address: server.address,
+        path: server.path,
+        connections,
+        seconds: PATIENCE,
+        away: Duration::ZERO,
+    }
 }
 
 /// Fanfare on SQLite.
@@ -125,7 +139,7 @@ async fn fanfare(files: fn(u64) -> (String, String, u64), connections: usize, ev
     if fan_out > 0 {
         sink.reaches(events * fan_out, PATIENCE).await;
     } else {
-        planned(&server, events).await;
+        planned(&server, events, PATIENCE).await;
     }
     let took = sink.last().map_or(began.elapsed(), |last| last - began);
     // What was answered is still to be recorded.
@@ -138,10 +152,10 @@ async fn fanfare(files: fn(u64) -> (String, String, u64), connections: usize, ev
 }
 
 /// Waits until nothing is left to plan.
-async fn planned(server: &Server, events: u64) {
+pub async fn planned(server: &Server, events: u64, patience: Duration) {
     let database = server.folder().join("data/bench.db");
     let began = Instant::now();
-    while began.elapsed() < PATIENCE {
+    while began.elapsed() < patience {
         let conn = rusqlite::Connection::open(&database).unwrap();
         let at = conn.query_row("SELECT value FROM meta WHERE name = 'planned'", [], |row| row.get::<_, i64>(0));
         if at.is_ok_and(|at| at.unsigned_abs() >= events) {
@@ -227,12 +241,4 @@ async fn arriving(round: u64) -> Vec<Duration> {
         times.extend(sink.last().map(|last| last.saturating_duration_since(answered)));
     }
     times
-}
-
-/// What a process has in memory, in MiB.
-fn rss(pid: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let kib =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse().ok());
-    kib.map_or(0.0, |kib: f64| kib / 1024.0)
 }
