@@ -282,10 +282,10 @@ impl Job {
     }
 
     /// What would be sent with the default message, which says why, in place of the one that was asked for.
-    pub fn stand_in(&self, reason: &str) -> Prepared {
+    pub fn placeholder(&self, reason: &str) -> Prepared {
         let read = self.read(self.assignment(), &self.event);
         let context = self.context(&self.claim.delivery.planned.rule, self.assignment(), &read);
-        let rendered = self.snapshot.templates.stand_in(&context, reason);
+        let rendered = self.snapshot.templates.placeholder(&context, reason);
         drop(context);
         self.compose(read.event, rendered, false)
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::config::evidence::{Origin, Seen};
 use crate::config::load::Whole;
 use crate::lint::heard::Hearing;
-use crate::path::Gap;
+use crate::path::Unreachable;
 use crate::problem::{Problem, Problems, nearest};
 use crate::rules::{Name, Query};
 
@@ -65,8 +65,10 @@ pub(super) fn filter_over_mapping(whole: &Whole, problems: &mut Problems) {
             if looks > LOOKS_MAX {
                 return;
             }
-            let mut gaps = name.all_queries().flat_map(|query| query.path.gaps(&roots));
-            if let (true, Some(place)) = (gaps.any(|gap| gap == Gap::FilterOverMapping), &name.place) {
+            let mut unreachable = name.all_queries().flat_map(|query| query.path.unreachable(&roots));
+            if let (true, Some(place)) =
+                (unreachable.any(|absent| absent == Unreachable::FilterOverMapping), &name.place)
+            {
                 let message = format!("`{}` filters the members of a mapping, not a list", name.text);
                 problems.push(
                     Problem::warning("filter-over-mapping", message)
@@ -89,13 +91,14 @@ struct Missing {
 
 fn one_path(query: &Query, roots: &[&Value], knows_all: bool) -> Option<Missing> {
     let text = query.path.text();
-    let mut gaps = query.path.gaps(roots).into_iter().filter(|gap| *gap != Gap::FilterOverMapping);
-    let (name, hint, is_near) = match gaps.next()? {
-        Gap::List { name } => {
+    let mut unreachable =
+        query.path.unreachable(roots).into_iter().filter(|absent| *absent != Unreachable::FilterOverMapping);
+    let (name, hint, is_near) = match unreachable.next()? {
+        Unreachable::List { name } => {
             let hint = replaced(text, &name, &name).map(|(before, after)| format!("{before}[*]{after}"));
             (name, hint, true)
         }
-        Gap::Member { name, known } => {
+        Unreachable::Member { name, known } => {
             let near = nearest(&name, known.iter().map(String::as_str)).map(|near| with(text, &name, near));
             let elsewhere = || elsewhere(&name, roots).filter(|_| !text.contains('['));
             let is_near = near.is_some();
@@ -106,7 +109,7 @@ fn one_path(query: &Query, roots: &[&Value], knows_all: bool) -> Option<Missing>
                 None => return knows_all.then(|| Missing { inner: inner(text, &name), hint: all() }),
             }
         }
-        Gap::FilterOverMapping => return None,
+        Unreachable::FilterOverMapping => return None,
     };
     (is_near || knows_all)
         .then(|| Missing { inner: inner(text, &name), hint: hint.map(|hint| format!("did you mean `{hint}`?")) })
@@ -120,7 +123,7 @@ fn known_words(known: &BTreeSet<String>) -> Option<String> {
 
 /// A name none of whose paths leads anywhere.
 fn none_of_all(name: &Name, queries: &[Query], roots: &[&Value]) -> Option<Missing> {
-    let leads = |query: &Query| query.path.gaps(roots).is_empty();
+    let leads = |query: &Query| query.path.unreachable(roots).is_empty();
     if queries.is_empty() || queries.iter().any(leads) {
         return None;
     }

@@ -10,12 +10,12 @@ use std::fmt;
 use serde_json::Value;
 
 pub use self::functions::SizedRegex;
-pub use self::gaps::Gap;
 use self::plan::{Query, Segment, Selector};
+pub use self::unreachable::Unreachable;
 
 mod eval;
 mod functions;
-mod gaps;
+mod unreachable;
 mod lex;
 mod mistakes;
 mod plan;
@@ -87,8 +87,8 @@ impl Path {
     }
 
     /// Where it leads nowhere, whichever of these documents it is asked of.
-    pub fn gaps(&self, documents: &[&Value]) -> Vec<Gap> {
-        gaps::gaps(&self.query, documents)
+    pub fn unreachable(&self, documents: &[&Value]) -> Vec<Unreachable> {
+        unreachable::unreachable(&self.query, documents)
     }
 
     /// As it was written.

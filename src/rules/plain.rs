@@ -11,7 +11,7 @@ mod action;
 mod condition;
 mod words;
 
-use self::action::{Place, action};
+use self::action::{Position, action};
 use self::condition::{block, inline};
 use self::words::{code, codes, list, ordinal, span};
 
@@ -65,14 +65,14 @@ pub fn plain(rule: &Rule, rules: &RuleSet) -> Vec<Sentence> {
     sentences.extend(rule.sum.as_ref().map(|sum| Sentence::new(summed(sum))));
     sentences.extend(case(rule));
     let place = if rule.missing.is_some() {
-        Place::Silence
+        Position::Silence
     } else if rule.case.is_some() {
-        Place::Case
+        Position::Case
     } else {
-        Place::Match
+        Position::Match
     };
     sentences.extend(actions(&rule.actions, rules, place));
-    sentences.extend(actions(&rule.on_close, rules, Place::Close));
+    sentences.extend(actions(&rule.on_close, rules, Position::Close));
     if let Some(flood) = &rule.flood {
         let (times, least) = (flood.times, flood.least);
         sentences.push(Sentence::new(format!(
@@ -178,7 +178,7 @@ fn closes(closer: &Closer) -> Sentence {
 }
 
 /// The actions; those that differ only in their time are one sentence.
-fn actions(actions: &[Action], rules: &RuleSet, place: Place) -> Vec<Sentence> {
+fn actions(actions: &[Action], rules: &RuleSet, place: Position) -> Vec<Sentence> {
     let same = |one: &Action, other: &Action| one.step.is_some() && other.step.is_some() && one.place == other.place;
     actions.chunk_by(same).map(|steps| action(steps, rules, place)).collect()
 }

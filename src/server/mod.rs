@@ -1,7 +1,7 @@
 //! Listeners: who gets a connection, for how long, and what it may cost. Sockets, deadlines and TLS; no policy of what
 //! is answered, which is the router's.
 //!
-//! A stranger can hold neither places nor memory. A connection has a place; where all are taken, the one that has waited
+//! A stranger can hold neither permits nor memory. A connection holds a permit; where all are taken, the one that has waited
 //! longest for its other side gives its own to the next. Headers, bodies and the taking of answers have deadlines, and the
 //! bytes of all bodies in flight are bounded together ([`body::Budget`]).
 
@@ -14,7 +14,7 @@ use serde_json::json;
 
 pub mod body;
 pub mod listen;
-mod place;
+mod permit;
 mod serve;
 mod stream;
 pub mod tls;
@@ -88,7 +88,7 @@ pub struct Limits {
     pub headers: Duration,
     /// An answer that its client leaves lying for this long loses the connection.
     pub answer: Duration,
-    /// The paths that are answered even while every other place is at work.
+    /// The paths that are answered even while every other permit is at work.
     pub probes: &'static [&'static str],
 }
 

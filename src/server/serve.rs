@@ -1,4 +1,4 @@
-//! Serving: accepts connections, gives each a place, and speaks HTTP/1.1 on it until it ends or its place is given away.
+//! Serving: accepts connections, gives each a permit, and speaks HTTP/1.1 on it until it ends or its permit is given away.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -25,7 +25,7 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
-use super::place::{Place, Places, Taken};
+use super::permit::{Permit, Permits, Taken};
 use super::stream::Stream;
 use super::{Limits, has_two_hosts, problem};
 
@@ -33,7 +33,7 @@ use super::{Limits, has_two_hosts, problem};
 const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// How long accepting rests after the system gave no connection.
 const AFTER_ERROR: Duration = Duration::from_millis(20);
-/// What a client that found every place at work is asked to wait, in seconds.
+/// What a client that found every permit at work is asked to wait, in seconds.
 const COME_AGAIN_S: u16 = 30;
 
 /// A listener that serves.
@@ -85,7 +85,7 @@ struct Door {
 }
 
 async fn accept(listener: TcpListener, door: Arc<Door>) {
-    let places = Places::new(door.limits.connections);
+    let permits = Permits::new(door.limits.connections);
     let mut connections = JoinSet::new();
     let mut drained = door.drained.clone();
     loop {
@@ -94,14 +94,14 @@ async fn accept(listener: TcpListener, door: Arc<Door>) {
             Some(ended) = connections.join_next() => told(ended),
             accepted = listener.accept() => match accepted {
                 Ok((socket, from)) => {
-                    // Without a place it is closed at once.
-                    if let Some(taken) = places.take() {
+                    // Without a permit it is closed at once.
+                    if let Some(taken) = permits.take() {
                         connections.spawn(connection(door.clone(), taken, socket, from));
                     }
                 }
                 // No file descriptor is left, or the client is gone already.
                 Err(_) => {
-                    places.make_room();
+                    permits.make_room();
                     tokio::time::sleep(AFTER_ERROR).await;
                 }
             },
@@ -124,30 +124,30 @@ fn told(ended: Result<(), JoinError>) {
     }
 }
 
-/// One connection, until it ends, its place is given away, or, while draining, what was under way is answered.
+/// One connection, until it ends, its permit is given away, or, while draining, what was under way is answered.
 async fn connection(door: Arc<Door>, taken: Taken, socket: TcpStream, from: SocketAddr) {
-    let place = taken.place.clone();
+    let permit = taken.permit.clone();
     let _ = socket.set_nodelay(true);
-    let stream = Stream::new(socket, place.clone(), door.limits.answer);
+    let stream = Stream::new(socket, permit.clone(), door.limits.answer);
     let served = async {
         match &door.tls {
-            None => http(&door, &place, stream, from).await,
+            None => http(&door, &permit, stream, from).await,
             Some(tls) => {
                 if let Ok(Ok(stream)) = tokio::time::timeout(door.limits.headers, tls.accept(stream)).await {
-                    http(&door, &place, stream, from).await;
+                    http(&door, &permit, stream, from).await;
                 }
             }
         }
     };
     tokio::select! {
         biased;
-        () = place.given_away() => {}
+        () = permit.given_away() => {}
         () = served => {}
     }
 }
 
-async fn http(door: &Door, place: &Arc<Place>, stream: impl AsyncRead + AsyncWrite + Unpin, from: SocketAddr) {
-    let service = Requests { router: door.router.clone(), place: place.clone(), probes: door.limits.probes, from };
+async fn http(door: &Door, permit: &Arc<Permit>, stream: impl AsyncRead + AsyncWrite + Unpin, from: SocketAddr) {
+    let service = Requests { router: door.router.clone(), permit: permit.clone(), probes: door.limits.probes, from };
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -169,7 +169,7 @@ async fn http(door: &Door, place: &Arc<Place>, stream: impl AsyncRead + AsyncWri
 /// Answers the requests of one connection.
 struct Requests {
     router: Router,
-    place: Arc<Place>,
+    permit: Arc<Permit>,
     probes: &'static [&'static str],
     from: SocketAddr,
 }
@@ -180,11 +180,11 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let place = self.place.clone();
-        let begins = place.begins(!request.body().is_end_stream());
+        let permit = self.permit.clone();
+        let begins = permit.begins(!request.body().is_end_stream());
         let refused = if has_two_hosts(request.headers()) {
             Some(refused(StatusCode::BAD_REQUEST))
-        } else if place.is_kept && !self.probes.contains(&request.uri().path()) {
+        } else if permit.is_kept && !self.probes.contains(&request.uri().path()) {
             Some(refused(StatusCode::SERVICE_UNAVAILABLE))
         } else {
             None
@@ -199,12 +199,12 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
             let answer = match refused {
                 Some(answer) => answer,
                 None => {
-                    let seen = place.clone();
-                    let answered = router.call(request.map(|body| Body::new(Watched { body, place: seen }))).await;
+                    let seen = permit.clone();
+                    let answered = router.call(request.map(|body| Body::new(Watched { body, permit: seen }))).await;
                     answered.unwrap_or_else(|never| match never {})
                 }
             };
-            place.waits();
+            permit.waits();
             Ok(answer)
         })
     }
@@ -220,10 +220,10 @@ fn refused(status: StatusCode) -> Response {
     answer
 }
 
-/// A request's body; tells its place when it has come whole.
+/// A request's body; tells its permit when it has come whole.
 struct Watched {
     body: Incoming,
-    place: Arc<Place>,
+    permit: Arc<Permit>,
 }
 
 impl hyper::body::Body for Watched {
@@ -235,7 +235,7 @@ impl hyper::body::Body for Watched {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<bytes::Bytes>, hyper::Error>>> {
         let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if self.body.is_end_stream() && !self.place.works() {
+        if self.body.is_end_stream() && !self.permit.works() {
             return Poll::Pending;
         }
         Poll::Ready(frame)

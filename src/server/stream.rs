@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-use super::place::Place;
+use super::permit::Permit;
 
 /// Anyone who takes at least this many bytes within the deadline is slow, not gone.
 const PROGRESS: usize = 64 * 1024;
@@ -21,7 +21,7 @@ const PROGRESS: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Stream {
     socket: TcpStream,
-    place: Arc<Place>,
+    permit: Arc<Permit>,
     patience: Duration,
     stalled: Option<Stalled>,
 }
@@ -34,17 +34,17 @@ struct Stalled {
 }
 
 impl Stream {
-    pub fn new(socket: TcpStream, place: Arc<Place>, patience: Duration) -> Self {
-        Self { socket, place, patience, stalled: None }
+    pub fn new(socket: TcpStream, permit: Arc<Permit>, patience: Duration) -> Self {
+        Self { socket, permit, patience, stalled: None }
     }
 
     /// Looks at what writing came to: ends the connection of anyone who takes nothing.
     fn watched(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match written {
             Poll::Pending => {
-                let Self { place, patience, stalled, .. } = self;
+                let Self { permit, patience, stalled, .. } = self;
                 let stalled = stalled.get_or_insert_with(|| {
-                    place.stalls();
+                    permit.stalls();
                     Stalled { until: Box::pin(tokio::time::sleep(*patience)), taken: 0 }
                 });
                 std::task::ready!(stalled.until.as_mut().poll(cx));
@@ -56,7 +56,7 @@ impl Stream {
                     if stalled.taken >= PROGRESS {
                         stalled.taken = 0;
                         stalled.until.as_mut().reset(Instant::now() + self.patience);
-                        self.place.stalls();
+                        self.permit.stalls();
                     }
                 }
                 Poll::Ready(Ok(count))
@@ -81,7 +81,7 @@ impl AsyncWrite for Stream {
     /// Anyone who writes comes here only once all was written.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.stalled.take().is_some() {
-            self.place.flows();
+            self.permit.flows();
         }
         Pin::new(&mut self.socket).poll_flush(cx)
     }

@@ -14,7 +14,7 @@ use self::batch::Batch;
 use self::beside::Beside;
 pub(super) use self::beside::on_a_thread;
 pub(super) use self::round::JUDGED_TIME_MAX;
-use self::round::{Done, Round};
+use self::round::{Done, PlanningRound};
 pub(super) use self::size::Size;
 use crate::clock::plus;
 use crate::config::Snapshot;
@@ -63,7 +63,7 @@ pub async fn step(live: &Live, now: Timestamp) -> Result<StepResult, store::Erro
     }
     let places = places(live, &snapshot);
     let (beside, mut renewal) = Beside::start(live, &lease);
-    let round = Round { live, lease, rules: &rules, places, batch: &batch, beside, size: &size, now };
+    let round = PlanningRound { live, lease, rules: &rules, places, batch: &batch, beside, size: &size, now };
     let planned = tokio::select! {
         biased;
         planned = round.run() => planned,

@@ -88,7 +88,7 @@ impl Renderer {
         let Some(turns) = &self.turns else { return Some(prepare(job)) };
         let _turn = turns.take(job).await?;
         if let Some(reason) = self.given_up(job) {
-            return Some(stand_in(job, reason).await);
+            return Some(placeholder(job, reason).await);
         }
         let own = job.clone();
         let reason = match timeout(self.limit, turns.threads.run(move || prepare(&own))).await {
@@ -97,7 +97,7 @@ impl Renderer {
             // It goes on, and nobody waits for it.
             Err(_) => self.strike(job),
         };
-        Some(stand_in(job, reason).await)
+        Some(placeholder(job, reason).await)
     }
 
     /// Counts a rendering that took too long, and says so.
@@ -125,9 +125,9 @@ impl Renderer {
 }
 
 /// The default message, made beside the threads of those that were given up: they may all be taken.
-async fn stand_in(job: &Arc<Job>, reason: String) -> Prepared {
+async fn placeholder(job: &Arc<Job>, reason: String) -> Prepared {
     let own = job.clone();
-    let made = tokio::task::spawn_blocking(move || own.stand_in(&reason)).await;
+    let made = tokio::task::spawn_blocking(move || own.placeholder(&reason)).await;
     made.unwrap_or_else(|_| Prepared {
         rendered: Rendered::nothing(),
         was_kept: true,

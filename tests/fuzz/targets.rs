@@ -128,7 +128,7 @@ pub fn path(data: &[u8]) {
     if let Ok(selected) = path.select(&document, &mut steps) {
         assert!(!path.is_singular() || selected.len() <= 1, "{} selects {selected:?}", path.text());
     }
-    path.gaps(&[&document]);
+    path.unreachable(&[&document]);
 }
 
 /// A template, `%%`, and the data of an event: what it says goes to every channel.

@@ -74,14 +74,14 @@ impl Inbox {
 
 /// What the servers know.
 #[derive(Debug, Clone)]
-pub(super) struct Desk {
+pub(super) struct Served {
     /// Where it is kept.
     pub inbox: Arc<Inbox>,
     /// Whose inboxes they are, by name: the first part of a path.
     pub destinations: Arc<BTreeMap<String, Arc<Destination>>>,
 }
 
-impl Desk {
+impl Served {
     /// Keeps what came for a destination, and answers as its service does.
     fn take(&self, to: &str, destination: &Destination, request: &Request) -> Reply {
         if let Some(picture) = destination.kind.picture(request) {
@@ -114,17 +114,17 @@ impl Desk {
 }
 
 /// The servers of all channels that speak HTTP.
-pub(super) fn router(desk: Desk) -> Router {
-    Router::new().fallback(any(post)).with_state(desk)
+pub(super) fn router(served: Served) -> Router {
+    Router::new().fallback(any(post)).with_state(served)
 }
 
-async fn post(State(desk): State<Desk>, method: Method, uri: Uri, body: Bytes) -> Response {
+async fn post(State(served): State<Served>, method: Method, uri: Uri, body: Bytes) -> Response {
     let name = uri.path().trim_start_matches('/').split('/').next().unwrap_or_default();
-    let Some(destination) = desk.destinations.get(name) else { return StatusCode::NOT_FOUND.into_response() };
+    let Some(destination) = served.destinations.get(name) else { return StatusCode::NOT_FOUND.into_response() };
     let method = ["PUT", "PATCH"].into_iter().find(|known| *known == method.as_str()).unwrap_or("POST");
     let (url, headers) = (Secret::new(uri.to_string()), Vec::new());
     let request = Request::Http(HttpRequest { method, url, headers, body: body.into() });
-    match desk.take(name, destination, &request) {
+    match served.take(name, destination, &request) {
         Reply::Http { status, body, .. } => {
             (StatusCode::from_u16(status).unwrap_or(StatusCode::OK), [(CONTENT_TYPE, "application/json")], body)
                 .into_response()

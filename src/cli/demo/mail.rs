@@ -3,25 +3,25 @@
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::cli::demo::inbox::Desk;
+use crate::cli::demo::inbox::Served;
 
 /// The longest line and the largest mail that it takes.
 const LINE_MAX: u64 = 2_000;
 const MAIL_MAX: usize = 4 << 20;
 
 /// Takes mail until the process ends.
-pub(super) async fn serve(listener: TcpListener, desk: Desk) {
+pub(super) async fn serve(listener: TcpListener, served: Served) {
     while let Ok((stream, _)) = listener.accept().await {
-        let desk = desk.clone();
+        let served = served.clone();
         tokio::spawn(async move {
             // Anyone who breaks off has sent nothing.
-            let _ = session(stream, &desk).await;
+            let _ = session(stream, &served).await;
         });
     }
 }
 
 /// One connection (RFC 5321, as much as a client needs).
-async fn session(stream: TcpStream, desk: &Desk) -> std::io::Result<()> {
+async fn session(stream: TcpStream, served: &Served) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read);
     let mut to: Vec<String> = Vec::new();
@@ -44,7 +44,7 @@ async fn session(stream: TcpStream, desk: &Desk) -> std::io::Result<()> {
             "DATA" => {
                 write.write_all(b"354 go on\r\n").await?;
                 let Some(mail) = data(&mut lines).await? else { return Ok(()) };
-                desk.mail(std::mem::take(&mut to), mail);
+                served.mail(std::mem::take(&mut to), mail);
                 "250 kept\r\n"
             }
             "QUIT" => {

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::admin::live::Pulse;
 use crate::admin::{self, Beside};
 use crate::channels::wire::{Guard, Wire};
-use crate::cli::demo::inbox::{Desk, Inbox};
+use crate::cli::demo::inbox::{Inbox, Served};
 use crate::cli::demo::stage::{Set, Stage};
 use crate::cli::{CommandOutcome, report_if_errors, runtime, starter, term};
 use crate::clock::{AnchoredClock, Clock, RealClock};
@@ -136,9 +136,9 @@ impl Demo {
             bail!("`{}` has mistakes; fix them, or remove the folder to start again", folder.display());
         }
         let snapshot = loaded.snapshot.context("the demo's configuration can't be used")?;
-        let desk = Desk { inbox: inbox.clone(), destinations: Arc::new(snapshot.destinations.clone()) };
+        let served = Served { inbox: inbox.clone(), destinations: Arc::new(snapshot.destinations.clone()) };
         let mut servers = JoinSet::new();
-        let (mail, inboxes) = (mail::serve(post, desk.clone()), axum::serve(web, inbox::router(desk)));
+        let (mail, inboxes) = (mail::serve(post, served.clone()), axum::serve(web, inbox::router(served)));
         servers.spawn(async move {
             mail.await;
             "mail server"

@@ -156,7 +156,7 @@ impl Templates {
     }
 
     /// The default message in the place of one that was not rendered, for this reason.
-    pub fn stand_in(&self, context: &Context<'_>, reason: &str) -> Rendered {
+    pub fn placeholder(&self, context: &Context<'_>, reason: &str) -> Rendered {
         let mut message = default::instead(context, reason);
         finish(&mut message, context);
         Rendered { message, native: None, problem: Some(reason.to_owned()), undefined: 0, file: None }

@@ -10,7 +10,7 @@ use crate::rules::{Action, AtDate, Digest, DigestTime, Hours, HoursChoice, IfFai
 
 /// Where an action stands in its rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Position {
     /// In a rule without a case.
     Match,
     /// In a rule with one.
@@ -22,7 +22,7 @@ pub(super) enum Place {
 }
 
 /// One action; several where it has several times.
-pub(super) fn action(steps: &[Action], rules: &RuleSet, place: Place) -> Sentence {
+pub(super) fn action(steps: &[Action], rules: &RuleSet, place: Position) -> Sentence {
     let Some(action) = steps.first() else { return Sentence::new("") };
     let to: Vec<&str> = action.to.iter().map(|to| to.value.as_str()).collect();
     let mut text = format!("{}, it sends {} to {}", when(steps, place), what(action), codes(&to, "and"));
@@ -86,11 +86,11 @@ fn what(action: &Action) -> String {
     }
 }
 
-fn when(steps: &[Action], place: Place) -> String {
+fn when(steps: &[Action], place: Position) -> String {
     let Some(action) = steps.first() else { return String::new() };
     if steps.iter().any(|step| step.at.is_some()) {
         let dates: Vec<String> = steps.iter().filter_map(|step| step.at.as_ref()).map(date).collect();
-        let open = if place == Place::Match { "" } else { ", while the case is open and nobody acknowledged it" };
+        let open = if place == Position::Match { "" } else { ", while the case is open and nobody acknowledged it" };
         return format!("{}{open}", capital(&list(&dates, "and")));
     }
     let again = action.repeat.map(|repeat| format!(", and again every {}", bare(repeat))).unwrap_or_default();
@@ -103,11 +103,11 @@ fn when(steps: &[Action], place: Place) -> String {
         return format!("At the opening{again}, while the case is open and nobody acknowledged it");
     }
     match place {
-        Place::Case if action.once => "When a case opens".into(),
-        Place::Case if action.update => "At the first match of a case".into(),
-        Place::Match | Place::Case => "At each match".into(),
-        Place::Silence => "Then".into(),
-        Place::Close => "When the case closes".into(),
+        Position::Case if action.once => "When a case opens".into(),
+        Position::Case if action.update => "At the first match of a case".into(),
+        Position::Match | Position::Case => "At each match".into(),
+        Position::Silence => "Then".into(),
+        Position::Close => "When the case closes".into(),
     }
 }
 

@@ -32,7 +32,7 @@ const PANICKED: &str = "planning this failed; the log has the details; please re
 const DIED: &str = "the process ended each time that this was planned; its log may say why, please report it";
 
 /// One round of planning, under one lease.
-pub(super) struct Round<'l> {
+pub(super) struct PlanningRound<'l> {
     pub live: &'l Live,
     pub lease: PlannerLease,
     pub rules: &'l RuleSet,
@@ -83,7 +83,7 @@ impl Room {
     }
 }
 
-impl Round<'_> {
+impl PlanningRound<'_> {
     /// Plans what there is room for.
     pub async fn run(&self) -> Result<Done, store::Error> {
         let (entries, timers) = (&self.batch.entries[..], &self.batch.timers[..]);

@@ -11,12 +11,12 @@ use super::plan::{Filter, From, Operand, Pattern, Query, Segment, Selector};
 
 /// The most nodes that are looked at for one segment.
 const NODES_MAX: usize = 10_000;
-/// The most names that are reported per gap.
+/// The most names that are reported per absent.
 const NAMES_MAX: usize = 500;
 
 /// Where a path leads nowhere, in all of the documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Gap {
+pub enum Unreachable {
     /// No mapping that stands there has a member of this name; these are the members that there are.
     Member {
         /// The name.
@@ -33,16 +33,16 @@ pub enum Gap {
     FilterOverMapping,
 }
 
-/// The gaps of a query, in the order of the path.
-pub(super) fn gaps(query: &Query, documents: &[&Value]) -> Vec<Gap> {
-    let mut walk = Walk { documents, gaps: Vec::new() };
+/// The unreachable of a query, in the order of the path.
+pub(super) fn unreachable(query: &Query, documents: &[&Value]) -> Vec<Unreachable> {
+    let mut walk = Walk { documents, unreachable: Vec::new() };
     walk.query(query, documents);
-    walk.gaps
+    walk.unreachable
 }
 
 struct Walk<'d, 'v> {
     documents: &'d [&'v Value],
-    gaps: Vec<Gap>,
+    unreachable: Vec<Unreachable>,
 }
 
 impl<'v> Walk<'_, 'v> {
@@ -62,12 +62,12 @@ impl<'v> Walk<'_, 'v> {
                 Selector::Name(name) => {
                     let before = found.len();
                     found.extend(nodes.iter().filter_map(|node| node.get(name.as_str())));
-                    absent.extend((found.len() == before).then(|| gap(name, &nodes)).flatten());
+                    absent.extend((found.len() == before).then(|| why_absent(name, &nodes)).flatten());
                 }
                 Selector::Filter(filter) => {
                     let children: Vec<&Value> = nodes.iter().flat_map(|node| children(node)).collect();
                     if !segment.descend && !nodes.is_empty() && nodes.iter().all(|node| node.is_object()) {
-                        self.gaps.push(Gap::FilterOverMapping);
+                        self.unreachable.push(Unreachable::FilterOverMapping);
                     } else {
                         self.filter(filter, &children);
                     }
@@ -81,7 +81,7 @@ impl<'v> Walk<'_, 'v> {
         }
         // Of several names one is enough.
         if found.is_empty() {
-            self.gaps.extend(absent);
+            self.unreachable.extend(absent);
         }
         found
     }
@@ -123,17 +123,17 @@ impl<'v> Walk<'_, 'v> {
 }
 
 /// Why none of these nodes has such a member; nothing where that can't be known.
-fn gap(name: &str, nodes: &[&Value]) -> Option<Gap> {
+fn why_absent(name: &str, nodes: &[&Value]) -> Option<Unreachable> {
     let mappings: Vec<_> = nodes.iter().filter_map(|node| node.as_object()).collect();
     let name = name.to_owned();
     if !mappings.is_empty() {
         let known = mappings.iter().flat_map(|members| members.keys()).take(NAMES_MAX).cloned().collect();
-        return Some(Gap::Member { name, known });
+        return Some(Unreachable::Member { name, known });
     }
     if nodes.iter().any(|node| node.is_array()) {
-        return Some(Gap::List { name });
+        return Some(Unreachable::List { name });
     }
-    nodes.iter().any(|node| !node.is_null()).then(|| Gap::Member { name, known: BTreeSet::new() })
+    nodes.iter().any(|node| !node.is_null()).then(|| Unreachable::Member { name, known: BTreeSet::new() })
 }
 
 fn children(node: &Value) -> Vec<&Value> {

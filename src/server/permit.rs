@@ -1,7 +1,7 @@
-//! Places: a listener's connections, and which of them gives its place to the next. No I/O.
+//! Permits: a listener's connections, and which of them gives its permit to the next. No I/O.
 //!
 //! Anyone who waits for its other side (for a header, for the rest of a body, for an answer to be taken) holds nothing that
-//! another could not use better. So a listener whose places are all taken is one that works, not one that is held.
+//! another could not use better. So a listener whose permits are all taken is one that works, not one that is held.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-/// A request that has begun keeps its place for at least this long, whatever it waits for: a sender that sends is never
+/// A request that has begun keeps its permit for at least this long, whatever it waits for: a sender that sends is never
 /// turned out by a flood.
 const GRACE: Duration = Duration::from_millis(500);
-/// Of this many places one is kept for probes.
+/// Of this many permits one is kept for probes.
 const FOR_EACH_KEPT: usize = 8;
-/// The most places that are kept.
+/// The most permits that are kept.
 const KEPT_MAX: usize = 16;
 
 /// What a connection is about.
@@ -29,15 +29,15 @@ enum Phase {
     Answer = 2,
     /// It is ours to work on.
     Working = 3,
-    /// Its place was given away.
+    /// Its permit was given away.
     GivenAway = 4,
 }
 
 const PHASES: [Phase; 5] = [Phase::Header, Phase::Body, Phase::Answer, Phase::Working, Phase::GivenAway];
 
-/// One connection's place.
+/// One connection's permit.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Permit {
     /// The phase, and since when, in milliseconds from `epoch`: one word, so that a request takes no lock.
     state: AtomicU64,
     epoch: Instant,
@@ -46,11 +46,11 @@ pub(super) struct Place {
     given_away: Notify,
 }
 
-impl Place {
+impl Permit {
     fn new(epoch: Instant, is_kept: bool) -> Self {
-        let place = Self { state: AtomicU64::new(0), epoch, is_kept, given_away: Notify::new() };
-        place.state.store(place.encoded(Phase::Header), Ordering::Relaxed);
-        place
+        let permit = Self { state: AtomicU64::new(0), epoch, is_kept, given_away: Notify::new() };
+        permit.state.store(permit.encoded(Phase::Header), Ordering::Relaxed);
+        permit
     }
 
     fn encoded(&self, phase: Phase) -> u64 {
@@ -58,7 +58,7 @@ impl Place {
         ms << 3 | phase as u64
     }
 
-    /// Enters a phase. False if the place was given away: then nothing more is begun.
+    /// Enters a phase. False if the permit was given away: then nothing more is begun.
     fn enter(&self, phase: Phase) -> bool {
         let next = self.encoded(phase);
         let entered = self.state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |state| {
@@ -94,7 +94,7 @@ impl Place {
         }
     }
 
-    /// Ends when the place was given away.
+    /// Ends when the permit was given away.
     pub async fn given_away(&self) {
         self.given_away.notified().await;
     }
@@ -115,9 +115,9 @@ fn phase_of(state: u64) -> Phase {
     PHASES.get(usize::try_from(state & 7).unwrap_or_default()).copied().unwrap_or(Phase::Working)
 }
 
-/// A listener's places.
+/// A listener's permits.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Permits {
     epoch: Instant,
     /// For anybody.
     normal: usize,
@@ -128,16 +128,16 @@ pub(super) struct Places {
 
 #[derive(Debug, Default)]
 struct Open {
-    places: HashMap<u64, Arc<Place>>,
+    permits: HashMap<u64, Arc<Permit>>,
     kept: usize,
     next: u64,
 }
 
 impl Open {
     fn remove(&mut self, id: u64) -> bool {
-        match self.places.remove(&id) {
-            Some(place) => {
-                self.kept -= usize::from(place.is_kept);
+        match self.permits.remove(&id) {
+            Some(permit) => {
+                self.kept -= usize::from(permit.is_kept);
                 true
             }
             None => false,
@@ -145,17 +145,17 @@ impl Open {
     }
 
     /// The connection that has waited longest for its other side.
-    fn longest_waiting(&self, now_ms: u64) -> Option<(u64, Arc<Place>, u64)> {
-        let waiting = self.places.iter().filter_map(|(id, place)| {
-            let state = place.state.load(Ordering::SeqCst);
-            Some((place.to_give(state, now_ms)?, *id, place, state))
+    fn longest_waiting(&self, now_ms: u64) -> Option<(u64, Arc<Permit>, u64)> {
+        let waiting = self.permits.iter().filter_map(|(id, permit)| {
+            let state = permit.state.load(Ordering::SeqCst);
+            Some((permit.to_give(state, now_ms)?, *id, permit, state))
         });
-        let (_, id, place, state) = waiting.min_by_key(|(since_ms, id, ..)| (*since_ms, *id))?;
-        Some((id, place.clone(), state))
+        let (_, id, permit, state) = waiting.min_by_key(|(since_ms, id, ..)| (*since_ms, *id))?;
+        Some((id, permit.clone(), state))
     }
 }
 
-impl Places {
+impl Permits {
     /// This many, a few of them kept for probes.
     pub fn new(connections: usize) -> Arc<Self> {
         let kept = (connections / FOR_EACH_KEPT).min(KEPT_MAX);
@@ -166,11 +166,11 @@ impl Places {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a new connection: a free one, or that of the connection that has waited longest, or one of those that
+    /// A permit for a new connection: a free one, or that of the connection that has waited longest, or one of those that
     /// are kept. `None` where every connection is at work.
     pub fn take(self: &Arc<Self>) -> Option<Taken> {
         let mut open = self.lock();
-        let is_kept = if open.places.len() - open.kept < self.normal {
+        let is_kept = if open.permits.len() - open.kept < self.normal {
             false
         } else if let Some(given) = self.give_away(&mut open) {
             given.is_kept
@@ -179,12 +179,12 @@ impl Places {
         } else {
             return None;
         };
-        let place = Arc::new(Place::new(self.epoch, is_kept));
+        let permit = Arc::new(Permit::new(self.epoch, is_kept));
         open.next += 1;
         let id = open.next;
         open.kept += usize::from(is_kept);
-        open.places.insert(id, place.clone());
-        Some(Taken { places: self.clone(), id, place })
+        open.permits.insert(id, permit.clone());
+        Some(Taken { permits: self.clone(), id, permit })
     }
 
     /// Closes the connection that has waited longest, if there is one: for when the system gives no more.
@@ -192,31 +192,31 @@ impl Places {
         self.give_away(&mut self.lock());
     }
 
-    fn give_away(&self, open: &mut Open) -> Option<Arc<Place>> {
+    fn give_away(&self, open: &mut Open) -> Option<Arc<Permit>> {
         let now_ms = u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX);
         loop {
-            let (id, place, seen) = open.longest_waiting(now_ms)?;
+            let (id, permit, seen) = open.longest_waiting(now_ms)?;
             let given = (seen & !7) | Phase::GivenAway as u64;
             // What has begun to work meanwhile stays.
-            if place.state.compare_exchange(seen, given, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            if permit.state.compare_exchange(seen, given, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
                 open.remove(id);
-                place.given_away.notify_one();
-                return Some(place);
+                permit.given_away.notify_one();
+                return Some(permit);
             }
         }
     }
 }
 
-/// A place that is taken; given back when dropped.
+/// A permit that is taken; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Taken {
-    places: Arc<Places>,
+    permits: Arc<Permits>,
     id: u64,
-    pub place: Arc<Place>,
+    pub permit: Arc<Permit>,
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.places.lock().remove(self.id);
+        self.permits.lock().remove(self.id);
     }
 }
