@@ -21,7 +21,7 @@ const SEAMS: &[(&str, &str)] = &[
 ];
 
 /// By how much a count may differ, in percent. Hash maps are seeded at random.
-const MARGIN: u64 = 5;
+const MARGIN: u64 = 10;
 
 /// Names the seam that this process runs to be counted, and how often.
 const SEAM: &str = "FANFARE_SEAM";

@@ -225,6 +225,54 @@ async fn a_server_that_would_forget_is_refused() {
 }
 
 #[tokio::test]
+async fn a_server_whose_storage_keeps_pages_by_other_means_is_let_in() {
+    let server = Server::start("full_page_writes = off");
+    let address = server.fresh();
+    assert!(refusal(&address).await.contains("add `?pages=managed`"));
+    let wrong = refusal(&format!("{address}&pages=whole")).await;
+    assert!(wrong.contains("`pages` in the store's address is not `managed`"), "{wrong}");
+    let declared = format!("{address}&pages=managed");
+    open_at(&declared).await.unwrap().close().await.unwrap();
+    let engine = |address: String| async move { examine(&Secret::new(&*address), Path::new("")).await.unwrap().engine };
+    let said = engine(declared).await;
+    assert!(said.contains("pages kept whole by its file system"), "{said}");
+
+    // Aurora and Neon switch off both.
+    for (like, sign) in
+        [("Neon", "neon.timeline_id = 'de200bd42b49cc1814412c7e592dd6e9'".to_owned()), ("Aurora", String::new())]
+    {
+        let server = Server::start(&format!("fsync = off\nfull_page_writes = off\n{sign}"));
+        let address = server.fresh();
+        if sign.is_empty() {
+            let why = refusal(&format!("{address}&pages=managed")).await;
+            assert!(why.contains("`fsync` off"), "{why}");
+            let named = format!("CREATE FUNCTION {}.aurora_version() RETURNS text LANGUAGE sql", schema_of(&address));
+            server.sql(&format!("{named} AS $$SELECT '16.4.1'$$"));
+        }
+        open_at(&address).await.unwrap().close().await.unwrap();
+        let said = engine(address).await;
+        assert!(said.ends_with(&format!(", on {like}'s storage")), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn what_only_speaks_as_postgresql_does_is_refused_by_its_name() {
+    for (version, name) in [
+        ("CockroachDB CCL v25.2.0 (x86_64-pc-linux-gnu)", "this is CockroachDB"),
+        ("PostgreSQL 15.12-YB-2025.1.0.0-b0 on x86_64-pc-linux-gnu", "this is YugabyteDB"),
+    ] {
+        let address = fresh();
+        let schema = schema_of(&address);
+        let function =
+            format!("CREATE FUNCTION {schema}.version() RETURNS text LANGUAGE sql AS $$SELECT '{version}'$$");
+        postgres::server().sql(&function);
+        let address = address.replace(&schema, &format!("{schema},pg_catalog"));
+        let why = refusal(&address).await;
+        assert!(why.contains(name) && why.contains("use PostgreSQL, 13 or later"), "{why}");
+    }
+}
+
+#[tokio::test]
 async fn commits_wait_for_the_disk_whatever_the_servers_default() {
     let server = Server::start("synchronous_commit = off\nlog_statement = all\nlog_min_messages = log");
     let store = open_at(&server.fresh()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Reads the address, connects, and looks whether the server is one that forgets nothing.
+//! Reads the address and connects.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,7 +9,8 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::link::{Lines, Link, STEP_MAX, get, given, text, within};
+use super::link::{Lines, STEP_MAX, within};
+use super::platform::look_at;
 use super::{schema, tls};
 use crate::store::Error;
 
@@ -22,14 +23,13 @@ const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// How long what was sent may stay without the other side's receipt, before the connection is given up.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 
-/// The oldest PostgreSQL that is worked with, as it numbers its versions.
-const VERSION_MIN: i64 = 130_000;
-
 /// Where the server is, and how to speak to it.
 pub(super) struct Address {
     pub config: Config,
     pub tls: MakeRustlsConnect,
     connections: usize,
+    /// Whether the server's file system never writes a page in part.
+    pub pages_managed: bool,
 }
 
 impl Address {
@@ -38,7 +38,7 @@ impl Address {
     pub fn read(address: &str, base: &Path) -> Result<Self, Error> {
         let (place, options) = address.split_once('?').unwrap_or((address, ""));
         let mut known = format!("{place}?");
-        let (mut mode, mut authorities, mut connections) = (None, None, CONNECTIONS);
+        let (mut mode, mut authorities, mut connections, mut pages_managed) = (None, None, CONNECTIONS, false);
         for option in options.split('&').filter(|option| !option.is_empty()) {
             let (key, value) = option.split_once('=').unwrap_or((option, ""));
             match key {
@@ -46,6 +46,12 @@ impl Address {
                 "sslrootcert" => {
                     let decoded = url::form_urlencoded::parse(option.as_bytes()).next();
                     authorities = decoded.map(|(_, file)| base.join(&*file));
+                }
+                "pages" if value == "managed" => pages_managed = true,
+                "pages" => {
+                    let why =
+                        "`pages` in the store's address is not `managed`: its file system never writes a page in part";
+                    return Err(unusable(why.to_owned()));
                 }
                 "connections" => {
                     connections = value.parse().ok().filter(|count| (4..=1000).contains(count)).ok_or_else(|| {
@@ -91,7 +97,7 @@ impl Address {
         config.connect_timeout(CONNECT_MAX).tcp_user_timeout(SILENCE_MAX).keepalives_idle(Duration::from_secs(30));
         // Who names the authorities wants them looked at.
         let tls = tls::connector(verify || authorities.is_some() && mode == "require", authorities.as_deref())?;
-        Ok(Self { config, tls, connections })
+        Ok(Self { config, tls, connections, pages_managed })
     }
 
     /// A pool of connections, none open yet.
@@ -131,7 +137,7 @@ pub(super) async fn open(address: &Address) -> Result<Lines, Error> {
     let lines = Lines::new(pool.clone(), "on");
     let durable = within(STEP_MAX, async {
         let link = lines.link().await.map_err(|error| hinted(error, address))?;
-        let durable = look_at(&link).await;
+        let durable = look_at(&link, address.pages_managed).await;
         link.end(durable)
     })
     .await?;
@@ -158,36 +164,4 @@ fn hinted(error: Error, address: &Address) -> Error {
         }
         other => other,
     }
-}
-
-/// Whether the server can be worked with. Gives the level that commits are to be made at.
-async fn look_at(link: &Link) -> Result<&'static str, Error> {
-    let row = link
-        .one(
-            "SELECT current_setting('server_version_num')::bigint, current_setting('server_encoding'),
-                    current_setting('fsync'), current_setting('full_page_writes'),
-                    current_setting('synchronous_commit'), pg_is_in_recovery()",
-            given![],
-        )
-        .await?;
-    if get::<i64>(&row, 0)? < VERSION_MIN {
-        return Err(unusable("this PostgreSQL is too old: 13 or later is needed".to_owned()));
-    }
-    if text(&row, 1)? != "UTF8" {
-        return Err(unusable(
-            "the database has another encoding than UTF8: make one with `ENCODING 'UTF8'`".to_owned(),
-        ));
-    }
-    for (column, name) in [(2, "fsync"), (3, "full_page_writes")] {
-        if text(&row, column)? != "on" {
-            return Err(unusable(format!(
-                "this PostgreSQL has `{name}` off, so that a power cut loses acknowledged events: set `{name} = on`"
-            )));
-        }
-    }
-    if get::<bool>(&row, 5)? {
-        return Err(Error::Unavailable("this PostgreSQL is a standby, which only reads: name the primary".into()));
-    }
-    // Each transaction asks for `on`, whatever the default is, unless that is stricter still.
-    Ok(if text(&row, 4)? == "remote_apply" { "remote_apply" } else { "on" })
 }

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::connect::{Address, look_into};
 use super::deliveries::BYTES;
 use super::link::{Link, PEOPLE_MAX, get, given, text, within};
-use super::schema;
+use super::{platform, schema};
 use crate::clock::from_ms;
 use crate::event::{Seq, body_hash};
 use crate::store::rows::TROUBLES;
@@ -43,24 +43,23 @@ const YOUNGEST: &str = "SELECT min(received - created) FROM (SELECT received, cr
 
 /// Reads all of the database and says what is wrong with it.
 pub async fn examine(address: &str, base: &Path) -> Result<Examination, Error> {
-    let lines = look_into(&Address::read(address, base)?).await?;
+    let address = Address::read(address, base)?;
+    let lines = look_into(&address).await?;
     let link = lines.link().await?;
-    let found = look(&link).await;
+    let found = look(&link, address.pages_managed).await;
     link.end(found)
 }
 
-async fn look(link: &Link) -> Result<Examination, Error> {
+async fn look(link: &Link, pages_managed: bool) -> Result<Examination, Error> {
     let version = within(PEOPLE_MAX, schema::version(link)).await?;
     let Some(version) = version else {
         return Err(Error::Unusable("the database holds nothing of Fanfare: `serve` makes what it needs".into()));
     };
     within(PEOPLE_MAX, schema::is_for_us(link, version)).await?;
     let mut faults = Vec::new();
-    for name in ["fsync", "full_page_writes"] {
-        let row = link.one("SELECT current_setting($1)", given![name]).await?;
-        if text(&row, 0)? != "on" {
-            faults.push(format!("the server has `{name}` off: a power cut loses acknowledged events"));
-        }
+    let storage = platform::storage(link, pages_managed).await?;
+    for name in platform::forgetful(link, storage).await? {
+        faults.push(format!("the server has `{name}` off: a power cut loses acknowledged events"));
     }
     for (sql, fault) in LAWS {
         if get::<Option<bool>>(&link.one(sql, given![]).await?, 0)? == Some(true) {
@@ -88,7 +87,7 @@ async fn look(link: &Link) -> Result<Examination, Error> {
     Ok(Examination {
         schema: i64::try_from(version).unwrap_or(i64::MAX),
         schema_known: i64::try_from(schema::STEPS.len()).unwrap_or(i64::MAX),
-        engine: format!("PostgreSQL {}", text(&row, 0)?),
+        engine: format!("PostgreSQL {}{}", text(&row, 0)?, storage.words()),
         events: get::<i64>(&row, 1)?.max(0).cast_unsigned(),
         bytes: get::<Option<i64>>(&row, 2)?.unwrap_or(0).max(0).cast_unsigned(),
         alive: perhaps(3)?.map(from_ms),

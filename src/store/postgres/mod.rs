@@ -17,6 +17,7 @@ mod intake;
 mod link;
 mod look;
 mod patience;
+mod platform;
 mod planning;
 mod prune;
 mod schema;
