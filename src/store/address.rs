@@ -147,6 +147,9 @@ pub struct Examination {
     pub youngest: Option<SignedDuration>,
     /// When its oldest entry came.
     pub oldest: Option<Timestamp>,
+    /// The transaction of another program that has been open longest on the server, by that program's name: it keeps dead
+    /// rows.
+    pub open: Option<(String, SignedDuration)>,
     /// The destinations whose deliveries don't arrive, by name.
     pub troubles: Vec<Trouble>,
     /// What is wrong, in words; nothing if it is empty.

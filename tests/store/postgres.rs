@@ -273,6 +273,23 @@ async fn what_only_speaks_as_postgresql_does_is_refused_by_its_name() {
 }
 
 #[tokio::test]
+async fn a_program_that_keeps_a_transaction_open_is_named() {
+    let server = Server::start("");
+    let address = server.fresh();
+    open_at(&address).await.unwrap().close().await.unwrap();
+    let found = || async { examine(&Secret::new(&*address), Path::new("")).await.unwrap().open };
+    assert_eq!(found().await, None);
+    let dump = format!("{address}&application_name=pg_dump");
+    let config: tokio_postgres::Config = dump.replace("&connections=6", "").parse().unwrap();
+    let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").await.unwrap();
+    assert_eq!(found().await.unwrap().0, "pg_dump");
+    client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(found().await, None);
+}
+
+#[tokio::test]
 async fn commits_wait_for_the_disk_whatever_the_servers_default() {
     let server = Server::start("synchronous_commit = off\nlog_statement = all\nlog_min_messages = log");
     let store = open_at(&server.fresh()).await.unwrap();

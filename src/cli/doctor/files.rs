@@ -12,6 +12,7 @@ use crate::clock::{Clock, RealClock};
 use crate::config::substitute::secret_files;
 use crate::config::{Snapshot, files};
 use crate::problem::Problems;
+use crate::rules::value::span_words;
 use crate::store::{self, Examination};
 
 /// Less free room than this is wrong, in KiB: a quarter of a GiB.
@@ -19,6 +20,8 @@ const FREE_KIB_MIN: u64 = 256 << 10;
 /// From this age on a store tells how fast it grows.
 const GROWTH_MIN_S: u64 = 3_600;
 const DAY_S: u64 = 86_400;
+/// From here on an open transaction keeps enough dead rows to be named.
+const OPEN_MAX: SignedDuration = SignedDuration::from_mins(10);
 /// Clocks that differ by less agree.
 const AGREE: SignedDuration = SignedDuration::from_secs(5);
 /// By so much a sender's clock may be ahead before something is said.
@@ -63,6 +66,7 @@ pub(super) async fn look(chart: &mut Chart, snapshot: &Snapshot) -> Option<Times
     let Some(database) = files.first() else {
         chart.doing("reading all of the store");
         let found = examined(chart, store::examine(&settings.store, base).await, "the database");
+        transactions(chart, found.as_ref());
         troubles(chart, found.as_ref());
         clock(chart, None, found.as_ref());
         return found?.alive;
@@ -237,6 +241,21 @@ fn full_in_days(bytes: u64, age_s: u64, kept_s: u64, free: u64) -> Option<u64> {
     let still_to_come = u128::from(bytes) * u128::from(kept_s - age_s) / u128::from(age_s);
     (still_to_come > u128::from(free))
         .then(|| u64::try_from(u128::from(free) * u128::from(age_s) / u128::from(bytes.max(1) * DAY_S)).unwrap_or(0))
+}
+
+/// Whether somebody keeps dead rows on a shared server.
+fn transactions(chart: &mut Chart, found: Option<&Examination>) {
+    let Some((program, since)) = found.and_then(|found| found.open.as_ref()) else { return };
+    let whole = SignedDuration::from_secs(since.as_secs());
+    let says = format!("`{program}` has had a transaction open for {}", span_words(whole));
+    if *since < OPEN_MAX {
+        return chart.add(Finding::good("transactions", says));
+    }
+    chart.add(Finding::note(
+        "transactions",
+        format!("{says}: until it ends, dead rows stay, and claiming slows down"),
+        "let it end or end it; take long dumps from a standby",
+    ));
 }
 
 /// What does not arrive.

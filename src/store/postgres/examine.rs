@@ -41,6 +41,12 @@ const LAWS: &[(&str, &str)] = &[
 const YOUNGEST: &str = "SELECT min(received - created) FROM (SELECT received, created FROM inbox
     WHERE what = 0 AND source <> 'fanfare' ORDER BY seq DESC LIMIT 100) AS last";
 
+/// The transaction that has been open longest, but for this one: who began it, and the milliseconds since.
+const OPEN: &str = "SELECT coalesce(nullif(application_name, ''), usename, 'unknown'),
+        (extract(epoch FROM clock_timestamp() - xact_start) * 1000)::bigint
+    FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
+    ORDER BY xact_start LIMIT 1";
+
 /// Reads all of the database and says what is wrong with it.
 pub async fn examine(address: &str, base: &Path) -> Result<Examination, Error> {
     let address = Address::read(address, base)?;
@@ -83,6 +89,8 @@ async fn look(link: &Link, pages_managed: bool) -> Result<Examination, Error> {
              ({YOUNGEST}), (SELECT received FROM inbox ORDER BY seq LIMIT 1)"
     );
     let row = link.one(&sql, given![]).await?;
+    let open = link.rows(OPEN, given![]).await?;
+    let open = open.first().map(|row| Ok::<_, Error>((text(row, 0)?, SignedDuration::from_millis(get(row, 1)?))));
     let perhaps = |column| get::<Option<i64>>(&row, column);
     Ok(Examination {
         schema: i64::try_from(version).unwrap_or(i64::MAX),
@@ -94,6 +102,7 @@ async fn look(link: &Link, pages_managed: bool) -> Result<Examination, Error> {
         newest: perhaps(4)?.map(from_ms),
         youngest: perhaps(5)?.map(SignedDuration::from_millis),
         oldest: perhaps(6)?.map(from_ms),
+        open: open.transpose()?,
         troubles,
         faults,
     })

@@ -65,6 +65,7 @@ pub fn examine(address: &str, base: &Path) -> Result<Examination, Error> {
         newest: perhaps("SELECT max(received) FROM (SELECT received FROM inbox ORDER BY seq DESC LIMIT 100)")?
             .map(from_ms),
         youngest: perhaps(YOUNGEST)?.map(SignedDuration::from_millis),
+        open: None,
         oldest: perhaps("SELECT received FROM inbox ORDER BY seq LIMIT 1").or_else(none_there)?.map(from_ms),
         troubles: troubles(&conn)?,
         faults,
