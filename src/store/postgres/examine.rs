@@ -41,7 +41,7 @@ const LAWS: &[(&str, &str)] = &[
 const YOUNGEST: &str = "SELECT min(received - created) FROM (SELECT received, created FROM inbox
     WHERE what = 0 AND source <> 'fanfare' ORDER BY seq DESC LIMIT 100) AS last";
 
-/// The transaction that has been open longest, but for this one: who began it, and the milliseconds since.
+/// The transaction that has been open longest, this one aside: who began it, and the milliseconds since.
 const OPEN: &str = "SELECT coalesce(nullif(application_name, ''), usename, 'unknown'),
         (extract(epoch FROM clock_timestamp() - xact_start) * 1000)::bigint
     FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND xact_start IS NOT NULL

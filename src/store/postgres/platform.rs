@@ -51,7 +51,7 @@ impl Storage {
 /// Finds out where the pages are; `managed`: the store's address says that none is torn.
 pub(super) async fn storage(link: &Link, managed: bool) -> Result<Storage, Error> {
     let sql = "SELECT to_regprocedure('aurora_version()') IS NOT NULL,
-                      EXISTS (SELECT FROM pg_settings WHERE name LIKE 'neon.%')";
+                      coalesce(current_setting('neon.timeline_id', true), '') <> ''";
     let row = link.one(sql, given![]).await?;
     Ok(match (get::<bool>(&row, 0)?, get::<bool>(&row, 1)?) {
         (true, _) => Storage::Aurora,
