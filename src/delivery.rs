@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::addressed::{Addressed, Mention};
 pub use self::attach::Attach;
-pub use self::link::{Link, LinkOp};
+pub use self::link::{Link, LinkOp, span};
 use crate::event::Seq;
 
 mod addressed;

@@ -32,6 +32,7 @@ pub mod secret;
 pub mod problem;
 pub mod yaml;
 pub mod decimal;
+pub mod locale;
 pub mod codes;
 pub mod json;
 pub mod path;

@@ -6,7 +6,7 @@ mod circles;
 
 /// What `words` stands for below.
 const WORDS: &[&str] =
-    &["clock", "secret", "problem", "yaml", "decimal", "codes", "json", "path", "event", "delivery", "pace"];
+    &["clock", "secret", "problem", "yaml", "decimal", "locale", "codes", "json", "path", "event", "delivery", "pace"];
 
 /// Each module with what it may `use crate::`; a module may always use itself.
 const ALLOWED: &[(&str, &str)] = &[
@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("problem", ""),
     ("yaml", "problem"),
     ("decimal", ""),
+    ("locale", ""),
     ("codes", ""),
     ("json", ""),
     ("path", "decimal problem"),

@@ -19,6 +19,7 @@ mod engine;
 mod fit;
 mod growth;
 mod hostile;
+mod languages;
 mod large;
 mod links;
 mod load;
@@ -65,6 +66,7 @@ pub fn context(event: &Event) -> Context<'_> {
         died: None,
         now: "2026-01-05T13:00:00Z".parse().unwrap(),
         zone: TimeZone::UTC,
+        locale: fanfare::locale::english(),
         admin_url: None,
     }
 }

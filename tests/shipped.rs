@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use fanfare::delivery::{CaseFacts, Say};
 use fanfare::event::{Event, MISSING};
+use fanfare::locale::{self, Locale};
 use fanfare::message::template::check::Heard;
 use fanfare::message::template::context::Context;
 use fanfare::message::{Rendered, Templates};
@@ -133,6 +134,7 @@ fn context<'a>(rules: &RuleSet, rule: &'a str, action: &Action, event: &'a Event
         died: None,
         now: now(),
         zone: TimeZone::UTC,
+        locale: fanfare::locale::english(),
         admin_url: Some("https://fanfare.label.example"),
     }
 }
@@ -144,12 +146,20 @@ pub fn said() -> Vec<Rendered> {
 
 /// Whatever any rule says of any event: the rule, the event's name, the message.
 fn all_said(rules: &RuleSet, templates: &Templates) -> Vec<(String, String, Rendered)> {
+    all_said_in(locale::english(), rules, templates)
+}
+
+fn all_said_in(locale: &'static Locale, rules: &RuleSet, templates: &Templates) -> Vec<(String, String, Rendered)> {
     let mut said = Vec::new();
     for (name, event) in events() {
         for judgement in judged(rules, &event) {
             let rule = &judgement.rule.name.value;
             for action in speaking(&judgement) {
-                let rendered = templates.render(&action.say.value, &context(rules, rule, action, &event), None);
+                let rendered = templates.render(
+                    &action.say.value,
+                    &Context { locale, ..context(rules, rule, action, &event) },
+                    None,
+                );
                 said.push((rule.clone(), name.clone(), rendered));
             }
         }
@@ -185,9 +195,32 @@ fn the_shipped_rules_and_messages_have_no_mistake_and_no_warning() {
 }
 
 #[test]
+fn the_starters_messages_in_german_and_french_say_the_same_of_the_same_events() {
+    let (rules, templates) = (rules(), templates());
+    let english = all_said(&rules, &templates);
+    for code in ["de", "fr"] {
+        let said = all_said_in(locale::named(code).unwrap(), &rules, &templates);
+        let mut translated = BTreeSet::new();
+        for ((rule, event, ours), (.., theirs)) in english.iter().zip(&said) {
+            let (ours, theirs) = (&ours.message, &theirs.message);
+            let whole = |message: &fanfare::message::Message| {
+                (message.severity, message.link.clone(), message.image.clone(), message.fields.len())
+            };
+            assert_eq!(whole(ours), whole(theirs), "{rule} of {event} in {code}");
+            if ours.fields.iter().zip(&theirs.fields).any(|(a, b)| a.name != b.name) || ours.title != theirs.title {
+                translated.insert(rule.as_str());
+            }
+        }
+        for rule in ["fraud-case", "release-live", "release-rejected", "royalty-payments", "royalty-statements"] {
+            assert!(translated.contains(rule), "{rule} is not in {code}: {translated:?}");
+        }
+    }
+}
+
+#[test]
 fn every_message_is_well_said_for_every_sample_that_it_is_for() {
     let (rules, templates) = (rules(), templates());
-    let said = all_said(&rules, &templates);
+    let said: Vec<_> = locale::ALL.iter().flat_map(|locale| all_said_in(locale, &rules, &templates)).collect();
     for (rule, event, rendered) in &said {
         let message = &rendered.message;
         assert_eq!((&rendered.problem, rendered.undefined), (&None, 0), "{rule} of {event}");

@@ -350,7 +350,7 @@ impl Discord {
         }
         let link = sending.rendered.message.link.as_ref().filter(|link| fit::utf16(link) <= CONTENT.max / 4);
         let mut tail = link.map(|link| format!("\n<{}>", link.replace('@', "%40"))).unwrap_or_default();
-        tail.extend(sending.links.iter().map(|button| format!("\n{}: <{}>", button.does.label(), button.url)));
+        tail.extend(sending.links.iter().map(|button| format!("\n{}: <{}>", button.label, button.url)));
         let room = CONTENT.max.saturating_sub(fit::utf16(&content) + fit::utf16(&tail));
         content.push_str(&markdown::escape_within(&quiet(&words::plain(sending)), room));
         content.push_str(&tail);
@@ -365,9 +365,10 @@ impl Discord {
         let mut body = self.frame(sending);
         body.extend(THEIRS.iter().filter_map(|key| Some(((*key).to_owned(), native.get(*key)?.clone()))));
         let (pings, _) = pings(sending);
-        let mark = if sending.act == MessageOp::Close { words::CLOSED.trim() } else { "" };
+        let mark =
+            if sending.act == MessageOp::Close { format!("{}:", sending.locale.words.closed) } else { String::new() };
         let content = quiet(body.get("content").and_then(Value::as_str).unwrap_or_default());
-        let parts = [pings.as_str(), mark, content.as_str()];
+        let parts = [pings.as_str(), mark.as_str(), content.as_str()];
         let content = parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>();
         if !content.is_empty() {
             body.insert("content".into(), content.join(" ").into());

@@ -174,8 +174,7 @@ fn fill(event: &mut Value, sending: &Sending<'_>) {
         event["description"] = description.trim().into();
         return;
     }
-    let links =
-        sending.links.iter().map(|button| dialect.link(&button.url, &(dialect.escape)(&button.does.label(), true)));
+    let links = sending.links.iter().map(|button| dialect.link(&button.url, &(dialect.escape)(&button.label, true)));
     let links = links.collect::<Vec<_>>().join(" · ");
     if !links.is_empty() {
         description = format!("{description}\n\n{links}");

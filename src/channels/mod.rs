@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::channels::redact::Redactor;
 use crate::delivery::{AttemptOutcome, DeliveryId, LinkOp, MessageOp, Receipt};
+use crate::locale::Locale;
 use crate::message::Rendered;
 use crate::message::template::native::Format;
 use crate::problem::{File, Location, Problems};
@@ -248,6 +249,8 @@ pub struct Sending<'a> {
     pub settled: &'a [String],
     /// What people can do about its case from it.
     pub links: &'a [Button],
+    /// The language of the channel's own words.
+    pub locale: &'static Locale,
 }
 
 impl<'a> Sending<'a> {
@@ -262,6 +265,8 @@ impl<'a> Sending<'a> {
 pub struct Button {
     /// What it does.
     pub does: LinkOp,
+    /// What it says.
+    pub label: String,
     /// Where it leads: visible ASCII, except for the dots that stand for a token where people look at what would be sent.
     pub url: String,
 }

@@ -284,7 +284,7 @@ fn joined(parts: impl IntoIterator<Item = String>) -> String {
 
 /// Acknowledging takes one tap; what ends or silences a case asks first, on a page.
 fn action(button: &Button) -> Value {
-    let label = button.does.label();
+    let label = &button.label;
     if button.does != LinkOp::Acknowledge {
         return json!({"action": "view", "label": label, "url": button.url});
     }

@@ -235,8 +235,9 @@ fn trigger(sending: &Sending<'_>) -> Map<String, Value> {
         if let Some(link) = &message.link {
             event.insert("client_url".into(), link.as_str().into());
         }
-        let more = message.link.iter().map(|link| json!({"href": link, "text": words::link_text(link)}));
-        let own = sending.links.iter().map(|button| json!({"href": button.url, "text": button.does.label()}));
+        let more =
+            message.link.iter().map(|link| json!({"href": link, "text": words::link_text(sending.locale, link)}));
+        let own = sending.links.iter().map(|button| json!({"href": button.url, "text": button.label}));
         // First what a person at night is to do.
         let links: Vec<Value> = own.chain(more).collect();
         if !links.is_empty() {

@@ -9,17 +9,15 @@ use url::Url;
 
 use crate::channels::{Footer, Sending};
 use crate::delivery::{MessageOp, Severity};
+use crate::locale::{Locale, fill};
 use crate::message::{Field, fit, plain, text};
 use crate::secret::Secret;
-
-/// What a title begins with when its case has closed.
-pub const CLOSED: &str = "Closed: ";
 
 /// The title in one line; the rule's name where the message has none.
 pub fn title(sending: &Sending<'_>) -> String {
     let title = text::one_line(&sending.rendered.message.title);
     let title = if title.is_empty() { text::one_line(sending.rule) } else { title };
-    if sending.act == MessageOp::Close { format!("{CLOSED}{title}") } else { title }
+    if sending.act == MessageOp::Close { format!("{}: {title}", sending.locale.words.closed) } else { title }
 }
 
 /// What stands for the severity: read at a glance, and without telling colours apart.
@@ -70,11 +68,10 @@ pub fn event_text<'s>(sending: &Sending<'s>, key: &str) -> &'s str {
 }
 
 /// What a link says that has no text of its own: where it leads, so that nobody is led elsewhere.
-pub fn link_text(link: &str) -> String {
-    match Url::parse(link) {
-        Ok(url) => format!("Open on {}", url.host_str().unwrap_or_default().trim_start_matches("www.")),
-        Err(_) => "Open".to_owned(),
-    }
+pub fn link_text(locale: &Locale, link: &str) -> String {
+    let url = Url::parse(link).ok();
+    let host = url.as_ref().and_then(Url::host_str).unwrap_or_default().trim_start_matches("www.");
+    fill(locale.words.open_on, &[host])
 }
 
 /// A text in one line; a dash where there is none, since services refuse empty texts.
@@ -92,15 +89,15 @@ pub fn short(text: &str, max: usize) -> String {
 
 /// What people can do about the case, a line each, as plain text.
 pub fn links(sending: &Sending<'_>) -> impl Iterator<Item = String> {
-    sending.links.iter().map(|button| format!("{}: {}", button.does.label(), button.url))
+    sending.links.iter().map(|button| format!("{}: {}", button.label, button.url))
 }
 
 /// What people can do about the case, then where to look further: what a button says, and where it leads. A link of more
 /// than `max` UTF-16 units is left out.
 pub fn buttons<'s>(sending: &Sending<'s>, max: usize) -> impl Iterator<Item = (String, &'s str)> {
-    let own = sending.links.iter().map(|button| (button.does.label(), button.url.as_str()));
+    let own = sending.links.iter().map(|button| (button.label.clone(), button.url.as_str()));
     let link = sending.rendered.message.link.as_ref().and_then(|link| within(link, max));
-    own.chain(link.map(|link| (link_text(link), link)))
+    own.chain(link.map(|link| (link_text(sending.locale, link), link)))
 }
 
 /// A URL of at most `max` UTF-16 units: a longer one is left out, as a part of it leads elsewhere.

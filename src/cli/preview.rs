@@ -213,6 +213,7 @@ fn example(kind: &'static ChannelKind, name: &str) -> anyhow::Result<Arc<Destina
         limits: Limits { spacing: None, burst: 1, concurrency: 1 },
         timeout: SignedDuration::from_secs(10),
         hours: None,
+        locale: None,
         fallback: Vec::new(),
         fallback_after: None,
         reach: None,

@@ -50,6 +50,7 @@ static ROOT: LazyLock<Vec<(&'static str, Show)>> = LazyLock::new(|| {
         ("rules", All),
         ("templates", All),
         ("timezone", All),
+        ("locale", All),
         ("retention", All),
         ("egress", Keys(&[("deny", All), ("allow", All)])),
         ("heartbeat", Keys(&[("url", Nothing), ("every", All)])),

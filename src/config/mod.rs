@@ -18,6 +18,7 @@ use crate::config::audience::Audience;
 use crate::config::certificate::Tls;
 use crate::config::files::{Folders, Seen};
 use crate::config::samples::Samples;
+use crate::locale::Locale;
 use crate::message::Templates;
 use crate::pace::{Limits, Retry};
 use crate::problem::Location;
@@ -97,6 +98,8 @@ pub struct Settings {
     pub samples: PathBuf,
     /// The default zone, if one is set.
     pub timezone: Option<TimeZone>,
+    /// The language of messages, unless their destination or person has another.
+    pub locale: &'static Locale,
     /// How long finished events and deliveries are kept.
     pub retention: SignedDuration,
     /// How long dead deliveries and ids are kept.
@@ -155,6 +158,8 @@ pub struct Destination {
     pub timeout: SignedDuration,
     /// When it may be spoken to, unless an action says otherwise.
     pub hours: Option<HoursChoice>,
+    /// The language of its messages, if it has one of its own.
+    pub locale: Option<&'static Locale>,
     /// Where a message goes that could not be delivered.
     pub fallback: Vec<(String, Location)>,
     /// So long after it became due, if it was not delivered by then; `None`: only once its delivery is dead.

@@ -10,18 +10,21 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
-use crate::channels::{Button, Form, Request, Sending};
+use crate::channels::{Form, Request, Sending};
 use crate::config::{Destination, Settings, Snapshot, attach, audience, reach};
 use crate::delivery::{Assignment, Attach, Receipt, Say};
 use crate::event::{Event, HOP_HEADER, Seq};
 use crate::json::weight_read;
-use crate::links::{HIDDEN, Token, url};
+use crate::locale::fill;
 use crate::message::{Context, Rendered};
-use crate::planner::links::LinkKeys;
 use crate::rules::{Rule, RuleSet};
 use crate::secret::Secret;
 use crate::store::Claim;
 use crate::store::transitions::SETTLED;
+
+mod language;
+
+pub use self::language::Tokens;
 
 /// The events of a digest are read up to about this many bytes, the newest first; the rest are only counted.
 const READ_BYTES_MAX: usize = 64 << 20;
@@ -49,28 +52,6 @@ pub struct Job {
     done: AtomicUsize,
     /// What its links are made with.
     tokens: Tokens,
-}
-
-/// What the links of a message are made with.
-#[derive(Debug, Clone)]
-pub enum Tokens {
-    /// With nothing: people look at what would be sent, and see that there is a link.
-    Hidden,
-    /// There are no keys: the message has no links.
-    None,
-    /// With the key in use of these.
-    By(Arc<LinkKeys>),
-}
-
-impl Tokens {
-    /// The token of the link with this id.
-    fn of(&self, id: &str) -> Option<String> {
-        match self {
-            Tokens::Hidden => Some(HIDDEN.to_owned()),
-            Tokens::None => None,
-            Tokens::By(keys) => Token::make(id, keys.current()?),
-        }
-    }
 }
 
 /// What would be sent.
@@ -125,18 +106,6 @@ impl Job {
     #[must_use]
     pub fn with_tokens(self, tokens: Tokens) -> Self {
         Self { tokens, ..self }
-    }
-
-    /// The links of its message, and the tokens in them.
-    fn links(&self) -> (Vec<Button>, Vec<Secret>) {
-        let Some(links) = &self.snapshot.settings.links else { return (Vec::new(), Vec::new()) };
-        let made = self.assignment().links.iter().filter_map(|link| {
-            let token = self.tokens.of(&link.id)?;
-            let button = Button { does: link.does, url: url(&links.url, &token) };
-            Some((button, Secret::new(token)))
-        });
-        let (buttons, tokens): (Vec<Button>, Vec<Secret>) = made.unzip();
-        (buttons, if matches!(self.tokens, Tokens::Hidden) { Vec::new() } else { tokens })
     }
 
     fn assignment(&self) -> &Assignment {
@@ -212,6 +181,7 @@ impl Job {
         // A person reads times in their own zone.
         let person = assignment.to.as_ref().and_then(|to| rules?.people.get(to.person.as_ref()?));
         context.zone = person.and_then(|person| person.zone.clone()).unwrap_or(context.zone);
+        context.locale = self.locale(assignment);
         context
     }
 
@@ -252,8 +222,8 @@ impl Job {
         let mut rendered = templates.render(&self.assignment().say, &context, native);
         if let Some(unread) = unread {
             // The reason quotes what the event says.
-            let unread = if self.destination.audience.is_some() { "see the event's page" } else { unread };
-            rendered.says_first("Fanfare could not read all of this event, so it may or may not matter", unread);
+            let unread = if self.destination.audience.is_some() { context.locale.words.see_page } else { unread };
+            rendered.says_first(context.locale.words.unread, unread);
         }
         rendered.problem = rendered.problem.or(failed);
         if let Some(attach) = &self.assignment().attach {
@@ -273,10 +243,11 @@ impl Job {
         let lacks = self.assignment().more.saturating_add(read.more).saturating_add(left_out as u64);
         if !self.destination.kind.takes_files() {
             let rows = read.events.len() - left_out;
-            return rendered.says_last(&format!("{} ({rows} rows) is left out: no files can be sent here", file.name));
+            let words = fill(context.locale.words.left_out, &[&file.name, &rows.to_string()]);
+            return rendered.says_last(&words);
         }
         if lacks > 0 {
-            rendered.says_last(&format!("{} lacks the oldest {lacks} events", file.name));
+            rendered.says_last(&fill(context.locale.words.lacks, &[&file.name, &lacks.to_string()]));
         }
         rendered.file = Some(file);
     }
@@ -325,6 +296,7 @@ impl Job {
             footer: &self.destination.footer,
             settled: &self.settled,
             links: &links,
+            locale: self.locale(&planned.assignment),
         };
         let mut request = refusal.map_or_else(|| self.destination.channel.compose(&sending), Err);
         if let Ok(Request::Http(request)) = &mut request {
@@ -426,6 +398,7 @@ pub fn context<'a>(
         died: assignment.died.as_deref(),
         now,
         zone: settings.timezone.clone().unwrap_or(TimeZone::UTC),
+        locale: settings.locale,
         admin_url: settings.admin_url.as_deref(),
     }
 }

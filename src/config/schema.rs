@@ -6,6 +6,7 @@ use crate::channels;
 use crate::channels::schema::kinds;
 use crate::config::access::{Right, USER_HEADER};
 use crate::config::settings::DESTINATION_KEYS;
+use crate::locale;
 use crate::rules;
 use crate::source;
 use crate::yaml::schema::{
@@ -14,7 +15,7 @@ use crate::yaml::schema::{
 };
 
 /// The keys of `fanfare.yaml`, with what each is for.
-pub const KEYS: [(&str, &str); 14] = [
+pub const KEYS: [(&str, &str); 15] = [
     ("listen", "The address and port for webhooks; nothing else answers there"),
     ("tls", "Certificate and key, if no TLS proxy is in front"),
     ("admin", "The page, the API, metrics and health"),
@@ -23,6 +24,7 @@ pub const KEYS: [(&str, &str); 14] = [
     ("templates", "The folder of messages"),
     ("samples", "The folder of your own samples: one received event per file"),
     ("timezone", "The default time zone of hours and dates: an IANA name"),
+    ("locale", "The language of numbers, dates and default messages; `en` by default"),
     ("retention", "How long to keep events that nothing needs any more; at least a day"),
     ("sources", "The senders, by name"),
     ("destinations", "The destinations, by the names that rules use"),
@@ -84,6 +86,7 @@ fn takes(key: &str) -> Value {
         "templates" => with(text(), json!({"default": "templates/"})),
         "samples" => with(text(), json!({"default": "samples/"})),
         "timezone" => with(text(), json!({"examples": ["Europe/Berlin", "America/New_York", "UTC"]})),
+        "locale" => with(locales(), json!({"default": "en"})),
         "retention" => with(or_placeholder(span()), json!({"default": "30d"})),
         "sources" => named(reference("source")),
         "destinations" => named(reference("destination")),
@@ -150,6 +153,10 @@ fn admin(key: &str) -> Value {
     }
 }
 
+fn locales() -> Value {
+    or_placeholder(words(locale::ALL.map(|locale| locale.code)))
+}
+
 fn right() -> Value {
     or_placeholder(words(Right::ALL.map(Right::name)))
 }
@@ -195,6 +202,7 @@ fn shared(key: &str) -> Value {
             let after = described(after, "The time after the message became due, if it was not delivered by then.");
             json!({"anyOf": [any_number(text()), object([("to", to), ("after", after)], &["to"])]})
         }
+        "locale" => locales(),
         "footer" => with(text(), json!({"examples": ["none"]})),
         "mentions" => mapping(json!({"type": ["string", "number"]})),
         "external" => truth(),

@@ -15,9 +15,10 @@ use crate::channels::Footer;
 use crate::channels::redact::Redactor;
 use crate::config::access::Access;
 use crate::config::{Destination, Late, Settings, fallback, links, placeholder, reach};
+use crate::locale;
 use crate::pace::{Limits, Retry};
 use crate::problem::{Problem, Problems};
-use crate::rules::parse::times::zone_hint;
+use crate::rules::parse::times::{locale_of, zone_hint};
 use crate::secret::Secret;
 use crate::source::Source;
 use crate::store;
@@ -65,6 +66,7 @@ pub const DESTINATION_KEYS: &[(&str, &str)] = &[
     ("concurrency", "the maximum number of sends in progress"),
     ("timeout", "the deadline of an attempt: connect, send, answer"),
     ("hours", "when messages may go to it"),
+    ("locale", "the language of its messages; by default the configured one"),
     (
         "fallback",
         "the destinations of a message that can't be delivered here: [finance], or {to: [finance], after: 5m}",
@@ -91,6 +93,7 @@ pub fn defaults(file: &Path) -> Settings {
         templates: base.join("templates"),
         samples: base.join("samples"),
         timezone: None,
+        locale: locale::english(),
         retention: SignedDuration::from_hours(24 * 30),
         retention_dead: SignedDuration::from_hours(24 * 90),
         egress_deny: Vec::new(),
@@ -134,6 +137,9 @@ pub fn configured(root: &Node, file: &Path, problems: &mut Problems) -> Option<C
     }
     if let Some((name, node)) = fields.text("timezone", problems) {
         settings.timezone = zone(&name, node, problems);
+    }
+    if let Some(locale) = locale_of(&mut fields, problems) {
+        settings.locale = locale;
     }
     if let Some(node) = fields.node("retention", problems) {
         retention(node, &mut settings, problems);
@@ -232,6 +238,7 @@ fn destination(key: &Key, node: &Node, problems: &mut Problems) -> Option<(Desti
         );
     }
     let late = late(&mut fields, problems);
+    let locale = locale_of(&mut fields, problems);
     let (fallback, fallback_after) = fallback::read(&mut fields, kind.pages, problems);
     let external = fields.truth("external", problems).unwrap_or(false);
     let people = fields.node("mentions", problems);
@@ -258,6 +265,7 @@ fn destination(key: &Key, node: &Node, problems: &mut Problems) -> Option<(Desti
         limits,
         timeout,
         hours: None,
+        locale,
         fallback,
         fallback_after,
         reach,

@@ -44,7 +44,7 @@ impl LinkOp {
 }
 
 /// A span in its largest whole unit: `1h`, `90m`.
-fn span(seconds: u32) -> String {
+pub fn span(seconds: u32) -> String {
     let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
     let whole = units.into_iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
     whole.map_or_else(|| format!("{seconds}s"), |(unit, letter)| format!("{}{letter}", seconds / unit))

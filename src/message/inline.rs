@@ -13,6 +13,7 @@ use minijinja::{Environment, ErrorKind};
 use serde_json::{Map, Value};
 use url::{Origin, Url};
 
+use crate::locale;
 use crate::message::link::{Assembly, Dead, Position};
 use crate::message::pieces::Piece;
 use crate::message::template::engine::{self, Facts, Mode};
@@ -86,7 +87,7 @@ impl UrlTemplate {
     /// The URL for an event: `root` is its `$`, `context` what else may be named (`case`, `rule`, `with`, names). An `Err` is a
     /// fact about this event that no retry changes.
     pub fn render(&self, root: &Value, context: &Map<String, Value>) -> Result<String, String> {
-        let facts = Arc::new(Facts::new(Timestamp::UNIX_EPOCH, TimeZone::UTC));
+        let facts = Arc::new(Facts::new(Timestamp::UNIX_EPOCH, TimeZone::UTC, locale::english()));
         let mut values: Vec<(String, minijinja::Value)> = Vec::new();
         let mut add = |name: &str, value: &Value| {
             if !value.is_null() && !values.iter().any(|(known, _)| known == name) {

@@ -15,6 +15,7 @@ use super::value::text_of;
 use super::{At, AtDate, Name, RuleSet};
 use crate::delivery::Addressed;
 use crate::event::Event;
+use crate::locale::Locale;
 use crate::problem::Location;
 
 /// A person of `people:`.
@@ -24,6 +25,8 @@ pub struct Person {
     pub name: Option<String>,
     /// The zone in which they read times.
     pub zone: Option<TimeZone>,
+    /// The language in which they read messages.
+    pub locale: Option<&'static Locale>,
     /// Their addresses and ids, by what they are for.
     pub addresses: BTreeMap<String, At<String>>,
     /// Where they stand.

@@ -13,7 +13,11 @@ use crate::support::sending::{Given, message};
 fn every_colour_of_a_mail_has_another_in_the_dark() {
     let mut message = message();
     message.fields = vec![Field { name: "Label".into(), value: "Halide".into() }];
-    let links = vec![Button { does: LinkOp::Acknowledge, url: "https://hooks.label.example/act/x".into() }];
+    let links = vec![Button {
+        does: LinkOp::Acknowledge,
+        label: "Acknowledge".into(),
+        url: "https://hooks.label.example/act/x".into(),
+    }];
     let given = Given { links, ..Given::message(message) };
     let Request::Mail(mail) = destinations::one("email").channel.compose(&given.sending()).unwrap() else {
         panic!("no mail");

@@ -200,8 +200,11 @@ fn assert_offers(name: &str, request: &Request, offered: &[LinkOp]) {
 /// Links that do this, as long as real ones are.
 fn links(does: &[LinkOp]) -> Vec<Button> {
     let token = |does: LinkOp| format!("{}{}", &"aZ09_-bY18".repeat(5)[..40], does.word().replace(' ', "-"));
-    let button =
-        |does: &LinkOp| Button { does: *does, url: format!("https://hooks.label.example/act/{}", token(*does)) };
+    let button = |does: &LinkOp| Button {
+        does: *does,
+        label: does.label(),
+        url: format!("https://hooks.label.example/act/{}", token(*does)),
+    };
     does.iter().map(button).collect()
 }
 

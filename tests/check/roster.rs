@@ -46,6 +46,26 @@ fn a_map_that_does_not_exist_is_named_with_the_nearest_in_rules_and_in_the_confi
 }
 
 #[test]
+fn a_language_that_is_not_known_is_refused_with_the_nearest_wherever_it_stands() {
+    let config = CONFIG.replace("sources:", "locale: en-GB\nsources:").replace("rooms: {", "rooms: {locale: svv, ");
+    let rules = RULES.replace(", {map: people-of}", "").replace("slack: U024BE7LH}", "slack: U024BE7LH, locale: xx}");
+    let said = self::said(&config, &rules);
+    for wanted in [
+        "error[unknown-locale]: there is no locale `en-GB`\n --> fanfare.yaml:2:9",
+        "write the language alone: `en`",
+        "there is no locale `svv`\n --> fanfare.yaml:7:19",
+        "did you mean `sv`?",
+        "there is no locale `xx`\n --> rules/r.yaml:3:",
+        "`de`, `es`, `fr`",
+    ] {
+        assert!(said.contains(wanted), "{wanted}\n{said}");
+    }
+    let rules = rules.replace("locale: xx", "locale: fr");
+    let config = config.replace("en-GB", "de").replace("svv", "sv");
+    assert_eq!(self::said(&config, &rules), "");
+}
+
+#[test]
 fn a_person_that_a_map_cannot_reach_is_named_where_the_map_says_so() {
     let rules = RULES.replace(", {map: people-of}", ", {map: managers}");
     let rules = rules.replace("Mira: nadia,", "Mira: nadai, Us: sam@elsewhere.example, Kim: kim,");

@@ -28,7 +28,7 @@ use crate::docs::loading::now;
 use crate::docs::{message, pages, root};
 
 /// How many wishes there are.
-const RECIPES: usize = 32;
+const RECIPES: usize = 33;
 
 /// The cookbook's folder, in the repository.
 const FOLDER: &str = "docs/cookbook";
@@ -183,6 +183,7 @@ fn channel_of(snapshot: &Snapshot, label: &str) -> String {
         died: None,
         now: now(),
         zone: TimeZone::UTC,
+        locale: fanfare::locale::english(),
         admin_url: None,
     };
     let sending = Sending {
@@ -204,6 +205,7 @@ fn channel_of(snapshot: &Snapshot, label: &str) -> String {
         footer: &fanfare::channels::Footer::Usual,
         settled: &[],
         links: &[],
+        locale: fanfare::locale::english(),
     };
     let Request::Http(request) = snapshot.destinations["imprints"].channel.compose(&sending).unwrap() else {
         panic!("Slack speaks HTTP")

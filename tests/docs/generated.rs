@@ -35,6 +35,7 @@ pub fn section(name: &str) -> String {
             "types" => types(),
             "samples" => sample_table(),
             "filters" => filters(),
+            "locales" => locales(),
             "metrics" => metrics(),
             "alerts" => alerts(),
             "api" => api(),
@@ -57,6 +58,18 @@ pub fn section(name: &str) -> String {
         Some(other) => panic!("nothing is generated under `{other:?}`"),
     };
     format!("{}\n", text.trim_end())
+}
+
+/// Every language, as it writes an amount, a date and a distance.
+fn locales() -> String {
+    let at = jiff::civil::date(2026, 1, 7).to_zoned_datetime(jiff::tz::TimeZone::UTC).unwrap();
+    let rows = fanfare::locale::ALL.iter().map(|locale| {
+        let amount = locale.money(&locale.number("1234567.5"), "EUR");
+        let dates = [None, Some("long")].map(|format| locale.date(&at, format, true).unwrap());
+        let [short, long] = dates;
+        vec![code(locale.code), locale.name.into(), amount, short, long, locale.distance(7200)]
+    });
+    table(&["locale", "language", "amount", "date", "`long`", "`ago`"], rows)
 }
 
 /// The names of all metrics, as Prometheus shows them.

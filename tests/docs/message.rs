@@ -82,6 +82,7 @@ pub fn render(written: &Written<'_>) -> Rendered {
         died: None,
         now: now(),
         zone: TimeZone::get("Europe/Berlin").unwrap(),
+        locale: fanfare::locale::english(),
         admin_url: None,
     };
     let native = written.native.map(|(channel, ending, _)| (channel, ending));

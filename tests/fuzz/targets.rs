@@ -328,6 +328,7 @@ fn context(event: &Event) -> Context<'_> {
         died: None,
         now: now(),
         zone: TimeZone::UTC,
+        locale: fanfare::locale::english(),
         admin_url: None,
     }
 }
@@ -366,6 +367,7 @@ fn try_compose(channel: &dyn Channel, rendered: &Rendered, act: MessageOp, form:
         footer: &Footer::Usual,
         links: &[],
         settled: &[],
+        locale: fanfare::locale::english(),
     };
     channel.compose(&sending).map(drop)
 }

@@ -74,6 +74,7 @@ fn composed(what: &str, rendered: &Rendered, event: &Event) {
                 footer: &fanfare::channels::Footer::Usual,
                 settled: &[],
                 links: &[],
+                locale: fanfare::locale::english(),
             };
             drop(channel.compose(&sending));
         });

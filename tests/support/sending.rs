@@ -90,6 +90,7 @@ impl Given {
             footer: &self.footer,
             settled: &[],
             links: &self.links,
+            locale: fanfare::locale::english(),
         }
     }
 }

@@ -59,8 +59,7 @@ pub fn of(sending: &Sending<'_>) -> Value {
 
 /// What people can do about the case, in a paragraph of its own.
 fn links(sending: &Sending<'_>) -> String {
-    let all: Vec<String> =
-        sending.links.iter().map(|button| format!("[{}]({})", button.does.label(), button.url)).collect();
+    let all: Vec<String> = sending.links.iter().map(|button| format!("[{}]({})", button.label, button.url)).collect();
     if all.is_empty() { String::new() } else { format!("\n\n{}", all.join(" · ")) }
 }
 

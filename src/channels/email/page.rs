@@ -55,7 +55,7 @@ pub(super) fn write(sending: &Sending<'_>, footer: Option<&str>) -> String {
         body = html::blocks(&blocks),
         fields = fields(message),
         image = image(message),
-        button = button(message, colour),
+        button = button(sending, colour),
         links = links(sending, colour),
         footer = footer.map(below).unwrap_or_default(),
     )
@@ -139,13 +139,13 @@ fn image(message: &Message) -> String {
     }
 }
 
-fn button(message: &Message, colour: &str) -> String {
-    match &message.link {
+fn button(sending: &Sending<'_>, colour: &str) -> String {
+    match &sending.rendered.message.link {
         Some(link) => format!(
             "<p style=\"margin:20px 0 4px\"><a href=\"{}\" class=\"fill\" style=\"display:inline-block;padding:10px 18px;\
              background:{colour};border-radius:5px;color:#ffffff;font-weight:600;text-decoration:none\">{}</a></p>\n",
             escape(link),
-            escape(&words::link_text(link)),
+            escape(&words::link_text(sending.locale, link)),
         ),
         None => String::new(),
     }
@@ -158,7 +158,7 @@ fn links(sending: &Sending<'_>, colour: &str) -> String {
             "<a href=\"{}\" class=\"tone\" style=\"display:inline-block;margin:0 8px 8px 0;padding:9px 17px;border:1px solid {colour};\
              border-radius:5px;color:{colour};font-weight:600;text-decoration:none\">{}</a>\n",
             escape(&button.url),
-            escape(&button.does.label()),
+            escape(&button.label),
         )
     };
     let all: String = sending.links.iter().map(link).collect();

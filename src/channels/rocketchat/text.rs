@@ -10,6 +10,7 @@ use crate::channels::markdown::LineStart;
 use crate::channels::picture::{self, Picture, items, text_of};
 use crate::channels::runs::{self, Line, Run};
 use crate::channels::{Form, Limit, Request, Sending, words};
+use crate::locale;
 use crate::message::{Field, fit};
 
 /// A server takes no longer one, unless its administrator allows more.
@@ -144,7 +145,9 @@ fn link(url: &str, text: &str) -> String {
     }
     match text.trim() {
         text if text.is_empty() || text.contains(['<', '>', '|', '\n']) => {
-            format!("{} <{target}|{}>", escape(text, true), words::link_text(url)).trim_start().to_owned()
+            format!("{} <{target}|{}>", escape(text, true), words::link_text(locale::english(), url))
+                .trim_start()
+                .to_owned()
         }
         text => format!("<{target}|{}>", quiet(text)),
     }

@@ -45,7 +45,7 @@ pub fn of(sending: &Sending<'_>) -> Vec<Value> {
     let head = around.len();
     around.extend(fields(&message.fields));
     around.extend(image(sending));
-    around.extend(message.link.as_deref().and_then(link));
+    around.extend(message.link.as_deref().and_then(|to| link(sending, to)));
     around.extend(links(sending));
     around.extend(words::footer(sending, true).map(|footer| context(&words::short(&footer, 500))));
     let tail = around.split_off(head);
@@ -65,8 +65,8 @@ pub fn mentions(sending: &Sending<'_>) -> Option<Value> {
 }
 
 /// The line that marks a message as closed.
-pub fn closed() -> Value {
-    context("☑️ Closed")
+pub fn closed(sending: &Sending<'_>) -> Value {
+    context(&format!("☑️ {}", sending.locale.words.closed))
 }
 
 fn title(sending: &Sending<'_>) -> Value {
@@ -105,8 +105,8 @@ fn image(sending: &Sending<'_>) -> Option<Value> {
     Some(json!({"type": "image", "image_url": image, "alt_text": alt}))
 }
 
-fn link(link: &str) -> Option<Value> {
-    let element = anchor(link, &words::link_text(link), Style::NONE)?;
+fn link(sending: &Sending<'_>, link: &str) -> Option<Value> {
+    let element = anchor(link, &words::link_text(sending.locale, link), Style::NONE)?;
     Some(rich(vec![section(vec![element])]))
 }
 
@@ -115,7 +115,7 @@ fn link(link: &str) -> Option<Value> {
 pub fn links(sending: &Sending<'_>) -> Option<Value> {
     let mut elements = Vec::new();
     for button in sending.links {
-        let Some(anchor) = anchor(&button.url, &button.does.label(), Style::BOLD) else { continue };
+        let Some(anchor) = anchor(&button.url, &button.label, Style::BOLD) else { continue };
         if !elements.is_empty() {
             elements.push(text(" · ", Style::NONE));
         }

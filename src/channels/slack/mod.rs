@@ -415,7 +415,7 @@ fn own(sending: &Sending<'_>, mut native: Value, content: &mut Map<String, Value
     }
     let mut first: Vec<Value> = blocks::mentions(sending).into_iter().collect();
     if sending.act == MessageOp::Close {
-        first.push(blocks::closed());
+        first.push(blocks::closed(sending));
     }
     if first.is_empty() {
         return;

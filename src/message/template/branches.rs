@@ -12,7 +12,7 @@ use minijinja::{Environment, Value};
 use crate::delivery::Say;
 use crate::message::template::context::Context;
 use crate::message::template::engine::{self, FUEL, Facts, Mode};
-use crate::message::template::files::Folder;
+use crate::message::template::files::{Folder, Written};
 use crate::message::template::scan::{TagPart, Token, scan};
 use crate::message::template::source::Source;
 use crate::problem::Location;
@@ -139,7 +139,7 @@ impl Branches {
 
     /// Renders the marked copies of what `say` names.
     pub(crate) fn watch(&self, folder: &Folder, say: &Say, context: &Context<'_>, native: Option<(&str, &str)>) {
-        let facts = Arc::new(Facts::new(context.now, context.zone.clone()));
+        let facts = Arc::new(Facts::new(context.now, context.zone.clone(), context.locale));
         let values = context.values(&facts);
         let render = |name: &str| {
             if let Ok(template) = self.env.get_template(name) {
@@ -151,6 +151,7 @@ impl Branches {
             Say::Message(name) => {
                 let Some(written) = folder.messages.get(name) else { return };
                 written.own().for_each(render);
+                written.translations.values().flat_map(Written::own).for_each(render);
                 let of_channel = native.and_then(|(channel, ending)| written.native(channel, ending));
                 of_channel.into_iter().for_each(render);
             }

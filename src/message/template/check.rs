@@ -142,6 +142,9 @@ impl Folder {
         }
         found.sort();
         problems.extend(found);
+        for translation in written.translations.values() {
+            self.check(translation, heard, samples, problems);
+        }
     }
 }
 
@@ -232,7 +235,7 @@ impl<'a> Checker<'a> {
 
     /// Renders with one context: leniently for all that is undefined and printed, then strictly for what else fails.
     fn with_context(&mut self, name: &str, part: Part<'_>, context: &Context<'_>, found: &mut Vec<(Problem, bool)>) {
-        let facts = Arc::new(Facts::marking(context.now, context.zone.clone()));
+        let facts = Arc::new(Facts::marking(context.now, context.zone.clone(), context.locale));
         let values = context.values(&facts);
         let lenient = |env: &Environment<'_>| {
             let rendered = env.get_template(name)?.render_with_spans(engine::root(&values, &facts))?;
@@ -245,7 +248,7 @@ impl<'a> Checker<'a> {
         if found.iter().any(|(problem, _)| problem.code == source::ENDLESS) {
             return;
         }
-        let facts = Arc::new(Facts::new(context.now, context.zone.clone()));
+        let facts = Arc::new(Facts::new(context.now, context.zone.clone(), context.locale));
         let strict = |env: &Environment<'_>| engine::render(&env.get_template(name)?, &values, &facts);
         self.until_it_ends(self.strict.clone(), strict, &values, found);
     }

@@ -10,6 +10,7 @@ use serde_json::Map;
 
 use crate::delivery::{CaseFacts, Severity};
 use crate::event::Event;
+use crate::locale::Locale;
 use crate::message::Message;
 use crate::message::template::engine::Facts;
 
@@ -61,6 +62,8 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// For `date` where no zone is named.
     pub zone: TimeZone,
+    /// The language of what is not the template's own words, and of the template where there are several.
+    pub locale: &'static Locale,
     /// The admin page's URL, for links.
     pub admin_url: Option<&'a str>,
 }

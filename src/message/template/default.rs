@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::decimal::Decimal;
 use crate::delivery::Severity;
 use crate::event::{Event, OWN_SOURCE};
+use crate::locale::{self, Locale, fill};
 use crate::message::link::{self, LinkPart};
 use crate::message::template::context::{Context, Told as Held};
 use crate::message::template::filters;
@@ -26,14 +27,14 @@ const DUMP_MAX: usize = 1500;
 
 /// The message for one event.
 pub(crate) fn message(context: &Context<'_>) -> Message {
-    let told = Told::of(context.event, &context.names);
+    let told = Told::of(context.event, &context.names, context.locale);
     let mut body = Vec::new();
     if told.subject.is_none() && told.fields.is_empty() {
         body.extend(dump(context.event));
     }
     if context.suppressed > 0 {
-        let one = context.suppressed == 1;
-        let note = format!("{} more {} dropped", context.suppressed, if one { "was" } else { "were" });
+        let forms = context.locale.words.dropped;
+        let note = fill(locale::counted(forms, context.suppressed), &[&context.suppressed.to_string()]);
         body.push(Block::Paragraph(vec![Inline::Text(note)]));
     }
     Message {
@@ -55,7 +56,7 @@ pub(crate) fn summary(context: &Context<'_>) -> Message {
     };
     let count = items.len() as u64 + context.more;
     if context.more > 0 {
-        items.push(vec![Block::Paragraph(vec![Inline::Text(format!("and {} more", context.more))])]);
+        items.push(vec![Block::Paragraph(vec![Inline::Text(context.locale.and_more(context.more))])]);
     }
     let severities = context.parts.iter().map(|part| part.message.severity);
     let severity = match context.parts.is_empty() {
@@ -78,11 +79,13 @@ fn summary_title(context: &Context<'_>, count: u64) -> String {
     let same = context.events.iter().all(|event| event.kind == context.event.kind);
     let is_of_events = context.parts.is_empty();
     let anew = context.parts.len() == context.events.len() && !context.parts.iter().any(|part| part.reminder);
-    match count {
-        _ if same && (is_of_events || anew) => format!("{count} × {}", sentence(&context.event.kind)),
-        count if is_of_events => format!("{count} events for {}", context.rule),
-        1 => "1 held message".into(),
-        count => format!("{count} held messages"),
+    let words = &context.locale.words;
+    match count.to_string() {
+        count if same && (is_of_events || anew) => {
+            format!("{count} × {}", sentence(&context.event.kind, context.locale))
+        }
+        shown if is_of_events => fill(words.events_for, &[&shown, context.rule]),
+        shown => fill(locale::counted(words.held, count), &[&shown]),
     }
 }
 
@@ -91,7 +94,7 @@ fn about(event: &Event, context: &Context<'_>) -> Vec<Block> {
     let none = Map::new();
     // The names were looked up in the newest only.
     let names = if std::ptr::eq(event, context.event) { &context.names } else { &none };
-    let told = Told::of(event, names);
+    let told = Told::of(event, names, context.locale);
     let link = told.link.clone().or_else(|| admin_link(event, context.admin_url));
     item(told.title(), link)
 }
@@ -112,19 +115,19 @@ fn item(title: String, link: Option<String>) -> Vec<Block> {
 pub(crate) fn instead(context: &Context<'_>, reason: &str) -> Message {
     let mut message =
         if context.events.len() > 1 || !context.parts.is_empty() { summary(context) } else { message(context) };
-    let note = format!("This replaces a message that could not be rendered: {}", text::one_line(reason));
+    let note = format!("{}: {}", context.locale.words.replaces, text::one_line(reason));
     message.body.push(Block::Paragraph(vec![Inline::Emphasis(vec![Inline::Text(note)])]));
     message
 }
 
 /// The title for a message that has none.
 pub(crate) fn title(context: &Context<'_>) -> String {
-    Told::of(context.event, &context.names).title()
+    Told::of(context.event, &context.names, context.locale).title()
 }
 
 /// An event for a list: its type in words, and what it is about, such as `Lanterns by Ólöf Brim`, if it names that.
 pub(crate) fn subject(event: &Event, names: &Map<String, Value>) -> (String, Option<String>) {
-    let Told { kind, subject, .. } = Told::of(event, names);
+    let Told { kind, subject, .. } = Told::of(event, names, locale::english());
     (kind, subject)
 }
 
@@ -142,8 +145,8 @@ struct Told {
 }
 
 /// What is found in an event's data.
-#[derive(Default)]
 struct Found {
+    locale: &'static Locale,
     facts: Vec<Fact>,
     /// Where each fact stands, by its key.
     known: HashMap<String, usize>,
@@ -158,16 +161,16 @@ struct Fact {
 }
 
 impl Told {
-    fn of(event: &Event, names: &Map<String, Value>) -> Self {
-        let mut found = Found::default();
+    fn of(event: &Event, names: &Map<String, Value>, locale: &'static Locale) -> Self {
+        let mut found = Found::new(locale);
         if let Value::Object(data) = event.data() {
             found.collect(data, true);
         }
-        let Found { facts, known, link, picture } = found;
+        let Found { facts, known, link, picture, .. } = found;
         let (mut used, mut said) = (HashSet::<&str>::new(), HashSet::<String>::new());
         let mut pick = |keys: &[&'static str]| {
             let found = keys.iter().find_map(|key| {
-                let named = names.get(*key).and_then(scalar).filter(|text| !text.is_empty());
+                let named = names.get(*key).and_then(|value| scalar(value, locale)).filter(|text| !text.is_empty());
                 named.or_else(|| Some(facts.get(*known.get(*key)?)?.text.clone()))
             })?;
             used.extend(keys);
@@ -183,19 +186,19 @@ impl Told {
         let reason = pick(&["reason", "error", "message", "failure_reason"]);
         let mut parts = Vec::new();
         match (title, artist) {
-            (Some(title), Some(artist)) => parts.push(format!("{title} by {artist}")),
+            (Some(title), Some(artist)) => parts.push(fill(locale.words.by, &[&title, &artist])),
             (title, artist) => parts.extend(title.or(artist)),
         }
-        parts.extend(amount.map(|amount| filters::amount(&amount, currency.as_deref().unwrap_or_default())));
+        parts.extend(amount.map(|amount| filters::amount(&amount, currency.as_deref().unwrap_or_default(), locale)));
         parts.extend(reason);
         let fields = facts
             .into_iter()
             .filter(|fact| !used.contains(fact.key.as_str()) && !said.contains(&fact.text))
-            .map(|fact| Field { name: label(&fact.key), value: fit::text(&fact.text, FACT_MAX, fit::chars) })
+            .map(|fact| Field { name: label(&fact.key, locale), value: fit::text(&fact.text, FACT_MAX, fit::chars) })
             .take(FIELDS_MAX)
             .collect();
         let subject = (!parts.is_empty()).then(|| text::one_line(&parts.join(", ")));
-        Self { kind: sentence(&event.kind), subject, fields, link, picture }
+        Self { kind: sentence(&event.kind, locale), subject, fields, link, picture }
     }
 
     fn title(&self) -> String {
@@ -211,6 +214,10 @@ impl Told {
 }
 
 impl Found {
+    fn new(locale: &'static Locale) -> Self {
+        Self { locale, facts: Vec::new(), known: HashMap::new(), link: None, picture: None }
+    }
+
     /// The short facts of `data`, and of the mappings in it, one level deep; and the first link and picture.
     fn collect(&mut self, data: &Map<String, Value>, deeper: bool) {
         for (key, value) in data {
@@ -224,7 +231,7 @@ impl Found {
                 continue;
             }
             let text = match value {
-                Value::Object(inner) => match sum(inner).filter(|_| !AMOUNTS.contains(&key.as_str())) {
+                Value::Object(inner) => match sum(inner, self.locale).filter(|_| !AMOUNTS.contains(&key.as_str())) {
                     Some(sum) => Some(sum),
                     None => {
                         if deeper {
@@ -233,8 +240,8 @@ impl Found {
                         continue;
                     }
                 },
-                Value::Array(items) => listed(items),
-                other => scalar(other),
+                Value::Array(items) => listed(items, self.locale),
+                other => scalar(other, self.locale),
             };
             if let Some(text) = text.filter(|text| !text.is_empty() && !self.known.contains_key(key)) {
                 self.known.insert(key.clone(), self.facts.len());
@@ -254,53 +261,56 @@ fn is_picture(key: &str, url: &str) -> bool {
 
 /// What is nothing but an amount with its currency. Under a name of its own, such as `withheld`, it is a fact of its own,
 /// and not the amount that the event is about.
-fn sum(map: &Map<String, Value>) -> Option<String> {
+fn sum(map: &Map<String, Value>, locale: &'static Locale) -> Option<String> {
     let (amount, currency) = match (map.get("amount").or_else(|| map.get("value")), map.get("currency")) {
-        (Some(amount), Some(currency)) if map.len() == 2 => (scalar(amount)?, scalar(currency)?),
+        (Some(amount), Some(currency)) if map.len() == 2 => (scalar(amount, locale)?, scalar(currency, locale)?),
         _ => return None,
     };
-    Some(filters::amount(&Decimal::parse_grouped(&amount)?, &currency))
+    Some(filters::amount(&Decimal::parse_grouped(&amount)?, &currency, locale))
 }
 
 /// A scalar as people read it.
-fn scalar(value: &Value) -> Option<String> {
+fn scalar(value: &Value, locale: &Locale) -> Option<String> {
     match value {
         Value::String(text) => Some(text::one_line(text)),
         Value::Number(number) => Some(number.to_string()),
-        Value::Bool(truth) => Some(if *truth { "yes" } else { "no" }.to_owned()),
+        Value::Bool(truth) => {
+            let [yes, no] = locale.words.truth;
+            Some(if *truth { yes } else { no }.to_owned())
+        }
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
 /// A short list: its scalars, or the names of what is in it, with how each stands.
-fn listed(items: &[Value]) -> Option<String> {
+fn listed(items: &[Value], locale: &Locale) -> Option<String> {
     const SHOWN: usize = 6;
     let mut words = Vec::new();
     for item in items.iter().take(SHOWN) {
         words.push(match item {
             Value::Object(map) => {
-                let named = |keys: [&str; 3]| keys.iter().find_map(|key| map.get(*key).and_then(scalar));
+                let named = |keys: [&str; 3]| keys.iter().find_map(|key| scalar(map.get(*key)?, locale));
                 let name = named(["name", "title", "id"])?;
                 match named(["status", "state", "role"]) {
                     Some(status) => format!("{name} ({status})"),
                     None => name,
                 }
             }
-            other => scalar(other)?,
+            other => scalar(other, locale)?,
         });
     }
     if items.len() > SHOWN {
-        words.push(format!("{} more", items.len() - SHOWN));
+        words.push(fill(locale.words.more, &[&(items.len() - SHOWN).to_string()]));
     }
     Some(words.join(", "))
 }
 
 /// `royalty.payment.completed` as `Royalty payment completed`.
-fn sentence(kind: &str) -> String {
+fn sentence(kind: &str, locale: &Locale) -> String {
     let own = kind.strip_prefix("fanfare.").filter(|_| kind != crate::event::UNPARSED);
     let words = words(own.unwrap_or(kind)).join(" ");
     let words = text::one_line(&words);
-    let words = fit::text(if words.is_empty() { "Event" } else { &words }, SUBJECT_MAX, fit::chars);
+    let words = fit::text(if words.is_empty() { locale.words.event } else { &words }, SUBJECT_MAX, fit::chars);
     match own {
         Some(_) => format!("Fanfare: {words}"),
         None => capital(&words),
@@ -308,14 +318,14 @@ fn sentence(kind: &str) -> String {
 }
 
 /// `release_id` as `Release ID`.
-fn label(key: &str) -> String {
+fn label(key: &str, locale: &Locale) -> String {
     const ACRONYMS: [&str; 10] = ["id", "isrc", "upc", "url", "ip", "iswc", "ean", "api", "bpm", "usd"];
     let words: Vec<String> = words(key)
         .into_iter()
         .map(|word| if ACRONYMS.contains(&word.as_str()) { word.to_uppercase() } else { word })
         .collect();
     let label = capital(&text::one_line(&words.join(" ")));
-    fit::text(if label.is_empty() { "Value" } else { &label }, 60, fit::chars)
+    fit::text(if label.is_empty() { locale.words.value } else { &label }, 60, fit::chars)
 }
 
 /// The words of a name in `snake_case`, `kebab-case`, `camelCase` or with dots, in lower case.

@@ -18,6 +18,7 @@ use minijinja::value::{Object, ObjectRepr, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Template, UndefinedBehavior};
 
 use crate::decimal::Decimal;
+use crate::locale::Locale;
 use crate::message::pieces::{Piece, PieceKind};
 use crate::message::template::document::{self, Meter, Names};
 use crate::message::template::{bounded, filters};
@@ -94,6 +95,8 @@ pub(crate) struct Facts {
     pub now: Timestamp,
     /// For `date` where no zone is named.
     pub zone: TimeZone,
+    /// How numbers and dates are written.
+    pub locale: &'static Locale,
     /// Whether a value that prints as nothing leaves a mark, so that `check` can tell where it stood.
     marks: bool,
     undefined: AtomicU32,
@@ -116,10 +119,11 @@ pub(crate) const MARK: char = '\u{10FFFD}';
 
 impl Facts {
     /// For sending.
-    pub fn new(now: Timestamp, zone: TimeZone) -> Self {
+    pub fn new(now: Timestamp, zone: TimeZone, locale: &'static Locale) -> Self {
         Self {
             now,
             zone,
+            locale,
             marks: false,
             undefined: AtomicU32::new(0),
             printing: AtomicU8::new(0),
@@ -129,8 +133,8 @@ impl Facts {
     }
 
     /// For `check`: an undefined value prints as [`MARK`].
-    pub fn marking(now: Timestamp, zone: TimeZone) -> Self {
-        Self { marks: true, ..Self::new(now, zone) }
+    pub fn marking(now: Timestamp, zone: TimeZone, locale: &'static Locale) -> Self {
+        Self { marks: true, ..Self::new(now, zone, locale) }
     }
 
     /// Whether this is such a rendering for `check`.

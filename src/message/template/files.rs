@@ -7,12 +7,16 @@ use minijinja::Environment;
 
 use crate::delivery::Severity;
 use crate::message::template::engine::{self, Mode};
+use crate::message::template::files::role::{Role, role};
 use crate::message::template::misread;
 use crate::message::template::native::{Escape, Format};
 use crate::message::template::scan::{self, Found, Partials, Scan};
 use crate::message::template::source::{self, Source};
-use crate::problem::{File, Location, Problem, Problems, nearest};
+use crate::problem::{File, Location, Problem, Problems};
 use crate::yaml::{self, Fields, Node, NodeKind};
+
+mod role;
+mod translation;
 
 /// The keys of the front matter.
 const KEYS: [&str; 5] = ["title", "severity", "link", "fields", "image"];
@@ -29,6 +33,8 @@ pub(crate) struct Written {
     pub body: String,
     /// By the channel's name and the files' ending.
     pub natives: BTreeMap<(String, String), String>,
+    /// In other languages, by their codes.
+    pub translations: BTreeMap<&'static str, Written>,
     /// Why it can't be rendered, if it can't.
     pub broken: bool,
 }
@@ -70,13 +76,6 @@ impl Default for Folder {
     }
 }
 
-/// What a file is, by its name.
-enum Role<'a> {
-    Message(&'a str),
-    Partial(&'a str),
-    Native(&'a str, &'a str, &'a str),
-}
-
 /// Reads all files.
 pub(crate) fn load(files: &[Arc<File>], formats: Vec<(&'static str, Format)>, problems: &mut Problems) -> Folder {
     let mut folder = Folder { formats, ..Folder::default() };
@@ -116,6 +115,11 @@ pub(crate) fn load(files: &[Arc<File>], formats: Vec<(&'static str, Format)>, pr
         }
     }
     for (file, role) in &roles {
+        if let Role::Translation(name, locale) = role {
+            folder.translation(file, name, locale, problems);
+        }
+    }
+    for (file, role) in &roles {
         if let Role::Native(name, channel, ending) = role {
             folder.native(file, (name, channel, ending), problems);
         }
@@ -130,52 +134,6 @@ fn file_name(path: &str) -> &str {
 
 fn start(file: &Arc<File>) -> Location {
     Location::new(file, 0..0)
-}
-
-fn role<'a>(
-    file: &Arc<File>,
-    name: &'a str,
-    formats: &[(&'static str, Format)],
-    problems: &mut Problems,
-) -> Option<Role<'a>> {
-    let mut wrong = |code, message: String, hint: String| {
-        problems.push(Problem::error(code, message).at(&start(file)).hint(hint));
-        None
-    };
-    let parts: Vec<&str> = name.split('.').collect();
-    let role = match parts.as_slice() {
-        [stem, "md"] if stem.starts_with('_') => Role::Partial(stem),
-        [stem, "md"] => Role::Message(stem),
-        [stem, channel, ending @ ("json" | "html")] => match formats.iter().find(|(known, _)| known == channel) {
-            Some((_, format)) if format.ending() == *ending => Role::Native(stem, channel, ending),
-            Some((_, format)) => {
-                let hint = format!("name it `{stem}.{channel}.{}`", format.ending());
-                return wrong("template-name", format!("`{channel}` takes no `.{ending}`"), hint);
-            }
-            None => {
-                let known = || formats.iter().map(|(name, _)| *name);
-                let hint = match nearest(channel, known()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => {
-                        format!("known: {}", known().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
-                    }
-                };
-                return wrong("template-name", format!("no channel `{channel}` takes a template of its own"), hint);
-            }
-        },
-        _ => {
-            let hint =
-                "a message is `NAME.md`, a partial `_NAME.md`, a channel's own format `NAME.CHANNEL.json` or `.html`";
-            return wrong("template-name", format!("`{name}` is not a template"), hint.into());
-        }
-    };
-    let (Role::Message(stem) | Role::Partial(stem) | Role::Native(stem, ..)) = role;
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
-    if stem.trim_start_matches('_').is_empty() || !stem.chars().all(plain) {
-        let hint = "use letters, digits, `-` and `_`".into();
-        return wrong("template-name", format!("`{stem}` is not a name for a template"), hint);
-    }
-    Some(role)
 }
 
 impl Folder {
@@ -247,6 +205,12 @@ impl Folder {
     }
 
     fn message(&mut self, file: &Arc<File>, name: &str, problems: &mut Problems) {
+        let written = self.written(file, name, problems);
+        self.messages.insert(name.to_owned(), written);
+    }
+
+    /// What a message's file says. `name` begins the names of its templates.
+    fn written(&mut self, file: &Arc<File>, name: &str, problems: &mut Problems) -> Written {
         let before = problems.count().0;
         let mut written = Written::default();
         let body = match front_matter(&file.text) {
@@ -268,7 +232,7 @@ impl Folder {
         misread::body(&source, problems);
         self.add(&written.body, source, problems);
         written.broken = problems.count().0 > before;
-        self.messages.insert(name.to_owned(), written);
+        written
     }
 
     fn front_matter(&mut self, name: &str, node: &Node, written: &mut Written, problems: &mut Problems) {

@@ -11,6 +11,7 @@ use minijinja::{Environment, Error, ErrorKind, State};
 
 use crate::codes::{is_isrc, is_upc};
 use crate::decimal::Decimal;
+use crate::locale::Locale;
 use crate::message::template::context::EventObject;
 use crate::message::template::engine::{Facts, OUTPUT_MAX, too_long};
 use crate::path::{Path, STEPS};
@@ -34,12 +35,12 @@ pub const FILTERS: [FilterDoc; 7] = [
     FilterDoc {
         name: "decimal",
         example: "{{ data.streams|decimal }}, {{ data.share|decimal(2) }}",
-        doc: "The number with grouped thousands: `1,250,000`. `decimal(2)` rounds half to even, to two decimals",
+        doc: "The number with grouped thousands: `1,250,000`, in German `1.250.000`. `decimal(2)` rounds half to even, to two decimals",
     },
     FilterDoc {
         name: "money",
         example: "{{ amount|money(currency) }}",
-        doc: "The amount with grouped thousands, at least the currency's decimals, and the code: `1,234.50 EUR`, `1,500 JPY`. Never rounded",
+        doc: "The amount with grouped thousands, at least the currency's decimals, and the code: `1,234.50 EUR`, `1,500 JPY`, in German `1.234,50 EUR`. Never rounded",
     },
     FilterDoc {
         name: "total",
@@ -49,7 +50,7 @@ pub const FILTERS: [FilterDoc; 7] = [
     FilterDoc {
         name: "date",
         example: "{{ event.created|date(\"%d.%m.%Y %H:%M\", \"Europe/Berlin\") }}",
-        doc: "A time (RFC 3339, or unix seconds) or a date in a strftime format and a time zone; by default `%Y-%m-%d %H:%M %Z` in the configured zone",
+        doc: "A time (RFC 3339, or unix seconds) or a date, in a strftime format and a time zone. `short`, `long` and `full` are formats of the language. By default it is in numbers, in the configured zone",
     },
     FilterDoc {
         name: "ago",
@@ -150,30 +151,10 @@ pub(crate) fn places_needed(number: &Decimal) -> usize {
     }
 }
 
-/// The number with `places` decimals and its thousands grouped with commas.
-fn grouped(number: &Decimal, places: usize) -> String {
+/// The number with `places` decimals and its thousands grouped.
+fn grouped(number: &Decimal, places: usize, locale: &Locale) -> String {
     // A number too large to be written out keeps its exponent.
-    let Some(plain) = number.fixed(places) else { return number.to_string() };
-    let (sign, digits) = match plain.strip_prefix('-') {
-        Some(digits) => ("-", digits),
-        None => ("", plain.as_str()),
-    };
-    let (whole, decimals) = match digits.split_once('.') {
-        Some((whole, decimals)) => (whole, Some(decimals)),
-        None => (digits, None),
-    };
-    let mut text = sign.to_owned();
-    for (at, digit) in whole.chars().enumerate() {
-        if at > 0 && (whole.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    if let Some(decimals) = decimals {
-        text.push('.');
-        text.push_str(decimals);
-    }
-    text
+    number.fixed(places).map_or_else(|| number.to_string(), |plain| locale.number(&plain))
 }
 
 fn decimal(state: &State<'_, '_>, value: &Value, places: Option<usize>) -> Result<Value, Error> {
@@ -187,7 +168,7 @@ fn decimal(state: &State<'_, '_>, value: &Value, places: Option<usize>) -> Resul
         Some(places) => places,
         None => places_of(&number, &text),
     };
-    Ok(Value::from(grouped(&number, places)))
+    Ok(Value::from(grouped(&number, places, facts.locale)))
 }
 
 /// How many decimals a currency's amounts have (ISO 4217).
@@ -202,13 +183,12 @@ pub(crate) fn minor_places(code: &str) -> usize {
 }
 
 /// An amount in a currency: never rounded, at least the currency's decimals. An empty currency leaves the code out.
-pub(crate) fn amount(number: &Decimal, currency: &str) -> String {
+pub(crate) fn amount(number: &Decimal, currency: &str, locale: &Locale) -> String {
     let currency = currency.trim();
     let code = currency.to_ascii_uppercase();
     let is_code = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase());
     let currency = if is_code { code.as_str() } else { currency };
-    let text = grouped(number, places_needed(number).max(minor_places(currency)));
-    if currency.is_empty() { text } else { format!("{text} {currency}") }
+    locale.money(&grouped(number, places_needed(number).max(minor_places(currency)), locale), currency)
 }
 
 fn money(state: &State<'_, '_>, value: &Value, args: Rest<Value>) -> Result<Value, Error> {
@@ -228,26 +208,29 @@ fn money(state: &State<'_, '_>, value: &Value, args: Rest<Value>) -> Result<Valu
         Some(currency) => facts.printed(currency)?.0,
         None => String::new(),
     };
-    Ok(Value::from(amount(&number, &currency)))
+    Ok(Value::from(amount(&number, &currency, facts.locale)))
 }
 
 // ---- Sums
 
 /// What `total` gives: prints as `1,250.00 EUR + 90.00 USD`, loops as a list of `{amount, by}`.
 #[derive(Debug)]
-pub(crate) struct Total(Vec<(String, Decimal)>);
+pub(crate) struct Total {
+    sums: Vec<(String, Decimal)>,
+    locale: &'static Locale,
+}
 
 impl fmt::Display for Total {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
+        if self.sums.is_empty() {
             return f.write_str("0");
         }
-        for (nth, (by, sum)) in self.0.iter().enumerate() {
+        for (nth, (by, sum)) in self.sums.iter().enumerate() {
             let plus = if nth > 0 { " + " } else { "" };
             // Without anything to tell them apart they are plain numbers, not amounts of money.
             match by.as_str() {
-                "" => write!(f, "{plus}{}", grouped(sum, places_needed(sum)))?,
-                by => write!(f, "{plus}{}", amount(sum, by))?,
+                "" => write!(f, "{plus}{}", grouped(sum, places_needed(sum), self.locale))?,
+                by => write!(f, "{plus}{}", amount(sum, by, self.locale))?,
             }
         }
         Ok(())
@@ -260,13 +243,13 @@ impl Object for Total {
     }
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        let (by, sum) = self.0.get(key.as_usize()?)?;
+        let (by, sum) = self.sums.get(key.as_usize()?)?;
         let pairs = [("by", by.clone()), ("amount", sum.to_string())];
         Some(Value::from_pairs(pairs))
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Seq(self.0.len())
+        Enumerator::Seq(self.sums.len())
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -347,7 +330,7 @@ fn total(state: &State<'_, '_>, list: &Value, path: &str, kwargs: Kwargs) -> Res
             }
         }
     }
-    Ok(Value::from_object(Total(sums)))
+    Ok(Value::from_object(Total { sums, locale: facts.locale }))
 }
 
 fn scalar_text(json: &serde_json::Value) -> String {

@@ -2,7 +2,8 @@
 //!
 //! `templates/NAME.md` is a message: YAML front matter (`title`, `severity`, `link`, `fields`, `image`), each scalar of
 //! it a template of its own, and a body in Markdown. `_NAME.md` are partials, included as `{% include "_NAME.md" %}`, in
-//! the same folder. `NAME.slack.json` and its like replace the rendering for one channel. Line ends of tags are taken out,
+//! the same folder. `NAME.slack.json` and its like replace the rendering for one channel, `NAME.de.md` says the message in
+//! another language. Line ends of tags are taken out,
 //! as is the indentation before them, so that a loop over lines makes neighbouring lines.
 //!
 //! Rendering is total: whatever fails, there is a message, and it says why it isn't the one that was asked for.
@@ -61,7 +62,7 @@ pub(crate) const TEXT: &str = "text";
 type Made = Result<(Message, Option<String>), String>;
 
 impl Templates {
-    /// Compiles all files of the folder (`NAME.md`, `_NAME.md`, `NAME.CHANNEL.json|html`), by their file names; `formats` are
+    /// Compiles all files of the folder (`NAME.md`, `NAME.LOCALE.md`, `_NAME.md`, `NAME.CHANNEL.json|html`), by their file names; `formats` are
     /// those of the channels by their names. A message with a mistake is known by its name all the same.
     pub fn load(files: &[Arc<File>], formats: Vec<(&'static str, Format)>, problems: &mut Problems) -> Self {
         Self { folder: Arc::new(files::load(files, formats, problems)), watched: None }
@@ -123,7 +124,7 @@ impl Templates {
         if let Some(branches) = &self.watched {
             branches.watch(&self.folder, say, context, native);
         }
-        let facts = Arc::new(Facts::new(context.now, context.zone.clone()));
+        let facts = Arc::new(Facts::new(context.now, context.zone.clone(), context.locale));
         let values = match say {
             Say::Message(_) | Say::Text(_) => context.values(&facts),
             Say::Default | Say::Summary => Vec::new(),
@@ -171,7 +172,7 @@ fn finish(message: &mut Message, context: &Context<'_>) {
         message.severity = severity.max(least);
     }
     if let Some(died) = context.died {
-        message.body.insert(0, died_note(died));
+        message.body.insert(0, note(context.locale.words.undelivered, died));
     }
 }
 
@@ -181,7 +182,7 @@ impl Templates {
     /// # Errors
     /// Why it failed.
     pub fn line(&self, text: &str, context: &Context<'_>) -> Result<String, String> {
-        let facts = Arc::new(Facts::new(context.now, context.zone.clone()));
+        let facts = Arc::new(Facts::new(context.now, context.zone.clone(), context.locale));
         let values = context.values(&facts);
         let source = Source::bare(text);
         let run = Run { folder: &self.folder, facts, values, context };
@@ -196,11 +197,6 @@ impl Templates {
         let Rendered { message, problem, .. } = self.render(say, context, None);
         (Told { message, reminder, page: default::admin_link(context.event, context.admin_url) }, problem)
     }
-}
-
-/// Why a delivery died, before the message that its fallback gets.
-fn died_note(died: &str) -> Block {
-    note("This message could not be delivered to its destination", died)
 }
 
 /// What stands before a message: a few words, and why.
@@ -234,8 +230,9 @@ impl Run<'_> {
     fn message(&self, name: &str) -> Made {
         let written = self.folder.messages.get(name);
         let written = written.ok_or_else(|| format!("there is no template `{name}.md`"))?;
+        let written = written.said_in(self.context.locale);
         if written.broken {
-            return Err(format!("`{name}.md` has a mistake, which `fanfare check` shows"));
+            return Err(format!("`{}` has a mistake, which `fanfare check` shows", written.body));
         }
         self.written(written)
     }
@@ -368,8 +365,9 @@ impl Written {
         self.natives.get(&(channel.to_owned(), ending.to_owned())).map(String::as_str)
     }
 
-    /// All templates of the message, its channels' own formats too.
+    /// All templates of the message, its channels' own formats and its translations too.
     pub(crate) fn templates(&self) -> Vec<&str> {
-        self.own().chain(self.natives.values().map(String::as_str)).collect()
+        let translated = self.translations.values().flat_map(Written::own);
+        self.own().chain(translated).chain(self.natives.values().map(String::as_str)).collect()
     }
 }

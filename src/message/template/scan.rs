@@ -8,6 +8,7 @@ use std::ops::Range;
 use minijinja::Environment;
 use minijinja::value::{Rest, Value};
 
+use crate::locale::STYLES;
 use crate::message::template::engine::REMOVED_FILTERS;
 use crate::message::template::filters::FILTERS;
 use crate::message::template::growth;
@@ -344,7 +345,10 @@ impl Scan {
             found.push(Found {
                 code: "date-format",
                 message: format!("`{format}` prints itself: a format for dates has a `%` before each letter"),
-                hint: Some("write `%d.%m.%Y` for 31.12.2026, `%H:%M` for the time".into()),
+                hint: Some(match nearest(format, STYLES) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "write `%d.%m.%Y` for 31.12.2026, `%H:%M` for the time; or `short`, `long`, `full`".into(),
+                }),
                 span,
             });
         }
@@ -386,7 +390,7 @@ impl Scan {
 fn odd_format(tokens: &Tokens) -> Option<(&str, Range<usize>)> {
     tokens.windows(4).find_map(|four| match four {
         [(Token::Sign('|'), _), (Token::Name(name), _), (Token::Sign('('), _), (Token::Text(format), span)]
-            if name == "date" && !format.contains('%') =>
+            if name == "date" && !format.contains('%') && !STYLES.contains(&format.as_str()) =>
         {
             Some((format.as_str(), span.clone()))
         }

@@ -35,6 +35,7 @@ fn person(key: &Key, node: &Node, problems: &mut Problems) -> Option<Person> {
     let mut fields = Fields::of(node, format!("the person `{}`", key.text), problems)?;
     let name = fields.text("name", problems).map(|(name, _)| name);
     let zone = times::zone_of(&mut fields, problems);
+    let locale = times::locale_of(&mut fields, problems);
     let mut addresses = BTreeMap::new();
     for (key, node) in fields.rest() {
         let Some(text) = node.scalar().map(str::trim).filter(|text| !text.is_empty()) else {
@@ -45,7 +46,7 @@ fn person(key: &Key, node: &Node, problems: &mut Problems) -> Option<Person> {
         not_cut(node, problems);
         addresses.insert(key.text.clone(), At { value: text.to_owned(), place: key.place.clone() });
     }
-    Some(Person { name, zone, addresses, place: key.place.clone() })
+    Some(Person { name, zone, locale, addresses, place: key.place.clone() })
 }
 
 impl Reader<'_> {

@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use super::super::calendar::{DAYS, MonthDay};
 use super::super::hours::{DayTimes, Hours};
 use super::super::{DigestTime, HoursChoice};
+use crate::locale::{self, Locale};
 use crate::problem::{Problem, Problems, nearest};
 use crate::yaml::{Fields, Node, NodeKind};
 
@@ -294,6 +295,22 @@ pub(super) fn zone(
 /// A zone that need not be there.
 pub(super) fn zone_of(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<TimeZone> {
     fields.has("timezone").then(|| zone(fields, "", None, problems)).flatten()
+}
+
+/// A language that need not be there.
+pub fn locale_of(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<&'static Locale> {
+    let (code, node) = fields.text("locale", problems)?;
+    let found = locale::named(&code);
+    if found.is_none() {
+        let problem = Problem::error("unknown-locale", format!("there is no locale `{code}`")).at(&node.place);
+        // `de-CH` and `fr_FR` mean the language.
+        let language = code.split(['-', '_']).next().unwrap_or_default().to_lowercase();
+        problems.push(match locale::named(&language) {
+            Some(near) => problem.hint(format!("write the language alone: `{}`", near.code)),
+            None => problem.suggest(&code, locale::ALL.map(|locale| locale.code)),
+        });
+    }
+    found
 }
 
 /// How to write what is no zone: `Berlin` is `Europe/Berlin`.

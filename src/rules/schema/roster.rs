@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::yaml::schema::{any_number, described, object, reference, text};
+use crate::locale;
+use crate::yaml::schema::{any_number, described, object, reference, text, words};
 
 /// A name, a map that says whom, or a list of them.
 pub(super) fn mentions() -> Value {
@@ -15,6 +16,7 @@ pub(super) fn person() -> Value {
     let properties = json!({
         "name": described(text(), "As people call them."),
         "timezone": described(text(), "The zone in which they read times."),
+        "locale": described(words(locale::ALL.map(|locale| locale.code)), "The language of messages to them alone."),
     });
     json!({"type": "object", "properties": properties, "additionalProperties": text()})
 }

@@ -1,7 +1,6 @@
 //! `date` and `ago`, and what counts as a time.
 
 use jiff::civil::{Date, DateTime};
-use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 use minijinja::value::Value;
@@ -55,15 +54,16 @@ pub(super) fn date(
         Some(name) => TimeZone::get(name).map_err(|_| wrong(format!("there is no time zone `{}`", short(name))))?,
     };
     let (at, date_only) = time(&facts, value, &zone, "date")?;
-    let format = format.unwrap_or(if date_only { "%Y-%m-%d" } else { "%Y-%m-%d %H:%M %Z" });
     // A width of many digits would be filled with as many zeros.
-    let wide = format.as_bytes().windows(4).any(|four| four.iter().all(u8::is_ascii_digit));
-    if wide || format.len() > 200 {
-        return Err(wrong(format!("`{}` is not a format for a date", short(format))));
+    let wide = |format: &str| format.as_bytes().windows(4).any(|four| four.iter().all(u8::is_ascii_digit));
+    let wrong_format =
+        |why: &str| wrong(format!("`{}` is not a format for a date{why}", short(format.unwrap_or_default())));
+    if format.is_some_and(|format| wide(format) || format.len() > 200) {
+        return Err(wrong_format(""));
     }
     let zoned: ZonedDateTime = at.to_zoned_datetime(zone);
-    let text = strtime::format(format, &zoned);
-    text.map(Value::from).map_err(|error| wrong(format!("`{}` is not a format for a date: {error}", short(format))))
+    let text = facts.locale.date(&zoned, format, date_only);
+    text.map(Value::from).map_err(|why| wrong_format(&format!(": {why}")))
 }
 
 pub(super) fn ago(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
@@ -73,19 +73,5 @@ pub(super) fn ago(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> 
     let facts = Facts::of(state)?;
     let zone = facts.zone.clone();
     let (at, _) = time(&facts, value, &zone, "ago")?;
-    Ok(Value::from(distance(at, facts.now)))
-}
-
-/// `3 hours ago`, `in 2 days`, `just now`.
-fn distance(at: Timestamp, now: Timestamp) -> String {
-    let seconds = now.duration_since(at).as_secs();
-    let units = [("day", 86_400), ("hour", 3_600), ("minute", 60)];
-    let size = seconds.unsigned_abs();
-    let Some((unit, count)) =
-        units.iter().find(|(_, length)| size >= *length).map(|(unit, length)| (unit, size / length))
-    else {
-        return "just now".into();
-    };
-    let plural = if count == 1 { "" } else { "s" };
-    if seconds > 0 { format!("{count} {unit}{plural} ago") } else { format!("in {count} {unit}{plural}") }
+    Ok(Value::from(facts.locale.distance(facts.now.duration_since(at).as_secs())))
 }
