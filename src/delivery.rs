@@ -360,6 +360,9 @@ pub struct CaseFacts {
     /// Which of the times in its action's list a reminder is, from 1; else 0.
     #[serde(default, skip_serializing_if = "is_no_step")]
     pub step: u32,
+    /// Whether the `deadline` of the message has passed while the case is open.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub overdue: bool,
 }
 
 /// What makes deliveries follow each other: one case at one destination.

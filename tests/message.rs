@@ -67,6 +67,7 @@ pub fn context(event: &Event) -> Context<'_> {
         now: "2026-01-05T13:00:00Z".parse().unwrap(),
         zone: TimeZone::UTC,
         locale: fanfare::locale::english(),
+        outside: false,
         admin_url: None,
     }
 }

@@ -116,8 +116,15 @@ fn speaking<'r>(judgement: &Judgement<'r>) -> Vec<&'r Action> {
 
 /// A context in which an action speaks of an event: as one message, or as the last of a digest of two.
 fn context<'a>(rules: &RuleSet, rule: &'a str, action: &Action, event: &'a Event) -> Context<'a> {
-    let facts =
-        CaseFacts { key: "C1".into(), opened: event.created, count: 1, last: event.created, closed: false, step: 0 };
+    let facts = CaseFacts {
+        key: "C1".into(),
+        opened: event.created,
+        count: 1,
+        last: event.created,
+        closed: false,
+        step: 0,
+        overdue: false,
+    };
     Context {
         event,
         events: if action.digest.is_some() { vec![event, event] } else { Vec::new() },
@@ -135,6 +142,7 @@ fn context<'a>(rules: &RuleSet, rule: &'a str, action: &Action, event: &'a Event
         now: now(),
         zone: TimeZone::UTC,
         locale: fanfare::locale::english(),
+        outside: false,
         admin_url: Some("https://fanfare.label.example"),
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 pub mod words;
 
 /// The most lines of a file, by where it is: the first that fits.
-const LINES_MAX: &[(&str, usize)] = &[("src/message/template/files.rs", 455), ("src", 450), ("tests", 600)];
+const LINES_MAX: &[(&str, usize)] = &[("src", 450), ("tests", 600)];
 
 fn files(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
     fn walk(folder: &Path, ending: &str, found: &mut Vec<(PathBuf, String)>) {

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use url::Host;
 
+use crate::channels::email::ids::{label, message_id};
 use crate::channels::verdict::{Family, shared};
 use crate::channels::wire::server::{Server, Tls, is_hello};
 use crate::channels::{
@@ -29,6 +30,7 @@ use crate::secret::Secret;
 use crate::yaml::{Fields, Node};
 
 mod attached;
+mod ids;
 mod likeness;
 mod page;
 
@@ -226,7 +228,7 @@ impl Channel for Email {
             return Ok(Request::Nothing);
         }
         Ok(Request::Mail(Box::new(MailRequest {
-            server: self.server.clone(),
+            server: self.server_for(sending),
             envelope_to,
             message: self.letter(to, sending).map_err(|error| format!("the mail can't be composed: {error}"))?,
         })))
@@ -286,6 +288,15 @@ impl Email {
         Ok(letter.formatted())
     }
 
+    /// The mail server. What it writes into a mail for people outside of the team names no host of ours.
+    fn server_for(&self, sending: &Sending<'_>) -> MailServer {
+        let mut server = self.server.clone();
+        if sending.outside && server.helo.is_none() {
+            server.helo = Some(self.from.email.domain().to_owned());
+        }
+        server
+    }
+
     /// What stands below. People outside of the sender's domain are no team.
     fn footer(&self, to: &[Mailbox], sending: &Sending<'_>) -> Option<String> {
         let own = self.from.email.domain().to_ascii_lowercase();
@@ -307,9 +318,11 @@ impl Email {
             .raw_header(subject(&about(sending)))
             // RFC 3834, section 5, and the same for Exchange: no out-of-office answers.
             .raw_header(header("Auto-Submitted", "auto-generated"))
-            .raw_header(header("X-Auto-Response-Suppress", "All"))
+            .raw_header(header("X-Auto-Response-Suppress", "All"));
+        if let Some(rule) = words::rule(sending) {
             // RFC 2919: what people filter by.
-            .raw_header(header("List-Id", &format!("<{}.fanfare.{domain}>", label(sending.rule))));
+            letter = letter.raw_header(header("List-Id", &format!("<{}.fanfare.{domain}>", label(rule))));
+        }
         letter = letter.raw_header(addresses("To", to));
         if !self.cc.is_empty() {
             letter = letter.raw_header(addresses("Cc", &self.cc));
@@ -389,26 +402,6 @@ fn subject(title: &str) -> HeaderValue {
     let words: Vec<String> = words.iter().map(|word| format!("=?utf-8?b?{}?=", STANDARD.encode(word))).collect();
     let name = HeaderName::new_from_ascii_str("Subject");
     HeaderValue::dangerous_new_pre_encoded(name, title.to_owned(), words.join("\r\n "))
-}
-
-/// `<id@domain>`; in place of an id that could not stand there, its hash.
-fn message_id(id: &str, domain: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if (1..=100).contains(&id.len()) && id.chars().all(is_plain) {
-        format!("<{id}@{domain}>")
-    } else {
-        format!("<{}@{domain}>", hex::encode(Sha256::digest(id)))
-    }
-}
-
-/// The rule's name as a label of a domain name.
-fn label(rule: &str) -> String {
-    let label: String =
-        rule.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).take(60).collect();
-    match label.trim_matches('-') {
-        "" => "rule".to_owned(),
-        label => label.to_owned(),
-    }
 }
 
 /// When the delivery was planned, held within the years that a mail's date can show.

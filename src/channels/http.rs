@@ -15,7 +15,7 @@ use sha2::Sha256;
 use crate::channels::verdict::{Family, shared};
 use crate::channels::{
     Can, Channel, ChannelKind, Choice, Dress, Facts, HttpRequest, KeyDoc, Likeness, Picture, Reply, Request, Sending,
-    Takes, Verdict, WebServer, endpoint, picture,
+    Takes, Verdict, WebServer, endpoint, picture, words,
 };
 use crate::delivery::Receipt;
 use crate::message::inline::UrlTemplate;
@@ -334,8 +334,9 @@ fn body(sending: &Sending<'_>) -> String {
     let links: Value = links.collect();
     let links = if sending.links.is_empty() { String::new() } else { format!(r#","links":{links}"#) };
     // Written out of its parts: the event may be large, and is not copied for this.
-    let (id, rule) = (json!(sending.id), json!(sending.rule));
-    format!(r#"{{"id":{id},"rule":{rule},"event":{},"message":{message}{links}}}"#, sending.event)
+    let id = json!(sending.id);
+    let rule = words::rule(sending).map(|rule| format!(r#""rule":{},"#, json!(rule))).unwrap_or_default();
+    format!(r#"{{"id":{id},{rule}"event":{},"message":{message}{links}}}"#, sending.event)
 }
 
 /// The default body, or whatever else a template makes of it.

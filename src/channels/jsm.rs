@@ -305,7 +305,8 @@ impl Jsm {
             alert["responders"] = self.responders.clone().into();
         }
         if sending.form == Form::Rich {
-            let tags = [message.severity.name(), sending.rule, words::event_text(sending, "type")];
+            let tags =
+                [message.severity.name(), words::rule(sending).unwrap_or_default(), words::event_text(sending, "type")];
             let tags = tags.into_iter().filter(|tag| !tag.is_empty()).map(|tag| words::short(tag, TAG.max));
             alert["tags"] = tags.take(TAGS.max).collect::<Vec<_>>().into();
             alert["details"] = details(words::named(&message.fields)).into();

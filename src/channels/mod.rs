@@ -251,6 +251,8 @@ pub struct Sending<'a> {
     pub links: &'a [Button],
     /// The language of the channel's own words.
     pub locale: &'static Locale,
+    /// Whether people outside of the team read it: how the team names its rules and hosts is not theirs to know.
+    pub outside: bool,
 }
 
 impl<'a> Sending<'a> {

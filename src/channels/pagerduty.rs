@@ -230,7 +230,7 @@ fn trigger(sending: &Sending<'_>) -> Map<String, Value> {
     if is_rich {
         payload.insert("timestamp".into(), words::event_text(sending, "created").into());
         payload.insert("class".into(), words::event_text(sending, "type").into());
-        payload.insert("group".into(), sending.rule.into());
+        payload.extend(words::rule(sending).map(|rule| ("group".to_owned(), rule.into())));
         event.insert("client".into(), "Fanfare".into());
         if let Some(link) = &message.link {
             event.insert("client_url".into(), link.as_str().into());

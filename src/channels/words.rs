@@ -13,10 +13,16 @@ use crate::locale::{Locale, fill};
 use crate::message::{Field, fit, plain, text};
 use crate::secret::Secret;
 
-/// The title in one line; the rule's name where the message has none.
+/// The rule's name, for a team.
+pub fn rule<'s>(sending: &Sending<'s>) -> Option<&'s str> {
+    Some(sending.rule).filter(|_| !sending.outside)
+}
+
+/// The title in one line; the rule's name where the message has none, or the event's type for people outside.
 pub fn title(sending: &Sending<'_>) -> String {
     let title = text::one_line(&sending.rendered.message.title);
-    let title = if title.is_empty() { text::one_line(sending.rule) } else { title };
+    let title =
+        if title.is_empty() { text::one_line(rule(sending).unwrap_or(event_text(sending, "type"))) } else { title };
     if sending.act == MessageOp::Close { format!("{}: {title}", sending.locale.words.closed) } else { title }
 }
 
@@ -48,7 +54,7 @@ pub fn facts(fields: &[Field]) -> String {
 fn origin(sending: &Sending<'_>) -> String {
     let severity = sending.rendered.message.severity.name();
     let kind = event_text(sending, "type");
-    let parts = [severity, sending.rule, kind];
+    let parts = [severity, rule(sending).unwrap_or_default(), kind];
     let parts: Vec<String> = parts.iter().map(|part| text::one_line(part)).filter(|part| !part.is_empty()).collect();
     parts.join(" · ")
 }

@@ -261,7 +261,15 @@ fn said<'r>(rules: &RuleSet, rule: &'r Rule, samples: &'r [Event], now: Timestam
     let opening = opening(rules, rule, samples);
     let closing: Vec<&Event> =
         samples.iter().filter(|event| closes(rule, event)).chain(opening.iter().copied()).collect();
-    let case = |_: &_| CaseFacts { key: "C1".into(), opened: now, count: 1, last: now, closed: false, step: 0 };
+    let case = |_: &_| CaseFacts {
+        key: "C1".into(),
+        opened: now,
+        count: 1,
+        last: now,
+        closed: false,
+        step: 0,
+        overdue: false,
+    };
     let said = |action: &'r Action, heard: &Vec<&'r Event>| {
         let mut assignment = planner::assignment(action, 0, rule.case.as_ref().map(case));
         let is_summed =

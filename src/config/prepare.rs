@@ -178,6 +178,7 @@ impl Job {
         self.without_key(found, &mut context);
         // The admin page is the team's.
         context.admin_url = context.admin_url.filter(|_| !self.destination.external);
+        context.outside = self.destination.external;
         // A person reads times in their own zone.
         let person = assignment.to.as_ref().and_then(|to| rules?.people.get(to.person.as_ref()?));
         context.zone = person.and_then(|person| person.zone.clone()).unwrap_or(context.zone);
@@ -297,6 +298,7 @@ impl Job {
             settled: &self.settled,
             links: &links,
             locale: self.locale(&planned.assignment),
+            outside: self.destination.external,
         };
         let mut request = refusal.map_or_else(|| self.destination.channel.compose(&sending), Err);
         if let Ok(Request::Http(request)) = &mut request {
@@ -399,6 +401,7 @@ pub fn context<'a>(
         now,
         zone: settings.timezone.clone().unwrap_or(TimeZone::UTC),
         locale: settings.locale,
+        outside: false,
         admin_url: settings.admin_url.as_deref(),
     }
 }

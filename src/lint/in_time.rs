@@ -28,7 +28,7 @@ pub(super) fn no_fallback(whole: &Whole, problems: &mut Problems) {
             format!("`{}` pages people, and a message that it can't deliver goes nowhere else", destination.name);
         problems.push(Problem::warning("no-fallback", message).at(&destination.place).hint(HINT));
     }
-    let is_critical = |action: &&Action| action.severity == Some(Severity::Critical);
+    let is_critical = |action: &&Action| action.severity == Some(Severity::Critical) && !action.deadline;
     for rule in whole.rules.rules.iter().filter(|rule| rule.enabled) {
         for action in rule.actions.iter().filter(is_critical) {
             if action.to.is_empty() || action.to.iter().any(|to| has(&to.value)) {

@@ -100,8 +100,8 @@ fn same(one: &Action, other: &Action) -> bool {
     says_something
         && one.say.value == other.say.value
         && one.with == other.with
-        && (one.after, one.repeat, one.once, one.update, one.otherwise)
-            == (other.after, other.repeat, other.once, other.update, other.otherwise)
+        && (one.after, one.repeat, one.once, one.update, one.deadline, one.otherwise)
+            == (other.after, other.repeat, other.once, other.update, other.deadline, other.otherwise)
         && at(one) == at(other)
         && signature(one.when.as_ref()) == signature(other.when.as_ref())
 }

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::clock::plus;
 use crate::delivery::{Assignment, MessageOp, NewDelivery};
 use crate::event::Seq;
-use crate::planner::case::{Card, Case};
+use crate::planner::case::{Card, Case, Scheduled};
 use crate::rules::{Action, Rule};
 
 /// How many matches a case keeps for such messages. Of older ones only the number is kept.
@@ -39,6 +39,25 @@ pub(crate) fn tell_all(told: &mut Assignment, case: Option<&Case>) {
 /// Whether a message of an action stands at a destination, so that a match changes it.
 pub(crate) fn stands(action: &Action, case: Option<&Case>, destination: &str) -> bool {
     action.update && case.is_some_and(|case| case.cards.get(destination).is_some_and(|card| card.went))
+}
+
+/// Whether the deadline of a message of a case at a destination has come, unless this match puts it off.
+pub(crate) fn is_overdue(
+    case: &Case,
+    rule: &Rule,
+    destination: &str,
+    puts_off: impl Fn(&Action, &Scheduled) -> bool,
+) -> bool {
+    let mut deadlines = rule.actions.iter().filter(|action| action.deadline);
+    deadlines.any(|action| {
+        let came = |timer: &Scheduled| timer.fired > 0 && timer.due.is_none() && !puts_off(action, timer);
+        case.timers.get(&action.id).is_some_and(came) && action.to.iter().any(|to| to.value == destination)
+    })
+}
+
+/// Whether what stands at a destination can be changed.
+pub(crate) fn can_change(case: &Case, destination: &str, edits: bool) -> bool {
+    edits && case.lanes.contains_key(destination) && case.cards.get(destination).is_some_and(|card| card.first)
 }
 
 /// When a change may go after the last one. One that waits is replaced, and goes at its time.

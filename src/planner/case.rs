@@ -267,7 +267,15 @@ impl Case {
 
     /// What templates may know of it.
     pub fn facts(&self, closed: bool) -> CaseFacts {
-        CaseFacts { key: self.key.clone(), opened: self.opened, count: self.count, last: self.last, closed, step: 0 }
+        CaseFacts {
+            key: self.key.clone(),
+            opened: self.opened,
+            count: self.count,
+            last: self.last,
+            closed,
+            step: 0,
+            overdue: false,
+        }
     }
 
     /// What an announcement at a destination does to what stands there, and in which lane.

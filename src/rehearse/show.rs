@@ -173,7 +173,7 @@ fn case_of(base: &Snapshot, rule: &Rule, event: &Event, now: Timestamp) -> Optio
     rule.case.as_ref()?;
     let judged = base.rules.as_deref().map(|rules| rules.judge_rule(rule, event));
     let key = judged.and_then(|judged| judged.case?.ok()).unwrap_or_else(|| "C1".into());
-    Some(CaseFacts { key, opened: now, count: 1, last: now, closed: false, step: 0 })
+    Some(CaseFacts { key, opened: now, count: 1, last: now, closed: false, step: 0, overdue: false })
 }
 
 /// The own event that opens a case because nothing came, as `missing` rules see it.

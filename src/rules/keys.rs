@@ -69,8 +69,10 @@ pub enum Takes {
     Span,
     /// How often something is said again.
     Repeat,
-    /// A date in the event.
+    /// A date in the event, or several.
     Date,
+    /// A date in the event.
+    OneDate,
     /// Actions.
     Actions,
     /// Actions at a close.
@@ -178,6 +180,7 @@ impl Takes {
             Takes::Span => "a time span",
             Takes::Repeat => "a time span, at least `1m`",
             Takes::Date => "`SPAN before PATH`, `SPAN after PATH`, a path, or a list",
+            Takes::OneDate => "`SPAN before PATH`, `SPAN after PATH`, or a path",
             Takes::After => "a time span, business days such as `2bd`, or a list",
             Takes::Count => "a whole number, at least 2",
             Takes::Actions | Takes::Closing => "one action or a list",
@@ -277,6 +280,7 @@ pub const ACTION: MapDoc = MapDoc {
         key("otherwise", Takes::Truth, "Acts when no action of the rule with a `when` acted"),
         key("once", Takes::Truth, "Acts only when a case opens"),
         key("update", Takes::Truth, "Later matches of the case change the message"),
+        key("deadline", Takes::OneDate, "With `update`: the message becomes critical at this date if the case is open"),
         key(
             "after",
             Takes::After,

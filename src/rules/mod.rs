@@ -211,6 +211,8 @@ pub struct Action {
     pub once: bool,
     /// Later matches of its case change its message.
     pub update: bool,
+    /// It is the deadline of such a message: when it comes, the message becomes critical.
+    pub deadline: bool,
     /// So long after the opening, while the case is open and nobody acknowledged it.
     pub after: Option<SignedDuration>,
     /// The business days that `after` stands for: they are counted in its place.

@@ -87,6 +87,10 @@ fn mapping_of(map: &MapDoc, required: &[&str]) -> Value {
     object(keys, required)
 }
 
+fn destinations() -> Value {
+    json!({"anyOf": [text(), {"type": "array", "items": text(), "minItems": 1, "uniqueItems": true}]})
+}
+
 /// What a key takes.
 fn takes(takes: Takes) -> Value {
     match takes {
@@ -106,9 +110,7 @@ fn takes(takes: Takes) -> Value {
         Takes::Names => any_number(text()),
         Takes::Truth => truth(),
         Takes::Globs => one_or_more(reference("glob")),
-        Takes::Destinations => {
-            json!({"anyOf": [text(), {"type": "array", "items": text(), "minItems": 1, "uniqueItems": true}]})
-        }
+        Takes::Destinations => destinations(),
         Takes::Severity => words(Severity::ALL.map(Severity::name)),
         Takes::IfFailed => words(["skip", "act"]),
         Takes::Links => links(),
@@ -120,6 +122,7 @@ fn takes(takes: Takes) -> Value {
         // Less than a minute, as far as it is one number with its unit.
         Takes::Repeat => with(span(), json!({"not": {"pattern": r"^\s*0*([0-5]?[0-9]s|[0-5]?[0-9]{1,4}ms)\s*$"}})),
         Takes::Date => one_or_more(at()),
+        Takes::OneDate => at(),
         Takes::Actions => one_or_more(reference("action")),
         Takes::Closing => one_or_more(reference("closing_action")),
         Takes::Missing => reference("missing"),

@@ -181,6 +181,34 @@ fn no_message_to_people_outside_links_to_the_admin_page() {
 }
 
 #[test]
+fn no_message_to_people_outside_names_a_rule_or_a_host() {
+    let rules = |action: &str| rule(action).replace("name: r,", "name: hush-hush,");
+    let data = json!({"title": "Salt", "release_id": "R1"});
+    // A template that fails says so to a team, and where; a digest without a message of its own names its rule.
+    let actions = [
+        "{to: [team, partner, feed], text: \"{{ title }}\"}",
+        "{to: [team, partner, feed], text: \"{{ title|date }}\"}",
+        "{to: [team, partner, feed], digest: {every: 1h}}",
+    ];
+    for action in actions {
+        for one in sent_by(CONFIG, &rules(action), data.clone(), "2026-01-06T12:00:00Z") {
+            let (bytes, is_team) = (bytes(&one), one.destination == "team");
+            let names = ["hush-hush", "could not be rendered", "List-Id"].iter().any(|inner| bytes.contains(inner));
+            assert!(is_team || !names, "{action}\n{bytes}");
+            if let Request::Mail(mail) = one.request.as_ref().unwrap() {
+                assert_eq!(mail.server.helo.as_deref(), Some("label.example"));
+            }
+        }
+    }
+    let config = CONFIG
+        .replace("external: true", "external: false")
+        .replace("    fields: [title, artist, $.data.metadata.release_date, \"$.data.platforms[0].name\"]\n", "");
+    let config = config.replace(", fields: [title]", "").replace(", embargo: until release_date", "");
+    let inside = sent_by(&config, &rules("{to: [partner, feed]}"), data, "2026-01-06T12:00:00Z");
+    assert!(inside.iter().all(|one| bytes(one).contains("hush-hush")), "{inside:?}");
+}
+
+#[test]
 fn what_waited_for_hours_goes_to_the_address_that_each_event_chooses() {
     let config = CONFIG.replace(
         "channel: \"#releases\"}",

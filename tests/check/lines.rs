@@ -100,6 +100,8 @@ fn yaml_files() -> Vec<PathBuf> {
 fn templates() -> Vec<PathBuf> {
     let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")).unwrap();
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    // A translation stands beside its original.
+    files.retain(|file| !file.file_stem().unwrap().to_str().unwrap().contains('.'));
     files.sort();
     files
 }

@@ -184,6 +184,7 @@ fn channel_of(snapshot: &Snapshot, label: &str) -> String {
         now: now(),
         zone: TimeZone::UTC,
         locale: fanfare::locale::english(),
+        outside: false,
         admin_url: None,
     };
     let sending = Sending {
@@ -206,6 +207,7 @@ fn channel_of(snapshot: &Snapshot, label: &str) -> String {
         settled: &[],
         links: &[],
         locale: fanfare::locale::english(),
+        outside: false,
     };
     let Request::Http(request) = snapshot.destinations["imprints"].channel.compose(&sending).unwrap() else {
         panic!("Slack speaks HTTP")

@@ -74,7 +74,15 @@ pub fn render(written: &Written<'_>) -> Rendered {
         sum: None,
         parts: Vec::new(),
         names: names().names_in(newest),
-        case: Some(CaseFacts { key: "C1".into(), opened, count: 1, last: opened, closed: false, step: 0 }),
+        case: Some(CaseFacts {
+            key: "C1".into(),
+            opened,
+            count: 1,
+            last: opened,
+            closed: false,
+            step: 0,
+            overdue: false,
+        }),
         rule: "example",
         rule_description: None,
         with: serde_json::Map::new(),
@@ -83,6 +91,7 @@ pub fn render(written: &Written<'_>) -> Rendered {
         now: now(),
         zone: TimeZone::get("Europe/Berlin").unwrap(),
         locale: fanfare::locale::english(),
+        outside: false,
         admin_url: None,
     };
     let native = written.native.map(|(channel, ending, _)| (channel, ending));

@@ -329,6 +329,7 @@ fn context(event: &Event) -> Context<'_> {
         now: now(),
         zone: TimeZone::UTC,
         locale: fanfare::locale::english(),
+        outside: false,
         admin_url: None,
     }
 }
@@ -368,6 +369,7 @@ fn try_compose(channel: &dyn Channel, rendered: &Rendered, act: MessageOp, form:
         links: &[],
         settled: &[],
         locale: fanfare::locale::english(),
+        outside: false,
     };
     channel.compose(&sending).map(drop)
 }

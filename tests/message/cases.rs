@@ -109,6 +109,7 @@ fn case_facts(case: &Map<String, Value>) -> CaseFacts {
         last: case["opened"].as_str().unwrap().parse().unwrap(),
         closed: false,
         step: 0,
+        overdue: false,
     }
 }
 

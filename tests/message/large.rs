@@ -75,6 +75,7 @@ fn composed(what: &str, rendered: &Rendered, event: &Event) {
                 settled: &[],
                 links: &[],
                 locale: fanfare::locale::english(),
+                outside: false,
             };
             drop(channel.compose(&sending));
         });

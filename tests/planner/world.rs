@@ -477,6 +477,7 @@ impl World {
             map.insert("case".into(), json!(case.key));
             map.insert("count".into(), json!(case.count));
             map.insert("closed".into(), json!(case.closed));
+            map.insert("overdue".into(), json!(case.overdue));
         }
         shown
     }

@@ -153,7 +153,8 @@ pub async fn a_revived_predecessor_holds_its_lane_again(bench: Bench) {
 
 /// A delivery in the lane `case_1` that speaks of its case as open, or as closed.
 fn of_case(id: &str, closed: bool) -> NewDelivery {
-    let facts = CaseFacts { key: "k".into(), opened: start(), count: 1, last: start(), closed, step: 0 };
+    let facts =
+        CaseFacts { key: "k".into(), opened: start(), count: 1, last: start(), closed, step: 0, overdue: false };
     let mut new = in_lane("case_1", id);
     new.assignment.case = Some(facts);
     new

@@ -91,6 +91,7 @@ impl Given {
             settled: &[],
             links: &self.links,
             locale: fanfare::locale::english(),
+            outside: false,
         }
     }
 }

@@ -64,6 +64,8 @@ pub struct Context<'a> {
     pub zone: TimeZone,
     /// The language of what is not the template's own words, and of the template where there are several.
     pub locale: &'static Locale,
+    /// Whether people outside of the team read it: Fanfare adds no rule, file or destination of the team.
+    pub outside: bool,
     /// The admin page's URL, for links.
     pub admin_url: Option<&'a str>,
 }
@@ -115,6 +117,7 @@ fn case_value(case: &CaseFacts) -> Value {
         ("last", Value::from(case.last.to_string())),
         ("closed", Value::from(case.closed)),
         ("step", Value::from(case.step)),
+        ("overdue", Value::from(case.overdue)),
     ])
 }
 

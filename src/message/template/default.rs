@@ -84,6 +84,7 @@ fn summary_title(context: &Context<'_>, count: u64) -> String {
         count if same && (is_of_events || anew) => {
             format!("{count} × {}", sentence(&context.event.kind, context.locale))
         }
+        shown if is_of_events && context.outside => format!("{shown} × {}", words.event),
         shown if is_of_events => fill(words.events_for, &[&shown, context.rule]),
         shown => fill(locale::counted(words.held, count), &[&shown]),
     }
@@ -115,6 +116,9 @@ fn item(title: String, link: Option<String>) -> Vec<Block> {
 pub(crate) fn instead(context: &Context<'_>, reason: &str) -> Message {
     let mut message =
         if context.events.len() > 1 || !context.parts.is_empty() { summary(context) } else { message(context) };
+    if context.outside {
+        return message;
+    }
     let note = format!("{}: {}", context.locale.words.replaces, text::one_line(reason));
     message.body.push(Block::Paragraph(vec![Inline::Emphasis(vec![Inline::Text(note)])]));
     message

@@ -171,7 +171,7 @@ fn finish(message: &mut Message, context: &Context<'_>) {
         let least = if context.parts.is_empty() { severity } else { message.severity };
         message.severity = severity.max(least);
     }
-    if let Some(died) = context.died {
+    if let Some(died) = context.died.filter(|_| !context.outside) {
         message.body.insert(0, note(context.locale.words.undelivered, died));
     }
 }

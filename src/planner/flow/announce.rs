@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use crate::delivery::{Addressed, CaseFacts, DeliveryId, Mention, MessageOp, NewDelivery};
+use crate::delivery::{Addressed, CaseFacts, DeliveryId, Mention, MessageOp, NewDelivery, Severity};
 use crate::event::{Event, Seq};
 use crate::planner::cards;
-use crate::planner::case::Case;
+use crate::planner::case::{Case, Scheduled};
 use crate::planner::closes::untold;
 use crate::planner::digest::{Collected, DigestId, Share, first_due, kept};
 use crate::planner::draft::{Route, assignment};
@@ -170,6 +170,16 @@ pub(crate) fn draft<'a>(
     told.sum.clone_from(&said.sum);
     if action.update {
         cards::tell_all(&mut told, case);
+        // Its timers are brought in line with it only after that.
+        let puts_off = |deadline: &Action, timer: &Scheduled| {
+            let falls = deadline.at.as_ref().and_then(|at| work.rules.moment(at, said.event).ok());
+            let is_newest = timer.created.is_none_or(|known| known <= said.event.created);
+            is_newest && falls.is_some_and(|falls| falls > work.now.at)
+        };
+        let is_overdue = case.is_some_and(|case| cards::is_overdue(case, said.rule, destination, puts_off));
+        if let Some(facts) = told.case.as_mut().filter(|_| is_overdue) {
+            (facts.overdue, told.severity) = (true, Some(Severity::Critical));
+        }
     }
     told.unread.clone_from(&said.unread);
     let route = Route { rule: &said.rule.name.value, action: &action.id, destination };
@@ -190,7 +200,8 @@ fn audible<'s>(
     let at = said.at(work.now.at);
     let mut audible = Vec::new();
     let all = action.to.iter().map(|to| to.value.as_str());
-    for destination in all.filter(|to| !cards::stands(action, case, to)) {
+    let told: Vec<&str> = all.filter(|to| !is_changed(work, action, case, to)).collect();
+    for destination in told {
         let message = Audible { rule: &said.rule.name.value, destination, event: Some(said.event), at };
         if work.facts(destination).is_none() {
             trace.fail(format!("destination `{destination}` is not configured"));
@@ -209,6 +220,14 @@ fn audible<'s>(
         }
     }
     audible
+}
+
+/// Whether what stands at a destination is changed, or stays as it is, in place of a message. A deadline is told where
+/// nothing can change.
+fn is_changed(work: &Planning<'_>, action: &Action, case: Option<&Case>, destination: &str) -> bool {
+    let edits = work.facts(destination).is_some_and(|facts| facts.edits);
+    let can = case.is_some_and(|case| cards::can_change(case, destination, edits));
+    cards::stands(action, case, destination) && (can || !action.deadline)
 }
 
 /// Whether the action's throttle lets an announcement through; if so, how many it held back before. The rest goes nowhere, or

@@ -2,7 +2,7 @@
 //! mutes and hours.
 
 use crate::delivery::MessageOp;
-use crate::planner::cards::{next, stands};
+use crate::planner::cards::{can_change, next, stands};
 use crate::planner::case::Case;
 use crate::planner::effect::Effect;
 use crate::planner::flow::Planning;
@@ -11,15 +11,21 @@ use crate::planner::flow::occasion::{Occasion, quiet};
 use crate::planner::plan::Cancel;
 use crate::planner::why::{RuleOutcome, Trace};
 
-/// Changes what stands, where that can be changed.
-pub(crate) fn change(work: &mut Planning<'_>, said: &Announcement<'_>, case: Option<&mut Case>, trace: &mut Trace) {
-    let Some(case) = case else { return };
-    let action = said.acted.action;
+/// Changes what stands, where that can be changed. Gives whether anything is.
+pub(crate) fn change(
+    work: &mut Planning<'_>,
+    said: &Announcement<'_>,
+    case: Option<&mut Case>,
+    trace: &mut Trace,
+) -> bool {
+    let Some(case) = case else { return false };
+    let (action, before) = (said.acted.action, work.plan.deliveries.len());
     for destination in action.to.iter().map(|to| to.value.as_str()) {
         if stands(action, Some(case), destination) {
             change_at(work, said, case, destination, trace);
         }
     }
+    work.plan.deliveries.len() > before
 }
 
 fn change_at(work: &mut Planning<'_>, said: &Announcement<'_>, case: &mut Case, destination: &str, trace: &mut Trace) {
@@ -28,8 +34,13 @@ fn change_at(work: &mut Planning<'_>, said: &Announcement<'_>, case: &mut Case, 
     let Some(facts) = work.facts(destination) else {
         return trace.fail(format!("destination `{destination}` is not configured"));
     };
-    let shown = case.lanes.get(destination).filter(|_| facts.edits).map(|shown| shown.lane.clone());
-    let card = case.cards.get(destination).filter(|card| card.first);
+    let can_change = can_change(case, destination, facts.edits);
+    if !can_change && said.acted.action.deadline {
+        // It is told there.
+        return;
+    }
+    let shown = case.lanes.get(destination).filter(|_| can_change).map(|shown| shown.lane.clone());
+    let card = case.cards.get(destination);
     let (Some(lane), Some(changed)) = (shown, card.map(|card| card.changed)) else {
         let why = format!("not sent: the message at `{destination}` can't change, and the close brings the last one");
         return note(RuleOutcome::Cancelled, why);

@@ -10,6 +10,7 @@ use crate::planner::closes::Closed;
 use crate::planner::digest::{Collected, DigestId, LIMIT, goes_out};
 use crate::planner::fallback::Fallen;
 use crate::planner::flow::announce::{Announcement, Draft, announce, deliver};
+use crate::planner::flow::change::change;
 use crate::planner::flow::close::{Closing, end_case, say_ended, take_away};
 use crate::planner::flow::flooded::flood_due;
 use crate::planner::flow::lost::late;
@@ -173,7 +174,8 @@ fn act_due(work: &mut Planning<'_>, mut case: Case, action: &str, carried: Optio
     let (again, occasion, facts, unread) = (0, Occasion::Reminder, None, unread_of(judgement, acted));
     let announcement =
         Announcement { rule, acted, seq, event, origin, again, occasion, facts, unread, counted: &[], sum: None };
-    let is_sent = announce(work, &announcement, Some(&mut case), &mut trace).is_some();
+    let is_changed = acted.action.update && change(work, &announcement, Some(&mut case), &mut trace);
+    let is_sent = announce(work, &announcement, Some(&mut case), &mut trace).is_some() || is_changed;
     if is_sent && (acted.action.at.is_none() || work.is_critical(acted.action)) {
         case.asks(now);
     }

@@ -83,10 +83,9 @@ impl Reader<'_> {
         let when_node = fields.node("when", self.problems);
         let when = when_node.and_then(|when| self.condition(when));
         let if_failed = self.if_failed(&mut fields);
-        let otherwise = fields.truth("otherwise", self.problems).unwrap_or(false);
-        let once = fields.truth("once", self.problems).unwrap_or(false);
-        let update = fields.truth("update", self.problems).unwrap_or(false);
-        let timings = self.timings(&mut fields);
+        let mut truth = |key| fields.truth(key, self.problems).unwrap_or(false);
+        let (otherwise, once, update) = (truth("otherwise"), truth("once"), truth("update"));
+        let timings = self.all_timings(&mut fields);
         let repeat = self.positive_span(&mut fields, "repeat", REPEAT_MIN);
         let own = self.defaults(&mut fields, belongs);
         let links = self.links(&mut fields);
@@ -109,6 +108,7 @@ impl Reader<'_> {
             otherwise,
             once,
             update,
+            deadline: false,
             after: None,
             after_days: None,
             step: None,
@@ -216,12 +216,14 @@ impl Reader<'_> {
         };
         let has = |key: &str| entry_of(node, key).is_some();
         if on_close {
-            let keys = ["once", "update", "after", "repeat", "at", "throttle", "digest", "hours", "links", "attach"];
+            let keys = [
+                "once", "update", "deadline", "after", "repeat", "at", "throttle", "digest", "hours", "links", "attach",
+            ];
             for key in keys {
                 wrong(key, format!("`{key}` has no place in `on_close`"), "what is said at a close goes at once");
             }
         } else if !belongs.case && !belongs.missing {
-            for key in ["once", "update", "after", "repeat", "at", "links"] {
+            for key in ["once", "update", "deadline", "after", "repeat", "at", "links"] {
                 wrong(key, format!("`{key}` needs a `case`"), "say what an event is about: `case: $.data.release_id`");
             }
         }
@@ -240,6 +242,12 @@ impl Reader<'_> {
             for key in ["once", "after", "repeat", "at"] {
                 wrong(key, format!("`{key}` and `update` don't go together"), "make two actions of it, or remove one");
             }
+        } else {
+            wrong(
+                "deadline",
+                "`deadline` needs `update: true`: it changes the message".into(),
+                "for a message, write `at`",
+            );
         }
         for key in ["after", "repeat"] {
             if has("at") {
@@ -274,7 +282,7 @@ impl Reader<'_> {
     /// At a destination, one message of a case changes.
     fn one_update_each(&mut self, actions: &[Action]) {
         let mut first: BTreeMap<&str, &Location> = BTreeMap::new();
-        for to in actions.iter().filter(|action| action.update).flat_map(|action| &action.to) {
+        for to in actions.iter().filter(|action| action.update && !action.deadline).flat_map(|action| &action.to) {
             match first.get(to.value.as_str()) {
                 Some(other) => self.problems.push(
                     Problem::error(
@@ -352,6 +360,7 @@ fn said(action: &Action, when: Option<&Node>, attach: Option<&Node>, on_close: b
             action.overrides.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect();
         said.extend((!overrides.is_empty()).then(|| ("override".to_owned(), overrides.into())));
         said.extend(action.update.then(|| ("update".to_owned(), true.into())));
+        said.extend(action.deadline.then(|| ("deadline".to_owned(), true.into())));
     }
     said
 }

@@ -53,6 +53,7 @@ pub(super) const RULE: &[(&str, KeyHint)] = &[
     ("after", OF_AN_ACTION),
     ("repeat", OF_AN_ACTION),
     ("at", OF_AN_ACTION),
+    ("deadline", OF_AN_ACTION),
 ];
 
 /// In `sum`.

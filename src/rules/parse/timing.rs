@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::super::{Action, At, AtDate, Workdays};
 use super::times::zone_hint;
 use super::{Reader, not_cut_within};
+use crate::delivery::Severity;
 use crate::problem::Problem;
 use crate::yaml::{Fields, Node, span_hint, span_of_time};
 
@@ -25,6 +26,8 @@ pub(super) struct Timing {
     pub at: Option<AtDate>,
     /// Which of several it is.
     pub step: Option<u32>,
+    /// Whether it is a deadline.
+    is_deadline: bool,
     /// As it is written, if it is one of several.
     text: String,
 }
@@ -34,6 +37,7 @@ impl Timing {
     pub fn name(&self, name: Option<At<String>>) -> Option<At<String>> {
         match self.step {
             Some(_) => name.map(|name| At { value: format!("{} @ {}", name.value, self.text), place: name.place }),
+            None if self.is_deadline => name.map(|name| At { value: format!("{} @ deadline", name.value), ..name }),
             None => name,
         }
     }
@@ -41,6 +45,9 @@ impl Timing {
     /// Puts it into an action.
     pub fn put_into(self, action: &mut Action) {
         (action.after, action.after_days, action.at, action.step) = (self.after, self.after_days, self.at, self.step);
+        if self.is_deadline {
+            (action.deadline, action.severity) = (true, Some(Severity::Critical));
+        }
     }
 }
 
@@ -58,7 +65,7 @@ pub(super) fn said(action: &Action) -> (Value, Value) {
 
 impl Reader<'_> {
     /// The times of an action, one of nothing if it says none.
-    pub(super) fn timings(&mut self, fields: &mut Fields<'_>) -> Vec<Timing> {
+    fn timings(&mut self, fields: &mut Fields<'_>) -> Vec<Timing> {
         let after = fields.node("after", self.problems);
         let at = fields.node("at", self.problems);
         let several = [after, at].into_iter().flatten().any(|node| matches!(node.kind, crate::yaml::NodeKind::List(_)));
@@ -90,6 +97,20 @@ impl Reader<'_> {
             timings.iter_mut().zip(1..).for_each(|(timing, step)| timing.step = Some(step));
         }
         timings
+    }
+
+    /// The times of an action, and its deadline, if it has one.
+    pub(super) fn all_timings(&mut self, fields: &mut Fields<'_>) -> Vec<Timing> {
+        let mut timings = self.timings(fields);
+        timings.extend(self.deadline(fields));
+        timings
+    }
+
+    /// The deadline of a message that changes: an action of its own.
+    fn deadline(&mut self, fields: &mut Fields<'_>) -> Option<Timing> {
+        let (text, node) = fields.text("deadline", self.problems)?;
+        let at = self.at_date(&text, node)?;
+        Some(Timing { at: Some(at), is_deadline: true, text: "deadline".into(), ..Timing::default() })
     }
 
     fn after(&mut self, text: &str, node: &Node) -> (Option<SignedDuration>, Option<Workdays>) {

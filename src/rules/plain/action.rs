@@ -26,6 +26,10 @@ pub(super) fn action(steps: &[Action], rules: &RuleSet, place: Position) -> Sent
     let Some(action) = steps.first() else { return Sentence::new("") };
     let to: Vec<&str> = action.to.iter().map(|to| to.value.as_str()).collect();
     let mut text = format!("{}, it sends {} to {}", when(steps, place), what(action), codes(&to, "and"));
+    if action.deadline {
+        let date = capital(&action.at.as_ref().map(date).unwrap_or_default());
+        text = format!("{date}, while the case is open, {} at {} changes", what(action), codes(&to, "and"));
+    }
     if let Some(severity) = action.severity {
         text.push_str(&format!(" as {}", severity.name()));
     }
@@ -59,7 +63,9 @@ fn mentioned(mention: &Mention) -> String {
 /// What limits, collects or delays its messages, and what goes with them.
 fn beside(action: &Action, rules: &RuleSet) -> Vec<String> {
     let mut lines = Vec::new();
-    if action.update {
+    if action.deadline {
+        lines.push("Where it can't change, it is sent again.".into());
+    } else if action.update {
         lines.push("It is one message: later matches change it, or at the close the last one is sent.".into());
     }
     lines.extend(action.throttle.as_ref().map(throttle));
