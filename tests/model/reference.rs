@@ -12,6 +12,7 @@ use fanfare::event::{Command, Entry, Event, Item, MISSING, Mute, Seq, UpcomingOp
 use fanfare::rules::{Hours, Rule, RuleSet};
 
 use self::cases::{Case, Close};
+use self::floods::Flooding;
 use self::messages::{Fate, Message};
 use self::missing::Wait;
 use self::sums::Summed;
@@ -21,6 +22,7 @@ use super::{Ms, ms};
 mod addresses;
 mod cards;
 mod cases;
+mod floods;
 mod messages;
 mod missing;
 mod moments;
@@ -71,6 +73,7 @@ enum Due {
     Digest(usize),
     Missing(String),
     Came(usize),
+    Flooded(String),
     /// What a person asked for of what waits at a destination for an opening: last, so that what joins it goes with it.
     Asked(String, Ms),
 }
@@ -104,6 +107,7 @@ pub struct Reference {
     waits: BTreeMap<String, Wait>,
     counted: Vec<Counted>,
     summed: Vec<Summed>,
+    floods: Vec<Flooding>,
 }
 
 /// A moment of planning: the rules in force, and what they make.
@@ -199,11 +203,11 @@ impl Reference {
             Item::Command(Command::Unmute { id, .. }) => self.unmute(id),
             Item::Command(Command::Upcoming { timer, due, does, .. }) => self.upcoming(now, timer, (ms(*due), *does)),
             Item::Command(Command::ByLink { of, does, .. }) => self.by_link(now, of, *does),
+            Item::Command(Command::Flood { rule, drop, .. }) => self.decide(now, rule, *drop),
             Item::Command(
                 Command::Replay { .. }
                 | Command::Audit(_)
                 | Command::RotateLinks { .. }
-                | Command::Flood { .. }
                 | Command::Backfill(_)
                 | Command::Backfilling(_),
             )
@@ -249,6 +253,7 @@ impl Reference {
             Due::Asked(to, until) => self.do_asked(now, &to, until),
             Due::Missing(line) => self.miss(now, line),
             Due::Came(case) => self.close_what_came(now, case),
+            Due::Flooded(line) => self.end_flood(now, &line),
         }
     }
 
@@ -257,6 +262,7 @@ impl Reference {
         let groups = |fates: &dyn Fn(&Message) -> bool| self.messages.iter().filter(|one| fates(one)).count();
         vec![
             ("case", self.cases.iter().filter(|case| !case.closed).count()),
+            ("flood", 0),
             ("digest", groups(&|message| matches!(message.fate, Fate::Collected { .. }))),
             ("hold", groups(&|message| matches!(message.fate, Fate::Held { .. }))),
             ("missing", self.count_waits()),
@@ -277,6 +283,7 @@ impl Reference {
         all.extend(self.asked());
         all.extend(self.missing(now));
         all.extend(self.coming());
+        all.extend(self.flooded());
         all.retain(|(at, _)| *at <= by.min(now.ms));
         all.sort();
         all

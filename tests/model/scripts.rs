@@ -79,10 +79,11 @@ pub fn script(seed: u64) -> Script {
     words::put_into(&mut all, seed);
     words::put_cards_into(&mut all, seed);
     words::put_press_into(&mut all, seed);
+    let mut steps = steps(&mut dice);
+    words::put_floods_into(&mut all, &mut steps, seed);
     let rooms = words::rooms(seed, all.len());
     let versions = all.into_iter().zip(rooms).map(|(rules, rooms)| json!({"rules": rules, "maps": {ROOMS: rooms}}));
     let versions = versions.collect();
-    let mut steps = steps(&mut dice);
     words::put_hands_into(&mut steps, seed);
     Script { versions, steps }
 }

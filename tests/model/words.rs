@@ -1,7 +1,7 @@
 //! The words of the calendar, in every third history. They have dice of their own, so that a seed makes the same history as
 //! before in all others.
 
-use fanfare::event::UpcomingOp;
+use fanfare::event::{Command, UpcomingOp};
 use serde_json::{Value, json};
 
 use super::scripts::{Dice, Step, one};
@@ -109,6 +109,30 @@ pub fn put_press_into(versions: &mut [Vec<Value>], seed: u64) {
         if let Some(actions) = rule["actions"].as_array_mut().filter(|_| is_meant) {
             actions.push(press.clone());
         }
+    }
+}
+
+/// In every sixth history, a rule that is held if it floods, and people who let it go or drop it.
+pub fn put_floods_into(versions: &mut [Vec<Value>], steps: &mut Vec<Step>, seed: u64) {
+    if seed % 6 != 4 {
+        return;
+    }
+    let mut dice = Dice::with_seed(seed ^ 0x666c_6f6f_6473);
+    let flood = json!({"times": dice.usize(2..4), "least": dice.usize(1..4)});
+    for rule in versions.iter_mut().flatten().filter(|rule| rule["name"] == "plain") {
+        rule["flood"] = flood.clone();
+        // Of what comes due at one moment at several destinations, the rules don't say what is counted first.
+        for action in rule["actions"].as_array_mut().into_iter().flatten() {
+            action.as_object_mut().unwrap().remove("digest");
+            action.as_object_mut().unwrap().remove("attach");
+            if action.get("throttle").is_some() {
+                action["throttle"]["rest"] = "drop".into();
+            }
+        }
+    }
+    for _ in 0..dice.usize(0..5) {
+        let decided = Command::Flood { rule: "plain".into(), drop: dice.bool(), by: "fay".into() };
+        steps.insert(dice.usize(0..=steps.len()), Step::Person(decided));
     }
 }
 

@@ -33,6 +33,8 @@ pub enum Fate {
         until: Ms,
         due: Ms,
     },
+    /// Its rule floods: it waits for a person.
+    Braked,
     /// Hours dropped it, or it waited and its case closed.
     Dropped,
     /// Its digest went.
@@ -157,7 +159,10 @@ impl Reference {
                 Passes::Yes { suppressed } => {
                     (message.passed, message.suppressed) = (true, suppressed);
                     let withheld = || self.withhold(now, asked.event, to).or_else(|| self.hold(now, action, to));
-                    self.collect(action, &message).or_else(withheld).unwrap_or(Fate::Sent)
+                    let fate = self.collect(action, &message).or_else(withheld);
+                    // "Closes, updates, replays and fallbacks pass."
+                    let spec = self.rule(now.rules, &message.line).and_then(|rule| rule.flood);
+                    fate.unwrap_or_else(|| self.brake(now, &message.line, spec.as_ref().filter(|_| !closes)))
                 }
                 Passes::Later { until } => Fate::Collected { until, rest: true },
                 Passes::No => Fate::Throttled,
@@ -430,7 +435,9 @@ impl Reference {
         message.fate = if self.is_muted(&message.line, &message.to, now.ms) {
             Fate::Muted
         } else {
-            self.hold(now, action, &message.to).unwrap_or(Fate::Sent)
+            let spec = self.rule(now.rules, &message.line).and_then(|rule| rule.flood);
+            let fate = self.hold(now, action, &message.to);
+            fate.unwrap_or_else(|| self.brake(now, &message.line, spec.as_ref()))
         };
         self.send(now, message);
         let last = self.messages.len() - 1;
@@ -504,12 +511,16 @@ impl Reference {
         let one = self.messages[first].clone();
         let Fate::Held { until, .. } = one.fate else { return };
         let asked = self.asked.remove(&(one.to.clone(), until)).map(|(_, does)| does);
+        let waits = |message: &Message| message.to == one.to && message.fate == one.fate;
+        let there: Vec<usize> = (0..self.messages.len()).filter(|at| waits(&self.messages[*at])).collect();
+        self.release(now, &one.to, &there, asked);
+    }
+
+    /// These waited at a destination, and go together, each if it still may.
+    pub(super) fn release(&mut self, now: &mut Now<'_>, to: &str, there: &[usize], asked: Option<UpcomingOp>) {
         let mut ready = Vec::new();
-        for at in 0..self.messages.len() {
+        for at in there.iter().copied() {
             let message = &self.messages[at];
-            if message.to != one.to || message.fate != one.fate {
-                continue;
-            }
             if asked == Some(UpcomingOp::Cancel) {
                 self.messages[at].fate = Fate::Dropped;
                 continue;
@@ -522,8 +533,8 @@ impl Reference {
                 self.messages[at].fate = Fate::Dropped;
                 continue;
             };
-            let waits = self.withhold(now, message.about, &one.to);
-            match waits.or_else(|| self.hold(now, action, &one.to).filter(|_| asked.is_none())) {
+            let waits = self.withhold(now, message.about, to);
+            match waits.or_else(|| self.hold(now, action, to).filter(|_| asked.is_none())) {
                 Some(Fate::Held { until, .. }) => self.wait(at, until),
                 Some(fate) => self.messages[at].fate = fate,
                 // "A message that waits for its hours or its digest is not sent if a mute covers it when it would go."
@@ -535,7 +546,7 @@ impl Reference {
         let (files, ready): (Vec<usize>, Vec<usize>) = ready.into_iter().partition(|at| self.messages[*at].file);
         self.send_ready(now, &files);
         for share in self.apart(&ready) {
-            let alone = self.updating.contains(&one.to) && !self.editing.contains(&one.to);
+            let alone = self.updating.contains(to) && !self.editing.contains(to);
             match share.len() > 1 && !alone {
                 true => self.sum_up(now, &share),
                 false => self.send_ready(now, &share),
