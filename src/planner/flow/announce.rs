@@ -222,7 +222,7 @@ fn audible<'s>(
     audible
 }
 
-/// Whether what stands at a destination is changed, or stays as it is, in place of a message. A deadline is told where
+/// Whether what stands at a destination is changed, or stays as it is, in place of a message. A deadline sends one where
 /// nothing can change.
 fn is_changed(work: &Planning<'_>, action: &Action, case: Option<&Case>, destination: &str) -> bool {
     let edits = work.facts(destination).is_some_and(|facts| facts.edits);

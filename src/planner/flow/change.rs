@@ -36,7 +36,7 @@ fn change_at(work: &mut Planning<'_>, said: &Announcement<'_>, case: &mut Case, 
     };
     let can_change = can_change(case, destination, facts.edits);
     if !can_change && said.acted.action.deadline {
-        // It is told there.
+        // It sends a message there.
         return;
     }
     let shown = case.lanes.get(destination).filter(|_| can_change).map(|shown| shown.lane.clone());
