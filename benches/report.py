@@ -37,7 +37,7 @@ COLUMNS = {
     "commits": ("commits each", "{:.2f}"),
     "median_ms": ("median ms", "{:.1f}"),
     "slowest_ms": ("slowest ms", "{:.1f}"),
-    "mib": ("MiB", "{:.1f}"),
+    "cpu_ms": ("CPU ms", "{:.1f}"),
 }
 # What a plot shows of a table.
 PLOTS = {"ingest": "per_second", "way": "cpu_us", "grown": "cpu_us"}
@@ -93,7 +93,7 @@ def machine():
     cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     memory = int(re.search(r"MemTotal:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text())[1]) / 1024 / 1024
     commit = subprocess.run(["git", "log", "-1", "--format=%h of %cs"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    program = ROOT / "target/dist/fanfare"
+    program = pathlib.Path(os.environ.get("FANFARE", ROOT / "target/dist/fanfare"))
     rows = [
         ("processor", f"{cpu[1] if cpu else platform.machine()}, {os.cpu_count()} cores"),
         ("memory", f"{memory:.0f} GiB"),
