@@ -185,9 +185,9 @@ async fn all_named(live: &Live, said: &str, rule: Option<&str>) -> Result<Vec<(S
     };
     let keys = case_keys(snapshot.rules.as_deref(), said);
     let wanted = Keys { one: keys.named.iter().chain(&keys.keyed).cloned().collect(), ..Keys::default() };
-    let ledger = live.store.ledger(&wanted).await?;
+    let loaded = live.store.load(&wanted).await?;
     let read = |key: &crate::planner::Key| {
-        let case = serde_json::from_str::<Case>(ledger.docs.get(key)?).ok()?;
+        let case = serde_json::from_str::<Case>(loaded.docs.get(key)?).ok()?;
         (names.is_empty() || names.contains(&case.rule)).then(|| (key.id.clone(), case))
     };
     if let Some(found) = keys.named.iter().find_map(read) {

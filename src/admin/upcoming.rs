@@ -19,8 +19,8 @@ use crate::admin::caller::Caller;
 use crate::admin::paging::{LIMIT, limit, page_answer};
 use crate::admin::view::{UpcomingAct, UpcomingView};
 use crate::event::{Command, Seq, UpcomingOp};
-use crate::planner::ledger::DueTimer;
-use crate::planner::{Case, Collected, DigestId, Key, Keys, Ledger, Meaning, Waiting, names_for};
+use crate::planner::loaded::DueTimer;
+use crate::planner::{Case, Collected, DigestId, Key, Keys, LoadedState, Meaning, Waiting, names_for};
 use crate::rules::{Action, RuleSet};
 use crate::steps::Live;
 
@@ -208,15 +208,15 @@ async fn find(live: &Live, id: &str) -> Result<Option<DueTimer>, Refused> {
 struct About<'r> {
     rules: Option<&'r RuleSet>,
     now: Timestamp,
-    ledger: Ledger,
+    loaded: LoadedState,
 }
 
 impl<'r> About<'r> {
     async fn load(live: &Live, rules: Option<&'r RuleSet>, timers: &[DueTimer]) -> Result<Self, Refused> {
         let meanings = timers.iter().filter_map(|timer| Meaning::parse(&timer.timer.text));
         let one = meanings.flat_map(|meaning| keys(rules, &meaning)).collect();
-        let ledger = live.store.ledger(&Keys { one, ..Keys::default() }).await?;
-        Ok(Self { rules, now: live.clock.now(), ledger })
+        let loaded = live.store.load(&Keys { one, ..Keys::default() }).await?;
+        Ok(Self { rules, now: live.clock.now(), loaded })
     }
 
     /// What a timer means to people; `None` for what only Fanfare needs to know, or what is gone.
@@ -276,7 +276,7 @@ impl<'r> About<'r> {
 
     /// The document under one of these ids.
     fn document<T: serde::de::DeserializeOwned>(&self, keys: impl Iterator<Item = Key>) -> Option<T> {
-        keys.filter_map(|key| serde_json::from_str(self.ledger.docs.get(&key)?).ok()).next()
+        keys.filter_map(|key| serde_json::from_str(self.loaded.docs.get(&key)?).ok()).next()
     }
 
     /// Something about an open case.

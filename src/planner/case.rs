@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::plus;
 use crate::delivery::{Addressed, CaseFacts, DeliveryId, Lane, MessageOp};
 use crate::event::{Opening, Seq};
-use crate::planner::ledger::Key;
+use crate::planner::loaded::Key;
 use crate::planner::names::names_for;
 use crate::planner::state::{Doc, Slot, id};
 use crate::rules::RuleSet;

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 use crate::delivery::{Lane, NewDelivery};
 use crate::event::{Event, Seq, Signal};
-use crate::planner::ledger::Timer;
+use crate::planner::loaded::Timer;
 use crate::planner::plan::{Cancel, End};
 use crate::planner::timer::Meaning;
 use crate::planner::why::{RuleOutcome, moment};

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::event::{Command, Entry, Event, Item, MISSING, Opening, Report, Seq, Signal};
-use crate::planner::ledger::DueTimer;
 use crate::planner::links::Linking;
+use crate::planner::loaded::DueTimer;
 use crate::planner::timer::Meaning;
 use crate::planner::why::Decision;
 use crate::rules::{AtDate, HoursChoice, Judgement, Matches, Reach, Rule, RuleSet};

@@ -14,7 +14,7 @@ use crate::clock::plus;
 use crate::delivery::{DeliveryId, Lane, LinkOp};
 use crate::event::Opening;
 use crate::planner::effect::Effect;
-use crate::planner::ledger::Key;
+use crate::planner::loaded::Key;
 use crate::planner::state::{Doc, Slot, id};
 use crate::planner::timer::Meaning;
 

@@ -1,6 +1,6 @@
 //! Decides what a batch of inbox entries and due timers leads to. Pure: what is known in, what to do out.
 //!
-//! [`keys()`] says what must be loaded, the store loads it into a [`Ledger`], and [`plan()`] decides, synchronously and
+//! [`keys()`] says what must be loaded, the store loads it into a [`LoadedState`], and [`plan()`] decides, synchronously and
 //! without I/O. It is the only code that changes cases, throttles, digests, mutes and timers, and it runs once
 //! at a time, so order is simple and every store gives the same result. When rules are first in force, [`arm`] brings
 //! what runs by the clock in line with them.
@@ -15,10 +15,10 @@
 //!
 //! A state machine is a file with one small document kind and functions from state, input and the present moment to the next
 //! state and effects; it knows no other machine. The `flow` knows them all: it loads their documents, asks them in
-//! order, and carries their effects out. [`ledger`] says what a document is, and the modules stand in the order in which they
+//! order, and carries their effects out. [`loaded`] says what a document is, and the modules stand in the order in which they
 //! use each other.
 
-pub mod ledger;
+pub mod loaded;
 pub mod why;
 mod plan;
 mod names;
@@ -67,7 +67,7 @@ pub use self::flow::sweep::Sweep;
 use self::flow::{Planning, command, event, lost, timer as due};
 pub(crate) use self::held::Waiting;
 pub use self::inputs::{DestinationFacts, Destinations, Entered, Fired, Inputs, Judged, What};
-pub use self::ledger::{DocChange, Key, Keys, Ledger, Timer};
+pub use self::loaded::{DocChange, Key, Keys, LoadedState, Timer};
 pub use self::mute::Muting;
 pub use self::names::names_for;
 pub use self::pending::{CaseKeys, Farewell, Orphan, Pending, case_keys, orphans};
@@ -78,10 +78,10 @@ pub(crate) use self::timer::Meaning;
 /// a document or a timer, there is a plan. What an entry changes is seen by those after it, so planning a batch and
 /// planning its entries one by one have the same result.
 ///
-/// `ledger` holds what [`keys()`] asked for with the same inputs. Should it panic all the same, no matter who calls plans the
+/// `loaded` holds what [`keys()`] asked for with the same inputs. Should it panic all the same, no matter who calls plans the
 /// batch one by one and puts [`Entered::parked`] or [`Fired::parked`] in the place of what it can't plan.
-pub fn plan(inputs: &Inputs<'_>, ledger: Ledger) -> Plan {
-    let mut work = Planning::new(inputs.rules, inputs.destinations, ledger, inputs.now);
+pub fn plan(inputs: &Inputs<'_>, loaded: LoadedState) -> Plan {
+    let mut work = Planning::new(inputs.rules, inputs.destinations, loaded, inputs.now);
     for entered in &inputs.entries {
         match &entered.what {
             What::Event(judged) => {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::planner::case::Case;
 use crate::planner::closes::untold;
 use crate::planner::inputs::Destinations;
-use crate::planner::ledger::Key;
+use crate::planner::loaded::Key;
 use crate::planner::names::names_of;
 use crate::planner::reminders::stays_when_acknowledged;
 use crate::planner::renamed::renamed;

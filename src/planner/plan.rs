@@ -2,7 +2,7 @@
 
 use crate::delivery::{Lane, MessageOp, NewDelivery};
 use crate::event::{Event, Seq};
-use crate::planner::ledger::{DocChange, Timer};
+use crate::planner::loaded::{DocChange, Timer};
 use crate::planner::why::Decision;
 
 /// Everything that planning a batch changes, committed in one transaction.

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use crate::event::Seq;
-use crate::planner::ledger::{DocChange, Key, Ledger};
+use crate::planner::loaded::{DocChange, Key, LoadedState};
 
 /// Ids longer than this keep their start and end in the digest of the whole.
 const ID_MAX: usize = 200;
@@ -75,8 +75,8 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub fn new(ledger: Ledger) -> Self {
-        Self { was: ledger.docs, is: BTreeMap::new() }
+    pub fn new(loaded: LoadedState) -> Self {
+        Self { was: loaded.docs, is: BTreeMap::new() }
     }
 
     fn text(&self, key: &Key) -> Option<&str> {

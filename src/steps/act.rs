@@ -109,19 +109,19 @@ impl Actor {
         let at = Linked::key(&token.id());
         let wanted = Keys { one: [at.clone(), LinkKeys::key()].into(), ..Keys::default() };
         let failed = |error| Ended::Store("links", error);
-        let ledger = live.store.ledger(&wanted).await.map_err(failed)?;
+        let loaded = live.store.load(&wanted).await.map_err(failed)?;
         // All links may have been ended a moment ago, here or at another process.
-        let keys = ledger.docs.get(&LinkKeys::key()).and_then(|text| serde_json::from_str::<LinkKeys>(text).ok());
+        let keys = loaded.docs.get(&LinkKeys::key()).and_then(|text| serde_json::from_str::<LinkKeys>(text).ok());
         if !keys.is_some_and(|keys| token.is_made_with(&keys, now)) {
             return Err(Page::Wrong.into());
         }
-        let link = ledger.docs.get(&at).and_then(|text| serde_json::from_str::<Linked>(text).ok());
+        let link = loaded.docs.get(&at).and_then(|text| serde_json::from_str::<Linked>(text).ok());
         let Some(link) = link.filter(|link| link.until > now) else { return Err(Page::Old.into()) };
         let snapshot = live.snapshot.load_full();
         let places = Case::places(snapshot.rules.as_deref(), &link.of);
         let wanted = Keys { one: places.into_iter().collect(), ..Keys::default() };
-        let ledger = live.store.ledger(&wanted).await.map_err(failed)?;
-        let mut cases = ledger.docs.values().filter_map(|text| serde_json::from_str::<Case>(text).ok());
+        let loaded = live.store.load(&wanted).await.map_err(failed)?;
+        let mut cases = loaded.docs.values().filter_map(|text| serde_json::from_str::<Case>(text).ok());
         let case = cases.find(|case| case.nth == link.of.nth);
         let case = case.ok_or_else(|| Ended::from(Page::Used("It is closed already.".into())))?;
         match self.done_before(&case, link.does, now) {

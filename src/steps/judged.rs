@@ -4,7 +4,7 @@
 //! the rules was in force is, and each version once: so the reasons of then are found whenever somebody asks.
 
 use crate::event::{Event, Seq};
-use crate::planner::ledger::{DocChange, Key};
+use crate::planner::loaded::{DocChange, Key};
 use crate::planner::why::{Decision, RuleOutcome};
 use crate::planner::{self, Keys};
 use crate::rules::{RuleSet, Version};
@@ -104,7 +104,7 @@ async fn text(live: &Live, kind: &str, id: &str) -> Result<Option<String>, store
     let key = Key { kind: kind.to_owned(), id: id.to_owned() };
     let mut keys = Keys::default();
     keys.one.insert(key.clone());
-    Ok(live.store.ledger(&keys).await?.docs.remove(&key))
+    Ok(live.store.load(&keys).await?.docs.remove(&key))
 }
 
 /// What every rule made of an event, in their order: what was kept when it was planned and since, and why the others

@@ -11,8 +11,8 @@ use crate::config::Snapshot;
 use crate::config::prepare::Tokens;
 use crate::planner::Keys;
 use crate::planner::Plan;
-use crate::planner::ledger::DocChange;
 use crate::planner::links::{LinkKeys, Linking, Unguessable};
+use crate::planner::loaded::DocChange;
 use crate::steps::Live;
 use crate::store;
 use crate::store::{PlannerLease, Store};
@@ -82,8 +82,8 @@ impl Ring {
     /// What reading ran into.
     pub async fn newest(&self, store: &dyn Store, now: Timestamp) -> Result<Option<Arc<LinkKeys>>, store::Error> {
         let wanted = Keys { one: [LinkKeys::key()].into(), ..Keys::default() };
-        let mut ledger = store.ledger(&wanted).await?;
-        let text = ledger.docs.remove(&LinkKeys::key());
+        let mut loaded = store.load(&wanted).await?;
+        let text = loaded.docs.remove(&LinkKeys::key());
         Ok(self.learn(text.and_then(|text| serde_json::from_str(&text).ok()), now))
     }
 }

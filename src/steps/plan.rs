@@ -126,12 +126,12 @@ impl Arming<'_> {
             },
             None => {
                 let judges = judged::record(live, rules, live.store.census().await?.planned + 1).await?;
-                let ledger = live.store.ledger(&planner::arm_keys()).await?;
+                let loaded = live.store.load(&planner::arm_keys()).await?;
                 let places = places(live, snapshot);
                 // Another program may ask otherwise of the same rules.
-                let left = Sweep::left(&ledger, &format!("{} {}", snapshot.hash, env!("CARGO_PKG_VERSION")));
+                let left = Sweep::left(&loaded, &format!("{} {}", snapshot.hash, env!("CARGO_PKG_VERSION")));
                 // Should it panic, planning goes on by the timers that are set.
-                let plan = catch_unwind(AssertUnwindSafe(|| planner::arm(rules, &places, ledger, now)));
+                let plan = catch_unwind(AssertUnwindSafe(|| planner::arm(rules, &places, loaded, now)));
                 let mut plan = plan.unwrap_or_default();
                 plan.docs.extend(judges);
                 live.store.commit(lease, plan, now).await?;

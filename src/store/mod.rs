@@ -26,9 +26,9 @@ pub use self::address::{Examination, Glance, Trouble, Wanted, backup, check, exa
 use crate::delivery::{Attempt, Delivery, DeliveryId, Lane, Receipt, State};
 use crate::event::{Entry, Event, Item, Seq, Signal};
 use crate::pace::{Limits, Next, Pace};
-use crate::planner::ledger::DueTimer;
+use crate::planner::loaded::DueTimer;
 use crate::planner::why::Decision;
-use crate::planner::{Keys, Ledger, Plan};
+use crate::planner::{Keys, LoadedState, Plan};
 use crate::store::look::{Became, DecisionFilter, Decisions, Found, Tally, Words};
 
 /// How many different bodies are kept that came with the id of one event.
@@ -274,7 +274,7 @@ pub trait Store: Send + Sync {
     fn waiting(&self, now: Timestamp, limit: usize) -> Answer<'_, Waiting>;
 
     /// Loads documents.
-    fn ledger(&self, keys: &Keys) -> Answer<'_, Ledger>;
+    fn load(&self, keys: &Keys) -> Answer<'_, LoadedState>;
 
     /// Events by place, their bodies not read ([`Event::read`]); those that retention took are missing.
     fn events(&self, seqs: &[Seq]) -> Answer<'_, Vec<(Seq, Event)>>;

@@ -2,7 +2,7 @@
 
 use fanfare::delivery::{MessageOp, NewDelivery, Say};
 use fanfare::event::{Entry, Item, MISSING, Seq};
-use fanfare::planner::ledger::DueTimer;
+use fanfare::planner::loaded::DueTimer;
 use fanfare::planner::{Keys, Plan, arm_keys};
 use fanfare::rules::RuleSet;
 use fanfare::store::Waiting;

@@ -15,7 +15,7 @@ use fanfare::config::{Snapshot, load};
 use fanfare::delivery::{Attempt, AttemptOutcome, State};
 use fanfare::event::{Command, Event, EventId, Item, Mute, UpcomingOp};
 use fanfare::pace::{Limits, Next};
-use fanfare::planner::ledger::DueTimer;
+use fanfare::planner::loaded::DueTimer;
 use fanfare::problem::{File, Problems};
 use fanfare::rules::{RuleSet, parse};
 use fanfare::secret::Secret;

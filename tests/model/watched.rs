@@ -53,7 +53,7 @@ impl Watch {
 impl Way for Arc<Watch> {
     fn meet<'a>(&'a self, call: Call<'a>) -> Answer<'a, ()> {
         let doing = match call {
-            Call::Ledger(keys) => Some(Doing::of_keys(keys)),
+            Call::Load(keys) => Some(Doing::of_keys(keys)),
             Call::Docs(Sweep::CASES) => Some(Doing::Sweeps),
             _ => None,
         };

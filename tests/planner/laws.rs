@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use fanfare::delivery::LinkOp;
 use fanfare::event::{Command, Entry, Event, Item, Seq};
-use fanfare::planner::ledger::DueTimer;
 use fanfare::planner::links::{Linking, Unguessable};
+use fanfare::planner::loaded::DueTimer;
 use fanfare::planner::{
-    Case, DestinationFacts, Destinations, Entered, Fired, Inputs, Key, Ledger, Orphan, Timer, arm, arm_keys, keys,
+    Case, DestinationFacts, Destinations, Entered, Fired, Inputs, Key, LoadedState, Orphan, Timer, arm, arm_keys, keys,
     orphans, plan,
 };
 use jiff::SignedDuration;
@@ -215,11 +215,11 @@ proptest! {
         };
         let wanted = keys(&inputs);
         let nonsense: BTreeMap<Key, String> = wanted.one.iter().cloned().zip(texts.iter().cycle().cloned()).collect();
-        let made = plan(&inputs, Ledger { docs: nonsense, ..Ledger::default() });
+        let made = plan(&inputs, LoadedState { docs: nonsense, ..LoadedState::default() });
         prop_assert!(made.deliveries.iter().any(|delivery| delivery.destination == "chat"));
         prop_assert!(made.timers.iter().any(|(id, set)| id == "t" && set.is_none()));
         let docs = texts.into_iter().enumerate().map(|(n, text)| (Key { kind: kind.into(), id: n.to_string() }, text));
-        let armed = arm(&rules, &places, Ledger { docs: docs.collect(), ..Ledger::default() }, world.now);
+        let armed = arm(&rules, &places, LoadedState { docs: docs.collect(), ..LoadedState::default() }, world.now);
         prop_assert_eq!(armed.deliveries.len(), 0);
     }
 }
@@ -270,7 +270,7 @@ fn parked(event: Event, event_seq: Option<Seq>) -> fanfare::planner::Plan {
         entries: vec![Entered::parked(&entry, "it broke")],
         timers: vec![Fired::parked(&due, "it broke too")],
     };
-    plan(&inputs, Ledger::default())
+    plan(&inputs, LoadedState::default())
 }
 
 #[test]

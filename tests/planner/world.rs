@@ -9,11 +9,11 @@ use std::sync::Arc;
 use fanfare::clock::from_ms;
 use fanfare::delivery::{Delivery, DeliveryId, MessageOp, NewDelivery, Say, State};
 use fanfare::event::{Command, Entry, Event, EventId, Item, Mute, Seq, Signal};
-use fanfare::planner::ledger::DueTimer;
+use fanfare::planner::loaded::DueTimer;
 use fanfare::planner::why::Decision;
 use fanfare::planner::{
-    Case, DestinationFacts, Destinations, Entered, Fired, Inputs, Key, Keys, Ledger, Plan, Sweep, Timer, arm, arm_keys,
-    keys, orphans, plan,
+    Case, DestinationFacts, Destinations, Entered, Fired, Inputs, Key, Keys, LoadedState, Plan, Sweep, Timer, arm,
+    arm_keys, keys, orphans, plan,
 };
 use fanfare::problem::{File, Problems};
 use fanfare::rules::glob::Glob;
@@ -142,13 +142,13 @@ impl World {
     }
 
     fn load(&mut self, text: &str) {
-        let ledger = self.ledger(&arm_keys());
-        let first = arm(&self.rules, &self.places, ledger.clone(), self.now);
-        assert_eq!(first, arm(&self.rules, &self.places, ledger, self.now), "arming is not the same twice");
+        let loaded = self.loaded(&arm_keys());
+        let first = arm(&self.rules, &self.places, loaded.clone(), self.now);
+        assert_eq!(first, arm(&self.rules, &self.places, loaded, self.now), "arming is not the same twice");
         self.commit(first);
-        let again = arm(&self.rules, &self.places, self.ledger(&arm_keys()), self.now);
+        let again = arm(&self.rules, &self.places, self.loaded(&arm_keys()), self.now);
         assert!(again.docs.is_empty() && again.events.is_empty(), "arming again changes something: {again:?}");
-        let mut left = Sweep::left(&self.ledger(&arm_keys()), text);
+        let mut left = Sweep::left(&self.loaded(&arm_keys()), text);
         while let Some(sweep) = left {
             // Small pages, so that most sequences have several.
             let after = Key { kind: Sweep::CASES.into(), id: sweep.after().into() };
@@ -161,7 +161,7 @@ impl World {
             self.commit(plan);
             left = more;
         }
-        assert_eq!(Sweep::left(&self.ledger(&arm_keys()), text), None, "the same rules leave nothing to do");
+        assert_eq!(Sweep::left(&self.loaded(&arm_keys()), text), None, "the same rules leave nothing to do");
     }
 
     pub fn put(&mut self, item: Item) -> Seq {
@@ -188,11 +188,11 @@ impl World {
         }
     }
 
-    fn ledger(&self, keys: &Keys) -> Ledger {
+    fn loaded(&self, keys: &Keys) -> LoadedState {
         let wanted = self.docs.iter().filter(|(key, _)| keys.one.contains(key) || keys.all.contains(&key.kind));
         let docs = wanted.map(|(key, (text, _))| (key.clone(), text.clone())).collect();
         let stand = keys.deliveries.iter().filter_map(|id| Some((id.clone(), self.standing(id)?)));
-        Ledger { docs, deliveries: stand.collect() }
+        LoadedState { docs, deliveries: stand.collect() }
     }
 
     /// How a delivery stands. What was sent has arrived.
@@ -246,11 +246,11 @@ impl World {
             timers: due.iter().map(|due| self.fired(due)).collect(),
         };
         let wanted = keys(&inputs);
-        let made = plan(&inputs, self.ledger(&wanted));
-        assert_eq!(made, plan(&inputs, self.ledger(&wanted)), "planning is not the same twice");
+        let made = plan(&inputs, self.loaded(&wanted));
+        assert_eq!(made, plan(&inputs, self.loaded(&wanted)), "planning is not the same twice");
         let docs = self.docs.iter().map(|(key, (text, _))| (key.clone(), text.clone())).collect();
         let stand = self.deliveries.keys().filter_map(|id| Some((id.clone(), self.standing(id)?)));
-        let all = Ledger { docs, deliveries: stand.collect() };
+        let all = LoadedState { docs, deliveries: stand.collect() };
         assert_eq!(made, plan(&inputs, all), "the keys don't name all that planning touches");
         assert_eq!(made.upto, entries.last().map(|entry| entry.seq));
         for due in &due {

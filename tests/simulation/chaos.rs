@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fanfare::clock::from_ms;
 use fanfare::event::{Command, Item, Mute, UpcomingOp};
-use fanfare::planner::ledger::DueTimer;
+use fanfare::planner::loaded::DueTimer;
 use jiff::Timestamp;
 
 use super::label::{DESTINATIONS, versions};

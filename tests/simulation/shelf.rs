@@ -12,10 +12,10 @@ use std::time::Duration;
 use fanfare::clock::from_ms;
 use fanfare::delivery::{Attempt, Delivery, DeliveryId, State};
 use fanfare::event::{Event, EventId, Item, Seq};
-use fanfare::planner::ledger::DueTimer;
 use fanfare::planner::links::LinkKeys;
+use fanfare::planner::loaded::DueTimer;
 use fanfare::planner::why::Decision;
-use fanfare::planner::{Keys, Ledger, Plan, Sweep};
+use fanfare::planner::{Keys, LoadedState, Plan, Sweep};
 use fanfare::store::look::{Became, DecisionFilter, Decisions, Found, Tally, Words};
 use fanfare::store::{
     Answer, Appended, Census, Claim, Claimed, Conflict, DeliveryFilter, Error, EventFilter, PlannerLease, Room,
@@ -253,7 +253,7 @@ impl Store for Shelf {
         })
     }
 
-    fn ledger(&self, keys: &Keys) -> Answer<'_, Ledger> {
+    fn load(&self, keys: &Keys) -> Answer<'_, LoadedState> {
         // Of all who ask, one plans.
         if MAIN.try_with(|()| ()).is_ok() {
             *self.replica().doing.lock().unwrap() = Doing::of_keys(keys);
@@ -261,7 +261,7 @@ impl Store for Shelf {
         let keys = keys.clone();
         Box::pin(async move {
             let after = self.before(Verb::Reads).await?;
-            let ledger = self.world.raw.ledger(&keys).await;
+            let ledger = self.world.raw.load(&keys).await;
             self.after(after, ledger).await
         })
     }

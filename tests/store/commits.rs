@@ -120,15 +120,15 @@ pub async fn a_delivery_planned_twice_is_made_once(bench: Bench) {
 }
 
 pub async fn documents_are_replaced_and_deleted(bench: Bench) {
-    let ledger = async || {
+    let loaded = async || {
         let keys = Keys { all: BTreeSet::from(["case".to_owned()]), ..Keys::default() };
-        bench.ledger(&keys).await.unwrap().docs.into_iter().collect::<Vec<_>>()
+        bench.load(&keys).await.unwrap().docs.into_iter().collect::<Vec<_>>()
     };
     bench.plan(Plan { docs: vec![doc("case", "a", Some("1")), doc("case", "b", Some("2"))], ..Plan::default() }).await;
     bench.plan(Plan { docs: vec![doc("case", "a", Some("3")), doc("case", "c", None)], ..Plan::default() }).await;
-    assert_eq!(ledger().await, [(key("case", "a"), "3".to_owned()), (key("case", "b"), "2".to_owned())]);
+    assert_eq!(loaded().await, [(key("case", "a"), "3".to_owned()), (key("case", "b"), "2".to_owned())]);
     bench.plan(Plan { docs: vec![doc("case", "a", None)], ..Plan::default() }).await;
-    assert_eq!(ledger().await, [(key("case", "b"), "2".to_owned())]);
+    assert_eq!(loaded().await, [(key("case", "b"), "2".to_owned())]);
 }
 
 pub async fn a_ledger_loads_what_its_keys_name_and_no_more(bench: Bench) {
@@ -142,7 +142,7 @@ pub async fn a_ledger_loads_what_its_keys_name_and_no_more(bench: Bench) {
         one: BTreeSet::from([key("case", "b"), key("case", "missing"), key("mute", "a")]),
         all: BTreeSet::from(["mute".to_owned(), "throttle".to_owned()]),
     };
-    let found: Vec<String> = bench.ledger(&keys).await.unwrap().docs.into_values().collect();
+    let found: Vec<String> = bench.load(&keys).await.unwrap().docs.into_values().collect();
     assert_eq!(found, ["case/b", "mute/a", "mute/b"]);
 }
 

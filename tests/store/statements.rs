@@ -2,7 +2,7 @@
 //! events, cases, timers and deliveries there are. Read from the source, so that a new one is not forgotten.
 
 use fanfare::delivery::DeliveryId;
-use fanfare::planner::ledger::DocChange;
+use fanfare::planner::loaded::DocChange;
 use fanfare::planner::{Key, Plan, Timer};
 use fanfare::secret::Secret;
 use fanfare::store::{self, Appended, Room};

@@ -251,7 +251,7 @@ impl Twins {
             both!(self, find_event(event.id.as_str()));
         }
         let keys = Keys { all: ["case".to_owned()].into(), ..Keys::default() };
-        both!(self, ledger(&keys));
+        both!(self, load(&keys));
         both!(self, docs("case", "1", 3));
         self.waiting(100).await;
         both!(self, standings());

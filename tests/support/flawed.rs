@@ -38,20 +38,20 @@ type Hook<T> = Box<dyn Fn(&T) -> Fate + Send + Sync>;
 
 /// What goes wrong.
 pub struct Flawed {
-    ledger: Hook<Keys>,
+    load: Hook<Keys>,
     commit: Hook<Plan>,
 }
 
 impl Flawed {
     /// What becomes of loading.
-    pub fn loading(store: &Arc<dyn Store>, ledger: impl Fn(&Keys) -> Fate + Send + Sync + 'static) -> Wrapped<Self> {
-        let way = Self { ledger: Box::new(ledger), commit: Box::new(|_| Fate::Well) };
+    pub fn loading(store: &Arc<dyn Store>, load: impl Fn(&Keys) -> Fate + Send + Sync + 'static) -> Wrapped<Self> {
+        let way = Self { load: Box::new(load), commit: Box::new(|_| Fate::Well) };
         Wrapped { store: store.clone(), way }
     }
 
     /// What becomes of committing.
     pub fn committing(store: &Arc<dyn Store>, commit: impl Fn(&Plan) -> Fate + Send + Sync + 'static) -> Wrapped<Self> {
-        let way = Self { ledger: Box::new(|_| Fate::Well), commit: Box::new(commit) };
+        let way = Self { load: Box::new(|_| Fate::Well), commit: Box::new(commit) };
         Wrapped { store: store.clone(), way }
     }
 }
@@ -59,7 +59,7 @@ impl Flawed {
 impl Way for Flawed {
     fn meet<'a>(&'a self, call: Call<'a>) -> Answer<'a, ()> {
         let fate = match call {
-            Call::Ledger(keys) => (self.ledger)(keys),
+            Call::Load(keys) => (self.load)(keys),
             Call::Commit(plan) => (self.commit)(plan),
             _ => Fate::Well,
         };

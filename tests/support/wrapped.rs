@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use fanfare::delivery::{Attempt, Delivery, DeliveryId, State};
 use fanfare::event::{Event, Item, Seq};
-use fanfare::planner::ledger::DueTimer;
+use fanfare::planner::loaded::DueTimer;
 use fanfare::planner::why::Decision;
-use fanfare::planner::{Keys, Ledger, Plan};
+use fanfare::planner::{Keys, LoadedState, Plan};
 use fanfare::store::look::{Became, DecisionFilter, Decisions, Found, Tally, Words};
 use fanfare::store::{
     Answer, Appended, Census, Claim, Claimed, Conflict, DeliveryFilter, EventFilter, Hint, PlannerLease, Room,
@@ -22,7 +22,7 @@ use jiff::Timestamp;
 pub enum Call<'a> {
     Tell,
     Lease,
-    Ledger(&'a Keys),
+    Load(&'a Keys),
     Commit(&'a Plan),
     Claim,
     Docs(&'a str),
@@ -37,7 +37,7 @@ impl Call<'_> {
         match self {
             Call::Tell => "tell",
             Call::Lease => "lease",
-            Call::Ledger(_) => "ledger",
+            Call::Load(_) => "load",
             Call::Commit(_) => "commit",
             Call::Claim => "claim",
             Call::Docs(_) => "docs",
@@ -95,11 +95,11 @@ impl<W: Way> Store for Wrapped<W> {
         self.store.waiting(now, limit)
     }
 
-    fn ledger(&self, keys: &Keys) -> Answer<'_, Ledger> {
+    fn load(&self, keys: &Keys) -> Answer<'_, LoadedState> {
         let keys = keys.clone();
         Box::pin(async move {
-            self.way.meet(Call::Ledger(&keys)).await?;
-            self.store.ledger(&keys).await
+            self.way.meet(Call::Load(&keys)).await?;
+            self.store.load(&keys).await
         })
     }
 

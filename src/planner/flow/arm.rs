@@ -8,7 +8,7 @@ use crate::planner::flow::Planning;
 use crate::planner::flow::sweep::Sweep;
 use crate::planner::held::Waiting;
 use crate::planner::inputs::Destinations;
-use crate::planner::ledger::{Keys, Ledger};
+use crate::planner::loaded::{Keys, LoadedState};
 use crate::planner::missing::Awaited;
 use crate::planner::mute::Muting;
 use crate::planner::own::Noticed;
@@ -32,8 +32,8 @@ pub fn arm_keys() -> Keys {
 /// - What is held for hours is looked at anew, as its window may have changed.
 ///
 /// Open cases, of which there may be very many, are brought in line by [`Sweep`].
-pub fn arm(rules: &RuleSet, destinations: &Destinations, ledger: Ledger, now: Timestamp) -> Plan {
-    let mut work = Planning::new(rules, destinations, ledger, now);
+pub fn arm(rules: &RuleSet, destinations: &Destinations, loaded: LoadedState, now: Timestamp) -> Plan {
+    let mut work = Planning::new(rules, destinations, loaded, now);
     arm_missing(&mut work);
     let (docs, effects) = Muting::arm(work.state.all(), &rules.mutes, work.now);
     for (mute, muting) in docs {

@@ -35,8 +35,8 @@ use crate::planner::case::{Case, CaseRef};
 use crate::planner::closes::end_lanes;
 use crate::planner::effect::{Effect, Next, Now};
 use crate::planner::inputs::{DestinationFacts, Destinations};
-use crate::planner::ledger::{Ledger, Timer};
 use crate::planner::links::Raised;
+use crate::planner::loaded::{LoadedState, Timer};
 use crate::planner::missing::Awaited;
 use crate::planner::mute::{Audible, Mutes, Muting};
 use crate::planner::names::{identity, names_for, names_of, present_name};
@@ -65,13 +65,13 @@ pub(crate) struct Planning<'a> {
 }
 
 impl<'a> Planning<'a> {
-    pub fn new(rules: &'a RuleSet, destinations: &'a Destinations, mut ledger: Ledger, now: Timestamp) -> Self {
-        let deliveries = std::mem::take(&mut ledger.deliveries);
+    pub fn new(rules: &'a RuleSet, destinations: &'a Destinations, mut loaded: LoadedState, now: Timestamp) -> Self {
+        let deliveries = std::mem::take(&mut loaded.deliveries);
         let mut planning = Self {
             now: Now { at: now, zone: &destinations.zone },
             rules,
             destinations,
-            state: State::new(ledger),
+            state: State::new(loaded),
             deliveries,
             plan: Plan::default(),
             timers: BTreeMap::new(),

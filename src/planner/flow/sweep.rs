@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::planner::case::Case;
 use crate::planner::flow::Planning;
 use crate::planner::inputs::Destinations;
-use crate::planner::ledger::{Key, Ledger};
+use crate::planner::loaded::{Key, LoadedState};
 use crate::planner::plan::Plan;
 use crate::planner::reminders::{differs, realign};
 use crate::planner::state::{Doc, Slot, id};
@@ -40,8 +40,8 @@ impl Sweep {
     }
 
     /// What is left to do under rules that `rules` tells from others, by what was kept.
-    pub fn left(ledger: &Ledger, rules: &str) -> Option<Self> {
-        let known = ledger.docs.get(&Self::key()).and_then(|text| serde_json::from_str::<Self>(text).ok());
+    pub fn left(loaded: &LoadedState, rules: &str) -> Option<Self> {
+        let known = loaded.docs.get(&Self::key()).and_then(|text| serde_json::from_str::<Self>(text).ok());
         match known.filter(|known| known.rules == rules) {
             Some(known) => known.after.is_some().then_some(known),
             None => Some(Self { rules: rules.into(), after: Some(String::new()) }),
@@ -65,7 +65,7 @@ impl Sweep {
         is_last: bool,
         now: Timestamp,
     ) -> (Plan, Option<Self>) {
-        let mut work = Planning::new(rules, destinations, Ledger::default(), now);
+        let mut work = Planning::new(rules, destinations, LoadedState::default(), now);
         // One that can't be read is left alone, here as everywhere.
         for case in page.iter().filter_map(|(_, text)| serde_json::from_str::<Case>(text).ok()) {
             let rule = rules.named(&case.rule).filter(|rule| rule.enabled);

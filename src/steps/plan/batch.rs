@@ -8,8 +8,8 @@ use super::size::Size;
 use crate::event::{Command, Entry, Event, Item, Opening, Report, Seq};
 use crate::json::weight_read;
 use crate::planner::Keys;
-use crate::planner::ledger::DueTimer;
 use crate::planner::links::Raised;
+use crate::planner::loaded::DueTimer;
 use crate::planner::why::Decision;
 use crate::steps::Live;
 use crate::store;
@@ -92,9 +92,9 @@ impl Batch {
             return Ok(());
         }
         let one = reports.iter().map(|(_, report)| Raised::key(&report.raised)).collect();
-        let ledger = live.store.ledger(&Keys { one, ..Keys::default() }).await?;
+        let loaded = live.store.load(&Keys { one, ..Keys::default() }).await?;
         for (seq, report) in reports {
-            let raised = ledger.docs.get(&Raised::key(&report.raised));
+            let raised = loaded.docs.get(&Raised::key(&report.raised));
             let raised = raised.and_then(|text| serde_json::from_str::<Raised>(text).ok());
             self.reports.insert(seq, (report, raised.map(|raised| raised.of)));
         }

@@ -11,9 +11,9 @@ use super::beside::Beside;
 use super::size::{Mark, Size, name_of_entry, name_of_timer};
 use crate::delivery::Delivery;
 use crate::event::{Command, Entry, Event, Item, Seq};
-use crate::planner::ledger::{DocChange, DueTimer};
+use crate::planner::loaded::{DocChange, DueTimer};
 use crate::planner::why::{Decision, RuleOutcome};
-use crate::planner::{self, Destinations, Entered, Fired, Inputs, Keys, Ledger, Plan, What};
+use crate::planner::{self, Destinations, Entered, Fired, Inputs, Keys, LoadedState, Plan, What};
 use crate::rules::{Judgement, RuleSet};
 use crate::steps::Live;
 use crate::store;
@@ -229,8 +229,8 @@ impl PlanningRound<'_> {
     async fn decide(&self, inputs: Inputs<'_>) -> Result<Option<(usize, usize)>, store::Error> {
         let keys = || catch_unwind(AssertUnwindSafe(|| planner::keys(&inputs)));
         let Ok(keys) = self.beside.apart(keys) else { return Ok(None) };
-        let ledger = self.known(&keys).await?;
-        let plan = || catch_unwind(AssertUnwindSafe(|| planner::plan(&inputs, ledger)));
+        let loaded = self.known(&keys).await?;
+        let plan = || catch_unwind(AssertUnwindSafe(|| planner::plan(&inputs, loaded)));
         let Ok(plan) = self.beside.apart(plan) else { return Ok(None) };
         let counts = (inputs.entries.len(), inputs.timers.len());
         let missed = missed(&inputs);
@@ -243,14 +243,14 @@ impl PlanningRound<'_> {
     }
 
     /// What planning asks for.
-    async fn known(&self, keys: &Keys) -> Result<Ledger, store::Error> {
-        let mut ledger = self.live.store.ledger(keys).await?;
+    async fn known(&self, keys: &Keys) -> Result<LoadedState, store::Error> {
+        let mut loaded = self.live.store.load(keys).await?;
         for id in &keys.deliveries {
             if let Some((delivery, _)) = self.live.store.delivery(id).await? {
-                ledger.deliveries.insert(id.clone(), Delivery { message: None, ..delivery });
+                loaded.deliveries.insert(id.clone(), Delivery { message: None, ..delivery });
             }
         }
-        Ok(ledger)
+        Ok(loaded)
     }
 
     async fn commit(&self, mut plan: Plan, (entries, timers): (usize, usize)) -> Result<(), store::Error> {

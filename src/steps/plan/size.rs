@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::Batch;
 use crate::event::{Entry, Seq};
-use crate::planner::ledger::{DocChange, DueTimer, Key};
+use crate::planner::loaded::{DocChange, DueTimer, Key};
 use crate::steps::Live;
 use crate::store;
 use crate::store::PlannerLease;

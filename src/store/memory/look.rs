@@ -10,7 +10,7 @@ use super::planning::Planning;
 use crate::clock::from_ms;
 use crate::delivery::Delivery;
 use crate::event::{Item, Seq};
-use crate::planner::ledger::DueTimer;
+use crate::planner::loaded::DueTimer;
 use crate::planner::why::Decision;
 use crate::store::look::{
     BYTES_MAX, Became, Came, Chip, Decided, DecisionFilter, Decisions, Found, PLACES_MAX, Sent, Tally, Words, hour_ms,

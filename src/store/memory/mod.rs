@@ -22,9 +22,9 @@ use super::{
 };
 use crate::delivery::{Attempt, Delivery, DeliveryId, State};
 use crate::event::{Event, Item, Seq, Signal};
-use crate::planner::ledger::DueTimer;
+use crate::planner::loaded::DueTimer;
 use crate::planner::why::Decision;
-use crate::planner::{Keys, Ledger, Plan};
+use crate::planner::{Keys, LoadedState, Plan};
 use crate::store::look::{Became, DecisionFilter, Decisions, Found, Tally, Words};
 
 /// A store that forgets.
@@ -101,8 +101,8 @@ impl Store for Memory {
         })
     }
 
-    fn ledger(&self, keys: &Keys) -> Answer<'_, Ledger> {
-        self.with(|world| Ok(world.planning.ledger(keys)))
+    fn load(&self, keys: &Keys) -> Answer<'_, LoadedState> {
+        self.with(|world| Ok(world.planning.load(keys)))
     }
 
     fn events(&self, seqs: &[Seq]) -> Answer<'_, Vec<(Seq, Event)>> {

@@ -8,7 +8,7 @@ use super::{ByEvent, World};
 use crate::clock::from_ms;
 use crate::event::Seq;
 use crate::planner::Plan;
-use crate::planner::ledger::{DocChange, DueTimer, Key, Keys, Ledger, Timer};
+use crate::planner::loaded::{DocChange, DueTimer, Key, Keys, LoadedState, Timer};
 use crate::planner::why::Decision;
 use crate::store::transitions::{holds_on, is_over, whole};
 use crate::store::{Error, PlannerLease};
@@ -51,15 +51,15 @@ impl Planning {
     }
 
     /// Loads documents.
-    pub fn ledger(&self, keys: &Keys) -> Ledger {
-        let mut ledger = Ledger::default();
+    pub fn load(&self, keys: &Keys) -> LoadedState {
+        let mut loaded = LoadedState::default();
         for key in &keys.one {
-            ledger.docs.extend(self.docs.get(key).map(|(text, _)| (key.clone(), text.clone())));
+            loaded.docs.extend(self.docs.get(key).map(|(text, _)| (key.clone(), text.clone())));
         }
         for kind in &keys.all {
-            ledger.docs.extend(self.of_kind(kind, "").map(|(key, (text, _))| (key.clone(), text.clone())));
+            loaded.docs.extend(self.of_kind(kind, "").map(|(key, (text, _))| (key.clone(), text.clone())));
         }
-        ledger
+        loaded
     }
 
     /// Documents of a kind, by id, after `after`.

@@ -10,7 +10,7 @@ use super::link::{Link, get, given, held, most, text};
 use crate::clock::from_ms;
 use crate::delivery::DeliveryId;
 use crate::event::Seq;
-use crate::planner::ledger::{DueTimer, Timer};
+use crate::planner::loaded::{DueTimer, Timer};
 use crate::planner::why::Decision;
 use crate::store::look::{
     BYTES_MAX, Became, Chip, Counted, DecisionFilter, Decisions, Found, PLACES_MAX, TALLIES_MAX, Tally, Words, hour_ms,

@@ -47,9 +47,9 @@ use super::{
 use crate::clock::from_ms;
 use crate::delivery::{Attempt, Delivery, DeliveryId, State};
 use crate::event::{Event, Item, Seq};
-use crate::planner::ledger::DueTimer;
+use crate::planner::loaded::DueTimer;
 use crate::planner::why::Decision;
-use crate::planner::{Keys, Ledger, Plan};
+use crate::planner::{Keys, LoadedState, Plan};
 use crate::store::look::{Became, DecisionFilter, Decisions, Found, Tally, Words};
 use crate::store::rows::probe;
 use crate::store::threads::Threads;
@@ -186,9 +186,9 @@ impl Store for Postgres {
         read!(self, |link| inbox::waiting(&link, now, limit))
     }
 
-    fn ledger(&self, keys: &Keys) -> Answer<'_, Ledger> {
+    fn load(&self, keys: &Keys) -> Answer<'_, LoadedState> {
         let keys = keys.clone();
-        read!(self, |link| planning::ledger(&link, &keys))
+        read!(self, |link| planning::load(&link, &keys))
     }
 
     fn events(&self, seqs: &[Seq]) -> Answer<'_, Vec<(Seq, Event)>> {

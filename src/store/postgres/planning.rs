@@ -9,7 +9,7 @@ use super::inbox::Arrival;
 use super::link::{Link, Tx, get, given, held, most, text};
 use crate::clock::from_ms;
 use crate::event::Seq;
-use crate::planner::ledger::{DocChange, Key, Keys, Ledger, Timer};
+use crate::planner::loaded::{DocChange, Key, Keys, LoadedState, Timer};
 use crate::planner::why::Decision;
 use crate::planner::{End, Plan};
 use crate::store::rows;
@@ -193,7 +193,7 @@ impl Tx {
 }
 
 /// Loads documents.
-pub(super) async fn ledger(link: &Link, keys: &Keys) -> Result<Ledger, Error> {
+pub(super) async fn load(link: &Link, keys: &Keys) -> Result<LoadedState, Error> {
     let kinds: Vec<_> = keys.one.iter().map(|key| held(&key.kind)).collect();
     let ids: Vec<_> = keys.one.iter().map(|key| held(&key.id)).collect();
     let all: Vec<_> = keys.all.iter().map(|kind| held(kind)).collect();
@@ -206,11 +206,11 @@ pub(super) async fn ledger(link: &Link, keys: &Keys) -> Result<Ledger, Error> {
     ).await },
     async { link.rows("SELECT kind, id, text FROM docs WHERE kind = ANY($1)", given![all]).await },
     );
-    let mut ledger = Ledger::default();
+    let mut loaded = LoadedState::default();
     for row in one?.iter().chain(&all?) {
-        ledger.docs.insert(Key { kind: text(row, 0)?, id: text(row, 1)? }, text(row, 2)?);
+        loaded.docs.insert(Key { kind: text(row, 0)?, id: text(row, 1)? }, text(row, 2)?);
     }
-    Ok(ledger)
+    Ok(loaded)
 }
 
 /// Documents of a kind, by id, after `after`.

@@ -9,7 +9,7 @@ use super::writer::WriterState;
 use crate::clock::from_ms;
 use crate::event::{Command, Entry, Event, EventId, Item, MISSING, OWN_SOURCE, Seq, Signal, body_hash};
 use crate::json::weight_read;
-use crate::planner::ledger::{DueTimer, Timer};
+use crate::planner::loaded::{DueTimer, Timer};
 use crate::store::rows::{self, COMMAND, EVENT, SET_BACK, SIGNAL, damaged, kinds, text, unreadable};
 use crate::store::{Appended, CONFLICTS_MAX, Conflict, Error, EventFilter, PAGE_BYTES_MAX, WAITING_BYTES_MAX, Waiting};
 

@@ -46,9 +46,9 @@ use super::{
 };
 use crate::delivery::{Attempt, Delivery, DeliveryId, State};
 use crate::event::{Event, EventId, Item, Seq};
-use crate::planner::ledger::DueTimer;
+use crate::planner::loaded::DueTimer;
 use crate::planner::why::Decision;
-use crate::planner::{Keys, Ledger, Plan};
+use crate::planner::{Keys, LoadedState, Plan};
 use crate::store::look::{Became, DecisionFilter, Decisions, Found, Tally, Words};
 use crate::store::transitions::Row;
 
@@ -245,9 +245,9 @@ impl Store for Sqlite {
         Box::pin(self.steps.read(move |conn| inbox::waiting(conn, now, limit)))
     }
 
-    fn ledger(&self, keys: &Keys) -> Answer<'_, Ledger> {
+    fn load(&self, keys: &Keys) -> Answer<'_, LoadedState> {
         let keys = keys.clone();
-        Box::pin(self.steps.read(move |conn| planning::ledger(conn, &keys)))
+        Box::pin(self.steps.read(move |conn| planning::load(conn, &keys)))
     }
 
     fn events(&self, seqs: &[Seq]) -> Answer<'_, Vec<(Seq, Event)>> {

@@ -7,7 +7,7 @@ use super::writer::WriterState;
 use crate::clock::from_ms;
 use crate::event::Seq;
 use crate::planner::Plan;
-use crate::planner::ledger::{DocChange, Key, Keys, Ledger, Timer};
+use crate::planner::loaded::{DocChange, Key, Keys, LoadedState, Timer};
 use crate::planner::why::Decision;
 use crate::store::rows::{json, text};
 use crate::store::transitions::{holds_on, is_over, whole};
@@ -120,23 +120,23 @@ impl WriterState {
 }
 
 /// Loads documents.
-pub(super) fn ledger(conn: &Connection, keys: &Keys) -> Result<Ledger, Error> {
+pub(super) fn load(conn: &Connection, keys: &Keys) -> Result<LoadedState, Error> {
     let tx = conn.unchecked_transaction()?;
-    let mut ledger = Ledger::default();
+    let mut loaded = LoadedState::default();
     let mut one = tx.prepare_cached("SELECT text FROM docs WHERE kind = ?1 AND id = ?2")?;
     for key in &keys.one {
         let text = one.query_row((&key.kind, &key.id), |row| row.get(0)).optional()?;
-        ledger.docs.extend(text.map(|text| (key.clone(), text)));
+        loaded.docs.extend(text.map(|text| (key.clone(), text)));
     }
     let mut all = tx.prepare_cached("SELECT id, text FROM docs WHERE kind = ?1")?;
     for kind in &keys.all {
         let rows = all.query_map([kind], |row| Ok((Key { kind: kind.clone(), id: row.get(0)? }, row.get(1)?)))?;
         for row in rows {
             let (key, text) = row?;
-            ledger.docs.insert(key, text);
+            loaded.docs.insert(key, text);
         }
     }
-    Ok(ledger)
+    Ok(loaded)
 }
 
 /// Documents of a kind, by id, after `after`.

@@ -33,7 +33,7 @@ pub struct Keys {
 
 /// What was loaded: the text of each document found, and how deliveries stand.
 #[derive(Debug, Default, Clone, PartialEq)]
-pub struct Ledger {
+pub struct LoadedState {
     /// By key; what is absent does not exist.
     pub docs: BTreeMap<Key, String>,
     /// By id, without their rendered messages; what is absent does not exist.
