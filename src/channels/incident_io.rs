@@ -185,13 +185,13 @@ fn fill(event: &mut Value, sending: &Sending<'_>) {
     }
     let mut metadata = words::named(&message.fields);
     for (key, value) in [
-        ("severity", message.severity.name()),
-        ("type", words::event_text(sending, "type")),
-        ("source", words::event_text(sending, "source")),
+        ("severity", Some(message.severity.name())),
+        ("rule", words::rule(sending)),
+        ("type", Some(words::event_text(sending, "type"))),
+        ("source", Some(words::event_text(sending, "source"))),
     ] {
-        metadata.insert(key.to_owned(), value.into());
+        metadata.extend(value.map(|value| (key.to_owned(), value.into())));
     }
-    metadata.extend(words::rule(sending).map(|rule| ("rule".to_owned(), rule.into())));
     event["metadata"] = metadata.into();
 }
 

@@ -149,7 +149,7 @@ async fn what_panics_beside_a_round_of_planning_is_seen_and_planning_starts_anew
     let app = App::start_live(folder, live).await;
     assert_eq!(app.send(&event("evt_1", "release.live")).await.status, 200);
     says(&peer, "evt_1").await;
-    trap.set("ledger", Act::Hangs);
+    trap.set("load", Act::Hangs);
     assert_eq!(app.send(&event("evt_2", "release.live")).await.status, 200);
     eventually("a round is under way", async || (trap.hung() > 0).then_some(())).await;
     // The planner itself asks for nothing now: what asks for the lease is what prolongs it.
@@ -221,7 +221,7 @@ async fn a_step_that_hangs_or_fails_on_and_on_is_reported_until_it_moves_again()
     let mut all = tokio::task::JoinSet::new();
     for (verb, act, step) in [
         ("lease", Act::Hangs, "plan"),
-        ("ledger", Act::Fails, "plan"),
+        ("load", Act::Fails, "plan"),
         ("waiting_destinations", Act::Hangs, "dispatch"),
         ("waiting_destinations", Act::Fails, "dispatch"),
     ] {

@@ -29,7 +29,10 @@ impl Reference {
         if !is_first || !self.editing.contains(to) {
             return true;
         }
-        let message = self.message(now, asked, to);
+        let mut message = self.message(now, asked, to);
+        // It comes after the message that it changes.
+        self.sent += 1;
+        message.sent = self.sent;
         // "A change that is not sent yet is replaced by the next one."
         let messages = &mut self.messages;
         now.said.retain(|(at, said)| {

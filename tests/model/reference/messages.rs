@@ -80,7 +80,7 @@ pub struct Message {
     about: Seq,
     pub(super) fate: Fate,
     /// Which of all that were sent it was.
-    sent: usize,
+    pub(super) sent: usize,
 }
 
 /// What a rule asks for.
