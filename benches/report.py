@@ -98,7 +98,6 @@ def machine():
         ("processor", f"{cpu[1] if cpu else platform.machine()}, {os.cpu_count()} cores"),
         ("memory", f"{memory:.0f} GiB"),
         ("synced appends of 4 KiB", f"{synced_appends():,.0f} a second"),
-        ("load when the report was written", f"{os.getloadavg()[1]:.1f}"),
         ("commit", commit),
     ]
     if program.exists():

@@ -139,7 +139,7 @@ fn report(title: &str, measured: &mut [Vec<Measured>], bound: f64) {
             ("commits", used.commits / done),
         ];
         let what = title.split(':').next().unwrap_or(title);
-        figures::record(what, &format!("{count} replicas on PostgreSQL"), &row);
+        figures::record(what, &format!("replicas: {count}"), &row);
     }
 }
 
