@@ -264,16 +264,15 @@ pub(crate) fn align(
     schedule(case, &acted, Brought { event: wanted, created, from: None }, now)
 }
 
-/// Whether one of several times, which a case does not know yet, is past, and so is the one after it: that one speaks.
-pub(crate) fn is_overtaken(
-    case: &Case,
-    acted: &ActionJudgement<'_>,
-    next: Option<&ActionJudgement<'_>>,
-    now: Timestamp,
-) -> bool {
-    let follows = |next: &&ActionJudgement<'_>| next.action.step == acted.action.step.map(|step| step + 1);
-    let is_new = acted.action.step.is_some() && !case.timers.contains_key(&acted.action.id);
-    is_new && is_past(case, acted, now) && next.filter(follows).is_some_and(|next| is_past(case, next, now))
+/// Whether one of several times, which a case does not know yet, needs no timer: it is past, and so is the one after it, which
+/// speaks; or a newer match brought the date, for which it was past. The times after it know that match.
+pub(crate) fn is_overtaken(case: &Case, steps: &[&ActionJudgement<'_>], by: Brought, now: Timestamp) -> bool {
+    let Some((acted, after)) = steps.split_first() else { return false };
+    let Some(step) = acted.action.step.filter(|_| !case.timers.contains_key(&acted.action.id)) else { return false };
+    let after = || after.iter().zip(step + 1..).take_while(|(next, step)| next.action.step == Some(*step));
+    let is_newer = |timer: &Scheduled| by.created.is_some() && timer.created > by.created;
+    is_past(case, acted, now) && after().next().is_some_and(|(next, _)| is_past(case, next, now))
+        || after().any(|(next, _)| case.timers.get(&next.action.id).is_some_and(is_newer))
 }
 
 /// Whether the time of an action is past before it is set.

@@ -206,11 +206,11 @@ fn matched(work: &mut Planning<'_>, judged: &Judged<'_>, judgement: &Judgement<'
             work.apply(effects, trace);
         }
         // Also of one that spoke just now: it may repeat.
+        let by = Brought { event: judged.seq, created: Some(judged.event.created), from };
         for (nth, acted) in acting.iter().enumerate() {
-            if is_overtaken(&case, acted, acting.get(nth + 1).copied(), work.now.at) {
+            if is_overtaken(&case, acting.get(nth..).unwrap_or_default(), by, work.now.at) {
                 continue;
             }
-            let by = Brought { event: judged.seq, created: Some(judged.event.created), from };
             match schedule(&mut case, acted, by, work.now) {
                 Ok(effects) => work.apply(effects, trace),
                 Err(reason) => trace.fail(reason),
