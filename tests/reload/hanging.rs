@@ -29,21 +29,26 @@ async fn a_named_pipe_in_place_of_any_file_changes_nothing_and_holds_up_neither_
     for name in ["fanfare.yaml", "rules/main.yaml", "rules/more.yaml", "templates/m.md"] {
         let at = app.folder.file(name);
         let before = std::fs::read(&at).unwrap();
-        std::fs::remove_file(&at).unwrap();
-        assert!(Command::new("mkfifo").arg(&at).status().unwrap().success());
+        pipe_at(&at);
         let report = eventually(name, async || app.live.stale.load().as_deref().map(str::to_owned)).await;
         assert!(report.contains("can't be read: it is a named pipe"), "{name}: {report}");
         assert_eq!(soon("an answer", app.ask("POST", "/-/reload")).await.status, 422);
         assert_eq!(in_force(&app), ["v0"]);
-        std::fs::remove_file(&at).unwrap();
-        std::fs::write(&at, before).unwrap();
+        std::fs::write(at.with_extension("new"), before).unwrap();
+        std::fs::rename(at.with_extension("new"), &at).unwrap();
         eventually("as before", async || app.live.stale.load().is_none().then_some(())).await;
     }
     assert_eq!(app.send(&event("evt_1", "release.live")).await.status, 200);
     soon("the delivery", peer.received(1)).await;
-    std::fs::remove_file(app.folder.file("rules/main.yaml")).unwrap();
-    assert!(Command::new("mkfifo").arg(app.folder.file("rules/main.yaml")).status().unwrap().success());
+    pipe_at(&app.folder.file("rules/main.yaml"));
     soon("its end", app.end()).await;
+}
+
+/// Puts a named pipe in place of a file, at once: a look in between would find nothing there.
+fn pipe_at(at: &Path) {
+    let pipe = at.with_extension("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::fs::rename(pipe, at).unwrap();
 }
 
 /// Secrets on a disk that stops answering, and how often they were asked for.
