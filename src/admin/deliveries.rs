@@ -81,18 +81,22 @@ pub(crate) async fn look(
     let next = match found.last() {
         _ if filter.skip > 0 => None,
         Some(last) if found.len() >= filter.limit => Some(last.planned.id.clone()),
-        _ => match filter.within {
-            Some(within) => live.store.beyond(filter.before.as_ref(), within).await?,
-            None => None,
-        },
+        _ => beyond(live, &filter).await?,
     };
+    Ok((found, next))
+}
+
+/// Where a look goes on that found all it could: nowhere, once all that is left was planned before `since`.
+async fn beyond(live: &Live, filter: &DeliveryFilter) -> Result<Option<DeliveryId>, Refused> {
+    let Some(within) = filter.within else { return Ok(None) };
+    let next = live.store.beyond(filter.before.as_ref(), within).await?;
     if let (Some(next), Some(since)) = (&next, filter.since)
         && let Some((last, _)) = live.store.delivery(next).await?
         && last.created < since
     {
-        return Ok((found, None));
+        return Ok(None);
     }
-    Ok((found, next))
+    Ok(next)
 }
 
 /// One delivery: its message and attempts
