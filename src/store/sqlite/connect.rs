@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -392,6 +392,19 @@ pub(super) fn checkpoint(conn: &Connection, mode: &str) -> Result<(u64, u64), Er
     let mut row = conn.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?;
     let bytes = |frames: i64| u64::try_from(frames).unwrap_or(0) * PAGE_BYTES;
     Ok(row.query_row([], |row| Ok((bytes(row.get(1)?), bytes(row.get(2)?))))?)
+}
+
+/// Copies the whole log, and waits this long for other connections that are in the way: one that reads what was before, or
+/// copies itself (SQLite doesn't wait for that one: `sqlite3_wal_checkpoint_v2`).
+pub(super) fn copy_log(conn: &Connection, patience: Duration) -> Result<(), Error> {
+    let until = Instant::now() + patience;
+    while conn.query_row("PRAGMA wal_checkpoint(FULL)", [], |row| row.get(0))? {
+        if Instant::now() > until {
+            return Err(Error::Unavailable("another connection reads or copies it".into()));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
 }
 
 /// Reads every page and looks whether the file is whole.

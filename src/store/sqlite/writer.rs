@@ -14,7 +14,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::mpsc;
 
-use super::connect::{Location, checkpoint};
+use super::connect::{Location, checkpoint, copy_log};
 use super::error::damaged;
 use super::identity::{Identity, Lost};
 use super::ids::{Cold, Hot, IdKey};
@@ -44,6 +44,9 @@ const WAL_BYTES_MAX: u64 = 48 << 20;
 
 /// The longest that the writer waits for that, at a time.
 const WAL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The longest that it waits for whoever is in the way of copying a log that nobody will find again.
+const LOST_LOG_PATIENCE: Duration = Duration::from_secs(10);
 
 /// So much may be written before the log's size is looked at.
 const LOOK_BYTES: u64 = 1 << 20;
@@ -345,7 +348,7 @@ impl Writer {
         };
         let path = if lost == Lost::Database { self.place.path.clone() } else { self.place.beside("-wal") };
         if lost == Lost::Log
-            && let Err(error) = checkpoint(&self.state.conn, "FULL")
+            && let Err(error) = copy_log(&self.state.conn, LOST_LOG_PATIENCE)
         {
             tracing::error!(%error, "what the lost log held could not be copied to the database");
         }
