@@ -21,6 +21,7 @@ use crate::support::postgres::{self, Server};
 use crate::support::process::Process;
 use crate::support::raw::{Connection, post};
 
+mod failover;
 mod rolling;
 
 /// Reports everything; and a case that is insisted on once, three seconds after it opened.

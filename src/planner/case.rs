@@ -84,6 +84,9 @@ pub struct Case {
     /// How many more matches there were before those.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more: u64,
+    /// How many reminders of an action there were for a destination, under both: of those that wait, only the last still goes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reminded: BTreeMap<String, u64>,
     /// What runs by the clock, by action.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub timers: BTreeMap<String, Scheduled>,
@@ -196,7 +199,7 @@ pub enum Ending {
 /// What the key of a case begins with that only one event is about.
 pub(crate) const OWN_KEY: &str = "event";
 
-fn is_zero(n: &u64) -> bool {
+pub(crate) fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
@@ -250,6 +253,7 @@ impl Case {
             cards: BTreeMap::new(),
             matches: Vec::new(),
             more: 0,
+            reminded: BTreeMap::new(),
             timers: BTreeMap::new(),
             ends_s: None,
             silence: None,
@@ -354,6 +358,18 @@ impl Case {
     /// The id of a timer of it.
     pub(crate) fn timer_id(&self, what: &str) -> String {
         id(&["case", &self.root, &self.key, &self.nth.to_string(), what])
+    }
+
+    /// Counts a reminder of an action for a destination. Gives its number.
+    pub(crate) fn reminds(&mut self, destination: &str, action: &str) -> u64 {
+        let count = self.reminded.entry(id(&[destination, action])).or_default();
+        *count = count.saturating_add(1);
+        *count
+    }
+
+    /// Whether there was a newer reminder of an action for a destination than the one with this number.
+    pub(crate) fn reminded_since(&self, destination: &str, action: &str, number: u64) -> bool {
+        self.reminded.get(&id(&[destination, action])).is_some_and(|count| *count > number)
     }
 
     /// The id of the timer of an action of it.

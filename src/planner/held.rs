@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::delivery::{Addressed, Assignment, DeliveryId, Mention, MessagePart, NewDelivery, Say, Severity};
 use crate::event::{Event, Seq, UpcomingOp};
-use crate::planner::case::CaseRef;
+use crate::planner::case::{CaseRef, is_zero};
 use crate::planner::draft::summary;
 use crate::planner::effect::{Effect, Next};
 use crate::planner::inputs::DestinationFacts;
@@ -61,6 +61,9 @@ pub(crate) struct Held {
     /// Whether a timer of the case made it: a newer one takes its place.
     #[serde(default)]
     pub reminder: bool,
+    /// Which of its action's reminders there it is: see [`Case::reminds`](crate::planner::case::Case::reminds).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub number: u64,
     /// Under embargo until then, whatever becomes of hours and rules, and though a person asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embargo: Option<Timestamp>,

@@ -4,7 +4,8 @@
 use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -293,36 +294,40 @@ async fn a_log_that_is_taken_away_is_noticed_at_the_next_event_and_nothing_that_
     }
 }
 
+/// A connection that leaves the log as it is.
+fn connect(folder: &Folder) -> Connection {
+    let conn = Connection::open(folder.file("data/fanfare.db")).unwrap();
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+    conn.busy_timeout(Duration::from_millis(500)).unwrap();
+    conn
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_is_taken_away_is_copied_whole_even_if_another_connection_is_just_copying_it() {
     let peer = HttpPeer::start().await;
     let folder = Folder::new(CONFIG, &peer.url("/ledger"), EVERYTHING);
     let process = Process::start(folder.path()).await;
     assert_eq!(send(process.webhooks, "evt_1").await.status, 200);
-    let connect = || {
-        let conn = Connection::open(folder.file("data/fanfare.db")).unwrap();
-        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
-        conn.busy_timeout(Duration::from_millis(500)).unwrap();
-        conn
-    };
     let is_kept_waiting = |conn: &Connection, mode: &str| {
         let sql = format!("PRAGMA wal_checkpoint({mode})");
         conn.query_row(&sql, [], |row| row.get::<_, bool>(0)).unwrap()
     };
     // One that reads what was before `evt_2`, so that the one that copies can't get past that, and holds on for a while.
-    let (reading, copying, looking) = (connect(), connect(), connect());
+    let (reading, copying, looking) = (connect(&folder), connect(&folder), connect(&folder));
+    for conn in [&copying, &looking] {
+        conn.execute_batch("SELECT * FROM meta").unwrap();
+    }
     reading.execute_batch("BEGIN; SELECT * FROM meta").unwrap();
     assert_eq!(send(process.webhooks, "evt_2").await.status, 200);
     // It is refused at once while another copies, and otherwise waits for the one that reads, with the lock in its hand.
-    let copying = tokio::task::spawn_blocking(move || {
-        let waits = || {
-            let since = Instant::now();
-            is_kept_waiting(&copying, "RESTART") && since.elapsed() > Duration::from_millis(100)
-        };
-        while !waits() {}
+    let is_taken = Arc::new(AtomicBool::new(false));
+    let copying = tokio::task::spawn_blocking({
+        let is_taken = is_taken.clone();
+        move || while is_kept_waiting(&copying, "RESTART") && !is_taken.load(Ordering::Relaxed) {}
     });
     while !is_kept_waiting(&looking, "PASSIVE") {}
     std::fs::remove_file(folder.file("data/fanfare.db-wal")).unwrap();
+    is_taken.store(true, Ordering::Relaxed);
     let late = tokio::spawn(async move { (send(process.webhooks, "evt_late").await, process) });
     copying.await.unwrap();
     drop(reading);

@@ -64,6 +64,18 @@ impl Against {
         if is_mark(plan) {
             return Vec::new();
         }
+        if std::env::var_os("FANFARE_SHOW").is_some() {
+            let entries: Vec<String> = waiting.entries.iter().map(read).collect();
+            let whys: Vec<String> =
+                plan.whys.iter().map(|why| format!("{} {}: {}", why.rule, why.outcome, why.note)).collect();
+            eprintln!(
+                "{doing:?} at {now}: {entries:?}\n  {whys:?}\n  {:?}",
+                plan.timers
+                    .iter()
+                    .map(|(id, timer)| (id, timer.as_ref().map(|timer| timer.due.to_string())))
+                    .collect::<Vec<_>>()
+            );
+        }
         self.reference.latest = Default::default();
         let mut wrong: Vec<String> = plan
             .whys

@@ -52,3 +52,24 @@ fn a_clock_that_is_set_back_does_not_bring_the_end_of_a_case_nearer() {
     let (wrong, said) = play(Kind::Memory, &Script { versions: vec![json!({"rules": [rule]})], steps });
     assert_eq!((wrong, said), (Vec::new(), 4));
 }
+
+#[test]
+fn a_clock_that_is_set_back_does_not_bring_the_end_of_a_wait_nearer() {
+    let rule = json!({"name": "awaited", "missing": {"events": "opened", "for": "3d"}, "closes_after": "12h", "actions": {"name": "ask", "to": "chat"}});
+    // It waits anew since the end of the case of the first absence.
+    let steps = vec![Step::Wait(4 * DAY), opened(1, 0), Step::Jump(-DAY), Step::Wait(4 * DAY)];
+    let (wrong, said) = play(Kind::Memory, &Script { versions: vec![json!({"rules": [rule]})], steps });
+    assert_eq!(wrong, Vec::<String>::new());
+    assert!(said > 2, "{said}");
+}
+
+#[test]
+fn a_reminder_that_waited_never_takes_the_place_of_one_that_is_due_as_the_window_opens() {
+    let hours = json!({"days": "mon-sun", "from": "22:00", "to": "06:00", "timezone": "UTC"});
+    let late = json!({"name": "late", "to": "chat", "after": "2h", "repeat": "5h", "hours": hours});
+    let rule = json!({"name": "case", "events": "opened", "case": "$.data.key", "closes_after": "3d", "actions": late});
+    // Opened at ten: due at noon, at five, which takes the place of that, and at ten, as the window opens.
+    let steps = vec![opened(1, 0), Step::Wait(11 * HOUR), opened(2, 0)];
+    let (wrong, _) = play(Kind::Memory, &Script { versions: vec![json!({"rules": [rule]})], steps });
+    assert_eq!(wrong, Vec::<String>::new());
+}

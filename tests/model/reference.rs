@@ -65,12 +65,13 @@ pub struct Expected {
 /// Something that comes due.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
-    Opening(usize),
     Ending(usize),
     Reach(usize),
     Reminder(usize, String),
     Forgotten(usize),
     Digest(usize),
+    /// After what is due as the window opens: a reminder takes the place of one that waits.
+    Opening(usize),
     Missing(String),
     Came(usize),
     Flooded(String),

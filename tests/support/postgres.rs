@@ -73,11 +73,7 @@ impl Server {
     /// Starts one with further settings, and waits until it answers.
     pub fn start(more: &str) -> Self {
         let user = other_user();
-        let folder = tempfile::Builder::new().prefix("fanfare-pg-").tempdir_in("/tmp").unwrap().keep();
-        if let Some(user) = &user {
-            let owned = Command::new("chown").arg(user).arg(&folder).status().unwrap();
-            assert!(owned.success(), "can't give `{}` to {user}", folder.display());
-        }
+        let folder = folder(user.as_deref());
         let server = Self { folder, port: free_port(), user, watch: Mutex::new(None) };
         let data = server.data();
         server.must("initdb", &["-D", &data, "-U", "fanfare", "--auth=trust", "-E", "UTF8", "--locale=C", "-N"]);
@@ -103,10 +99,51 @@ impl Server {
 
     /// The address of an empty store of its own.
     pub fn fresh(&self) -> String {
+        self.address(&self.fresh_schema())
+    }
+
+    /// A schema for an empty store of its own.
+    pub fn fresh_schema(&self) -> String {
         static NAMES: AtomicU32 = AtomicU32::new(0);
         let name = format!("t{}", NAMES.fetch_add(1, Ordering::SeqCst));
         self.sql(&format!("CREATE SCHEMA {name}"));
-        self.address(&name)
+        name
+    }
+
+    /// The address of the store in a schema on whichever of two servers may be written to.
+    pub fn either(&self, other: &Self, schema: &str) -> String {
+        format!(
+            "postgres://fanfare@127.0.0.1:{},127.0.0.1:{}/postgres?sslmode=disable&target_session_attrs=read-write\
+             &options=-csearch_path%3D{schema}&connections=6",
+            self.port, other.port
+        )
+    }
+
+    /// Starts a standby of it, which every commit waits for from now on. This must have been started with `wal_level =
+    /// replica` and `max_wal_senders`.
+    pub fn standby(&self) -> Self {
+        let standby = Self {
+            folder: folder(self.user.as_deref()),
+            port: free_port(),
+            user: self.user.clone(),
+            watch: Mutex::new(None),
+        };
+        let (from, port, to) = self.client(&standby.folder.join("data"));
+        self.must("pg_basebackup", &["-h", &from, "-p", &port, "-U", "fanfare", "-D", &to, "-R", "-c", "fast"]);
+        standby.up();
+        self.sql("ALTER SYSTEM SET synchronous_standby_names = '*'");
+        self.sql("SELECT pg_reload_conf()");
+        let patience = Instant::now() + Duration::from_secs(60);
+        while self.sql("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") != "1" {
+            assert!(Instant::now() < patience, "the standby does not follow:\n{}", standby.log());
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        standby
+    }
+
+    /// A standby takes over. It waits for no standby of its own.
+    pub fn promote(&self) {
+        self.must("pg_ctl", &["-D", &self.data(), "-w", "promote"]);
     }
 
     /// The address of the store in a schema.
@@ -284,6 +321,16 @@ impl Drop for Server {
         }
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// A folder of a server's own.
+fn folder(user: Option<&str>) -> PathBuf {
+    let folder = tempfile::Builder::new().prefix("fanfare-pg-").tempdir_in("/tmp").unwrap().keep();
+    if let Some(user) = user {
+        let owned = Command::new("chown").arg(user).arg(&folder).status().unwrap();
+        assert!(owned.success(), "can't give `{}` to {user}", folder.display());
+    }
+    folder
 }
 
 /// As whom the server runs, if not as ourselves.

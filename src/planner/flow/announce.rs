@@ -371,6 +371,9 @@ pub(crate) fn deliver(
         Some(at) => format!("goes to `{to}`, {}", at.address),
     };
     trace.action(RuleOutcome::Matched, action, Some(&to), note);
+    if let Some(case) = case.as_mut().filter(|_| draft.occasion == Occasion::Reminder) {
+        case.reminds(&to, action);
+    }
     send(work, draft.delivery, draft.occasion, case);
     Some(work.now.at)
 }

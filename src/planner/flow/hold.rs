@@ -15,15 +15,18 @@ pub(crate) fn held(
     work: &Planning<'_>,
     mut delivery: NewDelivery,
     occasion: Occasion,
-    case: Option<&mut Case>,
+    mut case: Option<&mut Case>,
 ) -> Held {
+    let is_reminder = occasion == Occasion::Reminder;
+    let counted = case.as_mut().filter(|_| is_reminder);
+    let number = counted.map_or(0, |case| case.reminds(&delivery.destination, &delivery.action));
     let belongs = case.as_deref().filter(|_| occasion != Occasion::Close).and_then(Case::awaited_by);
     if let (None, Some(shown)) = (&belongs, case.as_deref().and_then(|case| case.lanes.get(&delivery.destination))) {
         // It is about the close, so it must not be dropped for it; what it stands beside is known already.
         (delivery.lane, delivery.act) = (Some(shown.lane.clone()), MessageOp::Again);
     }
     cards::remember(case, &delivery, false, work.now.at);
-    Held { delivery, case: belongs, reminder: occasion == Occasion::Reminder, embargo: None }
+    Held { delivery, case: belongs, reminder: is_reminder, number, embargo: None }
 }
 
 /// Whether a message waits because its rule floods. What a person asks for and what tells an end always pass.

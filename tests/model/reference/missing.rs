@@ -164,7 +164,7 @@ impl Reference {
         let span = self.rule(now.rules, line).map(span_of);
         if let (Some(wait), Some(span)) = (self.waits.get_mut(line), span) {
             if wait.missed {
-                wait.not_before = now.ms;
+                wait.not_before = now.ms + span;
             } else if wait.not_before <= now.ms {
                 wait.not_before = wait.since + span;
             }
