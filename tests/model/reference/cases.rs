@@ -199,7 +199,9 @@ impl Reference {
             Fate::Held { until, .. } | Fate::Collected { until, rest: false } => Some(until),
             _ => None,
         });
-        self.cases[case].told = goes.min().unwrap_or(now.ms);
+        let earliest = goes.min().unwrap_or(now.ms);
+        // A digest whose time is past, as after a jump of the clock, goes at once.
+        self.cases[case].told = earliest.max(now.ms);
     }
 
     pub(super) fn join(
