@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 pub mod against;
+mod deadlines;
 mod found;
 mod histories;
 mod quotes;

@@ -1,6 +1,6 @@
 //! A planner held against the reference: each plan that is committed must say what the reference says, and no more.
 
-use fanfare::delivery::{MessageOp, NewDelivery, Say};
+use fanfare::delivery::{MessageOp, NewDelivery, Say, Severity};
 use fanfare::event::{Entry, Item, MISSING, Seq};
 use fanfare::planner::loaded::DueTimer;
 use fanfare::planner::{Keys, Plan, arm_keys};
@@ -195,7 +195,10 @@ impl Against {
             suppressed: told.suppressed,
             sum: told.sum.clone(),
             address: told.to.as_ref().map(|to| to.address.clone()),
+            // How severe a summary is follows from what it says.
+            critical: told.say != Say::Summary && told.severity == Some(Severity::Critical),
             case: case.map(|case| (case.key.clone(), ms(case.opened), case.count, ms(case.last), case.closed)),
+            overdue: case.is_some_and(|case| case.overdue),
         }
     }
 }

@@ -50,8 +50,12 @@ pub struct Said {
     pub sum: Option<String>,
     /// The address that a map gave.
     pub address: Option<String>,
+    /// Whether it is critical, whatever its message says.
+    pub critical: bool,
     /// How many matches its case has had, and whether that is closed.
     pub case: Option<(String, Ms, u64, Ms, bool)>,
+    /// Whether the deadline of its message has passed.
+    pub overdue: bool,
 }
 
 /// What a plan must make.

@@ -2,7 +2,7 @@
 
 use fanfare::delivery::MessageOp;
 use fanfare::event::Seq;
-use fanfare::rules::{ActionJudgement, Held, Rule};
+use fanfare::rules::{Action, ActionJudgement, Held, Rule};
 
 use super::messages::{Asked, Fate};
 use super::{Now, Reference};
@@ -20,14 +20,16 @@ impl Reference {
 
     /// "The first match sends it, and later matches change it". Gives whether there is a first at this destination.
     pub(super) fn change(&mut self, now: &mut Now<'_>, asked: &Asked<'_>, to: &str) -> bool {
-        let case = asked.case.filter(|_| asked.one.action.update && !asked.reminder);
+        let case = asked.case.filter(|_| asked.one.action.update);
         let Some((case, is_first)) = case.and_then(|case| Some((case, *self.cases[case].cards.get(to)?))) else {
             return false;
         };
         // "A channel that can't change its messages gets the first message". "If another message of the case is already at a
         // destination, this one stands below it and can't change."
         if !is_first || !self.editing.contains(to) {
-            return true;
+            // At a deadline: "A channel that can't change its messages gets another one, within its hours and mutes." So does a
+            // channel where the message stands below another. "A message that waits for its hours is replaced as well."
+            return !asked.one.action.deadline && !self.waits_at(case, &asked.one.action.id, to);
         }
         let mut message = self.message(now, asked, to);
         // It comes after the message that it changes.
@@ -44,6 +46,20 @@ impl Reference {
         now.said.push((Some(self.messages.len()), said));
         self.messages.push(message);
         true
+    }
+
+    /// "`deadline: 1d after release_date` makes the message critical at that time if the case is still open … Later changes stay
+    /// critical until the case closes, or until a match puts the date off." A person may have sent it before its time.
+    pub(super) fn is_overdue(&self, now: &Now<'_>, case: usize, action: &Action) -> bool {
+        let case = &self.cases[case];
+        let Some(rule) = self.rule(now.rules, &case.line).filter(|_| action.update && !case.closed) else {
+            return false;
+        };
+        let mut deadlines = rule.actions.iter().filter(|other| other.deadline);
+        let Some(deadline) = deadlines.find(|other| card_of(&other.id) == card_of(&action.id)) else { return false };
+        let Some((moment, _)) = self.dated(now, rule, deadline, case) else { return false };
+        let has_acted = case.reminded.iter().any(|(acted, ..)| *acted == deadline.id);
+        has_acted && moment <= now.ms || case.overdue.contains(&(deadline.id.clone(), moment))
     }
 
     /// "A channel that can't change its messages gets the first message, and at the close the last one: at any hour and in
@@ -78,8 +94,13 @@ impl Reference {
     }
 }
 
+/// Which message a deadline makes critical.
+pub(super) fn card_of(action: &str) -> &str {
+    action.strip_suffix(" @ deadline").unwrap_or(action)
+}
+
 /// "The action is the only one with `update` for its destinations".
 pub(super) fn card_at(rule: Option<&Rule>, to: &str) -> Option<String> {
-    let mut cards = rule?.actions.iter().filter(|action| action.update);
+    let mut cards = rule?.actions.iter().filter(|action| action.update && !action.deadline);
     cards.find(|action| action.to.iter().any(|other| other.value == to)).map(|action| action.id.clone())
 }

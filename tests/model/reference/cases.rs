@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use super::super::{DAY, Ms, ms};
 use super::cards::card_at;
 use super::messages::{Asked, Fate, Passes};
-use super::reminders::{Steps, Times, times};
+use super::reminders::{FromDate, Steps, Times, date, times};
 use super::{Due, Now, Reference, Said};
 
 /// A match of a case.
@@ -48,12 +48,16 @@ pub struct Case {
     pub addresses: BTreeMap<String, String>,
     /// Where a message stands that later matches change, and whether it was the first there.
     pub cards: BTreeMap<String, bool>,
+    /// The deadlines of messages that acted: of which action, and for which moment.
+    pub overdue: Vec<(String, Ms)>,
     /// The reminders that came due while their rule or action was gone.
     pub passed: BTreeSet<String>,
     /// The steps of lists that were set.
     pub steps: BTreeSet<String>,
     /// When each action that it went by acts, as it was last.
     times: BTreeMap<String, Times>,
+    /// At which date each acts, and since when.
+    pub dates: BTreeMap<String, (Option<FromDate>, Ms)>,
     /// Each reminder that acted, with its moment and when it acted.
     pub reminded: Vec<(String, Ms, Ms)>,
     /// The reminders that a person has sent now, and since when.
@@ -98,6 +102,10 @@ impl Case {
         }
         for action in &rule.actions {
             self.times.entry(action.id.clone()).or_insert_with(|| times(action));
+            let (then, since) = self.dates.entry(action.id.clone()).or_insert_with(|| (date(action), Ms::MIN));
+            if std::mem::replace(then, date(action)) != date(action) {
+                *since = now;
+            }
         }
         self.set_by = Some(rule.clone());
         self.set_at = now;
@@ -230,8 +238,10 @@ impl Reference {
                 fell: BTreeMap::new(),
                 addresses: BTreeMap::new(),
                 cards: BTreeMap::new(),
+                overdue: Vec::new(),
                 steps: BTreeSet::new(),
                 times: BTreeMap::new(),
+                dates: BTreeMap::new(),
                 reminded: Vec::new(),
                 early: BTreeMap::new(),
                 of_period: false,
@@ -415,7 +425,10 @@ impl Reference {
                 suppressed: 0,
                 sum: None,
                 address: if act == MessageOp::Close { None } else { address },
+                // "Later changes stay critical until the case closes".
+                critical: false,
                 case: Some(self.cases[case].facts()),
+                overdue: false,
             },
         ));
     }

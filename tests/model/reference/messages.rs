@@ -9,6 +9,7 @@ use fanfare::event::{Seq, UpcomingOp};
 use fanfare::rules::{Action, ActionJudgement, DigestTime, HoursChoice};
 
 use super::super::{DAY, Ms, ms};
+use super::cards::card_of;
 use super::cases::{Facts, span_ms};
 use super::moments::{next_of, within};
 use super::{Due, Now, Reference, Said};
@@ -76,6 +77,8 @@ pub struct Message {
     file: bool,
     /// Whether later matches change it.
     card: bool,
+    /// Whether the deadline of such a message has passed.
+    overdue: bool,
     /// The event that it is about.
     about: Seq,
     pub(super) fate: Fate,
@@ -111,7 +114,7 @@ impl Message {
     }
 
     fn is_of(&self, other: &Message) -> bool {
-        (&self.line, &self.action, &self.to) == (&other.line, &other.action, &other.to)
+        (&self.line, card_of(&self.action), &self.to) == (&other.line, card_of(&other.action), &other.to)
     }
 }
 
@@ -168,7 +171,7 @@ impl Reference {
                 Passes::No => Fate::Throttled,
             }
         };
-        // "If the first message waits for its hours, it is replaced as well."
+        // "A message that waits for its hours is replaced as well."
         if (asked.reminder || message.card) && matches!(message.fate, Fate::Sent | Fate::Held { .. }) {
             self.replace(now, &message);
         }
@@ -194,7 +197,8 @@ impl Reference {
             ask: self.asks,
             case: asked.case,
             facts: asked.case.map(|case| self.cases[case].facts()),
-            reminder: asked.reminder,
+            // What an acknowledgement stops: of a deadline, the case is still open.
+            reminder: asked.reminder && !card,
             at: now.ms,
             forgotten: false,
             seen: now.ms,
@@ -209,6 +213,7 @@ impl Reference {
             rest: false,
             file: false,
             card,
+            overdue: asked.case.is_some_and(|case| self.is_overdue(now, case, asked.one.action)),
             about: asked.event,
             fate: Fate::Sent,
             sent: 0,
@@ -230,7 +235,7 @@ impl Reference {
     fn joins(&mut self, message: &Message) -> MessageOp {
         let again = message.case.is_some_and(|case| self.told(case).contains_key(&message.to));
         if let Some(case) = message.case.filter(|_| message.card) {
-            self.cases[case].cards.insert(message.to.clone(), !again);
+            self.cases[case].cards.entry(message.to.clone()).or_insert(!again);
         }
         if again { MessageOp::Again } else { MessageOp::Open }
     }
@@ -247,7 +252,9 @@ impl Reference {
             suppressed: message.suppressed,
             sum: message.sum.clone(),
             address: message.address.clone(),
+            critical: message.overdue,
             case: message.case.and(message.facts.clone()),
+            overdue: message.overdue,
         }
     }
 
@@ -475,6 +482,12 @@ impl Reference {
         self.messages.iter().filter(move |message| message.case == Some(case) && message.to == to)
     }
 
+    /// Whether a message that later matches change waits for its hours.
+    pub(super) fn waits_at(&self, case: usize, action: &str, to: &str) -> bool {
+        let mut held = self.of_case(case, to).filter(|message| matches!(message.fate, Fate::Held { .. }));
+        held.any(|message| card_of(&message.action) == card_of(action))
+    }
+
     /// What waits for hours, by the first message that waits for the same opening.
     pub(super) fn openings(&self) -> Vec<(Ms, Due)> {
         let held = self.messages.iter().enumerate().filter_map(|(at, message)| match message.fate {
@@ -572,7 +585,7 @@ impl Reference {
             self.messages[*at].fate = Fate::Summed;
         }
         let (action, events) = ("summary".into(), events.into_iter().collect());
-        let message = Message { action, case: None, events, more: 0, suppressed, sum: None, ..one };
+        let message = Message { action, case: None, events, more: 0, suppressed, sum: None, overdue: false, ..one };
         let mut said = self.said(&message, MessageOp::Open);
         said.summary = true;
         now.said.push((None, said));

@@ -23,7 +23,7 @@ impl Reference {
                     continue;
                 }
                 let present = new.and_then(|rule| rule.actions.iter().find(|other| other.id == action.id));
-                let is_same = present.is_none_or(|present| times(present) == times(action));
+                let is_same = present.is_none_or(|present| is_at_the_same_times(present, action));
                 let by = new.filter(|_| present.is_some()).unwrap_or(old);
                 if let Some(moment) = self.moment(now, by, present.unwrap_or(action), case).filter(|_| is_same) {
                     all.push((moment, Due::Reminder(at, action.id.clone())));
@@ -44,8 +44,9 @@ impl Reference {
         let acted = case.reminded.iter().filter(|(id, ..)| *id == action.id);
         if action.at.is_some() {
             let (moment, from) = self.dated(now, rule, action, case)?;
-            // Once it was sent, a date that is past when it comes is not told again.
-            let past = moment <= from.at && acted.clone().next().is_some();
+            // Once it was sent, a date that is past when it comes is not told again, whether a match brings it or other rules.
+            let came = case.dates.get(&action.id).map_or(from.at, |(_, since)| from.at.max(*since));
+            let past = moment <= came && acted.clone().next().is_some();
             return (!past && !acted.into_iter().any(|(_, told, _)| *told == moment)).then_some(moment);
         }
         if case.acknowledged {
@@ -66,7 +67,9 @@ impl Reference {
         let mut newest: Option<(Ms, &Match)> = None;
         for one in &case.matches {
             let judgement = now.rules.judge_rule(rule, &self.events[&one.seq]);
-            let date = judgement.actions.iter().find(|judged| judged.action.id == action.id)?.at.as_ref();
+            let judged = judgement.actions.iter().find(|judged| judged.action.id == action.id)?;
+            // To a match that its `when` leaves out, a deadline is nothing either.
+            let date = judged.at.as_ref().filter(|_| !action.deadline || judged.held == Held::Held);
             let Some(Ok(date)) = date else { continue };
             match newest {
                 Some((moment, from)) if one.created < from.created || moment == ms(*date) => {}
@@ -96,6 +99,9 @@ impl Reference {
         let set_for = self.set_for(now, rule, asked, &self.cases[case]).unwrap_or(now.ms).max(now.ms);
         self.cases[case].reminded.push((action.to_owned(), moment, set_for));
         self.cases[case].early.remove(action);
+        if asked.deadline {
+            self.cases[case].overdue.push((action.to_owned(), moment));
+        }
         let event = self.events[&seq].clone();
         let judgement = now.rules.judge_rule(rule, &event);
         if let Some(one) = judgement.actions.iter().find(|one| one.action.id == action && one.held == Held::Held) {
@@ -177,6 +183,19 @@ impl Reference {
 
 /// `after` and `repeat`.
 pub(super) type Times = (Option<SignedDuration>, Option<SignedDuration>);
+
+/// Whether two versions of an action act at the same times.
+pub(super) fn is_at_the_same_times(one: &Action, other: &Action) -> bool {
+    times(one) == times(other) && date(one) == date(other)
+}
+
+/// How far from which date an action acts, in time or in business days.
+pub(super) type FromDate = (SignedDuration, bool, String);
+
+/// At which date an action acts.
+pub(super) fn date(action: &Action) -> Option<FromDate> {
+    action.at.as_ref().map(|at| (at.offset, at.days.is_some(), at.path.text.clone()))
+}
 
 /// When an action acts in its case, except for a date.
 pub(super) fn times(action: &Action) -> Times {

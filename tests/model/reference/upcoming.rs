@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::Ms;
 use super::cases::Case;
 use super::messages::{Fate, Message};
-use super::reminders::times;
+use super::reminders::is_at_the_same_times;
 use super::{Due, Now, Reference};
 
 impl Reference {
@@ -41,7 +41,7 @@ impl Reference {
         };
         let action = |rule: &'_ Rule| rule.actions.iter().find(|one| of["action"] == *one.id).unwrap().clone();
         let (before, present) = (action(old), action(new));
-        let (rule, asked) = if times(&before) == times(&present) { (new, present) } else { (old, before) };
+        let (rule, asked) = if is_at_the_same_times(&before, &present) { (new, present) } else { (old, before) };
         let is_set = asked.step.is_none() || case.steps.contains(&asked.id);
         if !is_set || self.moment(now, rule, &asked, case) != Some(due) {
             return;
