@@ -378,7 +378,7 @@ fn report(kind: Kind, seed: u64, script: Script) -> String {
     let steps: Vec<String> = script.steps.iter().map(|step| format!("  {step:?}")).collect();
     let rules: Vec<String> = script.versions.iter().map(Value::to_string).collect();
     format!(
-        "history {seed} on {kind:?}:\n{}\n{}\n{}\nto see it again: FANFARE_HISTORY={seed} cargo test --test it model::",
+        "history {seed} on {kind:?}:\n{}\n{}\n{}\nto see it again: FANFARE_HISTORY={seed} cargo test --test it model::, and with FANFARE_SHOW=1 each plan of it",
         rules.join("\n"),
         steps.join("\n"),
         wrong.join("\n")
