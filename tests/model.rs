@@ -6,6 +6,7 @@ pub mod against;
 mod deadlines;
 mod found;
 mod histories;
+mod overdue;
 mod quotes;
 pub mod reference;
 mod scripts;

@@ -41,17 +41,27 @@ pub(crate) fn stands(action: &Action, case: Option<&Case>, destination: &str) ->
     action.update && case.is_some_and(|case| case.cards.get(destination).is_some_and(|card| card.went))
 }
 
-/// Whether the deadline of a message of a case at a destination has come, unless this match puts it off.
+/// Whether the deadline of a message of a case at a destination has come. `falls` is when it falls by the match that is
+/// told, if that counts.
 pub(crate) fn is_overdue(
     case: &Case,
     rule: &Rule,
     destination: &str,
-    puts_off: impl Fn(&Action, &Scheduled) -> bool,
+    falls: impl Fn(&Action, &Scheduled) -> Option<Timestamp>,
+    now: Timestamp,
 ) -> bool {
     let mut deadlines = rule.actions.iter().filter(|action| action.deadline);
     deadlines.any(|action| {
-        let came = |timer: &Scheduled| timer.fired > 0 && timer.due.is_none() && !puts_off(action, timer);
-        case.timers.get(&action.id).is_some_and(came) && action.to.iter().any(|to| to.value == destination)
+        // Sent early, it has come; cancelled, it comes at its time all the same.
+        let came = |timer: &Scheduled| timer.due.is_none() && timer.early.is_none_or(|at| at <= now);
+        let is_over = |timer: &Scheduled| {
+            timer.fired > 0
+                && match falls(action, timer).filter(|falls| *falls != timer.first) {
+                    Some(falls) => falls <= now,
+                    None => came(timer),
+                }
+        };
+        case.timers.get(&action.id).is_some_and(is_over) && action.to.iter().any(|to| to.value == destination)
     })
 }
 
@@ -68,8 +78,14 @@ pub(crate) fn next(changed: Timestamp, now: Timestamp) -> Timestamp {
 /// Remembers that a message of a case went, as the first there or below another, or that it waits.
 pub(crate) fn remember(case: Option<&mut Case>, delivery: &NewDelivery, went: bool, now: Timestamp) {
     let Some(case) = case.filter(|_| delivery.assignment.update) else { return };
+    let id = delivery.id.clone();
+    if let Some(card) = case.cards.get_mut(&delivery.destination).filter(|card| card.went) {
+        // A deadline's, beside what stands there and stays the first.
+        card.beside = Some(id).filter(|_| !went);
+        return;
+    }
     let first = went && delivery.act == MessageOp::Open;
-    case.cards.insert(delivery.destination.clone(), Card { id: delivery.id.clone(), went, first, changed: now });
+    case.cards.insert(delivery.destination.clone(), Card { id, went, first, changed: now, beside: None });
 }
 
 /// The action whose message stands at a destination, where it is the first of its case and so can change.

@@ -128,6 +128,16 @@ pub struct Card {
     pub first: bool,
     /// When it changed last, or when its last change is due.
     pub changed: Timestamp,
+    /// The message beside it that its deadline sends where it can't change, as long as that waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<DeliveryId>,
+}
+
+impl Card {
+    /// Whether a message that waits is still to go: no newer one took its place.
+    pub(crate) fn wants(&self, id: &DeliveryId) -> bool {
+        if self.went { self.beside.as_ref() == Some(id) } else { self.id == *id }
+    }
 }
 
 /// Silence that a person asked for, of this opening only.

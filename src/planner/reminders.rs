@@ -222,6 +222,9 @@ pub(crate) fn skip(case: &mut Case, action: &Action, now: Now<'_>) -> Vec<Effect
     let Some(timer) = case.timers.get(&action.id) else { return Vec::new() };
     let due = timer.early.or(timer.due).unwrap_or(now.at);
     let next = pass(case, action, due.max(now.at));
+    if let Some(timer) = case.timers.get_mut(&action.id).filter(|timer| timer.due.is_none()) {
+        timer.early = Some(due).filter(|due| *due > now.at);
+    }
     vec![next.unwrap_or_else(|| Effect::DropTimer(case.act_id(&action.id)))]
 }
 
@@ -296,7 +299,8 @@ pub(crate) fn differs(case: &Case, rule: &Rule) -> bool {
 
 /// Whether acknowledging a case leaves this timer of it: that of a date that has not come yet.
 pub(crate) fn stays_when_acknowledged(timer: &Scheduled, action: Option<&Action>) -> bool {
-    timer.fired == 0 && action.is_some_and(|action| action.at.is_some())
+    let is_to_come = timer.fired == 0 || timer.early.or(timer.due) == Some(timer.first);
+    is_to_come && action.is_some_and(|action| action.at.is_some())
 }
 
 /// Someone acknowledged a case: `after` and `repeat` stop, and what of them was never tried is called off. A date (`at`)

@@ -26,7 +26,6 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::against::Against;
-use super::deadlines::mistakes::FORGETS_WHAT_WAS_SENT_EARLY;
 use super::scripts::{EDITING, MAPPED, PLACES, PRESS, ROOMS, Script, Step, UPDATING, script};
 use super::watched::Watch;
 use super::words;
@@ -222,8 +221,6 @@ impl Player {
         let mut waiting = self.store().timers((Timestamp::MIN, ""), 500).await.unwrap();
         waiting
             .retain(|due| ["{\"act\"", "{\"digest\"", "{\"hold\""].iter().any(|what| due.timer.text.starts_with(what)));
-        let is_deadline = |text: &str| text.starts_with("{\"act\"") && text.contains(" @ deadline\"");
-        waiting.retain(|due| !FORGETS_WHAT_WAS_SENT_EARLY || !is_deadline(&due.timer.text));
         if let Some(DueTimer { timer, .. }) = waiting.get(nth % waiting.len().max(1)) {
             let (timer, due) = (timer.text.clone(), timer.due);
             self.ask(Command::Upcoming { timer, due, does, by: "eva".into() }).await;

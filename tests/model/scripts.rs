@@ -80,7 +80,7 @@ pub fn script(seed: u64) -> Script {
     words::put_cards_into(&mut all, seed);
     words::put_press_into(&mut all, seed);
     let mut steps = steps(&mut dice);
-    deadlines::put_into(&mut all, &mut steps, seed);
+    deadlines::put_into(&mut all, seed);
     words::put_floods_into(&mut all, &mut steps, seed);
     let rooms = words::rooms(seed, all.len());
     let versions = all.into_iter().zip(rooms).map(|(rules, rooms)| json!({"rules": rules, "maps": {ROOMS: rooms}}));

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::clock::from_ms;
 use crate::delivery::{Addressed, CaseFacts, DeliveryId, Mention, MessageOp, NewDelivery, Severity};
 use crate::event::{Event, Seq};
 use crate::planner::cards;
@@ -55,7 +56,7 @@ pub(crate) struct Draft<'a> {
 }
 
 impl Announcement<'_> {
-    /// When what it is about came to us: mutes go by that.
+    /// When what it is about came to us: mutes go by that too.
     fn at(&self, now: Timestamp) -> Timestamp {
         match self.occasion {
             Occasion::Match => self.event.received,
@@ -171,12 +172,14 @@ pub(crate) fn draft<'a>(
     if action.update {
         cards::tell_all(&mut told, case);
         // Its timers are brought in line with it only after that.
-        let puts_off = |deadline: &Action, timer: &Scheduled| {
-            let falls = deadline.at.as_ref().and_then(|at| work.rules.moment(at, said.event).ok());
+        let falls = |deadline: &Action, timer: &Scheduled| {
             let is_newest = timer.created.is_none_or(|known| known <= said.event.created);
-            is_newest && falls.is_some_and(|falls| falls > work.now.at)
+            let at = deadline.at.as_ref().filter(|_| is_newest)?;
+            // Stores keep timers to the millisecond.
+            work.rules.moment(at, said.event).ok().map(|at| from_ms(at.as_millisecond()))
         };
-        let is_overdue = case.is_some_and(|case| cards::is_overdue(case, said.rule, destination, puts_off));
+        let overdue = |case: &Case| cards::is_overdue(case, said.rule, destination, falls, work.now.at);
+        let is_overdue = case.is_some_and(overdue);
         if let Some(facts) = told.case.as_mut().filter(|_| is_overdue) {
             (facts.overdue, told.severity) = (true, Some(Severity::Critical));
         }
@@ -197,16 +200,23 @@ fn audible<'s>(
     trace: &mut Trace,
 ) -> Vec<&'s str> {
     let action = said.acted.action;
-    let at = said.at(work.now.at);
+    // A mute counts that covers it when it came, and one that covers it now that it would go.
+    let (came, goes) = (said.at(work.now.at), work.now.at);
+    let moments = [Some(came), (goes != came).then_some(goes)];
+    let keeps_back = |work: &mut Planning<'_>, destination: &str| {
+        moments.into_iter().flatten().find_map(|at| {
+            let message = Audible { rule: &said.rule.name.value, destination, event: Some(said.event), at };
+            silenced(work, case, at).or_else(|| work.muted(message))
+        })
+    };
     let mut audible = Vec::new();
     let all = action.to.iter().map(|to| to.value.as_str());
     let told: Vec<&str> = all.filter(|to| !is_changed(work, action, case, to)).collect();
     for destination in told {
-        let message = Audible { rule: &said.rule.name.value, destination, event: Some(said.event), at };
         if work.facts(destination).is_none() {
             trace.fail(format!("destination `{destination}` is not configured"));
         } else if !tells_the_end(said.occasion, case, destination)
-            && let Some(note) = silenced(work, case, at).or_else(|| work.muted(message))
+            && let Some(note) = keeps_back(work, destination)
         {
             trace.action(RuleOutcome::Muted, &action.id, Some(destination), note);
         } else if said.occasion == Occasion::Close

@@ -145,7 +145,7 @@ fn may_go(
     let reminders = case.as_ref().filter(|_| held.reminder);
     let is_replaced = reminders.is_some_and(|case| case.reminded_since(&to, &action_id, held.number));
     let card = case.as_ref().filter(|_| delivery.assignment.update).map(|case| case.cards.get(&to));
-    if is_replaced || card.is_some_and(|card| card.is_none_or(|card| card.went || card.id != delivery.id)) {
+    if is_replaced || card.is_some_and(|card| card.is_none_or(|card| !card.wants(&delivery.id))) {
         let note = "held, and then not sent: a newer message took its place";
         return comes_to(Goes::Never, RuleOutcome::Cancelled, note.into());
     }
