@@ -74,8 +74,9 @@ enum Due {
     Reminder(usize, String),
     Forgotten(usize),
     Digest(usize),
-    /// After what is due as the window opens: a reminder takes the place of one that waits.
-    Opening(usize),
+    /// What waits at a destination for an opening. After what is due as the window opens: a reminder takes the place of one
+    /// that waits.
+    Opening(String, Ms),
     Missing(String),
     Came(usize),
     Flooded(String),
@@ -254,8 +255,7 @@ impl Reference {
             Due::Reminder(case, action) if self.speaks_of_what_was_read(now, case, &action) => {}
             Due::Reminder(case, action) => self.remind(now, case, &action),
             Due::Digest(first) => self.send_digest(now, first),
-            Due::Opening(first) => self.send_held(now, first),
-            Due::Asked(to, until) => self.do_asked(now, &to, until),
+            Due::Opening(to, until) | Due::Asked(to, until) => self.send_held(now, &to, until),
             Due::Missing(line) => self.miss(now, line),
             Due::Came(case) => self.close_what_came(now, case),
             Due::Flooded(line) => self.end_flood(now, &line),

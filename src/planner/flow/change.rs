@@ -35,8 +35,9 @@ fn change_at(work: &mut Planning<'_>, said: &Announcement<'_>, case: &mut Case, 
         return trace.fail(format!("destination `{destination}` is not configured"));
     };
     let can_change = can_change(case, destination, facts.edits);
-    if !can_change && said.acted.action.deadline {
-        // It sends a message there.
+    let waits = case.cards.get(destination).is_some_and(|card| card.beside.is_some());
+    if !can_change && (said.acted.action.deadline || waits) {
+        // It sends a message there, which takes the place of one that waits.
         return;
     }
     let shown = case.lanes.get(destination).filter(|_| can_change).map(|shown| shown.lane.clone());

@@ -488,11 +488,11 @@ impl Reference {
         held.any(|message| card_of(&message.action) == card_of(action))
     }
 
-    /// What waits for hours, by the first message that waits for the same opening.
-    pub(super) fn openings(&self) -> Vec<(Ms, Due)> {
-        let held = self.messages.iter().enumerate().filter_map(|(at, message)| match message.fate {
+    /// What waits for hours, all together that waits at a destination for the same opening.
+    pub(super) fn openings(&self) -> BTreeSet<(Ms, Due)> {
+        let held = self.messages.iter().filter_map(|message| match message.fate {
             Fate::Held { until, .. } if self.asked.contains_key(&(message.to.clone(), until)) => None,
-            Fate::Held { due, .. } => Some((due, Due::Opening(at))),
+            Fate::Held { until, due } => Some((due, Due::Opening(message.to.clone(), until))),
             _ => None,
         });
         held.collect()
@@ -520,13 +520,16 @@ impl Reference {
     /// "One message goes unchanged; several become one summary with their titles and links. PagerDuty gets each message
     /// separately … Fanfare drops messages of a case that has closed since." "A summary belongs to the rule of its last
     /// message."
-    pub(super) fn send_held(&mut self, now: &mut Now<'_>, first: usize) {
-        let one = self.messages[first].clone();
-        let Fate::Held { until, .. } = one.fate else { return };
-        let asked = self.asked.remove(&(one.to.clone(), until)).map(|(_, does)| does);
-        let waits = |message: &Message| message.to == one.to && message.fate == one.fate;
+    pub(super) fn send_held(&mut self, now: &mut Now<'_>, to: &str, opening: Ms) {
+        let waits = |message: &Message| {
+            message.to == to && matches!(message.fate, Fate::Held { until, .. } if until == opening)
+        };
         let there: Vec<usize> = (0..self.messages.len()).filter(|at| waits(&self.messages[*at])).collect();
-        self.release(now, &one.to, &there, asked);
+        if there.is_empty() {
+            return;
+        }
+        let asked = self.asked.remove(&(to.to_owned(), opening)).map(|(_, does)| does);
+        self.release(now, to, &there, asked);
     }
 
     /// These waited at a destination, and go together, each if it still may.

@@ -42,13 +42,7 @@ impl Reference {
                 let is_of = of["action"] == *message.action && of["destination"] == *message.to && of["key"] == **key;
                 is_line(&message.line) && is_of && of["rest"] == is_rest
             }
-            ("hold", Due::Opening(first)) => {
-                let message = &self.messages[*first];
-                let opens = of["opens"].as_str().and_then(|at| at.parse().ok()).map(super::super::ms);
-                of["destination"] == *message.to
-                    && matches!(message.fate, Fate::Held { until, .. } if Some(until) == opens)
-            }
-            ("hold", Due::Asked(to, until)) => {
+            ("hold", Due::Opening(to, until) | Due::Asked(to, until)) => {
                 let opens = of["opens"].as_str().and_then(|at| at.parse().ok()).map(super::super::ms);
                 of["destination"] == **to && opens == Some(*until)
             }

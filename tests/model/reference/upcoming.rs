@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::Ms;
 use super::cases::Case;
-use super::messages::{Fate, Message};
+use super::messages::Fate;
 use super::reminders::is_at_the_same_times;
 use super::{Due, Now, Reference};
 
@@ -18,11 +18,11 @@ impl Reference {
         if let Some(of) = meaning.get("act") {
             return self.reminder_asked(now, of, (due, does));
         }
-        let waiting = [self.digests(), self.openings()].concat();
-        let Some((at, what)) = waiting.into_iter().find(|(_, what)| self.is_meant(&meaning, what)) else { return };
+        let mut waiting = self.digests().into_iter().chain(self.openings());
+        let Some((at, what)) = waiting.find(|(_, what)| self.is_meant(&meaning, what)) else { return };
         match what {
             Due::Digest(first) if at == due => self.digest_by_hand(now, first, (due, does)),
-            Due::Opening(first) => self.opening_by_hand(now, first, does),
+            Due::Opening(to, until) => self.opening_by_hand(now, (to, until), does),
             _ => {}
         }
     }
@@ -90,8 +90,7 @@ impl Reference {
 
     /// "all that wait for the same opening go at once, as they would when it comes"; "none of them is sent". The next plan says
     /// so.
-    fn opening_by_hand(&mut self, now: &Now<'_>, first: usize, does: UpcomingOp) {
-        let Message { fate: Fate::Held { until, .. }, to, .. } = self.messages[first].clone() else { return };
+    fn opening_by_hand(&mut self, now: &Now<'_>, (to, until): (String, Ms), does: UpcomingOp) {
         if does == UpcomingOp::Cancel || until > now.ms {
             self.asked.insert((to.clone(), until), (now.ms, does));
             self.look_again(&to, until, now.ms);
@@ -100,29 +99,21 @@ impl Reference {
 
     /// What people asked for of what waits for an opening.
     pub(super) fn asked(&self) -> Vec<(Ms, Due)> {
-        let asked = self.asked.iter().filter(|((to, until), _)| self.waiting_at(to, *until).is_some());
+        let asked = self.asked.iter().filter(|((to, until), _)| self.waits_for(to, *until));
         asked.map(|((to, until), (at, _))| (*at, Due::Asked(to.clone(), *until))).collect()
     }
 
     /// What waits is looked at for another reason, such as new rules: what was asked of it is done.
     pub(super) fn asked_instead(&self, due: Due) -> Due {
-        let Due::Opening(first) = due else { return due };
-        let Message { fate: Fate::Held { until, .. }, to, .. } = &self.messages[first] else { return due };
-        match self.asked.contains_key(&(to.clone(), *until)) {
-            true => Due::Asked(to.clone(), *until),
-            false => due,
+        match due {
+            Due::Opening(to, until) if self.asked.contains_key(&(to.clone(), until)) => Due::Asked(to, until),
+            due => due,
         }
     }
 
-    pub(super) fn do_asked(&mut self, now: &mut Now<'_>, to: &str, until: Ms) {
-        if let Some(first) = self.waiting_at(to, until) {
-            self.send_held(now, first);
-        }
-    }
-
-    fn waiting_at(&self, to: &str, opening: Ms) -> Option<usize> {
+    fn waits_for(&self, to: &str, opening: Ms) -> bool {
         let waits = |fate: Fate| matches!(fate, Fate::Held { until, .. } if until == opening);
-        self.messages.iter().position(|message| message.to == to && waits(message.fate))
+        self.messages.iter().any(|message| message.to == to && waits(message.fate))
     }
 
     /// "A later match with another date moves `at`, and the message then describes that match": if a person has it sent now and
