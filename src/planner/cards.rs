@@ -42,7 +42,7 @@ pub(crate) fn stands(action: &Action, case: Option<&Case>, destination: &str) ->
 }
 
 /// Whether the deadline of a message of a case at a destination has come. `falls` is when it falls by the match that is
-/// told, if that counts.
+/// announced, if that counts.
 pub(crate) fn is_overdue(
     case: &Case,
     rule: &Rule,

@@ -115,7 +115,7 @@ impl Maintenance {
                     newest += indexed.as_ref().map_or(0, |count| *count);
                     // Anyone who asked may be gone.
                     let _ = reply.send(indexed.map(drop));
-                    // Whoever asks for this prunes or closes next: the writer rings when there is enough to copy.
+                    // Pruning or closing comes next: the writer rings when there is enough to copy.
                     continue;
                 }
                 Ok(Task::Stop(reply)) => {

@@ -167,7 +167,18 @@ impl Reference {
                     let spec = self.rule(now.rules, &message.line).and_then(|rule| rule.flood);
                     fate.unwrap_or_else(|| self.brake(now, &message.line, spec.as_ref().filter(|_| !closes)))
                 }
-                Passes::Later { until } => Fate::Collected { until, rest: true },
+                Passes::Later { until } => {
+                    // What waits there already keeps its time, also where a person sent what waited elsewhere.
+                    let mut there = self
+                        .messages
+                        .iter()
+                        .filter(|other| other.is_of(&message) && other.throttle == message.throttle);
+                    let collecting = there.find_map(|other| match other.fate {
+                        Fate::Collected { until, rest: true } => Some(until),
+                        _ => None,
+                    });
+                    Fate::Collected { until: collecting.unwrap_or(until), rest: true }
+                }
                 Passes::No => Fate::Throttled,
             }
         };
@@ -323,14 +334,10 @@ impl Reference {
         if !throttle.rest_digest {
             return Passes::No;
         }
-        let collecting = self.messages.iter().filter(alike).find_map(|other| match other.fate {
-            Fate::Collected { until, rest: true } => Some(until),
-            _ => None,
-        });
         // The window's end: when the next one would pass.
         let last = within.len().saturating_sub(usize::try_from(throttle.max).unwrap());
         let frees = within.get(last).copied().unwrap_or(now.ms) + every;
-        Passes::Later { until: collecting.unwrap_or(frees) }
+        Passes::Later { until: frees }
     }
 
     /// "The first event opens the digest. An hour later one message goes out, for each artist. A digest can also go at a time
