@@ -446,5 +446,6 @@ pub fn account(request: &Request, redactor: &Redactor) -> String {
 
 /// At most 2,048 characters: what is kept of a request or reply.
 fn shortened(text: &str) -> String {
-    text.chars().take(2048).collect()
+    let end = text.char_indices().nth(2048).map_or(text.len(), |(end, _)| end);
+    text.get(..end).unwrap_or_default().to_owned()
 }
