@@ -50,6 +50,13 @@ struct Queue {
     free: usize,
 }
 
+/// One that serves. A thread that can't be had gives it back as one does that is done.
+struct Place {
+    desk: Arc<Desk>,
+    /// Whether it is one of [`AT_ONCE`]. It isn't once what it does was given up, or it is given back.
+    counts: Arc<AtomicBool>,
+}
+
 struct Asked {
     turn: Arc<Turn>,
     work: Box<dyn FnOnce() + Send>,
@@ -62,7 +69,7 @@ struct Turn(Mutex<Stage>);
 #[derive(Debug)]
 enum Stage {
     Waits,
-    /// Since when, and whether the place that serves it counts: it doesn't once this is given up.
+    /// Since when, and whether the place that serves it counts.
     Begun(Instant, Arc<AtomicBool>),
     Over,
 }
@@ -100,15 +107,9 @@ impl Turns {
 
     /// Has a free place serve what waits.
     fn serve(&self) {
-        {
-            let mut queue = self.desk.queue();
-            if queue.free == 0 || queue.waiting.is_empty() {
-                return;
-            }
-            queue.free -= 1;
+        if let Some(place) = self.desk.place() {
+            self.threads.start(move || place.serve());
         }
-        let desk = self.desk.clone();
-        self.threads.start(move || desk.serve());
     }
 
     /// When to look again at a turn that is not over; else what became of it, which it is left to.
@@ -116,17 +117,14 @@ impl Turns {
         let now = Instant::now();
         let mut stage = turn.stage();
         match &*stage {
-            Stage::Waits if now < last => Ok(last.min(now + LOOK)),
+            Stage::Waits if now < last => Ok(last.min(now + limit.min(LOOK))),
             Stage::Waits => {
                 *stage = Stage::Over;
                 Err(Outcome::NoTurn)
             }
             Stage::Begun(at, _) if now < *at + limit => Ok(*at + limit),
             Stage::Begun(_, counts) => {
-                let mut queue = self.desk.queue();
-                counts.store(false, Ordering::Relaxed);
-                queue.free += 1;
-                drop(queue);
+                self.desk.queue().free(counts);
                 self.serve();
                 Err(Outcome::GivenUp)
             }
@@ -141,11 +139,31 @@ impl Desk {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A place for what waits, if one is free.
+    fn place(self: &Arc<Self>) -> Option<Place> {
+        let mut queue = self.queue();
+        if queue.waiting.is_empty() {
+            return None;
+        }
+        queue.free = queue.free.checked_sub(1)?;
+        Some(Place { desk: self.clone(), counts: Arc::new(AtomicBool::new(true)) })
+    }
+}
+
+impl Queue {
+    /// Gives a place back, unless that was done.
+    fn free(&mut self, counts: &AtomicBool) {
+        if counts.swap(false, Ordering::Relaxed) {
+            self.free += 1;
+        }
+    }
+}
+
+impl Place {
     /// Does what waits, one after the other, until there is nothing left, or the place no longer counts.
     fn serve(&self) {
-        let counts = Arc::new(AtomicBool::new(true));
-        while let Some(Asked { turn, work }) = self.next(&counts) {
-            if turn.begin(&counts) {
+        while let Some(Asked { turn, work }) = self.next() {
+            if turn.begin(&self.counts) {
                 // The panic has been said, and the answer that doesn't come says it to who waits.
                 let _ = catch_unwind(AssertUnwindSafe(work));
                 *turn.stage() = Stage::Over;
@@ -153,16 +171,23 @@ impl Desk {
         }
     }
 
-    fn next(&self, counts: &AtomicBool) -> Option<Asked> {
-        let mut queue = self.queue();
-        if !counts.load(Ordering::Relaxed) {
+    fn next(&self) -> Option<Asked> {
+        let mut queue = self.desk.queue();
+        if !self.counts.load(Ordering::Relaxed) {
             return None;
         }
         let next = queue.waiting.pop_front();
         if next.is_none() {
-            queue.free += 1;
+            // While it is sure that nothing waits.
+            queue.free(&self.counts);
         }
         next
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.desk.queue().free(&self.counts);
     }
 }
 

@@ -142,8 +142,8 @@ impl WriterState {
         named(&self.conn, id)
     }
 
-    /// Writes back what may have changed, except for the message. `OR FAIL`, since whoever fails to do it undoes all of his
-    /// work: else SQLite copies each page first, to undo the statement alone, which has triggers.
+    /// Writes back what may have changed, except for the message. `OR FAIL`, since a job that fails is undone as a whole:
+    /// otherwise SQLite copies each page first, to undo the statement alone, because it has triggers.
     pub fn update_delivery(&mut self, stored: &Stored) -> Result<(), Error> {
         let Row { delivery, token, started, lost } = &stored.row;
         self.written += 8192;

@@ -46,7 +46,7 @@ const WAL_BYTES_MAX: u64 = 48 << 20;
 /// The longest that the writer waits for that, at a time.
 const WAL_PATIENCE: Duration = Duration::from_secs(2);
 
-/// The longest that it waits for whoever is in the way of copying a log that nobody will find again.
+/// The longest that it waits for anyone who is in the way of copying a log that nobody will find again.
 const LOST_LOG_PATIENCE: Duration = Duration::from_secs(10);
 
 /// So much may be written before the log's size is looked at.
