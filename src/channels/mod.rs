@@ -341,7 +341,7 @@ impl HttpRequest {
     /// One with this document as its body.
     pub fn json(method: &'static str, url: Secret, document: &Value) -> Self {
         let headers = vec![("content-type".to_owned(), Secret::new("application/json"))];
-        Self { method, url, headers, body: document.to_string().into_bytes() }
+        Self { method, url, headers, body: crate::json::written(document).into_bytes() }
     }
 }
 
@@ -446,5 +446,5 @@ pub fn account(request: &Request, redactor: &Redactor) -> String {
 
 /// At most 2,048 characters: what is kept of a request or reply.
 fn shortened(text: &str) -> String {
-    text.chars().take(2048).collect()
+    text.char_indices().nth(2048).and_then(|(end, _)| text.get(..end)).unwrap_or(text).to_owned()
 }

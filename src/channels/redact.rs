@@ -105,7 +105,7 @@ impl fmt::Debug for Set {
 
 impl Set {
     /// Adds where something stands in the text that is viewed.
-    fn find(&self, view: &View, found: &mut Vec<(usize, usize)>) {
+    fn find(&self, view: &View<'_>, found: &mut Vec<(usize, usize)>) {
         let Some(automaton) = &self.automaton else { return };
         let is_meant = |(pattern, exact): &(String, bool), said: &[u8]| !exact || pattern.as_bytes() == said;
         found.extend(automaton.find_overlapping_iter(view.bytes()).filter_map(|at| {

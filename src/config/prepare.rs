@@ -14,7 +14,7 @@ use crate::channels::{Form, Request, Sending};
 use crate::config::{Destination, Settings, Snapshot, attach, audience, reach};
 use crate::delivery::{Assignment, Attach, Receipt, Say};
 use crate::event::{Event, HOP_HEADER, Seq};
-use crate::json::weight_read;
+use crate::json::{weight_read, written};
 use crate::locale::fill;
 use crate::message::{Context, Rendered};
 use crate::rules::{Rule, RuleSet};
@@ -328,11 +328,14 @@ impl Job {
 
 /// The message as it is kept, with the marks of the recipients that are done with.
 pub fn to_keep(rendered: &Rendered, settled: &[String]) -> String {
+    if settled.is_empty() {
+        return serde_json::to_string(rendered).unwrap_or_default();
+    }
     let mut kept = serde_json::to_value(rendered).unwrap_or_default();
-    if let Some(kept) = kept.as_object_mut().filter(|_| !settled.is_empty()) {
+    if let Some(kept) = kept.as_object_mut() {
         kept.insert(SETTLED.to_owned(), Value::from(settled));
     }
-    kept.to_string()
+    written(&kept)
 }
 
 /// Reads what [`to_keep`] wrote. The message is missing where it is to be rendered anew.

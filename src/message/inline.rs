@@ -29,6 +29,8 @@ const NAME: &str = "url";
 pub struct UrlTemplate {
     env: Arc<Environment<'static>>,
     origin: Origin,
+    /// What it always comes to, if it reads nothing.
+    literal: Option<Arc<str>>,
 }
 
 impl fmt::Debug for UrlTemplate {
@@ -67,7 +69,11 @@ impl UrlTemplate {
             let detail = error.detail().unwrap_or("it can't be read").to_owned();
             problems.push(wrong(format!("the template in this URL has a mistake: {detail}")));
         }
-        (problems.count().0 == before).then(|| Self { env: Arc::new(env), origin })
+        (problems.count().0 == before).then(|| {
+            let read = Self { env: Arc::new(env), origin, literal: None };
+            let nothing = || read.render(&Value::Null, &Map::new());
+            Self { literal: read.is_literal().then(nothing).and_then(Result::ok).map(Arc::from), ..read }
+        })
     }
 
     /// Whether it is the same for every message.
@@ -87,6 +93,9 @@ impl UrlTemplate {
     /// The URL for an event: `root` is its `$`, `context` what else may be named (`case`, `rule`, `with`, names). An `Err` is a
     /// fact about this event that no retry changes.
     pub fn render(&self, root: &Value, context: &Map<String, Value>) -> Result<String, String> {
+        if let Some(literal) = &self.literal {
+            return Ok(literal.to_string());
+        }
         let facts = Arc::new(Facts::new(Timestamp::UNIX_EPOCH, TimeZone::UTC, locale::english()));
         let mut values: Vec<(String, minijinja::Value)> = Vec::new();
         let mut add = |name: &str, value: &Value| {

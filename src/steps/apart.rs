@@ -5,7 +5,6 @@ use std::fmt;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::task::JoinError;
 
 /// How much lower their priority is (`nice`): where both want a core, they get about a tenth of it.
 const LOWER_BY: i32 = 10;
@@ -31,13 +30,13 @@ impl Threads {
         Self(threads.on_thread_start(lower_priority).build().ok())
     }
 
-    /// Does the work on one of them; the caller's thread waits for nothing. An error is the work's panic.
-    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
-        match &self.0 {
-            Some(threads) => threads.spawn_blocking(work).await,
+    /// Has one of them do the work. Nobody waits for it.
+    pub fn start(&self, work: impl FnOnce() + Send + 'static) {
+        drop(match &self.0 {
+            Some(threads) => threads.spawn_blocking(work),
             // None could be had: then it is one of those that everything else has too.
-            None => tokio::task::spawn_blocking(work).await,
-        }
+            None => tokio::task::spawn_blocking(work),
+        });
     }
 }
 

@@ -8,19 +8,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
 use crate::channels::Request;
 use crate::config::prepare::{Job, Prepared, prepare};
 use crate::delivery::Say;
 use crate::message::Rendered;
-use crate::steps::apart::Threads;
 
-/// The most renderings at a time.
-const AT_ONCE: usize = 4;
-/// How many threads there are for them: those that were given up and go on keep theirs.
-const THREADS_MAX: usize = 8;
+mod turns;
+
+use self::turns::{Outcome, Turns};
+
 /// A rendering that takes longer is given up. A lease lasts well beyond that and [`TURN_MAX`].
 const LIMIT: Duration = Duration::from_secs(5);
 /// A delivery waits no longer for its turn; then it is let go of, and comes back.
@@ -36,29 +35,11 @@ const LARGE: usize = 2 << 20;
 pub struct Renderer {
     /// `None`: on the caller's own thread.
     turns: Option<Turns>,
+    /// Whose turn of the large ones it is: they wait for each other first, so that they leave turns to the others.
+    large: Semaphore,
     /// How long one may take.
     pub limit: Duration,
-    strikes: Mutex<Strikes>,
-}
-
-/// Who renders when, and where.
-#[derive(Debug)]
-struct Turns {
-    threads: Threads,
-    any: Semaphore,
-    large: Semaphore,
-}
-
-impl Turns {
-    /// Waits for a turn, which is over when it is dropped. `None` if it didn't come in time.
-    async fn take(&self, job: &Job) -> Option<(SemaphorePermit<'_>, Option<SemaphorePermit<'_>>)> {
-        let turn = async {
-            // Large ones wait for each other first, so that they leave turns to the others.
-            let large = if job.weight() > LARGE { Some(self.large.acquire().await.ok()?) } else { None };
-            Some((self.any.acquire().await.ok()?, large))
-        };
-        timeout(TURN_MAX, turn).await.ok().flatten()
-    }
+    strikes: Arc<Mutex<Strikes>>,
 }
 
 /// How often which words were given up, since which reload.
@@ -70,32 +51,36 @@ struct Strikes {
 
 impl Default for Renderer {
     fn default() -> Self {
-        let turns =
-            Turns { threads: Threads::new(THREADS_MAX), any: Semaphore::new(AT_ONCE), large: Semaphore::new(1) };
-        Self { turns: Some(turns), limit: LIMIT, strikes: Mutex::default() }
+        Self { turns: Some(Turns::new()), ..Self::inline() }
     }
 }
 
 impl Renderer {
     /// One that renders on the caller's own thread: for rehearsals, where nobody else waits.
     pub fn inline() -> Self {
-        Self { turns: None, limit: LIMIT, strikes: Mutex::default() }
+        Self { turns: None, large: Semaphore::new(1), limit: LIMIT, strikes: Arc::default() }
     }
 
     /// What is to be sent. What can't be rendered in time is replaced by the default message, which says why. `None` if so
     /// much else was to be rendered before it that its turn did not come: nothing was done.
     pub async fn prepare(&self, job: &Arc<Job>) -> Option<Prepared> {
         let Some(turns) = &self.turns else { return Some(prepare(job)) };
-        let _turn = turns.take(job).await?;
-        if let Some(reason) = self.given_up(job) {
-            return Some(placeholder(job, reason).await);
-        }
-        let own = job.clone();
-        let reason = match timeout(self.limit, turns.threads.run(move || prepare(&own))).await {
-            Ok(Ok(prepared)) => return Some(prepared),
-            Ok(Err(_)) => format!("rendering {} failed within Fanfare", words(job.is_at())),
-            // It goes on, and nobody waits for it.
-            Err(_) => self.strike(job),
+        let last = Instant::now() + TURN_MAX;
+        let _large = match job.weight() > LARGE {
+            true => Some(timeout_at(last, self.large.acquire()).await.ok()?.ok()?),
+            false => None,
+        };
+        let (own, strikes, limit) = (job.clone(), self.strikes.clone(), self.limit);
+        let work = move || {
+            let struck = strikes.lock().unwrap_or_else(PoisonError::into_inner).given_up(&own, limit);
+            struck.map_or_else(|| Ok(prepare(&own)), Err)
+        };
+        let reason = match turns.take(work, last, limit).await {
+            Outcome::Done(Ok(prepared)) => return Some(prepared),
+            Outcome::Done(Err(reason)) => reason,
+            Outcome::Panicked => format!("rendering {} failed within Fanfare", words(job.is_at())),
+            Outcome::GivenUp => self.strike(job),
+            Outcome::NoTurn => return None,
         };
         Some(placeholder(job, reason).await)
     }
@@ -110,13 +95,13 @@ impl Renderer {
         *strikes.counts.entry(key(said)).or_default() += 1;
         format!("rendering {} took longer than {:?}", words(said), self.limit)
     }
+}
 
+impl Strikes {
     /// Why words of this job are not even tried.
-    fn given_up(&self, job: &Job) -> Option<String> {
-        let strikes = self.strikes.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_struck = |say: &&Say| strikes.counts.get(&key(say)).is_some_and(|count| *count >= STRIKES_MAX);
-        let said = job.says().find(is_struck).filter(|_| strikes.since == job.snapshot.since)?;
-        let limit = self.limit;
+    fn given_up(&self, job: &Job, limit: Duration) -> Option<String> {
+        let is_struck = |say: &&Say| self.counts.get(&key(say)).is_some_and(|count| *count >= STRIKES_MAX);
+        let said = job.says().find(is_struck).filter(|_| self.since == job.snapshot.since)?;
         Some(format!(
             "rendering {} took longer than {limit:?} {STRIKES_MAX} times: it is tried again after a reload",
             words(said)

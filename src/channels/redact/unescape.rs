@@ -1,24 +1,46 @@
 //! A text as it reads without its escapes, and where each byte of that stands in the text. Pure.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// A text, perhaps unescaped.
-pub(super) struct View {
-    bytes: Vec<u8>,
-    /// For each byte, where what it comes from begins and ends in the text.
-    places: Vec<(usize, usize)>,
+pub(super) struct View<'t> {
+    bytes: Cow<'t, [u8]>,
+    /// Where its parts come from, in order.
+    runs: Vec<Run>,
+}
+
+/// A part of a view.
+struct Run {
+    /// Where it begins in the view; it ends where the next begins.
+    begins: usize,
+    /// Where in the text what it comes from begins and ends.
+    place: (usize, usize),
+    /// Whether each of its bytes comes from all of that: an escape. If not, they stand there as they are.
+    is_escape: bool,
+}
+
+impl Run {
+    /// Where the byte at a place of the view comes from.
+    fn place(&self, at: usize) -> (usize, usize) {
+        let from = self.place.0 + (at - self.begins);
+        if self.is_escape { self.place } else { (from, from + 1) }
+    }
 }
 
 /// The named entities that software writes in place of the characters that HTML and XML can't hold.
 const ENTITIES: [(&[u8], u8); 6] =
     [(b"amp;", b'&'), (b"lt;", b'<'), (b"gt;", b'>'), (b"quot;", b'"'), (b"apos;", b'\''), (b"sol;", b'/')];
+/// What escapes begin with.
+const ESCAPING: [u8; 3] = *b"%&\\";
 /// The longest numeric entity: `&#x0010FFFF;`.
 const NUMERIC_MAX: usize = 12;
 
-impl View {
+impl<'t> View<'t> {
     /// The text as it is.
-    pub(super) fn of(text: &str) -> Self {
-        Self { bytes: text.as_bytes().to_vec(), places: (0..text.len()).map(|at| (at, at + 1)).collect() }
+    pub(super) fn of(text: &'t str) -> Self {
+        let whole = Run { begins: 0, place: (0, text.len()), is_escape: false };
+        Self { bytes: text.as_bytes().into(), runs: vec![whole] }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -27,25 +49,50 @@ impl View {
 
     /// Where in the text these bytes come from.
     pub(super) fn place(&self, range: Range<usize>) -> Option<(usize, usize)> {
-        let places = self.places.get(range)?;
-        Some((places.first()?.0, places.last()?.1))
+        let last = range.end.checked_sub(1)?;
+        Some((self.run(range.start)?.place(range.start).0, self.run(last)?.place(last).1))
+    }
+
+    /// The part that a byte is in.
+    fn run(&self, at: usize) -> Option<&Run> {
+        self.runs.get(self.runs.partition_point(|run| run.begins <= at).checked_sub(1)?)
     }
 
     /// The same with one layer of escapes undone; `None` if there is none.
-    pub(super) fn unescaped(&self) -> Option<Self> {
-        let mut view = Self { bytes: Vec::with_capacity(self.bytes.len()), places: Vec::new() };
-        let mut at = 0;
-        let mut any = false;
-        while let Some(rest) = self.bytes.get(at..).filter(|rest| !rest.is_empty()) {
-            let (decoded, length) = escape(rest).unwrap_or((Decoded::byte(rest[0]), 1));
-            any |= length > 1;
-            if let Some(place) = self.place(at..at + length) {
-                view.bytes.extend_from_slice(decoded.bytes());
-                view.places.extend(decoded.bytes().iter().map(|_| place));
-            }
+    pub(super) fn unescaped(&self) -> Option<View<'static>> {
+        let (mut bytes, mut runs) = (Vec::new(), Vec::new());
+        let (mut done, mut at) = (0, 0);
+        while let Some(next) = self.bytes.get(at..)?.iter().position(|byte| ESCAPING.contains(byte)) {
+            at += next;
+            let Some((decoded, length)) = self.bytes.get(at..).and_then(escape) else {
+                at += 1;
+                continue;
+            };
+            self.copy(done..at, &mut bytes, &mut runs);
+            runs.push(Run { begins: bytes.len(), place: self.place(at..at + length)?, is_escape: true });
+            bytes.extend_from_slice(decoded.bytes());
             at += length;
+            done = at;
         }
-        any.then_some(view)
+        if done == 0 {
+            return None;
+        }
+        self.copy(done..self.bytes.len(), &mut bytes, &mut runs);
+        Some(View { bytes: bytes.into(), runs })
+    }
+
+    /// Copies what is in this range as it is.
+    fn copy(&self, range: Range<usize>, bytes: &mut Vec<u8>, runs: &mut Vec<Run>) {
+        if range.is_empty() {
+            return;
+        }
+        let first = self.runs.partition_point(|run| run.begins <= range.start).saturating_sub(1);
+        for run in self.runs.get(first..).unwrap_or_default().iter().take_while(|run| run.begins < range.end) {
+            let (from, is_escape) = (run.begins.max(range.start), run.is_escape);
+            let place = if is_escape { run.place } else { (run.place(from).0, run.place.1) };
+            runs.push(Run { begins: bytes.len() + (from - range.start), place, is_escape });
+        }
+        bytes.extend_from_slice(self.bytes.get(range).unwrap_or_default());
     }
 }
 

@@ -232,12 +232,13 @@ impl WriterState {
         Ok(())
     }
 
-    /// Writes what a live claim's row becomes with the end of its attempt. Gives its place in the order of planning.
+    /// Writes what a live claim's row becomes with the end of its attempt. Gives its place in the order of planning. `OR FAIL`
+    /// as in [`Self::update_delivery`].
     fn end_claim(&mut self, row: &Row) -> Result<i64, Error> {
         let delivery = &row.delivery;
         self.written += 8192;
         let mut update = self.conn.prepare_cached(
-            "UPDATE deliveries SET state = ?3, next = ?4, plain = ?5, last_error = ?6, finished = ?7, started = NULL, lost = 0
+            "UPDATE OR FAIL deliveries SET state = ?3, next = ?4, plain = ?5, last_error = ?6, finished = ?7, started = NULL, lost = 0
               WHERE id = ?1 AND token = ?2 AND state = 'sending' RETURNING n",
         )?;
         let ended = update.query_row(

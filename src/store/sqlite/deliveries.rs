@@ -142,13 +142,14 @@ impl WriterState {
         named(&self.conn, id)
     }
 
-    /// Writes back what may have changed, except for the message.
+    /// Writes back what may have changed, except for the message. `OR FAIL`, since a job that fails is undone as a whole:
+    /// otherwise SQLite copies each page first, to undo the statement alone, because it has triggers.
     pub fn update_delivery(&mut self, stored: &Stored) -> Result<(), Error> {
         let Row { delivery, token, started, lost } = &stored.row;
         self.written += 8192;
         self.conn
             .prepare_cached(
-                "UPDATE deliveries SET state = ?2, next = ?3, attempts = ?4, first_attempt = ?5, counts_from = ?6,
+                "UPDATE OR FAIL deliveries SET state = ?2, next = ?3, attempts = ?4, first_attempt = ?5, counts_from = ?6,
                         plain = ?7, last_error = ?8, finished = ?9, token = ?10, started = ?11, lost = ?12
                   WHERE n = ?1",
             )?

@@ -1,9 +1,10 @@
 //! The one thread that writes: jobs that arrive together share a transaction, and are answered when it is durable; one of
 //! which none needs that is answered when it is ordered before all that is durable later.
 //!
-//! Jobs but plain appends share a savepoint. If one fails, each is done again in a savepoint of its own, so it takes nothing
-//! of its neighbours with it. A full disk fails the batch, sets the reserve free and does once more what must go on even then; a disk that fails to
-//! write ends all writing, since what it holds is no longer known (a commit is never tried twice).
+//! If one of them but a plain append fails, the transaction is begun anew and each is done again in a savepoint of its own, so
+//! it takes nothing of its neighbours with it. A full disk fails the batch, sets the reserve free and does once more what must
+//! go on even then; a disk that fails to write ends all writing, since what it holds is no longer known (a commit is never
+//! tried twice).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,8 +27,8 @@ use crate::store::rows::probe;
 
 mod job;
 
+use self::job::{Append, Done, Task};
 pub(super) use self::job::{Asked, Job, Needs};
-use self::job::{Done, Task};
 
 /// How many jobs wait for the writer at most; more wait to be queued.
 pub(super) const QUEUE: usize = 1024;
@@ -148,11 +149,50 @@ impl WriterState {
         self.after_commit.push(Box::new(what));
     }
 
-    /// Does pieces of work; if one fails, nothing of any of them stays.
-    fn within_savepoint<'t>(&mut self, mut tasks: impl Iterator<Item = &'t mut Box<dyn Task>>) -> Result<(), Error> {
+    /// Does a batch within a transaction that it begins. Gives what its tasks came to; what its appends came to is in them.
+    /// An error is the whole batch's.
+    fn run_batch(
+        &mut self,
+        appends: &mut [Append],
+        tasks: &mut [Box<dyn Task>],
+    ) -> Result<Vec<Result<(), Error>>, Error> {
+        let next_seq = self.next_seq;
+        self.begin(appends)?;
+        // Without a savepoint, which costs more than what is done within it: each page that is changed is copied first.
+        let result = tasks.iter_mut().try_for_each(|task| task.run(self));
+        if let Some(error) = self.of_all(&result) {
+            return Err(error);
+        }
+        if result.is_ok() {
+            return Ok(vec![Ok(()); tasks.len()]);
+        }
+        self.rolled_back();
+        self.next_seq = next_seq;
+        self.begin(appends)?;
+        let each = tasks.iter_mut().map(|task| {
+            let result = self.within_savepoint(task);
+            self.of_all(&result).map_or(Ok(result), Err)
+        });
+        each.collect()
+    }
+
+    /// Begins a transaction, with what is to be appended.
+    fn begin(&mut self, appends: &mut [Append]) -> Result<(), Error> {
+        self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        for append in appends {
+            append.result = self.append(&append.arrival);
+            if let Some(error) = self.of_all(&append.result) {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Does a task; if it fails, nothing of it stays.
+    fn within_savepoint(&mut self, task: &mut Box<dyn Task>) -> Result<(), Error> {
         let (pending, after) = (self.pending.len(), self.after_commit.len());
         self.conn.prepare_cached("SAVEPOINT job")?.execute([])?;
-        let result = tasks.try_for_each(|task| task.run(self));
+        let result = task.run(self);
         if result.is_err() && !self.conn.is_autocommit() {
             self.conn.prepare_cached("ROLLBACK TO job")?.execute([])?;
             self.pending.truncate(pending);
@@ -162,26 +202,6 @@ impl WriterState {
             self.conn.prepare_cached("RELEASE job")?.execute([])?;
         }
         result
-    }
-
-    /// Does tasks all at once, since a savepoint costs as much as a small task. If one fails, each is done again by itself.
-    /// An error is the whole batch's.
-    fn run_tasks(&mut self, mut tasks: Vec<Box<dyn Task>>, done: &mut Vec<Done>) -> Result<(), Error> {
-        let mut failed = None;
-        let is_done = tasks.len() > 1 && {
-            let result = self.within_savepoint(tasks.iter_mut());
-            failed = self.of_all(&result);
-            result.is_ok()
-        };
-        for mut task in tasks {
-            let mut result = Ok(());
-            if !is_done && failed.is_none() {
-                result = self.within_savepoint(std::iter::once(&mut task));
-                failed = self.of_all(&result);
-            }
-            done.push(Done::Task(task, result));
-        }
-        failed.map_or(Ok(()), Err)
     }
 
     /// An error that is not one job's misfortune; and where SQLite gave up the transaction, there is none to go on in.
@@ -357,33 +377,26 @@ impl Writer {
 
     fn run_all(&mut self, jobs: &mut Vec<Job>, done: &mut Vec<Done>) -> Result<(), Error> {
         let spent = self.reserve.is_spent();
-        let state = &mut self.state;
-        state.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let mut failed = None;
-        let mut tasks = Vec::new();
+        let (mut appends, mut tasks) = (Vec::new(), Vec::new());
         for job in jobs.drain(..) {
             match job {
                 Job::Append(_, reply) if spent => done.push(Done::Append(reply, Err(Error::Full))),
                 Job::Task(task) if spent && task.needs() == Needs::Room => {
                     done.push(Done::Task(task, Err(Error::Full)))
                 }
-                Job::Append(arrival, reply) => {
-                    let result = if failed.is_none() { state.append(&arrival) } else { Err(Error::Full) };
-                    failed = failed.or_else(|| state.of_all(&result));
-                    done.push(Done::Append(reply, result));
-                }
+                Job::Append(arrival, reply) => appends.push(Append { arrival, reply, result: Err(Error::Full) }),
                 // Behind the appends that came with them: nobody who asks for one after the other sends both at once.
                 Job::Task(task) => tasks.push(task),
                 Job::Close(_) => {}
             }
         }
-        match failed {
-            None => state.run_tasks(tasks, done),
-            Some(error) => {
-                done.extend(tasks.into_iter().map(|task| Done::Task(task, Ok(()))));
-                Err(error)
-            }
-        }
+        let ended = self.state.run_batch(&mut appends, &mut tasks);
+        done.extend(appends.into_iter().map(|append| Done::Append(append.reply, append.result)));
+        // Where the whole batch failed, each is answered that.
+        let (results, fate) = ended.map_or_else(|error| (Vec::new(), Err(error)), |results| (results, Ok(())));
+        let results = results.into_iter().chain(std::iter::repeat(Ok(())));
+        done.extend(tasks.into_iter().zip(results).map(|(task, result)| Done::Task(task, result)));
+        fate
     }
 
     /// Answers the appends of a batch that found the disk full, and gives back the rest to be done again.

@@ -95,6 +95,13 @@ where
     }
 }
 
+/// An event that is being appended, and what that came to.
+pub(super) struct Append {
+    pub arrival: Box<Arrival>,
+    pub reply: oneshot::Sender<Result<Appended, Error>>,
+    pub result: Result<Appended, Error>,
+}
+
 /// What a job came to within the transaction; who is answered waits for the commit.
 pub(super) enum Done {
     Append(oneshot::Sender<Result<Appended, Error>>, Result<Appended, Error>),
