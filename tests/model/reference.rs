@@ -72,6 +72,8 @@ enum Due {
     Ending(usize),
     Reach(usize),
     Reminder(usize, String),
+    /// One that a person sends now, under rules that have not reached its case: unless a match brings them, it waits.
+    Hurried(usize, String),
     Forgotten(usize),
     Digest(usize),
     /// What waits at a destination for an opening. After what is due as the window opens: a reminder takes the place of one
@@ -241,7 +243,7 @@ impl Reference {
             return;
         }
         let set_at = match due {
-            Due::Forgotten(case) | Due::Reminder(case, _) => self.cases[case].set_at,
+            Due::Forgotten(case) | Due::Reminder(case, _) | Due::Hurried(case, _) => self.cases[case].set_at,
             _ => at,
         };
         // Where new rules change nothing about a case, nobody sees when they reach it.
@@ -253,7 +255,8 @@ impl Reference {
             Due::Ending(case) => self.end(now, case),
             Due::Forgotten(case) => self.forget(now, case),
             Due::Reminder(case, action) if self.speaks_of_what_was_read(now, case, &action) => {}
-            Due::Reminder(case, action) => self.remind(now, case, &action),
+            Due::Hurried(case, _) if !self.cases[case].matches.iter().any(|one| now.read.contains(&one.seq)) => {}
+            Due::Reminder(case, action) | Due::Hurried(case, action) => self.remind(now, case, &action),
             Due::Digest(first) => self.send_digest(now, first),
             Due::Opening(to, until) | Due::Asked(to, until) => self.send_held(now, &to, until),
             Due::Missing(line) => self.miss(now, line),

@@ -113,13 +113,14 @@ impl Turns {
     }
 
     /// When to look again at a turn that is not over; else what became of it, which it is left to.
-    fn look<T>(&self, turn: &Turn, last: Instant, limit: Duration) -> Result<Instant, Outcome<T>> {
+    fn look<T>(&self, turn: &Arc<Turn>, last: Instant, limit: Duration) -> Result<Instant, Outcome<T>> {
         let now = Instant::now();
         let mut stage = turn.stage();
         match &*stage {
             Stage::Waits if now < last => Ok(last.min(now + limit.min(LOOK))),
             Stage::Waits => {
                 *stage = Stage::Over;
+                self.desk.queue().waiting.retain(|asked| !Arc::ptr_eq(&asked.turn, turn));
                 Err(Outcome::NoTurn)
             }
             Stage::Begun(at, _) if now < *at + limit => Ok(*at + limit),

@@ -28,7 +28,9 @@ impl Reference {
         let is_nth = |case: &usize, nth: &Value| nth.as_i64() == Some(self.cases[*case].opening().seq);
         let is_line = |line: &str| of["rule"].as_str().is_some_and(|rule| self.line(rule) == line);
         match (kind.as_str(), due) {
-            ("act", Due::Reminder(case, action)) => is_nth(case, &of["nth"]) && of["action"] == **action,
+            ("act", Due::Reminder(case, action) | Due::Hurried(case, action)) => {
+                is_nth(case, &of["nth"]) && of["action"] == **action
+            }
             ("rearm", Due::Reach(case)) | ("end", Due::Forgotten(case)) => is_nth(case, &of["nth"]),
             ("closing", Due::Ending(case)) => is_nth(case, &of["case"]["nth"]),
             ("missing", Due::Missing(line)) => is_line(line),

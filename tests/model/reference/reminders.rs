@@ -25,8 +25,11 @@ impl Reference {
                 let present = new.and_then(|rule| rule.actions.iter().find(|other| other.id == action.id));
                 let is_same = present.is_none_or(|present| is_at_the_same_times(present, action));
                 let by = new.filter(|_| present.is_some()).unwrap_or(old);
-                if let Some(moment) = self.moment(now, by, present.unwrap_or(action), case).filter(|_| is_same) {
-                    all.push((moment, Due::Reminder(at, action.id.clone())));
+                let Some(moment) = self.moment(now, by, present.unwrap_or(action), case) else { continue };
+                match is_same {
+                    true => all.push((moment, Due::Reminder(at, action.id.clone()))),
+                    false if !case.early.contains_key(&action.id) => {}
+                    false => all.push((moment, Due::Hurried(at, action.id.clone()))),
                 }
             }
         }
