@@ -239,6 +239,13 @@ impl Reference {
     /// What comes due, still, if entries have not put an end to it.
     fn act(&mut self, now: &mut Now<'_>, at: Ms, due: Due, by: Ms) {
         let due = self.asked_instead(due);
+        let is_read = |case: usize| self.cases[case].matches.iter().any(|one| now.read.contains(&one.seq));
+        let due = match due {
+            // It is like any other, now that the match has brought the rules.
+            Due::Hurried(case, action) if is_read(case) => Due::Reminder(case, action),
+            Due::Hurried(..) => return,
+            due => due,
+        };
         if !self.due(now, by).contains(&(at, due.clone())) {
             return;
         }
@@ -255,7 +262,6 @@ impl Reference {
             Due::Ending(case) => self.end(now, case),
             Due::Forgotten(case) => self.forget(now, case),
             Due::Reminder(case, action) if self.speaks_of_what_was_read(now, case, &action) => {}
-            Due::Hurried(case, _) if !self.cases[case].matches.iter().any(|one| now.read.contains(&one.seq)) => {}
             Due::Reminder(case, action) | Due::Hurried(case, action) => self.remind(now, case, &action),
             Due::Digest(first) => self.send_digest(now, first),
             Due::Opening(to, until) | Due::Asked(to, until) => self.send_held(now, &to, until),

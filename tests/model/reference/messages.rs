@@ -169,11 +169,8 @@ impl Reference {
                 }
                 Passes::Later { until } => {
                     // What waits there already keeps its time, also where a person sent what waited elsewhere.
-                    let mut there = self
-                        .messages
-                        .iter()
-                        .filter(|other| other.is_of(&message) && other.throttle == message.throttle);
-                    let collecting = there.find_map(|other| match other.fate {
+                    let is_there = |other: &&Message| other.is_of(&message) && other.throttle == message.throttle;
+                    let collecting = self.messages.iter().filter(is_there).find_map(|other| match other.fate {
                         Fate::Collected { until, rest: true } => Some(until),
                         _ => None,
                     });
