@@ -185,6 +185,18 @@ impl Waiting {
         (Some(waiting), vec![timer])
     }
 
+    /// One that has waited already waits on: it stays before those that came after it.
+    pub fn wait_on(known: Option<Self>, held: Held, opens: Timestamp) -> Next<Self> {
+        let (mut kept, effects) = Self::join(known, held, opens);
+        if let Some(queue) = kept.as_mut().map(|waiting| &mut waiting.held)
+            && let Some(held) = queue.pop()
+        {
+            let at = queue.iter().position(|other| other.delivery.due > held.delivery.due);
+            queue.insert(at.unwrap_or(queue.len()), held);
+        }
+        (kept, effects)
+    }
+
     /// The same, where something else says when it goes.
     pub fn joined(known: Option<Self>, held: Held, opens: Timestamp) -> Self {
         let destination = held.delivery.destination.clone();

@@ -2,7 +2,7 @@
 
 use fanfare::delivery::{MessageOp, NewDelivery, Say, Severity};
 use fanfare::event::{Entry, Item, MISSING, Seq};
-use fanfare::planner::loaded::DueTimer;
+use fanfare::planner::loaded::{DueTimer, Timer};
 use fanfare::planner::{Keys, Plan, arm_keys};
 use fanfare::rules::RuleSet;
 use fanfare::store::Waiting;
@@ -65,16 +65,7 @@ impl Against {
             return Vec::new();
         }
         if std::env::var_os("FANFARE_SHOW").is_some() {
-            let entries: Vec<String> = waiting.entries.iter().map(read).collect();
-            let whys: Vec<String> =
-                plan.whys.iter().map(|why| format!("{} {}: {}", why.rule, why.outcome, why.note)).collect();
-            eprintln!(
-                "{doing:?} at {now}: {entries:?}\n  {whys:?}\n  {:?}",
-                plan.timers
-                    .iter()
-                    .map(|(id, timer)| (id, timer.as_ref().map(|timer| timer.due.to_string())))
-                    .collect::<Vec<_>>()
-            );
+            show(planned);
         }
         self.reference.latest = Default::default();
         let mut wrong: Vec<String> = plan
@@ -207,6 +198,17 @@ impl Against {
 fn is_mark(plan: &Plan) -> bool {
     let marks = plan.docs.iter().all(|change| change.key.kind == "planning");
     !plan.docs.is_empty() && marks && *plan == Plan { docs: plan.docs.clone(), ..Plan::default() }
+}
+
+/// Prints a plan, to look for a mistake.
+fn show(planned: &Planned<'_>) {
+    let Planned { doing, now, waiting, plan, .. } = *planned;
+    let entries: Vec<String> = waiting.entries.iter().map(read).collect();
+    let whys = plan.whys.iter().map(|why| format!("{} {}: {}", why.rule, why.outcome, why.note));
+    let due = |timer: &Option<Timer>| timer.as_ref().map_or("none".into(), |timer| timer.due.to_string());
+    let timers = plan.timers.iter().map(|(id, timer)| format!("{id}: {}", due(timer)));
+    let (whys, timers): (Vec<_>, Vec<_>) = (whys.collect(), timers.collect());
+    eprintln!("{doing:?} at {now}: {entries:?}\n  {whys:#?}\n  {timers:#?}");
 }
 
 /// An entry in short.

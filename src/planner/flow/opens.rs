@@ -7,7 +7,7 @@ use crate::delivery::{Addressed, DeliveryId};
 use crate::event::UpcomingOp;
 use crate::planner::case::CaseRef;
 use crate::planner::flow::Planning;
-use crate::planner::flow::announce::{join, send};
+use crate::planner::flow::announce::send;
 use crate::planner::flow::occasion::{Occasion, quiet, silenced};
 use crate::planner::held::{Asked, Held, Opens, Rest, Waiting, opens, summarise};
 use crate::planner::mute::Audible;
@@ -150,7 +150,7 @@ fn may_go(
         return comes_to(Goes::Never, RuleOutcome::Cancelled, note.into());
     }
     if let Some(until) = held.embargo.filter(|until| *until > work.now.at) {
-        join(work, held, until);
+        wait_on(work, held, until);
         return Goes::Later(until);
     }
     match if hurry.is_some() { Opens::Now } else { opens(action, work.facts(&to), work.now.at) } {
@@ -162,7 +162,7 @@ fn may_go(
                 let note = format!("held until {} (hours of `{to}`)", work.now.said(opens));
                 comes_to(Goes::Never, RuleOutcome::Held, note);
             }
-            join(work, held, opens);
+            wait_on(work, held, opens);
             return Goes::Later(opens);
         }
         Opens::Now | Opens::Never => {}
@@ -181,6 +181,12 @@ fn may_go(
         None => format!("held, and now goes to `{to}`"),
     };
     comes_to(Goes::Now(Box::new(held)), RuleOutcome::Matched, note)
+}
+
+/// A message waits on, for another opening.
+fn wait_on(work: &mut Planning<'_>, held: Held, opens: Timestamp) {
+    let slot = Waiting::slot(&held.delivery.destination, opens);
+    work.turn(&slot, |known, _| Waiting::wait_on(known, held, opens));
 }
 
 /// A person cancelled what waited.
