@@ -35,6 +35,13 @@ impl Flooding {
         self.hours.retain(|(of, _)| (hour(now - 7 * DAY)..=hour(now)).contains(of));
     }
 
+    /// What is that far back stays forgotten, should the clock be set back.
+    pub(super) fn seen(&mut self, now: Ms) {
+        if self.held.is_none() && self.hours.iter().all(|(of, _)| *of < hour(now - 7 * DAY)) {
+            self.hours.clear();
+        }
+    }
+
     fn sent(&self, now: Ms) -> u64 {
         self.hours.iter().filter(|(of, _)| *of == hour(now)).map(|(_, count)| count).sum()
     }
