@@ -37,7 +37,7 @@ impl Flooding {
 
     /// What is that far back stays forgotten, should the clock be set back.
     pub(super) fn seen(&mut self, now: Ms) {
-        if self.held.is_none() && self.hours.iter().all(|(of, _)| *of < hour(now - 7 * DAY)) {
+        if self.held.is_none() && self.hours.iter().all(|(of, _)| *of < hour(now.saturating_sub(7 * DAY))) {
             self.hours.clear();
         }
     }
