@@ -170,6 +170,7 @@ impl Reference {
         self.messages.iter_mut().for_each(|message| message.seen(by.min(now)));
         self.counted.iter_mut().for_each(|counted| counted.seen(by.min(now)));
         self.floods.iter_mut().for_each(|flood| flood.seen(by.min(now)));
+        self.forget_asked(by.min(now));
         expected
     }
 

@@ -111,6 +111,13 @@ impl Reference {
         }
     }
 
+    /// Where nothing waits any more, because newer messages took its place, nothing is left of what was asked either.
+    pub(super) fn forget_asked(&mut self, now: Ms) {
+        let mut asked = std::mem::take(&mut self.asked);
+        asked.retain(|(to, until), (at, _)| *at > now || self.waits_for(to, *until));
+        self.asked = asked;
+    }
+
     fn waits_for(&self, to: &str, opening: Ms) -> bool {
         let waits = |fate: Fate| matches!(fate, Fate::Held { until, .. } if until == opening);
         self.messages.iter().any(|message| message.to == to && waits(message.fate))
