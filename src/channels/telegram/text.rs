@@ -142,12 +142,14 @@ fn quiet(text: &str) -> String {
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
         let after = rest.as_str().chars().next();
-        let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+        let word = |c: char| c.is_alphanumeric() || c == '_';
+        // What may be a part of one, as accents that stand alone may: a joiner too many harms nobody.
+        let wordlike = |c: char| word(c) || !c.is_ascii() && !c.is_whitespace();
         out.push(c);
         let is_found = match c {
-            '@' => word(after),
-            '#' | '$' | '/' => !word(before) && word(after),
-            '.' => word(before) && after.is_some_and(char::is_alphabetic),
+            '@' => after.is_some_and(wordlike),
+            '#' | '$' | '/' => !before.is_some_and(word) && after.is_some_and(wordlike),
+            '.' => before.is_some_and(wordlike) && after.is_some_and(char::is_alphabetic),
             ':' => rest.as_str().starts_with("//"),
             _ => false,
         };
