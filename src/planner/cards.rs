@@ -70,6 +70,12 @@ pub(crate) fn can_change(case: &Case, destination: &str, edits: bool) -> bool {
     edits && case.lanes.contains_key(destination) && case.cards.get(destination).is_some_and(|card| card.first)
 }
 
+/// Whether an action sends a message beside one that stands at a destination and can't change: a deadline does, and whatever
+/// comes while its message waits, whose place it takes.
+pub(crate) fn goes_beside(action: &Action, case: &Case, destination: &str) -> bool {
+    action.deadline || case.cards.get(destination).is_some_and(|card| card.beside.is_some())
+}
+
 /// When a change may go after the last one. One that waits is replaced, and goes at its time.
 pub(crate) fn next(changed: Timestamp, now: Timestamp) -> Timestamp {
     if changed > now { changed } else { plus(changed, APART).max(now) }

@@ -236,9 +236,9 @@ fn audible<'s>(
 /// nothing can change.
 fn is_changed(work: &Planning<'_>, action: &Action, case: Option<&Case>, destination: &str) -> bool {
     let edits = work.facts(destination).is_some_and(|facts| facts.edits);
-    let can = case.is_some_and(|case| cards::can_change(case, destination, edits));
-    let waits = case.and_then(|case| case.cards.get(destination)).is_some_and(|card| card.beside.is_some());
-    cards::stands(action, case, destination) && (can || !(action.deadline || waits))
+    let stays =
+        |case: &Case| cards::can_change(case, destination, edits) || !cards::goes_beside(action, case, destination);
+    cards::stands(action, case, destination) && case.is_some_and(stays)
 }
 
 /// Whether the action's throttle lets an announcement through; if so, how many it held back before. The rest goes nowhere, or

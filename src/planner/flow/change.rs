@@ -2,7 +2,7 @@
 //! mutes and hours.
 
 use crate::delivery::MessageOp;
-use crate::planner::cards::{can_change, next, stands};
+use crate::planner::cards::{can_change, goes_beside, next, stands};
 use crate::planner::case::Case;
 use crate::planner::effect::Effect;
 use crate::planner::flow::Planning;
@@ -35,9 +35,7 @@ fn change_at(work: &mut Planning<'_>, said: &Announcement<'_>, case: &mut Case, 
         return trace.fail(format!("destination `{destination}` is not configured"));
     };
     let can_change = can_change(case, destination, facts.edits);
-    let waits = case.cards.get(destination).is_some_and(|card| card.beside.is_some());
-    if !can_change && (said.acted.action.deadline || waits) {
-        // It sends a message there, which takes the place of one that waits.
+    if !can_change && goes_beside(said.acted.action, case, destination) {
         return;
     }
     let shown = case.lanes.get(destination).filter(|_| can_change).map(|shown| shown.lane.clone());
