@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare::clock::{VirtualClock, plus};
+use fanfare::delivery::State;
 use fanfare::steps::Bounds;
 use fanfare::steps::alive::{self, Pulse};
 use fanfare::steps::retain::Calendar;
@@ -53,7 +54,11 @@ async fn without_rules_or_unable_to_commit_it_is_silent() {
 
     // Once they are fixed, and the event is planned, all is well.
     app.folder.write("rules/main.yaml", EVERYTHING);
-    eventually("planned", async || (app.live.store.census().await.unwrap().planned > 0).then_some(())).await;
+    eventually("delivered", async || {
+        let census = app.live.store.census().await.unwrap();
+        census.deliveries.iter().any(|(state, count)| *state == State::Delivered && *count == 1).then_some(())
+    })
+    .await;
     assert_eq!(pulse.unwell(&app.live).await, None);
     assert_eq!(pulse.unwell(&app.live).await, None);
     app.live.store.close().await.unwrap();

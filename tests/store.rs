@@ -60,7 +60,8 @@ macro_rules! suite {
                     an_event_that_is_reported_has_one_place_too,
                     a_page_ends_when_its_bodies_are_large,
                     events_are_found_by_place_and_missing_ones_left_out,
-                    a_closed_store_answers_unavailable;
+                    a_closed_store_answers_unavailable,
+                    it_closes_while_those_who_read_and_write_share_its_thread;
                 look:
                     words_are_found_whatever_their_case_accents_and_escapes,
                     looking_page_by_page_neither_skips_nor_repeats_while_events_arrive,

@@ -17,23 +17,34 @@ pub(super) struct Threads {
 struct Shared {
     /// From now on they end because they are asked to.
     closing: AtomicBool,
+    /// How many run.
+    running: watch::Sender<usize>,
     ended: watch::Sender<Option<String>>,
 }
 
 impl Threads {
     /// None yet.
     pub fn new() -> Self {
-        Self { shared: Arc::new(Shared { closing: AtomicBool::new(false), ended: watch::Sender::new(None) }) }
+        let (running, ended) = (watch::Sender::new(0), watch::Sender::new(None));
+        Self { shared: Arc::new(Shared { closing: AtomicBool::new(false), running, ended }) }
     }
 
     /// To be held by a thread or task for as long as it runs.
     pub fn begin(&self, name: &str) -> Running {
+        self.shared.running.send_modify(|running| *running += 1);
         Running { threads: self.clone(), name: name.to_owned() }
     }
 
     /// From now on they may end.
     pub fn closing(&self) {
         self.shared.closing.store(true, Ordering::SeqCst);
+    }
+
+    /// Ends when at most `most` of them still run. A thread that is joined before that may wait for what only the caller's
+    /// runtime can do.
+    pub async fn at_most(&self, most: usize) {
+        // The sender lives as long as this.
+        let _ = self.shared.running.subscribe().wait_for(|running| *running <= most).await;
     }
 
     /// Why one of them doesn't answer.
@@ -66,5 +77,6 @@ impl Drop for Running {
             let how = if std::thread::panicking() { "panicked" } else { "ended" };
             self.threads.shared.ended.send_replace(Some(format!("the store's `{}` has {how}", self.name)));
         }
+        self.threads.shared.running.send_modify(|running| *running = running.saturating_sub(1));
     }
 }

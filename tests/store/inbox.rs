@@ -182,3 +182,11 @@ pub async fn a_closed_store_answers_unavailable(bench: Bench) {
     assert!(matches!(bench.waiting(start(), 1).await, Err(Error::Unavailable(_))));
     assert!(matches!(bench.find_event(EventId("evt_1".into()).as_str()).await, Err(Error::Unavailable(_))));
 }
+
+pub async fn it_closes_while_those_who_read_and_write_share_its_thread(bench: Bench) {
+    let read = async { while bench.waiting(start(), 1).await.is_ok() {} };
+    let look = async { while bench.find_event("evt_1").await.is_ok() {} };
+    let write = async { while bench.append(event("evt_1")).await.is_ok() {} };
+    let ((), (), (), closed) = tokio::join!(read, look, write, bench.close());
+    closed.unwrap();
+}

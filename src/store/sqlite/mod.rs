@@ -162,21 +162,14 @@ impl Sqlite {
         }
         self.steps.stop();
         self.people.stop();
-        self.join_readers();
+        // All but the writer: of two that let go of the file at the same time, neither would remove its log.
+        self.threads.at_most(1).await;
         let (reply, done) = oneshot::channel();
         if self.queue(Job::Close(reply)).await.is_ok() {
             let _ = done.await;
         }
         self.join();
         Ok(())
-    }
-
-    /// Waits for all threads but the writer's, which was started last: of two that let go of the file at the same time,
-    /// neither would remove its log.
-    fn join_readers(&self) {
-        let mut threads = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
-        let others = threads.len().saturating_sub(1);
-        threads.drain(..others).for_each(|thread| drop(thread.join()));
     }
 
     /// Waits for the threads, which have nothing more to do, and lets others open the file.

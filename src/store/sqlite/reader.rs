@@ -63,6 +63,8 @@ impl Readers {
         });
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(gone)?;
         queue.send(reading).await.map_err(|_| gone())?;
+        // Nobody who waits for an answer keeps the threads from ending.
+        drop(queue);
         answer.await.map_err(|_| gone())?
     }
 
