@@ -122,7 +122,8 @@ impl Reference {
     /// An action speaks to each of its destinations. A throttle counts that once, wherever it goes.
     pub(super) fn say(&mut self, now: &mut Now<'_>, asked: &Asked<'_>) {
         self.asks += 1;
-        self.forget_what_is_to_come(now, asked);
+        let like = self.message(now, asked, "");
+        self.forget_what_is_to_come(now, asked.one.action, &like);
         let passes = self.passes(now, asked);
         for to in &asked.one.action.to {
             if self.change(now, asked, &to.value) {
@@ -133,9 +134,8 @@ impl Reference {
     }
 
     /// What lies ahead by more than the window was counted by a clock that has been set back since.
-    fn forget_what_is_to_come(&mut self, now: &Now<'_>, asked: &Asked<'_>) {
-        let Some(throttle) = &asked.one.action.throttle else { return };
-        let like = self.message(now, asked, "");
+    fn forget_what_is_to_come(&mut self, now: &Now<'_>, action: &Action, like: &Message) {
+        let Some(throttle) = &action.throttle else { return };
         for other in &mut self.messages {
             let is_alike = (&other.line, &other.action, &other.throttle) == (&like.line, &like.action, &like.throttle);
             other.forgotten |= is_alike && other.at > now.ms + span_ms(throttle.every);
@@ -400,34 +400,35 @@ impl Reference {
     /// What waits for the same digest.
     pub(super) fn in_digest(&self, first: usize) -> Vec<usize> {
         let one = &self.messages[first];
-        let is_rest = |fate: Fate| matches!(fate, Fate::Collected { rest: true, .. });
         let is_collected = |fate: Fate| matches!(fate, Fate::Collected { .. });
         let is_in = |other: &Message| {
-            let same = if is_rest(one.fate) { other.throttle == one.throttle } else { other.digest == one.digest };
-            other.is_of(one) && same && is_collected(other.fate) && is_rest(other.fate) == is_rest(one.fate)
+            let same = if one.fate.is_rest() { other.throttle == one.throttle } else { other.digest == one.digest };
+            other.is_of(one) && same && is_collected(other.fate) && other.fate.is_rest() == one.fate.is_rest()
         };
         (0..self.messages.len()).filter(|at| is_in(&self.messages[*at])).collect()
     }
 
     /// What a digest has for one address.
     fn send_share(&mut self, now: &mut Now<'_>, one: &Message, action: &Action, wanted: &[usize]) {
-        let is_rest = |fate: Fate| matches!(fate, Fate::Collected { rest: true, .. });
+        if one.fate.is_rest() {
+            self.forget_what_is_to_come(now, action, one);
+        }
         let events: BTreeSet<Seq> = wanted.iter().flat_map(|at| self.messages[*at].events.clone()).collect();
         // "The file has a row for each event, whatever `limit` says".
-        let all = action.attach.is_some() && !is_rest(one.fate);
+        let all = action.attach.is_some() && !one.fate.is_rest();
         let limit = if all { usize::MAX } else { action.digest.as_ref().map_or(50, |digest| digest.limit) };
         let more = events.len().saturating_sub(limit);
         let shown: Vec<Seq> = events.into_iter().skip(more).collect();
         let mut together = self
             .messages
             .iter()
-            .filter(|other| is_rest(one.fate) && other.rest && other.at == now.ms && other.throttle == one.throttle);
+            .filter(|other| one.fate.is_rest() && other.rest && other.at == now.ms && other.throttle == one.throttle);
         let together = together.find(|other| (&other.line, &other.action) == (&one.line, &one.action));
         let ask = together.map_or(self.asks + 1, |other| other.ask);
         self.asks = self.asks.max(ask);
         let mut message = Message {
             ask,
-            rest: is_rest(one.fate),
+            rest: one.fate.is_rest(),
             file: all,
             case: None,
             reminder: false,
@@ -438,7 +439,7 @@ impl Reference {
             more: more as u64,
             suppressed: 0,
             sum: None,
-            passed: is_rest(one.fate),
+            passed: one.fate.is_rest(),
             fate: Fate::Sent,
             address: self.messages[wanted[0]].address.clone(),
             ..one.clone()

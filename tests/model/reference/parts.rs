@@ -8,6 +8,13 @@ use super::super::Ms;
 use super::messages::Fate;
 use super::{Due, Expected, Now, Reference};
 
+impl Fate {
+    /// Whether it waits in the digest of what a throttle held back.
+    pub(super) fn is_rest(self) -> bool {
+        matches!(self, Self::Collected { rest: true, .. })
+    }
+}
+
 impl Reference {
     /// A plan of these entries, and of those timers alone that mean this; what means nothing here says nothing.
     pub fn plan_parts(
@@ -39,7 +46,7 @@ impl Reference {
             }
             ("digest", Due::Digest(first)) => {
                 let message = &self.messages[*first];
-                let is_rest = matches!(message.fate, Fate::Collected { rest: true, .. });
+                let is_rest = message.fate.is_rest();
                 let key = if is_rest { &message.throttle } else { &message.digest };
                 let is_of = of["action"] == *message.action && of["destination"] == *message.to && of["key"] == **key;
                 is_line(&message.line) && is_of && of["rest"] == is_rest
