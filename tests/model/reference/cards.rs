@@ -62,6 +62,12 @@ impl Reference {
         has_acted && moment <= now.ms || case.overdue.contains(&(deadline.id.clone(), moment))
     }
 
+    /// Whether a message that later matches change waits for its hours.
+    fn waits_at(&self, case: usize, action: &str, to: &str) -> bool {
+        let mut held = self.of_case(case, to).filter(|message| matches!(message.fate, Fate::Held { .. }));
+        held.any(|message| card_of(&message.action) == card_of(action))
+    }
+
     /// "A channel that can't change its messages gets the first message, and at the close the last one: at any hour and in
     /// spite of mutes. It doesn't get the last one if the close resolves its incident, or if `on_close` sends something there."
     pub(super) fn last_of_cards(

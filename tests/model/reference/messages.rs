@@ -483,14 +483,8 @@ impl Reference {
         self.of_case(case, to).any(|message| matches!(message.fate, Fate::Gone | Fate::Collected { .. }))
     }
 
-    fn of_case(&self, case: usize, to: &str) -> impl Iterator<Item = &Message> {
+    pub(super) fn of_case(&self, case: usize, to: &str) -> impl Iterator<Item = &Message> {
         self.messages.iter().filter(move |message| message.case == Some(case) && message.to == to)
-    }
-
-    /// Whether a message that later matches change waits for its hours.
-    pub(super) fn waits_at(&self, case: usize, action: &str, to: &str) -> bool {
-        let mut held = self.of_case(case, to).filter(|message| matches!(message.fate, Fate::Held { .. }));
-        held.any(|message| card_of(&message.action) == card_of(action))
     }
 
     /// What waits for hours, all together that waits at a destination for the same opening.
