@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::plus;
-use crate::delivery::{Assignment, MessageOp, NewDelivery};
+use crate::delivery::{Assignment, DeliveryId, MessageOp, NewDelivery};
 use crate::event::Seq;
 use crate::planner::case::{Card, Case, Scheduled};
 use crate::rules::{Action, Rule};
@@ -92,6 +92,14 @@ pub(crate) fn remember(case: Option<&mut Case>, delivery: &NewDelivery, went: bo
     }
     let first = went && delivery.act == MessageOp::Open;
     case.cards.insert(delivery.destination.clone(), Card { id, went, first, changed: now, beside: None });
+}
+
+/// A message that waited goes no more, or in a summary, where nothing can change: the next match sends its message anew.
+pub(crate) fn forget(case: &mut Case, id: &DeliveryId) {
+    case.cards.retain(|_, card| card.went || card.id != *id);
+    for card in case.cards.values_mut() {
+        _ = card.beside.take_if(|beside| beside == id);
+    }
 }
 
 /// The action whose message stands at a destination, where it is the first of its case and so can change.

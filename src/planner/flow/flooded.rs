@@ -1,5 +1,6 @@
 //! The way of what a rule that floods holds: a person decides, or its time comes, and it goes or is dropped.
 
+use crate::planner::cards;
 use crate::planner::flood::{Brake, Decided, Flood};
 use crate::planner::flow::Planning;
 use crate::planner::flow::opens::hours_open;
@@ -50,8 +51,7 @@ fn drop_all(work: &mut Planning<'_>, waiting: &Waiting, by: &str) {
     for Held { delivery, case, .. } in &waiting.held {
         let Some(belongs) = case else { continue };
         if let Some(mut case) = work.case(&names_for(work.rules, &delivery.rule), &belongs.key) {
-            // The next match sends its message anew.
-            case.cards.retain(|_, card| card.went || card.id != delivery.id);
+            cards::forget(&mut case, &delivery.id);
             work.save_case(&case);
         }
     }

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use crate::delivery::{Addressed, DeliveryId};
 use crate::event::UpcomingOp;
+use crate::planner::cards;
 use crate::planner::case::CaseRef;
 use crate::planner::flow::Planning;
 use crate::planner::flow::announce::send;
@@ -37,12 +38,17 @@ pub(crate) fn hours_open(work: &mut Planning<'_>, destination: &str, slot: &Slot
     for held in held {
         let mut trace = Trace::default();
         let (event, rule) = (held.delivery.event, held.delivery.rule.clone());
+        let card = held.delivery.assignment.update.then(|| (held.delivery.id.clone(), held.case.clone()));
         match may_go(work, held, (opens, hurry.as_deref()), &mut trace) {
             // A file goes as it is.
             Goes::Now(held) if held.delivery.assignment.attach.is_some() => files.push(*held),
             Goes::Now(held) => going.push(*held),
             Goes::Later(opens) => waits_on = Some(opens),
-            Goes::Never => {}
+            Goes::Never => {
+                if let Some((id, case)) = card {
+                    forget_card(work, (&rule, &id), case.as_ref());
+                }
+            }
         }
         work.decide(trace, event, &rule);
     }
@@ -205,7 +211,7 @@ fn call_off(work: &mut Planning<'_>, (held, rest): (Vec<Held>, Vec<Rest>), by: &
 fn forget_card(work: &mut Planning<'_>, (rule, id): (&str, &DeliveryId), case: Option<&CaseRef>) {
     let Some(belongs) = case else { return };
     if let Some(mut case) = work.case(&names_for(work.rules, rule), &belongs.key) {
-        case.cards.retain(|_, card| card.went || card.id != *id);
+        cards::forget(&mut case, id);
         work.save_case(&case);
     }
 }
@@ -246,8 +252,7 @@ fn note_summed(work: &mut Planning<'_>, destination: &str, going: &[Held], rest:
         let names = names_for(work.rules, rule);
         if let Some(mut case) = work.case(&names, &belongs.key) {
             case.summed.insert(destination.to_owned());
-            // In a summary nothing can change: the next match sends its message anew.
-            case.cards.retain(|_, card| card.went || card.id != *id);
+            cards::forget(&mut case, id);
             work.save_case(&case);
         }
     }
