@@ -164,10 +164,16 @@ pub enum Steps {
 
 impl Reference {
     /// "Of those that are past when the case opens, only the last acts. A step that you add later acts only if its time is
-    /// still to come."
+    /// still to come." "An older match that arrives late" says nothing about dates.
     pub(super) fn learn_steps(&mut self, now: &Now<'_>, rule: &Rule, case: usize, by: Steps) {
         let steps: Vec<&Action> = rule.actions.iter().collect();
+        let matches = &self.cases[case].matches;
+        let is_old = matches.last().is_some_and(|last| matches.iter().any(|one| one.created > last.created));
+        let says_nothing = |action: &Action| by == Steps::Match && is_old && action.at.is_some();
         for (nth, action) in steps.iter().enumerate().filter(|(_, action)| action.step.is_some()) {
+            if says_nothing(action) {
+                continue;
+            }
             let past = |action: &Action| {
                 let moment = match action.at {
                     Some(_) => self.dated(now, rule, action, &self.cases[case]).map(|(moment, _)| moment),
