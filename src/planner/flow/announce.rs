@@ -345,8 +345,8 @@ pub(crate) fn deliver(
             return None;
         }
         trace.action(RuleOutcome::Held, action, Some(&to), format!("held until {until_words} (embargo of `{to}`)"));
-        let held = held(work, draft.delivery, draft.occasion, case);
-        join(work, Held { embargo: Some(until), ..held }, until);
+        let held = held(work, draft.delivery, (draft.occasion, draft.until), case);
+        join(work, held, until);
         return Some(until);
     }
     let passes = tells_the_end(draft.occasion, case.as_deref(), &to);
@@ -374,7 +374,7 @@ pub(crate) fn deliver(
         trace.action(RuleOutcome::Shadow, action, Some(&to), format!("in shadow: would go to `{to}`"));
         return None;
     }
-    if brakes(work, draft.rule, (&draft.delivery, draft.occasion), case.as_deref_mut(), trace) {
+    if brakes(work, draft.rule, (&draft.delivery, draft.occasion, draft.until), case.as_deref_mut(), trace) {
         return Some(work.now.at);
     }
     let note = match &draft.delivery.assignment.to {
@@ -391,7 +391,7 @@ pub(crate) fn deliver(
 
 /// Keeps a message until its window opens.
 fn hold(work: &mut Planning<'_>, draft: Draft<'_>, case: Option<&mut Case>, opens: Timestamp) {
-    let held = held(work, draft.delivery, draft.occasion, case);
+    let held = held(work, draft.delivery, (draft.occasion, draft.until), case);
     join(work, held, opens);
 }
 

@@ -1,5 +1,7 @@
 //! The way of what waits: how a message is kept, and whether it waits because its rule floods.
 
+use jiff::Timestamp;
+
 use crate::delivery::{MessageOp, NewDelivery};
 use crate::planner::cards;
 use crate::planner::case::Case;
@@ -10,11 +12,11 @@ use crate::planner::held::{Held, Waiting};
 use crate::planner::why::{RuleOutcome, Trace};
 use crate::rules::Rule;
 
-/// A message as it waits.
+/// A message as it waits. Its embargo is kept also where that is over: a clock that is set back brings it again.
 pub(crate) fn held(
     work: &Planning<'_>,
     mut delivery: NewDelivery,
-    occasion: Occasion,
+    (occasion, embargo): (Occasion, Option<Timestamp>),
     mut case: Option<&mut Case>,
 ) -> Held {
     let is_reminder = occasion == Occasion::Reminder;
@@ -26,14 +28,14 @@ pub(crate) fn held(
         (delivery.lane, delivery.act) = (Some(shown.lane.clone()), MessageOp::Again);
     }
     cards::remember(case, &delivery, false, work.now.at);
-    Held { delivery, case: belongs, reminder: is_reminder, number, embargo: None }
+    Held { delivery, case: belongs, reminder: is_reminder, number, embargo }
 }
 
 /// Whether a message waits because its rule floods. What a person asks for and what tells an end always pass.
 pub(crate) fn brakes(
     work: &mut Planning<'_>,
     rule: &Rule,
-    (delivery, occasion): (&NewDelivery, Occasion),
+    (delivery, occasion, embargo): (&NewDelivery, Occasion, Option<Timestamp>),
     case: Option<&mut Case>,
     trace: &mut Trace,
 ) -> bool {
@@ -48,7 +50,7 @@ pub(crate) fn brakes(
     let to = delivery.destination.clone();
     let note = format!("held until {}: the rule floods; a person can let it go or drop it", work.now.said(until));
     trace.action(RuleOutcome::Held, &delivery.action, Some(&to), note);
-    let held = held(work, delivery.clone(), occasion, case);
+    let held = held(work, delivery.clone(), (occasion, embargo), case);
     let waiting_slot = Waiting::braked(&to, &queue);
     let waiting = Waiting::joined(work.state.load(&waiting_slot), held, until);
     work.state.save(&waiting_slot, Some(&waiting));
