@@ -189,6 +189,13 @@ pub struct Scheduled {
     pub to: Vec<String>,
 }
 
+impl Scheduled {
+    /// Whether it acted at its date, or a person had it sent early or cancelled, and it comes no more.
+    pub(crate) fn has_passed_for_good(&self) -> bool {
+        self.fired > 0 && self.due.is_none() && self.date.is_some()
+    }
+}
+
 /// Which of the cases with a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CaseRef {

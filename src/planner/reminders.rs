@@ -160,6 +160,11 @@ pub(crate) fn schedule(
             old.created = old.created.max(created);
             return Ok(Vec::new());
         }
+        if old.first == first && old.has_passed_for_good() && action.at.is_some() {
+            // Other words for the same time bring it no second time.
+            (old.spec, old.date, old.created) = (spec, date.map(|(_, date)| date), old.created.max(created));
+            return Ok(Vec::new());
+        }
     }
     let old = case.timers.get(&action.id);
     let fired = old.map_or(0, |old| old.fired);
